@@ -1,0 +1,343 @@
+"""The envelope: requests `{"in", "params"}`, replies `{"out", "result"}`, and JSON to and from Python values.
+
+Nothing here knows how messages are framed or carried; other envelopes belong in modules beside this one.
+
+JSON follows RFC 8259 with its advice on interoperability made strict: NaN, Infinity and lone surrogates
+are neither sent nor accepted. Integers keep every digit, up to the 4300 that Python converts
+(`sys.get_int_max_str_digits`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from .errors import EncodeError, ErrorCode, InvalidReply, InvalidRequest, ParseError
+from .framing import frame
+
+Id = str | int
+"""What identifies a request to its sender; it is echoed as it came."""
+
+ERROR_OUT: Final = "error"
+"""The out name of error replies; no method may use it."""
+
+T = TypeVar("T")
+_NULL: Final = Raw(b"null")
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """The result of an error reply.
+
+    Attributes:
+        code: an `ErrorCode`, or a number of the application's own.
+        message: what went wrong and what to do next.
+        data: anything more, for programs.
+    """
+
+    code: int
+    message: str
+    data: Any = UNSET
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """Who served a request, and how long it took.
+
+    Attributes:
+        worker: number of the worker.
+        pid: its process id.
+        generation: how many times the server had been reloaded when the worker started.
+        model: the worker model.
+        service_us: time in the handler, in microseconds.
+        served: requests this worker has answered, this one included.
+    """
+
+    worker: int
+    pid: int
+    generation: int
+    model: str
+    service_us: int
+    served: int
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A call as a server reads it.
+
+    Attributes:
+        method: the method's name, `in` on the wire.
+        params: the params as JSON, not decoded yet: the method's own types decide how.
+        id: echoed in the reply, where there is one.
+        meta: whether the reply should carry `Meta`.
+        close: whether the sender heeds `close`.
+    """
+
+    method: str = msgspec.field(name="in")
+    params: Raw = _NULL
+    id: Id | UnsetType = UNSET
+    meta: bool = False
+    close: bool = False
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer as a client reads it.
+
+    Attributes:
+        out: the reply's name; "error" for errors.
+        result: the result, or what describes the error.
+        id: the request's, where it had one.
+        meta: who served it, if that was asked.
+        close: whether the server reads no further request on this connection.
+    """
+
+    out: str
+    result: Any = None
+    id: Id | UnsetType = UNSET
+    meta: Meta | None = None
+    close: bool = False
+
+    @property
+    def fault(self) -> Fault | None:
+        """The error this reply tells of, or None for a good one.
+
+        A server with error results of its own shape gets an application error that holds them as `data`.
+        """
+        if self.out != ERROR_OUT:
+            return None
+        try:
+            return msgspec.convert(self.result, Fault)
+        except msgspec.ValidationError:
+            message = self.result if isinstance(self.result, str) else encode_value(self.result).decode()
+            return Fault(ErrorCode.APPLICATION_ERROR, message, self.result)
+
+
+class Goodbye(msgspec.Struct, frozen=True):
+    """A last frame that is only `{"close": true}`: what had no reply before it was not executed."""
+
+
+GOODBYE: Final = frame(b'{"close":true}')
+"""A goodbye as it goes on the wire."""
+
+
+class _ReplyFrame(msgspec.Struct, frozen=True):
+    out: str | UnsetType = UNSET
+    result: Any = None
+    id: Id | UnsetType = UNSET
+    meta: Meta | None = None
+    close: bool = False
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_request = msgspec.json.Decoder(Request).decode
+_decode_reply = msgspec.json.Decoder(_ReplyFrame).decode
+_any_decoder: Final = msgspec.json.Decoder()
+
+
+def decode_request(body: bytes | bytearray) -> Request:
+    """Read a request.
+
+    Raises:
+        ParseError: the body is not JSON.
+        InvalidRequest: it is JSON, but no request.
+    """
+    try:
+        return _decode_request(body)
+    except msgspec.ValidationError as error:
+        reason = f'{_lower_first(str(error))}; a request is {{"in": METHOD, "params": …}}'
+        raise InvalidRequest(reason) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _parse_error(error) from None
+
+
+def decode_params(raw: Raw, decoder: msgspec.json.Decoder[Any] = _any_decoder) -> Any:
+    """Read the params of a request.
+
+    Args:
+        raw: the params as they came.
+        decoder: reads them into the types of a method; without one, into plain values.
+
+    Raises:
+        ParseError: they are not JSON after all: bad UTF-8, a lone surrogate, too deep.
+        msgspec.ValidationError: they do not fit the decoder's type.
+    """
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        if decoder is _any_decoder:
+            raise _parse_error(error) from None
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _parse_error(error) from None
+
+
+def decode_reply(body: bytes | bytearray) -> Reply | Goodbye:
+    """Read what a server sent.
+
+    Raises:
+        ParseError: the body is not JSON.
+        InvalidReply: it is JSON, but neither a reply nor a goodbye.
+    """
+    try:
+        received = _decode_reply(body)
+    except msgspec.ValidationError as error:
+        raise InvalidReply(f'{_lower_first(str(error))}; a reply is {{"out": NAME, "result": …}}') from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _parse_error(error) from None
+    if received.out is UNSET:
+        if received.close:
+            return Goodbye()
+        raise InvalidReply('the key "out" is missing; a reply is {"out": NAME, "result": …}')
+    return Reply(received.out, received.result, received.id, received.meta, received.close)
+
+
+def encode_value(value: object) -> bytes:
+    """Write a value as JSON.
+
+    Raises:
+        EncodeError: JSON cannot carry it.
+    """
+    try:
+        data = _encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise _encode_error(error) from None
+    # msgspec writes null for NaN and Infinity, so only where a null came out is a second look needed.
+    if b"null" in data and value is not None:
+        _refuse_nonfinite(value)
+    return data
+
+
+def encode_request(
+    method: str,
+    params: object = None,
+    *,
+    id: Id | UnsetType = UNSET,
+    meta: bool = False,
+    close: bool = False,
+) -> bytes:
+    """Write a request's body.
+
+    Args:
+        method: the method's name.
+        params: its params.
+        id: what the reply should echo.
+        meta: whether to ask for `Meta`.
+        close: whether to say that this side heeds `close`.
+
+    Raises:
+        EncodeError: JSON cannot carry one of them.
+    """
+    body = b'{"in":' + encode_value(method) + b',"params":' + encode_value(params)
+    if id is not UNSET:
+        body += b',"id":' + encode_value(id)
+    if meta:
+        body += b',"meta":true'
+    if close:
+        body += b',"close":true'
+    return body + b"}"
+
+
+class ReplyEncoder:
+    """Writes the replies of one out name as whole frames, with the constant part prepared.
+
+    Args:
+        out: the out name.
+    """
+
+    __slots__ = ("_head",)
+
+    def __init__(self, out: str) -> None:
+        self._head = b'{"out":' + encode_value(out) + b',"result":'
+
+    def encode(self, result: object) -> bytes:
+        """Write the frame of a reply with nothing but a result.
+
+        Raises:
+            EncodeError: JSON cannot carry the result.
+            FrameTooLarge: the reply is longer than a prefix can say.
+        """
+        try:
+            data = _encode(result)
+        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+            raise _encode_error(error) from None
+        if b"null" in data and result is not None:
+            _refuse_nonfinite(result)
+        return frame(self._head + data + b"}")
+
+    def encode_with(
+        self, result: object, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False
+    ) -> bytes:
+        """Write the frame of a reply with any of the optional keys.
+
+        Raises:
+            EncodeError: JSON cannot carry the result or the id.
+            FrameTooLarge: the reply is longer than a prefix can say.
+        """
+        return frame(self._head + encode_value(result) + _optional_keys(id, meta, close) + b"}")
+
+
+def encode_reply(
+    out: str,
+    result: object,
+    *,
+    id: Id | UnsetType = UNSET,
+    meta: Meta | None = None,
+    close: bool = False,
+) -> bytes:
+    """Write a reply's body.
+
+    Raises:
+        EncodeError: JSON cannot carry one of the values.
+    """
+    head = b'{"out":' + encode_value(out) + b',"result":' + encode_value(result)
+    return head + _optional_keys(id, meta, close) + b"}"
+
+
+def encode_fault(
+    fault: Fault, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False
+) -> bytes:
+    """Write an error reply's body.
+
+    Raises:
+        EncodeError: JSON cannot carry the fault's data.
+    """
+    return encode_reply(ERROR_OUT, fault, id=id, meta=meta, close=close)
+
+
+def _optional_keys(id: Id | UnsetType, meta: Meta | None, close: bool) -> bytes:
+    keys = b""
+    if id is not UNSET:
+        keys += b',"id":' + encode_value(id)
+    if meta is not None:
+        keys += b',"meta":' + encode_value(meta)
+    if close:
+        keys += b',"close":true'
+    return keys
+
+
+def _refuse_nonfinite(value: object) -> None:
+    import json
+
+    try:
+        json.dumps(msgspec.to_builtins(value, str_keys=True), allow_nan=False)
+    except ValueError:
+        raise EncodeError("NaN and Infinity are not JSON; send null or a string instead") from None
+
+
+def _encode_error(error: Exception) -> EncodeError:
+    if isinstance(error, UnicodeEncodeError):
+        return EncodeError("a string holds a lone surrogate, which UTF-8 cannot carry")
+    if isinstance(error, RecursionError):
+        return EncodeError("the value is nested too deeply, or contains itself")
+    return EncodeError(_lower_first(str(error)))
+
+
+def _parse_error(error: Exception) -> ParseError:
+    if isinstance(error, UnicodeDecodeError):
+        return ParseError(f"a string is not UTF-8 ({error.reason}, byte 0x{error.object[error.start]:02x})")
+    if isinstance(error, RecursionError):
+        return ParseError("the JSON is nested too deeply")
+    return ParseError(_lower_first(str(error)))
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:] if not text[:4].isupper() else text
