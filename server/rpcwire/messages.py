@@ -9,7 +9,8 @@ are neither sent nor accepted. Integers keep every digit, up to the 4300 that Py
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+import math
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -17,13 +18,15 @@ from msgspec import UNSET, Raw, UnsetType
 from .errors import EncodeError, ErrorCode, InvalidReply, InvalidRequest, ParseError
 from .framing import frame
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 Id = str | int
 """What identifies a request to its sender; it is echoed as it came."""
 
 ERROR_OUT: Final = "error"
 """The out name of error replies; no method may use it."""
 
-T = TypeVar("T")
 _NULL: Final = Raw(b"null")
 
 
@@ -292,9 +295,7 @@ def encode_reply(
     return head + _optional_keys(id, meta, close) + b"}"
 
 
-def encode_fault(
-    fault: Fault, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False
-) -> bytes:
+def encode_fault(fault: Fault, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False) -> bytes:
     """Write an error reply's body.
 
     Raises:
@@ -315,12 +316,26 @@ def _optional_keys(id: Id | UnsetType, meta: Meta | None, close: bool) -> bytes:
 
 
 def _refuse_nonfinite(value: object) -> None:
-    import json
+    pending: list[Any] = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, float):
+            if not math.isfinite(part):
+                raise EncodeError("NaN and Infinity are not JSON; send null or a string instead")
+        elif isinstance(part, dict):
+            pending.extend(part.values())
+        elif isinstance(part, list | tuple | set | frozenset):
+            pending.extend(part)
+        else:
+            pending.extend(getattr(part, name, None) for name in _field_names(type(part)))
 
-    try:
-        json.dumps(msgspec.to_builtins(value, str_keys=True), allow_nan=False)
-    except ValueError:
-        raise EncodeError("NaN and Infinity are not JSON; send null or a string instead") from None
+
+def _field_names(kind: type) -> Iterable[str]:
+    """The fields of structs, dataclasses and attrs classes; whatever else msgspec writes holds no floats."""
+    if issubclass(kind, msgspec.Struct):
+        return kind.__struct_fields__
+    fields: Iterable[str] = getattr(kind, "__dataclass_fields__", ())
+    return fields or [attribute.name for attribute in getattr(kind, "__attrs_attrs__", ())]
 
 
 def _encode_error(error: Exception) -> EncodeError:

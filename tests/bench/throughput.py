@@ -92,9 +92,7 @@ def rpcserver(model: str, workers: int) -> Iterator[tuple[int, int]]:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-P", "-m", "rpcserver", "--bind", "127.0.0.1:0", "--model", model]
     command += ["--workers", str(workers), "--link-fd", str(theirs.fileno())]
-    process = subprocess.Popen(
-        command, start_new_session=True, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command, start_new_session=True, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
     theirs.close()
     try:
         ready = json.loads(ours.makefile().readline())
@@ -116,9 +114,7 @@ def measure(folder: Path, session: int, port: int, load: Load, seconds: float) -
         int(load.split),
     ]
     before = session_ticks(session)
-    run = subprocess.run(
-        [folder / "loadgen", *map(str, arguments)], check=True, capture_output=True, text=True
-    )
+    run = subprocess.run([folder / "loadgen", *map(str, arguments)], check=True, capture_output=True, text=True)
     spent = (session_ticks(session) - before) / TICKS_PER_SECOND
     figures = json.loads(run.stdout)
     return Figures(figures["rate"], figures["p50"], figures["p99"], spent * 1e6 / figures["done"])
@@ -152,9 +148,7 @@ def main() -> None:
             for load in loads:
                 for name in names:
                     started = (
-                        limit_server(folder, options.workers)
-                        if name == "C limit"
-                        else rpcserver(name, options.workers)
+                        limit_server(folder, options.workers) if name == "C limit" else rpcserver(name, options.workers)
                     )
                     with started as (session, port):
                         runs[name, load].append(measure(folder, session, port, load, options.seconds))

@@ -42,9 +42,7 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(messages: list[byt
 
 
 @given(bodies, st.binary(min_size=1, max_size=40), places)
-def test_trailing_bytes_of_an_unfinished_frame_are_kept(
-    messages: list[bytes], tail: bytes, at: list[int]
-) -> None:
+def test_trailing_bytes_of_an_unfinished_frame_are_kept(messages: list[bytes], tail: bytes, at: list[int]) -> None:
     unfinished = frame(tail)[:-1]
     decoder = FrameDecoder()
     assert decode(decoder, cut(stream(messages) + unfinished, at)) == messages

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
+import decimal
 import json
 import math
 from typing import Any
@@ -162,8 +165,25 @@ def test_typed_params_tell_a_wrong_type_from_bad_json() -> None:
         decode_params(Raw(b'{"\xff":1}'), decoder)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        [None, Raw(b'{"a":null}'), 1.5],
+        {"null": dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "x": None},
+        (decimal.Decimal("1.5"), "null", {None, 0.0}),
+    ],
+)
+def test_a_null_among_what_json_can_carry_is_sent(value: object) -> None:
+    assert encode_value(value) == msgspec.json.encode(value)
+
+
 class Point(msgspec.Struct):
     x: float
+
+
+@dataclasses.dataclass(kw_only=True)
+class Span:
+    end: float
 
 
 def endless() -> list[Any]:
@@ -179,6 +199,8 @@ def endless() -> list[Any]:
         [1, None, math.inf],
         {"a": {"b": -math.inf}},
         Point(math.nan),
+        [Span(end=math.inf)],
+        ({1, math.nan},),
         "\ud800",
         {"\udfff": 1},
         object(),
@@ -250,9 +272,7 @@ def test_a_fault_without_data_has_no_such_key() -> None:
     assert json.loads(encode_fault(Fault(-32000, "no")))["result"] == {"code": -32000, "message": "no"}
 
 
-@pytest.mark.parametrize(
-    ("result", "message"), [("no such user", "no such user"), ([1], "[1]"), (None, "null")]
-)
+@pytest.mark.parametrize(("result", "message"), [("no such user", "no such user"), ([1], "[1]"), (None, "null")])
 def test_an_error_of_another_shape_is_an_application_error(result: Any, message: str) -> None:
     assert Reply("error", result).fault == Fault(ErrorCode.APPLICATION_ERROR, message, result)
 
