@@ -19,9 +19,11 @@ MAX_REQUEST: Final = 16 * 1024 * 1024
 MAX_REPLY: Final = 256 * 1024 * 1024
 """The largest reply body a client reads unless told otherwise, in bytes."""
 
-_LARGEST_LENGTH: Final = 0xFFFF_FFFF
+LARGEST_LENGTH: Final = 0xFFFF_FFFF
+"""The longest body a prefix can announce, in bytes."""
+
 _prefix = struct.Struct("<I")
-_pack_length = _prefix.pack
+pack_length = _prefix.pack
 _unpack_length = _prefix.unpack_from
 
 
@@ -31,9 +33,9 @@ def frame(body: bytes) -> bytes:
     Raises:
         FrameTooLarge: the body is longer than the prefix can say (4 GiB - 1).
     """
-    if len(body) > _LARGEST_LENGTH:
-        raise FrameTooLarge(len(body), _LARGEST_LENGTH)
-    return _pack_length(len(body)) + body
+    if len(body) > LARGEST_LENGTH:
+        raise FrameTooLarge(len(body), LARGEST_LENGTH)
+    return pack_length(len(body)) + body
 
 
 class FrameDecoder:
@@ -100,6 +102,17 @@ class FrameDecoder:
             return None
         self._start = end
         return buffer[body_start:end]
+
+    def sole_frame(self, data: bytes) -> bytes | None:
+        """Take the body of a read that is exactly one frame, as nearly every read is, without feeding it.
+
+        Returns:
+            The body, or None, and then nothing has been done: feed the read and take frames as usual.
+        """
+        length = len(data) - PREFIX_SIZE
+        if self._start < len(self._buffer) or not 0 < length <= self.max_frame or _unpack_length(data)[0] != length:
+            return None
+        return data[PREFIX_SIZE:]
 
     @property
     def mid_frame(self) -> bool:

@@ -50,6 +50,28 @@ def test_trailing_bytes_of_an_unfinished_frame_are_kept(messages: list[bytes], t
     assert decode(decoder, [frame(tail)[-1:]]) == [tail]
 
 
+@given(st.binary(max_size=20), bodies, st.binary(max_size=20))
+def test_a_read_that_is_exactly_one_frame_needs_no_feeding(held: bytes, messages: list[bytes], tail: bytes) -> None:
+    decoder = FrameDecoder(max_frame=200)
+    decoder.feed(held)
+    data = stream(messages) + tail
+    expected = messages[0] if not held and not tail and len(messages) == 1 and len(messages[0]) <= 200 else None
+    if not held and not messages and len(tail) > 4 and tail[:4] == (len(tail) - 4).to_bytes(4, "little"):
+        expected = tail[4:]
+    assert decoder.sole_frame(data) == expected
+    decoder.feed(data)
+    # The decoder holds what it held before, so feeding the same read goes on where it stood.
+    assert decoder.mid_frame == bool(held or data)
+
+
+def test_no_sole_frame_is_found_in_a_stream_out_of_step() -> None:
+    decoder = FrameDecoder(max_frame=8)
+    decoder.feed(frame(b"123456789"))
+    with pytest.raises(FrameTooLarge):
+        decoder.next_frame()
+    assert decoder.sole_frame(frame(b"{}")) is None
+
+
 @pytest.mark.parametrize("received", [1, 3])
 def test_eof_inside_the_prefix_is_told(received: int) -> None:
     decoder = FrameDecoder()

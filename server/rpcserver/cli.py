@@ -1,0 +1,161 @@
+"""The `rpcserver` command: where the values of its options come from, and how it reports its end.
+
+The command line wins over the environment (`RPCSERVER_*`), that over the file named with `--config`, and that
+over the defaults. The options themselves are in `options`.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from .config import ConfigError, line_of, read_file
+from .link import Failed, Link
+from .options import ENVIRONMENT, Invocation, command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+EXIT_OTHER: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_APP: Final = 3
+EXIT_INTERRUPTED: Final = 130
+
+_NOT_IN_FILES: Final = frozenset({"config", "link_fd", "version", "help"})
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and leave the process.
+
+    Args:
+        arguments: the command line after the program's name; the process's own unless given.
+    """
+    started = time.monotonic()
+    # Until the workers are forked nearly everything that is made stays; the arbiter switches it on again.
+    gc.disable()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if sys.platform != "linux":
+        _fail("rpcserver needs Linux: epoll, pidfd and PR_SET_PDEATHSIG are what it is built on", EXIT_OTHER, None)
+    early = command.make_context(
+        "rpcserver", list(arguments), resilient_parsing=True, auto_envvar_prefix=ENVIRONMENT
+    ).params
+    link: Link | None = None
+    try:
+        if early["link_fd"] is not None:
+            link = Link(early["link_fd"])
+        invocation = parse(arguments, early["config"])
+    except (ConfigError, ValueError) as error:
+        _fail(str(error), EXIT_USAGE, link)
+    if invocation is None:
+        sys.exit(0)
+    try:
+        sys.exit(_serve(invocation, link, started))
+    except KeyboardInterrupt:
+        # Before the arbiter catches signals there is nothing to stop.
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
+    """Find out what is asked for.
+
+    Args:
+        arguments: the command line after the program's name.
+        config: the configuration file.
+
+    Returns:
+        The invocation, or None where the command line asked for the help or the version, which was written.
+
+    Raises:
+        ConfigError: a value, an option or the file is wrong.
+    """
+    known = {
+        parameter.name: _types_of(parameter)
+        for parameter in command.params
+        if parameter.name and parameter.name not in _NOT_IN_FILES
+    }
+    defaults = {} if config is None else read_file(config, known)
+    for name, kinds in known.items():
+        # `bind = "127.0.0.1:8080"` is a list of one.
+        if list in kinds and isinstance(defaults.get(name), str):
+            defaults[name] = [defaults[name]]
+    try:
+        result = command.main(
+            list(arguments),
+            prog_name="rpcserver",
+            standalone_mode=False,
+            auto_envvar_prefix=ENVIRONMENT,
+            default_map=defaults,
+        )
+    except click.UsageError as error:
+        raise _explained(error, config) from error
+    return result if isinstance(result, Invocation) else None
+
+
+def _explained(error: click.UsageError, config: Path | None) -> ConfigError:
+    """Say in an error where the wrong value came from."""
+    message = error.format_message()
+    parameter = getattr(error, "param", None)
+    if error.ctx is None or parameter is None or not parameter.name:
+        return ConfigError(f"{message} (see rpcserver --help)")
+    match error.ctx.get_parameter_source(parameter.name):
+        case ParameterSource.ENVIRONMENT:
+            variable = parameter.envvar or f"{ENVIRONMENT}_{parameter.name.upper()}"
+            return ConfigError(f"{message} (from the environment: {variable})")
+        case ParameterSource.DEFAULT_MAP if config is not None:
+            text = config.read_text(encoding="utf-8")
+            names = (parameter.name, parameter.name.replace("_", "-"))
+            line = next((line for name in names if (line := line_of(text, name)) is not None), None)
+            return ConfigError(message, source=config, line=line)
+        case _:
+            return ConfigError(message)
+
+
+def _types_of(parameter: click.Parameter) -> tuple[type, ...]:
+    if parameter.multiple:
+        return (str, list)
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        return (bool,)
+    if isinstance(parameter.type, click.IntRange):
+        return (int,)
+    if isinstance(parameter.type, click.FloatRange):
+        return (float, int)
+    return (str,)
+
+
+def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
+    """Run the server until it is stopped, and return the exit code."""
+    from .arbiter import Arbiter, BootError
+    from .log import configure
+    from .sockets import BindError, open_listeners
+
+    settings = invocation.settings
+    try:
+        logs = configure(invocation.log_level, as_json=invocation.log_format == "json", path=invocation.log_file)
+    except OSError as error:
+        _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", EXIT_OTHER, link)
+    try:
+        listeners = open_listeners(settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode)
+    except BindError as error:
+        _fail(str(error), EXIT_OTHER, link)
+    try:
+        Arbiter(settings, listeners, logs, link=link, started=started).run()
+    except BootError as error:
+        if error.traceback:
+            sys.stderr.write(error.traceback.rstrip("\n") + "\n")
+        _fail(error.message, EXIT_APP, link, error.traceback)
+    return 0
+
+
+def _fail(message: str, code: int, link: Link | None, traceback: str | None = None) -> NoReturn:
+    """Say on standard error and on the link why the server does not run, and leave."""
+    if link is not None:
+        link.send(Failed(message, traceback))
+        link.close()
+    click.echo(f"rpcserver: {message}", err=True)
+    sys.exit(code)

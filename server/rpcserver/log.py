@@ -1,0 +1,122 @@
+"""Logging: one write per line, with the time in UTC, the worker and its pid; as text or as JSON lines.
+
+What is worth a line, and at which level, is decided where it happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# C0 and C1 controls, DEL, line separators and everything that turns the direction of text round: what peers
+# put into names must not forge lines, colour a terminal or hide what follows.
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Write unprintable and misleading characters as escapes, so that the result is one harmless line."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
+    if short is not None:
+        return short
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+class LineHandler(logging.Handler):
+    """Writes each record with a single write(2), so that lines of many processes never mix.
+
+    Args:
+        descriptor: where to write; a file is opened for appending by `configure`.
+        as_json: one JSON object per line instead of text.
+    """
+
+    def __init__(self, descriptor: int, *, as_json: bool) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._compose = self._json_line if as_json else self._text_line
+        self._formatter = logging.Formatter()
+        self.worker: int | None = None
+        """The number of the worker that this process is, once it is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; a log that cannot be written must not stop a server."""
+        line = self._compose(record).encode("utf-8", "backslashreplace")
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, line)
+
+    def _text_line(self, record: logging.LogRecord) -> str:
+        who = "arbiter" if self.worker is None else f"worker {self.worker}"
+        head = f"{_timestamp(record.created)} {record.levelname:<7} [{who} {record.process}] "
+        text = "\n".join(filter(None, (record.getMessage(), self._traceback(record))))
+        # What follows a line's end is set in, so that it cannot be taken for a record of its own.
+        return head + "\n    ".join(visible(line) for line in text.split("\n")) + "\n"
+
+    def _json_line(self, record: logging.LogRecord) -> str:
+        fields: dict[str, object] = {
+            "time": _timestamp(record.created),
+            "level": record.levelname.lower(),
+            "worker": self.worker,
+            "pid": record.process,
+            "logger": record.name,
+            "message": _encodable(record.getMessage()),
+        }
+        if traceback := self._traceback(record):
+            fields["traceback"] = _encodable(traceback)
+        text = msgspec.json.encode(fields).decode()
+        # Inside a JSON string every control that is left may be written as \uXXXX.
+        return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+
+    def _traceback(self, record: logging.LogRecord) -> str:
+        parts: list[str] = []
+        if record.exc_info:
+            parts.append(self._formatter.formatException(record.exc_info))
+        if record.stack_info:
+            parts.append(record.stack_info)
+        # What another process has formatted.
+        if carried := getattr(record, "traceback", None):
+            parts.append(carried)
+        return "\n".join(parts)
+
+
+def configure(level: str, *, as_json: bool, path: Path | None) -> LineHandler:
+    """Send the whole process's logging to standard error or to a file.
+
+    Args:
+        level: the least level that is written, such as `info`.
+        as_json: JSON lines instead of text.
+        path: the file to append to, or None for standard error.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    descriptor = 2
+    if path is not None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    handler = LineHandler(descriptor, as_json=as_json)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    return handler
+
+
+def _timestamp(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

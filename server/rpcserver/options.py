@@ -1,0 +1,265 @@
+"""The options of the `rpcserver` command: their names, defaults, bounds and help.
+
+Reading other sources than the command line, and running what is asked for, is `cli`'s business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from .config import Settings, checked_seconds, default_workers, parse_mode, parse_size
+from .sockets import parse_bind
+from .workers import MODELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENVIRONMENT: Final = "RPCSERVER"
+"""What the names of environment variables begin with."""
+
+_DEFAULTS: Final = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the command line and the other sources ask for."""
+
+    settings: Settings
+    log_level: str
+    log_format: str
+    log_file: Path | None
+
+
+class GroupedOption(click.Option):
+    """An option that stands under a heading in the help."""
+
+    def __init__(self, *args: Any, group: str = "Other", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+class GroupedCommand(click.Command):
+    """A command whose help has headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, group by group in the order in which they were declared."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            # What the argument is, the text above the options says.
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                groups.setdefault(getattr(parameter, "group", "Other"), []).append(record)
+        for group, records in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(records)
+
+
+def _option(*names: str, group: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(*names, cls=GroupedOption, group=group, **attributes)
+
+
+def _read_by(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Make a callback that converts an option's text, or each of its texts."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        try:
+            return tuple(parse(text) for text in value) if isinstance(value, tuple) else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return callback
+
+
+_SECONDS: Final = click.FloatRange(min=0, max=31_536_000)
+_LISTEN: Final = "Listening"
+_WORKERS: Final = "Workers"
+_LIMITS: Final = "Limits (seconds; 0 is no limit)"
+_STOP: Final = "Stopping"
+_LOGS: Final = "Logs"
+_OTHER: Final = "Other"
+
+
+@click.command("rpcserver", cls=GroupedCommand, context_settings={"max_content_width": 100})
+@click.argument("app", required=False, envvar=f"{ENVIRONMENT}_APP")
+@_option(
+    "--bind",
+    "-b",
+    group=_LISTEN,
+    multiple=True,
+    metavar="ADDRESS",
+    show_default=True,
+    default=[str(bind) for bind in _DEFAULTS.bind],
+    callback=_read_by(parse_bind),
+    help="HOST:PORT, [IPV6]:PORT or unix:PATH; may be repeated. Port 0 takes a free one.",
+)
+@_option(
+    "--backlog",
+    group=_LISTEN,
+    type=click.IntRange(1, 65535),
+    default=_DEFAULTS.backlog,
+    show_default=True,
+    metavar="N",
+    help="How many connections may wait to be accepted.",
+)
+@_option(
+    "--unix-mode",
+    group=_LISTEN,
+    metavar="MODE",
+    default=f"{_DEFAULTS.unix_mode:o}",
+    show_default=True,
+    callback=_read_by(parse_mode),
+    help="Permissions of the paths of Unix sockets.",
+)
+@_option(
+    "--workers",
+    "-w",
+    group=_WORKERS,
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    default=default_workers,
+    show_default="twice the processors and one, at least 4",
+    help="How many worker processes to keep.",
+)
+@_option(
+    "--model",
+    "-m",
+    group=_WORKERS,
+    type=click.Choice(list(MODELS)),
+    default=_DEFAULTS.model,
+    show_default=True,
+    help="How a worker serves connections.",
+)
+@_option(
+    "--start-timeout",
+    group=_WORKERS,
+    type=_SECONDS,
+    callback=_read_by(checked_seconds),
+    metavar="S",
+    default=_DEFAULTS.start_timeout,
+    show_default=True,
+    help="How long a worker may take to load the app; 0 is no limit.",
+)
+@_option(
+    "--max-frame",
+    group=_LIMITS,
+    metavar="SIZE",
+    default="16M",
+    show_default=True,
+    callback=_read_by(parse_size),
+    help="The largest request.",
+)
+@_option(
+    "--idle-timeout",
+    group=_LIMITS,
+    type=_SECONDS,
+    callback=_read_by(checked_seconds),
+    metavar="S",
+    default=_DEFAULTS.idle_timeout,
+    show_default=True,
+    help="Silence between requests.",
+)
+@_option(
+    "--read-timeout",
+    group=_LIMITS,
+    type=_SECONDS,
+    callback=_read_by(checked_seconds),
+    metavar="S",
+    default=_DEFAULTS.read_timeout,
+    show_default=True,
+    help="From a request's first byte to its last.",
+)
+@_option(
+    "--write-timeout",
+    group=_LIMITS,
+    type=_SECONDS,
+    callback=_read_by(checked_seconds),
+    metavar="S",
+    default=_DEFAULTS.write_timeout,
+    show_default=True,
+    help="For a client to take the next 64 KiB of a reply.",
+)
+@_option(
+    "--drain-timeout",
+    group=_STOP,
+    type=_SECONDS,
+    callback=_read_by(checked_seconds),
+    metavar="S",
+    default=_DEFAULTS.drain_timeout,
+    show_default=True,
+    help="How long workers may take to finish before they are killed.",
+)
+@_option(
+    "--drain-grace",
+    group=_STOP,
+    type=_SECONDS,
+    callback=_read_by(checked_seconds),
+    metavar="S",
+    default=_DEFAULTS.drain_grace,
+    show_default=True,
+    help="How long an idle client that does not know `close` has for one last request.",
+)
+@_option(
+    "--log-level",
+    group=_LOGS,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="The least that is logged.",
+)
+@_option(
+    "--log-format",
+    group=_LOGS,
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines for people, or one JSON object per line.",
+)
+@_option(
+    "--log-file",
+    group=_LOGS,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Append to a file instead of writing to standard error.",
+)
+@_option("--debug", group=_OTHER, is_flag=True, help="Send clients the tracebacks of failing handlers.")
+@_option(
+    "--config",
+    "-c",
+    group=_OTHER,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A TOML file with settings, named like these options: `workers = 10`.",
+)
+@_option(
+    "--link-fd",
+    group=_OTHER,
+    type=click.IntRange(min=0),
+    metavar="FD",
+    help="A stream socket to the program that started the server: told in JSON lines when it is ready, and "
+    "its end stops the server.",
+)
+@click.version_option(package_name="rpcshell", prog_name="rpcserver", message="%(prog)s %(version)s")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    config: Path | None,
+    link_fd: int | None,
+    log_level: str,
+    log_format: str,
+    log_file: Path | None,
+    **settings: Any,
+) -> Invocation:
+    """Serve APP to many clients, with worker processes that share the listening sockets.
+
+    APP is module:attribute, path/file.py:attribute or path/file.py (the attribute is then `service`). Without it
+    a demo is served.
+
+    Every option can also come from the environment, as RPCSERVER_WORKERS=10, and from a --config file. SIGTERM
+    stops the server without losing a call, SIGINT and SIGQUIT at once.
+    """
+    return Invocation(Settings(**settings), log_level, log_format, log_file)

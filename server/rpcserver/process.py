@@ -1,0 +1,161 @@
+"""Processes: forking workers that cannot outlive their parent, signalling and reaping them without races.
+
+What a worker does is the business of `rpcserver.workers`; when one is started or stopped, of the arbiter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+logger = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+_SPARE_DESCRIPTORS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended: by a signal, or with an exit code."""
+
+    code: int
+    by_signal: bool
+
+    def __str__(self) -> str:
+        if not self.by_signal:
+            return f"exited with status {self.code}"
+        with contextlib.suppress(ValueError):
+            return f"was killed by {signal.Signals(self.code).name}"
+        return f"was killed by signal {self.code}"
+
+    @property
+    def clean(self) -> bool:
+        """Whether the process ended by itself and without an error."""
+        return not self.by_signal and self.code == 0
+
+
+class ChildProcess:
+    """A forked child, held by a descriptor, so that no other process is ever signalled or reaped in its place.
+
+    The descriptor becomes readable when the child has ended: pidfd_open(2).
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid)
+
+    def fileno(self) -> int:
+        """Return the process's descriptor."""
+        return self._pidfd
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal; one that has ended is left alone."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def reap(self) -> Exit | None:
+        """Take the child's exit status, or return None while it runs."""
+        try:
+            info = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            # Only something else in this process that waits for any child can have taken it.
+            return Exit(0, by_signal=False)
+        if info is None:
+            return None
+        return Exit(info.si_status, by_signal=info.si_code != os.CLD_EXITED)
+
+    def close(self) -> None:
+        """Close the descriptor; the process is not affected."""
+        os.close(self._pidfd)
+
+
+class Forker:
+    """Forks children that are killed when this process dies, however it dies.
+
+    The process must have a single thread. Make the object before the first fork: it loads what children need.
+
+    Raises:
+        OSError: the C library cannot be loaded.
+    """
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
+
+    def fork(self, main: Callable[[], int]) -> ChildProcess:
+        """Run `main` in a new process, which ends with the exit code that it returns.
+
+        Signals are blocked in the child until `main` unblocks them, so that none meets the parent's handlers.
+
+        Raises:
+            OSError: no process can be made, or none can be watched: EAGAIN, ENOMEM, EMFILE.
+        """
+        parent = os.getpid()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._run(main, parent)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            return ChildProcess(pid)
+        except OSError:
+            # A child that cannot be watched must not be.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+
+    def _run(self, main: Callable[[], int], parent: int) -> NoReturn:
+        status = 1
+        try:
+            if self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+                code = ctypes.get_errno()
+                raise OSError(code, f"PR_SET_PDEATHSIG: {os.strerror(code)}")
+            if os.getppid() == parent:  # else the parent died before the line above could count
+                status = main()
+        except BaseException:
+            # The parent's code is further up this stack: nothing may be raised into it.
+            logger.critical("this process ends by an exception that nothing has caught", exc_info=True)
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
+            os._exit(status)
+
+
+def reap_strays(known: Collection[int]) -> None:
+    """Reap ended children that this program never forked: orphans handed to PID 1, children from before an exec.
+
+    Args:
+        known: pids that are reaped elsewhere; their exit status is not touched.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while info := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if info.si_pid in known:
+                return
+            os.waitid(os.P_PID, info.si_pid, os.WEXITED | os.WNOHANG)
+            logger.debug("reaped process %d, which is none of ours", info.si_pid)
+
+
+def allow_descriptors(more: int) -> None:
+    """Raise this process's limit of open files (getrlimit(2)) as far as it may be, for that many more."""
+    used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number is wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = used + more + _SPARE_DESCRIPTORS
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

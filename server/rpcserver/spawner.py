@@ -1,0 +1,73 @@
+"""Making workers: the fork, and what the child lets go of before it becomes one.
+
+When a worker is made is the arbiter's decision; what it does then is in `rpcserver.workers`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from .channel import ArbiterEnd, open_channel
+from .process import ChildProcess, Forker
+from .workers import load_model
+from .workers.base import Assignment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .config import Settings
+    from .log import LineHandler
+    from .sockets import Listener
+
+
+class Closeable(Protocol):
+    """Anything that holds descriptors."""
+
+    def close(self) -> None:
+        """Close them."""
+
+
+class Spawner:
+    """Makes workers of one server.
+
+    It imports the worker model, so that workers need not, and share its memory.
+
+    Args:
+        settings: the server's settings.
+        listeners: what the workers accept connections from.
+        logs: where the process's log goes; workers put their numbers there.
+    """
+
+    def __init__(self, settings: Settings, listeners: Sequence[Listener], logs: LineHandler) -> None:
+        self._settings = settings
+        self._listeners = listeners
+        self._logs = logs
+        self._model = load_model(settings.model)
+        self._forker = Forker()
+
+    def spawn(self, number: int, generation: int, private: Iterable[Closeable]) -> tuple[ChildProcess, ArbiterEnd]:
+        """Fork a worker.
+
+        Args:
+            number: the worker's number, from 1.
+            generation: how many times the server had been reloaded.
+            private: what the worker must not hold: the arbiter's own and its ways to other workers.
+
+        Raises:
+            OSError: there is no process or no descriptor left.
+        """
+        arbiter_end, worker_end = open_channel()
+
+        def be_worker() -> int:
+            for own in (*private, arbiter_end):
+                own.close()
+            assignment = Assignment(number, generation, self._settings, self._listeners, worker_end, self._logs)
+            return self._model(assignment).main()
+
+        try:
+            return self._forker.fork(be_worker), arbiter_end
+        except OSError:
+            arbiter_end.close()
+            raise
+        finally:
+            worker_end.close()

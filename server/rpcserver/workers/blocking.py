@@ -1,0 +1,296 @@
+"""Serving one connection on a blocking socket, for every model that gives a connection a thread of its own.
+
+Who accepts connections, and how many are served at once, is the models' business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, Final
+
+from rpcwire import (
+    GOODBYE,
+    ErrorCode,
+    Fault,
+    FrameDecoder,
+    FrameError,
+    FrameTooLarge,
+    TruncatedFrame,
+    encode_fault,
+    frame,
+)
+
+from ..context import Peer
+from ..sockets import peer_address
+from .acceptor import TICK
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..dispatch import Dispatcher
+
+logger = logging.getLogger(__name__)
+
+_READ_SIZE: Final = 64 * 1024
+_WRITE_SIZE: Final = 256 * 1024
+_LINGER_SECONDS: Final = 2.0
+_LINGER_BYTES: Final = 64 * 1024
+_PROGRESS: Final = 64 * 1024
+_AT_ONCE: Final = 1e-6
+_TIMEVAL: Final = struct.Struct("ll")
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class _WriteTimeout(Exception):
+    """The client does not read its replies."""
+
+
+class BlockingConnection:
+    """One connection, from its first byte to its close.
+
+    Reads and writes wait in the kernel (SO_RCVTIMEO, SO_SNDTIMEO) and not in a poll(2) before each, as Python's
+    own timeouts would; so a request costs one recv(2) and one send(2). Deadlines are looked at after a wait
+    that ended without data, once a second, and after a read that ended inside a frame.
+
+    Args:
+        connection: a connected stream socket; `serve` closes it.
+        dispatcher: what answers.
+        settings: limits and deadlines.
+    """
+
+    def __init__(self, connection: socket.socket, dispatcher: Dispatcher, settings: Settings) -> None:
+        self._socket = connection
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._decoder = FrameDecoder(settings.max_frame)
+        self._peer = Peer("unknown")
+        self._tick = min(TICK, settings.idle_timeout or TICK, settings.read_timeout or TICK)
+        self._silent_ticks = 0
+        self._frame_deadline = 0.0
+        self._leaving = False
+        self._grace_deadline = 0.0
+
+    def serve(self) -> None:
+        """Answer requests until either side ends the connection; whatever the client does, this returns."""
+        try:
+            self._set_up()
+            self._converse()
+        except TruncatedFrame as error:
+            logger.info("%s: %s", self._peer.address, error)
+        except FrameError as error:
+            logger.info("%s: %s", self._peer.address, error)
+            self._refuse(error)
+        except _WriteTimeout:
+            logger.info("%s: closed, because the client does not read its replies", self._peer.address)
+            # Nobody reads what the kernel still holds.
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        except OSError as error:
+            logger.debug("%s: connection lost: %s", self._peer.address, error.strerror)
+        finally:
+            self._socket.close()
+
+    def drain(self) -> None:
+        """Ask for an end without loss: what has arrived is answered, and the last reply says `close`.
+
+        Safe in a signal handler of the thread that serves: a recv(2) that the signal interrupts goes on with the
+        timeout set here. A signal just before recv(2) is noticed at the next tick.
+        """
+        if self._leaving:
+            return
+        self._leaving = True
+        self._grace_deadline = time.monotonic() + self._settings.drain_grace
+        with contextlib.suppress(OSError):
+            self._wait_at_most(_AT_ONCE)
+
+    def _set_up(self) -> None:
+        connection = self._socket
+        if not self._leaving:
+            self._wait_at_most(self._tick)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(self._write_tick()))
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._peer = Peer(peer_address(connection))
+
+    def _converse(self) -> None:
+        recv = self._socket.recv
+        decoder = self._decoder
+        sole_frame = decoder.sole_frame
+        answer = self._dispatcher.answer
+        peer = self._peer
+        while True:
+            try:
+                data = recv(_READ_SIZE)
+            except BlockingIOError:
+                if self._is_over():
+                    return
+                continue
+            if not data:
+                decoder.feed_eof()
+                return
+            self._silent_ticks = 0
+            body = sole_frame(data)
+            if body is None:
+                decoder.feed(data)
+                if self._answer_frames():
+                    return
+            else:
+                last = self._leaving
+                self._send(answer(body, peer, last))
+                if last:
+                    self._close_gently()
+                    return
+            if self._leaving and self._is_over():
+                return
+
+    def _answer_frames(self) -> bool:
+        """Answer every whole frame that is held, with one write; True when the connection was ended by it."""
+        next_frame = self._decoder.next_frame
+        failure: FrameError | None = None
+        last = False
+        replies: list[bytes] = []
+        size = 0
+        body = next_frame()
+        if body is not None:
+            self._frame_deadline = 0.0
+        while body is not None:
+            try:
+                following = next_frame()
+            except FrameError as error:
+                failure, following = error, None
+            last = self._leaving and following is None and failure is None
+            reply = self._dispatcher.answer(body, self._peer, last)
+            replies.append(reply)
+            size += len(reply)
+            if size > _WRITE_SIZE:
+                self._send(b"".join(replies))
+                replies.clear()
+                size = 0
+            body = following
+        if replies:
+            self._send(b"".join(replies))
+        if failure is not None:
+            raise failure
+        if last:
+            self._close_gently()
+            return True
+        if self._decoder.mid_frame:
+            self._expect_rest()
+        return False
+
+    def _expect_rest(self) -> None:
+        """A read has ended inside a frame: have it acknowledged at once, and see to the deadline."""
+        if self._socket.family != socket.AF_UNIX:
+            # A client that writes the prefix and the body apart, with Nagle's algorithm on, holds the body back
+            # until the prefix is acknowledged, and a delayed acknowledgement takes 40 ms: tcp(7).
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        now = time.monotonic()
+        if not self._frame_deadline:
+            self._frame_deadline = now + (self._settings.read_timeout or float("inf"))
+        elif now >= self._frame_deadline:
+            raise _slow_frame(self._settings.read_timeout)
+
+    def _is_over(self) -> bool:
+        """See to deadlines while nothing comes; True when the connection has been ended."""
+        now = time.monotonic()
+        if self._decoder.mid_frame:
+            if now >= self._frame_deadline:
+                raise _slow_frame(self._settings.read_timeout)
+            if self._leaving:
+                self._wait_at_most(min(self._tick, self._frame_deadline - now))
+            return False
+        if self._leaving:
+            left = self._grace_deadline - now
+            if not self._peer.heeds_close and left > 0:
+                self._wait_at_most(left)
+                return False
+        else:
+            self._silent_ticks += 1
+            limit = self._settings.idle_timeout
+            if not limit or self._silent_ticks * self._tick < limit:
+                return False
+            logger.debug("%s: closed after %g s of silence", self._peer.address, limit)
+        if self._peer.heeds_close:
+            self._send(GOODBYE)
+        self._close_gently()
+        return True
+
+    def _refuse(self, error: FrameError) -> None:
+        """Answer a stream that is out of step; no request can be found in it any more."""
+        data = {"limit": error.limit} if isinstance(error, FrameTooLarge) else None
+        fault = Fault(error.code, str(error)) if data is None else Fault(error.code, str(error), data)
+        try:
+            self._send(frame(encode_fault(fault, close=True)))
+            self._close_gently()
+        except (OSError, _WriteTimeout) as lost:
+            logger.debug("%s: could not be told: %s", self._peer.address, lost)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._send_slowly(memoryview(data)[sent:])
+
+    def _send_slowly(self, rest: memoryview) -> None:
+        """Send what the client does not take at once, as long as it keeps taking some."""
+        patience = self._settings.write_timeout or float("inf")
+        deadline = time.monotonic() + patience
+        taken = 0
+        while rest:
+            try:
+                sent = self._socket.send(rest)
+            except BlockingIOError:
+                sent = 0
+            rest = rest[sent:]
+            taken += sent
+            now = time.monotonic()
+            if taken >= _PROGRESS:
+                taken = 0
+                deadline = now + patience
+            elif rest and now >= deadline:
+                raise _WriteTimeout
+
+    def _close_gently(self) -> None:
+        """Say that no more comes, and read to the client's end for a while: closing over unread data resets the
+        connection, and a reset may destroy replies that the client has not read yet (RFC 1122, 4.2.2.13).
+        """
+        self._socket.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + _LINGER_SECONDS
+        discarded = 0
+        while discarded < _LINGER_BYTES and (left := deadline - time.monotonic()) > 0:
+            self._wait_at_most(left)
+            try:
+                data = self._socket.recv(_READ_SIZE)
+            except BlockingIOError:
+                return
+            if not data:
+                return
+            discarded += len(data)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+
+    def _write_tick(self) -> float:
+        return min(TICK, self._settings.write_timeout or TICK)
+
+
+class _SlowFrame(FrameError):
+    """A request took too long to arrive."""
+
+    code = ErrorCode.TIMED_OUT
+
+
+def _slow_frame(limit: float) -> _SlowFrame:
+    return _SlowFrame(f"the request took longer than {limit:g} s to arrive; send it faster or raise the limit")
+
+
+def _timeval(seconds: float) -> bytes:
+    # A timeval of zero means no timeout at all: socket(7).
+    microseconds = max(1, round(seconds * 1_000_000))
+    return _TIMEVAL.pack(*divmod(microseconds, 1_000_000))

@@ -1,0 +1,316 @@
+"""Every way to die: workers, the arbiter, the process that started it, and apps that do not start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import PROBE_APP, all_gone, launched, running, watched
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_a_killed_worker_is_replaced_and_its_death_is_logged(tmp_path: Path, number: signal.Signals) -> None:
+    with running("-w", "2", folder=tmp_path) as server:
+        victim = server.workers()[0]
+        with watched([victim]) as processes:
+            os.kill(victim, number)
+            assert all_gone(processes, 5)
+        log = server.wait_for_log(f"(pid {victim}) was killed by {number.name}")
+        assert "a new one starts" in log
+        pids: set[int] = set()
+        while len(pids) < 2:
+            with server.connect() as client:
+                pids.add(client.call("pid").result)
+        assert victim not in pids
+
+
+def test_a_call_that_kills_its_worker_ends_its_own_connection_only(tmp_path: Path) -> None:
+    with running("-w", "2", folder=tmp_path) as server, server.connect() as bystander:
+        assert bystander.call("echo", 1).result == 1
+        with server.connect() as client:
+            client.send("die", [int(signal.SIGKILL)])
+            assert client.receive() is None
+        assert bystander.call("echo", 2).result == 2
+
+
+def test_no_zombies_are_left(tmp_path: Path) -> None:
+    with running("-w", "3", folder=tmp_path) as server:
+        for round_number in range(1, 4):
+            with server.connect() as client:
+                client.send("die", [int(signal.SIGKILL)])
+                assert client.receive() is None
+            server.wait_for_log("was killed by SIGKILL", round_number)
+        states = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] for pid in server.workers()]
+        assert "Z" not in states
+
+
+@pytest.mark.parametrize("state", ["idle", "in a call", "in a handler that blocks every signal"])
+def test_no_worker_outlives_a_killed_arbiter(tmp_path: Path, state: str) -> None:
+    app = PROBE_APP + (
+        "\nimport threading\n"
+        "@service.method\n"
+        "def stuck(entered: str) -> None:\n"
+        "    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT})\n"
+        "    open(entered, 'wb').close()\n"
+        "    threading.Event().wait()\n"
+    )
+    entered = tmp_path / "entered"
+    os.mkfifo(entered)
+    with running("-w", "4", folder=tmp_path, app=app) as server, server.connect() as client:
+        if state == "in a call":
+            assert client.call("echo", 1).result == 1
+        elif state != "idle":
+            client.send("stuck", [str(entered)])
+            entered.read_bytes()
+        with watched(server.workers()) as processes:
+            assert len(processes) == 4
+            server.signal(signal.SIGKILL)
+            assert all_gone(processes, 2)
+
+
+def test_the_end_of_the_link_stops_the_server(tmp_path: Path) -> None:
+    with running("-w", "2", folder=tmp_path) as server, watched(server.workers()) as processes:
+        server.link.close()
+        assert server.wait(5) == 0
+        assert all_gone(processes, 1)
+
+
+def test_the_end_of_the_link_does_not_stop_a_server_that_shall_be_kept(tmp_path: Path) -> None:
+    with running("-w", "1", folder=tmp_path) as server:
+        server.link.sendall(b"keep\n")
+        server.link.close()
+        server.wait_for_log("the server stays")
+        with server.connect() as client:
+            assert client.call("echo", 1).result == 1
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_a_quick_stop_does_not_wait_for_a_running_call(tmp_path: Path, number: signal.Signals) -> None:
+    entered, leave = tmp_path / "entered", tmp_path / "leave"
+    os.mkfifo(entered)
+    os.mkfifo(leave)
+    with running("-w", "3", folder=tmp_path) as server, server.connect() as client:
+        client.send("gate", [str(entered), str(leave)])
+        entered.read_bytes()
+        server.signal(number)
+        assert server.wait(5) == 0
+        assert client.receive() is None
+        assert "SIGKILL" not in server.log()
+
+
+def test_a_worker_that_resists_a_quick_stop_is_killed(tmp_path: Path) -> None:
+    app = PROBE_APP + (
+        "\n@service.method\n"
+        "def resist(entered: str) -> None:\n"
+        "    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+        "    open(entered, 'wb').close()\n"
+        "    signal.sigwait({signal.SIGUSR1})\n"
+    )
+    entered = tmp_path / "entered"
+    os.mkfifo(entered)
+    with running("-w", "1", folder=tmp_path, app=app) as server, server.connect() as client:
+        client.send("resist", [str(entered)])
+        entered.read_bytes()
+        server.signal(signal.SIGINT)
+        assert server.wait(5) == 0
+        assert "is killed" in server.log()
+
+
+def test_a_signal_to_the_whole_group_is_no_crash(tmp_path: Path) -> None:
+    with running("-w", "4", folder=tmp_path) as server:
+        os.killpg(server.pid, signal.SIGINT)
+        assert server.wait(5) == 0
+        assert "a new one starts" not in server.log()
+
+
+def test_an_app_that_fails_to_import_ends_the_server_with_its_traceback_once(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("def deep():\n    raise RuntimeError('no database')\n\ndeep()\n")
+    with launched("-w", "5", "-b", "127.0.0.1:0", str(file)) as server:
+        event = server.event()
+        assert event is not None
+        assert event["event"] == "failed"
+        assert "no database" in event["message"]
+        assert "deep" in event["traceback"]
+        assert server.wait() == 3
+        log = server.log()
+    assert log.count("Traceback") == 1
+    assert log.count("broken.py") >= 2
+    assert "rpcserver/" not in log
+
+
+def test_an_app_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with launched("-w", "3", "-b", "127.0.0.1:0", str(tmp_path / "nothing.py")) as server:
+        event = server.event()
+        assert event is not None
+        assert event["traceback"] is None
+        assert server.wait() == 3
+        assert server.log().splitlines() == [f"rpcserver: {event['message']}"]
+
+
+def test_an_app_that_kills_its_worker_at_the_start_ends_the_server(tmp_path: Path) -> None:
+    file = tmp_path / "deadly.py"
+    file.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    with launched("-w", "3", "-b", "127.0.0.1:0", str(file)) as server:
+        event = server.event()
+        assert event is not None
+        assert "was killed by SIGSEGV before it was ready" in event["message"]
+        assert server.wait() == 3
+
+
+def test_an_app_that_never_gets_ready_ends_the_server(tmp_path: Path) -> None:
+    file = tmp_path / "slow.py"
+    file.write_text("import threading\nthreading.Event().wait()\n")
+    with launched("-w", "2", "-b", "127.0.0.1:0", "--start-timeout", "0.5", str(file)) as server:
+        event = server.event()
+        assert event is not None
+        assert "was not ready after 0.5 s" in event["message"]
+        assert server.wait() == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_whose_app_hangs_at_the_start_can_be_stopped(tmp_path: Path, number: signal.Signals) -> None:
+    entered = tmp_path / "entered"
+    os.mkfifo(entered)
+    file = tmp_path / "slow.py"
+    file.write_text(f"import threading\nopen({str(entered)!r}, 'wb').close()\nthreading.Event().wait()\n")
+    with launched("-w", "1", "-b", "127.0.0.1:0", str(file)) as server:
+        entered.read_bytes()
+        server.signal(number)
+        assert server.wait(5) == 0
+
+
+def test_workers_that_die_at_a_later_start_are_tried_less_and_less_often(tmp_path: Path) -> None:
+    switch = tmp_path / "broken"
+    app = f"import pathlib\nif pathlib.Path({str(switch)!r}).exists(): raise RuntimeError('out of order')\n{PROBE_APP}"
+    with running("-w", "1", folder=tmp_path, app=app) as server:
+        switch.touch()
+        os.kill(server.workers()[0], signal.SIGKILL)
+        log = server.wait_for_log("a new one starts in 0.4 s")
+        assert "a new one starts in 0.2 s" in log
+        assert "out of order" in log
+        assert "rpcserver/" not in log
+        switch.unlink()
+        with server.connect() as client:
+            assert client.call("echo", 1).result == 1
+
+
+def test_stop_hooks_run_in_every_stop_but_a_kill(tmp_path: Path) -> None:
+    app = PROBE_APP + (
+        f"\n@service.on_worker_stop\ndef bye():\n    open({str(tmp_path / 'bye')!r}, 'ab').write(b'.')\n"
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with running("-w", "3", folder=tmp_path, app=app) as server:
+            server.signal(number)
+            assert server.wait() == 0
+        assert (tmp_path / "bye").read_bytes() == b"..."
+        (tmp_path / "bye").unlink()
+
+
+def test_a_failing_start_hook_is_the_apps_failure(tmp_path: Path) -> None:
+    file = tmp_path / "hooked.py"
+    file.write_text(PROBE_APP + "\n@service.on_worker_start\ndef connect():\n    raise OSError('no database')\n")
+    with launched("-w", "2", "-b", "127.0.0.1:0", str(file)) as server:
+        event = server.event()
+        assert event is not None
+        assert "no database" in event["message"]
+        assert "hooked.py" in event["traceback"]
+        assert server.wait() == 3
+
+
+def test_a_handler_that_forks_does_not_keep_the_server_alive(tmp_path: Path) -> None:
+    app = PROBE_APP + (
+        "\n@service.method\n"
+        "def leave_child() -> int:\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+        "        signal.sigwait({signal.SIGTERM})\n"
+        "        os._exit(0)\n"
+        "    return pid\n"
+    )
+    with running("-w", "1", folder=tmp_path, app=app) as server, server.connect() as client:
+        child = client.call("leave_child").result
+        try:
+            server.signal(signal.SIGTERM)
+            client.close()
+            assert server.wait_for_log("stopped")
+            assert server.process.wait(5) == 0
+        finally:
+            os.kill(child, signal.SIGTERM)
+
+
+def test_orphans_of_a_first_process_are_reaped_and_not_taken_for_workers(tmp_path: Path) -> None:
+    # A process that was made with children of its own, as PID 1 of a container gets them.
+    file = tmp_path / "probe.py"
+    file.write_text(PROBE_APP)
+    starter = (
+        "import os, sys\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    os.read(0, 1)\n"
+        "    os._exit(3)\n"
+        "print(pid, flush=True)\n"
+        "server = [sys.executable, '-P', '-m', 'rpcserver', '-w', '1', '-b', '127.0.0.1:0', sys.argv[1]]\n"
+        "os.execv(sys.executable, server)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", starter, str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        stray = int(process.stdout.readline())
+        assert b"listening on" in process.stderr.readline()
+        with watched([stray]) as processes:
+            process.stdin.write(b".")
+            process.stdin.flush()
+            assert all_gone(processes, 5)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert b"worker" not in log.replace(b"workers have", b"")
+        assert not Path(f"/proc/{stray}").exists()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def test_a_server_without_descriptors_left_goes_on_with_the_workers_it_has(tmp_path: Path) -> None:
+    app = PROBE_APP + (
+        "\n@service.method\n"
+        "def starve(pid: int) -> int:\n"
+        "    import resource\n"
+        "    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)\n"
+        "    resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, limits[1]))\n"
+        "    return limits[0]\n"
+        "@service.method\n"
+        "def feed(pid: int, soft: int) -> None:\n"
+        "    import resource\n"
+        "    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)\n"
+        "    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, limits[1]))\n"
+    )
+    with running("-w", "2", folder=tmp_path, app=app) as server, server.connect() as client:
+        soft = client.call("starve", [server.pid]).result
+        other = next(pid for pid in server.workers() if pid != client.call("pid").result)
+        os.kill(other, signal.SIGKILL)
+        server.wait_for_log("cannot be started: Too many open files")
+        assert len(server.workers()) == 1
+        client.call("feed", [server.pid, soft])
+        with server.connect() as second:
+            assert second.call("pid").result in server.workers()
+        server.signal(signal.SIGTERM)
+        client.close()
+        assert server.wait() == 0

@@ -1,0 +1,268 @@
+"""Starts real servers for tests, talks to them, and always ends them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rpcwire import FrameDecoder, Goodbye, Reply, decode_reply, encode_request, frame
+
+PATIENCE = 20.0
+"""Seconds after which a test gives up; far more than anything here takes."""
+
+PROBE_APP = '''
+import os
+import signal
+import socket
+from rpcserver import Service
+
+service = Service("probe")
+
+@service.method
+def echo(params):
+    return params
+
+@service.method
+def pid() -> int:
+    return os.getpid()
+
+@service.method
+def count(path: str) -> int:
+    """Leave a mark for each call that was executed."""
+    with open(path, "ab", buffering=0) as file:
+        file.write(b".")
+    return os.getpid()
+
+@service.method
+def gate(entered: str, leave: str) -> str:
+    """Say that the call has begun, and wait until the test lets it go; both are FIFOs."""
+    with open(entered, "wb", buffering=0) as file:
+        file.write(b".")
+    with open(leave, "rb", buffering=0) as file:
+        file.read(1)
+    return "through"
+
+@service.method
+def blob(size: int) -> str:
+    return "x" * size
+
+@service.method
+def die(number: int) -> None:
+    os.kill(os.getpid(), number)
+    signal.pause()
+'''
+
+
+class Client:
+    """A blocking client that shows everything it gets."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(PATIENCE)
+        self.socket = connection
+        self.decoder = FrameDecoder(1 << 30)
+
+    def send(self, method: str, params: object = None, **flags: Any) -> None:
+        self.socket.sendall(request(method, params, **flags))
+
+    def receive(self) -> Reply | Goodbye | None:
+        """The next reply or goodbye, or None at the end of the stream."""
+        while (body := self.decoder.next_frame()) is None:
+            data = self.socket.recv(65536)
+            if not data:
+                self.decoder.feed_eof()
+                return None
+            self.decoder.feed(data)
+        return decode_reply(body)
+
+    def reply(self) -> Reply:
+        received = self.receive()
+        assert isinstance(received, Reply), received
+        return received
+
+    def call(self, method: str, params: object = None, **flags: Any) -> Reply:
+        self.send(method, params, **flags)
+        return self.reply()
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Server:
+    """A server process that was started for a test."""
+
+    def __init__(self, process: subprocess.Popen[bytes], link: socket.socket) -> None:
+        self.process = process
+        self.link = link
+        self.ready: dict[str, Any] = {}
+        self.addresses: list[str] = []
+        self._events = b""
+        self._log = b""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def event(self) -> dict[str, Any] | None:
+        """The next line of the link, or None at its end."""
+        self.link.settimeout(PATIENCE)
+        while b"\n" not in self._events:
+            data = self.link.recv(65536)
+            if not data:
+                return None
+            self._events += data
+        line, _, self._events = self._events.partition(b"\n")
+        event: dict[str, Any] = json.loads(line)
+        return event
+
+    def connect(self, index: int = 0) -> Client:
+        address = self.addresses[index]
+        if address.startswith("unix:"):
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(PATIENCE)
+            try:
+                connection.connect(address.removeprefix("unix:"))
+            except OSError:
+                connection.close()
+                raise
+            return Client(connection)
+        host, _, port = address.rpartition(":")
+        return Client(socket.create_connection((host.strip("[]"), int(port)), PATIENCE))
+
+    def workers(self) -> list[int]:
+        """The pids of the server's children."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def log(self) -> str:
+        """What the server has written to standard error so far."""
+        self._read_log(0)
+        return self._log.decode()
+
+    def wait_for_log(self, text: str, times: int = 1) -> str:
+        deadline = time.monotonic() + PATIENCE
+        while self._log.count(text.encode()) < times:
+            if not self._read_log(max(0.0, deadline - time.monotonic())):
+                raise AssertionError(f"{text!r} is not in the log:\n{self._log.decode()}")
+        return self._log.decode()
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Wait for the arbiter's end and return its exit code."""
+        deadline = time.monotonic() + seconds
+        while self._read_log(max(0.0, deadline - time.monotonic())):
+            pass
+        return self.process.wait(max(0.0, deadline - time.monotonic()))
+
+    def _read_log(self, timeout: float) -> bool:
+        pipe = self.process.stderr
+        assert pipe is not None
+        if not select.select([pipe], [], [], timeout)[0]:
+            return False
+        data = os.read(pipe.fileno(), 65536)
+        self._log += data
+        return bool(data)
+
+
+def request(method: str, params: object = None, **flags: Any) -> bytes:
+    return frame(encode_request(method, params, **flags))
+
+
+@contextlib.contextmanager
+def launched(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> Iterator[Server]:
+    """A server that was started and may be ready, or not ever."""
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-P", "-m", "rpcserver", "--link-fd", str(theirs.fileno()), *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RPCSERVER_")}
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=[theirs.fileno()],
+        cwd=cwd,
+        env={**environment, "PYTHONWARNINGS": "error", **(env or {})},
+        start_new_session=True,
+    )
+    theirs.close()
+    server = Server(process, ours)
+    try:
+        yield server
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(PATIENCE)
+        assert process.stderr is not None
+        process.stderr.close()
+        ours.close()
+
+
+@contextlib.contextmanager
+def running(
+    *arguments: str,
+    app: str | None = PROBE_APP,
+    folder: Path,
+    bind: Sequence[str] = ("127.0.0.1:0",),
+    env: dict[str, str] | None = None,
+) -> Iterator[Server]:
+    """A server that is ready.
+
+    Args:
+        arguments: more of the command line.
+        app: the source of the app, or None for the demo.
+        folder: where the app's file goes.
+        bind: where to listen.
+        env: added to the environment.
+    """
+    command = list(arguments)
+    for address in bind:
+        command += ["--bind", address]
+    if app is not None:
+        file = folder / "probe.py"
+        file.write_text(app)
+        command.append(str(file))
+    with launched(*command, cwd=folder, env=env) as server:
+        event = server.event()
+        assert event is not None, server.log()
+        assert event["event"] == "ready", event
+        server.ready = event
+        server.addresses = event["addresses"]
+        yield server
+
+
+@contextlib.contextmanager
+def watched(pids: Sequence[int]) -> Iterator[dict[int, int]]:
+    """Descriptors of processes, readable when they have ended; see `all_gone`."""
+    descriptors = {os.pidfd_open(pid): pid for pid in pids}
+    try:
+        yield descriptors
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def all_gone(descriptors: dict[int, int], seconds: float) -> bool:
+    """Whether all processes end within that time."""
+    deadline = time.monotonic() + seconds
+    left = set(descriptors)
+    while left:
+        ended, _, _ = select.select(left, [], [], max(0.0, deadline - time.monotonic()))
+        if not ended:
+            return False
+        left -= set(ended)
+    return True
