@@ -1,3 +1,75 @@
-"""The RPC shell, and the blocking client as a library."""
+"""The RPC shell, and the blocking client as a library.
+
+Example:
+    >>> from rpcshell import connect
+    >>> with connect("127.0.0.1:8080") as client:  # doctest: +SKIP
+    ...     client.call("ping", {"a": 1})
+    {'a': 1}
+
+Importing this loads neither the prompt nor the client: a name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rpcshell.client import Client, connect
+    from rpcshell.errors import (
+        CallError,
+        CallTimeout,
+        Cancelled,
+        ConnectionFailed,
+        ConnectionLost,
+        NotConnected,
+        ProtocolError,
+        ShellError,
+        SpawnFailed,
+        SyntaxProblem,
+        UsageError,
+    )
+    from rpcshell.target import Target, TcpTarget, UnixTarget
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CallError",
+    "CallTimeout",
+    "Cancelled",
+    "Client",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "NotConnected",
+    "ProtocolError",
+    "ShellError",
+    "SpawnFailed",
+    "SyntaxProblem",
+    "Target",
+    "TcpTarget",
+    "UnixTarget",
+    "UsageError",
+    "__version__",
+    "connect",
+]
+
+_MODULES = {
+    "Client": "client",
+    "connect": "client",
+    "Target": "target",
+    "TcpTarget": "target",
+    "UnixTarget": "target",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,166 @@
+"""Servers for the client's tests: real sockets, each connection handled by a function of the test."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rpcshell import connect
+from rpcshell.target import Target, TcpTarget, UnixTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Handler = Callable[["Peer"], object]
+
+DEADLINE = 10.0
+
+
+class Peer:
+    """The server's end of one connection."""
+
+    def __init__(self, sock: socket.socket, number: int) -> None:
+        sock.settimeout(DEADLINE)
+        self.sock = sock
+        self.number = number
+
+    def read(self) -> dict[str, Any] | None:
+        """The next request, or None at the end of the stream."""
+        prefix = self._exactly(4)
+        if prefix is None:
+            return None
+        body = self._exactly(struct.unpack("<I", prefix)[0])
+        return None if body is None else json.loads(body)
+
+    def _exactly(self, size: int) -> bytes | None:
+        data = b""
+        while len(data) < size:
+            more = self.sock.recv(size - len(data))
+            if not more:
+                return None
+            data += more
+        return data
+
+    def send(self, message: object) -> None:
+        """Send a message as one frame."""
+        self.send_body(json.dumps(message).encode())
+
+    def send_body(self, body: bytes) -> None:
+        """Send a frame with any body."""
+        self.sock.sendall(struct.pack("<I", len(body)) + body)
+
+    def answer(self, result: object, **more: object) -> dict[str, Any] | None:
+        """Answer the next request."""
+        request = self.read()
+        if request is not None:
+            self.send({"out": "pong", "result": result, **more})
+        return request
+
+    def reset(self) -> None:
+        """End the connection with an RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def wait_for_end(self) -> None:
+        """Read until the client has closed."""
+        with contextlib.suppress(OSError):
+            while self.sock.recv(65536):
+                pass
+
+
+class PeerServer:
+    """Accepts connections and runs the handlers given for the first, second, … of them; the last for all more."""
+
+    def __init__(self, listener: socket.socket, target: Target, handlers: tuple[Handler, ...]) -> None:
+        self.target = target
+        self.accepted = 0
+        self.failures: list[BaseException] = []
+        self._connections: list[socket.socket] = []
+        self._listener = listener
+        self._handlers = handlers
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            number = self.accepted
+            self.accepted += 1
+            self._connections.append(sock)
+            handler = self._handlers[min(number, len(self._handlers) - 1)]
+            thread = threading.Thread(target=self._serve, args=(handler, Peer(sock, number)), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, handler: Handler, peer: Peer) -> None:
+        with peer.sock:
+            try:
+                handler(peer)
+            except ConnectionError:
+                pass
+            except BaseException as error:  # noqa: BLE001 - handed to the test, which fails with it
+                self.failures.append(error)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join(DEADLINE)
+        self._listener.close()
+        for sock in self._connections:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(DEADLINE)
+        assert not self.failures, self.failures
+
+
+@contextlib.contextmanager
+def serving(*handlers: Handler, unix: Path | None = None, backlog: int = 16) -> Iterator[PeerServer]:
+    """A server on a free loopback port, or on a Unix socket."""
+    target: Target
+    if unix is None:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        target = TcpTarget("127.0.0.1", listener.getsockname()[1])
+    else:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(os.fspath(unix))
+        listener.listen(backlog)
+        target = UnixTarget(str(unix))
+    server = PeerServer(listener, target, handlers)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def echo(peer: Peer) -> None:
+    """A good server of one method."""
+    while (request := peer.read()) is not None:
+        peer.send({"out": "pong", "result": request.get("params")})
+
+
+def free_port() -> int:
+    """A port where nothing listens: bound and let go of."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def refuse_call(server: PeerServer, kind: type[Exception], **options: object) -> Exception:
+    """The error a call to the server raises."""
+    with connect(server.target, timeout=DEADLINE) as client, pytest.raises(kind) as caught:
+        client.call("ping", **options)  # type: ignore[arg-type]
+    return caught.value

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcshell import Target, TcpTarget, UnixTarget, UsageError
+
+ports = st.integers(1, 65535)
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,40}", fullmatch=True)
+paths = st.from_regex(r"/[A-Za-z0-9._ :\[\]é-]{0,20}[a-z0-9]", fullmatch=True)
+targets = st.one_of(
+    st.builds(TcpTarget, names, ports),
+    st.builds(TcpTarget, st.ip_addresses(v=4).map(str), ports),
+    st.builds(TcpTarget, st.ip_addresses(v=6).map(str), ports),
+    st.builds(UnixTarget, paths),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("example.org:8080", TcpTarget("example.org", 8080)),
+        ("8080", TcpTarget("localhost", 8080)),
+        (":8080", TcpTarget("localhost", 8080)),
+        ("[::1]:80", TcpTarget("::1", 80)),
+        ("[fe80::1%eth0]:80", TcpTarget("fe80::1%eth0", 80)),
+        ("büro.example:1", TcpTarget("büro.example", 1)),
+        ("unix:/run/calc.sock", UnixTarget("/run/calc.sock")),
+        ("/run/calc.sock", UnixTarget("/run/calc.sock")),
+    ],
+)
+def test_every_form_of_a_target_is_read(text: str, target: Target) -> None:
+    assert Target.parse(text) == target
+
+
+@pytest.mark.parametrize("text", ["unix:calc.sock", "./calc.sock"])
+def test_a_relative_socket_path_is_made_absolute(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Target.parse(text) == UnixTarget(str(tmp_path / "calc.sock"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty"),
+        ("example.org", "has no port"),
+        ("host:", "is not a port"),
+        ("host:http", "is not a port"),
+        ("host:0", "out of range"),
+        ("host:65536", "out of range"),
+        ("host:-1", "is not a port"),
+        ("host:123456", "is not a port"),
+        ("\uff18\uff10", "is not a port"),
+        ("::1:80", "brackets"),
+        ("[::1]", "no port"),
+        ("[::1", "no port"),
+        ("[host]:80", "not an IPv6 address"),
+        ("[::1%]:80", "not an interface"),
+        ("my host:80", "not a host name"),
+        ("host\x1b[2J:80", "not a host name"),
+        ("unix:", "names no socket file"),
+        ("unix:/run/", "names no socket file"),
+        ("/run/\0x", "names no socket file"),
+        ("/" + "x" * 200, "bytes long"),
+        ("/run/\udcff", "not valid Unicode"),
+        ("tls://host:443", "not supported by this version"),
+        ("http://host/path", "not supported"),
+    ],
+)
+def test_what_is_no_target_is_refused_with_a_reason(text: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Target.parse(text)
+    assert says in str(caught.value)
+
+
+@given(targets)
+def test_a_printed_target_is_read_back(target: Target) -> None:
+    assert Target.parse(str(target)) == target
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_target_or_a_usage_error(text: str) -> None:
+    try:
+        target = Target.parse(text)
+    except UsageError as error:
+        assert error.exit_code == 2
+    else:
+        assert Target.parse(str(target)) == target
