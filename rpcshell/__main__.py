@@ -1,0 +1,8 @@
+"""`python -m rpcshell`."""
+
+import sys
+
+from rpcshell.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

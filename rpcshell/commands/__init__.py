@@ -1,0 +1,13 @@
+"""The `:commands` of the shell: one module for each group of them, and the registry that knows them all."""
+
+from rpcshell.commands.registry import Command, CommandRegistry
+
+__all__ = ["Command", "CommandRegistry", "load_commands"]
+
+
+def load_commands() -> CommandRegistry:
+    """All commands, in the order in which help lists them."""
+    from rpcshell.commands import connection, guide, methods, server
+
+    modules = (server, connection, methods, guide)
+    return CommandRegistry(value for module in modules for value in vars(module).values() if isinstance(value, Command))

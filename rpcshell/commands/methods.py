@@ -1,0 +1,88 @@
+"""Commands that show what the connected server offers: `:methods` and `:doc`."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from typing import TYPE_CHECKING
+
+import click
+
+from rpcshell.commands.document import describe_method, two_columns
+from rpcshell.commands.registry import METHOD, command
+from rpcshell.errors import NotConnected, UsageError
+from rpcshell.language import method_text
+
+if TYPE_CHECKING:
+    from rpcshell.catalog import Catalog, Method
+    from rpcshell.executor import Shell
+    from rpcshell.session import Session
+
+
+@command("methods", group="Methods", examples=(":methods", ":methods user", ":methods *.get"))
+@click.argument("pattern", required=False)
+def methods(shell: Shell, *, pattern: str | None) -> None:
+    """List the methods of the server.
+
+    With PATTERN only those whose names hold it, or match it where it has a *, ? or [.
+    """
+    catalog = known_catalog(shell.session)
+    names = [name for name in catalog.methods if pattern is None or _matches(name, pattern)]
+    if not names:
+        raise UsageError(
+            "the server has no methods" if pattern is None else f"no method matches {pattern!r}",
+            hint=None if pattern is None else ":methods lists all",
+        )
+    shell.output.text(two_columns([(name, _summary(catalog.methods[name])) for name in sorted(names)]))
+
+
+@command("doc", group="Methods", examples=(":doc ping",))
+@click.argument("method", type=METHOD)
+def doc(shell: Shell, *, method: str) -> None:
+    """Explain a METHOD, with a call of it to start from."""
+    catalog = known_catalog(shell.session)
+    found = catalog.methods.get(method) or _spelled(catalog, method)
+    if found is None:
+        near = difflib.get_close_matches(method, catalog.methods, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else ":methods lists what there is"
+        raise UsageError(f"the server has no method {method!r}", hint=hint)
+    shell.output.text(describe_method(found))
+
+
+def known_catalog(session: Session) -> Catalog:
+    """What the target offers, once it has told.
+
+    Raises:
+        NotConnected: there is no target.
+        UsageError: the target does not say.
+    """
+    if session.target is None:
+        raise NotConnected
+    if not session.catalog.methods:
+        # A connection that is only just made may not have told yet; this waits for that.
+        session.method("")
+    if session.catalog.methods:
+        return session.catalog
+    if session.plain:
+        raise UsageError(
+            f"{session.target} does not say what it offers; calls work all the same",
+            hint=f":connect {session.target} --refresh asks again",
+        )
+    if session.state == "lost":
+        raise UsageError(f"the connection to {session.target} is lost", hint=f":connect {session.target} tries again")
+    return session.catalog
+
+
+def _spelled(catalog: Catalog, text: str) -> Method | None:
+    """The method whose name is written so where it holds what cannot be typed."""
+    return next((method for name, method in catalog.methods.items() if method_text(name) == f'"{text}"'), None)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    if any(character in pattern for character in "*?["):
+        return fnmatch.fnmatchcase(name.lower(), pattern.lower())
+    return pattern.lower() in name.lower()
+
+
+def _summary(method: Method) -> str:
+    return f"deprecated · {method.summary}".rstrip(" ·") if method.deprecated else method.summary

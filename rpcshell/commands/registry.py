@@ -1,0 +1,247 @@
+"""What a command is, the decorator that makes one, and the registry that finds it by name.
+
+The commands themselves are in the modules beside this one. A command owns everything about it: its options (click),
+its help, what completes it, and what it does.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from rpcshell.errors import UsageError
+from rpcshell.suggest import ArgumentSpec, CommandSpec, OptionSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rpcshell.executor import Shell
+    from rpcshell.suggest import ValueKind
+
+__all__ = ["COMMAND", "METHOD", "TARGET", "Command", "CommandRegistry", "KindOfWord", "command"]
+
+_WIDTH: Final = 80
+
+
+# Generic since click 8.5; what it was before takes no parameters at run time.
+if TYPE_CHECKING:
+    _TextType = click.ParamType[str]
+else:
+    _TextType = click.ParamType
+
+
+class KindOfWord(_TextType):
+    """A parameter that is a plain text to the command, and something that can be completed to the prompt.
+
+    Args:
+        kind: what it is.
+    """
+
+    def __init__(self, kind: ValueKind) -> None:
+        self.name = kind
+        self.kind: ValueKind = kind
+
+
+TARGET: Final = KindOfWord("target")
+METHOD: Final = KindOfWord("method")
+COMMAND: Final = KindOfWord("command")
+
+
+class Command:
+    """A `:command` of the shell.
+
+    Attributes:
+        name: What it is called by, without the colon.
+        group: The heading it stands under in the list of commands.
+        aliases: Other names for it.
+        examples: Lines that can be typed as they are.
+    """
+
+    def __init__(
+        self,
+        definition: click.Command,
+        handler: Callable[..., None],
+        *,
+        group: str,
+        aliases: tuple[str, ...] = (),
+        examples: tuple[str, ...] = (),
+    ) -> None:
+        self.name = definition.name or ""
+        self.group = group
+        self.aliases = aliases
+        self.examples = examples
+        self._definition = definition
+        self._handler = handler
+
+    @property
+    def summary(self) -> str:
+        """One line on it."""
+        return self._definition.get_short_help_str(limit=_WIDTH)
+
+    @cached_property
+    def spec(self) -> CommandSpec:
+        """What it takes, for completion and hints."""
+        options = tuple(_option(param) for param in self._definition.params if isinstance(param, click.Option))
+        arguments = tuple(_argument(param) for param in self._definition.params if isinstance(param, click.Argument))
+        return CommandSpec(self.name, self.summary, options, arguments)
+
+    def help(self, width: int = _WIDTH) -> str:
+        """How to use it, in several lines without a newline at the end.
+
+        Args:
+            width: columns to fill.
+        """
+        formatter = click.HelpFormatter(width=width)
+        context = click.Context(self._definition, info_name=f":{self.name}")
+        self._definition.format_help(context, formatter)
+        if self.aliases:
+            with formatter.section("Also called"):
+                formatter.write_text(", ".join(f":{alias}" for alias in self.aliases))
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write_text(example)
+        return formatter.getvalue().rstrip("\n")
+
+    def run(self, shell: Shell, words: Sequence[str]) -> None:
+        """Run it.
+
+        Args:
+            shell: what it may use.
+            words: what follows its name.
+
+        Raises:
+            UsageError: the words are not what it takes.
+            ShellError: what it tried did not work.
+        """
+        if any(word in {"-h", "--help"} for word in words):
+            shell.output.text(self.help())
+            return
+        try:
+            params = self._definition.make_context(f":{self.name}", list(words)).params
+        except click.ClickException as error:
+            hint = f"usage: {self.spec.usage}"
+            raise UsageError(_sentence(error.format_message()), hint=hint) from error
+        self._handler(shell, **params)
+
+
+def command(
+    name: str, *, group: str, aliases: tuple[str, ...] = (), examples: tuple[str, ...] = ()
+) -> Callable[[Callable[..., None]], Command]:
+    """Make a command of a function, stacked on click's decorators for its options and arguments.
+
+    The function gets the shell and its parameters by name; its docstring is the command's help.
+
+    Args:
+        name: what it is called by, without the colon.
+        group: the heading it stands under.
+        aliases: other names for it.
+        examples: lines that can be typed as they are.
+    """
+
+    def decorate(handler: Callable[..., None]) -> Command:
+        definition = click.command(name, add_help_option=False)(handler)
+        has_options = any(isinstance(param, click.Option) for param in definition.params)
+        definition.options_metavar = "[options]" if has_options else None
+        return Command(definition, handler, group=group, aliases=aliases, examples=examples)
+
+    return decorate
+
+
+class CommandRegistry:
+    """The commands of a shell.
+
+    Args:
+        commands: in the order of their groups and, in a group, of their importance.
+
+    Raises:
+        ValueError: two have the same name.
+    """
+
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self._by_name: dict[str, Command] = {}
+        self._commands = tuple(commands)
+        for command in self._commands:
+            for name in (command.name, *command.aliases):
+                if name in self._by_name:
+                    raise ValueError(f"two commands are called :{name}")
+                self._by_name[name] = command
+
+    def __iter__(self) -> Iterator[Command]:
+        return iter(self._commands)
+
+    @cached_property
+    def specs(self) -> tuple[CommandSpec, ...]:
+        """What all of them take, for completion and hints; aliases are not suggested."""
+        return tuple(command.spec for command in self._commands)
+
+    @cached_property
+    def groups(self) -> dict[str, list[Command]]:
+        """The commands by group, in order."""
+        groups: dict[str, list[Command]] = {}
+        for command in self._commands:
+            groups.setdefault(command.group, []).append(command)
+        return groups
+
+    def find(self, name: str) -> Command | None:
+        """The command of a name or alias."""
+        return self._by_name.get(name)
+
+    def resolve(self, name: str) -> Command:
+        """The command of a name or alias.
+
+        Raises:
+            UsageError: there is none; the hint has near names.
+        """
+        found = self._by_name.get(name)
+        if found is not None:
+            return found
+        if not name:
+            raise UsageError("a command has a name", hint=":help lists them")
+        near = difflib.get_close_matches(name.lower(), self._by_name, n=2)
+        if not near:
+            near = [known for known in self._by_name if name and known.startswith(name.lower())][:2]
+        hint = f"did you mean {' or '.join(f':{known}' for known in near)}?" if near else ":help lists them"
+        raise UsageError(f"no command is called :{name}", hint=hint)
+
+
+def _option(param: click.Option) -> OptionSpec:
+    return OptionSpec(
+        names=(*param.opts, *param.secondary_opts),
+        help=(param.help or "").partition("\n")[0],
+        takes_value=not param.is_flag,
+        choices=_choices(param),
+        kind=_kind(param),
+        multiple=param.multiple,
+    )
+
+
+def _argument(param: click.Argument) -> ArgumentSpec:
+    return ArgumentSpec(
+        name=(param.metavar or param.name or "").strip("[]"),
+        kind=_kind(param),
+        choices=_choices(param),
+        required=param.required,
+        many=param.nargs == -1,
+    )
+
+
+def _choices(param: click.Parameter) -> tuple[str, ...]:
+    return tuple(param.type.choices) if isinstance(param.type, click.Choice) else ()
+
+
+def _kind(param: click.Parameter) -> ValueKind:
+    if isinstance(param.type, KindOfWord):
+        return param.type.kind
+    if isinstance(param.type, click.Choice):
+        return "choice"
+    if isinstance(param.type, click.Path):
+        return "path"
+    return "int" if isinstance(param.type, click.IntRange | type(click.INT)) else "text"
+
+
+def _sentence(message: str) -> str:
+    return message[:1].lower() + message[1:].rstrip(".")

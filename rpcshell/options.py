@@ -1,0 +1,100 @@
+"""What a run of `rpcshell` was asked to do. How options are written on the command line is in `rpcshell.arguments`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rpcshell.errors import UsageError
+from rpcshell.target import Target, UnixTarget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rpcshell.spawn import SpawnOptions
+
+__all__ = ["Options"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """One run.
+
+    Attributes:
+        target: What to connect to, or None.
+        file: The script to run, or None.
+        lines: Single lines to run.
+        spawn: How to start a server for the run, or None.
+        keep_going: Whether a script goes on after an error.
+        plain: Whether to send no probe and no optional keys.
+        timeout: Seconds for a call, or None for no limit.
+    """
+
+    target: Target | None = None
+    file: Path | None = None
+    lines: tuple[str, ...] = ()
+    spawn: SpawnOptions | None = None
+    keep_going: bool = False
+    plain: bool = False
+    timeout: float | None = None
+
+    @property
+    def interactive(self) -> bool:
+        """Whether the run is a prompt."""
+        # Python sets it to None where the process was started with it closed.
+        terminal = sys.stdin is not None and sys.stdin.isatty()
+        return terminal and not self.lines and self.file is None
+
+
+def places(first: str | None, second: str | None, *, spawned: bool) -> tuple[Target | None, Path | None]:
+    """Tell TARGET and FILE apart: a single argument may be either.
+
+    Args:
+        first: The first argument, or None.
+        second: The second, or None.
+        spawned: Whether a server is started, which leaves no room for a TARGET.
+
+    Raises:
+        UsageError: They make no sense.
+    """
+    if first is None:
+        return None, None
+    if spawned:
+        if second is not None:
+            raise UsageError("a server started with --spawn is the target: give at most a FILE")
+        return None, _script_file(first)
+    if second is not None:
+        return Target.parse(first), _script_file(second)
+    try:
+        target = Target.parse(first)
+    except UsageError:
+        if (file := _existing_file(first)) is not None:
+            return None, file
+        raise
+    if isinstance(target, UnixTarget) and (file := _existing_file(first)) is not None:
+        return None, file
+    return target, None
+
+
+def _existing_file(name: str) -> Path | None:
+    from pathlib import Path
+
+    path = Path(name)
+    try:
+        # A pipe is a script too: the shell's <(…) makes one.
+        script = path.is_file() or path.is_fifo()
+    except ValueError:
+        return None
+    return path if script else None
+
+
+def _script_file(name: str) -> Path:
+    from pathlib import Path
+
+    path = Path(name)
+    if not path.exists():
+        raise UsageError(f"no such script file: {name}")
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder, not a script file")
+    return path

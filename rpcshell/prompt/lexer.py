@@ -1,0 +1,145 @@
+"""The tokens of a line as prompt_toolkit draws them, and the brackets that belong together.
+
+What is what in a line is the parser's to say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from prompt_toolkit.application.current import get_app
+from prompt_toolkit.layout.processors import Processor, Transformation
+from prompt_toolkit.layout.utils import explode_text_fragments
+from prompt_toolkit.lexers import Lexer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prompt_toolkit.document import Document
+    from prompt_toolkit.formatted_text.base import StyleAndTextTuples
+    from prompt_toolkit.layout.processors import TransformationInput
+
+    from rpcshell.catalog import Catalog
+    from rpcshell.language import Line, Token
+
+__all__ = ["LineLexer", "MatchingBrackets", "matching_brackets", "open_brackets"]
+
+# By the texts of `TokenKind`, which is not imported here: the first prompt comes up without the parser.
+_STYLES: Final = {
+    "whitespace": "",
+    "command": "class:command",
+    "method": "class:method",
+    "key": "class:pygments.name.tag",
+    "string": "class:pygments.literal.string.double",
+    "number": "class:pygments.literal.number",
+    "keyword": "class:pygments.keyword.constant",
+    "punctuation": "class:pygments.punctuation",
+    "option": "class:option",
+    "word": "",
+    "variable": "class:variable",
+    "comment": "class:pygments.comment",
+    "error": "class:pygments.error",
+}
+_CLOSERS: Final = {"{": "}", "[": "]", "<": ">"}
+
+
+class LineLexer(Lexer):
+    """Colours a line; a method that the target does not have looks different.
+
+    prompt_toolkit remembers what a lexer returned by the lexer's identity, so another catalog takes another lexer.
+
+    Args:
+        read: parses a text.
+        catalog: what the target offers; empty where that is not known.
+    """
+
+    def __init__(self, read: Callable[[str], Line], catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._read = read
+
+    def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
+        """The pieces of each row."""
+        rows: list[StyleAndTextTuples] = [[]]
+        text = document.text
+        for token in self._read(text).tokens:
+            style = self._style(token, text)
+            first, *more = text[token.start : token.end].split("\n")
+            rows[-1].append((style, first))
+            rows += [[(style, part)] for part in more]
+
+        def row(number: int) -> StyleAndTextTuples:
+            return rows[number] if number < len(rows) else []
+
+        return row
+
+    def _style(self, token: Token, text: str) -> str:
+        methods = self.catalog.methods
+        if token.kind == "method" and methods and text[token.start : token.end].strip("\"'") not in methods:
+            return "class:method class:method.unknown"
+        return _STYLES[token.kind]
+
+
+class MatchingBrackets(Processor):
+    """Marks the bracket at the cursor and the one it belongs to; brackets in strings are none.
+
+    Args:
+        read: parses a text.
+    """
+
+    def __init__(self, read: Callable[[str], Line]) -> None:
+        self._read = read
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """The row with the brackets in it marked."""
+        document = transformation_input.document
+        fragments = transformation_input.fragments
+        if get_app().is_done or not _at_bracket(document.text, document.cursor_position):
+            return Transformation(fragments)
+        pair = matching_brackets(self._read(document.text), document.cursor_position)
+        for place in pair:
+            row, column = document.translate_index_to_position(place)
+            if row == transformation_input.lineno:
+                fragments = explode_text_fragments(fragments)
+                column = transformation_input.source_to_display(column)
+                if column < len(fragments):
+                    cursor = "cursor" if place == document.cursor_position else "other"
+                    style, text, *_ = fragments[column]
+                    fragments[column] = (f"{style} class:matching-bracket.{cursor} ", text)
+        return Transformation(fragments)
+
+
+def matching_brackets(line: Line, cursor: int) -> tuple[int, ...]:
+    """The places of the bracket at the cursor, or else just before it, and of its other half; or nothing.
+
+    Args:
+        line: the parsed line.
+        cursor: in characters from 0.
+    """
+    pairs, _ = _match(line)
+    both = pairs | {closer: opener for opener, closer in pairs.items()}
+    return next(((place, both[place]) for place in (cursor, cursor - 1) if place in both), ())
+
+
+def _at_bracket(text: str, cursor: int) -> bool:
+    around = text[max(cursor - 1, 0) : cursor + 1]
+    return any(character in "{}[]<>" for character in around)
+
+
+def open_brackets(line: Line) -> int:
+    """How many brackets the end of a line is inside of."""
+    return len(_match(line)[1])
+
+
+def _match(line: Line) -> tuple[dict[int, int], list[int]]:
+    """The places of brackets that close by the places of those that open them, and of those that stay open."""
+    pairs: dict[int, int] = {}
+    still_open: list[int] = []
+    for token in line.tokens:
+        if token.kind != "punctuation":
+            continue
+        character = line.text[token.start]
+        if character in _CLOSERS:
+            still_open.append(token.start)
+        elif still_open and character == _CLOSERS[line.text[still_open[-1]]]:
+            pairs[still_open.pop()] = token.start
+    return pairs, still_open

@@ -1,0 +1,186 @@
+"""The terminal as the place where results, texts, notes and errors are shown: styled, and paged where they are long.
+
+What they say is `render`'s. While the prompt is up, what other threads say goes above it.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.output.vt100 import Vt100_Output
+
+from rpcshell.escape import visible
+from rpcshell.prompt.theme import THEME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import TextIO
+
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.output import ColorDepth, Output
+    from prompt_toolkit.styles import Attrs, BaseStyle
+
+    from rpcshell.errors import ShellError
+    from rpcshell.pretty import Fragment
+    from rpcshell.session import CallOutcome
+
+__all__ = ["Painter", "Screen"]
+
+_FLUSH_AFTER: Final = 1 << 14
+"""Characters after which a long text is sent on to the terminal."""
+
+_ROWS_BELOW: Final = 3
+"""What is kept free below a text: the dim line after it and the prompt."""
+
+
+class Screen:
+    """Shows things on a terminal.
+
+    Args:
+        output: the terminal.
+        depth: how many colours it has.
+        style: what styles look like.
+        paged: whether what is longer than the screen goes to a pager.
+        application: the prompt, above which things go while it is up.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        depth: ColorDepth,
+        *,
+        style: BaseStyle = THEME,
+        paged: bool = True,
+        application: Application[str] | None = None,
+    ) -> None:
+        self._output = output
+        self._painter = Painter(style, depth)
+        self._paged = paged
+        self._application = application
+
+    def result(self, outcome: CallOutcome) -> None:
+        """Show a reply, and one dim line with its time, worker and pid."""
+        from rpcshell.render import FOOTER, render_footer, render_result
+
+        self._show(render_result(outcome, self._columns))
+        self._print([(FOOTER, render_footer(outcome.elapsed, outcome.meta) + "\n")])
+
+    def text(self, text: str) -> None:
+        """Show what a command has to say."""
+        self._show([("", text.rstrip("\n") + "\n")])
+
+    def note(self, text: str) -> None:
+        """Show one dim line; any thread may call this."""
+        fragments = [("class:note", visible(text) + "\n")]
+        application = self._application
+        loop = application.loop if application is not None else None
+        if application is not None and loop is not None and application.is_running:
+            loop.call_soon_threadsafe(self._print_above, fragments)
+        else:
+            self._print(fragments)
+
+    def error(self, error: ShellError) -> None:
+        """Show an error."""
+        from rpcshell.render import render_error
+
+        self._show(render_error(error, self._columns))
+
+    @property
+    def _columns(self) -> int:
+        return max(self._output.get_size().columns, 20)
+
+    def _print_above(self, fragments: list[Fragment]) -> None:
+        run_in_terminal(lambda: self._print(fragments))
+
+    def _show(self, fragments: Iterable[Fragment]) -> None:
+        from rpcshell.prompt.pager import find_pager
+
+        pieces = iter(fragments)
+        first: list[Fragment] = []
+        fits = not self._paged or self._fits(pieces, first)
+        pieces = chain(first, pieces)
+        pager = None if fits else find_pager()
+        if pager is None:
+            self._print(pieces)
+            return
+        painter = self._painter if pager.colours else None
+        size = self._output.get_size()
+
+        def write(stream: TextIO) -> None:
+            if painter is None:
+                stream.writelines(text for _, text in pieces)
+            else:
+                painter.paint(Vt100_Output(stream, lambda: size, enable_cpr=False), pieces)
+
+        try:
+            pager.show(write)
+        except OSError as error:
+            self.note(f"the pager {pager.command[0]} cannot be started: {error.strerror}")
+            self._print(pieces)
+
+    def _fits(self, pieces: Iterator[Fragment], taken: list[Fragment]) -> bool:
+        """Whether pieces fit on the screen with the prompt below them; those it took to tell are put in `taken`."""
+        from rpcshell.pretty import cells
+
+        size = self._output.get_size()
+        rows = size.rows - _ROWS_BELOW
+        column = 0
+        for piece in pieces:
+            taken.append(piece)
+            for place, part in enumerate(piece[1].split("\n")):
+                if place:
+                    rows -= 1
+                    column = 0
+                column += cells(part)
+                rows -= column // size.columns
+                column %= size.columns
+            if rows < 0:
+                return False
+        return True
+
+    def _print(self, fragments: Iterable[Fragment]) -> None:
+        self._painter.paint(self._output, fragments)
+
+
+class Painter:
+    """Writes styled pieces to an output.
+
+    Args:
+        style: what styles look like.
+        depth: how many colours the output has.
+    """
+
+    def __init__(self, style: BaseStyle, depth: ColorDepth) -> None:
+        self._style = style
+        self._depth = depth
+        self._attributes: dict[str, Attrs] = {}
+
+    def paint(self, output: Output, fragments: Iterable[Fragment]) -> None:
+        """Write the pieces, and leave the output without any style."""
+        current = None
+        written = 0
+        try:
+            for style, text in fragments:
+                if style != current:
+                    if style:
+                        output.set_attributes(self._look(style), self._depth)
+                    elif current:
+                        output.reset_attributes()
+                    current = style
+                output.write(text)
+                written += len(text)
+                if written > _FLUSH_AFTER:
+                    written = 0
+                    output.flush()
+        finally:
+            if current:
+                output.reset_attributes()
+            output.flush()
+
+    def _look(self, style: str) -> Attrs:
+        found = self._attributes.get(style)
+        if found is None:
+            found = self._attributes[style] = self._style.get_attrs_for_style_str(style)
+        return found

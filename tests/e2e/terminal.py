@@ -1,0 +1,237 @@
+"""A real pseudo-terminal with a screen: runs a program in it, types, and reads what a person would see."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import sys
+import termios
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pexpect
+import pyte
+
+SHELL = (sys.executable, "-m", "rpcshell")
+
+ENTER = "\r"
+TAB = "\t"
+ALT_ENTER = "\x1b\r"
+CTRL_C = "\x03"
+CTRL_D = "\x04"
+CTRL_R = "\x12"
+UP = "\x1b[A"
+RIGHT = "\x1b[C"
+
+
+class _Screen(pyte.Screen):
+    """A screen whose answers, such as the place of the cursor, go back to the program."""
+
+    answers: bytes = b""
+
+    def write_process_input(self, data: str) -> None:
+        self.answers += data.encode()
+
+
+class Terminal:
+    """A program in a terminal of its own, with a home folder of its own.
+
+    Args:
+        home: Where all of the program's files go; also its working folder.
+        command: The program and its arguments.
+        environment: Variables beside the few that every program gets.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        command: tuple[str, ...] = SHELL,
+        *,
+        environment: dict[str, str] | None = None,
+        rows: int = 24,
+        columns: int = 80,
+    ) -> None:
+        self.home = home
+        variables = {
+            "HOME": str(home),
+            "XDG_STATE_HOME": str(home / "state"),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_RUNTIME_DIR": str(home),
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            **(environment or {}),
+        }
+        self._screen = _Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self.raw = b""
+        self.process = pexpect.spawn(
+            command[0], list(command[1:]), cwd=str(home), env=variables, dimensions=(rows, columns), timeout=None
+        )
+        self.process.delaybeforesend = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.close(force=True)
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    @property
+    def lines(self) -> list[str]:
+        """The rows of the screen, without the blanks at their ends, except for those before the cursor."""
+        cursor = self._screen.cursor
+        rows = enumerate(self._screen.display)
+        return [row.rstrip().ljust(cursor.x if number == cursor.y else 0) for number, row in rows]
+
+    @property
+    def text(self) -> str:
+        """The screen as one text."""
+        return "\n".join(self.lines)
+
+    def style_at(self, text: str) -> pyte.screens.Char:
+        """How the first character of a text on the screen is drawn."""
+        for row, line in enumerate(self.lines):
+            if (column := line.find(text)) >= 0:
+                return self._screen.buffer[row][column]
+        raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
+
+    def send(self, keys: str) -> None:
+        """Press keys."""
+        self.process.send(keys)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the size of the screen."""
+        self._screen.resize(rows, columns)
+        self.process.setwinsize(rows, columns)
+
+    def wait_for(self, pattern: str, timeout: float = 15) -> re.Match[str]:
+        """Read until a pattern is on the screen."""
+        deadline = time.monotonic() + timeout
+        while (found := re.search(pattern, self.text, re.MULTILINE)) is None:
+            if not self._read(deadline):
+                raise AssertionError(f"{pattern!r} did not come; the screen:\n{self.text}")
+        return found
+
+    def wait_until_gone(self, pattern: str, timeout: float = 15) -> None:
+        """Read until a pattern is not on the screen."""
+        deadline = time.monotonic() + timeout
+        while re.search(pattern, self.text, re.MULTILINE):
+            if not self._read(deadline):
+                raise AssertionError(f"{pattern!r} stayed; the screen:\n{self.text}")
+
+    def press_until(self, keys: str, pattern: str, timeout: float = 15) -> None:
+        """Press keys, again where they got lost, until a pattern is on the screen."""
+        deadline = time.monotonic() + timeout
+        while True:
+            self.send(keys)
+            try:
+                self.wait_for(pattern, min(deadline - time.monotonic(), 1))
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def wait_until_keys(self, timeout: float = 15) -> None:
+        """Read until a program reads keys, as a prompt does."""
+        self._wait_for_mode(keys=True, timeout=timeout)
+
+    def wait_until_signals(self, timeout: float = 15) -> None:
+        """Read until the terminal makes signals of keys such as Ctrl-C, as it does while nobody reads keys."""
+        self._wait_for_mode(keys=False, timeout=timeout)
+
+    def _wait_for_mode(self, *, keys: bool, timeout: float) -> None:
+        # No event tells of a change of mode, so it is looked at after whatever the program writes, and often.
+        deadline = time.monotonic() + timeout
+        while bool(termios.tcgetattr(self.process.child_fd)[3] & termios.ISIG) == keys:
+            assert time.monotonic() < deadline, f"the mode stays; the screen:\n{self.text}"
+            self._read(min(deadline, time.monotonic() + 0.01))
+
+    def wait_for_exit(self, timeout: float = 15) -> int:
+        """Read until the program has ended; its exit code, or 128 and the number of the signal."""
+        deadline = time.monotonic() + timeout
+        while self._read(deadline):
+            pass
+        if time.monotonic() > deadline:
+            raise AssertionError(f"the program did not end; the screen:\n{self.text}")
+        self.process.wait()
+        if self.process.signalstatus is not None:
+            return 128 + self.process.signalstatus
+        assert self.process.exitstatus is not None
+        return self.process.exitstatus
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a window manager does with a window."""
+        # pexpect goes on to own the descriptor, so that something else takes its place.
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, self.process.child_fd)
+        os.close(nothing)
+
+    def kill(self) -> None:
+        """Kill the program with SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def _read(self, deadline: float) -> bool:
+        """Take what the program has written; false at its end or at the deadline."""
+        ready, _, _ = select.select([self.process.child_fd], [], [], max(deadline - time.monotonic(), 0))
+        if not ready:
+            return False
+        try:
+            data = os.read(self.process.child_fd, 1 << 16)
+        except OSError:
+            # EIO: the last program that had the terminal open has ended (pty(7)).
+            return False
+        self.raw += data
+        self._stream.feed(data)
+        if self._screen.answers:
+            os.write(self.process.child_fd, self._screen.answers)
+            self._screen.answers = b""
+        return bool(data)
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """The processes that were started with a home folder, and their command lines."""
+    found = {}
+    mark = f"HOME={home}\0".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                if mark in (entry / "environ").read_bytes() + b"\0":
+                    state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                    if state != "Z":
+                        found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+    return found
+
+
+def servers_of(home: Path) -> set[int]:
+    """The server processes among them."""
+    return {pid for pid, command in processes_of(home).items() if "rpcserver" in command}
+
+
+def wait_until_ended(pids: set[int], timeout: float) -> float:
+    """Wait until processes have ended; seconds it took."""
+    began = time.monotonic()
+    for pid in pids:
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            ready, _, _ = select.select([process], [], [], max(began + timeout - time.monotonic(), 0))
+            assert ready, f"process {pid} still runs after {timeout} s"
+        finally:
+            os.close(process)
+    return time.monotonic() - began

@@ -1,0 +1,124 @@
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.terminal import CTRL_C, ENTER, Terminal
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only"),
+    pytest.mark.skipif(shutil.which("less") is None, reason="no less here"),
+]
+
+APP = """
+from rpcserver import Service
+
+service = Service("big")
+
+
+@service.method
+def items(n: int) -> list:
+    "Many items."
+    return [{"id": i, "name": f"name {i}", "text": "x" * 200} for i in range(n)]
+
+
+@service.method
+def text(n: int) -> str:
+    "A long text."
+    return "\\u202eabc" * n
+"""
+FOOTER = r"^\d+(\.\d+)? m?s · worker \d+ · pid \d+$"
+
+
+def open_shell(home: Path, **environment: str) -> Terminal:
+    (home / "big.py").write_text(APP)
+    terminal = Terminal(home, environment=environment)
+    terminal.wait_for(r"^rpcshell> ")
+    terminal.send(f":spawn 1 big.py{ENTER}")
+    terminal.wait_for(r"worker \(sync\) on .*\n127.*> ")
+    return terminal
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    with open_shell(tmp_path) as terminal:
+        yield terminal
+
+
+def test_what_fits_on_the_screen_is_not_paged(terminal: Terminal) -> None:
+    terminal.send(f"items n=2{ENTER}")
+    terminal.wait_for(FOOTER)
+    assert "(END)" not in terminal.text
+
+
+def test_a_long_reply_is_paged_in_colour_and_leaving_early_is_fine(terminal: Terminal) -> None:
+    terminal.send(f"items n=1000{ENTER}")
+    terminal.wait_for(r'^    "id": 0,$')
+    terminal.wait_for(r"^:\s*\Z")
+    assert terminal.style_at('"id"').fg != "default"
+    terminal.send("q")
+    terminal.wait_for(rf"(?s){FOOTER}.*> \n")
+    terminal.send(f"items n=0{ENTER}")
+    terminal.wait_for(r"^items \[\]$")
+
+
+def test_ctrl_c_in_the_pager_ends_neither_pager_nor_shell(terminal: Terminal) -> None:
+    terminal.send(f"items n=1000{ENTER}")
+    terminal.wait_for(r"^:\s*\Z")
+    terminal.send(CTRL_C)
+    # An interrupt makes less forget the keys that come at the same moment.
+    terminal.press_until("G", r"^\]$")
+    terminal.send("q")
+    terminal.wait_for(rf"(?s){FOOTER}.*> \n")
+
+
+def test_a_12_mb_reply_shows_its_first_page_at_once(terminal: Terminal) -> None:
+    terminal.send(f"items n=0{ENTER}")
+    terminal.wait_for(FOOTER)
+    began = time.perf_counter()
+    terminal.send(f"items n=50000{ENTER}")
+    terminal.wait_for(r'^    "id": 0,$')
+    assert time.perf_counter() - began < 2.0
+    terminal.send("q")
+    terminal.wait_for(rf"(?s){FOOTER}.*> \n")
+
+
+def test_a_long_text_is_escaped_in_the_pager_too(terminal: Terminal) -> None:
+    terminal.send(f"text n=100000{ENTER}")
+    terminal.wait_for(r"^:\s*\Z")
+    terminal.wait_for(re.escape(r"\u202eabc\u202eabc"))
+    terminal.send("q")
+    terminal.wait_for(FOOTER)
+    assert "\u202e" not in terminal.raw.decode(errors="replace")
+
+
+def test_the_users_pager_gets_plain_text(tmp_path: Path) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\ncat > {tmp_path}/paged\necho PAGED\n")
+    pager.chmod(0o755)
+    with open_shell(tmp_path, PAGER=str(pager)) as terminal:
+        terminal.send(f"items n=1000{ENTER}")
+        terminal.wait_for("^PAGED$")
+        terminal.wait_for(FOOTER)
+    paged = (tmp_path / "paged").read_text()
+    assert paged.startswith("items [\n")
+    assert paged.endswith("\n]\n")
+    assert "\x1b" not in paged
+
+
+def test_without_a_pager_all_is_printed(tmp_path: Path) -> None:
+    with open_shell(tmp_path, PAGER="cat") as terminal:
+        terminal.send(f"items n=50{ENTER}")
+        terminal.wait_for(rf"(?s)\"id\": 49,.*{FOOTER}")
+
+
+def test_a_pager_that_is_not_there_is_replaced(tmp_path: Path) -> None:
+    with open_shell(tmp_path, PAGER="no-such-pager") as terminal:
+        terminal.send(f"items n=1000{ENTER}")
+        terminal.wait_for(r"^:\s*\Z")
+        terminal.send("q")
+        terminal.wait_for(FOOTER)

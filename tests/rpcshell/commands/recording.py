@@ -1,0 +1,31 @@
+"""An output that keeps what it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rpcshell.errors import ShellError
+    from rpcshell.session import CallOutcome
+
+
+class Recording:
+    """Keeps results, texts, notes and errors."""
+
+    def __init__(self) -> None:
+        self.results: list[CallOutcome] = []
+        self.texts: list[str] = []
+        self.notes: list[str] = []
+        self.errors: list[ShellError] = []
+
+    def result(self, outcome: CallOutcome) -> None:
+        self.results.append(outcome)
+
+    def text(self, text: str) -> None:
+        self.texts.append(text)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def error(self, error: ShellError) -> None:
+        self.errors.append(error)

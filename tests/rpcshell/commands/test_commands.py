@@ -1,0 +1,209 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rpcshell.commands import load_commands
+from rpcshell.errors import ConnectionFailed, NotConnected, SpawnFailed, UsageError
+from rpcshell.executor import Leave, Shell
+from rpcshell.session import Session
+from rpcshell.spawn import SpawnedServer, SpawnOptions
+from tests.rpcshell.commands.recording import Recording
+
+needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        server = SpawnedServer.start(SpawnOptions(workers=1))
+    yield server.addresses[0]
+    server.stop()
+
+
+@pytest.fixture
+def output() -> Recording:
+    return Recording()
+
+
+@pytest.fixture
+def shell(output: Recording) -> Iterator[Shell]:
+    session = Session(background=False)
+    yield Shell(session, output, load_commands, interactive=True)
+    session.close()
+
+
+@pytest.mark.parametrize("line", [":disconnect", ":methods", ":doc ping", "ping"])
+def test_without_a_target_it_is_said_what_to_do(shell: Shell, line: str) -> None:
+    with pytest.raises(NotConnected) as raised:
+        shell.execute(line)
+    assert ":spawn" in str(raised.value)
+    assert ":connect" in str(raised.value)
+
+
+def test_help_lists_every_command_by_group_on_one_screen(shell: Shell, output: Recording) -> None:
+    shell.execute(":help")
+    shown = output.texts[0]
+    for found in shell.commands:
+        assert f"  :{found.name}" in shown
+        assert f"\n{found.group}\n" in shown
+    assert len(shown.splitlines()) <= 24
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("line", [":help spawn", ":help :spawn", ":spawn --help"])
+def test_help_of_a_command_says_how_to_use_it(shell: Shell, output: Recording, line: str) -> None:
+    shell.execute(line)
+    assert output.texts[0].startswith("Usage: :spawn [options] [N] [APP]")
+    assert ":spawn 10" in output.texts[0]
+
+
+def test_help_of_what_there_is_not_brings_near_names(shell: Shell) -> None:
+    with pytest.raises(UsageError, match="did you mean :spawn"):
+        shell.execute(":help spwan")
+
+
+@pytest.mark.parametrize("line", [":quit", ":exit", ":q"])
+def test_quit_leaves(shell: Shell, line: str) -> None:
+    with pytest.raises(Leave):
+        shell.execute(line)
+
+
+def test_a_connection_that_fails_leaves_the_shell_usable(shell: Shell, tmp_path: Path) -> None:
+    with pytest.raises(ConnectionFailed):
+        shell.execute(f":connect {tmp_path}/nobody.sock")
+    with pytest.raises(UsageError, match="port"):
+        shell.execute(":connect nonsense")
+
+
+@needs_server
+def test_connect_and_disconnect(shell: Shell, output: Recording, address: str) -> None:
+    shell.execute(f":connect {address}")
+    assert output.notes == [f"connected to {address}"]
+    shell.execute("ping 7")
+    assert output.results[0].reply.result == 7
+    shell.execute(":disconnect")
+    assert output.notes[1:] == [f"disconnected from {address}"]
+    assert shell.session.target is None
+
+
+@needs_server
+def test_methods_are_listed_with_their_summaries(shell: Shell, output: Recording, address: str) -> None:
+    shell.execute(f":connect {address}")
+    shell.execute(":methods")
+    lines = output.texts[0].splitlines()
+    names = [line.split()[0] for line in lines]
+    assert names == sorted(shell.session.catalog.methods)
+    assert any(line.startswith("  ping  ") and "Answer" in line for line in lines)
+    assert (
+        len(
+            {
+                line.index(shell.session.catalog.methods[line.split()[0]].summary[:5])
+                for line in lines
+                if "deprecated" not in line
+            }
+        )
+        == 1
+    )
+
+
+@needs_server
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("order", ["order.get", "order.list", "order.place"]),
+        ("PING", ["ping"]),
+        ("*.get", ["order.get"]),
+        ("?dd", ["add"]),
+    ],
+)
+def test_methods_can_be_narrowed(shell: Shell, output: Recording, address: str, pattern: str, names: list[str]) -> None:
+    shell.execute(f":connect {address}")
+    shell.execute(f":methods {pattern}")
+    assert [line.split()[0] for line in output.texts[0].splitlines()] == names
+
+
+@needs_server
+def test_no_method_matches(shell: Shell, address: str) -> None:
+    shell.execute(f":connect {address}")
+    with pytest.raises(UsageError, match="no method matches 'zzz'"):
+        shell.execute(":methods zzz")
+
+
+@needs_server
+def test_doc_explains_a_method_and_help_does_too(shell: Shell, output: Recording, address: str) -> None:
+    shell.execute(f":connect {address}")
+    shell.execute(":doc add")
+    shell.execute(":help add")
+    assert output.texts[0] == output.texts[1]
+    assert output.texts[0].startswith("add(a: number, b: number = 0")
+    with pytest.raises(UsageError, match="did you mean add"):
+        shell.execute(":doc ad")
+
+
+@needs_server
+def test_the_example_of_every_demo_method_works(shell: Shell, output: Recording, address: str) -> None:
+    from rpcshell.commands.example import example_call
+    from rpcshell.errors import CallError
+
+    shell.execute(f":connect {address}")
+    shell.execute(":methods")
+    for name, method in shell.session.catalog.methods.items():
+        try:
+            shell.execute(example_call(method))
+        except CallError as error:
+            assert name in {"fail", "order.get"}, error
+
+
+@needs_server
+def test_a_plain_target_cannot_say_what_it_offers(shell: Shell, address: str) -> None:
+    shell.execute(f":connect {address} --plain")
+    with pytest.raises(UsageError, match="does not say what it offers") as raised:
+        shell.execute(":methods")
+    assert raised.value.hint == f":connect {address} --refresh asks again"
+    shell.execute(f":connect {address} --refresh")
+    shell.execute(":methods")
+
+
+@needs_server
+def test_spawn_says_what_it_started_and_stop_ends_it(shell: Shell, output: Recording) -> None:
+    shell.execute(":spawn 2")
+    server = shell.session.server
+    assert server is not None
+    assert output.texts[0].startswith(f"2 workers (sync) on {server.addresses[0]} in 0.")
+    assert output.texts[0].endswith(" s")
+    shell.execute("ping 7")
+    with pytest.raises(UsageError, match=r"running already: 2 workers .*:stop ends it"):
+        shell.execute(":spawn")
+    shell.execute(":stop")
+    assert server.poll() is not None
+    assert output.notes == ["the server has stopped"]
+    with pytest.raises(UsageError, match="no server was spawned here"):
+        shell.execute(":stop")
+
+
+@needs_server
+def test_spawn_takes_an_app_without_a_number(shell: Shell, output: Recording, tmp_path: Path) -> None:
+    (tmp_path / "calc.py").write_text("def twice(x: int) -> int:\n    return 2 * x\n\nservice = {'twice': twice}\n")
+    shell.execute(f":spawn calc.py --bind unix:{tmp_path}/calc.sock")
+    assert f" on unix:{tmp_path}/calc.sock in " in output.texts[0]
+    shell.execute("twice x=21")
+    assert output.results[0].reply.result == 42
+
+
+@needs_server
+@pytest.mark.parametrize(
+    ("line", "error"), [(":spawn x y", UsageError), (":spawn 0", UsageError), (":spawn 1 nowhere.py", SpawnFailed)]
+)
+def test_spawn_with_wrong_words_starts_nothing(shell: Shell, line: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        shell.execute(line)
+    assert shell.session.server is None

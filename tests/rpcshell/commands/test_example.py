@@ -1,0 +1,149 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcshell.catalog import Catalog, Method
+from rpcshell.commands.document import describe_method
+from rpcshell.commands.example import example_call
+from rpcshell.language import CallLine, call_params, parse
+
+
+def method(**entry: Any) -> Method:
+    schemas = {
+        "Order": {
+            "type": "object",
+            "properties": {"id": {"type": "integer"}, "next": {"$ref": "#/components/schemas/Order"}},
+            "required": ["id", "next"],
+        },
+        "Colour": {"enum": ["red", "blue"], "description": "A colour."},
+    }
+    document = {"openrpc": "1.3.2", "components": {"schemas": schemas}, "methods": [{"name": "m", **entry}]}
+    return Catalog.from_openrpc(document).methods["m"]
+
+
+def param(name: str, schema: Any, *, required: bool = True, description: str = "") -> dict[str, Any]:
+    return {"name": name, "schema": schema, "required": required, "description": description}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string"}, '"text"'),
+        ({"type": "integer"}, "1"),
+        ({"type": "integer", "minimum": 5}, "5"),
+        ({"type": "integer", "exclusiveMinimum": 5}, "6"),
+        ({"type": "boolean"}, "true"),
+        ({"type": "string", "default": "d"}, '"d"'),
+        ({"type": "string", "examples": ["e"], "default": "d"}, '"e"'),
+        ({"enum": ["x", "y"]}, '"x"'),
+        ({"const": 0}, "0"),
+        ({"anyOf": [{"type": "null"}, {"type": "boolean"}]}, "true"),
+        ({"type": ["null", "string"]}, '"text"'),
+        ({"type": "array", "items": {"type": "integer"}}, "[1]"),
+        ({"type": "array"}, "[]"),
+        ({"$ref": "#/components/schemas/Colour"}, '"red"'),
+        ({}, "1"),
+    ],
+)
+def test_values_are_made_up_from_the_schema(schema: Any, value: str) -> None:
+    assert example_call(method(params=[param("p", schema)])) == f'm {{"p": {value}}}'
+
+
+def test_only_required_params_are_given_where_there_are_any() -> None:
+    both = [param("a", {"type": "integer"}), param("b", {"type": "integer"}, required=False)]
+    assert example_call(method(params=both)) == 'm {"a": 1}'
+    assert example_call(method(params=both[1:])) == 'm {"b": 1}'
+
+
+def test_a_type_that_contains_itself_ends() -> None:
+    call = example_call(method(params=[param("p", {"$ref": "#/components/schemas/Order"})]))
+    assert call.startswith('m {"p": {"id": 1, "next": {"id": 1,')
+    assert not parse(call).problems
+
+
+def test_a_method_without_params_is_its_name() -> None:
+    assert example_call(method(params=[])) == "m"
+
+
+def test_a_method_of_any_params_gets_some() -> None:
+    assert example_call(method(params=[param("params", {})], **{"x-params": "whole"})) == 'm {"a": 1}'
+    typed = method(params=[param("params", {"type": "integer"})], **{"x-params": "whole"})
+    assert example_call(typed) == "m 1"
+
+
+def test_the_servers_own_example_comes_first() -> None:
+    examples = [{"name": "x", "params": [{"name": "p", "value": {"deep": [None]}}], "result": {}}]
+    assert example_call(method(params=[param("p", {})], examples=examples)) == 'm {"p": {"deep": [null]}}'
+
+
+@pytest.mark.parametrize("example", [None, {}, {"params": 5}, {"params": [5]}, {"params": [{"name": 5, "value": 1}]}])
+def test_an_example_that_makes_no_sense_is_passed_over(example: Any) -> None:
+    assert example_call(method(params=[param("p", {"type": "integer"})], examples=[example])) == 'm {"p": 1}'
+
+
+SCHEMAS = st.recursive(
+    st.sampled_from(
+        [{}, {"type": "string"}, {"type": "integer"}, {"$ref": "#/components/schemas/Order"}, {"enum": []}]
+    ),
+    lambda inner: (
+        st.builds(lambda one: {"type": "array", "items": one}, inner)
+        | st.builds(lambda many: {"anyOf": many}, st.lists(inner, max_size=3))
+        | st.builds(
+            lambda named: {"type": "object", "properties": named, "required": list(named)},
+            st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(SCHEMAS)
+def test_every_example_can_be_typed(schema: Any) -> None:
+    described = method(params=[param("p", schema)], summary="s", result={"name": "r", "schema": schema})
+    line = parse(example_call(described))
+    assert isinstance(line.body, CallLine)
+    assert not line.problems
+    assert "p" in call_params(line.body, described)
+    assert describe_method(described).startswith("m(p")
+
+
+def test_the_documentation_has_everything() -> None:
+    shown = describe_method(
+        method(
+            summary="Do it.",
+            description="Do it.\n\nTwice, if need be, " + "and more often than that " * 5,
+            params=[
+                param("a", {"type": "integer"}, description="How often\nto do it."),
+                param("b", {"$ref": "#/components/schemas/Colour"}, required=False),
+            ],
+            result={"name": "r", "schema": {"$ref": "#/components/schemas/Order"}},
+            deprecated=True,
+            **{"x-out": "done", "x-idempotent": True},
+        )
+    )
+    assert shown.splitlines()[0] == "m(a: integer, b?: Colour) -> Order"
+    assert "deprecated" in shown
+    assert shown.count("Do it.") == 1
+    assert "required · How often to do it." in shown
+    assert "done  Order" in shown
+    assert 'Colour:\n  "red" | "blue"  A colour.' in shown
+    assert "Order:\n  id: integer\n  next: Order" in shown
+    assert "safe to call again" in shown
+    assert '\n  m {"a": 1}' in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+def test_the_documentation_is_escaped() -> None:
+    evil = "\x1b[2J\u202e"
+    shown = describe_method(
+        method(
+            summary=evil,
+            description=evil,
+            params=[param(evil, {"type": evil}, description=evil)],
+            result={"name": "r", "schema": {"$ref": f"#/components/schemas/{evil}"}},
+            **{"x-out": evil},
+        )
+    )
+    assert not set(evil) & set(shown) - set("[2J")

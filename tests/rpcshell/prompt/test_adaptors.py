@@ -1,0 +1,118 @@
+"""Lexer, brackets, toolbar and prompt text, without a terminal."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.document import Document
+from prompt_toolkit.styles import Attrs
+
+from rpcshell.commands import load_commands
+from rpcshell.language import TokenKind, parse
+from rpcshell.prompt.completer import LineCompleter
+from rpcshell.prompt.lexer import _STYLES, LineLexer, matching_brackets, open_brackets
+from rpcshell.prompt.theme import THEME
+from rpcshell.prompt.toolbar import Toolbar
+from rpcshell.session import Session
+from tests.rpcshell.prompt.test_prompt import KnownSession
+
+COMMANDS = load_commands()
+LINES = st.text(alphabet="ping ab01{}[]<>,:=\"'\\\n$#-", max_size=40)
+
+
+def rows(text: str) -> list[str]:
+    row = LineLexer(parse, KnownSession.known).lex_document(Document(text))
+    return ["".join(fragment[1] for fragment in row(number)) for number in range(text.count("\n") + 1)]
+
+
+@given(LINES)
+def test_the_lexer_loses_nothing(text: str) -> None:
+    assert rows(text) == text.split("\n")
+
+
+def test_every_kind_of_token_has_a_style() -> None:
+    assert set(_STYLES) == {kind.value for kind in TokenKind}
+
+
+def test_an_unknown_method_looks_different_where_methods_are_known() -> None:
+    known, unknown = (
+        LineLexer(parse, KnownSession.known).lex_document(Document(text))(0)[0][0] for text in ("ping", "pin")
+    )
+    assert known != unknown
+    empty = Session(background=False).catalog
+    assert LineLexer(parse, empty).lex_document(Document("pin"))(0)[0][0] == known
+
+
+def look(style: str) -> Attrs:
+    return THEME.get_attrs_for_style_str(style)
+
+
+def test_the_parts_of_json_have_colours_of_their_own() -> None:
+    colours = [look(_STYLES[kind]).color for kind in ("key", "string", "number", "keyword", "error")]
+    assert len(set(colours)) == 5
+    assert all(colour and colour.startswith("ansi") for colour in colours)
+
+
+@pytest.mark.parametrize(
+    ("text", "cursor", "pair"),
+    [
+        ("ping {}", 5, (5, 6)),
+        ("ping {}", 6, (6, 5)),
+        ("ping {}", 7, (6, 5)),
+        ("ping <a: [1]>", 5, (5, 12)),
+        ('ping {"}": 1}', 5, (5, 12)),
+        ("ping {", 5, ()),
+        ("ping {]", 6, ()),
+        ("ping 1", 3, ()),
+        ("", 0, ()),
+    ],
+)
+def test_brackets_that_belong_together(text: str, cursor: int, pair: tuple[int, ...]) -> None:
+    assert matching_brackets(parse(text), cursor) == pair
+
+
+@given(LINES, st.integers(0, 40))
+def test_brackets_belong_to_each_other_both_ways(text: str, cursor: int) -> None:
+    pair = matching_brackets(parse(text), min(cursor, len(text)))
+    if pair:
+        assert matching_brackets(parse(text), pair[1]) == pair[::-1]
+        assert text[min(pair)] + text[max(pair)] in {"{}", "[]", "<>"}
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"), [("", 0), ("ping {", 1), ("ping {a: [<", 3), ('ping "{', 0), ("ping {}", 0)]
+)
+def test_open_brackets_are_counted(text: str, depth: int) -> None:
+    assert open_brackets(parse(text)) == depth
+
+
+def toolbar(session: Session, text: str = "", cursor: int | None = None) -> str:
+    fragments = Toolbar(parse, session, lambda: COMMANDS)(text, len(text) if cursor is None else cursor)
+    return "".join(text for _, text in fragments)
+
+
+def test_the_toolbar_of_an_empty_line_says_what_there_is_to_do() -> None:
+    assert ":spawn 10" in toolbar(Session(background=False))
+
+
+def test_the_toolbar_says_the_signature_or_the_problem() -> None:
+    assert toolbar(KnownSession(), "ping ") == "ping(first: string) -> any"
+    assert toolbar(KnownSession(), 'ping {"second": 1} ').startswith("column 7: ")
+    assert ":connect" in toolbar(KnownSession(), ":connect ")
+
+
+def test_the_toolbar_is_made_once_for_the_same_text() -> None:
+    bar = Toolbar(parse, KnownSession(), lambda: COMMANDS)
+    assert bar("ping ", 5) is bar("ping ", 5)
+    assert bar("ping ", 5) is not bar("ping ", 4)
+
+
+@given(LINES, st.integers(0, 40))
+def test_completions_fit_the_text_they_replace(text: str, cursor: int) -> None:
+    from prompt_toolkit.completion import CompleteEvent
+
+    document = Document(text, min(cursor, len(text)))
+    completer = LineCompleter(parse, KnownSession(), lambda: COMMANDS)
+    for found in completer.get_completions(document, CompleteEvent()):
+        assert -document.cursor_position <= found.start_position <= 0

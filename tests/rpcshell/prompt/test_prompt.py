@@ -1,0 +1,164 @@
+"""The prompt with keys from a pipe: what is typed, and the line that comes of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from rpcshell.catalog import Catalog
+from rpcshell.commands import load_commands
+from rpcshell.prompt.session import Prompt
+from rpcshell.session import Session
+
+DOCUMENT = {
+    "openrpc": "1.3.2",
+    "info": {"title": "t", "version": "1"},
+    "methods": [
+        {"name": name, "params": [{"name": "first", "schema": {"type": "string"}, "required": True}]}
+        for name in ("ping", "pong", "other.thing")
+    ],
+}
+ALT_ENTER = "\x1b\r"
+
+
+class KnownSession(Session):
+    """A session whose target has told what it offers."""
+
+    known = Catalog.from_openrpc(DOCUMENT)
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.known
+
+
+@contextmanager
+def prompt_with(keys: str, *, history: tuple[str, ...] = ()) -> Iterator[Prompt]:
+    commands = load_commands()
+    with create_pipe_input() as pipe:
+        pipe.send_text(keys)
+        yield Prompt(
+            KnownSession(),
+            lambda: commands,
+            history=InMemoryHistory(list(history)),
+            input=pipe,
+            output=DummyOutput(),
+        )
+
+
+def typed(keys: str, *, history: tuple[str, ...] = ()) -> str:
+    with prompt_with(keys, history=history) as prompt:
+        return prompt.read()
+
+
+@pytest.mark.parametrize("line", ["ping", 'ping {"a": 1}', "ping <'a': 1>", ":help", "", "ping }"])
+def test_enter_runs_a_complete_line(line: str) -> None:
+    assert typed(f"{line}\r") == line
+
+
+def test_enter_in_an_open_bracket_opens_a_row_indented_by_its_depth() -> None:
+    assert typed('ping {\r"a": [\r1\r]\r}\r') == 'ping {\n  "a": [\n    1\n  ]\n}'
+
+
+def test_enter_in_an_open_string_opens_a_row() -> None:
+    assert typed('ping "a\rb"\r') == 'ping "a\nb"'
+
+
+def test_a_bracket_in_a_string_opens_nothing() -> None:
+    assert typed('ping "{"\r') == 'ping "{"'
+
+
+def test_enter_runs_the_whole_line_wherever_the_cursor_is() -> None:
+    assert typed("ping 1\x1b[D\x1b[D\r") == "ping 1"
+
+
+def test_alt_enter_always_opens_a_row() -> None:
+    assert typed(f"ping{ALT_ENTER}1\r") == "ping\n1"
+
+
+def test_a_paste_of_several_rows_waits_for_enter() -> None:
+    assert typed("\x1b[200~ping\n{}\x1b[201~\r") == "ping\n{}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ("pi\t\r", "ping"),
+        ("p\tx\r", "px"),
+        ("othe\t\r", "other.thing"),
+        (":hel\t\r", ":help"),
+        (":spawn --mo\t\r", ":spawn --model"),
+        (":doc pin\t\r", ":doc ping"),
+        ("zzz\t\r", "zzz"),
+    ],
+)
+def test_tab_puts_in_what_is_certain(keys: str, line: str) -> None:
+    assert typed(keys) == line
+
+
+def test_tab_in_the_middle_does_not_repeat_what_follows() -> None:
+    assert typed("ping\x1b[D\x1b[D\t\r") == "ping"
+
+
+def test_ctrl_c_clears_the_line() -> None:
+    with prompt_with("some text\x03ping\r") as prompt:
+        with pytest.raises(KeyboardInterrupt):
+            prompt.read()
+        assert prompt.read() == "ping"
+
+
+def test_ctrl_d_leaves_an_empty_line_only() -> None:
+    with prompt_with("\x04") as prompt, pytest.raises(EOFError):
+        prompt.read()
+    assert typed("ab\x1b[D\x04\r") == "a"
+
+
+def test_the_arrows_go_through_the_lines_from_before() -> None:
+    assert typed("\x1b[A\x1b[A\r", history=("one", "two")) == "one"
+
+
+def test_ctrl_r_searches_the_lines_from_before() -> None:
+    assert typed("\x12ne\r\r", history=("one", "two")) == "one"
+
+
+def test_an_interrupt_from_elsewhere_ends_the_reading() -> None:
+    class End(BaseException):
+        pass
+
+    with prompt_with("") as prompt:
+        assert not prompt.interrupt(End())
+        reading = threading.Event()
+        prompt._prompt.app.after_render += lambda _app: reading.set()
+
+        def interrupt() -> None:
+            assert reading.wait(10)
+            prompt.interrupt(End())
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(End):
+            prompt.read()
+        thread.join(10)
+
+
+def test_what_the_first_keys_need_is_imported_once_the_prompt_is_there() -> None:
+    ready = threading.Event()
+    commands = load_commands()
+    with create_pipe_input() as pipe:
+        prompt = Prompt(
+            KnownSession(),
+            lambda: commands,
+            history=InMemoryHistory(),
+            input=pipe,
+            output=DummyOutput(),
+            on_ready=ready.set,
+        )
+        assert not ready.is_set()
+        pipe.send_text("\r")
+        prompt.read()
+    assert ready.wait(10)

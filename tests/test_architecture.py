@@ -1,0 +1,185 @@
+"""Holds the arrows between the packages, what they export, and that nobody imports `server`."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = {
+    "rpcshell": ROOT / "rpcshell",
+    "rpcserver": ROOT / "server/rpcserver",
+    "rpcwire": ROOT / "server/rpcwire",
+}
+SCREEN = {"prompt_toolkit", "pygments"}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import as the source says it: `deferred` inside a function, `typing_only` for the type checker."""
+
+    importer: str
+    imported: str
+    deferred: bool
+    typing_only: bool
+
+    @property
+    def package(self) -> str:
+        return self.imported.partition(".")[0]
+
+
+def module_name(file: Path, root: Path) -> str:
+    parts = file.relative_to(root.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(file: Path, name: str) -> list[Import]:
+    found: list[Import] = []
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+
+    def walk(node: ast.AST, deferred: bool, typing_only: bool) -> None:
+        if isinstance(node, ast.Import):
+            found.extend(Import(name, alias.name, deferred, typing_only) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                found.append(Import(name, whole if whole in MODULES else base, deferred, typing_only))
+        inside = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for statement in node.body:
+                walk(statement, inside, True)
+            for statement in node.orelse:
+                walk(statement, inside, typing_only)
+            return
+        for child in ast.iter_child_nodes(node):
+            walk(child, inside, typing_only)
+
+    walk(ast.parse(file.read_text(), str(file)), False, False)
+    return found
+
+
+MODULES = {module_name(file, root): file for root in SOURCES.values() for file in sorted(root.rglob("*.py"))}
+IMPORTS = [found for name, file in MODULES.items() for found in imports_of(file, name)]
+
+
+def between(importer: str, imported: set[str]) -> list[str]:
+    """The imports, of any kind but typing, from modules under `importer` into modules under `imported`."""
+    return [
+        f"{found.importer} imports {found.imported}"
+        for found in IMPORTS
+        if not found.typing_only
+        and f"{found.importer}.".startswith(f"{importer}.")
+        and any(f"{found.imported}.".startswith(f"{target}.") for target in imported)
+    ]
+
+
+def test_the_sources_are_found() -> None:
+    assert {"rpcwire.framing", "rpcserver.arbiter", "rpcshell.cli"} <= MODULES.keys()
+
+
+def test_nobody_imports_server() -> None:
+    everywhere = [
+        *IMPORTS,
+        *(found for file in ROOT.glob("tests/**/*.py") for found in imports_of(file, "tests")),
+    ]
+    assert [found for found in everywhere if found.package == "server"] == []
+    assert not (ROOT / "server/__init__.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [
+        ("rpcwire", {"msgspec"}),
+        ("rpcserver", {"rpcwire", "msgspec", "click"}),
+        ("rpcshell", {"rpcwire", "msgspec", "click", "platformdirs", *SCREEN}),
+    ],
+)
+def test_a_package_imports_only_its_own_dependencies(package: str, allowed: set[str]) -> None:
+    outside = {
+        found.package
+        for found in IMPORTS
+        if found.importer.partition(".")[0] == package and found.package not in sys.stdlib_module_names
+    }
+    assert outside - {package} <= allowed
+
+
+def test_the_wire_has_no_sockets_threads_or_event_loops() -> None:
+    assert between("rpcwire", {"socket", "asyncio", "threading", "select", "selectors", "time"}) == []
+
+
+def test_the_screen_is_drawn_in_one_place() -> None:
+    drawing = {found.importer for found in IMPORTS if found.package in SCREEN and not found.typing_only}
+    assert {name for name in drawing if not name.startswith("rpcshell.prompt.")} == set()
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"),
+    [
+        ("rpcshell.client", {"rpcshell.session", "rpcshell.commands", "rpcshell.repl", "rpcshell.cli"}),
+        ("rpcshell.session", {"rpcshell.commands", "rpcshell.executor", "rpcshell.repl", "rpcshell.cli"}),
+        ("rpcshell.commands", {"rpcshell.repl", "rpcshell.script", "rpcshell.cli", "rpcshell.prompt"}),
+        ("rpcshell.repl", {"rpcshell.cli"}),
+        ("rpcshell.language", {"rpcshell.client", "rpcshell.session", "rpcshell.commands", "socket"}),
+        ("rpcshell.suggest", {"rpcshell.client", "rpcshell.session", "rpcshell.commands", "socket"}),
+        ("rpcshell.hint", {"rpcshell.client", "rpcshell.session", "rpcshell.commands", "socket"}),
+        ("rpcshell.render", {"rpcshell.client", "rpcshell.session", "rpcshell.commands", "socket"}),
+        ("rpcserver.arbiter", {"rpcserver.cli", "rpcserver.service", "rpcserver.loader", "rpcserver.demo"}),
+        ("rpcserver.workers", {"rpcserver.cli", "rpcserver.arbiter"}),
+        (
+            "rpcserver.dispatch",
+            {"rpcserver.workers", "rpcserver.arbiter", "rpcserver.config", "socket", "os"},
+        ),
+    ],
+)
+def test_arrows_point_one_way(lower: str, upper: set[str]) -> None:
+    assert between(lower, upper) == []
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_modules_do_not_import_each_other_in_circles(package: str) -> None:
+    graph: dict[str, set[str]] = {}
+    for found in IMPORTS:
+        # A package's own names come from its modules; the circle through it is Python's way of saying so.
+        if found.package == package and not found.deferred and not found.typing_only and found.imported != package:
+            graph.setdefault(found.importer, set()).add(found.imported)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_every_public_name_is_exported_and_every_export_exists(package: str) -> None:
+    module = importlib.import_module(package)
+    exported = module.__all__
+    assert list(exported) == sorted(set(exported), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    for name in exported:
+        assert getattr(module, name) is not None
+    public = {
+        name for name, value in vars(module).items() if not name.startswith("_") and not isinstance(value, type(sys))
+    }
+    assert public - {"annotations", "TYPE_CHECKING", "Any"} <= set(exported)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_says_first_what_lives_there(name: str) -> None:
+    assert ast.get_docstring(ast.parse(MODULES[name].read_text()))
+
+
+def test_files_stay_readable() -> None:
+    lengths = {name: len(file.read_text().splitlines()) for name, file in MODULES.items()}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_no_drawers_without_a_name() -> None:
+    assert [name for name in MODULES if name.rpartition(".")[2] in {"utils", "util", "helpers", "common", "misc"}] == []
