@@ -106,7 +106,8 @@ def _error_data(error: CallError, width: int, column: int) -> Iterator[Fragment]
         return
     rest = {name: value for name, value in data.items() if name not in {"path", "suggestions", "traceback"}}
     path = data.get("path")
-    if isinstance(path, str) and not _said(re.split(r"[.\[\]]", path.rstrip("]"))[-1], error.message):
+    # "$" is the params as a whole, which no message leaves out.
+    if isinstance(path, str) and path != "$" and not _said(re.split(r"[.\[\]]", path.rstrip("]"))[-1], error.message):
         yield "", f" (at {visible(path)})"
     near = data.get("suggestions")
     if isinstance(near, list) and near and not any(_said(name, error.message) for name in near):

@@ -333,7 +333,7 @@ class Session:
             return
         # Its connections end a moment before the process itself does.
         if server.ends_within(_LAST_BREATH):
-            error.hint = f"the server {server.how_it_ended()}; its log is {server.log}"
+            error.hint = f"the server {server.how_it_ended()}: :spawn starts another; its log is {server.log}"
 
     def _server_ended(self, server: SpawnedServer) -> None:
         if server is self.server:

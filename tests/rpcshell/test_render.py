@@ -69,6 +69,7 @@ def test_near_names_are_a_question_unless_the_message_has_them() -> None:
 def test_a_path_is_told_unless_the_message_does() -> None:
     assert "(at $.items[0].sku)" in call_error("expected string", data={"path": "$.items[0].sku"})
     assert "(at" not in call_error("sku: expected string", data={"path": "$.items[0].sku"})
+    assert "(at" not in call_error("params are an object, not integer", data={"path": "$"})
 
 
 def test_data_that_the_message_repeats_is_left_out() -> None:
