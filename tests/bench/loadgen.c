@@ -1,8 +1,9 @@
 /* A closed-loop load generator: one thread, epoll, one fixed request.
  *
- * usage: loadgen PORT CONNECTIONS REQUESTS SECONDS REQUEST_FILE [PIPELINE [SPLIT]]
+ * usage: loadgen PORT CONNECTIONS REQUESTS SECONDS REQUEST_FILE [PIPELINE [SPLIT [REPLIES]]]
  *
- * REQUEST_FILE holds the request as it goes on the wire. Each connection keeps PIPELINE requests in flight. SPLIT=1 sends
+ * REQUEST_FILE holds the request as it goes on the wire. REPLIES says how replies are framed: le (4-byte little-endian
+ * length, the default), be (big-endian) or http (Content-Length). Each connection keeps PIPELINE requests in flight. SPLIT=1 sends
  * prefix and body in two writes and leaves Nagle's algorithm on, as simple clients do. Stops after REQUESTS or SECONDS,
  * whichever comes first, and prints one line of JSON; latencies are in microseconds.
  */
@@ -32,6 +33,7 @@ struct connection {
 static char request[ROOM];
 static size_t request_size;
 static long pipeline = 1, split;
+static const char *replies = "le";
 
 static double now(void)
 {
@@ -59,6 +61,27 @@ static void send_all(int fd, const char *data, size_t size)
     }
 }
 
+/* The size of the first reply that is held, its framing included, or 0 where it is not whole. */
+static size_t whole_reply(char *held, size_t size)
+{
+    uint32_t length;
+    if (*replies == 'h') {
+        char *end = memmem(held, size, "\r\n\r\n", 4);
+        if (!end)
+            return 0;
+        *end = 0;
+        char *field = strcasestr(held, "content-length:");
+        *end = '\r';
+        length = end - held + 4 + (field ? atol(field + 15) : 0);
+    } else {
+        if (size < PREFIX)
+            return 0;
+        memcpy(&length, held, PREFIX);
+        length = PREFIX + (*replies == 'b' ? ntohl(length) : length);
+    }
+    return size < length ? 0 : length;
+}
+
 static void issue(struct connection *c)
 {
     c->sent[c->next++ % pipeline] = now();
@@ -70,7 +93,7 @@ static void issue(struct connection *c)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(stderr, "usage: loadgen PORT CONNECTIONS REQUESTS SECONDS REQUEST_FILE [PIPELINE [SPLIT]]\n");
+        fprintf(stderr, "usage: loadgen PORT CONNECTIONS REQUESTS SECONDS REQUEST_FILE [PIPELINE [SPLIT [REPLIES]]]\n");
         return 2;
     }
     long connections = atol(argv[2]), total = atol(argv[3]), issued = 0, done = 0;
@@ -82,6 +105,7 @@ int main(int argc, char **argv)
     }
     pipeline = argc > 6 ? atol(argv[6]) : 1;
     split = argc > 7 ? atol(argv[7]) : 0;
+    replies = argc > 8 ? argv[8] : replies;
 
     struct connection *all = calloc(connections, sizeof *all);
     double *latency = malloc(total * sizeof *latency);
@@ -91,7 +115,7 @@ int main(int argc, char **argv)
     for (long i = 0; i < connections; i++) {
         struct connection *c = &all[i];
         c->fd = socket(AF_INET, SOCK_STREAM, 0);
-        c->held = malloc(ROOM);
+        c->held = malloc(ROOM + 1);
         c->sent = malloc(pipeline * sizeof *c->sent);
         if (connect(c->fd, (struct sockaddr *)&address, sizeof address)) {
             perror("loadgen: connect");
@@ -118,10 +142,9 @@ int main(int argc, char **argv)
                 return 1;
             }
             c->size += got;
-            size_t taken = 0;
-            uint32_t length;
-            while (c->size - taken >= PREFIX && (memcpy(&length, c->held + taken, PREFIX), c->size - taken >= PREFIX + length)) {
-                taken += PREFIX + length;
+            size_t taken = 0, reply;
+            while ((reply = whole_reply(c->held + taken, c->size - taken))) {
+                taken += reply;
                 latency[done++] = now() - c->sent[c->first++ % pipeline];
                 if (issued < total) {
                     issued++;

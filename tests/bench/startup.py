@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import pexpect
 
-from .throughput import rpcserver
+from .contestants import rpcserver
 
 BARE = "bare PromptSession with a JSON lexer"
 BARE_SESSION = """

@@ -1,8 +1,9 @@
 """Throughput and CPU a call of the server, against a prefork server in C that parses nothing.
 
-    python -m tests.bench.throughput [--rounds 3] [--seconds 3] [--models sync]
+    python -m tests.bench.throughput [--rounds 3] [--seconds 3] [--servers sync,thread,thrift,gunicorn,uvicorn]
 
-Every round runs the limit and each model in turn, in the same minute, because on a shared machine only their
+A server is one of our models, or one of the others named above (pip install thrift gunicorn uvicorn httptools).
+Every round runs the limit and each server in turn, in the same minute, because on a shared machine only their
 ratio means anything. The table shows the medians, of the ratios too.
 """
 
@@ -11,20 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import socket
 import statistics
-import struct
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .contestants import LIMIT, Contestant, contestant, started
+
 HERE = Path(__file__).parent
-BODY = b'{"in":"ping","params":{"a":1}}'
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -51,7 +47,6 @@ class Figures:
 def build(folder: Path) -> None:
     for program in ("loadgen", "limit_server"):
         subprocess.run(["gcc", "-O2", "-o", str(folder / program), str(HERE / f"{program}.c")], check=True)
-    (folder / "request").write_bytes(struct.pack("<I", len(BODY)) + BODY)
 
 
 def session_ticks(session: int) -> int:
@@ -67,55 +62,15 @@ def session_ticks(session: int) -> int:
     return total
 
 
-@contextmanager
-def limit_server(folder: Path, workers: int) -> Iterator[tuple[int, int]]:
-    """Start the limit and give its session and port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([folder / "limit_server", str(port), str(workers)], start_new_session=True)
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except ConnectionRefusedError:
-                os.sched_yield()
-        yield process.pid, port
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@contextmanager
-def rpcserver(model: str, workers: int) -> Iterator[tuple[int, int]]:
-    """Start the server and give its session and port."""
-    ours, theirs = socket.socketpair()
-    command = [sys.executable, "-P", "-m", "rpcserver", "--bind", "127.0.0.1:0", "--model", model]
-    command += ["--workers", str(workers), "--link-fd", str(theirs.fileno())]
-    process = subprocess.Popen(command, start_new_session=True, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
-    theirs.close()
-    try:
-        ready = json.loads(ours.makefile().readline())
-        yield process.pid, int(ready["addresses"][0].rpartition(":")[2])
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        ours.close()
-
-
-def measure(folder: Path, session: int, port: int, load: Load, seconds: float) -> Figures:
-    arguments = [
-        port,
-        load.connections,
-        10_000_000,
-        seconds,
-        folder / "request",
-        load.pipeline,
-        int(load.split),
-    ]
-    before = session_ticks(session)
-    run = subprocess.run([folder / "loadgen", *map(str, arguments)], check=True, capture_output=True, text=True)
-    spent = (session_ticks(session) - before) / TICKS_PER_SECOND
+def measure(entrant: Contestant, folder: Path, workers: int, load: Load, seconds: float) -> Figures:
+    request = folder / "request"
+    request.write_bytes(entrant.request)
+    with started(entrant, folder, workers) as (session, port):
+        arguments = [port, load.connections, 10_000_000, seconds, request, load.pipeline, int(load.split)]
+        command = [str(folder / "loadgen"), *map(str, arguments), entrant.replies]
+        before = session_ticks(session)
+        run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        spent = (session_ticks(session) - before) / TICKS_PER_SECOND
     figures = json.loads(run.stdout)
     return Figures(figures["rate"], figures["p50"], figures["p99"], spent * 1e6 / figures["done"])
 
@@ -125,47 +80,50 @@ def median(runs: list[Figures]) -> Figures:
     return Figures(*(statistics.median(column) for column in columns))
 
 
+def row(load: Load, entrant: Contestant, runs: list[Figures], limits: list[Figures]) -> str:
+    seen = median(runs)
+    pairs = list(zip(runs, limits, strict=True))
+    rate = statistics.median(run.rate / limit.rate for run, limit in pairs)
+    # A limit that waits for acknowledgements uses less time than the kernel counts in.
+    cpu = statistics.median(run.cpu / limit.cpu if limit.cpu else 0 for run, limit in pairs)
+    share = f"{cpu:.2f}" if cpu else ""
+    return (
+        f"| {load.name} | {entrant.name} | {seen.rate:,.0f} | {rate:.2f} | {seen.cpu:.1f} µs | {share} "
+        f"| {seen.p50:.0f} µs | {seen.p99:.0f} µs |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--workers", type=int, default=10)
-    parser.add_argument("--models", default="sync", help="comma-separated")
+    parser.add_argument("--servers", default="sync", help="comma-separated")
+    parser.add_argument("--loads", default="many,one,split,pipeline", help="comma-separated")
     options = parser.parse_args()
-    loads = [
-        Load(f"{options.connections} connections", options.connections),
-        Load("1 connection", 1),
-        Load("1 connection, prefix and body in two writes", 1, split=True),
-        Load(f"{options.connections} connections, 16 in flight", options.connections, pipeline=16),
-    ]
-    names = ["C limit", *options.models.split(",")]
-    runs: dict[tuple[str, Load], list[Figures]] = {(name, load): [] for name in names for load in loads}
+    loads = {
+        "many": Load(f"{options.connections} connections", options.connections),
+        "one": Load("1 connection", 1),
+        "split": Load("1 connection, prefix and body in two writes", 1, split=True),
+        "pipeline": Load(f"{options.connections} connections, 16 in flight", options.connections, pipeline=16),
+    }
+    chosen = [loads[name] for name in options.loads.split(",")]
+    entrants = [Contestant(LIMIT), *map(contestant, options.servers.split(","))]
+    runs: dict[tuple[Load, Contestant], list[Figures]] = {
+        (load, entrant): [] for load in chosen for entrant in entrants
+    }
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         build(folder)
         for _ in range(options.rounds):
-            for load in loads:
-                for name in names:
-                    started = (
-                        limit_server(folder, options.workers) if name == "C limit" else rpcserver(name, options.workers)
-                    )
-                    with started as (session, port):
-                        runs[name, load].append(measure(folder, session, port, load, options.seconds))
+            for (load, entrant), taken in runs.items():
+                taken.append(measure(entrant, folder, options.workers, load, options.seconds))
     print(f"{options.workers} workers, {options.rounds} rounds of {options.seconds:g} s, medians\n")
     print("| load | server | calls/s | of the limit | CPU a call | of the limit | p50 | p99 |")
     print("|---|---|--:|--:|--:|--:|--:|--:|")
-    for load in loads:
-        limit = median(runs["C limit", load])
-        for name in names:
-            seen = median(runs[name, load])
-            pairs = list(zip(runs[name, load], runs["C limit", load], strict=True))
-            rate = statistics.median(run.rate / base.rate for run, base in pairs)
-            cpu = statistics.median(run.cpu / base.cpu for run, base in pairs) if limit.cpu else 0
-            print(
-                f"| {load.name} | {name} | {seen.rate:,.0f} | {rate:.2f} | {seen.cpu:.1f} µs | {cpu:.2f} "
-                f"| {seen.p50:.0f} µs | {seen.p99:.0f} µs |"
-            )
+    for (load, entrant), taken in runs.items():
+        print(row(load, entrant, taken, runs[load, entrants[0]]))
 
 
 if __name__ == "__main__":

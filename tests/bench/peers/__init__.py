@@ -1,0 +1,1 @@
+"""The same ping on other servers: each answers its request with the params it was sent."""
