@@ -47,15 +47,16 @@ class CoroutineRunner:
         import asyncio
         import concurrent.futures
 
-        with self._lock:
-            # Under the lock, so that `close` cannot stop the loop before the coroutine is on it.
-            future = asyncio.run_coroutine_threadsafe(_contain(awaitable), self._running_loop())
+        call = _Call()
         try:
+            with self._lock:
+                # Under the lock, so that `close` cannot stop the loop before the coroutine is on it.
+                future = asyncio.run_coroutine_threadsafe(_contain(awaitable, call), self._running_loop())
             value, error = future.result()
         except concurrent.futures.CancelledError:
             raise RuntimeError("the coroutine was cancelled") from None
         except BaseException:
-            future.cancel()
+            call.abandon()
             raise
         if error is None:
             return value  # type: ignore[return-value]  # a value of type T where there is no error
@@ -101,10 +102,27 @@ def _serve_loop(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-async def _contain(awaitable: Awaitable[T]) -> tuple[T | None, BaseException | None]:
+class _Call:
+    """One call, known to both threads before either can be interrupted: a future would be known too late."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[object] | None = None
+        self.abandoned = False
+
+    def abandon(self) -> None:
+        """Cancel the coroutine, whether it has begun or not; for the thread that waits."""
+        self.abandoned = True
+        if self.task is not None:
+            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+
+
+async def _contain(awaitable: Awaitable[T], call: _Call) -> tuple[T | None, BaseException | None]:
     """Turn an exception into a value: a task that ends with SystemExit or KeyboardInterrupt would end the loop."""
     import asyncio
 
+    call.task = asyncio.current_task()
+    if call.abandoned and call.task is not None:
+        call.task.cancel()
     try:
         return await awaitable, None
     except asyncio.CancelledError:
