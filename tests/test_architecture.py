@@ -18,6 +18,12 @@ SOURCES = {
     "rpcwire": ROOT / "server/rpcwire",
 }
 SCREEN = {"prompt_toolkit", "pygments"}
+OPTIONAL = {
+    "prometheus_client": "rpcserver.exposition",
+    "pytest": "rpcserver.pytest_plugin",
+    "watchfiles": "rpcserver.watch",
+}
+"""Packages that need not be installed, and the one module of the server that imports each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ def test_nobody_imports_server() -> None:
     ("package", "allowed"),
     [
         ("rpcwire", {"msgspec"}),
-        ("rpcserver", {"rpcwire", "msgspec", "click"}),
+        ("rpcserver", {"rpcwire", "msgspec", "click", "uvloop", *OPTIONAL}),
         ("rpcshell", {"rpcwire", "msgspec", "click", "platformdirs", *SCREEN}),
     ],
 )
@@ -111,6 +117,12 @@ def test_a_package_imports_only_its_own_dependencies(package: str, allowed: set[
         if found.importer.partition(".")[0] == package and found.package not in sys.stdlib_module_names
     }
     assert outside - {package} <= allowed
+
+
+@pytest.mark.parametrize("package", OPTIONAL)
+def test_what_need_not_be_installed_is_imported_in_one_place(package: str) -> None:
+    found = {found.importer for found in IMPORTS if found.package == package and not found.typing_only}
+    assert found == {OPTIONAL[package]}
 
 
 def test_the_wire_has_no_sockets_threads_or_event_loops() -> None:

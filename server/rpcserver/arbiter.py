@@ -1,72 +1,67 @@
-"""The arbiter: forks workers, watches over them, replaces those that die, and stops them all.
+"""The arbiter: what the server as a whole is about, from its start to its stop, and who sees to what meanwhile.
 
-One thread and one epoll; nothing here waits for anything else, and nothing of the user's is imported. What
-a worker does is the business of `rpcserver.workers`, what a slot knows that of `rpcserver.slots`.
+One thread and one epoll; nothing here waits for anything else, and nothing of the user's is imported. Workers are
+started and replaced by `rpcserver.crew`, reloaded by `rpcserver.reload`, judged by `rpcserver.watchdog`.
 """
 
 from __future__ import annotations
 
-import enum
 import gc
 import logging
 import os
 import signal
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from .channel import NextWanted, WorkerFailed, WorkerReady
-from .errors import ServerError
+from .companion import Companions
+from .control import ControlServer
+from .crew import Crew
 from .link import Ready
+from .patrol import Patrol
+from .phases import BootError, Phase
 from .poller import Poller
-from .process import allow_descriptors, reap_strays
+from .process import reap_strays
+from .reload import Reload
+from .scaling import MAX_WORKERS, scale
 from .signals import SignalQueue
-from .slots import Slot, SlotState
-from .spawner import Spawner
-from .workers.base import GRACEFUL, QUICK
+from .systemd import Notifier
+from .turns import Turns
+from .waiting import WaitingRoom
+from .workers.base import QUICK, REOPEN
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .channel import ArbiterEnd
+    from .companion import Duty
     from .config import Settings
+    from .control import Control
     from .link import Link
     from .log import LineHandler
+    from .metrics import Sample
     from .process import Exit
+    from .slots import Slot, WorkerProcess
     from .sockets import Listener
     from .spawner import Closeable
+    from .status import ServerStatus
+
+__all__ = ["Arbiter", "BootError"]
 
 logger = logging.getLogger(__name__)
 
 _QUICK_SECONDS: Final = 1.0
 _APART: Final = 0.05
-_GENERATION: Final = 0
-_UNSUPPORTED: Final = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU})
-_CAUGHT: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD}) | _UNSUPPORTED
-
-
-class BootError(ServerError):
-    """The workers did not start.
-
-    Attributes:
-        message: why, and what to do about it.
-        traceback: the frames of the user's own code, where it is to blame.
-    """
-
-    def __init__(self, message: str, traceback: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.traceback = traceback
-
-
-class Phase(enum.Enum):
-    """What the arbiter is about."""
-
-    BOOTING = "booting"
-    RUNNING = "running"
-    DRAINING = "draining"
-    QUITTING = "quitting"
+_CAUGHT: Final = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGCHLD,
+    signal.SIGHUP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 
 
 class Arbiter:
@@ -77,6 +72,9 @@ class Arbiter:
         listeners: what the workers accept connections from; closed when the server stops.
         logs: where the process's log goes; workers put their numbers there.
         link: the way to the process that started the server, if there is one.
+        control: the control socket, if there shall be one.
+        duties: says what companions there shall be.
+        notifier: tells the service manager, if there is one.
         started: when the program started, in monotonic seconds.
     """
 
@@ -87,19 +85,38 @@ class Arbiter:
         logs: LineHandler,
         *,
         link: Link | None = None,
+        control: Control | None = None,
+        duties: Callable[[Arbiter], Sequence[Duty]] | None = None,
+        notifier: Notifier | None = None,
         started: float,
     ) -> None:
         self._settings = settings
         self._listeners = listeners
+        self._logs = logs
         self._link = link
         self._started = started
         self._phase = Phase.BOOTING
         self._boot_error: BootError | None = None
-        self._spawner = Spawner(settings, listeners, logs)
-        self._slots = [Slot(number) for number in range(1, settings.workers + 1)]
-        self._waiting: deque[socket.socket] = deque()
+        self._waiting = WaitingRoom()
         self._poller = Poller()
         self._signals = SignalQueue()
+        self._control = None if control is None else ControlServer(control, self._poller, self)
+        self._duties = duties
+        self._companions = Companions(self._poller, logs, self._not_for_companions)
+        self._notifier = notifier or Notifier()
+        self._crew = Crew(settings, listeners, logs, self._poller, self._private, self)
+        self._reload = Reload(self._crew, self._notifier)
+        self._patrol = Patrol(settings, self._crew, listeners)
+
+    @property
+    def log_descriptor(self) -> int:
+        """What the server's log is written to."""
+        return self._logs.fileno()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is on its way out."""
+        return self._phase in {Phase.DRAINING, Phase.QUITTING}
 
     def run(self) -> None:
         """Serve until asked to stop.
@@ -115,11 +132,18 @@ class Arbiter:
         # What is here before the forks is no garbage; a collection that looked at it would write to its pages,
         # and so end their being shared with the workers.
         gc.freeze()
+        for duty in () if self._duties is None else self._duties(self):
+            self._companions.add(duty)
         self._start_first_workers()
         gc.enable()
-        while self._phase in {Phase.BOOTING, Phase.RUNNING} or self._living():
-            self._turn()
-        self._close_waiting()
+        parts = (self._crew, self._patrol, self._companions, self._notifier, self._control)
+        turns = Turns(self._poller, [part for part in parts if part is not None], self._forgive)
+        while not self.leaving or len(self._crew):
+            turns.next()
+        self._waiting.close()
+        self._companions.stop()
+        if self._control is not None:
+            self._control.stop()
         self._signals.close()
         self._poller.close()
         if self._boot_error is not None:
@@ -128,40 +152,112 @@ class Arbiter:
 
     def drain(self) -> None:
         """Stop without loss: what has arrived is answered, what comes now is refused."""
-        if self._phase in {Phase.DRAINING, Phase.QUITTING}:
+        if self.leaving:
             self.quit()
             return
-        self._phase = Phase.DRAINING
+        self._leave(Phase.DRAINING)
         for listener in self._listeners:
             listener.withdraw()
-        allow_descriptors(self._settings.backlog * len(self._listeners))
-        for listener in self._listeners:
-            self._waiting.extend(listener.take_queued())
-            listener.close()
-        self._ask_all(GRACEFUL, self._settings.drain_timeout)
+        self._waiting.take_from(self._listeners, self._settings.backlog)
+        for worker in self._crew:
+            self._crew.dismiss(worker)
         logger.info("stopping: workers have %g s to finish", self._settings.drain_timeout)
 
     def quit(self) -> None:
         """Stop now: workers have a second to leave."""
-        if self._phase is Phase.QUITTING:
-            self._ask_all(signal.SIGKILL, _QUICK_SECONDS)
-            return
-        self._phase = Phase.QUITTING
+        number = signal.SIGKILL if self._phase is Phase.QUITTING else QUICK
+        self._leave(Phase.QUITTING)
+        self._crew.hurried = True
         for listener in self._listeners:
             listener.close()
-        self._close_waiting()
-        self._ask_all(QUICK, _QUICK_SECONDS)
-        if self._boot_error is None:
+        self._waiting.close()
+        for worker in self._crew:
+            self._crew.dismiss(worker, number, _QUICK_SECONDS)
+        if self._boot_error is None and number is QUICK:
             logger.info("stopping at once")
 
-    def _turn(self) -> None:
-        """Wait for one event or deadline, and see to all that are due."""
-        deadlines = [slot.deadline for slot in self._slots if slot.deadline is not None]
-        self._poller.wait(max(0.0, min(deadlines) - time.monotonic()) if deadlines else None)
-        now = time.monotonic()
-        for slot in self._slots:
-            if slot.deadline is not None and now >= slot.deadline:
-                self._on_deadline(slot)
+    def reload(self) -> int:
+        """Replace all workers by new ones, which import the app anew.
+
+        Returns:
+            The generation of the new ones.
+        """
+        if self._phase is Phase.RUNNING:
+            self._reload.begin()
+        else:
+            logger.warning("there is nothing to reload while the server is %s", self._phase.value)
+        return self._crew.generation
+
+    def scale(self, workers: int) -> None:
+        """Keep another number of workers, within what is possible."""
+        if not self.leaving:
+            scale(self._crew, min(max(1, workers), MAX_WORKERS))
+            self._reload.step()
+            self._look_for_completion()
+
+    def find_worker(self, number: int) -> WorkerProcess | None:
+        """Return the worker with that number that serves, or else one that starts or leaves."""
+        of_number = (worker for worker in self._crew if worker.number == number)
+        return min(of_number, key=lambda worker: worker is not worker.slot.worker, default=None)
+
+    def release(self, worker: WorkerProcess) -> None:
+        """Ask a worker to leave, and start another one in its place."""
+        self._crew.release(worker)
+        self._reload.step()
+
+    def status(self) -> ServerStatus:
+        """Describe the server."""
+        from .status import server_status
+
+        return server_status(
+            self._settings,
+            self._crew,
+            self._reload,
+            self._patrol.shares,
+            self._listeners,
+            phase=self._phase.value,
+            uptime=time.monotonic() - self._started,
+        )
+
+    def sample(self) -> Sample:
+        """Count what the server has done, for metrics."""
+        from .metrics import take_sample
+        from .status import program_version
+
+        return take_sample(
+            self._crew.board,
+            self._listeners,
+            version=program_version(),
+            model=self._settings.model,
+            generation=self._crew.generation,
+        )
+
+    def worker_ready(self, worker: WorkerProcess) -> None:
+        """Go on with what waited for a worker to be ready; called by the crew."""
+        if self._phase is Phase.BOOTING:
+            following = next((slot for slot in self._crew.slots if slot.is_unused), None)
+            if following is not None:
+                self._crew.start(following)
+            self._look_for_completion()
+        self._reload.step()
+
+    def worker_wants_connection(self, channel: ArbiterEnd) -> None:
+        """Give a draining worker a connection that waits, if any; called by the crew."""
+        self._waiting.hand_one_over(channel)
+
+    def start_failed(self, slot: Slot, problem: str, traceback: str | None) -> bool:
+        """Decide what follows from a worker that did not start; called by the crew."""
+        if self._phase is not Phase.BOOTING:
+            return self.leaving or self._reload.start_failed(slot, problem, traceback)
+        if self._boot_error is None:
+            self._boot_error = BootError(problem, traceback)
+            self.quit()
+        return True
+
+    def worker_left(self, worker: WorkerProcess, end: Exit) -> None:
+        """See to what a worker's end has kept from being seen; called by the crew."""
+        reap_strays(self._crew.pids | self._companions.pids)
+        self._reload.step()
 
     def _on_signals(self) -> None:
         for number in self._signals.receive():
@@ -173,8 +269,19 @@ class Arbiter:
                 self.drain()
             case signal.SIGINT | signal.SIGQUIT:
                 self.quit()
+            case signal.SIGHUP:
+                self.reload()
+            case signal.SIGTTIN:
+                self.scale(len(self._crew.slots) + 1)
+            case signal.SIGTTOU:
+                self.scale(len(self._crew.slots) - 1)
+            case signal.SIGUSR1:
+                self._logs.reopen()
+                for worker in self._crew:
+                    worker.process.send_signal(REOPEN)
+                self._companions.send_signal(REOPEN)
             case signal.SIGCHLD:
-                reap_strays({slot.process.pid for slot in self._living() if slot.process is not None})
+                reap_strays(self._crew.pids | self._companions.pids)
             case _:
                 logger.warning("%s was received and means nothing to this server", number.name)
 
@@ -189,22 +296,16 @@ class Arbiter:
             logger.info("the process that started this server has gone")
             self.quit()
 
-    def _living(self) -> list[Slot]:
-        return [slot for slot in self._slots if slot.process is not None]
+    def _forgive(self, seconds: float) -> None:
+        self._crew.forgive(seconds)
+        self._patrol.forgive()
 
-    def _ask_all(self, number: signal.Signals, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        for slot in self._slots:
-            slot.deadline = None
-            if slot.process is not None:
-                slot.asked_to_stop(deadline)
-                slot.process.send_signal(number)
-
-    def _close_waiting(self) -> None:
-        if self._waiting:
-            logger.warning("%d connections that waited for a worker were not served", len(self._waiting))
-        while self._waiting:
-            self._waiting.popleft().close()
+    def _leave(self, phase: Phase) -> None:
+        self._notifier.stopping()
+        self._phase = phase
+        self._crew.closing = True
+        for slot in self._crew.slots:
+            slot.retry_at = None
 
     def _start_first_workers(self) -> None:
         """Start one worker per processor now and the others as these become ready, so that the first call is
@@ -212,140 +313,44 @@ class Arbiter:
         """
         processors = len(os.sched_getaffinity(0))
         now = time.monotonic()
-        for slot in self._slots[processors:]:
-            slot.deadline = now + (slot.number - processors) * _APART
-        for slot in self._slots[:processors]:
-            self._start_worker(slot)
+        for number, slot in enumerate(self._crew.slots[processors:], 1):
+            slot.retry_at = now + number * _APART
+        for slot in self._crew.slots[:processors]:
+            self._crew.start(slot)
 
-    def _start_worker(self, slot: Slot) -> None:
-        now = time.monotonic()
-        try:
-            process, channel = self._spawner.spawn(slot.number, _GENERATION, self._private())
-        except OSError as error:
-            problem = f"worker {slot.number} cannot be started: {error.strerror}"
-            delay = slot.died(now)
-            if self._phase is Phase.BOOTING:
-                self._fail_boot(problem)
-            else:
-                logger.error("%s; the next try is in %g s", problem, delay)
-            return
-        limit = self._settings.start_timeout
-        slot.started(process, channel, now + limit if limit else None)
-        self._poller.watch(process.fileno(), lambda: self._on_exit(slot))
-        self._poller.watch(channel.fileno(), lambda: self._on_reports(slot))
-
-    def _private(self) -> Iterator[Closeable]:
-        """What workers must not hold."""
-        yield self._signals
-        yield self._poller
-        if self._link is not None:
-            yield self._link
-        for slot in self._slots:
-            if slot.process is not None:
-                yield slot.process
-            if slot.channel is not None:
-                yield slot.channel
-
-    def _on_reports(self, slot: Slot) -> None:
-        channel = slot.channel
-        if channel is None:
-            return
-        try:
-            while (report := channel.receive()) is not None:
-                match report:
-                    case WorkerReady():
-                        self._on_ready(slot)
-                    case WorkerFailed():
-                        self._on_failed(slot, report)
-                    case NextWanted():
-                        self._hand_over(channel)
-        except EOFError:
-            self._poller.unwatch(channel.fileno())
-
-    def _on_ready(self, slot: Slot) -> None:
-        if slot.state is not SlotState.STARTING:
-            return
-        slot.became_ready(time.monotonic())
-        logger.debug("worker %d is ready", slot.number)
-        if self._phase is not Phase.BOOTING:
-            return
-        if all(slot.state is SlotState.READY for slot in self._slots):
+    def _look_for_completion(self) -> None:
+        if self._phase is Phase.BOOTING and all(slot.serves for slot in self._crew.slots):
             self._phase = Phase.RUNNING
             self._announce()
-        elif following := next((slot for slot in self._slots if slot.is_unused), None):
-            self._start_worker(following)
 
     def _announce(self) -> None:
         settings = self._settings
         addresses = [listener.address for listener in self._listeners]
+        control = None if self._control is None else self._control.address
+        workers = len(self._crew.slots)
         logger.info(
-            "listening on %s, %d workers (%s), pid %d",
-            ", ".join(addresses),
-            settings.workers,
-            settings.model,
-            os.getpid(),
+            "listening on %s, %d workers (%s), pid %d", ", ".join(addresses), workers, settings.model, os.getpid()
         )
+        if control is not None:
+            logger.info("control socket: %s", control)
+        self._notifier.ready(f"{workers} workers")
         if self._link is not None:
             seconds = round(time.monotonic() - self._started, 3)
-            self._link.send(Ready(os.getpid(), addresses, settings.workers, settings.model, settings.app, seconds))
+            self._link.send(Ready(os.getpid(), addresses, workers, settings.model, settings.app, seconds, control))
 
-    def _on_failed(self, slot: Slot, report: WorkerFailed) -> None:
-        if self._phase is Phase.BOOTING:
-            self._fail_boot(report.message, report.traceback)
-        elif self._phase is Phase.RUNNING:
-            logger.error(
-                "worker %d did not start: %s", slot.number, report.message, extra={"traceback": report.traceback}
-            )
+    def _private(self) -> Iterator[Closeable]:
+        """What workers must not hold, but for what the crew has."""
+        yield self._signals
+        yield self._poller
+        if self._link is not None:
+            yield self._link
+        if self._control is not None:
+            yield self._control
+        yield self._companions
 
-    def _fail_boot(self, message: str, traceback: str | None = None) -> None:
-        if self._boot_error is None:
-            self._boot_error = BootError(message, traceback)
-            self.quit()
-
-    def _hand_over(self, channel: ArbiterEnd) -> None:
-        if not self._waiting:
-            channel.dismiss()
-        elif channel.hand_over(self._waiting[0]):
-            self._waiting.popleft().close()
-
-    def _on_deadline(self, slot: Slot) -> None:
-        slot.deadline = None
-        process = slot.process
-        if process is None:
-            self._start_worker(slot)
-            return
-        if slot.state is SlotState.STARTING:
-            problem = f"worker {slot.number} was not ready after {self._settings.start_timeout:g} s"
-            logger.error("%s, and is killed", problem)
-            if self._phase is Phase.BOOTING:
-                self._fail_boot(f"{problem}: see what the app does when it starts, or raise --start-timeout")
-        else:
-            logger.warning("worker %d (pid %d) did not stop in time, and is killed", slot.number, process.pid)
-        process.send_signal(signal.SIGKILL)
-
-    def _on_exit(self, slot: Slot) -> None:
-        process, channel, state = slot.process, slot.channel, slot.state
-        if process is None or channel is None or (end := process.reap()) is None:
-            return
-        self._on_reports(slot)
-        self._poller.unwatch(process.fileno())
-        self._poller.unwatch(channel.fileno())
-        process.close()
-        channel.close()
-        delay = slot.died(time.monotonic())
-        self._account_for(slot, process.pid, state, end, delay)
-
-    def _account_for(self, slot: Slot, pid: int, state: SlotState, end: Exit, delay: float) -> None:
-        """Say how a worker ended, where that is news, and keep it from being replaced where it must not be."""
-        if self._phase in {Phase.DRAINING, Phase.QUITTING}:
-            slot.deadline = None
-            level = logging.DEBUG if end.clean or self._phase is Phase.QUITTING else logging.WARNING
-            logger.log(level, "worker %d (pid %d) %s", slot.number, pid, end)
-            return
-        if self._phase is Phase.BOOTING and state is SlotState.STARTING:
-            slot.deadline = None
-            self._fail_boot(f"worker {slot.number} {end} before it was ready")
-            return
-        when = f"in {delay:g} s" if delay else "at once"
-        level = logging.INFO if end.clean else logging.WARNING
-        logger.log(level, "worker %d (pid %d) %s; a new one starts %s", slot.number, pid, end, when)
+    def _not_for_companions(self) -> Iterator[Closeable]:
+        for held in (*self._private(), *self._crew.holdings()):
+            if held is not self._companions:
+                yield held
+        for listener in self._listeners:
+            yield listener.socket

@@ -1,7 +1,7 @@
 """The channel between the arbiter and one worker: its two ends and what they say to each other.
 
-A worker says that it is ready, or that it cannot be; when it drains, it asks for a connection that still
-waits, and gets one or is told to leave. Everything else between the two goes by signals.
+A worker says that it is ready, that it cannot be, or that it should be replaced; when it drains, it asks for a
+connection that still waits, and gets one or is told to leave. Everything else between the two goes by signals.
 """
 
 from __future__ import annotations
@@ -36,7 +36,13 @@ class NextWanted(msgspec.Struct, frozen=True, tag="next"):
     """A draining worker is free for a connection that still waits."""
 
 
-Report = WorkerReady | WorkerFailed | NextWanted
+class Retiring(msgspec.Struct, frozen=True, tag="retiring"):
+    """A worker goes on serving, and shall be replaced: it is told to drain once its successor is ready."""
+
+    reason: str
+
+
+Report = WorkerReady | WorkerFailed | NextWanted | Retiring
 _decoder: Final = msgspec.json.Decoder(Report)
 
 
@@ -101,6 +107,14 @@ class WorkerEnd:
         if traceback is not None:
             traceback = traceback[-_MAX_TRACEBACK:].encode("utf-8", "backslashreplace").decode()
         self._report(WorkerFailed(message.encode("utf-8", "backslashreplace").decode(), traceback))
+
+    def retiring(self, reason: str) -> None:
+        """Ask to be replaced; the arbiter starts a successor, and sends SIGTERM when that is ready.
+
+        Args:
+            reason: why, for the log, as in "has answered 1000 requests".
+        """
+        self._report(Retiring(reason))
 
     def next_connection(self) -> socket.socket | None:
         """Ask for a connection that waits; None when there is none left, and the worker may leave."""

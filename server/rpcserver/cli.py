@@ -7,8 +7,10 @@ over the defaults. The options themselves are in `options`.
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
@@ -19,8 +21,14 @@ from .link import Failed, Link
 from .options import ENVIRONMENT, Invocation, command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
+
+    from .arbiter import Arbiter
+    from .companion import Duty
+    from .config import Settings
+    from .control import Answer, Control
+
+logger = logging.getLogger(__name__)
 
 EXIT_OTHER: Final = 1
 EXIT_USAGE: Final = 2
@@ -131,8 +139,10 @@ def _types_of(parameter: click.Parameter) -> tuple[type, ...]:
 def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
     """Run the server until it is stopped, and return the exit code."""
     from .arbiter import Arbiter, BootError
+    from .errors import ServerError
     from .log import configure
-    from .sockets import BindError, open_listeners
+    from .sockets import open_listeners
+    from .systemd import Notifier, inherited_listeners
 
     settings = invocation.settings
     try:
@@ -140,16 +150,77 @@ def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
     except OSError as error:
         _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", EXIT_OTHER, link)
     try:
-        listeners = open_listeners(settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode)
-    except BindError as error:
+        duties = _duties(settings)
+        listeners = inherited_listeners() or open_listeners(
+            settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
+        )
+        control = _control(settings)
+    except ServerError as error:
         _fail(str(error), EXIT_OTHER, link)
+    arbiter = Arbiter(
+        settings,
+        listeners,
+        logs,
+        link=link,
+        control=control,
+        duties=duties,
+        notifier=Notifier.from_environment(),
+        started=started,
+    )
     try:
-        Arbiter(settings, listeners, logs, link=link, started=started).run()
+        arbiter.run()
     except BootError as error:
         if error.traceback:
             sys.stderr.write(error.traceback.rstrip("\n") + "\n")
         _fail(error.message, EXIT_APP, link, error.traceback)
     return 0
+
+
+def _control(settings: Settings) -> Control | None:
+    """Open the control socket; where nobody has asked for one in so many words, the server can do without.
+
+    Raises:
+        BindError: the path that was asked for cannot be had.
+    """
+    from .control import Control, open_control
+    from .sockets import BindError
+
+    try:
+        listener = open_control(settings.control)
+    except BindError as error:
+        if settings.control != "auto":
+            raise
+        logger.warning("there will be no control socket: %s", error)
+        return None
+    return None if listener is None else Control(listener, _answer_for)
+
+
+def _answer_for(arbiter: Arbiter) -> Answer:
+    # When the first client asks for something, and the workers have started.
+    from .control_service import control_answer
+
+    return control_answer(arbiter)
+
+
+def _duties(settings: Settings) -> Callable[[Arbiter], list[Duty]]:
+    """Prepare the companions that the settings ask for, and what makes them for an arbiter.
+
+    Raises:
+        BindError, MetricsUnavailable, WatchUnavailable: one of them cannot work.
+    """
+    made: list[Callable[[Arbiter], Duty]] = []
+    if settings.metrics is not None:
+        from .metrics import metrics_duty, open_metrics
+
+        asked = open_metrics(settings.metrics)
+        made.append(lambda arbiter: metrics_duty(asked, arbiter.sample))
+    if settings.reload:
+        from .watch import watch_duty, watched_by, write_no_bytecode
+
+        watched = watched_by(settings.app, Path.cwd())
+        write_no_bytecode()
+        made.append(lambda arbiter: watch_duty(watched, arbiter.reload))
+    return lambda arbiter: [make(arbiter) for make in made]
 
 
 def _fail(message: str, code: int, link: Link | None, traceback: str | None = None) -> NoReturn:

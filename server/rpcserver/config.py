@@ -10,13 +10,14 @@ import difflib
 import math
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from rpcwire import MAX_REQUEST
 
 from .errors import ServerError
-from .sockets import Bind, TcpBind
+from .sockets import Bind, TcpBind, parse_bind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +58,7 @@ class ConfigError(ServerError):
         return f"{place}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a server can be told; durations are in seconds, and 0 means without a limit.
 
     Attributes:
@@ -66,6 +66,14 @@ class Settings:
         bind: where to listen.
         workers: how many workers to keep.
         model: the name of their model.
+        threads: how many threads a worker of the pool model has.
+        queue: how many requests may wait for one of these threads, in each worker.
+        max_children: how many processes a worker of the fork model may have at once.
+        max_connections: how many connections a worker may have open at once; a sync worker has one.
+        timeout: how long a request may run.
+        max_requests: after how many requests a worker is replaced.
+        max_requests_jitter: up to how many more, at random, so that workers are not replaced all at once.
+        reclaim_idle: how long a connection may hold a sync worker idly while other clients wait.
         backlog: how many connections may wait to be accepted.
         unix_mode: permissions of the paths of Unix sockets.
         max_frame: the largest request accepted, in bytes.
@@ -76,12 +84,24 @@ class Settings:
         drain_timeout: how long workers may take to finish what they do when the server stops; 0 is not at all.
         drain_grace: how long clients that know nothing of `close` may take for one last request then.
         debug: whether clients see the tracebacks of handlers.
+        control: the path of the control socket, `auto` for one in the user's runtime folder, or `none`.
+        metrics: where Prometheus may ask for metrics.
+        reload: whether workers are replaced when the app's files change.
+        access_log: whether each request is logged.
     """
 
     app: str | None = None
     bind: tuple[Bind, ...] = (TcpBind("127.0.0.1", 8080),)
     workers: int = 1
     model: str = "sync"
+    threads: int = 8
+    queue: int = 64
+    max_children: int = 64
+    max_connections: int = 1024
+    timeout: float = 60.0
+    max_requests: int = 0
+    max_requests_jitter: int = 0
+    reclaim_idle: float = 5.0
     backlog: int = 1024
     unix_mode: int = 0o600
     max_frame: int = MAX_REQUEST
@@ -92,6 +112,10 @@ class Settings:
     drain_timeout: float = 30.0
     drain_grace: float = 1.0
     debug: bool = False
+    control: str = "auto"
+    metrics: TcpBind | None = None
+    reload: bool = False
+    access_log: bool = False
 
 
 def default_workers() -> int:
@@ -126,6 +150,31 @@ def parse_size(text: str) -> int:
     if not _SMALLEST_FRAME <= size <= _LARGEST_FRAME:
         raise ValueError(f"{text!r} is out of range: a frame has 2 bytes to 4 GiB less one")
     return size
+
+
+def parse_control(text: str) -> str:
+    """Read where the control socket goes: a path, `auto` or `none`.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if not text or "\0" in text:
+        raise ValueError("write a path, as in /run/calc/control.sock, or auto, or none")
+    return text
+
+
+def parse_metrics(text: str | None) -> TcpBind | None:
+    """Read where metrics are served: `HOST:PORT` or `[IPV6]:PORT`.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    if text is None:
+        return None
+    bind = parse_bind(text)
+    if not isinstance(bind, TcpBind):
+        raise ValueError(f"{text!r} is no TCP address: write HOST:PORT, as in 127.0.0.1:9100")
+    return bind
 
 
 def parse_mode(text: str) -> int:

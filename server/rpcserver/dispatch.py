@@ -6,6 +6,7 @@ Sockets, processes and logs' destinations are elsewhere; so is what error replie
 from __future__ import annotations
 
 import time
+from time import monotonic_ns
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ from .discovery import DISCOVER, discovery_endpoint
 from .endpoint import Endpoint
 from .faults import Faults
 from .hooks import logged_failure, run_hook, run_hook_async
+from .scoreboard import BEGAN, ENDED_AT, ERRORS, STARTED, SlotBoard, pack_ended
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -42,9 +44,10 @@ class Dispatcher:
         worker: who serves it.
         debug: whether clients see the tracebacks of handlers.
         runner: runs coroutine handlers in models that block.
+        board: where the worker counts what it does; nobody sees it unless given.
 
     Attributes:
-        served: how many requests were answered, errors included. Under the GIL no count is lost to other threads,
+        served: how many requests have come, errors included. Under the GIL no count is lost to other threads,
             since nothing between reading and writing it can switch threads.
 
     Raises:
@@ -52,11 +55,24 @@ class Dispatcher:
     """
 
     def __init__(
-        self, service: Service, worker: WorkerInfo, *, debug: bool = False, runner: CoroutineRunner | None = None
+        self,
+        service: Service,
+        worker: WorkerInfo,
+        *,
+        debug: bool = False,
+        runner: CoroutineRunner | None = None,
+        board: SlotBoard | None = None,
     ) -> None:
         self.service = service
         self.worker = worker
         self.served = 0
+        self._board = SlotBoard.private() if board is None else board
+        self._cells = self._board.cells
+        self._answered = 0
+        self._busy = 0
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._noted: Endpoint | None = None
         self._runner = CoroutineRunner() if runner is None else runner
         self._faults = Faults(debug=debug)
         endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
@@ -78,15 +94,29 @@ class Dispatcher:
             BaseException: only what is no `Exception`, such as a signal handler's KeyboardInterrupt. A handler's
                 SystemExit is a failure like any other.
         """
-        self.served += 1
+        cells = self._cells
+        cells[BEGAN] = began = monotonic_ns()
+        self.served = cells[STARTED] = self.served + 1
         try:
             request = decode_request(body)
         except MessageError as error:
-            return self._refuse(self._faults.of_message(error), close)
-        endpoint = self._endpoints.get(request.method)
-        if endpoint is None:
-            return self._answer_unknown(request, connection, close)
-        return self._run(request, endpoint, connection, close)
+            reply = self._refuse(self._faults.of_message(error), close)
+        else:
+            endpoint = self._endpoints.get(request.method)
+            if endpoint is None:
+                reply = self._answer_unknown(request, connection, close)
+            else:
+                if endpoint is not self._noted:
+                    self._note(endpoint)
+                reply = self._run(request, endpoint, connection, close)
+        # As in `_ended`, which would cost a call.
+        ended = monotonic_ns()
+        self._answered = answered = self._answered + 1
+        self._busy = busy = self._busy + ended - began
+        self._bytes_in = bytes_in = self._bytes_in + len(body)
+        self._bytes_out = bytes_out = self._bytes_out + len(reply)
+        pack_ended(cells, ENDED_AT, ended, answered, busy, bytes_in, bytes_out)
+        return reply
 
     def begin(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, executor: Executor | None = None
@@ -103,17 +133,21 @@ class Dispatcher:
             the reply as a frame where it is there at once, which spares a task: errors, and handlers registered
             with `blocking=False`; else a coroutine that must be awaited for it.
         """
-        self.served += 1
+        began = monotonic_ns()
         try:
             request = decode_request(body)
         except MessageError as error:
-            return self._refuse(self._faults.of_message(error), close)
+            self._begun(began)
+            return self._ended(began, body, self._refuse(self._faults.of_message(error), close))
         endpoint = self._endpoints.get(request.method)
         if endpoint is None:
-            return self._answer_unknown(request, connection, close)
+            self._begun(began)
+            return self._ended(began, body, self._answer_unknown(request, connection, close))
         if not endpoint.method.blocking and not endpoint.signature.is_async:
-            return self._run(request, endpoint, connection, close)
-        return self._run_awaiting(request, endpoint, connection, close, executor)
+            self._begun(began)
+            self._note(endpoint)
+            return self._ended(began, body, self._run(request, endpoint, connection, close))
+        return self._run_counted(body, request, endpoint, connection, close, executor)
 
     async def answer_async(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, executor: Executor | None = None
@@ -157,6 +191,44 @@ class Dispatcher:
         for hook in self.service.stop_hooks:
             with logged_failure(hook):
                 await run_hook_async(hook, self.worker)
+
+    def _note(self, endpoint: Endpoint) -> None:
+        self._noted = endpoint
+        self._board.method_began(endpoint.method.name)
+
+    def _begun(self, began: int) -> None:
+        cells = self._cells
+        cells[BEGAN] = began
+        self.served = cells[STARTED] = self.served + 1
+
+    def _ended(self, began: int, body: bytes | bytearray, reply: bytes) -> bytes:
+        ended = monotonic_ns()
+        self._answered += 1
+        self._busy += ended - began
+        self._bytes_in += len(body)
+        self._bytes_out += len(reply)
+        pack_ended(self._cells, ENDED_AT, ended, self._answered, self._busy, self._bytes_in, self._bytes_out)
+        return reply
+
+    async def _run_counted(
+        self,
+        body: bytes | bytearray,
+        request: Request,
+        endpoint: Endpoint,
+        connection: Peer,
+        close: bool,
+        executor: Executor | None,
+    ) -> bytes:
+        began = monotonic_ns()
+        self._begun(began)
+        if endpoint is not self._noted:
+            self._note(endpoint)
+        reply = b""
+        try:
+            reply = await self._run_awaiting(request, endpoint, connection, close, executor)
+        finally:
+            self._ended(began, body, reply)
+        return reply
 
     def _run(self, request: Request, endpoint: Endpoint, connection: Peer, close: bool) -> bytes:
         if request.close:
@@ -251,6 +323,7 @@ class Dispatcher:
         return self._refuse(fault, close, request.id, self._meta(started) if request.meta else None)
 
     def _refuse(self, fault: Fault, close: bool, id: Id | UnsetType = UNSET, meta: Meta | None = None) -> bytes:
+        self._cells[ERRORS] += 1
         return frame(encode_fault(fault, id=id, meta=meta, close=close))
 
     def _meta(self, started: int) -> Meta:

@@ -22,7 +22,7 @@ _MAX_LINE: Final = 4096
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
-    """Every worker is ready; `seconds` is the time it took, `addresses` are written as targets."""
+    """Every worker is ready; `seconds` is the time it took, addresses and the control socket's are targets."""
 
     pid: int
     addresses: Sequence[str]
@@ -30,6 +30,7 @@ class Ready(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
     model: str
     app: str | None
     seconds: float
+    control: str | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):

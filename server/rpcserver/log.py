@@ -1,6 +1,8 @@
 """Logging: one write per line, with the time in UTC, the worker and its pid; as text or as JSON lines.
 
-What is worth a line, and at which level, is decided where it happens.
+What is worth a line, and at which level, is decided where it happens; a line for each call is made in `access`.
+A record may carry more than its message: `method`, the method whose handler wrote it; `traceback`, one that
+another process has formatted; and `fields`, a mapping that becomes keys of a JSON line.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import msgspec
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 # C0 and C1 controls, DEL, line separators and everything that turns the direction of text round: what peers
 # put into names must not forge lines, colour a terminal or hide what follows.
@@ -42,15 +46,43 @@ class LineHandler(logging.Handler):
     Args:
         descriptor: where to write; a file is opened for appending by `configure`.
         as_json: one JSON object per line instead of text.
+        path: the file that the descriptor was opened for, if it can be opened again.
     """
 
-    def __init__(self, descriptor: int, *, as_json: bool) -> None:
+    def __init__(self, descriptor: int, *, as_json: bool, path: Path | None = None) -> None:
         super().__init__()
         self._descriptor = descriptor
+        # Opened again after a change of folder, it must still be the same.
+        self._path = None if path is None else path.absolute()
         self._compose = self._json_line if as_json else self._text_line
         self._formatter = logging.Formatter()
         self.worker: int | None = None
         """The number of the worker that this process is, once it is one."""
+        self.role = "arbiter"
+        """What this process is called in text, as long as it is no worker."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that is written to; it stays the same when the file is opened again."""
+        return self._descriptor
+
+    def reopen(self) -> None:
+        """Open the file by its name again, in this process, after something else has moved it away.
+
+        Where that fails the log goes on in the old file, and says so. Standard error is left as it is. Safe in a
+        Python signal handler and beside threads that log: dup2(2) exchanges the file between two writes.
+        """
+        if self._path is None:
+            return
+        try:
+            fresh = _open(self._path)
+        except OSError as error:
+            logger.error("the log cannot be opened again, and goes on in the old file: %s", error)
+            return
+        try:
+            os.dup2(fresh, self._descriptor, inheritable=False)
+        finally:
+            os.close(fresh)
+        logger.debug("the log was opened again")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; a log that cannot be written must not stop a server."""
@@ -59,9 +91,11 @@ class LineHandler(logging.Handler):
             os.write(self._descriptor, line)
 
     def _text_line(self, record: logging.LogRecord) -> str:
-        who = "arbiter" if self.worker is None else f"worker {self.worker}"
+        who = self.role if self.worker is None else f"worker {self.worker}"
         head = f"{_timestamp(record.created)} {record.levelname:<7} [{who} {record.process}] "
-        text = "\n".join(filter(None, (record.getMessage(), self._traceback(record))))
+        method = getattr(record, "method", None)
+        message = record.getMessage() if method is None else f"{visible(method)}: {record.getMessage()}"
+        text = "\n".join(filter(None, (message, self._traceback(record))))
         # What follows a line's end is set in, so that it cannot be taken for a record of its own.
         return head + "\n    ".join(visible(line) for line in text.split("\n")) + "\n"
 
@@ -74,6 +108,10 @@ class LineHandler(logging.Handler):
             "logger": record.name,
             "message": _encodable(record.getMessage()),
         }
+        if method := getattr(record, "method", None):
+            fields["method"] = _encodable(method)
+        for name, value in getattr(record, "fields", {}).items():
+            fields[name] = _encodable(value) if isinstance(value, str) else value
         if traceback := self._traceback(record):
             fields["traceback"] = _encodable(traceback)
         text = msgspec.json.encode(fields).decode()
@@ -96,7 +134,7 @@ def configure(level: str, *, as_json: bool, path: Path | None) -> LineHandler:
     """Send the whole process's logging to standard error or to a file.
 
     Args:
-        level: the least level that is written, such as `info`.
+        level: the least level that is written, such as `info`; the access log, where one is kept, ignores it.
         as_json: JSON lines instead of text.
         path: the file to append to, or None for standard error.
 
@@ -105,12 +143,16 @@ def configure(level: str, *, as_json: bool, path: Path | None) -> LineHandler:
     """
     descriptor = 2
     if path is not None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    handler = LineHandler(descriptor, as_json=as_json)
+        descriptor = _open(path)
+    handler = LineHandler(descriptor, as_json=as_json, path=path)
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
     return handler
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
 
 def _timestamp(seconds: float) -> str:

@@ -5,13 +5,21 @@ Reading other sources than the command line, and running what is asked for, is `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
 
-from .config import Settings, checked_seconds, default_workers, parse_mode, parse_size
+from .config import (
+    Settings,
+    checked_seconds,
+    default_workers,
+    parse_control,
+    parse_metrics,
+    parse_mode,
+    parse_size,
+)
 from .sockets import parse_bind
 from .workers import MODELS
 
@@ -24,8 +32,7 @@ ENVIRONMENT: Final = "RPCSERVER"
 _DEFAULTS: Final = Settings()
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True):
     """What the command line and the other sources ask for."""
 
     settings: Settings
@@ -62,6 +69,38 @@ def _option(*names: str, group: str, **attributes: Any) -> Callable[[Callable[..
     return click.option(*names, cls=GroupedOption, group=group, **attributes)
 
 
+def _seconds(name: str, *, group: str, default: float, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - click's word
+    return _option(
+        name,
+        group=group,
+        type=click.FloatRange(min=0, max=31_536_000),
+        callback=_read_by(checked_seconds),
+        metavar="S",
+        default=default,
+        show_default=True,
+        help=help,
+    )
+
+
+def _count(
+    name: str,
+    *,
+    group: str,
+    least: int = 1,
+    default: int,
+    help: str,  # noqa: A002 - as above
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return _option(
+        name,
+        group=group,
+        type=click.IntRange(least, 1_000_000),
+        metavar="N",
+        default=default,
+        show_default=True,
+        help=help,
+    )
+
+
 def _read_by(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Make a callback that converts an option's text, or each of its texts."""
 
@@ -74,7 +113,6 @@ def _read_by(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Para
     return callback
 
 
-_SECONDS: Final = click.FloatRange(min=0, max=31_536_000)
 _LISTEN: Final = "Listening"
 _WORKERS: Final = "Workers"
 _LIMITS: Final = "Limits (seconds; 0 is no limit)"
@@ -133,15 +171,41 @@ _OTHER: Final = "Other"
     show_default=True,
     help="How a worker serves connections.",
 )
-@_option(
+@_seconds(
     "--start-timeout",
     group=_WORKERS,
-    type=_SECONDS,
-    callback=_read_by(checked_seconds),
-    metavar="S",
     default=_DEFAULTS.start_timeout,
-    show_default=True,
     help="How long a worker may take to load the app; 0 is no limit.",
+)
+@_count("--threads", group=_WORKERS, default=_DEFAULTS.threads, help="Model pool: threads in each worker.")
+@_count("--queue", group=_WORKERS, default=_DEFAULTS.queue, help="Model pool: requests that wait, in each worker.")
+@_count("--max-children", group=_WORKERS, default=_DEFAULTS.max_children, help="Model fork: processes of each worker.")
+@_count(
+    "--max-requests",
+    group=_WORKERS,
+    least=0,
+    default=_DEFAULTS.max_requests,
+    help="Replace a worker after that many requests; 0 is never.",
+)
+@_count(
+    "--max-requests-jitter",
+    group=_WORKERS,
+    least=0,
+    default=_DEFAULTS.max_requests_jitter,
+    help="And up to that many more, at random.",
+)
+@_seconds(
+    "--reclaim-idle",
+    group=_WORKERS,
+    default=_DEFAULTS.reclaim_idle,
+    help="Model sync: while clients wait, a connection that was idle for so long loses its worker; 0 is never.",
+)
+@_seconds("--timeout", group=_LIMITS, default=_DEFAULTS.timeout, help="For a handler to finish a request.")
+@_count(
+    "--max-connections",
+    group=_LIMITS,
+    default=_DEFAULTS.max_connections,
+    help="Open connections of each worker; one of model sync has one.",
 )
 @_option(
     "--max-frame",
@@ -152,54 +216,26 @@ _OTHER: Final = "Other"
     callback=_read_by(parse_size),
     help="The largest request.",
 )
-@_option(
-    "--idle-timeout",
-    group=_LIMITS,
-    type=_SECONDS,
-    callback=_read_by(checked_seconds),
-    metavar="S",
-    default=_DEFAULTS.idle_timeout,
-    show_default=True,
-    help="Silence between requests.",
+@_seconds("--idle-timeout", group=_LIMITS, default=_DEFAULTS.idle_timeout, help="Silence between requests.")
+@_seconds(
+    "--read-timeout", group=_LIMITS, default=_DEFAULTS.read_timeout, help="From a request's first byte to its last."
 )
-@_option(
-    "--read-timeout",
-    group=_LIMITS,
-    type=_SECONDS,
-    callback=_read_by(checked_seconds),
-    metavar="S",
-    default=_DEFAULTS.read_timeout,
-    show_default=True,
-    help="From a request's first byte to its last.",
-)
-@_option(
+@_seconds(
     "--write-timeout",
     group=_LIMITS,
-    type=_SECONDS,
-    callback=_read_by(checked_seconds),
-    metavar="S",
     default=_DEFAULTS.write_timeout,
-    show_default=True,
     help="For a client to take the next 64 KiB of a reply.",
 )
-@_option(
+@_seconds(
     "--drain-timeout",
     group=_STOP,
-    type=_SECONDS,
-    callback=_read_by(checked_seconds),
-    metavar="S",
     default=_DEFAULTS.drain_timeout,
-    show_default=True,
     help="How long workers may take to finish before they are killed.",
 )
-@_option(
+@_seconds(
     "--drain-grace",
     group=_STOP,
-    type=_SECONDS,
-    callback=_read_by(checked_seconds),
-    metavar="S",
     default=_DEFAULTS.drain_grace,
-    show_default=True,
     help="How long an idle client that does not know `close` has for one last request.",
 )
 @_option(
@@ -225,6 +261,29 @@ _OTHER: Final = "Other"
     metavar="PATH",
     help="Append to a file instead of writing to standard error.",
 )
+@_option(
+    "--access-log/--no-access-log",
+    group=_LOGS,
+    default=_DEFAULTS.access_log,
+    help="Log each request, with its time and sizes.",
+)
+@_option(
+    "--control",
+    group=_OTHER,
+    metavar="PATH",
+    default=_DEFAULTS.control,
+    show_default=True,
+    callback=_read_by(parse_control),
+    help="A Unix socket for watching and steering the server; auto is one in your runtime folder, none is none.",
+)
+@_option(
+    "--metrics",
+    group=_OTHER,
+    metavar="HOST:PORT",
+    callback=_read_by(parse_metrics),
+    help="Serve metrics for Prometheus there.",
+)
+@_option("--reload", group=_OTHER, is_flag=True, help="Replace the workers when the app's files change.")
 @_option("--debug", group=_OTHER, is_flag=True, help="Send clients the tracebacks of failing handlers.")
 @_option(
     "--config",

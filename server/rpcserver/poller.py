@@ -34,6 +34,10 @@ class Poller:
         if first:
             self._first = descriptor
 
+    def watch_for(self, descriptor: int, *, reading: bool, writing: bool) -> None:
+        """Choose what a watched descriptor is called back for: being readable, writable, or both."""
+        self._epoll.modify(descriptor, (select.EPOLLIN if reading else 0) | (select.EPOLLOUT if writing else 0))
+
     def unwatch(self, descriptor: int) -> None:
         """Forget a descriptor, which must still be open; one that is not watched is ignored."""
         if self._callbacks.pop(descriptor, None) is not None:

@@ -12,8 +12,9 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -24,8 +25,7 @@ _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _SPARE_DESCRIPTORS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """How a process ended: by a signal, or with an exit code."""
 
     code: int

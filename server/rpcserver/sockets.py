@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h; Python's socket module does not name it
 _UNIX_PATH_MAX: Final = 107  # unix(7): sun_path has 108 bytes, its closing zero included
+_LONGEST_QUEUE: Final = Path("/proc/sys/net/core/somaxconn")
 _PEER_CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
 
 
@@ -209,7 +210,16 @@ def open_listeners(binds: Iterable[Bind], *, backlog: int, unix_mode: int) -> li
                     raise BindError(str(bind), _reason(error)) from error
             listeners += made
         opened.pop_all()
+    _compare_with_kernel(backlog)
     return listeners
+
+
+def _compare_with_kernel(backlog: int) -> None:
+    """Say so where the kernel allows a shorter queue than was asked for; listen(2) itself shortens it silently."""
+    with contextlib.suppress(OSError, ValueError):
+        limit = int(_LONGEST_QUEUE.read_text())
+        if limit < backlog:
+            logger.warning("only %d connections can wait, not %d: net.core.somaxconn allows no more", limit, backlog)
 
 
 def _open_tcp(bind: TcpBind) -> list[Listener]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .config import Settings
     from .log import LineHandler
+    from .scoreboard import SlotBoard
     from .sockets import Listener
 
 
@@ -45,12 +46,15 @@ class Spawner:
         self._model = load_model(settings.model)
         self._forker = Forker()
 
-    def spawn(self, number: int, generation: int, private: Iterable[Closeable]) -> tuple[ChildProcess, ArbiterEnd]:
+    def spawn(
+        self, number: int, generation: int, board: SlotBoard, private: Iterable[Closeable]
+    ) -> tuple[ChildProcess, ArbiterEnd]:
         """Fork a worker.
 
         Args:
             number: the worker's number, from 1.
             generation: how many times the server had been reloaded.
+            board: its slot on the scoreboard.
             private: what the worker must not hold: the arbiter's own and its ways to other workers.
 
         Raises:
@@ -61,7 +65,7 @@ class Spawner:
         def be_worker() -> int:
             for own in (*private, arbiter_end):
                 own.close()
-            assignment = Assignment(number, generation, self._settings, self._listeners, worker_end, self._logs)
+            assignment = Assignment(number, generation, self._settings, self._listeners, worker_end, self._logs, board)
             return self._model(assignment).main()
 
         try:

@@ -26,6 +26,7 @@ def test_readiness_is_told_with_everything_a_client_needs(tmp_path: Path) -> Non
             "workers": 3,
             "model": "sync",
             "app": str(tmp_path / "probe.py"),
+            "control": server.ready["control"],
         }
         assert [address.rpartition(":")[0] for address in server.addresses] == ["127.0.0.1", "[::1]", "unix"]
         for index in range(3):
@@ -60,11 +61,10 @@ def test_a_stop_that_was_asked_for_is_no_failure(tmp_path: Path, number: signal.
         assert server.log().rstrip().endswith("stopped")
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU])
-def test_a_signal_without_a_meaning_is_named_and_harmless(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_without_a_meaning_is_named_and_harmless(tmp_path: Path) -> None:
     with running("-w", "2", folder=tmp_path) as server:
-        os.killpg(server.pid, number)
-        server.wait_for_log(f"{number.name} was received")
+        os.killpg(server.pid, signal.SIGUSR2)
+        server.wait_for_log("SIGUSR2 was received")
         with server.connect() as client:
             assert client.call("echo", 1).result == 1
         assert len(server.workers()) == 2
@@ -179,7 +179,8 @@ def test_nothing_needed_only_later_is_imported_at_the_start() -> None:
     script = (
         "import sys, rpcserver.cli, rpcserver.arbiter, rpcserver.workers.sync;"
         "print(*sorted({'asyncio', 'tomllib', 'uvloop', 'rich', 'prompt_toolkit', 'pygments', 'rpcshell',"
-        " 'rpcserver.demo', 'concurrent.futures', 'json'} & set(sys.modules)))"
+        " 'rpcserver.demo', 'concurrent.futures', 'json', 'rpcserver.control_service', 'rpcserver.status',"
+        " 'rpcserver.metrics', 'rpcserver.watch', 'importlib.metadata'} & set(sys.modules)))"
     )
     finished = subprocess.run(
         [sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=20, check=True

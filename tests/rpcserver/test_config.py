@@ -65,12 +65,15 @@ def test_every_setting_can_come_from_the_command_line() -> None:
     arguments = (
         "app.py -b 127.0.0.1:1 -b unix:/x --workers 7 --model sync --backlog 8 --unix-mode 660 --max-frame 1K"
         " --idle-timeout 1 --read-timeout 2 --write-timeout 3 --start-timeout 4 --drain-timeout 5 --drain-grace 6"
-        " --debug"
+        " --debug --threads 2 --queue 3 --max-children 4 --max-connections 5 --timeout 7 --max-requests 8"
+        " --max-requests-jitter 9 --reclaim-idle 10 --control /c.sock --metrics [::1]:9100 --reload --access-log"
     )
     assert settings(*arguments.split()) == Settings(
         app="app.py", bind=(TcpBind("127.0.0.1", 1), UnixBind("/x")), workers=7, model="sync", backlog=8,
         unix_mode=0o660, max_frame=1024, idle_timeout=1, read_timeout=2, write_timeout=3, start_timeout=4,
-        drain_timeout=5, drain_grace=6, debug=True,
+        drain_timeout=5, drain_grace=6, debug=True, threads=2, queue=3, max_children=4, max_connections=5, timeout=7,
+        max_requests=8, max_requests_jitter=9, reclaim_idle=10, control="/c.sock", metrics=TcpBind("::1", 9100),
+        reload=True, access_log=True,
     )  # fmt: skip
 
 
@@ -80,13 +83,17 @@ def test_every_setting_can_come_from_a_file(tmp_path: Path) -> None:
         'app = "app.py"\nbind = ["127.0.0.1:1", "unix:/x"]\nworkers = 7\nmodel = "sync"\nbacklog = 8\n'
         'unix-mode = "660"\nmax-frame = "1K"\nidle-timeout = 1\nread_timeout = 2.0\nwrite-timeout = 3\n'
         'start-timeout = 4\ndrain-timeout = 5\ndrain-grace = 6\ndebug = true\nlog-level = "debug"\n'
-        'log-format = "json"\nlog-file = "x.log"\n',
+        'log-format = "json"\nlog-file = "x.log"\nthreads = 2\nqueue = 3\nmax-children = 4\nmax-connections = 5\n'
+        'timeout = 7\nmax-requests = 8\nmax-requests-jitter = 9\nreclaim-idle = 10.5\ncontrol = "none"\n'
+        'metrics = "127.0.0.1:9100"\nreload = true\naccess-log = true\n',
     )
     found = invocation(config=config)
     assert found.settings == Settings(
         app="app.py", bind=(TcpBind("127.0.0.1", 1), UnixBind("/x")), workers=7, model="sync", backlog=8,
         unix_mode=0o660, max_frame=1024, idle_timeout=1, read_timeout=2, write_timeout=3, start_timeout=4,
-        drain_timeout=5, drain_grace=6, debug=True,
+        drain_timeout=5, drain_grace=6, debug=True, threads=2, queue=3, max_children=4, max_connections=5, timeout=7,
+        max_requests=8, max_requests_jitter=9, reclaim_idle=10.5, control="none", metrics=TcpBind("127.0.0.1", 9100),
+        reload=True, access_log=True,
     )  # fmt: skip
     assert (found.log_level, found.log_format, found.log_file) == ("debug", "json", Path("x.log"))
 
@@ -122,6 +129,14 @@ def test_a_single_address_in_a_file_needs_no_list(tmp_path: Path) -> None:
         (["--max-frame", "9G"], ["--max-frame", "out of range"]),
         (["--unix-mode", "888"], ["--unix-mode", "octal"]),
         (["--bind", "nowhere"], ["--bind", "HOST:PORT"]),
+        (["--threads", "0"], ["--threads", "0"]),
+        (["--queue", "-1"], ["--queue", "-1"]),
+        (["--max-requests", "-1"], ["--max-requests", "-1"]),
+        (["--timeout", "nan"], ["--timeout"]),
+        (["--reclaim-idle", "soon"], ["--reclaim-idle", "soon"]),
+        (["--control", ""], ["--control", "none"]),
+        (["--metrics", "9100"], ["--metrics", "HOST:PORT"]),
+        (["--metrics", "unix:/x"], ["--metrics", "HOST:PORT"]),
         (["--wrokers", "3"], ["--wrokers", "--workers"]),
         (["a.py", "b.py"], ["b.py"]),
     ],

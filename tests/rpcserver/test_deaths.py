@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.servers import PROBE_APP, all_gone, launched, running, watched
+from tests.servers import PROBE_APP, Client, all_gone, launched, running, watched
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
@@ -196,7 +199,7 @@ def test_workers_that_die_at_a_later_start_are_tried_less_and_less_often(tmp_pat
         log = server.wait_for_log("a new one starts in 0.4 s")
         assert "a new one starts in 0.2 s" in log
         assert "out of order" in log
-        assert "rpcserver/" not in log
+        assert "server/rpcserver/" not in log
         switch.unlink()
         with server.connect() as client:
             assert client.call("echo", 1).result == 1
@@ -286,6 +289,77 @@ def test_orphans_of_a_first_process_are_reaped_and_not_taken_for_workers(tmp_pat
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+def test_orphans_of_workers_are_reaped_by_a_first_process(tmp_path: Path) -> None:
+    # A subreaper gets orphans as PID 1 does: prctl(2).
+    app = PROBE_APP + (
+        "\n@service.method\n"
+        "def leave_orphan(path: str) -> int:\n"
+        "    middle = os.fork()\n"
+        "    if middle == 0:\n"
+        "        orphan = os.fork()\n"
+        "        if orphan == 0:\n"
+        "            with open(path, 'rb') as file:\n"
+        "                file.read(1)\n"
+        "            os._exit(3)\n"
+        "        os.write(1, f'{orphan}\\n'.encode())\n"
+        "        os._exit(0)\n"
+        "    return os.waitpid(middle, 0)[1]\n"
+    )
+    file = tmp_path / "probe.py"
+    file.write_text(app)
+    hold = tmp_path / "hold"
+    os.mkfifo(hold)
+    starter = (
+        "import ctypes, os, sys\n"
+        "assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0\n"  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
+        "os.execv(sys.executable, [sys.executable, '-P', '-m', 'rpcserver', '-w', '1', *sys.argv[1:]])\n"
+    )
+    path = tmp_path / "probe.sock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", starter, "-b", f"unix:{path}", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert b"listening on" in process.stderr.readline()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            assert Client(connection).call("leave_orphan", [str(hold)]).result == 0
+        orphan = int(process.stdout.readline())
+        parent = Path(f"/proc/{orphan}/stat").read_text().rsplit(")", 1)[1].split()[1]
+        assert int(parent) == process.pid
+        with watched([orphan]) as processes:
+            hold.write_bytes(b".")
+            assert all_gone(processes, 5)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert b"exited with status 3" not in log
+        assert not Path(f"/proc/{orphan}").exists()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def test_logs_are_opened_again_in_every_process(tmp_path: Path) -> None:
+    log, moved = tmp_path / "server.log", tmp_path / "server.log.1"
+    with running("-w", "2", "--log-file", str(log), "--log-level", "debug", folder=tmp_path) as server:
+        log.rename(moved)
+        server.signal(signal.SIGUSR1)
+        notify = os.pidfd_open(server.pid)
+        deadline = time.monotonic() + 10
+        while not log.exists() or log.read_text().count("was opened again") < 3:
+            assert time.monotonic() < deadline, log.exists() and log.read_text()
+            assert not select.select([notify], [], [], 0.01)[0]
+        os.close(notify)
+        for pid in server.workers():
+            assert f" {pid}] " in log.read_text()
+        assert "opened again" not in moved.read_text()
 
 
 def test_a_server_without_descriptors_left_goes_on_with_the_workers_it_has(tmp_path: Path) -> None:

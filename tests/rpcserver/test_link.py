@@ -36,6 +36,7 @@ def test_events_are_lines_of_json(ends: tuple[Link, socket.socket]) -> None:
             "model": "sync",
             "app": None,
             "seconds": 0.25,
+            "control": None,
         },
         {"event": "failed", "message": "no app\nat all", "traceback": None},
     ]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rpcserver.context import MethodLogger
 from rpcserver.log import LineHandler, configure, visible
 from tests.servers import running
 
@@ -131,6 +132,86 @@ def test_the_log_of_a_server_can_go_to_a_file_as_json(tmp_path: Path) -> None:
         records = [json.loads(line) for line in path.read_text().splitlines()]
         assert any(record["message"].startswith("listening on") for record in records)
         assert server.log() == ""
+
+
+@pytest.mark.parametrize("evil", [False, True])
+def test_what_a_handler_logs_names_its_method(written: Written, evil: bool) -> None:
+    name = "price\n\x1b[31m" if evil else "price"
+    MethodLogger(written.logger, name).warning("no tea")
+    line = written.read()
+    assert line.count("\n") == 1
+    assert "\x1b" not in line
+    if line.startswith("{"):
+        assert json.loads(line)["method"] == name
+        assert json.loads(line)["message"] == "no tea"
+    elif not evil:
+        assert line.endswith("] price: no tea\n")
+
+
+def test_fields_of_a_record_are_keys_of_its_json_line() -> None:
+    written = Written(as_json=True)
+    written.logger.info("a call", extra={"fields": {"size": 3, "peer": "\ud800"}})
+    record = json.loads(written.read())
+    assert (record["message"], record["size"], record["peer"]) == ("a call", 3, "\\ud800")
+    written.close()
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Iterator[tuple[Path, LineHandler]]:
+    path = tmp_path / "server.log"
+    root = logging.getLogger()
+    level = root.level
+    handler = configure("info", as_json=False, path=path)
+    try:
+        yield path, handler
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        os.close(handler.fileno())
+
+
+def test_a_file_that_was_moved_away_is_made_again(
+    log_file: tuple[Path, LineHandler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, handler = log_file
+    logging.getLogger("probe").info("before")
+    moved = path.rename(path.with_suffix(".1"))
+    logging.getLogger("probe").info("between")
+    monkeypatch.chdir("/")
+    descriptor = handler.fileno()
+    handler.reopen()
+    logging.getLogger("probe").info("after")
+    assert handler.fileno() == descriptor
+    assert [line.rpartition(" ")[2] for line in moved.read_text().splitlines()] == ["before", "between"]
+    assert [line.rpartition(" ")[2] for line in path.read_text().splitlines()] == ["after"]
+
+
+def test_reopening_leaves_no_descriptor_behind_and_none_to_programs(log_file: tuple[Path, LineHandler]) -> None:
+    _, handler = log_file
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        handler.reopen()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not os.get_inheritable(handler.fileno())
+
+
+def test_a_log_that_cannot_be_opened_again_goes_on_in_the_old_file(log_file: tuple[Path, LineHandler]) -> None:
+    path, handler = log_file
+    moved = path.rename(path.with_suffix(".1"))
+    path.mkdir()
+    handler.reopen()
+    logging.getLogger("probe").info("after")
+    lines = moved.read_text().splitlines()
+    assert "cannot be opened again" in lines[0]
+    assert lines[1].endswith("after")
+
+
+def test_standard_error_is_not_opened_again() -> None:
+    written = Written(as_json=False)
+    written.handler.reopen()
+    written.logger.info("still here")
+    assert "still here" in written.read()
+    written.close()
 
 
 @given(st.text())

@@ -14,7 +14,7 @@ import pytest
 
 from rpcserver.channel import ArbiterEnd, NextWanted, WorkerEnd, WorkerFailed, WorkerReady, open_channel
 from rpcserver.process import ChildProcess, Exit, Forker, reap_strays
-from rpcserver.slots import LIVED, Slot, SlotState
+from rpcserver.slots import Slot, WorkerProcess
 from rpcserver.sockets import Listener, TcpBind, open_listeners
 from rpcserver.workers.acceptor import Acceptor
 
@@ -97,15 +97,48 @@ def test_strays_are_reaped_and_own_children_are_not() -> None:
 
 def test_delays_grow_while_workers_die_of_their_start_and_end_when_one_lives() -> None:
     slot = Slot(1)
-    delays = [slot.died(0.0) for _ in range(12)]
+    delays = [slot.retry(0.0) for _ in range(12)]
     assert delays[:4] == pytest.approx([0.1, 0.2, 0.4, 0.8])
     assert delays[-1] == 30.0
-    assert slot.deadline == 30.0
-    slot.became_ready(100.0)
-    assert slot.died(100.0 + LIVED) == 0.0
-    assert (slot.state, slot.deadline) == (SlotState.DEAD, 100.0 + LIVED)
-    slot.became_ready(200.0)
-    assert slot.died(200.0 + LIVED / 2) == pytest.approx(0.1)
+    assert slot.retry_at == 30.0
+    assert slot.retry(100.0, lived=True) == 0.0
+    assert slot.retry_at == 100.0
+    assert slot.retry(200.0) == pytest.approx(0.1)
+
+
+def test_a_worker_that_gets_ready_and_dies_is_missed_for_a_second_at_most() -> None:
+    slot = Slot(1)
+    delays = [slot.retry(0.0, ready=True) for _ in range(12)]
+    assert delays[:3] == pytest.approx([0.1, 0.2, 0.4])
+    assert delays[-1] == 1.0
+
+
+def worker_in(slot: Slot) -> WorkerProcess:
+    arbiter, worker = open_channel()
+    arbiter.close()
+    worker.close()
+    child = Forker().fork(lambda: 0)
+    ended(child)
+    made = WorkerProcess(slot, 0, 0, child, arbiter, None)
+    slot.entered(made)
+    return made
+
+
+def test_a_successor_takes_the_place_when_it_is_ready_or_when_it_is_the_last() -> None:
+    slot = Slot(1)
+    first, second = worker_in(slot), worker_in(slot)
+    assert (slot.worker, slot.successor) == (first, second)
+    assert slot.promote() is first
+    assert (slot.worker, slot.successor) == (second, None)
+    assert not slot.left(first)
+    third = worker_in(slot)
+    assert slot.left(second)
+    assert (slot.worker, slot.successor) == (third, None)
+    fourth = worker_in(slot)
+    assert slot.left(fourth)
+    assert (slot.worker, slot.successor) == (third, None)
+    assert slot.left(third)
+    assert slot.worker is None
 
 
 @pytest.fixture

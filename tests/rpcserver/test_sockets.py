@@ -250,3 +250,13 @@ def test_a_peer_is_named(tmp_path: Path, opened: list[Listener]) -> None:
         (connection,) = unix.take_queued()
         with connection:
             assert peer_address(connection) == f"unix:pid={os.getpid()},uid={os.getuid()}"
+
+
+def test_a_queue_that_the_kernel_makes_shorter_is_said(
+    opened: list[Listener], caplog: pytest.LogCaptureFixture
+) -> None:
+    longest = int(Path("/proc/sys/net/core/somaxconn").read_text())
+    listen(opened, LOCAL, backlog=longest)
+    assert caplog.text == ""
+    listen(opened, LOCAL, backlog=longest + 1)
+    assert f"only {longest} connections can wait, not {longest + 1}" in caplog.text

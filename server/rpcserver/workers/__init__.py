@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 MODELS: Final = {
     "sync": "rpcserver.workers.sync:SyncWorker",
+    "thread": "rpcserver.workers.thread:ThreadWorker",
+    "pool": "rpcserver.workers.pool:PoolWorker",
+    "fork": "rpcserver.workers.fork:ForkWorker",
+    "async": "rpcserver.workers.aio:AsyncWorker",
 }
 """Where each model's class is."""
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..sockets import Listener
 
@@ -29,6 +29,11 @@ logger = logging.getLogger(__name__)
 
 TICK: Final = 1.0
 """The longest wait in seconds."""
+
+_TURN: Final = 150e-6
+_LONGEST_TURN: Final = 2e-3
+_BURST: Final = 2e-3
+
 
 _SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -39,14 +44,19 @@ class Acceptor:
     Args:
         listeners: non-blocking listening sockets, shared with other processes.
         wakeup: a descriptor that ends a wait when it becomes readable; it is emptied then.
+        rivals: how many others accept from the same listeners and shall have their turn in a burst of connections.
+            Whoever has just accepted is awake, and would take the next one while the worker that was woken for it
+            still wakes up; so it pauses, for longer the more there are, as all together need to keep up.
     """
 
-    def __init__(self, listeners: Sequence[Listener], wakeup: int) -> None:
+    def __init__(self, listeners: Sequence[Listener], wakeup: int, *, rivals: int = 0) -> None:
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._wakeup = wakeup
         self._epoll = select.epoll()
         self._epoll.register(wakeup, select.EPOLLIN)
         self._short_until = 0.0
+        self._pause = min(_TURN * rivals, _LONGEST_TURN)
+        self._accepted_at = 0.0
 
     @property
     def closed(self) -> bool:
@@ -63,36 +73,61 @@ class Acceptor:
             A blocking socket, or None after the wakeup descriptor's call, another worker's luck or the timeout.
         """
         shortage = self._short_until - time.monotonic()
-        watched = shortage <= 0
-        if not watched:
-            timeout = min(timeout, shortage)
-        else:
-            for descriptor in self._listeners:
-                self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+        if shortage > 0:
+            self.wait(min(timeout, shortage))
+            return None
+        if self._pause and time.monotonic() - self._accepted_at < _BURST:
+            # epoll's timeouts are whole milliseconds.
+            time.sleep(self._pause)
+        for descriptor in self._listeners:
+            self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLEXCLUSIVE)
         try:
             ready = {descriptor for descriptor, _ in self._epoll.poll(timeout)}
         finally:
-            if watched:
-                for descriptor in self._listeners:
-                    self._epoll.unregister(descriptor)
+            for descriptor in self._listeners:
+                self._epoll.unregister(descriptor)
         if self._wakeup in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wakeup, 512)
+            self._empty_wakeup()
             ready.discard(self._wakeup)
-        elif not ready:
-            ready = set(self._listeners)
+            return self._accept_any(ready)
         # A wake-up for a connection was given to this worker alone: it accepts, even if it shall leave.
-        for descriptor in ready:
-            connection = self._accept_from(descriptor)
-            if connection is not None:
-                return connection
-        return None
+        return self._accept_any(ready or self._listeners)
+
+    def wait(self, timeout: float = TICK) -> None:
+        """Wait for the wakeup descriptor's call alone, and leave connections to other workers.
+
+        Args:
+            timeout: the longest wait in seconds.
+        """
+        if self._epoll.poll(timeout):
+            self._empty_wakeup()
+
+    def take(self) -> socket.socket | None:
+        """Accept a connection if one waits that no other worker has taken."""
+        return self._accept_any(self._listeners)
 
     def close(self) -> None:
         """Stop listening in this process; safe in a signal handler while no `accept` runs."""
         listeners, self._listeners = self._listeners, {}
         for listener in listeners.values():
             listener.close()
+
+    def release(self) -> None:
+        """Close everything that this holds, in a forked child."""
+        self.close()
+        self._epoll.close()
+        os.close(self._wakeup)
+
+    def _empty_wakeup(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wakeup, 4096)
+
+    def _accept_any(self, descriptors: Iterable[int]) -> socket.socket | None:
+        for descriptor in descriptors:
+            connection = self._accept_from(descriptor)
+            if connection is not None:
+                return connection
+        return None
 
     def _accept_from(self, descriptor: int) -> socket.socket | None:
         listener = self._listeners[descriptor]
@@ -109,4 +144,5 @@ class Acceptor:
             else:
                 logger.debug("a connection was lost before it was accepted: %s", error.strerror)
             return None
+        self._accepted_at = time.monotonic()
         return connection

@@ -6,10 +6,13 @@ A model says in `run` how connections are served, and in `drain` how it is broug
 from __future__ import annotations
 
 import abc
+import contextlib
+import faulthandler
 import gc
 import io
 import logging
 import os
+import random
 import signal
 import sys
 from dataclasses import dataclass
@@ -24,13 +27,19 @@ from ..signals import ignore
 from .acceptor import Acceptor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
     from ..channel import WorkerEnd
     from ..config import Settings
+    from ..context import Peer
     from ..log import LineHandler
+    from ..scoreboard import SlotBoard
+    from ..service import Service
     from ..sockets import Listener
+
+    Answer = Callable[[bytes | bytearray, Peer, bool], bytes]
+    """How a request becomes a framed reply: the body, who sent it, and whether it is the connection's last."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +52,19 @@ GRACEFUL: Final = signal.SIGTERM
 QUICK: Final = signal.SIGQUIT
 """Sent to a worker that shall leave at once."""
 
+ABORT: Final = signal.SIGABRT
+"""Sent to a worker that hangs: it writes the stack of every thread to the log's file, and dies of the signal."""
+
+RECLAIM: Final = signal.SIGUSR2
+"""Sent to a worker whose idle connection keeps other clients waiting."""
+
+REOPEN: Final = signal.SIGUSR1
+"""Sent to a worker that shall open the log's file again."""
+
 _FOR_THE_ARBITER: Final = (
     # A terminal sends these to every process of its group; what they mean to the server is the arbiter's to say.
     signal.SIGINT,
     signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
@@ -68,6 +84,7 @@ class Assignment:
     listeners: Sequence[Listener]
     channel: WorkerEnd
     logs: LineHandler
+    board: SlotBoard
 
 
 class Worker(abc.ABC):
@@ -77,23 +94,35 @@ class Worker(abc.ABC):
         settings: the server's settings.
         acceptor: accepts connections.
         channel: the way to the arbiter.
+        board: where the worker says what it does.
         dispatcher: answers requests.
+        answer: like the dispatcher's, and sees to `max_requests`; for models that block.
         draining: whether the worker was asked to answer what has arrived, and to leave.
     """
 
     model: ClassVar[str]
+    concurrent: ClassVar[bool] = True
+    """Whether a worker accepts connections while it serves others."""
+
+    answer: Answer
 
     def __init__(self, assignment: Assignment) -> None:
         self.settings = assignment.settings
         self.channel = assignment.channel
+        self.board = assignment.board
         self.draining = False
         self._listeners = assignment.listeners
+        self._logs = assignment.logs
         self._loading = True
         self._quitting = False
+        self._retiring = False
         self._runner = CoroutineRunner()
         self._info = WorkerInfo(
             worker=assignment.worker, pid=os.getpid(), generation=assignment.generation, model=self.model
         )
+        self._request_limit = 0
+        if limit := self.settings.max_requests:
+            self._request_limit = limit + random.randint(0, self.settings.max_requests_jitter)  # noqa: S311
         assignment.logs.worker = assignment.worker
 
     @abc.abstractmethod
@@ -102,7 +131,45 @@ class Worker(abc.ABC):
 
     @abc.abstractmethod
     def drain(self) -> None:
-        """Bring `run` to its end; called in a signal handler, right after `draining` was set."""
+        """Bring `run` to its end; called in a signal handler, right after `draining` was set.
+
+        The acceptor's wait ends with the signal, so that a model which never waits elsewhere need do nothing.
+        """
+
+    def reclaim(self) -> None:  # noqa: B027 - most models have nothing to do
+        """Let go of an idle connection that keeps other clients waiting; called in a signal handler.
+
+        Only a model that serves one connection at a time has something to do.
+        """
+
+    def start_service(self) -> None:
+        """Run the service's start hooks, before the worker is ready.
+
+        Raises:
+            AppFailed: a hook raised an exception.
+        """
+        self.dispatcher.start_worker()
+
+    def stop_service(self) -> None:
+        """Run the service's stop hooks, as the last thing; also where `start_service` was ended by an exception."""
+        self.dispatcher.stop_worker()
+
+    def make_dispatcher(self, service: Service, board: SlotBoard) -> Dispatcher:
+        """Make what answers requests.
+
+        Args:
+            service: what to serve.
+            board: where it counts what it does.
+
+        Raises:
+            ServiceError: a handler cannot be served as it is written.
+        """
+        kind = Dispatcher
+        if self.settings.access_log:
+            from ..access import LoggedDispatcher
+
+            kind = LoggedDispatcher
+        return kind(service, self._info, debug=self.settings.debug, runner=self._runner, board=board)
 
     def main(self) -> int:
         """Be a worker.
@@ -118,22 +185,49 @@ class Worker(abc.ABC):
         except QuickStop:
             return 0
 
+    def wake(self) -> None:
+        """End the acceptor's wait in the main thread; safe in any thread."""
+        # A pipe that is full has enough in it to be readable.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wakeup_writer, b"\0")
+
+    def retire(self, reason: str) -> None:
+        """Ask the arbiter for a successor, once; this worker serves until it is told to drain. Safe in any thread.
+
+        Args:
+            reason: why, for the log, as in "has answered 1000 requests".
+        """
+        if not self._retiring:
+            self._retiring = True
+            self.channel.retiring(reason)
+
+    def check_requests(self, count: int) -> None:
+        """Ask for a successor where `max_requests` have been answered.
+
+        Args:
+            count: how many have been.
+        """
+        if 0 < self._request_limit <= count:
+            self.retire(f"has answered {count} requests")
+
     def _live(self) -> int:
-        wakeup, wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
+        wakeup, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
         self._catch_signals()
         if isinstance(sys.stdout, io.TextIOWrapper):
             # What handlers print shall be seen when they do, in a file or pipe too.
             sys.stdout.reconfigure(line_buffering=True)
         try:
             service = load_service(self.settings.app)
-            self.dispatcher = Dispatcher(service, self._info, debug=self.settings.debug, runner=self._runner)
-            self.dispatcher.start_worker()
+            self.dispatcher = self.make_dispatcher(service, self.board)
+            self.answer = self._answer_counted if self._request_limit else self.dispatcher.answer
+            self.start_service()
         except (LoadError, ServiceError) as error:
             self.channel.failed(str(error), error.traceback if isinstance(error, AppFailed) else None)
             return EXIT_APP
         try:
-            self.acceptor = Acceptor(self._listeners, wakeup)
+            rivals = self.settings.workers - 1 if self.concurrent else 0
+            self.acceptor = Acceptor(self._listeners, wakeup, rivals=rivals)
             # What lives as long as the process need not be looked at by the garbage collector again.
             gc.collect()
             gc.freeze()
@@ -142,8 +236,13 @@ class Worker(abc.ABC):
             self.channel.ready()
             self.run()
         finally:
-            self.dispatcher.stop_worker()
+            self.stop_service()
         return 0
+
+    def _answer_counted(self, body: bytes | bytearray, connection: Peer, close: bool = False) -> bytes:
+        reply = self.dispatcher.answer(body, connection, close)
+        self.check_requests(self.dispatcher.served)
+        return reply
 
     def _catch_signals(self) -> None:
         for number in _FOR_THE_ARBITER:
@@ -151,6 +250,10 @@ class Worker(abc.ABC):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(GRACEFUL, self._on_graceful)
         signal.signal(QUICK, self._on_quick)
+        signal.signal(RECLAIM, self._on_reclaim)
+        signal.signal(REOPEN, self._on_reopen)
+        # In C: a thread that never lets go of the interpreter would keep a handler in Python from running.
+        faulthandler.enable(self._logs.fileno())
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _on_graceful(self, number: int, frame: FrameType | None) -> None:
@@ -163,3 +266,10 @@ class Worker(abc.ABC):
         if not self._quitting:
             self._quitting = True
             raise QuickStop
+
+    def _on_reclaim(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._loading:
+            self.reclaim()
+
+    def _on_reopen(self, _number: int, _frame: FrameType | None) -> None:
+        self._logs.reopen()

@@ -12,36 +12,29 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcwire import (
-    GOODBYE,
-    ErrorCode,
-    Fault,
-    FrameDecoder,
-    FrameError,
-    FrameTooLarge,
-    TruncatedFrame,
-    encode_fault,
-    frame,
-)
+from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
 
 from ..context import Peer
 from ..sockets import peer_address
 from .acceptor import TICK
+from .refusals import LINGER_BYTES, LINGER_SECONDS, PROGRESS, READ_SIZE, WRITE_SIZE, SlowFrame, refuse_stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..config import Settings
-    from ..dispatch import Dispatcher
+    from .base import Answer
 
 logger = logging.getLogger(__name__)
 
-_READ_SIZE: Final = 64 * 1024
-_WRITE_SIZE: Final = 256 * 1024
-_LINGER_SECONDS: Final = 2.0
-_LINGER_BYTES: Final = 64 * 1024
-_PROGRESS: Final = 64 * 1024
 _AT_ONCE: Final = 1e-6
 _TIMEVAL: Final = struct.Struct("ll")
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER that makes close(2) throw away what the client does not read."""
+
+
+class Abandoned(BaseException):
+    """Raised by what answers: another thread has taken the connection over, and this one leaves it alone."""
 
 
 class _WriteTimeout(Exception):
@@ -57,17 +50,35 @@ class BlockingConnection:
 
     Args:
         connection: a connected stream socket; `serve` closes it.
-        dispatcher: what answers.
+        answer: what answers.
         settings: limits and deadlines.
+        on_tick: called after each wait that ended without data.
+        linger: takes the socket over after the last word, so that `serve` need not wait for the client's end.
+
+    Attributes:
+        peer: who is at the other end.
     """
 
-    def __init__(self, connection: socket.socket, dispatcher: Dispatcher, settings: Settings) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        answer: Answer,
+        settings: Settings,
+        on_tick: Callable[[], None] | None = None,
+        linger: Callable[[socket.socket], None] | None = None,
+    ) -> None:
+        self.peer = Peer("unknown")
         self._socket = connection
-        self._dispatcher = dispatcher
+        self._answer = answer
         self._settings = settings
+        self._on_tick = on_tick
+        self._linger = linger
+        self._handed_over = False
         self._decoder = FrameDecoder(settings.max_frame)
-        self._peer = Peer("unknown")
-        self._tick = min(TICK, settings.idle_timeout or TICK, settings.read_timeout or TICK)
+        # Two waits fit into the time after which an idle connection may be reclaimed.
+        reclaim = settings.reclaim_idle / 2 or TICK
+        self._tick = min(TICK, settings.idle_timeout or TICK, settings.read_timeout or TICK, reclaim)
+        self._replies: list[bytes] = []
         self._silent_ticks = 0
         self._frame_deadline = 0.0
         self._leaving = False
@@ -78,53 +89,64 @@ class BlockingConnection:
         try:
             self._set_up()
             self._converse()
+        except Abandoned:
+            return
         except TruncatedFrame as error:
-            logger.info("%s: %s", self._peer.address, error)
+            logger.info("%s: %s", self.peer.address, error)
         except FrameError as error:
-            logger.info("%s: %s", self._peer.address, error)
-            self._refuse(error)
+            logger.info("%s: %s", self.peer.address, error)
+            self._say_last(refuse_stream(error))
         except _WriteTimeout:
-            logger.info("%s: closed, because the client does not read its replies", self._peer.address)
-            # Nobody reads what the kernel still holds.
-            with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._give_up_writing()
         except OSError as error:
-            logger.debug("%s: connection lost: %s", self._peer.address, error.strerror)
-        finally:
-            self._socket.close()
+            logger.debug("%s: connection lost: %s", self.peer.address, error.strerror)
+        # Not in a `finally`: what else is raised ends the process, or has left the connection to another thread.
+        self._close()
+
+    def refuse(self, reply: bytes) -> None:
+        """Close the connection, instead of serving it, with a reply that says why."""
+        self._say_last(reply)
+        self._close()
 
     def drain(self) -> None:
         """Ask for an end without loss: what has arrived is answered, and the last reply says `close`.
 
-        Safe in a signal handler of the thread that serves: a recv(2) that the signal interrupts goes on with the
-        timeout set here. A signal just before recv(2) is noticed at the next tick.
+        A recv(2) that a signal interrupts goes on with the timeout set here. So this is safe in a signal handler of
+        the thread that serves, where a signal just before recv(2) is noticed at the next tick; and another thread
+        that sends the serving one a signal afterwards ends its wait for certain.
         """
         if self._leaving:
             return
-        self._leaving = True
         self._grace_deadline = time.monotonic() + self._settings.drain_grace
+        self._leaving = True
         with contextlib.suppress(OSError):
             self._wait_at_most(_AT_ONCE)
 
+    def reclaim(self) -> None:
+        """Drain the connection if it has been idle for a tick at least; only for a signal handler."""
+        if self._silent_ticks:
+            self.drain()
+
     def _set_up(self) -> None:
         connection = self._socket
-        if not self._leaving:
-            self._wait_at_most(self._tick)
+        self._wait_at_most(self._tick)
+        if self._leaving:
+            self._wait_at_most(_AT_ONCE)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(self._write_tick()))
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._peer = Peer(peer_address(connection))
+        self.peer.address = peer_address(connection)
 
     def _converse(self) -> None:
         recv = self._socket.recv
         decoder = self._decoder
         sole_frame = decoder.sole_frame
-        answer = self._dispatcher.answer
-        peer = self._peer
+        answer = self._answer
+        peer = self.peer
         while True:
             try:
-                data = recv(_READ_SIZE)
+                data = recv(READ_SIZE)
             except BlockingIOError:
                 if self._is_over():
                     return
@@ -152,7 +174,7 @@ class BlockingConnection:
         next_frame = self._decoder.next_frame
         failure: FrameError | None = None
         last = False
-        replies: list[bytes] = []
+        replies = self._replies
         size = 0
         body = next_frame()
         if body is not None:
@@ -163,16 +185,15 @@ class BlockingConnection:
             except FrameError as error:
                 failure, following = error, None
             last = self._leaving and following is None and failure is None
-            reply = self._dispatcher.answer(body, self._peer, last)
+            reply = self._answer(body, self.peer, last)
             replies.append(reply)
             size += len(reply)
-            if size > _WRITE_SIZE:
-                self._send(b"".join(replies))
-                replies.clear()
+            if size > WRITE_SIZE:
+                self._send_replies()
                 size = 0
             body = following
         if replies:
-            self._send(b"".join(replies))
+            self._send_replies()
         if failure is not None:
             raise failure
         if last:
@@ -192,42 +213,56 @@ class BlockingConnection:
         if not self._frame_deadline:
             self._frame_deadline = now + (self._settings.read_timeout or float("inf"))
         elif now >= self._frame_deadline:
-            raise _slow_frame(self._settings.read_timeout)
+            raise SlowFrame(self._settings.read_timeout)
 
     def _is_over(self) -> bool:
         """See to deadlines while nothing comes; True when the connection has been ended."""
+        if self._on_tick is not None:
+            self._on_tick()
         now = time.monotonic()
         if self._decoder.mid_frame:
             if now >= self._frame_deadline:
-                raise _slow_frame(self._settings.read_timeout)
+                raise SlowFrame(self._settings.read_timeout)
             if self._leaving:
                 self._wait_at_most(min(self._tick, self._frame_deadline - now))
             return False
         if self._leaving:
             left = self._grace_deadline - now
-            if not self._peer.heeds_close and left > 0:
-                self._wait_at_most(left)
+            if not self.peer.heeds_close and left > 0:
+                self._wait_at_most(min(self._tick, left))
                 return False
         else:
             self._silent_ticks += 1
             limit = self._settings.idle_timeout
             if not limit or self._silent_ticks * self._tick < limit:
                 return False
-            logger.debug("%s: closed after %g s of silence", self._peer.address, limit)
-        if self._peer.heeds_close:
+            logger.debug("%s: closed after %g s of silence", self.peer.address, limit)
+        if self.peer.heeds_close:
             self._send(GOODBYE)
         self._close_gently()
         return True
 
-    def _refuse(self, error: FrameError) -> None:
-        """Answer a stream that is out of step; no request can be found in it any more."""
-        data = {"limit": error.limit} if isinstance(error, FrameTooLarge) else None
-        fault = Fault(error.code, str(error)) if data is None else Fault(error.code, str(error), data)
+    def _say_last(self, reply: bytes) -> None:
+        """Send what is held and a last reply that says `close`, and close; the client may be gone already."""
+        self._replies.append(reply)
         try:
-            self._send(frame(encode_fault(fault, close=True)))
+            self._send_replies()
             self._close_gently()
-        except (OSError, _WriteTimeout) as lost:
-            logger.debug("%s: could not be told: %s", self._peer.address, lost)
+        except _WriteTimeout:
+            self._give_up_writing()
+        except OSError as lost:
+            logger.debug("%s: could not be told: %s", self.peer.address, lost)
+
+    def _give_up_writing(self) -> None:
+        logger.info("%s: closed, because the client does not read its replies", self.peer.address)
+        # Nobody reads what the kernel still holds.
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+
+    def _send_replies(self) -> None:
+        data = b"".join(self._replies)
+        self._replies.clear()
+        self._send(data)
 
     def _send(self, data: bytes) -> None:
         try:
@@ -247,10 +282,12 @@ class BlockingConnection:
                 sent = self._socket.send(rest)
             except BlockingIOError:
                 sent = 0
+                if self._on_tick is not None:
+                    self._on_tick()
             rest = rest[sent:]
             taken += sent
             now = time.monotonic()
-            if taken >= _PROGRESS:
+            if taken >= PROGRESS:
                 taken = 0
                 deadline = now + patience
             elif rest and now >= deadline:
@@ -261,33 +298,32 @@ class BlockingConnection:
         connection, and a reset may destroy replies that the client has not read yet (RFC 1122, 4.2.2.13).
         """
         self._socket.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + _LINGER_SECONDS
+        if self._linger is not None:
+            self._handed_over = True
+            self._linger(self._socket)
+            return
+        deadline = time.monotonic() + LINGER_SECONDS
         discarded = 0
-        while discarded < _LINGER_BYTES and (left := deadline - time.monotonic()) > 0:
+        while discarded < LINGER_BYTES and (left := deadline - time.monotonic()) > 0:
+            # Once more for each wait: `drain` may have shortened it from elsewhere.
             self._wait_at_most(left)
             try:
-                data = self._socket.recv(_READ_SIZE)
+                data = self._socket.recv(READ_SIZE)
             except BlockingIOError:
-                return
+                continue
             if not data:
                 return
             discarded += len(data)
+
+    def _close(self) -> None:
+        if not self._handed_over:
+            self._socket.close()
 
     def _wait_at_most(self, seconds: float) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
 
     def _write_tick(self) -> float:
         return min(TICK, self._settings.write_timeout or TICK)
-
-
-class _SlowFrame(FrameError):
-    """A request took too long to arrive."""
-
-    code = ErrorCode.TIMED_OUT
-
-
-def _slow_frame(limit: float) -> _SlowFrame:
-    return _SlowFrame(f"the request took longer than {limit:g} s to arrive; send it faster or raise the limit")
 
 
 def _timeval(seconds: float) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .base import Worker
 from .blocking import BlockingConnection
+from .lingering import Lingering
 
 if TYPE_CHECKING:
     import socket
@@ -15,18 +16,22 @@ class SyncWorker(Worker):
     """Serves one connection at a time; others wait in the listen queue for a free worker."""
 
     model = "sync"
+    concurrent = False
 
     _current: BlockingConnection | None = None
 
     def run(self) -> None:
         """Serve connections until asked to drain, then those that the arbiter still hands over."""
+        self._lingering = Lingering()
         while not self.draining:
+            self._on_tick()
             connection = self.acceptor.accept()
             if connection is not None:
                 self._serve(connection)
         self.acceptor.close()
         while (waiting := self.channel.next_connection()) is not None:
             self._serve(waiting)
+        self._lingering.wait()
 
     def drain(self) -> None:
         """End the connection that is being served without loss, and hold no listener meanwhile."""
@@ -34,9 +39,21 @@ class SyncWorker(Worker):
             self.acceptor.close()
             self._current.drain()
 
+    def reclaim(self) -> None:
+        """End the connection that is being served, if it is idle, as when draining; and go on with the next."""
+        if self._current is not None:
+            self._current.reclaim()
+
     def _serve(self, connection: socket.socket) -> None:
-        self._current = BlockingConnection(connection, self.dispatcher, self.settings)
+        self.board.connection_opened()
+        self._current = BlockingConnection(connection, self.answer, self.settings, self._on_tick, self._lingering.add)
         if self.draining:
             self.drain()
         self._current.serve()
         self._current = None
+        self.board.connection_closed()
+
+    def _on_tick(self) -> None:
+        self.board.tick()
+        if self._lingering:
+            self._lingering.sweep()

@@ -1,0 +1,202 @@
+"""Metrics for Prometheus: a companion process that answers scrapes with what the arbiter tells it.
+
+The arbiter is asked once a scrape, for a `Sample` that it has at hand; HTTP, slow scrapers and the making of the
+text are the companion's. So nothing that happens here can stop or slow the arbiter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from .companion import Duty
+from .errors import ServerError
+from .queues import listen_queue
+from .sockets import open_listeners
+from .status import resident_memory
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .scoreboard import Scoreboard, SlotReading
+    from .sockets import Listener, TcpBind
+
+logger = logging.getLogger(__name__)
+
+_ASK: Final = b"sample"
+_MAX_SAMPLE: Final = 1 << 20
+_PATIENCE: Final = 2.0
+_BACKLOG: Final = 64
+
+
+class MetricsUnavailable(ServerError):
+    """Metrics cannot be served, because prometheus_client is not installed."""
+
+    def __str__(self) -> str:
+        return "--metrics needs the package prometheus_client: pip install 'rpcshell[metrics]'"
+
+
+class WorkerSample(msgspec.Struct, frozen=True, array_like=True):
+    """One worker at one moment; counts are since it started, and memory is in bytes."""
+
+    worker: int
+    generation: int
+    state: str
+    connections: int
+    accepts: int
+    requests: int
+    errors: int
+    busy_ns: int
+    bytes_in: int
+    bytes_out: int
+    resident: int
+
+
+class QueueSample(msgspec.Struct, frozen=True, array_like=True):
+    """How many connections wait to be accepted at an address, and how many can."""
+
+    address: str
+    waiting: int
+    limit: int
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """The server at one moment; counts are since it started, those of workers that have left included."""
+
+    version: str
+    model: str
+    generation: int
+    accepts: int
+    requests: int
+    errors: int
+    busy_ns: int
+    bytes_in: int
+    bytes_out: int
+    deaths: int
+    lost: int
+    workers: tuple[WorkerSample, ...]
+    queues: tuple[QueueSample, ...]
+
+
+def open_metrics(bind: TcpBind) -> list[Listener]:
+    """Listen where metrics are asked for.
+
+    Raises:
+        MetricsUnavailable: a package is missing.
+        BindError: the address cannot be had.
+    """
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise MetricsUnavailable
+    return open_listeners([bind], backlog=_BACKLOG, unix_mode=0o600)
+
+
+def take_sample(
+    board: Scoreboard, listeners: Iterable[Listener], *, version: str, model: str, generation: int
+) -> Sample:
+    """Read the scoreboard and the listen queues.
+
+    Args:
+        board: the scoreboard.
+        listeners: where the server listens; those that are closed are left out.
+        version: of the program.
+        model: the worker model.
+        generation: how many times the server was reloaded.
+    """
+    totals = board.totals()
+    queues = ((found.address, listen_queue(found.socket)) for found in listeners if found.fileno() >= 0)
+    return Sample(
+        version=version,
+        model=model,
+        generation=generation,
+        accepts=totals.accepts,
+        requests=totals.requests,
+        errors=totals.errors,
+        busy_ns=totals.busy_ns,
+        bytes_in=totals.bytes_in,
+        bytes_out=totals.bytes_out,
+        deaths=totals.died,
+        lost=totals.lost,
+        workers=tuple(_worker_sample(reading) for reading in board.readings()),
+        queues=tuple(QueueSample(address, queue.waiting, queue.limit) for address, queue in queues if queue),
+    )
+
+
+def _worker_sample(reading: SlotReading) -> WorkerSample:
+    return WorkerSample(
+        worker=reading.number,
+        generation=reading.generation,
+        state=reading.state.name.lower(),
+        connections=reading.connections,
+        accepts=reading.accepts,
+        requests=reading.requests,
+        errors=reading.errors,
+        busy_ns=reading.busy_ns,
+        bytes_in=reading.bytes_in,
+        bytes_out=reading.bytes_out,
+        resident=resident_memory(reading.pid),
+    )
+
+
+def metrics_duty(listeners: Sequence[Listener], sample: Callable[[], Sample]) -> Duty:
+    """What the companion that serves metrics has to do.
+
+    Args:
+        listeners: where it is asked; they stay open in the arbiter, so that it can be started again.
+        sample: makes a sample, in the arbiter.
+    """
+
+    def answer(message: bytes) -> bytes | None:
+        return msgspec.msgpack.encode(sample()) if message == _ASK else None
+
+    def serve(end: socket.socket) -> int:
+        from .exposition import serve_metrics
+
+        serve_metrics([listener.socket for listener in listeners], SampleSource(end).take)
+        return 0
+
+    return Duty("metrics", serve, answer, listeners)
+
+
+class NoSample(ServerError):
+    """The arbiter has not answered in time."""
+
+    def __str__(self) -> str:
+        return "the arbiter did not answer in time; ask again"
+
+
+class SampleSource:
+    """Asks the arbiter for samples, from any thread.
+
+    Args:
+        end: the companion's end of its socket pair.
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._turn = threading.Lock()
+        self._decoder = msgspec.msgpack.Decoder(Sample)
+
+    def take(self) -> Sample:
+        """Ask for a sample.
+
+        Raises:
+            NoSample: none came in time.
+        """
+        with self._turn:
+            try:
+                self._end.settimeout(0)
+                with contextlib.suppress(BlockingIOError):
+                    # An answer that once came too late is no answer to this question.
+                    while self._end.recv(_MAX_SAMPLE):
+                        pass
+                self._end.settimeout(_PATIENCE)
+                self._end.send(_ASK)
+                return self._decoder.decode(self._end.recv(_MAX_SAMPLE))
+            except (OSError, msgspec.DecodeError) as error:
+                raise NoSample from error

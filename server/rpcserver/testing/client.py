@@ -1,0 +1,149 @@
+"""A small blocking client for tests; for anything else there is rpcshell's."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from rpcwire import ClientConnection, Reply, TruncatedFrame
+
+from ..errors import RpcError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_READ_SIZE = 256 * 1024
+
+
+class Client:
+    """One connection to a server; it heeds `close`, and connects again after it.
+
+    Args:
+        address: `host:port`, `[v6]:port` or `unix:path`.
+        timeout: seconds that connecting and each call may take.
+
+    Raises:
+        OSError: nobody listens there.
+    """
+
+    def __init__(self, address: str, timeout: float = 30.0) -> None:
+        self.address = address
+        self.timeout = timeout
+        self._connect()
+
+    def call(self, method: str, params: object = None) -> Any:
+        """Call a method and return its result.
+
+        Args:
+            method: the method's name.
+            params: anything that JSON carries: an object or a dict by name, a list by position.
+
+        Raises:
+            RpcError: the server answered an error; it has the code, the message and the data.
+            ConnectionError: the connection was lost before the reply came; the method may have run.
+            TimeoutError: no reply came in time.
+            EncodeError: JSON cannot carry the params.
+        """
+        reply = self.request(method, params)
+        fault = reply.fault
+        if fault is not None:
+            raise RpcError(fault.message, fault.code, UNSET if fault.data is UNSET else fault.data)
+        return reply.result
+
+    def request(self, method: str, params: object = None, *, meta: bool = False) -> Reply:
+        """Call a method and return the whole reply, be it an error.
+
+        Args:
+            method: the method's name.
+            params: its params.
+            meta: whether the reply shall say which worker answered.
+
+        Raises:
+            ConnectionError, TimeoutError, EncodeError: as in `call`.
+        """
+        deadline = time.monotonic() + self.timeout
+        while True:
+            if self._has_ended():
+                self._reconnect()
+            data = self._connection.request(method, params, meta=meta, close=True)
+            try:
+                self._wait_until(deadline)
+                self._socket.sendall(data)
+                reply = self._reply(deadline)
+            except TimeoutError:
+                # The reply may come yet, and would be taken for that of the next call.
+                self.close()
+                raise TimeoutError(f"{method} was not answered within {self.timeout:g} s") from None
+            except (OSError, TruncatedFrame) as error:
+                self.close()
+                raise ConnectionError(f"the connection was lost before {method} was answered: {error}") from error
+            if reply is not None:
+                return reply
+            # The server has said that it did not execute this request.
+            self._reconnect()
+
+    def close(self) -> None:
+        """End the connection, for the server too where another process has inherited the socket."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has ended already
+        finally:
+            self._socket.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _connect(self) -> None:
+        if self.address.startswith("unix:"):
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                self._socket.settimeout(self.timeout)
+                self._socket.connect(self.address.removeprefix("unix:"))
+            except OSError:
+                self._socket.close()
+                raise
+        else:
+            host, _, port = self.address.rpartition(":")
+            self._socket = socket.create_connection((host.strip("[]"), int(port)), self.timeout)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection = ClientConnection()
+
+    def _reconnect(self) -> None:
+        self.close()
+        self._connect()
+
+    def _has_ended(self) -> bool:
+        """Whether the server has said goodbye, or the connection is closed."""
+        if self._connection.closing or self._socket.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        # Between calls nothing else than a goodbye or the end can come.
+        return bool(poll.poll(0))
+
+    def _reply(self, deadline: float) -> Reply | None:
+        """The reply, or None after a goodbye instead of it."""
+        while (event := self._connection.next_event()) is None:
+            self._wait_until(deadline)
+            data = self._socket.recv(_READ_SIZE)
+            if not data:
+                self._connection.receive_eof()
+                raise ConnectionResetError("the server ended it")
+            self._connection.receive(data)
+        return event if isinstance(event, Reply) else None
+
+    def _wait_until(self, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)

@@ -1,0 +1,333 @@
+"""Running a real server out of a test's own process, for a service that needs no name to be imported by.
+
+The server is a fork of the test's process, so handlers see what the test has made, and what they change stays
+theirs. It ends with the `with` block, and with the test's process, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import re
+import select
+import signal
+import socket
+import sys
+import time
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ..errors import ServerError
+from .client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ..config import Settings
+    from ..process import ChildProcess
+    from ..service import Service
+
+_MODULE: Final = "service_under_test"
+_APP: Final = f"{_MODULE}:service"
+_STOP_SECONDS: Final = 5.0
+_LOG_TICK: Final = 0.02
+_LOG_SHOWN: Final = 16 * 1024
+
+
+class ServerFailed(ServerError):
+    """The server under test did not start, or ended by itself.
+
+    Attributes:
+        message: what happened.
+        traceback: the frames of the service's own code, where it is to blame.
+        log: what the server has logged.
+    """
+
+    def __init__(self, message: str, traceback: str | None, log: str) -> None:
+        super().__init__(message, traceback, log)
+        self.message = message
+        self.traceback = traceback
+        self.log = log
+
+    def __str__(self) -> str:
+        return "\n".join(part.rstrip("\n") for part in (self.message, self.traceback, self.log) if part)
+
+
+class _Start(msgspec.Struct, frozen=True):
+    """How a start went, as `rpcserver.link` writes it."""
+
+    event: str
+    addresses: tuple[str, ...] = ()
+    message: str = ""
+    traceback: str | None = None
+
+
+class RunningServer:
+    """A server that runs for a test.
+
+    Attributes:
+        addresses: where it listens, as targets are written.
+        model: its worker model.
+    """
+
+    def __init__(self, process: ChildProcess, model: str, log: int) -> None:
+        self._process = process
+        self._log = log
+        self._log_text = ""
+        self._ended = False
+        self.addresses: tuple[str, ...] = ()
+        self.model = model
+
+    def __repr__(self) -> str:
+        return f"<server at {', '.join(self.addresses)}, pid {self.pid}>"
+
+    @property
+    def address(self) -> str:
+        """Where it listens: `127.0.0.1:41873`."""
+        return self.addresses[0]
+
+    @property
+    def pid(self) -> int:
+        """The process id of its arbiter."""
+        return self._process.pid
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of its workers."""
+        try:
+            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        except OSError:
+            return []
+
+    def connect(self, timeout: float = 30.0) -> Client:
+        """Open a connection; close it, or use it in a `with` block.
+
+        Args:
+            timeout: seconds that each call may take.
+
+        Raises:
+            OSError: the server listens no more.
+        """
+        return Client(self.address, timeout)
+
+    def call(self, method: str, params: object = None, *, timeout: float = 30.0) -> Any:
+        """Call a method on a connection of its own; as `Client.call`."""
+        with self.connect(timeout) as client:
+            return client.call(method, params)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the arbiter a signal: SIGHUP reloads, SIGTERM stops."""
+        self._process.send_signal(number)
+
+    def log(self) -> str:
+        """What the server has logged so far."""
+        if self._ended:
+            return self._log_text
+        return os.pread(self._log, os.fstat(self._log).st_size, 0).decode("utf-8", "replace")
+
+    def wait_for_log(self, pattern: str, seconds: float = 10.0) -> str:
+        """Wait until the server has logged something: what a worker logs may come after its reply.
+
+        Args:
+            pattern: a regular expression.
+            seconds: how long to wait.
+
+        Returns:
+            The text that matches.
+
+        Raises:
+            TimeoutError: nothing that matches was logged in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.log())):
+            if time.monotonic() >= deadline or (self.wait(_LOG_TICK) and not re.search(pattern, self.log())):
+                raise TimeoutError(f"{pattern!r} is not in the server's log:\n{self.log()}")
+        return found[0]
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the server's end.
+
+        Returns:
+            Whether it has come in time.
+        """
+        poll = select.poll()
+        poll.register(self._process, select.POLLIN)
+        return self._ended or bool(poll.poll(seconds * 1000))
+
+    def _stop(self) -> str | None:
+        """End it, if it runs yet, and let go of everything.
+
+        Returns:
+            How it has ended, where that was by itself and with an error.
+        """
+        by_itself = self.wait(0)
+        if not by_itself:
+            self._process.send_signal(signal.SIGINT)
+            if not self.wait(_STOP_SECONDS):
+                self._process.send_signal(signal.SIGKILL)
+                self.wait(_STOP_SECONDS)
+        end = self._process.reap()
+        self._log_text = self.log()
+        self._ended = True
+        self._process.close()
+        os.close(self._log)
+        return str(end) if by_itself and end is not None and not end.clean else None
+
+
+@contextlib.contextmanager
+def serve(
+    app: Service | Mapping[str, Callable[..., Any]] | Callable[[], Any] | str | None,
+    *,
+    model: str = "sync",
+    workers: int = 2,
+    bind: str = "127.0.0.1:0",
+    log_level: str = "info",
+    **settings: Any,
+) -> Iterator[RunningServer]:
+    """Run a server with real worker processes, for as long as the block runs.
+
+    The server is forked from this process: do not start it while other threads hold locks that handlers need. An
+    exception that leaves the block gets the server's log as a note.
+
+    Args:
+        app: the service itself, or anything else that APP may be on the command line: a dict of callables, a
+            function that makes the service, or text such as `module:attribute`; None for the demo.
+        model: the worker model.
+        workers: how many workers.
+        bind: where to listen; by default at a free port of this machine.
+        log_level: the least that is logged.
+        settings: any other setting by its name, as in `max_frame=65536`; see `rpcserver.config.Settings`.
+
+    Raises:
+        ServerFailed: the server did not start, for instance because a handler cannot be served as it is written;
+            or it had ended by itself, with an error, when the block ended.
+        TypeError: there is no such setting.
+        ValueError: a setting's value is none that can be served.
+    """
+    from ..config import Settings
+    from ..sockets import parse_bind
+    from ..workers import MODELS
+
+    if sys.platform != "linux":
+        raise ServerFailed("rpcserver needs Linux", None, "")
+    if model not in MODELS:
+        raise ValueError(f"there is no worker model {model!r}: choose one of {', '.join(MODELS)}")
+    name = app if app is None or isinstance(app, str) else _APP
+    options = {"control": "none", **settings}
+    chosen = Settings(app=name, model=model, workers=workers, bind=(parse_bind(bind),), **options)
+    if workers < 1:
+        raise ValueError("a server needs at least one worker")
+    if chosen.metrics is not None or chosen.reload:
+        raise ValueError("metrics and reload are not served in tests: start the rpcserver command for them")
+    server, link = _fork(chosen, app, log_level)
+    try:
+        try:
+            server.addresses = _await_start(link, server, chosen.start_timeout)
+            yield server
+        finally:
+            ended = server._stop()
+            link.close()
+    except ServerFailed:
+        raise
+    except Exception as error:
+        if text := server.log():
+            error.add_note(f"The server's log:\n{text[-_LOG_SHOWN:]}")
+        raise
+    if ended is not None:
+        raise ServerFailed(f"the server {ended} while it was tested", None, server.log())
+
+
+def _fork(settings: Settings, app: object, log_level: str) -> tuple[RunningServer, socket.socket]:
+    from ..process import Forker
+
+    ours, theirs = socket.socketpair()
+    log = os.memfd_create("rpcserver-log")
+
+    def be_arbiter() -> int:
+        ours.close()
+        return _arbitrate(settings, app, theirs.detach(), log, log_level)
+
+    try:
+        with warnings.catch_warnings():
+            # Python 3.12 warns of forking beside threads, which test runners have; the child runs none of their code.
+            warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
+            process = Forker().fork(be_arbiter)
+    except OSError:
+        ours.close()
+        os.close(log)
+        raise
+    finally:
+        if theirs.fileno() >= 0:
+            theirs.close()
+    return RunningServer(process, settings.model, log), ours
+
+
+def _await_start(link: socket.socket, server: RunningServer, seconds: float) -> tuple[str, ...]:
+    held = b""
+    # The arbiter keeps that time itself, and says so.
+    link.settimeout(seconds + _STOP_SECONDS if seconds else None)
+    while not held.endswith(b"\n"):
+        try:
+            data = link.recv(65536)
+        except TimeoutError:
+            raise ServerFailed(f"the server was not ready after {seconds:g} s", None, server.log()) from None
+        if not data:
+            raise ServerFailed("the server ended before it was ready", None, server.log())
+        held += data
+    start = msgspec.json.decode(held, type=_Start)
+    if start.event != "ready":
+        raise ServerFailed(start.message, start.traceback, server.log())
+    return start.addresses
+
+
+def _arbitrate(settings: Settings, app: object, link_descriptor: int, log: int, log_level: str) -> int:
+    """Be the arbiter, in the forked child."""
+    from ..arbiter import Arbiter, BootError
+    from ..control import Control, open_control
+    from ..control_service import control_answer
+    from ..link import Failed, Link
+    from ..log import LineHandler
+    from ..sockets import BindError, open_listeners
+
+    started = time.monotonic()
+    _leave_the_test()
+    logs = LineHandler(log, as_json=False)
+    root = logging.getLogger()
+    root.handlers[:] = [logs]
+    root.setLevel(log_level.upper())
+    if settings.app == _APP:
+        module = ModuleType(_MODULE)
+        module.__dict__["service"] = app
+        # Where the loader finds it, in each worker.
+        sys.modules[_MODULE] = module
+    link = Link(link_descriptor)
+    try:
+        listeners = open_listeners(settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode)
+        socket_of_control = open_control(settings.control)
+        control = None if socket_of_control is None else Control(socket_of_control, control_answer)
+        Arbiter(settings, listeners, logs, link=link, control=control, started=started).run()
+    except BindError as error:
+        link.send(Failed(str(error)))
+        return 1
+    except BootError as error:
+        link.send(Failed(error.message, error.traceback))
+        return 3
+    return 0
+
+
+def _leave_the_test() -> None:
+    """Part with what the test's process has set up for itself."""
+    # What it has left for the garbage collector to finish is not for this process to finish.
+    gc.freeze()
+    os.setsid()
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -1,0 +1,263 @@
+"""The async model: a worker serves many connections on one event loop, with uvloop.
+
+Coroutine handlers run on the loop, plain ones in threads, unless they were registered with `blocking=False`.
+One connection is the business of `aio_connection`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from .acceptor import TICK
+from .aio_calls import RESISTANCE
+from .aio_connection import AsyncConnection
+from .aio_threads import HandlerThreads
+from .base import EXIT_APP, QuickStop, Worker
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Executor
+    from types import FrameType
+
+    from ..context import Peer
+    from .aio_connection import Begin
+    from .base import Assignment
+
+try:
+    from uvloop import new_event_loop
+except ImportError:
+    # Said by the worker, which has a way to say it.
+    _new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+else:
+    _new_loop = new_event_loop
+
+logger = logging.getLogger(__name__)
+
+_HELD_UP: Final = 0.5
+"""Seconds by which a look at the deadlines is late when the loop was held up."""
+
+_STOP_SECONDS: Final = 0.2
+"""How long the loop may take to stop at once; then whatever holds it up is interrupted."""
+
+
+class AsyncWorker(Worker):
+    """Serves all its connections on one event loop, in the main thread.
+
+    Connections are accepted in a helper thread, by the same means as in every model, one at a time: the next one
+    only when the loop has taken the last, so that a worker whose loop is held up leaves clients to others.
+
+    Attributes:
+        threads: where plain handlers run.
+        begin: like the dispatcher's, and sees to `max_requests`.
+    """
+
+    model = "async"
+
+    begin: Begin
+    threads: HandlerThreads
+
+    _loop: asyncio.AbstractEventLoop
+    _timer: asyncio.TimerHandle
+
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment)
+        self._connections: set[AsyncConnection] = set()
+        self._room = threading.Event()
+        self._accepting = True
+        settings = self.settings
+        limits = (settings.idle_timeout, settings.read_timeout, settings.write_timeout, settings.timeout)
+        self._tick = min(TICK, *(limit for limit in limits if limit)) if any(limits) else TICK
+        self._due = 0.0
+        self._stopping = False
+
+    def main(self) -> int:
+        """Be a worker, if there is an event loop to be had."""
+        if _new_loop is None:
+            self.channel.failed("the async model needs uvloop: run `pip install uvloop`, or choose another model", None)
+            return EXIT_APP
+        self._loop = _new_loop()
+        self.threads = HandlerThreads(self.settings.threads, self._loop)
+        self._loop.set_exception_handler(_on_loop_error)
+        return super().main()
+
+    def start_service(self) -> None:
+        """Run the service's start hooks on the loop."""
+        self._complete(self.dispatcher.start_worker_async())
+
+    def stop_service(self) -> None:
+        """Run the service's stop hooks on the loop, after the calls that a quick stop left, before all else there."""
+        self._complete(self._end_calls())
+        self._complete(self.dispatcher.stop_worker_async())
+        self._complete(self._end_tasks())
+
+    def run(self) -> None:
+        """Serve connections until asked to drain, and then until all of them have ended."""
+        self.begin = self._begin_counted if self._request_limit else self.dispatcher.begin
+        threading.Thread(target=self._accept, name="rpcserver-acceptor", daemon=True).start()
+        self._make_room()
+        self._due = time.monotonic()
+        self._timer = self._loop.call_later(self._tick, self._check)
+        self._loop.run_forever()
+        self._stopping = False
+        if self._quitting:
+            raise QuickStop
+
+    def drain(self) -> None:
+        """Have the loop bring every connection to its end."""
+        self._loop.call_soon_threadsafe(self._leave)
+
+    def ended(self, connection: AsyncConnection) -> None:
+        """Forget a connection that is closed, and whose last call has ended."""
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        self.board.connection_closed()
+        self._make_room()
+        self._stop_if_done()
+
+    def _accept(self) -> None:
+        """Accept connections, and when the worker drains, take those that still wait; in the helper thread."""
+        try:
+            while self._has_room() and not self.draining:
+                connection = self.acceptor.accept()
+                if connection is not None:
+                    self._hand_over(connection)
+            self.acceptor.close()
+            while self._has_room() and (waiting := self.channel.next_connection()) is not None:
+                self._hand_over(waiting)
+        finally:
+            # Whatever ended it: a worker that accepts nothing must not stay.
+            self._loop.call_soon_threadsafe(self._on_none_left)
+
+    def _has_room(self) -> bool:
+        return self._room.wait()
+
+    def _hand_over(self, connection: socket.socket) -> None:
+        self._room.clear()
+        self._loop.call_soon_threadsafe(self._take, connection)
+
+    def _make_room(self) -> None:
+        if len(self._connections) < self.settings.max_connections:
+            self._room.set()
+
+    def _take(self, connection: socket.socket) -> None:
+        try:
+            taken = AsyncConnection(connection, self, self._loop)
+        except OSError as error:
+            logger.debug("a connection was lost before it was served: %s", error.strerror)
+            connection.close()
+        else:
+            self._connections.add(taken)
+            self.board.connection_opened()
+            if self.draining:
+                taken.leave(self._grace_deadline())
+            self._loop.create_task(self._open(taken, connection))
+        self._make_room()
+
+    async def _open(self, taken: AsyncConnection, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: taken, connection)
+        except OSError as error:
+            logger.debug("%s: connection lost: %s", taken.peer.address, error)
+            connection.close()
+            self.ended(taken)
+
+    def _leave(self) -> None:
+        self.wake()
+        self._room.set()
+        deadline = self._grace_deadline()
+        for connection in tuple(self._connections):
+            connection.leave(deadline)
+        self._due = time.monotonic()
+        self._check()
+
+    def _grace_deadline(self) -> float:
+        return time.monotonic() + self.settings.drain_grace
+
+    def _on_none_left(self) -> None:
+        self._accepting = False
+        self._stop_if_done()
+
+    def _stop_if_done(self) -> None:
+        if not self._accepting and not self._connections:
+            self._loop.stop()
+
+    def _check(self) -> None:
+        """See to the deadlines of all connections, and again when the next is due: one timer for all of them."""
+        self._timer.cancel()
+        self.board.tick()
+        now = time.monotonic()
+        if now - self._due > _HELD_UP:
+            # What has arrived while a callback held up the loop comes first.
+            self._due = now
+        else:
+            self._due = now + self._tick
+            for connection in tuple(self._connections):
+                self._due = min(self._due, connection.check(now))
+        # The loop counts milliseconds.
+        self._timer = self._loop.call_later(max(0.001, self._due - now), self._check)
+
+    def _begin_counted(
+        self, body: bytes | bytearray, connection: Peer, close: bool, executor: Executor
+    ) -> bytes | Coroutine[Any, Any, bytes]:
+        begun = self.dispatcher.begin(body, connection, close, executor)
+        self.check_requests(self.dispatcher.served)
+        return begun
+
+    def _complete(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine to its end on the loop that is not running.
+
+        Raises:
+            QuickStop: a signal asked for that meanwhile.
+        """
+        quitting = self._quitting
+        try:
+            self._loop.run_until_complete(coroutine)
+        except RuntimeError:
+            # The loop was stopped.
+            if quitting or not self._quitting:
+                raise
+            raise QuickStop from None
+        finally:
+            self._stopping = False
+
+    async def _end_calls(self) -> None:
+        """Cancel what a quick stop leaves running: handlers' own clean-up comes before the stop hooks."""
+        calls = [task for connection in self._connections if (task := connection.cancel()) is not None]
+        if calls:
+            await asyncio.wait(calls, timeout=RESISTANCE)
+
+    async def _end_tasks(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=RESISTANCE)
+        await self._loop.shutdown_asyncgens()
+
+    def _on_quick(self, number: int, frame: FrameType | None) -> None:
+        if self._stopping:
+            # A callback holds up the loop; what is raised ends that.
+            raise QuickStop
+        if self._quitting or not self._loop.is_running():
+            super()._on_quick(number, frame)
+            return
+        self._quitting = self._stopping = True
+        self._loop.stop()
+        again = threading.Timer(_STOP_SECONDS, signal.pthread_kill, (threading.get_ident(), number))
+        again.daemon = True
+        again.start()
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, OSError) and "transport" in context:
+        logger.debug("connection lost: %s", error)
+    elif not isinstance(error, QuickStop):
+        loop.default_exception_handler(context)

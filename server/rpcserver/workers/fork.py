@@ -1,0 +1,230 @@
+"""The fork model: each connection has a process of its own, made when it is accepted.
+
+The worker is to its children what the arbiter is to workers: it forks, signals and reaps them, and runs none of
+the service's code itself. So start hooks run in each child, where what they open is shared with nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ..errors import AppFailed
+from ..process import Forker
+from ..scoreboard import ANSWERED, BEGAN, STARTED
+from .acceptor import TICK
+from .base import ABORT, GRACEFUL, REOPEN, QuickStop, Worker
+from .blocking import BlockingConnection
+from .lingering import Lingering
+from .refusals import refuse_connection, refuse_service
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from ..dispatch import Dispatcher
+    from ..process import ChildProcess, Exit
+    from ..scoreboard import SlotBoard
+    from .base import Assignment
+
+logger = logging.getLogger(__name__)
+
+_SWEEP: Final = 0.05
+"""How long a client waits for another worker before one whose processes are all taken turns it away, in seconds."""
+
+_ABORT_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class _Child:
+    """A process that serves a connection.
+
+    Attributes:
+        index: its slot on the scoreboard.
+        kill_at: when it must have died of `ABORT`, in monotonic seconds.
+    """
+
+    index: int
+    process: ChildProcess
+    board: SlotBoard
+    kill_at: float | None = None
+
+
+class ForkWorker(Worker):
+    """Serves each connection in a process of its own, at most `max_children` at once.
+
+    A client that is one too many is answered -32001 (busy), unless another worker has room for it.
+    """
+
+    model = "fork"
+
+    _current: BlockingConnection | None = None
+
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment)
+        self._children: dict[int, _Child] = {}
+        self._child_ended = False
+
+    def start_service(self) -> None:
+        """Do nothing: hooks run in children."""
+
+    def stop_service(self) -> None:
+        """Do nothing: hooks run in children."""
+
+    def run(self) -> None:
+        """Serve connections until asked to drain, then those that the arbiter still hands over."""
+        self._forker = Forker()
+        self._dispatchers: dict[int, Dispatcher] = {}
+        self._turned_away = Lingering()
+        self._tick = min(TICK, self.settings.timeout or TICK)
+        signal.signal(signal.SIGCHLD, self._on_child)
+        while not self.draining:
+            self._accept()
+            self._look_after()
+        self.acceptor.close()
+        for child in self._children.values():
+            child.process.send_signal(GRACEFUL)
+        more = True
+        while more or self._children:
+            if more and self._has_room():
+                waiting = self.channel.next_connection()
+                more = waiting is not None
+                if waiting is not None:
+                    self._start(waiting)
+            else:
+                self.acceptor.wait(self._tick)
+            self._look_after()
+        self._turned_away.wait()
+
+    def drain(self) -> None:
+        """End a child's connection without loss. In the worker, the signal ends the acceptor's wait."""
+        if self._current is not None:
+            self._current.drain()
+
+    def _accept(self) -> None:
+        if self._has_room():
+            connection = self.acceptor.accept(_SWEEP if self._turned_away else self._tick)
+            if connection is not None:
+                self._start(connection)
+            return
+        self.acceptor.wait(_SWEEP)
+        if self._child_ended or self.draining:
+            return
+        while (connection := self.acceptor.take()) is not None:
+            self._turn_away(connection)
+
+    def _has_room(self) -> bool:
+        return len(self._children) < self.settings.max_children
+
+    def _start(self, connection: socket.socket) -> None:
+        index = next(index for index in range(self.settings.max_children) if index not in self._children)
+        board = self.board.child(index)
+        board.connection_opened()
+        if (dispatcher := self._dispatchers.get(index)) is None:
+            # Here and not in the child, which would have to make one anew for each connection.
+            dispatcher = self._dispatchers[index] = self.make_dispatcher(self.dispatcher.service, board)
+        try:
+            process = self._forker.fork(lambda: self._be_child(connection, dispatcher))
+        except OSError as error:
+            logger.error("no process can be made, so a client is turned away: %s", error.strerror)
+            self.board.absorb(index)
+            self._turn_away(connection)
+            return
+        self._children[index] = _Child(index, process, board)
+        connection.close()
+
+    def _turn_away(self, connection: socket.socket) -> None:
+        """Say busy, and close later: what the client may have sent would else reset the connection."""
+        logger.warning("a client was turned away: all %d processes are taken", self.settings.max_children)
+        connection.setblocking(False)
+        try:
+            connection.send(refuse_connection(self.settings.max_children))
+            connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            connection.close()
+            return
+        self._turned_away.add(connection)
+
+    def _look_after(self) -> None:
+        self.board.tick()
+        if self._child_ended:
+            self._child_ended = False
+            for child in list(self._children.values()):
+                if (end := child.process.reap()) is not None:
+                    self._bury(child, end)
+        now = time.monotonic()
+        if self.settings.timeout:
+            for child in self._children.values():
+                self._look_at(child, now)
+        if self._turned_away:
+            self._turned_away.sweep()
+        if self._request_limit:
+            boards = [self.board, *(child.board for child in self._children.values())]
+            self.check_requests(sum(board.cells[ANSWERED] for board in boards))
+
+    def _look_at(self, child: _Child, now: float) -> None:
+        """See to a request that runs too long."""
+        cells = child.board.cells
+        if child.kill_at is not None:
+            if now >= child.kill_at:
+                child.process.send_signal(signal.SIGKILL)
+        elif cells[STARTED] > cells[ANSWERED] and now - cells[BEGAN] / 1e9 >= self.settings.timeout:
+            logger.error(
+                "process %d runs a request for longer than %g s, and is killed",
+                child.process.pid,
+                self.settings.timeout,
+            )
+            child.kill_at = now + _ABORT_SECONDS
+            child.process.send_signal(ABORT)
+
+    def _bury(self, child: _Child, end: Exit) -> None:
+        level = logging.DEBUG if end.clean else logging.WARNING
+        logger.log(level, "process %d %s", child.process.pid, end)
+        child.process.close()
+        del self._children[child.index]
+        self.board.absorb(child.index)
+
+    def _on_child(self, _number: int, _frame: FrameType | None) -> None:
+        self._child_ended = True
+
+    def _on_reopen(self, number: int, frame: FrameType | None) -> None:
+        super()._on_reopen(number, frame)
+        for child in list(self._children.values()):
+            child.process.send_signal(REOPEN)
+
+    def _be_child(self, connection: socket.socket, dispatcher: Dispatcher) -> int:
+        """Serve one connection, in a process made for it."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.acceptor.release()
+        self.channel.close()
+        for child in self._children.values():
+            child.process.close()
+        self._children = {}
+        self._turned_away.release()
+        # Frozen for all who share it, but in this process nobody has seen it yet.
+        msgspec.structs.force_setattr(dispatcher.worker, "pid", os.getpid())
+        self._current = BlockingConnection(connection, dispatcher.answer, self.settings)
+        if self.draining:
+            self._current.drain()
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            try:
+                dispatcher.start_worker()
+                self._current.serve()
+            except AppFailed as error:
+                logger.error("%s", error, extra={"traceback": error.traceback})
+                self._current.refuse(refuse_service())
+                return 1
+            finally:
+                self._quitting = True
+                dispatcher.stop_worker()
+        except QuickStop:
+            return 0
+        return 0

@@ -1,0 +1,94 @@
+"""What a worker itself says to clients, whatever its model: that a stream is out of step, a request too late or one
+too many; and how long it listens after its last word.
+
+What is wrong with a request that was read and understood is said by `rpcserver.faults`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+from rpcwire import ErrorCode, Fault, FrameError, FrameTooLarge, Id, MessageError, decode_request, encode_fault, frame
+
+LINGER_SECONDS: Final = 2.0
+"""How long a connection is read, and what comes thrown away, after its last reply, unless the client ends it."""
+
+LINGER_BYTES: Final = 64 * 1024
+"""How much is thrown away then."""
+
+PROGRESS: Final = 64 * 1024
+"""A client that takes so many bytes of a reply has the whole write timeout again."""
+
+READ_SIZE: Final = 64 * 1024
+"""How much one read takes."""
+
+WRITE_SIZE: Final = 256 * 1024
+"""How much of a batch's replies is collected before it is written."""
+
+
+class SlowFrame(FrameError):
+    """A request took too long to arrive."""
+
+    code = ErrorCode.TIMED_OUT
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"the request took longer than {limit:g} s to arrive; send it faster or raise the limit")
+
+
+def refuse_stream(error: FrameError) -> bytes:
+    """Reply to a stream in which no further request can be found, as a frame that says `close`."""
+    if isinstance(error, FrameTooLarge):
+        return _closing(Fault(error.code, str(error), {"limit": error.limit}))
+    return _closing(Fault(error.code, str(error)))
+
+
+def refuse_connection(limit: int) -> bytes:
+    """Reply to a client that is one too many, as a frame that says `close`; it may try again.
+
+    Args:
+        limit: how many are served at once.
+    """
+    return _closing(
+        Fault(ErrorCode.BUSY, f"all {limit} processes of this worker are taken: try again", {"retry": True})
+    )
+
+
+def refuse_service() -> bytes:
+    """Reply to a client that cannot be served because the service does not start, as a frame that says `close`."""
+    return _closing(Fault(ErrorCode.INTERNAL_ERROR, "the service does not start: see the server's log"))
+
+
+def refuse_request(body: bytes | bytearray, limit: int, *, close: bool) -> bytes:
+    """Reply to a request that finds the queue full; it was not executed, and may be sent again.
+
+    Args:
+        body: the request.
+        limit: how many may wait.
+        close: whether this is the last reply on the connection.
+    """
+    fault = Fault(ErrorCode.BUSY, f"{limit} requests wait already: try again", {"retry": True})
+    return frame(encode_fault(fault, id=_id(body), close=close))
+
+
+def give_up(body: bytes | bytearray, limit: float) -> bytes:
+    """Reply to a request whose handler has not come to an end, as a frame that says `close`.
+
+    Args:
+        body: the request.
+        limit: how long it was allowed to run, in seconds.
+    """
+    fault = Fault(ErrorCode.TIMED_OUT, f"the call took longer than {limit:g} s; it may still be running")
+    return frame(encode_fault(fault, id=_id(body), close=True))
+
+
+def _id(body: bytes | bytearray) -> Id | UnsetType:
+    try:
+        return decode_request(body).id
+    except MessageError:
+        return UNSET
+
+
+def _closing(fault: Fault) -> bytes:
+    return frame(encode_fault(fault, close=True))

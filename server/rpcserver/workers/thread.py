@@ -1,0 +1,214 @@
+"""The thread model: each connection has a thread of its own, which waits for requests and runs them.
+
+The main thread accepts connections, receives signals and sees to requests that run too long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import threading
+import traceback
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from ..process import allow_descriptors
+from ..signals import ignore
+from .acceptor import TICK
+from .base import Worker
+from .blocking import Abandoned, BlockingConnection
+from .refusals import give_up
+
+if TYPE_CHECKING:
+    import socket
+
+    from ..config import Settings
+    from ..context import Peer
+    from .base import Answer
+
+logger = logging.getLogger(__name__)
+
+_INTERRUPT: Final = signal.SIGURG
+"""Ends the system call in which a thread waits for requests; nothing else uses it, and ignored it does no harm."""
+
+
+SWITCH_INTERVAL: Final = 0.0005
+"""How long a thread may keep the interpreter while others want it, in seconds.
+
+A handler that computes makes each request beside it wait for so long, and once more after every system call. Python's
+own 5 ms leave such a neighbour 300 calls/s where 0.5 ms leave it 3,000; threads that wait for I/O notice neither.
+"""
+
+
+class ThreadConnection(BlockingConnection):
+    """A connection that another thread can take over from one whose request never comes to an end.
+
+    Args:
+        connection: a connected stream socket.
+        answer: what answers.
+        settings: limits and deadlines.
+
+    Attributes:
+        abandoned: whether the connection was taken over.
+    """
+
+    def __init__(self, connection: socket.socket, answer: Answer, settings: Settings) -> None:
+        super().__init__(connection, self._answer_claimed if settings.timeout else answer, settings)
+        self.abandoned = False
+        self._run = answer
+        # The request that runs, by its start. Whoever pops it has the right to answer; that is one step under the
+        # GIL, and costs less than a lock.
+        self._running: dict[float, bytes | bytearray] = {}
+        self._given_up: bytes | bytearray = b""
+
+    def take_over(self, now: float) -> bool:
+        """Take the connection from its thread if that has been running a request for too long.
+
+        Args:
+            now: the time in monotonic seconds.
+
+        Returns:
+            Whether it was taken; the caller must see to it that `give_up` is called.
+        """
+        for began in list(self._running):
+            if now - began >= self._settings.timeout:
+                body = self._running.pop(began, None)
+                if body is not None:
+                    self._given_up = body
+                    self.abandoned = True
+                    return True
+        return False
+
+    def give_up(self) -> None:
+        """Answer the request that runs too long, after the replies that were held back for it, and close."""
+        self.refuse(give_up(self._given_up, self._settings.timeout))
+
+    def _answer_claimed(self, body: bytes | bytearray, connection: Peer, close: bool) -> bytes:
+        running = self._running
+        began = monotonic()
+        running[began] = body
+        reply = self._run(body, connection, close)
+        if running.pop(began, None) is None:
+            # It may not have been noted yet where it was taken over.
+            self.abandoned = True
+            raise Abandoned
+        return reply
+
+
+class ThreadWorker(Worker):
+    """Serves each connection in a thread of its own, as many as `max_connections`; others wait in the queue.
+
+    A recv(2) in a thread does not end with a signal that the process gets, since Python's handlers run in the main
+    thread. So to drain, the main thread shortens the timeout of each connection and then interrupts its thread
+    with a signal of its own: the call starts again, with the new timeout. There is no moment at which that can be
+    missed, and shutting the socket down instead would break a Unix peer's next write.
+    """
+
+    model = "thread"
+
+    def run(self) -> None:
+        """Serve connections until asked to drain, then those that the arbiter still hands over."""
+        self._connections: dict[ThreadConnection, threading.Thread] = {}
+        self._leaving = threading.Lock()
+        self._tick = min(TICK, self.settings.timeout or TICK)
+        allow_descriptors(self.settings.max_connections)
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        signal.signal(_INTERRUPT, ignore)
+        # What else a thread may be waiting for goes on.
+        signal.siginterrupt(_INTERRUPT, False)
+        while not self.draining:
+            if self._has_room():
+                self._start(self.acceptor.accept(self._tick))
+            else:
+                self.acceptor.wait(self._tick)
+            self._look_after()
+        self.acceptor.close()
+        self._drain_connections()
+        more = True
+        while more or self._connections:
+            if more and self._has_room():
+                more = self._start(self.channel.next_connection())
+            else:
+                self.acceptor.wait(self._tick)
+            self._look_after()
+
+    def drain(self) -> None:
+        """Nothing to do: the signal ends the acceptor's wait."""
+
+    def _has_room(self) -> bool:
+        return len(self._connections) < self.settings.max_connections
+
+    def _start(self, accepted: socket.socket | None) -> bool:
+        """Serve a connection; False where there is none."""
+        if accepted is None:
+            return False
+        connection = ThreadConnection(accepted, self.answer, self.settings)
+        if self.draining:
+            connection.drain()
+        thread = threading.Thread(target=self._serve, args=(connection,), name="rpcserver-connection", daemon=True)
+        self._connections[connection] = thread
+        self.board.connection_opened()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            logger.error("no thread can be started, so a client is turned away: %s", error)
+            accepted.close()
+            self._forget(connection)
+        return True
+
+    def _serve(self, connection: ThreadConnection) -> None:
+        try:
+            connection.serve()
+        finally:
+            if not connection.abandoned:
+                self._forget(connection)
+
+    def _forget(self, connection: ThreadConnection) -> None:
+        # Until then the thread exists, and can be sent a signal.
+        with self._leaving:
+            full = not self._has_room()
+            del self._connections[connection]
+        self.board.connection_closed()
+        if full or self.draining:
+            self.wake()
+
+    def _drain_connections(self) -> None:
+        with self._leaving:
+            for connection, thread in self._connections.items():
+                connection.drain()
+                if thread.ident is not None and not connection.abandoned:
+                    signal.pthread_kill(thread.ident, _INTERRUPT)
+
+    def _look_after(self) -> None:
+        """See to requests that run too long; a thread cannot be ended, so the worker must be replaced."""
+        self.board.tick()
+        if not self.settings.timeout:
+            return
+        now = monotonic()
+        for connection, thread in list(self._connections.items()):
+            if not connection.take_over(now):
+                continue
+            logger.error(
+                "%s: a request ran longer than %g s and was given up; this worker will be replaced",
+                connection.peer.address,
+                self.settings.timeout,
+                extra={"traceback": stack_of(thread)},
+            )
+            threading.Thread(target=self._give_up, args=(connection,), daemon=True).start()
+            self.retire("has a request that runs too long")
+
+    def _give_up(self, connection: ThreadConnection) -> None:
+        try:
+            connection.give_up()
+        finally:
+            self._forget(connection)
+
+
+def stack_of(thread: threading.Thread) -> str:
+    """Say where a thread is, as a traceback does."""
+    with contextlib.suppress(KeyError):
+        frame = sys._current_frames()[thread.ident or 0]
+        return "".join(traceback.format_stack(frame)).rstrip()
+    return ""

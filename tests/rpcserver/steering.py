@@ -1,0 +1,85 @@
+"""Steers a server through its control socket, and waits for what it says there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.servers import PATIENCE, Client, Server
+
+
+@contextlib.contextmanager
+def steering(server: Server) -> Iterator[Steering]:
+    """A connection to a server's control socket."""
+    with control_client(server) as client:
+        yield Steering(client)
+
+
+def control_client(server: Server) -> Client:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(PATIENCE)
+    connection.connect(control_path(server))
+    return Client(connection)
+
+
+def control_path(server: Server) -> str:
+    return str(server.ready["control"]).removeprefix("unix:")
+
+
+class Steering:
+    """Calls the methods of the control socket."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def call(self, method: str, **params: Any) -> Any:
+        reply = self.client.call(method, params)
+        assert reply.fault is None, reply.fault
+        return reply.result
+
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = self.call("arbiter.status")
+        return status
+
+    def workers(self) -> list[dict[str, Any]]:
+        workers: list[dict[str, Any]] = self.status()["workers"]
+        return workers
+
+    def wait_until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Ask for the status until it is as wanted, and return it."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds(status := self.status()):
+            assert time.monotonic() < deadline, status
+        return status
+
+
+class Gate:
+    """A pair of FIFOs for the probe's `gate`: a call says that it has begun, and waits to be let through."""
+
+    def __init__(self, folder: Path, name: str = "gate") -> None:
+        self.entered = folder / f"{name}-entered"
+        self.leave = folder / f"{name}-leave"
+        os.mkfifo(self.entered)
+        os.mkfifo(self.leave)
+
+    @property
+    def params(self) -> list[str]:
+        return [str(self.entered), str(self.leave)]
+
+    def wait(self) -> None:
+        """Wait until a call has begun."""
+        descriptor = os.open(self.entered, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            assert select.select([descriptor], [], [], PATIENCE)[0]
+        finally:
+            os.close(descriptor)
+
+    def open(self) -> None:
+        """Let the call through."""
+        self.leave.write_bytes(b".")

@@ -1,0 +1,220 @@
+"""The fork model's own: a process for each connection, their number, and what becomes of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from rpcwire import ErrorCode, Goodbye
+from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, running, watched
+
+HOOKED_APP = (
+    PROBE_APP
+    + """
+started = []
+
+@service.on_worker_start
+async def start() -> None:
+    started.append(os.getpid())
+
+@service.on_worker_stop
+def stop() -> None:
+    with open(os.environ["STOPPED"], "a") as file:
+        file.write(f"{os.getpid()}\\n")
+
+@service.method
+def who_started() -> list[int]:
+    return started
+"""
+)
+
+FAILING_APP = (
+    PROBE_APP
+    + """
+@service.on_worker_start
+def start() -> None:
+    raise OSError("no database")
+"""
+)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> list[str]:
+    """The params of a call that waits until its `leave` is written to."""
+    paths = [tmp_path / "entered", tmp_path / "leave"]
+    for path in paths:
+        os.mkfifo(path)
+    return [str(path) for path in paths]
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_each_connection_has_a_process_that_is_reaped_after_it(tmp_path: Path) -> None:
+    with running("-m", "fork", "-w", "1", folder=tmp_path) as server, contextlib.ExitStack() as stack:
+        (worker,) = server.workers()
+        clients = [stack.enter_context(server.connect()) for _ in range(5)]
+        pids = [client.call("pid").result for client in clients]
+        assert len(set(pids)) == 5
+        assert sorted(children_of(worker)) == sorted(pids)
+        with watched(pids) as descriptors:
+            for client in clients:
+                client.close()
+            assert all_gone(descriptors, PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while children_of(worker):
+            assert time.monotonic() < deadline
+
+
+def test_a_client_over_the_cap_is_told_to_try_again(tmp_path: Path) -> None:
+    with (
+        running("-m", "fork", "-w", "2", "--max-children", "2", folder=tmp_path) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(server.connect()) for _ in range(4)]
+        # However they were shared out, four find room: a worker without any leaves them to the other for a moment.
+        assert [client.call("echo", number).result for number, client in enumerate(clients)] == list(range(4))
+        with server.connect() as fifth:
+            started = time.monotonic()
+            reply = fifth.call("echo", 5)
+            assert time.monotonic() - started < 1
+            assert reply.fault is not None
+            assert (reply.fault.code, reply.fault.data) == (ErrorCode.BUSY, {"retry": True})
+            assert reply.close
+            assert fifth.receive() is None
+        gone = clients[0].call("pid").result
+        with watched([gone]) as descriptors:
+            clients[0].close()
+            assert all_gone(descriptors, PATIENCE)
+        answered = False
+        deadline = time.monotonic() + PATIENCE
+        while not answered:
+            assert time.monotonic() < deadline
+            with server.connect() as again:
+                answered = again.call("echo", 6).fault is None
+
+
+@pytest.mark.parametrize("victim", ["worker", "arbiter"])
+def test_children_die_with_their_worker_and_with_the_arbiter(tmp_path: Path, gate: list[str], victim: str) -> None:
+    with (
+        running("-m", "fork", "-w", "1", folder=tmp_path) as server,
+        server.connect() as idle,
+        server.connect() as busy,
+    ):
+        (worker,) = server.workers()
+        idle_pid = idle.call("pid").result
+        busy.send("gate", gate)
+        Path(gate[0]).read_bytes()
+        pids = children_of(worker)
+        assert idle_pid in pids
+        with watched([worker, *pids]) as descriptors:
+            os.kill(worker if victim == "worker" else server.pid, signal.SIGKILL)
+            assert all_gone(descriptors, 1.0)
+
+
+def test_a_drain_is_passed_on_to_every_child(tmp_path: Path, gate: list[str]) -> None:
+    with (
+        running("-m", "fork", "-w", "2", folder=tmp_path) as server,
+        server.connect() as busy,
+        contextlib.ExitStack() as stack,
+    ):
+        idle = [stack.enter_context(server.connect()) for _ in range(6)]
+        for client in idle:
+            assert client.call("echo", 1, close=True).result == 1
+        busy.send("gate", gate, close=True)
+        Path(gate[0]).read_bytes()
+        server.signal(signal.SIGTERM)
+        for client in idle:
+            assert isinstance(client.receive(), Goodbye)
+            client.close()
+        Path(gate[1]).write_bytes(b".")
+        assert busy.reply().result == "through"
+        busy.close()
+        assert server.wait(5) == 0
+
+
+def test_a_call_that_runs_too_long_costs_its_process_and_nobody_else(tmp_path: Path, gate: list[str]) -> None:
+    with (
+        running("-m", "fork", "-w", "1", "--timeout", "0.3", folder=tmp_path) as server,
+        server.connect() as stuck,
+        server.connect() as other,
+    ):
+        (worker,) = server.workers()
+        pid = other.call("pid").result
+        stuck.send("gate", gate)
+        Path(gate[0]).read_bytes()
+        with contextlib.suppress(ConnectionResetError):
+            assert stuck.receive() is None
+        log = server.wait_for_log("was killed by SIGABRT")
+        assert "in gate" in log  # the stack says where
+        assert other.call("pid").result == pid
+        assert server.workers() == [worker]
+
+
+def test_a_child_that_dies_takes_nobody_with_it(tmp_path: Path) -> None:
+    with (
+        running("-m", "fork", "-w", "1", folder=tmp_path) as server,
+        server.connect() as doomed,
+        server.connect() as other,
+    ):
+        (worker,) = server.workers()
+        pid = other.call("pid").result
+        doomed.send("die", [int(signal.SIGKILL)])
+        with contextlib.suppress(ConnectionResetError):
+            assert doomed.receive() is None
+        server.wait_for_log("was killed by SIGKILL")
+        assert other.call("pid").result == pid
+        assert server.workers() == [worker]
+
+
+def test_hooks_run_in_each_child(tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped"
+    environment = {"STOPPED": str(stopped)}
+    with (
+        running("-m", "fork", "-w", "1", app=HOOKED_APP, folder=tmp_path, env=environment) as server,
+        server.connect() as first,
+        server.connect() as second,
+    ):
+        pids = [client.call("pid").result for client in (first, second)]
+        assert [client.call("who_started").result for client in (first, second)] == [[pids[0]], [pids[1]]]
+        with watched(pids) as descriptors:
+            first.close()
+            second.close()
+            assert all_gone(descriptors, PATIENCE)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+    assert sorted(map(int, stopped.read_text().split())) == sorted(pids)
+
+
+def test_a_start_hook_that_fails_is_answered_and_logged(tmp_path: Path) -> None:
+    with (
+        running("-m", "fork", "-w", "1", app=FAILING_APP, folder=tmp_path) as server,
+        server.connect() as client,
+    ):
+        reply = client.call("echo", 1)
+        assert reply.fault is not None
+        assert (reply.fault.code, reply.close) == (ErrorCode.INTERNAL_ERROR, True)
+        assert "no database" not in reply.fault.message
+        assert client.receive() is None
+        assert "no database" in server.wait_for_log("probe.py")
+
+
+def test_a_worker_is_replaced_after_its_childrens_requests(tmp_path: Path) -> None:
+    with running("-m", "fork", "-w", "1", "--max-requests", "10", folder=tmp_path) as server:
+        (before,) = server.workers()
+        for number in range(12):
+            with server.connect() as client:
+                assert client.call("echo", number).result == number
+        successors(server, before)
+
+
+def successors(server: Server, before: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while before in server.workers() or not server.workers():
+        assert time.monotonic() < deadline

@@ -1,0 +1,143 @@
+"""Every worker model with many connections: idle, slow, in a burst, and when a worker is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from rpcserver.workers import MODELS
+from rpcwire import Reply
+from tests.servers import PATIENCE, Client, request, running
+
+every_model = pytest.mark.parametrize("model", MODELS)
+every_concurrent_model = pytest.mark.parametrize("model", [model for model in MODELS if model != "sync"])
+
+
+def worker_of(client: Client) -> int:
+    """The number of the worker that serves a connection."""
+    meta = client.call("echo", meta=True).meta
+    assert meta is not None
+    return meta.worker
+
+
+@every_model
+def test_more_connections_than_workers_are_all_served_while_the_others_idle(model: str, tmp_path: Path) -> None:
+    # A shorter --timeout makes the arbiter look more often.
+    options = ("--reclaim-idle", "0.1", "--drain-grace", "0.1", "--timeout", "0.8")
+    with running("-m", model, "-w", "2", *options, folder=tmp_path) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(12)]
+        for number, client in enumerate(clients):
+            client.send("echo", number, close=number % 2 == 0)
+        assert [client.reply().result for client in clients] == list(range(12))
+
+
+@every_concurrent_model
+def test_slow_senders_do_not_keep_others_from_being_served(model: str, tmp_path: Path) -> None:
+    data = request("echo", "x" * 100)
+    with (
+        running("-m", model, "-w", "2", "--max-children", "128", folder=tmp_path) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        slow = [stack.enter_context(server.connect()) for _ in range(100)]
+        normal = stack.enter_context(server.connect())
+        for byte in data[:20]:
+            for client in slow:
+                client.socket.sendall(bytes([byte]))
+            assert [normal.call("echo", number).result for number in range(5)] == list(range(5))
+        for client in slow:
+            client.socket.sendall(data[20:])
+        assert [client.reply().result for client in slow] == ["x" * 100] * 100
+
+
+@every_concurrent_model
+def test_clients_that_do_not_read_do_not_keep_others_from_being_served(model: str, tmp_path: Path) -> None:
+    with (
+        running("-m", model, "-w", "1", "--threads", "2", folder=tmp_path) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(8):
+            client = stack.enter_context(server.connect())
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.send("blob", [8_000_000])
+        normal = stack.enter_context(server.connect())
+        assert [normal.call("echo", number).result for number in range(20)] == list(range(20))
+
+
+@every_model
+def test_a_killed_worker_loses_only_what_it_had_in_hand(model: str, tmp_path: Path) -> None:
+    count = 2 if model == "sync" else 8
+    with running("-m", model, "-w", "2", folder=tmp_path) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(count)]
+        workers = [worker_of(client) for client in clients]
+        victim = workers[0]
+        pid = clients[0].call("pid").result
+        if model == "fork":
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(pid, signal.SIGKILL)
+        for client, worker in zip(clients, workers, strict=True):
+            if worker == victim:
+                with contextlib.suppress(ConnectionResetError):
+                    assert client.receive() is None
+                client.close()
+            else:
+                assert client.call("echo", worker).result == worker
+        with server.connect() as another:
+            assert another.call("echo", 1).result == 1
+
+
+def is_idle(pid: int) -> bool:
+    """Whether every thread of a process waits for something."""
+    return all((task / "wchan").read_text() not in {"0", ""} for task in Path(f"/proc/{pid}/task").iterdir())
+
+
+@every_model
+def test_connections_that_come_one_by_one_are_shared_out_fairly(model: str, tmp_path: Path) -> None:
+    with running("-m", model, "-w", "4", folder=tmp_path) as server, contextlib.ExitStack() as stack:
+        served: Counter[int] = Counter()
+        pids = server.workers()
+        for _ in range(40):
+            # Workers that are all idle take turns; one that is just looking for work may be quicker than those.
+            deadline = time.monotonic() + PATIENCE
+            while not all(is_idle(pid) for pid in pids):
+                assert time.monotonic() < deadline
+            client = stack.enter_context(server.connect())
+            served[worker_of(client)] += 1
+            if model == "sync":
+                client.close()
+        assert max(served.values()) <= 15
+
+
+@every_model
+def test_a_burst_of_connections_is_shared_out_fairly(model: str, tmp_path: Path) -> None:
+    burst = 100 if model == "fork" else 400
+    workers = 4
+    served: Counter[int] = Counter()
+    with (
+        running("-m", model, "-w", str(workers), "--backlog", "1024", folder=tmp_path) as server,
+        selectors.DefaultSelector() as selector,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(burst):
+            client = stack.enter_context(server.connect())
+            client.send("echo", meta=True)
+            selector.register(client.socket, selectors.EVENT_READ, client)
+        while selector.get_map():
+            ready = selector.select(PATIENCE)
+            assert ready
+            for key, _ in ready:
+                reply: Reply = key.data.reply()
+                assert reply.meta is not None
+                served[reply.meta.worker] += 1
+                selector.unregister(key.fileobj)
+                key.data.close()
+    assert sum(served.values()) == burst
+    if model != "sync":  # there, who is free takes the next
+        assert max(served.values()) <= 2 * burst / workers
