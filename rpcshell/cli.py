@@ -65,6 +65,7 @@ def _fail(error: ShellError) -> int:
 
 def _run_script(options: Options) -> int:
     from rpcshell.executor import Shell
+    from rpcshell.options import is_terminal
     from rpcshell.script import OutputClosed, process_output, run_statements
     from rpcshell.session import Session
 
@@ -73,6 +74,8 @@ def _run_script(options: Options) -> int:
     session.notes = output.note
     try:
         _open(session, options, output)
+        if not options.lines and options.file is None and is_terminal(sys.stdin):
+            output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
         shell = Shell(session, output)
         return run_statements(shell, output, _statements(options), keep_going=options.keep_going)
     except OutputClosed:

@@ -63,6 +63,8 @@ class Client:
         self.plain = plain
         self.connections = 0
         """How many connections were made so far."""
+        self.requests = 0
+        """How many times a request was, at least in part, sent so far."""
         self._max_reply = max_reply
         self._connection: Connection | None = None
 
@@ -158,12 +160,12 @@ class Client:
         if limit is not None and not limit >= 0:
             raise UsageError(f"a time limit is a number of seconds from 0, not {limit}")
         deadline = None if limit is None else time.monotonic() + limit
-        resent = False
+        may_have_run = False
         for attempt in range(1, _MOST_ATTEMPTS + 1):
             try:
                 connection = self._ready(deadline)
             except ConnectionFailed as error:
-                if not resent:
+                if not may_have_run:
                     raise
                 raise ConnectionLost(self.target, "reconnecting failed", may_have_run=True) from error
             try:
@@ -171,12 +173,10 @@ class Client:
             except TimeoutError:
                 raise CallTimeout(limit or 0.0, method=method) from None
             except Dropped as dropped:
-                if dropped.not_run and attempt < _MOST_ATTEMPTS:
+                again = dropped.not_run or (idempotent and not may_have_run)
+                may_have_run = may_have_run or not dropped.not_run
+                if again and attempt < _MOST_ATTEMPTS:
                     continue
-                if idempotent and not dropped.not_run and not resent:
-                    resent = True
-                    continue
-                may_have_run = resent or not dropped.not_run
                 raise ConnectionLost(self.target, dropped.reason, may_have_run=may_have_run) from dropped
         raise AssertionError("the last attempt returns or raises")
 
@@ -184,6 +184,7 @@ class Client:
         self, connection: Connection, method: str, params: object, meta: bool, deadline: float | None
     ) -> Reply:
         reusable = False
+        self.requests += 1
         try:
             reply, reusable = connection.exchange(
                 method, params, meta=meta and not self.plain, close=not self.plain, deadline=deadline

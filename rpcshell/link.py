@@ -66,18 +66,23 @@ class Link:
             done: Called from the thread afterwards.
             probe_again: Ask even a target that could not say before.
         """
-        # Taken here and released by the thread: no call may come before the probe.
-        self.lock.acquire()
-        self.refreshing = True
+        begun = threading.Event()
 
         def run() -> None:
             try:
-                found = self._ask(probe_again)
+                with self.lock:
+                    self.refreshing = True
+                    begun.set()
+                    found = self._ask(probe_again)
             finally:
-                self.lock.release()
+                # Not before the lock is free: `retire` may have tried it until then.
+                if self._retired:
+                    self.retire()
             done(self, found)
 
         threading.Thread(target=run, name="catalog", daemon=True).start()
+        # No call may come before the probe. An interrupt here leaves the lock to the thread that took it.
+        begun.wait()
 
     def retire(self) -> None:
         """Close the connection, or leave that to the thread that is using it."""
@@ -99,7 +104,5 @@ class Link:
             self.client.plain = found.plain
         finally:
             self.refreshing = False
-            if self._retired:
-                self.client.close()
             self.described.set()
         return found

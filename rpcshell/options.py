@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rpcshell.spawn import SpawnOptions
 
-__all__ = ["Options"]
+__all__ = ["Options", "is_terminal", "places"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +41,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def interactive(self) -> bool:
-        """Whether the run is a prompt."""
-        # Python sets it to None where the process was started with it closed.
-        terminal = sys.stdin is not None and sys.stdin.isatty()
-        return terminal and not self.lines and self.file is None
+        """Whether the run is a prompt: nothing else says what to run, and there is a terminal on both sides."""
+        return not self.lines and self.file is None and is_terminal(sys.stdin) and is_terminal(sys.stdout)
 
 
 def places(first: str | None, second: str | None, *, spawned: bool) -> tuple[Target | None, Path | None]:
@@ -75,6 +73,12 @@ def places(first: str | None, second: str | None, *, spawned: bool) -> tuple[Tar
     if isinstance(target, UnixTarget) and (file := _existing_file(first)) is not None:
         return None, file
     return target, None
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether one of the process's own streams is open, and a terminal."""
+    # Python sets a stream to None where the process was started with it closed.
+    return stream is not None and stream.isatty()
 
 
 def _existing_file(name: str) -> Path | None:

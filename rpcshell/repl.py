@@ -125,15 +125,29 @@ def _step(shell: Shell, prompt: Prompt) -> bool:
         return False
     try:
         if text.strip():
-            shell.execute(text)
+            _run(shell, text)
     except Leave:
         return False
     except KeyboardInterrupt:
         # What was being shown ends where it is.
         shell.output.text("")
+    return True
+
+
+def _run(shell: Shell, text: str) -> None:
+    """Run what was typed or pasted; of several lines those before the first error."""
+    from rpcshell.language import parse, statements
+
+    number = 0
+    parts: tuple[str, ...] = ()
+    try:
+        parts = statements(parse(text), lambda name: shell.session.method(name) is not None)
+        for number, part in enumerate(parts, 1):  # noqa: B007  (read when one fails)
+            shell.execute(part)
     except ShellError as error:
         shell.output.error(error)
-    return True
+        if number < len(parts):
+            shell.output.note(f"what came after line {number} was not run")
 
 
 def _close(shell: Shell) -> None:

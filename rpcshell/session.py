@@ -134,18 +134,19 @@ class Session:
             UsageError: The target's text makes no sense.
             ConnectionFailed: No connection could be made. A target from before stays; without one, this target is
                 kept, and the next call tries again.
+            Cancelled: Ctrl-C was pressed; the same holds.
         """
         if isinstance(target, str):
             target = Target.parse(target)
         client = self._client(target, self._plain if plain is None else plain)
         try:
             client.connect()
-        except ConnectionFailed:
+        except (ConnectionFailed, KeyboardInterrupt) as error:
             if self._link is None:
                 self._adopt(Link(client, self._memory), "lost")
+            if isinstance(error, KeyboardInterrupt):
+                raise Cancelled("cancelled while connecting") from None
             raise
-        except KeyboardInterrupt:
-            raise Cancelled("cancelled while connecting") from None
         self._adopt(Link(client, self._memory), "connected")
         self._describe_on_connect(probe_again)
 
@@ -224,9 +225,10 @@ class Session:
         link = self._link
         if link is None:
             raise NotConnected
-        began = None
+        requests = None
         try:
             with link.lock:
+                requests = link.client.requests
                 began = time.monotonic()
                 described = link.method(method)
                 connections = link.client.connections
@@ -238,7 +240,8 @@ class Session:
                     idempotent=described is not None and described.idempotent,
                 )
         except KeyboardInterrupt:
-            raise Cancelled(_NOT_SENT if began is None else _STILL_RUNNING) from None
+            sent = requests is not None and link.client.requests != requests
+            raise Cancelled(_STILL_RUNNING if sent else _NOT_SENT) from None
         except (ConnectionFailed, ConnectionLost) as error:
             self._set_state("lost")
             self._explain_end(error)
@@ -334,6 +337,8 @@ class Session:
         # Its connections end a moment before the process itself does.
         if server.ends_within(_LAST_BREATH):
             error.hint = f"the server {server.how_it_ended()}: :spawn starts another; its log is {server.log}"
+        elif isinstance(error, ConnectionLost):
+            error.hint = f"the server goes on; its log is {server.log}"
 
     def _server_ended(self, server: SpawnedServer) -> None:
         if server is self.server:

@@ -310,7 +310,7 @@ def _new_log() -> tuple[Path, int]:
     except OSError as error:
         raise SpawnFailed(
             f"the server's log file cannot be made: {error.strerror}: {error.filename}",
-            hint="XDG_STATE_HOME names another folder for it",
+            hint="set XDG_STATE_HOME to a folder that can be written to",
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,8 @@ __all__ = ["describe_method", "two_columns"]
 
 _MOST_TYPES: Final = 20
 _FIRST_COLUMN: Final = 40
+_WIDEST: Final = 80
+_NARROWEST: Final = 30
 
 
 def describe_method(method: Method) -> str:
@@ -47,7 +50,7 @@ def describe_method(method: Method) -> str:
 
 def two_columns(rows: list[tuple[str, str]]) -> str:
     """Rows of two texts from a server, the second ones aligned; safe for a terminal."""
-    formatter = click.HelpFormatter()
+    formatter = click.HelpFormatter(width=_width())
     formatter.indent()
     formatter.write_dl([(visible(first), visible(second)) for first, second in rows], col_max=_FIRST_COLUMN)
     return formatter.getvalue().rstrip("\n")
@@ -71,7 +74,7 @@ def _wrapped(text: str) -> Iterator[str]:
 
 
 def _width() -> int:
-    return click.HelpFormatter().width
+    return max(min(shutil.get_terminal_size().columns, _WIDEST) - 2, _NARROWEST)
 
 
 def _param_text(param: Param) -> str:

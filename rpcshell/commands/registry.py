@@ -213,6 +213,7 @@ def _option(param: click.Option) -> OptionSpec:
         names=(*param.opts, *param.secondary_opts),
         help=(param.help or "").partition("\n")[0],
         takes_value=not param.is_flag,
+        metavar=param.metavar or "",
         choices=_choices(param),
         kind=_kind(param),
         multiple=param.multiple,

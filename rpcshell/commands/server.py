@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )
 @click.argument("workers", metavar="[N]", type=KindOfWord("path"), required=False)
 @click.argument("app", type=KindOfWord("path"), required=False)
-@click.option("-m", "--model", help="The worker model, such as sync.")
+@click.option("-m", "--model", metavar="MODEL", help="The worker model, such as sync.")
 @click.option("-b", "--bind", multiple=True, metavar="ADDRESS", help="Where to listen, instead of a free port here.")
 @click.option("--keep", is_flag=True, help="Leave the server running when the shell is left.")
 def spawn(

@@ -24,6 +24,7 @@ from rpcshell.language.nodes import (
     WordNode,
 )
 from rpcshell.language.parser import parse
+from rpcshell.language.statements import statements
 from rpcshell.language.tokens import LineError, Problem, Severity, Token, TokenKind
 from rpcshell.language.unparse import key_text, method_text, quote, unparse
 
@@ -55,5 +56,6 @@ __all__ = [
     "method_text",
     "parse",
     "quote",
+    "statements",
     "unparse",
 ]

@@ -119,7 +119,8 @@ class LineHistory(History):
         except OSError as error:
             if not self._broken:
                 self._broken = True
-                self._on_problem(f"the history is not kept: {error}")
+                place = f": {error.filename}" if error.filename else ""
+                self._on_problem(f"the history is not kept: {error.strerror}{place}")
 
 
 @contextmanager

@@ -5,6 +5,8 @@ What they say is `render`'s. While the prompt is up, what other threads say goes
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +14,7 @@ from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from rpcshell.escape import visible
+from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.theme import THEME
 
 if TYPE_CHECKING:
@@ -59,27 +62,38 @@ class Screen:
         self._painter = Painter(style, depth)
         self._paged = paged
         self._application = application
+        self._notes: deque[Fragment] = deque()
+        # prompt_toolkit's outputs lose text when two threads write. A thread may hold it twice: a pager that cannot
+        # be started is a note too.
+        self._writing = threading.RLock()
 
     def result(self, outcome: CallOutcome) -> None:
         """Show a reply, and one dim line with its time, worker and pid."""
         from rpcshell.render import FOOTER, render_footer, render_result
 
-        self._show(render_result(outcome, self._columns))
-        self._print([(FOOTER, render_footer(outcome.elapsed, outcome.meta) + "\n")])
+        with self._writing:
+            self._page(render_result(outcome, self._columns))
+            self._painter.paint(self._output, [(FOOTER, render_footer(outcome.elapsed, outcome.meta) + "\n")])
+        self.show_notes()
 
     def text(self, text: str) -> None:
         """Show what a command has to say."""
         self._show([("", text.rstrip("\n") + "\n")])
 
     def note(self, text: str) -> None:
-        """Show one dim line; any thread may call this."""
-        fragments = [("class:note", visible(text) + "\n")]
-        application = self._application
-        loop = application.loop if application is not None else None
-        if application is not None and loop is not None and application.is_running:
-            loop.call_soon_threadsafe(self._print_above, fragments)
-        else:
-            self._print(fragments)
+        """Show one dim line; any thread may call this. What is being shown, in a pager too, is finished first."""
+        self._notes.append(("class:note", visible(text) + "\n"))
+        if self._application is None or not call_in_loop(self._application, self._show_notes_above):
+            self.show_notes()
+
+    def show_notes(self) -> None:
+        """Show the notes that had to wait."""
+        # Whoever is writing shows them at its end, and so does a thread that let go while this one looked.
+        while self._notes and self._writing.acquire(blocking=False):
+            try:
+                self._painter.paint(self._output, _taken(self._notes))
+            finally:
+                self._writing.release()
 
     def error(self, error: ShellError) -> None:
         """Show an error."""
@@ -91,10 +105,15 @@ class Screen:
     def _columns(self) -> int:
         return max(self._output.get_size().columns, 20)
 
-    def _print_above(self, fragments: list[Fragment]) -> None:
-        run_in_terminal(lambda: self._print(fragments))
+    def _show_notes_above(self) -> None:
+        run_in_terminal(self.show_notes)
 
     def _show(self, fragments: Iterable[Fragment]) -> None:
+        with self._writing:
+            self._page(fragments)
+        self.show_notes()
+
+    def _page(self, fragments: Iterable[Fragment]) -> None:
         from rpcshell.prompt.pager import find_pager
 
         pieces = iter(fragments)
@@ -103,7 +122,7 @@ class Screen:
         pieces = chain(first, pieces)
         pager = None if fits else find_pager()
         if pager is None:
-            self._print(pieces)
+            self._painter.paint(self._output, pieces)
             return
         painter = self._painter if pager.colours else None
         size = self._output.get_size()
@@ -118,7 +137,7 @@ class Screen:
             pager.show(write)
         except OSError as error:
             self.note(f"the pager {pager.command[0]} cannot be started: {error.strerror}")
-            self._print(pieces)
+            self._painter.paint(self._output, pieces)
 
     def _fits(self, pieces: Iterator[Fragment], taken: list[Fragment]) -> bool:
         """Whether pieces fit on the screen with the prompt below them; those it took to tell are put in `taken`."""
@@ -140,8 +159,10 @@ class Screen:
                 return False
         return True
 
-    def _print(self, fragments: Iterable[Fragment]) -> None:
-        self._painter.paint(self._output, fragments)
+
+def _taken(notes: deque[Fragment]) -> Iterator[Fragment]:
+    while notes:
+        yield notes.popleft()
 
 
 class Painter:

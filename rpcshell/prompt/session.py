@@ -24,6 +24,7 @@ from rpcshell.prompt.completer import LineCompleter
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import key_bindings
 from rpcshell.prompt.lexer import LineLexer, MatchingBrackets
+from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.screen import Screen
 from rpcshell.prompt.theme import THEME
 from rpcshell.prompt.toolbar import Toolbar
@@ -82,6 +83,7 @@ class Prompt:
         self._warm = False
         self._on_ready = on_ready
         self._lexer: LineLexer | None = None
+        self._ending: BaseException | None = None
         self._toolbar = Toolbar(read, session, commands)
         with create_app_session(output=output or _plain_output()):
             self._prompt: PromptSession[str] = PromptSession(
@@ -115,7 +117,11 @@ class Prompt:
             EOFError: Ctrl-D was pressed in an empty line, or the terminal is gone.
             KeyboardInterrupt: Ctrl-C was pressed.
         """
-        return self._prompt.prompt()
+        self._raise_ending()
+        self.screen.show_notes()
+        line = self._prompt.prompt()
+        self._raise_ending()
+        return line
 
     def interrupt(self, error: BaseException) -> bool:
         """Have `read` raise an error; for signal handlers.
@@ -127,26 +133,28 @@ class Prompt:
             Whether a line is being read.
         """
         application = self._prompt.app
-        loop = application.loop
-        if not application.is_running or loop is None:
-            return False
 
         def leave() -> None:
+            # A line that was accepted a moment ago has its result already; `read` raises the error then.
             if application.is_running and not application.is_done:
                 application.exit(exception=error)
 
-        loop.call_soon_threadsafe(leave)
+        if not call_in_loop(application, leave):
+            return False
+        self._ending = error
         return True
+
+    def _raise_ending(self) -> None:
+        if self._ending is not None:
+            raise self._ending
 
     def _changed(self) -> None:
         """Draw the new state; any thread may call this."""
-        application = self._prompt.app
-        application.invalidate()
-        if application.is_running and application.loop is not None:
-            application.loop.call_soon_threadsafe(self._offer_again)
+        call_in_loop(self._prompt.app, self._draw_change)
 
-    def _offer_again(self) -> None:
-        """Open the menu for what was typed before the catalog came."""
+    def _draw_change(self) -> None:
+        """Draw the prompt anew, and open the menu for what was typed before the catalog came."""
+        self._prompt.app.invalidate()
         buffer = self._prompt.default_buffer
         if buffer.text.strip() and buffer.complete_state is None and buffer.document.is_cursor_at_the_end:
             buffer.start_completion()

@@ -48,13 +48,20 @@ class Toolbar:
         catalog = self._session.catalog
         asked = (text, cursor, catalog)
         if self._asked is None or self._asked[:2] != asked[:2] or self._asked[2] is not catalog:
-            from rpcshell.hint import hint
-
-            found = hint(self._read(text), cursor, catalog, self._commands().specs)
-            style = "class:bottom-toolbar.problem" if found.problem else ""
-            place = f"column {found.column + 1}: " if found.problem and found.column is not None else ""
-            self._asked, self._answer = asked, [(style, place + visible(found.text))]
+            self._asked, self._answer = asked, [self._about(text, cursor, catalog)]
         return self._answer
+
+    def _about(self, text: str, cursor: int, catalog: Catalog) -> Fragment:
+        from rpcshell.hint import hint
+        from rpcshell.language import statements
+
+        line = self._read(text)
+        if (several := len(statements(line, catalog.methods.__contains__))) > 1:
+            return "", f"{several} lines; Enter runs one after the other"
+        found = hint(line, cursor, catalog, self._commands().specs)
+        style = "class:bottom-toolbar.problem" if found.problem else ""
+        place = f"column {found.column + 1}: " if found.problem and found.column is not None else ""
+        return style, place + visible(found.text)
 
     def _idle(self) -> str:
         session = self._session

@@ -14,6 +14,7 @@ class OptionSpec:
         names: All its spellings, dashes included: `("-w", "--workers")`.
         help: One line.
         takes_value: It is followed by a value; otherwise it is a flag.
+        metavar: What the usage line calls the value; its kind, if empty.
         choices: The values, where they are a fixed set.
         kind: What the value is.
         multiple: It may be given more than once.
@@ -22,6 +23,7 @@ class OptionSpec:
     names: tuple[str, ...]
     help: str = ""
     takes_value: bool = False
+    metavar: str = ""
     choices: tuple[str, ...] = ()
     kind: ValueKind = "text"
     multiple: bool = False
@@ -72,7 +74,7 @@ def _option_usage(option: OptionSpec) -> str:
     name = max(option.names, key=len, default="")
     if not option.takes_value:
         return name
-    value = "|".join(option.choices) if option.choices else option.kind.upper()
+    value = "|".join(option.choices) if option.choices else option.metavar or option.kind.upper()
     return f"{name} {value}"
 
 

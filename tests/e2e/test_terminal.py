@@ -3,19 +3,18 @@ import os
 import re
 import signal
 import stat
-import termios
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.shells import SPAWNED, hang, leave, spawn
 from tests.e2e.terminal import (
     ALT_ENTER,
     CTRL_C,
     CTRL_D,
     ENTER,
     RIGHT,
-    SHELL,
     TAB,
     UP,
     Terminal,
@@ -25,60 +24,7 @@ from tests.e2e.terminal import (
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 
-SPAWNED = r"^(\d+) workers? \(sync\) on (127\.0\.0\.1:\d+) in \d+\.\d s$"
 FOOTER = r"^\d+(\.\d+)? m?s · worker (\d+) · pid (\d+)$"
-
-
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    with Terminal(tmp_path) as terminal:
-        terminal.wait_for(r"^rpcshell> ")
-        yield terminal
-
-
-def spawn(terminal: Terminal, words: str = "2") -> str:
-    """Start a server; its address."""
-    terminal.send(f":spawn {words}{ENTER}")
-    return terminal.wait_for(rf"{SPAWNED}\n\2> ")[2]
-
-
-APP = """
-import os
-import time
-
-from rpcserver import Service
-
-service = Service("waits")
-
-
-@service.method
-def hang() -> None:
-    "Tell that the call has come, and never answer."
-    open("called", "w").close()
-    time.sleep(1000)
-
-
-@service.method(out="pong")
-def ping(params):
-    return params
-"""
-
-
-def hang(terminal: Terminal) -> str:
-    """Start a server and a call that never ends; the server's address, once the call is there."""
-    (terminal.home / "hang.py").write_text(APP)
-    os.mkfifo(terminal.home / "called")
-    address = spawn(terminal, "2 hang.py")
-    terminal.send(f"hang{ENTER}")
-    # Opening one end of a pipe waits for whoever opens the other (fifo(7)).
-    (terminal.home / "called").open().close()
-    return address
-
-
-def leave(terminal: Terminal) -> int:
-    terminal.wait_until_keys()
-    terminal.send(CTRL_D)
-    return terminal.wait_for_exit()
 
 
 def test_the_first_screen_says_what_to_type(terminal: Terminal) -> None:
@@ -251,84 +197,6 @@ def test_a_server_that_was_killed_is_one_clear_line_and_the_prompt_lives(termina
     terminal.wait_for(r"^pong 7$")
 
 
-def test_closing_the_terminal_ends_the_server(terminal: Terminal) -> None:
-    spawn(terminal)
-    servers = servers_of(terminal.home) | {terminal.pid}
-    terminal.hang_up()
-    wait_until_ended(servers, 2)
-
-
-def test_closing_the_terminal_ends_a_server_that_is_busy(terminal: Terminal) -> None:
-    hang(terminal)
-    servers = servers_of(terminal.home) | {terminal.pid}
-    terminal.hang_up()
-    wait_until_ended(servers, 2)
-
-
-def test_a_killed_shell_takes_its_server_along(terminal: Terminal) -> None:
-    spawn(terminal)
-    servers = servers_of(terminal.home)
-    terminal.kill()
-    wait_until_ended(servers, 2)
-
-
-def test_sigterm_leaves_the_terminal_and_no_server(terminal: Terminal) -> None:
-    spawn(terminal)
-    servers = servers_of(terminal.home)
-    os.kill(terminal.pid, signal.SIGTERM)
-    assert terminal.wait_for_exit() == 128 + signal.SIGTERM
-    wait_until_ended(servers, 2)
-
-
-def test_a_server_that_is_busy_can_be_hurried_when_leaving(terminal: Terminal) -> None:
-    hang(terminal)
-    servers = servers_of(terminal.home)
-    terminal.send(CTRL_C)
-    terminal.wait_for("^error: cancelled")
-    terminal.wait_until_keys()
-    terminal.send(CTRL_D)
-    terminal.wait_for("^stopping the server; Ctrl-C hurries it$")
-    terminal.send(CTRL_C)
-    assert terminal.wait_for_exit() == 0
-    wait_until_ended(servers, 2)
-
-
-def test_keep_leaves_the_server_running(terminal: Terminal) -> None:
-    address = spawn(terminal, "1 --keep")
-    servers = servers_of(terminal.home)
-    try:
-        assert leave(terminal) == 0
-        assert re.search(rf"the server goes on at {re.escape(address)}, pid {min(servers)}", terminal.text)
-        with Terminal(terminal.home, (*SHELL, address)) as second:
-            second.wait_for(f"^{re.escape(address)}> ")
-            second.send(f"ping 7{ENTER}")
-            second.wait_for(r"^pong 7$")
-            assert leave(second) == 0
-        assert servers_of(terminal.home) == servers
-    finally:
-        os.kill(min(servers), signal.SIGTERM)
-        wait_until_ended(servers, 5)
-
-
-def test_the_terminal_is_sane_afterwards(tmp_path: Path) -> None:
-    script = f"stty -a; {SHELL[0]} -m rpcshell; echo left $?; stty -a; exec cat"
-    with Terminal(tmp_path, ("/bin/sh", "-c", script), rows=60) as terminal:
-        terminal.wait_for(r"^rpcshell> ")
-        before = termios.tcgetattr(terminal.process.child_fd)
-        terminal.send(f":quit{ENTER}")
-        terminal.wait_for(r"^left 0$")
-        terminal.wait_for(r"(?s)left 0\n.*-echoprt.*\Z")
-        after = termios.tcgetattr(terminal.process.child_fd)
-        assert after[3] & termios.ECHO
-        assert after[3] & termios.ICANON
-        assert not before[3] & termios.ICANON
-        settings = re.findall(r"(?s)speed .*?extproc", terminal.text)
-        assert len(settings) == 2
-        assert settings[0] == settings[1]
-        assert terminal.raw.rfind(b"\x1b[?2004l") > terminal.raw.rfind(b"\x1b[?2004h")
-        assert terminal.raw.rfind(b"\x1b[?25l") < terminal.raw.rfind(b"\x1b[?25h")
-
-
 def test_the_history_is_private_and_has_no_secrets(terminal: Terminal) -> None:
     terminal.send(f'login {{"user": "bob", "password": "hunter2"}}{ENTER}')
     terminal.wait_for(r"^error: ")
@@ -377,3 +245,14 @@ def test_a_resized_terminal_goes_on(terminal: Terminal) -> None:
     terminal.wait_for(":nonsense")
     terminal.send(ENTER)
     terminal.wait_for("^error: no command is called :nonsense")
+
+
+def test_output_that_is_no_terminal_gets_no_prompt(tmp_path: Path) -> None:
+    command = ("sh", "-c", f"{sys.executable} -m rpcshell --spawn 1 | cat")
+    with Terminal(tmp_path, command) as terminal:
+        terminal.wait_for("^reading lines without a prompt")
+        terminal.send(f'ping <"a":1>{ENTER}')
+        terminal.wait_for(r'^{"a":1}$')
+        terminal.send(CTRL_D)
+        assert terminal.wait_for_exit() == 0
+        assert b"\x1b" not in terminal.raw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -110,6 +111,10 @@ class PeerServer:
                 handler(peer)
             except ConnectionError:
                 pass
+            except OSError as error:
+                # What a socket says to shutdown(2) once the client has reset it; Python has no class for it.
+                if error.errno != errno.ENOTCONN:
+                    self.failures.append(error)
             except BaseException as error:  # noqa: BLE001 - handed to the test, which fails with it
                 self.failures.append(error)
 

@@ -254,6 +254,22 @@ def test_an_idempotent_call_is_sent_again_once() -> None:
         assert server.accepted == 2
 
 
+def test_a_server_that_turned_an_idempotent_call_away_too_often_is_given_up() -> None:
+    def turn_away(peer: Peer) -> None:
+        peer.read()
+        peer.send({"close": True})
+
+    def lose(peer: Peer) -> None:
+        peer.read()
+
+    handlers = (turn_away, turn_away, turn_away, turn_away, lose)
+    with serving(*handlers) as server, connect(server.target) as client:
+        with pytest.raises(ConnectionLost) as caught:
+            client.call("ping", 1, idempotent=True)
+        assert caught.value.may_have_run
+        assert server.accepted == 5
+
+
 def test_a_request_that_was_not_taken_whole_is_sent_again() -> None:
     def take_a_little(peer: Peer) -> None:
         peer.sock.recv(4)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prompt_toolkit.application import create_app_session
+from prompt_toolkit.application import Application, create_app_session
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output.plain_text import PlainTextOutput
@@ -118,3 +118,24 @@ def test_a_signal_that_ends_the_shell_leaves_the_loop(run: Run, number: signal.S
     run.prompt._prompt.app.after_render += lambda _app: os.kill(os.getpid(), number)
     assert run("") == 128 + number
     assert signal.getsignal(number) == before
+
+
+def test_a_signal_just_after_enter_is_not_lost(run: Run) -> None:
+    def end(application: Application[str]) -> None:
+        if application.is_done:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run.prompt._prompt.app.after_render += end
+    assert run("ping\r\x04") == 128 + signal.SIGTERM
+    assert "no server" not in run.text
+
+
+@needs_server
+def test_pasted_lines_run_one_after_the_other_until_one_fails(run: Run) -> None:
+    pasted = "\x1b[200~ping 1\nping a=2\nfail\nping 4\x1b[201~"
+    assert run(f"{pasted}\r\x04", spawn=SpawnOptions(workers=1)) == 0
+    assert "pong 1\n" in run.text
+    assert 'pong {"a": 2}\n' in run.text
+    assert run.text.count("error -") == 1
+    assert "what came after line 3 was not run" in run.text
+    assert "pong 4" not in run.text

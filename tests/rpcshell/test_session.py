@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import socket
 import threading
 from pathlib import Path
@@ -13,14 +11,11 @@ import pytest
 
 from rpcshell import (
     CallError,
-    CallTimeout,
-    Cancelled,
     ConnectionFailed,
     ConnectionLost,
     NotConnected,
     TcpTarget,
     UsageError,
-    connect,
 )
 from rpcshell.session import Session
 from rpcshell.state import PlainTargets
@@ -254,82 +249,6 @@ def test_the_answer_of_a_target_that_was_left_is_dropped(session: Session, told:
         release.set()
         assert session.call("fast", 1).reply.result == 1
         assert set(session.catalog.methods) == {"fast"}
-
-
-def test_an_interrupt_cancels_the_call_and_the_next_one_works(session: Session) -> None:
-    arrived = threading.Event()
-
-    def stall(peer: Peer) -> None:
-        peer.answer(document("ping"))
-        peer.read()
-        arrived.set()
-        peer.wait_for_end()
-
-    def interrupt() -> None:
-        arrived.wait(DEADLINE)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    with serving(stall, offering("ping")) as server:
-        session.connect(server.target)
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        with pytest.raises(Cancelled) as caught:
-            session.call("ping")
-        thread.join()
-        assert caught.value.exit_code == 130
-        assert "may still be running" in str(caught.value)
-        assert session.call("ping", 1).reply.result == 1
-
-
-def test_an_interrupt_before_the_probe_is_answered_sends_nothing(session: Session) -> None:
-    asked = threading.Event()
-    requests: list[object] = []
-
-    def slow(peer: Peer) -> None:
-        while (request := peer.read()) is not None:
-            requests.append(request["in"])
-            asked.set()
-
-    def interrupt() -> None:
-        asked.wait(DEADLINE)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    def connect_and_call() -> None:
-        thread.start()
-        session.connect(server.target)
-        session.call("ping")
-
-    thread = threading.Thread(target=interrupt)
-    with serving(slow) as server:
-        # The probe may have arrived before the call has begun, and then nothing turns the interrupt into an error.
-        with pytest.raises((Cancelled, KeyboardInterrupt)):
-            connect_and_call()
-        thread.join()
-        session.close()
-    assert requests == ["rpc.discover"]
-
-
-def test_the_time_limit_of_the_session_holds_for_each_call(session: Session) -> None:
-    def stall(peer: Peer) -> None:
-        peer.answer(document("ping"))
-        peer.wait_for_end()
-
-    with serving(stall) as server:
-        session.connect(server.target)
-        session.timeout = 0.1
-        with pytest.raises(CallTimeout):
-            session.call("ping")
-
-
-def test_the_time_limit_of_the_session_holds_for_connecting(session: Session) -> None:
-    session.timeout = 0.1
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as held:
-        target = TcpTarget(*listener.getsockname())
-        with contextlib.suppress(ConnectionFailed):
-            for _ in range(4):
-                held.enter_context(connect(target, connect_timeout=0.1))
-        with pytest.raises(ConnectionFailed, match=r"no answer within 0\.1 s"):
-            session.connect(target)
 
 
 def test_disconnecting_forgets_the_target(session: Session) -> None:

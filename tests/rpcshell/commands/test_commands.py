@@ -207,3 +207,18 @@ def test_spawn_with_wrong_words_starts_nothing(shell: Shell, line: str, error: t
     with pytest.raises(error):
         shell.execute(line)
     assert shell.session.server is None
+
+
+def test_methods_are_listed_within_a_narrow_screen(
+    shell: Shell, output: Recording, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    shell.execute(f":connect {address}")
+    shell.execute(":methods")
+    assert max(len(line) for line in output.texts[-1].splitlines()) <= 40
+
+
+def test_usage_says_what_an_option_takes(shell: Shell) -> None:
+    with pytest.raises(UsageError) as raised:
+        shell.execute(":spawn --nonsense")
+    assert raised.value.hint == "usage: :spawn [--model MODEL] [--bind ADDRESS] [--keep] [N] [APP]"

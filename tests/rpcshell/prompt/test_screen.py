@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import os
 import threading
 from pathlib import Path
 
 import pytest
+from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Size
-from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.input import DummyInput
+from prompt_toolkit.output import ColorDepth, DummyOutput
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from rpcshell.errors import UsageError
+from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.pager import find_pager
 from rpcshell.prompt.screen import Screen
 from rpcshell.session import CallOutcome
@@ -128,6 +133,41 @@ def test_a_note_from_another_thread_is_written() -> None:
     thread.start()
     thread.join(10)
     assert "a note \\x1b[2J\n" in terminal.text
+
+
+def test_a_note_from_another_thread_waits_until_the_pager_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, left = tmp_path / "shown", tmp_path / "left"
+    os.mkfifo(shown)
+    os.mkfifo(left)
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\ncat > /dev/null\necho > {shown}\ncat {left}\n")
+    pager.chmod(0o755)
+    monkeypatch.setenv("PAGER", str(pager))
+    terminal = Terminal(rows=5)
+    meanwhile: list[str] = []
+
+    def note() -> None:
+        shown.read_text()
+        terminal.screen.note("a note")
+        meanwhile.append(terminal.text)
+        left.write_text("")
+
+    thread = threading.Thread(target=note)
+    thread.start()
+    terminal.screen.text("line\n" * 50)
+    thread.join(10)
+    assert meanwhile == [""]
+    assert "a note\n" in terminal.text
+
+
+def test_a_loop_that_was_closed_a_moment_ago_is_none() -> None:
+    application: Application[None] = Application(output=DummyOutput(), input=DummyInput())
+    application._is_running = True
+    application.loop = asyncio.new_event_loop()
+    application.loop.close()
+    assert not call_in_loop(application, lambda: None)
 
 
 def test_an_error_is_one_line() -> None:
