@@ -78,6 +78,12 @@ def test_the_library_example_runs(folder: Path) -> None:
         server.communicate()
 
 
+def test_the_test_example_passes(folder: Path) -> None:
+    (example,) = (block for block in blocks("python") if block.startswith("# test_calc.py\n"))
+    (folder / "test_calc.py").write_text(example)
+    assert "1 passed" in run("python -m pytest -q test_calc.py", folder)
+
+
 def test_the_recording_is_of_this_version() -> None:
     from rpcshell import __version__
 
