@@ -8,7 +8,7 @@ import click
 
 from rpcshell import __version__
 from rpcshell.errors import UsageError
-from rpcshell.options import Options, places
+from rpcshell.options import MODELS, Options, places
 
 __all__ = ["read_arguments"]
 
@@ -28,7 +28,7 @@ _EPILOG: Final = (
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit of a call.")
 @click.option("--spawn", type=click.IntRange(min=1), metavar="N", help="Start a server with N workers for the run.")
 @click.option("--app", help="What the started server serves: module:attr, file.py or file.py:attr.")
-@click.option("--model", help="The worker model of the started server.")
+@click.option("--model", type=click.Choice(MODELS), help="The worker model of the started server.")
 @click.option("--keep", is_flag=True, help="Leave the started server running.")
 def _command(
     target: str | None,

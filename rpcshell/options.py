@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from rpcshell.spawn import SpawnOptions
 
-__all__ = ["Options", "is_terminal", "places"]
+__all__ = ["MODELS", "Options", "is_terminal", "places"]
+
+MODELS: Final = ("sync", "thread", "pool", "fork", "async")
+"""The worker models of a server that is spawned; the shell does not import the server to learn them."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import click
 from rpcshell.commands.registry import KindOfWord, command
 from rpcshell.errors import UsageError
 from rpcshell.escape import visible
+from rpcshell.options import MODELS
 from rpcshell.spawn import SpawnOptions
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.argument("workers", metavar="[N]", type=KindOfWord("path"), required=False)
 @click.argument("app", type=KindOfWord("path"), required=False)
-@click.option("-m", "--model", metavar="MODEL", help="The worker model, such as sync.")
+@click.option("-m", "--model", type=click.Choice(MODELS), help="How a worker serves its connections.")
 @click.option("-b", "--bind", multiple=True, metavar="ADDRESS", help="Where to listen, instead of a free port here.")
 @click.option("--keep", is_flag=True, help="Leave the server running when the shell is left.")
 def spawn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 import json
+import keyword
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -314,7 +315,9 @@ def test_every_example_of_the_demo_is_true() -> None:
     assert shown > 3
 
 
-names = st.text(st.characters(codec="ascii", categories=["L"]), min_size=1, max_size=8).filter(str.isidentifier)
+names = st.text(st.characters(codec="ascii", categories=["L"]), min_size=1, max_size=8).filter(
+    lambda name: not keyword.iskeyword(name)
+)
 types = st.sampled_from([int, str, float | None, list[Point], dict[str, Color], Any, Literal["a", "b"], Point, bytes])
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+import rpcserver.workers
 from rpcshell.commands import load_commands
 from rpcshell.errors import ConnectionFailed, NotConnected, SpawnFailed, UsageError
 from rpcshell.executor import Leave, Shell
+from rpcshell.options import MODELS
 from rpcshell.session import Session
 from rpcshell.spawn import SpawnedServer, SpawnOptions
 from tests.rpcshell.commands.recording import Recording
@@ -218,7 +220,18 @@ def test_methods_are_listed_within_a_narrow_screen(
     assert max(len(line) for line in output.texts[-1].splitlines()) <= 40
 
 
+def test_the_models_that_are_offered_are_the_servers() -> None:
+    assert tuple(rpcserver.workers.MODELS) == MODELS
+
+
+def test_an_unknown_model_is_refused_with_those_there_are(shell: Shell) -> None:
+    with pytest.raises(UsageError, match="'thread'"):
+        shell.execute(":spawn 2 --model nonesuch")
+
+
 def test_usage_says_what_an_option_takes(shell: Shell) -> None:
     with pytest.raises(UsageError) as raised:
         shell.execute(":spawn --nonsense")
-    assert raised.value.hint == "usage: :spawn [--model MODEL] [--bind ADDRESS] [--keep] [N] [APP]"
+    assert (
+        raised.value.hint == "usage: :spawn [--model sync|thread|pool|fork|async] [--bind ADDRESS] [--keep] [N] [APP]"
+    )
