@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,25 +60,31 @@ def connect_until_refused(server: Server) -> None:
         server.connect().close()
 
 
+def run_loops(
+    server: Server, marks: Path, loops: list[Loop], call: Callable[[Server, Path, Loop, threading.Semaphore], None]
+) -> None:
+    """Stop the server under load; nothing may be lost, and nothing run that is not answered."""
+    calls = threading.Semaphore(0)
+    threads = [threading.Thread(target=call, args=(server, marks, loop, calls)) for loop in loops]
+    for thread in threads:
+        thread.start()
+    for _ in range(300):
+        assert calls.acquire(timeout=10)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    for thread in threads:
+        thread.join(10)
+    assert [loop.lost for loop in loops if loop.lost] == []
+    assert marks.stat().st_size == sum(loop.replies for loop in loops)
+
+
 @pytest.mark.parametrize("clients", [2, 4, 9], ids=["idle workers", "one each", "a queue"])
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_a_stop_loses_no_call(tmp_path: Path, clients: int, kind: str) -> None:
     marks = tmp_path / "marks"
     bind = "127.0.0.1:0" if kind == "tcp" else f"unix:{tmp_path}/probe.sock"
     with running("-w", "4", folder=tmp_path, bind=(bind,)) as server:
-        loops = [Loop() for _ in range(clients)]
-        calls = threading.Semaphore(0)
-        threads = [threading.Thread(target=call_until_refused, args=(server, marks, loop, calls)) for loop in loops]
-        for thread in threads:
-            thread.start()
-        for _ in range(200):
-            assert calls.acquire(timeout=10)
-        server.signal(signal.SIGTERM)
-        assert server.wait() == 0
-        for thread in threads:
-            thread.join(10)
-        assert [loop.lost for loop in loops if loop.lost] == []
-        assert marks.stat().st_size == sum(loop.replies for loop in loops)
+        run_loops(server, marks, [Loop() for _ in range(clients)], call_until_refused)
 
 
 def test_the_call_that_is_running_is_answered(tmp_path: Path) -> None:

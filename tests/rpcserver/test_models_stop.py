@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from rpcserver.workers import MODELS
 from rpcwire import Goodbye
 from tests.servers import PATIENCE, Server, all_gone, request, running, watched
 
-from .test_drain import Loop, call_until_refused
+from .test_drain import Loop, call_until_refused, run_loops
 
 every_model = pytest.mark.parametrize("model", MODELS)
 
@@ -32,24 +31,6 @@ def test_a_stop_loses_no_call_of_busy_clients_that_know_no_close(model: str, tmp
     marks = tmp_path / "marks"
     with running("-m", model, "-w", "2", "--drain-grace", "10", folder=tmp_path) as server:
         run_loops(server, marks, [Loop() for _ in range(2 if model == "sync" else 6)], call_unheeding_until_refused)
-
-
-def run_loops(
-    server: Server, marks: Path, loops: list[Loop], call: Callable[[Server, Path, Loop, threading.Semaphore], None]
-) -> None:
-    """Stop the server under load; nothing may be lost, and nothing run that is not answered."""
-    calls = threading.Semaphore(0)
-    threads = [threading.Thread(target=call, args=(server, marks, loop, calls)) for loop in loops]
-    for thread in threads:
-        thread.start()
-    for _ in range(300):
-        assert calls.acquire(timeout=10)
-    server.signal(signal.SIGTERM)
-    assert server.wait() == 0
-    for thread in threads:
-        thread.join(10)
-    assert [loop.lost for loop in loops if loop.lost] == []
-    assert marks.stat().st_size == sum(loop.replies for loop in loops)
 
 
 def call_unheeding_until_refused(server: Server, marks: Path, loop: Loop, calls: threading.Semaphore) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,24 +15,7 @@ from tests.rpcshell.describing import Told, offering
 from tests.rpcshell.peers import Peer, echo, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> PlainTargets:
-    return PlainTargets(lambda: tmp_path)
-
-
-@pytest.fixture
-def session(memory: PlainTargets) -> Iterator[Session]:
-    session = Session(memory=lambda: memory)
-    yield session
-    session.close()
-
-
-@pytest.fixture
-def told(session: Session) -> Told:
-    return Told(session)
+    from collections.abc import Callable
 
 
 def dies_of(*unknown: str) -> Callable[[Peer], None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,24 +22,7 @@ from tests.rpcshell.describing import META, Told, document, offering
 from tests.rpcshell.peers import DEADLINE, Peer, free_port, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> PlainTargets:
-    return PlainTargets(lambda: tmp_path)
-
-
-@pytest.fixture
-def session(memory: PlainTargets) -> Iterator[Session]:
-    session = Session(memory=lambda: memory)
-    yield session
-    session.close()
-
-
-@pytest.fixture
-def told(session: Session) -> Told:
-    return Told(session)
+    pass
 
 
 def test_a_new_session_has_no_target_and_says_so(session: Session) -> None:
