@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from concurrent.futures import Executor
 
+    from rpcwire import Request
+
     from .context import Peer
 
 ACCESS_LOG: Final = logging.getLogger("rpcserver.access")
@@ -36,10 +38,12 @@ _UNREADABLE: Final = "-"
 class LoggedDispatcher(Dispatcher):
     """A dispatcher that leaves a line in the access log for every call it answers."""
 
-    def answer(self, body: bytes | bytearray, connection: Peer, close: bool = False) -> bytes:
+    def answer(
+        self, body: bytes | bytearray, connection: Peer, close: bool = False, request: Request | None = None
+    ) -> bytes:
         """Answer a request, and log it."""
         started = time.perf_counter_ns()
-        reply = super().answer(body, connection, close)
+        reply = super().answer(body, connection, close, request)
         log_call(connection, body, _outcome(reply), time.perf_counter_ns() - started, len(reply))
         return reply
 

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from rpcwire import Fault, Id, MessageError, Meta, ParseError, Request, decode_request, encode_fault, frame
+from rpcwire import (
+    Fault,
+    Id,
+    MessageError,
+    Meta,
+    ParseError,
+    Request,
+    decode_request,
+    encode_fault,
+    frame,
+    read_request,
+)
 
 from .context import Peer, WorkerInfo
 from .coroutines import CoroutineRunner
@@ -21,7 +32,7 @@ from .discovery import DISCOVER, discovery_endpoint
 from .endpoint import Endpoint
 from .faults import Faults
 from .hooks import logged_failure, run_hook, run_hook_async
-from .scoreboard import BEGAN, ENDED_AT, ERRORS, STARTED, SlotBoard, pack_ended
+from .scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -31,9 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher", "Peer", "WorkerInfo"]
 
-_READING: Final = 0
-_CALLING: Final = 1
-_REPLYING: Final = 2
+_RECEIVING: Final = 0
+_READING: Final = 1
+_CALLING: Final = 2
+_REPLYING: Final = 3
 
 
 class Dispatcher:
@@ -79,13 +91,16 @@ class Dispatcher:
         endpoints[DISCOVER] = discovery_endpoint(service, tuple(endpoints.values()), worker)
         self._endpoints = endpoints
 
-    def answer(self, body: bytes | bytearray, connection: Peer, close: bool = False) -> bytes:
+    def answer(
+        self, body: bytes | bytearray, connection: Peer, close: bool = False, request: Request | None = None
+    ) -> bytes:
         """Answer a request, whatever it is; for models that block.
 
         Args:
             body: the frame's content.
             connection: who sent it; `heeds_close` is set where the request says so.
             close: whether this is the last reply on the connection.
+            request: what the body holds, where it has been read already.
 
         Returns:
             the reply as a frame.
@@ -94,22 +109,34 @@ class Dispatcher:
             BaseException: only what is no `Exception`, such as a signal handler's KeyboardInterrupt. A handler's
                 SystemExit is a failure like any other.
         """
+        # Nearly every request takes this way, and each call on it would cost a share of what a request costs. So
+        # what is common is written out, and what goes wrong is looked at again from the start.
         cells = self._cells
-        cells[BEGAN] = began = monotonic_ns()
-        self.served = cells[STARTED] = self.served + 1
+        began = monotonic_ns()
+        self.served = started = self.served + 1
+        pack_began(cells, BEGAN_AT, began, started)
+        stage = _RECEIVING
         try:
-            request = decode_request(body)
-        except MessageError as error:
-            reply = self._refuse(self._faults.of_message(error), close)
-        else:
-            endpoint = self._endpoints.get(request.method)
-            if endpoint is None:
-                reply = self._answer_unknown(request, connection, close)
+            if request is None:
+                request = read_request(body)
+            endpoint = self._endpoints[request.method]
+            if endpoint is not self._noted:
+                self._note(endpoint)
+            if request.close:
+                connection.heeds_close = True
+            if endpoint.direct and not (close or request.meta or request.id is not UNSET):
+                stage = _READING
+                arguments = endpoint.decode(request.params)
+                stage = _CALLING
+                result = endpoint.call(arguments)
+                if type(result) is CoroutineType:
+                    result = self._runner.run(result)
+                stage = _REPLYING
+                reply = endpoint.encode(result)
             else:
-                if endpoint is not self._noted:
-                    self._note(endpoint)
-                reply = self._run(request, endpoint, connection, close)
-        # As in `_ended`, which would cost a call.
+                reply = self._run_fully(request, endpoint, connection, close)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
+            reply = self._recover(stage, error, body, request, connection, close)
         ended = monotonic_ns()
         self._answered = answered = self._answered + 1
         self._busy = busy = self._busy + ended - began
@@ -133,20 +160,13 @@ class Dispatcher:
             the reply as a frame where it is there at once, which spares a task: errors, and handlers registered
             with `blocking=False`; else a coroutine that must be awaited for it.
         """
-        began = monotonic_ns()
         try:
             request = decode_request(body)
-        except MessageError as error:
-            self._begun(began)
-            return self._ended(began, body, self._refuse(self._faults.of_message(error), close))
+        except MessageError:
+            return Dispatcher.answer(self, body, connection, close)
         endpoint = self._endpoints.get(request.method)
-        if endpoint is None:
-            self._begun(began)
-            return self._ended(began, body, self._answer_unknown(request, connection, close))
-        if not endpoint.method.blocking and not endpoint.signature.is_async:
-            self._begun(began)
-            self._note(endpoint)
-            return self._ended(began, body, self._run(request, endpoint, connection, close))
+        if endpoint is None or not (endpoint.method.blocking or endpoint.signature.is_async):
+            return Dispatcher.answer(self, body, connection, close, request)
         return self._run_counted(body, request, endpoint, connection, close, executor)
 
     async def answer_async(
@@ -196,20 +216,6 @@ class Dispatcher:
         self._noted = endpoint
         self._board.method_began(endpoint.method.name)
 
-    def _begun(self, began: int) -> None:
-        cells = self._cells
-        cells[BEGAN] = began
-        self.served = cells[STARTED] = self.served + 1
-
-    def _ended(self, began: int, body: bytes | bytearray, reply: bytes) -> bytes:
-        ended = monotonic_ns()
-        self._answered += 1
-        self._busy += ended - began
-        self._bytes_in += len(body)
-        self._bytes_out += len(reply)
-        pack_ended(self._cells, ENDED_AT, ended, self._answered, self._busy, self._bytes_in, self._bytes_out)
-        return reply
-
     async def _run_counted(
         self,
         body: bytes | bytearray,
@@ -220,35 +226,44 @@ class Dispatcher:
         executor: Executor | None,
     ) -> bytes:
         began = monotonic_ns()
-        self._begun(began)
+        self.served += 1
+        pack_began(self._cells, BEGAN_AT, began, self.served)
         if endpoint is not self._noted:
             self._note(endpoint)
         reply = b""
         try:
             reply = await self._run_awaiting(request, endpoint, connection, close, executor)
         finally:
-            self._ended(began, body, reply)
+            ended = monotonic_ns()
+            self._answered += 1
+            self._busy += ended - began
+            self._bytes_in += len(body)
+            self._bytes_out += len(reply)
+            pack_ended(self._cells, ENDED_AT, ended, self._answered, self._busy, self._bytes_in, self._bytes_out)
         return reply
 
-    def _run(self, request: Request, endpoint: Endpoint, connection: Peer, close: bool) -> bytes:
-        if request.close:
-            connection.heeds_close = True
-        if not endpoint.direct or close or request.meta or request.id is not UNSET:
+    def _recover(
+        self,
+        stage: int,
+        error: BaseException,
+        body: bytes | bytearray,
+        request: Request | None,
+        connection: Peer,
+        close: bool,
+    ) -> bytes:
+        """Answer what could not be answered the short way."""
+        if request is None:
+            try:
+                request = decode_request(body)
+            except MessageError as unreadable:
+                return self._refuse(self._faults.of_message(unreadable), close)
+        endpoint = self._endpoints.get(request.method)
+        if endpoint is None:
+            return self._answer_unknown(request, connection, close)
+        if stage <= _READING:
+            # Params in another form than most callers send, unless they are wrong.
             return self._run_fully(request, endpoint, connection, close)
-        stage = _READING
-        try:
-            arguments = endpoint.decoder.decode(request.params)
-            stage = _CALLING
-            result = endpoint.call(arguments)
-            if type(result) is CoroutineType:
-                result = self._runner.run(result)
-            stage = _REPLYING
-            return endpoint.replies.encode(result)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
-            if stage is _READING:
-                # Params in another form than most callers send, unless they are wrong.
-                return self._run_fully(request, endpoint, connection, close)
-            return self._reply_fault(stage, error, request, endpoint, 0, close)
+        return self._reply_fault(stage, error, request, endpoint, 0, close)
 
     def _run_fully(self, request: Request, endpoint: Endpoint, connection: Peer, close: bool) -> bytes:
         started = time.perf_counter_ns() if request.meta else 0

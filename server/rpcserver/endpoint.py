@@ -45,7 +45,9 @@ class Endpoint:
         decoder: reads params as nearly every caller sends them; `read` knows every form.
         call: calls the handler with what was read; where `direct` is false, `invoke` is what does.
         replies: writes its replies.
-        direct: whether `decoder` and `call` are all there is to a call.
+        direct: whether `decode`, `call` and `encode` are all there is to a call.
+        decode: the decoder's; one lookup less for each call.
+        encode: writes a reply with nothing but a result.
         log: the logger of its calls.
 
     Raises:
@@ -58,8 +60,10 @@ class Endpoint:
         "_usage",
         "_worker",
         "call",
+        "decode",
         "decoder",
         "direct",
+        "encode",
         "log",
         "method",
         "replies",
@@ -83,6 +87,8 @@ class Endpoint:
             self._prepare_whole(signature.parameters[0])
         else:
             self._prepare_binding(signature)
+        self.decode = self.decoder.decode
+        self.encode = self.replies.encode
         self._check_examples()
 
     @property

@@ -48,6 +48,11 @@ _DIED: Final = 29
 _COUNTERS: Final = (ACCEPTS, STARTED, ANSWERED, BUSY, BYTES_IN, BYTES_OUT, ERRORS, LOST)
 
 pack_name: Final = struct.Struct(f"{_METHOD_SIZE}s").pack_into
+pack_began: Final = struct.Struct("2q").pack_into
+"""Writes BEGAN and STARTED, in this order."""
+
+BEGAN_AT: Final = BEGAN * 8
+
 pack_ended: Final = struct.Struct("5q").pack_into
 """Writes ACTIVE, ANSWERED, BUSY, BYTES_IN and BYTES_OUT, which follow each other."""
 

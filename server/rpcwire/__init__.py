@@ -39,6 +39,7 @@ from .messages import (
     encode_reply,
     encode_request,
     encode_value,
+    read_request,
 )
 
 __all__ = [
@@ -79,4 +80,5 @@ __all__ = [
     "encode_request",
     "encode_value",
     "frame",
+    "read_request",
 ]

@@ -132,7 +132,9 @@ class _ReplyFrame(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode_request = msgspec.json.Decoder(Request).decode
+read_request: Final = msgspec.json.Decoder(Request).decode
+"""Reads a request as `decode_request` does, but raises msgspec's own errors: for who asks that one why it failed."""
+
 _decode_reply = msgspec.json.Decoder(_ReplyFrame).decode
 _any_decoder: Final = msgspec.json.Decoder()
 
@@ -145,7 +147,7 @@ def decode_request(body: bytes | bytearray) -> Request:
         InvalidRequest: it is JSON, but no request.
     """
     try:
-        return _decode_request(body)
+        return read_request(body)
     except msgspec.ValidationError as error:
         reason = f'{_lower_first(str(error))}; a request is {{"in": METHOD, "params": …}}'
         raise InvalidRequest(reason) from None

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-LIMIT: Final = "C limit"
-
 _BODY = b'{"in":"ping","params":{"a":1}}'
 _FRAME = struct.pack("<I", len(_BODY)) + _BODY
 _HTTP = b'POST /ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}'
@@ -29,18 +27,65 @@ _THRIFT = struct.pack(">I", len(_CALL)) + _CALL
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A server: its request as it goes on the wire, how its replies are framed, and what it needs from PyPI."""
+    """A server: how it is started, its request as it goes on the wire, how its replies are framed, what it needs.
+
+    Attributes:
+        name: what it is called in the table; one of our own, which has no `command`, is called by its model.
+        command: its words, with `{port}`, `{workers}`, and `{folder}`, where programs in C are built.
+        request: a call as it goes on the wire.
+        replies: the framing of its replies, for the load generator.
+        module: what it needs from PyPI.
+    """
 
     name: str
+    command: tuple[str, ...] = ()
     request: bytes = _FRAME
     replies: str = "le"
     module: str | None = None
 
 
+def _python(*words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *words)
+
+
+def _stage(name: str) -> tuple[str, ...]:
+    return _python("tests.bench.peers.stages", name, "{port}", "{workers}")
+
+
+LIMIT: Final = Contestant("C limit", ("{folder}/limit_server", "{port}", "{workers}"))
+"""What everything is compared to."""
+
 OTHERS: Final = {
-    "thrift": Contestant("Thrift TProcessPoolServer", _THRIFT, "be", "thrift"),
-    "gunicorn": Contestant("gunicorn gthread, raw WSGI", _HTTP, "http", "gunicorn"),
-    "uvicorn": Contestant("uvicorn + uvloop, raw ASGI", _HTTP, "http", "uvicorn"),
+    "echo": Contestant("bare Python: echo", _stage("echo")),
+    "messages": Contestant("… and decode, call, encode", _stage("messages")),
+    "counted": Contestant("… and the scoreboard", _stage("counted")),
+    "thrift": Contestant(
+        "Thrift TProcessPoolServer",
+        _python("tests.bench.peers.thrift_ping", "{port}", "{workers}"),
+        _THRIFT,
+        "be",
+        "thrift",
+    ),
+    "gunicorn": Contestant(
+        "gunicorn gthread, raw WSGI",
+        _python(
+            *("gunicorn", "-w", "{workers}", "-k", "gthread", "--threads", "8", "--keep-alive", "60"),
+            *("-b", "127.0.0.1:{port}", "tests.bench.peers.wsgi_ping:application"),
+        ),
+        _HTTP,
+        "http",
+        "gunicorn",
+    ),
+    "uvicorn": Contestant(
+        "uvicorn + uvloop, raw ASGI",
+        _python(
+            *("uvicorn", "--workers", "{workers}", "--port", "{port}", "--no-access-log", "--loop", "uvloop"),
+            *("--log-level", "error", "tests.bench.peers.asgi_ping:application"),
+        ),
+        _HTTP,
+        "http",
+        "uvicorn",
+    ),
 }
 
 
@@ -62,23 +107,13 @@ def free_port() -> int:
 @contextmanager
 def started(entrant: Contestant, folder: Path, workers: int) -> Iterator[tuple[int, int]]:
     """Start a contestant, and give its session and its port once it accepts."""
-    if entrant.name == LIMIT:
-        command = [str(folder / "limit_server"), "{port}", str(workers)]
-    elif entrant.module == "thrift":
-        command = [sys.executable, "-m", "tests.bench.peers.thrift_ping", "{port}", str(workers)]
-    elif entrant.module == "gunicorn":
-        command = [sys.executable, "-m", "gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "8"]
-        command += ["--keep-alive", "60", "-b", "127.0.0.1:{port}", "tests.bench.peers.wsgi_ping:application"]
-    elif entrant.module == "uvicorn":
-        command = [sys.executable, "-m", "uvicorn", "--workers", str(workers), "--port", "{port}", "--no-access-log"]
-        command += ["--loop", "uvloop", "--log-level", "error", "tests.bench.peers.asgi_ping:application"]
-    else:
+    if not entrant.command:
         with rpcserver(entrant.name, workers) as ours:
             yield ours
         return
     port = free_port()
     process = subprocess.Popen(
-        [word.format(port=port) for word in command],
+        [word.format(port=port, workers=workers, folder=folder) for word in entrant.command],
         cwd=ROOT,
         start_new_session=True,
         stdout=subprocess.DEVNULL,

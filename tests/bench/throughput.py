@@ -2,7 +2,8 @@
 
     python -m tests.bench.throughput [--rounds 3] [--seconds 3] [--servers sync,thread,thrift,gunicorn,uvicorn]
 
-A server is one of our models, or one of the others named above (pip install thrift gunicorn uvicorn httptools).
+A server is one of our models, one of the others named above (pip install thrift gunicorn uvicorn httptools), or one
+of the bare stages `echo`, `messages` and `counted`, which show where the time of a call goes.
 Every round runs the limit and each server in turn, in the same minute, because on a shared machine only their
 ratio means anything. The table shows the medians, of the ratios too.
 """
@@ -36,12 +37,17 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One run: calls a second; median and 99th percentile latency and server CPU a call in microseconds."""
+    """One run: calls a second; median and 99th percentile latency and the server's CPU time a call in microseconds."""
 
     rate: float
     p50: float
     p99: float
-    cpu: float
+    user: float
+    system: float
+
+    @property
+    def cpu(self) -> float:
+        return self.user + self.system
 
 
 def build(folder: Path) -> None:
@@ -49,17 +55,18 @@ def build(folder: Path) -> None:
         subprocess.run(["gcc", "-O2", "-o", str(folder / program), str(HERE / f"{program}.c")], check=True)
 
 
-def session_ticks(session: int) -> int:
+def session_ticks(session: int) -> tuple[int, int]:
     """User and system time so far of every process in a session (proc(5): fields 14 and 15 of stat)."""
-    total = 0
+    user = system = 0
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and os.getsid(int(entry.name)) == session:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                total += int(fields[11]) + int(fields[12])
+                user += int(fields[11])
+                system += int(fields[12])
         except OSError:
             continue
-    return total
+    return user, system
 
 
 def measure(entrant: Contestant, folder: Path, workers: int, load: Load, seconds: float) -> Figures:
@@ -70,13 +77,15 @@ def measure(entrant: Contestant, folder: Path, workers: int, load: Load, seconds
         command = [str(folder / "loadgen"), *map(str, arguments), entrant.replies]
         before = session_ticks(session)
         run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        spent = (session_ticks(session) - before) / TICKS_PER_SECOND
+        after = session_ticks(session)
     figures = json.loads(run.stdout)
-    return Figures(figures["rate"], figures["p50"], figures["p99"], spent * 1e6 / figures["done"])
+    a_tick = 1e6 / TICKS_PER_SECOND / figures["done"]
+    user, system = ((late - early) * a_tick for early, late in zip(before, after, strict=True))
+    return Figures(figures["rate"], figures["p50"], figures["p99"], user, system)
 
 
 def median(runs: list[Figures]) -> Figures:
-    columns = zip(*((run.rate, run.p50, run.p99, run.cpu) for run in runs), strict=True)
+    columns = zip(*((run.rate, run.p50, run.p99, run.user, run.system) for run in runs), strict=True)
     return Figures(*(statistics.median(column) for column in columns))
 
 
@@ -88,8 +97,8 @@ def row(load: Load, entrant: Contestant, runs: list[Figures], limits: list[Figur
     cpu = statistics.median(run.cpu / limit.cpu if limit.cpu else 0 for run, limit in pairs)
     share = f"{cpu:.2f}" if cpu else ""
     return (
-        f"| {load.name} | {entrant.name} | {seen.rate:,.0f} | {rate:.2f} | {seen.cpu:.1f} µs | {share} "
-        f"| {seen.p50:.0f} µs | {seen.p99:.0f} µs |"
+        f"| {load.name} | {entrant.name} | {seen.rate:,.0f} | {rate:.2f} "
+        f"| {seen.user:.1f} + {seen.system:.1f} µs | {share} | {seen.p50:.0f} µs | {seen.p99:.0f} µs |"
     )
 
 
@@ -109,7 +118,7 @@ def main() -> None:
         "pipeline": Load(f"{options.connections} connections, 16 in flight", options.connections, pipeline=16),
     }
     chosen = [loads[name] for name in options.loads.split(",")]
-    entrants = [Contestant(LIMIT), *map(contestant, options.servers.split(","))]
+    entrants = [LIMIT, *map(contestant, options.servers.split(","))]
     runs: dict[tuple[Load, Contestant], list[Figures]] = {
         (load, entrant): [] for load in chosen for entrant in entrants
     }
@@ -120,7 +129,7 @@ def main() -> None:
             for (load, entrant), taken in runs.items():
                 taken.append(measure(entrant, folder, options.workers, load, options.seconds))
     print(f"{options.workers} workers, {options.rounds} rounds of {options.seconds:g} s, medians\n")
-    print("| load | server | calls/s | of the limit | CPU a call | of the limit | p50 | p99 |")
+    print("| load | server | calls/s | of the limit | CPU a call (user + system) | of the limit | p50 | p99 |")
     print("|---|---|--:|--:|--:|--:|--:|--:|")
     for (load, entrant), taken in runs.items():
         print(row(load, entrant, taken, runs[load, entrants[0]]))
