@@ -130,11 +130,12 @@ class Server:
         event: dict[str, Any] = json.loads(line)
         return event
 
-    def connect(self, index: int = 0) -> Client:
+    def connect(self, index: int = 0, patience: float = PATIENCE) -> Client:
+        """Connect to one of the server's addresses, and wait no longer than that many seconds for it."""
         address = self.addresses[index]
         if address.startswith("unix:"):
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(PATIENCE)
+            connection.settimeout(patience)
             try:
                 connection.connect(address.removeprefix("unix:"))
             except OSError:
@@ -142,7 +143,24 @@ class Server:
                 raise
             return Client(connection)
         host, _, port = address.rpartition(":")
-        return Client(socket.create_connection((host.strip("[]"), int(port)), PATIENCE))
+        return Client(socket.create_connection((host.strip("[]"), int(port)), patience))
+
+    def connect_unless_refused(self) -> Client:
+        """Connect to a server that may be stopping.
+
+        Its kernel drops what knocks while the last of the queue is served, and TCP knocks again after a second: a new
+        connection is refused sooner.
+
+        Raises:
+            OSError: nobody is let in any more.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.connect(patience=0.1)
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise
 
     def workers(self) -> list[int]:
         """The pids of the server's children."""

@@ -86,7 +86,7 @@ def log_call(peer: Peer, body: bytes | bytearray, outcome: str, nanoseconds: int
         method = _UNREADABLE
     if len(method) > _LONGEST_NAME:
         method = f"{method[:_LONGEST_NAME]}…"
-    bytes_in = len(body) + PREFIX_SIZE
+    bytes_in = len(body) + PREFIX_SIZE if body else 0
     microseconds = nanoseconds // 1000
     fields = {
         "peer": peer.address,
@@ -107,6 +107,17 @@ def log_call(peer: Peer, body: bytes | bytearray, outcome: str, nanoseconds: int
         extra={"fields": fields},
     )
     ACCESS_LOG.handle(record)
+
+
+def log_refusal(peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
+    """Write the line of a call that was turned away before it came to a dispatcher.
+
+    Args:
+        peer: who called.
+        body: the request; empty for a client that was turned away before one was read.
+        reply: what it got, as a frame.
+    """
+    log_call(peer, body, _outcome(reply), 0, len(reply))
 
 
 def _outcome(reply: bytes) -> str:

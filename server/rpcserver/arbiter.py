@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from .companion import Companions
 from .control import ControlServer
 from .crew import Crew
+from .freezing import Freezer
 from .link import Ready
 from .patrol import Patrol
 from .phases import BootError, Phase
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .companion import Duty
     from .config import Settings
     from .control import Control
+    from .events import Events
     from .link import Link
     from .log import LineHandler
     from .metrics import Sample
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from .sockets import Listener
     from .spawner import Closeable
     from .status import ServerStatus
+    from .tls import ServerTls
 
 __all__ = ["Arbiter", "BootError"]
 
@@ -75,6 +78,7 @@ class Arbiter:
         control: the control socket, if there shall be one.
         duties: says what companions there shall be.
         notifier: tells the service manager, if there is one.
+        tls: the certificate, if TLS is spoken on TCP addresses.
         started: when the program started, in monotonic seconds.
     """
 
@@ -88,6 +92,7 @@ class Arbiter:
         control: Control | None = None,
         duties: Callable[[Arbiter], Sequence[Duty]] | None = None,
         notifier: Notifier | None = None,
+        tls: ServerTls | None = None,
         started: float,
     ) -> None:
         self._settings = settings
@@ -95,18 +100,23 @@ class Arbiter:
         self._logs = logs
         self._link = link
         self._started = started
+        if tls is not None:
+            for listener in listeners:
+                listener.secure()
         self._phase = Phase.BOOTING
         self._boot_error: BootError | None = None
         self._waiting = WaitingRoom()
         self._poller = Poller()
         self._signals = SignalQueue()
-        self._control = None if control is None else ControlServer(control, self._poller, self)
+        patience = settings.read_timeout
+        self._control = None if control is None else ControlServer(control, self._poller, self, patience=patience)
         self._duties = duties
         self._companions = Companions(self._poller, logs, self._not_for_companions)
         self._notifier = notifier or Notifier()
-        self._crew = Crew(settings, listeners, logs, self._poller, self._private, self)
-        self._reload = Reload(self._crew, self._notifier)
+        self._crew = Crew(settings, listeners, logs, self._poller, self._private, self, tls)
+        self._reload = Reload(self._crew, self._notifier, tls)
         self._patrol = Patrol(settings, self._crew, listeners)
+        self._freezer = Freezer(self._crew)
 
     @property
     def log_descriptor(self) -> int:
@@ -136,7 +146,7 @@ class Arbiter:
             self._companions.add(duty)
         self._start_first_workers()
         gc.enable()
-        parts = (self._crew, self._patrol, self._companions, self._notifier, self._control)
+        parts = (self._crew, self._freezer, self._patrol, self._companions, self._notifier, self._control)
         turns = Turns(self._poller, [part for part in parts if part is not None], self._forgive)
         while not self.leaving or len(self._crew):
             turns.next()
@@ -204,6 +214,23 @@ class Arbiter:
         """Ask a worker to leave, and start another one in its place."""
         self._crew.release(worker)
         self._reload.step()
+
+    def send_signal(self, worker: WorkerProcess, number: signal.Signals) -> None:
+        """Send a worker a signal."""
+        self._crew.events.add("signalled", worker, signal=number.name.removeprefix("SIG"))
+        worker.process.send_signal(number)
+
+    def freeze(self, worker: WorkerProcess, seconds: float) -> None:
+        """Stop a worker for a while."""
+        self._freezer.freeze(worker, seconds)
+
+    def thaw(self, number: int) -> list[int]:
+        """Let the workers with a number go on that were stopped for a while; returns their pids."""
+        return self._freezer.thaw(number)
+
+    def events(self, after: int) -> Events:
+        """Tell what happened after an event, by its number."""
+        return self._crew.events.since(after)
 
     def status(self) -> ServerStatus:
         """Describe the server."""

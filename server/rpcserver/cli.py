@@ -143,6 +143,7 @@ def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
     from .log import configure
     from .sockets import open_listeners
     from .systemd import Notifier, inherited_listeners
+    from .tls import TlsError, open_tls
 
     settings = invocation.settings
     try:
@@ -150,11 +151,14 @@ def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
     except OSError as error:
         _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", EXIT_OTHER, link)
     try:
+        tls = open_tls(settings)
         duties = _duties(settings)
         listeners = inherited_listeners() or open_listeners(
             settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
         )
         control = _control(settings)
+    except TlsError as error:
+        _fail(str(error), EXIT_USAGE, link)
     except ServerError as error:
         _fail(str(error), EXIT_OTHER, link)
     arbiter = Arbiter(
@@ -165,6 +169,7 @@ def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
         control=control,
         duties=duties,
         notifier=Notifier.from_environment(),
+        tls=tls,
         started=started,
     )
     try:

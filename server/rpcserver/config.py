@@ -66,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bind: where to listen.
         workers: how many workers to keep.
         model: the name of their model.
-        threads: how many threads a worker of the pool model has.
+        threads: how many threads for handlers a worker of the pool or the async model has.
         queue: how many requests may wait for one of these threads, in each worker.
         max_children: how many processes a worker of the fork model may have at once.
         max_connections: how many connections a worker may have open at once; a sync worker has one.
@@ -76,6 +76,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         reclaim_idle: how long a connection may hold a sync worker idly while other clients wait.
         backlog: how many connections may wait to be accepted.
         unix_mode: permissions of the paths of Unix sockets.
+        tls_cert: the file of the certificate for TLS on TCP addresses; without one they are plain.
+        tls_key: the file of its key, unless that is in the same.
+        tls_client_ca: the file of the authorities of which one must have issued each client's certificate; without
+            it clients are asked for none.
         max_frame: the largest request accepted, in bytes.
         idle_timeout: how long a connection may be silent between requests.
         read_timeout: how long a request may take to arrive, from its first byte to its last.
@@ -104,6 +108,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reclaim_idle: float = 5.0
     backlog: int = 1024
     unix_mode: int = 0o600
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
     max_frame: int = MAX_REQUEST
     idle_timeout: float = 300.0
     read_timeout: float = 30.0

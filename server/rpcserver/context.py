@@ -33,13 +33,16 @@ class Peer:
     Attributes:
         address: where it connected from, for people.
         heeds_close: whether it said that it heeds a goodbye (`"close": true` in a request).
+        subject: whom the client's certificate is for, as in `CN=alice,O=Example` (RFC 4514); None where the server
+            has asked for none, as on a Unix socket.
     """
 
-    __slots__ = ("address", "heeds_close")
+    __slots__ = ("address", "heeds_close", "subject")
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.heeds_close = False
+        self.subject: str | None = None
 
     def __repr__(self) -> str:
         return f"Peer({self.address!r})"

@@ -36,7 +36,7 @@ _MOST_CONNECTIONS: Final = 32
 _MAX_FRAME: Final = 64 * 1024
 _READ_SIZE: Final = 64 * 1024
 _ANSWERS_AT_ONCE: Final = 16
-_PATIENCE: Final = 5.0
+_MOST_PATIENCE: Final = 5.0
 _CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
 _FOLDER_MODE: Final = 0o700
 _SOCKET_MODE: Final = 0o600
@@ -110,15 +110,18 @@ class ControlServer:
         control: the control socket.
         poller: the arbiter's.
         steered: the arbiter.
+        patience: how long a client may take to end a request or to read a reply, in seconds; 0 and more than five are
+            five, for the arbiter's time is everybody's.
     """
 
-    def __init__(self, control: Control, poller: Poller, steered: object) -> None:
+    def __init__(self, control: Control, poller: Poller, steered: object, *, patience: float = 0) -> None:
         self._listener = listener = control.listener
         self._poller = poller
         self._control = control
         self._steered = steered
         self._answer: Answer | None = None
         self._owner = os.geteuid()
+        self._patience = min(patience or _MOST_PATIENCE, _MOST_PATIENCE)
         self._connections: set[_Connection] = set()
         poller.watch(listener.fileno(), self._on_client)
 
@@ -174,14 +177,22 @@ class ControlServer:
             if self._answer is None:
                 self._answer = self._control.answer_for(self._steered)
             peer = Peer(f"unix:pid={pid},uid={user}")
-            self._connections.add(_Connection(client, peer, self._poller, self._answer, self._connections))
+            self._connections.add(
+                _Connection(client, peer, self._poller, self._answer, self._connections, self._patience)
+            )
 
 
 class _Connection:
     """A client of the control socket."""
 
     def __init__(
-        self, client: socket.socket, peer: Peer, poller: Poller, answer: Answer, siblings: set[_Connection]
+        self,
+        client: socket.socket,
+        peer: Peer,
+        poller: Poller,
+        answer: Answer,
+        siblings: set[_Connection],
+        patience: float,
     ) -> None:
         client.setblocking(False)
         self.socket = client
@@ -190,6 +201,7 @@ class _Connection:
         self._poller = poller
         self._answer = answer
         self._siblings = siblings
+        self._patience = patience
         self._decoder = FrameDecoder(_MAX_FRAME)
         self._unsent = bytearray()
         self._ending = False
@@ -228,7 +240,7 @@ class _Connection:
         if not writing and not self._decoder.mid_frame:
             self.deadline = None
         elif self.deadline is None:
-            self.deadline = time.monotonic() + _PATIENCE
+            self.deadline = time.monotonic() + self._patience
 
     def _receive(self) -> None:
         if not self._more:
@@ -257,7 +269,7 @@ class _Connection:
             while self._unsent:
                 del self._unsent[: self.socket.send(self._unsent)]
                 if self.deadline is not None:
-                    self.deadline = time.monotonic() + _PATIENCE
+                    self.deadline = time.monotonic() + self._patience
 
 
 def _remove_stale(folder: Path) -> None:

@@ -6,26 +6,34 @@ What they do is the arbiter's; here they are named, described and checked. Who m
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol
 
 import msgspec
 
 from .context import WorkerInfo
 from .dispatch import Dispatcher
 from .errors import RpcError
-from .log_tail import NotAFile, last_lines
+from .events import Events  # noqa: TC001  (what a method returns is looked up when it is registered)
+from .log_tail import LogPart, LogPosition, NotAFile, last_lines, lines_since
 from .scaling import MAX_WORKERS
 from .service import Service
 from .status import ServerStatus, program_version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .control import Answer
     from .slots import WorkerProcess
 
+LONGEST_FREEZE: Final = 60.0
+"""Seconds that a worker can be stopped for at once."""
+
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_WORKERS)]
 Lines = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Moment = Annotated[float, msgspec.Meta(ge=0.01, le=LONGEST_FREEZE)]
 SignalName = Literal["ABRT", "CONT", "INT", "KILL", "QUIT", "SEGV", "STOP", "TERM"]
 
 
@@ -61,6 +69,18 @@ class Steered(Protocol):
     def release(self, worker: WorkerProcess) -> None:
         """Ask a worker to leave, and start another one in its place."""
 
+    def send_signal(self, worker: WorkerProcess, number: signal.Signals) -> None:
+        """Send a worker a signal."""
+
+    def freeze(self, worker: WorkerProcess, seconds: float) -> None:
+        """Stop a worker for a while."""
+
+    def thaw(self, number: int) -> list[int]:
+        """Let the workers with a number go on that were stopped for a while; returns their pids."""
+
+    def events(self, after: int) -> Events:
+        """Tell what happened after an event, by its number."""
+
 
 class Scaled(msgspec.Struct, frozen=True):
     """How many workers there shall be, and how many there should be before."""
@@ -87,6 +107,21 @@ class Signalled(msgspec.Struct, frozen=True):
     worker: int
     pid: int
     signal: str
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """A worker is stopped, and goes on by itself after so many seconds."""
+
+    worker: int
+    pid: int
+    seconds: float
+
+
+class Thawed(msgspec.Struct, frozen=True):
+    """The processes with a worker's number that go on now; none where none was frozen."""
+
+    worker: int
+    pids: list[int]
 
 
 def control_answer(steered: Steered) -> Answer:
@@ -148,13 +183,19 @@ def control_service(steered: Steered) -> Service:
     @service.method(name="arbiter.logs", idempotent=True)
     def logs(lines: Lines = 100, worker: Count | None = None) -> list[str]:
         """Return the log's last lines, all of them or those of one worker."""
-        try:
+        with _log_read_back():
             return last_lines(steered.log_descriptor, lines, worker)
-        except NotAFile:
-            reason = "the log is not written to a file, and cannot be read back: start the server with --log-file"
-            raise RpcError(reason) from None
-        except OSError as error:
-            raise RpcError(f"the log cannot be read back: {error.strerror}") from error
+
+    @service.method(name="arbiter.log_since", idempotent=True)
+    def log_since(position: LogPosition | None = None, limit: Lines = 1000) -> LogPart:
+        """Return what was written to the log after a place in it, or its last lines, and the place to go on from."""
+        with _log_read_back():
+            return lines_since(steered.log_descriptor, position, limit)
+
+    @service.method(name="arbiter.events", idempotent=True)
+    def events(after: Annotated[int, msgspec.Meta(ge=0)] = 0) -> Events:
+        """Return what happened to the server and its workers lately, after the event with that number."""
+        return steered.events(after)
 
     @service.method(name="worker.stop")
     def stop_worker(worker: Count) -> Signalled:
@@ -168,10 +209,35 @@ def control_service(steered: Steered) -> Service:
     def kill_worker(worker: Count, signal: SignalName = "KILL") -> Signalled:
         """Send a worker a signal; if it dies of it, another one is started in its place."""
         found = living(worker)
-        found.process.send_signal(_SIGNALS[signal])
+        steered.send_signal(found, _SIGNALS[signal])
         return Signalled(worker, found.pid, signal)
 
+    @service.method(name="worker.freeze")
+    def freeze_worker(worker: Count, seconds: Moment) -> Frozen:
+        """Stop a worker, as if it hung, for so many seconds; it goes on by itself, whatever becomes of the caller."""
+        refuse_when_leaving()
+        found = living(worker)
+        steered.freeze(found, seconds)
+        return Frozen(worker, found.pid, seconds)
+
+    @service.method(name="worker.thaw", idempotent=True)
+    def thaw_worker(worker: Count) -> Thawed:
+        """Let a worker that was frozen go on before its time is over."""
+        return Thawed(worker, steered.thaw(worker))
+
     return service
+
+
+@contextlib.contextmanager
+def _log_read_back() -> Iterator[None]:
+    """Say why the log cannot be read."""
+    try:
+        yield
+    except NotAFile:
+        reason = "the log is not written to a file, and cannot be read back: start the server with --log-file"
+        raise RpcError(reason) from None
+    except OSError as error:
+        raise RpcError(f"the log cannot be read back: {error.strerror}") from error
 
 
 _SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from .channel import NextWanted, Retiring, WorkerFailed, WorkerReady
+from .events import EventRing
 from .scoreboard import Scoreboard, SlotState
 from .slots import Slot, WorkerProcess
 from .spawner import Spawner
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .scoreboard import SlotReading
     from .sockets import Listener
     from .spawner import Closeable
+    from .tls import ServerTls
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class Crew:
         poller: calls back for what workers say, and when they end.
         private: yields what workers must not hold of the arbiter's, the crew's own excluded.
         overseer: is told what happens.
+        tls: the certificate, where TLS is spoken.
 
     Attributes:
         board: the scoreboard.
@@ -71,6 +74,7 @@ class Crew:
         generation: that of workers that are started now.
         closing: whether the server is on its way out, and nobody is replaced any more.
         hurried: whether workers that do not leave in time are killed without last words.
+        events: what happened lately.
     """
 
     def __init__(
@@ -81,12 +85,13 @@ class Crew:
         poller: Poller,
         private: Callable[[], Iterable[Closeable]],
         overseer: Overseer,
+        tls: ServerTls | None = None,
     ) -> None:
         self._settings = settings
         self._poller = poller
         self._private = private
         self._overseer = overseer
-        self._spawner = Spawner(settings, listeners, logs)
+        self._spawner = Spawner(settings, listeners, logs, tls)
         self._living: dict[int, WorkerProcess] = {}
         self._failures: dict[int, WorkerFailed] = {}
         children = settings.max_children if settings.model == "fork" else 0
@@ -96,6 +101,7 @@ class Crew:
         self.generation = 0
         self.closing = False
         self.hurried = False
+        self.events = EventRing()
 
     def __len__(self) -> int:
         return len(self._living)
@@ -152,6 +158,7 @@ class Crew:
         )
         slot.entered(worker)
         self._living[process.pid] = worker
+        self.events.add("forked", worker)
         self._poller.watch(process.fileno(), lambda: self._on_exit(worker))
         self._poller.watch(channel.fileno(), lambda: self._on_reports(worker))
 
@@ -172,11 +179,13 @@ class Crew:
         if worker.state is SlotState.ABORTING and number is GRACEFUL:
             return
         self._become(worker, SlotState.DRAINING, time.monotonic() + seconds)
+        self.events.add("draining", worker)
         worker.process.send_signal(number)
 
     def abort(self, worker: WorkerProcess) -> None:
         """Have a worker write its stack to the log and die."""
         self._become(worker, SlotState.ABORTING, time.monotonic() + LAST_WORDS)
+        self.events.add("aborting", worker)
         worker.process.send_signal(signal.SIGABRT)
 
     def release(self, worker: WorkerProcess) -> None:
@@ -236,6 +245,7 @@ class Crew:
             return
         worker.ready_since = time.monotonic()
         self._become(worker, SlotState.READY, None)
+        self.events.add("ready", worker)
         slot = worker.slot
         if worker is slot.successor and (former := slot.promote()) is not None:
             self.dismiss(former)
@@ -247,6 +257,7 @@ class Crew:
             return
         worker.retiring = True
         logger.info("%s %s, and is replaced", worker, reason)
+        self.events.add("retiring", worker, text=reason)
         self.succeed(worker.slot)
 
     def _on_deadline(self, worker: WorkerProcess) -> None:
@@ -280,10 +291,13 @@ class Crew:
         reading = self.board.vacate(worker.index)
         had_place = worker.slot.left(worker) and worker.slot in self.slots
         state, worker.state = worker.state, SlotState.DEAD
-        if end.by_signal or not (end.clean or state is SlotState.STARTING):
+        died = end.by_signal or not (end.clean or state is SlotState.STARTING)
+        if died:
             self.board.count_death(reading.running)
             if reading.running:
                 logger.warning("%s was in %s", worker, _calls(reading))
+        lost = reading.running if died else 0
+        self.events.add("left" if end.clean else "died", worker, signal=end.signal_name, lost=lost, text=str(end))
         failure = self._failures.pop(worker.pid, None)
         if self.closing or not had_place:
             level = logging.DEBUG if end.clean or self.hurried else logging.WARNING
@@ -315,6 +329,7 @@ class Crew:
         if self._overseer.start_failed(slot, problem, traceback):
             return
         delay = slot.retry(time.monotonic())
+        self.events.add("start_failed", worker, text=f"{problem}; the next try is in {delay:g} s")
         if end is None or worker is None:
             logger.error("%s; the next try is in %g s", problem, delay)
             return
@@ -329,6 +344,8 @@ class Crew:
             return
         now = time.monotonic()
         delay = slot.retry(now, ready=worker.ready_since is not None, lived=worker.lived(now))
+        if delay:
+            self.events.add("delayed", worker, text=f"a new one starts in {delay:g} s")
         when = f"in {delay:g} s" if delay else "at once"
         logger.log(level, "%s %s; a new one starts %s", worker, end, when)
 

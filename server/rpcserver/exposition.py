@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 _PREFIX: Final = "rpcserver_"
 _STATES: Final = ("starting", "ready", "draining", "aborting")
 _SCRAPES_AT_ONCE: Final = 16
-_SCRAPE_SECONDS: Final = 3.0
 _NANOSECONDS: Final = 1e9
 
 # The name, what it counts, the field of the sample and by what that is divided.
@@ -121,12 +120,13 @@ def _of_workers(workers: Sequence[WorkerSample]) -> Iterable[Metric]:
     yield generation
 
 
-def serve_metrics(listening: Sequence[socket.socket], take: Callable[[], Sample]) -> NoReturn:
+def serve_metrics(listening: Sequence[socket.socket], take: Callable[[], Sample], patience: float) -> NoReturn:
     """Answer scrapes until the process ends.
 
     Args:
         listening: non-blocking listening sockets.
         take: gets a sample.
+        patience: how long a scrape may take, in seconds.
     """
     registry = CollectorRegistry()
     registry.register(SampleCollector(take))
@@ -134,15 +134,15 @@ def serve_metrics(listening: Sequence[socket.socket], take: Callable[[], Sample]
 
     def answer(connection: socket.socket, peer: object) -> None:
         # Whoever sends or reads byte by byte would never run into the timeout of a single read or write.
-        patience = threading.Timer(_SCRAPE_SECONDS, _cut, (connection,))
-        patience.start()
+        limit = threading.Timer(patience, _cut, (connection,))
+        limit.start()
         try:
             with connection:
                 _Scrape(registry, connection, peer)
         except OSError as error:
             logger.debug("a scrape was broken off: %s", error)
         finally:
-            patience.cancel()
+            limit.cancel()
             places.release()
 
     with selectors.DefaultSelector() as selector:

@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 _ASK: Final = b"sample"
 _MAX_SAMPLE: Final = 1 << 20
-_PATIENCE: Final = 2.0
+_SCRAPE_SECONDS: Final = 3.0
+_ARBITERS_SHARE: Final = 2 / 3
 _BACKLOG: Final = 64
 
 
@@ -143,12 +144,15 @@ def _worker_sample(reading: SlotReading) -> WorkerSample:
     )
 
 
-def metrics_duty(listeners: Sequence[Listener], sample: Callable[[], Sample]) -> Duty:
+def metrics_duty(
+    listeners: Sequence[Listener], sample: Callable[[], Sample], *, patience: float = _SCRAPE_SECONDS
+) -> Duty:
     """What the companion that serves metrics has to do.
 
     Args:
         listeners: where it is asked; they stay open in the arbiter, so that it can be started again.
         sample: makes a sample, in the arbiter.
+        patience: how long a scrape may take, in seconds; two thirds of that are for the arbiter's answer.
     """
 
     def answer(message: bytes) -> bytes | None:
@@ -157,7 +161,8 @@ def metrics_duty(listeners: Sequence[Listener], sample: Callable[[], Sample]) ->
     def serve(end: socket.socket) -> int:
         from .exposition import serve_metrics
 
-        serve_metrics([listener.socket for listener in listeners], SampleSource(end).take)
+        source = SampleSource(end, patience * _ARBITERS_SHARE)
+        serve_metrics([listener.socket for listener in listeners], source.take, patience)
         return 0
 
     return Duty("metrics", serve, answer, listeners)
@@ -175,10 +180,12 @@ class SampleSource:
 
     Args:
         end: the companion's end of its socket pair.
+        patience: how long an answer may take, in seconds.
     """
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, patience: float) -> None:
         self._end = end
+        self._patience = patience
         self._turn = threading.Lock()
         self._decoder = msgspec.msgpack.Decoder(Sample)
 
@@ -195,7 +202,7 @@ class SampleSource:
                     # An answer that once came too late is no answer to this question.
                     while self._end.recv(_MAX_SAMPLE):
                         pass
-                self._end.settimeout(_PATIENCE)
+                self._end.settimeout(self._patience)
                 self._end.send(_ASK)
                 return self._decoder.decode(self._end.recv(_MAX_SAMPLE))
             except (OSError, msgspec.DecodeError) as error:

@@ -101,6 +101,10 @@ def _count(
     )
 
 
+def _file(name: str, *, group: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - as above
+    return _option(name, group=group, type=click.Path(path_type=Path), metavar="PATH", help=help)
+
+
 def _read_by(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Make a callback that converts an option's text, or each of its texts."""
 
@@ -114,6 +118,7 @@ def _read_by(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Para
 
 
 _LISTEN: Final = "Listening"
+_TLS: Final = "TLS (files in PEM form; read again when the server reloads)"
 _WORKERS: Final = "Workers"
 _LIMITS: Final = "Limits (seconds; 0 is no limit)"
 _STOP: Final = "Stopping"
@@ -152,6 +157,9 @@ _OTHER: Final = "Other"
     callback=_read_by(parse_mode),
     help="Permissions of the paths of Unix sockets.",
 )
+@_file("--tls-cert", group=_TLS, help="The server's certificate, its issuers' after it: speak TLS on TCP addresses.")
+@_file("--tls-key", group=_TLS, help="The certificate's key, unless it is in the same file.")
+@_file("--tls-client-ca", group=_TLS, help="Certificates of authorities: serve only clients that show one of theirs.")
 @_option(
     "--workers",
     "-w",
@@ -177,7 +185,12 @@ _OTHER: Final = "Other"
     default=_DEFAULTS.start_timeout,
     help="How long a worker may take to load the app; 0 is no limit.",
 )
-@_count("--threads", group=_WORKERS, default=_DEFAULTS.threads, help="Model pool: threads in each worker.")
+@_count(
+    "--threads",
+    group=_WORKERS,
+    default=_DEFAULTS.threads,
+    help="Models pool and async: threads for handlers, in each worker.",
+)
 @_count("--queue", group=_WORKERS, default=_DEFAULTS.queue, help="Model pool: requests that wait, in each worker.")
 @_count("--max-children", group=_WORKERS, default=_DEFAULTS.max_children, help="Model fork: processes of each worker.")
 @_count(
@@ -214,7 +227,7 @@ _OTHER: Final = "Other"
     default="16M",
     show_default=True,
     callback=_read_by(parse_size),
-    help="The largest request.",
+    help="The largest request. How deeply its JSON may be nested is the interpreter's to say: 1,000 levels or more.",
 )
 @_seconds("--idle-timeout", group=_LIMITS, default=_DEFAULTS.idle_timeout, help="Silence between requests.")
 @_seconds(
@@ -281,9 +294,14 @@ _OTHER: Final = "Other"
     group=_OTHER,
     metavar="HOST:PORT",
     callback=_read_by(parse_metrics),
-    help="Serve metrics for Prometheus there.",
+    help="Serve metrics for Prometheus there; needs pip install 'rpcshell[metrics]'.",
 )
-@_option("--reload", group=_OTHER, is_flag=True, help="Replace the workers when the app's files change.")
+@_option(
+    "--reload",
+    group=_OTHER,
+    is_flag=True,
+    help="Replace the workers when the app's files change; needs pip install 'rpcshell[reload]'.",
+)
 @_option("--debug", group=_OTHER, is_flag=True, help="Send clients the tracebacks of failing handlers.")
 @_option(
     "--config",
@@ -321,4 +339,6 @@ def command(
     Every option can also come from the environment, as RPCSERVER_WORKERS=10, and from a --config file. SIGTERM
     stops the server without losing a call, SIGINT and SIGQUIT at once.
     """
+    if settings["tls_cert"] is None and (settings["tls_key"] or settings["tls_client_ca"]):
+        raise click.UsageError("a TLS key or authority serves nothing without a certificate: add --tls-cert")
     return Invocation(Settings(**settings), log_level, log_format, log_file)

@@ -1,4 +1,4 @@
-"""A round once a second: who is stuck, who waits in vain, and how busy everybody is."""
+"""Rounds, once a second or more often: who is stuck, who waits in vain, and how busy everybody is."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Patrol:
         self._watchdog = Watchdog(settings)
         self._reclaim = Reclaim(settings)
         self.shares = BusyShares()
-        self.deadline: float | None = time.monotonic() + self._watchdog.period
+        self._period = min(self._watchdog.period, self._reclaim.period)
+        self.deadline: float | None = time.monotonic() + self._period
 
     def forgive(self) -> None:
         """Count nobody's time from before now, since this process could not look."""
@@ -52,7 +53,7 @@ class Patrol:
         """Go the round if it is due."""
         if self.deadline is None or now < self.deadline:
             return
-        self.deadline = now + self._watchdog.period
+        self.deadline = now + self._period
         crew = self._crew
         now_ns = time.monotonic_ns()
         readings = [(worker, crew.read(worker)) for worker in crew]
@@ -65,6 +66,7 @@ class Patrol:
         if crew.closing:
             return
         for worker in self._reclaim.look(readings, self._waiting(), now_ns):
+            crew.events.add("reclaim", worker)
             worker.process.send_signal(RECLAIM)
 
     def _waiting(self) -> int | None:

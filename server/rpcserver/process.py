@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _SPARE_DESCRIPTORS: Final = 64
+_SIGNALS: Final = frozenset(signal.Signals)
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -37,6 +38,15 @@ class Exit(msgspec.Struct, frozen=True):
         with contextlib.suppress(ValueError):
             return f"was killed by {signal.Signals(self.code).name}"
         return f"was killed by signal {self.code}"
+
+    @property
+    def signal_name(self) -> str | None:
+        """The name, without SIG, of the signal that it died of; None where it ended by itself."""
+        if not self.by_signal:
+            return None
+        with contextlib.suppress(ValueError):
+            return signal.Signals(self.code).name.removeprefix("SIG")
+        return str(self.code)
 
     @property
     def clean(self) -> bool:
@@ -103,7 +113,7 @@ class Forker:
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
             if pid == 0:

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 _SECOND: Final = 1_000_000_000
 _WARN_AGAIN: Final = 60 * _SECOND
 _ASK_AGAIN: Final = 2 * _SECOND
+_LONGEST_PERIOD: Final = 1.0
+_SHORTEST_PERIOD: Final = 0.05
 
 
 class Reclaim:
@@ -31,9 +33,13 @@ class Reclaim:
 
     Args:
         settings: the server's settings.
+
+    Attributes:
+        period: seconds between two rounds, at most, so that nobody waits much longer than connections may be idle.
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.period = min(_LONGEST_PERIOD, max(_SHORTEST_PERIOD, settings.reclaim_idle / 2 or _LONGEST_PERIOD))
         self._sync = settings.model == "sync"
         self._most = 1 if self._sync else settings.max_connections
         self._idle = round(settings.reclaim_idle * _SECOND)

@@ -1,7 +1,7 @@
 """Reloading without a gap: worker by worker, a new one gets ready, then the old one is asked to leave.
 
-Workers import the app after their fork, so a new worker runs the code as it is now. If one does not start, the
-old workers stay.
+Workers import the app after their fork, so a new worker runs the code as it is now, with the certificate as it is
+now. If one does not start, the old workers stay.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from .tls import TlsError
+
 if TYPE_CHECKING:
     from .crew import Crew
     from .slots import Slot
     from .systemd import Notifier
+    from .tls import ServerTls
 
 logger = logging.getLogger(__name__)
 
@@ -23,14 +26,16 @@ class Reload:
     Args:
         crew: the workers.
         notifier: tells the service manager.
+        tls: the certificate, where TLS is spoken.
 
     Attributes:
         active: whether a reload is under way.
         problem: why the last one was given up; None where it was not.
     """
 
-    def __init__(self, crew: Crew, notifier: Notifier) -> None:
+    def __init__(self, crew: Crew, notifier: Notifier, tls: ServerTls | None = None) -> None:
         self._crew = crew
+        self._tls = tls
         self._notifier = notifier
         self._again = False
         self.active = False
@@ -45,11 +50,19 @@ class Reload:
             self._again = True
             logger.info("one more reload follows the one that is under way")
             return
-        self.active = True
         self.problem = None
-        self._crew.generation += 1
         self._notifier.reloading()
+        try:
+            if self._tls is not None:
+                self._tls.renew()
+        except TlsError as error:
+            logger.error("the reload has failed, the workers that serve now stay: %s", error)
+            self._fail(str(error))
+            return
+        self.active = True
+        self._crew.generation += 1
         logger.info("reloading: generation %d", self._crew.generation)
+        self._crew.events.add("reloading", generation=self._crew.generation)
         for slot in self._crew.slots:
             # Those who could not start before may be able to now.
             if slot.worker is None:
@@ -66,6 +79,7 @@ class Reload:
         outdated = [slot for slot in crew.slots if slot.worker is not None and slot.worker.generation < crew.generation]
         if not outdated:
             logger.info("reloaded: %d workers of generation %d", len(crew.slots), crew.generation)
+            crew.events.add("reloaded", generation=crew.generation)
             self._end()
             return
         ready = next((slot for slot in outdated if slot.serves), None)
@@ -84,11 +98,15 @@ class Reload:
         new = sum(slot.worker is not None and slot.worker.generation == crew.generation for slot in crew.slots)
         stays = f"{new} of {len(crew.slots)} workers are new" if new else "the workers that serve now stay"
         logger.error("the reload has failed, %s: %s", stays, problem, extra={"traceback": traceback})
-        self.problem = problem
         if not new:
             crew.generation -= 1
-        self._end()
+        self._fail(problem)
         return slot.worker is not None and not slot.worker.retiring
+
+    def _fail(self, problem: str) -> None:
+        self.problem = problem
+        self._crew.events.add("reload_failed", generation=self._crew.generation, text=problem)
+        self._end()
 
     def _end(self) -> None:
         self.active = False

@@ -27,6 +27,7 @@ def scale(crew: Crew, workers: int) -> None:
     if workers == before:
         return
     logger.info("scaling from %d to %d workers", before, workers)
+    crew.events.add("scaling", text=f"from {before} to {workers} workers")
     taken = {slot.number for slot in crew.slots}
     free = (number for number in range(1, MAX_WORKERS + 1) if number not in taken)
     for _ in range(workers - before):

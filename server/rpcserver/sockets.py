@@ -129,6 +129,10 @@ class Listener:
         """Return the socket's file descriptor, or -1 when it is closed."""
         return self.socket.fileno()
 
+    def secure(self) -> None:
+        """Say in the address that TLS is spoken there."""
+        self.address = f"tls://{self.address}"
+
     def withdraw(self) -> None:
         """Let no further client into the queue, in any process, while those in it can still be accepted."""
         program = ctypes.create_string_buffer(_DROP_NEW_CONNECTIONS)
@@ -168,6 +172,9 @@ class UnixListener(Listener):
         self._path = path
         self._identity = _identity(path)
         self._owner = os.getpid()
+
+    def secure(self) -> None:
+        """Do nothing: a Unix socket stays plain, since the kernel says who is at its other end."""
 
     def withdraw(self) -> None:
         """Remove the path, so that nobody finds the socket any more, unless another server has taken it over."""

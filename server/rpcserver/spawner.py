@@ -5,9 +5,11 @@ When a worker is made is the arbiter's decision; what it does then is in `rpcser
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Protocol
 
 from .channel import ArbiterEnd, open_channel
+from .loader import load_service
 from .process import ChildProcess, Forker
 from .workers import load_model
 from .workers.base import Assignment
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from .log import LineHandler
     from .scoreboard import SlotBoard
     from .sockets import Listener
+    from .tls import ServerTls
 
 
 class Closeable(Protocol):
@@ -31,19 +34,24 @@ class Closeable(Protocol):
 class Spawner:
     """Makes workers of one server.
 
-    It imports the worker model, so that workers need not, and share its memory.
+    It imports the worker model and whatever else workers need, so that they share its memory.
 
     Args:
         settings: the server's settings.
         listeners: what the workers accept connections from.
         logs: where the process's log goes; workers put their numbers there.
+        tls: the certificate, where TLS is spoken.
     """
 
-    def __init__(self, settings: Settings, listeners: Sequence[Listener], logs: LineHandler) -> None:
+    def __init__(
+        self, settings: Settings, listeners: Sequence[Listener], logs: LineHandler, tls: ServerTls | None = None
+    ) -> None:
         self._settings = settings
+        self._tls = tls
         self._listeners = listeners
         self._logs = logs
         self._model = load_model(settings.model)
+        _import_for_workers(settings)
         self._forker = Forker()
 
     def spawn(
@@ -65,7 +73,10 @@ class Spawner:
         def be_worker() -> int:
             for own in (*private, arbiter_end):
                 own.close()
-            assignment = Assignment(number, generation, self._settings, self._listeners, worker_end, self._logs, board)
+            tls = None if self._tls is None else self._tls.context
+            assignment = Assignment(
+                number, generation, self._settings, self._listeners, worker_end, self._logs, board, tls
+            )
             return self._model(assignment).main()
 
         try:
@@ -75,3 +86,11 @@ class Spawner:
             raise
         finally:
             worker_end.close()
+
+
+def _import_for_workers(settings: Settings) -> None:
+    if settings.access_log:
+        importlib.import_module(f"{__package__}.access")
+    if settings.app is None:
+        # The demo is no user's code, and stays as it is.
+        load_service(None)

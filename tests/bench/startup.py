@@ -1,8 +1,9 @@
-"""Times from exec: to the shell's prompt, beside a bare prompt_toolkit session, and of a whole one-shot call.
+"""Times from exec: to the shell's prompt, beside a bare prompt_toolkit session, of a whole one-shot call, and to a
+server's first reply and until all its workers are ready.
 
     python -m tests.bench.startup [--runs 15]
 
-The three run in turn, so that a change of the machine's speed meets all of them. A prompt counts as
+All run in turn, so that a change of the machine's speed meets all of them. A prompt counts as
 shown when its text is on a pseudo-terminal.
 """
 
@@ -20,8 +21,11 @@ from collections.abc import Callable
 
 import pexpect
 
-from .contestants import rpcserver
+from rpcshell import ConnectionFailed, connect
 
+from .contestants import free_port, rpcserver
+
+SERVER = [sys.executable, "-P", "-m", "rpcserver", "--log-level", "error"]
 BARE = "bare PromptSession with a JSON lexer"
 BARE_SESSION = """
 from prompt_toolkit import PromptSession
@@ -52,6 +56,31 @@ def whole_process(command: list[str], environment: dict[str, str]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
+def first_reply(workers: int) -> float:
+    """Milliseconds from the exec of a server until a client that asks from the start has its reply."""
+    port = free_port()
+    start = time.perf_counter()
+    process = subprocess.Popen([*SERVER, "--workers", str(workers), "--bind", f"127.0.0.1:{port}"])
+    try:
+        while True:
+            try:
+                with connect(f"127.0.0.1:{port}") as client:
+                    client.call("ping")
+                    return (time.perf_counter() - start) * 1000
+            except ConnectionFailed:
+                os.sched_yield()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def all_ready(workers: int) -> float:
+    """Milliseconds from the exec of a server until it says that every worker is ready."""
+    start = time.perf_counter()
+    with rpcserver("sync", workers):
+        return (time.perf_counter() - start) * 1000
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=15)
@@ -67,6 +96,8 @@ def main() -> None:
             BARE: lambda: time_to("bare>", bare_session, environment),
             "rpcshell, to the prompt": lambda: time_to("rpcshell>", [rpcshell], environment),
             "one call, whole process": lambda: whole_process(call, environment),
+            "rpcserver -w 10, to the first reply": lambda: first_reply(10),
+            "rpcserver -w 10, to all ready": lambda: all_ready(10),
         }
         taken: dict[str, list[float]] = {name: [] for name in measures}
         for measure in measures.values():

@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,20 @@ class Steering:
 
 
 class Gate:
-    """A pair of FIFOs for the probe's `gate`: a call says that it has begun, and waits to be let through."""
+    """A pair of FIFOs for the probe's `gate`: a call says that it has begun, and waits to be let through.
+
+    Both are held open for reading and writing, so that nobody waits in open(2), where a signal to the worker at the
+    wrong moment would let one side believe that the other is there.
+    """
 
     def __init__(self, folder: Path, name: str = "gate") -> None:
         self.entered = folder / f"{name}-entered"
         self.leave = folder / f"{name}-leave"
         os.mkfifo(self.entered)
         os.mkfifo(self.leave)
+        self._entered = os.open(self.entered, os.O_RDWR | os.O_NONBLOCK)
+        self._leave = os.open(self.leave, os.O_RDWR | os.O_NONBLOCK)
+        weakref.finalize(self, _close, self._entered, self._leave)
 
     @property
     def params(self) -> list[str]:
@@ -74,12 +82,14 @@ class Gate:
 
     def wait(self) -> None:
         """Wait until a call has begun."""
-        descriptor = os.open(self.entered, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            assert select.select([descriptor], [], [], PATIENCE)[0]
-        finally:
-            os.close(descriptor)
+        assert select.select([self._entered], [], [], PATIENCE)[0]
+        assert os.read(self._entered, 1) == b"."
 
     def open(self) -> None:
         """Let the call through."""
-        self.leave.write_bytes(b".")
+        os.write(self._leave, b".")
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -116,7 +116,7 @@ def read_to_the_end(client: Client) -> None:
 def test_a_client_that_never_reads_cannot_make_the_worker_grow(tmp_path: Path, method: str) -> None:
     wanted = request(method, [100_000])
     with (
-        serving(tmp_path, "--write-timeout", "1") as server,
+        serving(tmp_path, "--write-timeout", "0.4") as server,
         server.connect() as normal,
         server.connect() as client,
     ):
@@ -161,6 +161,7 @@ def test_no_more_connections_are_accepted_than_allowed(tmp_path: Path) -> None:
         assert [first.call("instant", 1).result, second.call("later", 2).result] == [1, 2]
         third.send("instant", 3)
         assert not select.select([third.socket], [], [], 0.3)[0]
+        assert "2 connections are open, and others wait" in server.log()
         first.close()
         assert third.reply().result == 3
 

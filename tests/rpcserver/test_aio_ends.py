@@ -73,7 +73,7 @@ def test_a_thread_that_does_not_come_back_is_replaced_with_its_worker(tmp_path: 
 def test_a_call_that_got_no_thread_in_time_was_not_run_and_the_connection_goes_on(tmp_path: Path) -> None:
     entered, leave = gates(tmp_path)
     with (
-        serving(tmp_path, "--timeout", "1", "--threads", "1") as server,
+        serving(tmp_path, "--timeout", "0.4", "--threads", "1") as server,
         server.connect() as holder,
         server.connect() as client,
     ):
@@ -93,13 +93,13 @@ def test_a_call_that_got_no_thread_in_time_was_not_run_and_the_connection_goes_o
 def test_what_arrived_while_the_loop_was_held_up_is_not_late(tmp_path: Path) -> None:
     entered, leave = gates(tmp_path)
     late = request("later", "in time")
-    with serving(tmp_path, "--read-timeout", "0.5") as server, server.connect() as holder, server.connect() as client:
+    with serving(tmp_path, "--read-timeout", "0.3") as server, server.connect() as holder, server.connect() as client:
         client.socket.sendall(late[:9])
         assert holder.call("instant", 1).result == 1
         holder.send("hold_up", [str(entered), str(leave)])
         entered.read_bytes()
         client.socket.sendall(late[9:])
-        assert not select.select([client.socket], [], [], 1.5)[0]
+        assert not select.select([client.socket], [], [], 1.0)[0]
         leave.write_bytes(b".")
         assert client.reply().result == "in time"
         assert holder.reply().result == "through"
@@ -130,7 +130,7 @@ def call_until_refused(server: Server, marks: Path, heeds: bool, seen: list[str]
     flags = {"close": True} if heeds else {}
     while True:
         try:
-            client = server.connect()
+            client = server.connect_unless_refused()
         except OSError:
             return
         with client:

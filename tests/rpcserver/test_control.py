@@ -97,8 +97,12 @@ def test_the_methods_are_described(tmp_path: Path) -> None:
             "arbiter.reload",
             "arbiter.stop",
             "arbiter.logs",
+            "arbiter.log_since",
+            "arbiter.events",
             "worker.stop",
             "worker.kill",
+            "worker.freeze",
+            "worker.thaw",
         ]
         assert all(method["summary"] for method in document["methods"])
 
@@ -111,6 +115,8 @@ def test_the_methods_are_described(tmp_path: Path) -> None:
         ("arbiter.scale", {}, ErrorCode.INVALID_PARAMS),
         ("arbiter.sing", {}, ErrorCode.METHOD_NOT_FOUND),
         ("arbiter.logs", {"lines": 5}, ErrorCode.APPLICATION_ERROR),
+        ("arbiter.log_since", {}, ErrorCode.APPLICATION_ERROR),
+        ("arbiter.log_since", {"position": {"file": "1:1", "offset": -1}}, ErrorCode.INVALID_PARAMS),
         ("worker.stop", {"worker": 9}, ErrorCode.APPLICATION_ERROR),
         ("worker.kill", {"worker": 1, "signal": "USR1"}, ErrorCode.INVALID_PARAMS),
     ],
@@ -168,6 +174,7 @@ def test_a_stopped_worker_answers_first_and_is_replaced(tmp_path: Path) -> None:
         gate.open()
         assert client.reply().result == "through"
         assert isinstance(client.receive(), Goodbye)
+        client.close()
         arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"])
         assert arbiter.status()["totals"]["died"] == 0
 
@@ -235,7 +242,7 @@ def test_another_user_is_turned_away_even_where_the_mode_would_let_it_in(tmp_pat
 
 
 def test_clients_that_do_not_read_or_do_not_finish_are_dropped_and_others_served(tmp_path: Path) -> None:
-    with running("-w", "1", folder=tmp_path) as server, steering(server) as arbiter:
+    with running("-w", "1", "--read-timeout", "0.5", folder=tmp_path) as server, steering(server) as arbiter:
         with control_client(server) as deaf, control_client(server) as slow, control_client(server) as idle:
             slow.socket.sendall(struct.pack("<I", 1000) + b"{")
             deaf.socket.setblocking(False)

@@ -31,7 +31,7 @@ def call_until_refused(server: Server, marks: Path, loop: Loop, calls: threading
     """Call without a pause; a request without a reply before `close` was not run, anything else is a loss."""
     while True:
         try:
-            client = server.connect()
+            client = server.connect_unless_refused()
         except OSError:
             return
         with client:
@@ -57,7 +57,7 @@ def call_until_refused(server: Server, marks: Path, loop: Loop, calls: threading
 
 def connect_until_refused(server: Server) -> None:
     while True:
-        server.connect().close()
+        server.connect_unless_refused().close()
 
 
 def run_loops(

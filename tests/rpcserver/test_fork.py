@@ -74,7 +74,7 @@ def test_each_connection_has_a_process_that_is_reaped_after_it(tmp_path: Path) -
 
 def test_a_client_over_the_cap_is_told_to_try_again(tmp_path: Path) -> None:
     with (
-        running("-m", "fork", "-w", "2", "--max-children", "2", folder=tmp_path) as server,
+        running("-m", "fork", "-w", "2", "--max-children", "2", "--access-log", folder=tmp_path) as server,
         contextlib.ExitStack() as stack,
     ):
         clients = [stack.enter_context(server.connect()) for _ in range(4)]
@@ -88,6 +88,9 @@ def test_a_client_over_the_cap_is_told_to_try_again(tmp_path: Path) -> None:
             assert (reply.fault.code, reply.fault.data) == (ErrorCode.BUSY, {"retry": True})
             assert reply.close
             assert fifth.receive() is None
+            host, port = fifth.socket.getsockname()
+            log = server.wait_for_log(f"{host}:{port} - -32001 ")
+            assert "all 2 processes are taken; more --max-children or --workers would help" in log
         gone = clients[0].call("pid").result
         with watched([gone]) as descriptors:
             clients[0].close()

@@ -15,7 +15,8 @@ from rpcwire import ErrorCode, Goodbye
 from tests.servers import PROBE_APP, Server, request, running
 
 MODELS_APP = (
-    PROBE_APP
+    "import sys\nbefore = set(sys.modules)\n"
+    + PROBE_APP
     + """
 import asyncio
 from rpcserver import Context
@@ -28,6 +29,10 @@ async def later(value: int) -> int:
 @service.method
 def whoami(context: Context) -> dict[str, str | int]:
     return {"model": context.worker.model, "pid": context.worker.pid, "peer": context.peer.address}
+
+@service.method
+def imported_late() -> list[str]:
+    return sorted(name for name in sys.modules.keys() - before if name.partition(".")[0] in {"rpcserver", "rpcwire"})
 """
 )
 
@@ -41,7 +46,7 @@ def model(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(model)
-    limits = ("--max-frame", "64K", "--read-timeout", "0.4", "--write-timeout", "0.3")
+    limits = ("--max-frame", "64K", "--read-timeout", "0.4", "--write-timeout", "0.2")
     bind = ("127.0.0.1:0", "[::1]:0", f"unix:{folder}/probe.sock")
     with running("-m", model, "-w", "3", *limits, app=MODELS_APP, folder=folder, bind=bind) as server:
         yield server
@@ -67,6 +72,13 @@ def test_meta_and_context_say_who_serves(server: Server, model: str) -> None:
         assert reply.result["pid"] == client.call("pid").result
         host, port = client.socket.getsockname()
         assert reply.result["peer"] == f"{host}:{port}"
+
+
+def test_what_a_worker_needs_was_imported_before_its_fork_and_is_shared(server: Server) -> None:
+    with server.connect() as client:
+        for method in ("echo", "later", "whoami", "blob", "no such method"):
+            client.call(method, [1])
+        assert client.call("imported_late").result == []
 
 
 def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
@@ -224,3 +236,4 @@ def test_an_idle_connection_is_ended_with_a_goodbye_where_that_is_heeded(model: 
         assert isinstance(heeding.receive(), Goodbye)
         assert heeding.receive() is None
         assert plain.receive() is None
+        server.wait_for_log("closed after 0.2 s of silence", 2)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rpcserver.workers import MODELS
-from rpcwire import Reply
+from rpcwire import ErrorCode, Reply
 from tests.servers import PATIENCE, Client, request, running
 
 every_model = pytest.mark.parametrize("model", MODELS)
@@ -30,8 +30,7 @@ def worker_of(client: Client) -> int:
 
 @every_model
 def test_more_connections_than_workers_are_all_served_while_the_others_idle(model: str, tmp_path: Path) -> None:
-    # A shorter --timeout makes the arbiter look more often.
-    options = ("--reclaim-idle", "0.1", "--drain-grace", "0.1", "--timeout", "0.8")
+    options = ("--reclaim-idle", "0.1", "--drain-grace", "0.1")
     with running("-m", model, "-w", "2", *options, folder=tmp_path) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.connect()) for _ in range(12)]
         for number, client in enumerate(clients):
@@ -39,22 +38,55 @@ def test_more_connections_than_workers_are_all_served_while_the_others_idle(mode
         assert [client.reply().result for client in clients] == list(range(12))
 
 
+SOAK = [pytest.mark.soak, pytest.mark.timeout(180)]
+
+
 @every_concurrent_model
-def test_slow_senders_do_not_keep_others_from_being_served(model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "seconds"), [(100, 0.0), pytest.param(500, 1.0, marks=SOAK)])
+def test_slow_senders_do_not_keep_others_from_being_served(
+    model: str, count: int, seconds: float, tmp_path: Path
+) -> None:
     data = request("echo", "x" * 100)
+    worst = 0.0
     with (
-        running("-m", model, "-w", "2", "--max-children", "128", folder=tmp_path) as server,
+        running("-m", model, "-w", "2", "--max-children", "512", folder=tmp_path) as server,
         contextlib.ExitStack() as stack,
     ):
-        slow = [stack.enter_context(server.connect()) for _ in range(100)]
+        slow = [stack.enter_context(server.connect()) for _ in range(count)]
         normal = stack.enter_context(server.connect())
+        assert normal.call("echo", 0).result == 0
         for byte in data[:20]:
+            until = time.monotonic() + seconds
             for client in slow:
                 client.socket.sendall(bytes([byte]))
-            assert [normal.call("echo", number).result for number in range(5)] == list(range(5))
+            began = ended = time.monotonic()
+            while ended < until or began == ended:
+                assert [normal.call("echo", number).result for number in range(5)] == list(range(5))
+                before, ended = ended, time.monotonic()
+                worst = max(worst, ended - before)
         for client in slow:
             client.socket.sendall(data[20:])
-        assert [client.reply().result for client in slow] == ["x" * 100] * 100
+        assert [client.reply().result for client in slow] == ["x" * 100] * count
+    assert worst < 1
+
+
+@pytest.mark.parametrize(("count", "workers"), [(8, 2), pytest.param(500, 10, marks=SOAK)])
+def test_slow_senders_hold_a_sync_worker_no_longer_than_the_deadline(count: int, workers: int, tmp_path: Path) -> None:
+    limit = 0.2
+    options = ("-w", str(workers), "--read-timeout", str(limit), "--backlog", "1024", "--log-level", "warning")
+    with running(*options, folder=tmp_path) as server, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(server.connect()) for _ in range(count)]
+        normal = stack.enter_context(server.connect())
+        started = time.monotonic()
+        for client in slow:
+            client.socket.sendall(request("echo", 1)[:-1])
+        assert normal.call("echo", 2).result == 2
+        # It was the last in the queue: before it, each worker has had its share of the others, one by one.
+        assert time.monotonic() - started < (count / workers + 1) * limit * 2
+        for client in slow:
+            fault = client.reply().fault
+            assert fault is not None
+            assert fault.code == ErrorCode.TIMED_OUT
 
 
 @every_concurrent_model
@@ -115,13 +147,20 @@ def test_connections_that_come_one_by_one_are_shared_out_fairly(model: str, tmp_
         assert max(served.values()) <= 15
 
 
-@every_model
-def test_a_burst_of_connections_is_shared_out_fairly(model: str, tmp_path: Path) -> None:
-    burst = 100 if model == "fork" else 400
+@pytest.mark.parametrize(
+    ("model", "burst"),
+    [
+        *((model, 100 if model == "fork" else 400) for model in MODELS),
+        pytest.param("fork", 400, marks=pytest.mark.soak),
+    ],
+)
+def test_a_burst_of_connections_is_shared_out_fairly(model: str, burst: int, tmp_path: Path) -> None:
     workers = 4
     served: Counter[int] = Counter()
     with (
-        running("-m", model, "-w", str(workers), "--backlog", "1024", folder=tmp_path) as server,
+        running(
+            "-m", model, "-w", str(workers), "--backlog", "1024", "--max-children", "256", folder=tmp_path
+        ) as server,
         selectors.DefaultSelector() as selector,
         contextlib.ExitStack() as stack,
     ):

@@ -51,7 +51,7 @@ def test_idle_connections_take_no_thread(tmp_path: Path) -> None:
 
 def test_a_full_queue_answers_busy_at_once_and_loses_nothing_it_took(tmp_path: Path, gate: list[str]) -> None:
     with (
-        running("-m", "pool", "-w", "1", "--threads", "1", "--queue", "3", folder=tmp_path) as server,
+        running("-m", "pool", "-w", "1", "--threads", "1", "--queue", "3", "--access-log", folder=tmp_path) as server,
         server.connect() as holder,
         contextlib.ExitStack() as stack,
     ):
@@ -68,6 +68,7 @@ def test_a_full_queue_answers_busy_at_once_and_loses_nothing_it_took(tmp_path: P
         assert reply.fault is not None
         assert (reply.fault.code, reply.fault.data, reply.id) == (ErrorCode.BUSY, {"retry": True}, "mine")
         assert not reply.close
+        server.wait_for_log(" echo -32001 ")
         Path(gate[1]).write_bytes(b".")
         assert holder.reply().result == "through"
         assert [client.reply().result for client in queued] == [0, 1, 2]

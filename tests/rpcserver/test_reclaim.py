@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rpcserver.config import Settings
+from rpcserver.reclaim import Reclaim
 from rpcwire import Goodbye, Reply
 from tests.servers import PATIENCE, running
 
@@ -44,7 +46,7 @@ def test_an_idle_connection_keeps_its_worker_while_nobody_waits(tmp_path: Path) 
     ):
         assert client.call("echo", 1, close=True).result == 1
         uptime = arbiter.status()["uptime"]
-        arbiter.wait_until(lambda status: status["uptime"] > uptime + 2.5)
+        arbiter.wait_until(lambda status: status["uptime"] > uptime + 1)
         assert client.call("echo", 2).result == 2
 
 
@@ -66,7 +68,9 @@ def test_a_busy_worker_is_not_asked_to_let_go(tmp_path: Path) -> None:
 
 
 def test_reclaiming_can_be_switched_off(tmp_path: Path) -> None:
-    with running("-w", "1", "--reclaim-idle", "0", folder=tmp_path) as server, server.connect() as client:
+    # A shorter --timeout makes the arbiter look more often.
+    options = ("-w", "1", "--reclaim-idle", "0", "--timeout", "1")
+    with running(*options, folder=tmp_path) as server, server.connect() as client:
         assert client.call("echo", 1, close=True).result == 1
         with server.connect() as waiting:
             waiting.send("echo", 2)
@@ -74,3 +78,8 @@ def test_reclaiming_can_be_switched_off(tmp_path: Path) -> None:
             assert client.call("echo", 3).result == 3
             client.close()
             assert waiting.reply().result == 2
+
+
+@pytest.mark.parametrize(("idle", "period"), [(5.0, 1.0), (0.4, 0.2), (0.001, 0.05), (0.0, 1.0)])
+def test_the_shorter_the_idle_time_the_more_often_it_is_looked_at(idle: float, period: float) -> None:
+    assert Reclaim(Settings(reclaim_idle=idle)).period == period

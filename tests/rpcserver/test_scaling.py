@@ -38,7 +38,11 @@ def test_numbers_are_used_again(tmp_path: Path) -> None:
 
 def test_the_oldest_idle_worker_leaves_first_and_a_busy_one_last(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
-    with running("-w", "3", folder=tmp_path) as server, steering(server) as arbiter, server.connect() as busy:
+    with (
+        running("-w", "3", "--drain-grace", "0.2", folder=tmp_path) as server,
+        steering(server) as arbiter,
+        server.connect() as busy,
+    ):
         busy.send("gate", gate.params, close=True)
         gate.wait()
         with server.connect() as idle:
@@ -48,10 +52,10 @@ def test_the_oldest_idle_worker_leaves_first_and_a_busy_one_last(tmp_path: Path)
             status = arbiter.wait_until(lambda status: len(status["workers"]) == 2)
             assert free not in {worker["pid"] for worker in status["workers"]}
             arbiter.call("arbiter.scale", workers=1)
-            status = arbiter.wait_until(lambda status: len(status["workers"]) == 1)
-            assert status["workers"][0]["call"]["method"] == "gate"
-            assert status["workers"][0]["pid"] != holder
             assert idle.receive() is None
+        status = arbiter.wait_until(lambda status: len(status["workers"]) == 1)
+        assert status["workers"][0]["call"]["method"] == "gate"
+        assert status["workers"][0]["pid"] != holder
         gate.open()
         assert busy.reply().result == "through"
         totals = arbiter.status()["totals"]
@@ -74,6 +78,7 @@ def test_a_busy_worker_that_must_leave_answers_first(tmp_path: Path) -> None:
         for client, gate in zip((first, second), gates, strict=True):
             gate.open()
             assert client.reply().result == "through"
+            client.close()
         arbiter.wait_until(lambda status: len(status["workers"]) == 1)
 
 

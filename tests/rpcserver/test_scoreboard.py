@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -15,7 +14,18 @@ from hypothesis import strategies as st
 from rpcserver import Peer, Service, WorkerInfo
 from rpcserver.dispatch import Dispatcher
 from rpcserver.process import Forker
-from rpcserver.scoreboard import ANSWERED, BEGAN, STARTED, Scoreboard, SlotBoard, SlotReading, SlotState
+from rpcserver.scoreboard import (
+    ABSORBED,
+    ACCEPTS,
+    ACTIVE,
+    ANSWERED,
+    BEGAN,
+    STARTED,
+    Scoreboard,
+    SlotBoard,
+    SlotReading,
+    SlotState,
+)
 from rpcserver.workers import MODELS
 from tests.servers import running
 
@@ -210,6 +220,34 @@ def test_calls_lost_to_a_crash_are_counted(tmp_path: Path) -> None:
         assert "in a call of 'gate', which is lost" in server.wait_for_log("a new one starts")
 
 
+def test_counts_on_their_way_from_a_child_to_its_worker_are_not_read_in_neither_place() -> None:
+    board = Scoreboard(1, children=1)
+    index = board.take(number=1, generation=0)
+    child = board.slot(index).child(0)
+    child.connection_opened()
+
+    def to_and_fro() -> int:
+        worker = board.slot(index)
+        while True:
+            worker.absorb(0)
+            worker.cells[ABSORBED] += 1
+            worker.cells[ACCEPTS] -= 1
+            child.cells[ACCEPTS], child.cells[ACTIVE] = 1, 1
+            worker.cells[ABSORBED] += 1
+            at_rest = time.monotonic_ns() + 100_000
+            while time.monotonic_ns() < at_rest:
+                pass
+
+    assert board.read(index).accepts == 1
+    process = Forker().fork(to_and_fro)
+    try:
+        assert {board.read(index).accepts for _ in range(3000)} == {1}
+    finally:
+        process.send_signal(signal.SIGKILL)
+        os.waitid(os.P_PIDFD, process.fileno(), os.WEXITED)
+        process.close()
+
+
 def test_an_idle_workers_death_loses_no_call(tmp_path: Path) -> None:
     with running("-w", "2", folder=tmp_path) as server, steering(server) as arbiter, server.connect() as client:
         assert client.call("echo", 1).result == 1
@@ -239,18 +277,3 @@ def test_every_model_says_what_it_does(tmp_path: Path, model: str) -> None:
         status = arbiter.wait_until(lambda status: status["workers"][0]["connections"] == 0)
         assert status["workers"][0]["calls"] == 3
         assert status["workers"][0]["bytes_in"] == status["totals"]["bytes_in"] > 0
-
-
-def test_an_idle_worker_of_any_model_is_not_taken_for_dead(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        arbiters = []
-        for model in MODELS:
-            server = stack.enter_context(running("-w", "2", "--timeout", "0.5", "--model", model, folder=tmp_path))
-            client = stack.enter_context(server.connect())
-            assert client.call("echo", 1).result == 1
-            arbiters.append(stack.enter_context(steering(server)))
-        before = [{worker["pid"] for worker in arbiter.workers()} for arbiter in arbiters]
-        for arbiter in arbiters:
-            # Longer than any loop may stand still.
-            arbiter.wait_until(lambda status: status["uptime"] > 7)
-        assert [{worker["pid"] for worker in arbiter.workers()} for arbiter in arbiters] == before

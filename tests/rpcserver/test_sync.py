@@ -84,7 +84,7 @@ def test_a_sender_that_trickles_does_not_get_more_time(server: Server) -> None:
 def test_a_client_that_never_reads_does_not_hold_its_worker(server: Server) -> None:
     with server.connect() as client:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.send("blob", [30_000_000])
+        client.send("blob", [12_000_000])
         server.wait_for_log("does not read its replies")
         client.socket.settimeout(PATIENCE)
         with pytest.raises(ConnectionResetError):

@@ -93,9 +93,10 @@ def test_a_unix_client_can_still_write_after_the_goodbye(tmp_path: Path) -> None
             assert isinstance(received, Goodbye) or received.result == 2
 
 
-def test_connections_over_the_cap_wait_for_room(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["thread", "pool"])
+def test_connections_over_the_cap_wait_for_room(model: str, tmp_path: Path) -> None:
     with (
-        running("-m", "thread", "-w", "1", "--max-connections", "2", folder=tmp_path) as server,
+        running("-m", model, "-w", "1", "--max-connections", "2", folder=tmp_path) as server,
         server.connect() as first,
         server.connect() as second,
         server.connect() as third,
@@ -111,6 +112,9 @@ def test_connections_over_the_cap_wait_for_room(tmp_path: Path) -> None:
         first.close()
         assert third.reply().result == 3
         assert time.monotonic() - started < 0.5  # the end of a connection wakes the acceptor
+        # Full a second time, which is not said again so soon.
+        assert server.log().count("2 connections are open, and others wait") == 1
+        assert "more --max-connections or --workers would help" in server.log()
 
 
 @pytest.mark.parametrize("model", ["thread", "pool"])

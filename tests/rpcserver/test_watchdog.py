@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,8 @@ import pytest
 from rpcserver.config import Settings
 from rpcserver.scoreboard import SlotReading, SlotState
 from rpcserver.watchdog import Watchdog
-from tests.servers import PROBE_APP, all_gone, running, watched
+from rpcserver.workers import MODELS
+from tests.servers import PROBE_APP, Server, running
 
 from .steering import Gate, steering
 
@@ -37,6 +41,34 @@ def deaf(entered: str) -> None:
     time.sleep(1000)
 """
 )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A server one of whose workers was stopped, while another holds a connection and others have none."""
+
+    server: Server
+    victim: int
+    idle: set[int]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Standing]]:
+    """A server of each model, for the last test here: five seconds must pass, which the others spend."""
+    folder = tmp_path_factory.mktemp("standing")
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for model in MODELS:
+            server = stack.enter_context(running("-m", model, "-w", "3", "--timeout", "0.5", folder=folder))
+            client = stack.enter_context(server.connect())
+            meta = client.call("echo", meta=True).meta
+            assert meta is not None
+            with steering(server) as arbiter:
+                pids = {worker["worker"]: worker["pid"] for worker in arbiter.workers()}
+            victim = next(pid for number, pid in pids.items() if number != meta.worker)
+            os.kill(victim, signal.SIGSTOP)
+            servers.append(Standing(server, victim, set(pids.values()) - {victim}))
+        yield servers
 
 
 def reading(**values: object) -> SlotReading:
@@ -128,7 +160,7 @@ def test_a_stuck_handler_that_does_not_die_of_sigabrt_is_killed_a_second_later(t
     entered = tmp_path / "entered"
     os.mkfifo(entered)
     with (
-        running("-w", "1", "--timeout", "0.5", folder=tmp_path, app=SLOW_APP) as server,
+        running("-w", "1", "--timeout", "0.2", folder=tmp_path, app=SLOW_APP) as server,
         server.connect() as client,
     ):
         client.send("deaf", [str(entered)])
@@ -144,24 +176,13 @@ def test_a_long_silence_in_a_connection_is_nobodys_fault(tmp_path: Path) -> None
         pid = client.call("pid").result
         # Rounds go on meanwhile; the control socket is served by the same loop.
         with steering(server) as arbiter:
-            arbiter.wait_until(lambda status: status["uptime"] > 2)
+            arbiter.wait_until(lambda status: status["uptime"] > 1)
         assert client.call("pid").result == pid
-
-
-def test_a_worker_whose_loop_stands_still_is_replaced(tmp_path: Path) -> None:
-    with running("-w", "2", "--timeout", "1", folder=tmp_path) as server:
-        victim = server.workers()[0]
-        with watched([victim]) as processes:
-            os.kill(victim, signal.SIGSTOP)
-            assert all_gone(processes, 15)
-        log = server.wait_for_log("a new one starts")
-        assert "though no call runs: its loop is dead" in log
-        assert "--timeout allows" not in log
 
 
 def test_an_arbiter_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
-    options = ("-w", "2", "--timeout", "1.5")
+    options = ("-w", "2", "--timeout", "1")
     with (
         running(*options, folder=tmp_path, app=SLOW_APP) as server,
         server.connect() as first,
@@ -172,7 +193,7 @@ def test_an_arbiter_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
         os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
         second.send("gate", gate.params)
         gate.wait()
-        assert first.call("slow", [2.0]).result == "done"
+        assert first.call("slow", [1.4]).result == "done"
         server.signal(signal.SIGCONT)
         server.wait_for_log("the workers are not blamed")
         gate.open()
@@ -183,18 +204,30 @@ def test_an_arbiter_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
 
 
 def test_a_whole_server_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
-    options = ("-w", "2", "--timeout", "1.5")
+    options = ("-w", "2", "--timeout", "1")
     with running(*options, folder=tmp_path, app=SLOW_APP) as server, server.connect() as client:
         pids = sorted(server.workers())
-        client.send("slow", [1.0])
+        client.send("slow", [0.7])
         with steering(server) as arbiter:
             arbiter.wait_until(lambda status: any(worker["call"] for worker in status["workers"]))
         os.killpg(server.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
         # Nothing can be waited for while everything stands still, but the clock itself.
-        subprocess.run([sys.executable, "-c", "import select; select.select([], [], [], 2)"], check=True)
+        subprocess.run([sys.executable, "-c", "import select; select.select([], [], [], 1.4)"], check=True)
         os.killpg(server.pid, signal.SIGCONT)
         assert client.reply().result == "done"
         server.wait_for_log("the workers are not blamed")
         assert sorted(server.workers()) == pids
         assert "is killed" not in server.log()
+
+
+def test_a_worker_whose_loop_stands_still_is_replaced_and_one_that_idles_is_not(standing: list[Standing]) -> None:
+    for server in standing:
+        log = server.server.wait_for_log("a new one starts")
+        assert "though no call runs: its loop is dead" in log
+        assert "--timeout allows" not in log
+        with steering(server.server) as arbiter:
+            left = {worker["pid"] for worker in arbiter.workers()}
+        assert server.idle < left
+        assert server.victim not in left
+        assert log.count("its loop is dead") == 1

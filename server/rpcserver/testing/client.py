@@ -14,6 +14,8 @@ from rpcwire import ClientConnection, Reply, TruncatedFrame
 from ..errors import RpcError
 
 if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
     from types import TracebackType
 
 _READ_SIZE = 256 * 1024
@@ -23,16 +25,19 @@ class Client:
     """One connection to a server; it heeds `close`, and connects again after it.
 
     Args:
-        address: `host:port`, `[v6]:port` or `unix:path`.
+        address: `host:port`, `[v6]:port` or `unix:path`; before the first two `tls://` for a server that speaks TLS.
         timeout: seconds that connecting and each call may take.
+        tls: what such a server is verified with, and what it is shown; the system's authorities unless given.
 
     Raises:
         OSError: nobody listens there.
+        ssl.SSLError: the handshake failed.
     """
 
-    def __init__(self, address: str, timeout: float = 30.0) -> None:
+    def __init__(self, address: str, timeout: float = 30.0, *, tls: ssl.SSLContext | None = None) -> None:
         self.address = address
         self.timeout = timeout
+        self._tls = tls
         self._connect()
 
     def call(self, method: str, params: object = None) -> Any:
@@ -113,10 +118,24 @@ class Client:
                 self._socket.close()
                 raise
         else:
-            host, _, port = self.address.rpartition(":")
-            self._socket = socket.create_connection((host.strip("[]"), int(port)), self.timeout)
+            address = self.address.removeprefix("tls://")
+            host, _, port = address.rpartition(":")
+            host = host.strip("[]")
+            self._socket = socket.create_connection((host, int(port)), self.timeout)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if address != self.address:
+                self._secure(host)
         self._connection = ClientConnection()
+
+    def _secure(self, host: str) -> None:
+        import ssl
+
+        context = self._tls or ssl.create_default_context()
+        try:
+            self._socket = context.wrap_socket(self._socket, server_hostname=host)
+        except OSError:
+            self._socket.close()
+            raise
 
     def _reconnect(self) -> None:
         self.close()
@@ -128,8 +147,22 @@ class Client:
             return True
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
-        # Between calls nothing else than a goodbye or the end can come.
-        return bool(poll.poll(0))
+        if not poll.poll(0):
+            return False
+        # Between calls nothing else than a goodbye or the end can come; and over TLS what is no data at all.
+        return not self.address.startswith("tls://") or self._has_data()
+
+    def _has_data(self) -> bool:
+        import ssl
+
+        self._socket.settimeout(0)
+        try:
+            self._socket.recv(_READ_SIZE)
+        except ssl.SSLWantReadError:
+            return False
+        except OSError:
+            pass  # it is broken, which is an end as well
+        return True
 
     def _reply(self, deadline: float) -> Reply | None:
         """The reply, or None after a goodbye instead of it."""
@@ -147,3 +180,18 @@ class Client:
         if left <= 0:
             raise TimeoutError
         self._socket.settimeout(left)
+
+
+def trusting(cert: Path) -> ssl.SSLContext:
+    """Make what verifies a server by nothing but its certificate, for whatever name that is.
+
+    Args:
+        cert: the certificate's file, in PEM form.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(cert)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ..errors import ServerError
-from .client import Client
+from .client import Client, trusting
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
 
     from ..config import Settings
@@ -76,7 +77,8 @@ class RunningServer:
         model: its worker model.
     """
 
-    def __init__(self, process: ChildProcess, model: str, log: int) -> None:
+    def __init__(self, process: ChildProcess, model: str, log: int, tls_cert: Path | None = None) -> None:
+        self._tls_cert = tls_cert
         self._process = process
         self._log = log
         self._log_text = ""
@@ -105,16 +107,20 @@ class RunningServer:
         except OSError:
             return []
 
-    def connect(self, timeout: float = 30.0) -> Client:
+    def connect(self, timeout: float = 30.0, *, tls: ssl.SSLContext | None = None) -> Client:
         """Open a connection; close it, or use it in a `with` block.
 
         Args:
             timeout: seconds that each call may take.
+            tls: what a server that speaks TLS is verified with, and what it is shown; unless given, its own
+                certificate is trusted, for whatever name.
 
         Raises:
             OSError: the server listens no more.
         """
-        return Client(self.address, timeout)
+        if tls is None and self._tls_cert is not None:
+            tls = trusting(self._tls_cert)
+        return Client(self.address, timeout, tls=tls)
 
     def call(self, method: str, params: object = None, *, timeout: float = 30.0) -> Any:
         """Call a method on a connection of its own; as `Client.call`."""
@@ -265,7 +271,7 @@ def _fork(settings: Settings, app: object, log_level: str) -> tuple[RunningServe
     finally:
         if theirs.fileno() >= 0:
             theirs.close()
-    return RunningServer(process, settings.model, log), ours
+    return RunningServer(process, settings.model, log, settings.tls_cert), ours
 
 
 def _await_start(link: socket.socket, server: RunningServer, seconds: float) -> tuple[str, ...]:
@@ -294,6 +300,7 @@ def _arbitrate(settings: Settings, app: object, link_descriptor: int, log: int, 
     from ..link import Failed, Link
     from ..log import LineHandler
     from ..sockets import BindError, open_listeners
+    from ..tls import TlsError, open_tls
 
     started = time.monotonic()
     _leave_the_test()
@@ -308,11 +315,12 @@ def _arbitrate(settings: Settings, app: object, link_descriptor: int, log: int, 
         sys.modules[_MODULE] = module
     link = Link(link_descriptor)
     try:
+        tls = open_tls(settings)
         listeners = open_listeners(settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode)
         socket_of_control = open_control(settings.control)
         control = None if socket_of_control is None else Control(socket_of_control, control_answer)
-        Arbiter(settings, listeners, logs, link=link, control=control, started=started).run()
-    except BindError as error:
+        Arbiter(settings, listeners, logs, link=link, control=control, tls=tls, started=started).run()
+    except (BindError, TlsError) as error:
         link.send(Failed(str(error)))
         return 1
     except BootError as error:

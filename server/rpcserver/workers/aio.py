@@ -11,6 +11,7 @@ import logging
 import signal
 import threading
 import time
+from socket import AF_UNIX
 from typing import TYPE_CHECKING, Any, Final
 
 from .acceptor import TICK
@@ -145,10 +146,12 @@ class AsyncWorker(Worker):
     def _make_room(self) -> None:
         if len(self._connections) < self.settings.max_connections:
             self._room.set()
+        else:
+            self.note_full()
 
     def _take(self, connection: socket.socket) -> None:
         try:
-            taken = AsyncConnection(connection, self, self._loop)
+            taken = self._connection(connection)
         except OSError as error:
             logger.debug("a connection was lost before it was served: %s", error.strerror)
             connection.close()
@@ -159,6 +162,13 @@ class AsyncWorker(Worker):
                 taken.leave(self._grace_deadline())
             self._loop.create_task(self._open(taken, connection))
         self._make_room()
+
+    def _connection(self, connection: socket.socket) -> AsyncConnection:
+        if self.tls is None or connection.family == AF_UNIX:
+            return AsyncConnection(connection, self, self._loop)
+        from .aio_tls import TlsConnection
+
+        return TlsConnection(connection, self, self._loop, self.tls)
 
     async def _open(self, taken: AsyncConnection, connection: socket.socket) -> None:
         try:

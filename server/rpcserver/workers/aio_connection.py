@@ -15,7 +15,7 @@ from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
 from .aio_calls import Call
 from .aio_stream import NEVER, AsyncStream
 from .aio_threads import HandlerThreads, ThreadCalls
-from .refusals import WRITE_SIZE, SlowFrame, refuse_stream
+from .refusals import WRITE_SIZE, SlowFrame, describe, refuse_stream
 
 if TYPE_CHECKING:
     import asyncio
@@ -240,7 +240,7 @@ class AsyncConnection(AsyncStream):
     def _rest(self) -> None:
         """All that was held is answered, and taken by the client: wait for more, unless this is the end."""
         if self._failure is not None:
-            logger.info("%s: %s", self.peer.address, self._failure)
+            logger.info("%s: %s", self.peer.address, describe(self._failure))
             self._refuse(self._failure)
         elif self._eof:
             self._end()
@@ -317,7 +317,7 @@ class AsyncConnection(AsyncStream):
             self._heard = False
             self._quiet_since = now
         elif now >= self._quiet_since + limit and not self._has_unread():
-            logger.debug("%s: closed after %g s of silence", self.peer.address, limit)
+            logger.info("%s: closed after %g s of silence", self.peer.address, limit)
             self._say_goodbye()
         return self._quiet_since + limit
 

@@ -23,10 +23,12 @@ from ..coroutines import CoroutineRunner
 from ..dispatch import Dispatcher
 from ..errors import AppFailed, LoadError, ServiceError
 from ..loader import load_service
+from ..rate_limit import RateLimit
 from ..signals import ignore
 from .acceptor import Acceptor
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Sequence
     from types import FrameType
 
@@ -70,6 +72,10 @@ _FOR_THE_ARBITER: Final = (
 )
 
 
+FULL_AGAIN: Final = 10.0
+"""Seconds after which a worker that turns clients away, or leaves them waiting, says so again."""
+
+
 class QuickStop(BaseException):
     """Raised in the main thread, wherever that is, to leave at once; no `except Exception` stops it."""
 
@@ -85,6 +91,7 @@ class Assignment:
     channel: WorkerEnd
     logs: LineHandler
     board: SlotBoard
+    tls: ssl.SSLContext | None = None
 
 
 class Worker(abc.ABC):
@@ -95,6 +102,7 @@ class Worker(abc.ABC):
         acceptor: accepts connections.
         channel: the way to the arbiter.
         board: where the worker says what it does.
+        tls: the server's certificate, where TLS is spoken on TCP addresses.
         dispatcher: answers requests.
         answer: like the dispatcher's, and sees to `max_requests`; for models that block.
         draining: whether the worker was asked to answer what has arrived, and to leave.
@@ -110,12 +118,14 @@ class Worker(abc.ABC):
         self.settings = assignment.settings
         self.channel = assignment.channel
         self.board = assignment.board
+        self.tls = assignment.tls
         self.draining = False
         self._listeners = assignment.listeners
         self._logs = assignment.logs
         self._loading = True
         self._quitting = False
         self._retiring = False
+        self._full = RateLimit(FULL_AGAIN)
         self._runner = CoroutineRunner()
         self._info = WorkerInfo(
             worker=assignment.worker, pid=os.getpid(), generation=assignment.generation, model=self.model
@@ -201,6 +211,15 @@ class Worker(abc.ABC):
             self._retiring = True
             self.channel.retiring(reason)
 
+    def note_full(self) -> None:
+        """Log that no more connections are accepted for now; not each time."""
+        if not self.draining and self._full.allows():
+            logger.warning(
+                "%d connections are open, and others wait until one of them ends: "
+                "more --max-connections or --workers would help",
+                self.settings.max_connections,
+            )
+
     def check_requests(self, count: int) -> None:
         """Ask for a successor where `max_requests` have been answered.
 
@@ -228,8 +247,9 @@ class Worker(abc.ABC):
         try:
             rivals = self.settings.workers - 1 if self.concurrent else 0
             self.acceptor = Acceptor(self._listeners, wakeup, rivals=rivals)
-            # What lives as long as the process need not be looked at by the garbage collector again.
-            gc.collect()
+            # What lives as long as the process need not be looked at by the garbage collector again. All that is not
+            # frozen yet is young; a full collection would empty free lists too, and so write to shared pages.
+            gc.collect(0)
             gc.freeze()
             gc.enable()
             self._loading = False

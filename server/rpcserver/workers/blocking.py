@@ -17,13 +17,16 @@ from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
 from ..context import Peer
 from ..sockets import peer_address
 from .acceptor import TICK
-from .refusals import LINGER_BYTES, LINGER_SECONDS, PROGRESS, READ_SIZE, WRITE_SIZE, SlowFrame, refuse_stream
+from .refusals import LINGER_BYTES, LINGER_SECONDS, PROGRESS, READ_SIZE, WRITE_SIZE, SlowFrame, describe, refuse_stream
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from ..config import Settings
     from .base import Answer
+    from .lingering import Readable
+    from .tls_socket import TlsSocket
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ class BlockingConnection:
         settings: limits and deadlines.
         on_tick: called after each wait that ended without data.
         linger: takes the socket over after the last word, so that `serve` need not wait for the client's end.
+        tls: the server's certificate, where TLS is spoken on TCP addresses.
 
     Attributes:
         peer: who is at the other end.
@@ -65,10 +69,17 @@ class BlockingConnection:
         answer: Answer,
         settings: Settings,
         on_tick: Callable[[], None] | None = None,
-        linger: Callable[[socket.socket], None] | None = None,
+        linger: Callable[[Readable], None] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.peer = Peer("unknown")
-        self._socket = connection
+        self._connection = connection
+        self._socket: socket.socket | TlsSocket = connection
+        self._tls: TlsSocket | None = None
+        if tls is not None and connection.family != socket.AF_UNIX:
+            from .tls_socket import TlsSocket
+
+            self._socket = self._tls = TlsSocket(connection, tls, self.peer, settings.read_timeout)
         self._answer = answer
         self._settings = settings
         self._on_tick = on_tick
@@ -94,7 +105,7 @@ class BlockingConnection:
         except TruncatedFrame as error:
             logger.info("%s: %s", self.peer.address, error)
         except FrameError as error:
-            logger.info("%s: %s", self.peer.address, error)
+            logger.info("%s: %s", self.peer.address, describe(error))
             self._say_last(refuse_stream(error))
         except _WriteTimeout:
             self._give_up_writing()
@@ -105,7 +116,12 @@ class BlockingConnection:
 
     def refuse(self, reply: bytes) -> None:
         """Close the connection, instead of serving it, with a reply that says why."""
-        self._say_last(reply)
+        try:
+            if self._tls is not None:
+                self._shake_hands(self._tls)
+            self._say_last(reply)
+        except (FrameError, OSError) as error:
+            logger.debug("%s: could not be told: %s", self.peer.address, error)
         self._close()
 
     def drain(self) -> None:
@@ -128,7 +144,7 @@ class BlockingConnection:
             self.drain()
 
     def _set_up(self) -> None:
-        connection = self._socket
+        connection = self._connection
         self._wait_at_most(self._tick)
         if self._leaving:
             self._wait_at_most(_AT_ONCE)
@@ -137,6 +153,14 @@ class BlockingConnection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.peer.address = peer_address(connection)
+
+    def _shake_hands(self, tls: TlsSocket) -> None:
+        """Make the handshake, if it has not been made, for a client that is told no more than one thing."""
+        if not tls.established:
+            self._set_up()
+        while not tls.established:
+            with contextlib.suppress(BlockingIOError):
+                tls.shake_hands()
 
     def _converse(self) -> None:
         recv = self._socket.recv
@@ -226,6 +250,11 @@ class BlockingConnection:
             if self._leaving:
                 self._wait_at_most(min(self._tick, self._frame_deadline - now))
             return False
+        if self._tls is not None and self._tls.unfinished:
+            # Until when that may take, the socket knows.
+            if self._leaving:
+                self._wait_at_most(self._tick)
+            return False
         if self._leaving:
             left = self._grace_deadline - now
             if not self.peer.heeds_close and left > 0:
@@ -236,7 +265,7 @@ class BlockingConnection:
             limit = self._settings.idle_timeout
             if not limit or self._silent_ticks * self._tick < limit:
                 return False
-            logger.debug("%s: closed after %g s of silence", self.peer.address, limit)
+            logger.info("%s: closed after %g s of silence", self.peer.address, limit)
         if self.peer.heeds_close:
             self._send(GOODBYE)
         self._close_gently()

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ..context import Peer
 from ..errors import AppFailed
 from ..process import Forker
 from ..scoreboard import ANSWERED, BEGAN, STARTED
+from ..sockets import peer_address
 from .acceptor import TICK
 from .base import ABORT, GRACEFUL, REOPEN, QuickStop, Worker
 from .blocking import BlockingConnection
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from ..process import ChildProcess, Exit
     from ..scoreboard import SlotBoard
     from .base import Assignment
+    from .lingering import Readable
 
 logger = logging.getLogger(__name__)
 
@@ -141,15 +144,30 @@ class ForkWorker(Worker):
 
     def _turn_away(self, connection: socket.socket) -> None:
         """Say busy, and close later: what the client may have sent would else reset the connection."""
-        logger.warning("a client was turned away: all %d processes are taken", self.settings.max_children)
+        if self._full.allows():
+            logger.warning(
+                "a client was turned away: all %d processes are taken; more --max-children or --workers would help",
+                self.settings.max_children,
+            )
         connection.setblocking(False)
+        refused: Readable = connection
+        reply = refuse_connection(self.settings.max_children)
         try:
-            connection.send(refuse_connection(self.settings.max_children))
-            connection.shutdown(socket.SHUT_WR)
+            if self.settings.access_log:
+                from ..access import log_refusal
+
+                log_refusal(Peer(peer_address(connection)), b"", reply)
+            if self.tls is None or connection.family == socket.AF_UNIX:
+                connection.send(reply)
+                connection.shutdown(socket.SHUT_WR)
+            else:
+                from .tls_refusal import TlsRefusal
+
+                refused = TlsRefusal(connection, self.tls, reply, self.settings.read_timeout)
         except OSError:
             connection.close()
             return
-        self._turned_away.add(connection)
+        self._turned_away.add(refused)
 
     def _look_after(self) -> None:
         self.board.tick()
@@ -210,7 +228,7 @@ class ForkWorker(Worker):
         self._turned_away.release()
         # Frozen for all who share it, but in this process nobody has seen it yet.
         msgspec.structs.force_setattr(dispatcher.worker, "pid", os.getpid())
-        self._current = BlockingConnection(connection, dispatcher.answer, self.settings)
+        self._current = BlockingConnection(connection, dispatcher.answer, self.settings, tls=self.tls)
         if self.draining:
             self._current.drain()
         try:

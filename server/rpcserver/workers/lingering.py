@@ -9,21 +9,34 @@ from __future__ import annotations
 import select
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from .refusals import LINGER_BYTES, LINGER_SECONDS, READ_SIZE
 
-if TYPE_CHECKING:
-    import socket
-
 _MOST: Final = 256
+
+
+class Readable(Protocol):
+    """What of a socket is used here."""
+
+    def fileno(self) -> int:
+        """Return its descriptor."""
+
+    def setblocking(self, blocking: bool, /) -> None:
+        """Have the kernel wait, or not."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Read from it."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 @dataclass(slots=True)
 class _Rest:
     """A connection that lingers, until when, and how much it may still send."""
 
-    connection: socket.socket
+    connection: Readable
     deadline: float
     left: int = LINGER_BYTES
 
@@ -37,7 +50,7 @@ class Lingering:
     def __len__(self) -> int:
         return len(self._rests)
 
-    def add(self, connection: socket.socket) -> None:
+    def add(self, connection: Readable) -> None:
         """Take over a connection whose sending side was shut down."""
         connection.setblocking(False)
         self._rests.append(_Rest(connection, time.monotonic() + LINGER_SECONDS))

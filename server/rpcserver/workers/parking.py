@@ -9,6 +9,7 @@ import os
 import select
 import threading
 import time
+from socket import AF_UNIX
 from typing import TYPE_CHECKING
 
 from .acceptor import TICK
@@ -17,6 +18,7 @@ from .refusals import LINGER_SECONDS, SlowFrame
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
 
     from ..config import Settings
@@ -35,6 +37,7 @@ class Parking:
         submit: called in the poller's thread, and from `settle`, with a connection that has requests to run;
             whether they are new tells the second argument.
         closed: called in any thread after a connection has been closed.
+        tls: the server's certificate, where TLS is spoken on TCP addresses.
     """
 
     def __init__(
@@ -42,10 +45,12 @@ class Parking:
         settings: Settings,
         submit: Callable[[PooledConnection, bool], None],
         closed: Callable[[], None],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
         self._submit = submit
         self._closed = closed
+        self._tls = tls
         self._epoll = select.epoll()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wakeup, select.EPOLLIN)
@@ -66,7 +71,7 @@ class Parking:
     def add(self, accepted: socket.socket) -> bool:
         """Take a connection in; False if its client has gone already."""
         try:
-            connection = PooledConnection(accepted, self._settings)
+            connection = self._connection(accepted)
         except OSError as error:
             logger.debug("a connection was lost before it was served: %s", error.strerror)
             accepted.close()
@@ -116,6 +121,13 @@ class Parking:
             if now >= look_at:
                 look_at = now + self._tick
                 self._look_after(now)
+
+    def _connection(self, accepted: socket.socket) -> PooledConnection:
+        if self._tls is None or accepted.family == AF_UNIX:
+            return PooledConnection(accepted, self._settings)
+        from .tls_pooled import TlsPooledConnection
+
+        return TlsPooledConnection(accepted, self._settings, self._tls)
 
     def _on_event(self, connection: PooledConnection) -> None:
         state, connection.state = connection.state, State.TAKEN
@@ -168,6 +180,9 @@ class Parking:
             # What has arrived is answered, even if it came a moment ago.
             connection.receive()
             if connection.is_silent:
+                if not connection.leaving:
+                    limit = self._settings.idle_timeout
+                    logger.info("%s: closed after %g s of silence", connection.peer.address, limit)
                 connection.say_goodbye()
             self._go_on(connection)
 

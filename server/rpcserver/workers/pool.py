@@ -47,7 +47,7 @@ class PoolWorker(Worker):
         self._queue: SimpleQueue[PooledConnection] = SimpleQueue()
         self._stuck = False
         self._running: dict[PooledConnection, threading.Thread] = {}
-        self._parking = Parking(self.settings, self._submit, self._closed)
+        self._parking = Parking(self.settings, self._submit, self._closed, self.tls)
         self._tick = min(TICK, self.settings.timeout or TICK)
         allow_descriptors(self.settings.max_connections)
         sys.setswitchinterval(SWITCH_INTERVAL)
@@ -61,6 +61,7 @@ class PoolWorker(Worker):
                 if connection is not None and self._parking.add(connection):
                     self.board.connection_opened()
             else:
+                self.note_full()
                 self.acceptor.wait(self._tick)
             self._look_after(poller)
         self.acceptor.close()
@@ -95,7 +96,12 @@ class PoolWorker(Worker):
             return
         while (request := connection.next_request()) is not None:
             body, last = request
-            connection.hold(refuse_request(body, self.settings.queue, close=last), last=last)
+            reply = refuse_request(body, self.settings.queue, close=last)
+            connection.hold(reply, last=last)
+            if self.settings.access_log:
+                from ..access import log_refusal
+
+                log_refusal(connection.peer, body, reply)
         self._parking.settle(connection)
 
     def _has_moved(self) -> bool:

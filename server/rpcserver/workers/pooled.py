@@ -19,10 +19,11 @@ from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
 from ..context import Peer
 from ..sockets import peer_address
 from .blocking import RESET_ON_CLOSE
-from .refusals import LINGER_BYTES, PROGRESS, READ_SIZE, give_up, refuse_stream
+from .refusals import LINGER_BYTES, PROGRESS, READ_SIZE, describe, give_up, refuse_stream
 
 if TYPE_CHECKING:
     from ..config import Settings
+    from .tls_socket import TlsSocket
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class PooledConnection:
         self.ended = False
         self.lost = False
         self.held = 0
-        self._socket = connection
+        self._socket: socket.socket | TlsSocket = connection
         self._settings = settings
         self._decoder = FrameDecoder(settings.max_frame)
         self._frames: deque[bytes | bytearray] = deque()
@@ -206,7 +207,7 @@ class PooledConnection:
     def conclude(self) -> None:
         """Hold the last word, if there is a reason for one and it has not been said: the stream is out of step."""
         if self._failure is not None and not self.last_said:
-            logger.info("%s: %s", self.peer.address, self._failure)
+            logger.info("%s: %s", self.peer.address, describe(self._failure))
             self.hold(refuse_stream(self._failure), last=True)
 
     def fail(self, failure: FrameError) -> None:

@@ -28,6 +28,10 @@ WRITE_SIZE: Final = 256 * 1024
 """How much of a batch's replies is collected before it is written."""
 
 
+_TLS: Final = 0x0316
+"""How a prefix ends that is the start of a TLS handshake: type and major version (RFC 8446, 5.1)."""
+
+
 class SlowFrame(FrameError):
     """A request took too long to arrive."""
 
@@ -35,6 +39,13 @@ class SlowFrame(FrameError):
 
     def __init__(self, limit: float) -> None:
         super().__init__(f"the request took longer than {limit:g} s to arrive; send it faster or raise the limit")
+
+
+def describe(error: FrameError) -> str:
+    """Say for the log what is wrong with a stream, also where it is of another kind."""
+    if isinstance(error, FrameTooLarge) and error.length & 0xFFFF == _TLS:
+        return f"{error}; it looks like TLS, which is spoken here only with --tls-cert"
+    return str(error)
 
 
 def refuse_stream(error: FrameError) -> bytes:

@@ -46,7 +46,9 @@ class SyncWorker(Worker):
 
     def _serve(self, connection: socket.socket) -> None:
         self.board.connection_opened()
-        self._current = BlockingConnection(connection, self.answer, self.settings, self._on_tick, self._lingering.add)
+        self._current = BlockingConnection(
+            connection, self.answer, self.settings, self._on_tick, self._lingering.add, self.tls
+        )
         if self.draining:
             self.drain()
         self._current.serve()

@@ -23,6 +23,7 @@ from .refusals import give_up
 
 if TYPE_CHECKING:
     import socket
+    import ssl
 
     from ..config import Settings
     from ..context import Peer
@@ -49,13 +50,16 @@ class ThreadConnection(BlockingConnection):
         connection: a connected stream socket.
         answer: what answers.
         settings: limits and deadlines.
+        tls: the server's certificate, where TLS is spoken on TCP addresses.
 
     Attributes:
         abandoned: whether the connection was taken over.
     """
 
-    def __init__(self, connection: socket.socket, answer: Answer, settings: Settings) -> None:
-        super().__init__(connection, self._answer_claimed if settings.timeout else answer, settings)
+    def __init__(
+        self, connection: socket.socket, answer: Answer, settings: Settings, tls: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__(connection, self._answer_claimed if settings.timeout else answer, settings, tls=tls)
         self.abandoned = False
         self._run = answer
         # The request that runs, by its start. Whoever pops it has the right to answer; that is one step under the
@@ -122,6 +126,7 @@ class ThreadWorker(Worker):
             if self._has_room():
                 self._start(self.acceptor.accept(self._tick))
             else:
+                self.note_full()
                 self.acceptor.wait(self._tick)
             self._look_after()
         self.acceptor.close()
@@ -144,7 +149,7 @@ class ThreadWorker(Worker):
         """Serve a connection; False where there is none."""
         if accepted is None:
             return False
-        connection = ThreadConnection(accepted, self.answer, self.settings)
+        connection = ThreadConnection(accepted, self.answer, self.settings, self.tls)
         if self.draining:
             connection.drain()
         thread = threading.Thread(target=self._serve, args=(connection,), name="rpcserver-connection", daemon=True)
