@@ -1,4 +1,4 @@
-"""The RPC shell, and the blocking client as a library.
+"""The RPC shell, and its clients as a library: a blocking one and one for asyncio.
 
 Example:
     >>> from rpcshell import connect
@@ -6,7 +6,7 @@ Example:
     ...     client.call("ping", {"a": 1})
     {'a': 1}
 
-Importing this loads neither the prompt nor the client: a name is loaded when it is first used.
+Importing this loads neither the prompt nor a client: a name is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rpcshell.async_client import AsyncClient, connect_async
     from rpcshell.client import Client, connect
     from rpcshell.errors import (
         CallError,
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
         ShellError,
         SpawnFailed,
         SyntaxProblem,
+        TlsFailed,
         UsageError,
     )
-    from rpcshell.target import Target, TcpTarget, UnixTarget
+    from rpcshell.target import Target, TcpTarget, TlsTarget, UnixTarget
+    from rpcshell.tls import TlsFiles
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncClient",
     "CallError",
     "CallTimeout",
     "Cancelled",
@@ -46,17 +50,25 @@ __all__ = [
     "SyntaxProblem",
     "Target",
     "TcpTarget",
+    "TlsFailed",
+    "TlsFiles",
+    "TlsTarget",
     "UnixTarget",
     "UsageError",
     "__version__",
     "connect",
+    "connect_async",
 ]
 
 _MODULES = {
+    "AsyncClient": "async_client",
+    "connect_async": "async_client",
     "Client": "client",
     "connect": "client",
     "Target": "target",
     "TcpTarget": "target",
+    "TlsFiles": "tls",
+    "TlsTarget": "target",
     "UnixTarget": "target",
 }
 

@@ -2,48 +2,134 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING
 
 import click
 
 from rpcshell import __version__
+from rpcshell.config import usable_config
 from rpcshell.errors import UsageError
+from rpcshell.manual import ManualCommand, option
 from rpcshell.options import MODELS, Options, places
+from rpcshell.settings import FORMATS
+from rpcshell.shell_completion import SHELLS, complete_setting, complete_target, completion_script
+from rpcshell.target import Target, TlsTarget
 
-__all__ = ["read_arguments"]
+if TYPE_CHECKING:
+    from rpcshell.config import Config
+    from rpcshell.tls import TlsFiles
 
-_EPILOG: Final = (
-    "TARGET is host:port, port, [v6]:port, unix:/path or the path of a socket. Exit codes: 0 all went well, "
-    "1 a server answered with an error, 2 wrong usage, 3 no connection, 130 interrupted."
+__all__ = ["read_arguments", "tls_files"]
+
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+def _print_reference(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    del param
+    if wanted and not ctx.resilient_parsing:
+        from rpcshell.config_reference import config_reference
+
+        click.echo(config_reference(), nl=False)
+        ctx.exit()
+
+
+def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
+    del param
+    if shell is not None and not ctx.resilient_parsing:
+        click.echo(completion_script(shell, ctx.command), nl=False)
+        ctx.exit()
+
+
+@click.command(name="rpcshell", cls=ManualCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("target", required=False, shell_complete=complete_target)
+@click.argument("file", required=False, type=click.Path())
+@option("-c", "--command", "lines", group="What to run", metavar="LINE", multiple=True, help="A line; repeatable.")
+@option("-k", "--keep-going", group="What to run", is_flag=True, help="Go on after an error; the first one counts.")
+@option(
+    "--timeout",
+    group="Connection",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Seconds for a call.",
 )
-
-
-@click.command(name="rpcshell", epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@option(
+    "--plain", group="Connection", is_flag=True, help="Bare protocol: no question for the methods, no optional keys."
+)
+@option("--tls-ca", group="Connection", type=_FILE, help="Authorities to trust, PEM; else the system's.")
+@option("--tls-cert", group="Connection", type=_FILE, help="The certificate to show to the server, PEM.")
+@option("--tls-key", group="Connection", type=_FILE, help="Its key, PEM, where that is another file.")
+@option(
+    "--spawn", group="A server for the run", type=click.IntRange(min=1), metavar="N", help="Start one with N workers."
+)
+@option(
+    "--app",
+    group="A server for the run",
+    type=click.Path(),
+    help="What it serves: module:attr, file.py or file.py:attr; else a demo.",
+)
+@option("--model", group="A server for the run", type=click.Choice(MODELS), help="Its worker model.")
+@option("--keep", group="A server for the run", is_flag=True, help="Leave it running afterwards.")
+@option("--format", "format_", group="Settings", type=click.Choice(FORMATS), help="How results are shown.")
+@option(
+    "--set",
+    "pairs",
+    group="Settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    shell_complete=complete_setting,
+    help="As the shell's :set; repeatable.",
+)
+@option(
+    "--config",
+    group="Settings",
+    type=click.Path(dir_okay=False),
+    is_eager=True,
+    help="The configuration file, instead of the usual one.",
+)
+@option(
+    "--config-reference",
+    group="Settings",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_reference,
+    help="Print a configuration that explains itself.",
+)
+@option(
+    "--completion",
+    group="Other",
+    type=click.Choice(SHELLS),
+    expose_value=False,
+    is_eager=True,
+    callback=_print_completion,
+    help="Print the completion of this command for a shell.",
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
-@click.argument("target", required=False)
-@click.argument("file", required=False)
-@click.option("-c", "--command", "lines", metavar="LINE", multiple=True, help="Run a line; may be repeated.")
-@click.option("-k", "--keep-going", is_flag=True, help="Go on after an error; the first one sets the exit code.")
-@click.option("--plain", is_flag=True, help="For servers of the bare protocol: no probe, no optional keys.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit of a call.")
-@click.option("--spawn", type=click.IntRange(min=1), metavar="N", help="Start a server with N workers for the run.")
-@click.option("--app", help="What the started server serves: module:attr, file.py or file.py:attr.")
-@click.option("--model", type=click.Choice(MODELS), help="The worker model of the started server.")
-@click.option("--keep", is_flag=True, help="Leave the started server running.")
 def _command(
     target: str | None,
     file: str | None,
     lines: tuple[str, ...],
     keep_going: bool,
-    plain: bool,
     timeout: float | None,
+    plain: bool,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
     spawn: int | None,
     app: str | None,
     model: str | None,
     keep: bool,
+    format_: str | None,
+    pairs: tuple[str, ...],
+    config: str | None,
 ) -> Options:
-    """Call the methods of an RPC server: at a prompt, from a FILE or a pipe, or line by line with -c."""
-    where, script = places(target, file, spawned=spawn is not None)
+    """Call the methods of an RPC server.
+
+    At a prompt where there is a terminal and nothing else to run; line by line with -c; from a FILE; from a pipe.
+    Each result is then one line of JSON on standard output, and errors go to standard error.
+    """
+    known, problem = usable_config(config)
+    where, script = places(target, file, spawned=spawn is not None, names=known.targets)
     if spawn is None and (app is not None or model is not None or keep):
         raise UsageError("--app, --model and --keep are for a server started with --spawn")
     if script is not None and lines:
@@ -54,7 +140,16 @@ def _command(
 
         server = SpawnOptions(workers=spawn, app=app, model=model, keep=keep)
     return Options(
-        target=where, file=script, lines=lines, spawn=server, keep_going=keep_going, plain=plain, timeout=timeout
+        target=where,
+        file=script,
+        lines=lines,
+        spawn=server,
+        keep_going=keep_going,
+        plain=plain,
+        tls=tls_files(tls_ca, tls_cert, tls_key, where, known, spawned=spawn is not None),
+        settings=_settings(format_, timeout, pairs),
+        config=known,
+        problem=problem,
     )
 
 
@@ -74,3 +169,41 @@ def read_arguments(arguments: list[str]) -> Options | None:
     except click.ClickException as error:
         raise UsageError(error.format_message(), hint="rpcshell --help lists what there is") from error
     return options if isinstance(options, Options) else None
+
+
+def _settings(format_: str | None, timeout: float | None, pairs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    given = [] if format_ is None else [("format", format_)]
+    if timeout is not None:
+        given.append(("timeout", str(timeout)))
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes NAME=VALUE, not {pair!r}", hint="as in --set format=table")
+        given.append((name.strip(), value))
+    return tuple(given)
+
+
+def tls_files(
+    ca: str | None, cert: str | None, key: str | None, where: Target | str | None, config: Config, *, spawned: bool
+) -> TlsFiles | None:
+    """The files of the TLS options, or None where there are none.
+
+    Args:
+        ca: As given.
+        cert: As given.
+        key: As given.
+        where: The target they are for.
+        config: Knows the targets that have names.
+        spawned: Whether the target is a server started for the run.
+
+    Raises:
+        UsageError: The target speaks no TLS.
+    """
+    if ca is cert is key is None:
+        return None
+    from rpcshell.tls import TlsFiles
+
+    target = config.targets[where].target if isinstance(where, str) else where
+    if spawned or (target is not None and not isinstance(target, TlsTarget)):
+        raise UsageError("--tls-ca, --tls-cert and --tls-key are for a target with TLS", hint="write tls://host:port")
+    return TlsFiles(ca, cert, key)

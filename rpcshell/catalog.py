@@ -46,10 +46,12 @@ class Method:
         params_schema: The schema of params: of the object by name, or of whatever a whole method takes.
         whole: It takes params whole, as one value, instead of binding them by name.
         result_schema: The schema of the result.
+        result_description: What the result is.
         out: The out name of its replies.
         idempotent: It may be called again when a reply was lost.
         deprecated: It should not be used any more.
         examples: Example pairings as the document has them.
+        errors: The errors of its own that it may answer, as the document has them.
         schemas: The schemas that references lead to.
     """
 
@@ -65,6 +67,8 @@ class Method:
     deprecated: bool = False
     examples: tuple[Any, ...] = ()
     schemas: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    result_description: str = ""
+    errors: tuple[Any, ...] = ()
 
     @property
     def signature(self) -> str:
@@ -151,6 +155,7 @@ def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], des
     description = _text(entry.get("description"))
     result = _descriptor(entry.get("result"), descriptors)
     examples = entry.get("examples")
+    errors = entry.get("errors")
     return Method(
         name=name,
         summary=first_line(entry.get("summary")) or first_line(description),
@@ -164,6 +169,8 @@ def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], des
         deprecated=entry.get("deprecated") is True,
         examples=tuple(examples) if isinstance(examples, list) else (),
         schemas=schemas,
+        result_description=_text(result.get("description")),
+        errors=tuple(errors) if isinstance(errors, list) else (),
     )
 
 

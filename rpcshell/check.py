@@ -7,20 +7,25 @@ references. Others are taken as met.
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from rpcshell.language import (
     ArrayNode,
     KeywordNode,
+    LineError,
     Member,
     MissingNode,
     Node,
     NumberNode,
     ObjectNode,
     StringNode,
+    TemplateNode,
+    VariableNode,
     WordNode,
+    node_value,
+    typed_word,
+    walk,
 )
-from rpcshell.language.evaluate import node_value, typed_word
 from rpcshell.schema import (
     Resolver,
     Schema,
@@ -28,6 +33,7 @@ from rpcshell.schema import (
     alternatives,
     as_schema,
     fixed_values,
+    is_number,
     type_names,
     type_of,
     type_text,
@@ -48,7 +54,14 @@ class Finding:
     end: int
 
 
-def check(node: Node, schema: Schema, resolve: Resolver, *, editing: int | None = None) -> Iterator[Finding]:
+def check(
+    node: Node,
+    schema: Schema,
+    resolve: Resolver,
+    *,
+    editing: int | None = None,
+    variables: Mapping[str, Any] | None = None,
+) -> Iterator[Finding]:
     """What a schema does not allow in a value, in the order of the text; lazily, so that the first is cheap.
 
     Args:
@@ -56,19 +69,24 @@ def check(node: Node, schema: Schema, resolve: Resolver, *, editing: int | None 
         schema: Its schema.
         resolve: Follows references.
         editing: The place of a cursor, in characters of the line: an object it is in may still get what it lacks.
+        variables: The values of variables by name; one that is not among them fits everywhere.
     """
-    yield from _Check(resolve, editing).value(node, schema, 0)
+    yield from _Check(resolve, editing, variables or {}).value(node, schema, 0)
 
 
 class _Check:
-    def __init__(self, resolve: Resolver, editing: int | None) -> None:
+    def __init__(self, resolve: Resolver, editing: int | None, variables: Mapping[str, Any]) -> None:
         self._resolve = resolve
         self._editing = editing
+        self._variables = variables
         self._left = MAX_VALUES
 
     def value(self, node: Node, schema: Schema, depth: int) -> Iterator[Finding]:
         self._left -= 1
         if isinstance(node, MissingNode) or depth > MAX_DEPTH or self._left < 0:
+            return
+        if isinstance(node, VariableNode):
+            yield from self._variable(node, schema)
             return
         branches = alternatives(schema, self._resolve)
         if len(branches) == 1:
@@ -86,6 +104,17 @@ class _Check:
         else:
             yield Finding(f"expected {type_text(schema)}", node.start, node.end)
 
+    def _variable(self, node: VariableNode, schema: Schema) -> Iterator[Finding]:
+        """The type of what a variable stands for; what is inside is the server's to judge."""
+        try:
+            found = type_of(walk(self._variables, node))
+        except LineError:
+            return
+        types = allowed_types(schema, self._resolve)
+        numbers = {"integer", "number"}
+        if types and found not in types and not (found in numbers and types & numbers):
+            yield Finding(f"expected {type_text(schema)}, not {_article(found)}", node.start, node.end)
+
     def _against(self, node: Node, schema: Schema, depth: int) -> Iterator[Finding]:
         shape = next(self._shape(node, schema), None)
         if shape is not None:
@@ -94,7 +123,7 @@ class _Check:
             yield from self._object(node, schema, depth)
         elif isinstance(node, ArrayNode):
             yield from self._array(node, schema, depth)
-        else:
+        elif not isinstance(node, TemplateNode):
             yield from self._scalar(node, schema)
 
     def _shape(self, node: Node, schema: Schema) -> Iterator[Finding]:
@@ -122,6 +151,8 @@ class _Check:
                 return "object"
             case ArrayNode():
                 return "array"
+            case TemplateNode():
+                return "string"
             case _:
                 return type_of(self._scalar_value(node, types))
 
@@ -192,22 +223,18 @@ class _Check:
 
 def _bounds(node: Node, size: float, schema: Schema, low: str, high: str, noun: str = "") -> Iterator[Finding]:
     least, most = schema.get(low), schema.get(high)
-    if _is_number(least) and size < least:
+    if is_number(least) and size < least:
         yield Finding(f"at least {_count(least, noun)}", node.start, node.end)
-    elif _is_number(most) and size > most:
+    elif is_number(most) and size > most:
         yield Finding(f"at most {_count(most, noun)}", node.start, node.end)
 
 
 def _exclusive_bounds(node: Node, value: float, schema: Schema) -> Iterator[Finding]:
     least, most = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if _is_number(least) and value <= least:
+    if is_number(least) and value <= least:
         yield Finding(f"more than {least}", node.start, node.end)
-    elif _is_number(most) and value >= most:
+    elif is_number(most) and value >= most:
         yield Finding(f"less than {most}", node.start, node.end)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _being_typed(member: Member, node: ObjectNode) -> bool:

@@ -6,22 +6,33 @@ Nothing of the prompt is imported before it is known that there is one.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.errors import Cancelled, ShellError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from rpcshell.bench.options import BenchOptions
+    from rpcshell.executor import Shell
     from rpcshell.options import Options
-    from rpcshell.script import ScriptOutput, Statement
+    from rpcshell.script import ScriptOutput
     from rpcshell.session import Session
-    from rpcshell.state import PlainTargets
+    from rpcshell.settings import Settings
+    from rpcshell.state import TargetMemory
+    from rpcshell.statements import Statement
 
 __all__ = ["main"]
 
 _BROKEN_PIPE: Final = 141
+
+_COMPLETION: Final = "_RPCSHELL_COMPLETE"
+"""By this variable the user's shell asks for completions of the command, whose line is in other variables."""
+
+_COLLECTIONS: Final = (50_000, 50, 100)
+"""Thresholds of the garbage collector: with its own, a large reply takes three times as long to decode."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: The command line without the program's name; the process's own if not given.
     """
+    gc.set_threshold(*_COLLECTIONS)
     try:
         options = _options(sys.argv[1:] if arguments is None else arguments)
         if options is None:
@@ -45,15 +57,64 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str]) -> Options | None:
+    if arguments[:1] == ["bench"]:
+        from rpcshell.bench.arguments import read_bench_arguments
+
+        return read_bench_arguments(arguments[1:])
     # The way to the prompt is mostly taken without options, and should not wait for what reads them.
-    if len(arguments) <= 1 and not any(argument.startswith("-") for argument in arguments):
+    short = len(arguments) <= 1 and not any(argument.startswith("-") for argument in arguments)
+    if short and _COMPLETION not in os.environ:
+        from rpcshell.config import usable_config
         from rpcshell.options import Options, places
 
-        target, file = places(arguments[0] if arguments else None, None, spawned=False)
-        return Options(target=target, file=file)
+        config, problem = usable_config()
+        target, file = places(arguments[0] if arguments else None, None, spawned=False, names=config.targets)
+        return Options(target=target, file=file, config=config, problem=problem)
     from rpcshell.arguments import read_arguments
 
     return read_arguments(arguments)
+
+
+def _settings(options: Options, complain: Callable[[ShellError], None]) -> Settings:
+    """The settings of a run: those of the configuration, where they make sense, and then those of its options."""
+    from rpcshell.settings import Settings
+
+    settings = Settings(script=not options.interactive)
+    # Whatever reads a script's output expects the same for every user; how long to wait may differ.
+    unheeded = settings if options.interactive else Settings()
+    if options.problem is not None:
+        complain(options.problem)
+    for name, value in options.config.settings.items():
+        try:
+            (settings if name == "timeout" else unheeded).set(name, value)
+        except UsageError as error:
+            complain(options.config.problem(name, error))
+    for name, text in options.settings:
+        settings.set(name, text)
+    return settings
+
+
+def _session(options: Options, settings: Settings) -> Session:
+    from rpcshell.address_book import AddressBook
+    from rpcshell.session import Session
+
+    session = Session(
+        plain=options.plain,
+        timeout=settings.timeout,
+        background=options.interactive,
+        meta=settings.meta or settings.time,
+        memory=_memory,
+        book=AddressBook(options.config.targets, _memory),
+        tls=options.tls,
+    )
+
+    def follow(name: str) -> None:
+        if name == "timeout":
+            session.timeout = settings.timeout
+        session.meta = settings.meta or settings.time
+
+    settings.on_change(follow)
+    return session
 
 
 def _fail(error: ShellError) -> int:
@@ -67,22 +128,31 @@ def _run_script(options: Options) -> int:
     from rpcshell.executor import Shell
     from rpcshell.options import is_terminal
     from rpcshell.script import OutputClosed, process_output, run_statements
-    from rpcshell.session import Session
 
     output = process_output()
-    session = Session(plain=options.plain, timeout=options.timeout, background=False, meta=False, memory=_memory)
+    settings = output.settings = _settings(options, output.error)
+    session = _session(options, settings)
     session.notes = output.note
     try:
         _open(session, options, output)
+        if options.bench is not None:
+            return _run_bench(options.bench, Shell(session, output, settings=settings))
         if not options.lines and options.file is None and is_terminal(sys.stdin):
             output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
-        shell = Shell(session, output)
+        shell = Shell(session, output, settings=settings, aliases=dict(options.config.aliases))
         return run_statements(shell, output, _statements(options), keep_going=options.keep_going)
     except OutputClosed:
         _forget_stdout()
         return _BROKEN_PIPE
     finally:
         session.close()
+
+
+def _run_bench(bench: tuple[str, BenchOptions], shell: Shell) -> int:
+    from rpcshell.commands.bench import run_bench
+
+    run_bench(shell, *bench)
+    return 0
 
 
 def _open(session: Session, options: Options, output: ScriptOutput) -> None:
@@ -94,15 +164,15 @@ def _open(session: Session, options: Options, output: ScriptOutput) -> None:
         session.connect(options.target)
 
 
-def _memory() -> PlainTargets:
-    from rpcshell.config import state_folder
-    from rpcshell.state import PlainTargets
+def _memory() -> TargetMemory:
+    from rpcshell.folders import state_folder
+    from rpcshell.state import TargetMemory
 
-    return PlainTargets(state_folder)
+    return TargetMemory(state_folder)
 
 
 def _statements(options: Options) -> Iterator[Statement]:
-    from rpcshell.script import Statement, read_statements
+    from rpcshell.statements import Statement, read_statements
 
     if options.lines:
         yield from map(Statement, options.lines)
@@ -120,8 +190,6 @@ def _statements(options: Options) -> Iterator[Statement]:
 
 def _forget_stdout() -> None:
     # At exit Python flushes the stream once more, and would complain of the reader that has gone.
-    import os
-
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
@@ -129,7 +197,15 @@ def _forget_stdout() -> None:
 
 def _run_prompt(options: Options) -> int:
     from rpcshell.repl import run_repl
-    from rpcshell.session import Session
 
-    session = Session(plain=options.plain, timeout=options.timeout, memory=_memory)
-    return run_repl(session, target=options.target, spawn=options.spawn)
+    notes: list[str] = []
+    settings = _settings(options, lambda error: notes.append(str(error)))
+    return run_repl(
+        _session(options, settings),
+        target=options.target,
+        spawn=options.spawn,
+        settings=settings,
+        aliases=dict(options.config.aliases),
+        keys=options.config.keys,
+        notes=notes,
+    )

@@ -10,8 +10,9 @@ import time
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.connection import Connection, Dropped
-from rpcshell.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, UsageError
+from rpcshell.connection import Connection
+from rpcshell.errors import CallError, CallTimeout, ConnectionFailed, UsageError
+from rpcshell.retry import Attempts, Dropped
 from rpcshell.target import Target, TcpTarget
 from rpcwire import MAX_REPLY, EncodeError, FrameTooLarge
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from rpcshell.observation.exchange import Exchange
+    from rpcshell.tls import TlsFiles
     from rpcwire import Reply
 
 __all__ = ["CONNECT_TIMEOUT", "TIMEOUT", "Client", "connect"]
@@ -28,9 +31,6 @@ TIMEOUT: Final = 90.0
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for making a connection unless told otherwise."""
-
-# A server that is being reloaded may turn a request away more than once; one that always does is broken.
-_MOST_ATTEMPTS: Final = 5
 
 
 class Client:
@@ -46,6 +46,7 @@ class Client:
         connect_timeout: Seconds for making a connection.
         plain: Send nothing but the method and its params: for servers that know no more of the protocol.
         max_reply: The largest reply accepted, in bytes.
+        tls: The files that a TLS target is verified with, and those that it is shown.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Client:
         connect_timeout: float = CONNECT_TIMEOUT,
         plain: bool = False,
         max_reply: int = MAX_REPLY,
+        tls: TlsFiles | None = None,
     ) -> None:
         self.target = target
         self.timeout = timeout
@@ -66,6 +68,7 @@ class Client:
         self.requests = 0
         """How many times a request was, at least in part, sent so far."""
         self._max_reply = max_reply
+        self.tls = tls
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -143,6 +146,7 @@ class Client:
         timeout: float | EllipsisType | None = ...,
         idempotent: bool = False,
         meta: bool = False,
+        observer: Exchange | None = None,
     ) -> Reply:
         """Call a method and return the whole reply, an error reply too.
 
@@ -152,42 +156,48 @@ class Client:
             timeout: Seconds for the whole call, None for no limit; the client's own if not given.
             idempotent: Whether the call may be sent again when the connection was lost on the way.
             meta: Whether to ask who served it (not of plain targets).
+            observer: Takes times and bytes; without one, nothing is noted.
 
         Raises:
             ShellError: As `call`, but for CallError.
         """
-        limit = self.timeout if isinstance(timeout, EllipsisType) else timeout
-        if limit is not None and not limit >= 0:
-            raise UsageError(f"a time limit is a number of seconds from 0, not {limit}")
+        limit = checked_limit(self.timeout if isinstance(timeout, EllipsisType) else timeout)
         deadline = None if limit is None else time.monotonic() + limit
-        may_have_run = False
-        for attempt in range(1, _MOST_ATTEMPTS + 1):
-            try:
-                connection = self._ready(deadline)
-            except ConnectionFailed as error:
-                if not may_have_run:
+        attempts = Attempts(self.target, idempotent=idempotent)
+        try:
+            while True:
+                try:
+                    return self._attempt(self._ready(deadline, observer), method, params, meta, deadline, observer)
+                except ConnectionFailed as error:
+                    attempts.not_connected(error)
                     raise
-                raise ConnectionLost(self.target, "reconnecting failed", may_have_run=True) from error
-            try:
-                return self._attempt(connection, method, params, meta, deadline)
-            except TimeoutError:
-                raise CallTimeout(limit or 0.0, method=method) from None
-            except Dropped as dropped:
-                again = dropped.not_run or (idempotent and not may_have_run)
-                may_have_run = may_have_run or not dropped.not_run
-                if again and attempt < _MOST_ATTEMPTS:
-                    continue
-                raise ConnectionLost(self.target, dropped.reason, may_have_run=may_have_run) from dropped
-        raise AssertionError("the last attempt returns or raises")
+                except TimeoutError:
+                    raise CallTimeout(limit or 0.0, method=method) from None
+                except Dropped as dropped:
+                    attempts.lost(dropped)
+        finally:
+            if observer is not None:
+                observer.ended = time.monotonic()
 
     def _attempt(
-        self, connection: Connection, method: str, params: object, meta: bool, deadline: float | None
+        self,
+        connection: Connection,
+        method: str,
+        params: object,
+        meta: bool,
+        deadline: float | None,
+        observer: Exchange | None,
     ) -> Reply:
         reusable = False
         self.requests += 1
         try:
             reply, reusable = connection.exchange(
-                method, params, meta=meta and not self.plain, close=not self.plain, deadline=deadline
+                method,
+                params,
+                meta=meta and not self.plain,
+                close=not self.plain,
+                deadline=deadline,
+                observer=observer,
             )
         except (EncodeError, FrameTooLarge) as error:
             reusable = True
@@ -198,7 +208,7 @@ class Client:
                 self.close()
         return reply
 
-    def _ready(self, deadline: float | None) -> Connection:
+    def _ready(self, deadline: float | None, observer: Exchange | None = None) -> Connection:
         if self._connection is not None:
             if self._connection.usable():
                 return self._connection
@@ -206,7 +216,11 @@ class Client:
         timeout = self.connect_timeout
         if deadline is not None:
             timeout = min(timeout, max(deadline - time.monotonic(), 0.001))
-        self._connection = Connection.open(self.target, timeout=timeout, max_reply=self._max_reply)
+        if observer is not None:
+            observer.dialling()
+        self._connection = Connection.open(self.target, timeout=timeout, max_reply=self._max_reply, tls=self.tls)
+        if observer is not None:
+            observer.connected = time.monotonic()
         self.connections += 1
         return self._connection
 
@@ -218,15 +232,17 @@ def connect(
     connect_timeout: float = CONNECT_TIMEOUT,
     plain: bool = False,
     max_reply: int = MAX_REPLY,
+    tls: TlsFiles | None = None,
 ) -> Client:
     """Connect to a server.
 
     Args:
-        target: `host:port`, `port`, `[v6]:port`, `unix:/path`, or a (host, port) pair.
+        target: `host:port`, `port`, `[v6]:port`, `unix:/path`, `tls://host:port`, or a (host, port) pair.
         timeout: Seconds for a whole call, or None for no limit.
         connect_timeout: Seconds for making a connection.
         plain: Send nothing but the method and its params.
         max_reply: The largest reply accepted, in bytes.
+        tls: The files that a TLS target is verified with, and those that it is shown.
 
     Raises:
         UsageError: The target's text makes no sense.
@@ -237,10 +253,35 @@ def connect(
         ...     client.call("ping", {"a": 1})
         {'a': 1}
     """
-    if isinstance(target, str):
-        target = Target.parse(target)
-    elif isinstance(target, tuple):
-        target = TcpTarget(*target)
-    client = Client(target, timeout=timeout, connect_timeout=connect_timeout, plain=plain, max_reply=max_reply)
+    client = Client(
+        as_target(target),
+        timeout=timeout,
+        connect_timeout=connect_timeout,
+        plain=plain,
+        max_reply=max_reply,
+        tls=tls,
+    )
     client.connect()
     return client
+
+
+def as_target(target: str | tuple[str, int] | Target) -> Target:
+    """The target that a text, a (host, port) pair or a target names.
+
+    Raises:
+        UsageError: The text makes no sense.
+    """
+    if isinstance(target, str):
+        return Target.parse(target)
+    return TcpTarget(*target) if isinstance(target, tuple) else target
+
+
+def checked_limit(seconds: float | None) -> float | None:
+    """A time limit that is one.
+
+    Raises:
+        UsageError: It is negative, or not a number.
+    """
+    if seconds is not None and not seconds >= 0:
+        raise UsageError(f"a time limit is a number of seconds from 0, not {seconds}")
+    return seconds

@@ -6,99 +6,94 @@ Whether to reconnect or to send again is not decided here but in `rpcshell.clien
 from __future__ import annotations
 
 import math
+import os
 import select
 import socket
-import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.errors import ConnectionFailed, ProtocolError
-from rpcshell.target import Target, TcpTarget, UnixTarget
-from rpcwire import ClientConnection, FrameTooLarge, Goodbye, RemoteError, Reply, TruncatedFrame
+from rpcshell.dialling import LONGEST_WAIT, NAP, acknowledge, dial, seconds_asleep
+from rpcshell.retry import Dropped
+from rpcshell.strangers import SHOWN, not_a_reply, silence, stranger
+from rpcshell.target import Target, TcpTarget
+from rpcshell.unreachable import system_reason
+from rpcwire import ClientConnection, Goodbye, RemoteError, Reply, TruncatedFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from rpcshell.observation.exchange import Ends, Exchange
+    from rpcshell.tls import TlsFiles, TlsStream
+    from rpcwire import Meta
 
-__all__ = ["Connection", "Dropped"]
+__all__ = ["Connection"]
 
 _READ: Final = 64 * 1024
 _READ_LARGE: Final = 1024 * 1024
-_SHOWN: Final = 24
-
-# Seconds until a silent peer is probed, seconds between probes, probes: a dead network ends a call in two minutes.
-_KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
-
-# Only Linux has it.
-_QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
-
-# What the system's own clocks take, in seconds.
-_LONGEST_WAIT: Final = 86_400.0
-
-_OTHER_PROTOCOLS: Final = (
-    (b"HTTP/", "an HTTP server"),
-    (b"SSH-", "an SSH server"),
-    (b"220", "a mail or FTP server"),
-    (b"-ERR", "a Redis server"),
-    (b"\x15\x03", "a TLS server"),
-)
-
-
-class Dropped(Exception):
-    """The connection ended before the reply.
-
-    Attributes:
-        reason: How, in a few words.
-        not_run: Whether the server provably did not execute the request.
-    """
-
-    def __init__(self, reason: str, *, not_run: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.not_run = not_run
 
 
 class Connection:
     """A connected socket with at most one request on it.
 
     Args:
-        sock: The connected socket; owned from now on.
+        sock: The connected socket or TLS stream; owned from now on.
         target: Where it leads, for messages.
         max_reply: The largest reply accepted, in bytes.
     """
 
-    __slots__ = ("_first", "_poll", "_quick_ack", "_socket", "_wire", "target")
+    __slots__ = (
+        "_asleep",
+        "_first",
+        "_observer",
+        "_poll",
+        "_served_by",
+        "_silent",
+        "_socket",
+        "_tls",
+        "_wire",
+        "target",
+    )
 
-    def __init__(self, sock: socket.socket, target: Target, max_reply: int) -> None:
-        sock.setblocking(False)
+    def __init__(self, sock: socket.socket | TlsStream, target: Target, max_reply: int) -> None:
+        self._tls: TlsStream | None = None
+        if isinstance(sock, socket.socket):
+            sock.setblocking(False)
+        else:
+            self._tls = sock
         self._socket = sock
         self._wire = ClientConnection(max_reply)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
-        self._quick_ack: int | None = _QUICK_ACK if isinstance(target, TcpTarget) else None
         self._first = b""
+        self._silent = True
+        self._asleep = seconds_asleep()
+        self._observer: Exchange | None = None
+        self._served_by: Meta | None = None
         self.target = target
 
     @classmethod
-    def open(cls, target: Target, *, timeout: float, max_reply: int) -> Connection:
+    def open(cls, target: Target, *, timeout: float, max_reply: int, tls: TlsFiles | None = None) -> Connection:
         """Connect.
 
         Args:
             target: Where to.
             timeout: Seconds for all addresses of the target together.
             max_reply: The largest reply accepted, in bytes.
+            tls: What a TLS target is verified with, and what it is shown.
 
         Raises:
             ConnectionFailed: No connection could be made.
         """
-        return cls(_connected_socket(target, min(timeout, _LONGEST_WAIT)), target, max_reply)
+        return cls(dial(target, timeout, tls), target, max_reply)
 
     def close(self) -> None:
         """Close the socket; what still arrives for it is lost."""
         self._socket.close()
 
     def usable(self) -> bool:
-        """Whether an idle connection can take a request: no end, no goodbye and nothing unasked has arrived."""
-        if self._wire.closing or self._wire.mid_frame:
+        """Whether an idle connection can take a request: no end, no goodbye and nothing unasked has arrived.
+
+        After the machine has slept none can: the peer, or what is between, may have dropped it without a word.
+        """
+        if self._wire.closing or self._wire.mid_frame or seconds_asleep() - self._asleep > NAP:
             return False
         try:
             self._socket.recv(_READ)
@@ -110,7 +105,14 @@ class Connection:
         return False
 
     def exchange(
-        self, method: str, params: object, *, meta: bool, close: bool, deadline: float | None
+        self,
+        method: str,
+        params: object,
+        *,
+        meta: bool,
+        close: bool,
+        deadline: float | None,
+        observer: Exchange | None = None,
     ) -> tuple[Reply, bool]:
         """Send a request and wait for its reply.
 
@@ -120,6 +122,7 @@ class Connection:
             meta: Whether to ask who served it.
             close: Whether to tell the server that this side heeds `close`.
             deadline: When to stop waiting, on `time.monotonic`'s clock, or None.
+            observer: Takes times and bytes; without one, nothing is noted.
 
         Returns:
             The reply, and whether the connection can take another request.
@@ -129,16 +132,30 @@ class Connection:
             FrameTooLarge: The params are over 4 GiB; nothing was sent.
             Dropped: The connection ended first.
             ProtocolError: Something came that is no reply.
+            TlsFailed: The server has refused this client; nothing was run.
             TimeoutError: The deadline passed.
         """
         request = self._wire.request(method, params, meta=meta, close=close)
+        self._first = b""
+        self._observer = observer
+        if observer is not None:
+            observer.sends(request, self._served_by)
         try:
             if self._send(request, deadline):
+                if observer is not None:
+                    observer.sent = time.monotonic()
                 reply = self._reply(deadline)
+                if reply.meta is not None:
+                    self._served_by = reply.meta
                 return reply, not (reply.close or self._wire.mid_frame)
             return self._reply_to_part(deadline), False
         except RemoteError as error:
-            raise self._protocol_error(error) from None
+            raise not_a_reply(self.target, error, self._first) from None
+        except BaseException:
+            # Whoever wants to know what became of it finds the server's end by these, once this one is closed.
+            if observer is not None:
+                observer.ends = self._ends()
+            raise
 
     def _send(self, request: bytes, deadline: float | None) -> bool:
         """Send; False when the peer ended the connection, or spoke, before it had taken everything."""
@@ -158,15 +175,26 @@ class Connection:
                 ready = self._wait(deadline)
             finally:
                 self._poll.modify(self._socket, select.POLLIN)
-            if ready & select.POLLIN:
+            if ready & select.POLLIN and self._heard():
                 return False
+
+    def _heard(self) -> bool:
+        """Whether what can be read while a request is being sent is the peer's word, and not TLS's own."""
+        if self._tls is None:
+            return True
+        try:
+            self._take(self._tls.recv(_READ))
+        except BlockingIOError:
+            return False
+        except OSError:
+            # It comes again to whoever reads next.
+            return True
+        return True
 
     def _reply(self, deadline: float | None) -> Reply:
         while (reply := self._event()) is None:
-            if self._quick_ack is not None and self._wire.mid_frame:
-                # A peer that writes prefix and body separately may wait for the first to be acknowledged before it
-                # sends the second (Nagle, RFC 896), and acknowledgements are delayed by up to 40 ms (tcp(7)).
-                self._socket.setsockopt(socket.IPPROTO_TCP, self._quick_ack, 1)
+            if self._wire.mid_frame and isinstance(self.target, TcpTarget) and isinstance(self._socket, socket.socket):
+                acknowledge(self._socket)
             self._receive(deadline)
         return reply
 
@@ -175,7 +203,7 @@ class Connection:
         try:
             return self._reply(deadline)
         except Dropped as dropped:
-            raise Dropped(dropped.reason, not_run=True) from dropped
+            raise Dropped(dropped.reason, not_run=True, hint=dropped.hint) from dropped
 
     def _event(self) -> Reply | None:
         event = self._wire.next_event()
@@ -184,158 +212,61 @@ class Connection:
         return event
 
     def _receive(self, deadline: float | None) -> None:
-        self._wait(deadline)
+        if self._tls is None or not self._tls.pending():
+            self._wait(deadline)
         try:
             data = self._socket.recv(_READ_LARGE if self._wire.mid_frame else _READ)
         except BlockingIOError:
             return
         except OSError as error:
-            raise Dropped(_reason(error), not_run=False) from error
+            raise self._dropped(system_reason(error)) from error
         if data:
             self._take(data)
             return
         try:
             self._wire.receive_eof()
         except TruncatedFrame as error:
-            if peer := _other_protocol(self._first):
-                raise self._wrong_peer(peer) from None
-            raise Dropped(f"inside the reply, {error}", not_run=False) from None
-        raise Dropped("the server closed it without a reply", not_run=False)
+            if (known := stranger(self.target, self._first)) is not None:
+                raise known from None
+            raise self._dropped(f"inside the reply, {error}") from None
+        raise self._dropped("the server closed it without a reply")
+
+    def _dropped(self, reason: str) -> Dropped:
+        return Dropped(reason, not_run=False, hint=silence(self.target) if self._silent else None)
+
+    def _ends(self) -> Ends | None:
+        """The addresses of both ends, or None where there is no other any more."""
+        try:
+            with socket.socket(fileno=os.dup(self._socket.fileno())) as same:
+                return same.getsockname(), same.getpeername()
+        except OSError:
+            return None
 
     def _take(self, data: bytes) -> None:
-        if len(self._first) < _SHOWN:
-            self._first += data[:_SHOWN]
+        self._silent = False
+        if self._observer is not None:
+            self._observer.takes(data)
+        if len(self._first) < SHOWN:
+            self._first += data[:SHOWN]
         self._wire.receive(data)
 
     def _wait(self, deadline: float | None) -> int:
-        events = self._poll.poll() if deadline is None else []
+        events: list[tuple[int, int]] = []
+        if self._observer is not None:
+            events = self._wait_observed(self._observer, deadline)
+        if not events and deadline is None:
+            events = self._poll.poll()
         while not events:
             remaining = (deadline or 0.0) - time.monotonic()
             if remaining <= 0:
                 raise TimeoutError
-            events = self._poll.poll(math.ceil(min(remaining, _LONGEST_WAIT) * 1000))
+            events = self._poll.poll(math.ceil(min(remaining, LONGEST_WAIT) * 1000))
         return events[0][1]
 
-    def _protocol_error(self, error: RemoteError) -> ProtocolError:
-        if peer := _other_protocol(self._first):
-            return self._wrong_peer(peer)
-        what = str(error)
-        if isinstance(error, FrameTooLarge):
-            what = f"it announced a reply of {error.length} bytes and the limit is {error.limit}"
-        return ProtocolError(
-            f"{self.target} does not answer as an RPC server: {what}",
-            hint=f"it began with {_seen(self._first)}",
-        )
-
-    def _wrong_peer(self, peer: str) -> ProtocolError:
-        return ProtocolError(
-            f"{self.target} is {peer}, not an RPC server: it answered {_seen(self._first)}",
-            hint="check the port",
-        )
-
-
-def _other_protocol(first: bytes) -> str | None:
-    return next((name for start, name in _OTHER_PROTOCOLS if first.startswith(start)), None)
-
-
-def _seen(data: bytes) -> str:
-    text = data[:_SHOWN].decode("latin-1")
-    return '"' + "".join(c if c.isascii() and c.isprintable() else f"\\x{ord(c):02x}" for c in text) + '"'
-
-
-def _connected_socket(target: Target, timeout: float) -> socket.socket:
-    if isinstance(target, UnixTarget):
-        return _connect_unix(target, timeout)
-    if isinstance(target, TcpTarget):
-        return _connect_tcp(target, timeout)
-    raise TypeError(f"not a target: {target!r}")
-
-
-def _connect_tcp(target: TcpTarget, timeout: float) -> socket.socket:
-    deadline = time.monotonic() + timeout
-    failure: OSError = ConnectionRefusedError()
-    for family, address in _addresses(target):
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(max(deadline - time.monotonic(), 0.001))
-            sock.connect(address)
-            # A free local port can be drawn as one's own: TCP then connects to itself (RFC 9293, section 3.5).
-            if sock.getsockname() != sock.getpeername():
-                _tune(sock)
-                return sock
-            failure = ConnectionRefusedError()
-        except OSError as error:
-            failure = error
-        except BaseException:
-            sock.close()
-            raise
-        sock.close()
-    if isinstance(failure, ConnectionRefusedError):
-        hint = "is the server running, and is this its port?"
-        raise ConnectionFailed(target, "connection refused", hint=hint) from failure
-    if isinstance(failure, TimeoutError):
-        hint = "the host may be down, or a firewall drops the packets"
-        raise ConnectionFailed(target, f"no answer within {timeout:g} s", hint=hint) from failure
-    raise ConnectionFailed(target, _reason(failure)) from failure
-
-
-def _addresses(target: TcpTarget) -> Iterator[tuple[int, tuple[str, int] | tuple[str, int, int, int]]]:
-    try:
-        # As bytes, an ASCII name spares the import of the IDNA codec.
-        host = target.host.encode("ascii") if target.host.isascii() else target.host
-        found = socket.getaddrinfo(host, target.port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise ConnectionFailed(target, "this is no valid host name") from error
-    except socket.gaierror as error:
-        if error.errno == socket.EAI_AGAIN:
-            raise ConnectionFailed(target, "the name lookup failed", hint="is the network up?") from error
-        raise ConnectionFailed(target, "no such host", hint="check the spelling of the name") from error
-    for family, _, _, _, address in found:
-        if family in (socket.AF_INET, socket.AF_INET6):
-            yield family, address  # type: ignore[misc]  # typeshed unites the shapes of builds without IPv6
-
-
-def _tune(sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE:
-        if (option := getattr(socket, name, None)) is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _connect_unix(target: UnixTarget, timeout: float) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        # Non-blocking, a full backlog would fail at once (connect(2), EAGAIN); with this, connect waits for room.
-        whole = int(timeout)
-        limit = struct.pack("@ll", whole, max(int((timeout - whole) * 1_000_000), 1))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        sock.connect(target.path)
-    except OSError as error:
-        sock.close()
-        raise _unix_failure(target, error, timeout) from error
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _unix_failure(target: UnixTarget, error: OSError, timeout: float) -> ConnectionFailed:
-    match error:
-        case FileNotFoundError():
-            return ConnectionFailed(target, "no such socket file", hint="is the server running?")
-        case PermissionError():
-            hint = "the socket file, or its folder, is for another user"
-            return ConnectionFailed(target, "permission denied", hint=hint)
-        case ConnectionRefusedError():
-            hint = "the server that made it has gone, or the path names an ordinary file"
-            return ConnectionFailed(target, "nothing listens on it", hint=hint)
-        case BlockingIOError():
-            hint = "the server's queue is full: all of its workers are busy"
-            return ConnectionFailed(target, f"no room in its queue within {timeout:g} s", hint=hint)
-    return ConnectionFailed(target, _reason(error))
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or str(error) or type(error).__name__
-    return text[0].lower() + text[1:]
+    def _wait_observed(self, observer: Exchange, deadline: float | None) -> list[tuple[int, int]]:
+        """Wait, and tell of long silences, until something happens or the deadline is nearer than the next of them."""
+        while deadline is None or deadline - time.monotonic() > observer.patience:
+            if events := self._poll.poll(min(observer.patience, LONGEST_WAIT) * 1000):
+                return events
+            observer.silent(self._ends())
+        return []

@@ -16,12 +16,14 @@ from rpcshell.errors import (
     ConnectionFailed,
     ConnectionLost,
     ProtocolError,
+    TlsFailed,
 )
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
     from rpcshell.client import Client
-    from rpcshell.state import PlainTargets
+    from rpcshell.state import TargetMemory
+    from rpcshell.target import Target
     from rpcwire import Reply
 
 __all__ = ["PROBE_TIMEOUT", "Discovery", "describe"]
@@ -43,14 +45,16 @@ class Discovery(msgspec.Struct, frozen=True):
         catalog: What the target offers; empty where it does not say.
         plain: Whether it knows nothing of discovery.
         note: One line for the user, or None.
+        refused: Whether the note is what a call would say as well: the target does not let this client in.
     """
 
     catalog: Catalog = EMPTY_CATALOG
     plain: bool = False
     note: str | None = None
+    refused: bool = False
 
 
-def describe(client: Client, memory: PlainTargets | None, *, probe_again: bool = False) -> Discovery:
+def describe(client: Client, memory: TargetMemory | None, *, probe_again: bool = False) -> Discovery:
     """Ask a target what it offers.
 
     Args:
@@ -68,6 +72,9 @@ def describe(client: Client, memory: PlainTargets | None, *, probe_again: bool =
             return Discovery(plain=True)
     try:
         reply = client.exchange("rpc.discover", timeout=PROBE_TIMEOUT)
+    except TlsFailed as error:
+        # What a server thinks of a client's certificate it may tell only after the connection is there.
+        return Discovery(note=str(error) if client.connections else None, refused=True)
     except ConnectionFailed:
         # The call that comes next meets the same failure and tells the user.
         return Discovery()
@@ -76,8 +83,12 @@ def describe(client: Client, memory: PlainTargets | None, *, probe_again: bool =
             return Discovery()
         if memory is not None:
             memory.remember(target, seconds=_REMEMBER_ENDED)
-        return _plain(target, "it ended the connection when asked what it offers")
+        return _plain(target, "it ended the connection when asked what it offers", error.hint)
     except CallTimeout:
+        if _is_own(client.target):
+            # Its workers are held by others; when one is free again, it does say what it offers.
+            hint = f":connect {target} --refresh asks again"
+            return Discovery(note=f"{target} is too busy to say what it offers: {hint}")
         if memory is not None:
             memory.remember(target, seconds=_REMEMBER_SILENT)
         return _plain(target, f"it did not say within {PROBE_TIMEOUT:g} s what it offers")
@@ -98,7 +109,14 @@ def _read(target: str, reply: Reply) -> Discovery:
         return _plain(target, "its answer to rpc.discover is no OpenRPC document")
 
 
-def _plain(target: str, why: str) -> Discovery:
-    return Discovery(
-        plain=True, note=f"{target} is a plain server: {why}, so its methods cannot be completed or checked"
-    )
+def _is_own(target: Target) -> bool:
+    """Whether a server of the user on this machine listens there, which always describes itself."""
+    from rpcshell.supervision import local_servers
+    from rpcshell.supervision.directory import listens_at
+
+    return any(listens_at(address, target) for server in local_servers() for address in server.addresses)
+
+
+def _plain(target: str, why: str, hint: str | None = None) -> Discovery:
+    note = f"{target} is a plain server: {why}, so its methods cannot be completed or checked"
+    return Discovery(plain=True, note=f"{note}; {hint}" if hint else note)

@@ -7,6 +7,7 @@ The tree::
     │   └── SyntaxProblem           a line that does not parse: line, column, expected
     ├── CallError (1)               the server answered with an error: code, message, data
     ├── ConnectionFailed (3)        no connection could be made: target, reason
+    │   └── TlsFailed               the two sides do not trust each other, or one of them does not speak TLS
     ├── NotConnected (3)            a call without a target
     ├── ConnectionLost (3)          the connection ended before the reply: target, may_have_run
     ├── CallTimeout (3)             no reply in time: seconds
@@ -40,6 +41,7 @@ __all__ = [
     "ShellError",
     "SpawnFailed",
     "SyntaxProblem",
+    "TlsFailed",
     "UsageError",
 ]
 
@@ -160,6 +162,10 @@ class ConnectionFailed(ShellError):
         self.reason = reason
 
 
+class TlsFailed(ConnectionFailed):
+    """TLS could not be agreed on, so that nothing was sent: a certificate is not trusted, or there is no TLS."""
+
+
 class NotConnected(ShellError):
     """A call was made without a target to send it to."""
 
@@ -188,21 +194,22 @@ class ConnectionLost(ShellError):
 
 
 class CallTimeout(ShellError):
-    """No reply came in time. The server may still be running the request.
+    """No reply came in time.
 
     Attributes:
         seconds: The limit that passed.
-        may_have_run: Always True.
+        may_have_run: Whether the request was sent, so that the server may be running it still.
     """
 
     exit_code = 3
-    may_have_run = True
 
-    def __init__(self, seconds: float, *, method: str = "") -> None:
+    def __init__(self, seconds: float, *, method: str = "", may_have_run: bool = True) -> None:
         what = f"{method}: no reply" if method else "no reply"
-        super().__init__(f"{what} within {seconds:g} s; the server may still be running it")
+        fate = "the server may still be running it" if may_have_run else "the request was not sent"
+        super().__init__(f"{what} within {seconds:g} s; {fate}")
         self.seconds = seconds
         self.method = method
+        self.may_have_run = may_have_run
 
 
 class ProtocolError(ShellError):

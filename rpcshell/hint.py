@@ -1,15 +1,31 @@
-"""What the toolbar says about the line being typed: how the method is called, or what is wrong first, and where."""
+"""What there is to say about the line being typed: how the method is called, or what is wrong with it, and where."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
 from rpcshell.catalog import Catalog, Method
 from rpcshell.check import Finding, check
-from rpcshell.language import ArrayNode, CallLine, CommandLine, Line, ObjectNode, Problem, Severity
-from rpcshell.suggest.specs import CommandSpec
+from rpcshell.language import (
+    ArrayNode,
+    CallLine,
+    CommandLine,
+    Line,
+    LineError,
+    Node,
+    ObjectNode,
+    Problem,
+    Severity,
+    TemplateNode,
+    ValueLine,
+    VariableNode,
+    parse,
+    walk,
+)
+from rpcshell.suggest import CommandSpec, inner_call, options_behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +50,72 @@ NOTHING = Hint("")
 _CLOSING = frozenset("]}>\"'")
 
 
-def hint(line: Line, cursor: int, catalog: Catalog, commands: Sequence[CommandSpec]) -> Hint:
+def hint(
+    line: Line,
+    cursor: int,
+    catalog: Catalog,
+    commands: Sequence[CommandSpec],
+    *,
+    variables: Mapping[str, Any] | None = None,
+) -> Hint:
     """The most useful thing to say about a line with the cursor at a place in it.
 
     What merely is not finished where the user types is no problem: then it is the signature that helps.
+
+    Args:
+        line: What is being typed.
+        cursor: In characters from 0.
+        catalog: The methods of the target.
+        commands: The commands of the shell.
+        variables: The values of variables by name; not given, any may be there.
     """
-    typing = cursor >= len(line.text.rstrip())
-    problem = next((found for found in line.problems if _counts(found, line, cursor, typing=typing)), None)
+    found = next(problems(line, cursor, catalog, commands, variables=variables), None)
+    if found is not None:
+        return Hint(found.message, problem=True, column=found.start)
     match line.body:
         case CommandLine() as command:
-            return _command(command, cursor, problem, commands)
+            if (inner := _inner_line(line, command, commands)) is not None and cursor > inner[1]:
+                found_inside = hint(inner[0], cursor - inner[1], catalog, commands, variables=variables)
+                if found_inside.text:
+                    return found_inside
+            spec = _spec(command, commands)
+            return NOTHING if spec is None else Hint(f"{spec.usage}  {spec.summary}".rstrip())
+        case CallLine() as call if (method := catalog.methods.get(call.method)) is not None:
+            text = f"{method.signature}  deprecated" if method.deprecated else method.signature
+            index = _parameter_at(call, cursor, method)
+            return Hint(text, focus=method.signature_span(index) if index is not None else None)
+    return NOTHING
+
+
+def problems(
+    line: Line,
+    cursor: int,
+    catalog: Catalog,
+    commands: Sequence[CommandSpec],
+    *,
+    variables: Mapping[str, Any] | None = None,
+) -> Iterator[Finding]:
+    """What is wrong with a line, the worst first, and where; lazily, so that the first is cheap.
+
+    The arguments are those of `hint`.
+    """
+    typing = cursor >= len(line.text.rstrip())
+    syntax = [_finding(found) for found in line.problems if _counts(found, line, cursor, typing=typing)]
+    match line.body:
+        case CommandLine() as command:
+            if _spec(command, commands) is None and command.name and cursor > command.name_end:
+                yield _unknown_command(command, commands)
+                return
+            yield from syntax
+            if not syntax and (inner := _inner_line(line, command, commands)) is not None:
+                for found in problems(inner[0], cursor - inner[1], catalog, commands, variables=variables):
+                    yield Finding(found.message, found.start + inner[1], found.end + inner[1])
         case CallLine() as call:
-            return _call(line, call, cursor, problem, catalog, typing=typing)
-    return NOTHING if problem is None else _syntax(problem)
+            yield from syntax or _in_call(line, call, cursor, catalog, variables, typing=typing)
+        case ValueLine(value=value):
+            yield from syntax or _unknown_variables(value, cursor, variables)
+        case _:
+            yield from syntax
 
 
 def _counts(problem: Problem, line: Line, cursor: int, *, typing: bool) -> bool:
@@ -63,42 +132,76 @@ def _may_grow(line: Line, start: int, end: int, cursor: int) -> bool:
     return start < cursor == end and (string_open or line.text[end - 1] not in _CLOSING)
 
 
-def _syntax(problem: Problem) -> Hint:
+def _finding(problem: Problem) -> Finding:
     message = problem.message
     if problem.expected and problem.expected not in message:
         message = f"{message}: expected {problem.expected}"
-    return Hint(message, problem=True, column=problem.start)
+    return Finding(message, problem.start, problem.end)
 
 
-def _command(command: CommandLine, cursor: int, problem: Problem | None, commands: Sequence[CommandSpec]) -> Hint:
-    spec = next((spec for spec in commands if spec.name == command.name), None)
-    if spec is None:
-        if not command.name or cursor <= command.name_end:
-            return NOTHING if problem is None else _syntax(problem)
-        near = difflib.get_close_matches(command.name, [spec.name for spec in commands], 1)
-        also = f"; did you mean :{near[0]}?" if near else "; :help lists the commands"
-        return Hint(f"unknown command :{command.name}{also}", problem=True, column=command.name_start - 1)
-    if problem is not None:
-        return _syntax(problem)
-    return Hint(f"{spec.usage}  {spec.summary}".rstrip())
+def _spec(command: CommandLine, commands: Sequence[CommandSpec]) -> CommandSpec | None:
+    return next((spec for spec in commands if command.name in (spec.name, *spec.aliases)), None)
 
 
-def _call(line: Line, call: CallLine, cursor: int, problem: Problem | None, catalog: Catalog, *, typing: bool) -> Hint:
-    if problem is not None:
-        return _syntax(problem)
+def _inner_line(line: Line, command: CommandLine, commands: Sequence[CommandSpec]) -> tuple[Line, int] | None:
+    """The line that a command takes, as in `:watch 2 user.get id=1`, and where it begins."""
+    spec = _spec(command, commands)
+    if spec is None or (start := inner_call(command, spec)) is None:
+        return None
+    text = line.text[start:]
+    return parse(text[: options_behind(text, spec)]), start
+
+
+def _unknown_command(command: CommandLine, commands: Sequence[CommandSpec]) -> Finding:
+    near = difflib.get_close_matches(command.name, [spec.name for spec in commands], 1)
+    also = f"; did you mean :{near[0]}?" if near else "; :help lists the commands"
+    return Finding(f"unknown command :{command.name}{also}", command.name_start - 1, command.name_end)
+
+
+def _in_call(
+    line: Line, call: CallLine, cursor: int, catalog: Catalog, variables: Mapping[str, Any] | None, *, typing: bool
+) -> Iterator[Finding]:
     method = catalog.methods.get(call.method)
+    finished = len(line.text) > call.end and cursor > call.end
+    if method is None and catalog.methods and finished:
+        yield _unknown_method(call, catalog)
+        return
+    if call.params is not None:
+        yield from _unknown_variables(call.params, cursor, variables)
     if method is None:
-        finished = len(line.text) > call.end and cursor > call.end
-        return _unknown_method(call, catalog) if catalog.methods and finished else NOTHING
-    finding = _first_finding(line, call, cursor, method, typing=typing)
-    if finding is not None:
-        return Hint(finding.message, problem=True, column=finding.start)
-    warning = next(iter(line.problems), None)
-    if warning is not None and warning.severity is Severity.WARNING:
-        return _syntax(warning)
-    text = f"{method.signature}  deprecated" if method.deprecated else method.signature
-    index = _parameter_at(call, cursor, method)
-    return Hint(text, focus=method.signature_span(index) if index is not None else None)
+        return
+    for found in _schema_findings(call, cursor, method, variables, typing=typing):
+        if not _may_grow(line, found.start, found.end, cursor):
+            yield found
+    for problem in line.problems:
+        if problem.severity is Severity.WARNING:
+            yield _finding(problem)
+
+
+def _unknown_variables(root: Node, cursor: int, variables: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Variables that are not there, and paths that lead nowhere."""
+    if variables is None:
+        return
+    for node in _variables_in(root):
+        if not node.start < cursor <= node.end:
+            try:
+                walk(variables, node)
+            except LineError as error:
+                yield Finding(error.message, node.start, node.end)
+
+
+def _variables_in(root: Node) -> Iterator[VariableNode]:
+    nodes: list[Node] = [root]
+    while nodes:
+        match nodes.pop():
+            case VariableNode() as variable:
+                yield variable
+            case TemplateNode(parts=parts):
+                yield from (part for part in parts if isinstance(part, VariableNode))
+            case ObjectNode(members=members):
+                nodes += [member.value for member in reversed(members)]
+            case ArrayNode(items=items):
+                nodes += reversed(items)
 
 
 def _parameter_at(call: CallLine, cursor: int, method: Method) -> int | None:
@@ -114,22 +217,26 @@ def _parameter_at(call: CallLine, cursor: int, method: Method) -> int | None:
     return None
 
 
-def _unknown_method(call: CallLine, catalog: Catalog) -> Hint:
+def _unknown_method(call: CallLine, catalog: Catalog) -> Finding:
     near = catalog.index.near(call.method)
     also = f"; did you mean {', '.join(near)}?" if near else ""
-    return Hint(f"unknown method {call.method}{also}", problem=True, column=call.start)
+    return Finding(f"unknown method {call.method}{also}", call.start, call.end)
 
 
-def _first_finding(line: Line, call: CallLine, cursor: int, method: Method, *, typing: bool) -> Finding | None:
+def _schema_findings(
+    call: CallLine, cursor: int, method: Method, variables: Mapping[str, Any] | None, *, typing: bool
+) -> Iterator[Finding]:
     params = call.params
     if params is None:
         absent = [param.name for param in method.params if param.required]
-        if typing or method.whole or not absent:
-            return None
-        return Finding(f"missing {', '.join(absent)}", call.end, call.end)
+        if absent and not typing and not method.whole:
+            yield Finding(f"missing {', '.join(absent)}", call.end, call.end)
+        return
+    if isinstance(params, VariableNode) and not method.whole:
+        # It may bind by name or by position.
+        return
     schema = method.params_schema if isinstance(params, ObjectNode) else method.positional_schema
     if call.form == "pairs" and typing and isinstance(params, ObjectNode):
         # More pairs may follow, so what is missing is not missing yet.
         params = replace(params, closed=False)
-    findings = check(params, schema, method.resolve, editing=cursor)
-    return next((found for found in findings if not _may_grow(line, found.start, found.end, cursor)), None)
+    yield from check(params, schema, method.resolve, editing=cursor, variables=variables)

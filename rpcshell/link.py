@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpcshell.address_book import Destination
     from rpcshell.catalog import Catalog, Method
     from rpcshell.client import Client
     from rpcshell.discovery import Discovery
-    from rpcshell.state import PlainTargets
+    from rpcshell.state import TargetMemory
 
 __all__ = ["Link"]
 
@@ -24,6 +25,8 @@ class Link:
 
     Attributes:
         client: The client; to be used with `lock` held.
+        name: What the user calls the target.
+        timeout: Seconds for a call to it, or None for no limit of its own.
         lock: Held by whoever uses the client.
         catalog: What the target offers, replaced whole, or None until it has told.
         described: Set once it is known whether the target describes itself.
@@ -33,10 +36,13 @@ class Link:
     Args:
         client: Leads to the target.
         memory: Gives the place where plain targets are remembered, or None for nowhere.
+        where: The target as it was found.
     """
 
-    def __init__(self, client: Client, memory: Callable[[], PlainTargets] | None) -> None:
+    def __init__(self, client: Client, memory: Callable[[], TargetMemory] | None, where: Destination) -> None:
         self.client = client
+        self.name = where.name
+        self.timeout = where.timeout
         self.lock = threading.Lock()
         self.catalog: Catalog | None = None
         self.described = threading.Event()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import sys
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
+from rpcshell.address_book import AddressBook
+from rpcshell.config import Config
 from rpcshell.errors import UsageError
 from rpcshell.target import Target, UnixTarget
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from rpcshell.bench.options import BenchOptions
+    from rpcshell.config import ConfigError, TargetConfig
     from rpcshell.spawn import SpawnOptions
+    from rpcshell.tls import TlsFiles
 
 __all__ = ["MODELS", "Options", "is_terminal", "places"]
 
@@ -25,36 +32,48 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """One run.
 
     Attributes:
-        target: What to connect to, or None.
+        target: What to connect to, a text where it is a name of the configuration, or None.
         file: The script to run, or None.
         lines: Single lines to run.
         spawn: How to start a server for the run, or None.
+        bench: The call to put load on a server with, and how, or None.
         keep_going: Whether a script goes on after an error.
         plain: Whether to send no probe and no optional keys.
-        timeout: Seconds for a call, or None for no limit.
+        tls: Files of TLS, or None.
+        settings: Names and values of settings, in the order in which they were given.
+        config: What the configuration says.
+        problem: What is wrong with the configuration, or None.
     """
 
-    target: Target | None = None
+    target: Target | str | None = None
     file: Path | None = None
     lines: tuple[str, ...] = ()
     spawn: SpawnOptions | None = None
+    bench: tuple[str, BenchOptions] | None = None
     keep_going: bool = False
     plain: bool = False
-    timeout: float | None = None
+    tls: TlsFiles | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+    config: Config = Config()
+    problem: ConfigError | None = None
 
     @property
     def interactive(self) -> bool:
         """Whether the run is a prompt: nothing else says what to run, and there is a terminal on both sides."""
-        return not self.lines and self.file is None and is_terminal(sys.stdin) and is_terminal(sys.stdout)
+        given = self.lines or self.file is not None or self.bench is not None
+        return not given and is_terminal(sys.stdin) and is_terminal(sys.stdout)
 
 
-def places(first: str | None, second: str | None, *, spawned: bool) -> tuple[Target | None, Path | None]:
+def places(
+    first: str | None, second: str | None, *, spawned: bool, names: Mapping[str, TargetConfig] = MappingProxyType({})
+) -> tuple[Target | str | None, Path | None]:
     """Tell TARGET and FILE apart: a single argument may be either.
 
     Args:
         first: The first argument, or None.
         second: The second, or None.
         spawned: Whether a server is started, which leaves no room for a TARGET.
+        names: Targets that have names.
 
     Raises:
         UsageError: They make no sense.
@@ -66,12 +85,16 @@ def places(first: str | None, second: str | None, *, spawned: bool) -> tuple[Tar
             raise UsageError("a server started with --spawn is the target: give at most a FILE")
         return None, _script_file(first)
     if second is not None:
-        return Target.parse(first), _script_file(second)
+        return first if first in names else Target.parse(first), _script_file(second)
+    if first in names:
+        return first, None
     try:
         target = Target.parse(first)
     except UsageError:
         if (file := _existing_file(first)) is not None:
             return None, file
+        if names:
+            AddressBook(names).find(first)  # knows near names
         raise
     if isinstance(target, UnixTarget) and (file := _existing_file(first)) is not None:
         return None, file

@@ -9,6 +9,7 @@ import errno
 import gc
 import signal
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from rpcshell import __version__
@@ -16,16 +17,23 @@ from rpcshell.errors import ShellError
 from rpcshell.executor import Leave, Shell, load_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from rpcshell.catalog import Catalog
     from rpcshell.prompt.session import Prompt
     from rpcshell.session import Session
+    from rpcshell.settings import Settings
     from rpcshell.spawn import SpawnedServer, SpawnOptions
     from rpcshell.target import Target
 
 __all__ = ["Terminated", "run_repl"]
 
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
+
+_MANY_METHODS: Final = 500
+
+_SHORT_COLLECTIONS: Final = (2_000, 20, 50)
+"""Thresholds of the garbage collector with which one takes about half a millisecond."""
 
 _TERMINAL_GONE: Final = (errno.EIO, errno.ENXIO, errno.EPIPE, errno.EBADF)
 """What reading or writing fails with once the terminal has been closed; nobody is there to be told."""
@@ -44,7 +52,15 @@ class Terminated(BaseException):
 
 
 def run_repl(
-    session: Session, *, target: Target | None = None, spawn: SpawnOptions | None = None, prompt: Prompt | None = None
+    session: Session,
+    *,
+    target: Target | str | None = None,
+    spawn: SpawnOptions | None = None,
+    settings: Settings | None = None,
+    aliases: dict[str, str] | None = None,
+    keys: Mapping[str, str] = MappingProxyType({}),
+    notes: Sequence[str] = (),
+    make_prompt: Callable[..., Prompt] | None = None,
 ) -> int:
     """Run the shell at a terminal until it is left.
 
@@ -52,26 +68,58 @@ def run_repl(
         session: a session without a target; it is closed at the end.
         target: what to connect to at first.
         spawn: how to start a server at first.
-        prompt: where lines come from; the terminal if not given.
+        settings: how things look; the defaults if not given.
+        aliases: lines by the words that stand for them at the beginning of a line.
+        keys: actions or lines by the keys of the prompt that are bound to them.
+        notes: what there is to say first, such as what is wrong with the configuration; one line each.
+        make_prompt: makes where lines come from; the terminal if not given.
 
     Returns:
         The exit code: 0, or 128 and the number of the signal that ended the shell.
     """
-    if prompt is None:
-        # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
-        gc.disable()
+    # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
+    gc.disable()
+    from rpcshell.learnt import LearntValues
+    from rpcshell.prompt.terminal import keys_kept
+    from rpcshell.settings import Settings
+    from rpcshell.variables import Variables
+
+    if make_prompt is None:
         from rpcshell.prompt.session import Prompt
 
-        prompt = Prompt(session, lambda: shell.commands, on_ready=_collect_again)
-    from rpcshell.prompt.terminal import keys_kept
-
+        make_prompt = Prompt
+    settings = Settings() if settings is None else settings
+    aliases = {} if aliases is None else aliases
+    variables, learnt = Variables(), LearntValues()
+    prompt = make_prompt(
+        session,
+        lambda: shell.commands,
+        settings=settings,
+        keys=keys,
+        aliases=aliases,
+        variables=variables,
+        learnt=learnt,
+        targets=session.target_names,
+        workers=lambda: shell.supervisor.workers(),  # noqa: PLW0108  (there is no shell yet)
+        on_ready=_collect_again,
+    )
     screen = prompt.screen
-    shell = Shell(session, screen, load_commands, interactive=True)
+    shell: Shell = Shell(session, screen, load_commands, interactive=True, settings=settings, aliases=aliases)
+    shell.variables = variables
+    shell.compose = prompt.compose
+    shell.lines = prompt.lines
+    shell.on_reply(lambda outcome: learnt.learn(outcome.method, outcome.reply.result))
+    session.on_change(_CatalogKept(session))
     session.notes = screen.note
+    for note in notes:
+        screen.note(note)
     try:
         with keys_kept(), _endings_raised(prompt):
-            _begin(shell, target, spawn)
-            _loop(shell, prompt)
+            try:
+                _begin(shell, target, spawn)
+                _loop(shell, prompt)
+            finally:
+                shell.close()
             _close(shell)
     except Terminated as end:
         _close_at_once(session, session.server)
@@ -84,12 +132,42 @@ def run_repl(
     return 0
 
 
+@contextmanager
+def _short_collections() -> Iterator[None]:
+    """Collect garbage often and little while keys are pressed: the drawing of each makes much, and must not pause."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_SHORT_COLLECTIONS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+class _CatalogKept:
+    """Has the garbage collector leave a large catalog alone: to look through one takes longer than a key press may.
+
+    Args:
+        session: has the catalog; this is to be called whenever it may be another one.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._seen: Catalog | None = None
+
+    def __call__(self) -> None:
+        catalog = self._session.catalog
+        if catalog is not self._seen:
+            self._seen = catalog
+            if len(catalog.methods) >= _MANY_METHODS:
+                gc.freeze()
+
+
 def _collect_again() -> None:
     gc.freeze()
     gc.enable()
 
 
-def _begin(shell: Shell, target: Target | None, spawn: SpawnOptions | None) -> None:
+def _begin(shell: Shell, target: Target | str | None, spawn: SpawnOptions | None) -> None:
     """Say what to type first, and get to the server that was asked for; without it the prompt comes all the same."""
     about = f"rpcshell {__version__}"
     if target is None and spawn is None:
@@ -120,7 +198,8 @@ def _loop(shell: Shell, prompt: Prompt) -> None:
 def _step(shell: Shell, prompt: Prompt) -> bool:
     """Read and run one line; false if it was the last."""
     try:
-        text = prompt.read()
+        with _short_collections():
+            text = prompt.read()
     except EOFError:
         return False
     try:
@@ -141,11 +220,13 @@ def _run(shell: Shell, text: str) -> None:
     number = 0
     parts: tuple[str, ...] = ()
     try:
-        parts = statements(parse(text), lambda name: shell.session.method(name) is not None)
+        parts = statements(parse(text), shell.may_begin_line)
         for number, part in enumerate(parts, 1):  # noqa: B007  (read when one fails)
             shell.execute(part)
     except ShellError as error:
         shell.output.error(error)
+        if shell.observer.explains(error):
+            shell.output.note(":why tells what held it up")
         if number < len(parts):
             shell.output.note(f"what came after line {number} was not run")
 

@@ -7,7 +7,7 @@ work is bounded. Checking a value against a schema is `rpcshell.check`.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 Schema = Mapping[str, Any]
 Resolver = Callable[[Schema], Schema]
@@ -18,6 +18,7 @@ MAX_ALTERNATIVES = 64
 _REFERENCE_PREFIX = "#/components/schemas/"
 _SHOWN_VALUES = 6
 _SHOWN_DEPTH = 3
+_LONGEST_LIMIT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,18 @@ def properties(schema: Schema, resolve: Resolver, present: Mapping[str, Any] = A
             if name in found and found[name].schema != schema:
                 schema = {"anyOf": [found[name].schema, schema]}
             found[name] = Property(name, schema, all(_requires(other, name) for other in fitting))
-    return found
+    return found or _listed_keys(schema, resolve)
+
+
+def _listed_keys(schema: Schema, resolve: Resolver) -> dict[str, Property]:
+    """The keys of an object that names none but says which names there are."""
+    for branch in alternatives(schema, resolve):
+        names = branch.get("propertyNames")
+        listed = fixed_values(resolve(names)) if isinstance(names, Mapping) else ()
+        value = as_schema(branch.get("additionalProperties"))
+        if keys := [name for name in listed if isinstance(name, str)]:
+            return {name: Property(name, value, required=False) for name in keys}
+    return {}
 
 
 def _requires(schema: Schema, name: str) -> bool:
@@ -255,6 +267,43 @@ def _named_types(schema: Schema, depth: int) -> str:
         array = f"({inner})[]" if " | " in inner else f"{inner}[]"
         names = [array if name == "array" else name for name in names]
     return " | ".join(_unique(names)) or "any"
+
+
+def limits_text(schema: Schema) -> str:
+    """What a schema demands beside the type, in a few words: `1 to 1000`, `format date`; nothing if it demands nothing.
+
+    Args:
+        schema: One without references.
+    """
+    parts = [
+        _range(schema.get("minimum"), schema.get("maximum"), ""),
+        _range(schema.get("minLength"), schema.get("maxLength"), "characters"),
+        _range(schema.get("minItems"), schema.get("maxItems"), "items"),
+    ]
+    for key, words in (("exclusiveMinimum", "more than"), ("exclusiveMaximum", "less than"), ("multipleOf", "times")):
+        if is_number(schema.get(key)):
+            parts.append(f"{words} {schema[key]}")
+    for key, words in (("format", ""), ("pattern", "matching ")):
+        if isinstance(value := schema.get(key), str) and len(value) <= _LONGEST_LIMIT:
+            parts += [f"{words}{value}"]
+    return ", ".join(part for part in parts if part)
+
+
+def _range(low: object, high: object, unit: str) -> str:
+    if is_number(low) and is_number(high):
+        words = f"{low} to {high}"
+    elif is_number(high):
+        words = f"at most {high}"
+    elif is_number(low) and (low > 0 or not unit):
+        words = f"at least {low}"
+    else:
+        return ""
+    return f"{words} {unit}".rstrip()
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a JSON number; Python counts `True` among them."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _unique(names: Iterator[str] | list[str]) -> list[str]:

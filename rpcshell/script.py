@@ -6,43 +6,31 @@ executor's business.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
+import shutil
 import sys
 from typing import IO, TYPE_CHECKING
 
-import msgspec
-
 from rpcshell.errors import CallError, Cancelled, ShellError, SpawnFailed, SyntaxProblem, UsageError
-from rpcshell.escape import visible, visible_json
+from rpcshell.escape import visible
 from rpcshell.executor import Leave
-from rpcshell.language import Assembler
-from rpcwire import encode_value
+from rpcshell.plain import compact, plain_text
+from rpcshell.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from rpcshell.executor import Shell
     from rpcshell.session import CallOutcome
+    from rpcshell.statements import Statement
 
 __all__ = [
     "OutputClosed",
     "ScriptOutput",
-    "Statement",
     "compact",
     "process_output",
-    "read_statements",
     "run_statements",
 ]
-
-
-def compact(value: object) -> str:
-    r"""JSON on one line that is safe on a terminal: readable text as it is, controls as \uXXXX.
-
-    Args:
-        value: What a reply brought.
-    """
-    return visible_json(encode_value(value).decode())
 
 
 def process_output() -> ScriptOutput:
@@ -62,22 +50,49 @@ class ScriptOutput:
     Args:
         stdout: Takes results, as bytes, since they are UTF-8 whatever the locale says; None where it is closed.
         stderr: Takes notes and errors; None where it is closed.
+
+    Attributes:
+        settings: How results look; a script's defaults until others are given.
     """
 
     def __init__(self, stdout: IO[bytes] | None, stderr: IO[str] | None) -> None:
+        self.settings = Settings(script=True)
         self._stdout = stdout
         self._stderr = stderr
 
     def result(self, outcome: CallOutcome) -> None:
-        """Write the result as one line of JSON."""
-        self.text(compact(outcome.reply.result))
+        """Write the result, as one line of JSON unless the settings say otherwise."""
+        self.value("", outcome.reply.result)
+        self.timing(outcome)
+
+    def value(self, name: str, value: object) -> None:
+        """Write a value as a result is written; its name is for people."""
+        width = None
+        if self.settings.format in {"table", "raw"} and self._stdout is not None and self._stdout.isatty():
+            width = shutil.get_terminal_size().columns
+        self._write(plain_text(value, self.settings, indented=False, width=width))
+
+    def timing(self, outcome: CallOutcome) -> None:
+        """Write to stderr how long a call took and who served it, where the settings ask for that."""
+        self._footer(outcome)
+
+    def _footer(self, answered: CallOutcome | CallError) -> None:
+        if self.settings.time or self.settings.meta:
+            from rpcshell.render import render_footer
+
+            if footer := render_footer(answered.elapsed, answered.meta, self.settings):
+                self.note(footer)
 
     def text(self, text: str) -> None:
         """Write a command's text."""
+        self._write((text, "\n"))
+
+    def _write(self, pieces: Iterable[str]) -> None:
         if self._stdout is None:
             return
         try:
-            self._stdout.write(text.encode("utf-8", "backslashreplace") + b"\n")
+            for piece in pieces:
+                self._stdout.write(piece.encode("utf-8", "backslashreplace"))
             self._stdout.flush()
         except BrokenPipeError:
             raise OutputClosed from None
@@ -88,17 +103,20 @@ class ScriptOutput:
         """Write one line of information to stderr."""
         self._complain(_one_line(text))
 
-    def error(self, error: ShellError, place: str = "") -> None:
+    def error(self, error: ShellError, place: str = "", text: str = "") -> None:
         """Write an error as one line; the traceback of a failed application follows as it is.
 
         Args:
             error: What to write.
             place: Where in a script, as `file:line`.
+            text: What stands there.
         """
         if isinstance(error, SyntaxProblem):
-            place = _with_column(place, error)
+            place = _with_column(place, text, error)
         what = f"{error.method}: {error}{_data(error)}" if isinstance(error, CallError) else str(error)
         self._complain("rpcshell: " + _one_line(f"{place}: {what}" if place else what))
+        if isinstance(error, CallError):
+            self._footer(error)
         if isinstance(error, SpawnFailed) and error.traceback:
             self._complain(visible(error.traceback.rstrip("\n"), newlines=True))
 
@@ -115,62 +133,23 @@ def _one_line(text: str) -> str:
 
 
 def _data(error: CallError) -> str:
-    return "" if error.data is None else f" (data: {compact(error.data)})"
+    if error.data is None:
+        return ""
+    from rpcshell.masking import mask_value
+
+    return f" (data: {compact(mask_value(error.data))})"
 
 
-def _with_column(place: str, error: SyntaxProblem) -> str:
+def _with_column(place: str, text: str, error: SyntaxProblem) -> str:
     before = error.line[: error.column]
     column = len(before) - before.rfind("\n")
+    if text and error.line != text:
+        # It is in what the text led to: the line of an alias, or of another file.
+        return f"{place}{': ' if place else ''}column {column} of `{error.line}`"
     if not place:
         return f"column {column}"
     name, _, line = place.rpartition(":")
     return f"{name}:{int(line) + before.count(chr(10))}:{column}"
-
-
-class Statement(msgspec.Struct, frozen=True):
-    """One call or command of a script.
-
-    Attributes:
-        text: One line, or several where brackets are open across them.
-        place: Where it begins, as `file:line`; empty for a line of the command line.
-    """
-
-    text: str
-    place: str = ""
-
-
-def read_statements(lines: Iterable[bytes], name: str) -> Iterator[Statement]:
-    """Cut a script into statements, as its lines arrive. Blank lines and comments are left out.
-
-    Args:
-        lines: The lines of a file or a pipe, UTF-8.
-        name: What to call it in messages.
-
-    Raises:
-        UsageError: A line is not UTF-8.
-    """
-    assembler = Assembler()
-    began: int | None = None
-    for number, raw in enumerate(lines, 1):
-        line = _decoded(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw, f"{name}:{number}")
-        if began is None:
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            began = number
-        text = assembler.feed(line)
-        if text is not None:
-            yield Statement(text, f"{name}:{began}")
-            began = None
-    unfinished = assembler.end()
-    if unfinished is not None:
-        yield Statement(unfinished, f"{name}:{began}")
-
-
-def _decoded(raw: bytes, place: str) -> str:
-    try:
-        return raw.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{place}: byte {error.start + 1} of this line is not UTF-8") from None
 
 
 def run_statements(shell: Shell, output: ScriptOutput, statements: Iterable[Statement], *, keep_going: bool) -> int:
@@ -190,14 +169,25 @@ def run_statements(shell: Shell, output: ScriptOutput, statements: Iterable[Stat
         UsageError: The script cannot be read.
     """
     code = 0
+    output.settings = shell.settings
     for statement in statements:
         try:
-            shell.execute(statement.text)
+            for text in _rows(shell, statement):
+                shell.execute(text)
         except Leave:
             break
         except ShellError as error:
-            output.error(error, statement.place)
+            output.error(error, statement.place, statement.text)
             code = code or error.exit_code
             if not keep_going or isinstance(error, Cancelled):
                 break
     return code
+
+
+def _rows(shell: Shell, statement: Statement) -> tuple[str, ...]:
+    """What to run for a statement: a line of the command line may have several rows, as a paste has."""
+    if statement.place or "\n" not in statement.text:
+        return (statement.text,)
+    from rpcshell.language import parse, statements
+
+    return statements(parse(statement.text), shell.may_begin_line)

@@ -7,12 +7,12 @@ started with and how it ends is in `rpcshell.spawn`. Nothing here prints.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-import msgspec
-
+from rpcshell.address_book import AddressBook, Destination
 from rpcshell.errors import CallError, Cancelled, ConnectionFailed, ConnectionLost, NotConnected, UsageError
 from rpcshell.link import Link
+from rpcshell.outcome import CallOutcome
 from rpcshell.target import Target
 
 if TYPE_CHECKING:
@@ -21,38 +21,22 @@ if TYPE_CHECKING:
     from rpcshell.catalog import Catalog, Method
     from rpcshell.client import Client
     from rpcshell.discovery import Discovery
+    from rpcshell.observation.exchange import Exchange
     from rpcshell.spawn import SpawnedServer, SpawnOptions
-    from rpcshell.state import PlainTargets
-    from rpcwire import Meta, Reply
+    from rpcshell.state import TargetMemory
+    from rpcshell.tls import TlsFiles
+    from rpcwire import Reply
 
 __all__ = ["CallOutcome", "Session", "State"]
 
 State = Literal["none", "connected", "lost"]
 """Of a session: without a target, with a connection that worked last time, or with one that did not."""
 
-_LAST_BREATH: Final = 0.3
-"""Seconds to see whether a lost connection was the end of the spawned server."""
+_IN_USE: Final = 0.5
+"""Seconds to wait for a connection that is in use before it is left alone."""
 
 _NOT_SENT: Final = "cancelled: the request was not sent"
 _STILL_RUNNING: Final = "cancelled: the connection was closed, but the server may still be running it"
-
-
-class CallOutcome(msgspec.Struct, frozen=True):
-    """A call that was answered without an error.
-
-    Attributes:
-        method: The method that was called.
-        params: Its params.
-        reply: The whole reply.
-        elapsed: Seconds from request to reply.
-        meta: Who answered, where that was asked for and told.
-    """
-
-    method: str
-    params: Any
-    reply: Reply
-    elapsed: float
-    meta: Meta | None
 
 
 class Session:
@@ -66,7 +50,9 @@ class Session:
         timeout: Seconds for a call, or None for no limit.
         background: Ask for the catalog in the background upon connecting; otherwise when it is first needed.
         meta: Ask with every call who served it.
-        memory: Gives the place where targets that cannot describe themselves are remembered.
+        memory: Gives the place where it is remembered which targets were used, and which cannot describe themselves.
+        book: Finds targets by name; knows no names if not given.
+        tls: Files of TLS that go before those of a named target.
     """
 
     def __init__(
@@ -76,7 +62,9 @@ class Session:
         timeout: float | None = None,
         background: bool = True,
         meta: bool = True,
-        memory: Callable[[], PlainTargets] | None = None,
+        memory: Callable[[], TargetMemory] | None = None,
+        book: AddressBook | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
         self.timeout = timeout
         self.server: SpawnedServer | None = None
@@ -84,8 +72,10 @@ class Session:
         """Takes one line of information, from any thread; a frontend sets it."""
         self._plain = plain
         self._background = background
-        self._meta = meta
+        self.meta = meta
         self._memory = memory
+        self._book = book or AddressBook(memory=memory)
+        self._tls = tls
         self._link: Link | None = None
         self._state: State = "none"
         self._watchers: list[Callable[[], None]] = []
@@ -94,6 +84,11 @@ class Session:
     def target(self) -> Target | None:
         """Where calls go, or None."""
         return self._link.client.target if self._link else None
+
+    @property
+    def name(self) -> str | None:
+        """What the user calls the target: its name in the configuration, or its address; None without one."""
+        return self._link.name if self._link else None
 
     @property
     def catalog(self) -> Catalog:
@@ -109,6 +104,16 @@ class Session:
         return self._link.client.plain if self._link else self._plain
 
     @property
+    def tls(self) -> TlsFiles | None:
+        """The files that the target is verified with, and those that it is shown."""
+        return self._link.client.tls if self._link else None
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds for a call: the session's own, or what the target's configuration has, or None for no limit."""
+        return self._link.timeout if self.timeout is None and self._link else self.timeout
+
+    @property
     def state(self) -> State:
         """Whether there is a target, and whether its connection worked last time."""
         return self._state
@@ -122,13 +127,25 @@ class Session:
         """Have `callback` called, from any thread, when the target, the state or the catalog changed."""
         self._watchers.append(callback)
 
-    def connect(self, target: Target | str, *, plain: bool | None = None, probe_again: bool = False) -> None:
+    def target_names(self) -> tuple[str, ...]:
+        """What `connect` can be given: names of the configuration, and targets that were used before."""
+        return self._book.names()
+
+    def connect(
+        self,
+        target: Target | str,
+        *,
+        plain: bool | None = None,
+        probe_again: bool = False,
+        tls: TlsFiles | None = None,
+    ) -> None:
         """Connect to a target and leave the one before.
 
         Args:
-            target: Where to; a text is parsed.
-            plain: Whether to send no probe and no optional keys; the session's own way if not given.
+            target: Where to; a text is a name or an address.
+            plain: Whether to send no probe and no optional keys; the target's own way if not given.
             probe_again: Ask the target to describe itself even if it is remembered that it cannot.
+            tls: Files of TLS that go before those of the session and of a named target.
 
         Raises:
             UsageError: The target's text makes no sense.
@@ -136,18 +153,20 @@ class Session:
                 kept, and the next call tries again.
             Cancelled: Ctrl-C was pressed; the same holds.
         """
-        if isinstance(target, str):
-            target = Target.parse(target)
-        client = self._client(target, self._plain if plain is None else plain)
+        found = self._book.find(target)
+        client = self._client(found, found.plain or self._plain if plain is None else plain, tls)
+        link = Link(client, self._memory, found)
         try:
             client.connect()
         except (ConnectionFailed, KeyboardInterrupt) as error:
             if self._link is None:
-                self._adopt(Link(client, self._memory), "lost")
+                self._adopt(link, "lost")
             if isinstance(error, KeyboardInterrupt):
                 raise Cancelled("cancelled while connecting") from None
             raise
-        self._adopt(Link(client, self._memory), "connected")
+        self._adopt(link, "connected")
+        if self._background:
+            self._book.used(found.name)
         self._describe_on_connect(probe_again)
 
     def disconnect(self) -> None:
@@ -156,6 +175,23 @@ class Session:
         if link is not None:
             link.retire()
             self._set_state("none")
+
+    def hang_up(self) -> None:
+        """Close the connection, which keeps a worker from others where that serves one only; the target stays."""
+        link = self._link
+        # Whoever uses it now, to ask for the catalog, needs it.
+        if link is not None and link.lock.acquire(timeout=_IN_USE):
+            try:
+                link.client.close()
+            finally:
+                link.lock.release()
+
+    def rest(self) -> None:
+        """Close the connection until the next call needs one, so that it holds no worker meanwhile."""
+        link = self._link
+        if link is not None:
+            with link.lock:
+                link.client.close()
 
     def spawn(self, options: SpawnOptions) -> SpawnedServer:
         """Start a server and connect to it.
@@ -178,8 +214,9 @@ class Session:
         server = SpawnedServer.start(options)
         self.server = server
         server.watch(self._server_ended)
-        client = self._client(Target.parse(server.addresses[0]), plain=False)
-        self._adopt(Link(client, None), "lost")
+        found = self._book.find(Target.parse(server.addresses[0]))
+        client = self._client(found, plain=False)
+        self._adopt(Link(client, None, found), "lost")
         client.connect()
         self._set_state("connected")
         self._describe_on_connect(probe_again=False)
@@ -209,12 +246,13 @@ class Session:
             else:
                 server.stop()
 
-    def call(self, method: str, params: object = None) -> CallOutcome:
+    def call(self, method: str, params: object = None, *, observer: Exchange | None = None) -> CallOutcome:
         """Call a method of the target, reconnecting first where the connection was lost.
 
         Args:
             method: The method's name.
             params: What JSON can carry.
+            observer: Takes times and bytes; without one, nothing is noted.
 
         Raises:
             CallError: The server answered with an error.
@@ -235,16 +273,18 @@ class Session:
                 reply = link.client.exchange(
                     method,
                     params,
-                    timeout=self.timeout,
-                    meta=self._meta and link.described.is_set(),
+                    timeout=self.limit,
+                    meta=self.meta and link.described.is_set(),
                     idempotent=described is not None and described.idempotent,
+                    observer=observer,
                 )
         except KeyboardInterrupt:
             sent = requests is not None and link.client.requests != requests
             raise Cancelled(_STILL_RUNNING if sent else _NOT_SENT) from None
         except (ConnectionFailed, ConnectionLost) as error:
             self._set_state("lost")
-            self._explain_end(error)
+            if self.server is not None:
+                self.server.explain(error)
             raise
         elapsed = time.monotonic() - began
         self._set_state("connected")
@@ -283,12 +323,14 @@ class Session:
         else:
             self._described(link, link.describe(probe_again=probe_again))
 
-    def _client(self, target: Target, plain: bool) -> Client:
+    def _client(self, where: Destination, plain: bool, tls: TlsFiles | None = None) -> Client:
         # The first prompt needs no socket.
         from rpcshell.client import CONNECT_TIMEOUT, Client
 
         limit = CONNECT_TIMEOUT if self.timeout is None else min(self.timeout, CONNECT_TIMEOUT)
-        return Client(target, connect_timeout=limit, plain=plain)
+        given = [files for files in (tls, self._tls, where.tls) if files is not None]
+        files = given[0].before(*given[1:]) if given else None
+        return Client(where.target, connect_timeout=limit, plain=plain, tls=files)
 
     def _adopt(self, link: Link, state: State) -> None:
         former, self._link = self._link, link
@@ -317,7 +359,7 @@ class Session:
 
     def _described(self, link: Link, found: Discovery) -> None:
         if link is self._link:
-            if found.note:
+            if found.note and (self._background or not found.refused):
                 self.notes(found.note)
             self._changed()
 
@@ -329,16 +371,6 @@ class Session:
         reloaded = former is not None and link.generation != former
         if self._background and (reloaded or reconnected):
             self.refresh()
-
-    def _explain_end(self, error: ConnectionFailed | ConnectionLost) -> None:
-        server = self.server
-        if server is None or str(error.target) not in server.addresses:
-            return
-        # Its connections end a moment before the process itself does.
-        if server.ends_within(_LAST_BREATH):
-            error.hint = f"the server {server.how_it_ended()}: :spawn starts another; its log is {server.log}"
-        elif isinstance(error, ConnectionLost):
-            error.hint = f"the server goes on; its log is {server.log}"
 
     def _server_ended(self, server: SpawnedServer) -> None:
         if server is self.server:

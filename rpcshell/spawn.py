@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.config import state_folder
-from rpcshell.errors import Cancelled, SpawnFailed, UsageError
+from rpcshell.errors import Cancelled, ConnectionLost, SpawnFailed, UsageError
+from rpcshell.folders import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from rpcshell.errors import ConnectionFailed
 
 __all__ = ["SpawnOptions", "SpawnedServer"]
 
@@ -35,6 +37,9 @@ DRAIN_TIMEOUT: Final = 30.0
 
 QUIT_TIMEOUT: Final = 5.0
 """Seconds a server then has to end without that."""
+
+_LAST_BREATH: Final = 0.3
+"""Seconds to see whether a lost connection was the end of the server."""
 
 _LOGS_KEPT: Final = 20
 _LONGEST_LINE: Final = 1024 * 1024
@@ -86,6 +91,7 @@ class _Event(msgspec.Struct):
     addresses: list[str] = []
     workers: int = 0
     model: str = ""
+    control: str | None = None
     message: str = ""
     traceback: str | None = None
 
@@ -100,6 +106,7 @@ class SpawnedServer:
         workers: How many workers it started with.
         model: Its worker model.
         log: Its log file.
+        control: The path of its control socket, or None if it has none.
         kept: Whether it goes on when the shell leaves.
     """
 
@@ -117,6 +124,7 @@ class SpawnedServer:
         self.workers = ready.workers
         self.model = ready.model
         self.log = log
+        self.control = ready.control and ready.control.removeprefix("unix:")
         self.kept = False
         self._process = process
         self._link = link
@@ -187,6 +195,16 @@ class SpawnedServer:
     def how_it_ended(self) -> str:
         """How the process ended, in words that follow its name."""
         return _how_it_ended(self._process.poll())
+
+    def explain(self, error: ConnectionFailed | ConnectionLost) -> None:
+        """Say in the hint of an error, where it is about this server, what has become of the server."""
+        if str(error.target) not in self.addresses:
+            return
+        # Its connections end a moment before the process itself does.
+        if self.ends_within(_LAST_BREATH):
+            error.hint = f"the server {self.how_it_ended()}: :spawn starts another; its log is {self.log}"
+        elif isinstance(error, ConnectionLost):
+            error.hint = f"the server goes on; its log is {self.log}"
 
     def watch(self, callback: Callable[[SpawnedServer], None]) -> None:
         """Have `callback` called, from a thread, once the server has ended for whatever reason."""

@@ -1,4 +1,4 @@
-"""What is remembered between runs about targets: which are plain, in one small file of the state folder.
+"""What is remembered between runs about targets: which are plain, and which were used, in one file of the state folder.
 
 The file is a convenience: a damaged, unreadable or unwritable one means that nothing is remembered, never an error.
 """
@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["PlainTargets"]
+__all__ = ["TargetMemory"]
 
 _MOST_ENTRIES: Final = 200
+_MOST_RECENT: Final = 20
 _MOST_BYTES: Final = 256 * 1024
 
 
 class _File(msgspec.Struct):
     plain_until: dict[str, float] = {}
+    recent: list[str] = []
 
 
-class PlainTargets:
-    """Targets that cannot describe themselves, so that they are not asked again in every run.
+class TargetMemory:
+    """Targets that cannot describe themselves, so that they are not asked in every run, and those that were used.
 
     Args:
         folder: Gives the folder of the file when it is first needed.
@@ -40,38 +42,49 @@ class PlainTargets:
 
     def remembers(self, target: str) -> bool:
         """Whether a target is remembered as plain."""
-        return target in self._read()
+        return target in self._read().plain_until
 
     def remember(self, target: str, *, seconds: float) -> None:
         """Remember a target as plain for a time; the entries that end first make room for new ones."""
-        entries = self._read()
-        entries[target] = self._clock() + seconds
+        known = self._read()
+        entries = {**known.plain_until, target: self._clock() + seconds}
         latest = sorted(entries.items(), key=lambda entry: entry[1], reverse=True)[:_MOST_ENTRIES]
-        self._write(dict(latest))
+        self._write(_File(dict(latest), known.recent))
 
     def forget(self, target: str) -> None:
-        """Forget a target."""
-        entries = self._read()
-        if entries.pop(target, None) is not None:
-            self._write(entries)
+        """Forget that a target is plain."""
+        known = self._read()
+        if known.plain_until.pop(target, None) is not None:
+            self._write(known)
 
-    def _read(self) -> dict[str, float]:
+    def recent(self) -> tuple[str, ...]:
+        """The targets that were used, the last one first."""
+        return tuple(self._read().recent)
+
+    def used(self, target: str) -> None:
+        """Remember that a target is being used; those that were not for longest make room."""
+        known = self._read()
+        recent = [target, *(other for other in known.recent if other != target)][:_MOST_RECENT]
+        if recent != known.recent:
+            self._write(_File(known.plain_until, recent))
+
+    def _read(self) -> _File:
         try:
             with (self._folder() / "targets.json").open("rb") as file:
                 data = file.read(_MOST_BYTES + 1)
             if len(data) > _MOST_BYTES:
-                return {}
-            entries = msgspec.json.decode(data, type=_File).plain_until
+                return _File()
+            found = msgspec.json.decode(data, type=_File)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return {}
+            return _File()
         now = self._clock()
-        return {target: until for target, until in entries.items() if until > now}
+        return _File({target: until for target, until in found.plain_until.items() if until > now}, found.recent)
 
-    def _write(self, entries: Mapping[str, float]) -> None:
+    def _write(self, content: _File) -> None:
         import tempfile
         from pathlib import Path
 
-        data = msgspec.json.encode(_File(dict(entries)))
+        data = msgspec.json.encode(content)
         # Another shell may be writing too: each writes a file of its own, and the last rename wins.
         with contextlib.suppress(OSError):
             folder = self._folder()

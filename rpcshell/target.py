@@ -6,18 +6,17 @@ Parsing and printing only; connecting is the client's job.
 from __future__ import annotations
 
 import re
-from typing import NoReturn
 
 import msgspec
 
 from rpcshell.errors import UsageError
 
-__all__ = ["Target", "TcpTarget", "UnixTarget"]
+__all__ = ["Target", "TcpTarget", "TlsTarget", "UnixTarget"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"[\w.-]{1,253}")
 _ZONE = re.compile(r"[\w.-]+")
-_FORMS = "write host:port, port, [v6]:port or unix:/path"
+_FORMS = "write host:port, port, [v6]:port, unix:/path or tls://host:port"
 _LAST_PORT = 65535
 # sockaddr_un.sun_path holds 108 bytes with its final NUL on Linux, 104 on macOS (unix(7)).
 _LONGEST_PATH = 103
@@ -31,7 +30,8 @@ class Target(msgspec.Struct, frozen=True):
         """The target that a text names.
 
         Args:
-            text: `host:port`, `:port` or `port` (localhost), `[v6]:port`, `unix:/path`, or a path with a slash.
+            text: `host:port`, `:port` or `port` (localhost), `[v6]:port`, `unix:/path`, or a path with a slash; before
+                the first three `tls://` for a server that speaks TLS.
 
         Raises:
             UsageError: The text is none of these.
@@ -43,21 +43,10 @@ class Target(msgspec.Struct, frozen=True):
         if text.startswith("unix:"):
             return _unix(text.removeprefix("unix:"), text)
         if scheme := _SCHEME.match(text):
-            _refuse_scheme(scheme[1].lower(), text)
+            return _with_scheme(scheme[1].lower(), text[scheme.end() :], text)
         if "/" in text:
             return _unix(text, text)
-        if text.startswith("["):
-            return _bracketed(text)
-        host, colon, port = text.rpartition(":")
-        if not colon and not text.isdecimal():
-            if not text:
-                raise UsageError("an empty target", hint=_FORMS)
-            raise UsageError(f"target {text!r} has no port", hint=_FORMS)
-        if ":" in host:
-            raise UsageError(f"target {text!r} has several colons", hint="put an IPv6 address in brackets: [::1]:8080")
-        if host and not _HOST.fullmatch(host):
-            raise UsageError(f"{host!r} is not a host name", hint=_FORMS)
-        return TcpTarget(host or "localhost", _port(port, text))
+        return TcpTarget(*_address(text, text))
 
 
 class TcpTarget(Target, frozen=True):
@@ -75,6 +64,26 @@ class TcpTarget(Target, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class TlsTarget(Target, frozen=True):
+    """A TCP address where the server speaks TLS.
+
+    Attributes:
+        host: As in `TcpTarget`; also the name that the server's certificate has to be for.
+        port: 1 to 65535.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"tls://{self.address}"
+
+    @property
+    def address(self) -> TcpTarget:
+        """The address alone."""
+        return TcpTarget(self.host, self.port)
+
+
 class UnixTarget(Target, frozen=True):
     """A Unix socket.
 
@@ -88,13 +97,27 @@ class UnixTarget(Target, frozen=True):
         return f"unix:{self.path}"
 
 
-def _refuse_scheme(scheme: str, text: str) -> NoReturn:
-    if scheme == "tls":
-        raise UsageError(
-            f"TLS targets such as {text!r} are not supported by this version",
-            hint="connect to the plain port, or put a TLS tunnel before it",
-        )
-    raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=_FORMS)
+def _with_scheme(scheme: str, rest: str, text: str) -> Target:
+    if scheme != "tls":
+        raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=_FORMS)
+    if "/" in rest:
+        raise UsageError(f"target {text!r} has more than a host and a port", hint="write tls://host:port")
+    return TlsTarget(*_address(rest, text))
+
+
+def _address(address: str, text: str) -> tuple[str, int]:
+    if address.startswith("["):
+        return _bracketed(address, text)
+    host, colon, port = address.rpartition(":")
+    if not colon and not address.isdecimal():
+        if not address:
+            raise UsageError("an empty target" if not text else f"target {text!r} has no host and port", hint=_FORMS)
+        raise UsageError(f"target {text!r} has no port", hint=_FORMS)
+    if ":" in host:
+        raise UsageError(f"target {text!r} has several colons", hint="put an IPv6 address in brackets: [::1]:8080")
+    if host and not _HOST.fullmatch(host):
+        raise UsageError(f"{host!r} is not a host name", hint=_FORMS)
+    return host or "localhost", _port(port, text)
 
 
 def _unix(path: str, text: str) -> UnixTarget:
@@ -117,10 +140,10 @@ def _unix(path: str, text: str) -> UnixTarget:
     return UnixTarget(absolute)
 
 
-def _bracketed(text: str) -> TcpTarget:
+def _bracketed(bracketed: str, text: str) -> tuple[str, int]:
     import socket
 
-    host, closed, rest = text[1:].partition("]")
+    host, closed, rest = bracketed[1:].partition("]")
     if not closed or not rest.startswith(":"):
         raise UsageError(f"target {text!r} has no port after its brackets", hint="write [v6]:port, as in [::1]:8080")
     address, percent, zone = host.partition("%")
@@ -130,7 +153,7 @@ def _bracketed(text: str) -> TcpTarget:
         raise UsageError(f"{host!r} is not an IPv6 address", hint="write [v6]:port, as in [::1]:8080") from None
     if percent and not _ZONE.fullmatch(zone):
         raise UsageError(f"{zone!r} is not an interface name in target {text!r}")
-    return TcpTarget(host, _port(rest[1:], text))
+    return host, _port(rest[1:], text)
 
 
 def _port(digits: str, text: str) -> int:

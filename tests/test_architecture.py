@@ -18,6 +18,8 @@ SOURCES = {
     "rpcwire": ROOT / "server/rpcwire",
 }
 SCREEN = {"prompt_toolkit", "pygments"}
+DRAWING = ("rpcshell.prompt.", "rpcshell.top.screen")
+"""Where they may be imported: the prompt, and the full-screen view, which is an application of its own."""
 OPTIONAL = {
     "prometheus_client": "rpcserver.exposition",
     "pytest": "rpcserver.pytest_plugin",
@@ -107,7 +109,7 @@ def test_nobody_imports_server() -> None:
     [
         ("rpcwire", {"msgspec"}),
         ("rpcserver", {"rpcwire", "msgspec", "click", "uvloop", *OPTIONAL}),
-        ("rpcshell", {"rpcwire", "msgspec", "click", "platformdirs", *SCREEN}),
+        ("rpcshell", {"rpcwire", "msgspec", "click", "platformdirs", "plotext", "wcwidth", *SCREEN}),
     ],
 )
 def test_a_package_imports_only_its_own_dependencies(package: str, allowed: set[str]) -> None:
@@ -131,7 +133,7 @@ def test_the_wire_has_no_sockets_threads_or_event_loops() -> None:
 
 def test_the_screen_is_drawn_in_one_place() -> None:
     drawing = {found.importer for found in IMPORTS if found.package in SCREEN and not found.typing_only}
-    assert {name for name in drawing if not name.startswith("rpcshell.prompt.")} == set()
+    assert {name for name in drawing if not name.startswith(DRAWING)} == set()
 
 
 @pytest.mark.parametrize(
@@ -195,3 +197,18 @@ def test_files_stay_readable() -> None:
 
 def test_no_drawers_without_a_name() -> None:
     assert [name for name in MODULES if name.rpartition(".")[2] in {"utils", "util", "helpers", "common", "misc"}] == []
+
+
+@pytest.mark.parametrize("package", ["rpcshell.language", "rpcshell.suggest"])
+def test_what_two_threads_may_import_at_once_is_imported_by_its_package(package: str) -> None:
+    # The prompt imports in the background. A thread that imports a package, and one that imports a module of it
+    # directly, hold a lock each that the other one needs; Python ends one of them with a deadlock error.
+    offered = {f"{package}.{name}" for name in importlib.import_module(package).__all__}
+    assert [
+        f"{found.importer} imports {found.imported}"
+        for found in IMPORTS
+        if found.imported.startswith(f"{package}.")
+        and found.imported not in offered
+        and not found.typing_only
+        and not f"{found.importer}.".startswith(f"{package}.")
+    ] == []

@@ -7,7 +7,39 @@ __all__ = ["Command", "CommandRegistry", "load_commands"]
 
 def load_commands() -> CommandRegistry:
     """All commands, in the order in which help lists them."""
-    from rpcshell.commands import connection, guide, methods, server
+    from rpcshell.commands import (
+        connection,
+        editing,
+        export,
+        guide,
+        history,
+        logs,
+        methods,
+        scripting,
+        server,
+        settings,
+        stats,
+        supervision,
+        watch,
+        why,
+        wire,
+    )
 
-    modules = (server, connection, methods, guide)
+    modules = (
+        server,
+        supervision,
+        logs,
+        connection,
+        methods,
+        watch,
+        why,
+        wire,
+        stats,
+        export,
+        history,
+        scripting,
+        settings,
+        guide,
+        editing,
+    )
     return CommandRegistry(value for module in modules for value in vars(module).values() if isinstance(value, Command))

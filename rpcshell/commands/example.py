@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.language import unparse
@@ -11,9 +12,12 @@ if TYPE_CHECKING:
     from rpcshell.catalog import Method
     from rpcshell.schema import Resolver, Schema
 
-__all__ = ["example_call"]
+__all__ = ["example_call", "own_examples"]
 
 _DEPTH: Final = 6
+_NUMBERED: Final = re.compile(r"example \d+")
+"""A name that a server gives to an example without one."""
+
 _VALUES: Final = {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
 
 
@@ -37,20 +41,43 @@ def example_call(method: Method) -> str:
     return unparse(method.name, params)
 
 
-def _own_example(method: Method) -> tuple[Any] | None:
-    """The params of the first example pairing (OpenRPC 1.x) that has any that JSON can carry."""
+def own_examples(method: Method) -> list[tuple[str, str, tuple[Any] | None]]:
+    """The server's own examples: a line, what it is about, and its result where that is told."""
+    found = []
     for example in method.examples:
-        listed = example.get("params") if isinstance(example, dict) else None
-        if not isinstance(listed, list):
+        params = _params_of(example, method)
+        if params is None:
             continue
-        values = [item["value"] for item in listed if isinstance(item, dict) and "value" in item]
-        if len(values) != len(listed) or (not values and method.params):
-            continue
-        if method.whole:
-            return (values[0],) if values else (None,)
-        names = [item.get("name") for item in listed]
-        if all(isinstance(name, str) for name in names):
-            return (dict(zip(names, values, strict=True)),)
+        about = next(
+            (text for key in ("description", "summary", "name") if isinstance(text := example.get(key), str)), ""
+        )
+        result = example.get("result")
+        told = (result["value"],) if isinstance(result, dict) and "value" in result else None
+        line = unparse(method.name, params[0])
+        found.append(
+            (line if method.params else line.removesuffix(" {}"), "" if _NUMBERED.fullmatch(about) else about, told)
+        )
+    return found
+
+
+def _own_example(method: Method) -> tuple[Any] | None:
+    """The params of the first example that has any that JSON can carry."""
+    return next((params for example in method.examples if (params := _params_of(example, method)) is not None), None)
+
+
+def _params_of(example: Any, method: Method) -> tuple[Any] | None:
+    """The params of an example pairing (OpenRPC 1.x), or None where they cannot be had."""
+    listed = example.get("params") if isinstance(example, dict) else None
+    if not isinstance(listed, list):
+        return None
+    values = [item["value"] for item in listed if isinstance(item, dict) and "value" in item]
+    if len(values) != len(listed) or (not values and method.params):
+        return None
+    if method.whole:
+        return (values[0],) if values else (None,)
+    names = [item.get("name") for item in listed]
+    if all(isinstance(name, str) for name in names):
+        return (dict(zip(names, values, strict=True)),)
     return None
 
 

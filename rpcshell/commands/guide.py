@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from rpcshell.commands.document import describe_method
+from rpcshell.commands.document import columns, describe_method
 from rpcshell.commands.registry import COMMAND, command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rpcshell.commands.registry import Command
     from rpcshell.executor import Shell
 
-_CALLS: Final = (
-    ('ping {"a": 1}', 'a method and its params as JSON; <"a": 1> means the same'),
+_Rows = Sequence[tuple[str, str]]
+
+_CALLS: Final[_Rows] = (
+    ('ping {"a": 1}', "a method and its params as JSON"),
+    ('ping <"a": 1>', "the same: < and > may stand for braces"),
+    ("ping {a: 1, 'b': [2,],}", "keys without quotes, single quotes, trailing commas"),
     ("add a=1 b=2", "params as key=value pairs"),
+    ("now", "no params"),
+    ("o = order.get id=1", "keep the result under a name"),
+    ("add a=$o.total b=$_.n", "use it, or the last result; [0] takes an item"),
+    ('echo text=$"no ${o.id}"', "the same inside a text"),
+    ("order.list | jq .[0]", "give the result to another program"),
+    ("order.list > all.json", "write it to a file; >> adds to one"),
+    ("# anything", "a comment"),
 )
-_KEYS: Final = (
-    ("Tab, arrows", "complete; Enter takes what was chosen"),
-    ("Enter, Alt-Enter", "run, or open a row inside brackets; always open a row"),
-    ("Up, Ctrl-R, Right", "earlier lines: go back, search, take the suggested one"),
-    ("Ctrl-C, Ctrl-D", "cancel a call or clear the line; leave"),
+_KEYS: Final[_Rows] = (
+    ("Tab", "complete; behind a method, go through its params"),
+    ("Down, Up", "choose from the menu; Enter takes what was chosen"),
+    ("Enter", "run the line, or open a row inside brackets"),
+    ("Alt-Enter", "open a row"),
+    ("Up, Ctrl-R", "go back to earlier lines; search them"),
+    ("Right", "take the line that is suggested"),
+    ("Ctrl-C", "cancel a call, or clear the line"),
+    ("Ctrl-D", "leave"),
+    ("F1", "explain what is being typed"),
+    ("F2", "show or hide what the method being typed does"),
+    ("F3", "show results as JSON, as tables, or raw"),
+    ("F4", "keys as in emacs or as in vi"),
+    ("Ctrl-X Ctrl-E", "open the line in $EDITOR"),
 )
+_TOPICS: Final = {"calls": ("What a line can be:", _CALLS), "keys": ("Keys:", _KEYS)}
 
 
-@command("help", group="Shell", aliases=("h", "?"), examples=(":help", ":help spawn"))
+@command(
+    "help",
+    group="Shell",
+    aliases=("h", "?"),
+    examples=(":help", ":help spawn", ":help calls", ":help keys", ":help ping"),
+)
 @click.argument("name", metavar="[COMMAND]", type=COMMAND, required=False)
 def show_help(shell: Shell, *, name: str | None) -> None:
-    """List the commands and keys, or explain a COMMAND."""
+    """List the commands, or explain a COMMAND.
+
+    "calls" tells how a line is written, "keys" what keys do, and the name of a method explains that.
+    """
     if name is None:
         shell.output.text(_overview(shell))
         return
     found = shell.commands.find(name.removeprefix(":"))
-    method = shell.session.catalog.methods.get(name)
-    if found is None and method is not None:
+    if found is None and name in _TOPICS:
+        title, rows = _TOPICS[name]
+        shell.output.text("\n".join([title, *columns(rows)]))
+    elif found is None and (method := shell.session.catalog.methods.get(name)) is not None:
         shell.output.text(describe_method(method))
     else:
         shell.output.text(shell.commands.resolve(name.removeprefix(":")).help())
@@ -57,14 +87,11 @@ def _usage(command: Command) -> str:
 
 
 def _overview(shell: Shell) -> str:
-    sections: dict[str, Sequence[tuple[str, str]]] = {"Calls": _CALLS}
-    for group, commands in shell.commands.groups.items():
-        sections[group] = [(_usage(command), command.summary) for command in commands]
-    sections["Keys"] = _KEYS
-    column = max(len(first) for rows in sections.values() for first, _ in rows)
-    lines = ["A line is a call or a :command."]
-    for heading, rows in sections.items():
-        lines.append(heading)
-        lines += [f"  {first:<{column}}  {second}" for first, second in rows]
-    lines.append(":help COMMAND says more of a command, :doc METHOD of a method.")
+    groups = shell.commands.groups
+    column = max(len(_usage(command)) for commands in groups.values() for command in commands)
+    lines = ['A line is a call, such as ping {"a": 1} or add a=1 b=2, or a :command.']
+    for group, commands in groups.items():
+        lines.append(group)
+        lines += columns([(_usage(command), command.summary) for command in commands], first=column)
+    lines.append(":help calls and :help keys say more; so do :help COMMAND and :doc METHOD.")
     return "\n".join(lines)

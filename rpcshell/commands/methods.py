@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from rpcshell.commands.document import describe_method, two_columns
+from rpcshell.commands.document import columns, describe_method
 from rpcshell.commands.registry import METHOD, command
+from rpcshell.commands.search import matcher
 from rpcshell.errors import NotConnected, UsageError
 from rpcshell.language import method_text
 
@@ -18,32 +17,42 @@ if TYPE_CHECKING:
     from rpcshell.executor import Shell
     from rpcshell.session import Session
 
+_MOST_NEAR: Final = 2
 
-@command("methods", group="Methods", examples=(":methods", ":methods user", ":methods *.get"))
+
+@command("methods", group="Methods", examples=(":methods", ":methods order", ":methods *.get"))
 @click.argument("pattern", required=False)
 def methods(shell: Shell, *, pattern: str | None) -> None:
     """List the methods of the server.
 
-    With PATTERN only those whose names hold it, or match it where it has a *, ? or [.
+    With PATTERN only those whose names or summaries hold it, or match it where it has a *, ? or [; those that match by
+    name come first.
     """
     catalog = known_catalog(shell.session)
-    names = [name for name in catalog.methods if pattern is None or _matches(name, pattern)]
+    names = sorted(catalog.methods)
+    if pattern is not None:
+        fits = matcher(pattern)
+        by_name = [name for name in names if fits(name)]
+        names = [*by_name, *(name for name in names if not fits(name) and fits(catalog.methods[name].summary))]
     if not names:
         raise UsageError(
             "the server has no methods" if pattern is None else f"no method matches {pattern!r}",
             hint=None if pattern is None else ":methods lists all",
         )
-    shell.output.text(two_columns([(name, _summary(catalog.methods[name])) for name in sorted(names)]))
+    shell.output.text("\n".join(columns([(name, _summary(catalog.methods[name])) for name in names])))
 
 
-@command("doc", group="Methods", examples=(":doc ping",))
+@command("doc", group="Methods", examples=(":doc ping", ":doc order.place"))
 @click.argument("method", type=METHOD)
 def doc(shell: Shell, *, method: str) -> None:
-    """Explain a METHOD, with a call of it to start from."""
+    """Explain a METHOD, with a call of it to start from.
+
+    Its text, its params with their types, defaults and limits, what it brings, its errors, and examples.
+    """
     catalog = known_catalog(shell.session)
     found = catalog.methods.get(method) or _spelled(catalog, method)
     if found is None:
-        near = difflib.get_close_matches(method, catalog.methods, n=2)
+        near = catalog.index.near(method)[:_MOST_NEAR]
         hint = f"did you mean {' or '.join(near)}?" if near else ":methods lists what there is"
         raise UsageError(f"the server has no method {method!r}", hint=hint)
     shell.output.text(describe_method(found))
@@ -76,12 +85,6 @@ def known_catalog(session: Session) -> Catalog:
 def _spelled(catalog: Catalog, text: str) -> Method | None:
     """The method whose name is written so where it holds what cannot be typed."""
     return next((method for name, method in catalog.methods.items() if method_text(name) == f'"{text}"'), None)
-
-
-def _matches(name: str, pattern: str) -> bool:
-    if any(character in pattern for character in "*?["):
-        return fnmatch.fnmatchcase(name.lower(), pattern.lower())
-    return pattern.lower() in name.lower()
 
 
 def _summary(method: Method) -> str:

@@ -7,13 +7,14 @@ its help, what completes it, and what it does.
 from __future__ import annotations
 
 import difflib
+import shutil
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from rpcshell.errors import UsageError
-from rpcshell.suggest import ArgumentSpec, CommandSpec, OptionSpec
+from rpcshell.suggest import ArgumentSpec, CommandSpec, OptionSpec, options_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rpcshell.executor import Shell
     from rpcshell.suggest import ValueKind
 
-__all__ = ["COMMAND", "METHOD", "TARGET", "Command", "CommandRegistry", "KindOfWord", "command"]
+__all__ = ["CALL", "COMMAND", "METHOD", "TARGET", "WORKER", "Command", "CommandRegistry", "KindOfWord", "command"]
 
 _WIDTH: Final = 80
 
@@ -48,6 +49,9 @@ class KindOfWord(_TextType):
 TARGET: Final = KindOfWord("target")
 METHOD: Final = KindOfWord("method")
 COMMAND: Final = KindOfWord("command")
+WORKER: Final = KindOfWord("worker")
+CALL: Final = KindOfWord("call")
+"""All that is left of the line, exactly as typed; for the last argument, with `nargs=-1`."""
 
 
 class Command:
@@ -58,6 +62,7 @@ class Command:
         group: The heading it stands under in the list of commands.
         aliases: Other names for it.
         examples: Lines that can be typed as they are.
+        verbatim: A `| command` or `> file` at the end of its line is a part of its call, and not for its own text.
     """
 
     def __init__(
@@ -68,11 +73,13 @@ class Command:
         group: str,
         aliases: tuple[str, ...] = (),
         examples: tuple[str, ...] = (),
+        verbatim: bool = False,
     ) -> None:
         self.name = definition.name or ""
         self.group = group
         self.aliases = aliases
         self.examples = examples
+        self.verbatim = verbatim
         self._definition = definition
         self._handler = handler
 
@@ -86,15 +93,15 @@ class Command:
         """What it takes, for completion and hints."""
         options = tuple(_option(param) for param in self._definition.params if isinstance(param, click.Option))
         arguments = tuple(_argument(param) for param in self._definition.params if isinstance(param, click.Argument))
-        return CommandSpec(self.name, self.summary, options, arguments)
+        return CommandSpec(self.name, self.summary, options, arguments, self.aliases)
 
-    def help(self, width: int = _WIDTH) -> str:
+    def help(self, width: int | None = None) -> str:
         """How to use it, in several lines without a newline at the end.
 
         Args:
-            width: columns to fill.
+            width: columns to fill; those of the terminal, up to 80, if not given.
         """
-        formatter = click.HelpFormatter(width=width)
+        formatter = click.HelpFormatter(width=width or min(shutil.get_terminal_size().columns, _WIDTH))
         context = click.Context(self._definition, info_name=f":{self.name}")
         self._definition.format_help(context, formatter)
         if self.aliases:
@@ -117,19 +124,52 @@ class Command:
             UsageError: the words are not what it takes.
             ShellError: what it tried did not work.
         """
-        if any(word in {"-h", "--help"} for word in words):
+        call = self._start_of_call(words)
+        own, inner = list(words[:call]), list(words[call:])
+        if any(word in {"-h", "--help"} for word in own):
             shell.output.text(self.help())
             return
+        text = shell.rest(call) if inner else ""
+        behind = options_behind(text, self.spec)
+        own += _words(text[behind:])
         try:
-            params = self._definition.make_context(f":{self.name}", list(words)).params
+            # What belongs to the call are no options of the command's.
+            params = self._definition.make_context(f":{self.name}", [*own, "--", *inner] if inner else own).params
         except click.ClickException as error:
             hint = f"usage: {self.spec.usage}"
             raise UsageError(_sentence(error.format_message()), hint=hint) from error
+        if inner:
+            params.update({param.name: text[:behind] for param in self._definition.params if param.type is CALL})
         self._handler(shell, **params)
+
+    def _start_of_call(self, words: Sequence[str]) -> int:
+        """The index of the word with which an inner call begins; their number where there is none."""
+        spec = self.spec
+        if not any(argument.kind == "call" for argument in spec.arguments):
+            return len(words)
+        wanted = len(spec.arguments)
+        takes_value = False
+        for at, word in enumerate(words):
+            if takes_value:
+                takes_value = False
+            elif word.startswith("-") and len(word) > 1 and wanted > 0 and not _is_number(word):
+                name, equals, _ = word.partition("=")
+                option = spec.option(name)
+                takes_value = option is not None and option.takes_value and not equals
+            else:
+                wanted -= 1
+                if wanted == 0:
+                    return at
+        return len(words)
 
 
 def command(
-    name: str, *, group: str, aliases: tuple[str, ...] = (), examples: tuple[str, ...] = ()
+    name: str,
+    *,
+    group: str,
+    aliases: tuple[str, ...] = (),
+    examples: tuple[str, ...] = (),
+    verbatim: bool = False,
 ) -> Callable[[Callable[..., None]], Command]:
     """Make a command of a function, stacked on click's decorators for its options and arguments.
 
@@ -140,13 +180,14 @@ def command(
         group: the heading it stands under.
         aliases: other names for it.
         examples: lines that can be typed as they are.
+        verbatim: a `| command` or `> file` at the end of its line is a part of its call, and not for its own text.
     """
 
     def decorate(handler: Callable[..., None]) -> Command:
         definition = click.command(name, add_help_option=False)(handler)
         has_options = any(isinstance(param, click.Option) for param in definition.params)
         definition.options_metavar = "[options]" if has_options else None
-        return Command(definition, handler, group=group, aliases=aliases, examples=examples)
+        return Command(definition, handler, group=group, aliases=aliases, examples=examples, verbatim=verbatim)
 
     return decorate
 
@@ -226,7 +267,7 @@ def _argument(param: click.Argument) -> ArgumentSpec:
         kind=_kind(param),
         choices=_choices(param),
         required=param.required,
-        many=param.nargs == -1,
+        many=param.nargs == -1 and _kind(param) != "call",
     )
 
 
@@ -244,5 +285,20 @@ def _kind(param: click.Parameter) -> ValueKind:
     return "int" if isinstance(param.type, click.IntRange | type(click.INT)) else "text"
 
 
+def _words(text: str) -> list[str]:
+    """The words of a part of a command line."""
+    if not text:
+        return []
+    from rpcshell.language import CommandLine, parse
+
+    body = parse(f":_ {text}").body
+    return [word.text for word in body.words] if isinstance(body, CommandLine) else []
+
+
+def _is_number(word: str) -> bool:
+    return word[1:].replace(".", "", 1).isdecimal()
+
+
 def _sentence(message: str) -> str:
-    return message[:1].lower() + message[1:].rstrip(".")
+    text = " ".join(message.split())
+    return text[:1].lower() + text[1:].rstrip(".")

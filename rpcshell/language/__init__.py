@@ -4,9 +4,10 @@ Pure functions over immutable values: nothing here reads a file, a socket or a t
 """
 
 from rpcshell.language.assembler import Assembler
-from rpcshell.language.evaluate import call_params
+from rpcshell.language.evaluate import Lookup, call_params, line_value, node_value, typed_word, word_value
 from rpcshell.language.nodes import (
     ArrayNode,
+    Assignment,
     Body,
     CallLine,
     CommandLine,
@@ -19,18 +20,28 @@ from rpcshell.language.nodes import (
     Node,
     NumberNode,
     ObjectNode,
+    Pipe,
+    Redirect,
+    Sink,
+    Step,
     StringNode,
+    TemplateNode,
+    ValueLine,
+    VariableNode,
     Word,
     WordNode,
+    leading_word,
 )
 from rpcshell.language.parser import parse
 from rpcshell.language.statements import statements
 from rpcshell.language.tokens import LineError, Problem, Severity, Token, TokenKind
 from rpcshell.language.unparse import key_text, method_text, quote, unparse
+from rpcshell.language.variables import walk
 
 __all__ = [
     "ArrayNode",
     "Assembler",
+    "Assignment",
     "Body",
     "CallLine",
     "CommandLine",
@@ -39,23 +50,37 @@ __all__ = [
     "KeywordNode",
     "Line",
     "LineError",
+    "Lookup",
     "Member",
     "MissingNode",
     "Node",
     "NumberNode",
     "ObjectNode",
+    "Pipe",
     "Problem",
+    "Redirect",
     "Severity",
+    "Sink",
+    "Step",
     "StringNode",
+    "TemplateNode",
     "Token",
     "TokenKind",
+    "ValueLine",
+    "VariableNode",
     "Word",
     "WordNode",
     "call_params",
     "key_text",
+    "leading_word",
+    "line_value",
     "method_text",
+    "node_value",
     "parse",
     "quote",
     "statements",
+    "typed_word",
     "unparse",
+    "walk",
+    "word_value",
 ]

@@ -11,7 +11,7 @@ from rpcshell.language.lexemes import (
     STRING,
     closed_by,
 )
-from rpcshell.language.nodes import CallLine
+from rpcshell.language.nodes import CallLine, ValueLine
 from rpcshell.language.parser import parse
 
 _QUOTES = frozenset("\"'")
@@ -40,8 +40,9 @@ class Assembler:
         if parsed.complete:
             self._lines.clear()
             return text
-        # The quotes of a command have other rules; nobody writes commands of many lines.
-        self._open = parsed.open if isinstance(parsed.body, CallLine) else ()
+        # The quotes of commands, of the shell's too, have other rules; nobody writes those with many lines.
+        body = parsed.body
+        self._open = parsed.open if isinstance(body, CallLine | ValueLine) and body.sink is None else ()
         return None
 
     def end(self) -> str | None:
@@ -62,7 +63,7 @@ def _still_open(waiting: tuple[str, ...], text: str) -> tuple[str, ...]:
     while (found := LEXEME.match(text, pos)) is not None:
         pos = found.end()
         if found.lastindex == STRING and not (found[DOUBLE_CLOSED] or found[SINGLE_CLOSED]):
-            stack.append(found[0][0])
+            stack.append(found[0].lstrip("$")[0])
         elif found.lastindex == OPEN:
             stack.append(CLOSERS[found[0]])
         elif found.lastindex == CLOSE and stack:

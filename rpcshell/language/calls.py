@@ -1,10 +1,24 @@
-"""Calls: `method [params]`, the params being one JSON value or `key=value` pairs."""
+"""Calls: `method [params]`, the params being one JSON value or `key=value` pairs; a sink may follow."""
 
 import re
 
-from rpcshell.language.nodes import CallLine, Form, Member, MissingNode, Node, ObjectNode, StringNode, WordNode
+from rpcshell.language.nodes import (
+    Assignment,
+    CallLine,
+    Form,
+    Member,
+    MissingNode,
+    Node,
+    ObjectNode,
+    Sink,
+    StringNode,
+    TemplateNode,
+    WordNode,
+)
 from rpcshell.language.scan import Scan
+from rpcshell.language.sinks import at_sink, read_end, read_sink
 from rpcshell.language.strings import STRING, decode, is_closed
+from rpcshell.language.templates import TEMPLATE, read_template, warn_of_plain
 from rpcshell.language.tokens import Severity, TokenKind
 from rpcshell.language.values import (
     KEYWORDS,
@@ -16,34 +30,49 @@ from rpcshell.language.values import (
     repeated_key,
     reserve_variable,
 )
+from rpcshell.language.variables import VARIABLE, read_variable
 
-_METHOD = re.compile(r"""[^\s{}\[\]<>"',=|][^\s{\[<"']*""")
+_METHOD = re.compile(r"""[^\s{}\[\]<>"',=|$][^\s{\[<"'>|]*""")
 _KEY = re.compile(r"""[^\s\[\]{}<>,:="']+""")
-_TEXT = re.compile(r"""[^\W\d][^\s\[\]{}<>,:="']*""")
+_TEXT = re.compile(r"""[^\W\d][^\s\[\]{}<>,:="'|]*""")
+_TOUCHING_SINK = re.compile(r"\||>>?")
 _LOOSE_EQUALS = re.compile(r"\s+=")
 _CHUNK = re.compile(r"\S+")
 
 
-def read_call(scan: Scan) -> CallLine:
-    """Read the call at the head of `scan`, up to the end of the text."""
+def read_call(scan: Scan, assignment: Assignment | None = None) -> CallLine:
+    """Read the call at the head of `scan`, up to the end of the text.
+
+    Args:
+        scan: Is at the method.
+        assignment: What stood in front of it.
+    """
     start = scan.pos
-    method = _read_method(scan)
+    method = _read_method(scan, assigned=assignment is not None)
     end = scan.pos
     scan.skip_blank()
     params: Node | None = None
     form: Form = "none"
-    if not scan.at_end:
+    if not scan.at_end and not at_sink(scan):
         if _pair_ahead(scan):
             form = "pairs"
             params = _read_pairs(scan)
         else:
             form = "json"
             params = _read_text(scan) or read_value(scan)
-        _read_tail(scan)
-    return CallLine(method, start, end, params, form)
+    sink = read_tail(scan, "the call ends before this")
+    return CallLine(method, start, end, params, form, assignment, sink)
 
 
-def _read_method(scan: Scan) -> str:
+def read_tail(scan: Scan, message: str) -> Sink | None:
+    """Read what may follow a call or a value: a sink, blanks and comments."""
+    scan.skip_blank()
+    sink = read_sink(scan) if at_sink(scan) else None
+    read_end(scan, message if sink is None else "the line ends before this")
+    return sink
+
+
+def _read_method(scan: Scan, *, assigned: bool) -> str:
     start = scan.pos
     if quoted := STRING.match(scan.text, start):
         closed = is_closed(quoted)
@@ -55,7 +84,13 @@ def _read_method(scan: Scan) -> str:
     if word := _METHOD.match(scan.text, start):
         scan.take(TokenKind.METHOD, word.end())
         return word[0]
-    scan.problem(f"a line begins with a method or a :command, not with `{scan.char}`", start, start + 1, "a method")
+    if scan.at_end:
+        scan.unfinished("nothing is assigned", "a method or a value")
+    elif assigned:
+        scan.problem(f"`{scan.char}` is neither a method nor a value", start, start + 1, "a method or a value")
+    else:
+        message = f"a line begins with a method or a :command, not with `{scan.char}`"
+        scan.problem(message, start, start + 1, "a method")
     return ""
 
 
@@ -69,13 +104,13 @@ def _read_pairs(scan: Scan) -> ObjectNode:
     members: list[Member] = []
     keys: set[str] = set()
     end = start
-    while not scan.at_end:
+    while not scan.at_end and not at_sink(scan):
         member = _read_pair(scan, keys)
         if member is None:
             break
         members.append(member)
         end = scan.pos
-        if scan.char and not scan.char.isspace():
+        if scan.char and not scan.char.isspace() and not at_sink(scan):
             _not_apart(scan)
         scan.skip_blank()
     return ObjectNode(start, end, tuple(members), closed=True)
@@ -114,8 +149,14 @@ def _read_pair_value(scan: Scan) -> Node:
         value = decode(scan, start, quoted.end(), closed=closed)
         if not closed:
             scan.open_string(scan.text[start])
+        warn_of_plain(scan, start, quoted.end())
         scan.take(TokenKind.STRING, quoted.end())
         return StringNode(start, scan.pos, value)
+    if template := TEMPLATE.match(scan.text, start):
+        return _read_pair_template(scan, template.end(), closed=is_closed(template))
+    if variable := VARIABLE.match(scan.text, start):
+        scan.take(TokenKind.VARIABLE, variable.end())
+        return read_variable(scan, start, variable.end())
     if scan.char and scan.char in "{[<":
         return read_value(scan)
     if word := _CHUNK.match(scan.text, start):
@@ -125,12 +166,21 @@ def _read_pair_value(scan: Scan) -> Node:
     return MissingNode(start, start)
 
 
+def _read_pair_template(scan: Scan, end: int, *, closed: bool) -> TemplateNode:
+    start = scan.pos
+    node = read_template(scan, start, end, closed=closed)
+    if not closed:
+        scan.open_string(scan.text[start + 1])
+    scan.pos = end
+    return node
+
+
 def _read_word(scan: Scan, word: str) -> WordNode:
     start = scan.pos
     end = start + len(word)
     kind = TokenKind.STRING
     if word[0] == "$":
-        kind = TokenKind.VARIABLE
+        kind = TokenKind.ERROR
         reserve_variable(scan, word, start, end)
     elif word in KEYWORDS:
         kind = TokenKind.KEYWORD
@@ -141,6 +191,9 @@ def _read_word(scan: Scan, word: str) -> WordNode:
     elif word[-1] == ",":
         message = "the comma is part of the text; pairs are parted by blanks"
         scan.problem(message, end - 1, end, "a blank", Severity.WARNING)
+    elif sink := _TOUCHING_SINK.search(word):
+        message = f"`{sink[0]}` is part of the text; a blank before it sends the result on"
+        scan.problem(message, start + sink.start(), start + sink.end(), "a blank", Severity.WARNING)
     scan.take(kind, end)
     return WordNode(start, end, word)
 
@@ -170,17 +223,3 @@ def _read_text(scan: Scan) -> WordNode | None:
         scan.problem(f"{shown} is neither JSON nor key=value", start, end, expected, severity)
     scan.take(TokenKind.WORD, end)
     return WordNode(start, end, word[0])
-
-
-def _read_tail(scan: Scan) -> None:
-    """Consume what is left after the params; nothing but blanks and comments may be."""
-    scan.skip_blank()
-    if scan.at_end:
-        return
-    rest = scan.text[scan.pos :].rstrip()
-    expected = "the end of the line"
-    scan.problem("the call ends before this", scan.pos, scan.pos + len(rest), expected)
-    while not scan.at_end:
-        if chunk := _CHUNK.match(scan.text, scan.pos):
-            scan.take(TokenKind.ERROR, chunk.end())
-        scan.skip_blank()

@@ -1,20 +1,15 @@
-"""Commands: `:name words…`, with the quoting of a POSIX shell (sh(1), section 2.2) and none of its expansions."""
+"""Commands: `:name words…`, and where their text goes."""
 
 import re
 
-from rpcshell.language.nodes import CommandLine, Word
+from rpcshell.language.nodes import CommandLine, Sink, Word
 from rpcshell.language.scan import Scan
+from rpcshell.language.sinks import read_end, read_sink
 from rpcshell.language.tokens import TokenKind
+from rpcshell.language.words import read_word
 
 _NAME = re.compile(r"""[^\s"']*""")
-_PIECE = re.compile(
-    r"""(?P<plain>[^\s"'\\]+)
-    |\\(?P<escaped>.?)
-    |"(?P<double>[^"\\]*+(?:\\.?[^"\\]*+)*+)(?P<double_end>"?)
-    |'(?P<single>[^']*+)(?P<single_end>'?)""",
-    re.DOTALL | re.VERBOSE,
-)
-_DOUBLE_ESCAPE = re.compile(r'\\(["\\])')
+_SINK = re.compile(r"\||>>?(?=[ \t]*[^\s>])")
 
 
 def read_command(scan: Scan) -> CommandLine:
@@ -29,34 +24,13 @@ def read_command(scan: Scan) -> CommandLine:
         else:
             scan.problem("a command has a name", start, start, "the name of a command, without a blank")
     words: list[Word] = []
+    sink: Sink | None = None
     scan.skip_blank()
-    while not scan.at_end:
-        words.append(_read_word(scan))
-        scan.skip_blank()
-    return CommandLine(scan.text[start:end], start, end, tuple(words))
-
-
-def _read_word(scan: Scan) -> Word:
-    start = pos = scan.pos
-    parts: list[str] = []
-    quoted = False
-    while piece := _PIECE.match(scan.text, pos):
-        pos = piece.end()
-        plain, escaped, double, double_end, single, single_end = piece.groups()
-        if plain is not None:
-            parts.append(plain)
-        elif escaped is not None:
-            # A backslash with nothing after it is one that is still being typed.
-            parts.append(escaped or "\\")
-            quoted = True
+    while not scan.at_end and sink is None:
+        if _SINK.match(scan.text, scan.pos) and scan.text[scan.pos - 1].isspace():
+            sink = read_sink(scan)
+            read_end(scan, "the line ends before this")
         else:
-            quoted = True
-            parts.append(_DOUBLE_ESCAPE.sub(r"\1", double) if double is not None else single)
-            if not (double_end or single_end):
-                scan.open_string('"' if double is not None else "'")
-    if quoted:
-        kind = TokenKind.STRING
-    else:
-        kind = TokenKind.OPTION if len(parts[0]) > 1 and parts[0][0] == "-" else TokenKind.WORD
-    scan.take(kind, pos)
-    return Word("".join(parts), start, pos, quoted)
+            words.append(read_word(scan))
+            scan.skip_blank()
+    return CommandLine(scan.text[start:end], start, end, tuple(words), sink)

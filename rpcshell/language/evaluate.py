@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rpcshell.language.nodes import (
@@ -12,50 +14,82 @@ from rpcshell.language.nodes import (
     NumberNode,
     ObjectNode,
     StringNode,
+    TemplateNode,
+    ValueLine,
+    VariableNode,
     WordNode,
 )
 from rpcshell.language.tokens import LineError
 from rpcshell.language.values import KEYWORDS, MAX_DIGITS, NUMBER
+from rpcshell.language.variables import walk
 from rpcshell.schema import allowed_types, property_schema, type_of
 
 if TYPE_CHECKING:
     from rpcshell.catalog import Method
 
 
-def call_params(call: CallLine, schema: Method | None) -> Any:
+Lookup = Callable[[VariableNode], Any]
+"""Gives the value of a variable; raises `LineError` where there is none."""
+
+
+def no_variables(path: VariableNode) -> Any:
+    """What a variable is where there are none: an error."""
+    return walk({}, path)
+
+
+def call_params(call: CallLine, schema: Method | None, lookup: Lookup = no_variables) -> Any:
     """The params of a call, ready to be sent.
 
     Args:
         call: A parsed call.
         schema: The method, if it is known: it types the values of `key=value` pairs, and decides what a call
             without params sends, `{}` where the method binds by name and None (null) elsewhere.
+        lookup: Gives the values of variables.
 
     Raises:
-        LineError: The call has a problem that leaves it without a meaning.
+        LineError: The call has a problem that leaves it without a meaning, or names a variable that is not there.
     """
-    for problem in call.problems:
-        if problem.blocks:
-            raise LineError(problem.message, problem.start, problem.expected)
+    _refuse_problems(call)
     if call.params is None:
         return {} if schema is not None and not schema.whole else None
     if call.form == "pairs" and schema is not None:
-        return pair_values(call.params, schema)
-    return node_value(call.params)
+        return pair_values(call.params, schema, lookup)
+    return node_value(call.params, lookup)
 
 
-def pair_values(params: Node, method: Method) -> Any:
+def line_value(line: ValueLine, lookup: Lookup = no_variables) -> Any:
+    """The value of a line that calls nothing.
+
+    Args:
+        line: A parsed line.
+        lookup: Gives the values of variables.
+
+    Raises:
+        LineError: As `call_params`.
+    """
+    _refuse_problems(line)
+    return node_value(line.value, lookup)
+
+
+def _refuse_problems(line: CallLine | ValueLine) -> None:
+    for problem in line.problems:
+        if problem.blocks:
+            raise LineError(problem.message, problem.start, problem.expected)
+
+
+def pair_values(params: Node, method: Method, lookup: Lookup = no_variables) -> Any:
     """The value of the pairs of a call, the unquoted ones typed by the schema of the method."""
     if not isinstance(params, ObjectNode):
-        return node_value(params)
-    return {member.key: member_value(member.key, member.value, method) for member in params.members}
+        return node_value(params, lookup)
+    return {member.key: member_value(member.key, member.value, method, lookup) for member in params.members}
 
 
-def member_value(key: str, node: Node, method: Method) -> Any:
+def member_value(key: str, node: Node, method: Method, lookup: Lookup = no_variables) -> Any:
     """The value of one pair."""
     if isinstance(node, WordNode):
         schema = property_schema(method.params_schema, key, method.resolve)
         return typed_word(node.text, allowed_types(schema, method.resolve) if schema is not None else frozenset())
-    return node_value(node)
+    return node_value(node, lookup)
 
 
 def typed_word(text: str, types: frozenset[str]) -> Any:
@@ -79,11 +113,11 @@ def word_value(text: str) -> Any:
     return text
 
 
-def node_value(node: Node) -> Any:
+def node_value(node: Node, lookup: Lookup = no_variables) -> Any:
     """The value of a tree; its depth is bounded by the parser, one call of this function a level.
 
     Raises:
-        LineError: There is a place without a value in it.
+        LineError: There is a place without a value in it, or a variable that is not there.
     """
     match node:
         case StringNode(value=value) | KeywordNode(value=value):
@@ -93,11 +127,22 @@ def node_value(node: Node) -> Any:
         case ObjectNode():
             members = {}
             for member in node.members:
-                members[member.key] = node_value(member.value)
+                members[member.key] = node_value(member.value, lookup)
             return members
         case ArrayNode():
             items = []
             for item in node.items:
-                items.append(node_value(item))  # noqa: PERF401  (a comprehension is a second frame per level)
+                items.append(node_value(item, lookup))  # noqa: PERF401  (a comprehension is a second frame per level)
             return items
+        case VariableNode():
+            return lookup(node)
+        case TemplateNode():
+            return "".join(part if isinstance(part, str) else text_of(lookup(part)) for part in node.parts)
     raise LineError("a value is missing", node.start, "a value")
+
+
+def text_of(value: Any) -> str:
+    """A value inside a text: a text as it is, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

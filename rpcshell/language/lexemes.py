@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from rpcshell.language.strings import DOUBLE_QUOTED, SINGLE_QUOTED
+from rpcshell.language.variables import PATH
 
 MAX_DEPTH = 256
 CLOSERS = {"{": "}", "[": "]", "<": ">"}
@@ -14,14 +15,15 @@ LEXEME = re.compile(
     |(?P<open>[\[{{<])
     |(?P<close>[\]}}>])
     |(?P<mark>[,:=])
-    |(?P<string>{DOUBLE_QUOTED}|{SINGLE_QUOTED})
+    |(?P<string>\$?(?:{DOUBLE_QUOTED}|{SINGLE_QUOTED}))
+    |(?P<variable>\${PATH})
     |(?P<word>[^\s\[\]{{}}<>,:="']+)""",
     re.DOTALL | re.VERBOSE,
 )
 """Matches anywhere but at the end of a text; `lastindex` of a match is the number of its kind."""
 
-BLANK, COMMENT, OPEN, CLOSE, MARK, STRING, WORD = (
-    LEXEME.groupindex[name] for name in ("blank", "comment", "open", "close", "mark", "string", "word")
+BLANK, COMMENT, OPEN, CLOSE, MARK, STRING, VARIABLE, WORD = (
+    LEXEME.groupindex[name] for name in ("blank", "comment", "open", "close", "mark", "string", "variable", "word")
 )
 # The groups of the two kinds of closing quotes; empty in a string that the text ends in.
 DOUBLE_CLOSED, SINGLE_CLOSED = STRING + 1, STRING + 2

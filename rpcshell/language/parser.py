@@ -1,8 +1,10 @@
 """The one way into the language: a text in, a `Line` out, whatever the text."""
 
 import re
-from dataclasses import replace
 
+from msgspec.structs import replace
+
+from rpcshell.language.assignments import read_assignment, read_value_line, value_ahead
 from rpcshell.language.calls import read_call
 from rpcshell.language.commands import read_command
 from rpcshell.language.nodes import Body, Empty, Line
@@ -12,7 +14,9 @@ _UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
 def parse(text: str) -> Line:
-    """Parse a line: nothing, a `:command`, or a call. A line may hold newlines; outside strings they are blanks.
+    """Parse a line: nothing, a `:command`, a call, or a value that gets a name or is shown.
+
+    A line may hold newlines; outside strings they are blanks.
 
     Never raises. What cannot be read is a problem of the line, and the rest is read all the same, so that the
     lexer, the completer, the toolbar and the executor can all work on the one result. Time and memory grow
@@ -35,4 +39,7 @@ def _read_body(scan: Scan) -> Body:
         return Empty()
     if scan.char == ":":
         return read_command(scan)
-    return read_call(scan)
+    assignment = read_assignment(scan)
+    if value_ahead(scan, assigned=assignment is not None):
+        return read_value_line(scan, assignment)
+    return read_call(scan, assignment)

@@ -15,11 +15,13 @@ def statements(line: Line, known: Callable[[str], bool]) -> tuple[str, ...]:
 
     Args:
         line: What was typed or pasted, parsed.
-        known: Whether the target has a method of this name; asked only where it matters.
+        known: Whether a row may begin with this name of a method; asked only where it matters.
     """
     text = line.text
+    if "\n" not in text.strip():
+        return (text,)
     several = isinstance(line.body, CommandLine)
-    if "\n" not in text.strip() or (line.blocking is None and not several):
+    if line.blocking is None and not several and not _assigns_later(line, known):
         return (text,)
     assembler = Assembler()
     fed = [assembler.feed(row) for row in text.split("\n")]
@@ -30,3 +32,16 @@ def statements(line: Line, known: Callable[[str], bool]) -> tuple[str, ...]:
     if not several and any(isinstance(part.body, CallLine) and not known(part.body.method) for part in lines[1:]):
         return (text,)
     return parts
+
+
+def _assigns_later(line: Line, known: Callable[[str], bool]) -> bool:
+    """Whether what reads as pairs, `x=add a=1` in a row of its own, can only be meant as an assignment."""
+    if not isinstance(line.body, CallLine) or line.body.form != "pairs":
+        return False
+    for row in line.text.split("\n")[1:]:
+        if row[:1].isspace():
+            continue
+        call = parse(row).body
+        if isinstance(call, CallLine) and call.assignment and call.params is not None and known(call.method):
+            return True
+    return False

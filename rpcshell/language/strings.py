@@ -36,13 +36,18 @@ def decode(scan: Scan, start: int, end: int, *, closed: bool) -> str:
 
     Characters that JSON wants escaped, newlines above all, may stand for themselves here.
     """
-    raw = scan.text[start + 1 : end - 1 if closed else end]
+    return decode_part(scan, start + 1, end - 1 if closed else end)
+
+
+def decode_part(scan: Scan, first: int, last: int, *, template: bool = False) -> str:
+    """The meaning of a part of a quoted string, without quotes; in a template a dollar sign may be escaped."""
+    raw = scan.text[first:last]
     if "\\" not in raw:
         return raw
 
     def resolve(match: re.Match[str]) -> str:
         high, low, single, simple = match.groups()
-        at = start + 1 + match.start()
+        at = first + match.start()
         if high is not None:
             return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF))
         if single is not None:
@@ -53,8 +58,8 @@ def decode(scan: Scan, start: int, end: int, *, closed: bool) -> str:
             return chr(code)
         if simple in _SIMPLE:
             return _SIMPLE[simple]
-        if simple == "":
-            return ""
+        if simple == "" or (simple == "$" and template):
+            return simple
         if simple == "u":
             expected = "\\u and four hexadecimal digits"
             scan.problem("a \\u escape has four hexadecimal digits", at, at + 2, expected)

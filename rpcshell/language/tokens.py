@@ -1,7 +1,6 @@
 """Tokens, problems and the error of a shell line; the tree is in `nodes`, the reading of it in the parsers."""
 
 import enum
-from dataclasses import dataclass
 
 import msgspec
 
@@ -20,6 +19,7 @@ class TokenKind(enum.StrEnum):
     OPTION = "option"
     WORD = "word"
     VARIABLE = "variable"
+    OPERATOR = "operator"
     COMMENT = "comment"
     ERROR = "error"
 
@@ -43,8 +43,7 @@ class Severity(enum.Enum):
     """The line can be run; it may not mean what it seems to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, gc=False):
     """Something the parser could not read: where it is, and what would have been right there."""
 
     message: str

@@ -18,6 +18,7 @@ from rpcshell.language.lexemes import (
     OPEN,
     SINGLE_CLOSED,
     STRING,
+    VARIABLE,
     WORD,
     closed_by,
 )
@@ -34,7 +35,9 @@ from rpcshell.language.nodes import (
 )
 from rpcshell.language.scan import Scan
 from rpcshell.language.strings import decode
+from rpcshell.language.templates import read_template, warn_of_plain
 from rpcshell.language.tokens import Severity, Token, TokenKind
+from rpcshell.language.variables import read_variable
 
 KEYWORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -113,7 +116,12 @@ class _Reader:
             elif kind == STRING:
                 self._string(start, end, closed=bool(found[DOUBLE_CLOSED] or found[SINGLE_CLOSED]))
             elif kind == WORD:
+                if not stack:
+                    # Inside brackets a word has no end of its own there; outside, a sink may touch a value.
+                    end = start + len(text[start:end].partition("|")[0])
                 self._word(text[start:end], start, end)
+            elif kind == VARIABLE:
+                self._variable(start, end)
             elif kind == OPEN:
                 if len(stack) >= MAX_DEPTH:
                     scan.problem(f"more than {MAX_DEPTH} brackets inside each other", start, end, "fewer brackets")
@@ -166,17 +174,35 @@ class _Reader:
         if top is not None and top.want == "comma" and top.closer != "]":
             scan.problem(f"expected {top.expected}", start, end, top.expected)
             top.want = "key"
-        value = decode(scan, start, end, closed=closed)
+        is_template = scan.text[start] == "$"
         if not closed:
             scan.open = tuple(container.closer for container in self.stack)
-            scan.open_string(scan.text[start])
+            scan.open_string(scan.text[start + is_template])
         if top is not None and top.want == "key":
+            if is_template:
+                scan.problem("a key has no variables in it", start, start + 1, "a key")
             scan.tokens.append(Token(TokenKind.KEY, start, end))
-            self._key(top, value, start, end)
+            self._key(top, decode(scan, start + is_template, end, closed=closed), start, end)
             return
         self._before_value(start, end)
+        if is_template:
+            self._add(read_template(scan, start, end, closed=closed))
+            return
+        value = decode(scan, start, end, closed=closed)
+        warn_of_plain(scan, start, end)
         scan.tokens.append(Token(TokenKind.STRING, start, end))
         self._add(StringNode(start, end, value))
+
+    def _variable(self, start: int, end: int) -> None:
+        """Read a variable; where a key is wanted, one such as `$set` that needs no quotes either."""
+        scan = self.scan
+        top = self.stack[-1] if self.stack else None
+        if top is not None and top.want in ("key", "comma") and top.closer != "]":
+            self._word(scan.text[start:end], start, end)
+            return
+        self._before_value(start, end)
+        scan.tokens.append(Token(TokenKind.VARIABLE, start, end))
+        self._add(read_variable(scan, start, end))
 
     def _key(self, top: _Container, key: str, start: int, end: int) -> None:
         if key in top.keys:
@@ -260,7 +286,7 @@ def scalar(scan: Scan, word: str, start: int, end: int) -> tuple[TokenKind, Node
     node = WordNode(start, end, word)
     if word[0] == "$":
         reserve_variable(scan, word, start, end)
-        return TokenKind.VARIABLE, node
+        return TokenKind.ERROR, node
     if wrong := misspelling(word):
         scan.problem(wrong, start, end, _SPELLING.get(word, "a finite number or null"))
         return TokenKind.ERROR, node
@@ -285,8 +311,13 @@ def repeated_key(scan: Scan, key: str, start: int, end: int) -> None:
 
 
 def reserve_variable(scan: Scan, word: str, start: int, end: int) -> None:
-    """Note that a word such as `$name` needs quotes to be a text."""
-    scan.problem(f'quote a text that begins with $: "{clip(word)}"', start, end, "a quoted text")
+    """Note that a word such as `$5` is no variable."""
+    if word == "$":
+        severity = Severity.UNFINISHED if end == len(scan.text) else Severity.ERROR
+        scan.problem("a name is missing after the $", end, end, "the name of a variable, or _", severity)
+    else:
+        message = f'{clip(word)} is no variable; quote a text that begins with $: "{clip(word)}"'
+        scan.problem(message, start, end, "a quoted text")
 
 
 def number_fault(number: re.Match[str]) -> str | None:

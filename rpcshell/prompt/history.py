@@ -40,7 +40,7 @@ def history_path() -> Path | None:
     named = os.environ.get(VARIABLE)
     if named is not None:
         return None if named in {"", os.devnull} else Path(named).expanduser()
-    from rpcshell.config import state_folder
+    from rpcshell.folders import state_folder
 
     return state_folder() / "history"
 
@@ -93,9 +93,9 @@ class LineHistory(History):
 
     def store_string(self, string: str) -> None:
         """Write a line to the file without its secrets, unless it repeats the one before or begins with a blank."""
-        from rpcshell.prompt.masking import mask
+        from rpcshell.masking import mask_line
 
-        entry = mask(string)
+        entry = mask_line(string)
         if self._broken or entry == self._last or string[:1].isspace():
             return
         with self._problems_told():

@@ -1,4 +1,4 @@
-"""What keys do at the prompt, where that is not prompt_toolkit's own."""
+"""What keys do while a line is typed, where that is not prompt_toolkit's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import has_focus
+from prompt_toolkit.filters import Condition, emacs_insert_mode, emacs_mode, has_focus, vi_insert_mode
 from prompt_toolkit.key_binding import KeyBindings
 
 from rpcshell.prompt.lexer import open_brackets
@@ -18,34 +18,47 @@ if TYPE_CHECKING:
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
     from rpcshell.language import Line
+    from rpcshell.prompt.tabstops import Tabstops
+    from rpcshell.prompt.templates import Template
 
 __all__ = ["key_bindings"]
 
 _INDENT: Final = "  "
 
 
-def key_bindings(read: Callable[[str], Line]) -> KeyBindings:
+def key_bindings(
+    read: Callable[[str], Line], tabstops: Tabstops, template: Callable[[Line], Template | None]
+) -> KeyBindings:
     """The bindings of the line being typed.
 
     Args:
         read: parses a text.
+        tabstops: the places of a template in it.
+        template: what there is to fill in for a line that is a method's name.
     """
     keys = KeyBindings()
-    typing = has_focus(DEFAULT_BUFFER)
+    focused = has_focus(DEFAULT_BUFFER)
+    # What types a character types none in vi's navigation.
+    typing = focused & (emacs_insert_mode | vi_insert_mode)
+    filling = typing & Condition(lambda: tabstops.active)
+    fresh = filling & Condition(tabstops.is_fresh)
 
-    @keys.add("enter", filter=typing)
+    @keys.add("enter", filter=focused)
     def _(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         menu = buffer.complete_state
         if menu is not None and menu.current_completion is not None:
             # The text of a chosen completion is in the line already.
             buffer.complete_state = None
+        elif tabstops.go_to_empty():
+            return
         elif read(buffer.text).complete:
             buffer.validate_and_handle()
         else:
             _new_row(buffer, read)
 
-    @keys.add("escape", "enter", filter=typing)
+    # Not in vi's navigation, where Escape alone must not wait for what may follow.
+    @keys.add("escape", "enter", filter=focused & (emacs_mode | vi_insert_mode))
     def _(event: KeyPressEvent) -> None:
         _new_row(event.current_buffer, read)
 
@@ -53,10 +66,24 @@ def key_bindings(read: Callable[[str], Line]) -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         menu = buffer.complete_state
-        if menu is not None and len(menu.completions) > 1:
+        chosen = menu is not None and menu.current_completion is not None
+        if tabstops.active and not chosen and (tabstops.choose() or not tabstops.is_undecided()):
+            tabstops.move(1)
+        elif not chosen and (found := _to_fill_in(buffer, read, template)) is not None:
+            tabstops.begin(found, lead="" if buffer.text[-1:].isspace() else " ")
+        elif menu is not None and len(menu.completions) > 1:
             buffer.complete_next()
         else:
             _complete(buffer)
+
+    @keys.add("s-tab", filter=typing)
+    def _(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        menu = buffer.complete_state
+        if tabstops.active and (menu is None or menu.current_completion is None):
+            tabstops.move(-1)
+        elif menu is not None:
+            buffer.complete_previous()
 
     @keys.add("}", filter=typing)
     @keys.add("]", filter=typing)
@@ -68,7 +95,42 @@ def key_bindings(read: Callable[[str], Line]) -> KeyBindings:
             buffer.delete_before_cursor(min(len(before), len(_INDENT)))
         buffer.insert_text(event.data)
 
+    @keys.add('"', filter=filling)
+    def _(event: KeyPressEvent) -> None:
+        if not tabstops.take_quote():
+            event.current_buffer.insert_text(event.data)
+
+    @keys.add("$", filter=filling)
+    def _(event: KeyPressEvent) -> None:
+        if tabstops.is_fresh():
+            tabstops.clear()
+        tabstops.drop_quotes()
+        event.current_buffer.insert_text(event.data)
+
+    @keys.add("<any>", filter=fresh)
+    def _(event: KeyPressEvent) -> None:
+        if event.data.isprintable():
+            tabstops.clear()
+            event.current_buffer.insert_text(event.data)
+
+    @keys.add("backspace", filter=fresh)
+    def _(_event: KeyPressEvent) -> None:
+        tabstops.clear()
+
     return keys
+
+
+def _to_fill_in(
+    buffer: Buffer, read: Callable[[str], Line], template: Callable[[Line], Template | None]
+) -> Template | None:
+    """What to put in behind a method's name; nothing where that could become a longer one."""
+    if not buffer.document.is_cursor_at_the_end:
+        return None
+    found = template(read(buffer.text))
+    if found is None or buffer.text[-1:].isspace():
+        return found
+    longer = list(buffer.completer.get_completions(buffer.document, CompleteEvent(completion_requested=True)))
+    return found if len(longer) <= 1 else None
 
 
 def _complete(buffer: Buffer) -> None:

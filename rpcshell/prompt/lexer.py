@@ -13,7 +13,7 @@ from prompt_toolkit.layout.utils import explode_text_fragments
 from prompt_toolkit.lexers import Lexer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from prompt_toolkit.document import Document
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from rpcshell.catalog import Catalog
     from rpcshell.language import Line, Token
 
-__all__ = ["LineLexer", "MatchingBrackets", "matching_brackets", "open_brackets"]
+LONGEST_LIVE: Final = 20_000
+"""Characters of the longest line that is looked into at every key; one of this length takes a tenth of a second."""
+
+__all__ = ["LONGEST_LIVE", "LineLexer", "MatchingBrackets", "ProblemMarks", "matching_brackets", "open_brackets"]
 
 # By the texts of `TokenKind`, which is not imported here: the first prompt comes up without the parser.
 _STYLES: Final = {
@@ -37,6 +40,7 @@ _STYLES: Final = {
     "option": "class:option",
     "word": "",
     "variable": "class:variable",
+    "operator": "class:pygments.operator",
     "comment": "class:pygments.comment",
     "error": "class:pygments.error",
 }
@@ -61,6 +65,8 @@ class LineLexer(Lexer):
         """The pieces of each row."""
         rows: list[StyleAndTextTuples] = [[]]
         text = document.text
+        if len(text) > LONGEST_LIVE:
+            return lambda number: [("", document.lines[number])]
         for token in self._read(text).tokens:
             style = self._style(token, text)
             first, *more = text[token.start : token.end].split("\n")
@@ -93,9 +99,10 @@ class MatchingBrackets(Processor):
         """The row with the brackets in it marked."""
         document = transformation_input.document
         fragments = transformation_input.fragments
-        if get_app().is_done or not _at_bracket(document.text, document.cursor_position):
+        text = document.text
+        if get_app().is_done or len(text) > LONGEST_LIVE or not _at_bracket(text, document.cursor_position):
             return Transformation(fragments)
-        pair = matching_brackets(self._read(document.text), document.cursor_position)
+        pair = matching_brackets(self._read(text), document.cursor_position)
         for place in pair:
             row, column = document.translate_index_to_position(place)
             if row == transformation_input.lineno:
@@ -105,6 +112,36 @@ class MatchingBrackets(Processor):
                     cursor = "cursor" if place == document.cursor_position else "other"
                     style, text, *_ = fragments[column]
                     fragments[column] = (f"{style} class:matching-bracket.{cursor} ", text)
+        return Transformation(fragments)
+
+
+class ProblemMarks(Processor):
+    """Marks what is wrong in the line, at its place.
+
+    Args:
+        find: gives the start and end of each stretch that is wrong in a text with a cursor in it.
+    """
+
+    def __init__(self, find: Callable[[str, int], Sequence[tuple[int, int]]]) -> None:
+        self._find = find
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """The row with what is wrong in it marked."""
+        document = transformation_input.document
+        fragments = transformation_input.fragments
+        spans = () if get_app().is_done else self._find(document.text, document.cursor_position)
+        if not spans:
+            return Transformation(fragments)
+        row = transformation_input.lineno
+        first = document.translate_row_col_to_index(row, 0)
+        last = first + len(document.lines[row])
+        for start, end in spans:
+            for place in range(max(start, first), min(end, last)):
+                fragments = explode_text_fragments(fragments)
+                column = transformation_input.source_to_display(place - first)
+                if column < len(fragments):
+                    style, text, *_ = fragments[column]
+                    fragments[column] = (f"{style} class:problem ", text)
         return Transformation(fragments)
 
 

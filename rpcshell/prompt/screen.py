@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from rpcshell.escape import visible
 from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.theme import THEME
+from rpcshell.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from typing import TextIO
 
     from prompt_toolkit.application import Application
@@ -27,15 +31,33 @@ if TYPE_CHECKING:
 
     from rpcshell.errors import ShellError
     from rpcshell.pretty import Fragment
+    from rpcshell.prompt.live import LiveView
     from rpcshell.session import CallOutcome
 
-__all__ = ["Painter", "Screen"]
+__all__ = ["Lent", "Painter", "Screen"]
 
 _FLUSH_AFTER: Final = 1 << 14
 """Characters after which a long text is sent on to the terminal."""
 
+_MOST_NOTES: Final = 1000
+"""Pieces of notes that wait, as they do while something else has the screen, before others are not taken."""
+
 _ROWS_BELOW: Final = 3
 """What is kept free below a text: the dim line after it and the prompt."""
+
+
+class Lent(NamedTuple):
+    """A terminal, and how things look on it.
+
+    Attributes:
+        output: the terminal.
+        depth: how many colours it has.
+        style: what styles look like.
+    """
+
+    output: Output
+    depth: ColorDepth
+    style: BaseStyle
 
 
 class Screen:
@@ -45,7 +67,7 @@ class Screen:
         output: the terminal.
         depth: how many colours it has.
         style: what styles look like.
-        paged: whether what is longer than the screen goes to a pager.
+        settings: how results are shown, and whether what is longer than the screen goes to a pager.
         application: the prompt, above which things go while it is up.
     """
 
@@ -55,12 +77,13 @@ class Screen:
         depth: ColorDepth,
         *,
         style: BaseStyle = THEME,
-        paged: bool = True,
+        settings: Settings | None = None,
         application: Application[str] | None = None,
     ) -> None:
         self._output = output
+        self._depth = depth
         self._painter = Painter(style, depth)
-        self._paged = paged
+        self._settings = settings if settings is not None else Settings()
         self._application = application
         self._notes: deque[Fragment] = deque()
         # prompt_toolkit's outputs lose text when two threads write. A thread may hold it twice: a pager that cannot
@@ -68,23 +91,53 @@ class Screen:
         self._writing = threading.RLock()
 
     def result(self, outcome: CallOutcome) -> None:
-        """Show a reply, and one dim line with its time, worker and pid."""
-        from rpcshell.render import FOOTER, render_footer, render_result
+        """Show a reply, and one dim line with its time, worker and pid, if they are to be told."""
+        from rpcshell.render import render_result
 
         with self._writing:
-            self._page(render_result(outcome, self._columns))
-            self._painter.paint(self._output, [(FOOTER, render_footer(outcome.elapsed, outcome.meta) + "\n")])
+            self._page(render_result(outcome, self._columns, self._settings))
+            self._show_footer(outcome)
+        self.show_notes()
+
+    def value(self, name: str, value: Any) -> None:
+        """Show a value that no call brought just now, under a name of its own."""
+        from rpcshell.render import render_value
+
+        self._show(render_value(name, value, self._columns, self._settings))
+
+    def timing(self, outcome: CallOutcome) -> None:
+        """Show the dim line of a reply whose result went elsewhere."""
+        with self._writing:
+            self._show_footer(outcome)
         self.show_notes()
 
     def text(self, text: str) -> None:
         """Show what a command has to say."""
         self._show([("", text.rstrip("\n") + "\n")])
 
+    def pieces(self, pieces: Iterable[Fragment], *, paged: bool = True) -> None:
+        """Show styled text, which ends in a newline; in the pager where it is longer than the screen, and may be."""
+        if paged:
+            self._show(pieces)
+            return
+        with self._writing:
+            self._painter.paint(self._output, pieces)
+        self.show_notes()
+
     def note(self, text: str) -> None:
         """Show one dim line; any thread may call this. What is being shown, in a pager too, is finished first."""
-        self._notes.append(("class:note", visible(text) + "\n"))
-        if self._application is None or not call_in_loop(self._application, self._show_notes_above):
-            self.show_notes()
+        self._add_notes([("class:note", visible(text) + "\n")])
+
+    def above(self, pieces: Sequence[Fragment]) -> bool:
+        """Show lines of styled text as notes are shown, unless too many wait already; any thread may call this.
+
+        Returns:
+            Whether they were taken.
+        """
+        if len(self._notes) > _MOST_NOTES:
+            return False
+        self._add_notes(pieces)
+        return True
 
     def show_notes(self) -> None:
         """Show the notes that had to wait."""
@@ -99,11 +152,63 @@ class Screen:
         """Show an error."""
         from rpcshell.render import render_error
 
-        self._show(render_error(error, self._columns))
+        self._show(render_error(error, self._columns, self._settings))
+
+    def restyle(self, style: BaseStyle) -> None:
+        """Give styles another look, for what is shown from now on."""
+        self._painter = Painter(style, self._depth)
+
+    def live(self) -> AbstractContextManager[LiveView] | None:
+        """A place where things are drawn over each other until it is left, or None where the terminal has none.
+
+        Notes wait until then.
+        """
+        return None if isinstance(self._output, PlainTextOutput) else self._live()
+
+    def lend(self) -> AbstractContextManager[Lent] | None:
+        """The terminal for something that has the whole of it until it is left, or None where it cannot be drawn on.
+
+        Notes wait until then.
+        """
+        return None if isinstance(self._output, PlainTextOutput) else self._lend()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Have notes wait until something else that has the terminal lets go of it."""
+        try:
+            with self._writing:
+                yield
+        finally:
+            self.show_notes()
+
+    @contextmanager
+    def _lend(self) -> Iterator[Lent]:
+        with self.hold():
+            yield Lent(self._output, self._depth, self._painter.style)
+
+    @contextmanager
+    def _live(self) -> Iterator[LiveView]:
+        from rpcshell.prompt.live import LiveView
+
+        with self.hold(), LiveView(self._output, self._painter) as view:
+            yield view
 
     @property
     def _columns(self) -> int:
         return max(self._output.get_size().columns, 20)
+
+    def _show_footer(self, outcome: CallOutcome) -> None:
+        from rpcshell.render import FOOTER, render_footer
+
+        footer = render_footer(outcome.elapsed, outcome.meta, self._settings, self._columns)
+        if footer:
+            self._painter.paint(self._output, [(FOOTER, footer + "\n")])
+
+    def _add_notes(self, pieces: Sequence[Fragment]) -> None:
+        # At once, so that no line of another thread comes between them.
+        self._notes.extend(pieces)
+        if self._application is None or not call_in_loop(self._application, self._show_notes_above):
+            self.show_notes()
 
     def _show_notes_above(self) -> None:
         run_in_terminal(self.show_notes)
@@ -118,7 +223,7 @@ class Screen:
 
         pieces = iter(fragments)
         first: list[Fragment] = []
-        fits = not self._paged or self._fits(pieces, first)
+        fits = not self._settings.pager or self._fits(pieces, first)
         pieces = chain(first, pieces)
         pager = None if fits else find_pager()
         if pager is None:
@@ -141,7 +246,7 @@ class Screen:
 
     def _fits(self, pieces: Iterator[Fragment], taken: list[Fragment]) -> bool:
         """Whether pieces fit on the screen with the prompt below them; those it took to tell are put in `taken`."""
-        from rpcshell.pretty import cells
+        from rpcshell.width import cells
 
         size = self._output.get_size()
         rows = size.rows - _ROWS_BELOW
@@ -174,7 +279,7 @@ class Painter:
     """
 
     def __init__(self, style: BaseStyle, depth: ColorDepth) -> None:
-        self._style = style
+        self.style = style
         self._depth = depth
         self._attributes: dict[str, Attrs] = {}
 
@@ -203,5 +308,5 @@ class Painter:
     def _look(self, style: str) -> Attrs:
         found = self._attributes.get(style)
         if found is None:
-            found = self._attributes[style] = self._style.get_attrs_for_style_str(style)
+            found = self._attributes[style] = self.style.get_attrs_for_style_str(style)
         return found

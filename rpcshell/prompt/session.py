@@ -10,27 +10,40 @@ import importlib
 import sys
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ConditionalAutoSuggest
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.key_binding import merge_key_bindings
 from prompt_toolkit.lexers import DynamicLexer, SimpleLexer
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.utils import is_dumb_terminal
 
+from rpcshell.errors import UsageError
 from rpcshell.escape import visible
+from rpcshell.prompt.actions import Actions
 from rpcshell.prompt.completer import LineCompleter
+from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
+from rpcshell.prompt.keymap import action_bindings
 from rpcshell.prompt.keys import key_bindings
-from rpcshell.prompt.lexer import LineLexer, MatchingBrackets
+from rpcshell.prompt.lexer import LineLexer, MatchingBrackets, ProblemMarks
+from rpcshell.prompt.listing import PathListing
 from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.screen import Screen
-from rpcshell.prompt.theme import THEME
+from rpcshell.prompt.statusbar import StatusBar
+from rpcshell.prompt.tabstops import PlaceMarks, Tabstops
+from rpcshell.prompt.theme import THEME, theme_names, theme_style
 from rpcshell.prompt.toolbar import Toolbar
+from rpcshell.prompt.vi import cursor_shapes, prompt_escape
+from rpcshell.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from prompt_toolkit.application import Application
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
@@ -41,6 +54,8 @@ if TYPE_CHECKING:
 
     from rpcshell.commands import CommandRegistry
     from rpcshell.language import Line
+    from rpcshell.learnt import LearntValues
+    from rpcshell.prompt.templates import Template
     from rpcshell.session import Session
 
 __all__ = ["Prompt"]
@@ -59,6 +74,13 @@ class Prompt:
         history: where lines are kept; the user's history file if not given.
         input: where keys come from; the terminal if not given.
         output: where things are drawn; the terminal if not given.
+        settings: how it looks and what its keys do; the defaults if not given. It follows their changes.
+        keys: actions or lines by keys, as the configuration has them.
+        aliases: lines by the words that stand for them, for completion.
+        variables: the results that lines can name, for completion.
+        learnt: values of earlier replies, for completion.
+        targets: gives names and addresses of targets, for completion.
+        workers: gives the numbers of the server's workers, for completion.
         on_ready: called in a thread when the first prompt is there and everything is imported.
 
     Attributes:
@@ -73,6 +95,13 @@ class Prompt:
         history: History | None = None,
         input: Input | None = None,  # noqa: A002  (prompt_toolkit's name for it)
         output: Output | None = None,
+        settings: Settings | None = None,
+        keys: Mapping[str, str] = MappingProxyType({}),
+        aliases: Mapping[str, str] = MappingProxyType({}),
+        variables: Mapping[str, Any] = MappingProxyType({}),
+        learnt: LearntValues | None = None,
+        targets: Callable[[], Sequence[str]] = tuple,
+        workers: Callable[[], Sequence[tuple[str, str]]] = tuple,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         read = lru_cache(_PARSED)(_parse)
@@ -84,21 +113,33 @@ class Prompt:
         self._on_ready = on_ready
         self._lexer: LineLexer | None = None
         self._ending: BaseException | None = None
-        self._toolbar = Toolbar(read, session, commands)
+        self._settings = settings = Settings() if settings is None else settings
+        complaints: list[str] = []
+        suggesting = Condition(lambda: settings.suggestions)
         with create_app_session(output=output or _plain_output()):
             self._prompt: PromptSession[str] = PromptSession(
                 self._message,
                 multiline=True,
                 lexer=DynamicLexer(self._current_lexer),
-                completer=LineCompleter(read, session, commands),
+                completer=LineCompleter(
+                    read,
+                    session,
+                    commands,
+                    targets=targets,
+                    workers=workers,
+                    variables=variables,
+                    aliases=aliases,
+                    settings=settings,
+                    learnt=learnt,
+                    paths=PathListing(self._changed),
+                ),
                 complete_while_typing=True,
                 reserve_space_for_menu=_MENU_ROWS,
-                auto_suggest=AutoSuggestFromHistory(),
+                auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), suggesting),
                 history=history or LineHistory(history_path, on_problem=self._history_problem),
-                key_bindings=key_bindings(read),
-                input_processors=[MatchingBrackets(read)],
-                bottom_toolbar=self._bottom,
-                prompt_continuation=lambda width, _row, _wrapped: " " * width,
+                bottom_toolbar=lambda: self._status(self._prompt.app),
+                cursor=cursor_shapes(lambda: settings.editing == "vi"),
+                prompt_continuation=self._indent,
                 style=THEME,
                 include_default_pygments_style=False,
                 enable_suspend=True,
@@ -106,9 +147,32 @@ class Prompt:
                 output=output,
             )
         application = self._prompt.app
-        self.screen = Screen(application.output, application.color_depth, application=application)
+        tabstops = Tabstops(self._prompt.default_buffer)
+        self.screen = Screen(application.output, application.color_depth, settings=settings, application=application)
+        self._actions = Actions(read, session, commands, settings, self.screen)
+        own = key_bindings(read, tabstops, self._template)
+        bound, shown = action_bindings(keys, self._actions.do, complaints.append)
+        self._prompt.key_bindings = merge_key_bindings([own, bound])
+        toolbar = Toolbar(read, session, commands, variables=variables, aliases=aliases)
+        marks = ProblemMarks(lambda text, cursor: tabstops.without_lacking(toolbar.problems(text, cursor)))
+        self._prompt.input_processors = [MatchingBrackets(read), marks, PlaceMarks(tabstops)]
+        self._status = StatusBar(self._prompt.default_buffer, toolbar, tabstops, settings, shown)
+        pane = DocumentationPane(
+            self._prompt.default_buffer, read, session, commands, settings, menu_rows=_MENU_ROWS, aliases=aliases
+        )
+        add_documentation(application.layout, pane)
         application.after_render += self._warm_up
+        prompt_escape(application)
         session.on_change(self._changed)
+        settings.theme_names = theme_names
+        settings.on_change(self._set)
+        for name in ("theme", "editing"):
+            try:
+                self._set(name)
+            except UsageError as error:
+                complaints.append(f"{name}: {error}")
+        for complaint in complaints:
+            self.screen.note(complaint)
 
     def read(self) -> str:
         """Read one line, which may have several rows.
@@ -119,9 +183,30 @@ class Prompt:
         """
         self._raise_ending()
         self.screen.show_notes()
-        line = self._prompt.prompt()
+        line = self._prompt.prompt(default=self._actions.take_draft() or "")
         self._raise_ending()
         return line
+
+    def lines(self) -> Sequence[str]:
+        """The lines that were typed, in earlier sessions too, oldest first."""
+        return self._prompt.history.get_strings()
+
+    def compose(self, text: str | None = None) -> None:
+        """Have the user's editor open, and what is saved be in the line that is read next.
+
+        Args:
+            text: what the editor begins with; the line before if not given.
+
+        Raises:
+            UsageError: there is no editor, or it did not end well.
+        """
+        from rpcshell.prompt.editor import edit_text
+
+        if text is None:
+            earlier = reversed(self._prompt.history.get_strings())
+            text = next((line for line in earlier if not line.lstrip().startswith(":edit")), "")
+        with self.screen.hold():
+            self._actions.keep_draft(edit_text(text))
 
     def interrupt(self, error: BaseException) -> bool:
         """Have `read` raise an error; for signal handlers.
@@ -163,17 +248,44 @@ class Prompt:
         target = self._session.target
         if target is None:
             return [("class:prompt", "rpcshell> ")]
-        name = visible(str(target))
-        if len(name) > _LONGEST_NAME:
-            name = f"…{name[1 - _LONGEST_NAME :]}"
+        name = visible(self._session.name or str(target))
+        longest = min(self._columns // 2, _LONGEST_NAME)
+        if len(name) > longest:
+            name = f"…{name[1 - longest :]}"
         if self._session.state == "lost":
             return [("class:prompt", name), ("class:prompt.lost", " (lost)"), ("class:prompt", "> ")]
         return [("class:prompt", f"{name}> ")]
 
-    def _bottom(self) -> StyleAndTextTuples:
-        document = self._prompt.default_buffer.document
-        columns = self._prompt.app.output.get_size().columns
-        return [(style, text[: columns - 1]) for style, text in self._toolbar(document.text, document.cursor_position)]
+    def _indent(self, width: int, _row: int, _wrapped: int) -> str:
+        """What further rows begin with: they are in line with the first one where that leaves room for them."""
+        return " " * (width if width < self._columns // 3 else 2)
+
+    def _template(self, line: Line) -> Template | None:
+        """What there is to fill in behind the name of a method that nothing follows."""
+        from rpcshell.language import CallLine
+        from rpcshell.prompt.templates import call_template
+
+        call = line.body
+        if not isinstance(call, CallLine) or call.params is not None or line.text[call.end :].strip():
+            return None
+        method = self._session.method(call.method)
+        return None if method is None else call_template(method, self._columns - _LONGEST_NAME)
+
+    @property
+    def _columns(self) -> int:
+        return self._prompt.app.output.get_size().columns
+
+    def _set(self, name: str) -> None:
+        """Follow a change of a setting; it may come from a line or from a key."""
+        match name:
+            case "theme":
+                style = theme_style(self._settings.theme)
+                self._prompt.style = style
+                self.screen.restyle(style)
+            case "editing":
+                mode = EditingMode.VI if self._settings.editing == "vi" else EditingMode.EMACS
+                self._prompt.editing_mode = mode
+        self._prompt.app.invalidate()
 
     def _current_lexer(self) -> Lexer:
         if not self._prompt.default_buffer.text:

@@ -1,47 +1,209 @@
-"""The colours of the prompt and of replies: terminal colours by name, so that the user's own theme decides.
+"""The colours of the prompt and of replies: the terminal's own by name, a light or a dark set, or a pygments style.
 
-JSON has pygments' token names here too, so that any pygments style can take the place of these.
+JSON has pygments' token names here too, so that a style of pygments says it all.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prompt_toolkit.styles import Style
 
-__all__ = ["THEME"]
+from rpcshell.errors import UsageError
 
-THEME: Final = Style(
-    [
-        # JSON, typed or received.
-        ("pygments.name.tag", "ansiblue"),
-        ("pygments.literal.string.double", "ansigreen"),
-        ("pygments.literal.number", "ansicyan"),
-        ("pygments.keyword.constant", "ansimagenta"),
-        ("pygments.punctuation", ""),
-        ("pygments.comment", "italic ansibrightblack"),
-        ("pygments.error", "underline ansired"),
-        # The rest of a line.
-        ("method", "bold"),
-        ("method.unknown", "nobold underline"),
-        ("command", "bold ansimagenta"),
-        ("option", "ansicyan"),
-        ("variable", "ansiyellow"),
-        ("matching-bracket.cursor", "bold reverse"),
-        ("matching-bracket.other", "bold reverse"),
-        ("auto-suggestion", "ansibrightblack"),
-        # Around it.
-        ("prompt", "bold"),
-        ("prompt.lost", "bold ansired"),
-        ("bottom-toolbar", "noreverse"),
-        ("bottom-toolbar.text", "noreverse"),
-        ("bottom-toolbar.problem", "noreverse ansiyellow"),
-        # What is shown.
-        ("out", "bold"),
-        ("footer", "ansibrightblack"),
-        ("note", "ansibrightblack"),
-        ("hint", "ansibrightblack"),
-        ("error", "bold ansired"),
-    ]
+if TYPE_CHECKING:
+    from pygments.style import StyleMeta
+    from pygments.token import _TokenType
+
+__all__ = ["THEME", "theme_names", "theme_style"]
+
+
+class _Palette(NamedTuple):
+    """Colours by what has them, each as prompt_toolkit writes styles."""
+
+    key: str
+    string: str
+    number: str
+    constant: str
+    comment: str
+    method: str
+    command: str
+    option: str
+    variable: str
+    faint: str
+    problem: str
+    error: str
+
+
+_TERMINAL: Final = _Palette(
+    key="ansiblue",
+    string="ansigreen",
+    number="ansicyan",
+    constant="ansimagenta",
+    comment="italic ansibrightblack",
+    method="bold",
+    command="bold ansimagenta",
+    option="ansicyan",
+    variable="ansiyellow",
+    faint="ansibrightblack",
+    problem="ansiyellow",
+    error="ansired",
 )
-"""The style of everything."""
+_LIGHT: Final = _Palette(
+    key="#005faf",
+    string="#006c2b",
+    number="#00646e",
+    constant="#8700af",
+    comment="italic #6c6c6c",
+    method="bold #1c1c1c",
+    command="bold #8700af",
+    option="#00646e",
+    variable="#875f00",
+    faint="#6c6c6c",
+    problem="#af5f00",
+    error="#c00000",
+)
+_DARK: Final = _Palette(
+    key="#87afff",
+    string="#87d787",
+    number="#5fd7ff",
+    constant="#d7afff",
+    comment="italic #949494",
+    method="bold #eeeeee",
+    command="bold #d7afff",
+    option="#5fd7ff",
+    variable="#ffd75f",
+    faint="#949494",
+    problem="#ffaf5f",
+    error="#ff8787",
+)
+
+
+def theme_names() -> tuple[str, ...]:
+    """The styles of pygments, in alphabetical order."""
+    from pygments.styles import get_all_styles
+
+    return tuple(sorted(get_all_styles()))
+
+
+def theme_style(name: str) -> Style:
+    """The style of everything under a theme.
+
+    Args:
+        name: `auto` for the terminal's own colours, `light` or `dark` by its ground, or a style of pygments.
+
+    Raises:
+        UsageError: there is no such style.
+    """
+    match name:
+        case "auto":
+            return THEME
+        case "light":
+            return _style(_LIGHT)
+        case "dark":
+            return _style(_DARK)
+    from pygments.styles import get_style_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        found = get_style_by_name(name)
+    except ClassNotFound:
+        raise UsageError(f"there is no theme {name!r}", hint=":set theme with Tab lists them") from None
+    return _style(_of_pygments(found))
+
+
+def _of_pygments(style: StyleMeta) -> _Palette:
+    from pygments.token import Comment, Error, Generic, Keyword, Literal, Name
+
+    def look(*tokens: _TokenType) -> str:
+        """That of the first token which has a colour of its own."""
+        for token in tokens:
+            rule = style.style_for_token(token)
+            if rule["color"]:
+                marks = [mark for mark in ("bold", "italic") if rule[mark]]
+                return " ".join([*marks, f"#{rule['color']}"])
+        return ""
+
+    comment = look(Comment)
+    return _Palette(
+        key=look(Name.Tag, Name.Attribute, Keyword),
+        string=look(Literal.String.Double, Literal.String),
+        number=look(Literal.Number),
+        constant=look(Keyword.Constant, Keyword),
+        comment=comment,
+        method=f"bold {look(Name.Function)}".strip(),
+        command=f"bold {look(Keyword)}".strip(),
+        option=look(Name.Attribute, Name.Builtin),
+        variable=look(Name.Variable, Name.Builtin, Keyword.Type),
+        faint=comment,
+        problem=look(Name.Exception, Generic.Error, Keyword),
+        # Many styles mark what is wrong by a frame or a ground, with a colour that cannot be read without it.
+        error=look(Generic.Error, Generic.Deleted) if not style.style_for_token(Error)["bgcolor"] else "ansired",
+    )
+
+
+def _style(palette: _Palette) -> Style:
+    return Style(
+        [
+            # JSON, typed or received.
+            ("pygments.name.tag", palette.key),
+            ("pygments.literal.string.double", palette.string),
+            ("pygments.literal.number", palette.number),
+            ("pygments.keyword.constant", palette.constant),
+            ("pygments.punctuation", ""),
+            ("pygments.comment", palette.comment),
+            ("pygments.operator", ""),
+            ("pygments.error", f"underline {palette.error}"),
+            # The rest of a line.
+            ("method", palette.method),
+            ("method.unknown", "nobold underline"),
+            ("command", palette.command),
+            ("option", palette.option),
+            ("variable", palette.variable),
+            ("matching-bracket.cursor", "bold reverse"),
+            ("matching-bracket.other", "bold reverse"),
+            ("auto-suggestion", palette.faint),
+            ("problem", f"underline {palette.problem}"),
+            ("place", f"italic {palette.faint}".replace("italic italic", "italic")),
+            ("place.default", "underline"),
+            # Around it.
+            ("prompt", "bold"),
+            ("prompt.lost", f"bold {palette.error}"),
+            ("bottom-toolbar", "noreverse"),
+            ("bottom-toolbar.text", "noreverse"),
+            ("bottom-toolbar.problem", f"noreverse {palette.problem}"),
+            ("bottom-toolbar.focus", "noreverse bold"),
+            ("bottom-toolbar.keys", f"noreverse {palette.faint}"),
+            ("bottom-toolbar.mode", "noreverse bold"),
+            ("documentation.title", "bold"),
+            ("documentation.name", ""),
+            ("documentation.here", "bold reverse"),
+            ("documentation.type", palette.number),
+            ("documentation.faint", palette.faint),
+            # A server on the whole screen.
+            ("top.low", palette.string),
+            ("top.high", palette.problem),
+            ("top.full", f"bold {palette.error}"),
+            # A server's log.
+            ("log.time", palette.faint),
+            ("log.debug", palette.faint),
+            ("log.info", palette.string),
+            ("log.warning", palette.problem),
+            ("log.error", f"bold {palette.error}"),
+            ("log.critical", f"bold reverse {palette.error}"),
+            ("log.who", palette.number),
+            ("log.faint", palette.faint),
+            # Answers of workers beside each other.
+            ("different", f"bold {palette.problem}"),
+            # What is shown.
+            ("out", "bold"),
+            ("footer", palette.faint),
+            ("note", palette.faint),
+            ("hint", palette.faint),
+            ("error", f"bold {palette.error}"),
+        ]
+    )
+
+
+THEME: Final = _style(_TERMINAL)
+"""The style of everything in the terminal's own colours, so that the user's choice of those decides."""

@@ -1,16 +1,23 @@
-"""The line at the bottom: how the method being typed is called, or what is wrong first. The words are `hint`'s."""
+"""What the line at the bottom says: how the method being typed is called, or what is wrong first; and where.
+
+The words are `hint`'s. The keys and modes beside them are the status bar's.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rpcshell.escape import visible
+from rpcshell.prompt.lexer import LONGEST_LIVE
+from rpcshell.width import ELLIPSIS, cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from rpcshell.catalog import Catalog
     from rpcshell.commands import CommandRegistry
+    from rpcshell.hint import Hint
     from rpcshell.language import Line
     from rpcshell.pretty import Fragment
     from rpcshell.session import Session
@@ -18,6 +25,25 @@ if TYPE_CHECKING:
 __all__ = ["Toolbar"]
 
 _IDLE: Final = "Tab completes · Ctrl-R searches · Ctrl-D leaves · :help"
+_TOO_LONG: Final = "too long to be looked into while typing; Enter runs it"
+_MOST_PROBLEMS: Final = 20
+_AFTER_FOCUS: Final = 12
+"""Columns that what follows the parameter in focus gets where there is not room for all."""
+
+
+class _Asked(NamedTuple):
+    text: str
+    cursor: int
+    catalog: Catalog
+    last: Any
+
+    def is_same(self, other: _Asked) -> bool:
+        return self[:2] == other[:2] and self.catalog is other.catalog and self.last is other.last
+
+
+class _Answer(NamedTuple):
+    fragments: list[Fragment]
+    spans: Sequence[tuple[int, int]]
 
 
 class Toolbar:
@@ -27,41 +53,74 @@ class Toolbar:
         read: parses a text.
         session: has the catalog.
         commands: gives the commands.
+        variables: the results that lines can name.
+        aliases: lines by the words that stand for them.
     """
 
-    def __init__(self, read: Callable[[str], Line], session: Session, commands: Callable[[], CommandRegistry]) -> None:
+    def __init__(
+        self,
+        read: Callable[[str], Line],
+        session: Session,
+        commands: Callable[[], CommandRegistry],
+        *,
+        variables: Mapping[str, Any] | None = None,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
         self._read = read
         self._session = session
         self._commands = commands
-        self._asked: tuple[str, int, Catalog] | None = None
-        self._answer: list[Fragment] = []
+        self._variables = variables
+        self._aliases = {} if aliases is None else aliases
+        self._asked: _Asked | None = None
+        self._answer = _Answer([], ())
 
-    def __call__(self, text: str, cursor: int) -> list[Fragment]:
+    def __call__(self, text: str, cursor: int, room: int | None = None) -> list[Fragment]:
         """What to say about a text.
 
         Args:
             text: what is being typed.
             cursor: where the cursor is in it, in characters from 0.
+            room: columns that there are; where the signature takes more, its part at the cursor is in them.
         """
         if not text.strip():
             return [("", self._idle())]
-        catalog = self._session.catalog
-        asked = (text, cursor, catalog)
-        if self._asked is None or self._asked[:2] != asked[:2] or self._asked[2] is not catalog:
-            self._asked, self._answer = asked, [self._about(text, cursor, catalog)]
+        fragments = self._about(text, cursor).fragments
+        return fragments if room is None else _in_room(fragments, room)
+
+    def problems(self, text: str, cursor: int) -> Sequence[tuple[int, int]]:
+        """Where a text is wrong: the start and end of each stretch, in characters from 0."""
+        return self._about(text, cursor).spans if text.strip() else ()
+
+    def _about(self, text: str, cursor: int) -> _Answer:
+        last = None if self._variables is None else self._variables.get("_")
+        asked = _Asked(text, cursor, self._session.catalog, last)
+        if self._asked is None or not asked.is_same(self._asked):
+            self._asked, self._answer = asked, self._look(text, cursor, asked.catalog)
         return self._answer
 
-    def _about(self, text: str, cursor: int, catalog: Catalog) -> Fragment:
-        from rpcshell.hint import hint
+    def _look(self, text: str, cursor: int, catalog: Catalog) -> _Answer:
+        if len(text) > LONGEST_LIVE:
+            return _Answer([("", _TOO_LONG)], ())
+        from rpcshell.hint import hint, problems
         from rpcshell.language import statements
+        from rpcshell.suggest import expand_alias
 
         line = self._read(text)
-        if (several := len(statements(line, catalog.methods.__contains__))) > 1:
-            return "", f"{several} lines; Enter runs one after the other"
-        found = hint(line, cursor, catalog, self._commands().specs)
-        style = "class:bottom-toolbar.problem" if found.problem else ""
-        place = f"column {found.column + 1}: " if found.problem and found.column is not None else ""
-        return style, place + visible(found.text)
+        methods = catalog.methods
+        if (several := len(statements(line, lambda name: not methods or name in methods or name in self._aliases))) > 1:
+            return _Answer([("", f"{several} lines; Enter runs one after the other")], ())
+        moved = 0
+        if (expanded := expand_alias(line, self._aliases)) is not None:
+            line, moved = expanded
+        specs = self._commands().specs
+        found = hint(line, cursor + moved, catalog, specs, variables=self._variables)
+        if not found.problem:
+            return _Answer(_signature(found), ())
+        wrong = problems(line, cursor + moved, catalog, specs, variables=self._variables)
+        spans = [(one.start - moved, one.end - moved) for one in islice(wrong, _MOST_PROBLEMS)]
+        column = None if found.column is None else found.column - moved
+        place = "" if column is None or column < 0 else f"column {column + 1}: "
+        return _Answer([("class:bottom-toolbar.problem", place + visible(found.text))], spans)
 
     def _idle(self) -> str:
         session = self._session
@@ -72,3 +131,28 @@ class Toolbar:
         if session.state == "lost":
             return f"no connection to {session.target}; the next call tries again"
         return _IDLE
+
+
+def _signature(found: Hint) -> list[Fragment]:
+    """A hint with the part of it that is about the cursor in a style of its own."""
+    if found.focus is None:
+        return [("", visible(found.text))]
+    start, end = found.focus
+    return [
+        ("", visible(found.text[:start])),
+        ("class:bottom-toolbar.focus", visible(found.text[start:end])),
+        ("", visible(found.text[end:])),
+    ]
+
+
+def _in_room(fragments: list[Fragment], room: int) -> list[Fragment]:
+    """A signature with the beginning left out as far as what is in focus would not be seen otherwise."""
+    if len(fragments) == 1 or sum(cells(text) for _, text in fragments) <= room:
+        return fragments
+    (style, before), focus, after = fragments
+    left = max(room - cells(focus[1]) - min(cells(after[1]), _AFTER_FOCUS), 1)
+    if cells(before) <= left:
+        return fragments
+    while before and cells(before) >= left:
+        before = before[1:]
+    return [(style, ELLIPSIS + before), focus, after]

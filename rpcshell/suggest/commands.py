@@ -1,16 +1,22 @@
 """Completion of `:commands`, their options and their arguments."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rpcshell.catalog import Catalog
-from rpcshell.language import CommandLine, Line, Word
+from rpcshell.language import CallLine, CommandLine, Line, Word, parse
 from rpcshell.suggest.methods import suggest_methods
-from rpcshell.suggest.paths import list_paths
+from rpcshell.suggest.paths import suggest_paths
 from rpcshell.suggest.specs import ArgumentSpec, CommandSpec, OptionSpec
 from rpcshell.suggest.suggestion import Suggestion, SuggestionKind
+from rpcshell.suggest.surroundings import Surroundings
+from rpcshell.suggest.variables import preview
+from rpcshell.suggest.words import as_typed, as_word
 
-_NEEDS_QUOTES = re.compile(r"""[\s"'\\#]""")
+_LEAD = ":_ "
+"""Makes a command line of any text, so that it is cut into words."""
+
+CallsInside = Callable[[Line, int, int], Iterator[Suggestion]]
+"""Suggests for the call that begins at a place in a line, at a cursor."""
 
 
 def suggest_command_names(typed: str, start: int, end: int, commands: Sequence[CommandSpec]) -> Iterator[Suggestion]:
@@ -28,54 +34,82 @@ def suggest_command_words(
     cursor: int,
     catalog: Catalog,
     commands: Sequence[CommandSpec],
-    targets: Sequence[str],
+    around: Surroundings,
     limit: int,
+    calls: CallsInside,
 ) -> Iterator[Suggestion]:
     """What could stand at the cursor behind the name of a command."""
-    spec = next((spec for spec in commands if spec.name == command.name), None)
+    spec = next((spec for spec in commands if command.name in (spec.name, *spec.aliases)), None)
     if spec is None:
         return
     before = [word for word in command.words if word.end < cursor]
     current = next((word for word in command.words if word.start <= cursor <= word.end), None)
     start, end = (current.start, current.end) if current is not None else (cursor, cursor)
-    typed = _typed(line.text[start:cursor])
-    values = _Values(catalog, commands, targets, limit)
+    raw = line.text[start:cursor]
+    typed = as_typed(raw)
 
     positionals, pending, options_over = _read_words(before, spec)
+    values = _Values(catalog, commands, around, limit, positionals[-1].text if positionals else "")
+    for word, argument in zip([*positionals, None], spec.arguments, strict=False):
+        if argument.kind == "call" and pending is None and (word is not None or not typed.startswith("-")):
+            yield from calls(line, word.start if word is not None else start, cursor)
+            return
     if pending is not None:
-        yield from values.of(pending, typed, start, end)
+        yield from values.of(pending, raw, start, end)
         return
     if not options_over and typed.startswith("-"):
-        name, equals, value = typed.partition("=")
-        option = spec.option(name)
+        name, equals, _ = raw.partition("=")
+        option = spec.option(as_typed(name))
         if equals:
             if option is not None and option.takes_value and start + len(name) < cursor:
-                yield from values.of(option, value, start + len(name) + 1, end)
+                yield from values.of(option, raw[len(name) + 1 :], start + len(name) + 1, end)
             return
         yield from _options(spec, typed, before, start, end)
         return
-    argument = _argument_at(spec, positionals)
-    if argument is not None:
-        yield from values.of(argument, typed, start, end)
+    argument_here = _argument_at(spec, len(positionals))
+    if argument_here is not None:
+        yield from values.of(argument_here, raw, start, end)
     if not typed and not options_over:
         yield from _options(spec, "", before, start, end)
 
 
-def _typed(raw: str) -> str:
-    """What the user means by the part of a word left of the cursor: the text without its quotes."""
-    return raw.replace("\\", "").replace('"', "").replace("'", "") if _NEEDS_QUOTES.search(raw) else raw
+def inner_call(command: CommandLine, spec: CommandSpec) -> int | None:
+    """Where in the line of a command the call begins that it takes, or None where there is none yet."""
+    positionals, _, _ = _read_words(command.words, spec)
+    for word, argument in zip(positionals, spec.arguments, strict=False):
+        if argument.kind == "call":
+            return word.start
+    return None
 
 
-def _read_words(words: Sequence[Word], spec: CommandSpec) -> tuple[int, OptionSpec | None, bool]:
-    """The number of positional words, the option that still wants its value, and whether `--` was there."""
-    positionals = 0
+def options_behind(text: str, spec: CommandSpec) -> int:
+    """Where in a text that begins with a call the command's own options begin, as in `:bench ping -c 8`.
+
+    It is the text's length where there are none: what is a call as a whole has none, whatever is in it.
+    """
+    if parse(text).blocking is None:
+        return len(text)
+    body = parse(_LEAD + text).body
+    for word in body.words[1:] if isinstance(body, CommandLine) else ():
+        start = word.start - len(_LEAD)
+        if word.quoted or spec.option(word.text.partition("=")[0]) is None:
+            continue
+        before = parse(text[:start])
+        if before.blocking is None and isinstance(before.body, CallLine):
+            return start
+    return len(text)
+
+
+def _read_words(words: Sequence[Word], spec: CommandSpec) -> tuple[list[Word], OptionSpec | None, bool]:
+    """The positional words, the option that still wants its value, and whether `--` was there."""
+    positionals: list[Word] = []
     pending: OptionSpec | None = None
     options_over = False
     for word in words:
         if pending is not None:
             pending = None
         elif options_over or not word.text.startswith("-") or word.text == "-":
-            positionals += 1
+            positionals.append(word)
         elif word.text == "--":
             options_over = True
         else:
@@ -106,48 +140,71 @@ def _options(spec: CommandSpec, typed: str, before: Sequence[Word], start: int, 
 class _Values:
     """Completes values of options and arguments by their kind."""
 
-    def __init__(self, catalog: Catalog, commands: Sequence[CommandSpec], targets: Sequence[str], limit: int) -> None:
+    def __init__(
+        self, catalog: Catalog, commands: Sequence[CommandSpec], around: Surroundings, limit: int, former: str
+    ) -> None:
         self._catalog = catalog
         self._commands = commands
-        self._targets = targets
+        self._around = around
         self._limit = limit
+        self._former = former
 
-    def of(self, spec: OptionSpec | ArgumentSpec, typed: str, start: int, end: int) -> Iterator[Suggestion]:
-        """Values for what was typed so far, to replace `start` to `end`."""
+    def of(self, spec: OptionSpec | ArgumentSpec, raw: str, start: int, end: int) -> Iterator[Suggestion]:
+        """Values for what was typed so far, quotes included, to replace `start` to `end`."""
+        typed = as_typed(raw)
         meta = spec.help if isinstance(spec, OptionSpec) else ""
         if spec.choices:
-            yield from _matching(spec.choices, typed, start, end, meta, "argument")
+            yield from _matching([(choice, meta) for choice in spec.choices], typed, start, end, "argument")
             return
         match spec.kind:
             case "path":
-                for path in list_paths(typed):
-                    yield Suggestion(_word(path.text), start, end, path.name, path.meta, "path")
+                yield from suggest_paths(raw, start, end, self._around.paths)
             case "target":
-                yield from _matching(self._targets, typed, start, end, "target", "argument")
+                targets = [(target, "target") for target in self._around.targets()]
+                yield from _matching(targets, typed, start, end, "argument")
+            case "worker":
+                yield from _matching(self._around.workers(), typed, start, end, "argument")
             case "method":
                 yield from suggest_methods(typed, start, end, self._catalog, self._limit)
             case "command":
                 for found in suggest_command_names(typed.lstrip(":"), start, end, self._commands):
                     name = found.text.removeprefix(":")
                     yield Suggestion(name, start, end, name, found.meta, "argument")
+            case "setting" | "setting_value":
+                yield from self._setting(spec.kind, typed, start, end)
+            case "variable":
+                known = self._around.variables
+                names = [(name, preview(known[name])) for name in known]
+                yield from _matching(names, typed, start, end, "variable")
+            case "alias":
+                yield from _matching(list(self._around.aliases.items()), typed, start, end, "alias")
             case _:
                 return
 
+    def _setting(self, kind: str, typed: str, start: int, end: int) -> Iterator[Suggestion]:
+        settings = self._around.settings
+        if settings is None:
+            return
+        name, equals, value = typed.partition("=")
+        if kind == "setting" and equals:
+            kind, start, typed = "setting_value", start + len(name) + 1, value
+        else:
+            name = self._former
+        if kind == "setting":
+            listed = [(one, f"{settings.text(one)} · {settings.setting(one).help}") for one in settings.names]
+            yield from _matching(listed, typed.replace("-", "_"), start, end, "argument")
+        elif name in settings.names:
+            now = settings.text(name)
+            values = [(choice, "now" if choice == now else "") for choice in settings.choices(name)]
+            yield from _matching(values, typed, start, end, "argument")
+
 
 def _matching(
-    choices: Sequence[str], typed: str, start: int, end: int, meta: str, kind: SuggestionKind
+    choices: Sequence[tuple[str, str]], typed: str, start: int, end: int, kind: SuggestionKind
 ) -> Iterator[Suggestion]:
+    """Choices, with what to say of each, that begin with what was typed, then those that hold it."""
     query = typed.lower()
-    leading = [choice for choice in choices if choice.lower().startswith(query)]
-    holding = [choice for choice in choices if query in choice.lower()]
-    for choice in dict.fromkeys([*leading, *holding]):
-        yield Suggestion(_word(choice), start, end, choice, meta, kind)
-
-
-def _word(text: str) -> str:
-    """A word as it is typed: quoted only where the language would read it otherwise."""
-    if not _NEEDS_QUOTES.search(text):
-        return text
-    if "'" not in text:
-        return f"'{text}'"
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    leading = [choice for choice in choices if choice[0].lower().startswith(query)]
+    holding = [choice for choice in choices if query in choice[0].lower()]
+    for choice, meta in dict.fromkeys([*leading, *holding]):
+        yield Suggestion(as_word(choice), start, end, choice, meta, kind)

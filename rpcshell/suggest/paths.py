@@ -1,9 +1,12 @@
-"""Local paths for completion: lists one directory, the only thing in completion that touches the system."""
+"""Completion of local paths: lists one directory, the only thing in completion that touches the system."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
+
+from rpcshell.suggest.suggestion import Suggestion
+from rpcshell.suggest.words import as_typed, as_word
 
 MAX_PATHS = 200
 _SCANNED = 10_000
@@ -39,6 +42,14 @@ def list_paths(typed: str) -> Iterator[PathChoice]:
             continue
         shown = f"{name}/" if is_folder else name
         yield PathChoice(f"{lead}{shown}", shown, "folder" if is_folder else "file")
+
+
+def suggest_paths(
+    raw: str, start: int, end: int, listing: Callable[[str], Iterable[PathChoice]] = list_paths
+) -> Iterator[Suggestion]:
+    """Paths that begin with a word as it was typed, quotes included, to replace `start` to `end`."""
+    for path in listing(as_typed(raw)):
+        yield Suggestion(as_word(path.text), start, end, path.name, path.meta, "path")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

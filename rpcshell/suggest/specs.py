@@ -3,7 +3,22 @@
 from dataclasses import dataclass
 from typing import Literal
 
-ValueKind = Literal["text", "int", "path", "target", "method", "command", "choice"]
+ValueKind = Literal[
+    "text",
+    "int",
+    "path",
+    "target",
+    "method",
+    "command",
+    "choice",
+    "setting",
+    "setting_value",
+    "variable",
+    "alias",
+    "call",
+    "worker",
+]
+"""What a word is; a `setting_value` is one of the setting named by the word before it, a `call` a whole line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +65,13 @@ class ArgumentSpec:
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """A command: its name without the colon, one line on it, its options and its arguments in order."""
+    """A command: its name without the colon, one line on it, its options, its arguments in order, and other names."""
 
     name: str
     summary: str = ""
     options: tuple[OptionSpec, ...] = ()
     arguments: tuple[ArgumentSpec, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-SuggestionKind = Literal["method", "key", "value", "command", "option", "argument", "path"]
+SuggestionKind = Literal["method", "key", "value", "command", "option", "argument", "path", "variable", "alias"]
 
 
 class Suggestion(msgspec.Struct, frozen=True, gc=False):

@@ -128,11 +128,11 @@ def started(entrant: Contestant, folder: Path, workers: int) -> Iterator[tuple[i
 
 
 @contextmanager
-def rpcserver(model: str, workers: int) -> Iterator[tuple[int, int]]:
-    """Start our server with its demo, and give its session and its port once all workers are ready."""
+def rpcserver(model: str, workers: int, *words: str) -> Iterator[tuple[int, int]]:
+    """Start our server, with its demo unless `words` name an app; give its session and its port once all are ready."""
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-P", "-m", "rpcserver", "--bind", "127.0.0.1:0", "--model", model]
-    command += ["--workers", str(workers), "--link-fd", str(theirs.fileno())]
+    command += ["--workers", str(workers), "--link-fd", str(theirs.fileno()), *words]
     process = subprocess.Popen(command, start_new_session=True, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
     theirs.close()
     try:

@@ -6,6 +6,7 @@ import os
 
 from tests.e2e.terminal import CTRL_D, ENTER, Terminal
 
+FOOTER = r"^\d+(\.\d+)? m?s(?: · [\d.]+ server, [\d.]+ waiting)? · worker (\d+) · pid (\d+)$"
 SPAWNED = r"^(\d+) workers? \(sync\) on (127\.0\.0\.1:\d+) in \d+\.\d s$"
 
 APP = """

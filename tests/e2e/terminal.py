@@ -23,6 +23,7 @@ TAB = "\t"
 ALT_ENTER = "\x1b\r"
 CTRL_C = "\x03"
 CTRL_D = "\x04"
+CTRL_L = "\x0c"
 CTRL_R = "\x12"
 UP = "\x1b[A"
 RIGHT = "\x1b[C"
@@ -106,6 +107,14 @@ class Terminal:
                 return self._screen.buffer[row][column]
         raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
 
+    def column_of(self, text: str) -> int:
+        """The column of the screen where a text begins, in the first row that has it; wide characters take two."""
+        for row in range(self._screen.lines):
+            cells = [self._screen.buffer[row][column].data for column in range(self._screen.columns)]
+            if (found := "".join(cells).find(text)) >= 0:
+                return next(column for column in range(len(cells)) if len("".join(cells[:column])) >= found)
+        raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
+
     def send(self, keys: str) -> None:
         """Press keys."""
         self.process.send(keys)
@@ -129,6 +138,11 @@ class Terminal:
         while re.search(pattern, self.text, re.MULTILINE):
             if not self._read(deadline):
                 raise AssertionError(f"{pattern!r} stayed; the screen:\n{self.text}")
+
+    def wait_until_quiet(self, seconds: float) -> None:
+        """Read until nothing has come for some time."""
+        while self._read(time.monotonic() + seconds):
+            pass
 
     def press_until(self, keys: str, pattern: str, timeout: float = 15) -> None:
         """Press keys, again where they got lost, until a pattern is on the screen."""

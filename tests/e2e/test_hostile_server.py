@@ -103,7 +103,7 @@ def test_documentation_is_shown_escaped(terminal: Terminal) -> None:
     terminal.send(":doc evi" + TAB)
     terminal.wait_for(r"evil by name")
     terminal.send(TAB + TAB + ENTER + ENTER)
-    terminal.wait_for(r"^two\\x1b\[2J")
+    terminal.wait_for(r"^one two\\x1b\[2J")
     assert_harmless(terminal)
 
 

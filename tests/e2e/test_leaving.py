@@ -73,14 +73,32 @@ def test_keep_leaves_the_server_running(terminal: Terminal) -> None:
         wait_until_ended(servers, 5)
 
 
-def test_the_terminal_is_sane_afterwards(tmp_path: Path) -> None:
-    script = f"stty -a; {SHELL[0]} -m rpcshell; echo left $?; stty -a; exec cat"
-    with Terminal(tmp_path, ("/bin/sh", "-c", script), rows=60) as terminal:
+@pytest.mark.parametrize(
+    ("keys", "shown", "last", "code"),
+    [
+        ("", ">", f":quit{ENTER}", 0),
+        (f":set editing vi{ENTER}\x1b", "vi normal$", CTRL_D, 0),
+        ("ping {" + ENTER + '"a": ', r'"a": $', signal.SIGTERM, 143),
+        (":he", "^ +:?help", signal.SIGHUP, 129),
+        ("\x12he", "he", signal.SIGTERM, 143),
+    ],
+    ids=["quit", "from vi", "in a line of two rows", "in a menu", "in a search"],
+)
+def test_the_terminal_is_sane_afterwards(
+    tmp_path: Path, keys: str, shown: str, last: str | signal.Signals, code: int
+) -> None:
+    script = f"stty -a; {SHELL[0]} -m rpcshell & echo $! > pid; fg > /dev/null; echo left $?; stty -a; exec cat"
+    with Terminal(tmp_path, ("/bin/bash", "-m", "-c", script), rows=60) as terminal:
         terminal.wait_for(r"^rpcshell> ")
         before = termios.tcgetattr(terminal.process.child_fd)
-        terminal.send(f":quit{ENTER}")
-        terminal.wait_for(r"^left 0$")
-        terminal.wait_for(r"(?s)left 0\n.*-echoprt.*\Z")
+        terminal.send(keys)
+        terminal.wait_for(shown)
+        if isinstance(last, signal.Signals):
+            os.kill(int((tmp_path / "pid").read_text()), last)
+        else:
+            terminal.send(last)
+        terminal.wait_for(rf"^left {code}$")
+        terminal.wait_for(rf"(?s)left {code}\n.*-echoprt.*\Z")
         after = termios.tcgetattr(terminal.process.child_fd)
         assert after[3] & termios.ECHO
         assert after[3] & termios.ICANON
@@ -90,3 +108,5 @@ def test_the_terminal_is_sane_afterwards(tmp_path: Path) -> None:
         assert settings[0] == settings[1]
         assert terminal.raw.rfind(b"\x1b[?2004l") > terminal.raw.rfind(b"\x1b[?2004h")
         assert terminal.raw.rfind(b"\x1b[?25l") < terminal.raw.rfind(b"\x1b[?25h")
+        # The cursor's shape is the terminal's own again, if it was ever changed.
+        assert re.findall(rb"\x1b\[(\d) q", terminal.raw)[-1:] in ([], [b"0"])

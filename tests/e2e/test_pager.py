@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.terminal import CTRL_C, ENTER, Terminal
+from tests.e2e.shells import FOOTER
+from tests.e2e.terminal import CTRL_C, CTRL_L, ENTER, Terminal
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only"),
@@ -30,8 +31,14 @@ def items(n: int) -> list:
 def text(n: int) -> str:
     "A long text."
     return "\\u202eabc" * n
+
+
+@service.method
+def order(n: int) -> list:
+    "Nested."
+    lines = [{"sku": f"s{i}", "tags": ["a", "b"], "price": {"amount": 1.5, "currency": "EUR"}} for i in range(10)]
+    return [{"id": i, "lines": lines} for i in range(n)]
 """
-FOOTER = r"^\d+(\.\d+)? m?s · worker \d+ · pid \d+$"
 
 
 def open_shell(home: Path, **environment: str) -> Terminal:
@@ -79,12 +86,21 @@ def test_ctrl_c_in_the_pager_ends_neither_pager_nor_shell(terminal: Terminal) ->
 def test_a_12_mb_reply_shows_its_first_page_at_once(terminal: Terminal) -> None:
     terminal.send(f"items n=0{ENTER}")
     terminal.wait_for(FOOTER)
-    began = time.perf_counter()
-    terminal.send(f"items n=50000{ENTER}")
-    terminal.wait_for(r'^    "id": 0,$')
-    assert time.perf_counter() - began < 2.0
-    terminal.send("q")
-    terminal.wait_for(rf"(?s){FOOTER}.*> \n")
+    for call in ("items n=50000", "order n=14000"):
+        terminal.send(call)
+        terminal.wait_for(rf"> {call}$")
+        began = time.perf_counter()
+        terminal.send(ENTER)
+        terminal.wait_for(r'^    "id": 0,$')
+        shown = time.perf_counter() - began
+        terminal.send("q")
+        took = re.match(r"(\d+) ms", terminal.wait_for(rf"(?s){FOOTER}.*> \n")[0])
+        # What is not the call's is the shell's.
+        assert took is None or shown - int(took[1]) / 1000 < 0.5
+        assert shown < 2.0
+        terminal.wait_until_keys()
+        terminal.send(CTRL_L)
+        terminal.wait_until_gone('"id": 0')
 
 
 def test_a_long_text_is_escaped_in_the_pager_too(terminal: Terminal) -> None:

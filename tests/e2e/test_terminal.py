@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.shells import SPAWNED, hang, leave, spawn
+from tests.e2e.shells import FOOTER, SPAWNED, hang, leave, spawn
 from tests.e2e.terminal import (
     ALT_ENTER,
     CTRL_C,
@@ -23,8 +23,6 @@ from tests.e2e.terminal import (
 )
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
-
-FOOTER = r"^\d+(\.\d+)? m?s · worker (\d+) · pid (\d+)$"
 
 
 def test_the_first_screen_says_what_to_type(terminal: Terminal) -> None:

@@ -8,17 +8,24 @@ from pathlib import Path
 import pytest
 
 from rpcshell.session import Session
-from rpcshell.state import PlainTargets
+from rpcshell.state import TargetMemory
 from tests.rpcshell.describing import Told
+from tests.rpcshell.faces import FACES, Connect
+
+
+@pytest.fixture(params=FACES, ids=["blocking", "asyncio"])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    made: Connect = request.param
+    return made
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> PlainTargets:
-    return PlainTargets(lambda: tmp_path)
+def memory(tmp_path: Path) -> TargetMemory:
+    return TargetMemory(lambda: tmp_path)
 
 
 @pytest.fixture
-def session(memory: PlainTargets) -> Iterator[Session]:
+def session(memory: TargetMemory) -> Iterator[Session]:
     session = Session(memory=lambda: memory)
     yield session
     session.close()

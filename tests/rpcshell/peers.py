@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rpcshell import connect
-from rpcshell.target import Target, TcpTarget, UnixTarget
+from rpcshell.target import Target, TcpTarget, TlsTarget, UnixTarget
+from tests.rpcshell.faces import FACES, Connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +82,11 @@ class Peer:
 class PeerServer:
     """Accepts connections and runs the handlers given for the first, second, … of them; the last for all more."""
 
-    def __init__(self, listener: socket.socket, target: Target, handlers: tuple[Handler, ...]) -> None:
+    def __init__(
+        self, listener: socket.socket, target: Target, handlers: tuple[Handler, ...], tls: ssl.SSLContext | None
+    ) -> None:
         self.target = target
+        self._tls = tls
         self.accepted = 0
         self.failures: list[BaseException] = []
         self._connections: list[socket.socket] = []
@@ -101,15 +105,20 @@ class PeerServer:
             self.accepted += 1
             self._connections.append(sock)
             handler = self._handlers[min(number, len(self._handlers) - 1)]
-            thread = threading.Thread(target=self._serve, args=(handler, Peer(sock, number)), daemon=True)
+            thread = threading.Thread(target=self._serve, args=(handler, sock, number), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _serve(self, handler: Handler, peer: Peer) -> None:
-        with peer.sock:
+    def _serve(self, handler: Handler, sock: socket.socket, number: int) -> None:
+        with sock:
             try:
-                handler(peer)
-            except ConnectionError:
+                if self._tls is None:
+                    handler(Peer(sock, number))
+                    return
+                sock.settimeout(DEADLINE)
+                with self._tls.wrap_socket(sock, server_side=True) as secured:
+                    handler(Peer(secured, number))
+            except (ConnectionError, ssl.SSLError):
                 pass
             except OSError as error:
                 # What a socket says to shutdown(2) once the client has reset it; Python has no class for it.
@@ -132,18 +141,21 @@ class PeerServer:
 
 
 @contextlib.contextmanager
-def serving(*handlers: Handler, unix: Path | None = None, backlog: int = 16) -> Iterator[PeerServer]:
-    """A server on a free loopback port, or on a Unix socket."""
+def serving(
+    *handlers: Handler, unix: Path | None = None, backlog: int = 16, tls: ssl.SSLContext | None = None, port: int = 0
+) -> Iterator[PeerServer]:
+    """A server on a loopback port, a free one if none is given, with TLS or without, or on a Unix socket."""
     target: Target
     if unix is None:
-        listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
-        target = TcpTarget("127.0.0.1", listener.getsockname()[1])
+        listener = socket.create_server(("127.0.0.1", port), backlog=backlog)
+        kind = TcpTarget if tls is None else TlsTarget
+        target = kind("127.0.0.1", listener.getsockname()[1])
     else:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(os.fspath(unix))
         listener.listen(backlog)
         target = UnixTarget(str(unix))
-    server = PeerServer(listener, target, handlers)
+    server = PeerServer(listener, target, handlers, tls)
     try:
         yield server
     finally:
@@ -164,8 +176,10 @@ def free_port() -> int:
         return port
 
 
-def refuse_call(server: PeerServer, kind: type[Exception], **options: object) -> Exception:
+def refuse_call(
+    server: PeerServer, kind: type[Exception], connect: Connect = FACES[0], *, params: object = None
+) -> Exception:
     """The error a call to the server raises."""
     with connect(server.target, timeout=DEADLINE) as client, pytest.raises(kind) as caught:
-        client.call("ping", **options)  # type: ignore[arg-type]
+        client.call("ping", params)
     return caught.value

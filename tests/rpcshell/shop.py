@@ -67,6 +67,14 @@ DOCUMENT: dict[str, Any] = {
                 {"name": "color", "schema": {"enum": ["red", "dark green"]}},
                 {"name": "tree", "schema": _ref("Tree")},
                 {"name": "loop", "schema": _ref("Loop")},
+                {
+                    "name": "sizes",
+                    "schema": {
+                        "type": "object",
+                        "propertyNames": {"enum": ["small", "large"]},
+                        "additionalProperties": {"enum": [1, 2]},
+                    },
+                },
             ],
             "result": {"name": "id", "schema": {"type": "string"}},
         },
@@ -99,7 +107,12 @@ COMMANDS = (
     CommandSpec("help", "Show help.", (), (ArgumentSpec("topic", "command", required=False),)),
     CommandSpec("connect", "Connect to a target.", (), (ArgumentSpec("target", "target"),)),
     CommandSpec("describe", "Describe methods.", (), (ArgumentSpec("method", "method", many=True),)),
+    CommandSpec("set", "Set a setting.", (), (ArgumentSpec("name", "setting"), ArgumentSpec("value", "setting_value"))),
     CommandSpec(
-        "set", "Set an option.", (), (ArgumentSpec("name", "choice", ("format", "timing")), ArgumentSpec("value"))
+        "watch",
+        "Call again and again.",
+        (OptionSpec(("-n", "--count"), "How often.", takes_value=True, kind="int"),),
+        (ArgumentSpec("seconds"), ArgumentSpec("call", "call")),
+        ("w",),
     ),
 )

@@ -69,7 +69,7 @@ def test_the_first_line_of_the_description_stands_in_for_a_summary() -> None:
             "order.create",
             (
                 "order.create(item: Item, items?: Item[], express: boolean = false, zip: string | null = null, "
-                'pet?: Pet, color?: "red" | "dark green", tree?: Tree, loop?: Loop) -> string'
+                'pet?: Pet, color?: "red" | "dark green", tree?: Tree, loop?: Loop, sizes?: object) -> string'
             ),
         ),
         ("mood", 'mood(params: "good" | "bad") -> any'),

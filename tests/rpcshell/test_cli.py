@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.peers import Peer, PeerServer, echo, free_port, serving
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ RPCSHELL = [sys.executable, "-m", "rpcshell"]
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 @pytest.fixture
@@ -145,7 +147,14 @@ def test_leaving_ends_a_script_well(server: PeerServer) -> None:
     ("arguments", "says"),
     [
         (["nowhere", "-c", "ping"], "has no port"),
-        (["tls://host:1", "-c", "ping"], "not supported by this version"),
+        (["tls://host:1/x", "-c", "ping"], "more than a host and a port"),
+        (["--tls-ca", "none.pem", "tls://host:1"], "none.pem"),
+        (["--tls-ca", __file__, "8080", "-c", "ping"], "write tls://host:port"),
+        (["--config", "none.toml", "-c", "ping"], "none.toml: there is no such file"),
+        (["--set", "format", "-c", "ping"], "NAME=VALUE"),
+        (["--set", "formt=json", "-c", "ping"], "did you mean format?"),
+        (["--format", "xml", "-c", "ping"], "--format"),
+        (["--completion", "tcsh"], "bash"),
         (["8080", "none.rpc"], "no such script file: none.rpc"),
         (["8080", "."], "is a folder"),
         (["--nonesuch"], "No such option"),
@@ -272,8 +281,53 @@ def test_the_version_and_the_help_are_told() -> None:
     assert run("--version") == (0, "rpcshell 0.1.0\n", "")
     code, out, err = run("--help")
     assert (code, err) == (0, "")
-    for word in ("TARGET", "-c", "--keep-going", "--spawn", "--plain", "--timeout", "Exit codes"):
+    for word in ("TARGET", "-c", "--keep-going", "--spawn", "--plain", "--timeout", "--tls-ca", "tls://host:port"):
         assert word in out
+    headings = [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings == [
+        *("What to run:", "Connection:", "A server for the run:", "Settings:", "Other:"),
+        *("Targets:", "Environment:", "Files:", "Exit codes:", "Examples:"),
+    ]
+    assert str(Path("config", "rpcshell", "config.toml")) in out
+    assert all(len(line) <= 80 for line in out.splitlines() if "/" not in line)
+
+
+def test_the_configuration_names_targets_and_gives_settings_and_aliases(server: PeerServer, tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "rpcshell"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(
+        f"[settings]\nformat = 'raw'\nindnt = 2\n[targets]\nhere = '{server.target}'\n[aliases]\np = 'ping'\n"
+    )
+    code, out, err = run("here", "-c", 'p "a b"')
+    # How results look is for the prompt: a script's output is the same for everybody.
+    assert (code, out) == (0, '"a b"\n')
+    assert err == f"rpcshell: {folder / 'config.toml'}:3: there is no setting 'indnt' (did you mean indent?)\n"
+    assert run("here", "--set", "format=raw", "-c", 'p "a"')[1] == "a\n"
+    assert run("here", "--format", "raw", stdin='p "a"')[1] == "a\n"
+    code, _, err = run("her", "-c", "p 1")
+    assert (code, err.splitlines()[-1]) == (2, "rpcshell: there is no target 'her' (did you mean here?)")
+
+
+def test_a_bad_configuration_is_one_line_and_the_run_goes_on_without(server: PeerServer, tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text("\n[settings\n")
+    env = {**os.environ, "RPCSHELL_CONFIG": str(file)}
+    code, out, err = run(server.target, "-c", "ping 1", env=env)
+    assert (code, out) == (0, "1\n")
+    assert err.startswith(f"rpcshell: {file}:2: this is not TOML at column 10: ")
+    assert err.count("\n") == 1
+    assert run(server.target, "-c", "ping 1", "--config", file)[0] == 2
+    assert run(server.target, "-c", "ping 1", env={**env, "RPCSHELL_CONFIG": ""}) == (0, "1\n", "")
+
+
+def test_a_run_over_tls_verifies_the_server_and_says_what_is_wrong(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    with serving(answering, tls=certificates.server()) as server:
+        assert run(server.target, "--tls-ca", certificates.ca, "-c", "ping 1") == (0, "1\n", "")
+        code, out, err = run(server.target, "-c", "ping 1")
+    assert (code, out) == (3, "")
+    assert err.count("\n") == 1
+    assert "comes from an unknown issuer (--tls-ca FILE names the authority to trust)" in err
 
 
 def test_a_server_is_started_for_the_run_and_ended_with_it() -> None:

@@ -20,36 +20,37 @@ from rpcshell import (
     ProtocolError,
     ShellError,
     UnixTarget,
-    connect,
 )
+from rpcshell.dialling import seconds_asleep, tune
+from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, Peer, echo, free_port, refuse_call, serving
 
 
-def test_nobody_listening_is_said_with_a_hint() -> None:
+def test_nobody_listening_is_said_with_a_hint(connect: Connect) -> None:
     with pytest.raises(ConnectionFailed) as caught:
         connect(f"127.0.0.1:{free_port()}")
     assert caught.value.reason == "connection refused"
     assert caught.value.hint
 
 
-def test_an_unknown_host_is_said() -> None:
+def test_an_unknown_host_is_said(connect: Connect) -> None:
     with pytest.raises(ConnectionFailed) as caught:
         connect("does-not-exist.invalid:80")
     assert "host" in caught.value.reason or "lookup" in caught.value.reason
 
 
-def test_an_impossible_host_name_is_said() -> None:
+def test_an_impossible_host_name_is_said(connect: Connect) -> None:
     with pytest.raises(ConnectionFailed) as caught:
         connect(f"{'é' * 80}.example:80")
     assert "host" in caught.value.reason
 
 
-def test_a_missing_socket_file_is_said(tmp_path: Path) -> None:
+def test_a_missing_socket_file_is_said(tmp_path: Path, connect: Connect) -> None:
     with pytest.raises(ConnectionFailed, match="no such socket file"):
         connect(UnixTarget(str(tmp_path / "none")))
 
 
-def test_a_socket_file_nobody_listens_on_is_said(tmp_path: Path) -> None:
+def test_a_socket_file_nobody_listens_on_is_said(tmp_path: Path, connect: Connect) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(tmp_path / "stale"))
     with pytest.raises(ConnectionFailed, match="nothing listens"):
@@ -57,14 +58,14 @@ def test_a_socket_file_nobody_listens_on_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
-def test_a_socket_file_of_others_is_said(tmp_path: Path) -> None:
+def test_a_socket_file_of_others_is_said(tmp_path: Path, connect: Connect) -> None:
     with serving(echo, unix=tmp_path / "s") as server:
         (tmp_path / "s").chmod(0)
         with pytest.raises(ConnectionFailed, match="permission denied"):
             connect(server.target)
 
 
-def test_a_full_queue_of_a_unix_socket_is_waited_for_and_then_said(tmp_path: Path) -> None:
+def test_a_full_queue_of_a_unix_socket_is_waited_for_and_then_said(tmp_path: Path, connect: Connect) -> None:
     path = str(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
         listener.bind(path)
@@ -76,7 +77,7 @@ def test_a_full_queue_of_a_unix_socket_is_waited_for_and_then_said(tmp_path: Pat
         assert time.monotonic() - began >= 0.19
 
 
-def test_connecting_ends_at_its_time_limit() -> None:
+def test_connecting_ends_at_its_time_limit(connect: Connect) -> None:
     def fill_the_queue(address: tuple[str, int], held: contextlib.ExitStack) -> None:
         while True:
             held.enter_context(connect(address, connect_timeout=0.2))
@@ -87,21 +88,22 @@ def test_connecting_ends_at_its_time_limit() -> None:
         assert caught.value.reason == "no answer within 0.2 s"
 
 
-def test_an_error_reply_during_a_large_request_is_heard() -> None:
+def test_an_error_reply_during_a_large_request_is_heard(connect: Connect) -> None:
     def refuse(peer: Peer) -> None:
         peer.sock.recv(4)
         peer.send({"out": "error", "result": {"code": -32003, "message": "too large"}})
         peer.sock.shutdown(socket.SHUT_WR)
         peer.wait_for_end()
 
-    with serving(refuse) as server, connect(server.target) as client:
+    with serving(refuse, echo) as server, connect(server.target) as client:
         with pytest.raises(CallError) as caught:
             client.call("ping", "x" * 12_000_000)
         assert caught.value.code == -32003
-        assert not client.connected
+        assert client.call("ping", 1) == 1
+        assert server.accepted == 2
 
 
-def test_an_error_reply_in_pieces_during_a_large_request_is_heard() -> None:
+def test_an_error_reply_in_pieces_during_a_large_request_is_heard(connect: Connect) -> None:
     halfway = threading.Event()
 
     def refuse(peer: Peer) -> None:
@@ -113,14 +115,38 @@ def test_an_error_reply_in_pieces_during_a_large_request_is_heard() -> None:
         peer.wait_for_end()
 
     with serving(refuse) as server:
-        error = refuse_call(server, CallError, params="x" * 12_000_000)
+        error = refuse_call(server, CallError, connect, params="x" * 12_000_000)
         assert isinstance(error, CallError)
         assert error.message == "too large"
         assert server.accepted == 1
 
 
+def test_after_the_machine_has_slept_the_next_call_goes_over_a_new_connection(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(echo) as server, connect(server.target) as client:
+        assert [client.call("ping", 1), client.call("ping", 2)] == [1, 2]
+        assert server.accepted == 1
+        # A test cannot put the machine to sleep.
+        asleep = seconds_asleep() + 60
+        for module in ("connection", "async_connection"):
+            monkeypatch.setattr(f"rpcshell.{module}.seconds_asleep", lambda: asleep)
+        assert [client.call("ping", 3), client.call("ping", 4)] == [3, 4]
+        assert server.accepted == 2
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has the limit")
+def test_a_network_that_is_gone_ends_a_call_in_two_minutes() -> None:
+    with socket.socket() as sock:
+        tune(sock)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 120_000
+        probes = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        idle, interval, count = (sock.getsockopt(socket.IPPROTO_TCP, option) for option in probes)
+        assert idle + interval * count == 120
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux can acknowledge at once")
-def test_a_server_that_writes_prefix_and_body_apart_is_not_waited_for() -> None:
+def test_a_server_that_writes_prefix_and_body_apart_is_not_waited_for(connect: Connect) -> None:
     def apart(peer: Peer) -> None:
         while peer.read() is not None:
             peer.sock.sendall(b"\x19\x00\x00\x00")
@@ -135,18 +161,18 @@ def test_a_server_that_writes_prefix_and_body_apart_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("limit", [1e10, float("inf")])
-def test_a_time_limit_longer_than_the_systems_own_is_no_error(limit: float) -> None:
+def test_a_time_limit_longer_than_the_systems_own_is_no_error(limit: float, connect: Connect) -> None:
     with serving(echo) as server, connect(server.target, timeout=limit, connect_timeout=limit) as client:
         assert client.call("ping", 1) == 1
 
 
-def test_a_reply_cut_short_is_a_lost_connection() -> None:
+def test_a_reply_cut_short_is_a_lost_connection(connect: Connect) -> None:
     def cut(peer: Peer) -> None:
         peer.read()
         peer.sock.sendall(b"\x10\x00\x00\x00{")
 
     with serving(cut) as server:
-        error = refuse_call(server, ConnectionLost)
+        error = refuse_call(server, ConnectionLost, connect)
         assert "after 5 bytes of a frame of 20 bytes" in str(error)
 
 
@@ -161,17 +187,17 @@ def test_a_reply_cut_short_is_a_lost_connection() -> None:
         (b"[" * 100_000, "does not answer as an RPC server"),
     ],
 )
-def test_a_reply_of_another_shape_is_a_protocol_error(body: bytes, says: str) -> None:
+def test_a_reply_of_another_shape_is_a_protocol_error(body: bytes, says: str, connect: Connect) -> None:
     def answer(peer: Peer) -> None:
         peer.read()
         peer.send_body(body)
         peer.wait_for_end()
 
     with serving(answer) as server:
-        assert says in str(refuse_call(server, ProtocolError))
+        assert says in str(refuse_call(server, ProtocolError, connect))
 
 
-def test_a_reply_over_the_limit_is_refused() -> None:
+def test_a_reply_over_the_limit_is_refused(connect: Connect) -> None:
     def answer(peer: Peer) -> None:
         peer.answer("x" * 1000)
         peer.wait_for_end()
@@ -182,14 +208,14 @@ def test_a_reply_over_the_limit_is_refused() -> None:
         assert not client.connected
 
 
-def test_an_empty_frame_is_a_protocol_error() -> None:
+def test_an_empty_frame_is_a_protocol_error(connect: Connect) -> None:
     def answer(peer: Peer) -> None:
         peer.read()
         peer.send_body(b"")
         peer.wait_for_end()
 
     with serving(answer) as server:
-        refuse_call(server, ProtocolError)
+        refuse_call(server, ProtocolError, connect)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +227,7 @@ def test_an_empty_frame_is_a_protocol_error() -> None:
         (b"\x15\x03\x01\x00\x02\x02\x16", "a TLS server"),
     ],
 )
-def test_a_server_of_another_protocol_is_named(first: bytes, name: str) -> None:
+def test_a_server_of_another_protocol_is_named(first: bytes, name: str, connect: Connect) -> None:
     def answer(peer: Peer) -> None:
         peer.sock.recv(1)
         peer.sock.sendall(first)
@@ -209,17 +235,17 @@ def test_a_server_of_another_protocol_is_named(first: bytes, name: str) -> None:
         peer.wait_for_end()
 
     with serving(answer) as server:
-        assert f"is {name}, not an RPC server" in str(refuse_call(server, ProtocolError))
+        assert f"is {name}" in str(refuse_call(server, ProtocolError, connect))
 
 
-def test_what_was_seen_of_a_foreign_server_is_shown_escaped() -> None:
+def test_what_was_seen_of_a_foreign_server_is_shown_escaped(connect: Connect) -> None:
     def answer(peer: Peer) -> None:
         peer.read()
         peer.sock.sendall(b"\x1b[2J\x9bxxxx")
         peer.wait_for_end()
 
     with serving(answer) as server:
-        assert "\\x1b[2J\\x9bxxxx" in str(refuse_call(server, ProtocolError))
+        assert "\\x1b[2J\\x9bxxxx" in str(refuse_call(server, ProtocolError, connect))
 
 
 replies = st.binary(max_size=40) | st.builds(
@@ -232,7 +258,7 @@ replies = st.binary(max_size=40) | st.builds(
 )
 
 
-def test_whatever_a_server_sends_is_a_reply_or_an_error_of_ours() -> None:
+def test_whatever_a_server_sends_is_a_reply_or_an_error_of_ours(connect: Connect) -> None:
     sent: list[bytes] = []
 
     def say(peer: Peer) -> None:

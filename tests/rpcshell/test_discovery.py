@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcshell import (
-    ProtocolError,
-)
+from rpcshell import ProtocolError, connect
 from rpcshell.session import Session
-from rpcshell.state import PlainTargets
+from rpcshell.spawn import SpawnedServer, SpawnOptions
+from rpcshell.state import TargetMemory
 from tests.rpcshell.describing import Told, offering
 from tests.rpcshell.peers import Peer, echo, serving
 
@@ -32,7 +31,7 @@ def dies_of(*unknown: str) -> Callable[[Peer], None]:
 
 
 def test_a_server_that_dies_of_the_probe_is_plain_and_remembered_and_said_once(
-    session: Session, told: Told, memory: PlainTargets
+    session: Session, told: Told, memory: TargetMemory
 ) -> None:
     with serving(dies_of("rpc.discover")) as server:
         session.connect(server.target)
@@ -51,7 +50,7 @@ def test_a_server_that_dies_of_the_probe_is_plain_and_remembered_and_said_once(
         assert server.accepted == 3
 
 
-def test_a_remembered_target_is_asked_again_when_told_to(session: Session, told: Told, memory: PlainTargets) -> None:
+def test_a_remembered_target_is_asked_again_when_told_to(session: Session, told: Told, memory: TargetMemory) -> None:
     with serving(offering("ping")) as server:
         memory.remember(str(server.target), seconds=60)
         session.connect(server.target)
@@ -102,7 +101,7 @@ def test_a_server_that_never_answers_the_probe_is_plain(
     ],
 )
 def test_an_answer_that_is_no_document_makes_the_target_plain_but_is_not_remembered(
-    session: Session, told: Told, memory: PlainTargets, reply: object
+    session: Session, told: Told, memory: TargetMemory, reply: object
 ) -> None:
     def serve(peer: Peer) -> None:
         peer.read()
@@ -143,3 +142,22 @@ def test_a_foreign_server_is_named_once_asked(session: Session, told: Told) -> N
         assert "an HTTP server" in told.notes[0]
         with pytest.raises(ProtocolError):
             session.call("ping")
+
+
+def test_a_server_of_ones_own_whose_workers_are_held_is_not_taken_for_a_plain_one(
+    session: Session, told: Told, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpcshell.discovery.PROBE_TIMEOUT", 0.2)
+    server = SpawnedServer.start(SpawnOptions(1))
+    try:
+        with connect(server.addresses[0]) as holder:
+            holder.call("ping")
+            session.connect(server.addresses[0])
+            told.wait_until(lambda: told.notes)
+        assert "too busy" in told.notes[0]
+        assert not session.plain
+        assert not memory.remembers(server.addresses[0])
+        session.refresh()
+        told.wait_until(lambda: "ping" in session.catalog.methods)
+    finally:
+        server.stop()

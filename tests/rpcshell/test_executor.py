@@ -18,10 +18,18 @@ class Shown:
 
     def __init__(self) -> None:
         self.results: list[Any] = []
+        self.values: list[tuple[str, object]] = []
+        self.timings: list[str] = []
         self.texts: list[str] = []
 
     def result(self, outcome: CallOutcome) -> None:
         self.results.append(outcome.reply.result)
+
+    def value(self, name: str, value: object) -> None:
+        self.values.append((name, value))
+
+    def timing(self, outcome: CallOutcome) -> None:
+        self.timings.append(outcome.method)
 
     def text(self, text: str) -> None:
         self.texts.append(text)

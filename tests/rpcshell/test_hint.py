@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.catalog import EMPTY_CATALOG, Catalog
-from rpcshell.hint import Hint, hint
+from rpcshell.hint import Hint, hint, problems
 from rpcshell.language import parse
 from tests.rpcshell.language.strategies import line_texts
 from tests.rpcshell.shop import CATALOG, COMMANDS
@@ -12,11 +12,22 @@ from tests.rpcshell.test_catalog import ODD_METHODS, ODD_OBJECTS
 ADD = "add(a: number, b: number = 0) -> number"
 
 
+VARIABLES = {"_": [1, "x"], "user": {"id": 7, "name": "Ada"}}
+
+
 def hint_at(marked: str, catalog: Catalog = CATALOG) -> Hint:
     """The hint for a line whose cursor is at the `|`, or else at its end."""
     cursor = marked.find("|")
     line = parse(marked.replace("|", "", 1))
-    return hint(line, len(line.text) if cursor < 0 else cursor, catalog, COMMANDS)
+    return hint(line, len(line.text) if cursor < 0 else cursor, catalog, COMMANDS, variables=VARIABLES)
+
+
+def wrong_in(marked: str) -> list[str]:
+    """The stretches of a line that are wrong."""
+    cursor = marked.index("|")
+    text = marked.replace("|", "", 1)
+    found = problems(parse(text), cursor, CATALOG, COMMANDS, variables=VARIABLES)
+    return [text[one.start : one.end] for one in found]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +145,51 @@ def test_what_the_schema_does_not_allow_is_shown_with_its_column(marked: str, te
 )
 def test_what_the_schema_allows_is_no_problem(marked: str) -> None:
     assert not hint_at(marked).problem
+
+
+@pytest.mark.parametrize(
+    ("marked", "text", "column"),
+    [
+        ("add a=$user.id b=$_[0] ", None, None),
+        ("add a=$user ", "expected number, not an object", 6),
+        ("add {a: $user.name, b: 1}", "expected number, not a string", 8),
+        ("add a=$nope ", "no variable is called $nope; `nope = METHOD …` makes it", 6),
+        ("add a=$user.nam ", "$user has no key nam", 6),
+        ("add a=$nop|", None, None),
+        ('order.create item={sku: $"${user.name}"} ', None, None),
+        ('add a=$"x" ', "expected number, not a string", 6),
+        ("$nope ", "no variable is called $nope; `nope = METHOD …` makes it", 0),
+        ("add $user ", None, None),
+        (":watch 2 add a=x b=1 ", "expected number, not a string", 15),
+        (":w 2 add a=1 ", None, None),
+    ],
+)
+def test_variables_are_looked_up(marked: str, text: str | None, column: int | None) -> None:
+    found = hint_at(marked)
+    assert (found.text if found.problem else None, found.column) == (text, column)
+
+
+def test_a_call_inside_a_command_has_its_signature() -> None:
+    assert hint_at(":watch 2 add a=1").text == ADD
+    assert hint_at(":watch 2").text.startswith(":watch [--count INT] SECONDS CALL")
+
+
+@pytest.mark.parametrize(
+    ("marked", "wrong"),
+    [
+        ('order.create {"item": {"sku": 1, "qty": 0}, "itm": 1}|', ["1", "0", '"itm"']),
+        ("add a='1' c=2 b=x |", ["'1'", "c", "x"]),
+        ("add a=1 c|", []),
+        ("add {}|", ["}"]),
+        ("ad a=1|", ["ad"]),
+        ("add [1, True]|", ["True"]),
+        (":watch 2 add a='x' |", ["'x'"]),
+        (":spwn x|", [":spwn"]),
+        ("add a=1|", []),
+    ],
+)
+def test_everything_that_is_wrong_is_found_at_its_place(marked: str, wrong: list[str]) -> None:
+    assert wrong_in(marked) == wrong
 
 
 def test_a_deprecated_method_says_so() -> None:

@@ -19,6 +19,8 @@ from rpcshell import (
     SpawnFailed,
     SyntaxProblem,
     TcpTarget,
+    TlsFailed,
+    TlsTarget,
     UsageError,
 )
 from rpcwire import ErrorCode, Reply
@@ -30,6 +32,7 @@ ERRORS = [
     (CallError("no", code=-32000, data=[1], method="ping"), 1),
     (ConnectionFailed(TARGET, "connection refused", hint="start it"), 3),
     (NotConnected(), 3),
+    (TlsFailed(TlsTarget("example.org", 443), "its certificate has expired"), 3),
     (ConnectionLost(TARGET, "gone", may_have_run=True), 3),
     (CallTimeout(1.5, method="ping"), 3),
     (ProtocolError("no"), 3),
@@ -47,7 +50,8 @@ def test_every_exported_name_is_there() -> None:
 
 def test_every_error_is_exported() -> None:
     assert {type(error).__name__ for error, _ in ERRORS} | {"ShellError"} <= set(rpcshell.__all__)
-    assert {type(error) for error, _ in ERRORS} >= set(ShellError.__subclasses__())
+    ours = {kind for kind in ShellError.__subclasses__() if kind.__module__ == "rpcshell.errors"}
+    assert {type(error) for error, _ in ERRORS} >= ours
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -66,9 +70,9 @@ def test_an_error_knows_its_exit_code_and_survives_pickling(error: ShellError, c
 
 def test_the_texts_say_what_happened_and_what_to_do() -> None:
     assert str(ERRORS[3][0]) == "cannot connect to 127.0.0.1:8080: connection refused (start it)"
-    assert "may have run" in str(ERRORS[5][0])
+    assert "may have run" in str(ConnectionLost(TARGET, "gone", may_have_run=True))
     assert "did not run" in str(ConnectionLost(TARGET, "gone", may_have_run=False))
-    assert str(ERRORS[6][0]) == "ping: no reply within 1.5 s; the server may still be running it"
+    assert str(CallTimeout(1.5, method="ping")) == "ping: no reply within 1.5 s; the server may still be running it"
 
 
 def test_an_error_reply_becomes_an_error_and_a_good_one_does_not() -> None:

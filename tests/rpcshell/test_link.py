@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from rpcshell.address_book import AddressBook
 from rpcshell.client import Client
 from rpcshell.link import Link
 from tests.rpcshell.describing import document, offering
@@ -17,7 +18,7 @@ def test_an_interrupt_while_the_thread_is_started_leaves_the_link_usable(monkeyp
         raise KeyboardInterrupt
 
     with serving(offering("ping")) as server:
-        link = Link(Client(server.target), None)
+        link = Link(Client(server.target), None, AddressBook().find(server.target))
         with monkeypatch.context() as patch:
             # No signal can be timed to come between two instructions.
             patch.setattr(threading.Thread, "start", interrupted)
@@ -44,7 +45,7 @@ def test_a_link_that_is_retired_while_it_asks_is_closed_by_its_thread() -> None:
         closed.set()
 
     with serving(slow) as server:
-        link = Link(Client(server.target), None)
+        link = Link(Client(server.target), None, AddressBook().find(server.target))
         link.describe_in_background(lambda _link, _found: done.set(), probe_again=False)
         assert asked.wait(DEADLINE)
         link.retire()

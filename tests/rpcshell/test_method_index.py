@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,12 +9,22 @@ INDEX = MethodIndex(["order.create", "Order.list", "user.orders", "reorder", "pi
 names = st.lists(st.text("abAB._\n\\[", max_size=6), unique=True, max_size=12)
 
 
-def test_prefixes_come_first_then_segments_then_parts_then_letters_in_order() -> None:
-    assert INDEX.search("or", 10) == ["order.create", "Order.list", "user.orders", "reorder", "o_x_r"]
+def test_prefixes_come_first_then_segments_then_abbreviated_then_parts_then_letters_in_order() -> None:
+    assert INDEX.search("or", 10) == ["order.create", "Order.list", "user.orders", "o_x_r", "reorder"]
+    assert INDEX.search("rer", 10)[0] == "reorder"
 
 
-def test_nothing_typed_finds_everything_in_order_up_to_the_limit() -> None:
-    assert INDEX.search("", 3) == ["math.add", "o_x_r", "order.create"]
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [("oc", "order.create"), ("o.cr", "order.create"), ("gua", "getUserAddress"), ("useradd", "getUserAddress")],
+)
+def test_the_beginnings_of_the_parts_of_a_name_find_it_first(typed: str, name: str) -> None:
+    others = ["color.clock", "augur.add", "reorder.cream", "user.sadden"]
+    assert MethodIndex([*others, "order.create", "getUserAddress"]).search(typed, 10)[0] == name
+
+
+def test_nothing_typed_finds_everything_in_order_up_to_the_limit_and_the_last() -> None:
+    assert INDEX.search("", 3) == ["math.add", "o_x_r", "user.orders"]
     assert len(INDEX.search("", 100)) == len(INDEX) == 7
 
 

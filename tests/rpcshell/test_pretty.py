@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.pretty import HIGHLIGHT_LIMIT, cells, render_json
+from rpcshell.pretty import HIGHLIGHT_LIMIT, render_json
+from rpcshell.width import cells
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -1,11 +1,12 @@
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from rpcshell.errors import CallError, ConnectionFailed, ShellError, SpawnFailed, SyntaxProblem, UsageError
 from rpcshell.render import render_error, render_footer, render_result
 from rpcshell.session import CallOutcome
+from rpcshell.settings import Settings
 from rpcshell.target import TcpTarget
 from rpcwire import Meta, Reply
 
@@ -13,7 +14,7 @@ META = Meta(worker=3, pid=4242, generation=0, model="sync", service_us=120, serv
 
 
 def error_text(error: ShellError, width: int = 80) -> str:
-    return "".join(text for _, text in render_error(error, width))
+    return "".join(text for _, text in render_error(error, width, Settings()))
 
 
 def call_error(message: str = "wrong", code: int = -32602, data: Any = None) -> str:
@@ -22,11 +23,49 @@ def call_error(message: str = "wrong", code: int = -32602, data: Any = None) -> 
 
 def result_text(out: str, result: Any, width: int = 80) -> str:
     outcome = CallOutcome(method="m", params=None, reply=Reply(out, result), elapsed=0.001, meta=None)
-    return "".join(text for _, text in render_result(outcome, width))
+    return "".join(text for _, text in render_result(outcome, width, Settings()))
 
 
 def test_a_reply_is_its_out_name_and_its_result() -> None:
     assert result_text("pong", {"a": 1}) == 'pong {"a": 1}\n'
+
+
+def in_format(format_: Literal["auto", "json", "table", "raw"], result: Any, **others: int) -> str:
+    settings = Settings()
+    settings.format = format_
+    for name, value in others.items():
+        settings.set(name, value)
+    outcome = CallOutcome(method="m", params=None, reply=Reply("out", result), elapsed=0.001, meta=None)
+    return "".join(text for _, text in render_result(outcome, 60, settings))
+
+
+def test_a_table_stands_below_the_out_name_and_the_number_of_its_rows() -> None:
+    assert in_format("table", [{"a": 1}, {"a": 22}, {"a": 3}], max_rows=2).splitlines() == [
+        "out 3 rows",
+        " a",
+        "──",
+        " 1",
+        "22",
+        "… 1 more; :set max_rows 0 shows all",
+    ]
+    assert in_format("table", {"a": 1}) == "out\na  1\n"
+
+
+@pytest.mark.parametrize("result", [1, "x", None, [], {}])
+def test_what_has_no_rows_is_json_in_tables_too(result: Any) -> None:
+    assert in_format("table", result) == in_format("json", result)
+
+
+def test_raw_is_the_value_and_nothing_else() -> None:
+    assert in_format("raw", {"a": [1, 2.5, "ü"], "b": 2**70}) == '{"a":[1,2.5,"ü"],"b":1180591620717411303424}\n'
+    assert in_format("raw", "two\nlines\tü\x1b[2J\n") == "two\nlines\tü\\x1b[2J\n"
+    assert in_format("raw", "") == "\n"
+    assert in_format("raw", ["\x9b\u202e"]) == '["\\u009b\\u202e"]\n'
+
+
+def test_json_is_indented_as_set() -> None:
+    assert in_format("json", ["x" * 60], indent=4).splitlines()[1].startswith('    "x')
+    assert in_format("json", ["x" * 60], indent=0).splitlines()[1].startswith('"x')
 
 
 def test_a_long_reply_begins_on_the_line_of_its_out_name() -> None:
@@ -49,15 +88,48 @@ def test_an_out_name_is_escaped() -> None:
     ],
 )
 def test_durations_have_the_digits_that_matter(seconds: float, shown: str) -> None:
-    assert render_footer(seconds, None) == shown
+    assert render_footer(seconds, None, Settings()) == shown
 
 
 def test_the_footer_says_who_served() -> None:
-    assert render_footer(0.0012, META) == "1.2 ms · worker 3 · pid 4242"
+    assert render_footer(0.0012, META, Settings()) == "1.2 ms · 0.12 server, 1.08 waiting · worker 3 · pid 4242"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "service", "shown"),
+    [
+        (0.00057, 80, "0.57 ms · 0.08 server, 0.49 waiting"),
+        (0.0021, 40, "2.1 ms · 0.04 server, 2.06 waiting"),
+        (0.0456, 40_000, "45.6 ms · 40.0 server, 5.6 waiting"),
+        (1.5, 1_490_000, "1.50 s · 1.49 server, 0.01 waiting"),
+        (90, 89_000_000, "1 min 30 s · 1 min 29 s server, 1.00 s waiting"),
+        (0.001, 2000, "1.0 ms"),
+        (0.001, -1, "1.0 ms"),
+    ],
+)
+def test_the_footer_tells_the_servers_time_from_the_wait(seconds: float, service: int, shown: str) -> None:
+    meta = Meta(worker=3, pid=4242, generation=0, model="sync", service_us=service, served=7)
+    assert render_footer(seconds, meta, Settings()) == f"{shown} · worker 3 · pid 4242"
+
+
+def test_the_footer_tells_what_the_settings_ask_for() -> None:
+    settings = Settings()
+    settings.meta = False
+    assert render_footer(0.0012, META, settings) == "1.2 ms · 0.12 server, 1.08 waiting"
+    settings.time = False
+    assert render_footer(0.0012, META, settings) == ""
+    assert "".join(text for _, text in render_error(CallError("x", code=1, meta=META), 80, settings)) == "error 1: x\n"
+    settings.meta = True
+    assert render_footer(0.0012, META, settings) == "worker 3 · pid 4242"
+
+
+def test_the_footer_is_folded_between_its_parts() -> None:
+    lines = render_footer(0.0012, META, Settings(), 40).splitlines()
+    assert lines == ["1.2 ms · 0.12 server, 1.08 waiting", "worker 3 · pid 4242"]
 
 
 def test_an_error_has_code_message_and_who_served() -> None:
-    assert call_error() == "error -32602: wrong\n1.2 ms · worker 3 · pid 4242\n"
+    assert call_error() == "error -32602: wrong\n1.2 ms · 0.12 server, 1.08 waiting · worker 3 · pid 4242\n"
 
 
 def test_near_names_are_a_question_unless_the_message_has_them() -> None:

@@ -6,8 +6,9 @@ import io
 import os
 import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prompt_toolkit.application import Application, create_app_session
@@ -15,7 +16,6 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
-from rpcshell.commands import load_commands
 from rpcshell.prompt.session import Prompt
 from rpcshell.repl import run_repl
 from rpcshell.session import Session
@@ -31,19 +31,19 @@ class Run:
     def __init__(self, pipe: PipeInput) -> None:
         self.session = Session()
         self.pipe = pipe
+        self.after_render: list[Callable[[Application[str]], None]] = []
         self._stream = io.StringIO()
-        commands = load_commands()
-        self.prompt = Prompt(
-            self.session,
-            lambda: commands,
-            history=InMemoryHistory(),
-            input=pipe,
-            output=PlainTextOutput(self._stream),
-        )
 
     def __call__(self, keys: str, **options: object) -> int:
         self.pipe.send_text(keys)
-        return run_repl(self.session, prompt=self.prompt, **options)  # type: ignore[arg-type]
+        return run_repl(self.session, make_prompt=self._prompt, **options)  # type: ignore[arg-type]
+
+    def _prompt(self, *args: Any, **options: Any) -> Prompt:
+        output = PlainTextOutput(self._stream)
+        prompt = Prompt(*args, history=InMemoryHistory(), input=self.pipe, output=output, **options)
+        for callback in self.after_render:
+            prompt._prompt.app.after_render += callback
+        return prompt
 
     @property
     def text(self) -> str:
@@ -115,7 +115,7 @@ def test_a_kept_server_goes_on(run: Run) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_ends_the_shell_leaves_the_loop(run: Run, number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    run.prompt._prompt.app.after_render += lambda _app: os.kill(os.getpid(), number)
+    run.after_render.append(lambda _app: os.kill(os.getpid(), number))
     assert run("") == 128 + number
     assert signal.getsignal(number) == before
 
@@ -125,7 +125,7 @@ def test_a_signal_just_after_enter_is_not_lost(run: Run) -> None:
         if application.is_done:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    run.prompt._prompt.app.after_render += end
+    run.after_render.append(end)
     assert run("ping\r\x04") == 128 + signal.SIGTERM
     assert "no server" not in run.text
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import CallError, SpawnFailed, SyntaxProblem, UsageError
-from rpcshell.script import ScriptOutput, Statement, compact, read_statements
+from rpcshell.script import ScriptOutput, compact
+from rpcshell.statements import Statement, read_statements
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

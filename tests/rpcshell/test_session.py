@@ -17,7 +17,7 @@ from rpcshell import (
     UsageError,
 )
 from rpcshell.session import Session
-from rpcshell.state import PlainTargets
+from rpcshell.state import TargetMemory
 from tests.rpcshell.describing import META, Told, document, offering
 from tests.rpcshell.peers import DEADLINE, Peer, free_port, serving
 
@@ -79,7 +79,7 @@ def test_the_description_of_a_method_is_waited_for(session: Session) -> None:
         assert session.method("pong") is None
 
 
-def test_without_a_background_the_target_is_asked_only_when_needed(memory: PlainTargets) -> None:
+def test_without_a_background_the_target_is_asked_only_when_needed(memory: TargetMemory) -> None:
     seen: list[Any] = []
 
     def serve(peer: Peer) -> None:

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,21 +9,32 @@ from hypothesis import strategies as st
 
 from rpcshell.catalog import EMPTY_CATALOG, Catalog
 from rpcshell.language import parse
-from rpcshell.suggest import Suggestion, suggest
+from rpcshell.learnt import LearntValues
+from rpcshell.settings import Settings
+from rpcshell.suggest import Suggestion, Surroundings, suggest
 from tests.rpcshell.language.strategies import line_texts
 from tests.rpcshell.shop import CATALOG, COMMANDS, DOCUMENT
 from tests.rpcshell.test_catalog import ODD_METHODS, ODD_OBJECTS
 
+LEARNT = LearntValues()
+LEARNT.learn("order.create", {"id": 7, "zip": "9711 AA", "item": {"sku": "TEA-42"}})
+VARIABLES = {"_": [{"id": 1}, 2], "user": {"id": 7, "full name": "Ada", "tags": ["x"], "password": "hunter2"}, "n": 3}
+AROUND = Surroundings(
+    targets=lambda: ("local", "my shop", "unix:/run/x"),
+    aliases={"mk": "order.create color=red", "plus": "add", ":again": ":watch 2"},
+    settings=Settings(),
+)
 
-def suggestions(marked: str, catalog: Catalog = CATALOG) -> Iterator[Suggestion]:
+
+def suggestions(marked: str, catalog: Catalog = CATALOG, around: Surroundings = AROUND) -> Iterator[Suggestion]:
     """Suggestions for a line whose cursor is at the `|`."""
     cursor = marked.index("|")
     line = parse(marked.replace("|", "", 1))
-    return suggest(line, cursor, catalog, COMMANDS, targets=("local", "my shop", "unix:/run/x"))
+    return suggest(line, cursor, catalog, COMMANDS, around)
 
 
-def texts(marked: str) -> list[str]:
-    return [suggestion.text for suggestion in suggestions(marked)]
+def texts(marked: str, around: Surroundings = AROUND) -> list[str]:
+    return [suggestion.text for suggestion in suggestions(marked, around=around)]
 
 
 def first_applied(marked: str) -> str:
@@ -49,8 +61,8 @@ def test_methods(marked: str, expected: list[str]) -> None:
 
 def test_an_empty_line_offers_methods_then_commands() -> None:
     offered = texts("|")
-    assert offered[0] == "add"
-    assert offered[-5:] == [":connect", ":describe", ":help", ":set", ":spawn"]
+    assert offered[:3] == ["mk", "plus", "add"]
+    assert offered[-7:] == [":again", ":connect", ":describe", ":help", ":set", ":spawn", ":watch"]
 
 
 def test_a_method_comes_with_its_summary_and_the_deprecated_last() -> None:
@@ -105,8 +117,9 @@ def test_parameter_names(marked: str, expected: list[str]) -> None:
 
 
 def test_a_parameter_comes_with_its_type_and_description() -> None:
-    assert [found.meta for found in suggestions("add {|")] == ["number · required · The first.", "number"]
+    assert [found.meta for found in suggestions("add {|")] == ["number · required · The first.", "number · default 0"]
     assert next(suggestions("order.create item={|")).meta == "string · required · What it is."
+    assert next(suggestions("order.create item={'q|")).meta == "integer · default 1 · at least 1"
 
 
 @pytest.mark.parametrize(
@@ -132,6 +145,9 @@ def test_a_parameter_comes_with_its_type_and_description() -> None:
         ("mood |", ['"good"', '"bad"']),
         ("mood b|", ['"bad"']),
         ('mood "|', ['"good"', '"bad"']),
+        ("order.create color=ee|", ['"dark green"']),
+        ('order.create {"sizes": {|', ['"small": ', '"large": ']),
+        ('order.create {"sizes": {"small": |', ["1", "2"]),
     ],
 )
 def test_values(marked: str, expected: list[str]) -> None:
@@ -159,7 +175,7 @@ def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("marked", "expected"),
     [
-        (":|", [":connect", ":describe", ":help", ":set", ":spawn"]),
+        (":|", [":again", ":connect", ":describe", ":help", ":set", ":spawn", ":watch"]),
         (":s|", [":set", ":spawn", ":describe"]),
         (":spawn -|", ["--workers", "--model", "--keep"]),
         (":spawn -w 3 --|", ["--model", "--keep"]),
@@ -167,14 +183,21 @@ def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
         (":spawn -m |", ["sync", "thread"]),
         (":spawn --model=s|", ["sync"]),
         (":spawn -- -|", []),
-        (":help c|", ["connect", "describe"]),
+        (":help c|", ["connect", "describe", "watch"]),
         (":connect |", ["local", "'my shop'", "unix:/run/x"]),
         (":connect local |", []),
         (":describe order.c|", ["order.create", "order.cancel"]),
         (":describe ping add|", ["add"]),
-        (":set |", ["format", "timing"]),
         (":set f|", ["format"]),
-        (":set format |", []),
+        (":set format |", ["auto", "json", "table", "raw"]),
+        (":set format t|", ["table", "auto"]),
+        (":set format=r|", ["raw"]),
+        (":set nope |", []),
+        (":watch |", ["--count"]),
+        (":watch 2 user|", ["user.orders"]),
+        (":watch -n 3 2 add |", ["a=", "b=", "{"]),
+        (":w 2 add {|", ['"a": ', '"b": ']),
+        (":again add a=1 |", ["b="]),
         (":nope |", []),
     ],
 )
@@ -186,6 +209,102 @@ def test_commands_and_options_come_with_their_help() -> None:
     assert next(suggestions(":sp|")).meta == "Start a server."
     option = next(suggestions(":spawn -|"))
     assert (option.display, option.meta) == ("-w, --workers", "How many workers.")
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("$|", ["n", "user", "_"]),
+        ("$u|", ["user"]),
+        ("add a=$|", ["n", "user", "_"]),
+        ("add a=$use|", ["user"]),
+        ("add a=$user.|", [".id", '["full name"]', ".tags", ".password"]),
+        ("add a=$user.i|", [".id"]),
+        ("add a=$user.tags|", [".tags", "[0]"]),
+        ("add a=$user[|", ['["id"]', '["full name"]', '["tags"]', '["password"]']),
+        ("add a=$_|", ["_", "[0]", "[1]"]),
+        ("add a=$_[|", ["[0]", "[1]"]),
+        ("add a=$_[0].|", [".id"]),
+        ("add a=$_[0]|", [".id"]),
+        ('add {"a": $_[0].|', [".id"]),
+        ("add [$us|, 1]", ["user"]),
+        ('mood $"for ${us|', ["user"]),
+        ('mood $"for ${user.i|}"', [".id"]),
+        ("add a=$nope.|", []),
+        ("add a=$_[9].|", []),
+        ("mood '$us|", []),
+        ("add # $us|", []),
+        ("copy = $us|", ["user"]),
+    ],
+)
+def test_variables(marked: str, expected: list[str]) -> None:
+    assert texts(marked, Surroundings(variables=VARIABLES)) == expected
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("add a=|", ["$_", "$user", "$n"]),
+        ("order.create express=|", ["false", "true", "$_", "$user"]),
+        ("add [1, |", ["0", "$_", "$user", "$n"]),
+        ("mood g|", ['"good"']),
+    ],
+)
+def test_variables_come_after_the_values_that_the_schema_knows(marked: str, expected: list[str]) -> None:
+    assert texts(marked, Surroundings(variables=VARIABLES)) == expected
+
+
+def test_a_variable_comes_with_its_value_but_no_secrets() -> None:
+    def metas(marked: str) -> list[str]:
+        return [found.meta for found in suggestions(marked, around=Surroundings(variables=VARIABLES))]
+
+    assert metas("$user.|") == ["7", '"Ada"', "[1 item]", "***"]
+    assert metas("$|") == ["3", "{id, full name, tags, …}", "[2 items]"]
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("m|", ["mk", "mood"]),
+        ("mk |", ["item=", "items=", "express=", "zip=", "pet=", "tree=", "loop=", "sizes="]),
+        ("mk express=t|", ["true"]),
+        ("plus {'a': 1, |", ["'b': "]),
+        (":ag|", [":again"]),
+    ],
+)
+def test_what_an_alias_stands_for_is_completed(marked: str, expected: list[str]) -> None:
+    assert texts(marked)[: len(expected)] == expected
+    assert all(found.start >= marked.index("|") - 7 for found in suggestions(marked))
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("order.create zip=|", ["null", '"9711 AA"']),
+        ("order.create zip=9|", ['"9711 AA"']),
+        ('order.create {"zip": "aa|', ['"9711 AA"']),
+        ("order.create item={'sku': |", ['"TEA-42"']),
+        ("order.create [{sku: |", ['"TEA-42"']),
+        ("order.create color=|", ["red", '"dark green"']),
+        ("order.create express=|", ["false", "true"]),
+    ],
+)
+def test_values_of_earlier_replies_are_offered_where_they_fit(marked: str, expected: list[str]) -> None:
+    found = list(suggestions(marked, around=Surroundings(learnt=LEARNT)))
+    assert [one.text for one in found] == expected
+
+
+def test_a_learnt_value_says_where_it_is_from() -> None:
+    found = list(suggestions("order.create zip=9|", around=Surroundings(learnt=LEARNT)))
+    assert [one.meta for one in found] == ["from order.create"]
+
+
+def test_the_file_that_a_result_goes_to_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "out put.json").touch()
+    assert texts(f"add [1, 2] > {tmp_path}/o|") == [f"'{tmp_path}/out put.json'"]
+    assert texts(f'add [1, 2] >> "{tmp_path}/o|') == [f"'{tmp_path}/out put.json'"]
+    assert texts(f":help > {tmp_path}/o|") == [f"'{tmp_path}/out put.json'"]
+    assert texts("add [1, 2] | gre|") == []
 
 
 def test_paths_are_listed_folders_with_a_slash(tmp_path: Path) -> None:
@@ -201,7 +320,7 @@ def test_paths_are_listed_folders_with_a_slash(tmp_path: Path) -> None:
 @given(line_texts, st.integers(-2, 60))
 def test_no_line_makes_it_raise_and_all_spans_are_within_the_line(text: str, cursor: int) -> None:
     for catalog in (CATALOG, EMPTY_CATALOG):
-        for found in suggest(parse(text), cursor, catalog, COMMANDS, targets=("local",)):
+        for found in suggest(parse(text), cursor, catalog, COMMANDS, replace(AROUND, variables=VARIABLES)):
             assert 0 <= found.start <= found.end <= len(text)
 
 

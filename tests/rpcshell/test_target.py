@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import Target, TcpTarget, UnixTarget, UsageError
+from rpcshell import Target, TcpTarget, TlsTarget, UnixTarget, UsageError
 
 ports = st.integers(1, 65535)
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,40}", fullmatch=True)
@@ -15,6 +15,8 @@ targets = st.one_of(
     st.builds(TcpTarget, names, ports),
     st.builds(TcpTarget, st.ip_addresses(v=4).map(str), ports),
     st.builds(TcpTarget, st.ip_addresses(v=6).map(str), ports),
+    st.builds(TlsTarget, names, ports),
+    st.builds(TlsTarget, st.ip_addresses(v=6).map(str), ports),
     st.builds(UnixTarget, paths),
 )
 
@@ -28,6 +30,9 @@ targets = st.one_of(
         ("[::1]:80", TcpTarget("::1", 80)),
         ("[fe80::1%eth0]:80", TcpTarget("fe80::1%eth0", 80)),
         ("büro.example:1", TcpTarget("büro.example", 1)),
+        ("tls://example.org:8443", TlsTarget("example.org", 8443)),
+        ("TLS://8443", TlsTarget("localhost", 8443)),
+        ("tls://[::1]:8443", TlsTarget("::1", 8443)),
         ("unix:/run/calc.sock", UnixTarget("/run/calc.sock")),
         ("/run/calc.sock", UnixTarget("/run/calc.sock")),
     ],
@@ -66,7 +71,11 @@ def test_a_relative_socket_path_is_made_absolute(text: str, tmp_path: Path, monk
         ("/run/\0x", "names no socket file"),
         ("/" + "x" * 200, "bytes long"),
         ("/run/\udcff", "not valid Unicode"),
-        ("tls://host:443", "not supported by this version"),
+        ("tls://", "no host and port"),
+        ("tls://host", "has no port"),
+        ("tls://host:443/path", "more than a host and a port"),
+        ("tls://[::1]", "no port"),
+        ("tls://unix:/path", "more than"),
         ("http://host/path", "not supported"),
     ],
 )

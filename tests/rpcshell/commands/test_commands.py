@@ -1,46 +1,16 @@
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import rpcserver.workers
 from rpcshell.commands import load_commands
+from rpcshell.commands.guide import _CALLS
 from rpcshell.errors import ConnectionFailed, NotConnected, SpawnFailed, UsageError
 from rpcshell.executor import Leave, Shell
+from rpcshell.language import parse
 from rpcshell.options import MODELS
-from rpcshell.session import Session
-from rpcshell.spawn import SpawnedServer, SpawnOptions
+from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
-
-needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
-
-
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        server = SpawnedServer.start(SpawnOptions(workers=1))
-    yield server.addresses[0]
-    server.stop()
-
-
-@pytest.fixture
-def output() -> Recording:
-    return Recording()
-
-
-@pytest.fixture
-def shell(output: Recording) -> Iterator[Shell]:
-    session = Session(background=False)
-    yield Shell(session, output, load_commands, interactive=True)
-    session.close()
 
 
 @pytest.mark.parametrize("line", [":disconnect", ":methods", ":doc ping", "ping"])
@@ -51,14 +21,29 @@ def test_without_a_target_it_is_said_what_to_do(shell: Shell, line: str) -> None
     assert ":connect" in str(raised.value)
 
 
-def test_help_lists_every_command_by_group_on_one_screen(shell: Shell, output: Recording) -> None:
+def test_help_lists_every_command_by_group(shell: Shell, output: Recording) -> None:
     shell.execute(":help")
     shown = output.texts[0]
     for found in shell.commands:
-        assert f"  :{found.name}" in shown
-        assert f"\n{found.group}\n" in shown
-    assert len(shown.splitlines()) <= 24
+        assert f"  :{found.name}" in shown.partition(f"\n{found.group}\n")[2]
+    assert ":help calls and :help keys say more" in shown.splitlines()[-1]
     assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize(("topic", "part"), [("calls", "ping <"), ("keys", "Ctrl-R")])
+def test_help_has_topics(shell: Shell, output: Recording, topic: str, part: str) -> None:
+    shell.execute(f":help {topic}")
+    assert part in output.texts[0]
+    assert all(len(line) <= 80 for line in output.texts[0].splitlines())
+
+
+def test_every_call_that_help_shows_can_be_read() -> None:
+    assert [line for line, _ in _CALLS if parse(line).blocking is not None] == []
+
+
+def test_every_example_of_a_command_can_be_read() -> None:
+    examples = [example for found in load_commands() for example in found.examples]
+    assert [example for example in examples if parse(example).problems] == []
 
 
 @pytest.mark.parametrize("line", [":help spawn", ":help :spawn", ":spawn --help"])
@@ -125,6 +110,8 @@ def test_methods_are_listed_with_their_summaries(shell: Shell, output: Recording
         ("PING", ["ping"]),
         ("*.get", ["order.get"]),
         ("?dd", ["add"]),
+        ("number", ["add", "fib"]),
+        ("look*", ["order.get"]),
     ],
 )
 def test_methods_can_be_narrowed(shell: Shell, output: Recording, address: str, pattern: str, names: list[str]) -> None:

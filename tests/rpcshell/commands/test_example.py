@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.catalog import Catalog, Method
-from rpcshell.commands.document import describe_method
+from rpcshell.commands.document import columns, describe_method
 from rpcshell.commands.example import example_call
 from rpcshell.language import CallLine, call_params, parse
 
@@ -115,24 +115,58 @@ def test_the_documentation_has_everything() -> None:
             summary="Do it.",
             description="Do it.\n\nTwice, if need be, " + "and more often than that " * 5,
             params=[
-                param("a", {"type": "integer"}, description="How often\nto do it."),
+                param("a", {"type": "integer", "minimum": 1, "maximum": 5000}, description="How often\nto do it."),
                 param("b", {"$ref": "#/components/schemas/Colour"}, required=False),
+                param("c", {"type": "string", "maxLength": 9, "default": "x"}, required=False),
             ],
-            result={"name": "r", "schema": {"$ref": "#/components/schemas/Order"}},
+            result={"name": "r", "schema": {"$ref": "#/components/schemas/Order"}, "description": "What came of it."},
+            errors=[{"code": 404, "message": "Nothing to do."}, "odd"],
             deprecated=True,
             **{"x-out": "done", "x-idempotent": True},
         )
     )
-    assert shown.splitlines()[0] == "m(a: integer, b?: Colour) -> Order"
-    assert "deprecated" in shown
+    sections = dict(part.split(":\n", 1) for part in shown.split("\n\n") if ":\n" in part)
+    assert shown.splitlines()[0] == 'm(a: integer, b?: Colour, c: string = "x") -> Order'
+    assert "Deprecated: it may go away." in shown
     assert shown.count("Do it.") == 1
-    assert "required · How often to do it." in shown
-    assert "done  Order" in shown
-    assert 'Colour:\n  "red" | "blue"  A colour.' in shown
-    assert "Order:\n  id: integer\n  next: Order" in shown
+    assert sections["Params"].splitlines() == [
+        "  a  integer  required     How often to do it. (1 to 5,000)",
+        "  b  Colour   optional",
+        '  c  string   default "x"  at most 9 characters',
+    ]
+    assert sections["Result"] == "  done  Order  What came of it."
+    assert sections["Colour"] == '  "red" | "blue"  A colour.'
+    assert sections["Order"] == "  id    integer  required\n  next  Order    required"
+    assert sections["Errors"] == "  404  Nothing to do."
     assert "safe to call again" in shown
-    assert '\n  m {"a": 1}' in shown
+    assert sections["Example"] == '  m {"a": 1}'
     assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+def test_the_servers_own_examples_are_shown_with_what_they_bring() -> None:
+    examples = [
+        {"name": "example 1", "params": [{"name": "p", "value": 1}], "result": {"name": "r", "value": [2]}},
+        {"name": "more", "params": [{"name": "p", "value": 2}], "result": {"name": "r", "value": None}},
+        {"params": "odd"},
+    ]
+    shown = describe_method(method(params=[param("p", {})], examples=examples))
+    assert shown.endswith('Examples:\n  m {"p": 1}\n    → [2]\n  # more\n  m {"p": 2}\n    → null')
+
+
+def test_a_table_too_narrow_for_its_last_column_has_it_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert columns([("a" * 20, "a type", "what it is, in so many words"), ("x" * 38, "t", "more")]) == [
+        f"  {'a' * 20:<36}  a type",
+        "      what it is, in so many",
+        "      words",
+        f"  {'x' * 38}  t",
+        "      more",
+    ]
+    assert columns([("name", "a type", "what it is, in so many words"), ("x", "", "more")]) == [
+        "  name  a type  what it is, in so many",
+        "                words",
+        "  x             more",
+    ]
 
 
 def test_the_documentation_is_escaped() -> None:

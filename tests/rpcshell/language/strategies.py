@@ -20,6 +20,15 @@ _PIECES = [
     "\\ud83d",
     '"a":',
     "a=",
+    "u = ",
+    "$u",
+    "$_.items[0]",
+    "$u['k']",
+    '$"',
+    "${u.a}",
+    " | jq .",
+    " > f",
+    " >> f",
     ":spawn",
     " --model",
     "é",
@@ -32,6 +41,7 @@ line_texts = st.one_of(
     st.text(),
     st.lists(st.sampled_from(_PIECES), max_size=40).map("".join),
     st.lists(st.sampled_from(_PIECES), max_size=40).map(lambda pieces: "order.create " + "".join(pieces)),
+    st.lists(st.sampled_from(_PIECES), max_size=40).map(lambda pieces: "u = m $u" + "".join(pieces)),
     st.lists(st.sampled_from(_PIECES), max_size=40).map(lambda pieces: ":spawn " + "".join(pieces)),
 )
 

@@ -7,7 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.language import CallLine, LineError, call_params, parse, unparse
+from rpcshell.language import (
+    ArrayNode,
+    CallLine,
+    CommandLine,
+    Empty,
+    LineError,
+    ObjectNode,
+    Pipe,
+    TemplateNode,
+    ValueLine,
+    VariableNode,
+    call_params,
+    parse,
+    unparse,
+)
 from tests.rpcshell.language.strategies import json_values, line_texts, strings
 
 
@@ -15,6 +29,31 @@ def value_of(text: str) -> Any:
     line = parse(text)
     assert isinstance(line.body, CallLine)
     return call_params(line.body, None)
+
+
+def anything(path: VariableNode) -> Any:
+    """A value for every variable there may be."""
+    return {"path": [path.name, *(step.key for step in path.steps)]}
+
+
+def variables_in(body: CallLine | ValueLine | CommandLine) -> list[VariableNode]:
+    found: list[VariableNode] = []
+    nodes: list[Any] = []
+    if isinstance(body, ValueLine):
+        nodes = [body.value]
+    elif isinstance(body, CallLine) and body.params is not None:
+        nodes = [body.params]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, VariableNode):
+            found.append(node)
+        elif isinstance(node, TemplateNode):
+            nodes += node.parts
+        elif isinstance(node, ArrayNode):
+            nodes += node.items
+        elif isinstance(node, ObjectNode):
+            nodes += [member.value for member in node.members]
+    return found
 
 
 def angled(value: Any) -> str:
@@ -62,11 +101,37 @@ def test_a_call_without_a_blocking_problem_has_a_value_that_is_json(text: str) -
     if not isinstance(line.body, CallLine):
         return
     if line.blocking is None:
-        json.dumps(call_params(line.body, None), allow_nan=False).encode()
+        json.dumps(call_params(line.body, None, anything), allow_nan=False).encode()
     else:
         with pytest.raises(LineError) as caught:
-            call_params(line.body, None)
+            call_params(line.body, None, anything)
         assert caught.value.column == line.blocking.start
+
+
+@given(line_texts)
+def test_what_parses_prints_back_to_the_same_call(text: str) -> None:
+    call = parse(text).body
+    if not isinstance(call, CallLine) or parse(text).blocking is not None:
+        return
+    params = call_params(call, None, anything)
+    again = parse(unparse(call.method, params)).body
+    assert isinstance(again, CallLine)
+    assert (again.method, repr(call_params(again, None))) == (call.method, repr(params))
+
+
+@given(line_texts)
+def test_spans_of_what_a_line_says_lie_where_it_says_it(text: str) -> None:
+    body = parse(text).body
+    if isinstance(body, Empty):
+        return
+    if not isinstance(body, CommandLine) and (assignment := body.assignment) is not None:
+        assert text[assignment.start : assignment.end] == assignment.name
+    if isinstance(body.sink, Pipe):
+        assert text[body.sink.start : body.sink.end] == body.sink.command
+    for node in variables_in(body):
+        assert text[node.start : node.end].lstrip("$").startswith(node.name)
+        for step in node.steps:
+            assert node.start < step.start <= step.end <= node.end
 
 
 @given(json_values, st.sampled_from([None, 2]), st.booleans())

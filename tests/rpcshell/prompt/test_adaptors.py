@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.document import Document
 from prompt_toolkit.styles import Attrs
 
+from rpcshell.catalog import Catalog
 from rpcshell.commands import load_commands
-from rpcshell.language import TokenKind, parse
+from rpcshell.language import Line, TokenKind, parse
 from rpcshell.prompt.completer import LineCompleter
 from rpcshell.prompt.lexer import _STYLES, LineLexer, matching_brackets, open_brackets
 from rpcshell.prompt.theme import THEME
@@ -18,6 +20,15 @@ from rpcshell.session import Session
 from tests.rpcshell.prompt.test_prompt import KnownSession
 
 COMMANDS = load_commands()
+MANY = {"name": "many", "params": [{"name": f"p{n}", "schema": {"type": "string"}, "required": True} for n in range(9)]}
+
+
+class ManySession(KnownSession):
+    """A session whose target has a method with many params."""
+
+    known = Catalog.from_openrpc({"openrpc": "1.3.2", "methods": [MANY]})
+
+
 LINES = st.text(alphabet="ping ab01{}[]<>,:=\"'\\\n$#-", max_size=40)
 
 
@@ -102,6 +113,58 @@ def test_the_toolbar_says_the_signature_or_the_problem() -> None:
     assert ":connect" in toolbar(KnownSession(), ":connect ")
 
 
+def test_the_toolbar_marks_the_parameter_at_the_cursor_and_keeps_it_in_sight() -> None:
+    bar = Toolbar(parse, ManySession(), lambda: COMMANDS)
+    text = "many p7="
+    whole = "".join(text for _, text in bar(text, len(text)))
+    assert whole.startswith("many(p0: string, p1: string, ")
+    fragments = bar(text, len(text), 40)
+    assert [text for style, text in fragments if style.endswith(".focus")] == ["p7: string"]
+    assert fragments[0][1].startswith("…")
+    assert len("".join(text for _, text in fragments[:2])) <= 40
+
+
+def test_what_is_wrong_is_marked_at_its_place() -> None:
+    bar = Toolbar(parse, KnownSession(), lambda: COMMANDS)
+    text = 'ping {"first": 1,\n"second": [2]} '
+    assert [text[start:end] for start, end in bar.problems(text, len(text))] == ["1", '"second"']
+    assert bar.problems("ping ", 5) == ()
+    assert bar.problems("", 0) == ()
+
+
+def test_an_alias_is_looked_into_where_what_follows_it_stands() -> None:
+    bar = Toolbar(parse, KnownSession(), lambda: COMMANDS, aliases={"p": "ping"})
+    assert "".join(text for _, text in bar("p ", 2)) == "ping(first: string) -> any"
+    assert bar("p first=1 second=2 ", 19)[0][1].startswith("column 11: ")
+    assert list(bar.problems("p first=1 second=2 ", 19)) == [(10, 16)]
+
+
+def test_a_line_that_is_too_long_costs_nothing() -> None:
+    text = "ping " + '{"first": ' * 10_000
+    parsed: list[str] = []
+
+    def read(text: str) -> Line:
+        parsed.append(text)
+        return parse(text)
+
+    document = Document(text)
+    assert "Enter" in Toolbar(read, KnownSession(), lambda: COMMANDS)(text, len(text))[0][1]
+    assert LineLexer(read, KnownSession.known).lex_document(document)(0) == [("", text)]
+    assert list(LineCompleter(read, KnownSession(), lambda: COMMANDS).get_completions(document, CompleteEvent())) == []
+    assert parsed == []
+
+
+def test_what_all_of_many_methods_begin_with_is_told_from_the_few_that_are_offered() -> None:
+    class Large(KnownSession):
+        known = Catalog.from_openrpc({"methods": [{"name": f"area.{n // 500}.m{n}"} for n in range(1000)]})
+
+    document = Document("ar")
+    completer = LineCompleter(parse, Large(), lambda: COMMANDS)
+    found = list(completer.get_completions(document, CompleteEvent(completion_requested=True)))
+    assert len(found) < 100
+    assert get_common_complete_suffix(document, found) == "ea."
+
+
 def test_the_toolbar_is_made_once_for_the_same_text() -> None:
     bar = Toolbar(parse, KnownSession(), lambda: COMMANDS)
     assert bar("ping ", 5) is bar("ping ", 5)
@@ -110,8 +173,6 @@ def test_the_toolbar_is_made_once_for_the_same_text() -> None:
 
 @given(LINES, st.integers(0, 40))
 def test_completions_fit_the_text_they_replace(text: str, cursor: int) -> None:
-    from prompt_toolkit.completion import CompleteEvent
-
     document = Document(text, min(cursor, len(text)))
     completer = LineCompleter(parse, KnownSession(), lambda: COMMANDS)
     for found in completer.get_completions(document, CompleteEvent()):

@@ -1,16 +1,11 @@
-import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rpcshell.language import CallLine, parse
 from rpcshell.prompt.history import LineHistory, history_path
-from rpcshell.prompt.masking import is_secret, mask
 
 
 def loaded(path: Path, cap: int = 100) -> list[str]:
@@ -190,35 +185,11 @@ def test_without_a_file_lines_stay_in_memory() -> None:
     assert history.get_strings() == ["ping"]
 
 
-@pytest.mark.parametrize(
-    ("line", "stored"),
-    [
-        ('login {"user": "bob", "password": "hunter2"}', 'login {"user": "bob", "password": "***"}'),
-        ('login <"password":"hunter2">', 'login <"password":"***">'),
-        ("login user=bob password=hunter2 x=1", 'login user=bob password="***" x=1'),
-        ("login password='hunter 2'", 'login password="***"'),
-        ("login password=1234", 'login password="***"'),
-        ("login {password: 'x', Token: [1, 2], n: 1}", 'login {password: "***", Token: "***", n: 1}'),
-        ('a {"x": [{"api_key": "k"}, {"Api-Key": "l"}]}', 'a {"x": [{"api_key": "***"}, {"Api-Key": "***"}]}'),
-        ('a {"secret": {"password": "x"}}', 'a {"secret": "***"}'),
-        ('a {\n  "token": "x",\n  "b": 2\n}', 'a {\n  "token": "***",\n  "b": 2\n}'),
-        ('a {"headers": {"Authorization": "Bearer x"}}', 'a {"headers": {"Authorization": "***"}}'),
-        ('a {"password": "x", oops "y"}', 'a {"password": "***"'),
-        ('a {"password": "x y', 'a {"password": "***"'),
-        ("a {password: hunter2 and more}", 'a {password: "***"'),
-        ("login password = hunter2", 'login password"***"'),
-        ('login {"password" "hunter2"}', 'login {"password" "***"'),
-        ('login {"password": , "hunter2"}', 'login {"password": "***"'),
-        ('login {"password" = hunter2}', 'login {"password" = "***"'),
-        ('a {"password": ', 'a {"password": '),
-        ('a {"max_tokens": 100, "name": "password"}', 'a {"max_tokens": 100, "name": "password"}'),
-        (":spawn 10 --model thread", ":spawn 10 --model thread"),
-        ("password", "password"),
-    ],
-)
-def test_secrets_are_masked_in_what_is_stored(path: Path, line: str, stored: str) -> None:
-    LineHistory(path).append_string(line)
-    assert loaded(path) == [stored]
+def test_secrets_are_masked_in_what_is_stored_and_not_in_what_can_be_called_back(path: Path) -> None:
+    history = LineHistory(path)
+    history.append_string("login password=hunter2")
+    assert loaded(path) == ['login password="***"']
+    assert history.get_strings() == ["login password=hunter2"]
 
 
 def test_lines_that_differ_in_a_secret_only_are_stored_once(path: Path) -> None:
@@ -226,38 +197,3 @@ def test_lines_that_differ_in_a_secret_only_are_stored_once(path: Path) -> None:
     history.append_string("login password=a")
     history.append_string("login password=b")
     assert loaded(path) == ['login password="***"']
-
-
-@pytest.mark.parametrize("key", ["password", "PASSWORD", "dbPassword", "access_token", "api-key", "X-Api-Key"])
-def test_secret_keys(key: str) -> None:
-    assert is_secret(key)
-
-
-@pytest.mark.parametrize("key", ["name", "max_tokens", "key", "keyboard", "tokenizer", ""])
-def test_other_keys(key: str) -> None:
-    assert not is_secret(key)
-
-
-SECRET = "hunter2hunter2"  # noqa: S105
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-@given(VALUES, st.text(st.characters(exclude_categories=["Cs"]), max_size=5))
-def test_a_secret_at_any_depth_never_reaches_the_file(value: object, key: str) -> None:
-    params = {key: [value, {"password": SECRET, "after": value}], "token": {key: SECRET}}
-    stored = mask(f"login {json.dumps(params)}")
-    assert SECRET not in stored
-    body = parse(stored).body
-    assert isinstance(body, CallLine)
-    assert not body.problems
-
-
-@given(st.text(alphabet="ab{}[]<>,:= \"'\\\n", max_size=30))
-def test_a_secret_in_a_broken_line_never_reaches_the_file(tail: str) -> None:
-    assert SECRET not in mask(f'login {{"password": {SECRET} {tail}')
-    assert SECRET not in mask(f"login password={SECRET} {tail}")
-    assert SECRET not in mask(f"login password {tail} {SECRET}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from prompt_toolkit.history import InMemoryHistory
@@ -38,7 +39,7 @@ class KnownSession(Session):
 
 
 @contextmanager
-def prompt_with(keys: str, *, history: tuple[str, ...] = ()) -> Iterator[Prompt]:
+def prompt_with(keys: str, /, *, history: tuple[str, ...] = (), **options: Any) -> Iterator[Prompt]:
     commands = load_commands()
     with create_pipe_input() as pipe:
         pipe.send_text(keys)
@@ -48,11 +49,12 @@ def prompt_with(keys: str, *, history: tuple[str, ...] = ()) -> Iterator[Prompt]
             history=InMemoryHistory(list(history)),
             input=pipe,
             output=DummyOutput(),
+            **options,
         )
 
 
-def typed(keys: str, *, history: tuple[str, ...] = ()) -> str:
-    with prompt_with(keys, history=history) as prompt:
+def typed(keys: str, /, *, history: tuple[str, ...] = (), **options: Any) -> str:
+    with prompt_with(keys, history=history, **options) as prompt:
         return prompt.read()
 
 

@@ -60,7 +60,7 @@ def test_a_result_is_coloured_and_followed_by_who_served_it() -> None:
     assert terminal.text.rstrip().endswith("\x1b[0m")
     plain = io.StringIO()
     Screen(PlainTextOutput(plain), ColorDepth.DEPTH_1_BIT).result(outcome({"a": 1}))
-    assert plain.getvalue() == 'pong {"a": 1}\n1.2 ms · worker 3 · pid 4242\n'
+    assert plain.getvalue() == 'pong {"a": 1}\n1.2 ms · 0.12 server, 1.08 waiting · worker 3 · pid 4242\n'
 
 
 def test_without_colours_there_are_none() -> None:

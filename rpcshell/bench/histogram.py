@@ -1,0 +1,100 @@
+"""Latencies counted in buckets: exact enough to tell percentiles, small enough to be sent ten times a second.
+
+Buckets grow with what they hold, as in HdrHistogram: each is at most a 128th of its value wide. Values are nanoseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["BUCKETS", "Histogram", "bucket_of", "upper_edge"]
+
+_BITS: Final = 7
+_LINEAR: Final = 1 << (_BITS + 1)
+BUCKETS: Final = (48 << _BITS) + _LINEAR
+"""How many there are: enough for three days."""
+
+
+def bucket_of(value: int) -> int:
+    """The bucket that holds a value.
+
+    Args:
+        value: In nanoseconds.
+    """
+    if value < _LINEAR:
+        return max(0, value)
+    shift = value.bit_length() - _BITS - 1
+    return min((shift << _BITS) + (value >> shift), BUCKETS - 1)
+
+
+def upper_edge(bucket: int) -> int:
+    """The largest value that a bucket holds, in nanoseconds.
+
+    Args:
+        bucket: Its number.
+    """
+    if bucket < _LINEAR:
+        return bucket
+    shift = (bucket >> _BITS) - 1
+    return ((bucket - (shift << _BITS) + 1) << shift) - 1
+
+
+class Histogram:
+    """Counts of values by bucket.
+
+    Args:
+        counts: What to begin with.
+    """
+
+    def __init__(self, counts: Mapping[int, int] | None = None) -> None:
+        self._counts: dict[int, int] = dict(counts or {})
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return sum(self._counts.values())
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """How many values each bucket holds; empty ones are left out."""
+        return dict(sorted(self._counts.items()))
+
+    def add(self, counts: Mapping[int, int]) -> None:
+        """Add the counts of another histogram."""
+        mine = self._counts
+        for bucket, count in counts.items():
+            mine[bucket] = mine.get(bucket, 0) + count
+
+    def percentile(self, percent: float) -> float:
+        """The value that so many of a hundred do not exceed, in seconds; 0 where there are none.
+
+        Args:
+            percent: From 0 to 100.
+        """
+        rank = max(1, -(-self.count * percent // 100))
+        seen = 0
+        last = 0
+        for bucket, count in self.counts.items():
+            seen += count
+            last = bucket
+            if seen >= rank:
+                break
+        return upper_edge(last) / 1e9
+
+    @property
+    def mean(self) -> float:
+        """The mean in seconds; 0 where there are no values."""
+        total = sum(upper_edge(bucket) * count for bucket, count in self._counts.items())
+        return total / self.count / 1e9 if self._counts else 0.0
+
+    @property
+    def largest(self) -> float:
+        """The largest value in seconds."""
+        return upper_edge(max(self._counts, default=0)) / 1e9
+
+    def __iter__(self) -> Iterator[tuple[float, int]]:
+        """The upper edge of each bucket in seconds, and how many it holds."""
+        return ((upper_edge(bucket) / 1e9, count) for bucket, count in self.counts.items())

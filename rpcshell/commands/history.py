@@ -1,0 +1,106 @@
+"""The command that looks back at the calls and lines that were typed: `:history`."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from rpcshell.commands.registry import command
+from rpcshell.commands.search import matcher
+from rpcshell.errors import UsageError
+from rpcshell.escape import visible
+from rpcshell.masking import mask_line
+from rpcshell.render import render_duration
+from rpcshell.width import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rpcshell.executor import Shell
+    from rpcshell.journal import CallRecord
+
+_SHOWN: Final = 20
+"""Entries that are shown unless more are asked for."""
+
+_NARROWEST: Final = 40
+
+
+@command(
+    "history",
+    group="Calls",
+    examples=(":history", ":history order", ":history '*.get*' -n 5", ":history --lines spawn"),
+)
+@click.argument("pattern", required=False)
+@click.option("-n", "--number", "most", metavar="N", type=click.IntRange(min=1), help="Show the last N, not 20.")
+@click.option("--lines", is_flag=True, help="Lines instead of calls, :commands and earlier sessions too.")
+def history(shell: Shell, *, pattern: str | None, most: int | None, lines: bool) -> None:
+    """List the last calls: when, what came of each, and how long.
+
+    With PATTERN those whose lines hold it, or match it where it has a *, ? or [. The numbers are those of the calls in
+    this session, as in the names that :export gives to tests. Secrets are masked.
+    """
+    fits = matcher(pattern) if pattern is not None else None
+    limit = most or _SHOWN
+    if lines:
+        found = [line for line in _typed_lines(shell) if fits is None or fits(line)][-limit:]
+        rows = [_one_row(line) for line in found]
+    else:
+        records = [record for record in shell.journal if fits is None or fits(mask_line(record.line))][-limit:]
+        rows = _listed(records)
+    if not rows:
+        what = "lines were kept" if lines else "calls were made"
+        raise UsageError(
+            f"no {what} yet" if pattern is None else f"nothing matches {pattern!r}",
+            hint=None if lines or shell.lines is None else "--lines looks through the lines of earlier sessions",
+        )
+    shell.output.text("\n".join(rows))
+
+
+def _typed_lines(shell: Shell) -> Iterator[str]:
+    if shell.lines is None:
+        raise UsageError("lines are kept by the prompt; a script has none", hint=":history lists its calls")
+    return map(mask_line, shell.lines())
+
+
+def _listed(records: Sequence[CallRecord]) -> list[str]:
+    cells = [
+        (
+            str(record.number),
+            time.strftime("%H:%M:%S", time.localtime(record.began)),
+            _outcome(record),
+            render_duration(record.elapsed),
+            _one_row(mask_line(record.line)),
+        )
+        for record in records
+    ]
+    width = max(shutil.get_terminal_size().columns - 1, _NARROWEST)
+    number, _, outcome, elapsed, _ = (_widest(column) for column in zip(*cells, strict=True)) if cells else (0,) * 5
+    rows = []
+    for first, when, what, took, line in cells:
+        start = f"{first:>{number}}  {when}  {what:<{outcome}}  {took:>{elapsed}}  "
+        rows.append(start + cut(line, max(width - len(start), _NARROWEST)))
+    return rows
+
+
+def _outcome(record: CallRecord) -> str:
+    match record.outcome:
+        case "ok":
+            return "ok"
+        case "error":
+            return f"error {record.code}"
+        case "failed":
+            return "no reply"
+        case "cancelled":
+            return "cancelled"
+
+
+def _widest(texts: Iterable[str]) -> int:
+    return max(map(len, texts))
+
+
+def _one_row(line: str) -> str:
+    """A line that may have several rows, as one."""
+    return visible(" ".join(row.strip() for row in line.split("\n")))

@@ -1,0 +1,203 @@
+"""The command that shows a server's log, and follows it: `:logs`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from rpcshell.commands.registry import WORKER, command
+from rpcshell.errors import UsageError
+from rpcshell.escape import visible
+from rpcshell.output import Diverted, Styled, show_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rpcshell.executor import Shell
+    from rpcshell.pretty import Fragment
+    from rpcshell.supervision import Control
+    from rpcshell.supervision.log import LogFilter, LogPosition, LogRecord
+
+_SHOWN: Final = 20
+_MOST: Final = 10_000
+"""Lines that a server gives at once."""
+
+_LINES_A_SECOND: Final = 30
+"""Lines that are shown above the prompt in a second; nobody reads more."""
+
+_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+_FAINT: Final = "class:log.faint"
+
+
+@command(
+    "logs",
+    group="Server",
+    examples=(":logs", ":logs 3 -n 50", ":logs -f --level warning", ":logs --grep timeout", ":logs off"),
+)
+@click.argument("worker", metavar="[WORKER|off]", type=WORKER, required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, above the prompt.")
+@click.option("-n", "--lines", metavar="LINES", type=click.IntRange(0, _MOST), help="Show the last LINES, not 20.")
+@click.option("-l", "--level", type=click.Choice(_LEVELS), help="Only what is as grave as that, or graver.")
+@click.option("-g", "--grep", metavar="TEXT", help="Only what has TEXT in it; case makes no difference.")
+def logs(
+    shell: Shell, *, worker: str | None, follow: bool, lines: int | None, level: str | None, grep: str | None
+) -> None:
+    """Show the server's log, or what one WORKER has logged.
+
+    With -f it is followed while you go on typing, until :logs off; in a script until Ctrl-C or the end of the server.
+    Where more comes than anybody reads, the rest is counted. It works for a server of yours on this machine whose log
+    is a file.
+    """
+    if worker == "off":
+        _end(shell)
+        return
+    if follow and isinstance(shell.output, Diverted):
+        raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
+    from rpcshell.supervision.log import LogFilter
+
+    number = None if worker is None else _number(worker)
+    wanted = LogFilter(worker=number, level=level, text=grep)
+    control = shell.supervisor.control()
+    try:
+        records, position = _last(control, wanted, _SHOWN if lines is None else lines)
+        pid = _check(control, number) if follow or not records else 0
+        if records:
+            _show(shell, records)
+        elif not follow:
+            shell.output.note("nothing of that is in the last MB of the log")
+        if follow:
+            _follow(shell, control, position, wanted, pid)
+    except BaseException:
+        control.close()
+        raise
+    if not follow:
+        control.close()
+
+
+def _last(control: Control, wanted: LogFilter, count: int) -> tuple[list[LogRecord], LogPosition]:
+    """The last records that are wanted, as many as have so many lines, and the place after them."""
+    from rpcshell.supervision.log import read_records
+
+    part = control.log_since(None, max(count, 1) if wanted.wants_all else _MOST)
+    found = [record for record in read_records(part.lines) if wanted.wants(record)]
+    first = len(found)
+    while first and count > 0:
+        first -= 1
+        count -= len(found[first].lines)
+    return found[first:], part.next
+
+
+def _check(control: Control, worker: int | None) -> int:
+    """The server's process id; it has the worker."""
+    status = control.status()
+    if worker is not None and status.find(worker) is None:
+        raise UsageError(f"there is no worker {worker}", hint=":workers lists them")
+    return status.pid
+
+
+def _follow(shell: Shell, control: Control, position: LogPosition, wanted: LogFilter, pid: int) -> None:
+    from rpcshell.supervision.log_following import LogFollower, LogSink, Throttle
+
+    output = shell.output
+    if not shell.interactive:
+        follower = LogFollower(control, position, wanted, LogSink(lambda records: _write(shell, records), output.note))
+        try:
+            follower.run()
+        except KeyboardInterrupt:
+            # That is how it ends.
+            return
+        return
+
+    def show(records: Sequence[LogRecord]) -> bool:
+        pieces = list(chain.from_iterable(map(_pieces, records)))
+        if isinstance(output, Styled):
+            return output.above(pieces)
+        output.text("".join(text for _, text in pieces))
+        return True
+
+    shell.close()
+    sink = LogSink(show, output.note)
+    shell.follower = LogFollower(control, position, wanted, sink, Throttle(_LINES_A_SECOND))
+    shell.follower.start()
+    output.note(f"following the log of the server with pid {pid}; :logs off ends that")
+
+
+def _end(shell: Shell) -> None:
+    if shell.follower is None or shell.follower.stopped:
+        raise UsageError("no log is being followed", hint=":logs -f follows the server's")
+    shell.close()
+    shell.output.note("the log is followed no more")
+
+
+def _number(word: str) -> int:
+    if not word.isdecimal() or not int(word):
+        raise UsageError(f"a worker is named by its number, not {word!r}", hint=":workers lists them")
+    return int(word)
+
+
+def _show(shell: Shell, records: Sequence[LogRecord]) -> None:
+    """Show records: with colours to people, as they are to programs, as JSON to whoever asked for that."""
+    if shell.for_programs and shell.settings.format == "json":
+        shell.output.value("", list(map(_as_json, records)))
+    elif shell.interactive and not isinstance(shell.output, Diverted) and shell.settings.format != "raw":
+        show_pieces(shell.output, chain.from_iterable(map(_pieces, records)))
+    else:
+        shell.output.text(_plain(records))
+
+
+def _write(shell: Shell, records: Sequence[LogRecord]) -> bool:
+    """Write records for programs; with JSON each is a line."""
+    if shell.settings.format == "json":
+        for record in records:
+            shell.output.value("", _as_json(record))
+    else:
+        shell.output.text(_plain(records))
+    return True
+
+
+def _plain(records: Iterable[LogRecord]) -> str:
+    return "\n".join(visible(line) for record in records for line in record.lines)
+
+
+def _as_json(record: LogRecord) -> dict[str, Any]:
+    found = {
+        "time": record.time or None,
+        "level": record.level or None,
+        "who": record.who or None,
+        "worker": record.worker,
+        "pid": record.pid,
+        "message": record.message,
+    }
+    return found | {name: value for name, value in record.fields.items() if name not in found}
+
+
+def _pieces(record: LogRecord) -> Iterator[Fragment]:
+    """A record in styled text, with its time as clocks here have it."""
+    first, *rest = record.message.split("\n")
+    if record.level:
+        yield "class:log.time", f"{_clock(record.time)} "
+        style = f"class:log.{record.level}" if record.level in _LEVELS else ""
+        yield style, f"{visible(record.level.upper()):<7} "
+        yield "class:log.who", visible(record.who)
+        yield _FAINT, f" {record.pid} "
+    yield "", visible(first)
+    if record.fields:
+        from rpcshell.plain import compact
+
+        yield _FAINT, "".join(f" {visible(name)}={compact(value)}" for name, value in record.fields.items())
+    yield "", "\n"
+    for line in rest:
+        yield _FAINT, f"{visible(line)}\n"
+
+
+def _clock(logged: str) -> str:
+    """The local time of day of a time that was logged, with the date where that is not today's."""
+    try:
+        moment = datetime.fromisoformat(logged).astimezone()
+    except ValueError:
+        return visible(logged)
+    day = "" if moment.date() == datetime.now(UTC).astimezone().date() else f"{moment:%Y-%m-%d} "
+    return f"{day}{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"

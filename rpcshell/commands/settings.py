@@ -1,0 +1,107 @@
+"""Commands that say how things are shown and typed: `:set` and `:time`."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from rpcshell.commands.registry import KindOfWord, command
+
+if TYPE_CHECKING:
+    from rpcshell.executor import Shell
+    from rpcshell.settings import Setting
+
+_NARROWEST: Final = 16
+"""Columns that are filled however narrow the screen is."""
+
+
+@command(
+    "set",
+    group="Shell",
+    examples=(":set", ":set format table", ":set timeout 5", ":set theme monokai", ":set pager --default"),
+)
+@click.argument("name", type=KindOfWord("setting"), required=False)
+@click.argument("value", type=KindOfWord("setting_value"), required=False)
+@click.option("--default", "reset", is_flag=True, help="Go back to what the setting begins with.")
+def set_(shell: Shell, *, name: str | None, value: str | None, reset: bool) -> None:
+    """Show or change the settings.
+
+    Without a NAME all of them, with a NAME and no VALUE that one. A change holds until the shell is left; the
+    configuration file keeps them.
+    """
+    settings = shell.settings
+    if name is None:
+        if reset:
+            for each in settings.names:
+                settings.reset(each)
+            _tell(shell, "all settings are back to what they begin with")
+            return
+        shell.output.text(_listed(list(settings.items())))
+        return
+    # `:set time=off` and `:set max-rows 5` are what is meant.
+    name, equals, rest = name.partition("=")
+    name = name.lower().replace("-", "_")
+    value = value if value is not None else rest if equals else None
+    if not reset and value is None:
+        shell.output.text(_described(settings.setting(name)))
+        return
+    if reset:
+        settings.reset(name)
+    elif value is not None:
+        settings.set(name, value)
+    _tell(shell, f"{name} is {settings.text(name)}")
+
+
+@command("time", group="Shell", examples=(":time on", ":time off"))
+@click.argument("switch", metavar="[on|off]", type=click.Choice(("on", "off")), required=False)
+def time(shell: Shell, *, switch: str | None) -> None:
+    """Tell how long each call takes, or stop telling.
+
+    The first figure is what passed here between the request and its reply; `server` is how long the method ran, and
+    `waiting` the rest: the network, and the queue before the worker.
+    """
+    if switch is None:
+        shell.output.text(f"time is {shell.settings.text('time')}")
+        return
+    shell.settings.set("time", switch)
+    _tell(shell, f"time is {switch}")
+
+
+def _tell(shell: Shell, change: str) -> None:
+    # A script that sets something does not want to hear of it.
+    if shell.interactive:
+        shell.output.note(change)
+
+
+def _listed(settings: list[Setting]) -> str:
+    """A line for each setting, with a star where it is not what it begins with."""
+    rows = [(each.name, each.value + ("" if each.value == each.default else " *"), each.help) for each in settings]
+    names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    margin = names + values + 4
+    columns = _columns()
+    lines = []
+    for name, value, help_ in rows:
+        first, *rest = _wrapped(help_, columns - margin)
+        lines += [f"{name:<{names}}  {value:<{values}}  {first}", *(" " * margin + line for line in rest)]
+    star = "* is not what it begins with; " if any(row[1].endswith("*") for row in rows) else ""
+    more = f"{star}:set NAME says what it can be, :set NAME VALUE changes it"
+    return "\n".join([*lines, *_wrapped(more, columns)])
+
+
+def _described(setting: Setting) -> str:
+    can_be = "it can be any number, such as" if setting.is_number else "it can be"
+    sentences = [f"{setting.name} is {setting.value}: {setting.help}", f"{can_be} {', '.join(setting.choices)}"]
+    if setting.value != setting.default:
+        sentences.append(f"it begins as {setting.default}")
+    return "\n".join(line for sentence in sentences for line in _wrapped(sentence, _columns()))
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns - 1
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    return textwrap.wrap(text, max(columns, _NARROWEST), break_on_hyphens=False)

@@ -1,0 +1,118 @@
+"""The command that tells how the calls of the session went, by method and by worker: `:stats`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rpcshell.commands.registry import command
+from rpcshell.commands.rows import duration, show_rows
+from rpcshell.escape import visible
+from rpcshell.render import render_duration
+
+if TYPE_CHECKING:
+    from rpcshell.executor import Shell
+    from rpcshell.observation.tally import Counted, Tally
+
+_METHOD_SPARE = ("max", "p50", "no reply", "share")
+_NONE = "-"
+"""Stands where there is nothing to tell."""
+_WORKER_SPARE = ("max", "p99", "no reply", "server")
+
+
+@command("stats", group="Calls", examples=(":stats", ":stats --reset"))
+@click.option("--reset", is_flag=True, help="Begin to count anew.")
+def stats(shell: Shell, *, reset: bool) -> None:
+    """Count the calls of this session by method and by worker.
+
+    Calls, errors, calls without a reply, and how long those took that were answered: half of them no longer than p50,
+    99 of 100 no longer than p99. Server is the part of it that workers said they spent, on average. Shares are of all
+    calls.
+    """
+    tally = shell.observer.tally
+    if reset:
+        tally.reset()
+        shell.output.note("calls are counted from now on")
+        return
+    summary = tally.summary
+    if shell.for_programs:
+        shell.output.value("", _data(tally))
+        return
+    if not summary.calls:
+        shell.output.note(f"no call in the last {duration(summary.seconds)}")
+        return
+    methods = sorted(tally.methods.items(), key=lambda item: -item[1].calls)
+    rows = [{"method": visible(name), **_row(counted, summary.calls)} for name, counted in methods]
+    show_rows(shell, rows, spare=_METHOD_SPARE)
+    several = len({target for target, _ in tally.workers}) > 1
+    found = sorted(tally.workers.items(), key=lambda item: (item[0][0], item[0][1] is None, item[0][1] or 0))
+    if any(number is not None for (_, number), _ in found):
+        shell.output.text("")
+        show_rows(
+            shell,
+            [
+                {"worker": _NONE if number is None else number, "pid": _NONE if counted.pid is None else counted.pid}
+                | ({"server at": visible(target)} if several else {})
+                | _row(counted, summary.calls)
+                for (target, number), counted in found
+            ],
+            spare=_WORKER_SPARE,
+        )
+    since = time.strftime("%H:%M:%S", time.localtime(time.time() - summary.seconds))
+    shell.output.note(
+        f"{summary.calls} call{'' if summary.calls == 1 else 's'} since {since} · {summary.errors} "
+        f"error{'' if summary.errors == 1 else 's'} · {summary.unanswered} without a reply"
+    )
+
+
+def _row(counted: Counted, calls: int) -> dict[str, Any]:
+    from rpcshell.table import Figure
+
+    times = counted.times
+    took: dict[str, Any] = dict.fromkeys(("p50", "p99", "max"), _NONE)
+    if times.count:
+        took = {
+            "p50": Figure(render_duration(times.percentile(50))),
+            "p99": Figure(render_duration(times.percentile(99))),
+            "max": Figure(render_duration(times.largest)),
+        }
+    served = Figure(render_duration(counted.service / counted.served)) if counted.served else _NONE
+    return {
+        "calls": counted.calls,
+        "share": Figure(f"{counted.calls / calls:.0%}"),
+        "errors": counted.errors,
+        "no reply": counted.unanswered,
+        **took,
+        "server": served,
+    }
+
+
+def _data(tally: Tally) -> dict[str, Any]:
+    """All of it with numbers as they are, for programs; times in seconds."""
+    summary = tally.summary
+    return {
+        "calls": summary.calls,
+        "errors": summary.errors,
+        "unanswered": summary.unanswered,
+        "seconds": summary.seconds,
+        "methods": [{"method": name, **_figures(counted)} for name, counted in tally.methods.items()],
+        "workers": [
+            {"target": target, "worker": number, "pid": counted.pid, **_figures(counted)}
+            for (target, number), counted in tally.workers.items()
+        ],
+    }
+
+
+def _figures(counted: Counted) -> dict[str, Any]:
+    times = counted.times
+    return {
+        "calls": counted.calls,
+        "errors": counted.errors,
+        "unanswered": counted.unanswered,
+        "p50": times.percentile(50) if times.count else None,
+        "p99": times.percentile(99) if times.count else None,
+        "max": times.largest if times.count else None,
+        "server": counted.service / counted.served if counted.served else None,
+    }

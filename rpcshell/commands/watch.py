@@ -1,0 +1,172 @@
+"""The command that makes a call again and again: `:watch`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+
+import click
+
+from rpcshell.commands.registry import CALL, command
+from rpcshell.errors import CallError, Cancelled, ConnectionFailed, ConnectionLost, NotConnected, ShellError
+from rpcshell.escape import visible
+from rpcshell.masking import mask_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from rpcshell.executor import Shell
+    from rpcshell.pretty import Fragment
+    from rpcshell.session import CallOutcome
+
+FOOTER: Final = "class:footer"
+
+_SHORTEST: Final = 0.05
+"""Seconds; what is called more often is a load test."""
+
+
+class _Seconds(click.FloatRange):
+    name = "number of seconds"
+
+
+class Live(Protocol):
+    """A place where things are drawn over each other."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+    def draw(self, pieces: Sequence[Fragment]) -> None:
+        """Show pieces instead of what is there."""
+
+
+@runtime_checkable
+class HasLive(Protocol):
+    """An output that has such a place, at least on some terminals."""
+
+    def live(self) -> AbstractContextManager[Live] | None:
+        """The place, or None where there is none."""
+
+
+@command(
+    "watch",
+    group="Calls",
+    examples=(":watch 1 now", ":watch 0.5 order.list limit=3", ":watch -n 10 1 whoami"),
+)
+@click.option("-n", "--count", metavar="N", type=click.IntRange(min=1), help="Stop after N calls.")
+@click.argument("seconds", type=_Seconds(min=_SHORTEST))
+@click.argument("call", metavar="CALL", type=CALL, nargs=-1, required=True)
+def watch(shell: Shell, *, seconds: float, call: str, count: int | None) -> None:
+    """Make a CALL every so many SECONDS and show what changes.
+
+    On a terminal the result is drawn in place, and what differs from the one before is marked. Elsewhere each result
+    that is not the same as the one before becomes a line. Ctrl-C stops.
+
+    On a terminal a server that has gone is waited for; elsewhere the first error ends the command.
+    """
+    method, params = shell.read_call(call)
+    if shell.session.target is None:
+        raise NotConnected
+    calls = _Calls(shell, method, params, seconds, count)
+    live = shell.output.live() if isinstance(shell.output, HasLive) else None
+    if live is None:
+        _print(shell, calls)
+        return
+    began = time.monotonic()
+    with live as place:
+        whole = _draw(shell, calls, place, f"every {seconds:g} s · {visible(' '.join(mask_line(call).split()))}")
+    if isinstance(calls.last, ShellError):
+        shell.output.error(calls.last)
+    elif calls.last is not None and whole:
+        shell.output.result(calls.last)
+    shell.output.note(f"{calls.number} call{'' if calls.number == 1 else 's'} in {time.monotonic() - began:.0f} s")
+
+
+class _Calls:
+    """The calls, one after the other; ends with the last one, or when Ctrl-C is pressed.
+
+    Attributes:
+        number: How many there were.
+        last: What the last one brought.
+    """
+
+    def __init__(self, shell: Shell, method: str, params: Any, seconds: float, count: int | None) -> None:
+        self.number = 0
+        self.last: CallOutcome | ShellError | None = None
+        self._session = shell.session
+        self._method = method
+        self._params = params
+        self._seconds = seconds
+        self._count = count
+
+    def __iter__(self) -> Iterator[CallOutcome | ShellError]:
+        never = threading.Event()
+        due = time.monotonic()
+        try:
+            while self._count is None or self.number < self._count:
+                if self.number:
+                    due = max(due + self._seconds, time.monotonic())
+                    never.wait(due - time.monotonic())
+                outcome = self._call()
+                self.number += 1
+                self.last = outcome
+                yield outcome
+        except (KeyboardInterrupt, Cancelled):
+            return
+
+    def _call(self) -> CallOutcome | ShellError:
+        try:
+            return self._session.call(self._method, self._params)
+        except (CallError, ConnectionFailed, ConnectionLost) as error:
+            return error
+
+
+def _print(shell: Shell, calls: _Calls) -> None:
+    """Show each result that is not the same as the one before."""
+    former: CallOutcome | None = None
+    try:
+        for outcome in calls:
+            if isinstance(outcome, ShellError):
+                raise outcome
+            if former is None or outcome.reply.result != former.reply.result:
+                shell.output.result(outcome)
+            former = outcome
+    except KeyboardInterrupt:
+        # It came while something was being shown.
+        return
+
+
+def _draw(shell: Shell, calls: _Calls, place: Live, title: str) -> bool:
+    """Draw each result over the one before; whether the last one was there as a whole."""
+    from rpcshell.changes import first_rows, mark_changes
+    from rpcshell.width import cut
+
+    former: list[Fragment] = []
+    width = 0
+    whole = True
+    try:
+        for outcome in calls:
+            rows, columns = place.size
+            rendered, footer = _rendered(shell, outcome, columns)
+            # One row stands above, one below, and one stays empty.
+            shown = first_rows(rendered, max(rows - 3, 1))
+            whole = next(rendered, None) is None
+            head = cut(f"{title} · {time.strftime('%H:%M:%S')} · call {calls.number} · Ctrl-C stops", columns)
+            marked = mark_changes(former if columns == width else [], shown)
+            place.draw([(FOOTER, f"{head}\n"), *marked, (FOOTER, cut(footer, columns))])
+            former, width = shown, columns
+    except KeyboardInterrupt:
+        # It came while something was being drawn.
+        pass
+    return whole
+
+
+def _rendered(shell: Shell, outcome: CallOutcome | ShellError, columns: int) -> tuple[Iterator[Fragment], str]:
+    from rpcshell.render import render_error, render_footer, render_result
+
+    if isinstance(outcome, ShellError):
+        return render_error(outcome, columns, shell.settings), ""
+    footer = render_footer(outcome.elapsed, outcome.meta, shell.settings)
+    return render_result(outcome, columns, shell.settings), footer

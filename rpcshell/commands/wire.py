@@ -1,0 +1,173 @@
+"""The command that shows the bytes of calls, and sends deliberate faults to see what a server does: `:wire`."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from contextlib import closing
+from typing import TYPE_CHECKING, Final, cast, get_args
+
+import click
+
+from rpcshell.commands.registry import CALL, command
+from rpcshell.errors import Cancelled, UsageError
+from rpcshell.escape import visible
+from rpcshell.observation.faults import FAULTS, FaultName
+from rpcshell.output import show_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcshell.executor import Shell
+    from rpcshell.observation.faults import Step
+    from rpcshell.observation.observer import Observed
+    from rpcshell.pretty import Fragment
+
+_WIDTH: Final = 100
+_CONNECT: Final = 5.0
+_ACTIONS: Final = ("on", "off", "last", "send")
+
+
+@command(
+    "wire",
+    group="Calls",
+    examples=(
+        ":wire on",
+        ":wire last",
+        ":wire last --full",
+        ':wire send split ping <"a": 1>',
+        ":wire send slow --rate 20",
+        ":wire send garbage",
+    ),
+    verbatim=True,
+)
+@click.argument("action", metavar="[on|off|last|send]", type=click.Choice(_ACTIONS), required=False)
+@click.argument("fault", metavar="[FAULT]", type=click.Choice(get_args(FaultName)), required=False)
+@click.argument("call", metavar="[METHOD PARAMS]", nargs=-1, type=CALL)
+@click.option("--full", is_flag=True, help="With last: all bytes that were kept, and all of the JSON.")
+@click.option("--rate", metavar="BYTES", type=click.FloatRange(0.1, 1e6), help="With send slow: bytes a second.")
+def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full: bool, rate: float | None) -> None:
+    """Show the bytes of calls, or make mistakes on purpose.
+
+    Each frame is shown with its length, its bytes, and what they say: `on` shows those of every call from now on,
+    `last` those of the last one. Long frames are cut, secrets are masked.
+
+    `send` makes a mistake on purpose, on a connection of its own, and shows what the server does about it; only with a
+    server of yours on this machine. FAULT is split, truncated, oversized, zero, bad-utf8, slow or garbage.
+    """
+    if (fault or call) and action != "send":
+        raise UsageError(f":wire {action} takes nothing more", hint=":wire send FAULT makes a mistake on purpose")
+    match action:
+        case "on" | "off":
+            _watch(shell, on=action == "on")
+        case "send":
+            if fault is None:
+                raise UsageError(
+                    ":wire send takes the name of a fault",
+                    hint=f'there are {", ".join(FAULTS)}; :wire send split ping <"a": 1>',
+                )
+            _provoke(shell, cast("FaultName", fault), call, rate)
+        case _:
+            last = shell.observer.last
+            if last is None and action == "last":
+                raise UsageError("no call was made yet", hint="call something; then :wire last shows its bytes")
+            if last is not None:
+                show_pieces(shell.output, _frames(shell, last, full=full))
+            if action is None:
+                state = "on" if shell.observer.on_call is not None else "off"
+                shell.output.note(f":wire is {state}; on shows the frames of every call, send makes mistakes")
+
+
+def _watch(shell: Shell, *, on: bool) -> None:
+    observer = shell.observer
+    observer.on_call = (lambda call: show_pieces(shell.output, _frames(shell, call))) if on else None
+    shell.output.note("the frames of every call are shown; :wire off ends that" if on else "frames are shown no more")
+
+
+def _frames(shell: Shell, call: Observed, *, full: bool = False) -> Iterator[Fragment]:
+    from rpcshell.observation.frames import DIM, render_call
+
+    if not call.exchange.attempts:
+        yield DIM, "nothing was sent"
+        yield "", "\n"
+        return
+    yield from render_call(call, _width(shell), full=full)
+
+
+def _width(shell: Shell) -> int:
+    return shutil.get_terminal_size().columns if shell.interactive else _WIDTH
+
+
+def _provoke(shell: Shell, name: FaultName, call: str, rate: float | None) -> None:
+    """Send a fault, and show each step when it happens."""
+    from rpcshell.masking import blot_bytes
+    from rpcshell.observation.faults import Provocation, plan
+    from rpcshell.observation.frames import DIM, ERROR
+    from rpcshell.observation.verdicts import judge
+    from rpcwire import EncodeError, encode_request, frame
+    from rpcwire.framing import PREFIX_SIZE
+
+    if rate is not None and name != "slow":
+        raise UsageError(f"--rate is for :wire send slow, and {name} is sent at once")
+    session = shell.session
+    # Raises where the server is not the user's own, on this machine.
+    shell.supervisor.path()
+    # Servers of one's own describe themselves, whatever else they know; the demo's ping is shorter.
+    harmless = "ping" if session.method("ping") is not None else "rpc.discover"
+    method, params = shell.read_call(call) if call else (harmless, None)
+    try:
+        request = frame(encode_request(method, params))
+    except EncodeError as error:
+        raise UsageError(f"the params of {method} cannot be sent: {error}") from None
+    fault, target = FAULTS[name], session.target
+    if target is None:
+        return
+    # A worker that serves one connection at a time could be held by the shell's own.
+    session.rest()
+    show_pieces(
+        shell.output, [(DIM, f"{name}: {fault.summary}, to {session.name or target} on a connection of its own\n")]
+    )
+    steps: list[Step] = []
+    # What is a secret shows in the whole request, and not in its pieces.
+    masked = request[:PREFIX_SIZE] + blot_bytes(request[PREFIX_SIZE:], params)
+    shown = (piece.shown or piece.data for piece in plan(name, masked, rate) if not piece.quiet)
+    try:
+        with closing(Provocation(target, session.tls, _CONNECT)) as provocation:
+            for step in provocation.run(plan(name, request, rate), request):
+                steps.append(step)
+                data = next(shown) if step.kind == "sent" else step.data
+                show_pieces(shell.output, _step(step, data, params, _width(shell)))
+    except KeyboardInterrupt:
+        raise Cancelled("cancelled: the connection was closed") from None
+    right, text = judge(name, steps)
+    show_pieces(shell.output, _wrapped(shell, "" if right else ERROR, text))
+
+
+def _wrapped(shell: Shell, style: str, text: str) -> Iterator[Fragment]:
+    for line in textwrap.wrap(visible(text), _width(shell), break_on_hyphens=False):
+        yield style, f"{line}\n"
+
+
+def _step(step: Step, data: bytes, params: object, width: int) -> Iterator[Fragment]:
+    from rpcshell.observation.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_frames
+    from rpcshell.render import render_duration
+
+    when = f"{render_duration(step.at):>8}"
+    match step.kind:
+        case "sent":
+            yield ARROW, f"{OUT} "
+            size = f"{len(data)} byte{'' if len(data) == 1 else 's'}: " if data else ""
+            yield "", f"{when}  {size}{step.about}\n"
+            yield from hex_rows(data, width)
+        case "came":
+            yield ARROW, f"{IN} "
+            yield "", f"{when}  {len(data)} bytes\n"
+            yield from render_frames(data, width, params=params)
+        case "goes on":
+            yield ARROW, "= "
+            yield "", f"{when}  the connection goes on: {step.about}\n"
+        case "silent":
+            yield ERROR, "✗ "
+            yield "", f"{when}  {step.about}\n"
+        case _:
+            yield DIM, f"✗ {when}  the server {step.kind} the connection: {step.about}\n"

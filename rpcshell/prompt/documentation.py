@@ -1,0 +1,158 @@
+"""The pane under the line being typed that says what its method or command does. The words are `synopsis`'s."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from prompt_toolkit.application.current import get_app
+from prompt_toolkit.filters import Condition, is_done, renderer_height_is_known
+from prompt_toolkit.layout.containers import ConditionalContainer, HSplit, Window
+from prompt_toolkit.layout.controls import FormattedTextControl
+from prompt_toolkit.layout.dimension import Dimension
+
+from rpcshell.prompt.lexer import LONGEST_LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from prompt_toolkit.buffer import Buffer
+    from prompt_toolkit.formatted_text.base import StyleAndTextTuples
+    from prompt_toolkit.layout.layout import Layout
+
+    from rpcshell.catalog import Catalog
+    from rpcshell.commands import CommandRegistry
+    from rpcshell.language import Line
+    from rpcshell.session import Session
+    from rpcshell.settings import Settings
+    from rpcshell.synopsis import Row
+
+__all__ = ["DocumentationPane", "add_documentation"]
+
+_SHARE: Final = 3
+"""The pane takes at most one part of the screen in so many."""
+
+_FEWEST_ROWS: Final = 3
+"""A title, what the method does, and one param: less is of no use."""
+
+_OTHER_ROWS: Final = 2
+"""The toolbar, and one to keep something of what was there before in sight."""
+
+
+class _Asked(NamedTuple):
+    text: str
+    cursor: int
+    rows: int
+    columns: int
+    first: str
+    catalog: Catalog
+
+    def is_same(self, other: _Asked) -> bool:
+        return self[:-1] == other[:-1] and self.catalog is other.catalog
+
+
+class DocumentationPane:
+    """Makes the rows of the pane. It grows while a line is typed and never shrinks: what moves is hard to read.
+
+    Args:
+        buffer: the line being typed.
+        read: parses a text.
+        session: has the catalog.
+        commands: gives the commands.
+        settings: say whether there is a pane.
+        menu_rows: rows that are kept for the line and its menu.
+        aliases: lines by the words that stand for them.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        read: Callable[[str], Line],
+        session: Session,
+        commands: Callable[[], CommandRegistry],
+        settings: Settings,
+        *,
+        menu_rows: int,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self._buffer = buffer
+        self._read = read
+        self._session = session
+        self._commands = commands
+        self._settings = settings
+        self._menu_rows = menu_rows
+        self._aliases = {} if aliases is None else aliases
+        self._tallest = 0
+        self._asked: _Asked | None = None
+        self._rows: list[Row] = []
+        self.container: Final = ConditionalContainer(
+            Window(FormattedTextControl(self._fragments), height=self._height, style="class:documentation"),
+            filter=Condition(self._has_rows) & ~is_done & renderer_height_is_known,
+        )
+
+    def _has_rows(self) -> bool:
+        """Whether there is anything to show; this makes the rows, so it is asked before all else."""
+        text = self._buffer.text
+        if not text.strip():
+            self._tallest = 0
+            return False
+        if not self._settings.doc or len(text) > LONGEST_LIVE:
+            return False
+        size = get_app().output.get_size()
+        taken = max(self._menu_rows, self._buffer.document.line_count)
+        room = min(size.rows - taken - _OTHER_ROWS, size.rows // _SHARE)
+        if room < _FEWEST_ROWS:
+            return False
+        first = self._first_in_menu()
+        asked = _Asked(text, self._buffer.cursor_position, room, size.columns, first, self._session.catalog)
+        if self._asked is None or not asked.is_same(self._asked):
+            self._asked, self._rows = asked, self._about(text, room, size.columns - 1, first)
+        self._tallest = min(max(self._tallest, len(self._rows)), room)
+        return bool(self._rows)
+
+    def _about(self, text: str, rows: int, columns: int, first: str) -> list[Row]:
+        from rpcshell.language import CallLine, CommandLine
+        from rpcshell.suggest import expand_alias, inner_call
+        from rpcshell.synopsis import command_synopsis, method_synopsis
+
+        line, cursor = self._read(text), self._buffer.cursor_position
+        if (expanded := expand_alias(line, self._aliases)) is not None:
+            line, cursor = expanded[0], cursor + expanded[1]
+        methods = self._session.catalog.methods
+        match line.body:
+            case CommandLine(name=name) as words:
+                command = self._commands().find(name)
+                if command is None:
+                    return []
+                start = inner_call(words, command.spec)
+                inner = None if start is None else self._read(line.text[start:]).body
+                if start is not None and isinstance(inner, CallLine) and inner.method in methods:
+                    return method_synopsis(methods[inner.method], inner, cursor - start, rows, columns)
+                return command_synopsis(command.name, command.help(columns), rows, columns)
+            case CallLine() as call if (method := methods.get(call.method)) is not None:
+                return method_synopsis(method, call, cursor, rows, columns)
+            case CallLine(params=None) if (method := methods.get(first)) is not None:
+                return method_synopsis(method, None, cursor, rows, columns)
+        return []
+
+    def _first_in_menu(self) -> str:
+        """What Tab would put in first."""
+        menu = self._buffer.complete_state
+        return menu.completions[0].display_text if menu is not None and menu.completions else ""
+
+    def _height(self) -> Dimension:
+        return Dimension.exact(self._tallest)
+
+    def _fragments(self) -> StyleAndTextTuples:
+        pieces: StyleAndTextTuples = []
+        for number, row in enumerate(self._rows):
+            if number:
+                pieces.append(("", "\n"))
+            pieces += row
+        return pieces
+
+
+def add_documentation(layout: Layout, pane: DocumentationPane) -> None:
+    """Put the pane into the layout of a prompt, between the line with its menu and the toolbar."""
+    container = layout.container
+    if isinstance(container, HSplit):
+        container.children.insert(len(container.children) - 1, pane.container)

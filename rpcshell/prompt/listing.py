@@ -1,0 +1,83 @@
+"""Listing folders for completion without waiting for them: a network drive may take a minute, a key press may not."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rpcshell.suggest import PathChoice
+
+__all__ = ["PathListing"]
+
+_PATIENCE: Final = 0.03
+"""Seconds; a disk answers in far less."""
+
+
+class PathListing:
+    """Lists paths in a thread, and waits for it only as long as nobody notices.
+
+    Args:
+        on_late: called, in that thread, when there are paths that came too late; asking again gives them.
+        listing: gives the paths that begin with a text; those on the disk if not given.
+        patience: seconds to wait.
+    """
+
+    def __init__(
+        self,
+        on_late: Callable[[], object],
+        listing: Callable[[str], Iterable[PathChoice]] | None = None,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
+        self._on_late = on_late
+        self._listing = listing
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._wanted = ""
+        self._busy = False
+        self._late = False
+        self._ready: tuple[str, Sequence[PathChoice]] | None = None
+
+    def __call__(self, typed: str) -> Sequence[PathChoice]:
+        """The paths that begin with a text; nothing if the disk is too slow."""
+        first = threading.Event()
+        with self._lock:
+            if (paths := self._take(typed)) is not None:
+                return paths
+            self._wanted = typed
+            busy, self._busy = self._busy, True
+        if not busy:
+            threading.Thread(target=self._list, args=(first,), name="paths", daemon=True).start()
+            first.wait(self._patience)
+        # A disk that is slow already gets nothing more to do at once: the same thread comes to what is wanted by then.
+        with self._lock:
+            paths = self._take(typed)
+            self._late = paths is None
+        return () if paths is None else paths
+
+    def _take(self, typed: str) -> Sequence[PathChoice] | None:
+        if self._ready is None or self._ready[0] != typed:
+            return None
+        paths = self._ready[1]
+        self._ready = None
+        return paths
+
+    def _list(self, first: threading.Event) -> None:
+        from rpcshell.suggest import list_paths
+
+        listing = self._listing or list_paths
+        finished = late = False
+        while not finished:
+            typed = self._wanted
+            paths = tuple(listing(typed))
+            with self._lock:
+                self._ready = (typed, paths)
+                finished = self._wanted == typed
+                self._busy = not finished
+                late = self._late
+            first.set()
+        if late:
+            self._on_late()

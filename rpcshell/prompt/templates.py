@@ -1,0 +1,212 @@
+"""A call to fill in: the params of a method as text, and the places in it where values go. Made of the schema alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.language import quote
+from rpcshell.schema import (
+    alternatives,
+    as_schema,
+    first_line,
+    fixed_values,
+    properties,
+    type_names,
+    type_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rpcshell.catalog import Method
+    from rpcshell.schema import Schema
+
+__all__ = ["Place", "Template", "call_template"]
+
+_DEPTH: Final = 4
+_MOST_PARAMS: Final = 8
+"""Of a method with more, only those that are required are asked for."""
+
+_WIDEST: Final = 72
+"""Characters on one row; what is longer gets a row for each param."""
+
+_LONGEST_SHOWN: Final = 24
+_INDENT: Final = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value goes.
+
+    Attributes:
+        start: Where in the text its default begins.
+        end: Where that ends; the same where there is no default.
+        shown: What to show while it is empty.
+        about: What goes there, in one line.
+        quoted: It is the inside of a string literal.
+        choices: The values there are, as they are typed, where they are few.
+    """
+
+    start: int
+    end: int
+    shown: str
+    about: str
+    quoted: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The params of a call, to be filled in.
+
+    Attributes:
+        text: The params as they are typed.
+        places: Where values go, in order; there is one at least.
+    """
+
+    text: str
+    places: tuple[Place, ...]
+
+
+def call_template(method: Method, width: int = _WIDEST) -> Template | None:
+    """The params of a method, to be filled in: what is required, and what has a plain default.
+
+    None where there is nothing to fill in, or where nothing is known of it.
+
+    Args:
+        method: what is called.
+        width: characters on one row; what is longer is broken.
+    """
+    if not method.params:
+        return None
+    if method.whole and not type_names(_branch(method.params_schema, method)):
+        return None
+    found = _build(method, broken=False)
+    if len(found.text) + len(method.name) >= width:
+        found = _build(method, broken=True)
+    return found if found.places else None
+
+
+def _build(method: Method, *, broken: bool) -> Template:
+    builder = _Builder(method, broken=broken)
+    if method.whole:
+        builder.value(method.params_schema, method.params[0].name, 0)
+    else:
+        builder.object(
+            ((param.name, param.schema, param.required, first_line(param.description)) for param in method.params), 0
+        )
+    return builder.template()
+
+
+class _Builder:
+    def __init__(self, method: Method, *, broken: bool) -> None:
+        self._method = method
+        self._broken = broken
+        self._text = ""
+        self._indent = 0
+        self._places: list[Place] = []
+
+    def template(self) -> Template:
+        return Template(self._text, tuple(self._places))
+
+    def object(self, members: Iterable[tuple[str, Schema, bool, str]], depth: int) -> None:
+        """An object of what is required and of what has a plain default; if that is nothing, a place in braces."""
+        members = list(members)
+        many = len(members) > _MOST_PARAMS
+        asked = [
+            (name, schema, about)
+            for name, schema, required, about in members
+            if required or (depth == 0 and not many and self._default(schema) is not None)
+        ]
+        self._text += "{"
+        self._indent += 1
+        if not asked and members:
+            self._place("", "…", "optional: " + ", ".join(name for name, *_ in members))
+        for number, (name, schema, about) in enumerate(asked):
+            self._text += "," if number else ""
+            self._row(" " if number else "")
+            self._text += f"{quote(name)}: "
+            self.value(schema, name, depth + 1, about)
+        self._indent -= 1
+        if asked:
+            self._row("")
+        self._text += "}"
+
+    def value(self, schema: Schema, name: str, depth: int, about: str = "") -> None:
+        """A value of a schema, with places wherever one has to be chosen."""
+        branch = _branch(schema, self._method)
+        types = type_names(branch) - {"null"}
+        about = " · ".join(part for part in (f"{name}: {type_text(schema)}", about) if part)
+        default = self._default(schema)
+        fixed = fixed_values(branch)
+        if isinstance(default, str) and not fixed:
+            self._string(default, branch, about)
+        elif len(fixed) == 1:
+            self._text += _literal(fixed[0])
+        elif fixed or types == {"boolean"}:
+            choices = tuple(_literal(value) for value in fixed or (True, False))
+            self._place("" if default is None else _literal(default), "|".join(choices), about, choices=choices)
+        elif default is not None:
+            self._place(_literal(default), "", about)
+        elif "object" in types and depth < _DEPTH:
+            found = properties(branch, self._method.resolve).values()
+            self.object([(one.name, one.schema, one.required, one.description) for one in found], depth)
+            if not found:
+                self._inside("…", about)
+        elif "array" in types and depth < _DEPTH:
+            self._array(branch, name, depth, about)
+        elif types == {"string"}:
+            self._string("", branch, about)
+        else:
+            self._place("", type_text(schema), about)
+
+    def _array(self, branch: Schema, name: str, depth: int, about: str) -> None:
+        items = as_schema(branch["items"]) if isinstance(branch.get("items"), dict) else {}
+        nested = type_names(_branch(items, self._method)) & {"object", "array"}
+        self._text += "["
+        if nested:
+            self.value(items, name, depth + 1)
+        else:
+            self._place("", type_text(items), about)
+        self._text += "]"
+
+    def _string(self, default: str, branch: Schema, about: str) -> None:
+        self._text += '"'
+        said = branch.get("format")
+        self._place(quote(default)[1:-1], said if isinstance(said, str) else "string", about, quoted=True)
+        self._text += '"'
+
+    def _inside(self, shown: str, about: str) -> None:
+        """A place in the braces that were just closed."""
+        self._text = self._text.removesuffix("}")
+        self._place("", shown, about)
+        self._text += "}"
+
+    def _place(
+        self, default: str, shown: str, about: str, *, quoted: bool = False, choices: tuple[str, ...] = ()
+    ) -> None:
+        start = len(self._text)
+        self._text += default
+        if len(shown) > _LONGEST_SHOWN:
+            shown = f"{shown[: _LONGEST_SHOWN - 1]}…"
+        self._places.append(Place(start, len(self._text), shown, about, quoted, choices))
+
+    def _row(self, blank: str) -> None:
+        self._text += "\n" + _INDENT * self._indent if self._broken else blank
+
+    def _default(self, schema: Schema) -> Any:
+        """A default that is plain enough to be shown in its place."""
+        found = self._method.resolve(schema).get("default")
+        return found if isinstance(found, str | int | float) else None
+
+
+def _branch(schema: Schema, method: Method) -> Schema:
+    """The first alternative that is not null."""
+    choices = alternatives(schema, method.resolve)
+    return next((choice for choice in choices if type_names(choice) != {"null"}), choices[0] if choices else {})
+
+
+def _literal(value: Any) -> str:
+    return quote(value) if isinstance(value, str) else json.dumps(value, default=str)

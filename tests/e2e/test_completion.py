@@ -1,0 +1,90 @@
+"""Completion, checking and documentation while typing, in a real terminal."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.shells import spawn
+from tests.e2e.terminal import CTRL_C, ENTER, TAB, Terminal
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+
+F2 = "\x1bOQ"
+
+
+def clear(terminal: Terminal) -> None:
+    terminal.send(CTRL_C)
+    terminal.wait_for(r"> +$(\n\s*)*\n.*Tab completes")
+
+
+def test_nested_params_are_completed_documented_and_checked(terminal: Terminal) -> None:
+    terminal.resize(30, 100)
+    address = spawn(terminal)
+    terminal.send("orplace")
+    terminal.wait_for(r"^ +order\.place +Place an order\.")
+    terminal.wait_for(r"^── order\.place ──")
+    terminal.send(TAB)
+    terminal.wait_for(r"> order\.place$")
+
+    terminal.send(' {"items": [{')
+    terminal.wait_for(r"^ +quantity +integer · default 1 · 1 to 1000")
+    terminal.wait_for(r"^── order\.place · items\[\] ──")
+    terminal.wait_for(r"^sku +string +Article number")
+    terminal.send('"q' + TAB)
+    terminal.wait_for(r'\[\{"quantity":')
+    terminal.wait_for(r"^ +1 +default")
+    assert terminal.style_at("quantity?").reverse
+    terminal.send('0, "sku": "TEA-42"}], ')
+    terminal.wait_for(r"^column \d+: at least 1")
+    assert terminal.style_at('0, "sku"').underscore
+    assert not terminal.style_at('"sku"').underscore
+    terminal.send('"ship')
+    terminal.wait_for(r"^ +shipping +Shipping")
+    terminal.send(TAB)
+    terminal.wait_for(r'"shipping":')
+    terminal.wait_for(r'^ +"standard" +default\n +"express"')
+    terminal.send('"exp' + TAB)
+    terminal.wait_for(r'"shipping": "express"')
+
+    terminal.send(F2)
+    terminal.wait_until_gone(r"^── order\.place")
+    terminal.send(F2)
+    terminal.wait_for(r"^── order\.place")
+    clear(terminal)
+
+    terminal.send(f"order.place customer=Ada items=[{{'sku': 'TEA-42'}}] address={{street: 'A', city: 'B'}}{ENTER}")
+    terminal.wait_for(r'^  "id": 1,$')
+    terminal.wait_for(rf"worker \d.*\n{re.escape(address)}> ")
+    terminal.send("order.get id=")
+    terminal.wait_for(r"^ +1 +from order\.place")
+    terminal.send("$_.")
+    terminal.wait_for(r"^ +\.customer +\"Ada\"")
+    terminal.send("customer ")
+    terminal.wait_for(r"^column 14: expected integer, not a string")
+    clear(terminal)
+
+    terminal.send(":set form" + TAB)
+    terminal.wait_for(r"> :set format")
+    terminal.send(" ")
+    terminal.wait_for(r"^ +auto +now\n +json")
+    clear(terminal)
+    (terminal.home / "kept.json").touch()
+    terminal.send("ping 1 > ke")
+    terminal.wait_for(r"^ +kept\.json +file")
+    clear(terminal)
+    terminal.send(":connect 127")
+    terminal.wait_for(rf"^ +{re.escape(address)} +target")
+
+
+def test_a_narrow_terminal_has_room_for_all_of_it(tmp_path: Path) -> None:
+    with Terminal(tmp_path, rows=16, columns=40) as terminal:
+        terminal.wait_for(r"^rpcshell> ")
+        terminal.send(f":spawn 1{ENTER}")
+        terminal.wait_for(r"1 worker \(sync\) on")
+        terminal.wait_for(r"^127[^ ]+> ")
+        terminal.send("order.place items=[{")
+        terminal.wait_for(r"^ sku +string · required")
+        terminal.wait_for(r"^── order\.place · items\[\] ──")
+        terminal.wait_for(r"^….*items: Item\[\], a.*…$")

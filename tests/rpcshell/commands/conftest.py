@@ -1,0 +1,44 @@
+"""A shell whose output is kept, and a server of the demo for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rpcshell.commands import load_commands
+from rpcshell.executor import Shell
+from rpcshell.session import Session
+from rpcshell.spawn import SpawnedServer, SpawnOptions
+from tests.rpcshell.commands.recording import Recording
+
+needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        server = SpawnedServer.start(SpawnOptions(workers=1))
+    yield server.addresses[0]
+    server.stop()
+
+
+@pytest.fixture
+def output() -> Recording:
+    return Recording()
+
+
+@pytest.fixture
+def shell(output: Recording) -> Iterator[Shell]:
+    session = Session(background=False)
+    yield Shell(session, output, load_commands, interactive=True)
+    session.close()

@@ -1,0 +1,36 @@
+import pytest
+
+from rpcshell.catalog import Catalog, Method
+from rpcshell.errors import UsageError
+from rpcshell.executor import Shell
+from rpcshell.session import Session
+from tests.rpcshell.commands.recording import Recording
+from tests.rpcshell.shop import DOCUMENT
+
+
+class ShopSession(Session):
+    """A session whose target has told what it offers."""
+
+    @property
+    def catalog(self) -> Catalog:
+        return Catalog.from_openrpc(DOCUMENT)
+
+    def method(self, name: str) -> Method | None:
+        return self.catalog.methods.get(name)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [(":edit", None), (":edit add", 'add {"a": 1.5}'), (":edit unheard", "unheard {}")],
+)
+def test_the_editor_begins_with_the_line_before_or_a_call(line: str, text: str | None) -> None:
+    composed: list[str | None] = []
+    shell = Shell(ShopSession(background=False), Recording())
+    shell.compose = composed.append
+    shell.execute(line)
+    assert composed == [text]
+
+
+def test_without_a_prompt_there_is_nothing_to_edit() -> None:
+    with pytest.raises(UsageError, match="prompt"):
+        Shell(Session(background=False), Recording()).execute(":edit")

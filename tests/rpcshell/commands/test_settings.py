@@ -1,0 +1,87 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rpcshell.commands import load_commands
+from rpcshell.errors import UsageError
+from rpcshell.executor import Shell
+from rpcshell.session import Session
+from tests.rpcshell.commands.recording import Recording
+
+
+@pytest.fixture
+def output() -> Recording:
+    return Recording()
+
+
+@pytest.fixture
+def shell(output: Recording) -> Iterator[Shell]:
+    session = Session(background=False)
+    yield Shell(session, output, load_commands, interactive=True)
+    session.close()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_set_alone_lists_all_with_what_they_do(
+    shell: Shell, output: Recording, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shell.execute(":set format table")
+    shell.execute(":set")
+    lines = output.texts[0].splitlines()
+    assert all(len(line) < columns for line in lines)
+    for name in shell.settings.names:
+        assert sum(line.startswith(f"{name} ") for line in lines) == 1
+    assert [line.split()[:3] for line in lines if "table" in line.split()[:2]] == [["format", "table", "*"]]
+
+
+def test_a_setting_is_changed_shown_and_put_back(shell: Shell, output: Recording) -> None:
+    for line in (":set max-rows 5", ":set MAX_ROWS=7", ":set max_rows --default", ":set max_rows"):
+        shell.execute(line)
+    assert output.notes == ["max_rows is 5", "max_rows is 7", "max_rows is 1000"]
+    assert output.texts[0].startswith("max_rows is 1000: rows of a table")
+    assert "any number, such as 0, 100, 1000" in output.texts[0]
+    shell.execute(":set time off")
+    shell.execute(":set --default")
+    assert shell.settings.time
+
+
+def test_what_cannot_be_set_is_refused_with_what_can(shell: Shell) -> None:
+    with pytest.raises(UsageError, match="auto, json, table or raw"):
+        shell.execute(":set format xml")
+    with pytest.raises(UsageError, match="did you mean timeout"):
+        shell.execute(":set timout 5")
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+def test_what_is_set_on_one_line_holds_for_the_next(tmp_path: Path) -> None:
+    lines = (":set timeout 0.05", ":set format table", "whoami", "sleep seconds=0.3")
+    done = subprocess.run(
+        [sys.executable, "-m", "rpcshell", "--spawn", "1", *(word for line in lines for word in ("-c", line))],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)},
+    )
+    assert done.returncode == 3
+    assert "no reply within 0.05 s" in done.stderr
+    assert done.stdout.startswith("worker      1\n")
+
+
+def test_a_script_that_sets_something_does_not_hear_of_it(shell: Shell, output: Recording) -> None:
+    shell.interactive = False
+    for line in (":set format raw", ":time on", ":set --default"):
+        shell.execute(line)
+    assert output.notes == output.texts == []
+
+
+def test_time_is_switched_and_told(shell: Shell, output: Recording) -> None:
+    for line in (":time", ":time off", ":time on"):
+        shell.execute(line)
+    assert (output.texts, output.notes) == (["time is on"], ["time is off", "time is on"])
+    with pytest.raises(UsageError, match="usage: :time"):
+        shell.execute(":time maybe")
