@@ -7,8 +7,10 @@ __all__ = ["Command", "CommandRegistry", "load_commands"]
 
 def load_commands() -> CommandRegistry:
     """All commands, in the order in which help lists them."""
+    from rpcshell.commands import all as all_workers
     from rpcshell.commands import (
         connection,
+        drills,
         editing,
         export,
         guide,
@@ -20,6 +22,7 @@ def load_commands() -> CommandRegistry:
         settings,
         stats,
         supervision,
+        top,
         watch,
         why,
         wire,
@@ -28,10 +31,13 @@ def load_commands() -> CommandRegistry:
     modules = (
         server,
         supervision,
+        top,
         logs,
+        drills,
         connection,
         methods,
         watch,
+        all_workers,
         why,
         wire,
         stats,

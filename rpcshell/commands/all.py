@@ -1,0 +1,243 @@
+"""The command that makes a call on every worker of a server, and shows where they differ: `:all`."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from rpcshell.commands.registry import CALL, command
+from rpcshell.commands.rows import show_rows
+from rpcshell.errors import CallError, Cancelled, ConnectionLost, NotConnected, ShellError
+from rpcshell.escape import visible
+from rpcshell.output import show_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rpcshell.differences import Difference, Variant
+    from rpcshell.executor import Shell
+    from rpcshell.pretty import Fragment
+    from rpcshell.supervision.fanout import Answer, FanOut
+
+_MOST_PLACES: Final = 20
+"""Places that differ which are shown."""
+
+_MOST_VARIANTS: Final = 8
+_MANY: Final = 26
+_NARROW: Final = 60
+_DIM: Final = "class:footer"
+
+
+@command("all", group="Calls", examples=(":all whoami", ":all config.get name=cache", ":all cache.clear | less"))
+@click.argument("call", metavar="CALL", type=CALL, nargs=-1, required=True)
+def call_all(shell: Shell, *, call: str) -> None:
+    """Make a CALL on every worker and compare the answers.
+
+    It runs exactly once on each, at the same time. Where the answers are not all the same, the places that differ are
+    listed with the workers that have each value: a stale cache or another configuration is found so. $_ is the list of
+    the answers afterwards.
+
+    It works for a server of yours on this machine, through connections of its own. A sync worker that another client
+    holds is not waited for, but named; the call never runs later.
+    """
+    method, params = shell.read_call(call)
+    session = shell.session
+    if session.target is None:
+        raise NotConnected
+    with shell.supervisor.control() as control:
+        from rpcshell.supervision.fanout import FanOut
+
+        # It may hold the worker that the call is to reach.
+        session.hang_up()
+        fan = FanOut(session.target, control, session.tls, session.limit)
+        interrupted = False
+        try:
+            fan.run(method, params)
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted and not fan.answers:
+        raise Cancelled("cancelled: the call was sent to no worker")
+    answers = [fan.answers[number] for number in sorted(fan.answers)]
+    results = [answer for answer in answers if answer.error is None]
+    shell.variables["_"] = [_plain(answer) for answer in answers]
+    from rpcshell.differences import differences, group
+
+    groups = group([_answered(answer) for answer in answers])
+    places = differences([answer.result for answer in results], _MOST_PLACES + 1)
+    if shell.for_programs:
+        shell.output.value("", _as_json(method, fan, answers, results, groups, places))
+    else:
+        _show(shell, fan, answers, results, groups, places)
+        for missed in (fan.missed[number] for number in sorted(fan.missed)):
+            shell.output.note(f"worker {missed.worker} (pid {missed.pid}) was not reached: {missed.reason}")
+    _complain(fan, answers, interrupted)
+
+
+def _show(
+    shell: Shell,
+    fan: FanOut,
+    answers: Sequence[Answer],
+    results: Sequence[Answer],
+    groups: Sequence[Variant],
+    places: Sequence[Difference],
+) -> None:
+    """Show who answered what as a table, what all answered once, and what differs."""
+    same = len(groups) == 1
+    if not answers or (same and not results):
+        return
+    letters = {place: _letter(at) for at, variant in enumerate(groups) for place in variant.places}
+    rows = []
+    for place, answer in enumerate(answers):
+        row: dict[str, Any] = {"worker": answer.worker, "pid": answer.pid, "time": _time(answer.elapsed)}
+        if 1 < len(groups) < len(answers):
+            row["answer"] = letters[place]
+        if not same:
+            row["result"] = answer.result if answer.error is None else _failure(answer.error)
+        rows.append(row)
+    # A result is cut before anything else is left out.
+    show_rows(shell, rows, spare=("pid", "time") if shutil.get_terminal_size().columns < _NARROW else ())
+    if same:
+        shell.output.value(results[0].out, results[0].result)
+        whole = "all " if len(answers) > 1 and not fan.missed else ""
+        shell.output.note(f"{whole}{_count(len(answers))} answered that")
+        return
+    if places and places[0].path != "$":
+        show_pieces(shell.output, _pieces(shell, results, places))
+    shell.output.note(f"{len(groups)} different answers of {len(answers)} workers")
+
+
+def _pieces(shell: Shell, results: Sequence[Answer], places: Sequence[Difference]) -> Iterator[Fragment]:
+    """The places that differ, and which workers have which value there."""
+    from rpcshell.width import cells, cut, pad
+
+    width = shutil.get_terminal_size().columns if shell.interactive else None
+    for place in places[:_MOST_PLACES]:
+        yield "class:different", "≠ "
+        yield "class:pygments.name.tag", f"{visible(place.path)}\n"
+        values = [_value(variant) for variant in place.variants]
+        if len(values) == len(results) > 2:
+            line = f"    another on each worker: {', '.join(values)}"
+            yield "", f"{line if width is None else cut(line, width)}\n"
+            continue
+        if width is not None:
+            values = [cut(value, max(width // 2, 10)) for value in values[:_MOST_VARIANTS]]
+        column = max(map(cells, values))
+        for value, variant in zip(values, place.variants, strict=False):
+            who = _workers([results[at].worker for at in variant.places])
+            yield "", f"    {pad(value, column)}"
+            yield _DIM, f"  {who if width is None else cut(who, max(width - column - 6, 10))}\n"
+        if len(values) < len(place.variants):
+            yield _DIM, f"    … {len(place.variants) - len(values)} more values\n"
+    if len(places) > _MOST_PLACES:
+        yield _DIM, "… more places differ\n"
+
+
+def _failure(error: ShellError) -> str:
+    # Where the connection led to, everybody knows.
+    return f"{error.reason}; it may have run" if isinstance(error, ConnectionLost) else str(error)
+
+
+def _value(variant: Variant) -> str:
+    from rpcshell.differences import MISSING
+    from rpcshell.plain import compact
+
+    return "(not there)" if variant.value is MISSING else compact(variant.value)
+
+
+def _workers(numbers: Sequence[int]) -> str:
+    return f"worker{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
+
+
+def _count(workers: int) -> str:
+    return f"{workers} worker{'' if workers == 1 else 's'}"
+
+
+def _letter(at: int) -> str:
+    return chr(ord("A") + at) if at < _MANY else str(at + 1)
+
+
+def _time(seconds: float) -> str:
+    from rpcshell.render import render_duration
+    from rpcshell.table import Figure
+
+    return Figure(render_duration(seconds))
+
+
+def _answered(answer: Answer) -> Any:
+    """What makes an answer the same as another one."""
+    match answer.error:
+        case None:
+            return [answer.result]
+        case CallError() as error:
+            return [error.code, error.message, error.data]
+        case error:
+            return error.message
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    """An answer as JSON."""
+    plain = {
+        "worker": answer.worker,
+        "pid": answer.pid,
+        "generation": None if answer.meta is None else answer.meta.generation,
+        "ms": round(answer.elapsed * 1000, 3),
+    }
+    match answer.error:
+        case None:
+            return plain | {"result": answer.result}
+        case CallError() as error:
+            data = {} if error.data is None else {"data": error.data}
+            return plain | {"error": {"code": error.code, "message": error.message} | data}
+        case error:
+            return plain | {"error": {"message": error.message}}
+
+
+def _as_json(
+    method: str,
+    fan: FanOut,
+    answers: Sequence[Answer],
+    results: Sequence[Answer],
+    groups: Sequence[Variant],
+    places: Sequence[Difference],
+) -> dict[str, Any]:
+    import msgspec
+
+    from rpcshell.differences import MISSING
+
+    return {
+        "method": method,
+        "same": len(groups) == 1 and not fan.missed,
+        "answers": [_plain(answer) for answer in answers],
+        "groups": [[answers[at].worker for at in variant.places] for variant in groups],
+        "differences": [
+            {
+                "path": place.path,
+                "values": [
+                    {"workers": [results[at].worker for at in variant.places]}
+                    | ({} if variant.value is MISSING else {"value": variant.value})
+                    for variant in place.variants
+                ],
+            }
+            for place in places
+        ],
+        "not_reached": [msgspec.to_builtins(missed) for missed in fan.missed.values()],
+    }
+
+
+def _complain(fan: FanOut, answers: Sequence[Answer], interrupted: bool) -> None:
+    """Raise what went wrong, if something did."""
+    failed = [answer for answer in answers if answer.error is not None]
+    if interrupted:
+        running = [answer.worker for answer in failed if isinstance(answer.error, Cancelled)]
+        raise Cancelled(f"cancelled: {_workers(running)} may still be running it")
+    if failed and len(failed) == len(answers) and len({str(answer.error) for answer in failed}) == 1:
+        error = failed[0].error
+        if error is not None and not fan.missed:
+            raise error
+    if failed:
+        raise ShellError(f"{len(failed)} of {_count(len(answers))} did not answer with a result")
+    if fan.missed:
+        whole = _count(len(answers) + len(fan.missed))
+        raise ShellError(f"{len(fan.missed)} of {whole} could not be reached: the call did not run there")

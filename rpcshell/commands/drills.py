@@ -1,0 +1,195 @@
+"""Commands that harm a server of one's own and show what comes of it: `:kill`, `:freeze`, `:hold`, `:slow`, `:flood`.
+
+`:reload` and `:scale` are among them, which do no harm. What drills do is in `rpcshell.drills`.
+"""
+
+from __future__ import annotations
+
+import signal as signals
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rpcshell.commands.registry import WORKER, command
+from rpcshell.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.executor import Shell
+
+_GROUP = "Drills"
+_MOST_WORKERS = 1000
+_LONGEST_FREEZE = 60
+_SECONDS = click.FloatRange(0.1, 600)
+
+
+# Generic since click 8.2; what it was before takes no parameters at run time.
+if TYPE_CHECKING:
+    _Names = click.Choice[str]
+else:
+    _Names = click.Choice
+
+
+class _Signal(_Names):
+    """A signal by its name, with SIG or without, or by its number."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        name = str(value).upper().removeprefix("SIG")
+        if name.isdecimal():
+            try:
+                name = signals.Signals(int(name)).name.removeprefix("SIG")
+            except ValueError:
+                name = str(value)
+        return super().convert(name, param, ctx)
+
+
+_SIGNALS = _Signal(["KILL", "TERM", "QUIT", "ABRT", "SEGV", "INT", "STOP", "CONT"])
+
+
+def _shared(*, harms: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options that drills have in common."""
+
+    def decorate(handler: Callable[..., None]) -> Callable[..., None]:
+        if harms:
+            yes = click.option("-y", "--yes", is_flag=True, help="Do not ask, whoever started the server.")
+            handler = yes(handler)
+        text = "What is called meanwhile, to see what becomes of it; ping, if not given."
+        return click.option("-c", "--call", metavar="CALL", help=text)(handler)
+
+    return decorate
+
+
+@command("kill", group=_GROUP, examples=(":kill 3", ":kill 3 TERM", ":kill 1 --call 'sleep seconds=0.2'"))
+@click.argument("worker", type=WORKER)
+@click.argument("signal", type=_SIGNALS, default="KILL")
+@_shared(harms=True)
+def kill(shell: Shell, *, worker: str, signal: str, call: str | None, yes: bool) -> None:
+    """Kill a WORKER, and show how it is replaced.
+
+    It is sent KILL, or another SIGNAL: TERM has it finish what it does, STOP and CONT have it stand still and go on.
+
+    The timeline says when the signal was sent, when the worker died, when its replacement was forked and READY, and
+    which calls were lost. A few clients keep calling meanwhile.
+    """
+    number = _number(worker)
+    from rpcshell.drills import workers
+    from rpcshell.drills.drill import Drill
+
+    harm = f"send SIG{signal} to worker {number}"
+    with Drill(shell, "kill", call, worker=number, harm=harm, consent=yes) as drill:
+        workers.kill(drill, number, signal)
+
+
+@command("freeze", group=_GROUP, examples=(":freeze 2 3", ":freeze 1 0.5"))
+@click.argument("worker", type=WORKER)
+@click.argument("seconds", type=click.FloatRange(min=0.01, max=_LONGEST_FREEZE))
+@_shared(harms=True)
+def freeze(shell: Shell, *, worker: str, seconds: float, call: str | None, yes: bool) -> None:
+    """Freeze a WORKER for some SECONDS, and show who waits.
+
+    It stands still as if it hung: it is sent STOP, and CONT when the time is over, when Ctrl-C is pressed, and also
+    when the shell is gone: the server itself sees to that.
+    """
+    number = _number(worker)
+    from rpcshell.drills import workers
+    from rpcshell.drills.drill import Drill
+
+    harm = f"freeze worker {number}"
+    with Drill(shell, "freeze", call, worker=number, harm=harm, consent=yes) as drill:
+        workers.freeze(drill, number, seconds)
+
+
+@command("reload", group=_GROUP, examples=(":reload",))
+@_shared(harms=False)
+def reload(shell: Shell, *, call: str | None) -> None:
+    """Replace all workers one by one, without losing a call.
+
+    The new ones import the app as it is now. If it cannot be imported, the old ones stay.
+    """
+    from rpcshell.drills import workers
+    from rpcshell.drills.drill import Drill
+
+    with Drill(shell, "reload", call) as drill:
+        workers.reload(drill)
+
+
+@command("scale", group=_GROUP, examples=(":scale 8",))
+@click.argument("workers", metavar="N", type=click.IntRange(1, _MOST_WORKERS))
+@_shared(harms=False)
+def scale(shell: Shell, *, workers: int, call: str | None) -> None:
+    """Have N workers, and show how they come or go.
+
+    Where there shall be fewer, the oldest idle ones leave first, after answering what has arrived.
+    """
+    from rpcshell.drills import workers as drills
+    from rpcshell.drills.drill import Drill
+
+    with Drill(shell, "scale", call) as drill:
+        drills.scale(drill, workers)
+
+
+@command("hold", group=_GROUP, examples=(":hold 10", ":hold 20 -d 3"))
+@click.argument("connections", metavar="N", type=click.IntRange(1, 500))
+@click.option("-d", "--seconds", metavar="SECONDS", type=_SECONDS, default=8, help="For how long; 8.")
+@_shared(harms=True)
+def hold(shell: Shell, *, connections: int, seconds: float, call: str | None, yes: bool) -> None:
+    """Hold N idle connections, and show who has to wait.
+
+    The timeline says which workers they take, who waits in the listen queue, and who has to go.
+
+    A worker of the sync model serves one connection at a time, so that idle ones starve others; after
+    --reclaim-idle (5 s) the server has them go. The other models take no notice.
+    """
+    from rpcshell.drills.drill import Drill
+    from rpcshell.drills.starving import hold as run
+
+    harm = f"hold {connections} idle connections"
+    with Drill(shell, "hold", call, harm=harm, consent=yes) as drill:
+        run(drill, connections, seconds)
+
+
+@command("slow", group=_GROUP, examples=(":slow 10", ":slow -n 20 100 -d 5"))
+@click.argument("rate", metavar="BYTES/S", type=click.FloatRange(0.1, 100_000))
+@click.option(
+    "-n", "--connections", metavar="CONNS", type=click.IntRange(1, 500), help="How many; one for each worker."
+)
+@click.option("-d", "--seconds", metavar="SECONDS", type=_SECONDS, default=35, help="For how long; 35.")
+@_shared(harms=True)
+def slow(shell: Shell, *, rate: float, connections: int | None, seconds: float, call: str | None, yes: bool) -> None:
+    """Send requests at so many BYTES/S that they never end.
+
+    The timeline shows what the server does about it, and whether others go on. Where a request takes longer to arrive
+    than --read-timeout (30 s) its sender is dropped. It stops once all are.
+    """
+    from rpcshell.drills.drill import Drill
+    from rpcshell.drills.starving import slow as run
+
+    harm = "send it requests slowly"
+    with Drill(shell, "slow", call, harm=harm, consent=yes) as drill:
+        run(drill, connections or min(len(drill.before.workers), 500), rate, seconds)
+
+
+@command("flood", group=_GROUP, examples=(":flood", ":flood -n 500 -d 3", ":flood --call 'sleep seconds=0.05'"))
+@click.option("-n", "--connections", metavar="CONNS", type=click.IntRange(1, 2000), default=200, help="How many; 200.")
+@click.option("-d", "--seconds", metavar="SECONDS", type=click.FloatRange(0.1, 30), default=2, help="For how long; 2.")
+@_shared(harms=True)
+def flood(shell: Shell, *, connections: int, seconds: float, call: str | None, yes: bool) -> None:
+    """Call more than the server can serve, and show what it does.
+
+    The timeline shows how long the listen queue is, who is turned away or kept out, and how the server recovers.
+
+    Each connection has eight calls on their way. It stops by itself: after its seconds, 30 at most, or 256 MiB.
+    """
+    from rpcshell.drills.drill import Drill
+    from rpcshell.drills.overload import flood as run
+
+    harm = f"flood it from {connections} connections"
+    with Drill(shell, "flood", call, harm=harm, consent=yes) as drill:
+        run(drill, connections, seconds)
+
+
+def _number(word: str) -> int:
+    if not word.isdecimal() or not int(word):
+        raise UsageError(f"a worker is named by its number, not {word!r}", hint=":workers lists them")
+    return int(word)

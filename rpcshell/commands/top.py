@@ -1,0 +1,103 @@
+"""The command that shows a server of one's own on the whole screen: `:top`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+
+import click
+
+from rpcshell.commands.registry import command
+from rpcshell.commands.rows import show_rows
+from rpcshell.commands.supervision import WORKER_SPARE, server_line, worker_row
+from rpcshell.errors import UsageError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from rpcshell.executor import Shell
+
+_PATIENCE: Final = 2.0
+"""Seconds without an answer after which a server is said to hang."""
+
+_DUMB: Final = {"dumb", "unknown", ""}
+
+
+@runtime_checkable
+class Lending(Protocol):
+    """An output that gives away its terminal, where that can be drawn on."""
+
+    def lend(self) -> AbstractContextManager[Any] | None:
+        """The terminal until it is given back, or None."""
+
+
+@command("top", group="Server", examples=(":top", ":top -n 1"))
+@click.option("-n", "--count", metavar="COUNT", type=click.IntRange(min=1), help="Print so many tables instead.")
+def top(shell: Shell, *, count: int | None) -> None:
+    """Watch the server and its workers on the whole screen.
+
+    It is drawn anew twice a second and works for a server of yours on this machine. Keys select and sort, kill a
+    worker, scale and reload the server, and show a worker's log; ? lists them, q leaves.
+    """
+    if count is not None:
+        _print(shell, count)
+        return
+    lent = _terminal(shell)
+    # What is wrong from the start is an error like any other.
+    with shell.supervisor.control() as control:
+        control.status()
+    from rpcshell.top.screen import run_top
+
+    name = shell.session.name or str(shell.session.target)
+    connect = partial(shell.supervisor.control, timeout=_PATIENCE)
+    if lent is None:
+        run_top(connect, name, theme=shell.settings.theme)
+        return
+    with lent as terminal:
+        run_top(connect, name, style=terminal.style, depth=terminal.depth, output=terminal.output)
+
+
+def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
+    """The terminal of the prompt, or None where there is none and the process's own is to be drawn on.
+
+    Raises:
+        UsageError: There is nothing to draw on, or nobody to press keys.
+    """
+    from rpcshell.options import is_terminal
+    from rpcshell.output import Diverted
+
+    hint = ":workers shows the same once, :top -n 1 with rates"
+    if isinstance(shell.output, Diverted) or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+        raise UsageError(":top draws on a terminal, and its output goes elsewhere", hint=hint)
+    lent = shell.output.lend() if isinstance(shell.output, Lending) else None
+    if lent is None and (shell.interactive or os.environ.get("TERM", "dumb") in _DUMB):
+        raise UsageError(":top cannot draw on this kind of terminal", hint=hint)
+    return lent
+
+
+def _print(shell: Shell, count: int) -> None:
+    """Show tables, and Ctrl-C ends that."""
+    from rpcshell.table import Figure
+    from rpcshell.top.feed import PERIOD
+    from rpcshell.top.figures import rate
+    from rpcshell.top.tracking import Tracker
+
+    tracker = Tracker()
+    never = threading.Event()
+    with shell.supervisor.control() as control:
+        tracker.add(control.status())
+        try:
+            for _ in range(count):
+                never.wait(PERIOD)
+                picture = tracker.add(control.status())
+                rows = [
+                    worker_row(line.status, picture.status) | {"calls/s": Figure(rate(line.rate))}
+                    for line in picture.workers
+                ]
+                show_rows(shell, rows, picture, spare=WORKER_SPARE)
+                shell.output.note(f"{rate(picture.rate)} calls/s · {server_line(picture.status)}")
+        except KeyboardInterrupt:
+            return

@@ -1,0 +1,159 @@
+"""`:workers`, `:servers`, `:attach`, and `:top` where it prints; the server is real."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from rpcshell.commands import load_commands
+from rpcshell.commands.rows import duration, size
+from rpcshell.commands.supervision import server_line, worker_row
+from rpcshell.errors import NotConnected, UsageError
+from rpcshell.executor import Shell
+from rpcshell.session import Session
+from rpcshell.settings import Settings
+from rpcshell.supervision.status import ListenerStatus, RunningCall, ServerStatus, Totals, WorkerStatus
+from tests.rpcshell.commands.conftest import needs_server
+from tests.rpcshell.commands.recording import Recording
+
+pytestmark = needs_server
+
+
+@pytest.fixture
+def connected(shell: Shell, address: str) -> Shell:
+    shell.execute(f":connect {address}")
+    return shell
+
+
+def columns(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("LINES", "24")
+
+
+def test_workers_are_a_table_with_figures_to_the_right(
+    connected: Shell, output: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns(monkeypatch, 100)
+    connected.execute("ping 1")
+    connected.execute(":workers")
+    titles, _, worker = output.texts[-1].splitlines()
+    assert " ".join(titles.split()) == "worker pid state call conns calls errors busy rss age"
+    for title in ("busy", "rss", "age"):
+        end = titles.index(title) + len(title)
+        assert worker[end - 1] != " "
+        assert worker[end : end + 1].strip() == ""
+    assert re.fullmatch(r"pid \d+ · 1 sync worker · queue 0/\d+ · \d+ calls · no worker died · up .*", output.notes[-1])
+
+
+def test_on_a_narrow_screen_workers_lose_what_matters_least(
+    connected: Shell, output: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns(monkeypatch, 40)
+    connected.execute(":workers")
+    lines = output.texts[-1].splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 40
+    assert {"worker", "state", "call", "busy"} <= set(lines[0].split())
+
+
+def test_programs_get_numbers(address: str) -> None:
+    output = Recording()
+    settings = Settings(script=True)
+    settings.set("format", "json")
+    session = Session(background=False)
+    session.connect(address)
+    try:
+        shell = Shell(session, output, load_commands, settings=settings)
+        shell.execute(":workers")
+        shell.execute(":top -n 2")
+    finally:
+        session.close()
+    (_, workers), *pictures = output.values
+    assert isinstance(workers[0]["memory"], int)
+    assert [picture["workers"][0]["status"]["worker"] for _, picture in pictures] == [1, 1]
+    assert all(picture["rate"] == 0 for _, picture in pictures)
+
+
+def test_servers_are_listed_and_joined(shell: Shell, output: Recording, address: str) -> None:
+    shell.execute(":servers")
+    (row,) = [line for line in output.texts[-1].splitlines() if f" {address} " in line]
+    shell.execute(f":attach {row.split()[0]}")
+    assert str(shell.session.target) == address
+    assert output.notes[-1].startswith(f"pid {row.split()[0]} · 1 sync worker")
+
+
+def test_top_prints_tables_with_rates(connected: Shell, output: Recording) -> None:
+    connected.execute(":top -n 1")
+    titles, _, worker = output.texts[-1].splitlines()
+    assert titles.split()[-1] == "calls/s"
+    assert worker.split()[-1] == "0"
+    assert output.notes[-1].startswith("0 calls/s · pid ")
+
+
+@pytest.mark.parametrize("line", [":top", ":top | cat"])
+def test_top_needs_a_terminal(connected: Shell, line: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        connected.execute(line)
+    assert ":workers shows the same once" in str(raised.value)
+
+
+@pytest.fixture
+def plain_shell(output: Recording) -> Iterator[Shell]:
+    session = Session(plain=True, background=False)
+    yield Shell(session, output, load_commands)
+    session.close()
+
+
+def test_without_a_server_nothing_is_shown(plain_shell: Shell) -> None:
+    for line in (":workers", ":top -n 1"):
+        with pytest.raises(NotConnected):
+            plain_shell.execute(line)
+
+
+def test_what_a_server_says_of_itself_is_shown_safely() -> None:
+    worker = WorkerStatus(1, 2, call=RunningCall("a\x1b[2J", 2.0), calls_running=3, busy=1.5, memory=2_500_000)
+    status = ServerStatus(
+        3,
+        "sync\x07",
+        [worker],
+        Totals(calls=9, errors=1, died=2, lost=1),
+        listeners=[ListenerStatus("a:1", 4, 128)],
+        phase="draining",
+        generation=2,
+        reloading=True,
+    )
+    assert "\x07" not in server_line(status)
+    for part in ("queue 4/128", "9 calls", "1 errors", "2 died, 1 calls lost", "generation 2", "reloading", "draining"):
+        assert part in server_line(status).split(" · ")
+    row = worker_row(worker, status)
+    assert (row["state"], row["busy"], row["rss"]) == ("busy", "150%", "2.5 MB")
+    assert row["call"].endswith("2.0 s (of 3)")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0421, "42.1 ms"), (59.94, "59.9 s"), (125.0, "2 min 5 s"), (7500.0, "2 h 5 min"), (200_000.0, "2 d 7 h")],
+)
+def test_a_duration_has_two_units_at_most(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(999, "999 B"), (1234, "1.23 kB"), (20_000_000, "20 MB"), (3e9, "3 GB")])
+def test_a_size_has_three_digits(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+def test_people_see_tables_also_where_results_are_json(address: str) -> None:
+    output = Recording()
+    session = Session(background=False)
+    session.connect(address)
+    try:
+        shell = Shell(session, output, load_commands, interactive=True)
+        shell.settings.set("format", "json")
+        shell.execute(":workers")
+    finally:
+        session.close()
+    assert output.values == []
+    assert "worker" in output.texts[0]
