@@ -9,6 +9,7 @@ def load_commands() -> CommandRegistry:
     """All commands, in the order in which help lists them."""
     from rpcshell.commands import all as all_workers
     from rpcshell.commands import (
+        bench,
         connection,
         drills,
         editing,
@@ -37,6 +38,7 @@ def load_commands() -> CommandRegistry:
         connection,
         methods,
         watch,
+        bench,
         all_workers,
         why,
         wire,
