@@ -16,6 +16,7 @@ def load_commands() -> CommandRegistry:
         export,
         guide,
         history,
+        lesson,
         logs,
         methods,
         scripting,
@@ -48,6 +49,7 @@ def load_commands() -> CommandRegistry:
         scripting,
         settings,
         guide,
+        lesson,
         editing,
     )
     return CommandRegistry(value for module in modules for value in vars(module).values() if isinstance(value, Command))
