@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rpcshell.commands.registry import WORKER, command
-from rpcshell.errors import UsageError
+from rpcshell.commands.registry import WORKER, command, worker_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +71,7 @@ def kill(shell: Shell, *, worker: str, signal: str, call: str | None, yes: bool)
     The timeline says when the signal was sent, when the worker died, when its replacement was forked and READY, and
     which calls were lost. A few clients keep calling meanwhile.
     """
-    number = _number(worker)
+    number = worker_number(worker)
     from rpcshell.drills import workers
     from rpcshell.drills.drill import Drill
 
@@ -91,7 +90,7 @@ def freeze(shell: Shell, *, worker: str, seconds: float, call: str | None, yes: 
     It stands still as if it hung: it is sent STOP, and CONT when the time is over, when Ctrl-C is pressed, and also
     when the shell is gone: the server itself sees to that.
     """
-    number = _number(worker)
+    number = worker_number(worker)
     from rpcshell.drills import workers
     from rpcshell.drills.drill import Drill
 
@@ -187,9 +186,3 @@ def flood(shell: Shell, *, connections: int, seconds: float, call: str | None, y
     harm = f"flood it from {connections} connections"
     with Drill(shell, "flood", call, harm=harm, consent=yes) as drill:
         run(drill, connections, seconds)
-
-
-def _number(word: str) -> int:
-    if not word.isdecimal() or not int(word):
-        raise UsageError(f"a worker is named by its number, not {word!r}", hint=":workers lists them")
-    return int(word)

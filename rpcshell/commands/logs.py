@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rpcshell.commands.registry import WORKER, command
+from rpcshell.commands.registry import WORKER, command, worker_number
 from rpcshell.errors import UsageError
 from rpcshell.escape import visible
 from rpcshell.output import Diverted, Styled, show_pieces
@@ -58,7 +58,7 @@ def logs(
         raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
     from rpcshell.supervision.log import LogFilter
 
-    number = None if worker is None else _number(worker)
+    number = None if worker is None else worker_number(worker)
     wanted = LogFilter(worker=number, level=level, text=grep)
     control = shell.supervisor.control()
     try:
@@ -130,12 +130,6 @@ def _end(shell: Shell) -> None:
         raise UsageError("no log is being followed", hint=":logs -f follows the server's")
     shell.close()
     shell.output.note("the log is followed no more")
-
-
-def _number(word: str) -> int:
-    if not word.isdecimal() or not int(word):
-        raise UsageError(f"a worker is named by its number, not {word!r}", hint=":workers lists them")
-    return int(word)
 
 
 def _show(shell: Shell, records: Sequence[LogRecord]) -> None:

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from rpcshell.executor import Shell
     from rpcshell.suggest import ValueKind
 
-__all__ = ["CALL", "COMMAND", "METHOD", "TARGET", "WORKER", "Command", "CommandRegistry", "KindOfWord", "command"]
+__all__ = [
+    "CALL",
+    "COMMAND",
+    "METHOD",
+    "TARGET",
+    "WORKER",
+    "Command",
+    "CommandRegistry",
+    "KindOfWord",
+    "command",
+    "worker_number",
+]
 
 _WIDTH: Final = 80
 
@@ -52,6 +63,17 @@ COMMAND: Final = KindOfWord("command")
 WORKER: Final = KindOfWord("worker")
 CALL: Final = KindOfWord("call")
 """All that is left of the line, exactly as typed; for the last argument, with `nargs=-1`."""
+
+
+def worker_number(word: str) -> int:
+    """The number of a worker, as it was typed.
+
+    Raises:
+        UsageError: it is no number.
+    """
+    if not word.isdecimal() or not int(word):
+        raise UsageError(f"a worker is named by its number, not {word!r}", hint=":workers lists them")
+    return int(word)
 
 
 class Command:

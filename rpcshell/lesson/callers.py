@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +23,7 @@ _STACK: Final = 256 * 1024
 """Bytes; a call does not nest deeply, and there are many threads."""
 
 
-class _Background:
+class _Background(abc.ABC):
     """Something that runs in a thread from when it is made."""
 
     def __init__(self) -> None:
@@ -46,8 +47,9 @@ class _Background:
         """Whether it has ended."""
         return not self._thread.is_alive()
 
+    @abc.abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """Do it."""
 
 
 class Caller(_Background):

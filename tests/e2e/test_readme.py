@@ -93,7 +93,9 @@ def test_the_recording_is_of_this_version() -> None:
 def test_every_option_that_the_guide_names_exists(folder: Path) -> None:
     known = set(
         re.findall(
-            r"--[a-z-]+", run("rpcshell --help; rpcserver --help; rpcshell -c ':help spawn' -c ':help connect'", folder)
+            r"--[a-z-]+",
+            run("rpcshell --help; rpcserver --help; rpcshell bench --help", folder)
+            + run("rpcshell -c ':help spawn' -c ':help connect' -c ':help logs'", folder),
         )
     )
     ours = re.sub(r"`python -m tests[^`]*`", "", README)
