@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rpcshell.errors import Cancelled, ShellError, SyntaxProblem, UsageError
+from rpcshell.errors import CallError, Cancelled, ShellError, SyntaxProblem, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -328,6 +328,7 @@ class Shell:
             elapsed = time.monotonic() - exchange.began
             record = CallRecord.failed(text, method, params, error, began=began, elapsed=elapsed, target=target)
             self.observer.ended(self.journal.add(record), exchange, error)
+            _hide_secrets(error, params)
             raise
         self.observer.ended(self.journal.add(CallRecord.answered(text, outcome, began=began, target=target)), exchange)
         self.variables["_"] = outcome.reply.result
@@ -358,3 +359,12 @@ def _syntax_problem(line: Line, problem: Problem | LineError) -> SyntaxProblem:
     column = problem.column if isinstance(problem, Exception) else problem.start
     message = mask_message(problem.message, line.text)
     return SyntaxProblem(message, line=line.text, column=column, expected=problem.expected)
+
+
+def _hide_secrets(error: ShellError, params: object) -> None:
+    """Take out of an error what its server repeats of the secrets that it was sent."""
+    from rpcshell.masking import mask_text, mask_texts
+
+    error.message = mask_text(error.message, params)
+    if isinstance(error, CallError):
+        error.data = mask_texts(error.data, params)

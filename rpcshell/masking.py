@@ -12,11 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rpcshell.language import CommandLine, Line, Node, Token
 
-__all__ = ["MASKED", "blot_bytes", "blot_line", "is_secret", "mask_line", "mask_message", "mask_text", "mask_value"]
+__all__ = [
+    "MASKED",
+    "blot_bytes",
+    "blot_line",
+    "is_secret",
+    "mask_line",
+    "mask_message",
+    "mask_text",
+    "mask_texts",
+    "mask_value",
+]
 
 MASKED: Final = "***"
 """What stands where a secret was; in a line it is quoted, so that the line still parses."""
@@ -47,20 +57,23 @@ def mask_value(value: Any) -> Any:
 
     Null and booleans stay: that there is a password, or none, is no secret.
     """
+    return _copied(value, lambda key, part: MASKED if isinstance(key, str) and _hides(key, part) else part)
+
+
+def _copied(value: Any, replace: Callable[[str | int, Any], Any]) -> Any:
+    """A copy of a JSON value, however deep, with what `replace` makes of each part and its key or place."""
     root = [value]
     todo: list[tuple[Any, Any]] = [(root, 0)]
     while todo:
         holder, place = todo.pop()
-        part = holder[place]
+        part = replace(place, holder[place])
         if isinstance(part, dict):
-            copy: Any = {key: MASKED if _hides(key, inner) else inner for key, inner in part.items()}
-            todo += [(copy, key) for key in copy]
+            part = dict(part)
+            todo += [(part, key) for key in part]
         elif isinstance(part, list | tuple):
-            copy = list(part)
-            todo += [(copy, index) for index in range(len(copy))]
-        else:
-            continue
-        holder[place] = copy
+            part = list(part)
+            todo += [(part, index) for index in range(len(part))]
+        holder[place] = part
     return root[0]
 
 
@@ -74,6 +87,16 @@ def mask_text(text: str, params: Any) -> str:
     for secret in sorted(set(_secret_texts(params)), key=len, reverse=True):
         text = text.replace(secret, MASKED)
     return text
+
+
+def mask_texts(value: Any, params: Any) -> Any:
+    """A JSON value, such as what a server adds to an error, with texts that hold none of a call's secrets.
+
+    Args:
+        value: what may repeat them, at any depth.
+        params: the call's params.
+    """
+    return _copied(value, lambda _, part: mask_text(part, params) if isinstance(part, str) else part)
 
 
 def mask_line(text: str) -> str:

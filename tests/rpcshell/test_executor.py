@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rpcshell import NotConnected, ShellError, SyntaxProblem, UsageError
+from rpcshell import CallError, NotConnected, ShellError, SyntaxProblem, UsageError
 from rpcshell.executor import Leave, Shell
 from rpcshell.session import CallOutcome, Session
 from tests.rpcshell.peers import Peer, echo, serving
@@ -119,6 +119,21 @@ def test_a_line_that_does_not_parse_says_where(shell: Shell) -> None:
 def test_an_open_bracket_is_not_sent(shell: Shell) -> None:
     with pytest.raises(SyntaxProblem):
         shell.execute('ping {"a":1')
+
+
+def test_an_error_does_not_repeat_the_secrets_of_its_call(shell: Shell) -> None:
+    def refuse(peer: Peer) -> None:
+        while (request := peer.read()) is not None:
+            tried = request["params"]["password"]
+            data = {"tried": [f"<{tried}>"], "user": request["params"]["user"]}
+            peer.send({"out": "error", "result": {"code": 7, "message": f"{tried} is wrong", "data": data}})
+
+    with serving(refuse) as server:
+        shell.execute(f":connect {server.target} --plain")
+        with pytest.raises(CallError) as caught:
+            shell.execute('login {"user": "ada", "password": "hunter2"}')
+    assert caught.value.message == "*** is wrong"
+    assert caught.value.data == {"tried": ["<***>"], "user": "ada"}
 
 
 def test_a_call_without_a_target_says_so(shell: Shell) -> None:
