@@ -128,6 +128,24 @@ def test_ctrl_r_searches_the_lines_from_before() -> None:
     assert typed("\x12ne\r\r", history=("one", "two")) == "one"
 
 
+def test_an_interrupt_right_after_a_line_was_accepted_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    with prompt_with("ping 1\rping 2\r") as prompt:
+        application = prompt._prompt.app
+        whole = application.run_async
+
+        async def interrupted(**options: Any) -> str:
+            line = await whole(**options)
+            # As the event loop does with a signal that comes when the prompt is over, and the loop is not yet.
+            application.key_processor.send_sigint()
+            return line
+
+        with monkeypatch.context() as patch:
+            patch.setattr(application, "run_async", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                prompt.read()
+        assert prompt.read() == "ping 2"
+
+
 def test_an_interrupt_from_elsewhere_ends_the_reading() -> None:
     class End(BaseException):
         pass
