@@ -57,7 +57,8 @@ def test_calls_that_a_killed_worker_was_in_are_counted_as_lost(drilled: Start) -
     assert died["signal"] == "SEGV"
     assert died["lost"] == 2 == len(report.of("call_lost"))
     assert report.summary["lost"] == report.summary["lost_on_server"] == 2 == server.status().totals.lost
-    assert all(row["ms"] >= died["ms"] - 10 for row in report.of("call_lost"))
+    # The arbiter may learn of the death after the clients have.
+    assert all(row["ms"] >= report.one("signalled")["ms"] for row in report.of("call_lost"))
     assert "2 calls were lost" in report.summary["text"]
 
 
