@@ -98,7 +98,7 @@ def test_the_terminal_is_sane_afterwards(
         else:
             terminal.send(last)
         terminal.wait_for(rf"^left {code}$")
-        terminal.wait_for(rf"(?s)left {code}\n.*-echoprt.*\Z")
+        terminal.wait_for(rf"(?s)left {code}\n.*extproc.*\Z")
         after = termios.tcgetattr(terminal.process.child_fd)
         assert after[3] & termios.ECHO
         assert after[3] & termios.ICANON
