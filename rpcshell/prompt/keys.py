@@ -30,7 +30,6 @@ def key_bindings(
     read: Callable[[str], Line],
     tabstops: Tabstops,
     template: Callable[[Line], Template | None],
-    interrupted: Callable[[], None],
 ) -> KeyBindings:
     """The bindings of the line being typed.
 
@@ -38,7 +37,6 @@ def key_bindings(
         read: parses a text.
         tabstops: the places of a template in it.
         template: what there is to fill in for a line that is a method's name.
-        interrupted: called where Ctrl-C comes when the line has been accepted already.
     """
     keys = KeyBindings()
     focused = has_focus(DEFAULT_BUFFER)
@@ -46,14 +44,6 @@ def key_bindings(
     typing = focused & (emacs_insert_mode | vi_insert_mode)
     filling = typing & Condition(lambda: tabstops.active)
     fresh = filling & Condition(tabstops.is_fresh)
-
-    @keys.add("<sigint>")
-    def _(event: KeyPressEvent) -> None:
-        application = event.app
-        if application.future is not None and not application.is_done:
-            application.exit(exception=KeyboardInterrupt(), style="class:aborting")
-        else:
-            interrupted()
 
     @keys.add("enter", filter=focused)
     def _(event: KeyPressEvent) -> None:

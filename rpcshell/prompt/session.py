@@ -113,7 +113,6 @@ class Prompt:
         self._on_ready = on_ready
         self._lexer: LineLexer | None = None
         self._ending: BaseException | None = None
-        self._late_interrupt = False
         self._settings = settings = Settings() if settings is None else settings
         complaints: list[str] = []
         suggesting = Condition(lambda: settings.suggestions)
@@ -151,7 +150,7 @@ class Prompt:
         tabstops = Tabstops(self._prompt.default_buffer)
         self.screen = Screen(application.output, application.color_depth, settings=settings, application=application)
         self._actions = Actions(read, session, commands, settings, self.screen)
-        own = key_bindings(read, tabstops, self._template, self._interrupted)
+        own = key_bindings(read, tabstops, self._template)
         bound, shown = action_bindings(keys, self._actions.do, complaints.append)
         self._prompt.key_bindings = merge_key_bindings([own, bound])
         toolbar = Toolbar(read, session, commands, variables=variables, aliases=aliases)
@@ -183,17 +182,12 @@ class Prompt:
             KeyboardInterrupt: Ctrl-C was pressed.
         """
         self._raise_ending()
-        self._late_interrupt = False
         self.screen.show_notes()
-        line = self._prompt.prompt(default=self._actions.take_draft() or "")
+        # While keys are read, Ctrl-C is one of them. A signal that comes when they are no longer read is for what the
+        # line does: prompt_toolkit's handler would lose it with its event loop, asyncio's raises KeyboardInterrupt.
+        line = self._prompt.prompt(default=self._actions.take_draft() or "", handle_sigint=False)
         self._raise_ending()
-        if self._late_interrupt:
-            # It was meant for what the line does, and nobody else will hear of it.
-            raise KeyboardInterrupt
         return line
-
-    def _interrupted(self) -> None:
-        self._late_interrupt = True
 
     def lines(self) -> Sequence[str]:
         """The lines that were typed, in earlier sessions too, oldest first."""

@@ -23,6 +23,7 @@ def test_answers_of_all_workers_are_shown_beside_each_other(terminal: Terminal) 
     assert workers[:2] == ["1, 2, 3", ", ".join(found.groups()[:3])]
     assert terminal.style_at("≠ $.pid").bold
 
+    terminal.wait_until_keys()
     terminal.send(f":all sleep seconds=2{ENTER}")
     terminal.wait_until_signals()
     terminal.send(CTRL_C)

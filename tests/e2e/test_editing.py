@@ -94,6 +94,7 @@ def test_a_line_is_edited_in_the_editor(tmp_path: Path) -> None:
     editor.chmod(0o755)
     with Terminal(tmp_path, (*SHELL, "--spawn", "1"), environment={"EDITOR": str(editor)}) as terminal:
         terminal.wait_for(r"^127.*> ")
+        terminal.wait_until_keys()
         terminal.send('ping "old"' + CTRL_X_CTRL_E)
         terminal.wait_until_signals()
         terminal.send("new" + ENTER)
@@ -101,8 +102,10 @@ def test_a_line_is_edited_in_the_editor(tmp_path: Path) -> None:
         terminal.wait_until_keys()
         terminal.send(ENTER)
         terminal.wait_for(r'^pong "new"$')
+        terminal.wait_until_keys()
         terminal.send(f'ping "old"{ENTER}')
         terminal.wait_for(r'^pong "old"$')
+        terminal.wait_until_keys()
         terminal.send(f":edit{ENTER}")
         terminal.wait_until_signals()
         terminal.send("again" + ENTER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,8 +136,8 @@ def test_an_interrupt_right_after_a_line_was_accepted_is_heard(monkeypatch: pyte
 
         async def interrupted(**options: Any) -> str:
             line = await whole(**options)
-            # As the event loop does with a signal that comes when the prompt is over, and the loop is not yet.
-            application.key_processor.send_sigint()
+            # The prompt is over, and its event loop is not yet.
+            signal.raise_signal(signal.SIGINT)
             return line
 
         with monkeypatch.context() as patch:
