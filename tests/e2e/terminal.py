@@ -235,6 +235,12 @@ def servers_of(home: Path) -> set[int]:
     return {pid for pid, command in processes_of(home).items() if "rpcserver" in command}
 
 
+def arbiter_of(servers: set[int]) -> int:
+    """The process of a server that started the others; ids begin anew at some time, so it need not be the least."""
+    (arbiter,) = (pid for pid in servers if int(Path(f"/proc/{pid}/stat").read_text().split()[3]) not in servers)
+    return arbiter
+
+
 def wait_until_ended(pids: set[int], timeout: float) -> float:
     """Wait until processes have ended; seconds it took."""
     began = time.monotonic()

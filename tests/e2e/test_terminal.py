@@ -18,6 +18,7 @@ from tests.e2e.terminal import (
     TAB,
     UP,
     Terminal,
+    arbiter_of,
     servers_of,
     wait_until_ended,
 )
@@ -182,7 +183,7 @@ def test_alt_enter_always_opens_a_row(terminal: Terminal) -> None:
 def test_a_server_that_was_killed_is_one_clear_line_and_the_prompt_lives(terminal: Terminal) -> None:
     address = spawn(terminal)
     servers = servers_of(terminal.home)
-    arbiter = min(servers)
+    arbiter = arbiter_of(servers)
     os.kill(arbiter, signal.SIGKILL)
     wait_until_ended(servers, 2)
     terminal.wait_for(rf"^the server \(pid {arbiter}\) was killed by SIGKILL")
