@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rpcshell.async_client import AsyncClient, connect_async
-    from rpcshell.client import Client, connect
-    from rpcshell.errors import (
+    from rpcshell.client.async_client import AsyncClient, connect_async
+    from rpcshell.client.client import Client, connect
+    from rpcshell.client.errors import (
         CallError,
         CallTimeout,
         Cancelled,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         TlsFailed,
         UsageError,
     )
-    from rpcshell.target import Target, TcpTarget, TlsTarget, UnixTarget
-    from rpcshell.tls import TlsFiles
+    from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
+    from rpcshell.client.tls import TlsFiles
 
 __version__ = "0.1.0"
 
@@ -71,6 +71,7 @@ _MODULES = {
     "TlsTarget": "target",
     "UnixTarget": "target",
 }
+"""Of the names that are not errors, the modules of the room `client` that have them."""
 
 
 def __getattr__(name: str) -> object:
@@ -78,7 +79,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value: object = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
+    value: object = getattr(import_module(f"{__name__}.client.{_MODULES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from rpcshell.cli import main
+from rpcshell.app.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,12 +18,12 @@ SOURCES = {
     "rpcwire": ROOT / "server/rpcwire",
 }
 SCREEN = {"prompt_toolkit", "pygments"}
-DRAWING = ("rpcshell.prompt.", "rpcshell.top.screen")
+DRAWING = ("rpcshell.prompt.", "rpcshell.lab.top.screen")
 """Where they may be imported: the prompt, and the full-screen view, which is an application of its own."""
 OPTIONAL = {
-    "prometheus_client": "rpcserver.exposition",
-    "pytest": "rpcserver.pytest_plugin",
-    "watchfiles": "rpcserver.watch",
+    "prometheus_client": "rpcserver.ops.exposition",
+    "pytest": "rpcserver.testing.pytest_plugin",
+    "watchfiles": "rpcserver.ops.watch",
 }
 """Packages that need not be installed, and the one module of the server that imports each."""
 
@@ -92,7 +92,7 @@ def between(importer: str, imported: set[str]) -> list[str]:
 
 
 def test_the_sources_are_found() -> None:
-    assert {"rpcwire.framing", "rpcserver.arbiter", "rpcshell.cli"} <= MODULES.keys()
+    assert {"rpcwire.framing", "rpcserver.arbiter.arbiter", "rpcshell.app.cli"} <= MODULES.keys()
 
 
 def test_nobody_imports_server() -> None:
@@ -136,35 +136,63 @@ def test_the_screen_is_drawn_in_one_place() -> None:
     assert {name for name in drawing if not name.startswith(DRAWING)} == set()
 
 
-@pytest.mark.parametrize(
-    ("lower", "upper"),
-    [
-        ("rpcshell.client", {"rpcshell.session", "rpcshell.commands", "rpcshell.repl", "rpcshell.cli"}),
-        ("rpcshell.session", {"rpcshell.commands", "rpcshell.executor", "rpcshell.repl", "rpcshell.cli"}),
-        ("rpcshell.commands", {"rpcshell.repl", "rpcshell.script", "rpcshell.cli", "rpcshell.prompt"}),
-        ("rpcshell.repl", {"rpcshell.cli"}),
-        ("rpcshell.language", {"rpcshell.client", "rpcshell.session", "rpcshell.commands", "socket"}),
-        ("rpcshell.suggest", {"rpcshell.client", "rpcshell.session", "rpcshell.commands", "socket"}),
-        ("rpcshell.hint", {"rpcshell.client", "rpcshell.session", "rpcshell.commands", "socket"}),
-        ("rpcshell.render", {"rpcshell.client", "rpcshell.session", "rpcshell.commands", "socket"}),
-        ("rpcserver.arbiter", {"rpcserver.cli", "rpcserver.service", "rpcserver.loader", "rpcserver.demo"}),
-        ("rpcserver.workers", {"rpcserver.cli", "rpcserver.arbiter"}),
-        (
-            "rpcserver.dispatch",
-            {"rpcserver.workers", "rpcserver.arbiter", "rpcserver.config", "socket", "os"},
-        ),
-    ],
-)
-def test_arrows_point_one_way(lower: str, upper: set[str]) -> None:
-    assert between(lower, upper) == []
+FLOORS = {
+    "the whole": (
+        {"server"},
+        {"rpcshell.line", "rpcshell.client"},
+        {"rpcshell.view", "rpcshell.servers"},
+        {"rpcshell.shell"},
+        {"rpcshell.prompt"},
+        {"rpcshell.lab"},
+        {"rpcshell.commands"},
+        {"rpcshell.app"},
+        {"rpcshell"},
+    ),
+    "the server": (
+        {"rpcwire"},
+        {"rpcserver.system"},
+        {"rpcserver.service"},
+        {"rpcserver.workers"},
+        {"rpcserver.arbiter"},
+        {"rpcserver.ops"},
+        {"rpcserver"},
+        {"rpcserver.testing"},
+    ),
+}
+"""The rooms of the house, the lowest floor first. Imports run down, those for the type checker too."""
+
+
+def room_of(module: str, rooms: set[str]) -> str:
+    """The innermost room that a module stands in; the server is a single one to the whole."""
+    if "server" in rooms and not module.startswith("rpcshell"):
+        return "server"
+    parts = module.split(".")
+    return next(room for end in range(len(parts), 0, -1) if (room := ".".join(parts[:end])) in rooms)
+
+
+@pytest.mark.parametrize("house", FLOORS)
+def test_imports_run_down_from_floor_to_floor(house: str) -> None:
+    floors = {room: number for number, rooms in enumerate(FLOORS[house]) for room in rooms}
+    packages = {"rpcserver", "rpcwire"} if house == "the server" else set(SOURCES)
+    upwards = [
+        f"{found.importer} imports {found.imported}"
+        for found in IMPORTS
+        if found.imported.partition(".")[0] in packages
+        and found.importer.partition(".")[0] in packages
+        and (inner := room_of(found.importer, set(floors))) != (outer := room_of(found.imported, set(floors)))
+        and floors[inner] <= floors[outer]
+        # What a package knows of itself, such as its version, is nobody's upper floor.
+        and not (found.imported == "rpcshell" and found.importer != "rpcshell.__main__")
+    ]
+    assert upwards == []
 
 
 @pytest.mark.parametrize("package", SOURCES)
-def test_modules_do_not_import_each_other_in_circles(package: str) -> None:
+def test_no_module_needs_one_that_needs_it(package: str) -> None:
     graph: dict[str, set[str]] = {}
     for found in IMPORTS:
         # A package's own names come from its modules; the circle through it is Python's way of saying so.
-        if found.package == package and not found.deferred and not found.typing_only and found.imported != package:
+        if found.package == package and found.imported not in {package, found.importer}:
             graph.setdefault(found.importer, set()).add(found.imported)
     try:
         TopologicalSorter(graph).prepare()
@@ -199,7 +227,7 @@ def test_no_drawers_without_a_name() -> None:
     assert [name for name in MODULES if name.rpartition(".")[2] in {"utils", "util", "helpers", "common", "misc"}] == []
 
 
-@pytest.mark.parametrize("package", ["rpcshell.language", "rpcshell.suggest"])
+@pytest.mark.parametrize("package", ["rpcshell.line.language", "rpcshell.line.suggest"])
 def test_what_two_threads_may_import_at_once_is_imported_by_its_package(package: str) -> None:
     # The prompt imports in the background. A thread that imports a package, and one that imports a module of it
     # directly, hold a lock each that the other one needs; Python ends one of them with a deadlock error.

@@ -1,6 +1,6 @@
 """The `:commands` of the shell: one module for each group of them, and the registry that knows them all."""
 
-from rpcshell.commands.registry import Command, CommandRegistry
+from rpcshell.shell.command import Command, CommandRegistry
 
 __all__ = ["Command", "CommandRegistry", "load_commands"]
 
@@ -13,7 +13,6 @@ def load_commands() -> CommandRegistry:
         connection,
         drills,
         editing,
-        export,
         guide,
         history,
         lesson,
@@ -29,6 +28,7 @@ def load_commands() -> CommandRegistry:
         why,
         wire,
     )
+    from rpcshell.commands.export import command as export
 
     modules = (
         server,

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rpcshell.commands.registry import CALL, command
-from rpcshell.commands.rows import show_rows
-from rpcshell.errors import CallError, Cancelled, ConnectionLost, NotConnected, ShellError
-from rpcshell.escape import visible
-from rpcshell.output import show_pieces
+from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, NotConnected, ShellError
+from rpcshell.shell.command import CALL, command
+from rpcshell.shell.output import show_pieces
+from rpcshell.shell.rows import show_rows
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rpcshell.differences import Difference, Variant
-    from rpcshell.executor import Shell
-    from rpcshell.pretty import Fragment
-    from rpcshell.supervision.fanout import Answer, FanOut
+    from rpcshell.servers.fanout import Answer, FanOut
+    from rpcshell.shell.shell import Shell
+    from rpcshell.view.differences import Difference, Variant
+    from rpcshell.view.pretty import Fragment
 
 _MOST_PLACES: Final = 20
 """Places that differ which are shown."""
@@ -47,7 +47,7 @@ def call_all(shell: Shell, *, call: str) -> None:
     if session.target is None:
         raise NotConnected
     with shell.supervisor.control() as control:
-        from rpcshell.supervision.fanout import FanOut
+        from rpcshell.servers.fanout import FanOut
 
         # It may hold the worker that the call is to reach.
         session.hang_up()
@@ -62,7 +62,7 @@ def call_all(shell: Shell, *, call: str) -> None:
     answers = [fan.answers[number] for number in sorted(fan.answers)]
     results = [answer for answer in answers if answer.error is None]
     shell.variables["_"] = [_plain(answer) for answer in answers]
-    from rpcshell.differences import differences, group
+    from rpcshell.view.differences import differences, group
 
     groups = group([_answered(answer) for answer in answers])
     places = differences([answer.result for answer in results], _MOST_PLACES + 1)
@@ -110,7 +110,7 @@ def _show(
 
 def _pieces(shell: Shell, results: Sequence[Answer], places: Sequence[Difference]) -> Iterator[Fragment]:
     """The places that differ, and which workers have which value there."""
-    from rpcshell.width import cells, cut, pad
+    from rpcshell.view.width import cells, cut, pad
 
     width = shutil.get_terminal_size().columns if shell.interactive else None
     for place in places[:_MOST_PLACES]:
@@ -140,8 +140,8 @@ def _failure(error: ShellError) -> str:
 
 
 def _value(variant: Variant) -> str:
-    from rpcshell.differences import MISSING
-    from rpcshell.plain import compact
+    from rpcshell.view.differences import MISSING
+    from rpcshell.view.plain import compact
 
     return "(not there)" if variant.value is MISSING else compact(variant.value)
 
@@ -159,8 +159,8 @@ def _letter(at: int) -> str:
 
 
 def _time(seconds: float) -> str:
-    from rpcshell.render import render_duration
-    from rpcshell.table import Figure
+    from rpcshell.view.render import render_duration
+    from rpcshell.view.table import Figure
 
     return Figure(render_duration(seconds))
 
@@ -204,7 +204,7 @@ def _as_json(
 ) -> dict[str, Any]:
     import msgspec
 
-    from rpcshell.differences import MISSING
+    from rpcshell.view.differences import MISSING
 
     return {
         "method": method,

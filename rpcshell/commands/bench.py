@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rpcshell.bench.options import BenchOptions, bench_options
-from rpcshell.commands.registry import CALL, command
 from rpcshell.commands.watch import HasLive
+from rpcshell.lab.bench.options import BenchOptions, bench_options
+from rpcshell.shell.command import CALL, command
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from rpcshell.commands.watch import Live
-    from rpcshell.executor import Shell
+    from rpcshell.shell.shell import Shell
 
 
 @command(
@@ -52,7 +52,7 @@ def run_bench(shell: Shell, call: str, options: BenchOptions) -> None:
     Raises:
         ShellError: As `conduct`.
     """
-    from rpcshell.bench.conduct import conduct
+    from rpcshell.lab.bench.conduct import conduct
 
     def live() -> AbstractContextManager[Live] | None:
         return shell.output.live() if isinstance(shell.output, HasLive) else None

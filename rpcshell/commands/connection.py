@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rpcshell.commands.registry import TARGET, command
-from rpcshell.errors import NotConnected
+from rpcshell.client.errors import NotConnected
+from rpcshell.shell.command import TARGET, command
 
 if TYPE_CHECKING:
-    from rpcshell.executor import Shell
+    from rpcshell.shell.shell import Shell
 
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
@@ -50,7 +50,7 @@ def connect(
     """
     tls = None
     if not tls_ca is tls_cert is tls_key is None:
-        from rpcshell.tls import TlsFiles
+        from rpcshell.client.tls import TlsFiles
 
         tls = TlsFiles(tls_ca, tls_cert, tls_key)
     shell.session.connect(target, plain=plain or None, probe_again=refresh, tls=tls)

@@ -8,16 +8,16 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.commands.example import example_call, own_examples
-from rpcshell.commands.prose import prose
-from rpcshell.escape import visible, visible_json
-from rpcshell.schema import as_schema, fixed_values, properties, type_text
-from rpcshell.width import cells, pad
+from rpcshell.line.schema import as_schema, fixed_values, properties, type_text
+from rpcshell.view.escape import visible, visible_json
+from rpcshell.view.prose import prose
+from rpcshell.view.width import cells, pad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rpcshell.catalog import Method
-    from rpcshell.schema import Schema
+    from rpcshell.line.catalog import Method
+    from rpcshell.line.schema import Schema
 
 __all__ = ["columns", "describe_method"]
 

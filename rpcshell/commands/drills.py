@@ -1,6 +1,6 @@
 """Commands that harm a server of one's own and show what comes of it: `:kill`, `:freeze`, `:hold`, `:slow`, `:flood`.
 
-`:reload` and `:scale` are among them, which do no harm. What drills do is in `rpcshell.drills`.
+`:reload` and `:scale` are among them, which do no harm. What drills do is in `rpcshell.lab.drills`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rpcshell.commands.registry import WORKER, command, worker_number
+from rpcshell.shell.command import WORKER, command, worker_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.executor import Shell
+    from rpcshell.shell.shell import Shell
 
 _GROUP = "Drills"
 _MOST_WORKERS = 1000
@@ -72,8 +72,8 @@ def kill(shell: Shell, *, worker: str, signal: str, call: str | None, yes: bool)
     which calls were lost. A few clients keep calling meanwhile.
     """
     number = worker_number(worker)
-    from rpcshell.drills import workers
-    from rpcshell.drills.drill import Drill
+    from rpcshell.lab.drills import workers
+    from rpcshell.lab.drills.drill import Drill
 
     harm = f"send SIG{signal} to worker {number}"
     with Drill(shell, "kill", call, worker=number, harm=harm, consent=yes) as drill:
@@ -91,8 +91,8 @@ def freeze(shell: Shell, *, worker: str, seconds: float, call: str | None, yes: 
     when the shell is gone: the server itself sees to that.
     """
     number = worker_number(worker)
-    from rpcshell.drills import workers
-    from rpcshell.drills.drill import Drill
+    from rpcshell.lab.drills import workers
+    from rpcshell.lab.drills.drill import Drill
 
     harm = f"freeze worker {number}"
     with Drill(shell, "freeze", call, worker=number, harm=harm, consent=yes) as drill:
@@ -106,8 +106,8 @@ def reload(shell: Shell, *, call: str | None) -> None:
 
     The new ones import the app as it is now. If it cannot be imported, the old ones stay.
     """
-    from rpcshell.drills import workers
-    from rpcshell.drills.drill import Drill
+    from rpcshell.lab.drills import workers
+    from rpcshell.lab.drills.drill import Drill
 
     with Drill(shell, "reload", call) as drill:
         workers.reload(drill)
@@ -121,8 +121,8 @@ def scale(shell: Shell, *, workers: int, call: str | None) -> None:
 
     Where there shall be fewer, the oldest idle ones leave first, after answering what has arrived.
     """
-    from rpcshell.drills import workers as drills
-    from rpcshell.drills.drill import Drill
+    from rpcshell.lab.drills import workers as drills
+    from rpcshell.lab.drills.drill import Drill
 
     with Drill(shell, "scale", call) as drill:
         drills.scale(drill, workers)
@@ -140,8 +140,8 @@ def hold(shell: Shell, *, connections: int, seconds: float, call: str | None, ye
     A worker of the sync model serves one connection at a time, so that idle ones starve others; after
     --reclaim-idle (5 s) the server has them go. The other models take no notice.
     """
-    from rpcshell.drills.drill import Drill
-    from rpcshell.drills.starving import hold as run
+    from rpcshell.lab.drills.drill import Drill
+    from rpcshell.lab.drills.starving import hold as run
 
     harm = f"hold {connections} idle connections"
     with Drill(shell, "hold", call, harm=harm, consent=yes) as drill:
@@ -161,8 +161,8 @@ def slow(shell: Shell, *, rate: float, connections: int | None, seconds: float, 
     The timeline shows what the server does about it, and whether others go on. Where a request takes longer to arrive
     than --read-timeout (30 s) its sender is dropped. It stops once all are.
     """
-    from rpcshell.drills.drill import Drill
-    from rpcshell.drills.starving import slow as run
+    from rpcshell.lab.drills.drill import Drill
+    from rpcshell.lab.drills.starving import slow as run
 
     harm = "send it requests slowly"
     with Drill(shell, "slow", call, harm=harm, consent=yes) as drill:
@@ -180,8 +180,8 @@ def flood(shell: Shell, *, connections: int, seconds: float, call: str | None, y
 
     Each connection has eight calls on their way. It stops by itself: after its seconds, 30 at most, or 256 MiB.
     """
-    from rpcshell.drills.drill import Drill
-    from rpcshell.drills.overload import flood as run
+    from rpcshell.lab.drills.drill import Drill
+    from rpcshell.lab.drills.overload import flood as run
 
     harm = f"flood it from {connections} connections"
     with Drill(shell, "flood", call, harm=harm, consent=yes) as drill:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rpcshell.client.errors import UsageError
 from rpcshell.commands.example import example_call
-from rpcshell.commands.registry import METHOD, command
-from rpcshell.errors import UsageError
+from rpcshell.shell.command import METHOD, command
 
 if TYPE_CHECKING:
-    from rpcshell.executor import Shell
+    from rpcshell.shell.shell import Shell
 
 
 @command("edit", group="Shell", examples=(":edit", ":edit order.create"))

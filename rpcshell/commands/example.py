@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.language import unparse
-from rpcshell.schema import alternatives, as_schema, fixed_values, properties, type_names
+from rpcshell.line.language import unparse
+from rpcshell.line.schema import alternatives, as_schema, fixed_values, properties, type_names
 
 if TYPE_CHECKING:
-    from rpcshell.catalog import Method
-    from rpcshell.schema import Resolver, Schema
+    from rpcshell.line.catalog import Method
+    from rpcshell.line.schema import Resolver, Schema
 
 __all__ = ["example_call", "own_examples"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rpcshell.commands.document import columns, describe_method
-from rpcshell.commands.registry import COMMAND, command
+from rpcshell.shell.command import COMMAND, command
 
 if TYPE_CHECKING:
-    from rpcshell.commands.registry import Command
-    from rpcshell.executor import Shell
+    from rpcshell.shell.command import Command
+    from rpcshell.shell.shell import Shell
 
 _Rows = Sequence[tuple[str, str]]
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rpcshell.commands.registry import command
+from rpcshell.client.errors import UsageError
 from rpcshell.commands.search import matcher
-from rpcshell.errors import UsageError
-from rpcshell.escape import visible
-from rpcshell.masking import mask_line
-from rpcshell.render import render_duration
-from rpcshell.width import cut
+from rpcshell.line.masking import mask_line
+from rpcshell.shell.command import command
+from rpcshell.view.escape import visible
+from rpcshell.view.render import render_duration
+from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rpcshell.executor import Shell
-    from rpcshell.journal import CallRecord
+    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.shell import Shell
 
 _SHOWN: Final = 20
 """Entries that are shown unless more are asked for."""

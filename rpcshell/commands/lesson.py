@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rpcshell.commands.registry import command
-from rpcshell.errors import UsageError
+from rpcshell.client.errors import UsageError
+from rpcshell.shell.command import command
 
 if TYPE_CHECKING:
-    from rpcshell.executor import Shell
+    from rpcshell.shell.shell import Shell
 
 _STEPS: Final = 10
 """How many there are; the steps themselves are imported when they are shown."""
@@ -37,8 +37,8 @@ def lesson(shell: Shell, *, step: int | None, language: str | None, yes: bool, t
     """
     if not titles:
         _require_server()
-    from rpcshell.lesson.course import Course
-    from rpcshell.lesson.texts import choose_language, load_texts
+    from rpcshell.lab.lesson.course import Course
+    from rpcshell.lab.lesson.languages import choose_language, load_texts
 
     course = Course(shell.output, load_texts(language or choose_language(os.environ)), _columns)
     if titles:
@@ -59,14 +59,14 @@ def _require_server() -> None:
 
 
 def _require_person(shell: Shell) -> None:
-    from rpcshell.options import is_terminal
-    from rpcshell.output import Diverted
+    from rpcshell.shell.output import Diverted
+    from rpcshell.view.streams import is_terminal
 
     if isinstance(shell.output, Diverted) or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise UsageError(":lesson waits for keys, and nobody can press any", hint="add --yes to run all of it")
 
 
 def _columns() -> int:
-    from rpcshell.options import is_terminal
+    from rpcshell.view.streams import is_terminal
 
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else _SCRIPT_WIDTH

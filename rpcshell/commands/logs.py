@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rpcshell.commands.registry import WORKER, command, worker_number
-from rpcshell.errors import UsageError
-from rpcshell.escape import visible
-from rpcshell.output import Diverted, Styled, show_pieces
+from rpcshell.client.errors import UsageError
+from rpcshell.shell.command import WORKER, command, worker_number
+from rpcshell.shell.output import Diverted, Styled, show_pieces
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rpcshell.executor import Shell
-    from rpcshell.pretty import Fragment
-    from rpcshell.supervision import Control
-    from rpcshell.supervision.log import LogFilter, LogPosition, LogRecord
+    from rpcshell.servers import Control
+    from rpcshell.servers.log import LogFilter, LogPosition, LogRecord
+    from rpcshell.shell.shell import Shell
+    from rpcshell.view.pretty import Fragment
 
 _SHOWN: Final = 20
 _MOST: Final = 10_000
@@ -56,7 +56,7 @@ def logs(
         return
     if follow and isinstance(shell.output, Diverted):
         raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
-    from rpcshell.supervision.log import LogFilter
+    from rpcshell.servers.log import LogFilter
 
     number = None if worker is None else worker_number(worker)
     wanted = LogFilter(worker=number, level=level, text=grep)
@@ -79,7 +79,7 @@ def logs(
 
 def _last(control: Control, wanted: LogFilter, count: int) -> tuple[list[LogRecord], LogPosition]:
     """The last records that are wanted, as many as have so many lines, and the place after them."""
-    from rpcshell.supervision.log import read_records
+    from rpcshell.servers.log import read_records
 
     part = control.log_since(None, max(count, 1) if wanted.wants_all else _MOST)
     found = [record for record in read_records(part.lines) if wanted.wants(record)]
@@ -99,7 +99,7 @@ def _check(control: Control, worker: int | None) -> int:
 
 
 def _follow(shell: Shell, control: Control, position: LogPosition, wanted: LogFilter, pid: int) -> None:
-    from rpcshell.supervision.log_following import LogFollower, LogSink, Throttle
+    from rpcshell.servers.log_following import LogFollower, LogSink, Throttle
 
     output = shell.output
     if not shell.interactive:
@@ -179,7 +179,7 @@ def _pieces(record: LogRecord) -> Iterator[Fragment]:
         yield _FAINT, f" {record.pid} "
     yield "", visible(first)
     if record.fields:
-        from rpcshell.plain import compact
+        from rpcshell.view.plain import compact
 
         yield _FAINT, "".join(f" {visible(name)}={compact(value)}" for name, value in record.fields.items())
     yield "", "\n"

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands.document import columns, describe_method
-from rpcshell.commands.registry import METHOD, command
 from rpcshell.commands.search import matcher
-from rpcshell.errors import NotConnected, UsageError
-from rpcshell.language import method_text
+from rpcshell.line.language import method_text
+from rpcshell.shell.command import METHOD, command
 
 if TYPE_CHECKING:
-    from rpcshell.catalog import Catalog, Method
-    from rpcshell.executor import Shell
-    from rpcshell.session import Session
+    from rpcshell.line.catalog import Catalog, Method
+    from rpcshell.shell.session import Session
+    from rpcshell.shell.shell import Shell
 
 _MOST_NEAR: Final = 2
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rpcshell.commands.registry import CALL, KindOfWord, command
-from rpcshell.errors import ShellError, UsageError
-from rpcshell.escape import visible
+from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.shell.command import CALL, KindOfWord, command
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
-    from rpcshell.executor import Shell
+    from rpcshell.shell.shell import Shell
 
 _ALIAS: Final = re.compile(
     r"""(?P<name>:?[^\s:{}\[\]<>"'=|$#,][^\s{}\[\]<>"'=|]*)(?:\s*=\s*|\s+|$)(?P<line>.*)""", re.DOTALL
@@ -29,7 +29,7 @@ def source(shell: Shell, *, file: str) -> None:
 
     The file holds what can be typed: calls, commands, variables, comments. What it sets is there afterwards.
     """
-    from rpcshell.statements import read_statements
+    from rpcshell.shell.statements import read_statements
 
     path = Path(file).expanduser()
     place = path.resolve()
@@ -105,7 +105,7 @@ def alias(shell: Shell, *, name: str | None, line: str | None, remove: bool) -> 
 
 
 def _listed(aliases: dict[str, str]) -> str:
-    from rpcshell.masking import mask_line
+    from rpcshell.line.masking import mask_line
 
     width = max(map(len, aliases))
     return "\n".join(f"{visible(name):<{width}}  {visible(mask_line(aliases[name]))}" for name in sorted(aliases))
@@ -113,8 +113,8 @@ def _listed(aliases: dict[str, str]) -> str:
 
 def _preview(name: str, value: Any) -> str:
     """What kind of value a variable has, and the beginning of it; never more work than that, however large it is."""
-    from rpcshell.masking import is_secret
-    from rpcshell.plain import compact
+    from rpcshell.line.masking import is_secret
+    from rpcshell.view.plain import compact
 
     if isinstance(value, dict):
         keys = ", ".join(visible(str(key))[:_PREVIEW] for key in list(value)[:_KEYS_SHOWN])

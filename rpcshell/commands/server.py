@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rpcshell.commands.registry import KindOfWord, command
-from rpcshell.errors import UsageError
-from rpcshell.escape import visible
-from rpcshell.options import MODELS
-from rpcshell.spawn import SpawnOptions
+from rpcshell.client.errors import UsageError
+from rpcshell.servers.spawn import SpawnOptions
+from rpcshell.shell.command import KindOfWord, command
+from rpcshell.view.escape import visible
+from rpcwire.control import MODELS
 
 if TYPE_CHECKING:
-    from rpcshell.executor import Shell
-    from rpcshell.spawn import SpawnedServer
+    from rpcshell.servers.spawn import SpawnedServer
+    from rpcshell.shell.shell import Shell
 
 
 @command(

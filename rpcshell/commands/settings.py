@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rpcshell.commands.registry import KindOfWord, command
+from rpcshell.shell.command import KindOfWord, command
 
 if TYPE_CHECKING:
-    from rpcshell.executor import Shell
-    from rpcshell.settings import Setting
+    from rpcshell.shell.shell import Shell
+    from rpcshell.view.settings import Setting
 
 _NARROWEST: Final = 16
 """Columns that are filled however narrow the screen is."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rpcshell.commands.registry import command
-from rpcshell.commands.rows import duration, show_rows
-from rpcshell.escape import visible
-from rpcshell.render import render_duration
+from rpcshell.shell.command import command
+from rpcshell.shell.rows import duration, show_rows
+from rpcshell.view.escape import visible
+from rpcshell.view.render import render_duration
 
 if TYPE_CHECKING:
-    from rpcshell.executor import Shell
-    from rpcshell.observation.tally import Counted, Tally
+    from rpcshell.shell.shell import Shell
+    from rpcshell.shell.why.tally import Counted, Tally
 
 _METHOD_SPARE = ("max", "p50", "no reply", "share")
 _NONE = "-"
@@ -68,7 +68,7 @@ def stats(shell: Shell, *, reset: bool) -> None:
 
 
 def _row(counted: Counted, calls: int) -> dict[str, Any]:
-    from rpcshell.table import Figure
+    from rpcshell.view.table import Figure
 
     times = counted.times
     took: dict[str, Any] = dict.fromkeys(("p50", "p99", "max"), _NONE)

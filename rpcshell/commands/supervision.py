@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rpcshell.commands.registry import TARGET, command
-from rpcshell.commands.rows import duration, show_rows, size
-from rpcshell.escape import visible
+from rpcshell.shell.command import TARGET, command
+from rpcshell.shell.rows import duration, show_rows, size
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
-    from rpcshell.executor import Shell
-    from rpcshell.supervision import ServerStatus, WorkerStatus
+    from rpcshell.servers import ServerStatus, WorkerStatus
+    from rpcshell.shell.shell import Shell
 
 WORKER_SPARE: Final = ("gen", "age", "rss", "calls", "pid", "errors", "conns")
 """What a row of a worker can do without on a narrow screen, in this order."""
@@ -35,8 +35,8 @@ def workers(shell: Shell) -> None:
 @command("servers", group="Server")
 def servers(shell: Shell) -> None:
     """List your servers on this machine, whoever started them."""
-    from rpcshell.supervision import local_servers
-    from rpcshell.table import Figure
+    from rpcshell.servers import local_servers
+    from rpcshell.view.table import Figure
 
     found = local_servers()
     if not found:
@@ -80,7 +80,7 @@ def worker_row(worker: WorkerStatus, status: ServerStatus) -> dict[str, Any]:
         worker: The worker.
         status: Of its server.
     """
-    from rpcshell.table import Figure
+    from rpcshell.view.table import Figure
 
     call = worker.call
     running = "-" if call is None else f"{call.method} {duration(call.seconds)}"

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import click
 
-from rpcshell.commands.registry import command
-from rpcshell.commands.rows import show_rows
+from rpcshell.client.errors import UsageError
 from rpcshell.commands.supervision import WORKER_SPARE, server_line, worker_row
-from rpcshell.errors import UsageError
+from rpcshell.shell.command import command
+from rpcshell.shell.rows import show_rows
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from rpcshell.executor import Shell
+    from rpcshell.shell.shell import Shell
 
 _PATIENCE: Final = 2.0
 """Seconds without an answer after which a server is said to hang."""
@@ -49,7 +49,7 @@ def top(shell: Shell, *, count: int | None) -> None:
     # What is wrong from the start is an error like any other.
     with shell.supervisor.control() as control:
         control.status()
-    from rpcshell.top.screen import run_top
+    from rpcshell.lab.top.screen import run_top
 
     name = shell.session.name or str(shell.session.target)
     connect = partial(shell.supervisor.control, timeout=_PATIENCE)
@@ -66,8 +66,8 @@ def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
     Raises:
         UsageError: There is nothing to draw on, or nobody to press keys.
     """
-    from rpcshell.options import is_terminal
-    from rpcshell.output import Diverted
+    from rpcshell.shell.output import Diverted
+    from rpcshell.view.streams import is_terminal
 
     hint = ":workers shows the same once, :top -n 1 with rates"
     if isinstance(shell.output, Diverted) or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
@@ -80,10 +80,10 @@ def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
 
 def _print(shell: Shell, count: int) -> None:
     """Show tables, and Ctrl-C ends that."""
-    from rpcshell.table import Figure
-    from rpcshell.top.feed import PERIOD
-    from rpcshell.top.figures import rate
-    from rpcshell.top.tracking import Tracker
+    from rpcshell.lab.top.feed import PERIOD
+    from rpcshell.lab.top.sparkline import rate
+    from rpcshell.lab.top.tracking import Tracker
+    from rpcshell.view.table import Figure
 
     tracker = Tracker()
     never = threading.Event()

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import click
 
-from rpcshell.commands.registry import CALL, command
-from rpcshell.errors import CallError, Cancelled, ConnectionFailed, ConnectionLost, NotConnected, ShellError
-from rpcshell.escape import visible
-from rpcshell.masking import mask_line
+from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, ConnectionLost, NotConnected, ShellError
+from rpcshell.line.masking import mask_line
+from rpcshell.shell.command import CALL, command
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from rpcshell.executor import Shell
-    from rpcshell.pretty import Fragment
-    from rpcshell.session import CallOutcome
+    from rpcshell.shell.session import CallOutcome
+    from rpcshell.shell.shell import Shell
+    from rpcshell.view.pretty import Fragment
 
 FOOTER: Final = "class:footer"
 
@@ -140,8 +140,8 @@ def _print(shell: Shell, calls: _Calls) -> None:
 
 def _draw(shell: Shell, calls: _Calls, place: Live, title: str) -> bool:
     """Draw each result over the one before; whether the last one was there as a whole."""
-    from rpcshell.changes import first_rows, mark_changes
-    from rpcshell.width import cut
+    from rpcshell.view.changes import first_rows, mark_changes
+    from rpcshell.view.width import cut
 
     former: list[Fragment] = []
     width = 0
@@ -164,7 +164,7 @@ def _draw(shell: Shell, calls: _Calls, place: Live, title: str) -> bool:
 
 
 def _rendered(shell: Shell, outcome: CallOutcome | ShellError, columns: int) -> tuple[Iterator[Fragment], str]:
-    from rpcshell.render import render_error, render_footer, render_result
+    from rpcshell.view.render import render_error, render_footer, render_result
 
     if isinstance(outcome, ShellError):
         return render_error(outcome, columns, shell.settings), ""

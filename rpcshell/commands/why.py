@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rpcshell.commands.registry import command
-from rpcshell.errors import UsageError
-from rpcshell.output import show_pieces
+from rpcshell.client.errors import UsageError
+from rpcshell.shell.command import command
+from rpcshell.shell.output import show_pieces
 
 if TYPE_CHECKING:
-    from rpcshell.executor import Shell
+    from rpcshell.shell.shell import Shell
 
 _WIDTH: Final = 100
 """Columns that lines fill where there is no screen."""
@@ -27,8 +27,8 @@ def why(shell: Shell, *, number: int | None) -> None:
     what the worker was doing, what happened to it, and the last lines of its log. With N the call that has this number
     in :history.
     """
-    from rpcshell.observation.explanation import render_explanation
-    from rpcshell.observation.inquiry import inquire
+    from rpcshell.shell.why.explanation import render_explanation
+    from rpcshell.shell.why.inquiry import inquire
 
     observer = shell.observer
     call = observer.last if number is None else observer.find(number)

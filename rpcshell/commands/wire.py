@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 
 import click
 
-from rpcshell.commands.registry import CALL, command
-from rpcshell.errors import Cancelled, UsageError
-from rpcshell.escape import visible
-from rpcshell.observation.faults import FAULTS, FaultName
-from rpcshell.output import show_pieces
+from rpcshell.client.errors import Cancelled, UsageError
+from rpcshell.shell.command import CALL, command
+from rpcshell.shell.output import show_pieces
+from rpcshell.shell.why.faults import FAULTS, FaultName
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcshell.executor import Shell
-    from rpcshell.observation.faults import Step
-    from rpcshell.observation.observer import Observed
-    from rpcshell.pretty import Fragment
+    from rpcshell.shell.shell import Shell
+    from rpcshell.shell.why.faults import Step
+    from rpcshell.shell.why.observer import Observed
+    from rpcshell.view.pretty import Fragment
 
 _WIDTH: Final = 100
 _CONNECT: Final = 5.0
@@ -85,7 +85,7 @@ def _watch(shell: Shell, *, on: bool) -> None:
 
 
 def _frames(shell: Shell, call: Observed, *, full: bool = False) -> Iterator[Fragment]:
-    from rpcshell.observation.frames import DIM, render_call
+    from rpcshell.shell.why.frames import DIM, render_call
 
     if not call.exchange.attempts:
         yield DIM, "nothing was sent"
@@ -100,10 +100,10 @@ def _width(shell: Shell) -> int:
 
 def _provoke(shell: Shell, name: FaultName, call: str, rate: float | None) -> None:
     """Send a fault, and show each step when it happens."""
-    from rpcshell.masking import blot_bytes
-    from rpcshell.observation.faults import Provocation, plan
-    from rpcshell.observation.frames import DIM, ERROR
-    from rpcshell.observation.verdicts import judge
+    from rpcshell.line.masking import blot_bytes
+    from rpcshell.shell.why.faults import Provocation, plan
+    from rpcshell.shell.why.frames import DIM, ERROR
+    from rpcshell.shell.why.verdicts import judge
     from rpcwire import EncodeError, encode_request, frame
     from rpcwire.framing import PREFIX_SIZE
 
@@ -149,8 +149,8 @@ def _wrapped(shell: Shell, style: str, text: str) -> Iterator[Fragment]:
 
 
 def _step(step: Step, data: bytes, params: object, width: int) -> Iterator[Fragment]:
-    from rpcshell.observation.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_frames
-    from rpcshell.render import render_duration
+    from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_frames
+    from rpcshell.view.render import render_duration
 
     when = f"{render_duration(step.at):>8}"
     match step.kind:

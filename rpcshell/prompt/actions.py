@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.document import Document
 
-from rpcshell.errors import UsageError
+from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
-    from rpcshell.commands import CommandRegistry
-    from rpcshell.language import Line
+    from rpcshell.line.language import Line
     from rpcshell.prompt.screen import Screen
-    from rpcshell.session import Session
-    from rpcshell.settings import Settings
+    from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.session import Session
+    from rpcshell.view.settings import Settings
 
 __all__ = ["Actions"]
 
@@ -88,7 +88,7 @@ class Actions:
 
     def _question(self, text: str) -> str:
         """The line that asks about what is being typed."""
-        from rpcshell.language import CallLine, CommandLine, method_text
+        from rpcshell.line.language import CallLine, CommandLine, method_text
 
         match self._read(text).body:
             case CallLine(method=name) if self._session.method(name) is not None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.completion import Completer, Completion
 
-from rpcshell.escape import visible
 from rpcshell.prompt.lexer import LONGEST_LIVE
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from rpcshell.commands import CommandRegistry
-    from rpcshell.language import Line
-    from rpcshell.learnt import LearntValues
+    from rpcshell.line.language import Line
+    from rpcshell.line.reply_values import LearntValues
+    from rpcshell.line.suggest import Surroundings
     from rpcshell.prompt.listing import PathListing
-    from rpcshell.session import Session
-    from rpcshell.settings import Settings
-    from rpcshell.suggest import Surroundings
+    from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.session import Session
+    from rpcshell.view.settings import Settings
 
 __all__ = ["LineCompleter"]
 
@@ -75,7 +75,7 @@ class LineCompleter(Completer):
         """What could stand at the cursor."""
         if len(document.text) > LONGEST_LIVE:
             return
-        from rpcshell.suggest import suggest
+        from rpcshell.line.suggest import suggest
 
         cursor = document.cursor_position
         line = self._read(document.text)
@@ -93,7 +93,7 @@ class LineCompleter(Completer):
             )
 
     def _surroundings(self) -> Surroundings:
-        from rpcshell.suggest import Surroundings, list_paths
+        from rpcshell.line.suggest import Surroundings, list_paths
 
         return Surroundings(
             targets=self._all_targets,

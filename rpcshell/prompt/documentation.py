@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
     from prompt_toolkit.layout.layout import Layout
 
-    from rpcshell.catalog import Catalog
-    from rpcshell.commands import CommandRegistry
-    from rpcshell.language import Line
-    from rpcshell.session import Session
-    from rpcshell.settings import Settings
-    from rpcshell.synopsis import Row
+    from rpcshell.line.catalog import Catalog
+    from rpcshell.line.language import Line
+    from rpcshell.prompt.synopsis import Row
+    from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.session import Session
+    from rpcshell.view.settings import Settings
 
 __all__ = ["DocumentationPane", "add_documentation"]
 
@@ -110,9 +110,9 @@ class DocumentationPane:
         return bool(self._rows)
 
     def _about(self, text: str, rows: int, columns: int, first: str) -> list[Row]:
-        from rpcshell.language import CallLine, CommandLine
-        from rpcshell.suggest import expand_alias, inner_call
-        from rpcshell.synopsis import command_synopsis, method_synopsis
+        from rpcshell.line.language import CallLine, CommandLine
+        from rpcshell.line.suggest import expand_alias, inner_call
+        from rpcshell.prompt.synopsis import command_synopsis, method_synopsis
 
         line, cursor = self._read(text), self._buffer.cursor_position
         if (expanded := expand_alias(line, self._aliases)) is not None:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.errors import UsageError
+from rpcshell.client.errors import UsageError
 from rpcshell.prompt.terminal import modes_kept
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ def history_path() -> Path | None:
     named = os.environ.get(VARIABLE)
     if named is not None:
         return None if named in {"", os.devnull} else Path(named).expanduser()
-    from rpcshell.folders import state_folder
+    from rpcshell.client.folders import state_folder
 
     return state_folder() / "history"
 
@@ -93,7 +93,7 @@ class LineHistory(History):
 
     def store_string(self, string: str) -> None:
         """Write a line to the file without its secrets, unless it repeats the one before or begins with a blank."""
-        from rpcshell.masking import mask_line
+        from rpcshell.line.masking import mask_line
 
         entry = mask_line(string)
         if self._broken or entry == self._last or string[:1].isspace():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
-    from rpcshell.language import Line
+    from rpcshell.line.language import Line
     from rpcshell.prompt.tabstops import Tabstops
     from rpcshell.prompt.templates import Template
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
     from prompt_toolkit.layout.processors import TransformationInput
 
-    from rpcshell.catalog import Catalog
-    from rpcshell.language import Line, Token
+    from rpcshell.line.catalog import Catalog
+    from rpcshell.line.language import Line, Token
 
 LONGEST_LIVE: Final = 20_000
 """Characters of the longest line that is looked into at every key; one of this length takes a tenth of a second."""

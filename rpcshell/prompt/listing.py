@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from rpcshell.suggest import PathChoice
+    from rpcshell.line.suggest import PathChoice
 
 __all__ = ["PathListing"]
 
@@ -66,7 +66,7 @@ class PathListing:
         return paths
 
     def _list(self, first: threading.Event) -> None:
-        from rpcshell.suggest import list_paths
+        from rpcshell.line.suggest import list_paths
 
         listing = self._listing or list_paths
         finished = late = False

@@ -15,26 +15,26 @@ from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from rpcshell.escape import visible
 from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.theme import THEME
-from rpcshell.settings import Settings
+from rpcshell.view.escape import visible
+from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from typing import TextIO
+    from types import TracebackType
+    from typing import Self, TextIO
 
     from prompt_toolkit.application import Application
     from prompt_toolkit.output import ColorDepth, Output
     from prompt_toolkit.styles import Attrs, BaseStyle
 
-    from rpcshell.errors import ShellError
-    from rpcshell.pretty import Fragment
-    from rpcshell.prompt.live import LiveView
-    from rpcshell.session import CallOutcome
+    from rpcshell.client.errors import ShellError
+    from rpcshell.shell.session import CallOutcome
+    from rpcshell.view.pretty import Fragment
 
-__all__ = ["Lent", "Painter", "Screen"]
+__all__ = ["Lent", "LiveView", "Painter", "Screen"]
 
 _FLUSH_AFTER: Final = 1 << 14
 """Characters after which a long text is sent on to the terminal."""
@@ -92,7 +92,7 @@ class Screen:
 
     def result(self, outcome: CallOutcome) -> None:
         """Show a reply, and one dim line with its time, worker and pid, if they are to be told."""
-        from rpcshell.render import render_result
+        from rpcshell.view.render import render_result
 
         with self._writing:
             self._page(render_result(outcome, self._columns, self._settings))
@@ -101,7 +101,7 @@ class Screen:
 
     def value(self, name: str, value: Any) -> None:
         """Show a value that no call brought just now, under a name of its own."""
-        from rpcshell.render import render_value
+        from rpcshell.view.render import render_value
 
         self._show(render_value(name, value, self._columns, self._settings))
 
@@ -150,7 +150,7 @@ class Screen:
 
     def error(self, error: ShellError) -> None:
         """Show an error."""
-        from rpcshell.render import render_error
+        from rpcshell.view.render import render_error
 
         self._show(render_error(error, self._columns, self._settings))
 
@@ -188,7 +188,6 @@ class Screen:
 
     @contextmanager
     def _live(self) -> Iterator[LiveView]:
-        from rpcshell.prompt.live import LiveView
 
         with self.hold(), LiveView(self._output, self._painter) as view:
             yield view
@@ -198,7 +197,7 @@ class Screen:
         return max(self._output.get_size().columns, 20)
 
     def _show_footer(self, outcome: CallOutcome) -> None:
-        from rpcshell.render import FOOTER, render_footer
+        from rpcshell.view.render import FOOTER, render_footer
 
         footer = render_footer(outcome.elapsed, outcome.meta, self._settings, self._columns)
         if footer:
@@ -246,7 +245,7 @@ class Screen:
 
     def _fits(self, pieces: Iterator[Fragment], taken: list[Fragment]) -> bool:
         """Whether pieces fit on the screen with the prompt below them; those it took to tell are put in `taken`."""
-        from rpcshell.width import cells
+        from rpcshell.view.width import cells
 
         size = self._output.get_size()
         rows = size.rows - _ROWS_BELOW
@@ -310,3 +309,49 @@ class Painter:
         if found is None:
             found = self._attributes[style] = self.style.get_attrs_for_style_str(style)
         return found
+
+
+class LiveView:
+    """Draws on the alternate screen of a terminal, where there is one; a context manager.
+
+    Args:
+        output: the terminal.
+        painter: writes styled pieces.
+    """
+
+    def __init__(self, output: Output, painter: Painter) -> None:
+        self._output = output
+        self._painter = painter
+
+    def __enter__(self) -> Self:
+        self._output.enter_alternate_screen()
+        self._output.hide_cursor()
+        # What does not fit in a row is cut, so that rows stay where they are.
+        self._output.disable_autowrap()
+        self._output.flush()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._output.enable_autowrap()
+        self._output.show_cursor()
+        self._output.quit_alternate_screen()
+        self._output.flush()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns there are now."""
+        size = self._output.get_size()
+        return size.rows, size.columns
+
+    def draw(self, pieces: Sequence[Fragment]) -> None:
+        """Show pieces instead of what is there; they fill the screen at most.
+
+        Args:
+            pieces: what to show, without a newline at its end.
+        """
+        # All of it goes out in one write, so that nothing flickers.
+        self._output.erase_screen()
+        self._output.cursor_goto(0, 0)
+        self._painter.paint(self._output, pieces)

@@ -23,8 +23,7 @@ from prompt_toolkit.lexers import DynamicLexer, SimpleLexer
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.utils import is_dumb_terminal
 
-from rpcshell.errors import UsageError
-from rpcshell.escape import visible
+from rpcshell.client.errors import UsageError
 from rpcshell.prompt.actions import Actions
 from rpcshell.prompt.completer import LineCompleter
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
@@ -40,7 +39,8 @@ from rpcshell.prompt.tabstops import PlaceMarks, Tabstops
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
 from rpcshell.prompt.toolbar import Toolbar
 from rpcshell.prompt.vi import cursor_shapes, prompt_escape
-from rpcshell.settings import Settings
+from rpcshell.view.escape import visible
+from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,11 +52,11 @@ if TYPE_CHECKING:
     from prompt_toolkit.lexers import Lexer
     from prompt_toolkit.output import Output
 
-    from rpcshell.commands import CommandRegistry
-    from rpcshell.language import Line
-    from rpcshell.learnt import LearntValues
+    from rpcshell.line.language import Line
+    from rpcshell.line.reply_values import LearntValues
     from rpcshell.prompt.templates import Template
-    from rpcshell.session import Session
+    from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.session import Session
 
 __all__ = ["Prompt"]
 
@@ -264,7 +264,7 @@ class Prompt:
 
     def _template(self, line: Line) -> Template | None:
         """What there is to fill in behind the name of a method that nothing follows."""
-        from rpcshell.language import CallLine
+        from rpcshell.line.language import CallLine
         from rpcshell.prompt.templates import call_template
 
         call = line.body
@@ -304,7 +304,7 @@ class Prompt:
         threading.Thread(target=self._import_the_rest, name="imports", daemon=True).start()
 
     def _import_the_rest(self) -> None:
-        for name in ("rpcshell.language", "rpcshell.hint", "rpcshell.suggest", "rpcshell.render"):
+        for name in ("rpcshell.line.language", "rpcshell.line.hint", "rpcshell.line.suggest", "rpcshell.view.render"):
             importlib.import_module(name)
         _ = self._commands().specs
         self._on_ready()
@@ -314,7 +314,7 @@ class Prompt:
 
 
 def _parse(text: str) -> Line:
-    from rpcshell.language import parse
+    from rpcshell.line.language import parse
 
     return parse(text)
 

@@ -8,7 +8,7 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.utils import get_cwidth
 
-from rpcshell.escape import visible
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
 
-    from rpcshell.pretty import Fragment
     from rpcshell.prompt.tabstops import Tabstops
-    from rpcshell.settings import Settings
+    from rpcshell.view.pretty import Fragment
+    from rpcshell.view.settings import Settings
 
 __all__ = ["StatusBar"]
 

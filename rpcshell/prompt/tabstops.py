@@ -12,7 +12,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.layout.processors import Processor, Transformation
 from prompt_toolkit.layout.utils import explode_text_fragments
 
-from rpcshell.escape import visible
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.language import quote
-from rpcshell.schema import (
+from rpcshell.line.language import quote
+from rpcshell.line.schema import (
     alternatives,
     as_schema,
     first_line,
@@ -20,8 +20,8 @@ from rpcshell.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rpcshell.catalog import Method
-    from rpcshell.schema import Schema
+    from rpcshell.line.catalog import Method
+    from rpcshell.line.schema import Schema
 
 __all__ = ["Place", "Template", "call_template"]
 

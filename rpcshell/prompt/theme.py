@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prompt_toolkit.styles import Style
 
-from rpcshell.errors import UsageError
+from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
     from pygments.style import StyleMeta

@@ -8,19 +8,19 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rpcshell.escape import visible
 from rpcshell.prompt.lexer import LONGEST_LIVE
-from rpcshell.width import ELLIPSIS, cells
+from rpcshell.view.escape import visible
+from rpcshell.view.width import ELLIPSIS, cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from rpcshell.catalog import Catalog
-    from rpcshell.commands import CommandRegistry
-    from rpcshell.hint import Hint
-    from rpcshell.language import Line
-    from rpcshell.pretty import Fragment
-    from rpcshell.session import Session
+    from rpcshell.line.catalog import Catalog
+    from rpcshell.line.hint import Hint
+    from rpcshell.line.language import Line
+    from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.session import Session
+    from rpcshell.view.pretty import Fragment
 
 __all__ = ["Toolbar"]
 
@@ -101,9 +101,9 @@ class Toolbar:
     def _look(self, text: str, cursor: int, catalog: Catalog) -> _Answer:
         if len(text) > LONGEST_LIVE:
             return _Answer([("", _TOO_LONG)], ())
-        from rpcshell.hint import hint, problems
-        from rpcshell.language import statements
-        from rpcshell.suggest import expand_alias
+        from rpcshell.line.hint import hint, problems
+        from rpcshell.line.language import statements
+        from rpcshell.line.suggest import expand_alias
 
         line = self._read(text)
         methods = catalog.methods

@@ -3,9 +3,9 @@
 Starting the server is `python -m rpcserver`; nothing here imports its process side.
 """
 
-from .context import Context, Peer, WorkerInfo
-from .errors import AppFailed, AppNotFound, LoadError, RpcError, ServerError, ServiceError
-from .service import Example, Method, Service
+from rpcserver.service.context import Context, Peer, WorkerInfo
+from rpcserver.service.service import Example, Method, Service
+from rpcserver.system.errors import AppFailed, AppNotFound, LoadError, RpcError, ServerError, ServiceError
 
 __all__ = [
     "AppFailed",

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 from click.core import ParameterSource
 
-from .config import ConfigError, line_of, read_file
-from .link import Failed, Link
-from .options import ENVIRONMENT, Invocation, command
+from rpcserver.options import ENVIRONMENT, Invocation, command
+from rpcserver.system.link import Failed, Link
+from rpcserver.system.settings import ConfigError, line_of, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .arbiter import Arbiter
-    from .companion import Duty
-    from .config import Settings
-    from .control import Answer, Control
+    from rpcserver.arbiter.arbiter import Arbiter
+    from rpcserver.arbiter.companion import Duty
+    from rpcserver.arbiter.control import Answer, Control
+    from rpcserver.system.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -138,12 +138,12 @@ def _types_of(parameter: click.Parameter) -> tuple[type, ...]:
 
 def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
     """Run the server until it is stopped, and return the exit code."""
-    from .arbiter import Arbiter, BootError
-    from .errors import ServerError
-    from .log import configure
-    from .sockets import open_listeners
-    from .systemd import Notifier, inherited_listeners
-    from .tls import TlsError, open_tls
+    from rpcserver.arbiter.arbiter import Arbiter, BootError
+    from rpcserver.system.errors import ServerError, TlsError
+    from rpcserver.system.log import configure
+    from rpcserver.system.sockets import open_listeners
+    from rpcserver.system.systemd import Notifier, inherited_listeners
+    from rpcserver.system.tls import open_tls
 
     settings = invocation.settings
     try:
@@ -187,8 +187,8 @@ def _control(settings: Settings) -> Control | None:
     Raises:
         BindError: the path that was asked for cannot be had.
     """
-    from .control import Control, open_control
-    from .sockets import BindError
+    from rpcserver.arbiter.control import Control, open_control
+    from rpcserver.system.sockets import BindError
 
     try:
         listener = open_control(settings.control)
@@ -202,7 +202,7 @@ def _control(settings: Settings) -> Control | None:
 
 def _answer_for(arbiter: Arbiter) -> Answer:
     # When the first client asks for something, and the workers have started.
-    from .control_service import control_answer
+    from rpcserver.arbiter.control_service import control_answer
 
     return control_answer(arbiter)
 
@@ -215,12 +215,12 @@ def _duties(settings: Settings) -> Callable[[Arbiter], list[Duty]]:
     """
     made: list[Callable[[Arbiter], Duty]] = []
     if settings.metrics is not None:
-        from .metrics import metrics_duty, open_metrics
+        from rpcserver.ops.metrics import metrics_duty, open_metrics
 
         asked = open_metrics(settings.metrics)
         made.append(lambda arbiter: metrics_duty(asked, arbiter.sample))
     if settings.reload:
-        from .watch import watch_duty, watched_by, write_no_bytecode
+        from rpcserver.ops.watch import watch_duty, watched_by, write_no_bytecode
 
         watched = watched_by(settings.app, Path.cwd())
         write_no_bytecode()

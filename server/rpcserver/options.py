@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from .config import (
+from rpcserver.system.settings import (
     Settings,
     checked_seconds,
     default_workers,
@@ -20,8 +20,8 @@ from .config import (
     parse_mode,
     parse_size,
 )
-from .sockets import parse_bind
-from .workers import MODELS
+from rpcserver.system.sockets import parse_bind
+from rpcserver.workers import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,8 +3,8 @@
 No sockets, threads, clocks or event loops here, and nothing of the shell or the server.
 """
 
-from .connection import ClientConnection
-from .errors import (
+from rpcwire.connection import ClientConnection
+from rpcwire.errors import (
     ConnectionClosing,
     EmptyFrame,
     EncodeError,
@@ -21,8 +21,8 @@ from .errors import (
     UnexpectedReply,
     WireError,
 )
-from .framing import MAX_REPLY, MAX_REQUEST, PREFIX_SIZE, FrameDecoder, frame
-from .messages import (
+from rpcwire.framing import MAX_REPLY, MAX_REQUEST, PREFIX_SIZE, FrameDecoder, frame
+from rpcwire.messages import (
     ERROR_OUT,
     GOODBYE,
     Fault,

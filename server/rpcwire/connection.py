@@ -10,9 +10,9 @@ from collections import deque
 
 from msgspec import UNSET, UnsetType
 
-from .errors import ConnectionClosing, UnexpectedReply
-from .framing import MAX_REPLY, FrameDecoder, frame
-from .messages import Goodbye, Id, Reply, decode_reply, encode_request
+from rpcwire.errors import ConnectionClosing, UnexpectedReply
+from rpcwire.framing import MAX_REPLY, FrameDecoder, frame
+from rpcwire.messages import Goodbye, Id, Reply, decode_reply, encode_request
 
 
 class ClientConnection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from .errors import EmptyFrame, FrameError, FrameTooLarge, TruncatedFrame
+from rpcwire.errors import EmptyFrame, FrameError, FrameTooLarge, TruncatedFrame
 
 PREFIX_SIZE: Final = 4
 """Bytes of the length prefix."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from .errors import EncodeError, ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest, ParseError
-from .framing import LARGEST_LENGTH, frame, pack_length
+from rpcwire.errors import EncodeError, ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest, ParseError
+from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,10 +17,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rpcshell.bench.engine import run_plan
-from rpcshell.bench.histogram import Histogram
-from rpcshell.bench.plan import Plan
-from rpcshell.spawn import SpawnedServer, SpawnOptions
+from rpcshell.lab.bench.engine import run_plan
+from rpcshell.lab.bench.plan import Plan
+from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.view.histogram import Histogram
 from rpcwire import encode_request, frame
 
 ROUNDS = 5

@@ -21,17 +21,16 @@ from pathlib import Path
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from rpcshell.catalog import Catalog
 from rpcshell.commands import load_commands
-from rpcshell.language import CallLine, parse
+from rpcshell.line.catalog import Catalog
+from rpcshell.line.language import CallLine, parse
 from rpcshell.prompt.completer import LineCompleter
 from rpcshell.prompt.lexer import LineLexer
+from rpcshell.prompt.synopsis import method_synopsis
 from rpcshell.prompt.toolbar import Toolbar
-from rpcshell.session import Session
-from rpcshell.synopsis import method_synopsis
+from rpcshell.shell.session import Session
+from tests.bench.startup import BARE_SESSION
 from tests.e2e.terminal import Terminal
-
-from .startup import BARE_SESSION
 
 RUNS = 9
 ROUNDS = 4

@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from .contestants import rpcserver
+from tests.bench.contestants import rpcserver
 
 KINDS = ("objects", "malloc", "libraries' data")
 APP = """

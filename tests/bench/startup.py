@@ -22,8 +22,7 @@ from collections.abc import Callable
 import pexpect
 
 from rpcshell import ConnectionFailed, connect
-
-from .contestants import free_port, rpcserver
+from tests.bench.contestants import free_port, rpcserver
 
 SERVER = [sys.executable, "-P", "-m", "rpcserver", "--log-level", "error"]
 BARE = "bare PromptSession with a JSON lexer"

@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .contestants import LIMIT, Contestant, contestant, started
+from tests.bench.contestants import LIMIT, Contestant, contestant, started
 
 HERE = Path(__file__).parent
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")

@@ -18,9 +18,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpcshell.bench.engine import run_plan
-from rpcshell.bench.plan import Plan
-from rpcshell.spawn import SpawnedServer, SpawnOptions
+from rpcshell.lab.bench.engine import run_plan
+from rpcshell.lab.bench.plan import Plan
+from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from tests.e2e.terminal import SHELL, Terminal
 
 NANOSECONDS = 1e9

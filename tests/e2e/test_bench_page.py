@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.bench import page
+from rpcshell.lab.bench import page
 from tests.e2e.chromium import Chromium
-from tests.rpcshell.bench.measuring import measured
+from tests.rpcshell.lab.bench.measuring import measured
 
 HOSTILE = "</script><script>document.title='taken'</script><img src=http://192.0.2.1/x onerror=alert(1)>"
 WIDTHS = (360, 800, 1600)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.width import cells
+from rpcshell.view.width import cells
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, CTRL_D, ENTER, Terminal, servers_of
 

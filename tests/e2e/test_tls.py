@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rpcshell import connect, connect_async
-from rpcshell.errors import TlsFailed
-from rpcshell.options import MODELS
-from rpcshell.tls import TlsFiles
+from rpcshell.client.errors import TlsFailed
+from rpcshell.client.tls import TlsFiles
+from rpcwire.control import MODELS
 from tests.rpcserver.tls_serving import make_certificates
 from tests.servers import running
 

@@ -7,8 +7,8 @@ import struct
 from typing import Any
 
 from rpcserver import Peer, Service, WorkerInfo
-from rpcserver.coroutines import CoroutineRunner
-from rpcserver.dispatch import Dispatcher
+from rpcserver.service.coroutines import CoroutineRunner
+from rpcserver.service.dispatch import Dispatcher
 
 WORKER = WorkerInfo(worker=3, pid=4711, generation=2, model="sync")
 

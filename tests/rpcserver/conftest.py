@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .calling import RUNNER
+from tests.rpcserver.calling import RUNNER
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,7 +20,12 @@ HEAVY = {"asyncio", "click", "concurrent.futures", "json", "logging.config", "pr
 
 
 @pytest.mark.parametrize(
-    "statement", ["import rpcserver", "import rpcserver.dispatch, rpcserver.loader", "import rpcserver.demo"]
+    "statement",
+    [
+        "import rpcserver",
+        "import rpcserver.service.dispatch, rpcserver.service.loader",
+        "import rpcserver.testing.demo",
+    ],
 )
 def test_importing_the_service_side_stays_light(statement: str) -> None:
     assert not modules_after(statement) & HEAVY
@@ -29,8 +34,8 @@ def test_importing_the_service_side_stays_light(statement: str) -> None:
 def test_serving_plain_handlers_needs_no_event_loop() -> None:
     statement = (
         "from rpcserver import *\n"
-        "from rpcserver.dispatch import Dispatcher\n"
-        "from rpcserver.loader import load_service\n"
+        "from rpcserver.service.dispatch import Dispatcher\n"
+        "from rpcserver.service.loader import load_service\n"
         "dispatcher = Dispatcher(load_service(None), WorkerInfo(1, 1, 1, 'sync')); dispatcher.start_worker()\n"
         'assert b"pong" in dispatcher.answer(b\'{"in":"ping"}\', Peer("")); dispatcher.stop_worker()'
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.session import Session
-from rpcshell.state import TargetMemory
+from rpcshell.servers.state import TargetMemory
+from rpcshell.shell.session import Session
 from tests.rpcshell.describing import Told
 from tests.rpcshell.faces import FACES, Connect
 

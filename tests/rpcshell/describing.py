@@ -10,7 +10,7 @@ from tests.rpcshell.peers import DEADLINE, Peer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.session import Session
+    from rpcshell.shell.session import Session
 
 META = {"worker": 3, "pid": 42, "generation": 0, "model": "sync", "service_us": 5, "served": 1}
 

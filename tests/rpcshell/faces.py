@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rpcshell import connect, connect_async
-from rpcshell.target import Target
+from rpcshell.client.target import Target
 
 if TYPE_CHECKING:
     from rpcwire import Reply

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rpcshell.target import Target, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
 from tests.rpcshell.faces import FACES, Connect
 
 if TYPE_CHECKING:

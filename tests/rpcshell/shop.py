@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from rpcshell.catalog import Catalog
-from rpcshell.suggest import ArgumentSpec, CommandSpec, OptionSpec
+from rpcshell.line.catalog import Catalog
+from rpcshell.line.suggest import ArgumentSpec, CommandSpec, OptionSpec
 
 SCHEMAS: dict[str, Any] = {
     "Item": {

@@ -50,7 +50,7 @@ def test_every_exported_name_is_there() -> None:
 
 def test_every_error_is_exported() -> None:
     assert {type(error).__name__ for error, _ in ERRORS} | {"ShellError"} <= set(rpcshell.__all__)
-    ours = {kind for kind in ShellError.__subclasses__() if kind.__module__ == "rpcshell.errors"}
+    ours = {kind for kind in ShellError.__subclasses__() if kind.__module__ == "rpcshell.client.errors"}
     assert {type(error) for error, _ in ERRORS} >= ours
 
 

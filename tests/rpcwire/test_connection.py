@@ -20,8 +20,7 @@ from rpcwire import (
     encode_reply,
     frame,
 )
-
-from .feeding import cut, decode
+from tests.rpcwire.feeding import cut, decode
 
 
 def reply(result: object, **keys: bool | int) -> bytes:

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcwire import EmptyFrame, FrameDecoder, FrameTooLarge, RemoteError, TruncatedFrame, frame
-
-from .feeding import cut, decode, single_bytes
+from tests.rpcwire.feeding import cut, decode, single_bytes
 
 bodies = st.lists(st.binary(min_size=1, max_size=300), max_size=8)
 places = st.lists(st.integers(0, 3000), max_size=20)

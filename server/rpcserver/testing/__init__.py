@@ -11,7 +11,23 @@ and without pytest::
         assert server.call("add", [1, 2]) == 3
 """
 
-from .client import Client
-from .server import RunningServer, ServerFailed, serve
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rpcserver.testing.client import Client
+    from rpcserver.testing.server import RunningServer, ServerFailed, serve
 
 __all__ = ["Client", "RunningServer", "ServerFailed", "serve"]
+
+
+def __getattr__(name: str) -> object:
+    # The demo and the plugin for pytest stand in this package, and cost only what they need themselves.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{'client' if name == 'Client' else 'server'}"), name)
+    globals()[name] = value
+    return value

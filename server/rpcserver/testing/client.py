@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
+from rpcserver.system.errors import RpcError
 from rpcwire import ClientConnection, Reply, TruncatedFrame
-
-from ..errors import RpcError
 
 if TYPE_CHECKING:
     import ssl

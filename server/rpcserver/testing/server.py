@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ..errors import ServerError
-from .client import Client, trusting
+from rpcserver.system.errors import ServerError
+from rpcserver.testing.client import Client, trusting
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
 
-    from ..config import Settings
-    from ..process import ChildProcess
-    from ..service import Service
+    from rpcserver.service.service import Service
+    from rpcserver.system.process import ChildProcess
+    from rpcserver.system.settings import Settings
 
 _MODULE: Final = "service_under_test"
 _APP: Final = f"{_MODULE}:service"
@@ -61,7 +61,7 @@ class ServerFailed(ServerError):
 
 
 class _Start(msgspec.Struct, frozen=True):
-    """How a start went, as `rpcserver.link` writes it."""
+    """How a start went, as `rpcserver.system.link` writes it."""
 
     event: str
     addresses: tuple[str, ...] = ()
@@ -208,7 +208,7 @@ def serve(
         workers: how many workers.
         bind: where to listen; by default at a free port of this machine.
         log_level: the least that is logged.
-        settings: any other setting by its name, as in `max_frame=65536`; see `rpcserver.config.Settings`.
+        settings: any other setting by its name, as in `max_frame=65536`; see `rpcserver.system.settings.Settings`.
 
     Raises:
         ServerFailed: the server did not start, for instance because a handler cannot be served as it is written;
@@ -216,9 +216,9 @@ def serve(
         TypeError: there is no such setting.
         ValueError: a setting's value is none that can be served.
     """
-    from ..config import Settings
-    from ..sockets import parse_bind
-    from ..workers import MODELS
+    from rpcserver.system.settings import Settings
+    from rpcserver.system.sockets import parse_bind
+    from rpcserver.workers import MODELS
 
     if sys.platform != "linux":
         raise ServerFailed("rpcserver needs Linux", None, "")
@@ -250,7 +250,7 @@ def serve(
 
 
 def _fork(settings: Settings, app: object, log_level: str) -> tuple[RunningServer, socket.socket]:
-    from ..process import Forker
+    from rpcserver.system.process import Forker
 
     ours, theirs = socket.socketpair()
     log = os.memfd_create("rpcserver-log")
@@ -294,13 +294,14 @@ def _await_start(link: socket.socket, server: RunningServer, seconds: float) -> 
 
 def _arbitrate(settings: Settings, app: object, link_descriptor: int, log: int, log_level: str) -> int:
     """Be the arbiter, in the forked child."""
-    from ..arbiter import Arbiter, BootError
-    from ..control import Control, open_control
-    from ..control_service import control_answer
-    from ..link import Failed, Link
-    from ..log import LineHandler
-    from ..sockets import BindError, open_listeners
-    from ..tls import TlsError, open_tls
+    from rpcserver.arbiter.arbiter import Arbiter, BootError
+    from rpcserver.arbiter.control import Control, open_control
+    from rpcserver.arbiter.control_service import control_answer
+    from rpcserver.system.errors import TlsError
+    from rpcserver.system.link import Failed, Link
+    from rpcserver.system.log import LineHandler
+    from rpcserver.system.sockets import BindError, open_listeners
+    from rpcserver.system.tls import open_tls
 
     started = time.monotonic()
     _leave_the_test()

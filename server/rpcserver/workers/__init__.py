@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from .base import Worker
+    from rpcserver.workers.base import Worker
 
 MODELS: Final = {
     "sync": "rpcserver.workers.sync:SyncWorker",

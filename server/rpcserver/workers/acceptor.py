@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable, Sequence
 
-    from ..sockets import Listener
+    from rpcserver.system.sockets import Listener
 
 logger = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ import time
 from socket import AF_UNIX
 from typing import TYPE_CHECKING, Any, Final
 
-from .acceptor import TICK
-from .aio_calls import RESISTANCE
-from .aio_connection import AsyncConnection
-from .aio_threads import HandlerThreads
-from .base import EXIT_APP, QuickStop, Worker
+from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.aio_calls import RESISTANCE
+from rpcserver.workers.aio_connection import AsyncConnection
+from rpcserver.workers.aio_threads import HandlerThreads
+from rpcserver.workers.base import EXIT_APP, QuickStop, Worker
 
 if TYPE_CHECKING:
     import socket
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from types import FrameType
 
-    from ..context import Peer
-    from .aio_connection import Begin
-    from .base import Assignment
+    from rpcserver.service.context import Peer
+    from rpcserver.workers.aio_connection import Begin
+    from rpcserver.workers.base import Assignment
 
 try:
     from uvloop import new_event_loop
@@ -166,7 +166,7 @@ class AsyncWorker(Worker):
     def _connection(self, connection: socket.socket) -> AsyncConnection:
         if self.tls is None or connection.family == AF_UNIX:
             return AsyncConnection(connection, self, self._loop)
-        from .aio_tls import TlsConnection
+        from rpcserver.workers.aio_tls import TlsConnection
 
         return TlsConnection(connection, self, self._loop, self.tls)
 

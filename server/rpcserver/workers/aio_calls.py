@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from ..dispatch import Dispatcher
+    from rpcserver.service.dispatch import Dispatcher
 
 RESISTANCE: Final = 1.0
 """How long a coroutine may take to end after its cancellation, in seconds."""

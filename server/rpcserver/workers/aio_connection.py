@@ -10,12 +10,11 @@ import logging
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from rpcserver.workers.aio_calls import Call
+from rpcserver.workers.aio_stream import NEVER, AsyncStream
+from rpcserver.workers.aio_threads import HandlerThreads, ThreadCalls
+from rpcserver.workers.refusals import WRITE_SIZE, SlowFrame, describe, refuse_stream
 from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
-
-from .aio_calls import Call
-from .aio_stream import NEVER, AsyncStream
-from .aio_threads import HandlerThreads, ThreadCalls
-from .refusals import WRITE_SIZE, SlowFrame, describe, refuse_stream
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any
 
-    from ..config import Settings
-    from ..context import Peer
-    from ..dispatch import Dispatcher
+    from rpcserver.service.context import Peer
+    from rpcserver.service.dispatch import Dispatcher
+    from rpcserver.system.settings import Settings
 
     Begin = Callable[[bytes | bytearray, Peer, bool, Executor], bytes | Coroutine[Any, Any, bytes]]
     """How a request becomes a framed reply, or what must be awaited for one: `Dispatcher.begin`."""

@@ -13,15 +13,15 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final, cast
 
-from ..context import Peer
-from ..sockets import peer_address
-from .blocking import RESET_ON_CLOSE
-from .refusals import LINGER_BYTES, LINGER_SECONDS, PROGRESS
+from rpcserver.service.context import Peer
+from rpcserver.system.sockets import peer_address
+from rpcserver.workers.blocking import RESET_ON_CLOSE
+from rpcserver.workers.refusals import LINGER_BYTES, LINGER_SECONDS, PROGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..config import Settings
+    from rpcserver.system.settings import Settings
 
 logger = logging.getLogger(__name__)
 

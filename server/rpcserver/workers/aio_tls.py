@@ -10,16 +10,16 @@ import logging
 import time
 from typing import TYPE_CHECKING, cast
 
-from .aio_connection import AsyncConnection
-from .aio_stream import NEVER
-from .refusals import SlowFrame
-from .tls_session import PIECE, TlsFailure, TlsSession, TruncatedRecord
+from rpcserver.workers.aio_connection import AsyncConnection
+from rpcserver.workers.aio_stream import NEVER
+from rpcserver.workers.refusals import SlowFrame
+from rpcserver.workers.tls_session import PIECE, TlsFailure, TlsSession, TruncatedRecord
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
-    from .aio_connection import Host
+    from rpcserver.workers.aio_connection import Host
 
 logger = logging.getLogger(__name__)
 

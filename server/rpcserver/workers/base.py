@@ -18,27 +18,27 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from ..context import WorkerInfo
-from ..coroutines import CoroutineRunner
-from ..dispatch import Dispatcher
-from ..errors import AppFailed, LoadError, ServiceError
-from ..loader import load_service
-from ..rate_limit import RateLimit
-from ..signals import ignore
-from .acceptor import Acceptor
+from rpcserver.service.context import WorkerInfo
+from rpcserver.service.coroutines import CoroutineRunner
+from rpcserver.service.dispatch import Dispatcher
+from rpcserver.service.loader import load_service
+from rpcserver.system.errors import AppFailed, LoadError, ServiceError
+from rpcserver.system.rate_limit import RateLimit
+from rpcserver.system.signals import ignore
+from rpcserver.workers.acceptor import Acceptor
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-    from ..channel import WorkerEnd
-    from ..config import Settings
-    from ..context import Peer
-    from ..log import LineHandler
-    from ..scoreboard import SlotBoard
-    from ..service import Service
-    from ..sockets import Listener
+    from rpcserver.service.context import Peer
+    from rpcserver.service.service import Service
+    from rpcserver.system.channel import WorkerEnd
+    from rpcserver.system.log import LineHandler
+    from rpcserver.system.scoreboard import SlotBoard
+    from rpcserver.system.settings import Settings
+    from rpcserver.system.sockets import Listener
 
     Answer = Callable[[bytes | bytearray, Peer, bool], bytes]
     """How a request becomes a framed reply: the body, who sent it, and whether it is the connection's last."""
@@ -176,7 +176,7 @@ class Worker(abc.ABC):
         """
         kind = Dispatcher
         if self.settings.access_log:
-            from ..access import LoggedDispatcher
+            from rpcserver.service.access import LoggedDispatcher
 
             kind = LoggedDispatcher
         return kind(service, self._info, debug=self.settings.debug, runner=self._runner, board=board)

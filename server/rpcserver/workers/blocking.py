@@ -12,21 +12,29 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.service.context import Peer
+from rpcserver.system.sockets import peer_address
+from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.refusals import (
+    LINGER_BYTES,
+    LINGER_SECONDS,
+    PROGRESS,
+    READ_SIZE,
+    WRITE_SIZE,
+    SlowFrame,
+    describe,
+    refuse_stream,
+)
 from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
-
-from ..context import Peer
-from ..sockets import peer_address
-from .acceptor import TICK
-from .refusals import LINGER_BYTES, LINGER_SECONDS, PROGRESS, READ_SIZE, WRITE_SIZE, SlowFrame, describe, refuse_stream
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from ..config import Settings
-    from .base import Answer
-    from .lingering import Readable
-    from .tls_socket import TlsSocket
+    from rpcserver.system.settings import Settings
+    from rpcserver.workers.base import Answer
+    from rpcserver.workers.lingering import Readable
+    from rpcserver.workers.tls_socket import TlsSocket
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +85,7 @@ class BlockingConnection:
         self._socket: socket.socket | TlsSocket = connection
         self._tls: TlsSocket | None = None
         if tls is not None and connection.family != socket.AF_UNIX:
-            from .tls_socket import TlsSocket
+            from rpcserver.workers.tls_socket import TlsSocket
 
             self._socket = self._tls = TlsSocket(connection, tls, self.peer, settings.read_timeout)
         self._answer = answer

@@ -16,25 +16,25 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..context import Peer
-from ..errors import AppFailed
-from ..process import Forker
-from ..scoreboard import ANSWERED, BEGAN, STARTED
-from ..sockets import peer_address
-from .acceptor import TICK
-from .base import ABORT, GRACEFUL, REOPEN, QuickStop, Worker
-from .blocking import BlockingConnection
-from .lingering import Lingering
-from .refusals import refuse_connection, refuse_service
+from rpcserver.service.context import Peer
+from rpcserver.system.errors import AppFailed
+from rpcserver.system.process import Forker
+from rpcserver.system.scoreboard import ANSWERED, BEGAN, STARTED
+from rpcserver.system.sockets import peer_address
+from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.base import ABORT, GRACEFUL, REOPEN, QuickStop, Worker
+from rpcserver.workers.blocking import BlockingConnection
+from rpcserver.workers.lingering import Lingering
+from rpcserver.workers.refusals import refuse_connection, refuse_service
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from ..dispatch import Dispatcher
-    from ..process import ChildProcess, Exit
-    from ..scoreboard import SlotBoard
-    from .base import Assignment
-    from .lingering import Readable
+    from rpcserver.service.dispatch import Dispatcher
+    from rpcserver.system.process import ChildProcess, Exit
+    from rpcserver.system.scoreboard import SlotBoard
+    from rpcserver.workers.base import Assignment
+    from rpcserver.workers.lingering import Readable
 
 logger = logging.getLogger(__name__)
 
@@ -154,14 +154,14 @@ class ForkWorker(Worker):
         reply = refuse_connection(self.settings.max_children)
         try:
             if self.settings.access_log:
-                from ..access import log_refusal
+                from rpcserver.service.access import log_refusal
 
                 log_refusal(Peer(peer_address(connection)), b"", reply)
             if self.tls is None or connection.family == socket.AF_UNIX:
                 connection.send(reply)
                 connection.shutdown(socket.SHUT_WR)
             else:
-                from .tls_refusal import TlsRefusal
+                from rpcserver.workers.tls_refusal import TlsRefusal
 
                 refused = TlsRefusal(connection, self.tls, reply, self.settings.read_timeout)
         except OSError:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from .refusals import LINGER_BYTES, LINGER_SECONDS, READ_SIZE
+from rpcserver.workers.refusals import LINGER_BYTES, LINGER_SECONDS, READ_SIZE
 
 _MOST: Final = 256
 

@@ -12,16 +12,16 @@ import time
 from socket import AF_UNIX
 from typing import TYPE_CHECKING
 
-from .acceptor import TICK
-from .pooled import NEVER, PooledConnection, State
-from .refusals import LINGER_SECONDS, SlowFrame
+from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.pooled import NEVER, PooledConnection, State
+from rpcserver.workers.refusals import LINGER_SECONDS, SlowFrame
 
 if TYPE_CHECKING:
     import socket
     import ssl
     from collections.abc import Callable
 
-    from ..config import Settings
+    from rpcserver.system.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class Parking:
     def _connection(self, accepted: socket.socket) -> PooledConnection:
         if self._tls is None or accepted.family == AF_UNIX:
             return PooledConnection(accepted, self._settings)
-        from .tls_pooled import TlsPooledConnection
+        from rpcserver.workers.tls_pooled import TlsPooledConnection
 
         return TlsPooledConnection(accepted, self._settings, self._tls)
 

@@ -13,15 +13,15 @@ import time
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from ..process import allow_descriptors
-from .acceptor import TICK
-from .base import Worker
-from .parking import Parking
-from .refusals import WRITE_SIZE, refuse_request
-from .thread import SWITCH_INTERVAL, stack_of
+from rpcserver.system.process import allow_descriptors
+from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.base import Worker
+from rpcserver.workers.parking import Parking
+from rpcserver.workers.refusals import WRITE_SIZE, refuse_request
+from rpcserver.workers.thread import SWITCH_INTERVAL, stack_of
 
 if TYPE_CHECKING:
-    from .pooled import PooledConnection
+    from rpcserver.workers.pooled import PooledConnection
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class PoolWorker(Worker):
             reply = refuse_request(body, self.settings.queue, close=last)
             connection.hold(reply, last=last)
             if self.settings.access_log:
-                from ..access import log_refusal
+                from rpcserver.service.access import log_refusal
 
                 log_refusal(connection.peer, body, reply)
         self._parking.settle(connection)

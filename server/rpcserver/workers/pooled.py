@@ -14,16 +14,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.service.context import Peer
+from rpcserver.system.sockets import peer_address
+from rpcserver.workers.blocking import RESET_ON_CLOSE
+from rpcserver.workers.refusals import LINGER_BYTES, PROGRESS, READ_SIZE, describe, give_up, refuse_stream
 from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
 
-from ..context import Peer
-from ..sockets import peer_address
-from .blocking import RESET_ON_CLOSE
-from .refusals import LINGER_BYTES, PROGRESS, READ_SIZE, describe, give_up, refuse_stream
-
 if TYPE_CHECKING:
-    from ..config import Settings
-    from .tls_socket import TlsSocket
+    from rpcserver.system.settings import Settings
+    from rpcserver.workers.tls_socket import TlsSocket
 
 logger = logging.getLogger(__name__)
 

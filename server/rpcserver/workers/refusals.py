@@ -1,7 +1,7 @@
 """What a worker itself says to clients, whatever its model: that a stream is out of step, a request too late or one
 too many; and how long it listens after its last word.
 
-What is wrong with a request that was read and understood is said by `rpcserver.faults`.
+What is wrong with a request that was read and understood is said by `rpcserver.service.faults`.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .base import Worker
-from .blocking import BlockingConnection
-from .lingering import Lingering
+from rpcserver.workers.base import Worker
+from rpcserver.workers.blocking import BlockingConnection
+from rpcserver.workers.lingering import Lingering
 
 if TYPE_CHECKING:
     import socket

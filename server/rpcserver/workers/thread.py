@@ -14,20 +14,20 @@ import traceback
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from ..process import allow_descriptors
-from ..signals import ignore
-from .acceptor import TICK
-from .base import Worker
-from .blocking import Abandoned, BlockingConnection
-from .refusals import give_up
+from rpcserver.system.process import allow_descriptors
+from rpcserver.system.signals import ignore
+from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.base import Worker
+from rpcserver.workers.blocking import Abandoned, BlockingConnection
+from rpcserver.workers.refusals import give_up
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
-    from ..config import Settings
-    from ..context import Peer
-    from .base import Answer
+    from rpcserver.service.context import Peer
+    from rpcserver.system.settings import Settings
+    from rpcserver.workers.base import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -6,16 +6,15 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from rpcserver.workers.pooled import NEVER, PooledConnection
+from rpcserver.workers.tls_socket import TlsSocket
 from rpcwire import FrameError, TruncatedFrame
-
-from .pooled import NEVER, PooledConnection
-from .tls_socket import TlsSocket
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
-    from ..config import Settings
+    from rpcserver.system.settings import Settings
 
 logger = logging.getLogger(__name__)
 

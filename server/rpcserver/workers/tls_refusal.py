@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from rpcserver.service.context import Peer
+from rpcserver.workers.tls_socket import TlsSocket
 from rpcwire import FrameError
-
-from ..context import Peer
-from .tls_socket import TlsSocket
 
 if TYPE_CHECKING:
     import ssl

@@ -1,6 +1,6 @@
 """TLS on the server's side of one connection, without any I/O: bytes of records in, plain bytes out, and back.
 
-Sockets are the business of `tls_socket` and `aio_tls`; the certificate is read in `rpcserver.certificates`.
+Sockets are the business of `tls_socket` and `aio_tls`; the certificate is read in `rpcserver.system.certificates`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ import contextlib
 import ssl
 from typing import Final
 
+from rpcserver.system.certificates import subject_of
 from rpcwire import FrameError, TruncatedFrame
-
-from ..certificates import subject_of
 
 _HEADER: Final = 5  # RFC 8446, 5.1: a record's type, version and length
 _LARGEST_RECORD: Final = 16 * 1024

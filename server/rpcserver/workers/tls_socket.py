@@ -11,13 +11,13 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final
 
-from .refusals import PROGRESS, READ_SIZE, SlowFrame
-from .tls_session import TlsFailure, TlsSession
+from rpcserver.workers.refusals import PROGRESS, READ_SIZE, SlowFrame
+from rpcserver.workers.tls_session import TlsFailure, TlsSession
 
 if TYPE_CHECKING:
     import ssl
 
-    from ..context import Peer
+    from rpcserver.service.context import Peer
 
 _NEVER: Final = float("inf")
 _CHUNK: Final = PROGRESS

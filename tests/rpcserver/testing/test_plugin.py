@@ -103,9 +103,24 @@ def test_the_fixture_describes_itself(tmp_path: Path) -> None:
 
 
 def test_the_plugin_costs_a_run_that_does_not_use_it_next_to_nothing(tmp_path: Path) -> None:
-    program = "import pytest, sys; before = set(sys.modules); import rpcserver.pytest_plugin; print(*sys.modules)"
+    program = (
+        "import pytest, sys; before = set(sys.modules); import rpcserver.testing.pytest_plugin; print(*sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
-    heavy = {"asyncio", "click", "uvloop", "prometheus_client", "watchfiles", "multiprocessing", "rpcserver.arbiter"}
-    assert not set(done.stdout.split()) & {*heavy, "rpcserver.testing", "rpcserver.config", "rpcserver.dispatch"}
+    heavy = {
+        "asyncio",
+        "click",
+        "uvloop",
+        "prometheus_client",
+        "watchfiles",
+        "multiprocessing",
+        "rpcserver.arbiter.arbiter",
+    }
+    assert not set(done.stdout.split()) & {
+        *heavy,
+        "rpcserver.testing.server",
+        "rpcserver.system.settings",
+        "rpcserver.service.dispatch",
+    }

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rpcshell.commands import load_commands
-from rpcshell.executor import Shell
-from rpcshell.session import Session
-from rpcshell.spawn import SpawnedServer, SpawnOptions
+from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
 
 needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")

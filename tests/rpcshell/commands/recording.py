@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rpcshell.errors import ShellError
-    from rpcshell.session import CallOutcome
+    from rpcshell.client.errors import ShellError
+    from rpcshell.shell.session import CallOutcome
 
 
 class Recording:

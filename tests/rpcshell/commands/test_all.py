@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from rpcshell.client.errors import CallError, NotConnected, ShellError, UsageError
 from rpcshell.commands import load_commands
-from rpcshell.errors import CallError, NotConnected, ShellError, UsageError
-from rpcshell.executor import Shell
-from rpcshell.session import Session
-from rpcshell.settings import Settings
-from rpcshell.spawn import SpawnOptions
+from rpcshell.servers.spawn import SpawnOptions
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
+from rpcshell.view.settings import Settings
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 

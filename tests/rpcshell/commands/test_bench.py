@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.bench.plan import Progress
-from rpcshell.bench.progress import DrawnProgress
-from rpcshell.catalog import EMPTY_CATALOG
+from rpcshell.client.errors import Cancelled, ConnectionFailed, NotConnected, ShellError, UsageError
+from rpcshell.client.target import Target
 from rpcshell.commands import load_commands
-from rpcshell.errors import Cancelled, ConnectionFailed, NotConnected, ShellError, UsageError
-from rpcshell.executor import Shell
-from rpcshell.hint import hint
-from rpcshell.language import parse
-from rpcshell.pretty import Fragment
-from rpcshell.session import Session
-from rpcshell.spawn import SpawnOptions
-from rpcshell.supervision import local_servers
-from rpcshell.supervision.directory import is_on_this_machine
-from rpcshell.target import Target
+from rpcshell.lab.bench.plan import Progress
+from rpcshell.lab.bench.progress import DrawnProgress
+from rpcshell.line.catalog import EMPTY_CATALOG
+from rpcshell.line.hint import hint
+from rpcshell.line.language import parse
+from rpcshell.servers import local_servers
+from rpcshell.servers.directory import is_on_this_machine
+from rpcshell.servers.spawn import SpawnOptions
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
+from rpcshell.view.pretty import Fragment
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 

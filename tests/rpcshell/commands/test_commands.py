@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 import rpcserver.workers
+from rpcshell.client.errors import ConnectionFailed, NotConnected, SpawnFailed, UsageError
 from rpcshell.commands import load_commands
 from rpcshell.commands.guide import _CALLS
-from rpcshell.errors import ConnectionFailed, NotConnected, SpawnFailed, UsageError
-from rpcshell.executor import Leave, Shell
-from rpcshell.language import parse
-from rpcshell.options import MODELS
+from rpcshell.line.language import parse
+from rpcshell.shell.shell import Leave, Shell
+from rpcwire.control import MODELS
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 
@@ -140,8 +140,8 @@ def test_doc_explains_a_method_and_help_does_too(shell: Shell, output: Recording
 
 @needs_server
 def test_the_example_of_every_demo_method_works(shell: Shell, output: Recording, address: str) -> None:
+    from rpcshell.client.errors import CallError
     from rpcshell.commands.example import example_call
-    from rpcshell.errors import CallError
 
     shell.execute(f":connect {address}")
     shell.execute(":methods")

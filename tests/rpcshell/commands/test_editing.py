@@ -1,9 +1,10 @@
 import pytest
 
-from rpcshell.catalog import Catalog, Method
-from rpcshell.errors import UsageError
-from rpcshell.executor import Shell
-from rpcshell.session import Session
+from rpcshell.client.errors import UsageError
+from rpcshell.commands import load_commands
+from rpcshell.line.catalog import Catalog, Method
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.shop import DOCUMENT
 
@@ -25,7 +26,7 @@ class ShopSession(Session):
 )
 def test_the_editor_begins_with_the_line_before_or_a_call(line: str, text: str | None) -> None:
     composed: list[str | None] = []
-    shell = Shell(ShopSession(background=False), Recording())
+    shell = Shell(ShopSession(background=False), Recording(), load_commands)
     shell.compose = composed.append
     shell.execute(line)
     assert composed == [text]
@@ -33,4 +34,4 @@ def test_the_editor_begins_with_the_line_before_or_a_call(line: str, text: str |
 
 def test_without_a_prompt_there_is_nothing_to_edit() -> None:
     with pytest.raises(UsageError, match="prompt"):
-        Shell(Session(background=False), Recording()).execute(":edit")
+        Shell(Session(background=False), Recording(), load_commands).execute(":edit")

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.catalog import Catalog, Method
 from rpcshell.commands.document import columns, describe_method
 from rpcshell.commands.example import example_call
-from rpcshell.language import CallLine, call_params, parse
+from rpcshell.line.catalog import Catalog, Method
+from rpcshell.line.language import CallLine, call_params, parse
 
 
 def method(**entry: Any) -> Method:

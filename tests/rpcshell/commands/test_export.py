@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.errors import CallError, UsageError
-from rpcshell.executor import Shell
+from rpcshell.client.errors import CallError, UsageError
+from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands import load_commands
-from rpcshell.errors import NotConnected, UsageError
-from rpcshell.executor import Shell
-from rpcshell.pretty import Fragment
-from rpcshell.session import Session
-from rpcshell.spawn import SpawnOptions
+from rpcshell.servers.spawn import SpawnOptions
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
+from rpcshell.view.pretty import Fragment
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 from tests.servers import running

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rpcshell.errors import CallError, SyntaxProblem, UsageError
-from rpcshell.executor import Leave, Shell
-from rpcshell.session import Session
+from rpcshell.client.errors import CallError, SyntaxProblem, UsageError
+from rpcshell.commands import load_commands
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Leave, Shell
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import PeerServer, serving
-from tests.rpcshell.test_pipeline import answering
+from tests.rpcshell.shell.test_pipeline import answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ def output() -> Recording:
 def shell(server: PeerServer, output: Recording) -> Iterator[Shell]:
     session = Session(background=False, meta=False, plain=True)
     session.connect(server.target)
-    yield Shell(session, output, interactive=True)
+    yield Shell(session, output, load_commands, interactive=True)
     session.close()
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from rpcshell.client.errors import UsageError
 from rpcshell.commands import load_commands
-from rpcshell.errors import UsageError
-from rpcshell.executor import Shell
-from rpcshell.session import Session
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
 
 

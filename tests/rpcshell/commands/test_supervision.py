@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands import load_commands
-from rpcshell.commands.rows import duration, size
 from rpcshell.commands.supervision import server_line, worker_row
-from rpcshell.errors import NotConnected, UsageError
-from rpcshell.executor import Shell
-from rpcshell.session import Session
-from rpcshell.settings import Settings
-from rpcshell.supervision.status import ListenerStatus, RunningCall, ServerStatus, Totals, WorkerStatus
+from rpcshell.servers.status import ListenerStatus, RunningCall, ServerStatus, Totals, WorkerStatus
+from rpcshell.shell.rows import duration, size
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
+from rpcshell.view.settings import Settings
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 

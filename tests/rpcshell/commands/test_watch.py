@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from rpcshell.changes import CHANGED
+from rpcshell.client.errors import ConnectionFailed, NotConnected, UsageError
 from rpcshell.commands import load_commands
-from rpcshell.errors import ConnectionFailed, NotConnected, UsageError
-from rpcshell.executor import Shell
-from rpcshell.pretty import Fragment
-from rpcshell.session import CallOutcome, Session
+from rpcshell.shell.session import CallOutcome, Session
+from rpcshell.shell.shell import Shell
+from rpcshell.view.changes import CHANGED
+from rpcshell.view.pretty import Fragment
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 

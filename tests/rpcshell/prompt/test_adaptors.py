@@ -9,14 +9,14 @@ from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.document import Document
 from prompt_toolkit.styles import Attrs
 
-from rpcshell.catalog import Catalog
 from rpcshell.commands import load_commands
-from rpcshell.language import Line, TokenKind, parse
+from rpcshell.line.catalog import Catalog
+from rpcshell.line.language import Line, TokenKind, parse
 from rpcshell.prompt.completer import LineCompleter
 from rpcshell.prompt.lexer import _STYLES, LineLexer, matching_brackets, open_brackets
 from rpcshell.prompt.theme import THEME
 from rpcshell.prompt.toolbar import Toolbar
-from rpcshell.session import Session
+from rpcshell.shell.session import Session
 from tests.rpcshell.prompt.test_prompt import KnownSession
 
 COMMANDS = load_commands()

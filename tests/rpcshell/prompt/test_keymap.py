@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.errors import UsageError
+from rpcshell.client.errors import UsageError
 from rpcshell.prompt.editor import edit_text, find_editor
 from rpcshell.prompt.keymap import ACTIONS, DEFAULT_KEYS, action_bindings, parse_key
-from rpcshell.settings import Settings
+from rpcshell.view.settings import Settings
 from tests.rpcshell.prompt.test_prompt import prompt_with, typed
 
 F1, F3, F4, F5 = "\x1bOP", "\x1bOR", "\x1bOS", "\x1b[15~"

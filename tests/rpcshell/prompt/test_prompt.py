@@ -13,10 +13,10 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from rpcshell.catalog import Catalog
 from rpcshell.commands import load_commands
+from rpcshell.line.catalog import Catalog
 from rpcshell.prompt.session import Prompt
-from rpcshell.session import Session
+from rpcshell.shell.session import Session
 
 DOCUMENT = {
     "openrpc": "1.3.2",

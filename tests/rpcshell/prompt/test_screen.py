@@ -16,11 +16,11 @@ from prompt_toolkit.output import ColorDepth, DummyOutput
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from rpcshell.errors import UsageError
+from rpcshell.client.errors import UsageError
 from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.pager import find_pager
 from rpcshell.prompt.screen import Screen
-from rpcshell.session import CallOutcome
+from rpcshell.shell.session import CallOutcome
 from rpcwire import Meta, Reply
 
 META = Meta(worker=3, pid=4242, generation=0, model="sync", service_us=120, served=7)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rpcshell.catalog import Catalog, Method
+from rpcshell.line.catalog import Catalog, Method
 from rpcshell.prompt.templates import Template, call_template
-from rpcshell.session import Session
+from rpcshell.shell.session import Session
 from tests.rpcshell.prompt.test_prompt import typed
 
 SHIFT_TAB = "\x1b[Z"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rpcshell.errors import UsageError
+from rpcshell.client.errors import UsageError
 from rpcshell.prompt.lexer import _STYLES
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
-from rpcshell.settings import Settings
+from rpcshell.view.settings import Settings
 from tests.rpcshell.prompt.test_prompt import prompt_with
 
 JSON = [_STYLES[kind] for kind in ("key", "string", "number", "keyword")]

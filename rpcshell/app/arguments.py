@@ -1,0 +1,210 @@
+"""The options of the `rpcshell` command, as click reads them. What is done with them is not here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rpcshell import __version__
+from rpcshell.app.manual import ManualCommand, option
+from rpcshell.app.options import Options, places
+from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
+from rpcshell.client.errors import UsageError
+from rpcshell.client.target import Target, TlsTarget
+from rpcshell.shell.config import usable_config
+from rpcshell.view.settings import FORMATS
+from rpcwire.control import MODELS
+
+if TYPE_CHECKING:
+    from rpcshell.client.tls import TlsFiles
+    from rpcshell.shell.config import Config
+
+__all__ = ["read_arguments", "tls_files"]
+
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+def _print_reference(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    del param
+    if wanted and not ctx.resilient_parsing:
+        from rpcshell.shell.config_reference import config_reference
+
+        click.echo(config_reference(), nl=False)
+        ctx.exit()
+
+
+def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
+    del param
+    if shell is not None and not ctx.resilient_parsing:
+        click.echo(completion_script(shell, ctx.command), nl=False)
+        ctx.exit()
+
+
+@click.command(name="rpcshell", cls=ManualCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("target", required=False, shell_complete=complete_target)
+@click.argument("file", required=False, type=click.Path())
+@option("-c", "--command", "lines", group="What to run", metavar="LINE", multiple=True, help="A line; repeatable.")
+@option("-k", "--keep-going", group="What to run", is_flag=True, help="Go on after an error; the first one counts.")
+@option(
+    "--timeout",
+    group="Connection",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Seconds for a call.",
+)
+@option(
+    "--plain", group="Connection", is_flag=True, help="Bare protocol: no question for the methods, no optional keys."
+)
+@option("--tls-ca", group="Connection", type=_FILE, help="Authorities to trust, PEM; else the system's.")
+@option("--tls-cert", group="Connection", type=_FILE, help="The certificate to show to the server, PEM.")
+@option("--tls-key", group="Connection", type=_FILE, help="Its key, PEM, where that is another file.")
+@option(
+    "--spawn", group="A server for the run", type=click.IntRange(min=1), metavar="N", help="Start one with N workers."
+)
+@option(
+    "--app",
+    group="A server for the run",
+    type=click.Path(),
+    help="What it serves: module:attr, file.py or file.py:attr; else a demo.",
+)
+@option("--model", group="A server for the run", type=click.Choice(MODELS), help="Its worker model.")
+@option("--keep", group="A server for the run", is_flag=True, help="Leave it running afterwards.")
+@option("--format", "format_", group="Settings", type=click.Choice(FORMATS), help="How results are shown.")
+@option(
+    "--set",
+    "pairs",
+    group="Settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    shell_complete=complete_setting,
+    help="As the shell's :set; repeatable.",
+)
+@option(
+    "--config",
+    group="Settings",
+    type=click.Path(dir_okay=False),
+    is_eager=True,
+    help="The configuration file, instead of the usual one.",
+)
+@option(
+    "--config-reference",
+    group="Settings",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_reference,
+    help="Print a configuration that explains itself.",
+)
+@option(
+    "--completion",
+    group="Other",
+    type=click.Choice(SHELLS),
+    expose_value=False,
+    is_eager=True,
+    callback=_print_completion,
+    help="Print the completion of this command for a shell.",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def _command(
+    target: str | None,
+    file: str | None,
+    lines: tuple[str, ...],
+    keep_going: bool,
+    timeout: float | None,
+    plain: bool,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    spawn: int | None,
+    app: str | None,
+    model: str | None,
+    keep: bool,
+    format_: str | None,
+    pairs: tuple[str, ...],
+    config: str | None,
+) -> Options:
+    """Call the methods of an RPC server.
+
+    At a prompt where there is a terminal and nothing else to run; line by line with -c; from a FILE; from a pipe.
+    Each result is then one line of JSON on standard output, and errors go to standard error.
+    """
+    known, problem = usable_config(config)
+    where, script = places(target, file, spawned=spawn is not None, names=known.targets)
+    if spawn is None and (app is not None or model is not None or keep):
+        raise UsageError("--app, --model and --keep are for a server started with --spawn")
+    if script is not None and lines:
+        raise UsageError("give a FILE or -c, not both")
+    server = None
+    if spawn is not None:
+        from rpcshell.servers.spawn import SpawnOptions
+
+        server = SpawnOptions(workers=spawn, app=app, model=model, keep=keep)
+    return Options(
+        target=where,
+        file=script,
+        lines=lines,
+        spawn=server,
+        keep_going=keep_going,
+        plain=plain,
+        tls=tls_files(tls_ca, tls_cert, tls_key, where, known, spawned=spawn is not None),
+        settings=_settings(format_, timeout, pairs),
+        config=known,
+        problem=problem,
+    )
+
+
+def read_arguments(arguments: list[str]) -> Options | None:
+    """What a command line asks for, or None where it was help that is shown by now.
+
+    Args:
+        arguments: The command line without the program's name.
+
+    Raises:
+        UsageError: It makes no sense.
+    """
+    try:
+        options = _command.main(arguments, prog_name="rpcshell", standalone_mode=False)
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        raise UsageError(error.format_message(), hint="rpcshell --help lists what there is") from error
+    return options if isinstance(options, Options) else None
+
+
+def _settings(format_: str | None, timeout: float | None, pairs: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    given = [] if format_ is None else [("format", format_)]
+    if timeout is not None:
+        given.append(("timeout", str(timeout)))
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes NAME=VALUE, not {pair!r}", hint="as in --set format=table")
+        given.append((name.strip(), value))
+    return tuple(given)
+
+
+def tls_files(
+    ca: str | None, cert: str | None, key: str | None, where: Target | str | None, config: Config, *, spawned: bool
+) -> TlsFiles | None:
+    """The files of the TLS options, or None where there are none.
+
+    Args:
+        ca: As given.
+        cert: As given.
+        key: As given.
+        where: The target they are for.
+        config: Knows the targets that have names.
+        spawned: Whether the target is a server started for the run.
+
+    Raises:
+        UsageError: The target speaks no TLS.
+    """
+    if ca is cert is key is None:
+        return None
+    from rpcshell.client.tls import TlsFiles
+
+    target = config.targets[where].target if isinstance(where, str) else where
+    if spawned or (target is not None and not isinstance(target, TlsTarget)):
+        raise UsageError("--tls-ca, --tls-cert and --tls-key are for a target with TLS", hint="write tls://host:port")
+    return TlsFiles(ca, cert, key)

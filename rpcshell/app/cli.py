@@ -1,0 +1,212 @@
+"""The `rpcshell` command: a prompt, a script or single lines, and the exit code.
+
+Nothing of the prompt is imported before it is known that there is one.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import Cancelled, ShellError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpcshell.app.options import Options
+    from rpcshell.app.script import ScriptOutput
+    from rpcshell.lab.bench.options import BenchOptions
+    from rpcshell.servers.state import TargetMemory
+    from rpcshell.shell.session import Session
+    from rpcshell.shell.shell import Shell
+    from rpcshell.shell.statements import Statement
+    from rpcshell.view.settings import Settings
+
+__all__ = ["main"]
+
+_BROKEN_PIPE: Final = 141
+
+_COMPLETION: Final = "_RPCSHELL_COMPLETE"
+"""By this variable the user's shell asks for completions of the command, whose line is in other variables."""
+
+_COLLECTIONS: Final = (50_000, 50, 100)
+"""Thresholds of the garbage collector: with its own, a large reply takes three times as long to decode."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: The command line without the program's name; the process's own if not given.
+    """
+    gc.set_threshold(*_COLLECTIONS)
+    try:
+        options = _options(sys.argv[1:] if arguments is None else arguments)
+        if options is None:
+            return 0
+        return _run_prompt(options) if options.interactive else _run_script(options)
+    except ShellError as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        return _fail(Cancelled("interrupted"))
+    finally:
+        # The process ends now. Its last collection, over all that was imported, would take longer than most calls.
+        gc.freeze()
+
+
+def _options(arguments: list[str]) -> Options | None:
+    if arguments[:1] == ["bench"]:
+        from rpcshell.app.bench_arguments import read_bench_arguments
+
+        return read_bench_arguments(arguments[1:])
+    # The way to the prompt is mostly taken without options, and should not wait for what reads them.
+    short = len(arguments) <= 1 and not any(argument.startswith("-") for argument in arguments)
+    if short and _COMPLETION not in os.environ:
+        from rpcshell.app.options import Options, places
+        from rpcshell.shell.config import usable_config
+
+        config, problem = usable_config()
+        target, file = places(arguments[0] if arguments else None, None, spawned=False, names=config.targets)
+        return Options(target=target, file=file, config=config, problem=problem)
+    from rpcshell.app.arguments import read_arguments
+
+    return read_arguments(arguments)
+
+
+def _settings(options: Options, complain: Callable[[ShellError], None]) -> Settings:
+    """The settings of a run: those of the configuration, where they make sense, and then those of its options."""
+    from rpcshell.view.settings import Settings
+
+    settings = Settings(script=not options.interactive)
+    # Whatever reads a script's output expects the same for every user; how long to wait may differ.
+    unheeded = settings if options.interactive else Settings()
+    if options.problem is not None:
+        complain(options.problem)
+    for name, value in options.config.settings.items():
+        try:
+            (settings if name == "timeout" else unheeded).set(name, value)
+        except UsageError as error:
+            complain(options.config.problem(name, error))
+    for name, text in options.settings:
+        settings.set(name, text)
+    return settings
+
+
+def _session(options: Options, settings: Settings) -> Session:
+    from rpcshell.shell.address_book import AddressBook
+    from rpcshell.shell.session import Session
+
+    session = Session(
+        plain=options.plain,
+        timeout=settings.timeout,
+        background=options.interactive,
+        meta=settings.meta or settings.time,
+        memory=_memory,
+        book=AddressBook(options.config.targets, _memory),
+        tls=options.tls,
+    )
+
+    def follow(name: str) -> None:
+        if name == "timeout":
+            session.timeout = settings.timeout
+        session.meta = settings.meta or settings.time
+
+    settings.on_change(follow)
+    return session
+
+
+def _fail(error: ShellError) -> int:
+    from rpcshell.app.script import process_output
+
+    process_output().error(error)
+    return error.exit_code
+
+
+def _run_script(options: Options) -> int:
+    from rpcshell.app.options import load_commands
+    from rpcshell.app.script import OutputClosed, process_output, run_statements
+    from rpcshell.shell.shell import Shell
+    from rpcshell.view.streams import is_terminal
+
+    output = process_output()
+    settings = output.settings = _settings(options, output.error)
+    session = _session(options, settings)
+    session.notes = output.note
+    try:
+        _open(session, options, output)
+        if options.bench is not None:
+            return _run_bench(options.bench, Shell(session, output, load_commands, settings=settings))
+        if not options.lines and options.file is None and is_terminal(sys.stdin):
+            output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
+        shell = Shell(session, output, load_commands, settings=settings, aliases=dict(options.config.aliases))
+        return run_statements(shell, output, _statements(options), keep_going=options.keep_going)
+    except OutputClosed:
+        _forget_stdout()
+        return _BROKEN_PIPE
+    finally:
+        session.close()
+
+
+def _run_bench(bench: tuple[str, BenchOptions], shell: Shell) -> int:
+    from rpcshell.commands.bench import run_bench
+
+    run_bench(shell, *bench)
+    return 0
+
+
+def _open(session: Session, options: Options, output: ScriptOutput) -> None:
+    if options.spawn is not None:
+        server = session.spawn(options.spawn)
+        if server.kept:
+            output.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
+    elif options.target is not None:
+        session.connect(options.target)
+
+
+def _memory() -> TargetMemory:
+    from rpcshell.client.folders import state_folder
+    from rpcshell.servers.state import TargetMemory
+
+    return TargetMemory(state_folder)
+
+
+def _statements(options: Options) -> Iterator[Statement]:
+    from rpcshell.shell.statements import Statement, read_statements
+
+    if options.lines:
+        yield from map(Statement, options.lines)
+        return
+    name = "stdin" if options.file is None else str(options.file)
+    try:
+        if options.file is not None:
+            with options.file.open("rb") as lines:
+                yield from read_statements(lines, name)
+        elif sys.stdin is not None:
+            yield from read_statements(sys.stdin.buffer, name)
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from error
+
+
+def _forget_stdout() -> None:
+    # At exit Python flushes the stream once more, and would complain of the reader that has gone.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def _run_prompt(options: Options) -> int:
+    from rpcshell.app.repl import run_repl
+
+    notes: list[str] = []
+    settings = _settings(options, lambda error: notes.append(str(error)))
+    return run_repl(
+        _session(options, settings),
+        target=options.target,
+        spawn=options.spawn,
+        settings=settings,
+        aliases=dict(options.config.aliases),
+        keys=options.config.keys,
+        notes=notes,
+    )

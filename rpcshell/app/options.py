@@ -1,0 +1,130 @@
+"""What a run of `rpcshell` was asked to do. How that is written on the command line is in `rpcshell.app.arguments`."""
+
+from __future__ import annotations
+
+import sys
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rpcshell.client.errors import UsageError
+from rpcshell.client.target import Target, UnixTarget
+from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.config import Config
+from rpcshell.view.streams import is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rpcshell.client.tls import TlsFiles
+    from rpcshell.lab.bench.options import BenchOptions
+    from rpcshell.servers.spawn import SpawnOptions
+    from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.config import ConfigError, TargetConfig
+
+__all__ = ["Options", "load_commands", "places"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """One run.
+
+    Attributes:
+        target: What to connect to, a text where it is a name of the configuration, or None.
+        file: The script to run, or None.
+        lines: Single lines to run.
+        spawn: How to start a server for the run, or None.
+        bench: The call to put load on a server with, and how, or None.
+        keep_going: Whether a script goes on after an error.
+        plain: Whether to send no probe and no optional keys.
+        tls: Files of TLS, or None.
+        settings: Names and values of settings, in the order in which they were given.
+        config: What the configuration says.
+        problem: What is wrong with the configuration, or None.
+    """
+
+    target: Target | str | None = None
+    file: Path | None = None
+    lines: tuple[str, ...] = ()
+    spawn: SpawnOptions | None = None
+    bench: tuple[str, BenchOptions] | None = None
+    keep_going: bool = False
+    plain: bool = False
+    tls: TlsFiles | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+    config: Config = Config()
+    problem: ConfigError | None = None
+
+    @property
+    def interactive(self) -> bool:
+        """Whether the run is a prompt: nothing else says what to run, and there is a terminal on both sides."""
+        given = self.lines or self.file is not None or self.bench is not None
+        return not given and is_terminal(sys.stdin) and is_terminal(sys.stdout)
+
+
+def places(
+    first: str | None, second: str | None, *, spawned: bool, names: Mapping[str, TargetConfig] = MappingProxyType({})
+) -> tuple[Target | str | None, Path | None]:
+    """Tell TARGET and FILE apart: a single argument may be either.
+
+    Args:
+        first: The first argument, or None.
+        second: The second, or None.
+        spawned: Whether a server is started, which leaves no room for a TARGET.
+        names: Targets that have names.
+
+    Raises:
+        UsageError: They make no sense.
+    """
+    if first is None:
+        return None, None
+    if spawned:
+        if second is not None:
+            raise UsageError("a server started with --spawn is the target: give at most a FILE")
+        return None, _script_file(first)
+    if second is not None:
+        return first if first in names else Target.parse(first), _script_file(second)
+    if first in names:
+        return first, None
+    try:
+        target = Target.parse(first)
+    except UsageError:
+        if (file := _existing_file(first)) is not None:
+            return None, file
+        if names:
+            AddressBook(names).find(first)  # knows near names
+        raise
+    if isinstance(target, UnixTarget) and (file := _existing_file(first)) is not None:
+        return None, file
+    return target, None
+
+
+def load_commands() -> CommandRegistry:
+    """Import the commands, which a run without any does not need."""
+    from rpcshell.commands import load_commands as load
+
+    return load()
+
+
+def _existing_file(name: str) -> Path | None:
+    from pathlib import Path
+
+    path = Path(name)
+    try:
+        # A pipe is a script too: the shell's <(…) makes one.
+        script = path.is_file() or path.is_fifo()
+    except ValueError:
+        return None
+    return path if script else None
+
+
+def _script_file(name: str) -> Path:
+    from pathlib import Path
+
+    path = Path(name)
+    if not path.exists():
+        raise UsageError(f"no such script file: {name}")
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder, not a script file")
+    return path

@@ -1,0 +1,282 @@
+"""The loop of the prompt: read a line, run it, show what went wrong, until it is left.
+
+What a line does is the executor's business, what is on the screen `rpcshell.prompt`'s.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import signal
+from contextlib import contextmanager
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from rpcshell import __version__
+from rpcshell.app.options import load_commands
+from rpcshell.client.errors import ShellError
+from rpcshell.shell.shell import Leave, Shell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rpcshell.client.target import Target
+    from rpcshell.line.catalog import Catalog
+    from rpcshell.prompt.session import Prompt
+    from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+    from rpcshell.shell.session import Session
+    from rpcshell.view.settings import Settings
+
+__all__ = ["Terminated", "run_repl"]
+
+_ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
+
+_MANY_METHODS: Final = 500
+
+_SHORT_COLLECTIONS: Final = (2_000, 20, 50)
+"""Thresholds of the garbage collector with which one takes about half a millisecond."""
+
+_TERMINAL_GONE: Final = (errno.EIO, errno.ENXIO, errno.EPIPE, errno.EBADF)
+"""What reading or writing fails with once the terminal has been closed; nobody is there to be told."""
+
+
+class Terminated(BaseException):
+    """The shell was told to end; not an error, so nothing that handles errors should catch it.
+
+    Attributes:
+        number: the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def run_repl(
+    session: Session,
+    *,
+    target: Target | str | None = None,
+    spawn: SpawnOptions | None = None,
+    settings: Settings | None = None,
+    aliases: dict[str, str] | None = None,
+    keys: Mapping[str, str] = MappingProxyType({}),
+    notes: Sequence[str] = (),
+    make_prompt: Callable[..., Prompt] | None = None,
+) -> int:
+    """Run the shell at a terminal until it is left.
+
+    Args:
+        session: a session without a target; it is closed at the end.
+        target: what to connect to at first.
+        spawn: how to start a server at first.
+        settings: how things look; the defaults if not given.
+        aliases: lines by the words that stand for them at the beginning of a line.
+        keys: actions or lines by the keys of the prompt that are bound to them.
+        notes: what there is to say first, such as what is wrong with the configuration; one line each.
+        make_prompt: makes where lines come from; the terminal if not given.
+
+    Returns:
+        The exit code: 0, or 128 and the number of the signal that ended the shell.
+    """
+    # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
+    gc.disable()
+    from rpcshell.line.reply_values import LearntValues
+    from rpcshell.prompt.terminal import keys_kept
+    from rpcshell.shell.variables import Variables
+    from rpcshell.view.settings import Settings
+
+    if make_prompt is None:
+        from rpcshell.prompt.session import Prompt
+
+        make_prompt = Prompt
+    settings = Settings() if settings is None else settings
+    aliases = {} if aliases is None else aliases
+    variables, learnt = Variables(), LearntValues()
+    commands = cache(load_commands)
+    prompt = make_prompt(
+        session,
+        commands,
+        settings=settings,
+        keys=keys,
+        aliases=aliases,
+        variables=variables,
+        learnt=learnt,
+        targets=session.target_names,
+        workers=lambda: shell.supervisor.workers(),  # noqa: PLW0108  (there is no shell yet)
+        on_ready=_collect_again,
+    )
+    screen = prompt.screen
+    shell: Shell = Shell(session, screen, commands, interactive=True, settings=settings, aliases=aliases)
+    shell.variables = variables
+    shell.compose = prompt.compose
+    shell.lines = prompt.lines
+    shell.on_reply(lambda outcome: learnt.learn(outcome.method, outcome.reply.result))
+    session.on_change(_CatalogKept(session))
+    session.notes = screen.note
+    for note in notes:
+        screen.note(note)
+    try:
+        with keys_kept(), _endings_raised(prompt):
+            try:
+                _begin(shell, target, spawn)
+                _loop(shell, prompt)
+            finally:
+                shell.close()
+            _close(shell)
+    except Terminated as end:
+        _close_at_once(session, session.server)
+        return 128 + end.number
+    except OSError as error:
+        _close_at_once(session, session.server)
+        if error.errno not in _TERMINAL_GONE:
+            raise
+        return 128 + signal.SIGHUP
+    return 0
+
+
+@contextmanager
+def _short_collections() -> Iterator[None]:
+    """Collect garbage often and little while keys are pressed: the drawing of each makes much, and must not pause."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_SHORT_COLLECTIONS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+class _CatalogKept:
+    """Has the garbage collector leave a large catalog alone: to look through one takes longer than a key press may.
+
+    Args:
+        session: has the catalog; this is to be called whenever it may be another one.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._seen: Catalog | None = None
+
+    def __call__(self) -> None:
+        catalog = self._session.catalog
+        if catalog is not self._seen:
+            self._seen = catalog
+            if len(catalog.methods) >= _MANY_METHODS:
+                gc.freeze()
+
+
+def _collect_again() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def _begin(shell: Shell, target: Target | str | None, spawn: SpawnOptions | None) -> None:
+    """Say what to type first, and get to the server that was asked for; without it the prompt comes all the same."""
+    about = f"rpcshell {__version__}"
+    if target is None and spawn is None:
+        shell.output.note(f"{about} · :spawn 10 starts a server, :connect HOST:PORT joins one, :help")
+        return
+    shell.output.note(f"{about} · Tab completes, :methods lists, :help says more")
+    try:
+        if spawn is not None:
+            from rpcshell.commands.server import start_server
+
+            start_server(shell, spawn)
+        elif target is not None:
+            shell.session.connect(target)
+    except ShellError as error:
+        shell.output.error(error)
+
+
+def _loop(shell: Shell, prompt: Prompt) -> None:
+    going = True
+    while going:
+        try:
+            going = _step(shell, prompt)
+        except KeyboardInterrupt:
+            # At the prompt the line is gone; anywhere else there was nothing to cancel.
+            continue
+
+
+def _step(shell: Shell, prompt: Prompt) -> bool:
+    """Read and run one line; false if it was the last."""
+    try:
+        with _short_collections():
+            text = prompt.read()
+    except EOFError:
+        return False
+    try:
+        if text.strip():
+            _run(shell, text)
+    except Leave:
+        return False
+    except KeyboardInterrupt:
+        # What was being shown ends where it is.
+        shell.output.text("")
+    return True
+
+
+def _run(shell: Shell, text: str) -> None:
+    """Run what was typed or pasted; of several lines those before the first error."""
+    from rpcshell.line.language import parse, statements
+
+    number = 0
+    parts: tuple[str, ...] = ()
+    try:
+        parts = statements(parse(text), shell.may_begin_line)
+        for number, part in enumerate(parts, 1):  # noqa: B007  (read when one fails)
+            shell.execute(part)
+    except ShellError as error:
+        shell.output.error(error)
+        if shell.observer.explains(error):
+            shell.output.note(":why tells what held it up")
+        if number < len(parts):
+            shell.output.note(f"what came after line {number} was not run")
+
+
+def _close(shell: Shell) -> None:
+    server = shell.session.server
+    _tell_no_more(shell.session)
+    try:
+        if server is not None and server.poll() is None:
+            if server.kept:
+                shell.output.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
+            else:
+                shell.output.note("stopping the server; Ctrl-C hurries it")
+        shell.session.close()
+    except KeyboardInterrupt:
+        _close_at_once(shell.session, server)
+
+
+def _close_at_once(session: Session, server: SpawnedServer | None) -> None:
+    """Close the session when nobody is there to wait for it: a server ends without finishing what it does."""
+    _tell_no_more(session)
+    session.server = None
+    if server is not None and not server.kept:
+        server.stop(drain=0)
+    session.close()
+
+
+def _tell_no_more(session: Session) -> None:
+    # A thread that writes to a stream while Python is shutting down ends it with an abort.
+    session.notes = lambda _text: None
+
+
+@contextmanager
+def _endings_raised(prompt: Prompt) -> Iterator[None]:
+    """Make `Terminated` of the signals that end a process, so that the terminal and the server are left in order."""
+
+    def end(number: int, _frame: object) -> None:
+        error = Terminated(number)
+        if not prompt.interrupt(error):
+            raise error
+
+    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,193 @@
+"""Runs without a prompt: lines from the command line, a file or a pipe, with plain streams for their output.
+
+One compact line of JSON per result on stdout, one line per error on stderr, and an exit code. What a line does is the
+executor's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from typing import IO, TYPE_CHECKING
+
+from rpcshell.client.errors import CallError, Cancelled, ShellError, SpawnFailed, SyntaxProblem, UsageError
+from rpcshell.shell.shell import Leave
+from rpcshell.view.escape import visible
+from rpcshell.view.plain import compact, plain_text
+from rpcshell.view.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rpcshell.shell.session import CallOutcome
+    from rpcshell.shell.shell import Shell
+    from rpcshell.shell.statements import Statement
+
+__all__ = [
+    "OutputClosed",
+    "ScriptOutput",
+    "compact",
+    "process_output",
+    "run_statements",
+]
+
+
+def process_output() -> ScriptOutput:
+    """The output of this process's own streams."""
+    # Python sets a stream to None where the process was started with it closed; typeshed does not know.
+    stdout: IO[str] | None = sys.stdout
+    return ScriptOutput(None if stdout is None else sys.stdout.buffer, sys.stderr)
+
+
+class OutputClosed(Exception):
+    """Whoever read stdout has closed it: there is nobody left to answer to."""
+
+
+class ScriptOutput:
+    """Plain streams: results and texts to stdout, notes and errors to stderr.
+
+    Args:
+        stdout: Takes results, as bytes, since they are UTF-8 whatever the locale says; None where it is closed.
+        stderr: Takes notes and errors; None where it is closed.
+
+    Attributes:
+        settings: How results look; a script's defaults until others are given.
+    """
+
+    def __init__(self, stdout: IO[bytes] | None, stderr: IO[str] | None) -> None:
+        self.settings = Settings(script=True)
+        self._stdout = stdout
+        self._stderr = stderr
+
+    def result(self, outcome: CallOutcome) -> None:
+        """Write the result, as one line of JSON unless the settings say otherwise."""
+        self.value("", outcome.reply.result)
+        self.timing(outcome)
+
+    def value(self, name: str, value: object) -> None:
+        """Write a value as a result is written; its name is for people."""
+        width = None
+        if self.settings.format in {"table", "raw"} and self._stdout is not None and self._stdout.isatty():
+            width = shutil.get_terminal_size().columns
+        self._write(plain_text(value, self.settings, indented=False, width=width))
+
+    def timing(self, outcome: CallOutcome) -> None:
+        """Write to stderr how long a call took and who served it, where the settings ask for that."""
+        self._footer(outcome)
+
+    def _footer(self, answered: CallOutcome | CallError) -> None:
+        if self.settings.time or self.settings.meta:
+            from rpcshell.view.render import render_footer
+
+            if footer := render_footer(answered.elapsed, answered.meta, self.settings):
+                self.note(footer)
+
+    def text(self, text: str) -> None:
+        """Write a command's text."""
+        self._write((text, "\n"))
+
+    def _write(self, pieces: Iterable[str]) -> None:
+        if self._stdout is None:
+            return
+        try:
+            for piece in pieces:
+                self._stdout.write(piece.encode("utf-8", "backslashreplace"))
+            self._stdout.flush()
+        except BrokenPipeError:
+            raise OutputClosed from None
+        except OSError as error:
+            raise UsageError(f"the output cannot be written: {error.strerror}") from error
+
+    def note(self, text: str) -> None:
+        """Write one line of information to stderr."""
+        self._complain(_one_line(text))
+
+    def error(self, error: ShellError, place: str = "", text: str = "") -> None:
+        """Write an error as one line; the traceback of a failed application follows as it is.
+
+        Args:
+            error: What to write.
+            place: Where in a script, as `file:line`.
+            text: What stands there.
+        """
+        if isinstance(error, SyntaxProblem):
+            place = _with_column(place, text, error)
+        what = f"{error.method}: {error}{_data(error)}" if isinstance(error, CallError) else str(error)
+        self._complain("rpcshell: " + _one_line(f"{place}: {what}" if place else what))
+        if isinstance(error, CallError):
+            self._footer(error)
+        if isinstance(error, SpawnFailed) and error.traceback:
+            self._complain(visible(error.traceback.rstrip("\n"), newlines=True))
+
+    def _complain(self, text: str) -> None:
+        # Nobody may be reading it, which is no reason to stop.
+        if self._stderr is not None:
+            with contextlib.suppress(OSError):
+                self._stderr.write(text + "\n")
+                self._stderr.flush()
+
+
+def _one_line(text: str) -> str:
+    return visible(text)
+
+
+def _data(error: CallError) -> str:
+    if error.data is None:
+        return ""
+    from rpcshell.line.masking import mask_value
+
+    return f" (data: {compact(mask_value(error.data))})"
+
+
+def _with_column(place: str, text: str, error: SyntaxProblem) -> str:
+    before = error.line[: error.column]
+    column = len(before) - before.rfind("\n")
+    if text and error.line != text:
+        # It is in what the text led to: the line of an alias, or of another file.
+        return f"{place}{': ' if place else ''}column {column} of `{error.line}`"
+    if not place:
+        return f"column {column}"
+    name, _, line = place.rpartition(":")
+    return f"{name}:{int(line) + before.count(chr(10))}:{column}"
+
+
+def run_statements(shell: Shell, output: ScriptOutput, statements: Iterable[Statement], *, keep_going: bool) -> int:
+    """Run statements one after the other and return the exit code.
+
+    Args:
+        shell: Runs them.
+        output: Takes errors; the shell's own output.
+        statements: What to run.
+        keep_going: Whether to go on after an error.
+
+    Returns:
+        0, or the exit code of the first error.
+
+    Raises:
+        OutputClosed: Nobody reads stdout any more.
+        UsageError: The script cannot be read.
+    """
+    code = 0
+    output.settings = shell.settings
+    for statement in statements:
+        try:
+            for text in _rows(shell, statement):
+                shell.execute(text)
+        except Leave:
+            break
+        except ShellError as error:
+            output.error(error, statement.place, statement.text)
+            code = code or error.exit_code
+            if not keep_going or isinstance(error, Cancelled):
+                break
+    return code
+
+
+def _rows(shell: Shell, statement: Statement) -> tuple[str, ...]:
+    """What to run for a statement: a line of the command line may have several rows, as a paste has."""
+    if statement.place or "\n" not in statement.text:
+        return (statement.text,)
+    from rpcshell.line.language import parse, statements
+
+    return statements(parse(statement.text), shell.may_begin_line)

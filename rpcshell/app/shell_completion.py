@@ -1,0 +1,117 @@
+"""Completion of the `rpcshell` command in bash, zsh and fish, on click's own machinery.
+
+Completion inside the shell's prompt is `rpcshell.line.suggest`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Final
+
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
+
+from rpcshell.client.errors import UsageError
+
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["PROGRAM", "SHELLS", "VARIABLE", "complete_setting", "complete_target", "completion_script"]
+
+PROGRAM: Final = "rpcshell"
+SHELLS: Final = ("bash", "zsh", "fish")
+VARIABLE: Final = "_RPCSHELL_COMPLETE"
+"""The environment variable by which the shells' scripts ask for completions."""
+
+_BASH: Final = """\
+%(complete_func)s() {
+    local IFS=$'\\n' kind value
+    COMPREPLY=()
+    while IFS=, read -r kind value; do
+        case $kind in
+            plain) COMPREPLY+=("$value"); [[ $value == *= ]] && compopt -o nospace 2>/dev/null ;;
+            file) compopt -o default 2>/dev/null ;;
+            dir) compopt -o dirnames 2>/dev/null ;;
+        esac
+    done < <(env COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
+        %(complete_var)s=bash_complete "$1")
+}
+complete -F %(complete_func)s %(prog_name)s
+"""
+
+
+@add_completion_class
+class _Bash(BashComplete):
+    """Bash cuts words at colons, of which targets are full; click's own class leaves it at that."""
+
+    source_template = _BASH
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the cursor, and what is there of the current one."""
+        line = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])]
+        words = split_arg_string(line)[1:]
+        incomplete = words.pop() if words and not line[-1:].isspace() else ""
+        self._prefix = _before_break(incomplete, os.environ.get("COMP_WORDBREAKS", ""))
+        return words, incomplete
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """A line for the script; what bash takes for another word is left out."""
+        return f"{item.type},{str(item.value).removeprefix(self._prefix)}"
+
+
+def completion_script(shell: str, command: click.Command) -> str:
+    """What a shell evaluates to complete the command.
+
+    Args:
+        shell: One of `SHELLS`.
+        command: The command.
+    """
+    found = get_completion_class(shell)
+    if found is None:
+        raise UsageError(f"there is no completion for {shell}")
+    maker = found(command, {}, PROGRAM, VARIABLE)
+    # click's own would start bash to look at its version; any of this century will do.
+    return maker.source_template % maker.source_vars()
+
+
+def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Targets with names, those that were used before, and files."""
+    from rpcshell.client.folders import state_folder
+    from rpcshell.servers.state import TargetMemory
+    from rpcshell.shell.address_book import AddressBook
+    from rpcshell.shell.config import load_config
+
+    del param
+    names: tuple[str, ...] = ()
+    if ctx.params.get("spawn") is None:
+        with contextlib.suppress(UsageError):
+            book = AddressBook(load_config(ctx.params.get("config")).targets, lambda: TargetMemory(state_folder))
+            names = book.names()
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return [*found, CompletionItem(incomplete, type="file")]
+
+
+def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """NAME=VALUE of the settings."""
+    from rpcshell.view.settings import Settings
+
+    del ctx, param
+    settings = Settings()
+    name, equals, value = incomplete.partition("=")
+    if not equals:
+        return [CompletionItem(f"{s.name}=", help=s.help) for s in settings.items() if s.name.startswith(name)]
+    with contextlib.suppress(UsageError):
+        return [CompletionItem(f"{name}={text}") for text in settings.choices(name) if text.startswith(value)]
+    return []
+
+
+def _before_break(word: str, breaks: str) -> str:
+    """What of a word bash has cut off: up to the last character at which it begins another."""
+    end = max((word.rfind(mark) for mark in ":=" if mark in breaks), default=-1)
+    return word[: end + 1]

@@ -1,0 +1,177 @@
+"""Making a connection: addresses, sockets and their options, and what a failure means in words.
+
+What goes over a connection is `rpcshell.client.connection`'s, the handshake of TLS `rpcshell.client.tls`'s.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.client.errors import ConnectionFailed
+from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.unreachable import handshake_failed, lookup_failed, tcp_failed, unix_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rpcshell.client.tls import TlsFiles, TlsStream
+
+__all__ = [
+    "LONGEST_WAIT",
+    "NAP",
+    "acknowledge",
+    "dial",
+    "dial_tcp",
+    "encoded_host",
+    "seconds_asleep",
+    "streams",
+    "tune",
+]
+
+Address = tuple[int, tuple[Any, ...]]
+"""A family, and what connect(2) takes in it."""
+
+LONGEST_WAIT: Final = 86_400.0
+"""What the system's own clocks take, in seconds."""
+
+_QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
+
+NAP: Final = 1.0
+"""Seconds of the machine's sleep that no peer notices; the clocks differ by less while it is awake."""
+
+# Seconds until a silent peer is probed, seconds between probes, probes, and milliseconds that what was sent may stay
+# unacknowledged (tcp(7), RFC 5482): a dead network ends a call in two minutes.
+_OPTIONS: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4), ("TCP_USER_TIMEOUT", 120_000))
+
+
+def dial(target: Target, timeout: float, tls: TlsFiles | None = None) -> socket.socket | TlsStream:
+    """Connect.
+
+    Args:
+        target: Where to.
+        timeout: Seconds for all of its addresses together, and for the handshake.
+        tls: What a TLS target is verified with, and what it is shown.
+
+    Raises:
+        ConnectionFailed: No connection could be made.
+    """
+    timeout = min(timeout, LONGEST_WAIT)
+    match target:
+        case UnixTarget():
+            return _connect_unix(target, timeout)
+        case TcpTarget():
+            return dial_tcp(target, timeout)
+        case TlsTarget():
+            return _connect_tls(target, timeout, tls)
+    raise TypeError(f"not a target: {target!r}")
+
+
+def seconds_asleep() -> float:
+    """How long the machine has slept since it was started; while it sleeps, the other side may have given up."""
+    # clock_gettime(2): on Linux only BOOTTIME counts sleep, on macOS all but UPTIME do.
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC) - time.clock_gettime(time.CLOCK_UPTIME_RAW)
+    return 0.0
+
+
+def _connect_tls(target: TlsTarget, timeout: float, files: TlsFiles | None) -> TlsStream:
+    from rpcshell.client.tls import TlsFiles, secure
+
+    deadline = time.monotonic() + timeout
+    sock = dial_tcp(target, timeout)
+    try:
+        return secure(sock, target, files or TlsFiles(), deadline, lambda seconds: dial_tcp(target, seconds))
+    except ConnectionFailed:
+        raise
+    except OSError as error:
+        raise handshake_failed(target, error, timeout) from error
+
+
+def acknowledge(sock: socket.socket) -> None:
+    """Acknowledge at once what a TCP socket has received, where the system can be told to (Linux).
+
+    A peer that writes prefix and body separately may wait for the first to be acknowledged before it sends the
+    second (Nagle, RFC 896), and acknowledgements are delayed by up to 40 ms (tcp(7)).
+    """
+    if _QUICK_ACK is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+
+
+def dial_tcp(target: TcpTarget | TlsTarget, timeout: float) -> socket.socket:
+    """Connect to the first address of a host that takes a connection.
+
+    Args:
+        target: Where to; of a TLS target, the address alone.
+        timeout: Seconds for all of its addresses together.
+
+    Raises:
+        ConnectionFailed: None does.
+    """
+    deadline = time.monotonic() + timeout
+    failure: OSError = ConnectionRefusedError()
+    for family, address in _addresses(target):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(max(deadline - time.monotonic(), 0.001))
+            sock.connect(address)
+            # A free local port can be drawn as one's own: TCP then connects to itself (RFC 9293, section 3.5).
+            if sock.getsockname() != sock.getpeername():
+                tune(sock)
+                return sock
+            failure = ConnectionRefusedError()
+        except OSError as error:
+            failure = error
+        except BaseException:
+            sock.close()
+            raise
+        sock.close()
+    raise tcp_failed(target, failure, timeout) from failure
+
+
+def _addresses(target: TcpTarget | TlsTarget) -> list[Address]:
+    try:
+        return streams(socket.getaddrinfo(encoded_host(target), target.port, type=socket.SOCK_STREAM))
+    except (UnicodeError, socket.gaierror) as error:
+        raise lookup_failed(target, error) from error
+
+
+def encoded_host(target: TcpTarget | TlsTarget) -> str | bytes:
+    """The host as getaddrinfo(3) takes it: as bytes, an ASCII name spares the import of the IDNA codec."""
+    return target.host.encode("ascii") if target.host.isascii() else target.host
+
+
+def streams(found: Iterable[tuple[Any, ...]]) -> list[Address]:
+    """The families and addresses, of what getaddrinfo(3) found, that a stream can be connected to."""
+    return [(family, address) for family, *_, address in found if family in (socket.AF_INET, socket.AF_INET6)]
+
+
+def tune(sock: socket.socket) -> None:
+    """Set the options of a TCP socket: no delay, and an end for connections to peers that are gone."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _OPTIONS:
+        if (option := getattr(socket, name, None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _connect_unix(target: UnixTarget, timeout: float) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Non-blocking, a full backlog would fail at once (connect(2), EAGAIN); with this, connect waits for room.
+        whole = int(timeout)
+        limit = struct.pack("@ll", whole, max(int((timeout - whole) * 1_000_000), 1))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        sock.connect(target.path)
+    except OSError as error:
+        sock.close()
+        raise unix_failed(target, error, timeout) from error
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,158 @@
+"""The command that turns calls into a file that makes them again: `:export`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from rpcshell.client.errors import CallError, UsageError
+from rpcshell.shell.command import command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rpcshell.client.tls import TlsFiles
+    from rpcshell.commands.export import Export, Kind
+    from rpcshell.commands.export.exported import Key
+    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.shell import Shell
+
+_RUN_BY: Final[dict[Kind, str]] = {"python": "python", "shell": "sh", "pytest": "pytest"}
+
+_SLOW: Final = 1.0
+"""Seconds above which a call is not made again only to see whether its result is the same."""
+
+
+@command(
+    "export",
+    group="Calls",
+    examples=(":export python", ":export shell 3", ":export pytest -o test_calls.py", ":export pytest 1 --exact"),
+)
+@click.argument("kind", metavar="KIND", type=click.Choice(tuple(_RUN_BY)))
+@click.argument("count", metavar="[N]", type=click.IntRange(min=1), required=False)
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write to FILE instead of the screen.")
+@click.option("--force", is_flag=True, help="Write over a FILE that is there.")
+@click.option("--exact", is_flag=True, help="Have tests expect results as they were.")
+def export(shell: Shell, *, kind: Kind, count: int | None, output: str | None, force: bool, exact: bool) -> None:
+    """Turn the last N calls into a program, script or test.
+
+    Without N all calls of this session that were answered. KIND is "python" for a program with the blocking client,
+    "shell" for a script for sh with `rpcshell -c`, or "pytest" for tests. The file calls the same server, or the one
+    that RPCSHELL_TARGET names. Secrets are not in it: it takes them from environment variables.
+
+    Tests expect a result as it was where a second call is known to bring the same: idempotent methods are called once
+    more to see. Of the others they hold the type, unless --exact is given.
+    """
+    from rpcshell.commands.export import export_text, leave_out
+
+    records, left_out = leave_out(_latest(list(shell.journal), count))
+    if not records:
+        raise UsageError("no call was answered yet", hint="make some, and :export them then; :history lists them")
+    path = None if output is None else _free(Path(output).expanduser(), force)
+    again: dict[Key, list[Any]] = {}
+    if kind == "pytest":
+        again, changed = _made_again(shell, records)
+        records = [record for record in records if record.number not in changed]
+        left_out += len(changed)
+    text = export_text(kind, _gathered(shell, records, again, file=output, exact=exact))
+    if path is None:
+        shell.output.text(text.rstrip("\n"))
+    else:
+        _write(path, text, executable=kind == "shell")
+        run = f"{_RUN_BY[kind]} {shlex.quote(str(output))}"
+        shell.output.note(f"{_calls(len(records))} in {output}; run it with: {run}")
+    server = shell.session.server
+    if server is not None and not server.kept and any(record.target in server.addresses for record in records):
+        shell.output.note("the server ends with this shell; RPCSHELL_TARGET names another to the file")
+    if left_out:
+        shell.output.note(f"left out: {_calls(left_out)} that had no reply, was too large, or depends on others")
+
+
+def _latest(records: list[CallRecord], count: int | None) -> list[CallRecord]:
+    return records if count is None else records[-count:]
+
+
+def _calls(count: int) -> str:
+    return f"{count} call{'' if count == 1 else 's'}"
+
+
+def _gathered(
+    shell: Shell, records: Sequence[CallRecord], again: dict[Key, list[Any]], *, file: str | None, exact: bool
+) -> Export:
+    """The calls with all that is known of them."""
+    from datetime import datetime
+
+    from rpcshell import __version__
+    from rpcshell.commands.export import Export
+
+    session = shell.session
+    here = str(session.target)
+    return Export(
+        records=records,
+        version=__version__,
+        date=f"{datetime.now().astimezone():%Y-%m-%d}",
+        file=shlex.quote(file or "FILE"),
+        plain=frozenset({here} if session.plain else ()),
+        tls={} if session.tls is None else {here: _absolute(session.tls)},
+        methods=session.catalog.methods,
+        again=again,
+        exact=exact,
+    )
+
+
+def _absolute(files: TlsFiles) -> TlsFiles:
+    """The same files, wherever the program is run."""
+    import msgspec
+
+    paths = {name: path and str(Path(path).absolute()) for name, path in msgspec.structs.asdict(files).items()}
+    return msgspec.structs.replace(files, **paths)
+
+
+def _made_again(shell: Shell, records: Sequence[CallRecord]) -> tuple[dict[Key, list[Any]], set[int]]:
+    """What idempotent calls bring when they are made once more.
+
+    Returns:
+        Further results by call, and the numbers of the calls that ended in an error and now bring a result, or the
+        other way round.
+    """
+    from rpcshell.commands.export.exported import call_key
+
+    session = shell.session
+    replies: dict[Key, tuple[str, Any]] = {}
+    changed = set()
+    for record in records:
+        method = session.catalog.methods.get(record.method)
+        if record.target != str(session.target) or method is None or not method.idempotent or record.elapsed > _SLOW:
+            continue
+        key = call_key(record)
+        if key not in replies:
+            try:
+                replies[key] = "ok", session.call(record.method, record.params).reply.result
+            except CallError as error:
+                replies[key] = "error", error.code
+        outcome, content = replies[key]
+        if outcome != record.outcome or (outcome == "error" and content != record.code):
+            changed.add(record.number)
+    return {key: [content] for key, (outcome, content) in replies.items() if outcome == "ok"}, changed
+
+
+def _free(path: Path, force: bool) -> Path:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder")
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already", hint="--force writes over it")
+    return path
+
+
+def _write(path: Path, text: str, *, executable: bool) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+        if executable:
+            # Whoever may read it may run it.
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode & 0o444) >> 2)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error

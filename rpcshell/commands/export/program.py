@@ -1,0 +1,123 @@
+"""A Python program that makes the calls with the blocking client and prints their results."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from rpcshell.commands.export.exported import files_of, introduction, targets_of, time_limit
+from rpcshell.commands.export.literals import Code, call_text, literal
+from rpcshell.commands.export.secrets import Secret, Secrets, reason
+from rpcshell.view.escape import visible
+
+if TYPE_CHECKING:
+    from rpcshell.commands.export.exported import Export
+    from rpcshell.shell.journal import CallRecord
+
+__all__ = ["as_code", "call_of", "connections", "constants", "docstring", "imported", "program_text"]
+
+
+def program_text(export: Export) -> str:
+    """The program, ending in a newline."""
+    secrets = Secrets(export.records)
+    calls = [_call(record, export, secrets) for record in export.records]
+    imports = ["import os", "", imported(export)]
+    if any(not secret.text for secret in secrets.used):
+        imports.insert(0, "import json")
+    lines = [*docstring(export, "python"), "", *imports, "", *constants(export, secrets), ""]
+    opened = [f"{call} as {name}" for name, call in connections(export).items()]
+    if len(opened) == 1:
+        lines.append(f"with {opened[0]}:")
+    else:
+        lines += ["with (", *(f"    {each}," for each in opened), "):"]
+    for call, following in pairwise([*calls, []]):
+        lines += call
+        # What takes several lines stands by itself.
+        if following and (len(call) > 1 or len(following) > 1 or "\n" in call[0] + following[0]):
+            lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def docstring(export: Export, program: str, what: str = "") -> list[str]:
+    """The docstring of a module, as lines."""
+    first, *rest = (line.replace("\\", "\\\\").replace('"', "'") for line in introduction(export, program, what))
+    return [f'"""{first}', *rest, '"""']
+
+
+def imported(export: Export) -> str:
+    """The line that imports what is needed of the client."""
+    names = ["connect"]
+    if any(record.outcome == "error" for record in export.records):
+        names.insert(0, "CallError")
+    if any(files_of(export, record.target) for record in export.records):
+        names.insert(-1, "TlsFiles")
+    return f"from rpcshell import {', '.join(names)}"
+
+
+def constants(export: Export, secrets: Secrets) -> list[str]:
+    """The lines that say where the servers are and take the secrets from the environment."""
+    lines = [
+        f"TARGET{ending} = os.environ.get({literal(f'RPCSHELL_TARGET{ending}')}, {literal(target)})"
+        for target, ending in targets_of(export.records).items()
+    ]
+    for secret in secrets.used:
+        read = f"os.environ[{literal(secret.variable)}]"
+        value = read if secret.text else f"json.loads({read})"
+        lines.append(f"{secret.name} = {value}  # {visible(secret.content)}")
+    return lines
+
+
+def connections(export: Export) -> dict[str, str]:
+    """What a program calls its clients, and the expression that connects each."""
+    limit = time_limit(export.records)
+    found = {}
+    for target, ending in targets_of(export.records).items():
+        arguments: list[Any] = [Code(f"TARGET{ending}")]
+        if limit is not None:
+            arguments.append(Code(f"timeout={limit}"))
+        if target in export.plain:
+            arguments.append(Code("plain=True"))
+        if files := files_of(export, target):
+            named: list[Any] = [Code(f"{name}={literal(path)}") for name, path in files.items()]
+            arguments.append(Code(f"tls={call_text('TlsFiles', named)}"))
+        found[f"client{ending}"] = call_text("connect", arguments)
+    return found
+
+
+def call_of(record: CallRecord, export: Export, secrets: Secrets, *, margin: int, column: int) -> str:
+    """The expression that makes a call.
+
+    Args:
+        record: The call.
+        export: All of them.
+        secrets: Keeps them out.
+        margin: Columns that the line is indented by.
+        column: Where the expression begins.
+    """
+    arguments: list[Any] = [record.method]
+    if record.params is not None:
+        arguments.append(as_code(secrets.hide(record.params, record.method)))
+    client = f"client{targets_of(export.records)[record.target]}"
+    return call_text(f"{client}.call", arguments, margin=margin, column=column)
+
+
+def as_code(value: Any) -> Any:
+    """A value with the names of its secrets."""
+    if isinstance(value, Secret):
+        return Code(value.name)
+    if isinstance(value, dict):
+        return {key: as_code(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_code(inner) for inner in value]
+    return value
+
+
+def _call(record: CallRecord, export: Export, secrets: Secrets) -> list[str]:
+    if record.outcome == "ok":
+        return [f"    print({call_of(record, export, secrets, margin=4, column=11)})"]
+    return [
+        "    try:",
+        f"        print({call_of(record, export, secrets, margin=8, column=15)})",
+        "    except CallError as error:",
+        f"        print(error)  # it was {reason(record, secrets)}",
+    ]

@@ -1,0 +1,199 @@
+"""Runs held against each other: the last one of the same call, or several models side by side.
+
+A difference is called one only where it is larger than what the figures vary by themselves.
+"""
+
+from __future__ import annotations
+
+import statistics
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.folders import state_folder
+from rpcshell.lab.bench.findings import Finding, attempts, findings
+from rpcshell.lab.bench.runs import RunMemory, run_of
+from rpcshell.lab.bench.spread import noise, paired_noise
+from rpcshell.view.figures import latency, per_second, share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rpcshell.lab.bench.plan import Measurement
+    from rpcshell.lab.bench.rounds import Contestant
+    from rpcshell.lab.bench.runs import Run
+
+__all__ = ["against_last", "ahead"]
+
+_FEWEST_CHANGES: Final = 3
+_LATELY: Final = 10
+"""Earlier runs that say how much runs differ from one to the next."""
+
+_NORMAL_MEDIAN: Final = 0.6745
+"""The median of what a normal distribution differs from its mean by, in standard deviations."""
+
+_FAILED_APART: Final = 0.01
+_LOUD: Final = 0.2
+"""Noise in which nothing but large differences can be heard."""
+
+_REACHED: Final = 0.98
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_TIMES: Final = 2.0
+"""From here on, a difference is told as so many times."""
+
+
+def ahead(contestants: Sequence[Contestant]) -> list[Finding]:
+    """Who is ahead, and what has to be known about that.
+
+    Args:
+        contestants: Who stands side by side.
+    """
+    working = [one for one in contestants if one.whole.calls and one.whole.failed < attempts(one.whole)]
+    found = []
+    if len(working) > 1:
+        wanted = working[0].whole.plan.rate
+        kept_up = wanted is not None and all(one.whole.rate >= _REACHED * wanted for one in working)
+        if not kept_up:
+            found.append(_fastest(working))
+        found.append(_quickest(working, wanted if kept_up else None))
+    sentences = [Finding(sentence, serious=False) for sentence in found]
+    sentences += [Finding(f"{one.name}: no call succeeded.") for one in contestants if one not in working]
+    for one in working:
+        sentences += [Finding(f"{one.name}: {finding.text}") for finding in findings(one.whole) if finding.serious]
+    return sentences
+
+
+def _fastest(working: Sequence[Contestant]) -> str:
+    first, *others = sorted(working, key=lambda one: -one.whole.rate)
+    second = others[0]
+    allowed = _rate_noise(first, second)
+    lead = _lead(first, second)
+    if allowed is None:
+        return (
+            f"{first.name} came out ahead with {per_second(first.whole.rate)} calls/s, {_more(lead)} {second.name}; "
+            "the runs are too short to tell whether that is more than noise."
+        )
+    if lead > allowed:
+        return f"{first.name} is ahead: {_more(lead)} {second.name}, beyond the noise of {share(allowed)}."
+    level = [one for one in others if _lead(first, one) <= (_rate_noise(first, one) or 0.0)]
+    names = f"{', '.join(one.name for one in [first, *level[:-1]])} and {level[-1].name}"
+    apart = max(_lead(first, one) for one in level)
+    most = max(_rate_noise(first, one) or 0.0 for one in level)
+    more = " More and longer rounds would tell them apart." if most > _LOUD and apart > _LOUD / 2 else ""
+    return f"{names} are level in calls/s: {share(apart)} apart, within the noise of {share(most)}.{more}"
+
+
+def _rate_noise(one: Contestant, other: Contestant) -> float | None:
+    return _noise_of_rounds(one, other)(one.rates, other.rates)
+
+
+def _noise_of_rounds(one: Contestant, other: Contestant) -> Callable[[Sequence[float], Sequence[float]], float | None]:
+    """How to tell noise: rounds took turns, while parts of a run have nothing to do with those of another."""
+    return paired_noise if one.rounds == other.rounds > 1 else noise
+
+
+def _lead(first: Contestant, other: Contestant) -> float:
+    return first.whole.rate / other.whole.rate - 1 if other.whole.rate else 0.0
+
+
+def _more(lead: float) -> str:
+    return f"{lead + 1:.1f} times the calls/s of" if lead + 1 >= _TIMES else f"{share(lead)} more calls/s than"
+
+
+def _quickest(working: Sequence[Contestant], rate: float | None) -> str:
+    """Whose slowest calls are the fastest."""
+    first, *others = sorted(working, key=lambda one: one.p99)
+    second = others[0]
+    allowed = _noise_of_rounds(first, second)(first.p99s, second.p99s)
+    both = f"{first.name} {latency(first.p99)}, {second.name} {latency(second.p99)}"
+    begin = "" if rate is None else f"All keep up with {per_second(rate)} calls/s. "
+    if allowed is None:
+        return f"{begin}The lowest p99: {both}; the runs are too short to tell whether that is more than noise."
+    if second.p99 - first.p99 <= allowed * (first.p99 + second.p99) / 2:
+        return f"{begin}The lowest p99s are level: {both}, within the noise of {share(allowed)}."
+    return f"{begin}{first.name} has the lowest p99: {both}."
+
+
+def against_last(measurement: Measurement, memory: RunMemory | None = None) -> str | None:
+    """How a run does against the last one of the same call, in sentences; and it is remembered for the next one.
+
+    Args:
+        measurement: What came of the run.
+        memory: Where runs are remembered; the user's own if not given.
+
+    Returns:
+        None where there was no such run, or this one says nothing.
+    """
+    memory = RunMemory(state_folder) if memory is None else memory
+    run = run_of(measurement)
+    earlier = memory.earlier(run.key)
+    memory.remember(measurement)
+    return _against(run, earlier) if earlier and run.calls else None
+
+
+def _against(run: Run, earlier: Sequence[Run]) -> str:
+    last = earlier[-1]
+    when = _ago(run.began - last.began)
+    if abs(run.failed - last.failed) > _FAILED_APART:
+        return (
+            f"Against the last run of this call ({when}): {share(run.failed)} of the calls went wrong, "
+            f"{share(last.failed)} then. Their rates and latencies do not compare."
+        )
+    lately = [*earlier[-_LATELY:], run]
+    rate = _judge(
+        "calls/s",
+        (per_second(last.rate), per_second(run.rate)),
+        (last.rate, run.rate),
+        _allowed(last.rates, run.rates, [one.rate for one in lately]),
+        more_is_better=True,
+    )
+    p99 = _judge(
+        "p99",
+        (latency(last.p99), latency(run.p99)),
+        (last.p99, run.p99),
+        _allowed(last.p99s, run.p99s, [one.p99 for one in lately]),
+        more_is_better=False,
+    )
+    return f"Against the last run of this call ({when}): {rate}; {p99}."
+
+
+def _judge(
+    name: str, texts: tuple[str, str], values: tuple[float, float], allowed: float | None, *, more_is_better: bool
+) -> str:
+    before, now = values
+    change = now / before - 1 if before else 0.0
+    said = f"{name} {texts[0]} → {texts[1]} ({change * 100:+.{0 if change >= 1 else 1}f} %)"
+    if allowed is None:
+        return f"{said}, too short to tell from noise"
+    if abs(now - before) <= allowed * (now + before) / 2:
+        return f"{said}, within the noise of {share(allowed)}"
+    return f"{said}, {'better' if (change > 0) == more_is_better else 'worse'} (noise {share(allowed)})"
+
+
+def _allowed(before: Sequence[float], now: Sequence[float], lately: Sequence[float]) -> float | None:
+    """The share by which two runs may differ without meaning it, from their own parts and from run to run."""
+    within = noise(before, now)
+    between = _from_run_to_run(lately[:-1])
+    known = [allowed for allowed in (within, between) if allowed is not None]
+    return max(known) if known else None
+
+
+def _from_run_to_run(values: Sequence[float]) -> float | None:
+    """The share by which neighbouring runs differ, nearly always; a lasting change counts once, and so hardly."""
+    changes = [abs(after - before) for before, after in pairwise(values)]
+    middle = statistics.fmean(values) if values else 0.0
+    if len(changes) < _FEWEST_CHANGES or middle <= 0:
+        return None
+    return 2 * statistics.median(changes) / _NORMAL_MEDIAN / middle
+
+
+def _ago(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return "just now"
+    if seconds < _HOUR:
+        return f"{int(seconds // _MINUTE)} min ago"
+    if seconds < _DAY:
+        return f"{int(seconds // _HOUR)} h ago"
+    days = int(seconds // _DAY)
+    return f"{days} day{'' if days == 1 else 's'} ago"

@@ -1,0 +1,295 @@
+"""A benchmark from its options to its report: what is loaded, how often, and what is shown of it.
+
+The load itself is the engine's, the words and pictures are the report's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from contextlib import contextmanager
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
+from rpcshell.client.tls import TlsFiles
+from rpcshell.lab.bench.engine import run_plan
+from rpcshell.lab.bench.plan import Measurement, Plan
+from rpcshell.lab.bench.server_use import ServerMeter
+from rpcshell.lab.bench.wording import call_text, load_text, name_of
+from rpcshell.servers import Control
+from rpcshell.servers.directory import is_on_this_machine
+from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.shell.output import show_pieces
+from rpcshell.view.figures import count_of, per_second
+from rpcshell.view.streams import is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpcshell.lab.bench.options import BenchOptions
+    from rpcshell.lab.bench.plan import Progress
+    from rpcshell.lab.bench.progress import Place
+    from rpcshell.shell.shell import Shell
+
+    Live = Callable[[], contextlib.AbstractContextManager[Place] | None]
+    Draw = Callable[[Progress | None], None]
+
+__all__ = ["conduct"]
+
+_TIMEOUT: Final = 10.0
+_WIDTH: Final = 80
+
+
+def conduct(shell: Shell, call: str, options: BenchOptions, live: Live) -> None:
+    """Run a benchmark and show what came of it.
+
+    Args:
+        shell: Where, and for which server.
+        call: What is called, as typed.
+        options: How.
+        live: Gives a place to draw on.
+
+    Raises:
+        UsageError: What was asked for makes no sense.
+        NotConnected: There is no server.
+        Cancelled: It was interrupted, and nobody sees that; or before there was anything to show.
+        ShellError: The server cannot be reached, or no call went well, and nobody sees that.
+    """
+    options.check()
+    method, params = shell.read_call(call)
+    plan = Plan(
+        target="" if shell.session.target is None else str(shell.session.target),
+        method=method,
+        params=params,
+        connections=options.connections,
+        seconds=options.seconds_to_run,
+        calls=options.calls,
+        rate=options.rate,
+        pipeline=options.pipeline,
+        processes=options.processes,
+        timeout=shell.session.timeout or _TIMEOUT,
+        plain=shell.session.plain,
+        tls=shell.session.tls or TlsFiles(),
+    )
+    if not options.models:
+        _refuse_far_targets(shell, allowed=options.yes_remote)
+    runs = _Runs(shell, plan, options, live)
+    try:
+        # What serves one connection at a time would serve this one.
+        shell.session.hang_up()
+        measured = runs.of_models() if options.models else runs.of_target()
+    except KeyboardInterrupt:
+        raise Cancelled("cancelled: nothing was measured") from None
+    _show(shell, measured, options)
+    if not shell.interactive:
+        _tell_by_exit_code(measured)
+
+
+def _refuse_far_targets(shell: Shell, *, allowed: bool) -> None:
+    target = shell.session.target
+    if target is None:
+        raise NotConnected
+    if not allowed and not is_on_this_machine(target):
+        raise UsageError(
+            f"{target} is not on this machine, and load on a server of others is no small thing",
+            hint="--yes-remote says that you may",
+        )
+
+
+class _Runs:
+    """Makes the runs, one after the other."""
+
+    def __init__(self, shell: Shell, plan: Plan, options: BenchOptions, live: Live) -> None:
+        self._shell = shell
+        self._plan = plan
+        self._options = options
+        self._live = live
+
+    def of_target(self) -> list[Measurement]:
+        """Load the server that calls go to."""
+        measured: list[Measurement] = []
+        with self._progress() as show:
+            for number in range(1, self._options.rounds_to_run + 1):
+                draw = show(self._title("", number))
+                if not self._one(measured, partial(self._of_server, draw)):
+                    break
+        return measured
+
+    def of_models(self) -> list[Measurement]:
+        """Start a server of each model in turn, and load it; round by round, so that none has the better time."""
+        start = self._pattern()
+        measured: list[Measurement] = []
+        rounds = range(1, self._options.rounds_to_run + 1)
+        with self._progress() as show:
+            for number, model in product(rounds, self._options.models):
+                draw = show(self._title(model, number))
+                if not self._one(measured, partial(self._of_model, replace(start, model=model), draw)):
+                    break
+        return measured
+
+    def _one(self, measured: list[Measurement], run: Callable[[], Measurement]) -> bool:
+        """Make a run, and say whether to go on.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C came before there was anything to show.
+        """
+        try:
+            measured.append(run())
+        except (KeyboardInterrupt, Cancelled):
+            if not measured:
+                raise KeyboardInterrupt from None
+            measured[-1] = replace(measured[-1], interrupted=True)
+        return not measured[-1].interrupted
+
+    def _of_server(self, draw: Draw) -> Measurement:
+        try:
+            control = self._shell.supervisor.control(timeout=1.0)
+        except ShellError:
+            # It is not one of this user's on this machine.
+            return self._measure(self._plan, None, draw)
+        return self._measure(self._plan, control, draw)
+
+    def _of_model(self, start: SpawnOptions, draw: Draw) -> Measurement:
+        draw(None)
+        server = SpawnedServer.start(start)
+        try:
+            plan = replace(self._plan, target=server.addresses[0], plain=False)
+            control = Control(server.control, timeout=1.0) if server.control else None
+            return self._measure(plan, control, draw)
+        finally:
+            server.stop(drain=0)
+
+    def _pattern(self) -> SpawnOptions:
+        """How to start servers like the one that runs."""
+        session, workers = self._shell.session, self._options.workers
+        running = session.server
+        if running is None or running.poll() is not None:
+            if session.target is not None:
+                raise UsageError(
+                    f"--models starts servers like the one that was spawned here, and {session.target} was not",
+                    hint=":spawn N APP starts it; :disconnect first compares models of the demo",
+                )
+            return SpawnOptions(workers=workers, app=self._options.app)
+        usual = SpawnOptions()
+        return replace(running.options, workers=workers or running.workers, bind=usual.bind, keep=False)
+
+    def _measure(self, plan: Plan, control: Control | None, draw: Draw) -> Measurement:
+        draw(None)
+        meter = None if control is None else ServerMeter(control)
+
+        def on_progress(progress: Progress) -> None:
+            if meter is not None:
+                meter.look()
+            draw(progress)
+
+        measured = run_plan(plan, on_progress)
+        return measured if meter is None else replace(measured, server=meter.finish())
+
+    def _title(self, name: str, number: int) -> str:
+        rounds = self._options.rounds_to_run
+        parts = [
+            name,
+            f"round {number} of {rounds}" if rounds > 1 else "",
+            call_text(self._plan),
+            load_text(self._plan),
+        ]
+        return " · ".join(part for part in parts if part)
+
+    @contextmanager
+    def _progress(self) -> Iterator[Callable[[str], Draw]]:
+        """Gives, for a title, what shows how far it is."""
+        from rpcshell.lab.bench.progress import DrawnProgress, LineProgress
+
+        place = self._live()
+        if place is not None:
+            with place as screen:
+                yield lambda title: DrawnProgress(screen, title)
+        elif not self._shell.interactive and is_terminal(sys.stderr):
+            with LineProgress(sys.stderr, shutil.get_terminal_size().columns) as line:
+                yield line.titled
+        else:
+            yield lambda _title: lambda _progress: None
+
+
+def _show(shell: Shell, measured: list[Measurement], options: BenchOptions) -> None:
+    if options.json:
+        from rpcshell.lab.bench.machine import as_json
+
+        found = [as_json(one) for one in measured]
+        shell.output.value("", found if options.models or options.rounds_to_run > 1 else found[0])
+    else:
+        _show_text(shell, measured, side_by_side=bool(options.models))
+    if not options.models:
+        _remember(shell, _typical(measured), options)
+    if options.html is not None:
+        from rpcshell.lab.bench import page
+
+        try:
+            page.write(measured, Path(options.html))
+        except OSError as error:
+            raise UsageError(f"{options.html} cannot be written: {error.strerror}") from error
+        shell.output.note(f"a page with charts is in {options.html}")
+
+
+def _show_text(shell: Shell, measured: list[Measurement], *, side_by_side: bool) -> None:
+    from rpcshell.lab.bench import report
+
+    width = shutil.get_terminal_size((_WIDTH, 24)).columns if shell.interactive or is_terminal(sys.stdout) else _WIDTH
+    if side_by_side:
+        plan, server = measured[0].plan, measured[0].server
+        workers = "" if server is None else f" · {count_of(server.workers, 'worker')} each"
+        head = f"{call_text(plan)}\n{load_text(plan)}{workers}\n\n"
+        show_pieces(shell.output, [("", head), *report.comparison_pieces(measured, width)], paged=False)
+    else:
+        show_pieces(shell.output, report.pieces(_typical(measured), width), paged=False)
+    if len(measured) > 1 and (spread := _spread(measured)):
+        shell.output.note(spread)
+    if side_by_side and measured[-1].interrupted:
+        shell.output.note("it was stopped before its end")
+
+
+def _spread(measured: list[Measurement]) -> str:
+    """How far the rounds are apart."""
+    rates: dict[str, list[float]] = {}
+    for one in measured:
+        rates.setdefault(name_of(one), []).append(one.rate)
+    parts = [
+        f"{name} {per_second(min(found))} to {per_second(max(found))}"
+        for name, found in rates.items()
+        if len(found) > 1
+    ]
+    return f"calls/s from round to round: {', '.join(parts)}" if parts else ""
+
+
+def _typical(measured: list[Measurement]) -> Measurement:
+    """The round in the middle."""
+    return sorted(measured, key=lambda one: one.rate)[(len(measured) - 1) // 2]
+
+
+def _remember(shell: Shell, measured: Measurement, options: BenchOptions) -> None:
+    """Keep the run for another to be compared with, and compare it with the one before where that is wanted."""
+    from rpcshell.client.folders import state_folder
+    from rpcshell.lab.bench.compare import against_last
+    from rpcshell.lab.bench.runs import RunMemory
+
+    if not options.compare:
+        RunMemory(state_folder).remember(measured)
+        return
+    said = against_last(measured) or "There is no earlier run of this call to compare with."
+    if options.json:
+        shell.output.note(said)
+    else:
+        shell.output.text(f"\n{said}")
+
+
+def _tell_by_exit_code(measured: list[Measurement]) -> None:
+    if any(one.interrupted for one in measured):
+        raise Cancelled("interrupted: what there was by then was told")
+    if not any(one.answered_well for one in measured):
+        raise ShellError("no call went well")

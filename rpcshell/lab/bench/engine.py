@@ -1,0 +1,215 @@
+"""Running a benchmark: load processes are started, begin together, and what they count is put together.
+
+The load is made by processes of their own, so that a prompt that shows the progress takes nothing from it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.lab.bench.messages import Begin, Stop, Task, Tick
+from rpcshell.lab.bench.plan import Interval, Measurement, Plan, Progress
+from rpcshell.lab.bench.processes import LoadProcesses
+from rpcshell.view.histogram import Histogram
+from rpcwire import encode_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["run_plan"]
+
+_CONNECTIONS_EACH: Final = 64
+_CALLS_EACH: Final = 20_000.0
+"""Calls a second that one load process begins on time, with something to spare."""
+
+_PAUSE: Final = 0.25
+
+
+def run_plan(plan: Plan, on_progress: Callable[[Progress], None] = lambda _progress: None) -> Measurement:
+    """Run a benchmark. Ctrl-C ends it early, with what there is by then; pressed again, it raises KeyboardInterrupt.
+
+    Args:
+        plan: What to do.
+        on_progress: Called four times a second.
+
+    Raises:
+        ConnectionFailed: The target cannot be reached.
+        ShellError: A load process did not do its work.
+    """
+    with LoadProcesses(_tasks(plan)) as processes:
+        processes.connect(plan.target)
+        return _Run(plan, processes, on_progress).finish()
+
+
+def _tasks(plan: Plan) -> list[Task]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = max(-(-plan.connections // _CONNECTIONS_EACH), int((plan.rate or 0.0) / _CALLS_EACH) + 1)
+    count = plan.processes or min(usable, wanted)
+    count = max(1, min(count, plan.connections, plan.calls or plan.connections))
+    body = encode_request(plan.method, plan.params, close=not plan.plain)
+    first = body if plan.plain else encode_request(plan.method, plan.params, meta=True, close=True)
+    return [
+        Task(
+            target=plan.target,
+            body=body,
+            first=first,
+            connections=_part(plan.connections, count, number),
+            pipeline=plan.pipeline,
+            rate=plan.rate / count if plan.rate else None,
+            shift=number / plan.rate if plan.rate else 0.0,
+            seconds=plan.seconds,
+            calls=None if plan.calls is None else _part(plan.calls, count, number),
+            timeout=plan.timeout,
+            tls=plan.tls,
+        )
+        for number in range(count)
+    ]
+
+
+def _part(whole: int, parts: int, number: int) -> int:
+    """How much of a whole one of several gets, the first ones one more where it does not come out even."""
+    return whole // parts + (number < whole % parts)
+
+
+class _Run:
+    """Puts together what the processes report."""
+
+    def __init__(self, plan: Plan, processes: LoadProcesses, on_progress: Callable[[Progress], None]) -> None:
+        self._plan = plan
+        self._processes = processes
+        self._on_progress = on_progress
+        self._whole = Histogram()
+        self._calls = 0
+        self._problems: dict[str, int] = {}
+        self._timeline: list[Interval] = []
+        self._open: dict[int, list[Tick]] = {}
+        """Ticks by their number, until each process has told of that time."""
+        self._lasts: list[Tick] = []
+        self._interrupted = False
+
+    def finish(self) -> Measurement:
+        """Run to the end."""
+        began_at = time.time()
+        with _interrupts(self._stop):
+            self._processes.tell(Begin())
+            while len(self._lasts) < len(self._processes.all):
+                for _, report in self._processes.wait(_PAUSE):
+                    if isinstance(report, Tick):
+                        self._take(report)
+                self._close_intervals()
+        lasts = self._lasts
+        return Measurement(
+            plan=self._plan,
+            began=began_at,
+            seconds=self._seconds(),
+            calls=self._calls,
+            latency=self._whole.counts,
+            problems=dict(sorted(self._problems.items())),
+            unsent=sum(last.unsent for last in lasts),
+            timeline=self._timeline,
+            workers=_summed([last.workers for last in lasts]),
+            bytes_in=sum(last.bytes_in for last in lasts),
+            bytes_out=sum(last.bytes_out for last in lasts),
+            client_cpu=sum(last.cpu for last in lasts),
+            processes=len(lasts),
+            examples={kind: said for last in lasts for kind, said in last.examples.items()},
+            interrupted=self._interrupted,
+        )
+
+    def _stop(self) -> None:
+        """Have it ended with what there is.
+
+        Raises:
+            KeyboardInterrupt: That was asked for before.
+        """
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        self._processes.tell(Stop())
+
+    def _seconds(self) -> float:
+        """How long calls were begun or answered; what came late of others, such as giving them up, does not count."""
+        last_reply = max(last.last_reply for last in self._lasts)
+        whole = max(last.seconds for last in self._lasts)
+        if self._plan.seconds is None or self._interrupted:
+            return last_reply or whole
+        return max(last_reply, min(whole, self._plan.seconds))
+
+    def _take(self, tick: Tick) -> None:
+        self._calls += tick.calls
+        self._whole.add(tick.latency)
+        for kind, count in tick.problems.items():
+            self._problems[kind] = self._problems.get(kind, 0) + count
+        self._open.setdefault(tick.number, []).append(tick)
+        if tick.last:
+            self._lasts.append(tick)
+
+    def _close_intervals(self) -> None:
+        """Close what each process that still runs has told of."""
+        for number in sorted(self._open):
+            ended = sum(last.number < number for last in self._lasts)
+            if len(self._open[number]) + ended < len(self._processes.all):
+                break
+            self._close_interval(self._open.pop(number))
+
+    def _close_interval(self, ticks: list[Tick]) -> None:
+        lately = Histogram()
+        for tick in ticks:
+            lately.add(tick.latency)
+        now = max(tick.seconds for tick in ticks)
+        length = now - (self._timeline[-1].seconds if self._timeline else 0.0)
+        if length <= 0.0:
+            return
+        interval = Interval(
+            seconds=now,
+            length=length,
+            calls=lately.count,
+            problems=sum(sum(tick.problems.values()) for tick in ticks),
+            p50=lately.percentile(50),
+            p99=lately.percentile(99),
+        )
+        self._timeline.append(interval)
+        self._on_progress(
+            Progress(
+                seconds=now,
+                calls=self._calls,
+                problems=sum(self._problems.values()),
+                rate=interval.calls / length,
+                p99=interval.p99,
+                share=min(1.0, max(self._shares(now), default=0.0)),
+            )
+        )
+
+    def _shares(self, now: float) -> list[float]:
+        shares = []
+        if self._plan.seconds:
+            shares.append(now / self._plan.seconds)
+        if self._plan.calls:
+            shares.append(self._calls / self._plan.calls)
+        return shares
+
+
+@contextmanager
+def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
+    """Have `stop` called when Ctrl-C is pressed: an exception could come between two counts that belong together."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _summed(counts: list[dict[int, int]]) -> dict[int, int]:
+    total: dict[int, int] = {}
+    for part in counts:
+        for key, count in part.items():
+            total[key] = total.get(key, 0) + count
+    return dict(sorted(total.items()))

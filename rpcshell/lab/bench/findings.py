@@ -1,0 +1,222 @@
+"""What is worth saying about a run beside its figures, in plain sentences that are safe for a terminal.
+
+What a figure means for whoever reads it, where that is easily missed: who waited, who was idle, what was not measured.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from rpcshell.view.figures import count_of, latency, number, per_second, share
+from rpcshell.view.histogram import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcshell.lab.bench.plan import Measurement
+
+__all__ = ["Finding", "attempts", "findings", "share_by_worker"]
+
+_NEAR: Final = 0.85
+"""Share of its processor time from which a load process has none to spare."""
+
+_REACHED: Final = 0.98
+"""Share of the rate asked for that is as good as all of it."""
+
+_MUCH_MORE: Final = 1.6
+"""Times the fair share of a worker that is worth a word."""
+
+_ENOUGH_CALLS: Final = 100
+_STALL: Final = 0.25
+_STALL_MEDIANS: Final = 100
+_REPLY: Final = "error "
+"""What the kinds of problems begin with that are replies of the server."""
+
+
+class Finding(NamedTuple):
+    """Something worth saying.
+
+    Attributes:
+        text: One or two sentences.
+        serious: Whether the figures are to be read with it in mind.
+    """
+
+    text: str
+    serious: bool = True
+
+
+def attempts(measurement: Measurement) -> int:
+    """Calls that were begun and came to an end: answered, or lost."""
+    lost = sum(count for kind, count in measurement.problems.items() if not kind.startswith(_REPLY))
+    return measurement.calls + lost
+
+
+def share_by_worker(measurement: Measurement) -> dict[int, int]:
+    """Calls by worker, with those that are known to be there and answered none.
+
+    Args:
+        measurement: What came of a benchmark; without any worker known, the result is empty.
+    """
+    told = measurement.workers
+    if not told:
+        return {}
+    server = measurement.server
+    # Workers are numbered from 1; one that came for another has another number, and both are there.
+    known = (
+        range(1, server.workers + 1) if server is not None and not server.died and max(told) <= server.workers else ()
+    )
+    return dict(sorted({**dict.fromkeys(known, 0), **told}.items()))
+
+
+def findings(measurement: Measurement) -> list[Finding]:
+    """What is worth saying, the most important first.
+
+    Args:
+        measurement: What came of a benchmark.
+    """
+    return [
+        *_ending(measurement),
+        *_failures(measurement),
+        *_losses(measurement),
+        *_behind(measurement),
+        *_held(measurement),
+        *_shares(measurement),
+        *_client(measurement),
+        *_silence(measurement),
+        *_hidden(measurement),
+    ]
+
+
+def _ending(measurement: Measurement) -> Iterator[Finding]:
+    plan = measurement.plan
+    if measurement.interrupted:
+        planned = [
+            *([] if plan.seconds is None else [f"{plan.seconds:g} s"]),
+            *([] if plan.calls is None else [count_of(plan.calls, "call")]),
+        ]
+        of = f" of {' or '.join(planned)}" if planned else ""
+        yield Finding(f"Stopped after {measurement.seconds:.1f} s{of}: these are the figures until then.")
+    if not measurement.calls:
+        yield Finding("No call was answered, so there is nothing to tell of latencies.")
+
+
+def _failures(measurement: Measurement) -> Iterator[Finding]:
+    failed = measurement.failed
+    if not failed or not measurement.calls:
+        return
+    if failed >= attempts(measurement):
+        yield Finding("Every call went wrong: the figures say how fast errors come, not how fast the work is done.")
+    else:
+        yield Finding(
+            f"{share(failed / attempts(measurement))} of the calls went wrong; errors are in the latencies too."
+        )
+
+
+def _losses(measurement: Measurement) -> Iterator[Finding]:
+    server = measurement.server
+    if server is not None and server.died:
+        lost = f"{count_of(server.lost, 'call')} {'was' if server.lost == 1 else 'were'} lost with them"
+        yield Finding(
+            f"{count_of(server.died, 'worker')} died meanwhile; {lost if server.lost else 'no call was lost'}."
+        )
+
+
+def _behind(measurement: Measurement) -> Iterator[Finding]:
+    plan = measurement.plan
+    if plan.rate is None or not measurement.unsent:
+        return
+    due = attempts(measurement) + measurement.unsent
+    room = count_of(plan.connections * plan.pipeline, "call")
+    yield Finding(
+        f"The server did not keep up with {per_second(plan.rate)} calls/s: {number(measurement.unsent)} "
+        f"({share(measurement.unsent / due)}) were due and never sent, since {room} at once is all that "
+        f"{count_of(plan.connections, 'connection')} can hold. Latency counts from when a call was due."
+    )
+
+
+def _held(measurement: Measurement) -> Iterator[Finding]:
+    """A sync worker serves a connection to its end; those that come after it wait, though they are connected."""
+    server, plan = measurement.server, measurement.plan
+    if server is None:
+        return
+    more = plan.connections - server.workers
+    if server.model == "sync" and more > 0:
+        yield Finding(
+            f"{count_of(plan.connections, 'connection')} for {count_of(server.workers, 'sync worker')}: each worker "
+            f"serves one connection until that ends, so {number(more)} had to wait however idle the others were. "
+            f"Use {number(plan.connections)} workers, or the model thread, pool or async."
+        )
+    elif server.waiting:
+        were = "was" if server.waiting == 1 else "were"
+        yield Finding(
+            f"Up to {count_of(server.waiting, 'connection')} {were} seen waiting to be accepted.", serious=False
+        )
+
+
+def _shares(measurement: Measurement) -> Iterator[Finding]:
+    calls = share_by_worker(measurement)
+    whole = sum(calls.values())
+    if len(calls) < 2 or whole < _ENOUGH_CALLS:
+        return
+    connections = measurement.plan.connections
+    idle = sum(not count for count in calls.values())
+    if connections < len(calls):
+        yield Finding(
+            f"{count_of(connections, 'connection')} can keep at most {number(connections)} of {len(calls)} workers "
+            "busy: each connection stays with the worker that took it.",
+            serious=False,
+        )
+        return
+    busiest = max(calls, key=lambda worker: calls[worker])
+    if calls[busiest] > _MUCH_MORE * whole / len(calls):
+        none = f", and {count_of(idle, 'worker')} answered none" if idle else ""
+        yield Finding(
+            f"Worker {busiest} answered {share(calls[busiest] / whole)} of the calls, where {share(1 / len(calls))} is "
+            f"a fair share{none}: each connection stays with the worker that took it.",
+        )
+
+
+def _client(measurement: Measurement) -> Iterator[Finding]:
+    plan = measurement.plan
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = min(measurement.processes, cores)
+    if not measurement.seconds or (plan.rate is not None and measurement.rate >= _REACHED * plan.rate):
+        return
+    used = measurement.client_cpu / measurement.seconds
+    if used < _NEAR * most:
+        return
+    processes = count_of(measurement.processes, "load process", "load processes")
+    helps = "more of them" if measurement.processes < min(cores, plan.connections) else "a machine of their own"
+    yield Finding(
+        f"The load itself was the limit: {processes} used {used:.2f} of {count_of(most, 'processor core')}, so the "
+        f"server may be faster than this. They would need {helps}."
+    )
+
+
+def _silence(measurement: Measurement) -> Iterator[Finding]:
+    longest, begins, ends = 0.0, 0.0, 0.0
+    silent = 0.0
+    for interval in measurement.timeline:
+        silent = 0.0 if interval.calls else silent + interval.length
+        if silent > longest:
+            longest, begins, ends = silent, interval.seconds - silent, interval.seconds
+    if longest >= _STALL and measurement.calls:
+        yield Finding(f"No call was answered from {begins:.1f} s to {ends:.1f} s.")
+
+
+def _hidden(measurement: Measurement) -> Iterator[Finding]:
+    """What a closed loop does not show; where connections wait for a worker, that is told already."""
+    plan, server = measurement.plan, measurement.server
+    histogram = Histogram(measurement.latency)
+    slowest = histogram.largest
+    if (
+        plan.rate is None
+        and not (server is not None and server.model == "sync" and plan.connections > server.workers)
+        and measurement.calls >= _ENOUGH_CALLS
+        and slowest >= max(_STALL, _STALL_MEDIANS * histogram.percentile(50))
+    ):
+        yield Finding(
+            f"The slowest call took {latency(slowest)}. A closed loop begins nothing while it waits, and so counts a "
+            "stall once for each connection; --rate shows what callers would see that do not wait for each other."
+        )

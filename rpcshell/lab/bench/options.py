@@ -1,0 +1,172 @@
+"""The options of a benchmark, as they are written: those of `:bench` and of `rpcshell bench` alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+import msgspec
+
+from rpcshell.client.errors import UsageError
+from rpcwire.control import MODELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["BenchOptions", "bench_options"]
+
+_SECONDS: Final = 5.0
+_SECONDS_A_ROUND: Final = 2.0
+_ROUNDS: Final = 3
+_MOST_CONNECTIONS: Final = 10_000
+_DEEPEST: Final = 1024
+_FASTEST: Final = 1_000_000
+_ALL: Final = "all"
+
+_T = TypeVar("_T")
+
+
+# Generic since click 8.5; what it was before takes no parameters at run time.
+if TYPE_CHECKING:
+    _NamesType = click.ParamType[tuple[str, ...]]
+else:
+    _NamesType = click.ParamType
+
+
+class _Models(_NamesType):
+    """Names of worker models with commas between them."""
+
+    name = "models"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Read them."""
+        if not isinstance(value, str):
+            return tuple(value)
+        names = MODELS if value == _ALL else tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+        for name in names:
+            if name not in MODELS:
+                self.fail(f"{name!r} is no worker model: there are {', '.join(MODELS)}, and all for all", param, ctx)
+        return names
+
+
+class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for.
+
+    Attributes:
+        connections: How many connections are held open.
+        seconds: How long calls are begun, or None.
+        calls: How many calls are begun, or None.
+        rate: Calls a second to begin, or None for a closed loop.
+        pipeline: Calls at once on a connection.
+        models: The worker models to compare.
+        workers: How many workers each of these has, or None for as many as the running server.
+        rounds: How often each is measured, or None for a number that suits.
+        processes: How many processes make the load, or None for a number that suits.
+        compare: Whether to compare with the last run of the same call.
+        html: The file for a page, or None.
+        json: Whether programs read what comes of it.
+        yes_remote: Whether a server that is not on this machine may be loaded.
+        app: What the servers of the models serve where none runs that says it.
+    """
+
+    connections: int = 8
+    seconds: float | None = None
+    calls: int | None = None
+    rate: float | None = None
+    pipeline: int = 1
+    models: tuple[str, ...] = ()
+    workers: int | None = None
+    rounds: int | None = None
+    processes: int | None = None
+    compare: bool = False
+    html: str | None = None
+    json: bool = False
+    yes_remote: bool = False
+    app: str | None = None
+
+    def check(self) -> None:
+        """See whether they make sense together.
+
+        Raises:
+            UsageError: They do not.
+        """
+        if self.workers is not None and not self.models:
+            raise UsageError(
+                "--workers is for the servers that --models starts", hint=":scale N changes the running one"
+            )
+        if self.processes is not None and self.processes > self.connections:
+            raise UsageError(f"{self.processes} processes need as many connections, not {self.connections}")
+        if self.html is not None:
+            from pathlib import Path
+
+            folder = Path(self.html).parent
+            if not folder.is_dir() or Path(self.html).is_dir():
+                raise UsageError(f"{self.html} cannot be written: {folder} is no folder, or it is one itself")
+
+    @property
+    def rounds_to_run(self) -> int:
+        """How often each is measured."""
+        return self.rounds or (_ROUNDS if self.models else 1)
+
+    @property
+    def seconds_to_run(self) -> float | None:
+        """How long calls are begun in each round; None where only their number counts."""
+        if self.seconds is None and self.calls is None:
+            return _SECONDS_A_ROUND if self.rounds_to_run > 1 else _SECONDS
+        return self.seconds
+
+
+_OPTIONS: Final = (
+    click.option(
+        "-c",
+        "--connections",
+        type=click.IntRange(1, _MOST_CONNECTIONS),
+        metavar="CONNS",
+        default=8,
+        help="How many connections; 8.",
+    ),
+    click.option(
+        "-d",
+        "--seconds",
+        type=click.FloatRange(0.1, 86_400),
+        metavar="SECONDS",
+        help=f"For how long calls begin; {_SECONDS:g}, or {_SECONDS_A_ROUND:g} in each of several rounds.",
+    ),
+    click.option("-n", "--calls", type=click.IntRange(1), metavar="N", help="How many calls, in all."),
+    click.option(
+        "-r",
+        "--rate",
+        type=click.FloatRange(0, _FASTEST, min_open=True),
+        metavar="R",
+        help="Calls a second to begin, whatever becomes of those before; else each waits for the one before.",
+    ),
+    click.option(
+        "-p",
+        "--pipeline",
+        type=click.IntRange(1, _DEEPEST),
+        metavar="D",
+        default=1,
+        help="How many calls at once on a connection; 1.",
+    ),
+    click.option(
+        "-m", "--models", type=_Models(), metavar="M,M", default=(), help="Compare these worker models, or all."
+    ),
+    click.option(
+        "-w", "--workers", type=click.IntRange(1, 1000), metavar="N", help="With --models: how many workers each."
+    ),
+    click.option(
+        "--rounds", type=click.IntRange(1, 100), metavar="N", help=f"How often to measure; 1, or {_ROUNDS} with models."
+    ),
+    click.option("--processes", type=click.IntRange(1, 64), metavar="P", help="How many processes make the load."),
+    click.option("--compare", is_flag=True, help="Compare with the last run of the same call."),
+    click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page with charts."),
+    click.option("--json", "json", is_flag=True, help="Tell what came of it as JSON."),
+    click.option("--yes-remote", is_flag=True, help="Load a server that is not on this machine."),
+)
+
+
+def bench_options(handler: Callable[..., _T]) -> Callable[..., _T]:
+    """Decorate a click command with the options; it gets them as the fields of `BenchOptions`."""
+    for option in reversed(_OPTIONS):
+        handler = option(handler)
+    return handler

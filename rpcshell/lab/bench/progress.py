@@ -1,0 +1,117 @@
+"""How far a run is, drawn again and again: a few lines in place on a screen, or one line on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import IO, TYPE_CHECKING, Final, Self
+
+from rpcshell.lab.top.sparkline import bar, sparkline
+from rpcshell.view.escape import visible
+from rpcshell.view.figures import count_of, latency, number, per_second
+from rpcshell.view.pretty import CONSTANT, KEY, NUMBER
+from rpcshell.view.width import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
+
+    from rpcshell.lab.bench.plan import Progress
+    from rpcshell.view.pretty import Fragment
+
+    class Place(Protocol):
+        """Where pieces are drawn over each other."""
+
+        @property
+        def size(self) -> tuple[int, int]:
+            """Rows and columns."""
+
+        def draw(self, pieces: Sequence[Fragment]) -> None:
+            """Show pieces instead of what is there."""
+
+
+__all__ = ["DrawnProgress", "LineProgress"]
+
+_FOOTER: Final = "class:footer"
+_WIDEST: Final = 60
+_ROWS: Final = 7
+
+
+class DrawnProgress:
+    """Draws on a screen: what is run, a bar, the rate now, and the rates so far.
+
+    Args:
+        place: Where.
+        title: What is run; may be longer than a row.
+    """
+
+    def __init__(self, place: Place, title: str) -> None:
+        self._place = place
+        self._title = visible(title)
+        self._rates: list[float] = []
+
+    def __call__(self, progress: Progress | None) -> None:
+        """Draw how far it is; with nothing, that it has not begun."""
+        rows, columns = self._place.size
+        width = min(columns, _WIDEST)
+        head: list[Fragment] = [(_FOOTER, cut(f"{self._title} · Ctrl-C stops", columns)), ("", "\n\n")]
+        if progress is None:
+            self._place.draw([*head, ("", "connecting")])
+            return
+        self._rates.append(progress.rate)
+        share = f" {progress.share:>4.0%}  {progress.seconds:.1f} s"
+        full, rest = bar(progress.share, max(width - len(share), 1))
+        text, problems = _said(progress)
+        pieces = [*head, (KEY, full), (_FOOTER, rest), ("", f"{share}\n"), (NUMBER, cut(text, columns))]
+        if problems and (room := columns - len(text)) > 1:
+            pieces.append((CONSTANT, cut(problems, room)))
+        if rows >= _ROWS:
+            history = sparkline(self._rates, width, max(self._rates)).strip()
+            pieces += [("", "\n\n"), (KEY, history)]
+        self._place.draw(pieces)
+
+
+class LineProgress:
+    """Writes over one line of a terminal; a context manager that leaves nothing of it.
+
+    Args:
+        stream: The terminal.
+        columns: How wide the terminal is.
+    """
+
+    def __init__(self, stream: IO[str], columns: int) -> None:
+        self._stream = stream
+        self._columns = columns
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write("\r\x1b[K")
+
+    def titled(self, title: str) -> Callable[[Progress | None], None]:
+        """What writes how far a run is.
+
+        Args:
+            title: What is run.
+        """
+        shown = visible(title)
+
+        def write(progress: Progress | None) -> None:
+            text = "connecting" if progress is None else f"{progress.share:>4.0%} · {''.join(_said(progress))}"
+            self._write(f"\r{cut(f'{text} · {shown}', max(self._columns - 1, 1))}\x1b[K")
+
+        return write
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def _said(progress: Progress) -> tuple[str, str]:
+    """What there is to say, and what of that is bad."""
+    if progress.share >= 1 and not progress.rate:
+        text = f"waiting for the last replies · {count_of(progress.calls, 'call')}"
+    else:
+        text = f"{per_second(progress.rate)} calls/s · p99 {latency(progress.p99)} · {count_of(progress.calls, 'call')}"
+    return text, f" · {number(progress.problems)} went wrong" if progress.problems else ""

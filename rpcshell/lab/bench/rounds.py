@@ -1,0 +1,126 @@
+"""Runs of the same thing put together, and each kind of them beside the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import msgspec
+
+from rpcshell.lab.bench.spread import parts
+from rpcshell.lab.bench.wording import name_of
+from rpcshell.view.histogram import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rpcshell.lab.bench.plan import Interval, Measurement, ServerUse
+
+__all__ = ["Contestant", "merged", "p99_parts", "rate_parts", "side_by_side"]
+
+_Key = TypeVar("_Key", int, str)
+
+
+class Contestant(NamedTuple):
+    """What stands beside others: all rounds of a model.
+
+    Attributes:
+        name: The model.
+        whole: All rounds as if they were one run.
+        rates: Calls a second of each round, or of parts of the only one.
+        p99s: The same of the 99th percentile.
+        rounds: How many there were.
+    """
+
+    name: str
+    whole: Measurement
+    rates: list[float]
+    p99s: list[float]
+    rounds: int
+
+    @property
+    def p99(self) -> float:
+        """99th percentile in seconds."""
+        return Histogram(self.whole.latency).percentile(99)
+
+
+def side_by_side(measurements: Sequence[Measurement]) -> list[Contestant]:
+    """Rounds put together by what they are of, in the order in which each came first.
+
+    Args:
+        measurements: What came of the rounds.
+    """
+    groups: dict[str, list[Measurement]] = {}
+    for measurement in measurements:
+        groups.setdefault(name_of(measurement), []).append(measurement)
+    return [_contestant(name, rounds) for name, rounds in groups.items()]
+
+
+def _contestant(name: str, rounds: list[Measurement]) -> Contestant:
+    if len(rounds) > 1:
+        p99s = [Histogram(one.latency).percentile(99) for one in rounds]
+        return Contestant(name, merged(rounds), [one.rate for one in rounds], p99s, len(rounds))
+    (only,) = rounds
+    return Contestant(name, only, rate_parts(only), p99_parts(only), 1)
+
+
+def rate_parts(measurement: Measurement) -> list[float]:
+    """Calls a second in a few parts of a run; none where it was too short."""
+    return parts(measurement.timeline, lambda interval: interval.calls / interval.length)
+
+
+def p99_parts(measurement: Measurement) -> list[float]:
+    """The 99th percentile in a few parts of a run; none where it was too short."""
+    return parts(measurement.timeline, lambda interval: interval.p99)
+
+
+def merged(rounds: Sequence[Measurement]) -> Measurement:
+    """Several runs of the same plan as if they were one, each after the other.
+
+    Args:
+        rounds: What came of them, at least one.
+    """
+    latency = Histogram()
+    timeline: list[Interval] = []
+    passed = 0.0
+    for one in rounds:
+        latency.add(one.latency)
+        timeline += [msgspec.structs.replace(interval, seconds=interval.seconds + passed) for interval in one.timeline]
+        passed += one.seconds
+    servers = [one.server for one in rounds if one.server is not None]
+    return msgspec.structs.replace(
+        rounds[0],
+        seconds=passed,
+        calls=sum(one.calls for one in rounds),
+        latency=latency.counts,
+        problems=_summed(one.problems for one in rounds),
+        unsent=sum(one.unsent for one in rounds),
+        timeline=timeline,
+        workers=_summed(one.workers for one in rounds),
+        bytes_in=sum(one.bytes_in for one in rounds),
+        bytes_out=sum(one.bytes_out for one in rounds),
+        client_cpu=sum(one.client_cpu for one in rounds),
+        processes=max(one.processes for one in rounds),
+        examples={kind: said for one in rounds for kind, said in one.examples.items()},
+        server=_server(servers) if len(servers) == len(rounds) else None,
+        interrupted=any(one.interrupted for one in rounds),
+    )
+
+
+def _server(servers: Sequence[ServerUse]) -> ServerUse:
+    memories = [server.memory for server in servers if server.memory is not None]
+    return msgspec.structs.replace(
+        servers[0],
+        cpu=sum(server.cpu for server in servers),
+        memory=max(memories) if len(memories) == len(servers) else None,
+        died=sum(server.died for server in servers),
+        lost=sum(server.lost for server in servers),
+        waiting=max(server.waiting for server in servers),
+    )
+
+
+def _summed(counts: Iterable[dict[_Key, int]]) -> dict[_Key, int]:
+    total: dict[_Key, int] = {}
+    for part in counts:
+        for key, count in part.items():
+            total[key] = total.get(key, 0) + count
+    return total

@@ -1,0 +1,145 @@
+"""Runs that are remembered, so that the next one of the same call can be held against them: a file of the state folder.
+
+What is kept of a call is a digest, not its params, which may hold secrets. A damaged, unreadable or unwritable file
+means that nothing is remembered, never an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from rpcshell.lab.bench.findings import attempts
+from rpcshell.lab.bench.rounds import p99_parts, rate_parts
+from rpcshell.view.histogram import Histogram
+from rpcwire import encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rpcshell.lab.bench.plan import Measurement
+
+__all__ = ["Run", "RunMemory", "run_of"]
+
+_FILE: Final = "bench.json"
+_MOST_RUNS: Final = 200
+_MOST_BYTES: Final = 1024 * 1024
+_SHORTEST: Final = 1.0
+"""Seconds below which a run that was interrupted says nothing."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a run.
+
+    Attributes:
+        key: Tells calls apart: a digest of what was called, how, and on which model; not where.
+        began: When, in seconds since the epoch.
+        seconds: How long it was.
+        calls: Calls that were answered.
+        failed: The share of calls that went wrong.
+        rate: Calls a second.
+        p50: Median latency in seconds.
+        p99: 99th percentile in seconds.
+        rates: Calls a second in parts of it.
+        p99s: The 99th percentile in parts of it.
+    """
+
+    key: str
+    began: float
+    seconds: float
+    calls: int
+    failed: float
+    rate: float
+    p50: float
+    p99: float
+    rates: list[float] = []
+    p99s: list[float] = []
+
+
+def run_of(measurement: Measurement) -> Run:
+    """What is kept of a measurement.
+
+    Args:
+        measurement: What came of a benchmark.
+    """
+    plan, server = measurement.plan, measurement.server
+    identity = [
+        plan.method,
+        plan.params,
+        plan.connections,
+        plan.pipeline,
+        plan.rate,
+        plan.plain,
+        None if server is None else [server.model, server.workers],
+    ]
+    latency = Histogram(measurement.latency)
+    return Run(
+        key=hashlib.blake2b(encode_value(identity), digest_size=12).hexdigest(),
+        began=measurement.began,
+        seconds=measurement.seconds,
+        calls=measurement.calls,
+        failed=measurement.failed / (attempts(measurement) or 1),
+        rate=measurement.rate,
+        p50=latency.percentile(50),
+        p99=latency.percentile(99),
+        rates=rate_parts(measurement),
+        p99s=p99_parts(measurement),
+    )
+
+
+class RunMemory:
+    """The last runs of benchmarks.
+
+    Args:
+        folder: Gives the folder of the file when it is first needed.
+    """
+
+    def __init__(self, folder: Callable[[], Path]) -> None:
+        self._folder = folder
+
+    def earlier(self, key: str) -> list[Run]:
+        """The runs of a call, the last one at the end.
+
+        Args:
+            key: Of the call.
+        """
+        return [run for run in self._read() if run.key == key]
+
+    def remember(self, measurement: Measurement) -> None:
+        """Keep a run for later, unless it says nothing; the oldest ones make room.
+
+        Args:
+            measurement: What came of it.
+        """
+        if not measurement.calls or (measurement.interrupted and measurement.seconds < _SHORTEST):
+            return
+        self._write([*self._read(), run_of(measurement)][-_MOST_RUNS:])
+
+    def _read(self) -> list[Run]:
+        try:
+            with (self._folder() / _FILE).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+            return msgspec.json.decode(data, type=list[Run]) if len(data) <= _MOST_BYTES else []
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return []
+
+    def _write(self, runs: list[Run]) -> None:
+        import tempfile
+        from pathlib import Path
+
+        # Another shell may be writing too: each writes a file of its own, and the last rename wins.
+        with contextlib.suppress(OSError):
+            folder = self._folder()
+            descriptor, name = tempfile.mkstemp(prefix="bench.", dir=folder)  # mode 0600
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(msgspec.json.encode(runs))
+                Path(name).replace(folder / _FILE)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise

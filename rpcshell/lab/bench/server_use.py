@@ -1,0 +1,110 @@
+"""What a run costs a server on this machine: processor time, memory, and what was lost.
+
+The server tells which processes it has; what they used is read from proc(5), so that this is for Linux only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpcshell.client.errors import ShellError
+from rpcshell.lab.bench.plan import ServerUse
+
+if TYPE_CHECKING:
+    from rpcshell.servers import Control, ServerStatus
+
+__all__ = ["ServerMeter", "processes_under", "processor_time", "proportional_memory"]
+
+
+class ServerMeter:
+    """Measures a server from when it is made; where one thing cannot be measured, there will be no measurement.
+
+    Args:
+        control: Leads to the server, and is closed by `finish`.
+    """
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._waiting = 0
+        self._first = self._ask()
+        self._last = self._first
+        self._began = 0.0 if self._first is None else _used(self._first)
+
+    def look(self) -> None:
+        """See how many connections wait; to be called now and then."""
+        if self._last is not None:
+            self._last = self._ask()
+
+    def finish(self) -> ServerUse | None:
+        """What it cost, or None where that cannot be known: the server has gone meanwhile, or this is not Linux."""
+        self.look()
+        first, last = self._first, self._last
+        self._control.close()
+        if first is None or last is None or sys.platform != "linux" or first.pid != last.pid:
+            return None
+        processes = processes_under(last.pid)
+        memory = [proportional_memory(pid) for pid in processes]
+        return ServerUse(
+            model=last.model,
+            workers=last.wanted or len(last.workers),
+            cpu=max(0.0, _used(last) - self._began),
+            memory=None if None in memory else sum(size or 0 for size in memory),
+            died=last.totals.died - first.totals.died,
+            lost=last.totals.lost - first.totals.lost,
+            waiting=self._waiting,
+        )
+
+    def _ask(self) -> ServerStatus | None:
+        try:
+            status = self._control.status()
+        except ShellError:
+            return None
+        self._waiting = max(self._waiting, status.waiting)
+        return status
+
+
+def _used(status: ServerStatus) -> float:
+    return sum(processor_time(pid) for pid in processes_under(status.pid))
+
+
+def processes_under(pid: int) -> list[int]:
+    """A process and all that descend from it, as far as they still do."""
+    found = [pid]
+    for parent in found:
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += map(int, children.read_text().split())
+            except OSError:
+                # It has just ended, or the kernel does not tell.
+                continue
+    return found
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor time of a process and of its children that have ended; 0 where it has gone.
+
+    A child's time goes to its parent when that waits for it (cutime in proc(5)): summed over a tree of processes,
+    nothing that came and went is missed.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0
+    # utime, stime, cutime and cstime are the 14th to 17th field; the second may have blanks and brackets in it.
+    fields = text.rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def proportional_memory(pid: int) -> int | None:
+    """Bytes of memory of a process, its part of what it shares (PSS); None where that is not told."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0 if not Path(f"/proc/{pid}").exists() else None
+    except OSError:
+        return None
+    found = next((line.split() for line in text.splitlines() if line.startswith("Pss:")), None)
+    return None if found is None else int(found[1]) * 1024

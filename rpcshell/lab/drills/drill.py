@@ -1,0 +1,276 @@
+"""A drill from its first look at the server to its summary; what harm is done is the caller's."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import textwrap
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+
+from rpcshell.client.errors import Cancelled, ConnectionFailed, ConnectionLost, NotConnected, ShellError, UsageError
+from rpcshell.client.target import UnixTarget
+from rpcshell.lab.drills.follower import Follower
+from rpcshell.lab.drills.probe import Probe, ProbedCall
+from rpcshell.lab.drills.timeline import Timeline
+from rpcshell.shell.consent import require_consent
+from rpcshell.shell.rows import duration
+from rpcshell.view.escape import visible
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rpcshell.lab.drills.probe import ProbeReport
+    from rpcshell.servers import Control, ServerStatus
+    from rpcshell.shell.shell import Shell
+
+__all__ = ["Drill", "Verdict"]
+
+_WARM_UP: Final = 0.5
+_LAST_CALLS: Final = 2.0
+_AT_ONCE: Final = 0.001
+_FEW: Final = 2
+_INDENT: Final = 14
+_MANY: Final = 8
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What a drill came to.
+
+    Attributes:
+        text: One sentence, safe on a terminal.
+        recovered: Seconds until the server was as before, or None where it was never worse, or is not yet.
+    """
+
+    text: str
+    recovered: float | None = None
+
+
+class Drill:
+    """A running drill; a context manager that shows its timeline and, at the end, its summary.
+
+    Ctrl-C ends it early: what there is until then is told. Where nobody is at a prompt, it is raised again.
+
+    Args:
+        shell: Whose server, and where things are shown.
+        name: Of the drill.
+        call: What is called meanwhile, as it is typed; something harmless if not given.
+        worker: The number of the worker that is to be harmed, if it is one.
+        harm: What is about to be done, in words that follow "this would"; None where it does no harm.
+        consent: Whether it may be done to a server that was not started by this shell; otherwise that is asked.
+
+    Raises:
+        UsageError: There is no such worker, or the server is not this user's on this machine, or nobody can be asked.
+        Cancelled: Somebody was asked, and said no.
+
+    Attributes:
+        control: The way to the server.
+        timeline: What happened.
+        probe: Calls meanwhile.
+        follower: Looks at the server.
+        verdict: What it came to; the drill sets it.
+        target: Where the server is.
+        tls: Files of TLS.
+        called: What is called meanwhile.
+    """
+
+    def __init__(
+        self,
+        shell: Shell,
+        name: str,
+        call: str | None = None,
+        *,
+        worker: int | None = None,
+        harm: str | None = None,
+        consent: bool = False,
+    ) -> None:
+        target = shell.session.target
+        if target is None:
+            raise NotConnected
+        self._shell = shell
+        self._name = name
+        self._programs = shell.for_programs
+        self.called = called = _probed_call(shell, call)
+        self.control: Control = shell.supervisor.control()
+        try:
+            # An idle connection of the shell's own would take a worker of the sync model away.
+            shell.session.hang_up()
+            self.timeline = Timeline(None if self._programs else self._show)
+            status = self.control.status()
+            if worker is not None:
+                _require_worker(status, worker)
+            if harm is not None:
+                require_consent(shell, harm, given=consent)
+            callers = min(max(len(status.workers) // 2, _FEW), _MANY)
+            # Those that keep their connection for a while keep others from workers of the sync model.
+            keep = status.model != "sync" or len(status.workers) > callers
+            self.probe = Probe(target, called, self.timeline, tls=shell.session.tls, callers=callers, keep=keep)
+            self.follower = Follower(self.control, self.timeline, self.probe)
+            self._before = self.follower.status
+        except BaseException:
+            self.control.close()
+            raise
+        self.target = target
+        self.tls = shell.session.tls
+        self.verdict = Verdict("Nothing was seen.")
+
+    def __enter__(self) -> Self:
+        try:
+            self.probe.start(_WARM_UP)
+            self.probe.count_from_now()
+            self.follower.start()
+            self._before = self.follower.status
+        except BaseException:
+            self.probe.stop(0)
+            self.control.close()
+            raise
+        self.timeline.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        stopped = isinstance(error, KeyboardInterrupt)
+        try:
+            self._end(error, stopped=stopped)
+        finally:
+            self.control.close()
+        if isinstance(error, ConnectionFailed | ConnectionLost) and error.target == UnixTarget(self.control.path):
+            raise ConnectionFailed(self.target, "the server has gone in the middle of the drill") from error
+        if stopped and not self._shell.interactive:
+            raise Cancelled("cancelled: the drill was ended before its time") from None
+        return stopped
+
+    @property
+    def before(self) -> ServerStatus:
+        """The server as it was before."""
+        return self._before
+
+    def lost(self) -> int:
+        """Calls that were lost on the server since the start, those of other clients too."""
+        return max(self.follower.status.totals.lost - self._before.totals.lost, 0)
+
+    def recovery(self, since: float, seconds: float) -> float | None:
+        """Look until as many workers serve as shall be, the listen queue is empty and no call waits.
+
+        Args:
+            since: When the harm was done, on `time.monotonic`'s clock.
+            seconds: For how long to look, at most.
+
+        Returns:
+            Seconds from then until it was so, or None.
+        """
+        self.follower.refresh()
+        if not self.follower.until(lambda status: self.healthy(status, since), seconds):
+            return None
+        # The events were asked for before the status that shows a worker to be ready.
+        self.follower.refresh()
+        ready = [event.at for event in self.follower.events if event.kind in {"ready", "thawed"} and event.at >= since]
+        return max([*ready, since]) - since
+
+    def healthy(self, status: ServerStatus, since: float) -> bool:
+        """Whether as many workers serve as shall be, nobody waits, and a new call was answered as quickly as before.
+
+        Args:
+            status: The server as it is.
+            since: When a call that counts as new has begun at the earliest, on `time.monotonic`'s clock.
+        """
+        serving = sum(worker.state == "ready" for worker in status.workers)
+        return serving >= status.wanted and not status.waiting and self.probe.fares_well(since)
+
+    def _show(self, line: str, indent: int = _INDENT) -> None:
+        """Show a line; on a terminal it is broken between words."""
+        if self._shell.interactive:
+            columns = max(shutil.get_terminal_size().columns, 2 * _INDENT)
+            line = textwrap.fill(line, columns - 1, subsequent_indent=" " * indent, break_on_hyphens=False)
+        self._shell.output.text(line)
+
+    def _end(self, error: BaseException | None, *, stopped: bool) -> None:
+        try:
+            if stopped:
+                self.timeline.add("stopped", "stopped by Ctrl-C")
+            if error is None or stopped:
+                self.probe.stop(_LAST_CALLS)
+                self.follower.refresh()
+                self.probe.look(time.monotonic())
+        except KeyboardInterrupt:
+            # Once more: then without the last calls.
+            pass
+        except ShellError as lost:
+            self.timeline.add("gone", f"the server does not answer any more: {lost.message}")
+        finally:
+            self.probe.stop(0)
+            self.timeline.flush()
+            self._summarize(self.probe.report(), failed=error is not None and not stopped)
+
+    def _summarize(self, report: ProbeReport, *, failed: bool) -> None:
+        verdict = self.verdict
+        if self._programs:
+            self._shell.output.value("", [*self.timeline.rows(), self._summary_row(report)])
+        elif not failed:
+            lines = [_calls_line(report)]
+            if (lost := self.lost()) > report.lost:
+                lines.append(f"by the server's own count {lost} call{'s were' if lost > 1 else ' was'} lost")
+            if verdict.recovered is not None:
+                lines.append(f"recovered {_after(verdict.recovered)}")
+            self._shell.output.text("")
+            for line in (*lines, verdict.text):
+                self._show(line, 0)
+
+    def _summary_row(self, report: ProbeReport) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "ms": round(self.timeline.milliseconds(time.monotonic()), 3),
+            "event": "summary",
+            "drill": self._name,
+            "recovered_ms": _milliseconds(self.verdict.recovered),
+            "lost_on_server": self.lost(),
+        }
+        calls: dict[str, Any] = msgspec.to_builtins(report)
+        for name in ("before", "typical", "longest"):
+            calls[f"{name}_ms"] = _milliseconds(calls.pop(name))
+        return row | calls | {"text": self.verdict.text}
+
+
+def _require_worker(status: ServerStatus, number: int) -> None:
+    if status.find(number) is None:
+        numbers = ", ".join(str(one) for one in sorted({worker.worker for worker in status.workers}))
+        raise UsageError(f"there is no worker {number}", hint=f"the workers are {numbers}; :workers says more")
+
+
+def _probed_call(shell: Shell, text: str | None) -> ProbedCall:
+    """What is called meanwhile: what was asked for, `ping` where it does no harm, or else what every server has."""
+    if text is not None:
+        return ProbedCall(*shell.read_call(text))
+    ping = shell.session.method("ping")
+    if ping is not None and ping.idempotent and not any(param.required for param in ping.params):
+        return ProbedCall("ping")
+    return ProbedCall("rpc.discover")
+
+
+def _calls_line(report: ProbeReport) -> str:
+    counts = {
+        "lost": report.lost,
+        "not sent": report.unsent,
+        "refused": report.refused,
+        "busy": report.busy,
+        "errors": report.errors,
+        "without a reply in time": report.timeouts,
+        "still waiting": report.waiting,
+    }
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "lost")
+    line = f"{report.calls} call{'' if report.calls == 1 else 's'} of {visible(report.method)} meanwhile: {told}"
+    if report.typical is not None:
+        line += f" · half within {duration(report.typical)}, the longest {duration(report.longest)}"
+    if report.before is not None:
+        line += f" (before: {duration(report.before)})"
+    return line
+
+
+def _after(seconds: float) -> str:
+    return "at once" if seconds < _AT_ONCE else f"after {duration(seconds)}"
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None or math.isinf(seconds) else round(seconds * 1000, 3)

@@ -1,0 +1,315 @@
+"""The whole screen as rows of styled text, made of the state that `dashboard` keeps. No terminal in here."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.lab.top.columns import FAINT, choose, level_style, row, titles
+from rpcshell.lab.top.sparkline import bar, brief, rate, sparkline
+from rpcshell.shell.rows import duration
+from rpcshell.view.escape import visible
+from rpcshell.view.pretty import STRING
+from rpcshell.view.width import cells, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rpcshell.lab.top.dashboard import Dashboard
+    from rpcshell.lab.top.tracking import Picture
+    from rpcshell.servers.log import LogRecord
+    from rpcshell.servers.status import ListenerStatus, ServerStatus
+    from rpcshell.view.pretty import Fragment
+
+__all__ = ["HELP", "draw"]
+
+_Row = list["Fragment"]
+
+_BETWEEN: Final = " · "
+_ERROR: Final = "class:error"
+_HIGH: Final = "class:top.high"
+_BOLD: Final = "bold"
+
+_LONGEST_HISTORY: Final = 60
+_GAUGE: Final = 16
+_FEWEST_ROWS: Final = 3
+"""Workers that are seen whatever else there would be to say."""
+
+HELP: Final = (
+    ("↑ ↓ j g G", "select a worker"),
+    ("s S", "sort by the next column, or back"),
+    ("r", "turn the order round"),
+    ("k", "kill: TERM or KILL, asks first"),
+    ("+ -", "one worker more or less"),
+    ("R", "rolling reload, loses no call"),
+    ("Enter", "last log lines of the worker"),
+    ("Ctrl-Z", "suspend the shell"),
+    ("q Esc", "leave; Ctrl-C, Ctrl-D too"),
+)
+"""The keys, and what they do."""
+
+_READING: Final = (
+    "CALL: what runs now, since when, and how many more",
+    "CONN: open connections",
+    "CALLS/s, BUSY: of the last two seconds",
+    "LATELY: calls/s of the last half minute, all workers to one scale",
+    "queue: connections that wait for a worker, of those that may",
+    "lost: calls that workers were in when they died",
+)
+
+_KEYS: Final = (
+    ("q", "quit", 0),
+    ("?", "help", 1),
+    ("k", "kill", 2),
+    ("s", "sort", 3),
+    ("+-", "scale", 4),
+    ("↑↓", "select", 5),
+    ("R", "reload", 6),
+    ("Enter", "log", 7),
+    ("r", "reverse", 8),
+)
+"""The keys at the bottom by how much they matter."""
+
+_SHOWN_ORDER: Final = ("↑↓", "s", "r", "k", "+-", "R", "Enter", "?", "q")
+
+
+def draw(board: Dashboard, rows: int, columns: int) -> list[Fragment]:
+    """The screen, without a newline at its end.
+
+    Args:
+        board: The state; it is told how many workers there is room for.
+        rows: Of the screen.
+        columns: Of the screen.
+    """
+    if board.with_help:
+        body = _help(columns)
+        bottom: list[_Row] = [[(FAINT, "any key goes back")]]
+    else:
+        body = _body(board, rows - 1, columns)
+        bottom = [_bottom(board, columns)]
+    body = body[: max(rows - 1, 0)]
+    body += [[]] * (rows - 1 - len(body))
+    return _joined([*body, *bottom], columns)
+
+
+def _body(board: Dashboard, rows: int, columns: int) -> list[_Row]:
+    """All above the bottom row."""
+    picture = board.news.picture
+    problem = _problem(board)
+    if picture is None:
+        return [*problem, *([] if problem else [[(FAINT, f"asking {board.name} what it does…")]])]
+    head = [*problem, *_head(board, picture, columns)]
+    log = _log(board, rows // 3) if board.with_log else []
+    # One row has the titles.
+    head = head[: max(rows - len(log) - 1 - min(len(board.lines), _FEWEST_ROWS), 1)]
+    return [*head, *_table(board, picture, max(rows - len(head) - len(log) - 1, 0), columns), *log]
+
+
+def _problem(board: Dashboard) -> list[_Row]:
+    """What is said of a server that does not answer."""
+    news = board.news
+    if news.problem is None:
+        return []
+    since = f" for {brief(news.silent)}" if news.silent >= 1 else ""
+    waiting: _Row = [(_ERROR, f"no answer{since}, waiting"), ("", f": {visible(news.problem)}")]
+    return [waiting, *([[(FAINT, "below is what was known last")]] if news.picture is not None else [])]
+
+
+def _head(board: Dashboard, picture: Picture, columns: int) -> list[_Row]:
+    """What there is to say of the server as a whole."""
+    status = picture.status
+    totals = status.totals
+    addresses = ", ".join(listener.address for listener in status.listeners)
+    about: list[_Row] = [
+        [(_BOLD, visible(board.name or addresses))],
+        [("", visible(status.app or "the demo"))],
+        [("", f"{visible(status.model)} model")],
+        [("", f"pid {status.pid}")],
+        [("", f"up {duration(status.uptime)}")],
+    ]
+    if status.phase != "running":
+        about.append([(_HIGH, visible(status.phase))])
+    calls: list[_Row] = [
+        [(_BOLD, rate(picture.rate)), ("", " calls/s")],
+        [("", f"{totals.calls} calls")],
+        [(_HIGH if totals.errors else "", f"{totals.errors} errors")],
+        [(_HIGH if totals.died else "", f"{totals.died} died"), ("", ", "), *_lost(totals.lost)],
+    ]
+    flowed = _flow(calls, columns)
+    room = min(columns - _width(flowed[-1]) - 2, _LONGEST_HISTORY)
+    if room >= _FEWEST_ROWS:
+        flowed[-1] += [("", "  "), (STRING, sparkline(picture.history, room, max(picture.history, default=0)).strip())]
+    # One that listens no more has no queue.
+    listeners = status.listeners if status.phase == "running" else []
+    queues = [_queue(listener, len(listeners) > 1) for listener in listeners]
+    state = [*queues, _workers(board, picture), *_reload(status)]
+    return [*_flow(about, columns), *flowed, *_flow(state, columns)]
+
+
+def _lost(count: int) -> _Row:
+    return [(_HIGH if count else "", f"{count} lost")]
+
+
+def _queue(listener: ListenerStatus, named: bool) -> _Row:
+    """How many connections wait at an address, against how many may."""
+    name = f"queue of {visible(listener.address)} " if named else "queue "
+    if listener.waiting is None or not listener.limit:
+        return [("", name), (FAINT, "not told")]
+    share = listener.waiting / listener.limit
+    full, rest = bar(share, _GAUGE)
+    style = level_style(share)
+    return [("", name), (style, full), (FAINT, rest), (style, f" {listener.waiting}/{listener.limit}")]
+
+
+def _workers(board: Dashboard, picture: Picture) -> _Row:
+    status = picture.status
+    ready = sum(worker.state == "ready" for worker in status.workers)
+    busy = sum(worker.state == "ready" and worker.call is not None for worker in status.workers)
+    pieces: _Row = [("", f"{status.wanted} worker{'' if status.wanted == 1 else 's'}, {busy} busy")]
+    if ready < status.wanted:
+        pieces.append((_HIGH, f", {status.wanted - ready} not ready"))
+    if len(board.lines) > board.page:
+        pieces.append((FAINT, f", row {board.selected + 1} of {len(board.lines)}"))
+    return pieces
+
+
+def _reload(status: ServerStatus) -> list[_Row]:
+    if status.reloading:
+        new = sum(worker.generation == status.generation and worker.state == "ready" for worker in status.workers)
+        return [[(_HIGH, f"reloading to generation {status.generation}: {new} of {status.wanted}")]]
+    if status.reload_problem is not None:
+        return [[(_ERROR, f"reload given up: {visible(status.reload_problem)}")]]
+    return [[("", f"generation {status.generation}")]]
+
+
+def _table(board: Dashboard, picture: Picture, room: int, columns: int) -> list[_Row]:
+    """The titles, and the workers that there is room for."""
+    chosen = choose(columns, board.order, board.lines)
+    shown = board.show(room)
+    highest = max((max(line.history, default=0.0) for line in picture.workers), default=0.0)
+    table = [titles(chosen, board.order)]
+    for place, line in enumerate(shown, board.first):
+        pieces = row(line, chosen, highest)
+        if place == board.selected:
+            pieces = _filled(pieces, columns, "reverse")
+        table.append(pieces)
+    # What is at the bottom stays at the bottom.
+    return table + [[] for _ in range(room - len(shown))]
+
+
+def _log(board: Dashboard, rows: int) -> list[_Row]:
+    """The last log lines of the selected worker."""
+    line = board.selected_line
+    if line is None or rows < 2:
+        return []
+    number = line.status.worker
+    log = board.news.log
+    lines: list[_Row]
+    if log is None or log.worker != number:
+        lines = [[(FAINT, "reading…")]]
+    elif log.problem is not None:
+        lines = [[(FAINT, visible(log.problem))]]
+    else:
+        lines = [line for record in log.records[1 - rows :] for line in _logged(record)][1 - rows :]
+    heading: _Row = [(_BOLD, f"log of worker {number}")]
+    if not lines:
+        lines = [[(FAINT, "nothing was logged about it lately")]]
+    return [heading, *lines, *([] for _ in range(rows - 1 - len(lines)))]
+
+
+def _logged(record: LogRecord) -> Iterator[_Row]:
+    """What was logged at once, with its time as clocks here have it."""
+    first, *rest = record.message.split("\n")
+    grave = record.level not in {"", "debug", "info"}
+    yield [(FAINT, f"{_clock(record.time)} "), (_HIGH if grave else "", visible(first))]
+    for line in rest:
+        yield [(FAINT, visible(line))]
+
+
+def _clock(logged: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(logged).astimezone():%H:%M:%S}"
+    except ValueError:
+        return visible(logged)
+
+
+def _bottom(board: Dashboard, columns: int) -> _Row:
+    """The last row: a question, what came of an order, or the keys."""
+    if board.victim is not None:
+        worker = board.victim.status
+        choice: _Row = [
+            (_BOLD, f"{board.signal} to worker {worker.worker}?"),
+            ("", " y/n"),
+            (FAINT, f"{_BETWEEN}Tab {'KILL' if board.signal == 'TERM' else 'TERM'}{_BETWEEN}pid {worker.pid}"),
+        ]
+        if worker.call is not None:
+            lost = "it may end" if board.signal == "TERM" else "it is lost"
+            choice.append((_HIGH, f"{_BETWEEN}in {visible(worker.call.method)}: {lost}"))
+        return choice
+    if board.message:
+        return [(_ERROR if board.news.refused else _BOLD, visible(board.message))]
+    return _keys(board, columns)
+
+
+def _keys(board: Dashboard, columns: int) -> _Row:
+    chosen: dict[str, str] = {}
+    room = columns
+    for key, name, _ in sorted(_KEYS, key=lambda one: one[2]):
+        label = f"{name} {board.order.name}" if key == "s" else name
+        needed = cells(key) + 1 + cells(label) + (2 if chosen else 0)
+        if needed > room:
+            break
+        chosen[key] = label
+        room -= needed
+    pieces: _Row = []
+    for key in _SHOWN_ORDER:
+        if key in chosen:
+            pieces += [("", "  " if pieces else ""), (_BOLD, key), (FAINT, f" {chosen[key]}")]
+    return pieces
+
+
+def _help(columns: int) -> list[_Row]:
+    width = max(cells(keys) for keys, _ in HELP)
+    found: list[_Row] = [[(_BOLD, "Keys")]]
+    found += [[("", f" {keys.ljust(width)}  "), (FAINT, does)] for keys, does in HELP]
+    found.append([])
+    for text in _READING:
+        found += [[(FAINT, f" {line}")] for line in textwrap.wrap(text, max(columns - 2, 10), subsequent_indent="  ")]
+    return found
+
+
+def _flow(parts: Iterable[_Row], columns: int) -> list[_Row]:
+    """Parts beside each other, on as many rows as they take."""
+    rows: list[_Row] = [[]]
+    for part in parts:
+        if rows[-1] and _width(rows[-1]) + cells(_BETWEEN) + _width(part) > columns:
+            rows.append([])
+        rows[-1] += [*([(FAINT, _BETWEEN)] if rows[-1] else []), *part]
+    return rows
+
+
+def _filled(pieces: Sequence[Fragment], columns: int, style: str) -> _Row:
+    """A row up to its end in a style beside those that it has."""
+    whole = [*pieces, ("", " " * max(columns - _width(pieces), 0))]
+    return [(f"{own} {style}".strip(), text) for own, text in whole]
+
+
+def _joined(rows: Sequence[_Row], columns: int) -> list[Fragment]:
+    """Rows one below the other, cut to the width of the screen."""
+    pieces: list[Fragment] = []
+    for place, one in enumerate(rows):
+        if place:
+            pieces.append(("", "\n"))
+        room = columns
+        for style, text in one:
+            if room <= 0:
+                break
+            shown = cut(text, room)
+            pieces.append((style, shown))
+            room -= cells(shown)
+    return pieces
+
+
+def _width(pieces: Iterable[Fragment]) -> int:
+    return sum(cells(text) for _, text in pieces)

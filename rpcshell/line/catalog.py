@@ -1,0 +1,216 @@
+"""What a server offers: an immutable snapshot of its methods, read from an OpenRPC document. No I/O."""
+
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rpcshell.line.method_index import MethodIndex
+from rpcshell.line.schema import Schema, as_schema, first_line, resolve_reference, type_text
+
+_NOTHING: Mapping[str, Any] = types.MappingProxyType({})
+
+
+class CatalogError(Exception):
+    """A document that is no OpenRPC document at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter of a method that binds by name."""
+
+    name: str
+    schema: Schema
+    required: bool
+    description: str = ""
+
+    @property
+    def signature(self) -> str:
+        """`name: type`, with ` = default` or a `?` where it may be left out."""
+        if "default" in self.schema:
+            default = json.dumps(self.schema["default"], ensure_ascii=False, default=str)
+            return f"{self.name}: {type_text(self.schema)} = {default}"
+        return f"{self.name}{'' if self.required else '?'}: {type_text(self.schema)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of a server.
+
+    Attributes:
+        name: As it is called.
+        summary: One line.
+        description: The rest of its documentation.
+        params: Its parameters in order; of a method that takes params whole, the one that stands for all.
+        params_schema: The schema of params: of the object by name, or of whatever a whole method takes.
+        whole: It takes params whole, as one value, instead of binding them by name.
+        result_schema: The schema of the result.
+        result_description: What the result is.
+        out: The out name of its replies.
+        idempotent: It may be called again when a reply was lost.
+        deprecated: It should not be used any more.
+        examples: Example pairings as the document has them.
+        errors: The errors of its own that it may answer, as the document has them.
+        schemas: The schemas that references lead to.
+    """
+
+    name: str
+    summary: str = ""
+    description: str = ""
+    params: tuple[Param, ...] = ()
+    params_schema: Schema = field(default_factory=dict)
+    whole: bool = False
+    result_schema: Schema = field(default_factory=dict)
+    out: str = ""
+    idempotent: bool = False
+    deprecated: bool = False
+    examples: tuple[Any, ...] = ()
+    schemas: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    result_description: str = ""
+    errors: tuple[Any, ...] = ()
+
+    @property
+    def signature(self) -> str:
+        """How it is called, in one line: `add(a: number, b: number = 0) -> number`."""
+        params = ", ".join(param.signature for param in self.params)
+        return f"{self.name}({params}) -> {type_text(self.result_schema)}"
+
+    def signature_span(self, index: int) -> tuple[int, int]:
+        """Where in the signature the parameter with this index stands."""
+        start = len(self.name) + 1 + sum(len(param.signature) + 2 for param in self.params[:index])
+        return start, start + len(self.params[index].signature)
+
+    @property
+    def positional_schema(self) -> Schema:
+        """The schema of params given by position; of a method that takes them whole, that of the one value."""
+        if self.whole:
+            return self.params_schema
+        needed = [index for index, param in enumerate(self.params, 1) if param.required]
+        return {
+            "type": "array",
+            "prefixItems": [param.schema for param in self.params],
+            "items": False,
+            "minItems": max(needed, default=0),
+            "maxItems": len(self.params),
+        }
+
+    def resolve(self, schema: Schema) -> Schema:
+        """The schema itself, or what its `$ref` leads to."""
+        return resolve_reference(schema, self.schemas)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The methods of one server at one time; `index` finds them by what a user typed."""
+
+    title: str = ""
+    version: str = ""
+    methods: Mapping[str, Method] = field(default_factory=dict)
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+    index: MethodIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", MethodIndex(self.methods))
+
+    def resolve(self, schema: Schema) -> Schema:
+        """The schema itself, or what its `$ref` leads to; circles and loose ends allow anything."""
+        return resolve_reference(schema, self.schemas)
+
+    @classmethod
+    def from_openrpc(cls, document: object) -> "Catalog":
+        """Read an OpenRPC 1.x document (https://spec.open-rpc.org).
+
+        A method that cannot be read is left out, a part that cannot be read is as if it were not there: half a
+        catalog is better than none.
+
+        Raises:
+            CatalogError: The document is not an object with a list of methods.
+        """
+        if not isinstance(document, Mapping) or not isinstance(document.get("methods"), list):
+            message = "the server's description of itself is no OpenRPC document: it has no list of methods"
+            raise CatalogError(message)
+        info = _mapping(document.get("info"))
+        components = _mapping(document.get("components"))
+        schemas = types.MappingProxyType(dict(_mapping(components.get("schemas"))))
+        descriptors = _mapping(components.get("contentDescriptors"))
+        methods: dict[str, Method] = {}
+        for entry in document["methods"]:
+            if isinstance(entry, Mapping) and isinstance(name := entry.get("name"), str) and name:
+                methods[name] = _method(name, entry, schemas, descriptors)
+        return cls(_text(info.get("title")), _text(info.get("version")), types.MappingProxyType(methods), schemas)
+
+
+EMPTY_CATALOG = Catalog()
+
+
+def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], descriptors: Mapping[str, Any]) -> Method:
+    listed = entry.get("params")
+    params = tuple(
+        param
+        for item in (listed if isinstance(listed, list) else ())
+        if (param := _param(_descriptor(item, descriptors))) is not None
+    )
+    whole = entry.get("x-params") == "whole"
+    description = _text(entry.get("description"))
+    result = _descriptor(entry.get("result"), descriptors)
+    examples = entry.get("examples")
+    errors = entry.get("errors")
+    return Method(
+        name=name,
+        summary=first_line(entry.get("summary")) or first_line(description),
+        description=description,
+        params=params,
+        params_schema=_params_schema(params, whole=whole),
+        whole=whole,
+        result_schema=as_schema(result.get("schema")),
+        out=_text(entry.get("x-out")),
+        idempotent=entry.get("x-idempotent") is True,
+        deprecated=entry.get("deprecated") is True,
+        examples=tuple(examples) if isinstance(examples, list) else (),
+        schemas=schemas,
+        result_description=_text(result.get("description")),
+        errors=tuple(errors) if isinstance(errors, list) else (),
+    )
+
+
+def _descriptor(item: object, descriptors: Mapping[str, Any]) -> Mapping[str, Any]:
+    descriptor = _mapping(item)
+    reference = descriptor.get("$ref")
+    if isinstance(reference, str):
+        return _mapping(descriptors.get(reference.rsplit("/", 1)[-1]))
+    return descriptor
+
+
+def _param(descriptor: Mapping[str, Any]) -> Param | None:
+    name = descriptor.get("name")
+    if not isinstance(name, str):
+        return None
+    schema = as_schema(descriptor.get("schema"))
+    description = _text(descriptor.get("description")) or _text(descriptor.get("summary"))
+    return Param(name, schema, descriptor.get("required") is True, description or _text(schema.get("description")))
+
+
+def _params_schema(params: tuple[Param, ...], *, whole: bool) -> Schema:
+    if whole:
+        return params[0].schema if params else {}
+    return {
+        "type": "object",
+        "properties": {param.name: _described(param) for param in params},
+        "required": [param.name for param in params if param.required],
+        "additionalProperties": False,
+    }
+
+
+def _described(param: Param) -> Schema:
+    if param.description and "description" not in param.schema:
+        return {**param.schema, "description": param.description}
+    return param.schema
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else _NOTHING
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

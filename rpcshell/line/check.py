@@ -1,0 +1,259 @@
+"""A structural check of typed params against a JSON Schema, for advice while typing; the server is the judge.
+
+It knows the keywords that type annotations turn into: types, fixed values, properties, items, bounds, alternatives and
+references. Others are taken as met.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rpcshell.line.language import (
+    ArrayNode,
+    KeywordNode,
+    LineError,
+    Member,
+    MissingNode,
+    Node,
+    NumberNode,
+    ObjectNode,
+    StringNode,
+    TemplateNode,
+    VariableNode,
+    WordNode,
+    node_value,
+    typed_word,
+    walk,
+)
+from rpcshell.line.schema import (
+    Resolver,
+    Schema,
+    allowed_types,
+    alternatives,
+    as_schema,
+    fixed_values,
+    is_number,
+    type_names,
+    type_of,
+    type_text,
+)
+
+# Deeper params are the server's to judge; the bound also ends a schema that describes itself without end.
+MAX_DEPTH = 40
+# With alternatives inside alternatives the same value is looked at again and again; a key press has no time for that.
+MAX_VALUES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something the schema does not allow: what, and the characters it is about."""
+
+    message: str
+    start: int
+    end: int
+
+
+def check(
+    node: Node,
+    schema: Schema,
+    resolve: Resolver,
+    *,
+    editing: int | None = None,
+    variables: Mapping[str, Any] | None = None,
+) -> Iterator[Finding]:
+    """What a schema does not allow in a value, in the order of the text; lazily, so that the first is cheap.
+
+    Args:
+        node: The value.
+        schema: Its schema.
+        resolve: Follows references.
+        editing: The place of a cursor, in characters of the line: an object it is in may still get what it lacks.
+        variables: The values of variables by name; one that is not among them fits everywhere.
+    """
+    yield from _Check(resolve, editing, variables or {}).value(node, schema, 0)
+
+
+class _Check:
+    def __init__(self, resolve: Resolver, editing: int | None, variables: Mapping[str, Any]) -> None:
+        self._resolve = resolve
+        self._editing = editing
+        self._variables = variables
+        self._left = MAX_VALUES
+
+    def value(self, node: Node, schema: Schema, depth: int) -> Iterator[Finding]:
+        self._left -= 1
+        if isinstance(node, MissingNode) or depth > MAX_DEPTH or self._left < 0:
+            return
+        if isinstance(node, VariableNode):
+            yield from self._variable(node, schema)
+            return
+        branches = alternatives(schema, self._resolve)
+        if len(branches) == 1:
+            yield from self._against(node, branches[0], depth)
+            return
+        fitting: list[Finding] = []
+        for branch in branches:
+            first = next(self._against(node, branch, depth), None)
+            if first is None:
+                return
+            if next(self._shape(node, branch), None) is None:
+                fitting.append(first)
+        if len(fitting) == 1:
+            yield fitting[0]
+        else:
+            yield Finding(f"expected {type_text(schema)}", node.start, node.end)
+
+    def _variable(self, node: VariableNode, schema: Schema) -> Iterator[Finding]:
+        """The type of what a variable stands for; what is inside is the server's to judge."""
+        try:
+            found = type_of(walk(self._variables, node))
+        except LineError:
+            return
+        types = allowed_types(schema, self._resolve)
+        numbers = {"integer", "number"}
+        if types and found not in types and not (found in numbers and types & numbers):
+            yield Finding(f"expected {type_text(schema)}, not {_article(found)}", node.start, node.end)
+
+    def _against(self, node: Node, schema: Schema, depth: int) -> Iterator[Finding]:
+        shape = next(self._shape(node, schema), None)
+        if shape is not None:
+            yield shape
+        elif isinstance(node, ObjectNode):
+            yield from self._object(node, schema, depth)
+        elif isinstance(node, ArrayNode):
+            yield from self._array(node, schema, depth)
+        elif not isinstance(node, TemplateNode):
+            yield from self._scalar(node, schema)
+
+    def _shape(self, node: Node, schema: Schema) -> Iterator[Finding]:
+        """The type, and a tag that belongs to another alternative."""
+        types = type_names(schema)
+        found = self._type(node, types)
+        fits = not types or found in types or (found == "integer" and "number" in types)
+        if found == "number" and "integer" in types and not fits:
+            value = node_value(node)
+            fits = isinstance(value, float) and value.is_integer()
+        if schema.get("not") == {}:
+            yield Finding("no value is allowed here", node.start, node.end)
+        elif not fits:
+            yield Finding(f"expected {type_text(schema)}, not {_article(found)}", node.start, node.end)
+        if isinstance(node, ObjectNode) and isinstance(named := schema.get("properties"), Mapping):
+            for member in node.members:
+                if member.key in named and isinstance(member.value, StringNode):
+                    fixed = fixed_values(self._resolve(as_schema(named[member.key])))
+                    if fixed and member.value.value not in fixed:
+                        yield from self._fixed(member.value, member.value.value, fixed)
+
+    def _type(self, node: Node, types: frozenset[str]) -> str:
+        match node:
+            case ObjectNode():
+                return "object"
+            case ArrayNode():
+                return "array"
+            case TemplateNode():
+                return "string"
+            case _:
+                return type_of(self._scalar_value(node, types))
+
+    def _scalar_value(self, node: Node, types: frozenset[str]) -> Any:
+        match node:
+            case WordNode(text=text):
+                return typed_word(text, types)
+            case StringNode(value=value) | KeywordNode(value=value):
+                return value
+            case NumberNode():
+                return node_value(node)
+        return None
+
+    def _scalar(self, node: Node, schema: Schema) -> Iterator[Finding]:
+        value = self._scalar_value(node, allowed_types(schema, self._resolve))
+        fixed = fixed_values(schema)
+        if fixed:
+            yield from self._fixed(node, value, fixed)
+        elif isinstance(value, str):
+            yield from _bounds(node, len(value), schema, "minLength", "maxLength", "character")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield from _bounds(node, value, schema, "minimum", "maximum")
+            yield from _exclusive_bounds(node, value, schema)
+
+    def _fixed(self, node: Node, value: Any, fixed: tuple[Any, ...]) -> Iterator[Finding]:
+        # Python takes True for 1; JSON does not.
+        if not any(value == allowed and isinstance(value, bool) is isinstance(allowed, bool) for allowed in fixed):
+            schema = {"enum": list(fixed)}
+            yield Finding(f"expected {type_text(schema)}", node.start, node.end)
+
+    def _object(self, node: ObjectNode, schema: Schema, depth: int) -> Iterator[Finding]:
+        listed = schema.get("properties")
+        named = listed if isinstance(listed, Mapping) else {}
+        rest = schema.get("additionalProperties")
+        for member in node.members:
+            if member.key in named:
+                yield from self.value(member.value, as_schema(named[member.key]), depth + 1)
+            elif rest is False and "patternProperties" not in schema:
+                if not _being_typed(member, node):
+                    yield Finding(_unknown(member.key, named), member.start, member.end)
+            elif isinstance(rest, Mapping):
+                yield from self.value(member.value, rest, depth + 1)
+        if node.closed and not self._edited(node) and isinstance(required := schema.get("required"), list):
+            present = {member.key for member in node.members}
+            absent = [name for name in required if isinstance(name, str) and name not in present]
+            if absent:
+                at = max(node.end - 1, node.start)
+                yield Finding(f"missing {', '.join(absent)}", at, node.end)
+
+    def _edited(self, node: ObjectNode) -> bool:
+        return self._editing is not None and node.start < self._editing < node.end
+
+    def _array(self, node: ArrayNode, schema: Schema, depth: int) -> Iterator[Finding]:
+        leading = schema.get("prefixItems")
+        tuple_schemas = leading if isinstance(leading, list) else []
+        items = schema.get("items")
+        for index, item in enumerate(node.items):
+            if index < len(tuple_schemas):
+                yield from self.value(item, as_schema(tuple_schemas[index]), depth + 1)
+            elif items is False:
+                yield Finding(f"at most {_count(len(tuple_schemas), 'item')}", item.start, item.end)
+                return
+            elif isinstance(items, Mapping):
+                yield from self.value(item, items, depth + 1)
+        if node.closed:
+            yield from _bounds(node, len(node.items), schema, "minItems", "maxItems", "item")
+
+
+def _bounds(node: Node, size: float, schema: Schema, low: str, high: str, noun: str = "") -> Iterator[Finding]:
+    least, most = schema.get(low), schema.get(high)
+    if is_number(least) and size < least:
+        yield Finding(f"at least {_count(least, noun)}", node.start, node.end)
+    elif is_number(most) and size > most:
+        yield Finding(f"at most {_count(most, noun)}", node.start, node.end)
+
+
+def _exclusive_bounds(node: Node, value: float, schema: Schema) -> Iterator[Finding]:
+    least, most = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if is_number(least) and value <= least:
+        yield Finding(f"more than {least}", node.start, node.end)
+    elif is_number(most) and value >= most:
+        yield Finding(f"less than {most}", node.start, node.end)
+
+
+def _being_typed(member: Member, node: ObjectNode) -> bool:
+    """Whether a key may still be unfinished: the line ends with it."""
+    return not node.closed and isinstance(member.value, MissingNode) and member is node.members[-1]
+
+
+def _unknown(key: str, named: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(key, list(named), 1)
+    return f"unknown parameter {key}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _article(type_name: str) -> str:
+    if type_name == "null":
+        return "null"
+    return f"{'an' if type_name[0] in 'aio' else 'a'} {type_name}"
+
+
+def _count(number: float, noun: str) -> str:
+    if not noun:
+        return str(number)
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,242 @@
+"""What there is to say about the line being typed: how the method is called, or what is wrong with it, and where."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from rpcshell.line.catalog import Catalog, Method
+from rpcshell.line.check import Finding, check
+from rpcshell.line.language import (
+    ArrayNode,
+    CallLine,
+    CommandLine,
+    Line,
+    LineError,
+    Node,
+    ObjectNode,
+    Problem,
+    Severity,
+    TemplateNode,
+    ValueLine,
+    VariableNode,
+    parse,
+    walk,
+)
+from rpcshell.line.suggest import CommandSpec, inner_call, options_behind
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A line of help.
+
+    Attributes:
+        text: May hold text from a server: escape it before a terminal gets it.
+        problem: It says what is wrong.
+        column: Where, in characters from 0; None if nothing is wrong or it has no place.
+        focus: The part of the text, start and end, that is about the place of the cursor: one parameter of a signature.
+    """
+
+    text: str
+    problem: bool = False
+    column: int | None = None
+    focus: tuple[int, int] | None = None
+
+
+NOTHING = Hint("")
+
+_CLOSING = frozenset("]}>\"'")
+
+
+def hint(
+    line: Line,
+    cursor: int,
+    catalog: Catalog,
+    commands: Sequence[CommandSpec],
+    *,
+    variables: Mapping[str, Any] | None = None,
+) -> Hint:
+    """The most useful thing to say about a line with the cursor at a place in it.
+
+    What merely is not finished where the user types is no problem: then it is the signature that helps.
+
+    Args:
+        line: What is being typed.
+        cursor: In characters from 0.
+        catalog: The methods of the target.
+        commands: The commands of the shell.
+        variables: The values of variables by name; not given, any may be there.
+    """
+    found = next(problems(line, cursor, catalog, commands, variables=variables), None)
+    if found is not None:
+        return Hint(found.message, problem=True, column=found.start)
+    match line.body:
+        case CommandLine() as command:
+            if (inner := _inner_line(line, command, commands)) is not None and cursor > inner[1]:
+                found_inside = hint(inner[0], cursor - inner[1], catalog, commands, variables=variables)
+                if found_inside.text:
+                    return found_inside
+            spec = _spec(command, commands)
+            return NOTHING if spec is None else Hint(f"{spec.usage}  {spec.summary}".rstrip())
+        case CallLine() as call if (method := catalog.methods.get(call.method)) is not None:
+            text = f"{method.signature}  deprecated" if method.deprecated else method.signature
+            index = _parameter_at(call, cursor, method)
+            return Hint(text, focus=method.signature_span(index) if index is not None else None)
+    return NOTHING
+
+
+def problems(
+    line: Line,
+    cursor: int,
+    catalog: Catalog,
+    commands: Sequence[CommandSpec],
+    *,
+    variables: Mapping[str, Any] | None = None,
+) -> Iterator[Finding]:
+    """What is wrong with a line, the worst first, and where; lazily, so that the first is cheap.
+
+    The arguments are those of `hint`.
+    """
+    typing = cursor >= len(line.text.rstrip())
+    syntax = [_finding(found) for found in line.problems if _counts(found, line, cursor, typing=typing)]
+    match line.body:
+        case CommandLine() as command:
+            if _spec(command, commands) is None and command.name and cursor > command.name_end:
+                yield _unknown_command(command, commands)
+                return
+            yield from syntax
+            if not syntax and (inner := _inner_line(line, command, commands)) is not None:
+                for found in problems(inner[0], cursor - inner[1], catalog, commands, variables=variables):
+                    yield Finding(found.message, found.start + inner[1], found.end + inner[1])
+        case CallLine() as call:
+            yield from syntax or _in_call(line, call, cursor, catalog, variables, typing=typing)
+        case ValueLine(value=value):
+            yield from syntax or _unknown_variables(value, cursor, variables)
+        case _:
+            yield from syntax
+
+
+def _counts(problem: Problem, line: Line, cursor: int, *, typing: bool) -> bool:
+    if problem.severity is Severity.UNFINISHED:
+        return line.complete and not typing
+    return problem.blocks and not _may_grow(line, problem.start, problem.end, cursor)
+
+
+def _may_grow(line: Line, start: int, end: int, cursor: int) -> bool:
+    """Whether the cursor is in a stretch that the next key may put right, as `tru`, or a string without its end."""
+    if start < cursor < end:
+        return True
+    string_open = not line.complete and end == len(line.text)
+    return start < cursor == end and (string_open or line.text[end - 1] not in _CLOSING)
+
+
+def _finding(problem: Problem) -> Finding:
+    message = problem.message
+    if problem.expected and problem.expected not in message:
+        message = f"{message}: expected {problem.expected}"
+    return Finding(message, problem.start, problem.end)
+
+
+def _spec(command: CommandLine, commands: Sequence[CommandSpec]) -> CommandSpec | None:
+    return next((spec for spec in commands if command.name in (spec.name, *spec.aliases)), None)
+
+
+def _inner_line(line: Line, command: CommandLine, commands: Sequence[CommandSpec]) -> tuple[Line, int] | None:
+    """The line that a command takes, as in `:watch 2 user.get id=1`, and where it begins."""
+    spec = _spec(command, commands)
+    if spec is None or (start := inner_call(command, spec)) is None:
+        return None
+    text = line.text[start:]
+    return parse(text[: options_behind(text, spec)]), start
+
+
+def _unknown_command(command: CommandLine, commands: Sequence[CommandSpec]) -> Finding:
+    near = difflib.get_close_matches(command.name, [spec.name for spec in commands], 1)
+    also = f"; did you mean :{near[0]}?" if near else "; :help lists the commands"
+    return Finding(f"unknown command :{command.name}{also}", command.name_start - 1, command.name_end)
+
+
+def _in_call(
+    line: Line, call: CallLine, cursor: int, catalog: Catalog, variables: Mapping[str, Any] | None, *, typing: bool
+) -> Iterator[Finding]:
+    method = catalog.methods.get(call.method)
+    finished = len(line.text) > call.end and cursor > call.end
+    if method is None and catalog.methods and finished:
+        yield _unknown_method(call, catalog)
+        return
+    if call.params is not None:
+        yield from _unknown_variables(call.params, cursor, variables)
+    if method is None:
+        return
+    for found in _schema_findings(call, cursor, method, variables, typing=typing):
+        if not _may_grow(line, found.start, found.end, cursor):
+            yield found
+    for problem in line.problems:
+        if problem.severity is Severity.WARNING:
+            yield _finding(problem)
+
+
+def _unknown_variables(root: Node, cursor: int, variables: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Variables that are not there, and paths that lead nowhere."""
+    if variables is None:
+        return
+    for node in _variables_in(root):
+        if not node.start < cursor <= node.end:
+            try:
+                walk(variables, node)
+            except LineError as error:
+                yield Finding(error.message, node.start, node.end)
+
+
+def _variables_in(root: Node) -> Iterator[VariableNode]:
+    nodes: list[Node] = [root]
+    while nodes:
+        match nodes.pop():
+            case VariableNode() as variable:
+                yield variable
+            case TemplateNode(parts=parts):
+                yield from (part for part in parts if isinstance(part, VariableNode))
+            case ObjectNode(members=members):
+                nodes += [member.value for member in reversed(members)]
+            case ArrayNode(items=items):
+                nodes += reversed(items)
+
+
+def _parameter_at(call: CallLine, cursor: int, method: Method) -> int | None:
+    """The index of the parameter whose key or value the cursor is at."""
+    params = call.params
+    if isinstance(params, ObjectNode):
+        at = next((member for member in params.members if member.start <= cursor <= member.value.end), None)
+        names = [param.name for param in method.params]
+        return names.index(at.key) if at is not None and at.key in names else None
+    if isinstance(params, ArrayNode) and not method.whole:
+        index = next((index for index, item in enumerate(params.items) if item.start <= cursor <= item.end), None)
+        return index if index is not None and index < len(method.params) else None
+    return None
+
+
+def _unknown_method(call: CallLine, catalog: Catalog) -> Finding:
+    near = catalog.index.near(call.method)
+    also = f"; did you mean {', '.join(near)}?" if near else ""
+    return Finding(f"unknown method {call.method}{also}", call.start, call.end)
+
+
+def _schema_findings(
+    call: CallLine, cursor: int, method: Method, variables: Mapping[str, Any] | None, *, typing: bool
+) -> Iterator[Finding]:
+    params = call.params
+    if params is None:
+        absent = [param.name for param in method.params if param.required]
+        if absent and not typing and not method.whole:
+            yield Finding(f"missing {', '.join(absent)}", call.end, call.end)
+        return
+    if isinstance(params, VariableNode) and not method.whole:
+        # It may bind by name or by position.
+        return
+    schema = method.params_schema if isinstance(params, ObjectNode) else method.positional_schema
+    if call.form == "pairs" and typing and isinstance(params, ObjectNode):
+        # More pairs may follow, so what is missing is not missing yet.
+        params = replace(params, closed=False)
+    yield from check(params, schema, method.resolve, editing=cursor, variables=variables)

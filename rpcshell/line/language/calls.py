@@ -1,0 +1,225 @@
+"""Calls: `method [params]`, the params being one JSON value or `key=value` pairs; a sink may follow."""
+
+import re
+
+from rpcshell.line.language.nodes import (
+    Assignment,
+    CallLine,
+    Form,
+    Member,
+    MissingNode,
+    Node,
+    ObjectNode,
+    Sink,
+    StringNode,
+    TemplateNode,
+    WordNode,
+)
+from rpcshell.line.language.scan import Scan
+from rpcshell.line.language.sinks import at_sink, read_end, read_sink
+from rpcshell.line.language.strings import STRING, decode, is_closed
+from rpcshell.line.language.templates import TEMPLATE, read_template, warn_of_plain
+from rpcshell.line.language.tokens import Severity, TokenKind
+from rpcshell.line.language.values import (
+    KEYWORDS,
+    NUMBER,
+    clip,
+    misspelling,
+    number_fault,
+    read_value,
+    repeated_key,
+    reserve_variable,
+)
+from rpcshell.line.language.variables import VARIABLE, read_variable
+
+_METHOD = re.compile(r"""[^\s{}\[\]<>"',=|$][^\s{\[<"'>|]*""")
+_KEY = re.compile(r"""[^\s\[\]{}<>,:="']+""")
+_TEXT = re.compile(r"""[^\W\d][^\s\[\]{}<>,:="'|]*""")
+_TOUCHING_SINK = re.compile(r"\||>>?")
+_LOOSE_EQUALS = re.compile(r"\s+=")
+_CHUNK = re.compile(r"\S+")
+
+
+def read_call(scan: Scan, assignment: Assignment | None = None) -> CallLine:
+    """Read the call at the head of `scan`, up to the end of the text.
+
+    Args:
+        scan: Is at the method.
+        assignment: What stood in front of it.
+    """
+    start = scan.pos
+    method = _read_method(scan, assigned=assignment is not None)
+    end = scan.pos
+    scan.skip_blank()
+    params: Node | None = None
+    form: Form = "none"
+    if not scan.at_end and not at_sink(scan):
+        if _pair_ahead(scan):
+            form = "pairs"
+            params = _read_pairs(scan)
+        else:
+            form = "json"
+            params = _read_text(scan) or read_value(scan)
+    sink = read_tail(scan, "the call ends before this")
+    return CallLine(method, start, end, params, form, assignment, sink)
+
+
+def read_tail(scan: Scan, message: str) -> Sink | None:
+    """Read what may follow a call or a value: a sink, blanks and comments."""
+    scan.skip_blank()
+    sink = read_sink(scan) if at_sink(scan) else None
+    read_end(scan, message if sink is None else "the line ends before this")
+    return sink
+
+
+def _read_method(scan: Scan, *, assigned: bool) -> str:
+    start = scan.pos
+    if quoted := STRING.match(scan.text, start):
+        closed = is_closed(quoted)
+        name = decode(scan, start, quoted.end(), closed=closed)
+        if not closed:
+            scan.open_string(scan.text[start])
+        scan.take(TokenKind.METHOD, quoted.end())
+        return name
+    if word := _METHOD.match(scan.text, start):
+        scan.take(TokenKind.METHOD, word.end())
+        return word[0]
+    if scan.at_end:
+        scan.unfinished("nothing is assigned", "a method or a value")
+    elif assigned:
+        scan.problem(f"`{scan.char}` is neither a method nor a value", start, start + 1, "a method or a value")
+    else:
+        message = f"a line begins with a method or a :command, not with `{scan.char}`"
+        scan.problem(message, start, start + 1, "a method")
+    return ""
+
+
+def _pair_ahead(scan: Scan) -> bool:
+    key = STRING.match(scan.text, scan.pos) or _KEY.match(scan.text, scan.pos)
+    return key is not None and scan.text[key.end() : key.end() + 1] == "="
+
+
+def _read_pairs(scan: Scan) -> ObjectNode:
+    start = scan.pos
+    members: list[Member] = []
+    keys: set[str] = set()
+    end = start
+    while not scan.at_end and not at_sink(scan):
+        member = _read_pair(scan, keys)
+        if member is None:
+            break
+        members.append(member)
+        end = scan.pos
+        if scan.char and not scan.char.isspace() and not at_sink(scan):
+            _not_apart(scan)
+        scan.skip_blank()
+    return ObjectNode(start, end, tuple(members), closed=True)
+
+
+def _read_pair(scan: Scan, keys: set[str]) -> Member | None:
+    text = scan.text
+    start = scan.pos
+    if quoted := STRING.match(text, start):
+        key = decode(scan, start, quoted.end(), closed=is_closed(quoted))
+        end = quoted.end()
+        if not is_closed(quoted):
+            scan.open_string(text[start])
+    elif word := _KEY.match(text, start):
+        key = word[0]
+        end = word.end()
+    else:
+        return None
+    if text[end : end + 1] != "=":
+        scan.take(TokenKind.KEY if end == len(text) else TokenKind.ERROR, end)
+        severity = Severity.UNFINISHED if end == len(text) else Severity.ERROR
+        scan.problem("pairs are written key=value, without blanks", end, end, "`=` and a value", severity)
+        return Member(key, start, end, MissingNode(end, end))
+    if key in keys:
+        repeated_key(scan, key, start, end)
+    keys.add(key)
+    scan.take(TokenKind.KEY, end)
+    scan.take(TokenKind.PUNCTUATION, end + 1)
+    return Member(key, start, end, _read_pair_value(scan))
+
+
+def _read_pair_value(scan: Scan) -> Node:
+    start = scan.pos
+    if quoted := STRING.match(scan.text, start):
+        closed = is_closed(quoted)
+        value = decode(scan, start, quoted.end(), closed=closed)
+        if not closed:
+            scan.open_string(scan.text[start])
+        warn_of_plain(scan, start, quoted.end())
+        scan.take(TokenKind.STRING, quoted.end())
+        return StringNode(start, scan.pos, value)
+    if template := TEMPLATE.match(scan.text, start):
+        return _read_pair_template(scan, template.end(), closed=is_closed(template))
+    if variable := VARIABLE.match(scan.text, start):
+        scan.take(TokenKind.VARIABLE, variable.end())
+        return read_variable(scan, start, variable.end())
+    if scan.char and scan.char in "{[<":
+        return read_value(scan)
+    if word := _CHUNK.match(scan.text, start):
+        return _read_word(scan, word[0])
+    severity = Severity.UNFINISHED if scan.at_end else Severity.ERROR
+    scan.problem("a value is missing; an empty text is ''", start, start, "a value", severity)
+    return MissingNode(start, start)
+
+
+def _read_pair_template(scan: Scan, end: int, *, closed: bool) -> TemplateNode:
+    start = scan.pos
+    node = read_template(scan, start, end, closed=closed)
+    if not closed:
+        scan.open_string(scan.text[start + 1])
+    scan.pos = end
+    return node
+
+
+def _read_word(scan: Scan, word: str) -> WordNode:
+    start = scan.pos
+    end = start + len(word)
+    kind = TokenKind.STRING
+    if word[0] == "$":
+        kind = TokenKind.ERROR
+        reserve_variable(scan, word, start, end)
+    elif word in KEYWORDS:
+        kind = TokenKind.KEYWORD
+    elif number := NUMBER.fullmatch(word):
+        kind = TokenKind.NUMBER
+        if fault := number_fault(number):
+            scan.problem(fault, start, end, "a number that can be sent, or a quoted text")
+    elif word[-1] == ",":
+        message = "the comma is part of the text; pairs are parted by blanks"
+        scan.problem(message, end - 1, end, "a blank", Severity.WARNING)
+    elif sink := _TOUCHING_SINK.search(word):
+        message = f"`{sink[0]}` is part of the text; a blank before it sends the result on"
+        scan.problem(message, start + sink.start(), start + sink.end(), "a blank", Severity.WARNING)
+    scan.take(kind, end)
+    return WordNode(start, end, word)
+
+
+def _not_apart(scan: Scan) -> None:
+    """Deal with text that touches the end of a value."""
+    start = scan.pos
+    chunk = _CHUNK.match(scan.text, start)
+    end = chunk.end() if chunk else start
+    scan.problem("a blank parts two pairs", start, end, "a blank")
+    scan.take(TokenKind.ERROR, end)
+
+
+def _read_text(scan: Scan) -> WordNode | None:
+    """Read a word that is a text without quotes, or a key without its value: as likely one as the other."""
+    start = scan.pos
+    word = _TEXT.match(scan.text, start)
+    if word is None or word[0] in KEYWORDS or misspelling(word[0]):
+        return None
+    end = word.end()
+    shown = clip(word[0])
+    if _LOOSE_EQUALS.match(scan.text, end):
+        scan.problem("pairs are written without blanks around `=`", end, end + 1, f"{shown}=value")
+    else:
+        severity = Severity.UNFINISHED if end == len(scan.text) else Severity.ERROR
+        expected = f'"{shown}" or {shown}=value'
+        scan.problem(f"{shown} is neither JSON nor key=value", start, end, expected, severity)
+    scan.take(TokenKind.WORD, end)
+    return WordNode(start, end, word[0])

@@ -1,0 +1,210 @@
+"""Completion of `:commands`, their options and their arguments."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rpcshell.line.catalog import Catalog
+from rpcshell.line.language import CallLine, CommandLine, Line, Word, parse
+from rpcshell.line.suggest.methods import suggest_methods
+from rpcshell.line.suggest.paths import suggest_paths
+from rpcshell.line.suggest.specs import ArgumentSpec, CommandSpec, OptionSpec
+from rpcshell.line.suggest.suggestion import Suggestion, SuggestionKind
+from rpcshell.line.suggest.surroundings import Surroundings
+from rpcshell.line.suggest.variables import preview
+from rpcshell.line.suggest.words import as_typed, as_word
+
+_LEAD = ":_ "
+"""Makes a command line of any text, so that it is cut into words."""
+
+CallsInside = Callable[[Line, int, int], Iterator[Suggestion]]
+"""Suggests for the call that begins at a place in a line, at a cursor."""
+
+
+def suggest_command_names(typed: str, start: int, end: int, commands: Sequence[CommandSpec]) -> Iterator[Suggestion]:
+    """Commands that begin with what was typed, then those that hold it; with their colon."""
+    query = typed.lower()
+    leading = sorted((c for c in commands if c.name.lower().startswith(query)), key=lambda c: c.name)
+    holding = sorted((c for c in commands if query in c.name.lower()), key=lambda c: c.name)
+    for command in dict.fromkeys([*leading, *holding]):
+        yield Suggestion(f":{command.name}", start, end, f":{command.name}", command.summary, "command")
+
+
+def suggest_command_words(
+    line: Line,
+    command: CommandLine,
+    cursor: int,
+    catalog: Catalog,
+    commands: Sequence[CommandSpec],
+    around: Surroundings,
+    limit: int,
+    calls: CallsInside,
+) -> Iterator[Suggestion]:
+    """What could stand at the cursor behind the name of a command."""
+    spec = next((spec for spec in commands if command.name in (spec.name, *spec.aliases)), None)
+    if spec is None:
+        return
+    before = [word for word in command.words if word.end < cursor]
+    current = next((word for word in command.words if word.start <= cursor <= word.end), None)
+    start, end = (current.start, current.end) if current is not None else (cursor, cursor)
+    raw = line.text[start:cursor]
+    typed = as_typed(raw)
+
+    positionals, pending, options_over = _read_words(before, spec)
+    values = _Values(catalog, commands, around, limit, positionals[-1].text if positionals else "")
+    for word, argument in zip([*positionals, None], spec.arguments, strict=False):
+        if argument.kind == "call" and pending is None and (word is not None or not typed.startswith("-")):
+            yield from calls(line, word.start if word is not None else start, cursor)
+            return
+    if pending is not None:
+        yield from values.of(pending, raw, start, end)
+        return
+    if not options_over and typed.startswith("-"):
+        name, equals, _ = raw.partition("=")
+        option = spec.option(as_typed(name))
+        if equals:
+            if option is not None and option.takes_value and start + len(name) < cursor:
+                yield from values.of(option, raw[len(name) + 1 :], start + len(name) + 1, end)
+            return
+        yield from _options(spec, typed, before, start, end)
+        return
+    argument_here = _argument_at(spec, len(positionals))
+    if argument_here is not None:
+        yield from values.of(argument_here, raw, start, end)
+    if not typed and not options_over:
+        yield from _options(spec, "", before, start, end)
+
+
+def inner_call(command: CommandLine, spec: CommandSpec) -> int | None:
+    """Where in the line of a command the call begins that it takes, or None where there is none yet."""
+    positionals, _, _ = _read_words(command.words, spec)
+    for word, argument in zip(positionals, spec.arguments, strict=False):
+        if argument.kind == "call":
+            return word.start
+    return None
+
+
+def options_behind(text: str, spec: CommandSpec) -> int:
+    """Where in a text that begins with a call the command's own options begin, as in `:bench ping -c 8`.
+
+    It is the text's length where there are none: what is a call as a whole has none, whatever is in it.
+    """
+    if parse(text).blocking is None:
+        return len(text)
+    body = parse(_LEAD + text).body
+    for word in body.words[1:] if isinstance(body, CommandLine) else ():
+        start = word.start - len(_LEAD)
+        if word.quoted or spec.option(word.text.partition("=")[0]) is None:
+            continue
+        before = parse(text[:start])
+        if before.blocking is None and isinstance(before.body, CallLine):
+            return start
+    return len(text)
+
+
+def _read_words(words: Sequence[Word], spec: CommandSpec) -> tuple[list[Word], OptionSpec | None, bool]:
+    """The positional words, the option that still wants its value, and whether `--` was there."""
+    positionals: list[Word] = []
+    pending: OptionSpec | None = None
+    options_over = False
+    for word in words:
+        if pending is not None:
+            pending = None
+        elif options_over or not word.text.startswith("-") or word.text == "-":
+            positionals.append(word)
+        elif word.text == "--":
+            options_over = True
+        else:
+            name, equals, _ = word.text.partition("=")
+            option = spec.option(name)
+            pending = option if option is not None and option.takes_value and not equals else None
+    return positionals, pending, options_over
+
+
+def _argument_at(spec: CommandSpec, index: int) -> ArgumentSpec | None:
+    if index < len(spec.arguments):
+        return spec.arguments[index]
+    last = spec.arguments[-1] if spec.arguments else None
+    return last if last is not None and last.many else None
+
+
+def _options(spec: CommandSpec, typed: str, before: Sequence[Word], start: int, end: int) -> Iterator[Suggestion]:
+    given = {word.text.partition("=")[0] for word in before}
+    for option in spec.options:
+        if not option.multiple and given.intersection(option.names):
+            continue
+        names = [name for name in option.names if name.startswith(typed)]
+        if names:
+            name = max(names, key=len)
+            yield Suggestion(name, start, end, ", ".join(option.names), option.help, "option")
+
+
+class _Values:
+    """Completes values of options and arguments by their kind."""
+
+    def __init__(
+        self, catalog: Catalog, commands: Sequence[CommandSpec], around: Surroundings, limit: int, former: str
+    ) -> None:
+        self._catalog = catalog
+        self._commands = commands
+        self._around = around
+        self._limit = limit
+        self._former = former
+
+    def of(self, spec: OptionSpec | ArgumentSpec, raw: str, start: int, end: int) -> Iterator[Suggestion]:
+        """Values for what was typed so far, quotes included, to replace `start` to `end`."""
+        typed = as_typed(raw)
+        meta = spec.help if isinstance(spec, OptionSpec) else ""
+        if spec.choices:
+            yield from _matching([(choice, meta) for choice in spec.choices], typed, start, end, "argument")
+            return
+        match spec.kind:
+            case "path":
+                yield from suggest_paths(raw, start, end, self._around.paths)
+            case "target":
+                targets = [(target, "target") for target in self._around.targets()]
+                yield from _matching(targets, typed, start, end, "argument")
+            case "worker":
+                yield from _matching(self._around.workers(), typed, start, end, "argument")
+            case "method":
+                yield from suggest_methods(typed, start, end, self._catalog, self._limit)
+            case "command":
+                for found in suggest_command_names(typed.lstrip(":"), start, end, self._commands):
+                    name = found.text.removeprefix(":")
+                    yield Suggestion(name, start, end, name, found.meta, "argument")
+            case "setting" | "setting_value":
+                yield from self._setting(spec.kind, typed, start, end)
+            case "variable":
+                known = self._around.variables
+                names = [(name, preview(known[name])) for name in known]
+                yield from _matching(names, typed, start, end, "variable")
+            case "alias":
+                yield from _matching(list(self._around.aliases.items()), typed, start, end, "alias")
+            case _:
+                return
+
+    def _setting(self, kind: str, typed: str, start: int, end: int) -> Iterator[Suggestion]:
+        settings = self._around.settings
+        if settings is None:
+            return
+        name, equals, value = typed.partition("=")
+        if kind == "setting" and equals:
+            kind, start, typed = "setting_value", start + len(name) + 1, value
+        else:
+            name = self._former
+        if kind == "setting":
+            listed = [(one, f"{settings.text(one)} · {settings.setting(one).help}") for one in settings.names]
+            yield from _matching(listed, typed.replace("-", "_"), start, end, "argument")
+        elif name in settings.names:
+            now = settings.text(name)
+            values = [(choice, "now" if choice == now else "") for choice in settings.choices(name)]
+            yield from _matching(values, typed, start, end, "argument")
+
+
+def _matching(
+    choices: Sequence[tuple[str, str]], typed: str, start: int, end: int, kind: SuggestionKind
+) -> Iterator[Suggestion]:
+    """Choices, with what to say of each, that begin with what was typed, then those that hold it."""
+    query = typed.lower()
+    leading = [choice for choice in choices if choice[0].lower().startswith(query)]
+    holding = [choice for choice in choices if query in choice[0].lower()]
+    for choice, meta in dict.fromkeys([*leading, *holding]):
+        yield Suggestion(as_word(choice), start, end, choice, meta, kind)

@@ -1,0 +1,177 @@
+"""What a few rows beside the prompt say of the method being typed: what it does, and what goes where the cursor is.
+
+The whole of its documentation is `:doc`'s.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.line.schema import alternatives, first_line, fixed_values, limits_text, properties, type_text
+from rpcshell.line.suggest import Spot, find_spot
+from rpcshell.view.escape import visible
+from rpcshell.view.width import ELLIPSIS, cells, cut, pad
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rpcshell.line.catalog import Method
+    from rpcshell.line.language import CallLine
+    from rpcshell.line.schema import Property, Resolver
+    from rpcshell.view.pretty import Fragment
+
+__all__ = ["Row", "command_synopsis", "method_synopsis"]
+
+Row = list["Fragment"]
+
+_TITLE: Final = "class:documentation.title"
+_NAME: Final = "class:documentation.name"
+_TYPE: Final = "class:documentation.type"
+_HERE: Final = "class:documentation.here"
+_FAINT: Final = "class:documentation.faint"
+_RULE: Final = "─"
+_WIDEST_NAME: Final = 20
+_WIDEST_TYPE: Final = 28
+_WIDEST_TEXT: Final = 100
+_SHORTEST_TEXT: Final = 12
+_MOST_FIELDS: Final = 100
+
+
+def method_synopsis(method: Method, call: CallLine | None, cursor: int, rows: int, columns: int) -> list[Row]:
+    """A few rows about a method; safe for a terminal.
+
+    Args:
+        method: What is being called.
+        call: The call as far as it is typed; None where only its name was pointed at.
+        cursor: Where in the line the cursor is, in characters from 0.
+        rows: How many there may be, at least 2.
+        columns: How wide they may be.
+    """
+    spot = Spot((), method.params_schema, {}, "") if call is None else find_spot(call, cursor, method)
+    marks = [text for text, said in (("deprecated", method.deprecated), ("idempotent", method.idempotent)) if said]
+    head = _rule(method.name, spot.trail, [] if spot.trail else marks, columns)
+    fields, here = _fields(method, spot, columns)
+    result: Row = [(_FAINT, "→ "), (_TYPE, visible(f"{method.out or 'result'}: {type_text(method.result_schema)}"))]
+    about = [] if spot.trail else _wrapped(_about(method), columns)
+    room = rows - 1
+    # What to type is wanted most, then in a word what it is for, what comes back, and the rest of the text.
+    shown_about = min(len(about), max(room - len(fields) - 1, 1))
+    shown_fields = room - shown_about
+    if shown_about < len(about):
+        about[shown_about - 1].append(("", ELLIPSIS))
+    body = [*about[:shown_about], *_window(fields, here, shown_fields)]
+    if len(body) < room:
+        body.append(result)
+    return [head, *([_cut(row, columns) for row in body])]
+
+
+def command_synopsis(name: str, help_text: str, rows: int, columns: int) -> list[Row]:
+    """A few rows about a command; safe for a terminal.
+
+    Args:
+        name: The command, without its colon.
+        help_text: Its help, of any length.
+        rows: How many there may be, at least 2.
+        columns: How wide they may be.
+    """
+    lines = [line.rstrip() for line in help_text.splitlines()]
+    # How it is called is in the toolbar.
+    told = [line for line in lines if line and not line.startswith("Usage:")]
+    if len(told) > rows - 1:
+        told = [*told[: rows - 2], f"… :help {name} says more"]
+    return [_rule(f":{name}", (), [], columns), *([("", cut(visible(line), columns))] for line in told)]
+
+
+def _rule(name: str, trail: Iterable[str], marks: list[str], columns: int) -> Row:
+    """The first row: a line with a title in it, so that what is above and below it stays apart."""
+    title = cut(visible(" · ".join([name, *trail])), max(columns - 6, 1))
+    row: Row = [(_FAINT, _RULE * 2 + " "), (_TITLE, title)]
+    room = columns - cells(title) - 4
+    text = " · ".join(marks)
+    if text and len(text) + 4 < room:
+        row.append((_FAINT, f" · {text}"))
+        room -= len(text) + 3
+    return [*row, (_FAINT, " " + _RULE * max(room, 0))]
+
+
+def _about(method: Method) -> str:
+    """Its summary and what the description has beyond that, as one paragraph."""
+    description = method.description.strip()
+    rest = description if not description.startswith(method.summary) else description[len(method.summary) :]
+    return " ".join(f"{method.summary} {rest.partition('Args:')[0]}".split())
+
+
+def _wrapped(text: str, columns: int) -> list[Row]:
+    lines = textwrap.wrap(visible(text), min(columns - 1, _WIDEST_TEXT))
+    return [[("", line)] for line in lines]
+
+
+def _fields(method: Method, spot: Spot, columns: int) -> tuple[list[Row], int | None]:
+    """A row for each field of an object, and which of them the cursor is at."""
+    found = properties(spot.schema, method.resolve, spot.present)
+    listed = list(found.values())[:_MOST_FIELDS]
+    if not listed:
+        return ([] if spot.trail or not method.whole else _whole(method)), None
+    names = [visible(field.name + ("" if field.required else "?")) for field in listed]
+    types = [visible(_type(field, method.resolve)) for field in listed]
+    widest = min(max(map(cells, names)), _WIDEST_NAME)
+    widest_type = min(max(map(cells, types)), _WIDEST_TYPE, max(columns - widest - 4 - _SHORTEST_TEXT, _SHORTEST_TEXT))
+    rows: list[Row] = []
+    here: int | None = None
+    for field, name, type_name in zip(listed, names, types, strict=True):
+        at_cursor = field.name == spot.key
+        if at_cursor:
+            here = len(rows)
+        text = visible(_text(field, method.resolve))
+        shown = pad(cut(name, widest), widest)
+        kind = pad(cut(type_name, widest_type), widest_type) if not at_cursor else pad(type_name, widest_type)
+        rows.append([(_HERE if at_cursor else _NAME, shown), ("", "  "), (_TYPE, kind), ("", f"  {text}")])
+    return rows, here
+
+
+def _whole(method: Method) -> list[Row]:
+    described = first_line(method.params_schema.get("description"))
+    text = f"  {described}" if described else ""
+    return [[(_NAME, "params"), ("", "  "), (_TYPE, visible(type_text(method.params_schema))), ("", visible(text))]]
+
+
+def _type(field: Property, resolve: Resolver) -> str:
+    """The type; of a name for a few values, those."""
+    for branch in alternatives(field.schema, resolve):
+        if fixed_values(branch) and "$ref" in field.schema:
+            return type_text({"enum": list(fixed_values(branch))})
+    return type_text(field.schema)
+
+
+def _text(field: Property, resolve: Resolver) -> str:
+    schema = resolve(field.schema)
+    default: Any = schema.get("default")
+    parts = [
+        field.description or first_line(schema.get("description")),
+        limits_text(schema),
+        f"default {default}" if isinstance(default, str | int | float) and not isinstance(default, bool) else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _window(rows: list[Row], here: int | None, room: int) -> Iterator[Row]:
+    """As many rows as there is room for, the one at the cursor among them."""
+    if len(rows) <= room:
+        yield from rows
+        return
+    kept = max(room - 1, 1)
+    first = 0 if here is None else min(max(here - kept // 2, 0), len(rows) - kept)
+    yield from rows[first : first + kept]
+    if room > 1:
+        yield [(_FAINT, f"… {len(rows) - kept} more")]
+
+
+def _cut(row: Row, columns: int) -> Row:
+    shown: Row = []
+    for style, text in row:
+        if columns < 1:
+            break
+        shown.append((style, cut(text, columns)))
+        columns -= cells(shown[-1][1])
+    return shown

@@ -1,0 +1,224 @@
+"""A client of a server's control socket: watching a server of one's own on this machine, and steering it.
+
+Which server is meant is found out in `directory`; what is done with it is the commands' business.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import msgspec
+
+from rpcshell.client.client import Client
+from rpcshell.client.errors import CallError, ProtocolError, UsageError
+from rpcshell.client.target import UnixTarget
+from rpcshell.servers.events import Events
+from rpcshell.servers.log import LogPart
+from rpcshell.servers.status import ServerStatus
+from rpcwire import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from rpcshell.servers.log import LogPosition
+
+__all__ = ["Control", "Signalled"]
+
+_TIMEOUT: Final = 5.0
+
+_T = TypeVar("_T")
+
+
+class Signalled(msgspec.Struct, frozen=True):
+    """A worker was sent a signal.
+
+    Attributes:
+        worker: Its number.
+        pid: Its process.
+        signal: The signal's name without SIG.
+    """
+
+    worker: int
+    pid: int
+    signal: str
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """A worker is stopped, and goes on by itself.
+
+    Attributes:
+        worker: Its number.
+        pid: Its process.
+        seconds: After how long.
+    """
+
+    worker: int
+    pid: int
+    seconds: float
+
+
+class Control:
+    """A connection to a control socket; for one thread at a time.
+
+    A call that the server refuses raises `CallError`, one that finds no server `ConnectionFailed`.
+
+    Args:
+        path: The path of the socket.
+        timeout: Seconds for a call.
+        on_status: Is given what the server has told of itself, each time it does.
+
+    Raises:
+        UsageError: The socket is another user's.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        timeout: float = _TIMEOUT,
+        on_status: Callable[[ServerStatus], object] = lambda _: None,
+    ) -> None:
+        self.path = path
+        self._on_status = on_status
+        _refuse_strangers(path)
+        self._client = Client(UnixTarget(path), timeout=timeout, connect_timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; a later call makes another."""
+        self._client.close()
+
+    def status(self) -> ServerStatus:
+        """What the server and its workers do."""
+        status = self._call("arbiter.status", None, ServerStatus)
+        self._on_status(status)
+        return status
+
+    def scale(self, workers: int) -> int:
+        """Keep another number of workers.
+
+        Args:
+            workers: How many.
+
+        Returns:
+            How many there should be before.
+        """
+        reply: dict[str, int] = self._call("arbiter.scale", {"workers": workers}, dict[str, int])
+        return reply["before"]
+
+    def reload(self) -> int:
+        """Replace the workers one by one.
+
+        Returns:
+            The generation of the new ones.
+        """
+        reply: dict[str, int] = self._call("arbiter.reload", None, dict[str, int])
+        return reply["generation"]
+
+    def stop(self, *, graceful: bool = True) -> None:
+        """Stop the server.
+
+        Args:
+            graceful: Whether what has arrived is answered first.
+        """
+        self._client.call("arbiter.stop", {"graceful": graceful})
+
+    def logs(self, lines: int, worker: int | None = None) -> list[str]:
+        """The log's last lines.
+
+        Args:
+            lines: How many, at most.
+            worker: Only those of this worker.
+        """
+        return self._call("arbiter.logs", {"lines": lines, "worker": worker}, list[str])
+
+    def log_since(self, position: LogPosition | None, limit: int) -> LogPart:
+        """What was logged after a place in the log.
+
+        Args:
+            position: The place; None for the last lines.
+            limit: How many lines, at most.
+
+        Raises:
+            UsageError: The log cannot be read back, or the server is too old to do that.
+        """
+        try:
+            return self._call("arbiter.log_since", {"position": position, "limit": limit}, LogPart)
+        except CallError as error:
+            if error.code == ErrorCode.METHOD_NOT_FOUND:
+                raise UsageError("the server is of an older version, whose log cannot be followed") from None
+            raise UsageError(error.message) from None
+
+    def stop_worker(self, worker: int) -> Signalled:
+        """Have a worker answer what has arrived, and leave; another takes its place.
+
+        Args:
+            worker: Its number.
+        """
+        return self._call("worker.stop", {"worker": worker}, Signalled)
+
+    def kill_worker(self, worker: int, signal: str = "KILL") -> Signalled:
+        """Send a worker a signal.
+
+        Args:
+            worker: Its number.
+            signal: The signal's name without SIG.
+        """
+        return self._call("worker.kill", {"worker": worker, "signal": signal}, Signalled)
+
+    def freeze_worker(self, worker: int, seconds: float) -> Frozen:
+        """Stop a worker for a while; the server has it go on, whatever becomes of this client.
+
+        Args:
+            worker: Its number.
+            seconds: For how long, up to a minute.
+        """
+        return self._call("worker.freeze", {"worker": worker, "seconds": seconds}, Frozen)
+
+    def thaw_worker(self, worker: int) -> None:
+        """Have a worker that is frozen go on now.
+
+        Args:
+            worker: Its number.
+        """
+        self._client.call("worker.thaw", {"worker": worker})
+
+    def events(self, after: int = 0) -> Events:
+        """What happened to the server and its workers lately.
+
+        Args:
+            after: The number of the last event that is known.
+        """
+        return self._call("arbiter.events", {"after": after}, Events)
+
+    def _call(self, method: str, params: object, kind: type[_T]) -> _T:
+        result: Any = self._client.call(method, params)
+        try:
+            return msgspec.convert(result, kind)
+        except msgspec.ValidationError as error:
+            raise ProtocolError(f"unix:{self.path} answered {method} with something else: {error}") from None
+
+
+def _refuse_strangers(path: str) -> None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        # Connecting says it better.
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise UsageError(f"{path} is no socket", hint=":servers lists the servers that can be steered")
+    if found.st_uid != os.geteuid() and os.geteuid() != 0:
+        raise UsageError(
+            f"the server at {path} is another user's (uid {found.st_uid}), and only its owner may steer it",
+            hint=":servers lists your own",
+        )

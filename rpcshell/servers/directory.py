@@ -1,0 +1,132 @@
+"""Which servers of this user run on this machine, and which of them listens at a target.
+
+Each server has a control socket in the user's runtime folder, where rpcserver puts it; nothing else is asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.servers.control import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcshell.servers.status import ServerStatus
+
+__all__ = ["LocalServer", "control_folders", "is_on_this_machine", "listens_at", "local_servers"]
+
+_LOOK: Final = 1.0
+"""Seconds a server has to say what it is; an arbiter that was stopped says nothing."""
+
+
+class LocalServer(msgspec.Struct, frozen=True):
+    """A server of this user on this machine.
+
+    Attributes:
+        path: Of its control socket.
+        status: What it told.
+    """
+
+    path: str
+    status: ServerStatus
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as targets are written."""
+        return [listener.address for listener in self.status.listeners]
+
+
+def control_folders() -> Iterator[Path]:
+    """The folders where rpcserver puts the control sockets of this user's servers."""
+    user = os.geteuid()
+    for runtime in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"):
+        if runtime:
+            yield Path(runtime) / "rpcserver"
+    yield Path(tempfile.gettempdir()) / f"rpcserver-{user}"
+
+
+def local_servers() -> list[LocalServer]:
+    """The servers that answer, by process id."""
+    found: dict[int, LocalServer] = {}
+    for folder in dict.fromkeys(control_folders()):
+        for path in folder.glob("*.sock"):
+            try:
+                with Control(str(path), timeout=_LOOK) as control:
+                    status = control.status()
+            except ShellError:
+                # Left behind by a server that was killed, or not this user's: none that could be steered.
+                continue
+            found.setdefault(status.pid, LocalServer(str(path), status))
+    return [found[pid] for pid in sorted(found)]
+
+
+def listens_at(address: str, target: Target) -> bool:
+    """Whether what listens at an address of this machine is what a target leads to.
+
+    Args:
+        address: As a server tells it; the host may be one that stands for all.
+        target: Where a client connects to.
+    """
+    try:
+        listener = Target.parse(address)
+    except UsageError:
+        return False
+    if isinstance(listener, UnixTarget) or isinstance(target, UnixTarget):
+        return (
+            isinstance(listener, UnixTarget)
+            and isinstance(target, UnixTarget)
+            and os.path.realpath(listener.path) == os.path.realpath(target.path)
+        )
+    listening, wanted = _tcp(listener), _tcp(target)
+    if listening is None or wanted is None or listening.port != wanted.port:
+        return False
+    there = _addresses(listening)
+    if any(ip.is_unspecified for ip in there):
+        return any(_is_local(ip) for ip in _addresses(wanted))
+    return not there.isdisjoint(_addresses(wanted))
+
+
+def is_on_this_machine(target: Target) -> bool:
+    """Whether a target can only be here: a Unix socket, or a host all of whose addresses are this machine's."""
+    where = _tcp(target)
+    if where is None:
+        return isinstance(target, UnixTarget)
+    found = _addresses(where)
+    return bool(found) and all(_is_local(ip) for ip in found)
+
+
+def _tcp(target: Target) -> TcpTarget | None:
+    if isinstance(target, TlsTarget):
+        return target.address
+    return target if isinstance(target, TcpTarget) else None
+
+
+def _addresses(target: TcpTarget) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return set()
+    return {ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in found}
+
+
+def _is_local(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is one of this machine's: only those can be bound (bind(2), EADDRNOTAVAIL)."""
+    if ip.is_loopback:
+        return True
+    family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(ip), 0))
+    except OSError:
+        return False
+    return True

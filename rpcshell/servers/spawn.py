@@ -1,0 +1,339 @@
+"""Servers started by the shell: each its own process and session, tied to the shell by a socket pair.
+
+The shell never imports the server; it runs `python -m rpcserver` and learns from one JSON line on the link where it
+listens, or why it does not. When the shell goes, however it goes, the link ends, and so does the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from rpcshell.client.errors import Cancelled, ConnectionLost, SpawnFailed, UsageError
+from rpcshell.client.folders import state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from rpcshell.client.errors import ConnectionFailed
+
+__all__ = ["SpawnOptions", "SpawnedServer"]
+
+START_TIMEOUT: Final = 75.0
+"""Seconds a server has to get ready: longer than the 60 s after which it gives up on its app itself."""
+
+DRAIN_TIMEOUT: Final = 30.0
+"""Seconds a server has to answer what it has begun, once it was told to end."""
+
+QUIT_TIMEOUT: Final = 5.0
+"""Seconds a server then has to end without that."""
+
+_LAST_BREATH: Final = 0.3
+"""Seconds to see whether a lost connection was the end of the server."""
+
+_LOGS_KEPT: Final = 20
+_LONGEST_LINE: Final = 1024 * 1024
+_TAIL: Final = 4096
+
+
+class SpawnOptions(msgspec.Struct, frozen=True):
+    """How to start a server.
+
+    Attributes:
+        workers: How many workers, or None for the server's own number.
+        app: What it serves (`module:attr`, `file.py` or `file.py:attr`), or None for the demo service.
+        model: The worker model, or None for the server's own.
+        bind: Where it listens.
+        keep: Whether it goes on when the shell leaves.
+        extra: More options for the server's command line, as they are.
+    """
+
+    workers: int | None = None
+    app: str | None = None
+    model: str | None = None
+    bind: tuple[str, ...] = ("127.0.0.1:0",)
+    keep: bool = False
+    extra: tuple[str, ...] = ()
+
+    def command(self, link: int) -> list[str]:
+        """The command line.
+
+        Args:
+            link: The file descriptor of the server's end of the link.
+        """
+        # -P: the folder the shell was started in must not shadow what the server itself imports.
+        command = [sys.executable, "-P", "-m", "rpcserver", "--link-fd", str(link)]
+        for address in self.bind:
+            command += ["--bind", address]
+        if self.workers is not None:
+            command += ["--workers", str(self.workers)]
+        if self.model is not None:
+            command += ["--model", self.model]
+        command += self.extra
+        if self.app is not None:
+            command += ["--", self.app]
+        return command
+
+
+class _Event(msgspec.Struct):
+    event: str
+    pid: int = 0
+    addresses: list[str] = []
+    workers: int = 0
+    model: str = ""
+    control: str | None = None
+    message: str = ""
+    traceback: str | None = None
+
+
+class SpawnedServer:
+    """A server that was started here and is ready. Made by `SpawnedServer.start`.
+
+    Attributes:
+        options: How it was started.
+        pid: The process id of its arbiter.
+        addresses: Where it listens, as targets.
+        workers: How many workers it started with.
+        model: Its worker model.
+        log: Its log file.
+        control: The path of its control socket, or None if it has none.
+        kept: Whether it goes on when the shell leaves.
+    """
+
+    def __init__(
+        self,
+        options: SpawnOptions,
+        process: subprocess.Popen[bytes],
+        link: socket.socket,
+        ready: _Event,
+        log: Path,
+    ) -> None:
+        self.options = options
+        self.pid = process.pid
+        self.addresses = tuple(ready.addresses)
+        self.workers = ready.workers
+        self.model = ready.model
+        self.log = log
+        self.control = ready.control and ready.control.removeprefix("unix:")
+        self.kept = False
+        self._process = process
+        self._link = link
+        if options.keep:
+            self.keep()
+
+    @classmethod
+    def start(cls, options: SpawnOptions, *, timeout: float = START_TIMEOUT) -> SpawnedServer:
+        """Start a server and wait until all of its workers are ready.
+
+        Args:
+            options: How to start it.
+            timeout: Seconds it has for that.
+
+        Raises:
+            UsageError: The options make no sense.
+            SpawnFailed: It did not get ready.
+            Cancelled: Ctrl-C was pressed; the server was ended.
+        """
+        if options.workers is not None and options.workers < 1:
+            raise UsageError(f"a server needs at least one worker, not {options.workers}")
+        log, log_file = _new_log()
+        link, theirs = socket.socketpair()
+        try:
+            with theirs, os.fdopen(log_file, "wb") as output:
+                process = subprocess.Popen(
+                    options.command(theirs.fileno()),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            link.close()
+            raise SpawnFailed(f"the server cannot be started: {error.strerror}") from error
+        except ValueError as error:
+            link.close()
+            raise UsageError(f"the server's options make no sense: {error}") from error
+        try:
+            ready = _await_ready(link, process, log, timeout)
+            return cls(options, process, link, ready, log)
+        except KeyboardInterrupt:
+            _kill(process)
+            link.close()
+            raise Cancelled("cancelled: the server was ended before it was ready") from None
+        except BaseException:
+            _kill(process)
+            link.close()
+            raise
+
+    def poll(self) -> int | None:
+        """The exit status, negative for a signal, or None while it runs."""
+        return self._process.poll()
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for the end of the server; whether it came in time.
+
+        Args:
+            seconds: How long to wait.
+        """
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def how_it_ended(self) -> str:
+        """How the process ended, in words that follow its name."""
+        return _how_it_ended(self._process.poll())
+
+    def explain(self, error: ConnectionFailed | ConnectionLost) -> None:
+        """Say in the hint of an error, where it is about this server, what has become of the server."""
+        if str(error.target) not in self.addresses:
+            return
+        # Its connections end a moment before the process itself does.
+        if self.ends_within(_LAST_BREATH):
+            error.hint = f"the server {self.how_it_ended()}: :spawn starts another; its log is {self.log}"
+        elif isinstance(error, ConnectionLost):
+            error.hint = f"the server goes on; its log is {self.log}"
+
+    def watch(self, callback: Callable[[SpawnedServer], None]) -> None:
+        """Have `callback` called, from a thread, once the server has ended for whatever reason."""
+
+        def wait() -> None:
+            self._process.wait()
+            callback(self)
+
+        threading.Thread(target=wait, name="server-watch", daemon=True).start()
+
+    def keep(self) -> None:
+        """Have the server go on when the shell leaves."""
+        with contextlib.suppress(OSError):
+            self._link.sendall(b"keep\n")
+        self.kept = True
+
+    def release(self) -> None:
+        """Let go of the link: a kept server goes on, any other ends."""
+        self._link.close()
+
+    def stop(self, *, drain: float = DRAIN_TIMEOUT, quit_after: float = QUIT_TIMEOUT) -> int:
+        """End the server: gracefully, then quickly, then by force. Ctrl-C goes to the next step at once.
+
+        Args:
+            drain: Seconds for the requests that have begun.
+            quit_after: Seconds for ending without them.
+
+        Returns:
+            The exit status, negative for a signal.
+        """
+        for number, seconds in ((signal.SIGTERM, drain), (signal.SIGINT, quit_after)):
+            if self._process.poll() is not None:
+                break
+            self._process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                self._process.wait(seconds)
+        _kill(self._process)
+        self._link.close()
+        return self._process.wait()
+
+
+def _await_ready(link: socket.socket, process: subprocess.Popen[bytes], log: Path, timeout: float) -> _Event:
+    deadline = time.monotonic() + timeout
+    line = b""
+    while not line.endswith(b"\n"):
+        link.settimeout(max(deadline - time.monotonic(), 0.001))
+        try:
+            data = link.recv(_LONGEST_LINE)
+        except TimeoutError:
+            raise SpawnFailed(
+                f"the server was not ready within {timeout:g} s", log=log, hint=f"its log is {log}"
+            ) from None
+        except OSError:
+            data = b""
+        line += data
+        if not data or len(line) > _LONGEST_LINE:
+            raise _died(process, log)
+    link.settimeout(None)
+    try:
+        event = msgspec.json.decode(line, type=_Event)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SpawnFailed(f"the server's ready message makes no sense: {error}", log=log) from None
+    if event.event != "ready":
+        hint = None if event.traceback else f"its log is {log}"
+        message = event.message or "the server did not start"
+        raise SpawnFailed(message, traceback=event.traceback, log=log, hint=hint)
+    if not event.addresses:
+        raise SpawnFailed("the server is ready but listens nowhere", log=log)
+    return event
+
+
+def _died(process: subprocess.Popen[bytes], log: Path) -> SpawnFailed:
+    try:
+        status = process.wait(QUIT_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        return SpawnFailed("the server closed its link before it was ready", log=log)
+    last = _last_line(log)
+    said = f": {last}" if last else ""
+    return SpawnFailed(
+        f"the server {_how_it_ended(status)} before it was ready{said}", log=log, hint=f"its log is {log}"
+    )
+
+
+def _how_it_ended(status: int | None) -> str:
+    if status is None:
+        return "is running"
+    if status >= 0:
+        return f"ended with exit status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    # Before the process is reaped its id, which is that of its group, cannot belong to another.
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _last_line(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _new_log() -> tuple[Path, int]:
+    """A new log file and its descriptor, mode 0600."""
+    name = f"server-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{os.urandom(3).hex()}.log"
+    try:
+        folder = state_folder("servers")
+        _prune(folder.glob("server-*.log"))
+        path = folder / name
+        return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SpawnFailed(
+            f"the server's log file cannot be made: {error.strerror}: {error.filename}",
+            hint="set XDG_STATE_HOME to a folder that can be written to",
+        ) from error
+
+
+def _prune(logs: Iterable[Path]) -> None:
+    # Names begin with the time; a running server keeps writing to a log that has lost its name.
+    for path in sorted(logs)[: -(_LOGS_KEPT - 1)]:
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -1,0 +1,100 @@
+"""The targets that the user can name: those of the configuration, those that were used before, and any address.
+
+Nothing here connects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rpcshell.client.errors import UsageError
+from rpcshell.client.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rpcshell.client.tls import TlsFiles
+    from rpcshell.servers.state import TargetMemory
+    from rpcshell.shell.config import TargetConfig
+
+__all__ = ["AddressBook", "Destination"]
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """A target and how to talk to it.
+
+    Attributes:
+        target: Where it is.
+        name: What the user calls it: its name in the configuration, or its address.
+        tls: The files of TLS, or None for none.
+        plain: Whether to send no probe and no optional keys.
+        timeout: Seconds for a call, or None for no limit of its own.
+    """
+
+    target: Target
+    name: str
+    tls: TlsFiles | None = None
+    plain: bool = False
+    timeout: float | None = None
+
+
+class AddressBook:
+    """Finds targets by name or address.
+
+    Args:
+        named: The targets of the configuration.
+        memory: Gives the place where used targets are remembered, or None for nowhere.
+    """
+
+    def __init__(
+        self, named: Mapping[str, TargetConfig] | None = None, memory: Callable[[], TargetMemory] | None = None
+    ) -> None:
+        self._named = named or {}
+        self._memory = memory
+        self._recent: list[str] | None = None
+
+    def find(self, where: Target | str) -> Destination:
+        """The target that a name or an address means.
+
+        Raises:
+            UsageError: It means none.
+        """
+        if isinstance(where, Target):
+            return Destination(where, str(where))
+        if (found := self._named.get(where)) is not None:
+            return Destination(found.target, where, found.tls, found.plain, found.timeout)
+        try:
+            target = Target.parse(where)
+        except UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(where, self._named, n=1)
+            if near:
+                raise UsageError(f"there is no target {where!r}", hint=f"did you mean {near[0]}?") from None
+            if self._named and where.replace("-", "").replace("_", "").isalnum():
+                names = ", ".join(self._named)
+                hint = f"the configuration names {names}; any other is host:port"
+                raise UsageError(f"there is no target {where!r}", hint=hint) from None
+            raise error from None
+        return Destination(target, str(target))
+
+    def names(self) -> tuple[str, ...]:
+        """What can be connected to by name, and what was connected to before, the last one first."""
+        return tuple(dict.fromkeys((*self._named, *self._used())))
+
+    def used(self, name: str) -> None:
+        """Remember that a target is being used; one with a name needs no remembering."""
+        if self._memory is None or name in self._named:
+            return
+        recent = self._used()
+        if recent[:1] != [name]:
+            self._recent = [name, *(other for other in recent if other != name)]
+            self._memory().used(name)
+
+    def _used(self) -> list[str]:
+        # Completion asks at every key; the file is read once.
+        if self._recent is None:
+            self._recent = list(self._memory().recent()) if self._memory is not None else []
+        return self._recent

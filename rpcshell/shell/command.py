@@ -1,0 +1,337 @@
+"""What a command is, the decorator that makes one, and the registry that finds it by name.
+
+The commands themselves are in the modules beside this one. A command owns everything about it: its options (click),
+its help, what completes it, and what it does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol
+
+import click
+
+from rpcshell.client.errors import UsageError
+from rpcshell.line.suggest import ArgumentSpec, CommandSpec, OptionSpec, options_behind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rpcshell.line.suggest import ValueKind
+    from rpcshell.shell.output import Output
+
+__all__ = [
+    "CALL",
+    "COMMAND",
+    "METHOD",
+    "TARGET",
+    "WORKER",
+    "Command",
+    "CommandRegistry",
+    "KindOfWord",
+    "command",
+    "worker_number",
+]
+
+_WIDTH: Final = 80
+
+
+# Generic since click 8.5; what it was before takes no parameters at run time.
+if TYPE_CHECKING:
+    _TextType = click.ParamType[str]
+else:
+    _TextType = click.ParamType
+
+
+class KindOfWord(_TextType):
+    """A parameter that is a plain text to the command, and something that can be completed to the prompt.
+
+    Args:
+        kind: what it is.
+    """
+
+    def __init__(self, kind: ValueKind) -> None:
+        self.name = kind
+        self.kind: ValueKind = kind
+
+
+TARGET: Final = KindOfWord("target")
+METHOD: Final = KindOfWord("method")
+COMMAND: Final = KindOfWord("command")
+WORKER: Final = KindOfWord("worker")
+CALL: Final = KindOfWord("call")
+"""All that is left of the line, exactly as typed; for the last argument, with `nargs=-1`."""
+
+
+def worker_number(word: str) -> int:
+    """The number of a worker, as it was typed.
+
+    Raises:
+        UsageError: it is no number.
+    """
+    if not word.isdecimal() or not int(word):
+        raise UsageError(f"a worker is named by its number, not {word!r}", hint=":workers lists them")
+    return int(word)
+
+
+class CommandHost(Protocol):
+    """The shell, as far as any command needs it; each knows what else its own function takes."""
+
+    @property
+    def output(self) -> Output:
+        """Where texts are shown."""
+
+    def rest(self, number: int) -> str:
+        """The command line from one of its words on, as it was typed."""
+
+
+class Command:
+    """A `:command` of the shell.
+
+    Attributes:
+        name: What it is called by, without the colon.
+        group: The heading it stands under in the list of commands.
+        aliases: Other names for it.
+        examples: Lines that can be typed as they are.
+        verbatim: A `| command` or `> file` at the end of its line is a part of its call, and not for its own text.
+    """
+
+    def __init__(
+        self,
+        definition: click.Command,
+        handler: Callable[..., None],
+        *,
+        group: str,
+        aliases: tuple[str, ...] = (),
+        examples: tuple[str, ...] = (),
+        verbatim: bool = False,
+    ) -> None:
+        self.name = definition.name or ""
+        self.group = group
+        self.aliases = aliases
+        self.examples = examples
+        self.verbatim = verbatim
+        self._definition = definition
+        self._handler = handler
+
+    @property
+    def summary(self) -> str:
+        """One line on it."""
+        return self._definition.get_short_help_str(limit=_WIDTH)
+
+    @cached_property
+    def spec(self) -> CommandSpec:
+        """What it takes, for completion and hints."""
+        options = tuple(_option(param) for param in self._definition.params if isinstance(param, click.Option))
+        arguments = tuple(_argument(param) for param in self._definition.params if isinstance(param, click.Argument))
+        return CommandSpec(self.name, self.summary, options, arguments, self.aliases)
+
+    def help(self, width: int | None = None) -> str:
+        """How to use it, in several lines without a newline at the end.
+
+        Args:
+            width: columns to fill; those of the terminal, up to 80, if not given.
+        """
+        formatter = click.HelpFormatter(width=width or min(shutil.get_terminal_size().columns, _WIDTH))
+        context = click.Context(self._definition, info_name=f":{self.name}")
+        self._definition.format_help(context, formatter)
+        if self.aliases:
+            with formatter.section("Also called"):
+                formatter.write_text(", ".join(f":{alias}" for alias in self.aliases))
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write_text(example)
+        return formatter.getvalue().rstrip("\n")
+
+    def run(self, shell: CommandHost, words: Sequence[str]) -> None:
+        """Run it.
+
+        Args:
+            shell: what it may use.
+            words: what follows its name.
+
+        Raises:
+            UsageError: the words are not what it takes.
+            ShellError: what it tried did not work.
+        """
+        call = self._start_of_call(words)
+        own, inner = list(words[:call]), list(words[call:])
+        if any(word in {"-h", "--help"} for word in own):
+            shell.output.text(self.help())
+            return
+        text = shell.rest(call) if inner else ""
+        behind = options_behind(text, self.spec)
+        own += _words(text[behind:])
+        try:
+            # What belongs to the call are no options of the command's.
+            params = self._definition.make_context(f":{self.name}", [*own, "--", *inner] if inner else own).params
+        except click.ClickException as error:
+            hint = f"usage: {self.spec.usage}"
+            raise UsageError(_sentence(error.format_message()), hint=hint) from error
+        if inner:
+            params.update({param.name: text[:behind] for param in self._definition.params if param.type is CALL})
+        self._handler(shell, **params)
+
+    def _start_of_call(self, words: Sequence[str]) -> int:
+        """The index of the word with which an inner call begins; their number where there is none."""
+        spec = self.spec
+        if not any(argument.kind == "call" for argument in spec.arguments):
+            return len(words)
+        wanted = len(spec.arguments)
+        takes_value = False
+        for at, word in enumerate(words):
+            if takes_value:
+                takes_value = False
+            elif word.startswith("-") and len(word) > 1 and wanted > 0 and not _is_number(word):
+                name, equals, _ = word.partition("=")
+                option = spec.option(name)
+                takes_value = option is not None and option.takes_value and not equals
+            else:
+                wanted -= 1
+                if wanted == 0:
+                    return at
+        return len(words)
+
+
+def command(
+    name: str,
+    *,
+    group: str,
+    aliases: tuple[str, ...] = (),
+    examples: tuple[str, ...] = (),
+    verbatim: bool = False,
+) -> Callable[[Callable[..., None]], Command]:
+    """Make a command of a function, stacked on click's decorators for its options and arguments.
+
+    The function gets the shell and its parameters by name; its docstring is the command's help.
+
+    Args:
+        name: what it is called by, without the colon.
+        group: the heading it stands under.
+        aliases: other names for it.
+        examples: lines that can be typed as they are.
+        verbatim: a `| command` or `> file` at the end of its line is a part of its call, and not for its own text.
+    """
+
+    def decorate(handler: Callable[..., None]) -> Command:
+        definition = click.command(name, add_help_option=False)(handler)
+        has_options = any(isinstance(param, click.Option) for param in definition.params)
+        definition.options_metavar = "[options]" if has_options else None
+        return Command(definition, handler, group=group, aliases=aliases, examples=examples, verbatim=verbatim)
+
+    return decorate
+
+
+class CommandRegistry:
+    """The commands of a shell.
+
+    Args:
+        commands: in the order of their groups and, in a group, of their importance.
+
+    Raises:
+        ValueError: two have the same name.
+    """
+
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self._by_name: dict[str, Command] = {}
+        self._commands = tuple(commands)
+        for command in self._commands:
+            for name in (command.name, *command.aliases):
+                if name in self._by_name:
+                    raise ValueError(f"two commands are called :{name}")
+                self._by_name[name] = command
+
+    def __iter__(self) -> Iterator[Command]:
+        return iter(self._commands)
+
+    @cached_property
+    def specs(self) -> tuple[CommandSpec, ...]:
+        """What all of them take, for completion and hints; aliases are not suggested."""
+        return tuple(command.spec for command in self._commands)
+
+    @cached_property
+    def groups(self) -> dict[str, list[Command]]:
+        """The commands by group, in order."""
+        groups: dict[str, list[Command]] = {}
+        for command in self._commands:
+            groups.setdefault(command.group, []).append(command)
+        return groups
+
+    def find(self, name: str) -> Command | None:
+        """The command of a name or alias."""
+        return self._by_name.get(name)
+
+    def resolve(self, name: str) -> Command:
+        """The command of a name or alias.
+
+        Raises:
+            UsageError: there is none; the hint has near names.
+        """
+        found = self._by_name.get(name)
+        if found is not None:
+            return found
+        if not name:
+            raise UsageError("a command has a name", hint=":help lists them")
+        near = difflib.get_close_matches(name.lower(), self._by_name, n=2)
+        if not near:
+            near = [known for known in self._by_name if name and known.startswith(name.lower())][:2]
+        hint = f"did you mean {' or '.join(f':{known}' for known in near)}?" if near else ":help lists them"
+        raise UsageError(f"no command is called :{name}", hint=hint)
+
+
+def _option(param: click.Option) -> OptionSpec:
+    return OptionSpec(
+        names=(*param.opts, *param.secondary_opts),
+        help=(param.help or "").partition("\n")[0],
+        takes_value=not param.is_flag,
+        metavar=param.metavar or "",
+        choices=_choices(param),
+        kind=_kind(param),
+        multiple=param.multiple,
+    )
+
+
+def _argument(param: click.Argument) -> ArgumentSpec:
+    return ArgumentSpec(
+        name=(param.metavar or param.name or "").strip("[]"),
+        kind=_kind(param),
+        choices=_choices(param),
+        required=param.required,
+        many=param.nargs == -1 and _kind(param) != "call",
+    )
+
+
+def _choices(param: click.Parameter) -> tuple[str, ...]:
+    return tuple(param.type.choices) if isinstance(param.type, click.Choice) else ()
+
+
+def _kind(param: click.Parameter) -> ValueKind:
+    if isinstance(param.type, KindOfWord):
+        return param.type.kind
+    if isinstance(param.type, click.Choice):
+        return "choice"
+    if isinstance(param.type, click.Path):
+        return "path"
+    return "int" if isinstance(param.type, click.IntRange | type(click.INT)) else "text"
+
+
+def _words(text: str) -> list[str]:
+    """The words of a part of a command line."""
+    if not text:
+        return []
+    from rpcshell.line.language import CommandLine, parse
+
+    body = parse(f":_ {text}").body
+    return [word.text for word in body.words] if isinstance(body, CommandLine) else []
+
+
+def _is_number(word: str) -> bool:
+    return word[1:].replace(".", "", 1).isdecimal()
+
+
+def _sentence(message: str) -> str:
+    text = " ".join(message.split())
+    return text[:1].lower() + text[1:].rstrip(".")

@@ -1,0 +1,328 @@
+"""The user's configuration: named targets, settings, keys and aliases, read from a TOML file.
+
+What a setting may be is `rpcshell.view.settings`'s to say, what a key does the prompt's. Nothing is imported to read
+a file that is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from rpcshell.client.errors import UsageError
+from rpcshell.client.folders import config_file
+from rpcshell.client.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rpcshell.client.tls import TlsFiles
+
+__all__ = ["VARIABLE", "Config", "ConfigError", "TargetConfig", "load_config", "parse_config", "usable_config"]
+
+VARIABLE: Final = "RPCSHELL_CONFIG"
+"""The environment variable that says where the file is; empty for none."""
+
+_NAME: Final = re.compile(r"[^\W\d][\w.-]*")
+_HEADER: Final = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
+_PART: Final = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*""")
+_KINDS: Final = {
+    "str": "a text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "array": "a list",
+    "object": "a table",
+}
+
+
+class ConfigError(UsageError):
+    """The configuration cannot be used; the message begins with the file and the line.
+
+    Attributes:
+        path: The file.
+        line: The number of the line from 1, or None where the whole file is meant.
+    """
+
+    def __init__(self, path: Path, reason: str, *, line: int | None = None, hint: str | None = None) -> None:
+        super().__init__(f"{path}{'' if line is None else f':{line}'}: {reason}", hint=hint)
+        self.path = path
+        self.line = line
+
+
+class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """A target with a name.
+
+    Attributes:
+        address: Where the server listens: host:port, port, [v6]:port, unix:/path or tls://host:port.
+        tls_ca: The file with the certificates of the authorities to trust, instead of the system's.
+        tls_cert: The file with the client's certificate.
+        tls_key: The file with its key, where that is another one.
+        plain: Whether the server knows the bare protocol alone: no question for its methods, no optional keys.
+        timeout: Seconds for a call.
+    """
+
+    address: str
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    plain: bool = False
+    timeout: float | None = None
+
+    @property
+    def target(self) -> Target:
+        """The address as a target."""
+        return Target.parse(self.address)
+
+    @property
+    def tls(self) -> TlsFiles:
+        """The files of TLS."""
+        from rpcshell.client.tls import TlsFiles
+
+        return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
+
+
+class Config(msgspec.Struct, frozen=True):
+    """What the configuration says; empty without one.
+
+    Attributes:
+        targets: Targets by name.
+        settings: Values by the names of settings, not checked.
+        keys: Actions or lines by the keys of the prompt that are bound to them.
+        aliases: Lines by the words that stand for them.
+        path: The file, or None where there is none.
+        lines: Where in the file a setting is given, by its name.
+    """
+
+    targets: Mapping[str, TargetConfig] = {}
+    settings: Mapping[str, str | int | float | bool] = {}
+    keys: Mapping[str, str] = {}
+    aliases: Mapping[str, str] = {}
+    path: Path | None = None
+    lines: Mapping[str, int] = {}
+
+    def problem(self, setting: str, error: UsageError) -> ConfigError:
+        """The error for a setting that has no such value, or does not exist.
+
+        Args:
+            setting: Its name.
+            error: What is wrong with it.
+        """
+        if self.path is None:
+            raise error
+        return ConfigError(self.path, error.message, line=self.lines.get(setting), hint=error.hint)
+
+
+def load_config(path: Path | str | None = None) -> Config:
+    """Read the configuration.
+
+    Args:
+        path: The file; where `RPCSHELL_CONFIG` or else the platform says, if not given.
+
+    Raises:
+        ConfigError: It cannot be read, or is not a configuration.
+    """
+    from pathlib import Path
+
+    given = os.environ.get(VARIABLE) if path is None else str(path)
+    if given == "":
+        return Config()
+    file = config_file() if given is None else Path(given).expanduser()
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        if given is None:
+            return Config()
+        raise ConfigError(file, "there is no such file") from None
+    except OSError as error:
+        raise ConfigError(file, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(file, "it is not UTF-8", line=_line_at(error.object, error.start)) from None
+    return parse_config(file, text)
+
+
+def parse_config(path: Path, text: str) -> Config:
+    """What the text of a configuration says.
+
+    Args:
+        path: Where it was found, for messages and for the files that it names.
+        text: The text.
+
+    Raises:
+        ConfigError: It is not a configuration.
+    """
+    return _File(path, text).read()
+
+
+def usable_config(path: Path | str | None = None) -> tuple[Config, ConfigError | None]:
+    """The configuration, and what is wrong with it; a bad one counts as none, unless it was asked for by name.
+
+    Args:
+        path: As of `load_config`.
+
+    Raises:
+        ConfigError: The file of `path` cannot be used.
+    """
+    try:
+        return load_config(path), None
+    except ConfigError as error:
+        if path is not None:
+            raise
+        return Config(), error
+
+
+def _line_at(data: bytes, position: int) -> int:
+    return data.count(b"\n", 0, position) + 1
+
+
+class _File:
+    """A file that is being read.
+
+    Args:
+        path: Where it is.
+        text: What is in it.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._text = text
+
+    def read(self) -> Config:
+        """What it says.
+
+        Raises:
+            ConfigError: It is not a configuration.
+        """
+        document = self._document()
+        tables = ("targets", "settings", "keys", "aliases")
+        for name in document:
+            if name not in tables:
+                raise self._error([name], f"{name!r} is no part of a configuration", hint=_near(name, tables))
+            if not isinstance(document[name], dict):
+                raise self._error([name], f"{name} is a table: write [{name}] on a line of its own")
+        settings = {name.replace("-", "_"): name for name in document.get("settings", {})}
+        return Config(
+            targets={name: self._target(name, value) for name, value in document.get("targets", {}).items()},
+            settings={name: self._setting(key, document["settings"][key]) for name, key in settings.items()},
+            keys=self._texts("keys", document),
+            aliases=self._aliases(document),
+            path=self._path,
+            lines={name: line for name, key in settings.items() if (line := self._place(["settings", key]))},
+        )
+
+    def _document(self) -> dict[str, Any]:
+        import tomllib
+
+        try:
+            return tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error))
+            if found is None:
+                raise ConfigError(self._path, f"it is not TOML: {error}") from None
+            line = int(found[2]) if found[2] else self._text.count("\n") + 1
+            column = f" at column {found[3]}" if found[3] else " at the end of the file"
+            raise ConfigError(self._path, f"this is not TOML{column}: {_lower(found[1])}", line=line) from None
+
+    def _target(self, name: str, value: object) -> TargetConfig:
+        where = ["targets", name]
+        if not _NAME.fullmatch(name):
+            hint = "a name begins with a letter and has no colon, slash or blank"
+            raise self._error(where, f"{name!r} is no name for a target", hint=hint)
+        try:
+            found = msgspec.convert({"address": value} if isinstance(value, str) else value, TargetConfig)
+        except msgspec.ValidationError as error:
+            raise self._invalid(where, str(error)) from None
+        try:
+            _ = found.target
+        except UsageError as error:
+            raise self._error([*where, "address"], error.message, hint=error.hint) from None
+        if found.timeout is not None and not found.timeout > 0:
+            raise self._error([*where, "timeout"], f"targets.{name}.timeout is a number of seconds above 0")
+        return msgspec.structs.replace(
+            found,
+            tls_ca=self._beside(found.tls_ca),
+            tls_cert=self._beside(found.tls_cert),
+            tls_key=self._beside(found.tls_key),
+        )
+
+    def _beside(self, file: str | None) -> str | None:
+        """A file as it is found from anywhere; what is relative is relative to the configuration."""
+        from pathlib import Path
+
+        return None if file is None else str(self._path.absolute().parent / Path(file).expanduser())
+
+    def _setting(self, name: str, value: object) -> str | int | float | bool:
+        if isinstance(value, str | int | float):
+            return value
+        raise self._error(["settings", name], f"settings.{name} is a text, a number, or true or false")
+
+    def _aliases(self, document: dict[str, Any]) -> dict[str, str]:
+        aliases = self._texts("aliases", document)
+        for name, line in aliases.items():
+            if not name or name.startswith(":") or re.search(r"[\s{}\[\]<>\"'=#$|]", name):
+                hint = "it is one word, without brackets, quotes, = # $ | and a colon before it"
+                raise self._error(["aliases", name], f"{name!r} is no word for an alias", hint=hint)
+            if not line.strip():
+                raise self._error(["aliases", name], f"aliases.{name} stands for nothing")
+        return aliases
+
+    def _texts(self, table: str, document: dict[str, Any]) -> dict[str, str]:
+        found = document.get(table, {})
+        for name, value in found.items():
+            if not isinstance(value, str):
+                raise self._error([table, name], f"{table}.{name} is a text in quotes")
+        return dict(found)
+
+    def _invalid(self, where: list[str], message: str) -> ConfigError:
+        """The error that msgspec tells of, in words."""
+        if unknown := re.match(r"Object contains unknown field `(.*)`", message):
+            names = [field.encode_name for field in msgspec.structs.fields(TargetConfig)]
+            path = [*where, unknown[1]]
+            return self._error(path, f"{'.'.join(path)} means nothing", hint=_near(unknown[1], names))
+        if missing := re.match(r"Object missing required field `(.*)`", message):
+            return self._error(where, f"{'.'.join(where)} has no {missing[1]}")
+        found = re.match(r"Expected `(.*)`, got `(.*?)`(?: - at `\$\.(.*)`)?$", message)
+        if found is None:
+            return self._error(where, f"{'.'.join(where)}: {message}")
+        path = [*where, found[3]] if found[3] else where
+        wanted = " or ".join(_KINDS.get(kind, kind) for kind in found[1].split(" | ") if kind != "null")
+        return self._error(path, f"{'.'.join(path)} is {wanted}, not {_KINDS.get(found[2], found[2])}")
+
+    def _error(self, where: list[str], reason: str, *, hint: str | None = None) -> ConfigError:
+        return ConfigError(self._path, reason, line=self._place(where) or self._place(where[:-1]), hint=hint)
+
+    def _place(self, where: list[str]) -> int | None:
+        """The number of the line on which a key is given, or None where that cannot be told."""
+        table: list[str] = []
+        for number, line in enumerate(self._text.splitlines(), 1):
+            if header := _HEADER.match(line):
+                table = _path(header[1])
+                if table == where:
+                    return number
+            elif "=" in line and [*table, *_path(line.partition("=")[0])] == where:
+                return number
+        return None
+
+
+def _path(text: str) -> list[str]:
+    """The parts of a key with dots."""
+    parts, position = [], 0
+    while found := _PART.match(text, position):
+        parts.append(next(part for part in found.groups() if part is not None))
+        position = found.end() + 1
+    return parts
+
+
+def _near(name: str, known: tuple[str, ...] | list[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

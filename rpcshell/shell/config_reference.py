@@ -1,0 +1,86 @@
+"""A configuration that explains itself: every table and key there is, with its default, as comments.
+
+It is made from the code that reads configurations, so that it cannot tell of what is not there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from rpcshell.shell.config import TargetConfig
+from rpcshell.view.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcshell.view.settings import Setting
+
+__all__ = ["config_reference"]
+
+_HEAD: Final = """\
+# The configuration of rpcshell. Every line is optional: take the # away from what you want to change.
+# It is read once, when the shell starts; `rpcshell --help` says from where.
+"""
+_SETTINGS: Final = """\
+# Settings of the prompt, as `:set` shows them; scripts and single lines heed only timeout.
+"""
+_TARGETS: Final = """\
+# Targets by name: `rpcshell NAME`, `:connect NAME`. A name begins with a letter and has no colon, slash or blank.
+# Files are looked for beside this one, unless their path says otherwise; ~ is your home.
+"""
+_ALIASES: Final = """\
+# Words that stand for the beginning of a line: `NAME rest` runs `LINE rest`.
+"""
+_KEYS: Final = """\
+# Keys of the prompt, and the action or the line that each one runs.
+"""
+_SAMPLE: Final = {
+    "address": "tls://rpc.example.org:8443",
+    "tls_ca": "certificates/ca.pem",
+    "tls_cert": "certificates/me.pem",
+    "tls_key": "~/.ssl/me.key",
+    "plain": True,
+    "timeout": 5.0,
+}
+
+
+def config_reference() -> str:
+    """The text, which is a configuration without any effect."""
+    lines = [_HEAD]
+    lines += [_SETTINGS + "[settings]", *(line for setting in Settings().items() for line in _setting(setting))]
+    lines += ["", _TARGETS + "[targets]", '# local = "127.0.0.1:8080"', ""]
+    lines += ["# [targets.prod]", *_target()]
+    lines += ["", _ALIASES + "[aliases]", '# w = ":watch 1"']
+    lines += ["", _KEYS + "[keys]", '# f5 = ":methods"', ""]
+    return "\n".join(lines)
+
+
+def _setting(setting: Setting) -> Iterator[str]:
+    choices = ", ".join(setting.choices)
+    yield f"# # {setting.help}{f' ({choices})' if choices else ''}"
+    yield f"# {setting.name} = {_value(setting.default)}"
+
+
+def _target() -> Iterator[str]:
+    meanings = _attributes()
+    for field in msgspec.structs.fields(TargetConfig):
+        yield f"# # {meanings[field.name]}"
+        yield f"# {field.encode_name} = {json.dumps(_SAMPLE[field.name])}"
+
+
+def _attributes() -> dict[str, str]:
+    """What the docstring says of each key, on one line each."""
+    text = inspect.getdoc(TargetConfig) or ""
+    entries = text.partition("Attributes:\n")[2].splitlines()
+    return {name.strip(): meaning.strip() for name, _, meaning in (entry.partition(":") for entry in entries)}
+
+
+def _value(text: str) -> Any:
+    """A value of a setting in TOML: on and off as booleans, numbers bare, the rest in quotes."""
+    if text in {"on", "off"}:
+        return json.dumps(text == "on")
+    return text if text.isdecimal() else json.dumps(text)

@@ -1,0 +1,166 @@
+"""Where a result goes instead of the screen: the standard input of a shell command, or a file.
+
+What it looks like there is `plain`'s business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import Cancelled, ShellError, UsageError
+from rpcshell.view.escape import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rpcshell.line.language import Pipe, Redirect, Sink
+
+__all__ = ["PipeFailed", "check_sink", "send"]
+
+_SHELL: Final = "/bin/sh"
+_BY_SIGNAL: Final = 128
+"""What a shell adds to the number of the signal that ended a command."""
+
+
+class PipeFailed(ShellError):
+    """A shell command that got a result ended with a status other than 0.
+
+    Attributes:
+        command: The command.
+        status: What it ended with, as a shell tells it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, command: str, status: int) -> None:
+        super().__init__(f"`{visible(command)}` ended with status {status}")
+        self.command = command
+        self.status = status
+
+
+def check_sink(sink: Sink) -> None:
+    """Refuse what plainly cannot be written, before anything is called for it.
+
+    Raises:
+        UsageError: The path is a folder, or is in none.
+    """
+    from rpcshell.line.language import Redirect
+
+    if not isinstance(sink, Redirect):
+        return
+    path = _path(sink)
+    if path.is_dir():
+        raise UsageError(f"cannot write {sink.path}: it is a folder")
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {sink.path}: there is no folder {path.parent}")
+
+
+def send(sink: Sink, pieces: Iterable[str]) -> int:
+    """Write text to a file, or run a shell command on it and wait for its end.
+
+    Args:
+        sink: Where to.
+        pieces: The text.
+
+    Returns:
+        The bytes that were written; a command may have read fewer.
+
+    Raises:
+        UsageError: The file cannot be written.
+        PipeFailed: The command ended with a status other than 0.
+        Cancelled: It was interrupted.
+    """
+    from rpcshell.line.language import Redirect
+
+    return _write(sink, pieces) if isinstance(sink, Redirect) else _run(sink, pieces)
+
+
+def _path(sink: Redirect) -> Path:
+    try:
+        return Path(sink.path).expanduser()
+    except RuntimeError:
+        # There is no such user: then the tilde is part of a name.
+        return Path(sink.path)
+
+
+def _write(sink: Redirect, pieces: Iterable[str]) -> int:
+    try:
+        with _path(sink).open("ab" if sink.append else "wb") as file:
+            return sum(file.write(_encoded(piece)) for piece in pieces)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise UsageError(f"cannot write {visible(sink.path)}: {reason}") from error
+
+
+def _run(sink: Pipe, pieces: Iterable[str]) -> int:
+    written = 0
+    with _cooked(), _interrupts_left_to_the_command():
+        try:
+            process = subprocess.Popen([_SHELL, "-c", sink.command], stdin=subprocess.PIPE)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"cannot run {visible(sink.command)}: {error}") from error
+        assert process.stdin is not None  # noqa: S101  (it was asked for)
+        try:
+            # A command such as `head` may leave before it has read everything.
+            with contextlib.suppress(BrokenPipeError), process.stdin as stream:
+                for piece in pieces:
+                    written += stream.write(_encoded(piece))
+            status = process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+    if status < 0:
+        status = _BY_SIGNAL - status
+    if status == _BY_SIGNAL + signal.SIGINT:
+        raise Cancelled(f"`{visible(sink.command)}` was interrupted")
+    if status not in (0, _BY_SIGNAL + signal.SIGPIPE):
+        raise PipeFailed(sink.command, status)
+    return written
+
+
+def _encoded(piece: str) -> bytes:
+    return piece.encode("utf-8", "backslashreplace")
+
+
+@contextlib.contextmanager
+def _interrupts_left_to_the_command() -> Iterator[None]:
+    """Let Ctrl-C be the command's to act on; it gets the signal too."""
+    # A handler that does nothing, where SIG_IGN would be inherited by the command.
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _cooked() -> Iterator[None]:
+    """Give a command the terminal as a shell would, with echo and whole lines, and put it back; nothing without one."""
+    import termios
+
+    try:
+        terminal = sys.stdin.fileno() if sys.stdin is not None else -1
+        modes = termios.tcgetattr(terminal)
+    except (OSError, ValueError, termios.error):
+        yield
+        return
+    if os.tcgetpgrp(terminal) != os.getpgrp():
+        # In the background nobody types, and a change of modes would stop this process.
+        yield
+        return
+    local = 3
+    cooked = [*modes]
+    cooked[local] |= termios.ECHO | termios.ICANON
+    termios.tcsetattr(terminal, termios.TCSADRAIN, cooked)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcsetattr(terminal, termios.TCSADRAIN, modes)

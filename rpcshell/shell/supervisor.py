@@ -1,0 +1,134 @@
+"""Which server a shell may steer: the one it spawned, one it was attached to, or whichever local one it talks to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import NotConnected, ShellError, UsageError
+from rpcshell.client.target import Target, UnixTarget
+from rpcshell.servers.control import Control
+from rpcshell.servers.directory import LocalServer, listens_at, local_servers
+
+if TYPE_CHECKING:
+    from rpcshell.servers.status import ServerStatus
+    from rpcshell.shell.session import Session
+
+__all__ = ["Supervisor"]
+
+_LAST_PORT: Final = 65535
+
+
+class Supervisor:
+    """Finds the control socket of the server that a session talks to. One for each shell.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[Target, str] = {}
+        self._seen: dict[str, ServerStatus] = {}
+
+    def path(self) -> str:
+        """The path of the control socket of the server that calls go to.
+
+        Raises:
+            NotConnected: There is no target.
+            UsageError: The server is not on this machine, or not this user's, or has no control socket.
+        """
+        target = self._session.target
+        if target is None:
+            raise NotConnected
+        server = self._session.server
+        if server is not None and server.poll() is None and server.control and str(target) in server.addresses:
+            return server.control
+        known = self._known.get(target)
+        if known is not None and self._answers(known, target):
+            return known
+        for local in local_servers():
+            if any(listens_at(address, target) for address in local.addresses):
+                self._known[target] = local.path
+                return local.path
+        raise UsageError(
+            f"{target} is no server of yours on this machine: only those can be watched and steered",
+            hint=":servers lists them, :spawn starts one",
+        )
+
+    def control(self, *, timeout: float = 5.0) -> Control:
+        """A new connection to that control socket; close it after use.
+
+        Args:
+            timeout: Seconds for a call.
+
+        Raises:
+            NotConnected: As `path`.
+            UsageError: As `path`.
+        """
+        path = self.path()
+        return Control(path, timeout=timeout, on_status=lambda status: self._seen.update({path: status}))
+
+    def workers(self) -> list[tuple[str, str]]:
+        """The numbers of the workers, as they were last seen, and what to say of each; nothing is asked for this."""
+        target, server = self._session.target, self._session.server
+        path = None if target is None else self._known.get(target)
+        spawned = server is not None and server.poll() is None and str(target) in server.addresses
+        if server is not None and spawned:
+            path = server.control
+        status = None if path is None else self._seen.get(path)
+        if status is not None:
+            return [(str(worker.worker), f"pid {worker.pid}") for worker in status.workers]
+        return [(str(number), "") for number in range(1, server.workers + 1)] if server is not None and spawned else []
+
+    def attach(self, text: str) -> LocalServer:
+        """Join a server of this machine: calls go to it from now on, and it can be watched and steered.
+
+        Args:
+            text: The arbiter's process id, an address of the server, or the path of its control socket.
+
+        Raises:
+            UsageError: There is no such server, or it listens nowhere.
+            ShellError: As `Session.connect`.
+        """
+        found = self._find(text)
+        if not found.addresses:
+            raise UsageError(f"the server {found.status.pid} listens nowhere, so no call can go to it")
+        target = Target.parse(found.addresses[0])
+        self._session.connect(target)
+        self._known[target] = found.path
+        self._seen[found.path] = found.status
+        return found
+
+    def _find(self, text: str) -> LocalServer:
+        if "/" in text:
+            target = Target.parse(text)
+            if isinstance(target, UnixTarget):
+                return self._at_socket(target)
+        servers = local_servers()
+        for server in servers:
+            if text == str(server.status.pid):
+                return server
+        # What is too large for a port was meant for a process id.
+        if not text.isdecimal() or int(text) <= _LAST_PORT:
+            wanted = Target.parse(text)
+            for server in servers:
+                if any(listens_at(address, wanted) for address in server.addresses):
+                    return server
+        raise UsageError(f"no server of yours on this machine is {text!r}", hint=":servers lists them")
+
+    def _at_socket(self, target: UnixTarget) -> LocalServer:
+        """The server whose control socket, or whose own, this is."""
+        for server in local_servers():
+            if any(listens_at(address, target) for address in server.addresses):
+                return server
+        with Control(target.path) as control:
+            return LocalServer(target.path, control.status())
+
+    def _answers(self, path: str, target: Target) -> bool:
+        """Whether what was found at a control socket before is still there."""
+        try:
+            with Control(path, timeout=1.0) as control:
+                status = control.status()
+        except ShellError:
+            return False
+        return any(listens_at(listener.address, target) for listener in status.listeners)

@@ -1,0 +1,227 @@
+"""A diagnosis and what it rests on, as one screen of styled text. What the diagnosis is, is decided elsewhere."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.line.masking import mask_line
+from rpcshell.shell.why.diagnosis import diagnose
+from rpcshell.shell.why.finding import seconds
+from rpcshell.view.escape import visible
+from rpcshell.view.render import render_duration
+from rpcshell.view.width import cells, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rpcshell.servers import ServerStatus, WorkerStatus
+    from rpcshell.shell.why.evidence import Evidence, Snapshot
+    from rpcshell.shell.why.inquiry import Inquiry
+    from rpcshell.shell.why.observer import Observed
+    from rpcshell.view.pretty import Fragment
+
+__all__ = ["render_explanation"]
+
+LABEL: Final = "class:footer"
+CAUSE: Final = "class:error"
+ADVICE: Final = "class:hint"
+
+_MARGIN: Final = 9
+_NARROWEST: Final = 30
+_MOST_EVENTS: Final = 6
+_MOST_LINES: Final = 5
+_MOST_WORKERS: Final = 4
+_LONGEST_BAR: Final = 40
+_BAR: Final = "█"
+_REST: Final = 0.005
+"""The share of a call's time below which what is left over is not worth a line."""
+
+
+def render_explanation(call: Observed, inquiry: Inquiry, width: int) -> Iterator[Fragment]:
+    """Why a call went as it did, ending in a newline.
+
+    Args:
+        call: The call.
+        inquiry: What is known of it.
+        width: Columns of the screen.
+    """
+    evidence = inquiry.evidence
+    finding = diagnose(evidence)
+    record = call.record
+    came = _outcome(evidence)
+    line = visible(" ".join(mask_line(record.line).split()))
+    head = f"call {record.number} · "
+    yield LABEL, head
+    room = max(width - cells(head) - cells(came) - 3, _NARROWEST // 2)
+    yield "", cut(line, room)
+    yield LABEL, f" · {came}\n"
+    # Whoever is at the end of the call's life wants this first; the rest is what it rests on.
+    yield from _row("why", finding.cause, width, CAUSE)
+    yield from _row("do", finding.advice, width, ADVICE)
+    yield from _times(evidence, width)
+    for label, text in _facts(call, inquiry):
+        yield from _row(label, text, width)
+    yield from _events(evidence, width)
+    yield from _log(inquiry, width)
+
+
+def _row(label: str, text: str, width: int, style: str = "") -> Iterator[Fragment]:
+    """A labelled text, wrapped beside its label."""
+    room = max(width - _MARGIN - 1, _NARROWEST)
+    lines = textwrap.wrap(visible(text), room, break_on_hyphens=False) or [""]
+    for place, part in enumerate(lines):
+        yield LABEL, f"{'' if place else label:<{_MARGIN}}"
+        yield style, f"{part}\n"
+
+
+def _outcome(evidence: Evidence) -> str:
+    took = render_duration(evidence.timing.total)
+    match evidence.outcome:
+        case "ok":
+            return f"answered in {took}"
+        case "error":
+            return f"error {evidence.code} in {took}"
+        case "cancelled":
+            return f"cancelled after {took}"
+        case _:
+            return f"no reply in {took}"
+
+
+def _times(evidence: Evidence, width: int) -> Iterator[Fragment]:
+    """A bar for each part of the call's time."""
+    timing = evidence.timing
+    known = timing.service is not None
+    parts = [
+        ("before", timing.before, timing.before > _REST * timing.total),
+        ("connect", timing.connect, timing.dialled),
+        ("send", timing.send, timing.attempts > 0),
+        ("queue", timing.queue or 0.0, known),
+        ("service", timing.service or 0.0, known),
+        ("waiting", timing.wait, not known and timing.attempts > 0),
+        ("transfer", timing.transfer + timing.after, timing.answered),
+    ]
+    room = min(max(width - _MARGIN - 22, 8), _LONGEST_BAR)
+    label = "time"
+    for name, amount, is_there in parts:
+        if not is_there:
+            continue
+        bar = _BAR * round(room * amount / timing.total) if timing.total else ""
+        yield LABEL, f"{label:<{_MARGIN}}"
+        yield "", f"{name:<8} {render_duration(amount):>9}  {bar}".rstrip() + "\n"
+        label = ""
+
+
+def _facts(call: Observed, inquiry: Inquiry) -> Iterator[tuple[str, str]]:
+    evidence, exchange = inquiry.evidence, call.exchange
+    timing = evidence.timing
+    if timing.attempts:
+        new = "a new connection" if timing.dialled else "the connection that was there"
+        times = f", {timing.attempts} times" if timing.attempts > 1 else ""
+        sent = "" if timing.sent else ", not whole"
+        yield "request", f"{exchange.request_size} bytes to {evidence.target}{times} on {new}{sent}"
+    else:
+        yield "request", "not sent"
+    if exchange.reads:
+        reads = "1 read" if exchange.reads == 1 else f"{exchange.reads} reads"
+        yield "reply", f"{exchange.received_size} bytes in {reads}"
+    elif timing.attempts:
+        yield "reply", "not a byte"
+    if inquiry.unseen is not None:
+        yield "server", inquiry.unseen
+    yield from _server_then(evidence)
+    now = evidence.now
+    if now is not None and now.status is not None:
+        yield "now", f"{_server(now.status)}{_worker_now(evidence, now)}"
+
+
+def _server_then(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    then = evidence.then
+    if then is None or then.status is None:
+        if evidence.meta is not None:
+            yield "worker", f"{evidence.meta.worker} (pid {evidence.meta.pid}) answered"
+        return
+    timing = evidence.timing
+    after = then.at - (timing.ended_at - timing.total)
+    when = f"{seconds(after)} into the call" if then.at <= timing.ended_at else "right after it"
+    worker = evidence.worker
+    if worker is not None:
+        yield "worker", f"{_worker(worker, then)}, {when}"
+        return
+    if evidence.queued:
+        yield "place", f"in the listen queue, {when}: no worker had accepted the connection"
+    yield "server", f"{_server(then.status)}, {when}"
+    shown = then.status.workers[:_MOST_WORKERS]
+    for place, each in enumerate(shown):
+        yield "" if place else "workers", _worker(each, then)
+    if len(shown) < len(then.status.workers):
+        yield "", f"and {len(then.status.workers) - len(shown)} more; :workers shows all"
+
+
+def _worker(worker: WorkerStatus, snapshot: Snapshot) -> str:
+    is_sync = snapshot.status is not None and snapshot.status.model == "sync"
+    call = worker.call
+    doing = "idle" if call is None else f"in {call.method} for {seconds(call.seconds)}"
+    if call is None and worker.connections:
+        doing = "in no call"
+        if is_sync:
+            doing = "held by an idle connection"
+    if snapshot.states.get(worker.pid, "").upper() == "T":
+        doing = f"stopped (SIGSTOP), {doing}"
+    state = "" if worker.state == "ready" else f"{worker.state}, "
+    held = "" if is_sync else f", {worker.connections} connection{'' if worker.connections == 1 else 's'}"
+    return f"{worker.worker} (pid {worker.pid}) {state}{doing}{held}"
+
+
+def _worker_now(evidence: Evidence, now: Snapshot) -> str:
+    if now.status is None or evidence.pid is None:
+        return ""
+    same = next((worker for worker in now.status.workers if worker.pid == evidence.pid), None)
+    return f"; worker {_worker(same, now)}" if same is not None else f"; pid {evidence.pid} is gone"
+
+
+def _server(status: ServerStatus) -> str:
+    waiting = [f"{one.waiting} of {one.limit}" for one in status.listeners if one.waiting is not None]
+    queue = f", {' and '.join(waiting)} wait in the listen queue" if waiting else ""
+    count = len(status.workers)
+    return f"{count} {status.model} worker{'' if count == 1 else 's'}{queue}"
+
+
+def _events(evidence: Evidence, width: int) -> Iterator[Fragment]:
+    began = evidence.timing.ended_at - evidence.timing.total
+    for place, event in enumerate(evidence.events[:_MOST_EVENTS]):
+        who = f"worker {event.worker} (pid {event.pid}) " if event.worker is not None else ""
+        signal = f" by SIG{event.signal}" if event.signal else ""
+        lost = f", {event.lost} call{'' if event.lost == 1 else 's'} lost" if event.lost else ""
+        # What an end says in words names the signal as well.
+        more = f" {event.text}" if event.text and not event.signal else ""
+        text = f"{event.at - began:+.2f} s  {who}{event.kind.replace('_', ' ')}{signal}{more}{lost}"
+        yield LABEL, f"{'' if place else 'events':<{_MARGIN}}"
+        yield "", cut(visible(text), max(width - _MARGIN - 1, _NARROWEST)) + "\n"
+
+
+def _log(inquiry: Inquiry, width: int) -> Iterator[Fragment]:
+    lines = _shown(inquiry.log)
+    for place, line in enumerate(lines):
+        label = "" if place else ("log" if inquiry.in_time else "log, old")
+        yield LABEL, f"{label:<{_MARGIN}}"
+        yield LABEL if not inquiry.in_time else "", cut(line, max(width - _MARGIN - 1, _NARROWEST)) + "\n"
+
+
+def _shown(lines: Sequence[str]) -> list[str]:
+    """As many lines as there is room for: of a traceback the beginning and the end say most."""
+    # The marks that Python draws under a part of a line tell nothing without it.
+    short = [visible(_without_date(line)) for line in lines if line.strip(" ^~")]
+    if len(short) <= _MOST_LINES:
+        return short
+    first = 1 if not lines[-1].startswith((" ", "\t")) else 2
+    return [
+        *short[:first],
+        f"… {len(short) - _MOST_LINES + 1} more lines; :logs shows them",
+        *short[first + 1 - _MOST_LINES :],
+    ]
+
+
+def _without_date(line: str) -> str:
+    """The clock's time is enough."""
+    return line[line.index("T") + 1 :].replace("Z ", " ", 1) if line[:2] == "20" and "T" in line[:12] else line

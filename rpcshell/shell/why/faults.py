@@ -1,0 +1,288 @@
+"""Deliberate faults: sends a server what a broken, slow or foreign client might, and notes what it does about it.
+
+Each fault has a connection of its own. Which server may be treated like that is the caller's business; so is how the
+steps look on a screen.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+import msgspec
+
+from rpcshell.client.dialling import dial
+from rpcshell.client.unreachable import system_reason
+from rpcwire import ErrorCode, FrameDecoder, FrameError
+from rpcwire.framing import MAX_REPLY, PREFIX_SIZE, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpcshell.client.target import Target
+    from rpcshell.client.tls import TlsFiles, TlsStream
+
+__all__ = ["FAULTS", "Fault", "FaultName", "Provocation", "Step", "plan"]
+
+PATIENCE: Final = 10.0
+"""Seconds of silence after which a server is taken to say nothing."""
+
+_LINGER: Final = 0.3
+"""Seconds after a reply in which a server that closes the connection does so."""
+
+_PAUSE: Final = 0.05
+_SLOW_TAKES: Final = 2.0
+_READ: Final = 1 << 16
+_OVERSIZED: Final = 0x7FFF_FFFF
+
+FaultName = Literal["split", "truncated", "oversized", "zero", "bad-utf8", "slow", "garbage"]
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A kind of fault.
+
+    Attributes:
+        summary: What is sent.
+        code: The error that the protocol has for it; 0 for an ordinary reply, None for no reply at all.
+        goes_on: Whether the connection can be used after it.
+        reason: Why that is right.
+    """
+
+    summary: str
+    code: int | None
+    goes_on: bool
+    reason: str
+
+
+FAULTS: Final[dict[FaultName, Fault]] = {
+    "split": Fault("a request in four pieces", 0, True, "where a frame ends is told by its length, not by its packets"),
+    "truncated": Fault("half of a request, and then the end of the stream", None, False, "what is cut off never runs"),
+    "oversized": Fault(
+        "a frame that says it has 2 GiB",
+        ErrorCode.FRAME_TOO_LARGE,
+        False,
+        "it is refused by its length, before anything is read or kept for it",
+    ),
+    "zero": Fault(
+        "a frame of no bytes", ErrorCode.INVALID_REQUEST, False, "no message is empty, so the stream is out of step"
+    ),
+    "bad-utf8": Fault(
+        "a request with bytes that are not UTF-8",
+        ErrorCode.PARSE_ERROR,
+        True,
+        "the frame is good and only its content is not, so the next one can be read",
+    ),
+    "slow": Fault("a request byte by byte", 0, True, "a slow client is served, until --read-timeout is over"),
+    "garbage": Fault(
+        "an HTTP request, as a lost browser would",
+        ErrorCode.FRAME_TOO_LARGE,
+        False,
+        '"GET " read as a length is 542,393,671',
+    ),
+}
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Something to send.
+
+    Attributes:
+        data: The bytes; none for the end of the stream.
+        about: What they are.
+        pause: Seconds to wait before.
+        quiet: Whether it is not worth a step of its own.
+        shown: What is told to have been sent with it, where that is more.
+    """
+
+    data: bytes
+    about: str = ""
+    pause: float = 0.0
+    quiet: bool = False
+    shown: bytes = b""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What happened.
+
+    Attributes:
+        at: When, in seconds since the connection was there.
+        kind: It was sent, came, the server closed or reset the connection, said nothing, or the connection goes on.
+        data: The bytes.
+        about: What it is.
+    """
+
+    at: float
+    kind: Literal["sent", "came", "closed", "reset", "silent", "goes on"]
+    data: bytes = b""
+    about: str = ""
+
+
+class _Stream(Protocol):
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+    def send(self, data: memoryview, /) -> int: ...
+    def recv(self, size: int, /) -> bytes: ...
+
+
+def plan(name: FaultName, request: bytes, rate: float | None = None) -> list[Piece]:
+    """What is sent for a fault.
+
+    Args:
+        name: Of the fault.
+        request: A good request, framed, which the fault is made of.
+        rate: Bytes a second for `slow`; as many as take two seconds if not given.
+    """
+    half = PREFIX_SIZE + (len(request) - PREFIX_SIZE) // 2
+    length = len(request) - PREFIX_SIZE
+    match name:
+        case "split":
+            return [
+                Piece(request[:2], "half of the length"),
+                Piece(request[2:PREFIX_SIZE], f"the rest of it: {length} bytes will come", _PAUSE),
+                Piece(request[PREFIX_SIZE:half], "half of the request", _PAUSE),
+                Piece(request[half:], "the rest of it", _PAUSE),
+            ]
+        case "truncated":
+            return [
+                Piece(request[:half], f"a length of {length}, and {half - PREFIX_SIZE} bytes"),
+                Piece(b"", "the end of the stream (FIN)"),
+            ]
+        case "oversized":
+            return [Piece(_OVERSIZED.to_bytes(PREFIX_SIZE, "little") + b"{", f"a length of {_OVERSIZED:,}")]
+        case "zero":
+            return [Piece(bytes(PREFIX_SIZE), "a length of 0")]
+        case "bad-utf8":
+            return [Piece(frame(b'{"in":"ping\xff\xfe","params":null}'), "0xff and 0xfe are in no UTF-8")]
+        case "slow":
+            pause = _SLOW_TAKES / len(request) if rate is None else 1 / rate
+            about = f"one at a time, {1 / pause:.3g} a second"
+            dribble = [Piece(request[at : at + 1], "", pause, quiet=True) for at in range(len(request) - 1)]
+            return [*dribble, Piece(request[-1:], about, pause, shown=request)]
+        case "garbage":
+            return [Piece(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "no frame at all")]
+
+
+class Provocation:
+    """One fault on its way.
+
+    Args:
+        target: Where to.
+        tls: What a TLS target is verified with, and what it is shown.
+        timeout: Seconds for making the connection.
+
+    Raises:
+        ConnectionFailed: No connection could be made.
+    """
+
+    def __init__(self, target: Target, tls: TlsFiles | None, timeout: float) -> None:
+        self._socket: _Stream = _unblocked(dial(target, timeout, tls))
+        self._decoder = FrameDecoder(MAX_REPLY)
+        self._poll = select.poll()
+        self._poll.register(self._socket.fileno(), select.POLLIN)
+        self._began = time.monotonic()
+        self._over = False
+        self._answers = 0
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+    def run(self, pieces: list[Piece], again: bytes) -> Iterator[Step]:
+        """Send, and tell what happens while it does.
+
+        Args:
+            pieces: What to send.
+            again: A good request, to see whether the connection goes on.
+        """
+        for piece in pieces:
+            yield from self._hear(piece.pause)
+            if self._over:
+                return
+            if not self._send(piece):
+                yield from self._hear(PATIENCE)
+                return
+            if not piece.quiet:
+                yield Step(self._at, "sent", piece.shown or piece.data, piece.about)
+        yield from self._hear(PATIENCE, until=lambda: self._answers > 0)
+        if self._over or not self._answers:
+            return
+        yield from self._hear(_LINGER)
+        if self._over:
+            return
+        before = self._at
+        self._send(Piece(again))
+        answered = list(self._hear(PATIENCE, until=lambda: self._answers > 1))
+        if self._answers > 1:
+            yield Step(self._at, "goes on", about=f"a good request after it was answered in {_ms(self._at - before)}")
+        else:
+            yield from answered
+
+    @property
+    def _at(self) -> float:
+        return time.monotonic() - self._began
+
+    def _send(self, piece: Piece) -> bool:
+        """Send all of a piece; false where the server takes no more."""
+        if not piece.data:
+            # Under TLS as well it is TCP's end, and not one that TLS has announced.
+            with socket.socket(fileno=os.dup(self._socket.fileno())) as same, suppress(OSError):
+                same.shutdown(socket.SHUT_WR)
+            return True
+        rest = memoryview(piece.data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                select.select([], [self._socket.fileno()], [], PATIENCE)
+            except OSError:
+                return False
+        return True
+
+    def _hear(self, seconds: float, until: Callable[[], bool] | None = None) -> Iterator[Step]:
+        """Listen for so long, or until there is what is waited for."""
+        deadline = time.monotonic() + seconds
+        while not self._over and not (until is not None and until()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                if until is not None:
+                    yield Step(self._at, "silent", about=f"nothing came for {seconds:g} s")
+                return
+            if not self._poll.poll(left * 1000):
+                continue
+            try:
+                data = self._socket.recv(_READ)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                self._over = True
+                kind: Literal["reset", "closed"] = "reset" if isinstance(error, ConnectionError) else "closed"
+                yield Step(self._at, kind, about=system_reason(error))
+                return
+            if not data:
+                self._over = True
+                yield Step(self._at, "closed", about="the end of the stream (FIN)")
+                return
+            yield from self._heard(data)
+
+    def _heard(self, data: bytes) -> Iterator[Step]:
+        self._decoder.feed(data)
+        try:
+            while (body := self._decoder.next_frame()) is not None:
+                self._answers += 1
+                if self._answers == 1:
+                    yield Step(self._at, "came", frame(bytes(body)))
+        except FrameError:
+            yield Step(self._at, "came", data)
+
+
+def _unblocked(stream: socket.socket | TlsStream) -> _Stream:
+    if isinstance(stream, socket.socket):
+        stream.setblocking(False)
+    return stream
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"

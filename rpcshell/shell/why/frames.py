@@ -1,0 +1,217 @@
+"""Bytes of the wire for people: each frame's length prefix, its bytes in hexadecimal, and what they say.
+
+Long frames are cut, and the bytes of secrets are asterisks: as many as there were bytes, so that every length stays
+true. Nothing is sent or received here.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from rpcshell.line.masking import blot_bytes, mask_text, mask_value
+from rpcshell.view.escape import visible, visible_json
+from rpcshell.view.pretty import render_json
+from rpcshell.view.render import render_duration
+from rpcwire.framing import PREFIX_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rpcshell.shell.why.observer import Observed
+    from rpcshell.view.pretty import Fragment
+
+__all__ = ["WireFrame", "cut_frames", "hex_rows", "render_call", "render_frames"]
+
+ARROW: Final = "class:out"
+DIM: Final = "class:footer"
+ERROR: Final = "class:error"
+OUT, IN = "→", "←"
+
+_ROW: Final = 16
+_NARROW_ROW: Final = 8
+_WIDE_ENOUGH: Final = 72
+"""Columns that a row of 16 bytes takes, in both writings."""
+
+_MOST_ROWS: Final = 4
+_MOST_LINES: Final = 3
+_MARGIN: Final = "  "
+
+
+class WireFrame(msgspec.Struct, frozen=True):
+    """A frame as far as its bytes are there.
+
+    Attributes:
+        prefix: The bytes of its length; fewer than four where the stream ends in them.
+        body: Its bytes.
+        length: How many there should be.
+    """
+
+    prefix: bytes
+    body: bytes = b""
+    length: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is there."""
+        return len(self.prefix) == PREFIX_SIZE and len(self.body) == self.length
+
+
+def cut_frames(data: bytes) -> list[WireFrame]:
+    """The frames of a stream of bytes, the last of which may not be whole.
+
+    Args:
+        data: From the beginning of a frame on.
+    """
+    found = []
+    while data:
+        prefix, data = data[:PREFIX_SIZE], data[PREFIX_SIZE:]
+        if len(prefix) < PREFIX_SIZE:
+            found.append(WireFrame(prefix))
+            break
+        length = int.from_bytes(prefix, "little")
+        found.append(WireFrame(prefix, data[:length], length))
+        data = data[length:]
+    return found
+
+
+def render_call(call: Observed, width: int, *, full: bool = False) -> Iterator[Fragment]:
+    """The frames of a call, each with its time since the call began.
+
+    Args:
+        call: The call; its bytes may have been let go of.
+        width: Columns of the screen.
+        full: Whether to show all bytes that are kept.
+    """
+    exchange, record = call.exchange, call.record
+    began = exchange.began
+    if exchange.connected and exchange.dialled:
+        yield ARROW, f"{OUT} "
+        took = render_duration(exchange.connected - exchange.dialled)
+        yield "", f"{render_duration(exchange.connected - began):>8}  connected to {record.target} in {took}\n"
+    if exchange.attempts:
+        times = f", sent {exchange.attempts} times" if exchange.attempts > 1 else ""
+        whole = "" if exchange.sent else ", not all of them written"
+        yield ARROW, f"{OUT} "
+        when = render_duration((exchange.sent or exchange.sending) - began)
+        yield "", f"{when:>8}  request: {exchange.request_size} bytes{times}{whole}\n"
+        yield from render_frames(exchange.request, width, left_out(exchange.request_size, exchange.request), full=full)
+    if exchange.reads:
+        received = b"".join(exchange.received)
+        reads = "1 read" if exchange.reads == 1 else f"{exchange.reads} reads"
+        yield ARROW, f"{IN} "
+        yield "", f"{render_duration(exchange.first - began):>8}  reply: {exchange.received_size} bytes in {reads}\n"
+        more = left_out(exchange.received_size, received)
+        yield from render_frames(received, width, more, params=record.params, full=full)
+    if record.outcome in {"failed", "cancelled"}:
+        yield ERROR, f"✗ {render_duration(exchange.ended - began):>8}  "
+        yield "", visible(f"{record.error or 'no reply'}\n".replace("\n", " ").rstrip()) + "\n"
+
+
+def left_out(size: int, kept: bytes) -> int:
+    """How many bytes of a size are not kept.
+
+    Args:
+        size: How many there were.
+        kept: Those that are.
+    """
+    return max(0, size - len(kept))
+
+
+def render_frames(
+    data: bytes, width: int, missing: int = 0, *, params: Any = None, full: bool = False
+) -> Iterator[Fragment]:
+    """Frames with their length, bytes and meaning, ending in a newline.
+
+    Args:
+        data: Bytes from the beginning of a frame on.
+        width: Columns of the screen.
+        missing: How many more bytes there were that are not kept.
+        params: What may have secrets that the frames repeat.
+        full: Whether to show all of the bytes.
+    """
+    for frame in cut_frames(data):
+        if len(frame.prefix) < PREFIX_SIZE:
+            yield from _row(frame.prefix, PREFIX_SIZE, f"{len(frame.prefix)} of the 4 bytes of a length")
+            return
+        yield from _row(frame.prefix, PREFIX_SIZE, f"length {frame.length} = 0x{frame.length:x}, little-endian")
+        body = blot_bytes(frame.body, params)
+        yield from hex_rows(body, width, full=full)
+        if frame.whole:
+            yield from _meaning(frame.body, params, width, full=full)
+        elif missing:
+            yield DIM, f"{_MARGIN}… {missing} more bytes were not kept\n"
+        else:
+            yield DIM, f"{_MARGIN}… and nothing more: {frame.length - len(frame.body)} bytes of the frame are missing\n"
+
+
+def hex_rows(data: bytes, width: int, *, full: bool = False) -> Iterator[Fragment]:
+    """Bytes in rows, in hexadecimal and as text.
+
+    Args:
+        data: The bytes.
+        width: Columns of the screen.
+        full: Whether to show all of them.
+    """
+    size = _row_size(width)
+    rows = [data[at : at + size] for at in range(0, len(data), size)]
+    if full or len(rows) <= _MOST_ROWS + 2:
+        shown: Iterable[bytes | None] = rows
+    else:
+        shown = chain(rows[:_MOST_ROWS], [None], rows[-1:])
+    for row in shown:
+        if row is None:
+            yield DIM, f"{_MARGIN}… {len(data) - _MOST_ROWS * size - len(rows[-1])} bytes\n"
+        else:
+            text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
+            yield from _row(row, size, text)
+
+
+def _row(data: bytes, size: int, text: str) -> Iterator[Fragment]:
+    yield DIM, f"{_MARGIN}{data.hex(' '):<{3 * size}}  "
+    yield "", f"{text}\n"
+
+
+def _row_size(width: int) -> int:
+    return _ROW if width >= _WIDE_ENOUGH else _NARROW_ROW
+
+
+def _meaning(body: bytes, params: Any, width: int, *, full: bool) -> Iterator[Fragment]:
+    """What a body says, as JSON without its secrets."""
+    try:
+        value = mask_value(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        yield ERROR, f"{_MARGIN}not JSON: {visible(str(error))}\n"
+        return
+    if params is not None:
+        value = _without_repeated(value, params)
+    room = max(width - len(_MARGIN), 20)
+    if full:
+        yield "", _MARGIN
+        for style, text in render_json(value, room):
+            yield style, text.replace("\n", f"\n{_MARGIN}")
+        yield "", "\n"
+        return
+    # Characters, and not columns: what is wide is cut a little later.
+    text = visible_json(msgspec.json.encode(value).decode())
+    rows = [text[at : at + room] for at in range(0, min(len(text), _MOST_LINES * room), room)]
+    if len(text) > _MOST_LINES * room:
+        rows[-1] = f"{rows[-1][: room - 1]}…"
+    for row in rows:
+        yield "", f"{_MARGIN}{row}\n"
+
+
+def _without_repeated(value: Any, params: Any) -> Any:
+    """A value without the secrets of a call's params, which a reply may repeat under other names; changed in place."""
+    root = [value]
+    todo: list[Any] = [root]
+    while todo:
+        part = todo.pop()
+        for place, inner in part.items() if isinstance(part, dict) else enumerate(part):
+            if isinstance(inner, str):
+                part[place] = mask_text(inner, params)
+            elif isinstance(inner, dict | list):
+                todo.append(inner)
+    return root[0]

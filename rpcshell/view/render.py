@@ -1,0 +1,218 @@
+"""Replies and errors as styled pieces of text, for a screen to draw.
+
+Styles are names, not colours, and all text is safe for a terminal. Nothing here draws, measures a screen or
+pages, and nothing imports prompt_toolkit or pygments. How a value looks as JSON is `pretty`'s, as a table `table`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.client.errors import CallError, SpawnFailed, SyntaxProblem
+from rpcshell.view.escape import visible, visible_json
+from rpcshell.view.pretty import Fragment, render_json
+from rpcshell.view.width import cells
+from rpcshell.view.wording import worded
+from rpcwire import ErrorCode, encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcshell.client.errors import ShellError
+    from rpcshell.client.outcome import CallOutcome
+    from rpcshell.view.settings import Settings
+    from rpcwire import Meta
+
+__all__ = ["render_duration", "render_error", "render_footer", "render_result", "render_value"]
+
+OUT: Final = "class:out"
+FOOTER: Final = "class:footer"
+ERROR: Final = "class:error"
+HINT: Final = "class:hint"
+
+_BETWEEN: Final = " · "
+_CHUNK: Final = 1 << 16
+_NEAR_NAMES: Final = 3
+_RESERVED: Final = range(-32768, -31999)
+"""Error codes that JSON-RPC 2.0 (section 5.1) keeps for itself and for servers."""
+
+
+def render_result(outcome: CallOutcome, width: int, settings: Settings) -> Iterator[Fragment]:
+    """The out name and the result of a reply in the format that was set, ending in a newline.
+
+    Args:
+        outcome: what a call brought.
+        width: columns of the screen.
+        settings: the format and what belongs to it.
+    """
+    if settings.format == "raw":
+        yield from _raw(outcome.reply.result)
+        return
+    out = visible(outcome.reply.out)
+    yield OUT, out
+    yield from _after_name(outcome.reply.result, width, cells(out), settings)
+
+
+def render_value(name: str, value: Any, width: int, settings: Settings) -> Iterator[Fragment]:
+    """A value that is shown without a call, such as a variable's, as a result would be, ending in a newline.
+
+    Args:
+        name: what it is shown as.
+        value: what JSON can hold.
+        width: columns of the screen.
+        settings: the format and what belongs to it.
+    """
+    if settings.format == "raw":
+        yield from _raw(value)
+        return
+    yield FOOTER, visible(name)
+    yield from _after_name(value, width, cells(visible(name)), settings)
+
+
+def _after_name(value: Any, width: int, column: int, settings: Settings) -> Iterator[Fragment]:
+    if settings.format == "table" and isinstance(value, dict | list) and value:
+        from rpcshell.view.table import count_of_rows, render_table
+
+        yield FOOTER, f" {count_of_rows(value)}\n" if isinstance(value, list) else "\n"
+        yield from render_table(value, width, max_rows=settings.max_rows)
+        return
+    yield "", " "
+    yield from render_json(value, width, column=column + 1, indent=settings.indent)
+    yield "", "\n"
+
+
+def _raw(result: Any) -> Iterator[Fragment]:
+    """A text as it is, anything else as compact JSON."""
+    text = result if isinstance(result, str) else encode_value(result).decode()
+    for start in range(0, len(text), _CHUNK):
+        part = text[start : start + _CHUNK]
+        yield "", visible(part, newlines=True) if text is result else visible_json(part)
+    if not text.endswith("\n"):
+        yield "", "\n"
+
+
+def render_footer(elapsed: float, meta: Meta | None, settings: Settings, width: int | None = None) -> str:
+    """How long a call took and who served it, without a newline at the end; empty if neither is to be told.
+
+    Args:
+        elapsed: seconds from request to reply.
+        meta: what the server told of itself.
+        settings: what is to be told.
+        width: columns of the screen; None for a single line however long.
+    """
+    parts = []
+    if settings.time:
+        served = -1.0 if meta is None else meta.service_us / 1e6
+        parts.append(render_duration(elapsed))
+        # What no clock of ours could have measured is no figure to show.
+        if 0 <= served <= elapsed:
+            parts.append(f"{_share(served, elapsed)} server, {_share(elapsed - served, elapsed)} waiting")
+    if settings.meta and meta is not None:
+        parts += [f"worker {meta.worker}", f"pid {meta.pid}"]
+    lines: list[str] = []
+    for part in parts:
+        if lines and (width is None or len(lines[-1]) + len(_BETWEEN) + len(part) <= width):
+            lines[-1] += _BETWEEN + part
+        else:
+            lines.append(part)
+    return "\n".join(lines)
+
+
+def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[Fragment]:
+    """An error in as few lines as say it, the last one ending in a newline.
+
+    A server that did not start because the user's own code failed shows that code's traceback and no more.
+
+    Args:
+        error: what went wrong.
+        width: columns of the screen.
+        settings: what is to be told of a call.
+    """
+    if isinstance(error, SpawnFailed) and error.traceback:
+        yield "", visible(error.traceback.rstrip("\n"), newlines=True) + "\n"
+        return
+    label = f"error {error.code}: " if isinstance(error, CallError) else "error: "
+    said, hint_said = worded(error)
+    message = visible(said, newlines=True).rstrip("\n")
+    yield ERROR, label
+    yield "", message
+    column = len(label) + cells(message)
+    if isinstance(error, CallError) and error.data is not None:
+        yield from _error_data(error, width, column)
+    if hint_said and hint_said not in said:
+        hint = visible(hint_said, newlines=True)
+        yield "", " — " if column + 3 + cells(hint) <= width else "\n"
+        yield HINT, hint
+    yield "", "\n"
+    if isinstance(error, SyntaxProblem):
+        yield from _caret(error, width)
+    if isinstance(error, CallError) and (footer := render_footer(error.elapsed, error.meta, settings, width)):
+        yield FOOTER, footer + "\n"
+
+
+def render_duration(seconds: float) -> str:
+    """A duration with a unit and two or three digits."""
+    if seconds >= 1:
+        return f"{seconds:.2f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    digits = 2 if seconds < 0.001 else 1 if seconds < 0.1 else 0
+    return f"{seconds * 1000:.{digits}f} ms"
+
+
+def _share(seconds: float, whole: float) -> str:
+    """A part of a duration in the unit of the whole."""
+    if whole >= 1:
+        return f"{seconds:.2f}" if whole < 60 else render_duration(seconds)
+    digits = 2 if whole < 0.01 else 1 if whole < 0.1 else 0
+    return f"{seconds * 1000:.{digits}f}"
+
+
+def _error_data(error: CallError, width: int, column: int) -> Iterator[Fragment]:
+    """What the server added to an error and its message does not say: a place, near names, a traceback, the rest."""
+    from rpcshell.line.masking import mask_value
+
+    data = mask_value(error.data)
+    if not isinstance(data, dict):
+        yield "", "\n"
+        yield from render_json(data, width)
+        return
+    rest = {name: value for name, value in data.items() if name not in {"path", "suggestions", "traceback"}}
+    path = data.get("path")
+    # "$" is the params as a whole, which no message leaves out.
+    if isinstance(path, str) and path != "$" and not _said(re.split(r"[.\[\]]", path.rstrip("]"))[-1], error.message):
+        yield "", f" (at {visible(path)})"
+    near = data.get("suggestions")
+    if isinstance(near, list) and near and not any(_said(name, error.message) for name in near):
+        question = f"did you mean {' or '.join(visible(str(name)) for name in near[:_NEAR_NAMES])}?"
+        yield "", " — " if column + 3 + cells(question) <= width else "\n"
+        yield HINT, question
+    if isinstance(traceback := data.get("traceback"), str):
+        yield HINT, "\n" + visible(traceback.rstrip("\n"), newlines=True)
+    if error.code != ErrorCode.APPLICATION_ERROR and error.code in _RESERVED:
+        rest = {name: value for name, value in rest.items() if not _said(value, error.message)}
+    if rest:
+        yield "", "\n"
+        yield from render_json(rest, width)
+
+
+def _said(value: object, message: str) -> bool:
+    """Whether a message has the texts in a value already; servers put them in `data` for programs."""
+    if isinstance(value, list):
+        return all(_said(item, message) for item in value)
+    return isinstance(value, str) and value in message
+
+
+def _caret(error: SyntaxProblem, width: int) -> Iterator[Fragment]:
+    """The part of the line around the problem, with a caret under its place."""
+    from rpcshell.line.masking import blot_line
+
+    text = blot_line(error.line)
+    start = text.rfind("\n", 0, error.column) + 1
+    end = text.find("\n", error.column)
+    line = text[start : end if end >= 0 else None]
+    column = min(error.column - start, len(line))
+    room = max(width - 4, 8)
+    first = max(0, column - room // 2) if len(line) > room else 0
+    before, after = visible(line[first:column]), visible(line[column : first + room])
+    yield "", f"  {before}{after}\n"
+    yield ERROR, f"  {' ' * cells(before)}^\n"

@@ -1,0 +1,268 @@
+"""What can be set while the shell runs: the settings, their types, their defaults, and who is told of a change.
+
+How a setting is typed is `:set`'s business, where one is kept between runs the configuration's, and what one does
+that of whoever reads it. Nothing is imported here but the errors: every run has settings.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from rpcshell.client.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+__all__ = ["FORMATS", "Setting", "Settings"]
+
+ON_OFF: Final = ("on", "off")
+FORMATS: Final = ("auto", "json", "table", "raw")
+PLAIN_THEMES: Final = ("auto", "light", "dark")
+
+_ON: Final = {"on", "true", "yes", "1"}
+_OFF: Final = {"off", "false", "no", "0"}
+_FEW: Final = 8
+"""Choices that an error lists; of more it names the nearest."""
+
+_LARGEST_INDENT: Final = 8
+_LONGEST_TIMEOUT: Final = 1_000_000
+"""Seconds; more milliseconds than poll(2) takes would be too many."""
+
+
+class Setting(NamedTuple):
+    """A setting as it stands.
+
+    Attributes:
+        name: What it is called.
+        value: Its value, as `:set` reads it.
+        default: The value it begins with.
+        help: What it does, in one line.
+        choices: The values there are; some of them where it is a number.
+        is_number: Whether it takes other numbers too.
+    """
+
+    name: str
+    value: str
+    default: str
+    help: str
+    choices: tuple[str, ...]
+    is_number: bool
+
+
+_HELP: Final = {
+    "format": "results as JSON, as tables, or the bare value",
+    "indent": "columns by which nested JSON is indented",
+    "max_rows": "rows of a table; 0 shows all",
+    "time": "tell how long a call took, and the server's part",
+    "meta": "tell which worker answered",
+    "pager": "show in $PAGER what is longer than the screen",
+    "timeout": "seconds that a call may take",
+    "theme": "the terminal's own colours, or another set of them",
+    "editing": "keys of the prompt",
+    "suggestions": "suggest lines of the history while typing",
+    "doc": "explain the selected method beside the menu",
+}
+_NUMBERS: Final = {"indent", "max_rows", "timeout"}
+_SAMPLES: Final = {
+    "indent": ("2", "4"),
+    "max_rows": ("0", "100", "1000"),
+    "timeout": ("none", "5", "30"),
+    "editing": ("emacs", "vi"),
+    "format": FORMATS,
+}
+
+
+class Settings:
+    """The settings of a run, with their types.
+
+    Args:
+        script: Whether the run is a script, whose results alone are shown unless it says otherwise.
+
+    Attributes:
+        format: How results are shown; "auto" is JSON.
+        indent: Columns by which nested JSON is indented.
+        max_rows: Rows of a table, or 0 for all.
+        time: Whether to tell how long a call took.
+        meta: Whether to tell which worker answered.
+        pager: Whether what is longer than the screen goes to the user's pager.
+        timeout: Seconds for a call, or None for no limit.
+        theme: "auto", "light", "dark" or the name of a pygments style.
+        editing: The keys of the prompt.
+        suggestions: Whether lines of the history are suggested while typing.
+        doc: Whether what the selected method does is shown.
+        theme_names: Gives the styles that `theme` can name; set by whoever draws. Where nobody does, any name will do.
+    """
+
+    format: Literal["auto", "json", "table", "raw"]
+    indent: int
+    max_rows: int
+    time: bool
+    meta: bool
+    pager: bool
+    timeout: float | None
+    theme: str
+    editing: Literal["emacs", "vi"]
+    suggestions: bool
+    doc: bool
+
+    def __init__(self, *, script: bool = False) -> None:
+        self.format = "auto"
+        self.indent = 2
+        self.max_rows = 1000
+        self.time = self.meta = not script
+        self.pager = True
+        self.timeout = None
+        self.theme = "auto"
+        self.editing = "emacs"
+        self.suggestions = True
+        self.doc = True
+        self.theme_names: Callable[[], Sequence[str]] | None = None
+        self._watchers: list[Callable[[str], None]] = []
+        self._defaults = {name: self.text(name) for name in _HELP}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all settings, in the order in which they are listed."""
+        return tuple(_HELP)
+
+    def set(self, name: str, value: str | float) -> None:
+        """Give a setting another value.
+
+        Args:
+            name: Which one.
+            value: A text such as `on` or `2.5`, or the value itself, as configuration files have it.
+
+        Raises:
+            UsageError: There is no such setting, or it has no such value.
+        """
+        self._known(name)
+        text = ("on" if value else "off") if isinstance(value, bool) else str(value).strip()
+        former = getattr(self, name)
+        new = self._read(name, text)
+        if new != former:
+            setattr(self, name, new)
+            for callback in self._watchers:
+                callback(name)
+
+    def reset(self, name: str) -> None:
+        """Give a setting its default.
+
+        Raises:
+            UsageError: There is no such setting.
+        """
+        self._known(name)
+        self.set(name, self._defaults[name])
+
+    def text(self, name: str) -> str:
+        """A setting's value as `set` reads it.
+
+        Raises:
+            UsageError: There is no such setting.
+        """
+        self._known(name)
+        value = getattr(self, name)
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        if isinstance(value, float):
+            return str(value).removesuffix(".0")
+        return "none" if value is None else str(value)
+
+    def choices(self, name: str) -> tuple[str, ...]:
+        """The values of a setting; some of them where it is a number.
+
+        Raises:
+            UsageError: There is no such setting.
+        """
+        self._known(name)
+        if name == "theme":
+            return (*PLAIN_THEMES, *(self.theme_names() if self.theme_names is not None else ()))
+        return _SAMPLES.get(name, ON_OFF)
+
+    def setting(self, name: str) -> Setting:
+        """One setting as it stands.
+
+        Raises:
+            UsageError: There is no such setting.
+        """
+        return Setting(name, self.text(name), self._defaults[name], _HELP[name], self.choices(name), name in _NUMBERS)
+
+    def items(self) -> Iterator[Setting]:
+        """All settings, in order."""
+        return map(self.setting, _HELP)
+
+    def on_change(self, callback: Callable[[str], None]) -> None:
+        """Have `callback` called with the name of a setting whenever its value has changed."""
+        self._watchers.append(callback)
+
+    def _known(self, name: str) -> None:
+        if name in _HELP:
+            return
+        near = _near(name.lower().replace("-", "_"), _HELP)
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(_HELP)}"
+        raise UsageError(f"there is no setting {name!r}", hint=hint)
+
+    def _read(self, name: str, text: str) -> object:
+        match name:
+            case "indent":
+                return _number(name, text, 0, _LARGEST_INDENT)
+            case "max_rows":
+                return _number(name, text, 0, None)
+            case "timeout":
+                return _seconds(text)
+            case "theme":
+                return self._theme(text)
+            case "format" | "editing":
+                return _choice(name, text.lower(), self.choices(name))
+            case _:
+                return _switch(name, text.lower())
+
+    def _theme(self, text: str) -> str:
+        if text in PLAIN_THEMES or (self.theme_names is None and text):
+            return text
+        names = self.theme_names() if self.theme_names is not None else ()
+        return _choice("theme", text, (*PLAIN_THEMES, *names))
+
+
+def _choice(name: str, text: str, choices: Sequence[str]) -> str:
+    if text in choices:
+        return text
+    if len(choices) <= _FEW:
+        raise UsageError(f"{name} cannot be {text!r}", hint=f"it is {_listed(choices)}")
+    near = _near(text, choices)
+    raise UsageError(f"{name} cannot be {text!r}", hint=f"did you mean {near}?" if near else f":set {name} lists them")
+
+
+def _switch(name: str, text: str) -> bool:
+    return text in _ON or (text not in _OFF and _choice(name, text, ON_OFF) == "on")
+
+
+def _number(name: str, text: str, lowest: int, highest: int | None) -> int:
+    # Python reads more than digits here, and numbers that are too long to be meant.
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+    if number >= lowest and (highest is None or number <= highest):
+        return number
+    limits = f"from {lowest} to {highest}" if highest is not None else f"of at least {lowest}"
+    raise UsageError(f"{name} cannot be {text!r}", hint=f"it is a whole number {limits}")
+
+
+def _seconds(text: str) -> float | None:
+    if text.lower() in {"none", *_OFF}:
+        return None
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        seconds = -1.0
+    if 0 < seconds <= _LONGEST_TIMEOUT:
+        return seconds
+    raise UsageError(f"timeout cannot be {text!r}", hint="it is a number of seconds above 0, or none")
+
+
+def _near(text: str, known: Iterable[str]) -> str | None:
+    import difflib
+
+    found = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def _listed(choices: Sequence[str]) -> str:
+    return f"{', '.join(choices[:-1])} or {choices[-1]}"

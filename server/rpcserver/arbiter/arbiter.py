@@ -1,0 +1,383 @@
+"""The arbiter: what the server as a whole is about, from its start to its stop, and who sees to what meanwhile.
+
+One thread and one epoll; nothing here waits for anything else, and nothing of the user's is imported. Workers are
+started and replaced by `crew`, reloaded by `reload`, judged by `watchdog`.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Final
+
+from rpcserver.arbiter.companion import Companions
+from rpcserver.arbiter.control import ControlServer
+from rpcserver.arbiter.crew import Crew
+from rpcserver.arbiter.freezing import Freezer
+from rpcserver.arbiter.housekeeping import Patrol
+from rpcserver.arbiter.loop import Turns
+from rpcserver.arbiter.pending_connections import WaitingRoom
+from rpcserver.arbiter.phases import BootError, Phase
+from rpcserver.arbiter.reload import Reload
+from rpcserver.arbiter.scaling import MAX_WORKERS, scale
+from rpcserver.system.link import Ready
+from rpcserver.system.poller import Poller
+from rpcserver.system.process import reap_strays
+from rpcserver.system.signals import SignalQueue
+from rpcserver.system.systemd import Notifier
+from rpcserver.workers.base import QUICK, REOPEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rpcserver.arbiter.companion import Duty
+    from rpcserver.arbiter.control import Control
+    from rpcserver.arbiter.events import Events
+    from rpcserver.arbiter.samples import Sample
+    from rpcserver.arbiter.slots import Slot, WorkerProcess
+    from rpcserver.arbiter.spawner import Closeable
+    from rpcserver.arbiter.status import ServerStatus
+    from rpcserver.system.channel import ArbiterEnd
+    from rpcserver.system.link import Link
+    from rpcserver.system.log import LineHandler
+    from rpcserver.system.process import Exit
+    from rpcserver.system.settings import Settings
+    from rpcserver.system.sockets import Listener
+    from rpcserver.system.tls import ServerTls
+
+__all__ = ["Arbiter", "BootError"]
+
+logger = logging.getLogger(__name__)
+
+_QUICK_SECONDS: Final = 1.0
+_APART: Final = 0.05
+_CAUGHT: Final = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGCHLD,
+    signal.SIGHUP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+
+
+class Arbiter:
+    """Keeps a number of workers on a set of listeners.
+
+    Args:
+        settings: the server's settings.
+        listeners: what the workers accept connections from; closed when the server stops.
+        logs: where the process's log goes; workers put their numbers there.
+        link: the way to the process that started the server, if there is one.
+        control: the control socket, if there shall be one.
+        duties: says what companions there shall be.
+        notifier: tells the service manager, if there is one.
+        tls: the certificate, if TLS is spoken on TCP addresses.
+        started: when the program started, in monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: Sequence[Listener],
+        logs: LineHandler,
+        *,
+        link: Link | None = None,
+        control: Control | None = None,
+        duties: Callable[[Arbiter], Sequence[Duty]] | None = None,
+        notifier: Notifier | None = None,
+        tls: ServerTls | None = None,
+        started: float,
+    ) -> None:
+        self._settings = settings
+        self._listeners = listeners
+        self._logs = logs
+        self._link = link
+        self._started = started
+        if tls is not None:
+            for listener in listeners:
+                listener.secure()
+        self._phase = Phase.BOOTING
+        self._boot_error: BootError | None = None
+        self._waiting = WaitingRoom()
+        self._poller = Poller()
+        self._signals = SignalQueue()
+        patience = settings.read_timeout
+        self._control = None if control is None else ControlServer(control, self._poller, self, patience=patience)
+        self._duties = duties
+        self._companions = Companions(self._poller, logs, self._not_for_companions)
+        self._notifier = notifier or Notifier()
+        self._crew = Crew(settings, listeners, logs, self._poller, self._private, self, tls)
+        self._reload = Reload(self._crew, self._notifier, tls)
+        self._patrol = Patrol(settings, self._crew, listeners)
+        self._freezer = Freezer(self._crew)
+
+    @property
+    def log_descriptor(self) -> int:
+        """What the server's log is written to."""
+        return self._logs.fileno()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is on its way out."""
+        return self._phase in {Phase.DRAINING, Phase.QUITTING}
+
+    def run(self) -> None:
+        """Serve until asked to stop.
+
+        Raises:
+            BootError: a worker did not become ready when the server started.
+        """
+        self._signals.catch(_CAUGHT)
+        # A terminal sends signals to the workers too; known first, they make their deaths no surprise.
+        self._poller.watch(self._signals.fileno(), self._on_signals, first=True)
+        if self._link is not None:
+            self._poller.watch(self._link.fileno(), self._on_link)
+        # What is here before the forks is no garbage; a collection that looked at it would write to its pages,
+        # and so end their being shared with the workers.
+        gc.freeze()
+        for duty in () if self._duties is None else self._duties(self):
+            self._companions.add(duty)
+        self._start_first_workers()
+        gc.enable()
+        parts = (self._crew, self._freezer, self._patrol, self._companions, self._notifier, self._control)
+        turns = Turns(self._poller, [part for part in parts if part is not None], self._forgive)
+        while not self.leaving or len(self._crew):
+            turns.next()
+        self._waiting.close()
+        self._companions.stop()
+        if self._control is not None:
+            self._control.stop()
+        self._signals.close()
+        self._poller.close()
+        if self._boot_error is not None:
+            raise self._boot_error
+        logger.info("stopped")
+
+    def drain(self) -> None:
+        """Stop without loss: what has arrived is answered, what comes now is refused."""
+        if self.leaving:
+            self.quit()
+            return
+        self._leave(Phase.DRAINING)
+        for listener in self._listeners:
+            listener.withdraw()
+        self._waiting.take_from(self._listeners, self._settings.backlog)
+        for worker in self._crew:
+            self._crew.dismiss(worker)
+        logger.info("stopping: workers have %g s to finish", self._settings.drain_timeout)
+
+    def quit(self) -> None:
+        """Stop now: workers have a second to leave."""
+        number = signal.SIGKILL if self._phase is Phase.QUITTING else QUICK
+        self._leave(Phase.QUITTING)
+        self._crew.hurried = True
+        for listener in self._listeners:
+            listener.close()
+        self._waiting.close()
+        for worker in self._crew:
+            self._crew.dismiss(worker, number, _QUICK_SECONDS)
+        if self._boot_error is None and number is QUICK:
+            logger.info("stopping at once")
+
+    def reload(self) -> int:
+        """Replace all workers by new ones, which import the app anew.
+
+        Returns:
+            The generation of the new ones.
+        """
+        if self._phase is Phase.RUNNING:
+            self._reload.begin()
+        else:
+            logger.warning("there is nothing to reload while the server is %s", self._phase.value)
+        return self._crew.generation
+
+    def scale(self, workers: int) -> None:
+        """Keep another number of workers, within what is possible."""
+        if not self.leaving:
+            scale(self._crew, min(max(1, workers), MAX_WORKERS))
+            self._reload.step()
+            self._look_for_completion()
+
+    def find_worker(self, number: int) -> WorkerProcess | None:
+        """Return the worker with that number that serves, or else one that starts or leaves."""
+        of_number = (worker for worker in self._crew if worker.number == number)
+        return min(of_number, key=lambda worker: worker is not worker.slot.worker, default=None)
+
+    def release(self, worker: WorkerProcess) -> None:
+        """Ask a worker to leave, and start another one in its place."""
+        self._crew.release(worker)
+        self._reload.step()
+
+    def send_signal(self, worker: WorkerProcess, number: signal.Signals) -> None:
+        """Send a worker a signal."""
+        self._crew.events.add("signalled", worker, signal=number.name.removeprefix("SIG"))
+        worker.process.send_signal(number)
+
+    def freeze(self, worker: WorkerProcess, seconds: float) -> None:
+        """Stop a worker for a while."""
+        self._freezer.freeze(worker, seconds)
+
+    def thaw(self, number: int) -> list[int]:
+        """Let the workers with a number go on that were stopped for a while; returns their pids."""
+        return self._freezer.thaw(number)
+
+    def events(self, after: int) -> Events:
+        """Tell what happened after an event, by its number."""
+        return self._crew.events.since(after)
+
+    def status(self) -> ServerStatus:
+        """Describe the server."""
+        from rpcserver.arbiter.status import server_status
+
+        return server_status(
+            self._settings,
+            self._crew,
+            self._reload,
+            self._patrol.shares,
+            self._listeners,
+            phase=self._phase.value,
+            uptime=time.monotonic() - self._started,
+        )
+
+    def sample(self) -> Sample:
+        """Count what the server has done, for metrics."""
+        from rpcserver.arbiter.samples import take_sample
+        from rpcserver.arbiter.status import program_version
+
+        return take_sample(
+            self._crew.board,
+            self._listeners,
+            version=program_version(),
+            model=self._settings.model,
+            generation=self._crew.generation,
+        )
+
+    def worker_ready(self, worker: WorkerProcess) -> None:
+        """Go on with what waited for a worker to be ready; called by the crew."""
+        if self._phase is Phase.BOOTING:
+            following = next((slot for slot in self._crew.slots if slot.is_unused), None)
+            if following is not None:
+                self._crew.start(following)
+            self._look_for_completion()
+        self._reload.step()
+
+    def worker_wants_connection(self, channel: ArbiterEnd) -> None:
+        """Give a draining worker a connection that waits, if any; called by the crew."""
+        self._waiting.hand_one_over(channel)
+
+    def start_failed(self, slot: Slot, problem: str, traceback: str | None) -> bool:
+        """Decide what follows from a worker that did not start; called by the crew."""
+        if self._phase is not Phase.BOOTING:
+            return self.leaving or self._reload.start_failed(slot, problem, traceback)
+        if self._boot_error is None:
+            self._boot_error = BootError(problem, traceback)
+            self.quit()
+        return True
+
+    def worker_left(self, worker: WorkerProcess, end: Exit) -> None:
+        """See to what a worker's end has kept from being seen; called by the crew."""
+        reap_strays(self._crew.pids | self._companions.pids)
+        self._reload.step()
+
+    def _on_signals(self) -> None:
+        for number in self._signals.receive():
+            self._on_signal(number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        match number:
+            case signal.SIGTERM:
+                self.drain()
+            case signal.SIGINT | signal.SIGQUIT:
+                self.quit()
+            case signal.SIGHUP:
+                self.reload()
+            case signal.SIGTTIN:
+                self.scale(len(self._crew.slots) + 1)
+            case signal.SIGTTOU:
+                self.scale(len(self._crew.slots) - 1)
+            case signal.SIGUSR1:
+                self._logs.reopen()
+                for worker in self._crew:
+                    worker.process.send_signal(REOPEN)
+                self._companions.send_signal(REOPEN)
+            case signal.SIGCHLD:
+                reap_strays(self._crew.pids | self._companions.pids)
+            case _:
+                logger.warning("%s was received and means nothing to this server", number.name)
+
+    def _on_link(self) -> None:
+        link = self._link
+        if link is None or link.receive():
+            return
+        self._poller.unwatch(link.fileno())
+        if link.keep:
+            logger.info("the process that started this server has gone; the server stays")
+        else:
+            logger.info("the process that started this server has gone")
+            self.quit()
+
+    def _forgive(self, seconds: float) -> None:
+        self._crew.forgive(seconds)
+        self._patrol.forgive()
+
+    def _leave(self, phase: Phase) -> None:
+        self._notifier.stopping()
+        self._phase = phase
+        self._crew.closing = True
+        for slot in self._crew.slots:
+            slot.retry_at = None
+
+    def _start_first_workers(self) -> None:
+        """Start one worker per processor now and the others as these become ready, so that the first call is
+        answered early; or a little apart, where loading the app is mostly waiting.
+        """
+        processors = len(os.sched_getaffinity(0))
+        now = time.monotonic()
+        for number, slot in enumerate(self._crew.slots[processors:], 1):
+            slot.retry_at = now + number * _APART
+        for slot in self._crew.slots[:processors]:
+            self._crew.start(slot)
+
+    def _look_for_completion(self) -> None:
+        if self._phase is Phase.BOOTING and all(slot.serves for slot in self._crew.slots):
+            self._phase = Phase.RUNNING
+            self._announce()
+
+    def _announce(self) -> None:
+        settings = self._settings
+        addresses = [listener.address for listener in self._listeners]
+        control = None if self._control is None else self._control.address
+        workers = len(self._crew.slots)
+        logger.info(
+            "listening on %s, %d workers (%s), pid %d", ", ".join(addresses), workers, settings.model, os.getpid()
+        )
+        if control is not None:
+            logger.info("control socket: %s", control)
+        self._notifier.ready(f"{workers} workers")
+        if self._link is not None:
+            seconds = round(time.monotonic() - self._started, 3)
+            self._link.send(Ready(os.getpid(), addresses, workers, settings.model, settings.app, seconds, control))
+
+    def _private(self) -> Iterator[Closeable]:
+        """What workers must not hold, but for what the crew has."""
+        yield self._signals
+        yield self._poller
+        if self._link is not None:
+            yield self._link
+        if self._control is not None:
+            yield self._control
+        yield self._companions
+
+    def _not_for_companions(self) -> Iterator[Closeable]:
+        for held in (*self._private(), *self._crew.holdings()):
+            if held is not self._companions:
+                yield held
+        for listener in self._listeners:
+            yield listener.socket

@@ -1,0 +1,240 @@
+"""Processes beside the workers that do for the arbiter what would make it wait, or need threads.
+
+A companion is a child of the arbiter that dies with it, is started again when it dies first, and talks to it over a
+socket pair. What companions do is in `metrics` and `watch`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rpcserver.system.process import ChildProcess, Forker
+from rpcserver.system.signals import ignore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rpcserver.system.log import LineHandler
+    from rpcserver.system.poller import Poller
+
+logger = logging.getLogger(__name__)
+
+_MAX_MESSAGE: Final = 64 * 1024
+_AFTER_WORKERS: Final = 0.2
+_FIRST_DELAY: Final = 1.0
+_LONGEST_DELAY: Final = 60.0
+_LIVED: Final = 10.0
+_IGNORED: Final = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+
+
+class Closeable(Protocol):
+    """Anything that holds descriptors."""
+
+    def close(self) -> None:
+        """Close them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What a companion is for.
+
+    Attributes:
+        name: what its log lines call it.
+        main: what it does with its end of the socket pair, whose messages keep their bounds; returns an exit code.
+        on_message: called in the arbiter with what the companion sends; what it returns, if anything, is sent back.
+            It must not wait.
+        keeps: what the arbiter and the companion hold and workers must not.
+    """
+
+    name: str
+    main: Callable[[socket.socket], int]
+    on_message: Callable[[bytes], bytes | None]
+    keeps: Sequence[Closeable] = ()
+
+
+class Companions:
+    """The companions of one arbiter.
+
+    Args:
+        poller: the arbiter's.
+        logs: where the process's log goes.
+        private: yields what companions must not hold of the arbiter's, the workers' listeners too, for a listener
+            lives as long as any process holds it.
+    """
+
+    def __init__(self, poller: Poller, logs: LineHandler, private: Callable[[], Iterable[Closeable]]) -> None:
+        self._poller = poller
+        self._logs = logs
+        self._private = private
+        self._forker = Forker()
+        self._all: list[_Companion] = []
+        self._this: _Companion | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """When `turn` has something to do, in monotonic seconds."""
+        return min((found.due for found in self._all if found.due is not None), default=None)
+
+    @property
+    def pids(self) -> set[int]:
+        """The companions' processes."""
+        return {found.process.pid for found in self._all if found.process is not None}
+
+    def add(self, duty: Duty) -> None:
+        """Have a companion started soon, and kept running until `stop`; the first workers take precedence.
+
+        Add it before the first fork, so that no worker holds what it keeps.
+        """
+        self._all.append(_Companion(duty, due=time.monotonic() + _AFTER_WORKERS))
+
+    def turn(self, now: float) -> None:
+        """Start those again that are due at that time, in monotonic seconds."""
+        for companion in self._all:
+            if companion.due is not None and now >= companion.due:
+                self._start(companion)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to each; SIGUSR1 makes them open the log again."""
+        for companion in self._all:
+            if companion.process is not None:
+                companion.process.send_signal(number)
+
+    def stop(self) -> None:
+        """End all of them, which have nothing to lose, and let go of what they kept."""
+        for companion in self._all:
+            companion.due = None
+            if companion.process is not None:
+                companion.process.send_signal(signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitid(os.P_PIDFD, companion.process.fileno(), os.WEXITED)
+                self._let_go(companion)
+        for companion in self._all:
+            for kept in companion.duty.keeps:
+                kept.close()
+        self._all.clear()
+
+    def close(self) -> None:
+        """Close their descriptors in a forked child; the companions go on."""
+        for companion in self._all:
+            companion.close()
+            companion.process = companion.end = None
+            if companion is not self._this:
+                for kept in companion.duty.keeps:
+                    kept.close()
+
+    def _start(self, companion: _Companion) -> None:
+        companion.due = None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+
+        def be_companion() -> int:
+            ours.close()
+            self._this = companion
+            for own in (self, *self._private()):
+                own.close()
+            return _live(companion.duty, theirs, self._logs)
+
+        try:
+            companion.process = self._forker.fork(be_companion)
+        except OSError as error:
+            ours.close()
+            delay = companion.died(time.monotonic())
+            logger.error(
+                "the %s companion cannot be started: %s; the next try is in %g s",
+                companion.duty.name,
+                error.strerror,
+                delay,
+            )
+            return
+        finally:
+            theirs.close()
+        companion.end = ours
+        companion.started = time.monotonic()
+        self._poller.watch(companion.process.fileno(), lambda: self._on_exit(companion))
+        self._poller.watch(ours.fileno(), lambda: self._on_message(companion))
+
+    def _on_message(self, companion: _Companion) -> None:
+        end = companion.end
+        if end is None:
+            return
+        try:
+            message = end.recv(_MAX_MESSAGE)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if not message:
+            self._poller.unwatch(end.fileno())
+            return
+        answer = companion.duty.on_message(message)
+        if answer is not None:
+            try:
+                end.send(answer)
+            except OSError as error:
+                logger.warning("the %s companion cannot be answered: %s", companion.duty.name, error.strerror)
+
+    def _on_exit(self, companion: _Companion) -> None:
+        process = companion.process
+        if process is None or (end := process.reap()) is None:
+            return
+        pid = process.pid
+        self._let_go(companion)
+        delay = companion.died(time.monotonic())
+        logger.error("the %s companion (pid %d) %s; a new one starts in %g s", companion.duty.name, pid, end, delay)
+
+    def _let_go(self, companion: _Companion) -> None:
+        if companion.process is not None:
+            self._poller.unwatch(companion.process.fileno())
+        if companion.end is not None:
+            self._poller.unwatch(companion.end.fileno())
+        companion.close()
+        companion.process = None
+        companion.end = None
+
+
+@dataclass(slots=True)
+class _Companion:
+    """A companion as the arbiter knows it; `due` is when it is to be started again."""
+
+    duty: Duty
+    process: ChildProcess | None = None
+    end: socket.socket | None = None
+    started: float = 0.0
+    due: float | None = None
+    early_deaths: int = 0
+
+    def died(self, now: float) -> float:
+        """Note its end, and return the seconds until it is started again."""
+        self.early_deaths = 1 if now - self.started >= _LIVED else self.early_deaths + 1
+        delay = min(_FIRST_DELAY * 2.0 ** min(self.early_deaths - 1, 16), _LONGEST_DELAY)
+        self.due = now + delay
+        return delay
+
+    def close(self) -> None:
+        """Close its descriptors."""
+        if self.process is not None:
+            self.process.close()
+        if self.end is not None:
+            self.end.close()
+
+
+def _live(duty: Duty, end: socket.socket, logs: LineHandler) -> int:
+    """Be a companion, from the fork to the exit code."""
+    logs.role = duty.name
+    for number in _IGNORED:
+        signal.signal(number, ignore)
+    # A terminal sends these to every process of its group; the arbiter ends its companions itself, last of all.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: logs.reopen())
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    return duty.main(end)

@@ -1,0 +1,285 @@
+"""The control socket: who may steer the server, and serving them without ever waiting for one.
+
+What can be asked for is in `rpcserver.arbiter.control_service`. The wire protocol is the one that the workers speak.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from rpcserver.service.context import Peer
+from rpcserver.system.sockets import BindError, UnixBind, open_listeners
+from rpcwire import GOODBYE, ErrorCode, Fault, FrameDecoder, FrameError, encode_fault, frame
+
+if TYPE_CHECKING:
+    from rpcserver.system.poller import Poller
+    from rpcserver.system.sockets import Listener
+
+logger = logging.getLogger(__name__)
+
+Answer = Callable[[bytes | bytearray, Peer], bytes]
+"""Answers a request with a framed reply, at once."""
+
+_BACKLOG: Final = 64
+_MOST_CONNECTIONS: Final = 32
+_MAX_FRAME: Final = 64 * 1024
+_READ_SIZE: Final = 64 * 1024
+_ANSWERS_AT_ONCE: Final = 16
+_MOST_PATIENCE: Final = 5.0
+_CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
+_FOLDER_MODE: Final = 0o700
+_SOCKET_MODE: Final = 0o600
+
+
+class Control(msgspec.Struct, frozen=True):
+    """A control socket, and what is served there.
+
+    Attributes:
+        listener: where.
+        answer_for: makes what answers requests, with the arbiter to steer; called when the first client comes.
+    """
+
+    listener: Listener
+    answer_for: Callable[[Any], Answer]
+
+
+def open_control(path: str) -> Listener | None:
+    """Open the control socket.
+
+    Args:
+        path: where, or `auto` for a socket of this process in the user's runtime folder, or `none`.
+
+    Raises:
+        BindError: it cannot be had there.
+    """
+    if path == "none":
+        return None
+    if path == "auto":
+        folder = runtime_folder()
+        _remove_stale(folder)
+        path = str(folder / f"{os.getpid()}.sock")
+    (listener,) = open_listeners([UnixBind(path)], backlog=_BACKLOG, unix_mode=_SOCKET_MODE)
+    return listener
+
+
+def runtime_folder() -> Path:
+    """Return the folder for the control sockets of this user's servers, which is made if need be.
+
+    It is in $XDG_RUNTIME_DIR, as the XDG base directory specification says, in /run/user, or else in the folder for
+    temporary files, under a name with the user's id.
+
+    Raises:
+        BindError: it is another user's, or others may look into it.
+    """
+    user = os.geteuid()
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
+    if os.access(runtime, os.W_OK | os.X_OK):
+        folder = Path(runtime) / "rpcserver"
+    else:
+        import tempfile
+
+        folder = Path(tempfile.gettempdir()) / f"rpcserver-{user}"
+    try:
+        folder.mkdir(_FOLDER_MODE, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise BindError(str(folder), f"no folder for the control socket: {error.strerror}; use --control") from error
+    if found.st_uid != user or found.st_mode & 0o077 or not folder.is_dir() or folder.is_symlink():
+        reason = "the folder for control sockets is not this user's alone: remove it, or use --control"
+        raise BindError(str(folder), reason)
+    return folder
+
+
+class ControlServer:
+    """Serves the control socket on the arbiter's epoll.
+
+    A client that does not read its replies, or does not end a request that it has begun, is dropped.
+
+    Args:
+        control: the control socket.
+        poller: the arbiter's.
+        steered: the arbiter.
+        patience: how long a client may take to end a request or to read a reply, in seconds; 0 and more than five are
+            five, for the arbiter's time is everybody's.
+    """
+
+    def __init__(self, control: Control, poller: Poller, steered: object, *, patience: float = 0) -> None:
+        self._listener = listener = control.listener
+        self._poller = poller
+        self._control = control
+        self._steered = steered
+        self._answer: Answer | None = None
+        self._owner = os.geteuid()
+        self._patience = min(patience or _MOST_PATIENCE, _MOST_PATIENCE)
+        self._connections: set[_Connection] = set()
+        poller.watch(listener.fileno(), self._on_client)
+
+    @property
+    def address(self) -> str:
+        """Where it is, as targets are written."""
+        return self._listener.address
+
+    @property
+    def deadline(self) -> float | None:
+        """When `turn` has something to do, in monotonic seconds."""
+        return min((found.deadline for found in self._connections if found.deadline is not None), default=None)
+
+    def turn(self, now: float) -> None:
+        """Drop the clients whose time is over."""
+        for connection in tuple(self._connections):
+            if connection.deadline is not None and now >= connection.deadline:
+                logger.info("a client of the control socket is too slow, and is dropped")
+                connection.close()
+
+    def stop(self) -> None:
+        """Say goodbye to clients, and remove the socket."""
+        for connection in tuple(self._connections):
+            connection.say_goodbye()
+        self._poller.unwatch(self._listener.fileno())
+        self._listener.close()
+
+    def close(self) -> None:
+        """Close the descriptors in a forked child; the socket stays."""
+        self._listener.socket.close()
+        for connection in self._connections:
+            connection.socket.close()
+
+    def _on_client(self) -> None:
+        try:
+            client, _ = self._listener.socket.accept()
+        except OSError:
+            # Nobody there after all, or no descriptor left: who waits stays in the queue.
+            return
+        credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, user, _group = _CREDENTIALS.unpack(credentials)
+        if user not in {self._owner, 0}:
+            # Its mode keeps others from the socket already, unless somebody has changed that.
+            logger.warning("user %d (pid %d) may not use the control socket", user, pid)
+            client.close()
+        elif len(self._connections) >= _MOST_CONNECTIONS:
+            client.setblocking(False)
+            fault = Fault(ErrorCode.BUSY, "the control socket has too many clients: close some", {"retry": True})
+            with contextlib.suppress(OSError):
+                client.send(frame(encode_fault(fault, close=True)))
+            client.close()
+        else:
+            if self._answer is None:
+                self._answer = self._control.answer_for(self._steered)
+            peer = Peer(f"unix:pid={pid},uid={user}")
+            self._connections.add(
+                _Connection(client, peer, self._poller, self._answer, self._connections, self._patience)
+            )
+
+
+class _Connection:
+    """A client of the control socket."""
+
+    def __init__(
+        self,
+        client: socket.socket,
+        peer: Peer,
+        poller: Poller,
+        answer: Answer,
+        siblings: set[_Connection],
+        patience: float,
+    ) -> None:
+        client.setblocking(False)
+        self.socket = client
+        self.deadline: float | None = None
+        self._peer = peer
+        self._poller = poller
+        self._answer = answer
+        self._siblings = siblings
+        self._patience = patience
+        self._decoder = FrameDecoder(_MAX_FRAME)
+        self._unsent = bytearray()
+        self._ending = False
+        self._more = False
+        poller.watch(client.fileno(), self._on_event)
+
+    def say_goodbye(self) -> None:
+        """End the connection; what was not read yet is not answered."""
+        self._unsent += GOODBYE
+        with contextlib.suppress(OSError):
+            self.socket.send(self._unsent)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._poller.unwatch(self.socket.fileno())
+        self._siblings.discard(self)
+        self.socket.close()
+
+    def _on_event(self) -> None:
+        try:
+            if self._unsent:
+                self._send()
+            if not self._unsent and not self._ending:
+                self._receive()
+                self._send()
+        except OSError:
+            self.close()
+            return
+        if self._ending and not self._unsent:
+            self.close()
+            return
+        # What is held already makes no descriptor readable; being writable stands for it.
+        writing = bool(self._unsent) or self._more
+        self._poller.watch_for(self.socket.fileno(), reading=not writing, writing=writing)
+        if not writing and not self._decoder.mid_frame:
+            self.deadline = None
+        elif self.deadline is None:
+            self.deadline = time.monotonic() + self._patience
+
+    def _receive(self) -> None:
+        if not self._more:
+            try:
+                data = self.socket.recv(_READ_SIZE)
+            except BlockingIOError:
+                return
+            if not data:
+                self._ending = True
+                return
+            self._decoder.feed(data)
+        try:
+            # No more in one go, so that no client keeps the arbiter from everything else.
+            for _ in range(_ANSWERS_AT_ONCE):
+                body = self._decoder.next_frame()
+                self._more = body is not None
+                if body is None:
+                    return
+                self._unsent += self._answer(body, self._peer)
+        except FrameError as error:
+            self._unsent += frame(encode_fault(Fault(error.code, str(error)), close=True))
+            self._ending = True
+
+    def _send(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._unsent:
+                del self._unsent[: self.socket.send(self._unsent)]
+                if self.deadline is not None:
+                    self.deadline = time.monotonic() + self._patience
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove the sockets of servers that were killed."""
+    for path in folder.glob("[0-9]*.sock"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()
+            except OSError:
+                continue

@@ -1,0 +1,243 @@
+"""What the control socket serves: the methods to watch and to steer a server with.
+
+What they do is the arbiter's; here they are named, described and checked. Who may call them is in
+`rpcserver.arbiter.control`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol
+
+import msgspec
+
+from rpcserver.arbiter.events import Events  # noqa: TC001  (what a method returns is looked up when it is registered)
+from rpcserver.arbiter.scaling import MAX_WORKERS
+from rpcserver.arbiter.status import ServerStatus, program_version
+from rpcserver.service.context import WorkerInfo
+from rpcserver.service.dispatch import Dispatcher
+from rpcserver.service.service import Service
+from rpcserver.system.errors import RpcError
+from rpcserver.system.log_tail import LogPart, LogPosition, NotAFile, last_lines, lines_since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcserver.arbiter.control import Answer
+    from rpcserver.arbiter.slots import WorkerProcess
+
+LONGEST_FREEZE: Final = 60.0
+"""Seconds that a worker can be stopped for at once."""
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_WORKERS)]
+Lines = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Moment = Annotated[float, msgspec.Meta(ge=0.01, le=LONGEST_FREEZE)]
+SignalName = Literal["ABRT", "CONT", "INT", "KILL", "QUIT", "SEGV", "STOP", "TERM"]
+
+
+class Steered(Protocol):
+    """What the methods need of the arbiter."""
+
+    @property
+    def log_descriptor(self) -> int:
+        """What the server's log is written to."""
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is on its way out."""
+
+    def status(self) -> ServerStatus:
+        """Describe the server."""
+
+    def scale(self, workers: int) -> None:
+        """Keep another number of workers."""
+
+    def reload(self) -> int:
+        """Replace all workers; returns their generation."""
+
+    def drain(self) -> None:
+        """Stop without loss."""
+
+    def quit(self) -> None:
+        """Stop at once."""
+
+    def find_worker(self, number: int) -> WorkerProcess | None:
+        """Return the worker with that number that serves, or else one that starts or leaves."""
+
+    def release(self, worker: WorkerProcess) -> None:
+        """Ask a worker to leave, and start another one in its place."""
+
+    def send_signal(self, worker: WorkerProcess, number: signal.Signals) -> None:
+        """Send a worker a signal."""
+
+    def freeze(self, worker: WorkerProcess, seconds: float) -> None:
+        """Stop a worker for a while."""
+
+    def thaw(self, number: int) -> list[int]:
+        """Let the workers with a number go on that were stopped for a while; returns their pids."""
+
+    def events(self, after: int) -> Events:
+        """Tell what happened after an event, by its number."""
+
+
+class Scaled(msgspec.Struct, frozen=True):
+    """How many workers there shall be, and how many there should be before."""
+
+    workers: int
+    before: int
+
+
+class Reloading(msgspec.Struct, frozen=True):
+    """A reload has begun: `arbiter.status` tells when the workers are of that generation."""
+
+    generation: int
+
+
+class Stopping(msgspec.Struct, frozen=True):
+    """The server is on its way out."""
+
+    graceful: bool
+
+
+class Signalled(msgspec.Struct, frozen=True):
+    """A worker was sent a signal."""
+
+    worker: int
+    pid: int
+    signal: str
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """A worker is stopped, and goes on by itself after so many seconds."""
+
+    worker: int
+    pid: int
+    seconds: float
+
+
+class Thawed(msgspec.Struct, frozen=True):
+    """The processes with a worker's number that go on now; none where none was frozen."""
+
+    worker: int
+    pids: list[int]
+
+
+def control_answer(steered: Steered) -> Answer:
+    """Return what answers requests on the control socket.
+
+    Args:
+        steered: the arbiter.
+    """
+    info = WorkerInfo(worker=0, pid=os.getpid(), generation=0, model="control")
+    return Dispatcher(control_service(steered), info).answer
+
+
+def control_service(steered: Steered) -> Service:
+    """Make the service.
+
+    Args:
+        steered: the arbiter.
+    """
+    service = Service("rpcserver control", program_version(), "Watches and steers a running server.")
+
+    def living(number: int) -> WorkerProcess:
+        worker = steered.find_worker(number)
+        if worker is None:
+            raise RpcError(f"there is no worker {number}; arbiter.status lists those that there are")
+        return worker
+
+    def refuse_when_leaving() -> None:
+        if steered.leaving:
+            raise RpcError("the server is on its way out, and cannot do that any more")
+
+    @service.method(name="arbiter.status", idempotent=True)
+    def status() -> ServerStatus:
+        """Describe the server and its workers."""
+        return steered.status()
+
+    @service.method(name="arbiter.scale", idempotent=True)
+    def scale(workers: Count) -> Scaled:
+        """Keep another number of workers; when there shall be fewer, the oldest idle ones leave first."""
+        refuse_when_leaving()
+        before = steered.status().wanted
+        steered.scale(workers)
+        return Scaled(workers, before)
+
+    @service.method(name="arbiter.reload")
+    def reload() -> Reloading:
+        """Replace the workers one by one by new ones, which import the app anew; no call is lost."""
+        refuse_when_leaving()
+        return Reloading(steered.reload())
+
+    @service.method(name="arbiter.stop")
+    def stop(graceful: bool = True) -> Stopping:
+        """Stop the server: after answering what has arrived, or at once."""
+        if graceful and not steered.leaving:
+            steered.drain()
+        elif not graceful:
+            steered.quit()
+        return Stopping(graceful)
+
+    @service.method(name="arbiter.logs", idempotent=True)
+    def logs(lines: Lines = 100, worker: Count | None = None) -> list[str]:
+        """Return the log's last lines, all of them or those of one worker."""
+        with _log_read_back():
+            return last_lines(steered.log_descriptor, lines, worker)
+
+    @service.method(name="arbiter.log_since", idempotent=True)
+    def log_since(position: LogPosition | None = None, limit: Lines = 1000) -> LogPart:
+        """Return what was written to the log after a place in it, or its last lines, and the place to go on from."""
+        with _log_read_back():
+            return lines_since(steered.log_descriptor, position, limit)
+
+    @service.method(name="arbiter.events", idempotent=True)
+    def events(after: Annotated[int, msgspec.Meta(ge=0)] = 0) -> Events:
+        """Return what happened to the server and its workers lately, after the event with that number."""
+        return steered.events(after)
+
+    @service.method(name="worker.stop")
+    def stop_worker(worker: Count) -> Signalled:
+        """Have a worker answer what has arrived and leave; another one is started in its place at once."""
+        refuse_when_leaving()
+        found = living(worker)
+        steered.release(found)
+        return Signalled(worker, found.pid, "TERM")
+
+    @service.method(name="worker.kill")
+    def kill_worker(worker: Count, signal: SignalName = "KILL") -> Signalled:
+        """Send a worker a signal; if it dies of it, another one is started in its place."""
+        found = living(worker)
+        steered.send_signal(found, _SIGNALS[signal])
+        return Signalled(worker, found.pid, signal)
+
+    @service.method(name="worker.freeze")
+    def freeze_worker(worker: Count, seconds: Moment) -> Frozen:
+        """Stop a worker, as if it hung, for so many seconds; it goes on by itself, whatever becomes of the caller."""
+        refuse_when_leaving()
+        found = living(worker)
+        steered.freeze(found, seconds)
+        return Frozen(worker, found.pid, seconds)
+
+    @service.method(name="worker.thaw", idempotent=True)
+    def thaw_worker(worker: Count) -> Thawed:
+        """Let a worker that was frozen go on before its time is over."""
+        return Thawed(worker, steered.thaw(worker))
+
+    return service
+
+
+@contextlib.contextmanager
+def _log_read_back() -> Iterator[None]:
+    """Say why the log cannot be read."""
+    try:
+        yield
+    except NotAFile:
+        reason = "the log is not written to a file, and cannot be read back: start the server with --log-file"
+        raise RpcError(reason) from None
+    except OSError as error:
+        raise RpcError(f"the log cannot be read back: {error.strerror}") from error
+
+
+_SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}

@@ -1,0 +1,116 @@
+"""Reloading without a gap: worker by worker, a new one gets ready, then the old one is asked to leave.
+
+Workers import the app after their fork, so a new worker runs the code as it is now, with the certificate as it is
+now. If one does not start, the old workers stay.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from rpcserver.system.errors import TlsError
+
+if TYPE_CHECKING:
+    from rpcserver.arbiter.crew import Crew
+    from rpcserver.arbiter.slots import Slot
+    from rpcserver.system.systemd import Notifier
+    from rpcserver.system.tls import ServerTls
+
+logger = logging.getLogger(__name__)
+
+
+class Reload:
+    """Replaces all workers of a crew by ones of the next generation.
+
+    Args:
+        crew: the workers.
+        notifier: tells the service manager.
+        tls: the certificate, where TLS is spoken.
+
+    Attributes:
+        active: whether a reload is under way.
+        problem: why the last one was given up; None where it was not.
+    """
+
+    def __init__(self, crew: Crew, notifier: Notifier, tls: ServerTls | None = None) -> None:
+        self._crew = crew
+        self._tls = tls
+        self._notifier = notifier
+        self._again = False
+        self.active = False
+        self.problem: str | None = None
+
+    def begin(self) -> None:
+        """Start a reload; one that is under way is finished first, and followed by another one.
+
+        The second one is no luxury: its workers may have read half of what has been changed since.
+        """
+        if self.active:
+            self._again = True
+            logger.info("one more reload follows the one that is under way")
+            return
+        self.problem = None
+        self._notifier.reloading()
+        try:
+            if self._tls is not None:
+                self._tls.renew()
+        except TlsError as error:
+            logger.error("the reload has failed, the workers that serve now stay: %s", error)
+            self._fail(str(error))
+            return
+        self.active = True
+        self._crew.generation += 1
+        logger.info("reloading: generation %d", self._crew.generation)
+        self._crew.events.add("reloading", generation=self._crew.generation)
+        for slot in self._crew.slots:
+            # Those who could not start before may be able to now.
+            if slot.worker is None:
+                self._crew.start(slot)
+        self.step()
+
+    def step(self) -> None:
+        """Go on as far as possible; called when a worker is ready, has left or is not wanted any more."""
+        crew = self._crew
+        if not self.active or crew.closing:
+            return
+        if any(slot.successor is not None for slot in crew.slots):
+            return
+        outdated = [slot for slot in crew.slots if slot.worker is not None and slot.worker.generation < crew.generation]
+        if not outdated:
+            logger.info("reloaded: %d workers of generation %d", len(crew.slots), crew.generation)
+            crew.events.add("reloaded", generation=crew.generation)
+            self._end()
+            return
+        ready = next((slot for slot in outdated if slot.serves), None)
+        if ready is not None:
+            crew.succeed(ready)
+
+    def start_failed(self, slot: Slot, problem: str, traceback: str | None) -> bool:
+        """Give the reload up, if one is under way, since a worker did not start.
+
+        Returns:
+            Whether the slot goes on with the worker that it has.
+        """
+        if not self.active:
+            return False
+        crew = self._crew
+        new = sum(slot.worker is not None and slot.worker.generation == crew.generation for slot in crew.slots)
+        stays = f"{new} of {len(crew.slots)} workers are new" if new else "the workers that serve now stay"
+        logger.error("the reload has failed, %s: %s", stays, problem, extra={"traceback": traceback})
+        if not new:
+            crew.generation -= 1
+        self._fail(problem)
+        return slot.worker is not None and not slot.worker.retiring
+
+    def _fail(self, problem: str) -> None:
+        self.problem = problem
+        self._crew.events.add("reload_failed", generation=self._crew.generation, text=problem)
+        self._end()
+
+    def _end(self) -> None:
+        self.active = False
+        self._notifier.ready(f"{len(self._crew.slots)} workers, generation {self._crew.generation}")
+        if self._again:
+            self._again = False
+            self.begin()

@@ -1,0 +1,47 @@
+"""How many workers there are, and which of them leave when there shall be fewer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rpcserver.arbiter.crew import Crew
+
+from rpcserver.arbiter.slots import Slot
+
+logger = logging.getLogger(__name__)
+
+MAX_WORKERS: Final = 1000
+"""The most workers that a server can be told to keep."""
+
+
+def scale(crew: Crew, workers: int) -> None:
+    """Keep another number of workers: start more, or ask the oldest idle ones to leave.
+
+    Args:
+        crew: the workers.
+        workers: how many, 1 to MAX_WORKERS.
+    """
+    before = len(crew.slots)
+    if workers == before:
+        return
+    logger.info("scaling from %d to %d workers", before, workers)
+    crew.events.add("scaling", text=f"from {before} to {workers} workers")
+    taken = {slot.number for slot in crew.slots}
+    free = (number for number in range(1, MAX_WORKERS + 1) if number not in taken)
+    for _ in range(workers - before):
+        slot = Slot(next(free))
+        crew.slots.append(slot)
+        crew.start(slot)
+    crew.slots.sort(key=lambda slot: slot.number)
+    for slot in sorted(crew.slots, key=lambda slot: _reluctance(crew, slot))[: max(0, before - workers)]:
+        crew.remove(slot)
+
+
+def _reluctance(crew: Crew, slot: Slot) -> tuple[int, int, int]:
+    """What speaks against taking a slot away: a running call, connections, and youth."""
+    if slot.worker is None:
+        return (-1, 0, 0)
+    reading = crew.read(slot.worker)
+    return (reading.running, reading.connections, reading.born)

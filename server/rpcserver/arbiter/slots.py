@@ -1,0 +1,141 @@
+"""One worker's place, and the workers in it: the states they go through, and when a dead one is replaced.
+
+The arbiter decides and acts; slots and workers only know. Times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from rpcserver.system.scoreboard import SlotState
+
+if TYPE_CHECKING:
+    from rpcserver.system.channel import ArbiterEnd
+    from rpcserver.system.process import ChildProcess
+
+LIVED: Final = 1.0
+"""A worker that was ready for this long did not die of its start."""
+
+_FIRST_DELAY: Final = 0.1
+_LONGEST_DELAY: Final = 30.0
+_LONGEST_DELAY_ONCE_READY: Final = 1.0
+
+
+class WorkerProcess(msgspec.Struct, eq=False):
+    """A worker as the arbiter sees it.
+
+    Attributes:
+        slot: the place that it was started for.
+        index: its slot on the scoreboard.
+        generation: how many times the server had been reloaded.
+        process: its process.
+        channel: the arbiter's end of the way to it.
+        deadline: when its state has lasted too long and is ended by force.
+        state: what it is about.
+        ready_since: since when it serves.
+        retiring: whether it has asked to be replaced.
+    """
+
+    slot: Slot
+    index: int
+    generation: int
+    process: ChildProcess
+    channel: ArbiterEnd
+    deadline: float | None
+    state: SlotState = SlotState.STARTING
+    ready_since: float | None = None
+    retiring: bool = False
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def number(self) -> int:
+        """Its number, from 1."""
+        return self.slot.number
+
+    def __str__(self) -> str:
+        return f"worker {self.number} (pid {self.pid})"
+
+    def lived(self, now: float) -> bool:
+        """Whether it served for long enough not to have died of its start."""
+        return self.ready_since is not None and now - self.ready_since >= LIVED
+
+
+class Slot(msgspec.Struct, eq=False):
+    """A place for a worker.
+
+    Attributes:
+        number: the number of its workers, from 1.
+        worker: the worker that serves, or starts where none serves.
+        successor: a worker that starts while another one serves, and takes its place when it is ready.
+        retry_at: when the next worker or successor is started.
+        early_deaths: how many workers in a row died of their start.
+    """
+
+    number: int
+    worker: WorkerProcess | None = None
+    successor: WorkerProcess | None = None
+    retry_at: float | None = None
+    early_deaths: int = 0
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no worker was started here yet, nor failed to."""
+        return self.worker is None and not self.early_deaths
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is a worker that is ready."""
+        return self.worker is not None and self.worker.state is SlotState.READY
+
+    def entered(self, worker: WorkerProcess) -> None:
+        """Note a new worker: the only one, or the successor of the one there."""
+        self.retry_at = None
+        if self.worker is None:
+            self.worker = worker
+        else:
+            self.successor = worker
+
+    def promote(self) -> WorkerProcess | None:
+        """Put the successor in its place, and return whom it succeeds."""
+        former, self.worker, self.successor = self.worker, self.successor, None
+        return former
+
+    def left(self, worker: WorkerProcess) -> bool:
+        """Note that a worker has ended; a successor takes its place even if it still starts.
+
+        Returns:
+            Whether it had a place: not, where its successor serves already.
+        """
+        if worker is self.successor:
+            self.successor = None
+        elif worker is self.worker:
+            self.promote()
+        else:
+            return False
+        return True
+
+    def retry(self, now: float, *, ready: bool = False, lived: bool = False) -> float:
+        """Have a worker started later.
+
+        Args:
+            now: the time.
+            ready: whether the last one had become ready; clients wait for its place.
+            lived: whether it had been so for long enough.
+
+        Returns:
+            The seconds until then: none where it had lived, more and more where each dies of its start, but no more
+            than one where each gets ready first.
+        """
+        self.early_deaths = 0 if lived else self.early_deaths + 1
+        delay = 0.0
+        if self.early_deaths:
+            longest = _LONGEST_DELAY_ONCE_READY if ready else _LONGEST_DELAY
+            delay = min(_FIRST_DELAY * 2.0 ** min(self.early_deaths - 1, 16), longest)
+        self.retry_at = now + delay
+        return delay

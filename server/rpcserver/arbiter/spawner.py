@@ -1,0 +1,96 @@
+"""Making workers: the fork, and what the child lets go of before it becomes one.
+
+When a worker is made is the arbiter's decision; what it does then is in `rpcserver.workers`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Protocol
+
+from rpcserver.service.loader import load_service
+from rpcserver.system.channel import ArbiterEnd, open_channel
+from rpcserver.system.process import ChildProcess, Forker
+from rpcserver.workers import load_model
+from rpcserver.workers.base import Assignment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rpcserver.system.log import LineHandler
+    from rpcserver.system.scoreboard import SlotBoard
+    from rpcserver.system.settings import Settings
+    from rpcserver.system.sockets import Listener
+    from rpcserver.system.tls import ServerTls
+
+
+class Closeable(Protocol):
+    """Anything that holds descriptors."""
+
+    def close(self) -> None:
+        """Close them."""
+
+
+class Spawner:
+    """Makes workers of one server.
+
+    It imports the worker model and whatever else workers need, so that they share its memory.
+
+    Args:
+        settings: the server's settings.
+        listeners: what the workers accept connections from.
+        logs: where the process's log goes; workers put their numbers there.
+        tls: the certificate, where TLS is spoken.
+    """
+
+    def __init__(
+        self, settings: Settings, listeners: Sequence[Listener], logs: LineHandler, tls: ServerTls | None = None
+    ) -> None:
+        self._settings = settings
+        self._tls = tls
+        self._listeners = listeners
+        self._logs = logs
+        self._model = load_model(settings.model)
+        _import_for_workers(settings)
+        self._forker = Forker()
+
+    def spawn(
+        self, number: int, generation: int, board: SlotBoard, private: Iterable[Closeable]
+    ) -> tuple[ChildProcess, ArbiterEnd]:
+        """Fork a worker.
+
+        Args:
+            number: the worker's number, from 1.
+            generation: how many times the server had been reloaded.
+            board: its slot on the scoreboard.
+            private: what the worker must not hold: the arbiter's own and its ways to other workers.
+
+        Raises:
+            OSError: there is no process or no descriptor left.
+        """
+        arbiter_end, worker_end = open_channel()
+
+        def be_worker() -> int:
+            for own in (*private, arbiter_end):
+                own.close()
+            tls = None if self._tls is None else self._tls.context
+            assignment = Assignment(
+                number, generation, self._settings, self._listeners, worker_end, self._logs, board, tls
+            )
+            return self._model(assignment).main()
+
+        try:
+            return self._forker.fork(be_worker), arbiter_end
+        except OSError:
+            arbiter_end.close()
+            raise
+        finally:
+            worker_end.close()
+
+
+def _import_for_workers(settings: Settings) -> None:
+    if settings.access_log:
+        importlib.import_module("rpcserver.service.access")
+    if settings.app is None:
+        # The demo is no user's code, and stays as it is.
+        load_service(None)

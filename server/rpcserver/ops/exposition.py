@@ -1,0 +1,202 @@
+"""The text that Prometheus scrapes, and the small HTTP server that hands it out.
+
+It runs in a process of its own (`metrics`), and is the only module that imports prometheus_client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import threading
+from collections import Counter
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socket import SHUT_RDWR
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.registry import Collector
+
+from rpcserver.arbiter.samples import NoSample
+from rpcserver.system.sockets import format_host_port
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable, Sequence
+
+    from prometheus_client.metrics_core import Metric
+
+    from rpcserver.arbiter.samples import Sample, WorkerSample
+
+logger = logging.getLogger(__name__)
+
+_PREFIX: Final = "rpcserver_"
+_STATES: Final = ("starting", "ready", "draining", "aborting")
+_SCRAPES_AT_ONCE: Final = 16
+_NANOSECONDS: Final = 1e9
+
+# The name, what it counts, the field of the sample and by what that is divided.
+_SERVER_COUNTERS: Final = (
+    ("requests", "Requests answered, errors included", "requests", 1),
+    ("errors", "Requests answered with an error", "errors", 1),
+    ("accepts", "Connections accepted", "accepts", 1),
+    ("received_bytes", "Size of the requests", "bytes_in", 1),
+    ("sent_bytes", "Size of the replies", "bytes_out", 1),
+    ("busy_seconds", "Time that requests took, added up", "busy_ns", _NANOSECONDS),
+    ("worker_deaths", "Workers that ended without being asked to", "deaths", 1),
+    ("lost_requests", "Requests lost to the deaths of workers", "lost", 1),
+)
+_WORKER_COUNTERS: Final = (
+    ("worker_requests", "Requests that the worker has answered, errors included", "requests", 1),
+    ("worker_errors", "Requests that the worker has answered with an error", "errors", 1),
+    ("worker_accepts", "Connections that the worker has accepted", "accepts", 1),
+    ("worker_received_bytes", "Size of the worker's requests", "bytes_in", 1),
+    ("worker_sent_bytes", "Size of the worker's replies", "bytes_out", 1),
+    ("worker_busy_seconds", "Time that the worker's requests took, added up", "busy_ns", _NANOSECONDS),
+)
+_WORKER_GAUGES: Final = (
+    ("worker_connections", "Open connections", "connections"),
+    ("worker_resident_bytes", "Resident memory, pages shared with other processes included", "resident"),
+)
+
+
+class SampleCollector(Collector):
+    """Turns samples into Prometheus's metrics.
+
+    What the server counts over its whole life stands by itself; what a worker counts begins again with its
+    successor, and has another name and the label `worker`. So neither distorts sums of the other.
+
+    Args:
+        take: gets a sample; what it raises is raised by `collect`.
+    """
+
+    def __init__(self, take: Callable[[], Sample]) -> None:
+        self._take = take
+
+    def collect(self) -> Iterable[Metric]:
+        """Take a sample and say all that is in it."""
+        sample = self._take()
+        about = {"version": sample.version, "model": sample.model}
+        yield InfoMetricFamily(f"{_PREFIX}server", "What the server is", about)
+        for name, text, field, divisor in _SERVER_COUNTERS:
+            yield CounterMetricFamily(_PREFIX + name, text, getattr(sample, field) / divisor)
+        yield GaugeMetricFamily(f"{_PREFIX}generation", "How many times the server was reloaded", sample.generation)
+        for name, text, field in (
+            ("listen_queue", "Connections that wait to be accepted", "waiting"),
+            ("listen_queue_limit", "Connections that can wait to be accepted", "limit"),
+        ):
+            family = GaugeMetricFamily(_PREFIX + name, text, labels=["address"])
+            for queue in sample.queues:
+                family.add_metric([queue.address], getattr(queue, field))
+            yield family
+        yield from _of_workers(sample.workers)
+
+
+def _of_workers(workers: Sequence[WorkerSample]) -> Iterable[Metric]:
+    states = Counter(found.state for found in workers)
+    family = GaugeMetricFamily(f"{_PREFIX}workers", "Workers by what they are about", labels=["state"])
+    for state in (*_STATES, *sorted(states.keys() - set(_STATES))):
+        family.add_metric([state], states[state])
+    yield family
+    # While a worker is replaced there are two of its number: the younger one's counts go on, and the gauges are
+    # those of both.
+    youngest = {found.worker: found for found in workers}
+    for name, text, field, divisor in _WORKER_COUNTERS:
+        counter = CounterMetricFamily(_PREFIX + name, text, labels=["worker"])
+        for number, found in youngest.items():
+            counter.add_metric([str(number)], getattr(found, field) / divisor)
+        yield counter
+    for name, text, field in _WORKER_GAUGES:
+        gauge = GaugeMetricFamily(_PREFIX + name, text, labels=["worker"])
+        for number in youngest:
+            gauge.add_metric([str(number)], sum(getattr(found, field) for found in workers if found.worker == number))
+        yield gauge
+    generation = GaugeMetricFamily(f"{_PREFIX}worker_generation", "The reload that made the worker", labels=["worker"])
+    for number, found in youngest.items():
+        generation.add_metric([str(number)], found.generation)
+    yield generation
+
+
+def serve_metrics(listening: Sequence[socket.socket], take: Callable[[], Sample], patience: float) -> NoReturn:
+    """Answer scrapes until the process ends.
+
+    Args:
+        listening: non-blocking listening sockets.
+        take: gets a sample.
+        patience: how long a scrape may take, in seconds.
+    """
+    registry = CollectorRegistry()
+    registry.register(SampleCollector(take))
+    places = threading.BoundedSemaphore(_SCRAPES_AT_ONCE)
+
+    def answer(connection: socket.socket, peer: object) -> None:
+        # Whoever sends or reads byte by byte would never run into the timeout of a single read or write.
+        limit = threading.Timer(patience, _cut, (connection,))
+        limit.start()
+        try:
+            with connection:
+                _Scrape(registry, connection, peer)
+        except OSError as error:
+            logger.debug("a scrape was broken off: %s", error)
+        finally:
+            limit.cancel()
+            places.release()
+
+    with selectors.DefaultSelector() as selector:
+        for found in listening:
+            selector.register(found, selectors.EVENT_READ, found)
+            logger.info("metrics are at http://%s/metrics", format_host_port(*found.getsockname()[:2]))
+        while True:
+            for key, _ in selector.select():
+                places.acquire()
+                try:
+                    connection, peer = key.data.accept()
+                except OSError:
+                    places.release()
+                    continue
+                threading.Thread(target=answer, args=(connection, peer), daemon=True).start()
+
+
+def _cut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(SHUT_RDWR)
+
+
+class _Scrape(BaseHTTPRequestHandler):
+    """One request over HTTP."""
+
+    server_version = "rpcserver"
+    sys_version = ""
+
+    def __init__(self, registry: CollectorRegistry, connection: socket.socket, peer: object) -> None:
+        self._registry = registry
+        # The server that the base class wants is only kept by it.
+        super().__init__(connection, peer, None)  # type: ignore[arg-type] # as above
+
+    def do_GET(self) -> None:
+        """Answer with the metrics, or say where they are."""
+        if self.path.partition("?")[0] != "/metrics":
+            self._reply(HTTPStatus.NOT_FOUND, b"the metrics are at /metrics\n", "text/plain; charset=utf-8")
+            return
+        encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+        try:
+            text = encode(self._registry)
+        except NoSample as error:
+            logger.warning("a scrape was not answered: %s", error)
+            self._reply(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n".encode(), "text/plain; charset=utf-8")
+            return
+        self._reply(HTTPStatus.OK, text, content_type)
+
+    def _reply(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Log what the base class has to say."""
+        logger.debug(format, *args)

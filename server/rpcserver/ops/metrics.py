@@ -1,0 +1,111 @@
+"""Metrics for Prometheus: a companion process that answers scrapes with what the arbiter tells it.
+
+The arbiter is asked once a scrape, for a `Sample` that it has at hand; HTTP, slow scrapers and the making of the
+text are the companion's. So nothing that happens here can stop or slow the arbiter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from rpcserver.arbiter.companion import Duty
+from rpcserver.arbiter.samples import NoSample, Sample
+from rpcserver.system.errors import ServerError
+from rpcserver.system.sockets import open_listeners
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    from rpcserver.system.sockets import Listener, TcpBind
+
+logger = logging.getLogger(__name__)
+
+_ASK: Final = b"sample"
+_MAX_SAMPLE: Final = 1 << 20
+_SCRAPE_SECONDS: Final = 3.0
+_ARBITERS_SHARE: Final = 2 / 3
+_BACKLOG: Final = 64
+
+
+class MetricsUnavailable(ServerError):
+    """Metrics cannot be served, because prometheus_client is not installed."""
+
+    def __str__(self) -> str:
+        return "--metrics needs the package prometheus_client: pip install 'rpcshell[metrics]'"
+
+
+def open_metrics(bind: TcpBind) -> list[Listener]:
+    """Listen where metrics are asked for.
+
+    Raises:
+        MetricsUnavailable: a package is missing.
+        BindError: the address cannot be had.
+    """
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise MetricsUnavailable
+    return open_listeners([bind], backlog=_BACKLOG, unix_mode=0o600)
+
+
+def metrics_duty(
+    listeners: Sequence[Listener], sample: Callable[[], Sample], *, patience: float = _SCRAPE_SECONDS
+) -> Duty:
+    """What the companion that serves metrics has to do.
+
+    Args:
+        listeners: where it is asked; they stay open in the arbiter, so that it can be started again.
+        sample: makes a sample, in the arbiter.
+        patience: how long a scrape may take, in seconds; two thirds of that are for the arbiter's answer.
+    """
+
+    def answer(message: bytes) -> bytes | None:
+        return msgspec.msgpack.encode(sample()) if message == _ASK else None
+
+    def serve(end: socket.socket) -> int:
+        from rpcserver.ops.exposition import serve_metrics
+
+        source = SampleSource(end, patience * _ARBITERS_SHARE)
+        serve_metrics([listener.socket for listener in listeners], source.take, patience)
+        return 0
+
+    return Duty("metrics", serve, answer, listeners)
+
+
+class SampleSource:
+    """Asks the arbiter for samples, from any thread.
+
+    Args:
+        end: the companion's end of its socket pair.
+        patience: how long an answer may take, in seconds.
+    """
+
+    def __init__(self, end: socket.socket, patience: float) -> None:
+        self._end = end
+        self._patience = patience
+        self._turn = threading.Lock()
+        self._decoder = msgspec.msgpack.Decoder(Sample)
+
+    def take(self) -> Sample:
+        """Ask for a sample.
+
+        Raises:
+            NoSample: none came in time.
+        """
+        with self._turn:
+            try:
+                self._end.settimeout(0)
+                with contextlib.suppress(BlockingIOError):
+                    # An answer that once came too late is no answer to this question.
+                    while self._end.recv(_MAX_SAMPLE):
+                        pass
+                self._end.settimeout(self._patience)
+                self._end.send(_ASK)
+                return self._decoder.decode(self._end.recv(_MAX_SAMPLE))
+            except (OSError, msgspec.DecodeError) as error:
+                raise NoSample from error

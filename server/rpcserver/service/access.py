@@ -1,0 +1,127 @@
+"""The access log: one line for each call, with its peer, method, outcome, service time and sizes.
+
+It costs nothing where it is off: a worker that keeps one answers through `LoggedDispatcher` in place of
+`Dispatcher`. How a line is written is the business of `log`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcserver.service.dispatch import Dispatcher
+from rpcwire import PREFIX_SIZE, MessageError, decode_request
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from concurrent.futures import Executor
+
+    from rpcserver.service.context import Peer
+    from rpcwire import Request
+
+ACCESS_LOG: Final = logging.getLogger("rpcserver.access")
+
+# How every error reply begins, as rpcwire writes them; no method can have that out name.
+_ERROR_REPLY: Final = re.compile(rb'\{"out":"error","result":\{"code":(-?\d+)')
+# What cannot be taken for other parts of a line.
+_PLAIN_NAME: Final = re.compile(r"[^\s\"']+")
+_LONGEST_NAME: Final = 200
+_OK: Final = "ok"
+_CANCELLED: Final = "cancelled"
+_UNREADABLE: Final = "-"
+
+
+class LoggedDispatcher(Dispatcher):
+    """A dispatcher that leaves a line in the access log for every call it answers."""
+
+    def answer(
+        self, body: bytes | bytearray, connection: Peer, close: bool = False, request: Request | None = None
+    ) -> bytes:
+        """Answer a request, and log it."""
+        started = time.perf_counter_ns()
+        reply = super().answer(body, connection, close, request)
+        log_call(connection, body, _outcome(reply), time.perf_counter_ns() - started, len(reply))
+        return reply
+
+    def begin(
+        self, body: bytes | bytearray, connection: Peer, close: bool = False, executor: Executor | None = None
+    ) -> bytes | Coroutine[Any, Any, bytes]:
+        """Start to answer a request on an event loop; it is logged when it is answered, or was cancelled."""
+        started = time.perf_counter_ns()
+        begun = super().begin(body, connection, close, executor)
+        if not isinstance(begun, bytes):
+            return self._finish(begun, body, connection, started)
+        log_call(connection, body, _outcome(begun), time.perf_counter_ns() - started, len(begun))
+        return begun
+
+    async def _finish(
+        self, begun: Coroutine[Any, Any, bytes], body: bytes | bytearray, connection: Peer, started: int
+    ) -> bytes:
+        outcome, size = _CANCELLED, 0
+        try:
+            reply = await begun
+            outcome, size = _outcome(reply), len(reply)
+        finally:
+            log_call(connection, body, outcome, time.perf_counter_ns() - started, size)
+        return reply
+
+
+def log_call(peer: Peer, body: bytes | bytearray, outcome: str, nanoseconds: int, bytes_out: int) -> None:
+    """Write a call's line, whatever the log's level is: who keeps an access log wants it.
+
+    Args:
+        peer: who called.
+        body: the request; its size is logged with that of its frame's prefix.
+        outcome: `ok`, the code of the error, or a word for a call that was not answered.
+        nanoseconds: how long the call took.
+        bytes_out: the size of the reply as a frame.
+    """
+    try:
+        method = decode_request(body).method
+    except MessageError:
+        method = _UNREADABLE
+    if len(method) > _LONGEST_NAME:
+        method = f"{method[:_LONGEST_NAME]}…"
+    bytes_in = len(body) + PREFIX_SIZE if body else 0
+    microseconds = nanoseconds // 1000
+    fields = {
+        "peer": peer.address,
+        "method": method,
+        "outcome": outcome,
+        "service_us": microseconds,
+        "bytes_in": bytes_in,
+        "bytes_out": bytes_out,
+    }
+    record = ACCESS_LOG.makeRecord(
+        ACCESS_LOG.name,
+        logging.INFO,
+        __file__,
+        0,
+        "%s %s %s %.3f ms %d B in %d B out",
+        (peer.address, _quoted(method), outcome, microseconds / 1000, bytes_in, bytes_out),
+        None,
+        extra={"fields": fields},
+    )
+    ACCESS_LOG.handle(record)
+
+
+def log_refusal(peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
+    """Write the line of a call that was turned away before it came to a dispatcher.
+
+    Args:
+        peer: who called.
+        body: the request; empty for a client that was turned away before one was read.
+        reply: what it got, as a frame.
+    """
+    log_call(peer, body, _outcome(reply), 0, len(reply))
+
+
+def _outcome(reply: bytes) -> str:
+    error = _ERROR_REPLY.match(reply, PREFIX_SIZE)
+    return _OK if error is None else error[1].decode()
+
+
+def _quoted(name: str) -> str:
+    return name if _PLAIN_NAME.fullmatch(name) else repr(name)

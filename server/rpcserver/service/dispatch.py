@@ -1,0 +1,354 @@
+"""From a request's body to its framed reply: the one way from the wire to handlers and back.
+
+Sockets, processes and logs' destinations are elsewhere; so is what error replies say (`faults`).
+"""
+
+from __future__ import annotations
+
+import time
+from time import monotonic_ns
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from rpcserver.service.context import Peer, WorkerInfo
+from rpcserver.service.coroutines import CoroutineRunner
+from rpcserver.service.discovery import DISCOVER, discovery_endpoint
+from rpcserver.service.endpoint import Endpoint
+from rpcserver.service.faults import Faults
+from rpcserver.service.hooks import logged_failure, run_hook, run_hook_async
+from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
+from rpcwire import (
+    Fault,
+    Id,
+    MessageError,
+    Meta,
+    ParseError,
+    Request,
+    decode_request,
+    encode_fault,
+    frame,
+    read_request,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from concurrent.futures import Executor
+
+    from rpcserver.service.service import Service
+
+__all__ = ["Dispatcher", "Peer", "WorkerInfo"]
+
+_RECEIVING: Final = 0
+_READING: Final = 1
+_CALLING: Final = 2
+_REPLYING: Final = 3
+
+
+class Dispatcher:
+    """Answers requests with a service's handlers.
+
+    Args:
+        service: what to serve.
+        worker: who serves it.
+        debug: whether clients see the tracebacks of handlers.
+        runner: runs coroutine handlers in models that block.
+        board: where the worker counts what it does; nobody sees it unless given.
+
+    Attributes:
+        served: how many requests have come, errors included. Under the GIL no count is lost to other threads,
+            since nothing between reading and writing it can switch threads.
+
+    Raises:
+        ServiceError: a handler cannot be served as it is written.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        worker: WorkerInfo,
+        *,
+        debug: bool = False,
+        runner: CoroutineRunner | None = None,
+        board: SlotBoard | None = None,
+    ) -> None:
+        self.service = service
+        self.worker = worker
+        self.served = 0
+        self._board = SlotBoard.private() if board is None else board
+        self._cells = self._board.cells
+        self._answered = 0
+        self._busy = 0
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._noted: Endpoint | None = None
+        self._runner = CoroutineRunner() if runner is None else runner
+        self._faults = Faults(debug=debug)
+        endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
+        endpoints[DISCOVER] = discovery_endpoint(service, tuple(endpoints.values()), worker)
+        self._endpoints = endpoints
+
+    def answer(
+        self, body: bytes | bytearray, connection: Peer, close: bool = False, request: Request | None = None
+    ) -> bytes:
+        """Answer a request, whatever it is; for models that block.
+
+        Args:
+            body: the frame's content.
+            connection: who sent it; `heeds_close` is set where the request says so.
+            close: whether this is the last reply on the connection.
+            request: what the body holds, where it has been read already.
+
+        Returns:
+            the reply as a frame.
+
+        Raises:
+            BaseException: only what is no `Exception`, such as a signal handler's KeyboardInterrupt. A handler's
+                SystemExit is a failure like any other.
+        """
+        # Nearly every request takes this way, and each call on it would cost a share of what a request costs. So
+        # what is common is written out, and what goes wrong is looked at again from the start.
+        cells = self._cells
+        began = monotonic_ns()
+        self.served = started = self.served + 1
+        pack_began(cells, BEGAN_AT, began, started)
+        stage = _RECEIVING
+        try:
+            if request is None:
+                request = read_request(body)
+            endpoint = self._endpoints[request.method]
+            if endpoint is not self._noted:
+                self._note(endpoint)
+            if request.close:
+                connection.heeds_close = True
+            if endpoint.direct and not (close or request.meta or request.id is not UNSET):
+                stage = _READING
+                arguments = endpoint.decode(request.params)
+                stage = _CALLING
+                result = endpoint.call(arguments)
+                if type(result) is CoroutineType:
+                    result = self._runner.run(result)
+                stage = _REPLYING
+                reply = endpoint.encode(result)
+            else:
+                reply = self._run_fully(request, endpoint, connection, close)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
+            reply = self._recover(stage, error, body, request, connection, close)
+        ended = monotonic_ns()
+        self._answered = answered = self._answered + 1
+        self._busy = busy = self._busy + ended - began
+        self._bytes_in = bytes_in = self._bytes_in + len(body)
+        self._bytes_out = bytes_out = self._bytes_out + len(reply)
+        pack_ended(cells, ENDED_AT, ended, answered, busy, bytes_in, bytes_out)
+        return reply
+
+    def begin(
+        self, body: bytes | bytearray, connection: Peer, close: bool = False, executor: Executor | None = None
+    ) -> bytes | Coroutine[Any, Any, bytes]:
+        """Start to answer a request on an event loop.
+
+        Args:
+            body: the frame's content.
+            connection: who sent it.
+            close: whether this is the last reply on the connection.
+            executor: runs plain handlers; the loop's own unless given.
+
+        Returns:
+            the reply as a frame where it is there at once, which spares a task: errors, and handlers registered
+            with `blocking=False`; else a coroutine that must be awaited for it.
+        """
+        try:
+            request = decode_request(body)
+        except MessageError:
+            return Dispatcher.answer(self, body, connection, close)
+        endpoint = self._endpoints.get(request.method)
+        if endpoint is None or not (endpoint.method.blocking or endpoint.signature.is_async):
+            return Dispatcher.answer(self, body, connection, close, request)
+        return self._run_counted(body, request, endpoint, connection, close, executor)
+
+    async def answer_async(
+        self, body: bytes | bytearray, connection: Peer, close: bool = False, executor: Executor | None = None
+    ) -> bytes:
+        """Answer a request on an event loop; like `answer`, and with `begin`'s parameters.
+
+        Coroutine handlers are awaited, plain ones run in a thread.
+
+        Raises:
+            CancelledError: the task that awaits was cancelled.
+        """
+        begun = self.begin(body, connection, close, executor)
+        return begun if isinstance(begun, bytes) else await begun
+
+    def start_worker(self) -> None:
+        """Run the hooks for a worker's start, in models that block.
+
+        Raises:
+            AppFailed: a hook raised an exception.
+        """
+        for hook in self.service.start_hooks:
+            run_hook(hook, self.worker, self._runner.run)
+
+    def stop_worker(self) -> None:
+        """Run the hooks for a worker's stop, each of them, and end the event loop of coroutine handlers.
+
+        What a hook raises is logged.
+        """
+        for hook in self.service.stop_hooks:
+            with logged_failure(hook):
+                run_hook(hook, self.worker, self._runner.run)
+        self._runner.close()
+
+    async def start_worker_async(self) -> None:
+        """Like `start_worker`, on an event loop."""
+        for hook in self.service.start_hooks:
+            await run_hook_async(hook, self.worker)
+
+    async def stop_worker_async(self) -> None:
+        """Like `stop_worker`, on an event loop."""
+        for hook in self.service.stop_hooks:
+            with logged_failure(hook):
+                await run_hook_async(hook, self.worker)
+
+    def _note(self, endpoint: Endpoint) -> None:
+        self._noted = endpoint
+        self._board.method_began(endpoint.method.name)
+
+    async def _run_counted(
+        self,
+        body: bytes | bytearray,
+        request: Request,
+        endpoint: Endpoint,
+        connection: Peer,
+        close: bool,
+        executor: Executor | None,
+    ) -> bytes:
+        began = monotonic_ns()
+        self.served += 1
+        pack_began(self._cells, BEGAN_AT, began, self.served)
+        if endpoint is not self._noted:
+            self._note(endpoint)
+        reply = b""
+        try:
+            reply = await self._run_awaiting(request, endpoint, connection, close, executor)
+        finally:
+            ended = monotonic_ns()
+            self._answered += 1
+            self._busy += ended - began
+            self._bytes_in += len(body)
+            self._bytes_out += len(reply)
+            pack_ended(self._cells, ENDED_AT, ended, self._answered, self._busy, self._bytes_in, self._bytes_out)
+        return reply
+
+    def _recover(
+        self,
+        stage: int,
+        error: BaseException,
+        body: bytes | bytearray,
+        request: Request | None,
+        connection: Peer,
+        close: bool,
+    ) -> bytes:
+        """Answer what could not be answered the short way."""
+        if request is None:
+            try:
+                request = decode_request(body)
+            except MessageError as unreadable:
+                return self._refuse(self._faults.of_message(unreadable), close)
+        endpoint = self._endpoints.get(request.method)
+        if endpoint is None:
+            return self._answer_unknown(request, connection, close)
+        if stage <= _READING:
+            # Params in another form than most callers send, unless they are wrong.
+            return self._run_fully(request, endpoint, connection, close)
+        return self._reply_fault(stage, error, request, endpoint, 0, close)
+
+    def _run_fully(self, request: Request, endpoint: Endpoint, connection: Peer, close: bool) -> bytes:
+        started = time.perf_counter_ns() if request.meta else 0
+        stage = _READING
+        try:
+            arguments = endpoint.read(request.params)
+            stage = _CALLING
+            result = endpoint.invoke(arguments, connection)
+            if type(result) is CoroutineType:
+                result = self._runner.run(result)
+            stage = _REPLYING
+            return self._reply(result, request, endpoint, started, close)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            return self._reply_fault(stage, error, request, endpoint, started, close)
+
+    async def _run_awaiting(
+        self, request: Request, endpoint: Endpoint, connection: Peer, close: bool, executor: Executor | None
+    ) -> bytes:
+        import asyncio
+        import contextvars
+
+        if request.close:
+            connection.heeds_close = True
+        started = time.perf_counter_ns() if request.meta else 0
+        stage = _READING
+        try:
+            arguments = endpoint.read(request.params)
+            stage = _CALLING
+            if endpoint.signature.is_async:
+                result = await endpoint.invoke(arguments, connection)
+            else:
+                run = contextvars.copy_context().run
+                loop = asyncio.get_running_loop()
+                result, error = await loop.run_in_executor(executor, run, _outcome, endpoint, arguments, connection)
+                if error is not None:
+                    raise error
+                if type(result) is CoroutineType:
+                    result = await result
+            stage = _REPLYING
+            return self._reply(result, request, endpoint, started, close)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            return self._reply_fault(stage, error, request, endpoint, started, close)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled this call: something that the handler awaited was cancelled.
+            return self._reply_fault(stage, error, request, endpoint, started, close)
+
+    def _reply(self, result: Any, request: Request, endpoint: Endpoint, started: int, close: bool) -> bytes:
+        meta = self._meta(started) if request.meta else None
+        return endpoint.replies.encode_with(result, id=request.id, meta=meta, close=close)
+
+    def _reply_fault(
+        self, stage: int, error: BaseException, request: Request, endpoint: Endpoint, started: int, close: bool
+    ) -> bytes:
+        if stage == _REPLYING:
+            fault = self._faults.of_result(endpoint, error)
+        elif stage == _READING and isinstance(error, ParseError):
+            fault = self._faults.of_message(error)
+        elif stage == _READING and isinstance(error, msgspec.ValidationError):
+            fault = self._faults.of_params(endpoint, request.params, error)
+        else:
+            fault = self._faults.of_handler(endpoint, error)
+        return self._refuse(fault, close, request.id, self._meta(started) if request.meta else None)
+
+    def _answer_unknown(self, request: Request, connection: Peer, close: bool) -> bytes:
+        if request.close:
+            connection.heeds_close = True
+        started = time.perf_counter_ns() if request.meta else 0
+        fault = self._faults.of_unknown_method(request.method, self._endpoints)
+        return self._refuse(fault, close, request.id, self._meta(started) if request.meta else None)
+
+    def _refuse(self, fault: Fault, close: bool, id: Id | UnsetType = UNSET, meta: Meta | None = None) -> bytes:
+        self._cells[ERRORS] += 1
+        return frame(encode_fault(fault, id=id, meta=meta, close=close))
+
+    def _meta(self, started: int) -> Meta:
+        worker = self.worker
+        microseconds = (time.perf_counter_ns() - started) // 1000
+        return Meta(worker.worker, worker.pid, worker.generation, worker.model, microseconds, self.served)
+
+
+def _outcome(endpoint: Endpoint, arguments: Any, connection: Peer) -> tuple[Any, BaseException | None]:
+    """Call a handler in a thread of a pool. Its exception comes back as a value: a future refuses StopIteration."""
+    try:
+        return endpoint.invoke(arguments, connection), None
+    except BaseException as error:  # noqa: BLE001 - raised again where the call is awaited
+        return None, error

@@ -1,0 +1,249 @@
+"""The settings of a server, and reading them from a TOML file.
+
+Which source wins (command line, environment, file, default) is decided in `rpcserver.cli`, where each setting's
+option, help text and bounds are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from rpcserver.system.errors import ServerError
+from rpcserver.system.sockets import Bind, TcpBind, parse_bind
+from rpcwire import MAX_REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_MIN_WORKERS: Final = 4
+_SMALLEST_FRAME: Final = 2
+_LARGEST_FRAME: Final = (1 << 32) - 1
+_UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_TYPE_NAMES: Final = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    list: "a list of strings",
+}
+
+
+class ConfigError(ServerError):
+    """A configuration that cannot be used.
+
+    Attributes:
+        reason: what is wrong and what would be right.
+        source: the file, where one is to blame.
+        line: the line in it, from 1.
+    """
+
+    def __init__(self, reason: str, *, source: Path | None = None, line: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.source = source
+        self.line = line
+
+    def __str__(self) -> str:
+        if self.source is None:
+            return self.reason
+        place = str(self.source) if self.line is None else f"{self.source}, line {self.line}"
+        return f"{place}: {self.reason}"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a server can be told; durations are in seconds, and 0 means without a limit.
+
+    Attributes:
+        app: the app to serve, or None for the demo.
+        bind: where to listen.
+        workers: how many workers to keep.
+        model: the name of their model.
+        threads: how many threads for handlers a worker of the pool or the async model has.
+        queue: how many requests may wait for one of these threads, in each worker.
+        max_children: how many processes a worker of the fork model may have at once.
+        max_connections: how many connections a worker may have open at once; a sync worker has one.
+        timeout: how long a request may run.
+        max_requests: after how many requests a worker is replaced.
+        max_requests_jitter: up to how many more, at random, so that workers are not replaced all at once.
+        reclaim_idle: how long a connection may hold a sync worker idly while other clients wait.
+        backlog: how many connections may wait to be accepted.
+        unix_mode: permissions of the paths of Unix sockets.
+        tls_cert: the file of the certificate for TLS on TCP addresses; without one they are plain.
+        tls_key: the file of its key, unless that is in the same.
+        tls_client_ca: the file of the authorities of which one must have issued each client's certificate; without
+            it clients are asked for none.
+        max_frame: the largest request accepted, in bytes.
+        idle_timeout: how long a connection may be silent between requests.
+        read_timeout: how long a request may take to arrive, from its first byte to its last.
+        write_timeout: how long a client may take to accept the next 64 KiB of a reply.
+        start_timeout: how long a worker may take to become ready.
+        drain_timeout: how long workers may take to finish what they do when the server stops; 0 is not at all.
+        drain_grace: how long clients that know nothing of `close` may take for one last request then.
+        debug: whether clients see the tracebacks of handlers.
+        control: the path of the control socket, `auto` for one in the user's runtime folder, or `none`.
+        metrics: where Prometheus may ask for metrics.
+        reload: whether workers are replaced when the app's files change.
+        access_log: whether each request is logged.
+    """
+
+    app: str | None = None
+    bind: tuple[Bind, ...] = (TcpBind("127.0.0.1", 8080),)
+    workers: int = 1
+    model: str = "sync"
+    threads: int = 8
+    queue: int = 64
+    max_children: int = 64
+    max_connections: int = 1024
+    timeout: float = 60.0
+    max_requests: int = 0
+    max_requests_jitter: int = 0
+    reclaim_idle: float = 5.0
+    backlog: int = 1024
+    unix_mode: int = 0o600
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    max_frame: int = MAX_REQUEST
+    idle_timeout: float = 300.0
+    read_timeout: float = 30.0
+    write_timeout: float = 30.0
+    start_timeout: float = 60.0
+    drain_timeout: float = 30.0
+    drain_grace: float = 1.0
+    debug: bool = False
+    control: str = "auto"
+    metrics: TcpBind | None = None
+    reload: bool = False
+    access_log: bool = False
+
+
+def default_workers() -> int:
+    """Twice the processors that this process may use and one more, at least four.
+
+    A sync worker serves one connection at a time, and waits for its client most of that time.
+    """
+    return max(_MIN_WORKERS, 2 * len(os.sched_getaffinity(0)) + 1)
+
+
+def checked_seconds(seconds: float) -> float:
+    """Check a duration.
+
+    Raises:
+        ValueError: it is no number; ranges let NaN through, since it compares with nothing.
+    """
+    if math.isnan(seconds):
+        raise ValueError("NaN is no duration")
+    return seconds
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes: `1048576`, `64K`, `16M` or `1GiB`.
+
+    Raises:
+        ValueError: it is none, or no size for a frame.
+    """
+    found = re.fullmatch(r"([0-9]+)\s*([kmg]?)(?:i?b)?", text.strip().lower())
+    if not found:
+        raise ValueError(f"{text!r} is no size: write bytes, or 64K, 16M, 1G")
+    size = int(found[1]) * _UNITS[found[2]]
+    if not _SMALLEST_FRAME <= size <= _LARGEST_FRAME:
+        raise ValueError(f"{text!r} is out of range: a frame has 2 bytes to 4 GiB less one")
+    return size
+
+
+def parse_control(text: str) -> str:
+    """Read where the control socket goes: a path, `auto` or `none`.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if not text or "\0" in text:
+        raise ValueError("write a path, as in /run/calc/control.sock, or auto, or none")
+    return text
+
+
+def parse_metrics(text: str | None) -> TcpBind | None:
+    """Read where metrics are served: `HOST:PORT` or `[IPV6]:PORT`.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    if text is None:
+        return None
+    bind = parse_bind(text)
+    if not isinstance(bind, TcpBind):
+        raise ValueError(f"{text!r} is no TCP address: write HOST:PORT, as in 127.0.0.1:9100")
+    return bind
+
+
+def parse_mode(text: str) -> int:
+    """Read the permissions of a file: `600` or `0o600`.
+
+    Raises:
+        ValueError: it is no such thing.
+    """
+    if not re.fullmatch(r"(0o?)?[0-7]{3}", text):
+        raise ValueError(f"{text!r} is no file mode: write three octal digits, as in 660")
+    return int(text.removeprefix("0o"), 8)
+
+
+def read_file(path: Path, known: Mapping[str, tuple[type, ...]]) -> dict[str, object]:
+    """Read settings from a TOML file whose keys are the names of the options: `drain-timeout = 10`.
+
+    Args:
+        path: the file.
+        known: the types that each setting may have; `list` is a list of strings.
+
+    Returns:
+        The settings by the names of their fields, with underscores.
+
+    Raises:
+        ConfigError: the file cannot be read, is no TOML, or holds what is no setting.
+    """
+    import tomllib
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", source=path) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text", source=path) from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        reason = f"is not TOML: {str(error)[: found.start()] if found else error}"
+        raise ConfigError(reason, source=path, line=int(found[1]) if found else None) from error
+    settings: dict[str, object] = {}
+    for key, value in document.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f": did you mean {near[0].replace('_', '-')!r}?" if near else ""
+            raise ConfigError(f"{key!r} is no setting{hint}", source=path, line=line_of(text, key))
+        if not _fits(value, known[name]):
+            wanted = " or ".join(_TYPE_NAMES[kind] for kind in known[name])
+            raise ConfigError(f"{key!r} must be {wanted}", source=path, line=line_of(text, key))
+        settings[name] = value
+    return settings
+
+
+def line_of(text: str, key: str) -> int | None:
+    """Return the number of the line on which a TOML document sets a top-level key, from 1, if it can be told."""
+    pattern = re.compile(rf"""\s*\[?\s*["']?{re.escape(key)}["']?\s*[=.\]]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), None)
+
+
+def _fits(value: object, kinds: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return bool in kinds
+    if isinstance(value, list):
+        return list in kinds and all(isinstance(item, str) for item in value)
+    return isinstance(value, kinds)

@@ -1,0 +1,168 @@
+"""Processes beside the workers: what they hold, how they are told apart in the log, and that they never outlive."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from rpcserver.arbiter.companion import Companions, Duty
+from rpcserver.system.log import LineHandler
+from rpcserver.system.poller import Poller
+from tests.servers import PATIENCE, all_gone, watched
+
+
+class Host:
+    """An arbiter as far as companions know it; it keeps what they have said."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self._descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.handler = LineHandler(self._descriptor, as_json=False, path=log)
+        self.poller = Poller()
+        self.kept, self.other = socket.socketpair()
+        self.heard: list[bytes] = []
+        self.companions = Companions(self.poller, self.handler, lambda: [self.poller, self.other])
+
+    def hear(self, message: bytes) -> bytes | None:
+        self.heard.append(message)
+        return b"answer to " + message if message.startswith(b"question") else None
+
+    def add(self, main: Callable[[socket.socket], int]) -> None:
+        self.companions.add(Duty("probe", main, self.hear, [self.kept]))
+
+    def turn_until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, self.heard
+            self.poller.wait(0.02)
+            self.companions.turn(time.monotonic())
+
+    def close(self) -> None:
+        self.companions.stop()
+        self.poller.close()
+        self.other.close()
+        os.close(self._descriptor)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    made = Host(tmp_path / "log")
+    yield made
+    made.close()
+
+
+def wait_for_ever() -> NoReturn:
+    while True:
+        signal.pause()
+
+
+def test_a_companion_asks_and_is_answered(host: Host) -> None:
+    def ask(end: socket.socket) -> int:
+        end.send(b"question")
+        end.send(end.recv(100))
+        wait_for_ever()
+
+    host.add(ask)
+    host.turn_until(lambda: len(host.heard) == 2)
+    assert host.heard == [b"question", b"answer to question"]
+
+
+def test_a_companion_holds_what_it_keeps_and_nothing_else_of_the_arbiter(host: Host) -> None:
+    def look(end: socket.socket) -> int:
+        held = [host.kept.fileno() >= 0, host.other.fileno() >= 0]
+        end.send(repr(held).encode())
+        wait_for_ever()
+
+    host.add(look)
+    host.turn_until(lambda: host.heard)
+    assert host.heard == [b"[True, False]"]
+
+
+def test_what_companions_keep_is_closed_in_workers_even_before_they_start(host: Host) -> None:
+    host.add(lambda end: wait_for_ever())
+    host.companions.close()
+    assert host.kept.fileno() == -1
+    assert host.companions.pids == set()
+
+
+def test_a_companion_logs_under_its_own_name_and_opens_the_log_again_when_told(host: Host) -> None:
+    def log(end: socket.socket) -> int:
+        logger = logging.Logger("probe")
+        logger.addHandler(host.handler)
+        logger.info("before")
+        old = os.fstat(host.handler.fileno()).st_ino
+        end.send(b"logged")
+        while os.fstat(host.handler.fileno()).st_ino == old:
+            select.select([], [], [], 0.01)
+        logger.info("after")
+        end.send(b"logged")
+        wait_for_ever()
+
+    host.add(log)
+    host.turn_until(lambda: host.heard)
+    (pid,) = host.companions.pids
+    moved = host.log.rename(host.log.with_suffix(".1"))
+    host.companions.send_signal(signal.SIGUSR1)
+    host.turn_until(lambda: len(host.heard) == 2)
+    assert moved.read_text().endswith(f"[probe {pid}] before\n")
+    assert host.log.read_text().endswith(f"[probe {pid}] after\n")
+
+
+def test_a_companion_that_keeps_dying_is_started_less_and_less_often(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.add(lambda end: 3)
+    host.turn_until(lambda: caplog.text.count("exited with status 3") == 2)
+    assert "a new one starts in 1 s" in caplog.text
+    assert "a new one starts in 2 s" in caplog.text
+
+
+def test_signals_of_a_terminal_do_not_end_a_companion(host: Host) -> None:
+    def say_when_up(end: socket.socket) -> int:
+        end.send(b"up")
+        wait_for_ever()
+
+    host.add(say_when_up)
+    host.turn_until(lambda: host.heard)
+    (pid,) = host.companions.pids
+    with watched([pid]) as processes:
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            os.kill(pid, number)
+        assert not all_gone(processes, 0.05)
+        os.kill(pid, signal.SIGTERM)
+        assert all_gone(processes, PATIENCE)
+
+
+def test_a_companion_ends_with_the_process_that_made_it(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+
+    def say_who(end: socket.socket) -> int:
+        os.write(writer, b"%d" % os.getpid())
+        wait_for_ever()
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            made = Host(tmp_path / "log")
+            made.add(say_who)
+            made.turn_until(lambda: False)
+        finally:
+            os._exit(1)
+    try:
+        assert select.select([reader], [], [], PATIENCE)[0]
+        with watched([int(os.read(reader, 20))]) as processes:
+            os.kill(pid, signal.SIGKILL)
+            assert all_gone(processes, PATIENCE)
+    finally:
+        os.waitpid(pid, 0)
+        os.close(reader)
+        os.close(writer)

@@ -1,0 +1,365 @@
+"""Metrics: what Prometheus reads, and that scrapers cannot disturb the arbiter."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from rpcserver.arbiter.companion import Companions
+from rpcserver.arbiter.samples import QueueSample, Sample, WorkerSample
+from rpcserver.ops.exposition import SampleCollector
+from rpcserver.ops.metrics import metrics_duty
+from rpcserver.system.log import LineHandler
+from rpcserver.system.poller import Poller
+from rpcserver.system.sockets import Listener, TcpBind, open_listeners
+from tests.servers import PATIENCE, all_gone, launched, running, watched
+
+OLD = WorkerSample(1, 0, "draining", 2, 9, 90, 3, 1_500_000_000, 900, 1800, 10_000)
+YOUNG = WorkerSample(1, 1, "ready", 1, 4, 40, 1, 500_000_000, 400, 800, 20_000)
+OTHER = WorkerSample(2, 1, "ready", 0, 2, 20, 0, 250_000_000, 200, 400, 30_000)
+SAMPLE = Sample(
+    version="1.2.3",
+    model="sync",
+    generation=1,
+    accepts=100,
+    requests=1000,
+    errors=10,
+    busy_ns=2_500_000_000,
+    bytes_in=5000,
+    bytes_out=9000,
+    deaths=3,
+    lost=2,
+    workers=(OLD, YOUNG, OTHER),
+    queues=(QueueSample("127.0.0.1:8080", 7, 1024), QueueSample("[::1]:8080", 0, 1024)),
+)
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def series(text: str) -> Series:
+    found: Series = {}
+    for family in parse_text(text):
+        assert family.documentation
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found
+            found[key] = sample.value
+    return found
+
+
+def exposed(sample: Sample) -> Series:
+    registry = CollectorRegistry()
+    registry.register(SampleCollector(lambda: sample))
+    return series(generate_latest(registry).decode())
+
+
+def of_worker(number: int) -> tuple[tuple[str, str], ...]:
+    return (("worker", str(number)),)
+
+
+def test_what_the_server_counts_stands_by_itself() -> None:
+    found = exposed(SAMPLE)
+    expected = {
+        "rpcserver_requests_total": 1000,
+        "rpcserver_errors_total": 10,
+        "rpcserver_accepts_total": 100,
+        "rpcserver_received_bytes_total": 5000,
+        "rpcserver_sent_bytes_total": 9000,
+        "rpcserver_busy_seconds_total": 2.5,
+        "rpcserver_worker_deaths_total": 3,
+        "rpcserver_lost_requests_total": 2,
+        "rpcserver_generation": 1,
+    }
+    assert {name: found[name, ()] for name in expected} == expected
+    assert found["rpcserver_server_info", (("model", "sync"), ("version", "1.2.3"))] == 1
+
+
+def test_queues_are_told_by_address() -> None:
+    found = exposed(SAMPLE)
+    address = (("address", "127.0.0.1:8080"),)
+    assert found["rpcserver_listen_queue", address] == 7
+    assert found["rpcserver_listen_queue_limit", address] == 1024
+    assert found["rpcserver_listen_queue", (("address", "[::1]:8080"),)] == 0
+
+
+def test_workers_are_counted_by_state_even_where_there_are_none() -> None:
+    found = exposed(SAMPLE)
+    states = {labels[0][1]: value for (name, labels), value in found.items() if name == "rpcserver_workers"}
+    assert states == {"starting": 0, "ready": 2, "draining": 1, "aborting": 0}
+
+
+def test_a_worker_that_is_being_replaced_makes_no_series_twice() -> None:
+    found = exposed(SAMPLE)
+    assert found["rpcserver_worker_requests_total", of_worker(1)] == 40
+    assert found["rpcserver_worker_busy_seconds_total", of_worker(1)] == 0.5
+    assert found["rpcserver_worker_generation", of_worker(1)] == 1
+    assert found["rpcserver_worker_connections", of_worker(1)] == 3
+    assert found["rpcserver_worker_resident_bytes", of_worker(1)] == 30_000
+    assert found["rpcserver_worker_errors_total", of_worker(2)] == 0
+    assert found["rpcserver_worker_accepts_total", of_worker(2)] == 2
+
+
+def test_a_sample_survives_the_way_to_the_companion() -> None:
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(SAMPLE), type=Sample) == SAMPLE
+
+
+class Host:
+    """An arbiter as far as companions know it."""
+
+    def __init__(self) -> None:
+        self.log, writer = os.pipe2(os.O_NONBLOCK)
+        self._writer = writer
+        self.poller = Poller()
+        self.asked = 0
+        self.companions = Companions(self.poller, LineHandler(writer, as_json=False), lambda: [self.poller])
+
+    def sample(self) -> Sample:
+        self.asked += 1
+        return msgspec.structs.replace(SAMPLE, requests=self.asked)
+
+    def turn_until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            now = time.monotonic()
+            assert now < deadline
+            due = self.companions.deadline
+            self.poller.wait(0.05 if due is None else min(0.05, max(0.0, due - now)))
+            self.companions.turn(time.monotonic())
+
+    def close(self) -> None:
+        self.companions.stop()
+        self.poller.close()
+        os.close(self.log)
+        os.close(self._writer)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    made = Host()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def listener(host: Host) -> Listener:
+    (made,) = open_listeners([TcpBind("127.0.0.1", 0)], backlog=64, unix_mode=0o600)
+    host.companions.add(metrics_duty([made], host.sample, patience=0.8))
+    return made
+
+
+class Scrape:
+    """A scrape that was sent, and is answered while the arbiter's loop turns."""
+
+    def __init__(self, listener: Listener, path: str = "/metrics", accept: str = "") -> None:
+        self.connection = socket.create_connection(listener.socket.getsockname(), PATIENCE)
+        self.connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n".encode())
+        self.connection.setblocking(False)
+        self.data = b""
+        self.ended = False
+
+    def has_ended(self) -> bool:
+        while not self.ended:
+            try:
+                data = self.connection.recv(65536)
+            except BlockingIOError:
+                return False
+            except ConnectionResetError:
+                data = b""
+            self.data += data
+            self.ended = not data
+        self.connection.close()
+        return True
+
+    def answer(self, host: Host) -> tuple[int, str, str]:
+        host.turn_until(self.has_ended)
+        head, _, body = self.data.partition(b"\r\n\r\n")
+        status = int(head.split()[1])
+        kind = next(line for line in head.decode().split("\r\n") if line.lower().startswith("content-type:"))
+        return status, kind.partition(": ")[2], body.decode()
+
+
+def test_a_scrape_is_answered_with_what_the_arbiter_says_then(host: Host, listener: Listener) -> None:
+    for number in (1, 2):
+        status, kind, text = Scrape(listener).answer(host)
+        assert status == 200
+        assert kind.startswith("text/plain; version=")
+        assert series(text)["rpcserver_requests_total", ()] == number
+
+
+def test_openmetrics_is_spoken_to_those_who_ask_for_it(host: Host, listener: Listener) -> None:
+    _, kind, text = Scrape(listener, accept="application/openmetrics-text; version=1.0.0").answer(host)
+    assert kind.startswith("application/openmetrics-text")
+    families = {family.name: family for family in parse_openmetrics(text)}  # type: ignore[no-untyped-call] # it has no annotations
+    assert families["rpcserver_requests"].samples[0].value == 1
+
+
+def test_other_paths_say_where_the_metrics_are(host: Host, listener: Listener) -> None:
+    status, _, text = Scrape(listener, path="/").answer(host)
+    assert (status, text) == (404, "the metrics are at /metrics\n")
+    assert host.asked == 0
+
+
+def test_an_arbiter_that_does_not_answer_is_not_waited_for_long(host: Host, listener: Listener) -> None:
+    host.turn_until(lambda: host.companions.pids)
+    scrape = Scrape(listener)
+    deadline = time.monotonic() + PATIENCE
+    scrape.connection.settimeout(PATIENCE)
+    with contextlib.closing(http.client.HTTPResponse(scrape.connection)) as response:
+        response.begin()
+        assert response.status == 503
+        assert b"ask again" in response.read()
+    assert time.monotonic() < deadline
+    scrape.connection.close()
+    # What was asked for then is no answer to the next scrape.
+    status, _, text = Scrape(listener).answer(host)
+    assert status == 200
+    assert series(text)["rpcserver_requests_total", ()] == host.asked == 2
+
+
+def test_silent_scrapers_are_cut_off_for_those_who_ask(host: Host, listener: Listener) -> None:
+    silent = [socket.create_connection(listener.socket.getsockname(), PATIENCE) for _ in range(20)]
+    try:
+        status, _, _ = Scrape(listener).answer(host)
+        assert status == 200
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+def test_a_companion_that_dies_is_started_again_on_the_same_port(
+    host: Host, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.turn_until(lambda: host.companions.pids)
+    (pid,) = host.companions.pids
+    os.kill(pid, signal.SIGKILL)
+    host.turn_until(lambda: not host.companions.pids)
+    assert host.companions.deadline is not None
+    assert f"the metrics companion (pid {pid}) was killed by SIGKILL; a new one starts in 1 s" in caplog.text
+    host.turn_until(lambda: host.companions.pids)
+    assert host.companions.pids != {pid}
+    status, _, _ = Scrape(listener).answer(host)
+    assert status == 200
+
+
+def test_stopping_ends_the_companions_and_frees_the_port(host: Host, listener: Listener) -> None:
+    address = listener.socket.getsockname()
+    Scrape(listener).answer(host)
+    with watched(list(host.companions.pids)) as processes:
+        host.companions.stop()
+        assert all_gone(processes, PATIENCE)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, PATIENCE)
+
+
+def scraped(address: str) -> Series:
+    host, _, port = address.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+    try:
+        connection.request("GET", "/metrics")
+        response = connection.getresponse()
+        assert response.status == 200
+        return series(response.read().decode())
+    finally:
+        connection.close()
+
+
+def metrics_address(log: str) -> str:
+    return log.partition("metrics are at http://")[2].partition("/metrics")[0]
+
+
+def test_a_server_tells_its_calls_deaths_and_workers(tmp_path: Path) -> None:
+    with running("-w", "2", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
+        address = metrics_address(server.wait_for_log("metrics are at"))
+        with server.connect() as client:
+            client.call("echo", {"a": 1})
+            client.call("absent")
+            pid = client.call("pid").result
+        found = scraped(address)
+        assert found["rpcserver_requests_total", ()] == 3
+        assert found["rpcserver_errors_total", ()] == 1
+        assert found["rpcserver_accepts_total", ()] == 1
+        assert found["rpcserver_sent_bytes_total", ()] > 0
+        assert found["rpcserver_workers", (("state", "ready"),)] == 2
+        assert sum(found["rpcserver_worker_requests_total", of_worker(number)] for number in (1, 2)) == 3
+        assert min(found["rpcserver_worker_resident_bytes", of_worker(number)] for number in (1, 2)) > 1 << 20
+        (queue_limit,) = (value for (name, _), value in found.items() if name == "rpcserver_listen_queue_limit")
+        assert queue_limit > 0
+        os.kill(pid, signal.SIGKILL)
+        server.wait_for_log("was killed by SIGKILL")
+        found = scraped(address)
+        assert found["rpcserver_worker_deaths_total", ()] == 1
+        assert found["rpcserver_requests_total", ()] == 3
+        assert found["rpcserver_lost_requests_total", ()] == 0
+
+
+def listening_inode(address: str) -> str:
+    port = int(address.rpartition(":")[2])
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(f":{port:04X}") and fields[3] == "0A":
+            return fields[9]
+    raise AssertionError(address)
+
+
+def holders(inode: str, pids: list[int]) -> list[int]:
+    return [
+        pid for pid in pids if any(_target(entry) == f"socket:[{inode}]" for entry in Path(f"/proc/{pid}/fd").iterdir())
+    ]
+
+
+def _target(entry: Path) -> str:
+    try:
+        return str(entry.readlink())
+    except FileNotFoundError:
+        return ""
+
+
+def test_workers_hold_nothing_of_the_metrics_and_the_companion_nothing_of_the_workers(tmp_path: Path) -> None:
+    with running("-w", "3", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
+        address = metrics_address(server.wait_for_log("metrics are at"))
+        children = server.workers()
+        assert len(children) == 4
+        (companion,) = holders(listening_inode(address), children)
+        assert set(holders(listening_inode(server.addresses[0]), children)) == {*children} - {companion}
+
+
+def test_the_companion_is_gone_with_the_server(tmp_path: Path) -> None:
+    with running("-w", "1", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
+        server.wait_for_log("metrics are at")
+        with watched(server.workers()) as processes:
+            server.process.kill()
+            assert all_gone(processes, PATIENCE)
+
+
+def test_metrics_on_a_port_that_is_taken_are_a_clear_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with launched("--bind", "127.0.0.1:0", "--metrics", address, cwd=tmp_path) as server:
+            event = server.event()
+            assert event is not None
+            assert event["event"] == "failed"
+            assert address in event["message"]
+            assert "in use" in event["message"]
+            assert server.wait() == 1
+
+
+def test_without_prometheus_client_the_error_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['prometheus_client'] = None\n")
+    with launched(
+        "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}
+    ) as server:
+        event = server.event()
+        assert event is not None
+        assert "pip install 'rpcshell[metrics]'" in event["message"]
+        assert server.wait() == 1

@@ -1,0 +1,202 @@
+"""The dispatcher on an event loop: coroutines awaited, plain handlers in threads, cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from rpcserver import Context, Peer, Service, WorkerInfo
+from rpcserver.service.dispatch import Dispatcher
+from tests.rpcserver.calling import unframed
+
+WORKER = WorkerInfo(1, 2, 3, "async")
+REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("REQUEST", default="")
+
+service = Service("test")
+
+
+@service.method
+async def loop_thread(context: Context) -> list[Any]:
+    await asyncio.sleep(0)
+    return [threading.get_ident(), context.method]
+
+
+@service.method
+def own_thread(context: Context | None = None) -> int:
+    return threading.get_ident() if context is not None else 0
+
+
+@service.method(blocking=False)
+def at_once(value: Any = None) -> list[Any]:
+    return [threading.get_ident(), value]
+
+
+@service.method
+def variable() -> str:
+    return REQUEST.get()
+
+
+@service.method
+def stops() -> None:
+    raise StopIteration
+
+
+@service.method
+def leaves() -> None:
+    raise SystemExit(1)
+
+
+@service.method
+def interrupts() -> None:
+    raise KeyboardInterrupt
+
+
+@service.method
+async def fails() -> None:
+    raise ValueError("x")
+
+
+@service.method
+async def awaits_a_cancelled_task() -> None:
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+@service.method
+async def hangs() -> None:
+    await asyncio.Event().wait()
+
+
+@service.method
+def wrapped() -> Any:
+    return asyncio.sleep(0, "awaited")
+
+
+def dispatcher() -> Dispatcher:
+    return Dispatcher(service, WORKER)
+
+
+def body(method: str, params: Any = None, **keys: Any) -> bytes:
+    return json.dumps({"in": method, "params": params, **keys}).encode()
+
+
+def answer(method: str, params: Any = None, **keys: Any) -> dict[str, Any]:
+    async def main() -> bytes:
+        return await dispatcher().answer_async(body(method, params, **keys), Peer("here"))
+
+    return unframed(asyncio.run(main()))
+
+
+def test_a_coroutine_handler_runs_on_the_loop() -> None:
+    assert answer("loop_thread")["result"] == [threading.get_ident(), "loop_thread"]
+
+
+def test_a_plain_handler_runs_in_a_thread() -> None:
+    assert answer("own_thread")["result"] not in {0, threading.get_ident()}
+
+
+def test_a_plain_handler_runs_in_the_given_executor() -> None:
+    async def main(executor: ThreadPoolExecutor) -> tuple[bytes, int]:
+        reply = await dispatcher().answer_async(body("own_thread"), Peer(""), executor=executor)
+        return reply, await asyncio.get_running_loop().run_in_executor(executor, threading.get_ident)
+
+    with ThreadPoolExecutor(1) as executor:
+        reply, thread = asyncio.run(main(executor))
+    assert unframed(reply)["result"] == thread
+
+
+def test_a_handler_that_does_not_block_is_answered_at_once() -> None:
+    begun = dispatcher().begin(body("at_once", [5]), Peer(""))
+    assert isinstance(begun, bytes)
+    assert unframed(begun)["result"] == [threading.get_ident(), 5]
+
+
+@pytest.mark.parametrize("bad", [b"{", b"[]", b'{"in":"no"}', b'{"in":"rpc.discover"}'])
+def test_errors_and_discovery_are_answered_at_once(bad: bytes) -> None:
+    target = dispatcher()
+    begun = target.begin(bad, Peer(""), close=True)
+    assert isinstance(begun, bytes)
+    assert unframed(begun)["close"] is True
+    assert target.served == 1
+
+
+def test_a_plain_handler_sees_the_callers_context_variables() -> None:
+    async def main() -> bytes:
+        REQUEST.set("mine")
+        return await dispatcher().answer_async(body("variable"), Peer(""))
+
+    assert unframed(asyncio.run(main()))["result"] == "mine"
+
+
+def test_a_coroutine_from_a_plain_handler_is_awaited() -> None:
+    assert answer("wrapped")["result"] == "awaited"
+
+
+@pytest.mark.parametrize(
+    ("method", "exception"),
+    [
+        ("stops", "StopIteration"),
+        ("leaves", "SystemExit"),
+        ("fails", "ValueError"),
+        ("awaits_a_cancelled_task", "CancelledError"),
+    ],
+)
+def test_whatever_a_handler_raises_is_an_internal_error(method: str, exception: str) -> None:
+    reply = answer(method, id=1, meta=True)
+    assert (reply["result"]["code"], reply["result"]["data"]["exception"]) == (-32603, exception)
+    assert (reply["id"], reply["meta"]["served"]) == (1, 1)
+
+
+def test_an_interrupt_passes_through() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        answer("interrupts")
+
+
+def test_cancelling_the_call_cancels_the_handler_and_passes_through() -> None:
+    async def main() -> None:
+        task = asyncio.ensure_future(dispatcher().answer_async(body("hangs"), Peer("")))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_params_and_keys_mean_the_same_as_in_blocking_models() -> None:
+    target = dispatcher()
+    peer = Peer("")
+
+    async def main() -> list[bytes]:
+        requests = [
+            body("own_thread", {"context": 1}),
+            body("own_thread", id="a", close=True),
+            b'{"in":"own_thread","params":"\\ud800"}',
+        ]
+        return [await target.answer_async(request, peer) for request in requests]
+
+    wrong, fine, malformed = map(unframed, asyncio.run(main()))
+    assert wrong["result"]["code"] == -32602
+    assert fine["id"] == "a"
+    assert malformed["result"]["code"] == -32700
+    assert peer.heeds_close
+    assert target.served == 3
+
+
+def test_calls_on_one_loop_run_side_by_side() -> None:
+    both = threading.Barrier(2)
+    meeting = Service("meeting")
+    meeting.method(name="meet")(lambda: both.wait(10))
+
+    async def main() -> list[bytes]:
+        target = Dispatcher(meeting, WORKER)
+        return await asyncio.gather(*(target.answer_async(body("meet"), Peer("")) for _ in range(2)))
+
+    assert sorted(unframed(frame)["result"] for frame in asyncio.run(main())) == [0, 1]

@@ -1,0 +1,43 @@
+"""How long a listen queue is, as the kernel says it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from rpcserver.system.queues import ListenQueue, listen_queue
+from rpcserver.system.sockets import Bind, TcpBind, UnixBind, open_listeners
+
+
+def reach(address: str) -> socket.socket:
+    if address.startswith("unix:"):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(address.removeprefix("unix:"))
+        return client
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host.strip("[]"), int(port)), 10)
+
+
+@pytest.mark.parametrize("kind", ["127.0.0.1", "::1", "unix"])
+def test_waiting_connections_are_counted(tmp_path: Path, kind: str) -> None:
+    bind: Bind = UnixBind(str(tmp_path / "x.sock")) if kind == "unix" else TcpBind(kind, 0)
+    (listener,) = open_listeners([bind], backlog=7, unix_mode=0o600)
+    if kind == "unix" and listen_queue(listener.socket) is None:
+        listener.close()
+        pytest.skip("this kernel does not tell the queues of Unix sockets")
+    assert listen_queue(listener.socket) == ListenQueue(0, 7)
+    clients = [reach(listener.address) for _ in range(3)]
+    assert listen_queue(listener.socket) == ListenQueue(3, 7)
+    connection, _ = listener.socket.accept()
+    assert listen_queue(listener.socket) == ListenQueue(2, 7)
+    for client in (*clients, connection):
+        client.close()
+    listener.close()
+
+
+def test_a_closed_listener_has_no_queue() -> None:
+    (listener,) = open_listeners([TcpBind("127.0.0.1", 0)], backlog=7, unix_mode=0o600)
+    listener.close()
+    assert listen_queue(listener.socket) is None

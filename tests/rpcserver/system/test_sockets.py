@@ -1,0 +1,262 @@
+"""Addresses and listening sockets."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcserver.system.sockets import (
+    Bind,
+    BindError,
+    Listener,
+    TcpBind,
+    UnixBind,
+    format_host_port,
+    open_listeners,
+    parse_bind,
+    peer_address,
+)
+
+LOCAL = TcpBind("127.0.0.1", 0)
+
+
+@pytest.fixture
+def opened() -> Iterator[list[Listener]]:
+    listeners: list[Listener] = []
+    yield listeners
+    for listener in listeners:
+        listener.close()
+
+
+def listen(opened: list[Listener], *binds: Bind, backlog: int = 16, mode: int = 0o600) -> list[Listener]:
+    listeners = open_listeners(binds, backlog=backlog, unix_mode=mode)
+    opened += listeners
+    return listeners
+
+
+@pytest.mark.parametrize(
+    ("text", "bind"),
+    [
+        ("127.0.0.1:8080", TcpBind("127.0.0.1", 8080)),
+        ("localhost:0", TcpBind("localhost", 0)),
+        ("[::1]:65535", TcpBind("::1", 65535)),
+        ("[::]:1", TcpBind("::", 1)),
+        ("unix:/run/calc.sock", UnixBind("/run/calc.sock")),
+        ("unix:relative.sock", UnixBind("relative.sock")),
+        ("unix:with:colon", UnixBind("with:colon")),
+    ],
+)
+def test_an_address_is_read_and_written_alike(text: str, bind: Bind) -> None:
+    assert parse_bind(text) == bind
+    assert str(bind) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("", "HOST:PORT"),
+        ("localhost", "HOST:PORT"),
+        ("localhost:", "HOST:PORT"),
+        ("localhost:http", "HOST:PORT"),
+        ("localhost:65536", "HOST:PORT"),
+        ("localhost:-1", "HOST:PORT"),
+        ("localhost:\N{ARABIC-INDIC DIGIT ONE}", "HOST:PORT"),
+        (":8080", "127.0.0.1:8080"),
+        ("::1:8080", "brackets"),
+        ("unix:", "needs a path"),
+        ("unix:a\0b", "needs a path"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_what_would_be_one(text: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        parse_bind(text)
+
+
+@given(st.text())
+def test_reading_an_address_never_fails_in_another_way(text: str) -> None:
+    try:
+        bind = parse_bind(text)
+    except ValueError:
+        return
+    assert parse_bind(str(bind)) == bind
+
+
+def test_port_0_gets_a_port_and_says_which(opened: list[Listener]) -> None:
+    (listener,) = listen(opened, LOCAL)
+    host, _, port = listener.address.rpartition(":")
+    with socket.create_connection((host, int(port)), 5):
+        assert int(port) > 0
+
+
+def test_ipv6_is_written_in_brackets(opened: list[Listener]) -> None:
+    (listener,) = listen(opened, TcpBind("::1", 0))
+    assert listener.address.startswith("[::1]:")
+    assert format_host_port("::1", 80) == "[::1]:80"
+
+
+def test_both_families_can_have_the_same_port(opened: list[Listener]) -> None:
+    (first,) = listen(opened, TcpBind("0.0.0.0", 0))
+    port = int(first.address.rpartition(":")[2])
+    (second,) = listen(opened, TcpBind("::", port))
+    assert second.address == f"[::]:{port}"
+
+
+def test_a_host_name_is_listened_on_at_all_its_addresses(opened: list[Listener]) -> None:
+    listeners = listen(opened, TcpBind("localhost", 0))
+    found = {info[4][0] for info in socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)}
+    assert {listener.address.rpartition(":")[0].strip("[]") for listener in listeners} <= found
+    assert listeners
+
+
+def test_an_address_in_use_is_said_so(opened: list[Listener]) -> None:
+    (listener,) = listen(opened, LOCAL)
+    with pytest.raises(BindError, match="in use") as caught:
+        listen(opened, parse_bind(listener.address))
+    assert caught.value.address == listener.address
+
+
+def test_an_unknown_host_is_said_so() -> None:
+    with pytest.raises(BindError, match="not known"):
+        open_listeners([TcpBind("no-such-host.invalid", 0)], backlog=1, unix_mode=0o600)
+
+
+def test_an_address_of_another_machine_is_said_so() -> None:
+    with pytest.raises(BindError, match="no interface"):
+        open_listeners([TcpBind("192.0.2.1", 0)], backlog=1, unix_mode=0o600)
+
+
+def test_nothing_stays_open_when_one_address_cannot_be_had(tmp_path: Path, opened: list[Listener]) -> None:
+    (taken,) = listen(opened, LOCAL)
+    path = tmp_path / "first.sock"
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(BindError):
+        open_listeners([UnixBind(str(path)), LOCAL, parse_bind(taken.address)], backlog=1, unix_mode=0o600)
+    assert not path.exists()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o660, 0o777])
+def test_a_unix_socket_has_the_mode_that_was_asked_for(tmp_path: Path, opened: list[Listener], mode: int) -> None:
+    path = tmp_path / "probe.sock"
+    umask = os.umask(0o077)
+    try:
+        listen(opened, UnixBind(str(path)), mode=mode)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(umask)
+
+
+def test_a_unix_socket_is_removed_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "probe.sock"
+    (listener,) = open_listeners([UnixBind(str(path))], backlog=1, unix_mode=0o600)
+    assert listener.address == f"unix:{path}"
+    listener.close()
+    assert not path.exists()
+
+
+def test_a_unix_socket_that_another_server_has_made_is_left_alone(tmp_path: Path, opened: list[Listener]) -> None:
+    path = tmp_path / "probe.sock"
+    (first,) = open_listeners([UnixBind(str(path))], backlog=1, unix_mode=0o600)
+    path.unlink()
+    listen(opened, UnixBind(str(path)))
+    first.close()
+    assert path.exists()
+
+
+def test_a_stale_unix_socket_is_replaced(tmp_path: Path, opened: list[Listener]) -> None:
+    path = tmp_path / "probe.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    listen(opened, UnixBind(str(path)))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+@pytest.mark.parametrize("backlog", [0, 8], ids=["with a full queue", "with room"])
+def test_a_unix_socket_in_use_is_not_taken_away(tmp_path: Path, backlog: int) -> None:
+    path = tmp_path / "probe.sock"
+    with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as filler:
+        other.bind(str(path))
+        other.listen(backlog)
+        filler.connect(str(path))
+        with pytest.raises(BindError, match="another server"):
+            open_listeners([UnixBind(str(path))], backlog=1, unix_mode=0o600)
+        assert path.exists()
+
+
+def test_a_file_is_never_removed(tmp_path: Path) -> None:
+    path = tmp_path / "letters.txt"
+    path.write_text("dear diary")
+    with pytest.raises(BindError, match="no socket"):
+        open_listeners([UnixBind(str(path))], backlog=1, unix_mode=0o600)
+    assert path.read_text() == "dear diary"
+
+
+def test_a_missing_folder_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(BindError, match="no such folder"):
+        open_listeners([UnixBind(str(tmp_path / "nowhere/probe.sock"))], backlog=1, unix_mode=0o600)
+
+
+def test_a_path_that_is_too_long_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(BindError, match="107 bytes"):
+        open_listeners([UnixBind(str(tmp_path / ("x" * 120)))], backlog=1, unix_mode=0o600)
+
+
+@pytest.mark.parametrize("bind", [LOCAL, TcpBind("::1", 0)], ids=["ipv4", "ipv6"])
+def test_a_withdrawn_listener_lets_nobody_in_but_keeps_those_who_wait(bind: Bind, opened: list[Listener]) -> None:
+    (listener,) = listen(opened, bind)
+    host, _, port = listener.address.rpartition(":")
+    target = (host.strip("[]"), int(port))
+    with socket.create_connection(target, 5) as early:
+        listener.withdraw()
+        early.sendall(b"hello")
+        with socket.socket(early.family) as late:
+            late.setblocking(False)
+            late.connect_ex(target)
+            taken = listener.take_queued()
+            assert len(taken) == 1
+            listener.close()
+            with taken[0] as connection:
+                connection.settimeout(5)
+                assert connection.recv(10) == b"hello"
+                connection.sendall(b"bye")
+                assert early.recv(10) == b"bye"
+            # The dropped SYN is sent again after a second.
+            _, answered, _ = select.select([], [late], [], 10)
+            assert answered
+            assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+
+
+def test_a_peer_is_named(tmp_path: Path, opened: list[Listener]) -> None:
+    tcp, unix = listen(opened, LOCAL, UnixBind(str(tmp_path / "probe.sock")))
+    host, _, port = tcp.address.rpartition(":")
+    with socket.create_connection((host, int(port)), 5) as client:
+        (connection,) = tcp.take_queued()
+        with connection:
+            assert peer_address(connection) == format_host_port(*client.getsockname())
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(unix.address.removeprefix("unix:"))
+        (connection,) = unix.take_queued()
+        with connection:
+            assert peer_address(connection) == f"unix:pid={os.getpid()},uid={os.getuid()}"
+
+
+def test_a_queue_that_the_kernel_makes_shorter_is_said(
+    opened: list[Listener], caplog: pytest.LogCaptureFixture
+) -> None:
+    longest = int(Path("/proc/sys/net/core/somaxconn").read_text())
+    listen(opened, LOCAL, backlog=longest)
+    assert caplog.text == ""
+    listen(opened, LOCAL, backlog=longest + 1)
+    assert f"only {longest} connections can wait, not {longest + 1}" in caplog.text

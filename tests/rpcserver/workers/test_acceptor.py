@@ -1,0 +1,87 @@
+"""The acceptor in one process: what its waits take, what they leave to others, and the pause in a burst."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from rpcserver.system.sockets import Listener, TcpBind, open_listeners
+from rpcserver.workers.acceptor import Acceptor
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    (listener,) = open_listeners([TcpBind("127.0.0.1", 0)], backlog=64, unix_mode=0o600)
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def wakeup() -> Iterator[tuple[int, int]]:
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    yield reader, writer
+    for descriptor in (reader, writer):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def connect(listener: Listener) -> socket.socket:
+    host, _, port = listener.address.rpartition(":")
+    return socket.create_connection((host, int(port)), 10)
+
+
+def test_a_wait_for_the_call_alone_leaves_connections_in_the_queue(listener: Listener, wakeup: tuple[int, int]) -> None:
+    acceptor = Acceptor([listener], wakeup[0])
+    with connect(listener):
+        started = time.monotonic()
+        acceptor.wait(0.05)
+        assert time.monotonic() - started > 0.04
+        os.write(wakeup[1], b"\0")
+        acceptor.wait(10)
+        assert time.monotonic() - started < 5
+        connection = acceptor.take()
+        assert connection is not None
+        connection.close()
+        assert acceptor.take() is None
+
+
+def test_a_worker_with_rivals_pauses_between_connections_of_a_burst_only(
+    listener: Listener, wakeup: tuple[int, int]
+) -> None:
+    def seconds(acceptor: Acceptor) -> float:
+        clients = [connect(listener) for _ in range(20)]
+        started = time.monotonic()
+        for client in clients:
+            connection = acceptor.accept(10)
+            assert connection is not None
+            connection.close()
+            client.close()
+        return time.monotonic() - started
+
+    assert seconds(Acceptor([listener], wakeup[0], rivals=1_000_000)) >= 19 * 0.002
+    alone = Acceptor([listener], wakeup[0])
+    assert min(seconds(alone) for _ in range(5)) < 19 * 0.002
+
+
+def test_a_closed_acceptor_still_waits_for_its_call(listener: Listener, wakeup: tuple[int, int]) -> None:
+    acceptor = Acceptor([listener], wakeup[0])
+    acceptor.close()
+    assert acceptor.closed
+    os.write(wakeup[1], b"\0")
+    started = time.monotonic()
+    acceptor.wait(10)
+    assert acceptor.take() is None
+    assert time.monotonic() - started < 5
+
+
+def test_a_released_acceptor_holds_no_descriptor(listener: Listener, wakeup: tuple[int, int]) -> None:
+    acceptor = Acceptor([listener], wakeup[0])
+    acceptor.release()
+    assert listener.fileno() == -1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(wakeup[0])

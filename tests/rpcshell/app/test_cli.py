@@ -1,0 +1,373 @@
+"""The `rpcshell` command as a process: arguments, streams, exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.rpcshell.certificates import Certificates
+from tests.rpcshell.peers import Peer, PeerServer, echo, free_port, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RPCSHELL = [sys.executable, "-m", "rpcshell"]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def server() -> Iterator[PeerServer]:
+    with serving(answering) as server:
+        yield server
+
+
+def answering(peer: Peer) -> None:
+    """Echoes; `fail` is answered with an error and `rpc.discover` is not known."""
+    while (request := peer.read()) is not None:
+        if request["in"] in {"fail", "rpc.discover"}:
+            peer.send({"out": "error", "result": {"code": -32601, "message": "no such method"}})
+        else:
+            peer.send({"out": "pong", "result": request["params"]})
+
+
+def run(*arguments: object, stdin: str | bytes = b"", **options: object) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [*RPCSHELL, *map(str, arguments)],
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        capture_output=True,
+        timeout=30,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_a_line_is_run_and_its_result_is_one_line_of_json(server: PeerServer) -> None:
+    assert run(server.target, "-c", 'ping {"a": [1, "é"]}') == (0, '{"a":[1,"é"]}\n', "")
+
+
+def test_several_lines_are_run_in_order_over_one_connection(server: PeerServer) -> None:
+    assert run(server.target, "-c", "ping 1", "-c", "ping 2") == (0, "1\n2\n", "")
+    assert server.accepted == 1
+
+
+def test_results_are_utf8_whatever_the_locale_says(server: PeerServer) -> None:
+    env = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    assert run(server.target, stdin='ping "é"', env=env) == (0, '"é"\n', "")
+
+
+def test_an_error_of_the_server_ends_the_run_with_1(server: PeerServer) -> None:
+    code, out, err = run(server.target, "-c", "fail {}", "-c", "ping 1")
+    assert (code, out) == (1, "")
+    assert err == "rpcshell: fail: error -32601: no such method\n"
+
+
+def test_keep_going_runs_the_rest_and_ends_with_the_first_error(server: PeerServer) -> None:
+    code, out, err = run(server.target, "-k", "-c", "ping 1", "-c", "ping {", "-c", "fail {}", "-c", "ping 2")
+    assert (code, out) == (2, "1\n2\n")
+    assert err.count("rpcshell: ") == 2
+
+
+def test_a_file_is_run_and_its_errors_have_their_place(server: PeerServer, tmp_path: Path) -> None:
+    file = tmp_path / "calls.rpc"
+    file.write_text('# calls\nping {\n  "a": 1\n}\n\nping [1,\n  x]\n')
+    code, out, err = run(server.target, file)
+    assert (code, out) == (2, '{"a":1}\n')
+    assert err.startswith(f"rpcshell: {file}:7:3: ")
+
+
+def test_a_file_alone_names_its_own_target(server: PeerServer, tmp_path: Path) -> None:
+    file = tmp_path / "calls.rpc"
+    file.write_text(f":connect {server.target}\nping 1\n")
+    code, out, _ = run(file)
+    assert (code, out) == (0, "1\n")
+    assert run("calls.rpc", cwd=tmp_path)[:2] == (0, "1\n")
+
+
+def test_a_script_may_come_from_a_named_pipe(server: PeerServer, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_text, args=(f":connect {server.target}\nping 1\n",))
+    writer.start()
+    assert run(fifo)[:2] == (0, "1\n")
+    writer.join()
+
+
+def test_a_socket_file_alone_is_a_target(tmp_path: Path) -> None:
+    with serving(echo, unix=tmp_path / "s"):
+        assert run(tmp_path / "s", stdin="ping 1") == (0, "1\n", "")
+
+
+def test_an_unreadable_script_is_one_line(server: PeerServer, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "latin").write_bytes(b"ping 1\nping '\xe9'\n")
+    assert run(server.target, tmp_path / "loop")[0] == 2
+    assert run(server.target, tmp_path / "latin") == (
+        2,
+        "1\n",
+        f"rpcshell: {tmp_path / 'latin'}:2: byte 7 of this line is not UTF-8\n",
+    )
+
+
+def test_lines_come_from_a_pipe(server: PeerServer) -> None:
+    assert run(server.target, stdin="ping 1\n\n# no\nping [\n2]\n") == (0, "1\n[2]\n", "")
+
+
+def test_each_line_of_a_pipe_is_answered_before_the_next_one_is_sent(server: PeerServer) -> None:
+    with subprocess.Popen(
+        [*RPCSHELL, str(server.target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        for number in range(3):
+            shell.stdin.write(f"ping {number}\n")
+            shell.stdin.flush()
+            assert shell.stdout.readline() == f"{number}\n"
+        shell.stdin.close()
+        assert shell.wait(10) == 0
+
+
+def test_leaving_ends_a_script_well(server: PeerServer) -> None:
+    assert run(server.target, "-c", "ping 1", "-c", ":quit", "-c", "ping 2") == (0, "1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere", "-c", "ping"], "has no port"),
+        (["tls://host:1/x", "-c", "ping"], "more than a host and a port"),
+        (["--tls-ca", "none.pem", "tls://host:1"], "none.pem"),
+        (["--tls-ca", __file__, "8080", "-c", "ping"], "write tls://host:port"),
+        (["--config", "none.toml", "-c", "ping"], "none.toml: there is no such file"),
+        (["--set", "format", "-c", "ping"], "NAME=VALUE"),
+        (["--set", "formt=json", "-c", "ping"], "did you mean format?"),
+        (["--format", "xml", "-c", "ping"], "--format"),
+        (["--completion", "tcsh"], "bash"),
+        (["8080", "none.rpc"], "no such script file: none.rpc"),
+        (["8080", "."], "is a folder"),
+        (["--nonesuch"], "No such option"),
+        (["8080", "a", "b"], "unexpected extra argument"),
+        (["--timeout", "0", "-c", "ping"], "--timeout"),
+        (["--spawn", "0"], "--spawn"),
+        (["--spawn", "1", "8080", "file"], "at most a FILE"),
+        (["--app", "a.py", "-c", "ping"], "--spawn"),
+        (["8080", __file__, "-c", "ping"], "not both"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_ends_with_2(arguments: list[str], says: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.startswith("rpcshell: ")
+    assert err.count("\n") == 1
+
+
+def test_no_connection_ends_with_3() -> None:
+    code, out, err = run(f"127.0.0.1:{free_port()}", "-c", "ping")
+    assert (code, out) == (3, "")
+    assert "connection refused" in err
+    assert err.count("\n") == 1
+
+
+def test_a_call_without_a_target_ends_with_3() -> None:
+    code, _, err = run("-c", "ping")
+    assert code == 3
+    assert "no server" in err
+
+
+def test_a_call_over_its_time_limit_ends_with_3() -> None:
+    with serving(lambda peer: peer.wait_for_end()) as server:
+        code, _, err = run(server.target, "--timeout", "0.1", "-c", "ping {}")
+    assert code == 3
+    assert "within 0.1 s" in err
+
+
+def test_a_plain_run_sends_no_probe_and_no_other_keys() -> None:
+    seen: list[object] = []
+    with serving(lambda peer: seen.append(peer.answer(1))) as server:
+        assert run(server.target, "--plain", "-c", "ping a=1") == (0, "1\n", "")
+    assert seen == [{"in": "ping", "params": {"a": 1}}]
+
+
+def test_json_params_send_no_probe() -> None:
+    seen: list[object] = []
+    with serving(lambda peer: seen.append(peer.answer(1))) as server:
+        assert run(server.target, "-c", "ping {}") == (0, "1\n", "")
+    assert seen == [{"in": "ping", "params": {}, "close": True}]
+
+
+def test_an_interrupt_ends_with_130_and_says_so() -> None:
+    arrived = threading.Event()
+
+    def stall(peer: Peer) -> None:
+        peer.read()
+        arrived.set()
+        peer.wait_for_end()
+
+    with (
+        serving(stall) as server,
+        subprocess.Popen(
+            [*RPCSHELL, str(server.target), "-k", "-c", "ping {}", "-c", "ping 2"], stderr=subprocess.PIPE, text=True
+        ) as shell,
+    ):
+        assert arrived.wait(10)
+        shell.send_signal(signal.SIGINT)
+        _, err = shell.communicate(timeout=10)
+    assert shell.returncode == 130
+    assert err == "rpcshell: cancelled: the connection was closed, but the server may still be running it\n"
+
+
+def test_a_reader_that_goes_away_ends_the_run_quietly(server: PeerServer) -> None:
+    with subprocess.Popen(
+        [*RPCSHELL, str(server.target)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        assert shell.stderr is not None
+        shell.stdin.write("ping 1\n")
+        shell.stdin.flush()
+        assert shell.stdout.readline() == "1\n"
+        shell.stdout.close()
+        shell.stdin.write("ping 2\n")
+        shell.stdin.flush()
+        assert shell.wait(10) == 141
+        assert shell.stderr.read() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_an_output_that_cannot_be_written_is_said(server: PeerServer) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*RPCSHELL, str(server.target), "-c", "ping 1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.decode() == "rpcshell: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_is_no_crash(server: PeerServer, closed: str) -> None:
+    command = f'exec "$@" {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, "sh", *RPCSHELL, str(server.target), "-c", "ping 1"],
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_version_and_the_help_are_told() -> None:
+    assert run("--version") == (0, "rpcshell 0.1.0\n", "")
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    for word in ("TARGET", "-c", "--keep-going", "--spawn", "--plain", "--timeout", "--tls-ca", "tls://host:port"):
+        assert word in out
+    headings = [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings == [
+        *("What to run:", "Connection:", "A server for the run:", "Settings:", "Other:"),
+        *("Targets:", "Environment:", "Files:", "Exit codes:", "Examples:"),
+    ]
+    assert str(Path("config", "rpcshell", "config.toml")) in out
+    assert all(len(line) <= 80 for line in out.splitlines() if "/" not in line)
+
+
+def test_the_configuration_names_targets_and_gives_settings_and_aliases(server: PeerServer, tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "rpcshell"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(
+        f"[settings]\nformat = 'raw'\nindnt = 2\n[targets]\nhere = '{server.target}'\n[aliases]\np = 'ping'\n"
+    )
+    code, out, err = run("here", "-c", 'p "a b"')
+    # How results look is for the prompt: a script's output is the same for everybody.
+    assert (code, out) == (0, '"a b"\n')
+    assert err == f"rpcshell: {folder / 'config.toml'}:3: there is no setting 'indnt' (did you mean indent?)\n"
+    assert run("here", "--set", "format=raw", "-c", 'p "a"')[1] == "a\n"
+    assert run("here", "--format", "raw", stdin='p "a"')[1] == "a\n"
+    code, _, err = run("her", "-c", "p 1")
+    assert (code, err.splitlines()[-1]) == (2, "rpcshell: there is no target 'her' (did you mean here?)")
+
+
+def test_a_bad_configuration_is_one_line_and_the_run_goes_on_without(server: PeerServer, tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text("\n[settings\n")
+    env = {**os.environ, "RPCSHELL_CONFIG": str(file)}
+    code, out, err = run(server.target, "-c", "ping 1", env=env)
+    assert (code, out) == (0, "1\n")
+    assert err.startswith(f"rpcshell: {file}:2: this is not TOML at column 10: ")
+    assert err.count("\n") == 1
+    assert run(server.target, "-c", "ping 1", "--config", file)[0] == 2
+    assert run(server.target, "-c", "ping 1", env={**env, "RPCSHELL_CONFIG": ""}) == (0, "1\n", "")
+
+
+def test_a_run_over_tls_verifies_the_server_and_says_what_is_wrong(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    with serving(answering, tls=certificates.server()) as server:
+        assert run(server.target, "--tls-ca", certificates.ca, "-c", "ping 1") == (0, "1\n", "")
+        code, out, err = run(server.target, "-c", "ping 1")
+    assert (code, out) == (3, "")
+    assert err.count("\n") == 1
+    assert "comes from an unknown issuer (--tls-ca FILE names the authority to trust)" in err
+
+
+def test_a_server_is_started_for_the_run_and_ended_with_it() -> None:
+    code, out, err = run("--spawn", 2, "-c", "ping 1", "-c", "add a=1 b=2", "-c", "whoami")
+    assert (code, err) == (0, "")
+    assert out.startswith("1\n3.0\n")
+
+
+def test_an_app_that_does_not_start_shows_its_traceback_and_ends_with_3(tmp_path: Path) -> None:
+    app = tmp_path / "broken.py"
+    app.write_text("raise RuntimeError('no such luck')\n")
+    code, out, err = run("--spawn", 1, "--app", app, "-c", "ping 1")
+    assert (code, out) == (3, "")
+    assert "RuntimeError: no such luck" in err
+    assert "rpcserver" not in err.partition("\n")[2]
+
+
+def test_a_kept_server_is_told_with_its_address_and_goes_on() -> None:
+    code, out, err = run("--spawn", 1, "--keep", "-c", "ping 1")
+    assert (code, out) == (0, "1\n")
+    words = err.split()
+    pid, address = int(words[-1]), words[words.index("at") + 1].rstrip(",")
+    try:
+        assert run(address, "-c", "ping 2") == (0, "2\n", "")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("lines", [["-c", 'ping {"a":1}'], ["-c", "ping a=1", "-c", "ping"]])
+def test_single_lines_load_nothing_of_the_prompt(lines: list[str]) -> None:
+    code = "import sys; from rpcshell.app.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    with serving(echo) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(server.target), *lines],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    assert "rpcshell" in loaded
+    assert not loaded & {"prompt_toolkit", "pygments", "asyncio", "rich", "rpcserver", "subprocess"}
+    assert "rpcshell.commands" not in done.stderr

@@ -1,0 +1,141 @@
+"""The loop with keys from a pipe and a terminal that is a text."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prompt_toolkit.application import Application, create_app_session
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.output.plain_text import PlainTextOutput
+
+from rpcshell.app.repl import run_repl
+from rpcshell.client.target import UnixTarget
+from rpcshell.prompt.session import Prompt
+from rpcshell.servers.spawn import SpawnOptions
+from rpcshell.shell.session import Session
+
+needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+
+
+class Run:
+    """A shell that gets its keys from a pipe."""
+
+    def __init__(self, pipe: PipeInput) -> None:
+        self.session = Session()
+        self.pipe = pipe
+        self.after_render: list[Callable[[Application[str]], None]] = []
+        self._stream = io.StringIO()
+
+    def __call__(self, keys: str, **options: object) -> int:
+        self.pipe.send_text(keys)
+        return run_repl(self.session, make_prompt=self._prompt, **options)  # type: ignore[arg-type]
+
+    def _prompt(self, *args: Any, **options: Any) -> Prompt:
+        output = PlainTextOutput(self._stream)
+        prompt = Prompt(*args, history=InMemoryHistory(), input=self.pipe, output=output, **options)
+        for callback in self.after_render:
+            prompt._prompt.app.after_render += callback
+        return prompt
+
+    @property
+    def text(self) -> str:
+        return self._stream.getvalue()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("PAGER", "cat")
+    with create_pipe_input() as pipe, create_app_session(input=pipe):
+        yield Run(pipe)
+
+
+@pytest.mark.parametrize("keys", ["\x04", ":quit\r", ":exit\r"])
+def test_leaving_is_a_success(run: Run, keys: str) -> None:
+    assert run(keys) == 0
+
+
+def test_the_first_line_says_what_to_type(run: Run) -> None:
+    run("\x04")
+    first = run.text.splitlines()[0]
+    assert ":spawn" in first
+    assert ":connect" in first
+    assert ":help" in first
+    assert len(first) < 80
+
+
+def test_errors_are_shown_and_the_loop_goes_on(run: Run) -> None:
+    assert run(":nonsense\rping\r{\r}\r\x04") == 0
+    assert run.text.count("error: ") == 3
+    assert "Traceback" not in run.text
+
+
+def test_empty_lines_and_ctrl_c_do_nothing(run: Run) -> None:
+    assert run("\r  \rxy\x03\x04") == 0
+    assert "error" not in run.text
+
+
+def test_a_target_that_is_not_there_is_told_and_the_prompt_comes(run: Run, tmp_path: Path) -> None:
+    assert run(":help quit\r\x04", target=UnixTarget(str(tmp_path / "nobody"))) == 0
+    assert "error: cannot connect to" in run.text
+    assert "Usage: :quit" in run.text
+
+
+@needs_server
+def test_a_server_can_be_started_at_first_and_ends_with_the_loop(run: Run) -> None:
+    assert run("ping 7\r\x04", spawn=SpawnOptions(workers=1)) == 0
+    assert "1 worker (sync) on 127.0.0.1:" in run.text
+    assert "pong 7\n" in run.text
+    assert "stopping the server" in run.text
+    assert run.session.server is None
+
+
+@needs_server
+def test_a_kept_server_goes_on(run: Run) -> None:
+    assert run(":spawn 1 --keep\r\x04") == 0
+    assert "the server goes on at 127.0.0.1:" in run.text
+    pid = int(run.text.rpartition("pid ")[2].split()[0])
+    server = os.pidfd_open(pid)
+    try:
+        assert not select.select([server], [], [], 0)[0]
+        os.kill(pid, signal.SIGTERM)
+        assert select.select([server], [], [], 10)[0]
+    finally:
+        os.close(server)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_shell_leaves_the_loop(run: Run, number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    run.after_render.append(lambda _app: os.kill(os.getpid(), number))
+    assert run("") == 128 + number
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_just_after_enter_is_not_lost(run: Run) -> None:
+    def end(application: Application[str]) -> None:
+        if application.is_done:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run.after_render.append(end)
+    assert run("ping\r\x04") == 128 + signal.SIGTERM
+    assert "no server" not in run.text
+
+
+@needs_server
+def test_pasted_lines_run_one_after_the_other_until_one_fails(run: Run) -> None:
+    pasted = "\x1b[200~ping 1\nping a=2\nfail\nping 4\x1b[201~"
+    assert run(f"{pasted}\r\x04", spawn=SpawnOptions(workers=1)) == 0
+    assert "pong 1\n" in run.text
+    assert 'pong {"a": 2}\n' in run.text
+    assert run.text.count("error -") == 1
+    assert "what came after line 3 was not run" in run.text
+    assert "pong 4" not in run.text

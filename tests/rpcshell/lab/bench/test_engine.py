@@ -1,0 +1,332 @@
+"""Runs against servers that do all they should not, and against a user who loses patience."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpcshell.client.errors import ConnectionFailed, ShellError
+from rpcshell.client.target import Target
+from rpcshell.client.tls import TlsFiles
+from rpcshell.lab.bench.engine import run_plan
+from rpcshell.lab.bench.plan import Measurement, Plan, Progress
+from rpcshell.servers import Control
+from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.view.histogram import Histogram
+from rpcwire import GOODBYE
+from tests.rpcshell.certificates import Certificates
+from tests.rpcshell.commands.conftest import needs_server
+from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, free_port, serving
+from tests.rpcshell.processes import ended
+
+
+def run(target: Target | str, **more: Any) -> Measurement:
+    plan: dict[str, Any] = {"connections": 2, "seconds": None, "timeout": 0.3, "params": {"a": 1}}
+    return run_plan(Plan(target=str(target), method="ping", **{**plan, **more}))
+
+
+def children() -> set[int]:
+    return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+
+class Counting:
+    """A good server that counts what it has answered."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+
+    def __call__(self, peer: Peer) -> None:
+        while (request := peer.read()) is not None:
+            self.requests.append(request)
+            meta = {"worker": 1 + peer.number % 2, "pid": 1, "generation": 0, "model": "sync"}
+            more = {"meta": {**meta, "service_us": 1, "served": 1}} if request.get("meta") else {}
+            peer.send({"out": "pong", "result": request["params"], **more})
+
+
+@pytest.mark.parametrize("pipeline", [1, 4])
+def test_as_many_calls_are_made_as_were_asked_for(pipeline: int) -> None:
+    counting = Counting()
+    with serving(counting) as server:
+        measured = run(server.target, calls=201, connections=4, processes=2, pipeline=pipeline)
+    assert measured.calls == len(counting.requests) == sum(measured.workers.values()) == 201
+    assert set(measured.workers) == {1, 2}
+    assert (measured.problems, measured.unsent, measured.processes) == ({}, 0, 2)
+    assert all(request["params"] == {"a": 1} and request["close"] for request in counting.requests)
+    # Who serves a connection is asked once for each, or as often as calls begin before that is known.
+    assert sum("meta" in request for request in counting.requests) <= 4 * pipeline
+    assert Histogram(measured.latency).count == sum(interval.calls for interval in measured.timeline) == 201
+    assert measured.bytes_out > 201 * 40
+    assert 0 < measured.client_cpu < DEADLINE
+    assert children() == set()
+
+
+def test_a_plain_server_is_sent_nothing_but_the_call() -> None:
+    counting = Counting()
+    with serving(counting) as server:
+        assert run(server.target, calls=20, plain=True).workers == {}
+    assert counting.requests == [{"in": "ping", "params": {"a": 1}}] * 20
+
+
+@pytest.mark.parametrize("kind", ["unix", "tls"])
+def test_other_kinds_of_targets_are_loaded_alike(kind: str, tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    tls = certificates.server() if kind == "tls" else None
+    unix = tmp_path / "s" if kind == "unix" else None
+    with serving(echo, unix=unix, tls=tls) as server:
+        files = TlsFiles(ca=str(certificates.ca)) if tls else TlsFiles()
+        measured = run(server.target, calls=100, pipeline=3, params="x" * 100_000, tls=files, timeout=DEADLINE)
+    assert (measured.calls, measured.problems) == (100, {})
+    assert measured.bytes_in > 100 * 100_000
+
+
+def closing(peer: Peer) -> None:
+    peer.read()
+
+
+def resetting(peer: Peer) -> None:
+    peer.read()
+    peer.reset()
+
+
+def cutting(peer: Peer) -> None:
+    peer.read()
+    peer.sock.sendall(b"\x40\0\0\0{")
+
+
+def http(peer: Peer) -> None:
+    peer.read()
+    peer.sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    peer.wait_for_end()
+
+
+def nonsense(peer: Peer) -> None:
+    while peer.read() is not None:
+        peer.send_body(b"[1, 2")
+
+
+def refusing(peer: Peer) -> None:
+    while peer.read() is not None:
+        peer.send({"result": {"code": -32601, "message": "no such\x1b method"}, "out": "error"})
+
+
+def talking(peer: Peer) -> None:
+    peer.send({"out": "hello", "result": None})
+    peer.wait_for_end()
+
+
+@pytest.mark.parametrize(
+    ("handler", "problem"),
+    [
+        (resetting, "connection lost"),
+        (closing, "connection lost"),
+        (cutting, "connection lost"),
+        (http, "reply not understood"),
+        (nonsense, "reply not understood"),
+        (Peer.wait_for_end, "no reply in time"),
+    ],
+    ids=["reset", "closing", "cutting", "http", "nonsense", "silent"],
+)
+def test_each_call_that_is_lost_is_counted_once(handler: Handler, problem: str) -> None:
+    with serving(handler) as server:
+        measured = run(server.target, calls=4)
+    assert (measured.calls, measured.problems) == (0, {problem: 4})
+    assert measured.latency == {}
+
+
+def test_an_error_is_an_answer_and_a_problem() -> None:
+    with serving(refusing) as server:
+        measured = run(server.target, calls=10)
+    assert (measured.calls, measured.problems) == (10, {"error -32601": 10})
+    assert measured.examples == {"error -32601": "no such\x1b method"}
+
+
+def test_a_server_that_speaks_unasked_does_not_make_it_spin() -> None:
+    with serving(talking) as server:
+        measured = run(server.target, calls=None, seconds=0.3)
+        assert measured.calls + measured.failed < 50
+        assert server.accepted < 50
+
+
+class Leaving:
+    """Announces the end of each connection after two answers: with the last of them, or by a goodbye."""
+
+    def __init__(self, *, goodbye: bool) -> None:
+        self.answered = 0
+        self._goodbye = goodbye
+
+    def __call__(self, peer: Peer) -> None:
+        for last in (False, True):
+            if peer.answer(1, **({"close": True} if last and not self._goodbye else {})) is None:
+                return
+            self.answered += 1
+        if self._goodbye:
+            peer.sock.sendall(GOODBYE)
+        peer.wait_for_end()
+
+
+@pytest.mark.parametrize("goodbye", [False, True])
+@pytest.mark.parametrize("more", [{}, {"pipeline": 3}, {"rate": 500.0}], ids=["closed", "pipelined", "open"])
+def test_a_server_that_closes_as_it_should_loses_no_call(goodbye: bool, more: dict[str, Any]) -> None:
+    leaving = Leaving(goodbye=goodbye)
+    with serving(leaving) as server:
+        measured = run(server.target, calls=60, **more)
+    assert (measured.calls, measured.problems, leaving.answered) == (60, {}, 60)
+
+
+def test_a_server_that_goes_away_for_good_does_not_make_it_run_forever() -> None:
+    listening = threading.Event()
+
+    def once(peer: Peer) -> None:
+        peer.answer(1)
+        listening.wait(DEADLINE)
+
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(once))
+        plan = Plan(target=str(server.target), method="ping", connections=1, calls=1000, seconds=None, timeout=0.3)
+
+        def end(_progress: Progress) -> None:
+            listening.set()
+            stack.close()
+
+        measured = run_plan(plan, end)
+    assert measured.calls == 1
+    assert measured.failed == 999
+    assert set(measured.problems) <= {"connection lost", "no connection", "no reply in time"}
+
+
+def test_what_cannot_be_reached_is_said_at_once() -> None:
+    with pytest.raises(ConnectionFailed, match="refused") as raised:
+        run(f"127.0.0.1:{free_port()}", calls=1)
+    assert str(raised.value).count("cannot connect") == 1
+    assert children() == set()
+
+
+def test_calls_begin_at_the_rate_whatever_becomes_of_them() -> None:
+    counting = Counting()
+    with serving(counting) as server:
+        measured = run(server.target, seconds=0.5, rate=400.0, processes=2)
+    assert measured.calls == len(counting.requests)
+    # Both connections may be waiting for a slow machine at the very end.
+    assert measured.calls + measured.unsent == 200
+    assert measured.unsent < 50
+    with serving(Peer.wait_for_end) as server:
+        measured = run(server.target, seconds=0.3, rate=100.0, timeout=0.1)
+    # Two connections cannot take thirty calls that are not answered.
+    assert measured.unsent + measured.failed == 30
+    assert measured.calls == 0
+    assert measured.unsent > 10
+
+
+def interrupt(_progress: Progress) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_ends_it_with_what_there_is() -> None:
+    with serving(echo) as server:
+        plan = Plan(target=str(server.target), method="ping", connections=2, seconds=DEADLINE)
+        measured = run_plan(plan, interrupt_once())
+    assert measured.interrupted
+    assert measured.calls == Histogram(measured.latency).count > 0
+    assert measured.problems == {}
+    assert measured.seconds < DEADLINE / 2
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_once()(Progress(seconds=0, calls=0, problems=0, rate=0, p99=0, share=0))
+
+
+def interrupt_once() -> Any:
+    pressed = iter([True])
+
+    def press(progress: Progress) -> None:
+        if next(pressed, False):
+            interrupt(progress)
+
+    return press
+
+
+def test_ctrl_c_does_not_wait_long_for_replies() -> None:
+    with serving(Peer.wait_for_end) as server:
+        plan = Plan(target=str(server.target), method="ping", connections=2, seconds=DEADLINE)
+        measured = run_plan(plan, interrupt_once())
+        assert (measured.calls, measured.problems) == (0, {"no reply when it was stopped": 2})
+        with pytest.raises(KeyboardInterrupt):
+            run_plan(plan, interrupt)
+    assert children() == set()
+
+
+def test_a_load_process_that_dies_is_told_of() -> None:
+    def kill(_progress: Progress) -> None:
+        os.kill(min(children()), signal.SIGKILL)
+
+    with serving(echo) as server:
+        plan = Plan(target=str(server.target), method="ping", connections=2, seconds=DEADLINE, processes=2)
+        with pytest.raises(ShellError, match="a load process was killed by SIGKILL"):
+            run_plan(plan, kill)
+    assert children() == set()
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+from rpcshell.lab.bench.engine import run_plan
+from rpcshell.lab.bench.plan import Plan
+def tell(progress):
+    print(Path("/proc/self/task", str(__import__("os").getpid()), "children").read_text(), flush=True)
+run_plan(Plan(target=sys.argv[1], method="ping", connections=2, seconds=60.0), tell)
+"""
+
+
+@pytest.mark.parametrize("handler", [echo, Peer.wait_for_end], ids=["good", "silent"])
+def test_a_shell_that_is_killed_leaves_no_load_process(handler: Handler) -> None:
+    with (
+        serving(handler) as server,
+        subprocess.Popen([sys.executable, "-c", _SCRIPT, str(server.target)], stdout=subprocess.PIPE) as shell,
+    ):
+        assert shell.stdout is not None
+        assert select.select([shell.stdout], [], [], DEADLINE)[0]
+        pids = [int(pid) for pid in shell.stdout.readline().split()]
+        shell.kill()
+        assert len(pids) == 1
+        assert ended(pids[0])
+
+
+@needs_server
+def test_a_standstill_shows_in_an_open_loop_and_is_hidden_by_a_closed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    server = SpawnedServer.start(SpawnOptions(workers=1, model="thread"))
+    target, control = server.addresses[0], Control(str(server.control))
+    closed: list[Measurement] = []
+    resumed = threading.Timer(1.0, control.kill_worker, (1, "CONT"))
+
+    def stop_the_worker(progress: Progress) -> None:
+        if progress.seconds < 0.4:
+            control.kill_worker(1, "STOP")
+            resumed.start()
+
+    load: dict[str, Any] = {"connections": 1, "seconds": 1.6, "timeout": DEADLINE}
+    beside = threading.Thread(target=lambda: closed.append(run(target, **load)))
+    try:
+        beside.start()
+        opened = run_plan(Plan(target=target, method="ping", rate=200.0, **load), stop_the_worker)
+        beside.join()
+    finally:
+        resumed.join()
+        control.close()
+        server.stop()
+    assert Histogram(closed[0].latency).largest > 0.9
+    assert Histogram(closed[0].latency).percentile(99) < 0.05
+    assert Histogram(opened.latency).largest > 0.9
+    assert Histogram(opened.latency).percentile(99) > 0.8
+    # Calls were due all through the second: half of them waited for more than a part of it.
+    assert Histogram(opened.latency).percentile(50) > 0.05
+    assert opened.calls + opened.unsent == 320

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcshell.lab.bench import report
+from rpcshell.lab.bench.findings import findings
+from rpcshell.lab.bench.plan import Measurement
+from rpcshell.lab.bench.scales import even_marks, latency_steps, log_marks
+from rpcshell.view.histogram import Histogram, bucket_of
+from rpcshell.view.width import cells
+from tests.rpcshell.lab.bench.measuring import measured
+
+HOSTILE = "\x1b[31mred\x9b\u202e <b>bold</b>\nsecond line"
+
+
+def told(measurement: Measurement) -> str:
+    return " ".join(finding.text for finding in findings(measurement))
+
+
+def test_the_report_has_the_figures() -> None:
+    text = report.text(measured(), 100)
+    assert text.startswith('ping {"a":1}\n8 connections, closed loop · 8 sync workers · 127.0.0.1:8080\n')
+    assert "1,000 calls/s   5,000 calls in 5.0 s" in text
+    assert re.search(r"p50 100 µs   p90 20\d µs   p99 2\.0\d ms   p99\.9 50\.\d ms   max 50\.\d ms", text)
+    assert "13.0 µs CPU a call   0.01 cores   51.2 MB" in text
+    assert "11.0 µs CPU a call" in text
+    assert re.search(r"^worker     1  625  12\.5 %  █+$", text, re.MULTILINE)
+
+
+def test_errors_are_told_by_kind_with_what_the_first_one_said() -> None:
+    one = measured(
+        problems={"timed out": 5, "error -32000": 500},
+        examples={"error -32000": f"no {HOSTILE} for hunter22"},
+        plan={"params": {"password": "hunter22"}},
+    )
+    text = report.text(one, 100)
+    assert re.search(r"errors   505 \(10\.1 %\)\n +error -32000 \(500\): no .*\n +timed out \(5\)", text)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "hunter22" not in text
+
+
+@pytest.mark.parametrize("width", [20, 38, 40, 61, 80, 99, 100, 200])
+def test_no_line_is_wider_than_the_screen(width: int) -> None:
+    one = measured(
+        problems={"error -32000": 500},
+        examples={"error -32000": HOSTILE * 9},
+        workers={1: 5000},
+        plan={"method": "名" * 40, "connections": 12, "rate": 2000.0},
+        unsent=17,
+        interrupted=True,
+    )
+    for text in (report.text(one, width), report.comparison([one, measured(model="thread")], width)):
+        assert [line for line in text.splitlines() if cells(line) > width] == []
+
+
+def test_plots_appear_where_there_is_room() -> None:
+    assert "calls/s over time" in report.text(measured(), 40)
+    assert "calls/s over time" not in report.text(measured(), 39)
+    beside = report.text(measured(), 100)
+    assert re.search(r"^share of the calls by latency +calls/s over time$", beside, re.MULTILINE)
+
+
+def test_the_latency_plot_shows_even_a_single_slow_call() -> None:
+    text = report.text(measured(latencies={100e-6: 4999, 3.0: 1}), 80)
+    bottom = next(line for line in text.splitlines() if line.lstrip().startswith("0 %┤"))
+    assert bottom.endswith(("▄", "▗", "▖"))
+    assert "   " in bottom.partition("┤")[2]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"interrupted": True}, "Stopped after 5.0 s of 5 s: these are the figures until then."),
+        ({"plan": {"connections": 12}}, "12 connections for 8 sync workers: .* 4 had to wait"),
+        ({"plan": {"rate": 2000.0}, "unsent": 5000}, r"did not keep up with 2,000 calls/s: 5,000 \(50\.0 %\)"),
+        ({"workers": {1: 4000, 2: 1000}}, "Worker 1 answered 80.0 % of the calls, .* 6 workers answered none"),
+        ({"plan": {"connections": 2}}, "2 connections can keep at most 2 of 8 workers busy"),
+        ({"client_cpu": 4.9}, "The load itself was the limit: 1 load process used 0.98 of 1 processor core"),
+        ({"problems": {"error -32000": 5000}}, "Every call went wrong"),
+        ({"problems": {"lost": 5}}, r"0\.10 % of the calls went wrong"),
+        ({"use": {"died": 2, "lost": 1}}, "2 workers died meanwhile; 1 call was lost with them."),
+        ({"rates": [100.0] * 8 + [0.0] * 4 + [100.0] * 8}, "No call was answered from 2.0 s to 3.0 s."),
+        ({"latencies": {1e-4: 990, 1.0: 10}}, "The slowest call took 1.00 s. A closed loop begins nothing"),
+        ({"rates": (), "latencies": {}, "workers": {}}, "No call was answered"),
+    ],
+)
+def test_what_is_easily_missed_is_said(fields: dict[str, Any], sentence: str) -> None:
+    assert re.search(sentence, told(measured(**fields)))
+
+
+def test_nothing_is_said_where_nothing_is_worth_it() -> None:
+    assert told(measured()) == ""
+    assert told(measured(model=None, plan={"connections": 99})) == ""
+    # It is the wait for a worker, and not a stall that the loop hides.
+    assert "closed loop" not in told(measured(latencies={1e-4: 990, 1.0: 10}, plan={"connections": 9}))
+    # At a rate that is kept up, the load has done all that was asked of it.
+    assert told(measured(plan={"rate": 1000.0}, client_cpu=4.9)) == ""
+
+
+def test_models_stand_side_by_side() -> None:
+    slow, fast = measured(), measured(rates=[2996.0 + at % 3 * 4 for at in range(21)], model="thread")
+    text = report.comparison([slow, fast, slow, fast], 90)
+    header, _, *rows = text.splitlines()
+    assert header.split("  ") != [header]
+    assert [row.split()[:2] for row in rows[:2]] == [["sync", "1,000"], ["thread", "3,000"]]
+    assert "thread is ahead: 3.0 times the calls/s of sync, beyond the noise" in text
+
+
+def test_a_difference_within_the_noise_of_the_rounds_is_no_lead() -> None:
+    rounds = [measured(rates=[rate] * 20, model=model) for model, rate in (("sync", 1000.0), ("pool", 1010.0))]
+    rounds += [measured(rates=[rate] * 20, model=model) for model, rate in (("sync", 1200.0), ("pool", 1150.0))]
+    text = report.comparison(rounds, 200)
+    assert re.search(
+        r"(sync and pool|pool and sync) are level in calls/s: 1\.\d % apart, within the noise of \d+", text
+    )
+
+
+def test_runs_that_are_too_short_tell_nothing_of_noise() -> None:
+    runs = [measured(rates=[rate] * 3, model=model) for model, rate in (("sync", 1000.0), ("pool", 2000.0))]
+    assert "the runs are too short to tell" in report.comparison(runs, 200)
+
+
+def test_at_a_rate_that_all_keep_up_latency_decides() -> None:
+    runs = [
+        measured(model=model, latencies={p99: 1}, plan={"rate": 1000.0})
+        for model, p99 in (("sync", 3e-3), ("pool", 1e-3))
+    ]
+    assert "All keep up with 1,000 calls/s." in report.comparison(runs, 200)
+    assert "is ahead" not in report.comparison(runs, 200)
+
+
+def test_who_only_fails_is_not_ahead() -> None:
+    failing = measured(rates=[9000.0] * 20, problems={"error -32000": 45_000}, model="fork")
+    text = report.comparison([failing, measured(), measured(model="pool")], 120)
+    assert "fork: no call succeeded." in text
+    assert "fork is ahead" not in text
+
+
+@given(st.dictionaries(st.integers(1, 10**12), st.integers(1, 10**6), min_size=1, max_size=20), st.integers(1, 200))
+def test_steps_hold_every_call(values: dict[int, int], count: int) -> None:
+    counts: dict[int, int] = {}
+    for value, calls in values.items():
+        counts[bucket_of(value)] = counts.get(bucket_of(value), 0) + calls
+    steps = latency_steps(Histogram(counts), count)
+    assert len(steps) == count
+    assert sum(step.calls for step in steps) == pytest.approx(sum(counts.values()))
+    assert all(one.upper == pytest.approx(other.lower) for one, other in pairwise(steps))
+
+
+@given(st.floats(1e-9, 1e9), st.integers(2, 12))
+def test_even_marks_are_round_and_reach_the_largest(high: float, most: int) -> None:
+    marks = even_marks(high, most)
+    assert len(marks) <= most
+    assert marks[0] == 0
+    assert marks[-1] >= high * (1 - 1e-6)
+
+
+@given(st.floats(1e-9, 1e3), st.floats(1.5, 1e9), st.integers(2, 12))
+def test_marks_of_a_logarithmic_axis_are_on_it(low: float, times: float, most: int) -> None:
+    marks = log_marks(low, low * times, most)
+    assert len(marks) <= most
+    assert all(low * 0.99 <= mark <= low * times * 1.01 for mark in marks)
+
+
+def test_what_the_machine_does_to_all_models_of_a_round_is_no_noise() -> None:
+    rounds = [
+        measured(rates=[rate * share + at] * 20, model=model)
+        for at, share in enumerate((1.0, 0.5, 0.7))
+        for model, rate in (("sync", 1000.0), ("pool", 1300.0))
+    ]
+    assert "pool is ahead: 30." in report.comparison(rounds, 200)

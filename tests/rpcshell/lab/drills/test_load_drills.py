@@ -1,0 +1,134 @@
+"""Drills with connections: idle ones, slow ones and too many; reports are compared with what the server says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from rpcshell.client.errors import ConnectionFailed
+from tests.rpcshell.commands.conftest import needs_server
+from tests.rpcshell.lab.drills.drilling import Drilled
+
+pytestmark = needs_server
+
+Start = Callable[..., Drilled]
+
+
+def test_idle_connections_starve_sync_workers_until_they_are_reclaimed(drilled: Start) -> None:
+    server = drilled(2, options=("--reclaim-idle", "0.5"))
+    pids = server.pids()
+    report = server.run(":hold 4 -d 1.6")
+    held = report.of("held")
+    # The first two take a worker each; the others are let in when these have to go.
+    assert {(row["worker"], row["pid"]) for row in held[:2]} == set(pids.items())
+    assert all(row["waited_ms"] < 400 for row in held[:2])
+    assert report.of("queue")[0]["limit"] == 1024
+    assert max(row["waiting"] for row in report.of("queue")) >= 2
+    asked, gone = report.of("reclaim"), report.of("reclaimed")
+    assert asked[0]["pid"] in pids.values()
+    assert {row["connection"] for row in held[:2]} <= {row["connection"] for row in gone}
+    assert gone[0]["ms"] >= asked[0]["ms"] >= 500
+    assert len(held) > 2
+    assert held[2]["ms"] >= asked[0]["ms"]
+    assert held[2]["waited_ms"] > 400
+    assert report.order("calls_wait", "calls_go_on")[:2] == ["calls_wait", "calls_go_on"]
+    assert report.summary["lost"] == 0
+    assert report.summary["longest_ms"] > 400
+    assert "--reclaim-idle" in report.summary["text"]
+    assert server.pids() == pids
+
+
+@pytest.mark.parametrize("model", ["thread", "async"])
+def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, model: str) -> None:
+    server = drilled(1, model)
+    report = server.run(":hold 5 -d 0.6")
+    assert sorted(row["connection"] for row in report.of("held")) == [1, 2, 3, 4, 5]
+    assert report.of("calls_wait") == report.of("reclaimed") == report.of("reclaim") == []
+    assert "Normal calls went on meanwhile" in report.summary["text"]
+    (sample,) = report.of("sample")
+    assert "5 open; a normal call takes" in sample["text"]
+
+
+@pytest.mark.parametrize("model", ["sync", "async"])
+def test_slow_senders_are_dropped_at_the_read_deadline_and_others_go_on(drilled: Start, model: str) -> None:
+    server = drilled(2, model, options=("--read-timeout", "0.4"))
+    began = time.monotonic()
+    report = server.run(":slow -n 2 20")
+    assert time.monotonic() - began < 10
+    dropped = report.of("dropped")
+    assert {row["connection"] for row in dropped} == {1, 2}
+    for row in dropped:
+        assert row["code"] == -32002
+        assert 400 <= row["after_ms"] < 3000
+        assert row["bytes"] == pytest.approx(20 * row["after_ms"] / 1000, abs=8)
+    assert report.summary["lost"] == 0
+    assert report.summary["text"].startswith("2 of 2 slow senders were dropped, the first after")
+    # Both workers are held by them in the sync model, and none in the other.
+    assert bool(report.of("calls_wait")) is (model == "sync")
+
+
+def test_a_flood_meets_busy_replies_and_the_server_recovers(drilled: Start) -> None:
+    server = drilled(1, "pool", options=("--threads", "2", "--queue", "3"))
+    calls = server.status().totals.calls
+    report = server.run(":flood -n 30 -d 0.6 --call 'sleep seconds=0.02'")
+    (busy,) = report.of("busy")
+    assert report.order("flood", "busy", "flood_over", "recovered") == ["flood", "busy", "flood_over", "recovered"]
+    assert busy["busy"] > 0
+    assert "turned away as busy (-32001)" in report.summary["text"]
+    assert report.summary["recovered_ms"] > 0
+    assert report.summary["lost"] == 0
+    after = server.status()
+    assert after.waiting == 0
+    assert after.totals.calls > calls
+    assert after.totals.died == 0
+
+
+def test_a_flood_fills_the_listen_queue_of_sync_workers(drilled: Start) -> None:
+    server = drilled(1)
+    report = server.run(":flood -n 40 -d 0.6")
+    deepest = max(row["waiting"] for row in report.of("queue"))
+    assert 20 <= deepest <= 45
+    assert report.of("queue_drained")
+    assert report.order("flood_over", "recovered") == ["flood_over", "recovered"]
+    assert "clients in the listen queue" in report.summary["text"]
+    assert server.run(":kill 1").summary["answered"] > 0
+
+
+def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rpcshell.client.errors import Cancelled
+    from rpcshell.lab.drills.follower import Follower
+
+    server = drilled(1, "async")
+    step = Follower.step
+
+    def interrupted(self: Follower, tick: Callable[[], None] | None = None) -> None:
+        step(self, tick)
+        if sum(worker.connections for worker in self.status.workers) > 10:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Follower, "step", interrupted)
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        server.run(":flood -n 20 -d 30")
+    assert time.monotonic() - began < 10
+    deadline = time.monotonic() + 10
+    while sum(worker.connections for worker in server.status().workers):
+        assert time.monotonic() < deadline
+
+
+def test_a_server_that_dies_in_a_drill_ends_it_with_an_error(drilled: Start) -> None:
+    server = drilled(1)
+    pid = server.status().pid
+    timer = threading.Timer(0.3, os.kill, (pid, signal.SIGKILL))
+    timer.start()
+    with pytest.raises(ConnectionFailed, match="the server has gone in the middle of the drill"):
+        server.run(":hold 2 -d 30")
+    timer.join()
+    _, rows = server.output.values[-1]
+    assert [row["worker"] for row in rows if row["event"] == "held"] == [1]
+    assert rows[-1]["event"] == "summary"

@@ -1,0 +1,349 @@
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
+from rpcshell.line.language import parse
+from rpcshell.line.reply_values import LearntValues
+from rpcshell.line.suggest import Suggestion, Surroundings, suggest
+from rpcshell.view.settings import Settings
+from tests.rpcshell.line.language.strategies import line_texts
+from tests.rpcshell.line.test_catalog import ODD_METHODS, ODD_OBJECTS
+from tests.rpcshell.shop import CATALOG, COMMANDS, DOCUMENT
+
+LEARNT = LearntValues()
+LEARNT.learn("order.create", {"id": 7, "zip": "9711 AA", "item": {"sku": "TEA-42"}})
+VARIABLES = {"_": [{"id": 1}, 2], "user": {"id": 7, "full name": "Ada", "tags": ["x"], "password": "hunter2"}, "n": 3}
+AROUND = Surroundings(
+    targets=lambda: ("local", "my shop", "unix:/run/x"),
+    aliases={"mk": "order.create color=red", "plus": "add", ":again": ":watch 2"},
+    settings=Settings(),
+)
+
+
+def suggestions(marked: str, catalog: Catalog = CATALOG, around: Surroundings = AROUND) -> Iterator[Suggestion]:
+    """Suggestions for a line whose cursor is at the `|`."""
+    cursor = marked.index("|")
+    line = parse(marked.replace("|", "", 1))
+    return suggest(line, cursor, catalog, COMMANDS, around)
+
+
+def texts(marked: str, around: Surroundings = AROUND) -> list[str]:
+    return [suggestion.text for suggestion in suggestions(marked, around=around)]
+
+
+def first_applied(marked: str) -> str:
+    """The line after the first suggestion was taken."""
+    line = marked.replace("|", "", 1)
+    taken = next(suggestions(marked))
+    return line[: taken.start] + taken.text + line[taken.end :]
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("or|", ["order.create", "user.orders", "order.cancel"]),
+        ("ocr|", ["order.create"]),
+        ("orders|", ["user.orders"]),
+        ("odd|", ['"odd name"']),
+        ('"odd na|', ['"odd name"']),
+        ("zzz|", []),
+    ],
+)
+def test_methods(marked: str, expected: list[str]) -> None:
+    assert texts(marked) == expected
+
+
+def test_an_empty_line_offers_methods_then_commands() -> None:
+    offered = texts("|")
+    assert offered[:3] == ["mk", "plus", "add"]
+    assert offered[-7:] == [":again", ":connect", ":describe", ":help", ":set", ":spawn", ":watch"]
+
+
+def test_a_method_comes_with_its_summary_and_the_deprecated_last() -> None:
+    found = list(suggestions("or|"))
+    assert found[0].meta == "Make an order."
+    assert found[-1].meta == "deprecated · Cancel an order."
+
+
+def test_the_whole_name_is_replaced_when_the_cursor_is_inside_it() -> None:
+    assert first_applied("or|xx {}") == "order.create {}"
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("add |", ["a=", "b=", "{"]),
+        ("add b|", ["b="]),
+        ("add a=1 |", ["b="]),
+        ("add a=1 b|", ["b="]),
+        ("add a|=1", ["a"]),
+        ("add | a=1", ["b="]),
+        ("add a=1|", []),
+        ("add {|", ['"a": ', '"b": ']),
+        ("add <|", ['"a": ', '"b": ']),
+        ('add {"|', ['"a": ', '"b": ']),
+        ("add {'|", ["'a': ", "'b': "]),
+        ("add {b|", ["b: "]),
+        ("add {a: 1, |", ["b: "]),
+        ("add {'a': 1, |", ["'b': "]),
+        ('add {"a": 1, |}', ['"b": ']),
+        ('add {|, "b": 1}', ['"a": ']),
+        ('add {"a|": 1}', ['"a"']),
+        ('add {"a": 1 |}', []),
+        ('add {"a": 1}|', []),
+        ('add {"a": 1} |', []),
+        ("add [|", []),
+        ("order.create item={|", ['"sku": ', '"qty": ', '"color": ']),
+        ("order.create items=[{sku: 'x', |", ["qty: ", "color: "]),
+        ('order.create {"items": [{}, {"|"}]}', ['"sku": ', '"qty": ', '"color": ']),
+        ('order.create [{"|', ['"sku": ', '"qty": ', '"color": ']),
+        ('order.create {"pet": {"type": "dog", |', ['"good": ']),
+        ('order.create {"pet": {"type": "cat", |', ['"lives": ']),
+        ('order.create {"tree": {"kids": [{"kids": [{|', ['"kids": ']),
+        ('order.create {"loop": {|', []),
+        ("ping |", []),
+        ("nope {|", []),
+        ("add # |", []),
+    ],
+)
+def test_parameter_names(marked: str, expected: list[str]) -> None:
+    assert texts(marked) == expected
+
+
+def test_a_parameter_comes_with_its_type_and_description() -> None:
+    assert [found.meta for found in suggestions("add {|")] == ["number · required · The first.", "number · default 0"]
+    assert next(suggestions("order.create item={|")).meta == "string · required · What it is."
+    assert next(suggestions("order.create item={'q|")).meta == "integer · default 1 · at least 1"
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("order.create color=|", ["red", '"dark green"']),
+        ("order.create color=d|", ['"dark green"']),
+        ("order.create color='|", ["'red'", "'dark green'"]),
+        ('order.create {"color": |', ['"red"', '"dark green"']),
+        ('order.create {"color": "|', ['"red"', '"dark green"']),
+        ('order.create {"color": "r|"}', ['"red"']),
+        ('order.create {"color": r|}', ['"red"']),
+        ("order.create express=|", ["false", "true"]),
+        ("order.create express=t|", ["true"]),
+        ("order.create zip=|", ["null"]),
+        ('order.create zip="|', []),
+        ("add b=|", ["0"]),
+        ("order.create item=|", ["{"]),
+        ("order.create items=|", ["["]),
+        ("order.create items=[|", ["{"]),
+        ('order.create {"pet": {"type": |', ['"cat"', '"dog"']),
+        ('order.create [{"sku": "x"}, [{"color": |', ['"red"', '"dark green"']),
+        ("mood |", ['"good"', '"bad"']),
+        ("mood b|", ['"bad"']),
+        ('mood "|', ['"good"', '"bad"']),
+        ("order.create color=ee|", ['"dark green"']),
+        ('order.create {"sizes": {|', ['"small": ', '"large": ']),
+        ('order.create {"sizes": {"small": |', ["1", "2"]),
+    ],
+)
+def test_values(marked: str, expected: list[str]) -> None:
+    assert texts(marked) == expected
+
+
+@pytest.mark.parametrize(
+    ("marked", "line"),
+    [
+        ('order.create {"co|', 'order.create {"color": '),
+        ('order.create {"col|or": "red"}', 'order.create {"color": "red"}'),
+        ('order.create {"color": "r|"}', 'order.create {"color": "red"}'),
+        ("order.create col|", "order.create color="),
+        ("order.create color=r| zip=1", "order.create color=red zip=1"),
+        (":sp|", ":spawn"),
+        (":spawn --mo| x", ":spawn --model x"),
+        (":spawn --model=th|", ":spawn --model=thread"),
+        (':connect "my|', ":connect 'my shop'"),
+    ],
+)
+def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
+    assert first_applied(marked) == line
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        (":|", [":again", ":connect", ":describe", ":help", ":set", ":spawn", ":watch"]),
+        (":s|", [":set", ":spawn", ":describe"]),
+        (":spawn -|", ["--workers", "--model", "--keep"]),
+        (":spawn -w 3 --|", ["--model", "--keep"]),
+        (":spawn -w |", []),
+        (":spawn -m |", ["sync", "thread"]),
+        (":spawn --model=s|", ["sync"]),
+        (":spawn -- -|", []),
+        (":help c|", ["connect", "describe", "watch"]),
+        (":connect |", ["local", "'my shop'", "unix:/run/x"]),
+        (":connect local |", []),
+        (":describe order.c|", ["order.create", "order.cancel"]),
+        (":describe ping add|", ["add"]),
+        (":set f|", ["format"]),
+        (":set format |", ["auto", "json", "table", "raw"]),
+        (":set format t|", ["table", "auto"]),
+        (":set format=r|", ["raw"]),
+        (":set nope |", []),
+        (":watch |", ["--count"]),
+        (":watch 2 user|", ["user.orders"]),
+        (":watch -n 3 2 add |", ["a=", "b=", "{"]),
+        (":w 2 add {|", ['"a": ', '"b": ']),
+        (":again add a=1 |", ["b="]),
+        (":nope |", []),
+    ],
+)
+def test_commands(marked: str, expected: list[str]) -> None:
+    assert texts(marked) == expected
+
+
+def test_commands_and_options_come_with_their_help() -> None:
+    assert next(suggestions(":sp|")).meta == "Start a server."
+    option = next(suggestions(":spawn -|"))
+    assert (option.display, option.meta) == ("-w, --workers", "How many workers.")
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("$|", ["n", "user", "_"]),
+        ("$u|", ["user"]),
+        ("add a=$|", ["n", "user", "_"]),
+        ("add a=$use|", ["user"]),
+        ("add a=$user.|", [".id", '["full name"]', ".tags", ".password"]),
+        ("add a=$user.i|", [".id"]),
+        ("add a=$user.tags|", [".tags", "[0]"]),
+        ("add a=$user[|", ['["id"]', '["full name"]', '["tags"]', '["password"]']),
+        ("add a=$_|", ["_", "[0]", "[1]"]),
+        ("add a=$_[|", ["[0]", "[1]"]),
+        ("add a=$_[0].|", [".id"]),
+        ("add a=$_[0]|", [".id"]),
+        ('add {"a": $_[0].|', [".id"]),
+        ("add [$us|, 1]", ["user"]),
+        ('mood $"for ${us|', ["user"]),
+        ('mood $"for ${user.i|}"', [".id"]),
+        ("add a=$nope.|", []),
+        ("add a=$_[9].|", []),
+        ("mood '$us|", []),
+        ("add # $us|", []),
+        ("copy = $us|", ["user"]),
+    ],
+)
+def test_variables(marked: str, expected: list[str]) -> None:
+    assert texts(marked, Surroundings(variables=VARIABLES)) == expected
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("add a=|", ["$_", "$user", "$n"]),
+        ("order.create express=|", ["false", "true", "$_", "$user"]),
+        ("add [1, |", ["0", "$_", "$user", "$n"]),
+        ("mood g|", ['"good"']),
+    ],
+)
+def test_variables_come_after_the_values_that_the_schema_knows(marked: str, expected: list[str]) -> None:
+    assert texts(marked, Surroundings(variables=VARIABLES)) == expected
+
+
+def test_a_variable_comes_with_its_value_but_no_secrets() -> None:
+    def metas(marked: str) -> list[str]:
+        return [found.meta for found in suggestions(marked, around=Surroundings(variables=VARIABLES))]
+
+    assert metas("$user.|") == ["7", '"Ada"', "[1 item]", "***"]
+    assert metas("$|") == ["3", "{id, full name, tags, …}", "[2 items]"]
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("m|", ["mk", "mood"]),
+        ("mk |", ["item=", "items=", "express=", "zip=", "pet=", "tree=", "loop=", "sizes="]),
+        ("mk express=t|", ["true"]),
+        ("plus {'a': 1, |", ["'b': "]),
+        (":ag|", [":again"]),
+    ],
+)
+def test_what_an_alias_stands_for_is_completed(marked: str, expected: list[str]) -> None:
+    assert texts(marked)[: len(expected)] == expected
+    assert all(found.start >= marked.index("|") - 7 for found in suggestions(marked))
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ("order.create zip=|", ["null", '"9711 AA"']),
+        ("order.create zip=9|", ['"9711 AA"']),
+        ('order.create {"zip": "aa|', ['"9711 AA"']),
+        ("order.create item={'sku': |", ['"TEA-42"']),
+        ("order.create [{sku: |", ['"TEA-42"']),
+        ("order.create color=|", ["red", '"dark green"']),
+        ("order.create express=|", ["false", "true"]),
+    ],
+)
+def test_values_of_earlier_replies_are_offered_where_they_fit(marked: str, expected: list[str]) -> None:
+    found = list(suggestions(marked, around=Surroundings(learnt=LEARNT)))
+    assert [one.text for one in found] == expected
+
+
+def test_a_learnt_value_says_where_it_is_from() -> None:
+    found = list(suggestions("order.create zip=9|", around=Surroundings(learnt=LEARNT)))
+    assert [one.meta for one in found] == ["from order.create"]
+
+
+def test_the_file_that_a_result_goes_to_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "out put.json").touch()
+    assert texts(f"add [1, 2] > {tmp_path}/o|") == [f"'{tmp_path}/out put.json'"]
+    assert texts(f'add [1, 2] >> "{tmp_path}/o|') == [f"'{tmp_path}/out put.json'"]
+    assert texts(f":help > {tmp_path}/o|") == [f"'{tmp_path}/out put.json'"]
+    assert texts("add [1, 2] | gre|") == []
+
+
+def test_paths_are_listed_folders_with_a_slash(tmp_path: Path) -> None:
+    for name in ("app.py", "a b.py", ".hidden", "other"):
+        (tmp_path / name).touch()
+    (tmp_path / "apps").mkdir()
+    assert texts(f":spawn {tmp_path}/a|") == [f"'{tmp_path}/a b.py'", f"{tmp_path}/app.py", f"{tmp_path}/apps/"]
+    assert texts(f":spawn {tmp_path}/.h|") == [f"{tmp_path}/.hidden"]
+    assert f"{tmp_path}/.hidden" not in texts(f":spawn {tmp_path}/|")
+    assert texts(f":spawn {tmp_path}/nowhere/|") == []
+
+
+@given(line_texts, st.integers(-2, 60))
+def test_no_line_makes_it_raise_and_all_spans_are_within_the_line(text: str, cursor: int) -> None:
+    for catalog in (CATALOG, EMPTY_CATALOG):
+        for found in suggest(parse(text), cursor, catalog, COMMANDS, replace(AROUND, variables=VARIABLES)):
+            assert 0 <= found.start <= found.end <= len(text)
+
+
+@given(line_texts, st.integers(0, 60))
+def test_the_same_line_is_always_answered_the_same(text: str, cursor: int) -> None:
+    line = parse(text)
+    first = list(suggest(line, cursor, CATALOG, COMMANDS))
+    assert list(suggest(line, cursor, Catalog.from_openrpc(DOCUMENT), COMMANDS)) == first
+
+
+@given(ODD_METHODS, ODD_OBJECTS, st.sampled_from(["m |", "m {|", 'm {"a": |', "m a=|", "m [|", "m [{|", "m {a: [{|"]))
+def test_no_schema_makes_it_raise(methods: list[object], schemas: object, marked: str) -> None:
+    catalog = Catalog.from_openrpc({"methods": methods, "components": {"schemas": {"A": schemas}}})
+    list(suggestions(marked, catalog))
+
+
+def test_ten_thousand_methods_take_no_time_to_speak_of() -> None:
+    words = ("user", "order", "item", "report", "audit", "billing", "cart", "index")
+    names = [f"{words[i % 8]}.{words[i // 8 % 8]}.{words[i // 64 % 8]}{i}" for i in range(10_000)]
+    catalog = Catalog.from_openrpc({"methods": [{"name": name, "params": []} for name in names]})
+    for typed in ("", "u", "order.cart", "uoi9", "zzzz"):
+        started = time.process_time()
+        for _ in range(5):
+            list(suggest(parse(typed), len(typed), catalog, COMMANDS))
+        # A key press has 10 ms; the bound leaves room for a machine that is slow and busy.
+        assert (time.process_time() - started) / 5 < 0.05

@@ -1,0 +1,145 @@
+"""The configuration: what a file may say, and where a bad one is bad."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcshell import TcpTarget, TlsFiles, TlsTarget, UsageError
+from rpcshell.shell.config import Config, ConfigError, TargetConfig, load_config, parse_config
+from rpcshell.shell.config_reference import config_reference
+from rpcshell.view.settings import Settings
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def test_a_file_is_read_whole(file: Path) -> None:
+    file.write_text(
+        """\
+[settings]
+format = "table"
+max-rows = 5
+time = false
+
+[targets]
+local = "8080"
+
+[targets.prod]
+address = "tls://rpc.example.org:8443"
+tls-ca = "ca.pem"
+tls-cert = "/etc/me.pem"
+plain = true
+timeout = 2
+
+[aliases]
+w = ":watch 1"
+
+[keys]
+f5 = ":methods"
+"""
+    )
+    config = load_config(file)
+    assert config.settings == {"format": "table", "max_rows": 5, "time": False}
+    assert config.targets["local"].target == TcpTarget("localhost", 8080)
+    prod = config.targets["prod"]
+    assert prod.target == TlsTarget("rpc.example.org", 8443)
+    assert prod.tls == TlsFiles(str(file.parent / "ca.pem"), "/etc/me.pem")
+    assert (prod.plain, prod.timeout) == (True, 2.0)
+    assert config.aliases == {"w": ":watch 1"}
+    assert config.keys == {"f5": ":methods"}
+    problem = config.problem("max_rows", UsageError("no", hint="yes"))
+    assert str(problem) == f"{file}:3: no (yes)"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("[settings]\nformat = \n", 2, "this is not TOML at column 10: invalid value"),
+        ("[targets]\n\n[targets.prod\n", 3, "this is not TOML"),
+        ('a = """', 1, "this is not TOML"),
+        ("[setings]\n", 1, "'setings' is no part of a configuration (did you mean settings?)"),
+        ("\ntargets = 1\n", 2, "targets is a table"),
+        ("[targets]\na = 1\n", 2, "targets.a is a table, not a whole number"),
+        ("[targets]\n'a b' = '8080'\n", 2, "'a b' is no name for a target"),
+        ("[targets]\n8080 = '8081'\n", 2, "'8080' is no name for a target"),
+        ("[targets]\nprod = 'nowhere'\n", 2, "target 'nowhere' has no port"),
+        ("[targets.prod]\naddress = 'x:1'\ntimeout = '5'\n", 3, "targets.prod.timeout is a number, not a text"),
+        ("[targets.prod]\naddress = 'x:1'\ntimeout = -1\n", 3, "above 0"),
+        ("[targets.prod]\naddress = 'x:1'\ntls_ca = 'ca'\n", 3, "tls_ca means nothing (did you mean tls-ca?)"),
+        ("[targets.prod]\nplain = true\n", 1, "targets.prod has no address"),
+        ("targets.prod.address = 'x'\n", 1, "has no port"),
+        ("[aliases]\nw = 1\n", 2, "aliases.w is a text in quotes"),
+        ("[aliases]\n':w' = 'x'\n", 2, "no word for an alias"),
+        ("[aliases]\nw = ' '\n", 2, "stands for nothing"),
+        ("[settings]\nformat = ['a']\n", 2, "settings.format is a text, a number, or true or false"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_with_its_place(file: Path, text: str, line: int, says: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert str(caught.value).startswith(f"{file}:{line}: ")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_said(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file"):
+        load_config(file)
+    with pytest.raises(ConfigError, match="cannot be read: is a directory"):
+        load_config(tmp_path)
+    file.write_bytes(b"[keys]\na = '\xe9'\n")
+    with pytest.raises(ConfigError, match=r":2: it is not UTF-8"):
+        load_config(file)
+
+
+def test_the_place_of_the_file_may_come_from_the_environment(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("RPCSHELL_CONFIG", raising=False)
+    assert load_config() == Config()
+    folder = tmp_path / "rpcshell"
+    folder.mkdir()
+    (folder / "config.toml").write_text("aliases.w = 'x'")
+    assert load_config().aliases == {"w": "x"}
+    monkeypatch.setenv("RPCSHELL_CONFIG", "")
+    assert load_config() == Config()
+    monkeypatch.setenv("RPCSHELL_CONFIG", str(file))
+    with pytest.raises(ConfigError):
+        load_config()
+
+
+def test_the_reference_changes_nothing_as_it_is_and_is_right_without_its_comment_marks(file: Path) -> None:
+    file.write_text(config_reference())
+    as_it_is = load_config(file)
+    assert (as_it_is.targets, as_it_is.settings, as_it_is.aliases, as_it_is.keys) == ({}, {}, {}, {})
+    file.write_text(re.sub(r"(?m)^# (?=\[|[\w-]+ = |# )", "", config_reference()))
+    config = load_config(file)
+    settings = Settings()
+    assert set(config.settings) == set(settings.names)
+    for name, value in config.settings.items():
+        before = settings.text(name)
+        settings.set(name, value)
+        assert settings.text(name) == before
+    assert set(config.targets) == {"local", "prod"}
+    defaults = TargetConfig("x:1")
+    prod = config.targets["prod"]
+    assert all(getattr(prod, name) != getattr(defaults, name) for name in TargetConfig.__struct_fields__)
+    assert config.aliases
+    assert config.keys
+
+
+@given(st.text(max_size=60) | st.text("[]targetskeys.='\"\n 0{}", max_size=60))
+def test_any_text_is_a_configuration_or_one_line(text: str) -> None:
+    try:
+        parse_config(Path("c.toml"), text)
+    except ConfigError as error:
+        assert error.message.startswith("c.toml")

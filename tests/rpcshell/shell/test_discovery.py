@@ -1,0 +1,163 @@
+"""The probe: what a target offers, and what it means when it does not say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rpcshell import ProtocolError, connect
+from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.servers.state import TargetMemory
+from rpcshell.shell.session import Session
+from tests.rpcshell.describing import Told, offering
+from tests.rpcshell.peers import Peer, echo, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def dies_of(*unknown: str) -> Callable[[Peer], None]:
+    """A server whose process would die of a method it does not know; it has no other keys either."""
+
+    def serve(peer: Peer) -> None:
+        while (request := peer.read()) is not None:
+            if request["in"] in unknown:
+                return
+            assert set(request) == {"in", "params"}
+            peer.send({"out": "pong", "result": request["params"]})
+
+    return serve
+
+
+def test_a_server_that_dies_of_the_probe_is_plain_and_remembered_and_said_once(
+    session: Session, told: Told, memory: TargetMemory
+) -> None:
+    with serving(dies_of("rpc.discover")) as server:
+        session.connect(server.target)
+        told.wait_until(lambda: told.notes)
+        assert session.plain
+        assert session.call("ping", {"a": 1}).reply.result == {"a": 1}
+        assert server.accepted == 2
+        assert memory.remembers(str(server.target))
+        assert len(told.notes) == 1
+        assert "plain server" in told.notes[0]
+
+        session.connect(server.target)
+        assert session.call("ping", 1).reply.result == 1
+        assert session.plain
+        assert len(told.notes) == 1
+        assert server.accepted == 3
+
+
+def test_a_remembered_target_is_asked_again_when_told_to(session: Session, told: Told, memory: TargetMemory) -> None:
+    with serving(offering("ping")) as server:
+        memory.remember(str(server.target), seconds=60)
+        session.connect(server.target)
+        session.call("ping")
+        assert session.plain
+        session.connect(server.target, probe_again=True)
+        told.wait_until(lambda: session.catalog.methods)
+        assert not session.plain
+        assert not memory.remembers(str(server.target))
+
+
+def test_a_plain_session_sends_no_probe() -> None:
+    session = Session(plain=True)
+    with serving(dies_of("rpc.discover")) as server:
+        session.connect(server.target)
+        assert session.method("ping") is None
+        session.refresh()
+        assert session.call("ping", 1).reply.result == 1
+        assert server.accepted == 1
+        session.close()
+
+
+def test_a_server_that_never_answers_the_probe_is_plain(
+    session: Session, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpcshell.shell.discovery.PROBE_TIMEOUT", 0.1)
+
+    def deaf_to_the_probe(peer: Peer) -> None:
+        while (request := peer.read()) is not None:
+            if request["in"] != "rpc.discover":
+                peer.send({"out": "pong", "result": request["params"]})
+
+    with serving(deaf_to_the_probe) as server:
+        session.connect(server.target)
+        assert session.call("ping", 1).reply.result == 1
+        told.wait_until(lambda: told.notes)
+        assert session.plain
+        assert "0.1 s" in told.notes[0]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"out": "error", "result": {"code": -32601, "message": "unknown"}},
+        {"out": "error", "result": "unknown method"},
+        {"out": "pong", "result": None},
+        {"out": "pong", "result": [1, 2]},
+    ],
+)
+def test_an_answer_that_is_no_document_makes_the_target_plain_but_is_not_remembered(
+    session: Session, told: Told, memory: TargetMemory, reply: object
+) -> None:
+    def serve(peer: Peer) -> None:
+        peer.read()
+        peer.send(reply)
+        echo(peer)
+
+    with serving(serve) as server:
+        session.connect(server.target)
+        told.wait_until(lambda: told.notes)
+        assert session.plain
+        assert not memory.remembers(str(server.target))
+        assert session.call("ping", 1).reply.result == 1
+        assert server.accepted == 1
+
+
+def test_a_busy_server_is_not_taken_for_a_plain_one(session: Session, told: Told) -> None:
+    def serve(peer: Peer) -> None:
+        peer.read()
+        peer.send({"out": "error", "result": {"code": -32001, "message": "busy"}})
+        echo(peer)
+
+    with serving(serve) as server:
+        session.connect(server.target)
+        told.wait_until(lambda: told.notes)
+        assert "busy" in told.notes[0]
+        assert not session.plain
+
+
+def test_a_foreign_server_is_named_once_asked(session: Session, told: Told) -> None:
+    def serve(peer: Peer) -> None:
+        peer.read()
+        peer.sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        peer.wait_for_end()
+
+    with serving(serve) as server:
+        session.connect(server.target)
+        told.wait_until(lambda: told.notes)
+        assert "an HTTP server" in told.notes[0]
+        with pytest.raises(ProtocolError):
+            session.call("ping")
+
+
+def test_a_server_of_ones_own_whose_workers_are_held_is_not_taken_for_a_plain_one(
+    session: Session, told: Told, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpcshell.shell.discovery.PROBE_TIMEOUT", 0.2)
+    server = SpawnedServer.start(SpawnOptions(1))
+    try:
+        with connect(server.addresses[0]) as holder:
+            holder.call("ping")
+            session.connect(server.addresses[0])
+            told.wait_until(lambda: told.notes)
+        assert "too busy" in told.notes[0]
+        assert not session.plain
+        assert not memory.remembers(server.addresses[0])
+        session.refresh()
+        told.wait_until(lambda: "ping" in session.catalog.methods)
+    finally:
+        server.stop()

@@ -1,0 +1,71 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcshell.client.errors import CallError, Cancelled, ConnectionLost
+from rpcshell.client.target import TcpTarget
+from rpcshell.shell.journal import CallRecord, Journal
+from rpcshell.shell.session import CallOutcome
+from rpcwire import Meta, Reply
+
+META = Meta(3, 4711, 0, "sync", 12, 1)
+
+
+def record(params: Any = None, result: Any = None, line: str = "m") -> CallRecord:
+    outcome = CallOutcome("m", params, Reply("m", result), 0.5, META)
+    return CallRecord.answered(line, outcome, began=1000.0, target="localhost:1")
+
+
+def test_calls_are_numbered_and_the_oldest_are_forgotten() -> None:
+    journal = Journal(most=3)
+    for number in range(1, 6):
+        assert journal.add(record(number)).number == number
+    assert [(kept.number, kept.params) for kept in journal] == [(3, 3), (4, 4), (5, 5)]
+    assert (len(journal), journal.count) == (3, 5)
+
+
+def test_a_good_reply_is_kept_whole() -> None:
+    kept = Journal().add(record({"a": 1}, [1, 2], "m a=1"))
+    assert kept.reply is not None
+    assert (kept.line, kept.method, kept.params, kept.reply.result) == ("m a=1", "m", {"a": 1}, [1, 2])
+    assert (kept.outcome, kept.error, kept.code, kept.elapsed, kept.meta) == ("ok", None, None, 0.5, META)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "code", "elapsed"),
+    [
+        (CallError("no", code=422, elapsed=0.25), "error", 422, 0.25),
+        (ConnectionLost(TcpTarget("h", 1), "gone", may_have_run=True), "failed", None, 2.0),
+        (Cancelled("cancelled"), "cancelled", None, 2.0),
+    ],
+)
+def test_what_went_wrong_is_kept(error: Any, outcome: str, code: int | None, elapsed: float) -> None:
+    kept = CallRecord.failed("m", "m", {}, error, began=1.0, elapsed=2.0, target="t")
+    assert (kept.outcome, kept.error, kept.code, kept.elapsed) == (outcome, error.message, code, elapsed)
+
+
+@pytest.mark.parametrize("large", ["x" * 2000, ["y"] * 2000, {str(at): at for at in range(500)}, [[["x" * 1500]]]])
+def test_large_values_are_not_kept(large: Any) -> None:
+    journal = Journal(largest=1000)
+    kept = journal.add(record(params={"a": 1}, result=large))
+    assert (kept.has_params, kept.has_result) == (True, False)
+    assert kept.reply is not None
+    assert (kept.reply.out, kept.reply.result) == ("m", None)
+    kept = journal.add(record(params=large, result=1, line="m " + "x" * 20_000))
+    assert (kept.params, kept.has_params, kept.has_result) == (None, False, True)
+    assert len(kept.line) < 10_010
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_small_values_of_any_kind_are_kept(value: Any) -> None:
+    kept = Journal().add(record(value, value))
+    assert kept.has_params
+    assert kept.reply is not None
+    assert kept.reply.result == value

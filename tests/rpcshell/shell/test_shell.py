@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rpcshell import CallError, NotConnected, ShellError, SyntaxProblem, UsageError
+from rpcshell.commands import load_commands
+from rpcshell.shell.session import CallOutcome, Session
+from rpcshell.shell.shell import Leave, Shell
+from tests.rpcshell.peers import Peer, echo, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Shown:
+    """An output that keeps what it was to show."""
+
+    def __init__(self) -> None:
+        self.results: list[Any] = []
+        self.values: list[tuple[str, object]] = []
+        self.timings: list[str] = []
+        self.texts: list[str] = []
+
+    def result(self, outcome: CallOutcome) -> None:
+        self.results.append(outcome.reply.result)
+
+    def value(self, name: str, value: object) -> None:
+        self.values.append((name, value))
+
+    def timing(self, outcome: CallOutcome) -> None:
+        self.timings.append(outcome.method)
+
+    def text(self, text: str) -> None:
+        self.texts.append(text)
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+    def error(self, error: ShellError) -> None:
+        raise error
+
+
+@pytest.fixture
+def shown() -> Shown:
+    return Shown()
+
+
+@pytest.fixture
+def shell(shown: Shown) -> Iterator[Shell]:
+    session = Session(background=False, meta=False)
+    yield Shell(session, shown, load_commands)
+    session.close()
+
+
+DOCUMENT = {
+    "openrpc": "1.3.2",
+    "info": {"title": "t", "version": "1"},
+    "methods": [
+        {
+            "name": "tag",
+            "params": [{"name": "text", "schema": {"type": "string"}}, {"name": "n", "schema": {"type": "integer"}}],
+        }
+    ],
+}
+
+
+def typed(peer: Peer) -> None:
+    while (request := peer.read()) is not None:
+        discover = request["in"] == "rpc.discover"
+        peer.send({"out": "tagged", "result": DOCUMENT if discover else request["params"]})
+
+
+@pytest.mark.parametrize(
+    ("line", "params"),
+    [
+        ('ping {"a":1}', {"a": 1}),
+        ('ping <"a":1>', {"a": 1}),
+        ("ping [1, 2]", [1, 2]),
+        ("ping {a: 'x',}", {"a": "x"}),
+        ('ping {"a":\n1}', {"a": 1}),
+    ],
+)
+def test_a_call_shows_its_result_and_asks_for_no_catalog(shell: Shell, shown: Shown, line: str, params: object) -> None:
+    with serving(echo) as server:
+        shell.session.connect(server.target, plain=False)
+        shell.execute(line)
+    assert shown.results == [params]
+
+
+def test_pairs_are_typed_by_what_the_server_says(shell: Shell, shown: Shown) -> None:
+    with serving(typed) as server:
+        shell.session.connect(server.target)
+        shell.execute("tag text=12 n=12")
+    assert shown.results == [{"text": "12", "n": 12}]
+
+
+def test_no_params_are_an_empty_object_where_the_method_binds_by_name(shell: Shell, shown: Shown) -> None:
+    with serving(typed) as server:
+        shell.session.connect(server.target)
+        shell.execute("tag")
+        shell.execute("other")
+    assert shown.results == [{}, None]
+
+
+@pytest.mark.parametrize("line", ["", "   ", "# a comment"])
+def test_a_line_with_nothing_to_run_does_nothing(shell: Shell, shown: Shown, line: str) -> None:
+    shell.execute(line)
+    assert not shown.results
+
+
+def test_a_line_that_does_not_parse_says_where(shell: Shell) -> None:
+    with pytest.raises(SyntaxProblem) as caught:
+        shell.execute('ping {"a":}')
+    assert caught.value.line == 'ping {"a":}'
+    assert caught.value.column == 10
+
+
+def test_an_open_bracket_is_not_sent(shell: Shell) -> None:
+    with pytest.raises(SyntaxProblem):
+        shell.execute('ping {"a":1')
+
+
+def test_an_error_does_not_repeat_the_secrets_of_its_call(shell: Shell) -> None:
+    def refuse(peer: Peer) -> None:
+        while (request := peer.read()) is not None:
+            tried = request["params"]["password"]
+            data = {"tried": [f"<{tried}>"], "user": request["params"]["user"]}
+            peer.send({"out": "error", "result": {"code": 7, "message": f"{tried} is wrong", "data": data}})
+
+    with serving(refuse) as server:
+        shell.execute(f":connect {server.target} --plain")
+        with pytest.raises(CallError) as caught:
+            shell.execute('login {"user": "ada", "password": "hunter2"}')
+    assert caught.value.message == "*** is wrong"
+    assert caught.value.data == {"tried": ["<***>"], "user": "ada"}
+
+
+def test_a_call_without_a_target_says_so(shell: Shell) -> None:
+    with pytest.raises(NotConnected):
+        shell.execute("ping 1")
+
+
+def test_a_command_is_found_by_its_name(shell: Shell, shown: Shown) -> None:
+    with serving(echo) as server:
+        shell.execute(f":connect {server.target} --plain")
+        assert shell.session.target == server.target
+        assert shell.session.plain
+        shell.execute(":disconnect")
+    assert shell.session.target is None
+
+
+def test_an_unknown_command_is_a_usage_error(shell: Shell) -> None:
+    with pytest.raises(UsageError):
+        shell.execute(":nonesuch")
+
+
+def test_a_command_with_an_open_quote_is_not_run(shell: Shell) -> None:
+    with pytest.raises(SyntaxProblem):
+        shell.execute(':connect "8080')
+
+
+def test_the_command_to_leave_leaves(shell: Shell) -> None:
+    with pytest.raises(Leave):
+        shell.execute(":quit")

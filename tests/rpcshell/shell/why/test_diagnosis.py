@@ -1,0 +1,255 @@
+"""The rules of a diagnosis, each with evidence that was made up for it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from rpcshell.servers import ServerStatus, WorkerStatus
+from rpcshell.servers.events import ServerEvent
+from rpcshell.servers.holders import Place
+from rpcshell.servers.status import ListenerStatus, RunningCall, Totals
+from rpcshell.shell.why.diagnosis import RULES, diagnose
+from rpcshell.shell.why.evidence import Evidence, Snapshot
+from rpcshell.shell.why.timing import Timing
+from rpcwire import ErrorCode, Meta
+
+HUNG = Timing(total=3.0, wait=3.0, sent_at=100.0, ended_at=103.0, answered=False)
+NOT_CONNECTED = Timing(total=3.0, connect=3.0, dialled=True, connected=False, sent=False, answered=False, attempts=0)
+META = Meta(2, 12, 0, "sync", 0, 1)
+
+
+def worker(number: int, call: str = "", seconds: float = 2.0, connections: int = 1, **more: Any) -> WorkerStatus:
+    running = RunningCall(call, seconds) if call else None
+    return WorkerStatus(number, 10 + number, call=running, calls_running=bool(call), connections=connections, **more)
+
+
+def then(
+    *workers: WorkerStatus, place: Place | None = None, model: str = "sync", waiting: int = 0, **states: str
+) -> Snapshot:
+    status = ServerStatus(9, model, list(workers), Totals(), listeners=[ListenerStatus("a:1", waiting, 128)])
+    return Snapshot(at=102.0, status=status, states={int(pid[1:]): s for pid, s in states.items()}, place=place)
+
+
+QUEUED = Place(queued=True)
+HELD = Place(queued=False, pid=12)
+
+
+def hung(snapshot: Snapshot | None = None, **more: Any) -> Evidence:
+    given: dict[str, Any] = {"method": "slow", "outcome": "cancelled", "timing": HUNG, "then": snapshot}
+    return Evidence(**given | more)
+
+
+def died(signal: str | None, pid: int = 12, **more: Any) -> ServerEvent:
+    return ServerEvent(2, 101.0, "died", pid - 10, pid, signal=signal, lost=1, **more)
+
+
+def event(kind: str, pid: int | None = 12) -> ServerEvent:
+    return ServerEvent(1, 100.5, kind, 2, pid)
+
+
+def answered(**parts: Any) -> Evidence:
+    timing = Timing(total=1.0, sent_at=100.0, ended_at=101.0, **parts)
+    return Evidence(method="slow", timing=timing, meta=META, reply_size=5_000_000)
+
+
+LOST: dict[str, Any] = {"outcome": "failed", "failure": "lost", "error": "the server closed it without a reply"}
+
+CASES: dict[str, tuple[Evidence, str, str]] = {
+    "idle connections hold all workers": (
+        hung(then(worker(1), worker(2), place=QUEUED)),
+        r"^both workers were held by idle connections, so the request waited 3\.0 s in the listen queue",
+        r":scale 4 .*--model thread.*--reclaim-idle",
+    ),
+    "all workers are busy": (
+        hung(then(worker(1, "sleep"), worker(2, "report", 9), worker(3, "sleep"), place=QUEUED)),
+        r"^all 3 workers were busy with other calls \(report for 9\.0 s, sleep for 2\.0 s",
+        r":scale 6",
+    ),
+    "some are busy and some held": (
+        hung(then(worker(1, "sleep"), worker(2), place=QUEUED)),
+        r"^of 2 workers 1 was busy \(sleep for 2\.0 s\) and 1 held by an idle connection",
+        r":scale",
+    ),
+    "none is ready": (hung(then(worker(1, state="starting"), place=QUEUED)), "none .* was ready", ":workers"),
+    "the shell's own question waits": (
+        hung(
+            then(worker(1), worker(2), waiting=1),
+            timing=Timing(total=2.0, sent=False, answered=False, attempts=0, ended_at=103.0),
+        ),
+        "held by idle connections, so for 2.0 s the shell could not even ask",
+        ":scale 4",
+    ),
+    "the shell's own question, of a server that cannot be looked at": (
+        hung(timing=Timing(total=2.0, sent=False, answered=False, attempts=0)),
+        "^the request was not sent: for 2.0 s the shell waited for an answer to its question",
+        ":workers",
+    ),
+    "the handler takes the time": (
+        hung(then(worker(1), worker(2, "slow", 1.9), place=HELD)),
+        r"^the handler of slow itself takes the time: worker 2 \(pid 12\) had been in it for 3\.0 s",
+        ":kill 2",
+    ),
+    "the handler, where only its method tells": (
+        hung(then(worker(1), worker(2, "slow", 1.9))),
+        r"^the handler of slow itself takes the time: worker 2",
+        "handler",
+    ),
+    "another call of the same method is not this one": (
+        hung(then(worker(1), worker(2, "slow", 60.0))),
+        "^the request was sent whole, and nothing came back within 3.0 s",
+        "may still be running it",
+    ),
+    "a worker is in another call": (
+        hung(then(worker(2, "report"), place=HELD)),
+        r"^worker 2 \(pid 12\) had the connection but was in another call \(report, for 2\.0 s\)",
+        "--model thread",
+    ),
+    "an event loop is blocked": (
+        hung(then(worker(2, "report"), place=HELD, model="async")),
+        "block its event loop",
+        "await",
+    ),
+    "the threads are taken": (
+        hung(then(worker(2, "report"), place=HELD, model="pool")),
+        "or waited for a thread",
+        "--threads",
+    ),
+    "a worker does nothing": (hung(then(worker(2), place=HELD)), "did not begin the call", ":kill 2"),
+    "its worker is stopped": (
+        hung(then(worker(1), worker(2), place=HELD, p12="T")),
+        r"^worker 2 \(pid 12\) had the call and was stopped \(SIGSTOP\)",
+        "^kill -CONT 12$",
+    ),
+    "all workers are stopped": (
+        hung(then(worker(1), worker(2), place=QUEUED, p11="T", p12="T")),
+        r"^both workers were stopped",
+        "kill -CONT 11 12",
+    ),
+    "the server is stopped": (
+        hung(Snapshot(at=102.0, states={9: "T"}), arbiter=9),
+        r"^the server \(pid 9\) itself was stopped",
+        "kill -CONT 9",
+    ),
+    "it was frozen for a while": (
+        hung(then(worker(2), place=HELD), events=(event("frozen"), event("thawed"))),
+        r"worker 2 \(pid 12\) had the call and was frozen\.",
+        "by itself",
+    ),
+    "its worker was killed": (
+        hung(served_by=META, events=(died("KILL"),), **LOST),
+        r"^worker 2 \(pid 12\) was killed by signal 9 \(SIGKILL\) while it had the call",
+        "dmesg",
+    ),
+    "its worker crashed": (hung(served_by=META, events=(died("SEGV"),), **LOST), "native code crashed", "stack"),
+    "its worker was told to end": (hung(served_by=META, events=(died("TERM"),), **LOST), "killed by SIGTERM", "sent"),
+    "its worker left with an error": (
+        hung(served_by=META, events=(died(None, text="left with exit code 3"),), **LOST),
+        "left in the middle of the call: it left with exit code 3",
+        "log lines",
+    ),
+    "the server's time limit": (
+        hung(served_by=META, events=(event("aborting"), died("ABRT")), **LOST),
+        "longer than the server's --timeout",
+        "--timeout",
+    ),
+    "somebody else's death says nothing": (
+        hung(then(worker(2, "slow", 1.9), place=HELD), events=(died("KILL", pid=77),)),
+        "the handler of slow itself",
+        "",
+    ),
+    "a reload": (hung(events=(event("reloading", None),), **LOST), "because it was being reloaded", "may have run"),
+    "a reload, and it did not run": (
+        hung(events=(event("reloading", None),), **LOST | {"failure": "not_run"}),
+        "being reloaded; the request did not run",
+        "that is safe",
+    ),
+    "lost for no known reason": (hung(**LOST), "^the connection ended before the reply", "may have run"),
+    "nobody can look": (hung(), "not yours on this machine", ":set timeout"),
+    "half of it was sent": (hung(timing=msgspec.structs.replace(HUNG, sent=False)), "not sent whole", "did not run"),
+    "no server": (
+        hung(outcome="failed", failure="unconnected", error="cannot connect to a:1: connection refused"),
+        "^the request was never sent: cannot connect",
+        ":servers",
+    ),
+    "nobody takes the connection": (hung(timing=NOT_CONNECTED), "after 3.0 s there was no connection", "firewall"),
+    "the queue is full": (
+        hung(then(worker(1), waiting=129), timing=NOT_CONNECTED),
+        r"the listen queue was full \(129 of 128 waited\): the only worker, 1, was held",
+        ":scale 2",
+    ),
+    "the server is gone": (
+        hung(outcome="failed", failure="unconnected", server_ended="was killed by SIGKILL"),
+        "the server is gone: it was killed by SIGKILL",
+        ":spawn",
+    ),
+    "nothing that JSON can carry": (hung(outcome="failed", failure="unsendable", error="NaN"), "never sent: NaN", ""),
+    "the reply is too large": (
+        hung(outcome="failed", failure="protocol", error="it announced a reply of 9 bytes and the limit is 8"),
+        "the reply is too large",
+        "ask for less",
+    ),
+    "another protocol": (hung(outcome="failed", failure="protocol", error="a mail server"), "is no reply", "port"),
+    "slow: the handler": (
+        answered(service=0.9, wait=0.99),
+        "handler of slow itself took 900 ms of 1.0 s in worker 2",
+        "",
+    ),
+    "slow: the queue": (answered(service=0.1, wait=0.99), "waited 890 ms of 1.0 s before a worker", ":scale"),
+    "slow: the connection": (answered(service=0.0, connect=0.8, wait=0.1), "making the connection took 800 ms", ""),
+    "slow: the reply": (answered(service=0.0, transfer=0.9), "reply of 5000000 bytes took 900 ms", "less of it"),
+    "slow: the shell": (answered(service=0.0, before=0.9), "the shell was still asking", "--plain"),
+    "slow: it waited for idle connections": (
+        msgspec.structs.replace(answered(service=0.0, wait=0.99), then=then(worker(1), worker(2), place=QUEUED)),
+        "both workers were held by idle connections, so the request waited 990 ms",
+        ":scale 4",
+    ),
+    "sent again after a death": (
+        Evidence(method="m", timing=Timing(attempts=2), events=(died("KILL"),)),
+        r"sent 2 times, since worker 2 \(pid 12\) was killed by SIGKILL",
+        "idempotent",
+    ),
+    "nothing is wrong": (
+        Evidence(method="m", timing=Timing(total=0.001, wait=0.001, service=0.0002), meta=META),
+        "nothing is wrong with it: it was answered in 1 ms, most of that for the way",
+        ":stats",
+    ),
+}
+
+CODES: dict[int, tuple[str, str]] = {
+    ErrorCode.BUSY: ("own queue was full", ":scale"),
+    ErrorCode.TIMED_OUT: ("longer than --timeout allows", "--timeout"),
+    ErrorCode.FRAME_TOO_LARGE: ("larger than the server takes", "--max-frame"),
+    ErrorCode.METHOD_NOT_FOUND: ("no method 'slow'", ":methods"),
+    ErrorCode.INVALID_PARAMS: ("before any handler ran", ":doc slow"),
+    ErrorCode.INTERNAL_ERROR: ("raised an exception", "traceback"),
+    ErrorCode.APPLICATION_ERROR: ("an error of its own", "service's word"),
+    422: ("an error of its own", "service's word"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_evidence_leads_to_the_cause_and_to_what_to_do(case: str) -> None:
+    evidence, cause, advice = CASES[case]
+    finding = diagnose(evidence)
+    assert re.search(cause, finding.cause), finding
+    assert re.search(advice, finding.advice), finding
+    assert "\n" not in finding.cause + finding.advice
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_an_error_reply_is_explained_by_its_code(code: int) -> None:
+    finding = diagnose(Evidence(method="slow", outcome="error", code=code, error="no", meta=META))
+    cause, advice = CODES[code]
+    assert cause in finding.cause
+    assert advice in finding.advice
+
+
+def test_every_rule_has_a_case_of_its_own() -> None:
+    evidences = [evidence for evidence, _, _ in CASES.values()]
+    evidences += [Evidence(method="slow", outcome="error", code=code, error="no", meta=META) for code in CODES]
+    deciding = {next(rule for rule in RULES if rule(evidence) is not None) for evidence in evidences}
+    assert [rule.__name__ for rule in RULES if rule not in deciding] == []
