@@ -18,11 +18,23 @@ from rpcserver import Service
 service = Service("waits")
 
 
+def tell() -> None:
+    with open("called", "w") as pipe:
+        pipe.write("x")
+
+
 @service.method
 def hang() -> None:
     "Tell that the call has come, and never answer."
-    open("called", "w").close()
+    tell()
     time.sleep(1000)
+
+
+@service.method
+def pause() -> None:
+    "Tell that the call has come, and answer when told to."
+    tell()
+    open("go").close()
 
 
 @service.method(out="pong")
@@ -32,19 +44,36 @@ def ping(params):
 
 
 def spawn(terminal: Terminal, words: str = "2") -> str:
-    """Start a server; its address."""
+    """Start a server; its address. What was seen before it does not count any more."""
+    terminal.mark()
     terminal.send(f":spawn {words}{ENTER}")
     return terminal.wait_for(rf"{SPAWNED}\n\2> ")[2]
 
 
+def spawn_waiting(terminal: Terminal, workers: int = 2) -> str:
+    """Start a server whose calls can be waited for; its address."""
+    (terminal.home / "waits.py").write_text(APP)
+    os.mkfifo(terminal.home / "called")
+    os.mkfifo(terminal.home / "go")
+    return spawn(terminal, f"{workers} waits.py")
+
+
+def wait_for_calls(terminal: Terminal, calls: int = 1) -> None:
+    """Wait until that many calls of `hang` or `pause` are there."""
+    # Open for writing too, a pipe has no end, however often others open and close it (fifo(7)).
+    pipe = os.open(terminal.home / "called", os.O_RDWR)
+    try:
+        for _ in range(calls):
+            os.read(pipe, 1)
+    finally:
+        os.close(pipe)
+
+
 def hang(terminal: Terminal) -> str:
     """Start a server and a call that never ends; the server's address, once the call is there."""
-    (terminal.home / "hang.py").write_text(APP)
-    os.mkfifo(terminal.home / "called")
-    address = spawn(terminal, "2 hang.py")
+    address = spawn_waiting(terminal)
     terminal.send(f"hang{ENTER}")
-    # Opening one end of a pipe waits for whoever opens the other (fifo(7)).
-    (terminal.home / "called").open().close()
+    wait_for_calls(terminal)
     return address
 
 

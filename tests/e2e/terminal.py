@@ -29,10 +29,56 @@ UP = "\x1b[A"
 RIGHT = "\x1b[C"
 
 
-class _Screen(pyte.Screen):
-    """A screen whose answers, such as the place of the cursor, go back to the program."""
+# What ends a redraw: the cursor is shown again (DECTCEM, in xterm's control sequences).
+DRAWN = b"\x1b[?25h"
 
-    answers: bytes = b""
+# A program that takes the whole screen asks for another one first; pyte draws on the same.
+ALTERNATE = 1049
+
+PATIENCE = 30.0
+
+
+class _Screen(pyte.Screen):
+    """A screen that keeps the rows which leave it at its top, and whose answers go back to the program."""
+
+    def __init__(self, columns: int, lines: int) -> None:
+        self.scrollback: list[str] = []
+        self.mark = 0
+        self.answers = b""
+        self._rows: dict[int, str] = {}
+        super().__init__(columns, lines)
+
+    def row(self, number: int) -> str:
+        """The text of a row, without the blanks at its end."""
+        # Most of what a program draws changes few rows.
+        if self.dirty:
+            self._rows = {known: text for known, text in self._rows.items() if known not in self.dirty}
+            self.dirty.clear()
+        if number not in self._rows:
+            cells = self.buffer[number]
+            # A wide character has an empty cell after it.
+            self._rows[number] = "".join(cells[column].data for column in range(self.columns)).rstrip()
+        return self._rows[number]
+
+    def index(self) -> None:
+        if self.cursor.y == self.lines - 1 and self.margins is None:
+            self.scrollback.append(self.row(0))
+        super().index()
+
+    def resize(self, lines: int | None = None, columns: int | None = None) -> None:
+        # pyte takes the rows that are too many off the top.
+        self.scrollback += [self.row(number) for number in range(self.lines - (lines or self.lines))]
+        super().resize(lines, columns)
+
+    def erase_in_display(self, how: int = 0, *args: object, **kwargs: object) -> None:
+        super().erase_in_display(how, *args, **kwargs)
+        if how in {2, 3}:
+            self.mark = min(self.mark, len(self.scrollback))
+
+    def set_mode(self, *modes: int, **options: object) -> None:
+        super().set_mode(*modes, **options)
+        if ALTERNATE in modes:
+            self.mark = min(self.mark, len(self.scrollback))
 
     def write_process_input(self, data: str) -> None:
         self.answers += data.encode()
@@ -40,6 +86,9 @@ class _Screen(pyte.Screen):
 
 class Terminal:
     """A program in a terminal of its own, with a home folder of its own.
+
+    Waiting looks at every screen that the program drew, in their order, and at what has scrolled off. What was there
+    before the last `mark()` does not count.
 
     Args:
         home: Where all of the program's files go; also its working folder.
@@ -70,6 +119,7 @@ class Terminal:
         self._screen = _Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
+        self._unseen = b""
         self.process = pexpect.spawn(
             command[0], list(command[1:]), cwd=str(home), env=variables, dimensions=(rows, columns), timeout=None
         )
@@ -92,13 +142,24 @@ class Terminal:
     def lines(self) -> list[str]:
         """The rows of the screen, without the blanks at their ends, except for those before the cursor."""
         cursor = self._screen.cursor
-        rows = enumerate(self._screen.display)
-        return [row.rstrip().ljust(cursor.x if number == cursor.y else 0) for number, row in rows]
+        return [
+            self._screen.row(number).ljust(cursor.x if number == cursor.y else 0)
+            for number in range(self._screen.lines)
+        ]
 
     @property
     def text(self) -> str:
         """The screen as one text."""
         return "\n".join(self.lines)
+
+    @property
+    def all_text(self) -> str:
+        """What has scrolled off and the screen, since the last `mark()`."""
+        return "\n".join([*self._screen.scrollback, *self.lines][self._screen.mark :])
+
+    def mark(self) -> None:
+        """Let only the row of the cursor and what comes after it count from here on."""
+        self._screen.mark = len(self._screen.scrollback) + self._screen.cursor.y
 
     def style_at(self, text: str) -> pyte.screens.Char:
         """How the first character of a text on the screen is drawn."""
@@ -124,15 +185,15 @@ class Terminal:
         self._screen.resize(rows, columns)
         self.process.setwinsize(rows, columns)
 
-    def wait_for(self, pattern: str, timeout: float = 15) -> re.Match[str]:
-        """Read until a pattern is on the screen."""
+    def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
+        """Read until a pattern is on the screen or has been and scrolled off."""
         deadline = time.monotonic() + timeout
-        while (found := re.search(pattern, self.text, re.MULTILINE)) is None:
+        while (found := re.search(pattern, self.all_text, re.MULTILINE)) is None:
             if not self._read(deadline):
-                raise AssertionError(f"{pattern!r} did not come; the screen:\n{self.text}")
+                raise AssertionError(f"{pattern!r} did not come; what was seen:\n{self.all_text}")
         return found
 
-    def wait_until_gone(self, pattern: str, timeout: float = 15) -> None:
+    def wait_until_gone(self, pattern: str, timeout: float = PATIENCE) -> None:
         """Read until a pattern is not on the screen."""
         deadline = time.monotonic() + timeout
         while re.search(pattern, self.text, re.MULTILINE):
@@ -144,7 +205,7 @@ class Terminal:
         while self._read(time.monotonic() + seconds):
             pass
 
-    def press_until(self, keys: str, pattern: str, timeout: float = 15) -> None:
+    def press_until(self, keys: str, pattern: str, timeout: float = PATIENCE) -> None:
         """Press keys, again where they got lost, until a pattern is on the screen."""
         deadline = time.monotonic() + timeout
         while True:
@@ -157,11 +218,11 @@ class Terminal:
             else:
                 return
 
-    def wait_until_keys(self, timeout: float = 15) -> None:
+    def wait_until_keys(self, timeout: float = PATIENCE) -> None:
         """Read until a program reads keys, as a prompt does."""
         self._wait_for_mode(keys=True, timeout=timeout)
 
-    def wait_until_signals(self, timeout: float = 15) -> None:
+    def wait_until_signals(self, timeout: float = PATIENCE) -> None:
         """Read until the terminal makes signals of keys such as Ctrl-C, as it does while nobody reads keys."""
         self._wait_for_mode(keys=False, timeout=timeout)
 
@@ -172,7 +233,7 @@ class Terminal:
             assert time.monotonic() < deadline, f"the mode stays; the screen:\n{self.text}"
             self._read(min(deadline, time.monotonic() + 0.01))
 
-    def wait_for_exit(self, timeout: float = 15) -> int:
+    def wait_for_exit(self, timeout: float = PATIENCE) -> int:
         """Read until the program has ended; its exit code, or 128 and the number of the signal."""
         deadline = time.monotonic() + timeout
         while self._read(deadline):
@@ -197,21 +258,23 @@ class Terminal:
         os.kill(self.pid, signal.SIGKILL)
 
     def _read(self, deadline: float) -> bool:
-        """Take what the program has written; false at its end or at the deadline."""
-        ready, _, _ = select.select([self.process.child_fd], [], [], max(deadline - time.monotonic(), 0))
-        if not ready:
-            return False
-        try:
-            data = os.read(self.process.child_fd, 1 << 16)
-        except OSError:
-            # EIO: the last program that had the terminal open has ended (pty(7)).
-            return False
-        self.raw += data
-        self._stream.feed(data)
+        """Show the next screen of what the program has written; false at its end or at the deadline."""
+        if not self._unseen:
+            ready, _, _ = select.select([self.process.child_fd], [], [], max(deadline - time.monotonic(), 0))
+            if not ready:
+                return False
+            try:
+                self._unseen = os.read(self.process.child_fd, 1 << 16)
+            except OSError:
+                # EIO: the last program that had the terminal open has ended (pty(7)).
+                return False
+        drawn, shown, self._unseen = self._unseen.partition(DRAWN)
+        self.raw += drawn + shown
+        self._stream.feed(drawn + shown)
         if self._screen.answers:
             os.write(self.process.child_fd, self._screen.answers)
             self._screen.answers = b""
-        return bool(data)
+        return bool(drawn + shown)
 
 
 def processes_of(home: Path) -> dict[int, str]:
@@ -241,17 +304,16 @@ def arbiter_of(servers: set[int]) -> int:
     return arbiter
 
 
-def wait_until_ended(pids: set[int], timeout: float) -> float:
-    """Wait until processes have ended; seconds it took."""
-    began = time.monotonic()
+def wait_until_ended(pids: set[int], timeout: float = PATIENCE) -> None:
+    """Wait until processes have ended."""
+    deadline = time.monotonic() + timeout
     for pid in pids:
         try:
             process = os.pidfd_open(pid)
         except ProcessLookupError:
             continue
         try:
-            ready, _, _ = select.select([process], [], [], max(began + timeout - time.monotonic(), 0))
+            ready, _, _ = select.select([process], [], [], max(deadline - time.monotonic(), 0))
             assert ready, f"process {pid} still runs after {timeout} s"
         finally:
             os.close(process)
-    return time.monotonic() - began

@@ -3,8 +3,8 @@ import re
 
 import pytest
 
-from tests.e2e.shells import leave, spawn
-from tests.e2e.terminal import CTRL_C, ENTER, Terminal
+from tests.e2e.shells import leave, spawn, spawn_waiting, wait_for_calls
+from tests.e2e.terminal import CTRL_C, CTRL_D, ENTER, Terminal
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 
@@ -22,14 +22,17 @@ def test_answers_of_all_workers_are_shown_beside_each_other(terminal: Terminal) 
     )
     assert workers[:2] == ["1, 2, 3", ", ".join(found.groups()[:3])]
     assert terminal.style_at("≠ $.pid").bold
-
-    terminal.wait_until_keys()
-    terminal.send(f":all sleep seconds=2{ENTER}")
-    terminal.wait_until_signals()
-    terminal.send(CTRL_C)
-    terminal.wait_for(
-        # A Ctrl-C that comes before the line runs is heard as well: then it does not run.
-        rf":all sleep seconds=2\n"
-        rf"(error: cancelled: (the call was sent to no worker|workers 1, 2, 3 may still be running it)\n)?{prompt}"
-    )
     assert leave(terminal) == 0
+
+
+def test_ctrl_c_says_which_workers_may_still_run_the_call(terminal: Terminal) -> None:
+    prompt = re.escape(f"{spawn_waiting(terminal, 3)}> ")
+    terminal.send(f":all hang{ENTER}")
+    wait_for_calls(terminal, 3)
+    terminal.send(CTRL_C)
+    terminal.wait_for(rf":all hang\nerror: cancelled: workers 1, 2, 3 may still be running it\n{prompt}")
+    terminal.wait_until_keys()
+    terminal.send(CTRL_D)
+    terminal.wait_for("^stopping the server; Ctrl-C hurries it$")
+    terminal.send(CTRL_C)
+    assert terminal.wait_for_exit() == 0

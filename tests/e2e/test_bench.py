@@ -27,10 +27,10 @@ def test_a_run_is_watched_stopped_and_reported(terminal: Terminal) -> None:
     address = spawn(terminal)
     terminal.send(f":bench ping a=1 -c 2 -d 60{ENTER}")
     terminal.wait_for(r'^ping {"a":1} · 2 connections, closed loop · Ctrl-C stops$')
-    terminal.wait_for(r"^\S+ +\d%  \d\.\d s\n[\d,]+ calls/s · p99 .*s · [\d,]+ calls$")
+    terminal.wait_for(r"^\S+ +\d+%  \d+\.\d s\n[\d,]+ calls/s · p99 .*s · [\d,]+ calls$")
     assert len(load_processes(terminal)) == 1
     terminal.send(CTRL_C)
-    terminal.wait_for(rf"Stopped after \d\.\d s of 60 s[^>]*\n{re.escape(address)}> ")
+    terminal.wait_for(rf"Stopped after \d+\.\d s of 60 s[^>]*\n{re.escape(address)}> ")
     assert not load_processes(terminal)
     assert leave(terminal) == 0
 
@@ -42,4 +42,4 @@ def test_a_shell_that_is_killed_takes_the_load_with_it(terminal: Terminal) -> No
     load = load_processes(terminal)
     assert load
     terminal.kill()
-    assert wait_until_ended(load, 5) < 5
+    wait_until_ended(load)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rpcshell import TcpTarget, TlsTarget
 from tests.e2e.shells import leave
-from tests.e2e.terminal import CTRL_C, ENTER, SHELL, TAB, Terminal
+from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.describing import document
 from tests.rpcshell.peers import Peer, free_port, serving
@@ -45,21 +45,25 @@ def test_a_server_that_is_lost_and_returns_costs_one_line_and_no_command(tmp_pat
         with serving(answer, port=port):
             terminal.send(f"ping 2{ENTER}")
             terminal.wait_for("^pong 2$")
+            terminal.wait_for(rf"{prompt}> $")
+            terminal.mark()
             terminal.send(f"lose a=1{ENTER}")
             terminal.wait_for(
                 rf"^error: lost the connection to 127\.0\.0\.1:{port}: the server closed it without a reply; "
                 r"the request may have run$"
             )
             terminal.wait_for(rf"{prompt} \(lost\)> $")
+            terminal.mark()
             terminal.send(f"hang a=1{ENTER}")
-            assert arrived.wait(10)
+            assert arrived.wait(PATIENCE)
             terminal.wait_until_signals()
             terminal.send(CTRL_C)
             terminal.wait_for(r"^error: cancelled: the connection was closed, but the server may still be running it$")
             terminal.send(f"ping 3{ENTER}")
             terminal.wait_for("^pong 3$")
+        terminal.mark()
         terminal.send(f"ping 4{ENTER}")
-        terminal.wait_for(rf"(?s)connection refused.*connection refused.*\n127\.0\.0\.1:{port} \(lost\)> $")
+        terminal.wait_for(rf"(?s)connection refused.*\n127\.0\.0\.1:{port} \(lost\)> $")
         terminal.send(f":set timeout 5{ENTER}:disconnect{ENTER}")
         terminal.wait_for("^disconnected from")
         assert leave(terminal) == 0

@@ -54,6 +54,7 @@ def open_shell(home: Path, **environment: str) -> Terminal:
 def run(terminal: Terminal, line: str, pattern: str) -> re.Match[str]:
     """Run a line on a clear screen and wait for what it shows and the prompt after it."""
     terminal.wait_until_keys()
+    terminal.mark()
     terminal.send(CTRL_L)
     terminal.wait_for(r"\A127\S+> \n")
     terminal.send(line + ENTER)

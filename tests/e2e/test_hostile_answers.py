@@ -76,6 +76,7 @@ def test_every_bad_answer_is_one_line_and_the_next_call_works(tmp_path: Path) ->
         prompt = rf"{re.escape(str(server.target))}(?: \(lost\))?> "
         terminal.wait_for(f"^{prompt}")
         for name, (_, says) in ANSWERS.items():
+            terminal.mark()
             terminal.send(f"{name} 0{ENTER}")
             terminal.wait_for(rf"{prompt}{name} 0\n(?:error.*)?{says.removeprefix('^error')}.*\n(?:.*\n)?{prompt}")
             terminal.send(f"ping 0{ENTER}")

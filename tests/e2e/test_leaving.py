@@ -18,21 +18,21 @@ def test_closing_the_terminal_ends_the_server(terminal: Terminal) -> None:
     spawn(terminal)
     servers = servers_of(terminal.home) | {terminal.pid}
     terminal.hang_up()
-    wait_until_ended(servers, 2)
+    wait_until_ended(servers)
 
 
 def test_closing_the_terminal_ends_a_server_that_is_busy(terminal: Terminal) -> None:
     hang(terminal)
     servers = servers_of(terminal.home) | {terminal.pid}
     terminal.hang_up()
-    wait_until_ended(servers, 2)
+    wait_until_ended(servers)
 
 
 def test_a_killed_shell_takes_its_server_along(terminal: Terminal) -> None:
     spawn(terminal)
     servers = servers_of(terminal.home)
     terminal.kill()
-    wait_until_ended(servers, 2)
+    wait_until_ended(servers)
 
 
 def test_sigterm_leaves_the_terminal_and_no_server(terminal: Terminal) -> None:
@@ -40,7 +40,7 @@ def test_sigterm_leaves_the_terminal_and_no_server(terminal: Terminal) -> None:
     servers = servers_of(terminal.home)
     os.kill(terminal.pid, signal.SIGTERM)
     assert terminal.wait_for_exit() == 128 + signal.SIGTERM
-    wait_until_ended(servers, 2)
+    wait_until_ended(servers)
 
 
 def test_a_server_that_is_busy_can_be_hurried_when_leaving(terminal: Terminal) -> None:
@@ -53,7 +53,7 @@ def test_a_server_that_is_busy_can_be_hurried_when_leaving(terminal: Terminal) -
     terminal.wait_for("^stopping the server; Ctrl-C hurries it$")
     terminal.send(CTRL_C)
     assert terminal.wait_for_exit() == 0
-    wait_until_ended(servers, 2)
+    wait_until_ended(servers)
 
 
 def test_keep_leaves_the_server_running(terminal: Terminal) -> None:
@@ -61,7 +61,7 @@ def test_keep_leaves_the_server_running(terminal: Terminal) -> None:
     servers = servers_of(terminal.home)
     try:
         assert leave(terminal) == 0
-        assert re.search(rf"the server goes on at {re.escape(address)}, pid {arbiter_of(servers)}", terminal.text)
+        assert re.search(rf"the server goes on at {re.escape(address)}, pid {arbiter_of(servers)}", terminal.all_text)
         with Terminal(terminal.home, (*SHELL, address)) as second:
             second.wait_for(f"^{re.escape(address)}> ")
             second.send(f"ping 7{ENTER}")
@@ -70,7 +70,7 @@ def test_keep_leaves_the_server_running(terminal: Terminal) -> None:
         assert servers_of(terminal.home) == servers
     finally:
         os.kill(arbiter_of(servers), signal.SIGTERM)
-        wait_until_ended(servers, 5)
+        wait_until_ended(servers)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_the_terminal_is_sane_afterwards(
         assert after[3] & termios.ECHO
         assert after[3] & termios.ICANON
         assert not before[3] & termios.ICANON
-        settings = re.findall(r"(?s)speed .*?extproc", terminal.text)
+        settings = re.findall(r"(?s)speed .*?extproc", terminal.all_text)
         assert len(settings) == 2
         assert settings[0] == settings[1]
         assert terminal.raw.rfind(b"\x1b[?2004l") > terminal.raw.rfind(b"\x1b[?2004h")

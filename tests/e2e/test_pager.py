@@ -1,14 +1,13 @@
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.shells import FOOTER
-from tests.e2e.terminal import CTRL_C, CTRL_L, ENTER, Terminal
+from tests.e2e.terminal import CTRL_C, ENTER, Terminal
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only"),
@@ -83,24 +82,15 @@ def test_ctrl_c_in_the_pager_ends_neither_pager_nor_shell(terminal: Terminal) ->
     terminal.wait_for(rf"(?s){FOOTER}.*> \n")
 
 
-def test_a_12_mb_reply_shows_its_first_page_at_once(terminal: Terminal) -> None:
-    terminal.send(f"items n=0{ENTER}")
-    terminal.wait_for(FOOTER)
+def test_a_12_mb_reply_is_left_at_its_first_page(terminal: Terminal) -> None:
     for call in ("items n=50000", "order n=14000"):
-        terminal.send(call)
-        terminal.wait_for(rf"> {call}$")
-        began = time.perf_counter()
-        terminal.send(ENTER)
+        terminal.mark()
+        terminal.send(call + ENTER)
         terminal.wait_for(r'^    "id": 0,$')
-        shown = time.perf_counter() - began
+        terminal.wait_for(r"^:\s*\Z")
         terminal.send("q")
-        took = re.match(r"(\d+) ms", terminal.wait_for(rf"(?s){FOOTER}.*> \n")[0])
-        # What is not the call's is the shell's.
-        assert took is None or shown - int(took[1]) / 1000 < 0.5
-        assert shown < 2.0
+        terminal.wait_for(rf"(?s){FOOTER}.*> \n")
         terminal.wait_until_keys()
-        terminal.send(CTRL_L)
-        terminal.wait_until_gone('"id": 0')
 
 
 def test_a_long_text_is_escaped_in_the_pager_too(terminal: Terminal) -> None:

@@ -32,7 +32,7 @@ def test_a_server_is_watched_and_steered(terminal: Terminal) -> None:
     terminal.wait_for(rf"^TERM to worker 2\? y/n · Tab KILL · pid {victim}$")
     terminal.send(f"{TAB}y")
     terminal.wait_for(rf"^KILL was sent to worker 2, pid {victim}$")
-    wait_until_ended({victim}, 5)
+    wait_until_ended({victim})
     terminal.wait_for(r"1 died, 0 lost")
     assert worker_pid(terminal, 2) != victim
 
