@@ -159,10 +159,10 @@ def _letter(at: int) -> str:
 
 
 def _time(seconds: float) -> str:
-    from rpcshell.view.render import render_duration
     from rpcshell.view.table import Figure
+    from rpcshell.view.units import call_time
 
-    return Figure(render_duration(seconds))
+    return Figure(call_time(seconds))
 
 
 def _answered(answer: Answer) -> Any:

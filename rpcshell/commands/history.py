@@ -13,7 +13,7 @@ from rpcshell.commands.search import matcher
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import command
 from rpcshell.view.escape import visible
-from rpcshell.view.render import render_duration
+from rpcshell.view.units import call_time
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _listed(records: Sequence[CallRecord]) -> list[str]:
             str(record.number),
             time.strftime("%H:%M:%S", time.localtime(record.began)),
             _outcome(record),
-            render_duration(record.elapsed),
+            call_time(record.elapsed),
             _one_row(mask_line(record.line)),
         )
         for record in records

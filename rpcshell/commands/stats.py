@@ -10,7 +10,7 @@ import click
 from rpcshell.shell.command import command
 from rpcshell.shell.rows import duration, show_rows
 from rpcshell.view.escape import visible
-from rpcshell.view.render import render_duration
+from rpcshell.view.units import call_time
 
 if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
@@ -74,11 +74,11 @@ def _row(counted: Counted, calls: int) -> dict[str, Any]:
     took: dict[str, Any] = dict.fromkeys(("p50", "p99", "max"), _NONE)
     if times.count:
         took = {
-            "p50": Figure(render_duration(times.percentile(50))),
-            "p99": Figure(render_duration(times.percentile(99))),
-            "max": Figure(render_duration(times.largest)),
+            "p50": Figure(call_time(times.percentile(50))),
+            "p99": Figure(call_time(times.percentile(99))),
+            "max": Figure(call_time(times.largest)),
         }
-    served = Figure(render_duration(counted.service / counted.served)) if counted.served else _NONE
+    served = Figure(call_time(counted.service / counted.served)) if counted.served else _NONE
     return {
         "calls": counted.calls,
         "share": Figure(f"{counted.calls / calls:.0%}"),

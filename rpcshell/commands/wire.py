@@ -150,9 +150,9 @@ def _wrapped(shell: Shell, style: str, text: str) -> Iterator[Fragment]:
 
 def _step(step: Step, data: bytes, params: object, width: int) -> Iterator[Fragment]:
     from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_frames
-    from rpcshell.view.render import render_duration
+    from rpcshell.view.units import call_time
 
-    when = f"{render_duration(step.at):>8}"
+    when = f"{call_time(step.at):>8}"
     match step.kind:
         case "sent":
             yield ARROW, f"{OUT} "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rpcshell.client.errors import CallError, SpawnFailed, SyntaxProblem
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.pretty import Fragment, render_json
+from rpcshell.view.units import call_time, count_of
 from rpcshell.view.width import cells
 from rpcshell.view.wording import worded
 from rpcwire import ErrorCode, encode_value
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rpcshell.view.settings import Settings
     from rpcwire import Meta
 
-__all__ = ["render_duration", "render_error", "render_footer", "render_result", "render_value"]
+__all__ = ["render_error", "render_footer", "render_result", "render_value"]
 
 OUT: Final = "class:out"
 FOOTER: Final = "class:footer"
@@ -72,9 +73,9 @@ def render_value(name: str, value: Any, width: int, settings: Settings) -> Itera
 
 def _after_name(value: Any, width: int, column: int, settings: Settings) -> Iterator[Fragment]:
     if settings.format == "table" and isinstance(value, dict | list) and value:
-        from rpcshell.view.table import count_of_rows, render_table
+        from rpcshell.view.table import render_table
 
-        yield FOOTER, f" {count_of_rows(value)}\n" if isinstance(value, list) else "\n"
+        yield FOOTER, f" {count_of(len(value), 'row')}\n" if isinstance(value, list) else "\n"
         yield from render_table(value, width, max_rows=settings.max_rows)
         return
     yield "", " "
@@ -104,7 +105,7 @@ def render_footer(elapsed: float, meta: Meta | None, settings: Settings, width: 
     parts = []
     if settings.time:
         served = -1.0 if meta is None else meta.service_us / 1e6
-        parts.append(render_duration(elapsed))
+        parts.append(call_time(elapsed))
         # What no clock of ours could have measured is no figure to show.
         if 0 <= served <= elapsed:
             parts.append(f"{_share(served, elapsed)} server, {_share(elapsed - served, elapsed)} waiting")
@@ -151,18 +152,10 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
         yield FOOTER, footer + "\n"
 
 
-def render_duration(seconds: float) -> str:
-    """A duration with a unit and two or three digits."""
-    if seconds >= 1:
-        return f"{seconds:.2f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
-    digits = 2 if seconds < 0.001 else 1 if seconds < 0.1 else 0
-    return f"{seconds * 1000:.{digits}f} ms"
-
-
 def _share(seconds: float, whole: float) -> str:
     """A part of a duration in the unit of the whole."""
     if whole >= 1:
-        return f"{seconds:.2f}" if whole < 60 else render_duration(seconds)
+        return f"{seconds:.2f}" if whole < 60 else call_time(seconds)
     digits = 2 if whole < 0.01 else 1 if whole < 0.1 else 0
     return f"{seconds * 1000:.{digits}f}"
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.pretty import CONSTANT, KEY, NUMBER, PUNCTUATION, STRING, Fragment, plain_beyond_limit
+from rpcshell.view.units import count_of
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
 from rpcwire import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Figure", "count_of_rows", "is_tabular", "render_table"]
+__all__ = ["Figure", "is_tabular", "render_table"]
 
 DIM: Final = "class:footer"
 
@@ -91,13 +92,8 @@ def _object(value: _Row, width: int | None, max_rows: int) -> Iterator[Fragment]
     for place, (key, item) in enumerate(tables.items()):
         yield "", "\n" if place or len(tables) < len(value) else ""
         yield KEY, _title(key, width)
-        yield DIM, f" {count_of_rows(item)}\n"
+        yield DIM, f" {count_of(len(item), 'row')}\n"
         yield from _list(item, width, max_rows)
-
-
-def count_of_rows(value: list[Any]) -> str:
-    """How long a list is, for its heading."""
-    return "1 row" if len(value) == 1 else f"{len(value)} rows"
 
 
 def _is_list_of_objects(value: object) -> bool:

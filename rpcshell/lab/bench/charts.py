@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.lab.bench.findings import share_by_worker
 from rpcshell.lab.bench.scales import even_marks, latency_steps, log_marks
 from rpcshell.lab.bench.svg import Frame, Mark, chart, log_place, polyline, slot, text, x_axis, y_axis
-from rpcshell.view.figures import count_of, latency, mark_text, share
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.units import count_of, latency, round_latency, share
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def latency_chart(name: str, measurement: Measurement, scale: Scale) -> str:
     def draw(frame: Frame) -> str:
         shapes = [
             y_axis(frame, [Mark(mark / marks[-1], f"{mark * 100:g} %") for mark in marks], "of the calls"),
-            x_axis(frame, [Mark(log_place(m, low, high), mark_text(m)) for m in log_marks(low, high, frame.across)]),
+            x_axis(
+                frame, [Mark(log_place(m, low, high), round_latency(m)) for m in log_marks(low, high, frame.across)]
+            ),
         ]
         width = frame.columns / len(steps)
         for place, step in enumerate(steps):
@@ -101,7 +103,9 @@ def percentile_chart(name: str, runs: Sequence[tuple[str, Measurement]]) -> str:
         percents = [50.0, *(100 - 100 / 10**place for place in range(1, math.floor(nines) + 1))]
         unit, title = ("", "percent") if frame.narrow else (" %", "")
         shapes = [
-            y_axis(frame, [Mark(log_place(m, low, high), mark_text(m)) for m in log_marks(low, high, 7)], "latency"),
+            y_axis(
+                frame, [Mark(log_place(m, low, high), round_latency(m)) for m in log_marks(low, high, 7)], "latency"
+            ),
             x_axis(frame, [Mark(_nines(percent) / nines, f"{percent:.7g}{unit}") for percent in percents], title),
         ]
         for place, (label, histogram) in enumerate(curves):

@@ -13,7 +13,7 @@ from rpcshell.client.folders import state_folder
 from rpcshell.lab.bench.findings import Finding, attempts, findings
 from rpcshell.lab.bench.runs import RunMemory, run_of
 from rpcshell.lab.bench.spread import noise, paired_noise
-from rpcshell.view.figures import latency, per_second, share
+from rpcshell.view.units import ago, latency, per_second, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,9 +36,6 @@ _LOUD: Final = 0.2
 """Noise in which nothing but large differences can be heard."""
 
 _REACHED: Final = 0.98
-_MINUTE: Final = 60
-_HOUR: Final = 60 * _MINUTE
-_DAY: Final = 24 * _HOUR
 _TIMES: Final = 2.0
 """From here on, a difference is told as so many times."""
 
@@ -134,7 +131,7 @@ def against_last(measurement: Measurement, memory: RunMemory | None = None) -> s
 
 def _against(run: Run, earlier: Sequence[Run]) -> str:
     last = earlier[-1]
-    when = _ago(run.began - last.began)
+    when = ago(run.began - last.began)
     if abs(run.failed - last.failed) > _FAILED_APART:
         return (
             f"Against the last run of this call ({when}): {share(run.failed)} of the calls went wrong, "
@@ -186,14 +183,3 @@ def _from_run_to_run(values: Sequence[float]) -> float | None:
     if len(changes) < _FEWEST_CHANGES or middle <= 0:
         return None
     return 2 * statistics.median(changes) / _NORMAL_MEDIAN / middle
-
-
-def _ago(seconds: float) -> str:
-    if seconds < _MINUTE:
-        return "just now"
-    if seconds < _HOUR:
-        return f"{int(seconds // _MINUTE)} min ago"
-    if seconds < _DAY:
-        return f"{int(seconds // _HOUR)} h ago"
-    days = int(seconds // _DAY)
-    return f"{days} day{'' if days == 1 else 's'} ago"

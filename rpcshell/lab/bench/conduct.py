@@ -26,8 +26,8 @@ from rpcshell.servers import Control
 from rpcshell.servers.directory import is_on_this_machine
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.output import show_pieces
-from rpcshell.view.figures import count_of, per_second
 from rpcshell.view.streams import is_terminal
+from rpcshell.view.units import count_of, per_second
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rpcshell.view.figures import count_of, latency, number, per_second, share
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.units import count_of, latency, number, per_second, plural, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +116,7 @@ def _failures(measurement: Measurement) -> Iterator[Finding]:
 def _losses(measurement: Measurement) -> Iterator[Finding]:
     server = measurement.server
     if server is not None and server.died:
-        lost = f"{count_of(server.lost, 'call')} {'was' if server.lost == 1 else 'were'} lost with them"
+        lost = f"{count_of(server.lost, 'call')} {plural(server.lost, 'was', 'were')} lost with them"
         yield Finding(
             f"{count_of(server.died, 'worker')} died meanwhile; {lost if server.lost else 'no call was lost'}."
         )
@@ -148,7 +148,7 @@ def _held(measurement: Measurement) -> Iterator[Finding]:
             f"Use {number(plan.connections)} workers, or the model thread, pool or async."
         )
     elif server.waiting:
-        were = "was" if server.waiting == 1 else "were"
+        were = plural(server.waiting, "was", "were")
         yield Finding(
             f"Up to {count_of(server.waiting, 'connection')} {were} seen waiting to be accepted.", serious=False
         )

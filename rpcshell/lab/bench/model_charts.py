@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.bench.scales import even_marks, log_marks
 from rpcshell.lab.bench.svg import Frame, Mark, chart, log_place, text, x_axis
-from rpcshell.view.figures import latency, mark_text, per_second
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.units import latency, per_second, round_latency, round_rate
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def speed_chart(name: str, contestants: Sequence[Contestant]) -> str:
 
     def draw(frame: Frame) -> str:
         frame = _beside_names(frame, contestants)
-        across = [Mark(mark / marks[-1], _thousands(mark)) for mark in marks]
+        across = [Mark(mark / marks[-1], round_rate(mark)) for mark in marks]
         shapes = [x_axis(frame, across[:: 2 if frame.narrow else 1], "calls/s")]
         for place, one in enumerate(contestants):
             middle = _row(frame, place, len(contestants))
@@ -83,7 +83,7 @@ def quickness_chart(name: str, contestants: Sequence[Contestant]) -> str:
     def draw(frame: Frame) -> str:
         frame = _beside_names(frame, contestants)
         marks = log_marks(low, high, 4 if frame.narrow else 8)
-        shapes = [x_axis(frame, [Mark(log_place(mark, low, high), mark_text(mark)) for mark in marks])]
+        shapes = [x_axis(frame, [Mark(log_place(mark, low, high), round_latency(mark)) for mark in marks])]
         for place, (one, values) in enumerate(zip(contestants, found, strict=True)):
             middle = _row(frame, place, len(contestants))
             at = [frame.x(log_place(value, low, high)) for value in values]
@@ -125,7 +125,3 @@ def _row(frame: Frame, place: int, count: int) -> float:
 
 def _label(frame: Frame, middle: float, one: Contestant) -> str:
     return text(frame.x(0) - 9, middle + 4, _name(one), "key", anchor="end")
-
-
-def _thousands(rate: float) -> str:
-    return f"{rate / 1000:g}k" if rate >= 1000 else f"{rate:g}"

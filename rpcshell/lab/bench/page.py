@@ -20,8 +20,8 @@ from rpcshell.lab.bench.machine import as_json
 from rpcshell.lab.bench.rounds import side_by_side
 from rpcshell.lab.bench.wording import call_text, length_text, load_text, server_text, target_text
 from rpcshell.view.escape import visible, visible_json
-from rpcshell.view.figures import a_call, bound, latency, memory, number, per_second, share
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.units import a_call, latency, number, per_second, share, size, unbroken
 from rpcwire import encode_value
 
 if TYPE_CHECKING:
@@ -129,9 +129,9 @@ def _tiles(measurement: Measurement) -> str:
         tiles.append(("went wrong", "0", ""))
     if server is not None:
         tiles.append(("server time a call", a_call(server.cpu, measurement.calls), ""))
-        tiles += [] if server.memory is None else [("memory", memory(server.memory), "")]
+        tiles += [] if server.memory is None else [("memory", size(server.memory), "")]
     cells = "".join(
-        f'<div><dt>{escape(bound(label))}</dt><dd class="{kind}">{escape(value)}</dd></div>'
+        f'<div><dt>{escape(unbroken(label))}</dt><dd class="{kind}">{escape(value)}</dd></div>'
         for label, value, kind in tiles
     )
     return f'<dl class="tiles" aria-label="Figures at a glance">{cells}</dl>'
@@ -139,7 +139,7 @@ def _tiles(measurement: Measurement) -> str:
 
 def _list(found: Sequence[Finding]) -> str:
     items = "".join(
-        f'<li class="{"serious" if finding.serious else ""}">{escape(bound(finding.text))}</li>' for finding in found
+        f'<li class="{"serious" if finding.serious else ""}">{escape(unbroken(finding.text))}</li>' for finding in found
     )
     return f'<ul class="findings" aria-label="What to know">{items}</ul>' if items else ""
 

@@ -14,8 +14,8 @@ from rpcshell.lab.bench.scales import latency_steps
 from rpcshell.lab.bench.time_charts import points_of
 from rpcshell.lab.bench.wording import examples_of, target_text
 from rpcshell.view.escape import visible
-from rpcshell.view.figures import a_call, count_of, latency, memory, number, per_second, share
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.units import a_call, count_of, latency, number, per_second, share, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -101,9 +101,7 @@ def _servers(runs: Sequence[Measurement]) -> Iterator[_Row]:
         "processor cores in use",
         ["-" if one.server is None else _cores(one.server.cpu, one.seconds) for one in runs],
     )
-    yield _Row(
-        "memory at the end", ["-" if one is None or one.memory is None else memory(one.memory) for one in servers]
-    )
+    yield _Row("memory at the end", ["-" if one is None or one.memory is None else size(one.memory) for one in servers])
     yield _Row("workers that died", ["-" if one is None else number(one.died) for one in servers])
     yield _Row("calls lost with them", ["-" if one is None else number(one.lost) for one in servers])
     yield _Row("most connections in the queue", ["-" if one is None else number(one.waiting) for one in servers])
@@ -119,8 +117,8 @@ def _with_share(count: int, whole: int) -> str:
     return f"{number(count)} ({share(count / whole)})" if count else "0"
 
 
-def _each(size: int, count: int) -> str:
-    return memory(round(size / count)) if count else "-"
+def _each(total: int, count: int) -> str:
+    return size(round(total / count)) if count else "-"
 
 
 def _cores(seconds: float, length: float) -> str:

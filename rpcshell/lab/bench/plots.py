@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.bench.scales import even_marks, latency_steps, log_marks
 from rpcshell.lab.bench.spread import whole_intervals
-from rpcshell.view.figures import mark_text
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.units import round_latency, round_rate
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,7 +26,6 @@ NARROWEST: Final = 40
 _HEIGHT: Final = 10
 _LABEL: Final = 6
 _FEWEST_INTERVALS: Final = 4
-_MOST_PLAIN: Final = 10_000
 _HALVES: Final = 2
 """Marks in a column of the terminal."""
 
@@ -54,7 +53,9 @@ def latency_plot(measurement: Measurement, width: int) -> list[str]:
     there = [half for half in range(halves) if shares[half // _HALVES]]
     plot.scatter(there, [shares[half // _HALVES] for half in there], fillx=True, marker="hd")
     plot.xlim(0, halves - 1)
-    plot.xticks([(math.log(mark) - low) / (high - low) * halves - 0.5 for mark in at], [mark_text(mark) for mark in at])
+    plot.xticks(
+        [(math.log(mark) - low) / (high - low) * halves - 0.5 for mark in at], [round_latency(mark) for mark in at]
+    )
     plot.ylim(0, marks[-1])
     plot.yticks(marks, [f"{mark * 100:g} %".rjust(_LABEL) for mark in marks])
     return _lines(plot)
@@ -79,12 +80,8 @@ def rate_plot(measurement: Measurement, width: int) -> list[str]:
     plot.xlim(0, ends)
     plot.xticks(at, [f"{mark:g} s" for mark in at])
     plot.ylim(0, marks[-1])
-    plot.yticks(marks, [_rate(mark).rjust(_LABEL) for mark in marks])
+    plot.yticks(marks, [round_rate(mark).rjust(_LABEL) for mark in marks])
     return _lines(plot)
-
-
-def _rate(rate: float) -> str:
-    return f"{rate:,.0f}" if rate < _MOST_PLAIN else f"{rate / 1000:,g}k"
 
 
 def _empty(width: int) -> ModuleType:

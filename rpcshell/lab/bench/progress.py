@@ -7,8 +7,8 @@ from typing import IO, TYPE_CHECKING, Final, Self
 
 from rpcshell.lab.top.sparkline import bar, sparkline
 from rpcshell.view.escape import visible
-from rpcshell.view.figures import count_of, latency, number, per_second
 from rpcshell.view.pretty import CONSTANT, KEY, NUMBER
+from rpcshell.view.units import count_of, latency, number, per_second
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:

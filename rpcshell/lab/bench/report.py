@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.bench.findings import attempts, findings, share_by_worker
 from rpcshell.lab.bench.wording import call_text, examples_of, length_text, load_text, server_text, target_text
-from rpcshell.view.figures import a_call, bound, count_of, latency, memory, number, per_second, share
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.units import a_call, count_of, latency, number, per_second, share, size, unbroken
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
         for percent in (50.0, 99.0, 99.9):
             row[f"p{percent:g}"] = Figure(latency(histogram.percentile(percent)) if whole.calls else "-")
         row["cpu a call"] = Figure("-" if server is None else a_call(server.cpu, whole.calls))
-        row["memory"] = Figure("-" if server is None or server.memory is None else memory(server.memory))
+        row["memory"] = Figure("-" if server is None or server.memory is None else size(server.memory))
         if wrong:
             row["errors"] = Figure(share(whole.failed / attempts(whole)) if whole.failed else "0")
         rows.append(row)
@@ -139,7 +139,7 @@ def _figures(measurement: Measurement, width: int) -> Iterator[Fragment]:
         yield from _row("errors", [("", "none")], width)
     server = measurement.server
     if server is not None:
-        used = [] if server.memory is None else [("", memory(server.memory))]
+        used = [] if server.memory is None else [("", size(server.memory))]
         yield from _row("server", [*_time_of(server.cpu, measurement), *used], width)
     processes = count_of(measurement.processes, "load process", "load processes")
     yield from _row("load", [*_time_of(measurement.client_cpu, measurement), ("", processes)], width)
@@ -237,7 +237,7 @@ def _lines(style: str, sentence: str, width: int, first: str = "") -> Iterator[F
     """A sentence on lines that fit, where a number stays with its unit."""
     line = first
     empty = True
-    for word in bound(sentence).split(" "):
+    for word in unbroken(sentence).split(" "):
         word = cut(word.replace("\u00a0", " "), width - len(first))  # noqa: PLW2901 - only a part of it fits
         if not empty and cells(line) + 1 + cells(word) > width:
             yield style, line + "\n"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from rpcshell.lab.bench.scales import even_marks, log_marks
 from rpcshell.lab.bench.spread import thinned, whole_intervals
 from rpcshell.lab.bench.svg import Frame, Mark, chart, log_place, polyline, slot, text, x_axis, y_axis
-from rpcshell.view.figures import latency, mark_text, per_second
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.units import latency, per_second, round_latency, round_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def rate_chart(name: str, measurement: Measurement, scale: Scale) -> str:
 
     def draw(frame: Frame) -> str:
         shapes = [
-            y_axis(frame, [Mark(mark / marks[-1], _short(mark)) for mark in marks], "calls/s"),
+            y_axis(frame, [Mark(mark / marks[-1], round_rate(mark)) for mark in marks], "calls/s"),
             _time_axis(frame, timeline),
         ]
         points = [
@@ -116,7 +116,9 @@ def slowness_chart(name: str, measurement: Measurement, scale: Scale) -> str:
 
     def draw(frame: Frame) -> str:
         shapes = [
-            y_axis(frame, [Mark(log_place(m, low, high), mark_text(m)) for m in log_marks(low, high, 6)], "latency"),
+            y_axis(
+                frame, [Mark(log_place(m, low, high), round_latency(m)) for m in log_marks(low, high, 6)], "latency"
+            ),
             _time_axis(frame, timeline),
         ]
         for kind, label in (("line series0", "p50"), ("line series1", "p99")):
@@ -174,7 +176,3 @@ def _time_axis(frame: Frame, timeline: Sequence[Interval]) -> str:
 
 def _middle(frame: Frame, interval: Interval, timeline: Sequence[Interval]) -> float:
     return frame.x((interval.seconds - interval.length / 2) / timeline[-1].seconds)
-
-
-def _short(rate: float) -> str:
-    return f"{rate:,g}" if rate < 10_000 else f"{rate / 1000:,g}k"

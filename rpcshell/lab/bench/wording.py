@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.line.masking import mask_text, mask_value
 from rpcshell.view.escape import visible, visible_json
-from rpcshell.view.figures import count_of, per_second
+from rpcshell.view.units import count_of, per_second
 from rpcwire import encode_value
 
 if TYPE_CHECKING:

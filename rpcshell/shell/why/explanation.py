@@ -9,7 +9,7 @@ from rpcshell.line.masking import mask_line
 from rpcshell.shell.why.diagnosis import diagnose
 from rpcshell.shell.why.finding import seconds
 from rpcshell.view.escape import visible
-from rpcshell.view.render import render_duration
+from rpcshell.view.units import call_time
 from rpcshell.view.width import cells, cut
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _row(label: str, text: str, width: int, style: str = "") -> Iterator[Fragmen
 
 
 def _outcome(evidence: Evidence) -> str:
-    took = render_duration(evidence.timing.total)
+    took = call_time(evidence.timing.total)
     match evidence.outcome:
         case "ok":
             return f"answered in {took}"
@@ -108,7 +108,7 @@ def _times(evidence: Evidence, width: int) -> Iterator[Fragment]:
             continue
         bar = _BAR * round(room * amount / timing.total) if timing.total else ""
         yield LABEL, f"{label:<{_MARGIN}}"
-        yield "", f"{name:<8} {render_duration(amount):>9}  {bar}".rstrip() + "\n"
+        yield "", f"{name:<8} {call_time(amount):>9}  {bar}".rstrip() + "\n"
         label = ""
 
 

@@ -14,7 +14,7 @@ import msgspec
 from rpcshell.line.masking import blot_bytes, mask_text, mask_value
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.pretty import render_json
-from rpcshell.view.render import render_duration
+from rpcshell.view.units import call_time
 from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
@@ -89,24 +89,24 @@ def render_call(call: Observed, width: int, *, full: bool = False) -> Iterator[F
     began = exchange.began
     if exchange.connected and exchange.dialled:
         yield ARROW, f"{OUT} "
-        took = render_duration(exchange.connected - exchange.dialled)
-        yield "", f"{render_duration(exchange.connected - began):>8}  connected to {record.target} in {took}\n"
+        took = call_time(exchange.connected - exchange.dialled)
+        yield "", f"{call_time(exchange.connected - began):>8}  connected to {record.target} in {took}\n"
     if exchange.attempts:
         times = f", sent {exchange.attempts} times" if exchange.attempts > 1 else ""
         whole = "" if exchange.sent else ", not all of them written"
         yield ARROW, f"{OUT} "
-        when = render_duration((exchange.sent or exchange.sending) - began)
+        when = call_time((exchange.sent or exchange.sending) - began)
         yield "", f"{when:>8}  request: {exchange.request_size} bytes{times}{whole}\n"
         yield from render_frames(exchange.request, width, left_out(exchange.request_size, exchange.request), full=full)
     if exchange.reads:
         received = b"".join(exchange.received)
         reads = "1 read" if exchange.reads == 1 else f"{exchange.reads} reads"
         yield ARROW, f"{IN} "
-        yield "", f"{render_duration(exchange.first - began):>8}  reply: {exchange.received_size} bytes in {reads}\n"
+        yield "", f"{call_time(exchange.first - began):>8}  reply: {exchange.received_size} bytes in {reads}\n"
         more = left_out(exchange.received_size, received)
         yield from render_frames(received, width, more, params=record.params, full=full)
     if record.outcome in {"failed", "cancelled"}:
-        yield ERROR, f"✗ {render_duration(exchange.ended - began):>8}  "
+        yield ERROR, f"✗ {call_time(exchange.ended - began):>8}  "
         yield "", visible(f"{record.error or 'no reply'}\n".replace("\n", " ").rstrip()) + "\n"
 
 

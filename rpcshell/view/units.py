@@ -1,0 +1,166 @@
+"""How figures read: durations, sizes, rates, shares and counts. No other module formats them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "a_call", "ago", "brief_count", "brief_duration", "brief_rate", "call_time", "count_of", "duration", "latency",
+    "number", "per_second", "plural", "round_latency", "round_rate", "share", "size", "unbroken",
+]  # fmt: skip
+
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+
+_ROUNDED: Final = 0.9995
+"""Of a unit: from here on three digits round up to the next one."""
+
+_FINE: Final = (("ns", 1e9), ("µs", 1e6), ("ms", 1e3))
+_TINY: Final = 0.0001
+_BEFORE_UNIT: Final = re.compile(r" (?=(?:%|[nµm]?s|[kMG]?B)(?:\W|$))")
+
+
+def duration(seconds: float) -> str:
+    """A time in a sentence, in at most two units: `42.1 ms`, `3.0 s`, `2 min 5 s`, `2 d 7 h`."""
+    if seconds < _ROUNDED:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < _MINUTE - 0.05:
+        return f"{seconds:.1f} s"
+    (larger, unit), (smaller, lesser) = _two_units(seconds)
+    return f"{larger} {unit} {smaller} {lesser}"
+
+
+def brief_duration(seconds: float) -> str:
+    """A time in at most six columns: `43ms`, `3.2s`, `2m05s`, `2d07h`. A hundred thousand days at most."""
+    if seconds < _ROUNDED:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < _MINUTE - 0.05:
+        return f"{seconds:.1f}s"
+    (larger, unit), (smaller, lesser) = _two_units(seconds)
+    return f"{larger}{unit[0]}{smaller:02}{lesser[0]}" if larger < 100 else f"{larger}{unit[0]}"
+
+
+def call_time(seconds: float) -> str:
+    """What one call took, to the digits that mean something: `0.12 ms`, `45.6 ms`, `1.50 s`."""
+    if seconds >= _MINUTE - 0.005:
+        return duration(seconds)
+    if seconds >= _ROUNDED:
+        return f"{seconds:.2f} s"
+    digits = 2 if seconds < 0.001 else 1 if seconds < 0.1 else 0
+    return f"{seconds * 1000:.{digits}f} ms"
+
+
+def latency(seconds: float) -> str:
+    """A measured time with three digits, from nanoseconds on: `13.0 µs`, `2.01 ms`."""
+    return _in_fine_unit(seconds, _three_digits)
+
+
+def round_latency(seconds: float) -> str:
+    """A time at an axis, without the zeros after the point: `50 µs`, `2.5 ms`."""
+    return _in_fine_unit(seconds, "{:.4g}".format)
+
+
+def a_call(seconds: float, calls: int) -> str:
+    """Time that was spent on calls, for each of them; a dash where there were none."""
+    return latency(seconds / calls) if calls else "-"
+
+
+def ago(seconds: float) -> str:
+    """How long something is past: `just now`, `5 min ago`, `2 days ago`."""
+    if seconds < _MINUTE:
+        return "just now"
+    if seconds < _HOUR:
+        return f"{int(seconds // _MINUTE)} min ago"
+    if seconds < _DAY:
+        return f"{int(seconds // _HOUR)} h ago"
+    return f"{count_of(int(seconds // _DAY), 'day')} ago"
+
+
+def size(count: int) -> str:
+    """A number of bytes: `999 B`, `1.23 kB`, `20 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    scale, unit = next(((s, u) for s, u in ((1e3, "kB"), (1e6, "MB")) if count < s * 1000 * _ROUNDED), (1e9, "GB"))
+    return f"{count / scale:.3g} {unit}"
+
+
+def per_second(rate: float) -> str:
+    """Calls a second with three digits, or all before the point: `9.52`, `84,285`."""
+    return _three_digits(rate)
+
+
+def brief_rate(rate: float | None) -> str:
+    """Calls a second in at most six columns; a dash where they are not known yet."""
+    if rate is None:
+        return "-"
+    return f"{rate:.1f}" if 0 < rate < 9.95 else brief_count(rate)
+
+
+def round_rate(rate: float) -> str:
+    """Calls a second at an axis: `2,500`, `80k`."""
+    return f"{rate:,g}" if rate < 10_000 else f"{rate / 1000:,g}k"
+
+
+def share(part: float) -> str:
+    """A part of 1 in percent; what is there never reads as nothing, nor what is missing as all."""
+    if 0 < part < _TINY:
+        return "< 0.01 %"
+    if 1 - _TINY < part < 1:
+        return "> 99.99 %"
+    digits = 2 if 0 < part < 0.01 or 0.99 < part < 1 else 1
+    return f"{part * 100:.{digits}f} %"
+
+
+def number(count: int) -> str:
+    """A count, with commas between the thousands."""
+    return f"{count:,}"
+
+
+def brief_count(count: float) -> str:
+    """A count below a million million in at most six columns: `999999`, `12.35M`."""
+    if round(count) < 1e6:
+        return f"{count:.0f}"
+    return f"{count / 1e6:.4g}M" if round(count) < 1e9 else f"{count / 1e9:.4g}G"
+
+
+def plural(count: float, thing: str, things: str | None = None) -> str:
+    """The word for so many of a thing; several have an s unless their word is given."""
+    return thing if count == 1 else things or f"{thing}s"
+
+
+def count_of(count: int, thing: str, things: str | None = None) -> str:
+    """A count and what is counted: `1 call`, `2,000 calls`."""
+    return f"{number(count)} {plural(count, thing, things)}"
+
+
+def unbroken(sentence: str) -> str:
+    """A text in which no line can end between a number and its unit."""
+    return _BEFORE_UNIT.sub("\u00a0", sentence)
+
+
+def _two_units(seconds: float) -> tuple[tuple[int, str], tuple[int, str]]:
+    whole = round(seconds)
+    if whole < _HOUR:
+        return (whole // _MINUTE, "min"), (whole % _MINUTE, "s")
+    if whole < _DAY:
+        return (whole // _HOUR, "h"), (whole % _HOUR // _MINUTE, "min")
+    return (whole // _DAY, "d"), (whole % _DAY // _HOUR, "h")
+
+
+def _in_fine_unit(seconds: float, text: Callable[[float], str]) -> str:
+    if seconds <= 0:
+        return "0"
+    unit, scale = next(((unit, scale) for unit, scale in _FINE if seconds * scale < 1000 * _ROUNDED), ("s", 1.0))
+    return f"{text(seconds * scale)} {unit}"
+
+
+def _three_digits(value: float) -> str:
+    """All there are before the point, if they are more."""
+    if value < 10 * _ROUNDED:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 100 * _ROUNDED else f"{value:,.0f}"
