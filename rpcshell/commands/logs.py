@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from rpcshell.servers import Control
-    from rpcshell.servers.log import LogFilter, LogPosition, LogRecord
+    from rpcshell.servers.log import LogFilter, LogRecord
     from rpcshell.shell.shell import Shell
     from rpcshell.view.pretty import Fragment
+    from rpcwire.control import LogPosition
 
 _SHOWN: Final = 20
 _MOST: Final = 10_000

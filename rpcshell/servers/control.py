@@ -14,50 +14,20 @@ import msgspec
 from rpcshell.client.client import Client
 from rpcshell.client.errors import CallError, ProtocolError, UsageError
 from rpcshell.client.target import UnixTarget
-from rpcshell.servers.events import Events
-from rpcshell.servers.log import LogPart
-from rpcshell.servers.status import ServerStatus
 from rpcwire import ErrorCode
+from rpcwire.control import Events, Frozen, LogPart, Reloading, Scaled, ServerStatus, Signalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from rpcshell.servers.log import LogPosition
+    from rpcwire.control import LogPosition
 
-__all__ = ["Control", "Signalled"]
+__all__ = ["Control"]
 
 _TIMEOUT: Final = 5.0
 
 _T = TypeVar("_T")
-
-
-class Signalled(msgspec.Struct, frozen=True):
-    """A worker was sent a signal.
-
-    Attributes:
-        worker: Its number.
-        pid: Its process.
-        signal: The signal's name without SIG.
-    """
-
-    worker: int
-    pid: int
-    signal: str
-
-
-class Frozen(msgspec.Struct, frozen=True):
-    """A worker is stopped, and goes on by itself.
-
-    Attributes:
-        worker: Its number.
-        pid: Its process.
-        seconds: After how long.
-    """
-
-    worker: int
-    pid: int
-    seconds: float
 
 
 class Control:
@@ -113,8 +83,7 @@ class Control:
         Returns:
             How many there should be before.
         """
-        reply: dict[str, int] = self._call("arbiter.scale", {"workers": workers}, dict[str, int])
-        return reply["before"]
+        return self._call("arbiter.scale", {"workers": workers}, Scaled).before
 
     def reload(self) -> int:
         """Replace the workers one by one.
@@ -122,8 +91,7 @@ class Control:
         Returns:
             The generation of the new ones.
         """
-        reply: dict[str, int] = self._call("arbiter.reload", None, dict[str, int])
-        return reply["generation"]
+        return self._call("arbiter.reload", None, Reloading).generation
 
     def stop(self, *, graceful: bool = True) -> None:
         """Stop the server.

@@ -21,7 +21,7 @@ from rpcshell.servers.control import Control
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcshell.servers.status import ServerStatus
+    from rpcwire.control import ServerStatus
 
 __all__ = ["LocalServer", "control_folders", "is_on_this_machine", "listens_at", "local_servers"]
 

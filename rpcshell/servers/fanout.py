@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target
     from rpcshell.client.tls import TlsFiles
     from rpcshell.servers.control import Control
-    from rpcshell.servers.status import ServerStatus, WorkerStatus
     from rpcwire import Meta
+    from rpcwire.control import ServerStatus, WorkerStatus
 
 __all__ = ["Answer", "FanOut", "Missed"]
 

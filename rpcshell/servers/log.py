@@ -1,8 +1,4 @@
-"""A server's log as it is read back: parts of it, the records in them, and which of these are wanted.
-
-The structures mirror `arbiter.log_since` of rpcserver, which the shell does not import. How records look is the
-commands' business.
-"""
+"""A server's log as it is read back: the records in it, and which of these are wanted."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["LEVELS", "LogFilter", "LogPart", "LogPosition", "LogRecord", "read_records"]
+__all__ = ["LEVELS", "LogFilter", "LogRecord", "read_records"]
 
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 """From the least to the gravest."""
@@ -25,36 +21,6 @@ _WORKER: Final = re.compile(r"worker (\d+)")
 _KNOWN: Final = frozenset({"time", "level", "worker", "pid", "logger", "message", "method", "traceback"})
 _ACCESS: Final = "rpcserver.access"
 _INDENT: Final = " " * 4
-
-
-class LogPosition(msgspec.Struct, frozen=True):
-    """A place between two lines of a log.
-
-    Attributes:
-        file: Which file that is.
-        offset: How many bytes are before it.
-    """
-
-    file: str
-    offset: int
-
-
-class LogPart(msgspec.Struct, frozen=True):
-    """Lines of a log, and where they end.
-
-    Attributes:
-        lines: Whole lines, in order.
-        next: The place after them, to go on from.
-        more: Whether there are more already.
-        skipped: How many bytes before them are left out, because they were too many.
-        anew: Whether the log began anew since; what came to its former file last may be missing.
-    """
-
-    lines: list[str]
-    next: LogPosition
-    more: bool = False
-    skipped: int = 0
-    anew: bool = False
 
 
 class LogRecord(msgspec.Struct, frozen=True):

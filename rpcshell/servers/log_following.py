@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rpcshell.servers.control import Control
-    from rpcshell.servers.log import LogFilter, LogPart, LogPosition, LogRecord
+    from rpcshell.servers.log import LogFilter, LogRecord
+    from rpcwire.control import LogPart, LogPosition
 
 __all__ = ["LogFollower", "LogSink", "Throttle"]
 

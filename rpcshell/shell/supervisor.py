@@ -10,8 +10,8 @@ from rpcshell.servers.control import Control
 from rpcshell.servers.directory import LocalServer, listens_at, local_servers
 
 if TYPE_CHECKING:
-    from rpcshell.servers.status import ServerStatus
     from rpcshell.shell.session import Session
+    from rpcwire.control import ServerStatus
 
 __all__ = ["Supervisor"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rpcshell.lab.drills.probe import Probe
     from rpcshell.lab.drills.timeline import Timeline
     from rpcshell.servers import Control, ServerStatus
-    from rpcshell.servers.events import ServerEvent
+    from rpcwire.control import ServerEvent
 
 __all__ = ["Follower"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rpcshell.lab.drills.drill import Drill
     from rpcshell.lab.drills.follower import Follower
     from rpcshell.servers import ServerStatus
-    from rpcshell.servers.events import ServerEvent
+    from rpcwire.control import ServerEvent
 
 __all__ = ["freeze", "kill", "reload", "scale"]
 

@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcshell.servers.status import ServerStatus, WorkerStatus
+    from rpcwire.control import ServerStatus, WorkerStatus
 
 __all__ = ["Picture", "Tracker", "WorkerLine"]
 

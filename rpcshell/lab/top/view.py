@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rpcshell.lab.top.dashboard import Dashboard
     from rpcshell.lab.top.tracking import Picture
     from rpcshell.servers.log import LogRecord
-    from rpcshell.servers.status import ListenerStatus, ServerStatus
     from rpcshell.view.pretty import Fragment
+    from rpcwire.control import ListenerStatus, ServerStatus
 
 __all__ = ["HELP", "draw"]
 

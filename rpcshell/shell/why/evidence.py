@@ -10,10 +10,10 @@ from rpcshell.shell.why.timing import Timing
 
 if TYPE_CHECKING:
     from rpcshell.servers import ServerStatus, WorkerStatus
-    from rpcshell.servers.events import ServerEvent
     from rpcshell.servers.holders import Place
     from rpcshell.shell.journal import Outcome
     from rpcwire import Meta
+    from rpcwire.control import ServerEvent
 
 __all__ = ["STOPPED", "Evidence", "Failure", "Snapshot"]
 

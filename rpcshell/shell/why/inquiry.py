@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rpcshell.servers import Control
-    from rpcshell.servers.events import ServerEvent
     from rpcshell.shell.session import Session
     from rpcshell.shell.supervisor import Supervisor
     from rpcshell.shell.why.observer import Observed, Observer
+    from rpcwire.control import ServerEvent
 
 __all__ = ["Inquiry", "inquire", "lines_of_time"]
 

@@ -35,11 +35,9 @@ if TYPE_CHECKING:
 
     from rpcserver.arbiter.companion import Duty
     from rpcserver.arbiter.control import Control
-    from rpcserver.arbiter.events import Events
     from rpcserver.arbiter.samples import Sample
     from rpcserver.arbiter.slots import Slot, WorkerProcess
     from rpcserver.arbiter.spawner import Closeable
-    from rpcserver.arbiter.status import ServerStatus
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.link import Link
     from rpcserver.system.log import LineHandler
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
     from rpcserver.system.settings import Settings
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
+    from rpcwire.control import Events, ServerStatus
 
 __all__ = ["Arbiter", "BootError"]
 

@@ -13,14 +13,25 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol
 
 import msgspec
 
-from rpcserver.arbiter.events import Events  # noqa: TC001  (what a method returns is looked up when it is registered)
 from rpcserver.arbiter.scaling import MAX_WORKERS
-from rpcserver.arbiter.status import ServerStatus, program_version
+from rpcserver.arbiter.status import program_version
 from rpcserver.service.context import WorkerInfo
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.service import Service
 from rpcserver.system.errors import RpcError
-from rpcserver.system.log_tail import LogPart, LogPosition, NotAFile, last_lines, lines_since
+from rpcserver.system.log_tail import NotAFile, last_lines, lines_since
+from rpcwire.control import (
+    Events,
+    Frozen,
+    LogPart,
+    LogPosition,
+    Reloading,
+    Scaled,
+    ServerStatus,
+    Signalled,
+    Stopping,
+    Thawed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,48 +91,6 @@ class Steered(Protocol):
 
     def events(self, after: int) -> Events:
         """Tell what happened after an event, by its number."""
-
-
-class Scaled(msgspec.Struct, frozen=True):
-    """How many workers there shall be, and how many there should be before."""
-
-    workers: int
-    before: int
-
-
-class Reloading(msgspec.Struct, frozen=True):
-    """A reload has begun: `arbiter.status` tells when the workers are of that generation."""
-
-    generation: int
-
-
-class Stopping(msgspec.Struct, frozen=True):
-    """The server is on its way out."""
-
-    graceful: bool
-
-
-class Signalled(msgspec.Struct, frozen=True):
-    """A worker was sent a signal."""
-
-    worker: int
-    pid: int
-    signal: str
-
-
-class Frozen(msgspec.Struct, frozen=True):
-    """A worker is stopped, and goes on by itself after so many seconds."""
-
-    worker: int
-    pid: int
-    seconds: float
-
-
-class Thawed(msgspec.Struct, frozen=True):
-    """The processes with a worker's number that go on now; none where none was frozen."""
-
-    worker: int
-    pids: list[int]
 
 
 def control_answer(steered: Steered) -> Answer:

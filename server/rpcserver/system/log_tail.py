@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import IO, Annotated, Final
+from typing import IO, Final
 
-import msgspec
+from rpcwire.control import LogPart, LogPosition
 
 _PART: Final = 1024 * 1024
 _STEP: Final = 256 * 1024
@@ -18,36 +18,6 @@ _RECORD: Final = re.compile(rb"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T|\{)")
 
 class NotAFile(Exception):
     """What the log is written to cannot be read back: a terminal, a pipe or a journal."""
-
-
-class LogPosition(msgspec.Struct, frozen=True):
-    """A place between two lines of the log.
-
-    Attributes:
-        file: which file that is; it is another one once the log was opened anew.
-        offset: how many bytes are before it.
-    """
-
-    file: str
-    offset: Annotated[int, msgspec.Meta(ge=0)]
-
-
-class LogPart(msgspec.Struct, frozen=True):
-    """Lines of the log, and where they end.
-
-    Attributes:
-        lines: whole lines, in order.
-        next: the place after them, to go on from.
-        more: whether there are more already.
-        skipped: how many bytes before them are left out, because the reader is too far behind.
-        anew: whether the log began anew since; what came to its former file last may be missing.
-    """
-
-    lines: list[str]
-    next: LogPosition
-    more: bool = False
-    skipped: int = 0
-    anew: bool = False
 
 
 def last_lines(descriptor: int, count: int, worker: int | None = None) -> list[str]:

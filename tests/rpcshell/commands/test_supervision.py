@@ -10,11 +10,11 @@ import pytest
 from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands import load_commands
 from rpcshell.commands.supervision import server_line, worker_row
-from rpcshell.servers.status import ListenerStatus, RunningCall, ServerStatus, Totals, WorkerStatus
 from rpcshell.shell.rows import duration, size
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings
+from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 
@@ -115,10 +115,10 @@ def test_without_a_server_nothing_is_shown(plain_shell: Shell) -> None:
 def test_what_a_server_says_of_itself_is_shown_safely() -> None:
     worker = WorkerStatus(1, 2, call=RunningCall("a\x1b[2J", 2.0), calls_running=3, busy=1.5, memory=2_500_000)
     status = ServerStatus(
-        3,
-        "sync\x07",
-        [worker],
-        Totals(calls=9, errors=1, died=2, lost=1),
+        pid=3,
+        model="sync\x07",
+        workers=[worker],
+        totals=TotalStatus(calls=9, errors=1, died=2, lost=1),
         listeners=[ListenerStatus("a:1", 4, 128)],
         phase="draining",
         generation=2,

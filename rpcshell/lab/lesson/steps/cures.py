@@ -13,7 +13,7 @@ from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
     from rpcshell.lab.lesson.stage import Stage
-    from rpcshell.servers.status import RunningCall
+    from rpcwire.control import RunningCall
 
 __all__ = ["event_loop", "pool", "threads"]
 

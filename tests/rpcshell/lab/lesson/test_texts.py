@@ -17,8 +17,8 @@ from rpcshell.lab.lesson.page import Page
 from rpcshell.lab.lesson.texts import StepText, Texts
 from rpcshell.lab.lesson.typesetting import fill, span, typeset
 from rpcshell.line.language import CommandLine, parse
-from rpcshell.servers.status import ListenerStatus, RunningCall, ServerStatus, Totals, WorkerStatus
 from rpcshell.view.width import cells
+from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 from tests.rpcshell.commands.recording import Recording
 
 ENGLISH, CHINESE = map(load_texts, LANGUAGES)
@@ -81,7 +81,9 @@ def test_no_line_is_wider_than_the_screen(texts: Texts, columns: int) -> None:
         for moment, template in step.moments.items():
             page.moment(999.99, moment, filled(template))
         for model in ("sync", "thread"):
-            page.status(ServerStatus(1, model, workers, Totals(), listeners=listeners), queue=True)
+            page.status(
+                ServerStatus(pid=1, model=model, workers=workers, totals=TotalStatus(), listeners=listeners), queue=True
+            )
         page.shares([100] * 10)
         if name == "models":
             page.models([dict.fromkeys(texts.columns, "100 MB") | {"model": "thread"}] * 5)

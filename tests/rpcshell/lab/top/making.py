@@ -5,7 +5,7 @@ from __future__ import annotations
 from rpcshell.lab.top.dashboard import Dashboard
 from rpcshell.lab.top.feed import News
 from rpcshell.lab.top.tracking import Picture, Tracker, WorkerLine
-from rpcshell.servers.status import ListenerStatus, RunningCall, ServerStatus, Totals, WorkerStatus
+from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 
 
 def a_worker(number: int, **fields: object) -> WorkerStatus:
@@ -20,7 +20,7 @@ def a_server(workers: list[WorkerStatus], *, uptime: float = 100.0, **fields: ob
         "uptime": uptime,
         "wanted": len(workers),
         "listeners": [ListenerStatus("127.0.0.1:8080", 3, 128)],
-        "totals": Totals(calls=sum(worker.calls for worker in workers)),
+        "totals": TotalStatus(calls=sum(worker.calls for worker in workers)),
     }
     return ServerStatus(workers=workers, **{**known, **fields})  # type: ignore[arg-type]  # as above
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.lab.top.tracking import Tracker
-from rpcshell.servers.status import Totals
+from rpcwire.control import TotalStatus
 from tests.rpcshell.lab.top.making import a_server, a_worker
 
 
@@ -83,7 +83,7 @@ def test_whatever_workers_come_and_go_no_rate_is_negative_or_too_high(
             counts[pid] = counts.get(pid, 0) + calls
             done += calls
             told.append(a_worker(number, pid=pid, calls=counts[pid], age=uptime))
-        picture = tracker.add(a_server(told, uptime=uptime, totals=Totals(calls=done)))
+        picture = tracker.add(a_server(told, uptime=uptime, totals=TotalStatus(calls=done)))
         assert len(picture.workers) == len(told)
         for line in picture.workers:
             assert all(rate >= 0 for rate in line.history)

@@ -10,8 +10,8 @@ from rpcshell.lab.top.dashboard import Dashboard
 from rpcshell.lab.top.feed import Log, News
 from rpcshell.lab.top.view import draw
 from rpcshell.servers.log import LogRecord, read_records
-from rpcshell.servers.status import ListenerStatus, Totals
 from rpcshell.view.width import cells
+from rpcwire.control import ListenerStatus, TotalStatus
 from tests.rpcshell.lab.top.making import Orders, a_dashboard, a_picture, a_worker, calling
 
 FIFTY = a_picture(*(a_worker(number, call=calling("sleep") if number < 4 else None) for number in range(1, 51)))
@@ -26,7 +26,7 @@ def style_of(board: Dashboard, text: str) -> str:
 
 
 def test_the_head_says_how_the_server_is() -> None:
-    totals = Totals(calls=1234, errors=2, died=1, lost=3)
+    totals = TotalStatus(calls=1234, errors=2, died=1, lost=3)
     board, _ = a_dashboard(a_picture(a_worker(1, call=calling("a")), totals=totals, app="calc.py", generation=4))
     text = "\n".join(rows(board))
     for said in (

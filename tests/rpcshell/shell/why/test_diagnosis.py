@@ -9,13 +9,12 @@ import msgspec
 import pytest
 
 from rpcshell.servers import ServerStatus, WorkerStatus
-from rpcshell.servers.events import ServerEvent
 from rpcshell.servers.holders import Place
-from rpcshell.servers.status import ListenerStatus, RunningCall, Totals
 from rpcshell.shell.why.diagnosis import RULES, diagnose
 from rpcshell.shell.why.evidence import Evidence, Snapshot
 from rpcshell.shell.why.timing import Timing
 from rpcwire import ErrorCode, Meta
+from rpcwire.control import ListenerStatus, RunningCall, ServerEvent, TotalStatus
 
 HUNG = Timing(total=3.0, wait=3.0, sent_at=100.0, ended_at=103.0, answered=False)
 NOT_CONNECTED = Timing(total=3.0, connect=3.0, dialled=True, connected=False, sent=False, answered=False, attempts=0)
@@ -30,7 +29,9 @@ def worker(number: int, call: str = "", seconds: float = 2.0, connections: int =
 def then(
     *workers: WorkerStatus, place: Place | None = None, model: str = "sync", waiting: int = 0, **states: str
 ) -> Snapshot:
-    status = ServerStatus(9, model, list(workers), Totals(), listeners=[ListenerStatus("a:1", waiting, 128)])
+    status = ServerStatus(
+        pid=9, model=model, workers=list(workers), totals=TotalStatus(), listeners=[ListenerStatus("a:1", waiting, 128)]
+    )
     return Snapshot(at=102.0, status=status, states={int(pid[1:]): s for pid, s in states.items()}, place=place)
 
 
