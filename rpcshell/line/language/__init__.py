@@ -3,8 +3,7 @@
 Pure functions over immutable values: nothing here reads a file, a socket or a terminal.
 """
 
-from rpcshell.line.language.assembler import Assembler
-from rpcshell.line.language.evaluate import Lookup, call_params, line_value, node_value, typed_word, word_value
+from rpcshell.line.language.evaluate import Lookup, call_params, line_value, node_value, typed_word, walk, word_value
 from rpcshell.line.language.nodes import (
     ArrayNode,
     Assignment,
@@ -20,10 +19,10 @@ from rpcshell.line.language.nodes import (
     Node,
     NumberNode,
     ObjectNode,
+    PathStep,
     Pipe,
     Redirect,
     Sink,
-    Step,
     StringNode,
     TemplateNode,
     ValueLine,
@@ -32,11 +31,9 @@ from rpcshell.line.language.nodes import (
     WordNode,
     leading_word,
 )
-from rpcshell.line.language.parser import parse
-from rpcshell.line.language.statements import statements
+from rpcshell.line.language.parser import Assembler, parse, statements
 from rpcshell.line.language.tokens import LineError, Problem, Severity, Token, TokenKind
 from rpcshell.line.language.unparse import key_text, method_text, quote, unparse
-from rpcshell.line.language.variables import walk
 
 __all__ = [
     "ArrayNode",
@@ -56,12 +53,12 @@ __all__ = [
     "Node",
     "NumberNode",
     "ObjectNode",
+    "PathStep",
     "Pipe",
     "Problem",
     "Redirect",
     "Severity",
     "Sink",
-    "Step",
     "StringNode",
     "TemplateNode",
     "Token",

@@ -1,7 +1,11 @@
-"""Calls: `method [params]`, the params being one JSON value or `key=value` pairs; a sink may follow."""
+"""Calls, `method [params]`, and lines about values, `name = value` and `$name`; a sink may follow.
+
+The params are one JSON value or `key=value` pairs.
+"""
 
 import re
 
+from rpcshell.line.language.commands import at_sink, read_end, read_sink
 from rpcshell.line.language.nodes import (
     Assignment,
     CallLine,
@@ -13,13 +17,10 @@ from rpcshell.line.language.nodes import (
     Sink,
     StringNode,
     TemplateNode,
+    ValueLine,
     WordNode,
 )
-from rpcshell.line.language.scan import Scan
-from rpcshell.line.language.sinks import at_sink, read_end, read_sink
-from rpcshell.line.language.strings import STRING, decode, is_closed
-from rpcshell.line.language.templates import TEMPLATE, read_template, warn_of_plain
-from rpcshell.line.language.tokens import Severity, TokenKind
+from rpcshell.line.language.tokens import NAME, QUOTED, REFERENCE, Scan, Severity, TokenKind, decode, is_closed
 from rpcshell.line.language.values import (
     KEYWORDS,
     NUMBER,
@@ -30,7 +31,7 @@ from rpcshell.line.language.values import (
     repeated_key,
     reserve_variable,
 )
-from rpcshell.line.language.variables import VARIABLE, read_variable
+from rpcshell.line.language.variables import TEMPLATE, read_template, read_variable, warn_of_plain
 
 _METHOD = re.compile(r"""[^\s{}\[\]<>"',=|$][^\s{\[<"'>|]*""")
 _KEY = re.compile(r"""[^\s\[\]{}<>,:="']+""")
@@ -74,7 +75,7 @@ def read_tail(scan: Scan, message: str) -> Sink | None:
 
 def _read_method(scan: Scan, *, assigned: bool) -> str:
     start = scan.pos
-    if quoted := STRING.match(scan.text, start):
+    if quoted := QUOTED.match(scan.text, start):
         closed = is_closed(quoted)
         name = decode(scan, start, quoted.end(), closed=closed)
         if not closed:
@@ -95,7 +96,7 @@ def _read_method(scan: Scan, *, assigned: bool) -> str:
 
 
 def _pair_ahead(scan: Scan) -> bool:
-    key = STRING.match(scan.text, scan.pos) or _KEY.match(scan.text, scan.pos)
+    key = QUOTED.match(scan.text, scan.pos) or _KEY.match(scan.text, scan.pos)
     return key is not None and scan.text[key.end() : key.end() + 1] == "="
 
 
@@ -119,7 +120,7 @@ def _read_pairs(scan: Scan) -> ObjectNode:
 def _read_pair(scan: Scan, keys: set[str]) -> Member | None:
     text = scan.text
     start = scan.pos
-    if quoted := STRING.match(text, start):
+    if quoted := QUOTED.match(text, start):
         key = decode(scan, start, quoted.end(), closed=is_closed(quoted))
         end = quoted.end()
         if not is_closed(quoted):
@@ -144,7 +145,7 @@ def _read_pair(scan: Scan, keys: set[str]) -> Member | None:
 
 def _read_pair_value(scan: Scan) -> Node:
     start = scan.pos
-    if quoted := STRING.match(scan.text, start):
+    if quoted := QUOTED.match(scan.text, start):
         closed = is_closed(quoted)
         value = decode(scan, start, quoted.end(), closed=closed)
         if not closed:
@@ -154,7 +155,7 @@ def _read_pair_value(scan: Scan) -> Node:
         return StringNode(start, scan.pos, value)
     if template := TEMPLATE.match(scan.text, start):
         return _read_pair_template(scan, template.end(), closed=is_closed(template))
-    if variable := VARIABLE.match(scan.text, start):
+    if variable := REFERENCE.match(scan.text, start):
         scan.take(TokenKind.VARIABLE, variable.end())
         return read_variable(scan, start, variable.end())
     if scan.char and scan.char in "{[<":
@@ -223,3 +224,47 @@ def _read_text(scan: Scan) -> WordNode | None:
         scan.problem(f"{shown} is neither JSON nor key=value", start, end, expected, severity)
     scan.take(TokenKind.WORD, end)
     return WordNode(start, end, word[0])
+
+
+_ASSIGNMENT = re.compile(rf"\$?(?P<name>{NAME})[ \t]*=")
+_WORD = re.compile(r"""[^\s{}\[\]<>"',=|]+""")
+_ENDS = re.compile(r"\s*(?:$|\||>|(?<=\s)\#)")
+
+
+def read_assignment(scan: Scan) -> Assignment | None:
+    """Read `name =` at the head of `scan`, if it is there."""
+    found = _ASSIGNMENT.match(scan.text, scan.pos)
+    if found is None:
+        return None
+    start, end = found.span("name")
+    if found["name"] == "_":
+        scan.problem("$_ is always the last result", start, end, "another name")
+    scan.take(TokenKind.VARIABLE, end)
+    scan.skip_blank()
+    scan.take(TokenKind.OPERATOR, found.end())
+    scan.skip_blank()
+    return Assignment(found["name"], start, end)
+
+
+def value_ahead(scan: Scan, *, assigned: bool) -> bool:
+    """Whether a value is at the head of `scan`, and not a method.
+
+    A line begins with a value only if that is a variable. What is assigned may be any value; a quoted text is one
+    unless params follow it, since methods can be quoted too.
+    """
+    if scan.char == "$":
+        return True
+    if not assigned or scan.at_end:
+        return False
+    if scan.char in "{[<":
+        return True
+    if text := QUOTED.match(scan.text, scan.pos):
+        return _ENDS.match(scan.text, text.end()) is not None
+    word = _WORD.match(scan.text, scan.pos)
+    return word is not None and (word[0] in KEYWORDS or NUMBER.fullmatch(word[0]) is not None)
+
+
+def read_value_line(scan: Scan, assignment: Assignment | None) -> ValueLine:
+    """Read the value at the head of `scan`, up to the end of the text."""
+    value = read_value(scan)
+    return ValueLine(value, assignment, read_tail(scan, "the value ends before this"))

@@ -1,12 +1,12 @@
-"""Commands: `:name words…`, and where their text goes."""
+"""Commands, `:name words…`; words; and where a line's result goes instead of the screen: `| command`, `> file`.
+
+Words have the quoting of a POSIX shell (sh(1), section 2.2) and none of its expansions.
+"""
 
 import re
 
-from rpcshell.line.language.nodes import CommandLine, Sink, Word
-from rpcshell.line.language.scan import Scan
-from rpcshell.line.language.sinks import read_end, read_sink
-from rpcshell.line.language.tokens import TokenKind
-from rpcshell.line.language.words import read_word
+from rpcshell.line.language.nodes import CommandLine, Pipe, Redirect, Sink, Word
+from rpcshell.line.language.tokens import Scan, Severity, TokenKind
 
 _NAME = re.compile(r"""[^\s"']*""")
 _SINK = re.compile(r"\||>>?(?=[ \t]*[^\s>])")
@@ -34,3 +34,112 @@ def read_command(scan: Scan) -> CommandLine:
             words.append(read_word(scan))
             scan.skip_blank()
     return CommandLine(scan.text[start:end], start, end, tuple(words), sink)
+
+
+_PIECE = re.compile(
+    r"""(?P<plain>[^\s"'\\]+)
+    |\\(?P<escaped>.?)
+    |"(?P<double>[^"\\]*+(?:\\.?[^"\\]*+)*+)(?P<double_end>"?)
+    |'(?P<single>[^']*+)(?P<single_end>'?)""",
+    re.DOTALL | re.VERBOSE,
+)
+_DOUBLE_ESCAPE = re.compile(r'\\(["\\])')
+
+
+def read_word(scan: Scan) -> Word:
+    """Read the word at the head of `scan`, which is not at a blank."""
+    start = pos = scan.pos
+    parts: list[str] = []
+    quoted = False
+    while piece := _PIECE.match(scan.text, pos):
+        pos = piece.end()
+        plain, escaped, double, double_end, single, single_end = piece.groups()
+        if plain is not None:
+            parts.append(plain)
+        elif escaped is not None:
+            # A backslash with nothing after it is one that is still being typed.
+            parts.append(escaped or "\\")
+            quoted = True
+        else:
+            quoted = True
+            parts.append(_DOUBLE_ESCAPE.sub(r"\1", double) if double is not None else single)
+            if not (double_end or single_end):
+                scan.open_string('"' if double is not None else "'")
+    if quoted:
+        kind = TokenKind.STRING
+    else:
+        kind = TokenKind.OPTION if len(parts[0]) > 1 and parts[0][0] == "-" else TokenKind.WORD
+    scan.take(kind, pos)
+    return Word("".join(parts), start, pos, quoted)
+
+
+# The quoting of a POSIX shell: a quoted text may span rows, and so may a command whose row ends with a backslash.
+_SHELL = re.compile(
+    r"""[^'"\\\n\#]+|(?<!\s)\#|\#[^\n]*|\\.?
+    |"[^"\\]*+(?:\\.?[^"\\]*+)*+(?P<double>"?)|'[^']*+(?P<single>'?)""",
+    re.DOTALL | re.VERBOSE,
+)
+
+_CHUNK = re.compile(r"\S+")
+
+
+def at_sink(scan: Scan) -> bool:
+    """Whether the head is at a `|` or a `>`."""
+    return scan.char in ("|", ">")
+
+
+def read_sink(scan: Scan) -> Sink:
+    """Read the sink at the head of `scan`; what follows it is left."""
+    if scan.char == "|":
+        scan.take(TokenKind.OPERATOR, scan.pos + 1)
+        _skip_row_blanks(scan)
+        return _read_pipe(scan)
+    append = scan.text.startswith(">>", scan.pos)
+    scan.take(TokenKind.OPERATOR, scan.pos + 1 + append)
+    _skip_row_blanks(scan)
+    if scan.at_end or scan.char == "\n":
+        _missing(scan, "the name of a file is missing", "the name of a file")
+        return Redirect("", scan.pos, scan.pos, append)
+    word = read_word(scan)
+    if not word.text:
+        scan.problem("the name of a file is empty", word.start, word.end, "the name of a file")
+    return Redirect(word.text, word.start, word.end, append)
+
+
+def read_end(scan: Scan, message: str) -> None:
+    """Consume what is left of the text; nothing but blanks and comments may be."""
+    scan.skip_blank()
+    if scan.at_end:
+        return
+    rest = scan.text[scan.pos :].rstrip()
+    scan.problem(message, scan.pos, scan.pos + len(rest), "the end of the line")
+    while not scan.at_end:
+        if chunk := _CHUNK.match(scan.text, scan.pos):
+            scan.take(TokenKind.ERROR, chunk.end())
+        scan.skip_blank()
+
+
+def _read_pipe(scan: Scan) -> Pipe:
+    text = scan.text
+    start = pos = scan.pos
+    while pos < len(text) and (piece := _SHELL.match(text, pos)) is not None:
+        pos = piece.end()
+        if "" in (piece["double"], piece["single"]):
+            scan.open_string(piece[0][0])
+    command = text[start:pos].rstrip()
+    end = start + len(command)
+    if not command:
+        _missing(scan, "a shell command is missing", "a shell command such as `jq .`")
+    scan.take(TokenKind.WORD, end)
+    return Pipe(command, start, end)
+
+
+def _skip_row_blanks(scan: Scan) -> None:
+    row = scan.text.find("\n", scan.pos)
+    end = len(scan.text) if row < 0 else row
+    scan.take(TokenKind.WHITESPACE, end - len(scan.text[scan.pos : end].lstrip()))
+
+
+def _missing(scan: Scan, message: str, expected: str) -> None:
+    severity = Severity.UNFINISHED if not scan.text[scan.pos :].strip() else Severity.ERROR
+    scan.problem(message, scan.pos, scan.pos, expected, severity)

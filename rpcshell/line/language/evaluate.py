@@ -1,9 +1,10 @@
-"""From the tree of a call to the Python value of its params."""
+"""From the tree of a line to Python values: of the params of a call, and of the variables in it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rpcshell.line.language.nodes import (
@@ -13,6 +14,7 @@ from rpcshell.line.language.nodes import (
     Node,
     NumberNode,
     ObjectNode,
+    PathStep,
     StringNode,
     TemplateNode,
     ValueLine,
@@ -21,12 +23,13 @@ from rpcshell.line.language.nodes import (
 )
 from rpcshell.line.language.tokens import LineError
 from rpcshell.line.language.values import KEYWORDS, MAX_DIGITS, NUMBER
-from rpcshell.line.language.variables import walk
 from rpcshell.line.schema import allowed_types, property_schema, type_of
 
 if TYPE_CHECKING:
     from rpcshell.line.catalog import Method
 
+_INDEX = re.compile(r"-?[0-9]{1,18}")
+_LISTED = 5
 
 Lookup = Callable[[VariableNode], Any]
 """Gives the value of a variable; raises `LineError` where there is none."""
@@ -146,3 +149,67 @@ def text_of(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def walk(values: Mapping[str, Any], path: VariableNode) -> Any:
+    """What a path leads to.
+
+    Args:
+        values: The variables.
+        path: Begins with one of their names.
+
+    Raises:
+        LineError: There is no such variable, or no such place in it.
+    """
+    if path.name not in values:
+        raise _unknown(values, path)
+    value = values[path.name]
+    so_far = f"${path.name}"
+    for step in path.steps:
+        value = _enter(value, step, so_far)
+        so_far += f"[{step.key}]" if isinstance(step.key, int) else f".{step.key}"
+    return value
+
+
+def _unknown(values: Mapping[str, Any], path: VariableNode) -> LineError:
+    if path.name == "_":
+        return LineError("there is no last result yet", path.start, "a call before this one")
+    near = _near(path.name, values) or [name for name in values if name != "_"]
+    message = f"no variable is called ${path.name}; `{path.name} = METHOD …` makes it"
+    return LineError(message, path.start, _one_of(f"${name}" for name in near))
+
+
+def _enter(value: Any, step: PathStep, so_far: str) -> Any:
+    key = step.key
+    if isinstance(value, dict):
+        name = str(key)
+        if name in value:
+            return value[name]
+        near = _near(name, value) or list(value)
+        found = f"{so_far} has no key {name}" if value else f"{so_far} is an empty object"
+        raise LineError(found, step.start, _one_of(near))
+    if isinstance(value, list):
+        if isinstance(key, str) and not _INDEX.fullmatch(key):
+            raise LineError(f"{so_far} is an array and has no key {key}", step.start, "an index such as [0]")
+        index = int(key)
+        if not -len(value) <= index < len(value):
+            limits = f"an index from 0 to {len(value) - 1}" if value else ""
+            raise LineError(f"{so_far} has {len(value)} item{'' if len(value) == 1 else 's'}", step.start, limits)
+        return value[index]
+    shown = "null" if value is None else "a text" if isinstance(value, str) else f"{value}".lower()
+    raise LineError(f"{so_far} is {shown} and has nothing inside", step.start, "the end of the path")
+
+
+def _near(name: str, names: Iterable[str]) -> list[str]:
+    # Only who mistypes waits for the import.
+    import difflib
+
+    return difflib.get_close_matches(name, list(names), 2)
+
+
+def _one_of(names: Iterable[str]) -> str:
+    listed = list(names)
+    shown = ", ".join(listed[:_LISTED])
+    if len(listed) > _LISTED:
+        return f"one of {shown}, …"
+    return f"one of {shown}" if len(listed) > 1 else shown

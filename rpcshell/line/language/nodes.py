@@ -49,7 +49,7 @@ class WordNode(Node, frozen=True, gc=False):
     text: str
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
+class PathStep(msgspec.Struct, frozen=True, gc=False):
     """One step of a path into a variable: a key of an object or an index of an array, and its span."""
 
     key: str | int
@@ -61,7 +61,7 @@ class VariableNode(Node, frozen=True, gc=False):
     """`$name`, or a place in it such as `$name.items[0]`; the name is without the dollar sign."""
 
     name: str
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
 
 
 class TemplateNode(Node, frozen=True, gc=False):

@@ -1,14 +1,25 @@
-"""The one way into the language: a text in, a `Line` out, whatever the text."""
+"""The one way into the language: a text in, a `Line` out, whatever the text; and texts of several lines told apart."""
 
 import re
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from rpcshell.line.language.assignments import read_assignment, read_value_line, value_ahead
-from rpcshell.line.language.calls import read_call
+from rpcshell.line.language.calls import read_assignment, read_call, read_value_line, value_ahead
 from rpcshell.line.language.commands import read_command
-from rpcshell.line.language.nodes import Body, Empty, Line
-from rpcshell.line.language.scan import Scan
+from rpcshell.line.language.nodes import Body, CallLine, CommandLine, Empty, Line, ValueLine
+from rpcshell.line.language.tokens import (
+    CLOSE,
+    CLOSERS,
+    DOUBLE_CLOSED,
+    LEXEME,
+    MAX_DEPTH,
+    OPEN,
+    SINGLE_CLOSED,
+    STRING,
+    Scan,
+    closed_by,
+)
 
 _UNPAIRED = re.compile("[\ud800-\udfff]")
 
@@ -43,3 +54,102 @@ def _read_body(scan: Scan) -> Body:
     if value_ahead(scan, assigned=assignment is not None):
         return read_value_line(scan, assignment)
     return read_call(scan, assignment)
+
+
+_QUOTES = frozenset("\"'")
+
+
+class Assembler:
+    """Collects lines until no bracket and no string is open.
+
+    It gives the texts that parsing all that was collected after every line would give, but not at the quadratic
+    cost of that: inside a bracket, a new line is only looked at for what it opens and closes.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._open: tuple[str, ...] = ()
+
+    def feed(self, line: str) -> str | None:
+        """Take a line, without its newline; returns the text that it completes, or None if more has to follow."""
+        self._lines.append(line)
+        if self._open:
+            self._open = _still_open(self._open, f"\n{line}")
+            if self._open:
+                return None
+        text = "\n".join(self._lines)
+        parsed = parse(text)
+        if parsed.complete:
+            self._lines.clear()
+            return text
+        # The quotes of commands, of the shell's too, have other rules; nobody writes those with many lines.
+        body = parsed.body
+        self._open = parsed.open if isinstance(body, CallLine | ValueLine) and body.sink is None else ()
+        return None
+
+    def end(self) -> str | None:
+        """What was collected and never completed, or None; the assembler is empty afterwards."""
+        text = "\n".join(self._lines) if self._lines else None
+        self._lines.clear()
+        self._open = ()
+        return text
+
+
+def _still_open(waiting: tuple[str, ...], text: str) -> tuple[str, ...]:
+    """What is open after more text, given what was before; nothing where only a parse of the whole can tell."""
+    stack = list(waiting)
+    if stack[-1] in _QUOTES:
+        # The opening quote is an earlier line's; with one in front, the string reads like any other.
+        text = stack.pop() + text
+    pos = 0
+    while (found := LEXEME.match(text, pos)) is not None:
+        pos = found.end()
+        if found.lastindex == STRING and not (found[DOUBLE_CLOSED] or found[SINGLE_CLOSED]):
+            stack.append(found[0].lstrip("$")[0])
+        elif found.lastindex == OPEN:
+            stack.append(CLOSERS[found[0]])
+        elif found.lastindex == CLOSE and stack:
+            del stack[-closed_by(found[0], stack) :]
+        if not stack or len(stack) > MAX_DEPTH:
+            return ()
+    return tuple(stack)
+
+
+def statements(line: Line, known: Callable[[str], bool]) -> tuple[str, ...]:
+    """The texts to run for what was typed or pasted, one after the other: nearly always the one text itself.
+
+    A command ends with its row. In a call a newline is a blank, so a text that begins with one is several lines only
+    where it makes no sense as a single one, and no row after it could have been meant as more of its params.
+
+    Args:
+        line: What was typed or pasted, parsed.
+        known: Whether a row may begin with this name of a method; asked only where it matters.
+    """
+    text = line.text
+    if "\n" not in text.strip():
+        return (text,)
+    several = isinstance(line.body, CommandLine)
+    if line.blocking is None and not several and not _assigns_later(line, known):
+        return (text,)
+    assembler = Assembler()
+    fed = [assembler.feed(row) for row in text.split("\n")]
+    parts = tuple(part for part in fed if part and part.strip())
+    lines = [parse(part) for part in parts]
+    if assembler.end() is not None or any(part.blocking for part in lines):
+        return (text,)
+    if not several and any(isinstance(part.body, CallLine) and not known(part.body.method) for part in lines[1:]):
+        return (text,)
+    return parts
+
+
+def _assigns_later(line: Line, known: Callable[[str], bool]) -> bool:
+    """Whether what reads as pairs, `x=add a=1` in a row of its own, can only be meant as an assignment."""
+    if not isinstance(line.body, CallLine) or line.body.form != "pairs":
+        return False
+    for row in line.text.split("\n")[1:]:
+        if row[:1].isspace():
+            continue
+        call = parse(row).body
+        if isinstance(call, CallLine) and call.assignment and call.params is not None and known(call.method):
+            return True
+    return False

@@ -7,7 +7,18 @@ after a mistake, so that an editor can colour and complete the rest.
 import re
 import sys
 
-from rpcshell.line.language.lexemes import (
+from rpcshell.line.language.nodes import (
+    ArrayNode,
+    KeywordNode,
+    Member,
+    MissingNode,
+    Node,
+    NumberNode,
+    ObjectNode,
+    StringNode,
+    WordNode,
+)
+from rpcshell.line.language.tokens import (
     BLANK,
     CLOSE,
     CLOSERS,
@@ -20,24 +31,14 @@ from rpcshell.line.language.lexemes import (
     STRING,
     VARIABLE,
     WORD,
+    Scan,
+    Severity,
+    Token,
+    TokenKind,
     closed_by,
+    decode,
 )
-from rpcshell.line.language.nodes import (
-    ArrayNode,
-    KeywordNode,
-    Member,
-    MissingNode,
-    Node,
-    NumberNode,
-    ObjectNode,
-    StringNode,
-    WordNode,
-)
-from rpcshell.line.language.scan import Scan
-from rpcshell.line.language.strings import decode
-from rpcshell.line.language.templates import read_template, warn_of_plain
-from rpcshell.line.language.tokens import Severity, Token, TokenKind
-from rpcshell.line.language.variables import read_variable
+from rpcshell.line.language.variables import read_template, read_variable, warn_of_plain
 
 KEYWORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")

@@ -1,35 +1,30 @@
-"""Variables in a line: `$name`, paths into one such as `$_.items[0].id`, and what they lead to."""
+r"""Variables in a line, `$name` and paths such as `$_.items[0].id`, and strings with variables in them.
 
-from __future__ import annotations
+The dollar sign in front of a string, `$"order ${o.id}"`, is what asks for its variables. Without it a string is JSON,
+which means the same wherever it comes from. Inside, `\$` is a dollar sign.
+"""
 
 import re
-from typing import TYPE_CHECKING, Any
 
-from rpcshell.line.language.nodes import Step, VariableNode
-from rpcshell.line.language.strings import decode
-from rpcshell.line.language.tokens import LineError, Severity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from rpcshell.line.language.scan import Scan
-
-NAME = r"[^\W\d]\w*"
-
-# Strings in a path end with their row, so that a path never spans rows; one without an end is none.
-_INDEX = r"""\[(?:"(?:[^"\\\n]|\\[^\n])*+"|'(?:[^'\\\n]|\\[^\n])*+'|[^\[\]{}<>,"'\s|]*+)\]?"""
-
-PATH = rf"{NAME}(?:\.[\w-]*+|{_INDEX})*+"
-"""What follows the dollar sign, finished or not."""
-
-VARIABLE = re.compile(rf"\${PATH}")
+from rpcshell.line.language.nodes import PathStep, TemplateNode, VariableNode
+from rpcshell.line.language.tokens import (
+    DOUBLE_QUOTED,
+    NAME,
+    PATH,
+    SINGLE_QUOTED,
+    Scan,
+    Severity,
+    Token,
+    TokenKind,
+    decode,
+    decode_part,
+)
 
 _NAME = re.compile(NAME)
 _STEP = re.compile(
     r"""\.(?P<key>[\w-]*)|\[(?:(?P<quoted>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|(?P<index>[^\]]*))(?P<closed>\]?)"""
 )
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
-_LISTED = 5
 
 
 def read_variable(scan: Scan, start: int, end: int, *, dollar: bool = True) -> VariableNode:
@@ -45,7 +40,7 @@ def read_variable(scan: Scan, start: int, end: int, *, dollar: bool = True) -> V
     name = _NAME.match(text, start + dollar)
     if name is None:
         return VariableNode(start, end, "", ())
-    steps: list[Step] = []
+    steps: list[PathStep] = []
     pos = name.end()
     while pos < end and (found := _STEP.match(text, pos, end)) is not None:
         pos = found.end()
@@ -55,86 +50,83 @@ def read_variable(scan: Scan, start: int, end: int, *, dollar: bool = True) -> V
     return VariableNode(start, end, name[0], tuple(steps))
 
 
-def _step(scan: Scan, found: re.Match[str]) -> Step | None:
+def _step(scan: Scan, found: re.Match[str]) -> PathStep | None:
     start, end = found.span()
     severity = Severity.UNFINISHED if end == len(scan.text) else Severity.ERROR
     if (key := found["key"]) is not None:
         if not key:
             scan.problem("a key is missing after the dot", end, end, "a key", severity)
             return None
-        return Step(key, start + 1, end)
+        return PathStep(key, start + 1, end)
     if not found["closed"]:
         scan.problem("the index is not closed", end, end, "`]`", severity)
         return None
     if found["quoted"] is not None:
         first, last = found.span("quoted")
-        return Step(decode(scan, first, last, closed=True), first, last)
+        return PathStep(decode(scan, first, last, closed=True), first, last)
     first, last = found.span("index")
     if not _NUMBER.fullmatch(found["index"]):
         scan.problem("in brackets stands an index or a quoted key", first, last, '[0] or ["key"]')
         return None
-    return Step(int(found["index"]), first, last)
+    return PathStep(int(found["index"]), first, last)
 
 
-def walk(values: Mapping[str, Any], path: VariableNode) -> Any:
-    """What a path leads to.
+TEMPLATE = re.compile(rf"\$(?:{DOUBLE_QUOTED}|{SINGLE_QUOTED})", re.DOTALL)
+
+_PLACE = re.compile(r"\\.|\$\{(?P<path>[^}]*)(?P<closed>\}?)", re.DOTALL)
+_PATH = re.compile(rf"\s*(?P<path>{PATH})\s*")
+_FORGOTTEN = re.compile(rf"\$\{{\s*{PATH}\s*\}}")
+
+
+def read_template(scan: Scan, start: int, end: int, *, closed: bool) -> TemplateNode:
+    """The template at `start` to `end`, dollar sign and quotes included; its tokens and problems go to `scan`.
 
     Args:
-        values: The variables.
-        path: Begins with one of their names.
-
-    Raises:
-        LineError: There is no such variable, or no such place in it.
+        scan: The line.
+        start: Where the dollar sign is.
+        end: Where the string ends.
+        closed: Whether it has its closing quote.
     """
-    if path.name not in values:
-        raise _unknown(values, path)
-    value = values[path.name]
-    so_far = f"${path.name}"
-    for step in path.steps:
-        value = _enter(value, step, so_far)
-        so_far += f"[{step.key}]" if isinstance(step.key, int) else f".{step.key}"
-    return value
+    parts: list[str | VariableNode] = []
+    last = end - 1 if closed else end
+    pos = start + 2
+    token = start
+    for found in _PLACE.finditer(scan.text, pos, last):
+        if found["path"] is None:
+            continue
+        if text := decode_part(scan, pos, found.start(), template=True):
+            parts.append(text)
+        scan.tokens.append(Token(TokenKind.STRING, token, found.start()))
+        scan.tokens.append(Token(TokenKind.VARIABLE, *found.span()))
+        if (variable := _read_place(scan, found)) is not None:
+            parts.append(variable)
+        pos = token = found.end()
+    if text := decode_part(scan, pos, last, template=True):
+        parts.append(text)
+    if token < end:
+        scan.tokens.append(Token(TokenKind.STRING, token, end))
+    return TemplateNode(start, end, tuple(parts))
 
 
-def _unknown(values: Mapping[str, Any], path: VariableNode) -> LineError:
-    if path.name == "_":
-        return LineError("there is no last result yet", path.start, "a call before this one")
-    near = _near(path.name, values) or [name for name in values if name != "_"]
-    message = f"no variable is called ${path.name}; `{path.name} = METHOD …` makes it"
-    return LineError(message, path.start, _one_of(f"${name}" for name in near))
+def warn_of_plain(scan: Scan, start: int, end: int) -> None:
+    """Warn that a plain string at `start` to `end` looks as if it should be a template."""
+    if scan.text.find("${", start, end) < 0:
+        return
+    found = _FORGOTTEN.search(scan.text, start, end)
+    if found is not None:
+        message = f"{found[0]} is sent as it is; variables are filled in where a $ stands before the quote"
+        scan.problem(message, *found.span(), severity=Severity.WARNING)
 
 
-def _enter(value: Any, step: Step, so_far: str) -> Any:
-    key = step.key
-    if isinstance(value, dict):
-        name = str(key)
-        if name in value:
-            return value[name]
-        near = _near(name, value) or list(value)
-        found = f"{so_far} has no key {name}" if value else f"{so_far} is an empty object"
-        raise LineError(found, step.start, _one_of(near))
-    if isinstance(value, list):
-        if isinstance(key, str) and not _NUMBER.fullmatch(key):
-            raise LineError(f"{so_far} is an array and has no key {key}", step.start, "an index such as [0]")
-        index = int(key)
-        if not -len(value) <= index < len(value):
-            limits = f"an index from 0 to {len(value) - 1}" if value else ""
-            raise LineError(f"{so_far} has {len(value)} item{'' if len(value) == 1 else 's'}", step.start, limits)
-        return value[index]
-    shown = "null" if value is None else "a text" if isinstance(value, str) else f"{value}".lower()
-    raise LineError(f"{so_far} is {shown} and has nothing inside", step.start, "the end of the path")
-
-
-def _near(name: str, names: Iterable[str]) -> list[str]:
-    # Only who mistypes waits for the import.
-    import difflib
-
-    return difflib.get_close_matches(name, list(names), 2)
-
-
-def _one_of(names: Iterable[str]) -> str:
-    listed = list(names)
-    shown = ", ".join(listed[:_LISTED])
-    if len(listed) > _LISTED:
-        return f"one of {shown}, …"
-    return f"one of {shown}" if len(listed) > 1 else shown
+def _read_place(scan: Scan, found: re.Match[str]) -> VariableNode | None:
+    start, end = found.span("path")
+    at_end = found.end() == len(scan.text)
+    severity = Severity.UNFINISHED if at_end else Severity.ERROR
+    path = _PATH.fullmatch(scan.text, start, end)
+    if path is None:
+        expected = "the name of a variable, or a path such as u.items[0]"
+        scan.problem("between ${ and } stands a variable without its $", start, end, expected, severity)
+        return None
+    if not found["closed"]:
+        scan.problem("the variable in the text is not closed", end, end, "`}`", severity)
+    return read_variable(scan, *path.span("path"), dollar=False)

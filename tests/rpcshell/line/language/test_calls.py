@@ -5,7 +5,7 @@ import pytest
 
 from rpcshell.line.catalog import Catalog, Method
 from rpcshell.line.language import CallLine, LineError, Severity, TokenKind, call_params, parse
-from rpcshell.line.language.lexemes import MAX_DEPTH
+from rpcshell.line.language.tokens import MAX_DEPTH
 
 
 def call(text: str) -> CallLine:
