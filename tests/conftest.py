@@ -1,9 +1,43 @@
 """What every test may rely on, however the run was started."""
 
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, configuration, settings
+
+# Time is no property of what is tested, and the same examples for everybody make a red run the fault of a change.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+HEEDED = (
+    *("CI", "COLUMNS", "EDITOR", "FORCE_COLOR", "LESS", "LINES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"),
+    *("NO_COLOR", "PAGER", "SHELL", "TERM", "TERM_PROGRAM", "VISUAL"),
+)
+HEEDED_BEGINNINGS = ("LC_", "PROMPT_TOOLKIT_", "PYTHON", "RPCSERVER_", "RPCSHELL_", "XDG_", "_RPCSHELL_")
+"""Variables that the product or its libraries heed, and that differ from one user to the next."""
+
+KEPT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+
+home = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in list(os.environ):
+        if name not in KEPT and (name in HEEDED or name.startswith(HEEDED_BEGINNINGS)):
+            del os.environ[name]
+    config.stash[home] = tempfile.mkdtemp(prefix="rpcshell-home-")
+    os.environ |= {"HOME": config.stash[home], "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    configuration.set_hypothesis_home_dir(config.stash[home])
+    settings.load_profile("suite")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[home], ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -167,6 +167,8 @@ def read_arguments(arguments: list[str]) -> Options | None:
         options = _command.main(arguments, prog_name="rpcshell", standalone_mode=False)
     except click.Abort:
         raise KeyboardInterrupt from None
+    except OSError as error:
+        raise UsageError(f"the output cannot be written: {error.strerror}") from error
     except click.ClickException as error:
         raise UsageError(error.format_message(), hint="rpcshell --help lists what there is") from error
     return options if isinstance(options, Options) else None

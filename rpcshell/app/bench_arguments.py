@@ -97,6 +97,8 @@ def read_bench_arguments(arguments: list[str]) -> Options | None:
         options = _command.main(arguments, prog_name="rpcshell bench", standalone_mode=False)
     except click.Abort:
         raise KeyboardInterrupt from None
+    except OSError as error:
+        raise UsageError(f"the output cannot be written: {error.strerror}") from error
     except click.ClickException as error:
         raise UsageError(error.format_message(), hint="rpcshell bench --help lists what there is") from error
     return options if isinstance(options, Options) else None

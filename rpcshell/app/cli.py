@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail(Cancelled("interrupted"))
     finally:
+        _settle_stdout()
         # The process ends now. Its last collection, over all that was imported, would take longer than most calls.
         gc.freeze()
 
@@ -143,7 +144,6 @@ def _run_script(options: Options) -> int:
         shell = Shell(session, output, load_commands, settings=settings, aliases=dict(options.config.aliases))
         return run_statements(shell, output, _statements(options), keep_going=options.keep_going)
     except OutputClosed:
-        _forget_stdout()
         return _BROKEN_PIPE
     finally:
         session.close()
@@ -189,11 +189,17 @@ def _statements(options: Options) -> Iterator[Statement]:
         raise UsageError(f"cannot read {name}: {error.strerror}") from error
 
 
-def _forget_stdout() -> None:
-    # At exit Python flushes the stream once more, and would complain of the reader that has gone.
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+def _settle_stdout() -> None:
+    """Drop what cannot be written: at exit Python would try once more, and complain."""
+    # Python sets a stream to None where the process was started with it closed.
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def _run_prompt(options: Options) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -80,7 +81,7 @@ def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
         The invocation, or None where the command line asked for the help or the version, which was written.
 
     Raises:
-        ConfigError: a value, an option or the file is wrong.
+        ConfigError: a value, an option or the file is wrong, or what was asked for cannot be written.
     """
     known = {
         parameter.name: _types_of(parameter)
@@ -102,6 +103,12 @@ def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
         )
     except click.UsageError as error:
         raise _explained(error, config) from error
+    except OSError as error:
+        # At exit Python would try to write it once more.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+        raise ConfigError(f"the output cannot be written: {error.strerror}") from error
     return result if isinstance(result, Invocation) else None
 
 

@@ -43,7 +43,7 @@ def write(descriptor: int, worker: int | None, message: str, *, as_json: bool) -
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(
@@ -98,7 +98,7 @@ def test_what_is_no_file_is_refused() -> None:
     os.close(writer)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=40), max_size=12), st.integers(1, 4))
 def test_following_brings_every_line_once_however_it_is_written(
     tmp_path: Path, writes: list[bytes], count: int

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,15 +16,7 @@ from rpcserver.cli import parse
 from rpcserver.options import Invocation
 from rpcserver.system.settings import ConfigError, Settings, default_workers, line_of, parse_mode, parse_size, read_file
 from rpcserver.system.sockets import TcpBind, UnixBind
-
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    for name in list(os.environ):
-        if name.startswith("RPCSERVER_"):
-            monkeypatch.delenv(name)
+from tests.servers import PATIENCE
 
 
 def invocation(*arguments: str, config: Path | None = None) -> Invocation:
@@ -222,3 +217,22 @@ def test_a_file_is_either_read_or_refused(tmp_path_factory: pytest.TempPathFacto
         assert re.search(r"'(workers|debug|other)'", error.reason)
     else:
         assert found == values
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_a_help_that_cannot_be_written_is_said(option: str, unbuffered: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rpcserver", option],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        b"rpcserver: the output cannot be written: No space left on device\n",
+    )

@@ -251,17 +251,28 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(server: PeerServer) -> Non
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-def test_an_output_that_cannot_be_written_is_said(server: PeerServer) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("-c", "ping 1"), ("--help",), ("--version",), ("--completion", "bash"), ("--config-reference",)],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_output_that_cannot_be_written_is_said(
+    server: PeerServer, arguments: tuple[str, ...], unbuffered: str
+) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [*RPCSHELL, str(server.target), "-c", "ping 1"],
+            [*RPCSHELL, str(server.target), *arguments],
             stdout=full,
             stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             timeout=30,
             check=False,
         )
-    assert done.returncode == 2
-    assert done.stderr.decode() == "rpcshell: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr.decode()) == (
+        2,
+        "rpcshell: the output cannot be written: No space left on device\n",
+    )
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])

@@ -144,7 +144,7 @@ def test_options_no_process_can_take_are_a_usage_error() -> None:
 
 
 def test_a_server_that_dies_before_it_is_ready_says_how_and_its_last_words(stand_in: Callable[[str], None]) -> None:
-    stand_in("print('first'); print('no room', file=sys.stderr); sys.exit(7)")
+    stand_in("print('first', flush=True); print('no room', file=sys.stderr); sys.exit(7)")
     with pytest.raises(SpawnFailed) as caught:
         SpawnedServer.start(SpawnOptions())
     assert caught.value.message == "the server ended with exit status 7 before it was ready: no room"

@@ -64,7 +64,7 @@ def test_the_number_of_entries_is_bounded_and_the_longest_lasting_stay(memory: T
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_damaged_file_remembers_nothing_and_is_replaced(memory: TargetMemory, tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "targets.json").write_bytes(damage)
     assert not memory.remembers("a:1")
