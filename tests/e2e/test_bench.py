@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the serve
 
 
 def load_processes(terminal: Terminal) -> set[int]:
-    return {pid for pid, command in processes_of(terminal.home).items() if "rpcshell.lab.bench.load" in command}
+    return {pid for pid, command in processes_of(terminal.home).items() if "rpcshell.lab.load.process" in command}
 
 
 @pytest.fixture

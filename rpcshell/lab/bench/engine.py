@@ -12,9 +12,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.bench.messages import Begin, Stop, Task, Tick
 from rpcshell.lab.bench.plan import Interval, Measurement, Plan, Progress
-from rpcshell.lab.bench.processes import LoadProcesses
+from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
+from rpcshell.lab.load.processes import LoadProcesses
 from rpcshell.view.histogram import Histogram
 from rpcwire import encode_request
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.lab.bench.lane import Lane
+from rpcshell.lab.load.connection import LoadConnection
 from rpcwire import encode_fault, encode_reply, frame
 from rpcwire.messages import Fault
 
@@ -18,17 +18,17 @@ from rpcwire.messages import Fault
 def test_replies_are_whole_however_the_stream_is_cut(results: list[bytes], sizes: list[int]) -> None:
     bodies = [b'{"out":"pong","result":' + result + b"}" for result in results]
     stream = b"".join(map(frame, bodies))
-    lane = Lane()
-    lane.worker = 1
+    connection = LoadConnection()
+    connection.worker = 1
     found: list[bytes | bytearray] = []
     cuts = itertools.cycle(sizes)
     while stream:
         size = next(cuts)
-        brought = lane.frames(stream[:size])
+        brought = connection.frames(stream[:size])
         stream = stream[size:]
         found += brought
         # What may be counted without a look is a read that was one whole reply.
-        assert lane.usual is None or [frame(bytes(body)) for body in brought] == [lane.usual]
+        assert connection.usual is None or [frame(bytes(body)) for body in brought] == [connection.usual]
     assert found == bodies
 
 
@@ -46,4 +46,4 @@ def test_replies_are_whole_however_the_stream_is_cut(results: list[bytes], sizes
     ],
 )
 def test_only_what_is_like_most_replies_is_not_looked_into(body: bytes, plain: bool) -> None:
-    assert Lane.is_plain(body) is plain
+    assert LoadConnection.is_plain(body) is plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.bench.messages import Tick
+from rpcshell.lab.load.messages import Tick
 from rpcshell.view.histogram import bucket_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Tally:
         "bytes_in",
         "bytes_out",
         "calls",
+        "connected",
         "last",
         "latency",
         "unsent",
@@ -40,6 +41,7 @@ class Tally:
         self.latency: dict[int, int] = {}
         self.bytes_in = 0
         self.bytes_out = 0
+        self.connected = 0
         self.last = 0
         """When the last reply came."""
         self.unsent = 0
@@ -54,12 +56,7 @@ class Tally:
         self._cpu = time.process_time()
 
     def reply(self, due: int, now: int) -> None:
-        """Count a reply.
-
-        Args:
-            due: When its call was due, in nanoseconds.
-            now: When it came.
-        """
+        """Count a reply that came now to a call that was due then, in nanoseconds."""
         self.last = now
         self.calls += 1
         latency = self.latency
@@ -83,14 +80,8 @@ class Tally:
         if worker > 0 and calls:
             self._workers[worker] = self._workers.get(worker, 0) + calls
 
-    def report(self, began: int, now: int, *, last: bool = False) -> Tick:
-        """What was counted since the report before.
-
-        Args:
-            began: When the run began.
-            now: What time it is.
-            last: Whether there will be no other.
-        """
+    def tick(self, began: int, now: int, *, open: int, last: bool = False) -> Tick:  # noqa: A002 - as in a tick
+        """What was counted since the tick before."""
         self._number += 1
         tick = Tick(
             number=self._number,
@@ -102,6 +93,8 @@ class Tally:
             last_reply=(self.last - began) / _SECOND if self.last else 0.0,
             workers=self._workers if last else {},
             examples=self._examples if last else {},
+            open=open,
+            connected=self.connected,
             unsent=self.unsent,
             cpu=time.process_time() - self._cpu,
             bytes_in=self.bytes_in,

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final, Self
 
 from rpcshell.client.errors import ConnectionFailed, ShellError
 from rpcshell.client.target import Target
-from rpcshell.lab.bench.messages import Ready, Tick, read_report, write
+from rpcshell.lab.load.messages import Ready, Tick, read_report, write
 from rpcwire import FrameDecoder, frame
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rpcshell.lab.bench.messages import Order, Report, Task
+    from rpcshell.lab.load.messages import Order, Report, Task
 
 __all__ = ["LoadProcess", "LoadProcesses"]
 
@@ -31,18 +31,14 @@ _TAIL: Final = 4096
 
 
 class LoadProcess:
-    """A load process, and what it says.
-
-    Args:
-        task: What it does.
-    """
+    """A load process, and what it says."""
 
     def __init__(self, task: Task) -> None:
         # What it complains of must not be drawn over the prompt.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         # A session of its own: Ctrl-C is for the shell, which asks for what there is by then.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rpcshell.lab.bench.load"],
+            [sys.executable, "-P", "-m", "rpcshell.lab.load.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
@@ -107,11 +103,7 @@ class LoadProcess:
 
 
 class LoadProcesses:
-    """All load processes of a run; a context manager.
-
-    Args:
-        tasks: What each does.
-    """
+    """All load processes of a run, one for each task; a context manager that ends them."""
 
     def __init__(self, tasks: list[Task]) -> None:
         self.all: list[LoadProcess] = []
@@ -140,10 +132,7 @@ class LoadProcesses:
         self._selector.close()
 
     def connect(self, target: str) -> None:
-        """Wait until each has its connections.
-
-        Args:
-            target: Where to, for messages.
+        """Wait until each has its connections to the target.
 
         Raises:
             ConnectionFailed: One cannot have them.
@@ -165,10 +154,7 @@ class LoadProcesses:
             process.tell(order)
 
     def wait(self, seconds: float) -> list[tuple[LoadProcess, Report]]:
-        """Wait for reports, and return those there are.
-
-        Args:
-            seconds: How long, at most.
+        """Wait for reports, so long at most, and return those there are.
 
         Raises:
             ShellError: A process has ended before its last report.

@@ -1,0 +1,172 @@
+"""Callers: threads of this process that call beside other work, each with a client of its own.
+
+They go by the client's rule (`rpcshell.client.retry`): what may have run is not sent again, and is lost. Heavy load,
+which this process's own work would slow down, is for load processes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.client import Client
+from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ShellError
+from rpcwire import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.client.target import Target
+    from rpcshell.client.tls import TlsFiles
+    from rpcwire import Reply
+
+__all__ = ["Attempt", "Caller"]
+
+_STACK: Final = 256 * 1024
+"""Bytes; a call does not nest deeply, and there may be many threads."""
+
+_REST: Final = 0.01
+"""Seconds after a call that brought no reply: a server that has gone is not asked as fast as one can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A call that has come to its end; times are on `time.monotonic`'s clock."""
+
+    method: str
+    began: float
+    ended: float
+    reply: Reply | None = None
+    """An error of the server too."""
+
+    failure: ShellError | None = None
+    """Why there is no reply."""
+
+    @property
+    def took(self) -> float:
+        """In seconds."""
+        return self.ended - self.began
+
+    @property
+    def error(self) -> ShellError | None:
+        """Why there is no result: the failure, or the server's own error."""
+        return CallError.of_reply(self.method, self.reply, self.took) if self.reply is not None else self.failure
+
+    @property
+    def code(self) -> int | None:
+        """That of an error of the server."""
+        return None if self.reply is None or self.reply.fault is None else self.reply.fault.code
+
+    @property
+    def fate(self) -> str:
+        """What became of it: answered, busy, error, lost (it may have run), unsent, refused or timeout."""
+        match self.failure:
+            case None if self.code is None:
+                return "answered"
+            case None:
+                return "busy" if self.code == ErrorCode.BUSY else "error"
+            case ConnectionLost(may_have_run=True):
+                return "lost"
+            case ConnectionLost():
+                return "unsent"
+            case ConnectionFailed():
+                return "refused"
+            case CallTimeout():
+                return "timeout"
+        return "error"
+
+
+class Caller:
+    """A thread that makes calls one after the other, from when it is started until it has made them or is ended.
+
+    Args:
+        timeout: Seconds for each call, connecting included.
+        calls: How many it makes; None for no limit.
+        pause: Seconds between two calls.
+        calls_each: Calls after which it makes another connection; None to keep the one it has.
+        on_end: Told of each call that has ended, in the thread.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        method: str,
+        params: object = None,
+        *,
+        tls: TlsFiles | None = None,
+        timeout: float,
+        calls: int | None = None,
+        pause: float = 0.0,
+        calls_each: int | None = None,
+        on_end: Callable[[Attempt], None] = lambda _attempt: None,
+    ) -> None:
+        self.client = Client(target, timeout=timeout, connect_timeout=timeout, tls=tls)
+        """Has the connection, which stays open; not to be used while the caller runs."""
+        self.began: float | None = None
+        """When the call under way began."""
+        self.last: Attempt | None = None
+        """The last call that has ended."""
+        self.longest = 0.0
+        """Seconds that the longest took."""
+        self.fates: Counter[str] = Counter()
+        """How many calls ended in which way."""
+        self._method = method
+        self._params = params
+        self._left = calls
+        self._pause = pause
+        self._calls_each = calls_each
+        self._on_end = on_end
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="caller", daemon=True)
+
+    def start(self) -> None:
+        """Begin to call."""
+        former = threading.stack_size(_STACK)
+        try:
+            self._thread.start()
+        finally:
+            threading.stack_size(former)
+
+    @property
+    def over(self) -> bool:
+        """Whether it was started, and makes no more calls."""
+        return self._thread.ident is not None and not self._thread.is_alive()
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the call under way has waited, or else that the last one took."""
+        began, last = self.began, self.last
+        return time.monotonic() - began if began is not None else 0.0 if last is None else last.took
+
+    def end(self) -> None:
+        """Make no calls after the one under way."""
+        self._ending.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end of the last call."""
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        made = 0
+        while not self._ending.is_set() and made != self._left:
+            attempt = self._call()
+            made += 1
+            self.last, self.began = attempt, None
+            self.longest = max(self.longest, attempt.took)
+            self.fates[attempt.fate] += 1
+            self._on_end(attempt)
+            if self._calls_each is not None and made % self._calls_each == 0:
+                self.client.close()
+            if made != self._left:
+                self._ending.wait(self._pause if attempt.failure is None else max(self._pause, _REST))
+
+    def _call(self) -> Attempt:
+        self.began = began = time.monotonic()
+        try:
+            reply = self.client.exchange(self._method, self._params, meta=True)
+        except ShellError as error:
+            return Attempt(self._method, began, time.monotonic(), failure=error)
+        return Attempt(self._method, began, time.monotonic(), reply)
