@@ -43,7 +43,8 @@ class _StandardStreams:
             if not data:
                 raise _ShellGone
             self._decoder.feed(data)
-        return read_order(body)
+        order: Order = read_order(body)
+        return order
 
     def told_to_stop(self) -> bool:
         """Whether that is what there is to read.

@@ -5,12 +5,12 @@ import threading
 import pytest
 
 from rpcshell.client.errors import CallError
-from rpcshell.client.target import TcpTarget
+from rpcshell.client.target import Target, TcpTarget
 from rpcshell.lab.load.callers import Attempt, Caller
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, free_port, serving
 
 
-def called(target: TcpTarget, *, calls: int | None = 1, timeout: float = DEADLINE) -> Caller:
+def called(target: Target, *, calls: int | None = 1, timeout: float = DEADLINE) -> Caller:
     caller = Caller(target, "ping", {"a": 1}, calls=calls, timeout=timeout)
     caller.start()
     caller.join(DEADLINE)
