@@ -99,23 +99,14 @@ def _session(options: Options, settings: Settings) -> Session:
     from rpcshell.shell.address_book import AddressBook
     from rpcshell.shell.session import Session
 
-    session = Session(
+    return Session(
+        settings,
         plain=options.plain,
-        timeout=settings.timeout,
         background=options.interactive,
-        meta=settings.meta or settings.time,
         memory=_memory,
         book=AddressBook(options.config.targets, _memory),
         tls=options.tls,
     )
-
-    def follow(name: str) -> None:
-        if name == "timeout":
-            session.timeout = settings.timeout
-        session.meta = settings.meta or settings.time
-
-    settings.on_change(follow)
-    return session
 
 
 def _fail(error: ShellError) -> int:
@@ -134,7 +125,7 @@ def _run_script(options: Options) -> int:
     output = process_output()
     settings = output.settings = _settings(options, output.error)
     session = _session(options, settings)
-    session.notes = output.note
+    session.on_note(output.note)
     try:
         _open(session, options, output)
         if options.bench is not None:
@@ -211,7 +202,6 @@ def _run_prompt(options: Options) -> int:
         _session(options, settings),
         target=options.target,
         spawn=options.spawn,
-        settings=settings,
         aliases=dict(options.config.aliases),
         keys=options.config.keys,
         notes=notes,

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target
     from rpcshell.line.catalog import Catalog
     from rpcshell.prompt.session import Prompt
-    from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+    from rpcshell.servers.spawn import SpawnOptions
+    from rpcshell.shell.call import Call
     from rpcshell.shell.session import Session
-    from rpcshell.view.settings import Settings
+    from rpcshell.shell.supervisor import Supervisor
 
 __all__ = ["Terminated", "run_repl"]
 
@@ -58,7 +59,6 @@ def run_repl(
     *,
     target: Target | str | None = None,
     spawn: SpawnOptions | None = None,
-    settings: Settings | None = None,
     aliases: dict[str, str] | None = None,
     keys: Mapping[str, str] = MappingProxyType({}),
     notes: Sequence[str] = (),
@@ -70,7 +70,6 @@ def run_repl(
         session: a session without a target; it is closed at the end.
         target: what to connect to at first.
         spawn: how to start a server at first.
-        settings: how things look; the defaults if not given.
         aliases: lines by the words that stand for them at the beginning of a line.
         keys: actions or lines by the keys of the prompt that are bound to them.
         notes: what there is to say first, such as what is wrong with the configuration; one line each.
@@ -83,17 +82,27 @@ def run_repl(
     gc.disable()
     from rpcshell.line.reply_values import LearntValues
     from rpcshell.prompt.terminal import keys_kept
-    from rpcshell.shell.variables import Variables
-    from rpcshell.view.settings import Settings
+    from rpcshell.shell.journal import Variables
 
     if make_prompt is None:
         from rpcshell.prompt.session import Prompt
 
         make_prompt = Prompt
-    settings = Settings() if settings is None else settings
+    settings = session.settings
     aliases = {} if aliases is None else aliases
     variables, learnt = Variables(), LearntValues()
     commands = cache(load_commands)
+
+    @cache
+    def supervisor() -> Supervisor:
+        from rpcshell.shell.supervisor import Supervisor
+
+        return Supervisor(session)
+
+    def learn(_shell: Shell, call: Call) -> None:
+        if call.outcome == "ok":
+            learnt.learn(call.method, call.result)
+
     prompt = make_prompt(
         session,
         commands,
@@ -103,17 +112,25 @@ def run_repl(
         variables=variables,
         learnt=learnt,
         targets=session.target_names,
-        workers=lambda: shell.supervisor.workers(),  # noqa: PLW0108  (there is no shell yet)
+        workers=lambda: supervisor().workers(),
         on_ready=_collect_again,
     )
     screen = prompt.screen
-    shell: Shell = Shell(session, screen, commands, interactive=True, settings=settings, aliases=aliases)
-    shell.variables = variables
-    shell.compose = prompt.compose
-    shell.lines = prompt.lines
-    shell.on_reply(lambda outcome: learnt.learn(outcome.method, outcome.reply.result))
+    shell = Shell(
+        session,
+        screen,
+        commands,
+        interactive=True,
+        settings=settings,
+        aliases=aliases,
+        variables=variables,
+        supervisor=supervisor,
+        compose=prompt.compose,
+        lines=prompt.lines,
+        listeners=[learn],
+    )
     session.on_change(_CatalogKept(session))
-    session.notes = screen.note
+    session.on_note(screen.note)
     for note in notes:
         screen.note(note)
     try:
@@ -125,10 +142,10 @@ def run_repl(
                 shell.close()
             _close(shell)
     except Terminated as end:
-        _close_at_once(session, session.server)
+        session.close(at_once=True)
         return 128 + end.number
     except OSError as error:
-        _close_at_once(session, session.server)
+        session.close(at_once=True)
         if error.errno not in _TERMINAL_GONE:
             raise
         return 128 + signal.SIGHUP
@@ -228,7 +245,7 @@ def _run(shell: Shell, text: str) -> None:
             shell.execute(part)
     except ShellError as error:
         shell.output.error(error)
-        if shell.observer.explains(error):
+        if shell.knows_why(error):
             shell.output.note(":why tells what held it up")
         if number < len(parts):
             shell.output.note(f"what came after line {number} was not run")
@@ -236,7 +253,6 @@ def _run(shell: Shell, text: str) -> None:
 
 def _close(shell: Shell) -> None:
     server = shell.session.server
-    _tell_no_more(shell.session)
     try:
         if server is not None and server.poll() is None:
             if server.kept:
@@ -245,21 +261,7 @@ def _close(shell: Shell) -> None:
                 shell.output.note("stopping the server; Ctrl-C hurries it")
         shell.session.close()
     except KeyboardInterrupt:
-        _close_at_once(shell.session, server)
-
-
-def _close_at_once(session: Session, server: SpawnedServer | None) -> None:
-    """Close the session when nobody is there to wait for it: a server ends without finishing what it does."""
-    _tell_no_more(session)
-    session.server = None
-    if server is not None and not server.kept:
-        server.stop(drain=0)
-    session.close()
-
-
-def _tell_no_more(session: Session) -> None:
-    # A thread that writes to a stream while Python is shutting down ends it with an abort.
-    session.notes = lambda _text: None
+        shell.session.close(at_once=True)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import sys
 from typing import IO, TYPE_CHECKING
 
 from rpcshell.client.errors import CallError, Cancelled, ShellError, SpawnFailed, SyntaxProblem, UsageError
+from rpcshell.shell.output import Output
 from rpcshell.shell.shell import Leave
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact, plain_text
@@ -20,7 +21,7 @@ from rpcshell.view.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rpcshell.shell.session import CallOutcome
+    from rpcshell.shell.call import Call
     from rpcshell.shell.shell import Shell
     from rpcshell.shell.statements import Statement
 
@@ -44,7 +45,7 @@ class OutputClosed(Exception):
     """Whoever read stdout has closed it: there is nobody left to answer to."""
 
 
-class ScriptOutput:
+class ScriptOutput(Output):
     """Plain streams: results and texts to stdout, notes and errors to stderr.
 
     Args:
@@ -60,10 +61,10 @@ class ScriptOutput:
         self._stdout = stdout
         self._stderr = stderr
 
-    def result(self, outcome: CallOutcome) -> None:
+    def result(self, call: Call) -> None:
         """Write the result, as one line of JSON unless the settings say otherwise."""
-        self.value("", outcome.reply.result)
-        self.timing(outcome)
+        self.value("", call.result)
+        self.timing(call)
 
     def value(self, name: str, value: object) -> None:
         """Write a value as a result is written; its name is for people."""
@@ -72,11 +73,11 @@ class ScriptOutput:
             width = shutil.get_terminal_size().columns
         self._write(plain_text(value, self.settings, indented=False, width=width))
 
-    def timing(self, outcome: CallOutcome) -> None:
+    def timing(self, call: Call) -> None:
         """Write to stderr how long a call took and who served it, where the settings ask for that."""
-        self._footer(outcome)
+        self._footer(call)
 
-    def _footer(self, answered: CallOutcome | CallError) -> None:
+    def _footer(self, answered: Call | CallError) -> None:
         if self.settings.time or self.settings.meta:
             from rpcshell.view.render import render_footer
 

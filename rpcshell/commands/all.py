@@ -9,7 +9,6 @@ import click
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, NotConnected, ShellError
 from rpcshell.shell.command import CALL, command
-from rpcshell.shell.output import show_pieces
 from rpcshell.shell.rows import show_rows
 from rpcshell.view.escape import visible
 
@@ -104,7 +103,7 @@ def _show(
         shell.output.note(f"{whole}{_count(len(answers))} answered that")
         return
     if places and places[0].path != "$":
-        show_pieces(shell.output, _pieces(shell, results, places))
+        shell.output.pieces(_pieces(shell, results, places))
     shell.output.note(f"{len(groups)} different answers of {len(answers)} workers")
 
 
@@ -112,7 +111,7 @@ def _pieces(shell: Shell, results: Sequence[Answer], places: Sequence[Difference
     """The places that differ, and which workers have which value there."""
     from rpcshell.view.width import cells, cut, pad
 
-    width = shutil.get_terminal_size().columns if shell.interactive else None
+    width = shell.width
     for place in places[:_MOST_PLACES]:
         yield "class:different", "≠ "
         yield "class:pygments.name.tag", f"{visible(place.path)}\n"

@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rpcshell.commands.watch import HasLive
 from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.shell.command import CALL, command
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from rpcshell.commands.watch import Live
     from rpcshell.shell.shell import Shell
 
 
@@ -54,7 +50,4 @@ def run_bench(shell: Shell, call: str, options: BenchOptions) -> None:
     """
     from rpcshell.lab.bench.conduct import conduct
 
-    def live() -> AbstractContextManager[Live] | None:
-        return shell.output.live() if isinstance(shell.output, HasLive) else None
-
-    conduct(shell, call, options, live)
+    conduct(shell, call, options, shell.output.live)

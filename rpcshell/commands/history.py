@@ -19,7 +19,7 @@ from rpcshell.view.width import cut
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.call import Call
     from rpcshell.shell.shell import Shell
 
 _SHOWN: Final = 20
@@ -65,7 +65,7 @@ def _typed_lines(shell: Shell) -> Iterator[str]:
     return map(mask_line, shell.lines())
 
 
-def _listed(records: Sequence[CallRecord]) -> list[str]:
+def _listed(records: Sequence[Call]) -> list[str]:
     cells = [
         (
             str(record.number),
@@ -85,7 +85,7 @@ def _listed(records: Sequence[CallRecord]) -> list[str]:
     return rows
 
 
-def _outcome(record: CallRecord) -> str:
+def _outcome(record: Call) -> str:
     match record.outcome:
         case "ok":
             return "ok"

@@ -59,10 +59,9 @@ def _require_server() -> None:
 
 
 def _require_person(shell: Shell) -> None:
-    from rpcshell.shell.output import Diverted
     from rpcshell.view.streams import is_terminal
 
-    if isinstance(shell.output, Diverted) or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if shell.output.diverted or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise UsageError(":lesson waits for keys, and nobody can press any", hint="add --yes to run all of it")
 
 

@@ -10,7 +10,6 @@ import click
 
 from rpcshell.client.errors import UsageError
 from rpcshell.shell.command import WORKER, command, worker_number
-from rpcshell.shell.output import Diverted, Styled, show_pieces
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def logs(
     if worker == "off":
         _end(shell)
         return
-    if follow and isinstance(shell.output, Diverted):
+    if follow and shell.output.diverted:
         raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
     from rpcshell.servers.log import LogFilter
 
@@ -113,21 +112,14 @@ def _follow(shell: Shell, control: Control, position: LogPosition, wanted: LogFi
         return
 
     def show(records: Sequence[LogRecord]) -> bool:
-        pieces = list(chain.from_iterable(map(_pieces, records)))
-        if isinstance(output, Styled):
-            return output.above(pieces)
-        output.text("".join(text for _, text in pieces))
-        return True
+        return output.above(list(chain.from_iterable(map(_pieces, records))))
 
-    shell.close()
-    sink = LogSink(show, output.note)
-    shell.follower = LogFollower(control, position, wanted, sink, Throttle(_LINES_A_SECOND))
-    shell.follower.start()
+    shell.follow(LogFollower(control, position, wanted, LogSink(show, output.note), Throttle(_LINES_A_SECOND)))
     output.note(f"following the log of the server with pid {pid}; :logs off ends that")
 
 
 def _end(shell: Shell) -> None:
-    if shell.follower is None or shell.follower.stopped:
+    if not shell.follows:
         raise UsageError("no log is being followed", hint=":logs -f follows the server's")
     shell.close()
     shell.output.note("the log is followed no more")
@@ -137,8 +129,8 @@ def _show(shell: Shell, records: Sequence[LogRecord]) -> None:
     """Show records: with colours to people, as they are to programs, as JSON to whoever asked for that."""
     if shell.for_programs and shell.settings.format == "json":
         shell.output.value("", list(map(_as_json, records)))
-    elif shell.interactive and not isinstance(shell.output, Diverted) and shell.settings.format != "raw":
-        show_pieces(shell.output, chain.from_iterable(map(_pieces, records)))
+    elif shell.interactive and not shell.output.diverted and shell.settings.format != "raw":
+        shell.output.pieces(chain.from_iterable(map(_pieces, records)))
     else:
         shell.output.text(_plain(records))
 

@@ -35,19 +35,17 @@ def source(shell: Shell, *, file: str) -> None:
     place = path.resolve()
     if place in shell.sources:
         raise UsageError(f"{visible(file)} is being read already: it would read itself without end")
-    former, shell.sources = shell.sources, (*shell.sources, place)
+    inner = shell.reading(place)
     try:
         with path.open("rb") as lines:
             for statement in read_statements(lines, file):
                 try:
-                    shell.execute(statement.text)
+                    inner.execute(statement.text)
                 except ShellError:
                     shell.output.note(f"{statement.place}: the rest was not run, because of this:")
                     raise
     except OSError as error:
         raise UsageError(f"cannot read {visible(file)}: {error.strerror}") from error
-    finally:
-        shell.sources = former
 
 
 @command("vars", group="Calls", examples=(":vars", "u = user.get id=1", "order.list user=$u.id"))

@@ -13,8 +13,8 @@ from rpcshell.view.escape import visible
 from rpcshell.view.units import call_time
 
 if TYPE_CHECKING:
+    from rpcshell.shell.journal import CallCounts, CallStatistics
     from rpcshell.shell.shell import Shell
-    from rpcshell.shell.why.tally import Counted, Tally
 
 _METHOD_SPARE = ("max", "p50", "no reply", "share")
 _NONE = "-"
@@ -31,23 +31,22 @@ def stats(shell: Shell, *, reset: bool) -> None:
     99 of 100 no longer than p99. Server is the part of it that workers said they spent, on average. Shares are of all
     calls.
     """
-    tally = shell.observer.tally
+    counts = shell.journal.statistics
     if reset:
-        tally.reset()
+        counts.reset()
         shell.output.note("calls are counted from now on")
         return
-    summary = tally.summary
     if shell.for_programs:
-        shell.output.value("", _data(tally))
+        shell.output.value("", _data(counts))
         return
-    if not summary.calls:
-        shell.output.note(f"no call in the last {duration(summary.seconds)}")
+    if not counts.calls:
+        shell.output.note(f"no call in the last {duration(counts.seconds)}")
         return
-    methods = sorted(tally.methods.items(), key=lambda item: -item[1].calls)
-    rows = [{"method": visible(name), **_row(counted, summary.calls)} for name, counted in methods]
+    methods = sorted(counts.methods.items(), key=lambda item: -item[1].calls)
+    rows = [{"method": visible(name), **_row(counted, counts.calls)} for name, counted in methods]
     show_rows(shell, rows, spare=_METHOD_SPARE)
-    several = len({target for target, _ in tally.workers}) > 1
-    found = sorted(tally.workers.items(), key=lambda item: (item[0][0], item[0][1] is None, item[0][1] or 0))
+    several = len({target for target, _ in counts.workers}) > 1
+    found = sorted(counts.workers.items(), key=lambda item: (item[0][0], item[0][1] is None, item[0][1] or 0))
     if any(number is not None for (_, number), _ in found):
         shell.output.text("")
         show_rows(
@@ -55,19 +54,19 @@ def stats(shell: Shell, *, reset: bool) -> None:
             [
                 {"worker": _NONE if number is None else number, "pid": _NONE if counted.pid is None else counted.pid}
                 | ({"server at": visible(target)} if several else {})
-                | _row(counted, summary.calls)
+                | _row(counted, counts.calls)
                 for (target, number), counted in found
             ],
             spare=_WORKER_SPARE,
         )
-    since = time.strftime("%H:%M:%S", time.localtime(time.time() - summary.seconds))
+    since = time.strftime("%H:%M:%S", time.localtime(time.time() - counts.seconds))
     shell.output.note(
-        f"{summary.calls} call{'' if summary.calls == 1 else 's'} since {since} · {summary.errors} "
-        f"error{'' if summary.errors == 1 else 's'} · {summary.unanswered} without a reply"
+        f"{counts.calls} call{'' if counts.calls == 1 else 's'} since {since} · {counts.errors} "
+        f"error{'' if counts.errors == 1 else 's'} · {counts.unanswered} without a reply"
     )
 
 
-def _row(counted: Counted, calls: int) -> dict[str, Any]:
+def _row(counted: CallCounts, calls: int) -> dict[str, Any]:
     from rpcshell.view.table import Figure
 
     times = counted.times
@@ -89,23 +88,22 @@ def _row(counted: Counted, calls: int) -> dict[str, Any]:
     }
 
 
-def _data(tally: Tally) -> dict[str, Any]:
+def _data(counts: CallStatistics) -> dict[str, Any]:
     """All of it with numbers as they are, for programs; times in seconds."""
-    summary = tally.summary
     return {
-        "calls": summary.calls,
-        "errors": summary.errors,
-        "unanswered": summary.unanswered,
-        "seconds": summary.seconds,
-        "methods": [{"method": name, **_figures(counted)} for name, counted in tally.methods.items()],
+        "calls": counts.calls,
+        "errors": counts.errors,
+        "unanswered": counts.unanswered,
+        "seconds": counts.seconds,
+        "methods": [{"method": name, **_figures(counted)} for name, counted in counts.methods.items()],
         "workers": [
             {"target": target, "worker": number, "pid": counted.pid, **_figures(counted)}
-            for (target, number), counted in tally.workers.items()
+            for (target, number), counted in counts.workers.items()
         ],
     }
 
 
-def _figures(counted: Counted) -> dict[str, Any]:
+def _figures(counted: CallCounts) -> dict[str, Any]:
     times = counted.times
     return {
         "calls": counted.calls,

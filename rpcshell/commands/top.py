@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -24,14 +24,6 @@ _PATIENCE: Final = 2.0
 """Seconds without an answer after which a server is said to hang."""
 
 _DUMB: Final = {"dumb", "unknown", ""}
-
-
-@runtime_checkable
-class Lending(Protocol):
-    """An output that gives away its terminal, where that can be drawn on."""
-
-    def lend(self) -> AbstractContextManager[Any] | None:
-        """The terminal until it is given back, or None."""
 
 
 @command("top", group="Server", examples=(":top", ":top -n 1"))
@@ -66,13 +58,12 @@ def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
     Raises:
         UsageError: There is nothing to draw on, or nobody to press keys.
     """
-    from rpcshell.shell.output import Diverted
     from rpcshell.view.streams import is_terminal
 
     hint = ":workers shows the same once, :top -n 1 with rates"
-    if isinstance(shell.output, Diverted) or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if shell.output.diverted or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise UsageError(":top draws on a terminal, and its output goes elsewhere", hint=hint)
-    lent = shell.output.lend() if isinstance(shell.output, Lending) else None
+    lent = shell.output.lend()
     if lent is None and (shell.interactive or os.environ.get("TERM", "dumb") in _DUMB):
         raise UsageError(":top cannot draw on this kind of terminal", hint=hint)
     return lent

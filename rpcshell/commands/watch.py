@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,10 +14,10 @@ from rpcshell.shell.command import CALL, command
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
-    from rpcshell.shell.session import CallOutcome
+    from rpcshell.shell.call import Call
+    from rpcshell.shell.output import Canvas
     from rpcshell.shell.shell import Shell
     from rpcshell.view.pretty import Fragment
 
@@ -29,25 +29,6 @@ _SHORTEST: Final = 0.05
 
 class _Seconds(click.FloatRange):
     name = "number of seconds"
-
-
-class Live(Protocol):
-    """A place where things are drawn over each other."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Rows and columns."""
-
-    def draw(self, pieces: Sequence[Fragment]) -> None:
-        """Show pieces instead of what is there."""
-
-
-@runtime_checkable
-class HasLive(Protocol):
-    """An output that has such a place, at least on some terminals."""
-
-    def live(self) -> AbstractContextManager[Live] | None:
-        """The place, or None where there is none."""
 
 
 @command(
@@ -70,7 +51,7 @@ def watch(shell: Shell, *, seconds: float, call: str, count: int | None) -> None
     if shell.session.target is None:
         raise NotConnected
     calls = _Calls(shell, method, params, seconds, count)
-    live = shell.output.live() if isinstance(shell.output, HasLive) else None
+    live = shell.output.live()
     if live is None:
         _print(shell, calls)
         return
@@ -94,14 +75,14 @@ class _Calls:
 
     def __init__(self, shell: Shell, method: str, params: Any, seconds: float, count: int | None) -> None:
         self.number = 0
-        self.last: CallOutcome | ShellError | None = None
+        self.last: Call | ShellError | None = None
         self._session = shell.session
         self._method = method
         self._params = params
         self._seconds = seconds
         self._count = count
 
-    def __iter__(self) -> Iterator[CallOutcome | ShellError]:
+    def __iter__(self) -> Iterator[Call | ShellError]:
         never = threading.Event()
         due = time.monotonic()
         try:
@@ -116,7 +97,7 @@ class _Calls:
         except (KeyboardInterrupt, Cancelled):
             return
 
-    def _call(self) -> CallOutcome | ShellError:
+    def _call(self) -> Call | ShellError:
         try:
             return self._session.call(self._method, self._params)
         except (CallError, ConnectionFailed, ConnectionLost) as error:
@@ -125,12 +106,12 @@ class _Calls:
 
 def _print(shell: Shell, calls: _Calls) -> None:
     """Show each result that is not the same as the one before."""
-    former: CallOutcome | None = None
+    former: Call | None = None
     try:
         for outcome in calls:
             if isinstance(outcome, ShellError):
                 raise outcome
-            if former is None or outcome.reply.result != former.reply.result:
+            if former is None or outcome.result != former.result:
                 shell.output.result(outcome)
             former = outcome
     except KeyboardInterrupt:
@@ -138,7 +119,7 @@ def _print(shell: Shell, calls: _Calls) -> None:
         return
 
 
-def _draw(shell: Shell, calls: _Calls, place: Live, title: str) -> bool:
+def _draw(shell: Shell, calls: _Calls, place: Canvas, title: str) -> bool:
     """Draw each result over the one before; whether the last one was there as a whole."""
     from rpcshell.view.changes import first_rows, mark_changes
     from rpcshell.view.width import cut
@@ -163,10 +144,10 @@ def _draw(shell: Shell, calls: _Calls, place: Live, title: str) -> bool:
     return whole
 
 
-def _rendered(shell: Shell, outcome: CallOutcome | ShellError, columns: int) -> tuple[Iterator[Fragment], str]:
+def _rendered(shell: Shell, outcome: Call | ShellError, columns: int) -> tuple[Iterator[Fragment], str]:
     from rpcshell.view.render import render_error, render_footer, render_result
 
     if isinstance(outcome, ShellError):
         return render_error(outcome, columns, shell.settings), ""
     footer = render_footer(outcome.elapsed, outcome.meta, shell.settings)
-    return render_result(outcome, columns, shell.settings), footer
+    return render_result(outcome.out, outcome.result, columns, shell.settings), footer

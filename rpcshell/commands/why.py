@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from rpcshell.client.errors import UsageError
 from rpcshell.shell.command import command
-from rpcshell.shell.output import show_pieces
 
 if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
@@ -27,18 +25,17 @@ def why(shell: Shell, *, number: int | None) -> None:
     what the worker was doing, what happened to it, and the last lines of its log. With N the call that has this number
     in :history.
     """
+    from rpcshell.shell.why.evidence import gather
     from rpcshell.shell.why.explanation import render_explanation
-    from rpcshell.shell.why.inquiry import inquire
 
-    observer = shell.observer
-    call = observer.last if number is None else observer.find(number)
+    journal = shell.journal
+    call = journal.last if number is None else journal.find(number)
     if call is None:
-        if number is None or observer.last is None:
+        if number is None or journal.last is None:
             raise UsageError("no call was made yet", hint="call something; then :why tells where its time went")
         raise UsageError(f"there is no call {number} to explain", hint=":history lists the calls that are known")
-    inquiry = inquire(call, observer, shell.session, shell.supervisor)
-    width = shutil.get_terminal_size().columns if shell.interactive else _WIDTH
-    show_pieces(shell.output, render_explanation(call, inquiry, width))
-    failed = observer.latest_failed()
-    if number is None and call.record.outcome == "ok" and failed is not None:
-        shell.output.note(f"the last call that failed was {failed.record.number}: :why {failed.record.number}")
+    evidence = gather(call, shell.session, shell.supervisor)
+    shell.output.pieces(render_explanation(evidence, shell.width or _WIDTH))
+    failed = journal.last_without_result
+    if number is None and call.outcome == "ok" and failed is not None:
+        shell.output.note(f"the last call that failed was {failed.number}: :why {failed.number}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, cast, get_args
@@ -11,16 +10,15 @@ import click
 
 from rpcshell.client.errors import Cancelled, UsageError
 from rpcshell.shell.command import CALL, command
-from rpcshell.shell.output import show_pieces
 from rpcshell.shell.why.faults import FAULTS, FaultName
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rpcshell.shell.call import Call
     from rpcshell.shell.shell import Shell
     from rpcshell.shell.why.faults import Step
-    from rpcshell.shell.why.observer import Observed
     from rpcshell.view.pretty import Fragment
 
 _WIDTH: Final = 100
@@ -68,26 +66,32 @@ def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full
                 )
             _provoke(shell, cast("FaultName", fault), call, rate)
         case _:
-            last = shell.observer.last
+            last = shell.journal.last
             if last is None and action == "last":
                 raise UsageError("no call was made yet", hint="call something; then :wire last shows its bytes")
             if last is not None:
-                show_pieces(shell.output, _frames(shell, last, full=full))
+                shell.output.pieces(_frames(shell, last, full=full))
             if action is None:
-                state = "on" if shell.observer.on_call is not None else "off"
+                state = "on" if _show_frames in shell.listeners else "off"
                 shell.output.note(f":wire is {state}; on shows the frames of every call, send makes mistakes")
 
 
 def _watch(shell: Shell, *, on: bool) -> None:
-    observer = shell.observer
-    observer.on_call = (lambda call: show_pieces(shell.output, _frames(shell, call))) if on else None
+    while _show_frames in shell.listeners:
+        shell.listeners.remove(_show_frames)
+    if on:
+        shell.listeners.append(_show_frames)
     shell.output.note("the frames of every call are shown; :wire off ends that" if on else "frames are shown no more")
 
 
-def _frames(shell: Shell, call: Observed, *, full: bool = False) -> Iterator[Fragment]:
+def _show_frames(shell: Shell, call: Call) -> None:
+    shell.output.pieces(_frames(shell, call))
+
+
+def _frames(shell: Shell, call: Call, *, full: bool = False) -> Iterator[Fragment]:
     from rpcshell.shell.why.frames import DIM, render_call
 
-    if not call.exchange.attempts:
+    if not call.trace.attempts:
         yield DIM, "nothing was sent"
         yield "", "\n"
         return
@@ -95,7 +99,7 @@ def _frames(shell: Shell, call: Observed, *, full: bool = False) -> Iterator[Fra
 
 
 def _width(shell: Shell) -> int:
-    return shutil.get_terminal_size().columns if shell.interactive else _WIDTH
+    return shell.width or _WIDTH
 
 
 def _provoke(shell: Shell, name: FaultName, call: str, rate: float | None) -> None:
@@ -124,9 +128,7 @@ def _provoke(shell: Shell, name: FaultName, call: str, rate: float | None) -> No
         return
     # A worker that serves one connection at a time could be held by the shell's own.
     session.rest()
-    show_pieces(
-        shell.output, [(DIM, f"{name}: {fault.summary}, to {session.name or target} on a connection of its own\n")]
-    )
+    shell.output.pieces([(DIM, f"{name}: {fault.summary}, to {session.name or target} on a connection of its own\n")])
     steps: list[Step] = []
     # What is a secret shows in the whole request, and not in its pieces.
     masked = request[:PREFIX_SIZE] + blot_bytes(request[PREFIX_SIZE:], params)
@@ -136,11 +138,11 @@ def _provoke(shell: Shell, name: FaultName, call: str, rate: float | None) -> No
             for step in provocation.run(plan(name, request, rate), request):
                 steps.append(step)
                 data = next(shown) if step.kind == "sent" else step.data
-                show_pieces(shell.output, _step(step, data, params, _width(shell)))
+                shell.output.pieces(_step(step, data, params, _width(shell)))
     except KeyboardInterrupt:
         raise Cancelled("cancelled: the connection was closed") from None
     right, text = judge(name, steps)
-    show_pieces(shell.output, _wrapped(shell, "" if right else ERROR, text))
+    shell.output.pieces(_wrapped(shell, "" if right else ERROR, text))
 
 
 def _wrapped(shell: Shell, style: str, text: str) -> Iterator[Fragment]:

@@ -17,6 +17,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.theme import THEME
+from rpcshell.shell.output import Output
 from rpcshell.view.escape import visible
 from rpcshell.view.settings import Settings
 
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
     from typing import Self, TextIO
 
     from prompt_toolkit.application import Application
-    from prompt_toolkit.output import ColorDepth, Output
+    from prompt_toolkit.output import ColorDepth
+    from prompt_toolkit.output import Output as Terminal
     from prompt_toolkit.styles import Attrs, BaseStyle
 
     from rpcshell.client.errors import ShellError
-    from rpcshell.shell.session import CallOutcome
+    from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
 __all__ = ["Lent", "LiveView", "Painter", "Screen"]
@@ -55,12 +57,12 @@ class Lent(NamedTuple):
         style: what styles look like.
     """
 
-    output: Output
+    output: Terminal
     depth: ColorDepth
     style: BaseStyle
 
 
-class Screen:
+class Screen(Output):
     """Shows things on a terminal.
 
     Args:
@@ -73,7 +75,7 @@ class Screen:
 
     def __init__(
         self,
-        output: Output,
+        output: Terminal,
         depth: ColorDepth,
         *,
         style: BaseStyle = THEME,
@@ -90,13 +92,13 @@ class Screen:
         # be started is a note too.
         self._writing = threading.RLock()
 
-    def result(self, outcome: CallOutcome) -> None:
+    def result(self, call: Call) -> None:
         """Show a reply, and one dim line with its time, worker and pid, if they are to be told."""
         from rpcshell.view.render import render_result
 
         with self._writing:
-            self._page(render_result(outcome, self._columns, self._settings))
-            self._show_footer(outcome)
+            self._page(render_result(call.out, call.result, self._columns, self._settings))
+            self._show_footer(call)
         self.show_notes()
 
     def value(self, name: str, value: Any) -> None:
@@ -105,10 +107,10 @@ class Screen:
 
         self._show(render_value(name, value, self._columns, self._settings))
 
-    def timing(self, outcome: CallOutcome) -> None:
+    def timing(self, call: Call) -> None:
         """Show the dim line of a reply whose result went elsewhere."""
         with self._writing:
-            self._show_footer(outcome)
+            self._show_footer(call)
         self.show_notes()
 
     def text(self, text: str) -> None:
@@ -196,10 +198,10 @@ class Screen:
     def _columns(self) -> int:
         return max(self._output.get_size().columns, 20)
 
-    def _show_footer(self, outcome: CallOutcome) -> None:
+    def _show_footer(self, call: Call) -> None:
         from rpcshell.view.render import FOOTER, render_footer
 
-        footer = render_footer(outcome.elapsed, outcome.meta, self._settings, self._columns)
+        footer = render_footer(call.elapsed, call.meta, self._settings, self._columns)
         if footer:
             self._painter.paint(self._output, [(FOOTER, footer + "\n")])
 
@@ -282,7 +284,7 @@ class Painter:
         self._depth = depth
         self._attributes: dict[str, Attrs] = {}
 
-    def paint(self, output: Output, fragments: Iterable[Fragment]) -> None:
+    def paint(self, output: Terminal, fragments: Iterable[Fragment]) -> None:
         """Write the pieces, and leave the output without any style."""
         current = None
         written = 0
@@ -319,7 +321,7 @@ class LiveView:
         painter: writes styled pieces.
     """
 
-    def __init__(self, output: Output, painter: Painter) -> None:
+    def __init__(self, output: Terminal, painter: Painter) -> None:
         self._output = output
         self._painter = painter
 

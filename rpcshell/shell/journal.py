@@ -1,29 +1,27 @@
-"""The calls of this session: what was called, what came of it, when and how long it took.
+"""What a session remembers: its calls and the counts of them, and the variables that its lines named.
 
-Kept in memory for the commands that look back, such as `:history` and `:export`; nothing here is written anywhere.
-Values are as they came, secrets included: whoever shows or stores them masks them.
+All of it is in memory, for the commands that look back; nothing here is written anywhere. How a line names a variable
+and a place in it is the language's business.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.client.errors import CallError, Cancelled
+from rpcshell.view.histogram import Histogram, bucket_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcshell.client.errors import ShellError
-    from rpcshell.client.outcome import CallOutcome
-    from rpcwire import Meta, Reply
+    from rpcshell.line.language import VariableNode
+    from rpcshell.shell.call import Call
 
-__all__ = ["LARGEST", "MOST_RECORDS", "CallRecord", "Journal", "Outcome"]
-
-Outcome = Literal["ok", "error", "failed", "cancelled"]
-"""Of a call: a result, an error reply, no reply, or interrupted before one."""
+__all__ = ["LARGEST", "LAST", "MOST_RECORDS", "CallCounts", "CallStatistics", "Journal", "Variables"]
 
 MOST_RECORDS: Final = 100
 """Calls that are remembered; the oldest are forgotten first."""
@@ -31,101 +29,18 @@ MOST_RECORDS: Final = 100
 LARGEST: Final = 1 << 20
 """Bytes of memory, about, of a value that is remembered with its call."""
 
+LAST: Final = "_"
+"""The name of the last result."""
+
 _SCALAR: Final = 32
 """Bytes that a number, or the frame of a text or container, takes in memory; an estimate."""
 
 _LONGEST_LINE: Final = 10_000
-
-
-class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One call and what came of it.
-
-    Attributes:
-        line: The line as it was typed.
-        method: The method that was called.
-        params: Its params.
-        outcome: What came of it.
-        reply: The reply, where it was a good one.
-        error: What went wrong, in one sentence, where something did.
-        code: The error's number, where the server answered one.
-        elapsed: Seconds from request to reply, or to giving up.
-        began: When, in seconds since the epoch.
-        meta: Who answered, where that was asked for and told.
-        target: Where it was sent, as it is written for `:connect`.
-        number: Which call of the session it was, from 1; a journal sets it.
-        has_params: Whether `params` are kept; not where they are too large.
-        has_result: Whether the result in `reply` is kept; not where it is too large.
-    """
-
-    line: str
-    method: str
-    params: Any
-    outcome: Outcome
-    reply: Reply | None = None
-    error: str | None = None
-    code: int | None = None
-    elapsed: float = 0.0
-    began: float = 0.0
-    meta: Meta | None = None
-    target: str = ""
-    number: int = 0
-    has_params: bool = True
-    has_result: bool = True
-
-    @classmethod
-    def answered(cls, line: str, outcome: CallOutcome, *, began: float, target: str) -> CallRecord:
-        """The record of a call that brought a result.
-
-        Args:
-            line: The line as it was typed.
-            outcome: What the call brought.
-            began: When, in seconds since the epoch.
-            target: Where it was sent.
-        """
-        return cls(
-            line=line,
-            method=outcome.method,
-            params=outcome.params,
-            outcome="ok",
-            reply=outcome.reply,
-            elapsed=outcome.elapsed,
-            began=began,
-            meta=outcome.meta,
-            target=target,
-        )
-
-    @classmethod
-    def failed(
-        cls, line: str, method: str, params: Any, error: ShellError, *, began: float, elapsed: float, target: str
-    ) -> CallRecord:
-        """The record of a call that brought none.
-
-        Args:
-            line: The line as it was typed.
-            method: The method that was called.
-            params: Its params.
-            error: What was raised.
-            began: When, in seconds since the epoch.
-            elapsed: Seconds until it was raised.
-            target: Where it was sent.
-        """
-        answered = isinstance(error, CallError)
-        return cls(
-            line=line,
-            method=method,
-            params=params,
-            outcome="error" if answered else "cancelled" if isinstance(error, Cancelled) else "failed",
-            error=error.message,
-            code=error.code if isinstance(error, CallError) else None,
-            elapsed=error.elapsed if isinstance(error, CallError) else elapsed,
-            began=began,
-            meta=error.meta if isinstance(error, CallError) else None,
-            target=target,
-        )
+_NANOSECONDS: Final = 1_000_000_000
 
 
 class Journal:
-    """The latest calls of a session, oldest first.
+    """The latest calls of a session, oldest first; the bytes of the last one alone are kept.
 
     Args:
         most: Calls that are remembered.
@@ -133,37 +48,51 @@ class Journal:
     """
 
     def __init__(self, *, most: int = MOST_RECORDS, largest: int = LARGEST) -> None:
-        self._records: deque[CallRecord] = deque(maxlen=most)
+        self.statistics = CallStatistics()
+        self._calls: deque[Call] = deque(maxlen=most)
         self._largest = largest
         self._count = 0
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._calls)
 
-    def __iter__(self) -> Iterator[CallRecord]:
-        return iter(self._records)
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._calls)
 
     @property
     def count(self) -> int:
         """How many calls there were, forgotten ones included."""
         return self._count
 
-    def add(self, record: CallRecord) -> CallRecord:
-        """Remember a call under the next number, without the values that are too large.
+    @property
+    def last(self) -> Call | None:
+        """The last call, or None before the first."""
+        return self._calls[-1] if self._calls else None
 
-        Returns:
-            The record as it is kept.
-        """
+    @property
+    def last_without_result(self) -> Call | None:
+        """The last call that brought an error or nothing."""
+        return next((call for call in reversed(self._calls) if call.error is not None), None)
+
+    def find(self, number: int) -> Call | None:
+        """The call with that number, if it is still known."""
+        return next((call for call in self._calls if call.number == number), None)
+
+    def add(self, call: Call) -> Call:
+        """Count a call, and remember it under the next number, without the values that are too large."""
         self._count += 1
         changes: dict[str, Any] = {"number": self._count}
-        if not _fits(record.params, self._largest):
+        if not _fits(call.params, self._largest):
             changes |= {"params": None, "has_params": False}
-        if record.reply is not None and not _fits(record.reply.result, self._largest):
-            changes |= {"reply": msgspec.structs.replace(record.reply, result=None), "has_result": False}
-        if len(record.line) > _LONGEST_LINE:
-            changes["line"] = f"{record.line[:_LONGEST_LINE]}…"
-        kept = msgspec.structs.replace(record, **changes)
-        self._records.append(kept)
+        if call.reply is not None and not _fits(call.reply.result, self._largest):
+            changes |= {"reply": msgspec.structs.replace(call.reply, result=None), "has_result": False}
+        if len(call.line) > _LONGEST_LINE:
+            changes["line"] = f"{call.line[:_LONGEST_LINE]}…"
+        kept = msgspec.structs.replace(call, **changes)
+        if self.last is not None:
+            self.last.trace.forget_bytes()
+        self._calls.append(kept)
+        self.statistics.add(kept)
         return kept
 
 
@@ -187,3 +116,127 @@ def _fits(value: Any, room: int) -> bool:
         if room < 0:
             return False
     return True
+
+
+class CallCounts:
+    """Counts of the calls of one method, or of those that one worker answered: numbers alone, however many there are.
+
+    Attributes:
+        errors: How many calls were answered with an error.
+        unanswered: How many were not answered.
+        served: How many told how long the server worked on them.
+        service: How long that was, in seconds, added up.
+        pid: The process that answered last, where that was told.
+    """
+
+    __slots__ = ("_buckets", "calls", "errors", "pid", "served", "service", "unanswered")
+
+    def __init__(self) -> None:
+        self.calls = self.errors = self.unanswered = self.served = 0
+        self.service = 0.0
+        self.pid: int | None = None
+        self._buckets: dict[int, int] = {}
+
+    def add(self, call: Call) -> None:
+        """Count a call."""
+        self.calls += 1
+        if call.outcome in {"failed", "cancelled"}:
+            # How long nothing came says nothing of how long calls take.
+            self.unanswered += 1
+            return
+        if call.outcome == "error":
+            self.errors += 1
+        bucket = bucket_of(int(call.elapsed * _NANOSECONDS))
+        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
+        if (meta := call.meta) is not None:
+            self.served += 1
+            self.service += meta.service_us / 1e6
+            self.pid = meta.pid
+
+    @property
+    def times(self) -> Histogram:
+        """How long the answered calls took, seen from here."""
+        return Histogram(self._buckets)
+
+
+class CallStatistics:
+    """Counts of all calls since a moment.
+
+    Attributes:
+        methods: By method, in the order of their first calls.
+        workers: By target and worker, which is None for calls that did not tell who served them.
+    """
+
+    def __init__(self) -> None:
+        self.methods: dict[str, CallCounts] = {}
+        self.workers: dict[tuple[str, int | None], CallCounts] = {}
+        self._since = time.monotonic()
+
+    @property
+    def calls(self) -> int:
+        """How many calls there were."""
+        return sum(counts.calls for counts in self.methods.values())
+
+    @property
+    def errors(self) -> int:
+        """How many of them were answered with an error."""
+        return sum(counts.errors for counts in self.methods.values())
+
+    @property
+    def unanswered(self) -> int:
+        """How many of them were not answered."""
+        return sum(counts.unanswered for counts in self.methods.values())
+
+    @property
+    def seconds(self) -> float:
+        """For how long they were counted."""
+        return time.monotonic() - self._since
+
+    def add(self, call: Call) -> None:
+        """Count a call."""
+        key = call.target, None if call.meta is None else call.meta.worker
+        self.methods.setdefault(call.method, CallCounts()).add(call)
+        self.workers.setdefault(key, CallCounts()).add(call)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.methods.clear()
+        self.workers.clear()
+        self._since = time.monotonic()
+
+
+class Variables(Mapping[str, Any]):
+    """The results that lines can name, in the order in which they were first given; the last one is `$_`."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._values[name] = value
+
+    def names(self) -> tuple[str, ...]:
+        """All names, without the dollar sign."""
+        return tuple(self._values)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._values.clear()
+
+    def lookup(self, path: VariableNode) -> Any:
+        """The value at a path such as `$u.items[0].id`.
+
+        Raises:
+            LineError: There is no such variable, or no such place in it: the column, and what there is.
+        """
+        from rpcshell.line.language import walk
+
+        return walk(self._values, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def show_rows(shell: Shell, rows: Sequence[dict[str, Any]], data: object = None,
 
         shell.output.value("", msgspec.to_builtins(list(rows) if data is None else data))
         return
-    width = shutil.get_terminal_size().columns if shell.interactive else None
+    width = shell.width
     shell.output.text(table_text(rows if width is None else _fitted(rows, width, spare), width))
 
 

@@ -9,34 +9,41 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
-from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, ConnectionLost, NotConnected, UsageError
-from rpcshell.client.outcome import CallOutcome
+from rpcshell.client.errors import (
+    CallError,
+    Cancelled,
+    ConnectionFailed,
+    ConnectionLost,
+    NotConnected,
+    ShellError,
+    UsageError,
+)
 from rpcshell.client.target import Target
+from rpcshell.client.trace import Exchange
 from rpcshell.shell.address_book import AddressBook, Destination
-from rpcshell.shell.link import Link
+from rpcshell.shell.call import Call
+from rpcshell.shell.target_connection import TargetConnection
+from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcshell.client.client import Client
     from rpcshell.client.tls import TlsFiles
-    from rpcshell.client.trace import Exchange
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
     from rpcshell.servers.state import TargetMemory
     from rpcshell.shell.discovery import Discovery
+    from rpcshell.shell.why.sighting import Sighting
     from rpcwire import Reply
 
-__all__ = ["CallOutcome", "Session", "State"]
+__all__ = ["Session", "State"]
 
 State = Literal["none", "connected", "lost"]
 """Of a session: without a target, with a connection that worked last time, or with one that did not."""
 
 _IN_USE: Final = 0.5
 """Seconds to wait for a connection that is in use before it is left alone."""
-
-_NOT_SENT: Final = "cancelled: the request was not sent"
-_STILL_RUNNING: Final = "cancelled: the connection was closed, but the server may still be running it"
 
 
 class Session:
@@ -46,10 +53,9 @@ class Session:
     offers: the catalog is replaced whole, so that readers need no lock.
 
     Args:
+        settings: How long a call may take, and whether it asks who served it; their changes hold at once.
         plain: Send no probe, and nothing but a method and its params.
-        timeout: Seconds for a call, or None for no limit.
         background: Ask for the catalog in the background upon connecting; otherwise when it is first needed.
-        meta: Ask with every call who served it.
         memory: Gives the place where it is remembered which targets were used, and which cannot describe themselves.
         book: Finds targets by name; knows no names if not given.
         tls: Files of TLS that go before those of a named target.
@@ -57,38 +63,36 @@ class Session:
 
     def __init__(
         self,
+        settings: Settings | None = None,
         *,
         plain: bool = False,
-        timeout: float | None = None,
         background: bool = True,
-        meta: bool = True,
         memory: Callable[[], TargetMemory] | None = None,
         book: AddressBook | None = None,
         tls: TlsFiles | None = None,
     ) -> None:
-        self.timeout = timeout
+        self.settings = Settings() if settings is None else settings
         self.server: SpawnedServer | None = None
-        self.notes: Callable[[str], None] = lambda text: None
-        """Takes one line of information, from any thread; a frontend sets it."""
         self._plain = plain
         self._background = background
-        self.meta = meta
         self._memory = memory
         self._book = book or AddressBook(memory=memory)
         self._tls = tls
-        self._link: Link | None = None
+        self._connection: TargetConnection | None = None
         self._state: State = "none"
-        self._watchers: list[Callable[[], None]] = []
+        self._closed = False
+        self._note_listeners: list[Callable[[str], None]] = []
+        self._change_listeners: list[Callable[[], None]] = []
 
     @property
     def target(self) -> Target | None:
         """Where calls go, or None."""
-        return self._link.client.target if self._link else None
+        return self._connection.target if self._connection else None
 
     @property
     def name(self) -> str | None:
         """What the user calls the target: its name in the configuration, or its address; None without one."""
-        return self._link.name if self._link else None
+        return self._connection.name if self._connection else None
 
     @property
     def catalog(self) -> Catalog:
@@ -96,22 +100,23 @@ class Session:
         # A run whose lines need no catalog spares the import.
         from rpcshell.line.catalog import EMPTY_CATALOG
 
-        return (self._link and self._link.catalog) or EMPTY_CATALOG
+        return (self._connection and self._connection.catalog) or EMPTY_CATALOG
 
     @property
     def plain(self) -> bool:
         """Whether requests carry only a method and its params."""
-        return self._link.client.plain if self._link else self._plain
+        return self._connection.plain if self._connection else self._plain
 
     @property
     def tls(self) -> TlsFiles | None:
         """The files that the target is verified with, and those that it is shown."""
-        return self._link.client.tls if self._link else None
+        return self._connection.tls if self._connection else None
 
     @property
     def limit(self) -> float | None:
         """Seconds for a call: the session's own, or what the target's configuration has, or None for no limit."""
-        return self._link.timeout if self.timeout is None and self._link else self.timeout
+        own = self.settings.timeout
+        return self._connection.timeout if own is None and self._connection else own
 
     @property
     def state(self) -> State:
@@ -121,11 +126,15 @@ class Session:
     @property
     def discovering(self) -> bool:
         """Whether the target is being asked what it offers."""
-        return self._link is not None and self._link.refreshing
+        return self._connection is not None and self._connection.refreshing
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Have `callback` called, from any thread, when the target, the state or the catalog changed."""
-        self._watchers.append(callback)
+        self._change_listeners.append(callback)
+
+    def on_note(self, callback: Callable[[str], None]) -> None:
+        """Have `callback` called, from any thread, with each line of information, until the session is closed."""
+        self._note_listeners.append(callback)
 
     def target_names(self) -> tuple[str, ...]:
         """What `connect` can be given: names of the configuration, and targets that were used before."""
@@ -154,50 +163,40 @@ class Session:
             Cancelled: Ctrl-C was pressed; the same holds.
         """
         found = self._book.find(target)
-        client = self._client(found, found.plain or self._plain if plain is None else plain, tls)
-        link = Link(client, self._memory, found)
+        plain = found.plain or self._plain if plain is None else plain
+        connection = TargetConnection(self._client(found, plain, tls), self._memory, found)
         try:
-            client.connect()
+            connection.connect()
         except (ConnectionFailed, KeyboardInterrupt) as error:
-            if self._link is None:
-                self._adopt(link, "lost")
+            if self._connection is None:
+                self._adopt(connection, "lost")
             if isinstance(error, KeyboardInterrupt):
                 raise Cancelled("cancelled while connecting") from None
             raise
-        self._adopt(link, "connected")
+        self._adopt(connection, "connected")
         if self._background:
             self._book.used(found.name)
         self._describe_on_connect(probe_again)
 
     def disconnect(self) -> None:
         """Close the connection and forget the target; a spawned server goes on."""
-        link, self._link = self._link, None
-        if link is not None:
-            link.retire()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.retire()
             self._set_state("none")
 
     def hang_up(self) -> None:
         """Close the connection, which keeps a worker from others where that serves one only; the target stays."""
-        link = self._link
-        # Whoever uses it now, to ask for the catalog, needs it.
-        if link is not None and link.lock.acquire(timeout=_IN_USE):
-            try:
-                link.client.close()
-            finally:
-                link.lock.release()
+        if self._connection is not None:
+            self._connection.close(patience=_IN_USE)
 
     def rest(self) -> None:
         """Close the connection until the next call needs one, so that it holds no worker meanwhile."""
-        link = self._link
-        if link is not None:
-            with link.lock:
-                link.client.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def spawn(self, options: SpawnOptions) -> SpawnedServer:
         """Start a server and connect to it.
-
-        Args:
-            options: How to start it.
 
         Raises:
             UsageError: A server of this session is running.
@@ -215,9 +214,9 @@ class Session:
         self.server = server
         server.watch(self._server_ended)
         found = self._book.find(Target.parse(server.addresses[0]))
-        client = self._client(found, plain=False)
-        self._adopt(Link(client, None, found), "lost")
-        client.connect()
+        connection = TargetConnection(self._client(found, plain=False), None, found)
+        self._adopt(connection, "lost")
+        connection.connect()
         self._set_state("connected")
         self._describe_on_connect(probe_again=False)
         return server
@@ -232,27 +231,28 @@ class Session:
         if server is None:
             raise UsageError("there is no server to stop: none was spawned here")
         self.server = None
-        if self._link is not None and str(self._link.client.target) in server.addresses:
+        if self._connection is not None and str(self._connection.target) in server.addresses:
             self.disconnect()
         server.stop()
 
-    def close(self) -> None:
-        """Disconnect, and end the spawned server unless it was started to be kept."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Disconnect, and end the spawned server unless it was started to be kept; nothing is told any more.
+
+        With `at_once` the server does not finish what it does, also after a close that was interrupted.
+        """
+        self._closed = True
         self.disconnect()
-        server, self.server = self.server, None
-        if server is not None:
-            if server.kept:
-                server.release()
-            else:
-                server.stop()
+        server = self.server
+        if server is not None and server.kept:
+            server.release()
+        elif server is not None and at_once:
+            server.stop(drain=0)
+        elif server is not None:
+            server.stop()
+        self.server = None
 
-    def call(self, method: str, params: object = None, *, observer: Exchange | None = None) -> CallOutcome:
+    def call(self, method: str, params: object = None) -> Call:
         """Call a method of the target, reconnecting first where the connection was lost.
-
-        Args:
-            method: The method's name.
-            params: What JSON can carry.
-            observer: Takes times and bytes; without one, nothing is noted.
 
         Raises:
             CallError: The server answered with an error.
@@ -260,80 +260,102 @@ class Session:
             Cancelled: Ctrl-C was pressed; the connection was closed.
             ShellError: As `Client.exchange`.
         """
-        link = self._link
-        if link is None:
-            raise NotConnected
-        requests = None
+        call = self.attempt(method, params)
+        if call.error is not None:
+            raise call.error
+        return call
+
+    def attempt(self, method: str, params: object = None, *, line: str = "", sighting: Sighting | None = None) -> Call:
+        """Call a method of the target as `call` does, and tell what came of it, whatever that is.
+
+        Args:
+            method: The method's name.
+            params: What JSON can carry.
+            line: The line that makes the call, as it was typed.
+            sighting: Looks at the server if the call hangs.
+        """
+        began = time.time()
+        trace = Exchange() if sighting is None else sighting.trace
+        reply: Reply | None = None
+        error: ShellError | None = None
         try:
-            with link.lock:
-                requests = link.client.requests
-                began = time.monotonic()
-                described = link.method(method)
-                connections = link.client.connections
-                reply = link.client.exchange(
-                    method,
-                    params,
-                    timeout=self.limit,
-                    meta=self.meta and link.described.is_set(),
-                    idempotent=described is not None and described.idempotent,
-                    observer=observer,
-                )
-        except KeyboardInterrupt:
-            sent = requests is not None and link.client.requests != requests
-            raise Cancelled(_STILL_RUNNING if sent else _NOT_SENT) from None
+            reply, elapsed = self._exchange(method, params, trace)
+            error = CallError.of_reply(method, reply, elapsed)
+        except ShellError as failure:
+            error, elapsed = failure, time.monotonic() - trace.began
+        trace.end()
+        return Call(
+            method=method,
+            params=params,
+            line=line,
+            target=str(self.target or ""),
+            began=began,
+            elapsed=elapsed,
+            reply=reply if error is None else None,
+            error=error,
+            trace=trace,
+            sighting=sighting,
+        )
+
+    def _exchange(self, method: str, params: object, trace: Exchange) -> tuple[Reply, float]:
+        """The reply to a call, good or not, and the seconds it took."""
+        connection = self._connection
+        if connection is None:
+            raise NotConnected
+        meta = self.settings.meta or self.settings.time
+        try:
+            reply, elapsed, renewed = connection.exchange(method, params, timeout=self.limit, meta=meta, trace=trace)
         except (ConnectionFailed, ConnectionLost) as error:
             self._set_state("lost")
             if self.server is not None:
                 self.server.explain(error)
             raise
-        elapsed = time.monotonic() - began
         self._set_state("connected")
-        self._look_for_reload(link, reply, reconnected=link.client.connections != connections)
-        if (fault := CallError.of_reply(method, reply, elapsed)) is not None:
-            raise fault
-        return CallOutcome(method, params, reply, elapsed, reply.meta)
+        if renewed and self._background:
+            self.refresh()
+        return reply, elapsed
 
     def method(self, name: str) -> Method | None:
         """What the target says about a method, or None. Asks the target, or waits for its answer, if need be."""
-        link = self._link
-        if link is None:
+        connection = self._connection
+        if connection is None:
             return None
-        if not link.described.is_set():
+        if not connection.described.is_set():
             try:
-                if link.refreshing:
+                if connection.refreshing:
                     # The thread sets the event at its end, whatever comes of it.
-                    link.described.wait()
+                    connection.described.wait()
                 else:
-                    self._described(link, link.describe(probe_again=False))
+                    self._described(connection, connection.describe(probe_again=False))
             except KeyboardInterrupt:
                 raise Cancelled("cancelled while asking the server what it offers") from None
-        return link.method(name)
+        return connection.method(name)
 
     def refresh(self, *, probe_again: bool = False) -> None:
-        """Ask the target again what it offers: in the background, or at once where the session has none.
+        """Ask the target again what it offers, in the background where the session has one.
 
-        Args:
-            probe_again: Ask also a target that could not describe itself before.
+        With `probe_again` also a target that could not describe itself before is asked.
         """
-        link = self._link
-        if link is None or link.refreshing or (link.client.plain and not probe_again):
+        connection = self._connection
+        if connection is None or connection.refreshing or (connection.plain and not probe_again):
             return
         if self._background:
-            link.describe_in_background(self._described, probe_again=probe_again)
+            connection.describe_in_background(self._described, probe_again=probe_again)
         else:
-            self._described(link, link.describe(probe_again=probe_again))
+            self._described(connection, connection.describe(probe_again=probe_again))
 
     def _client(self, where: Destination, plain: bool, tls: TlsFiles | None = None) -> Client:
         # The first prompt needs no socket.
         from rpcshell.client.client import CONNECT_TIMEOUT, Client
 
-        limit = CONNECT_TIMEOUT if self.timeout is None else min(self.timeout, CONNECT_TIMEOUT)
+        own = self.settings.timeout
+        limit = CONNECT_TIMEOUT if own is None else min(own, CONNECT_TIMEOUT)
         given = [files for files in (tls, self._tls, where.tls) if files is not None]
         files = given[0].before(*given[1:]) if given else None
         return Client(where.target, connect_timeout=limit, plain=plain, tls=files)
 
-    def _adopt(self, link: Link, state: State) -> None:
-        former, self._link = self._link, link
+    def _adopt(self, connection: TargetConnection, state: State) -> None:
+        former, self._connection = self._connection, connection
         if former is not None:
             former.retire()
         self._state = state
@@ -345,35 +367,32 @@ class Session:
             self._changed()
 
     def _changed(self) -> None:
-        for callback in self._watchers:
+        for callback in self._change_listeners:
             callback()
 
+    def _note(self, text: str) -> None:
+        # A thread that writes to a stream while Python is shutting down ends it with an abort.
+        if not self._closed:
+            for callback in self._note_listeners:
+                callback(text)
+
     def _describe_on_connect(self, probe_again: bool) -> None:
-        link = self._link
-        if link is None:
+        connection = self._connection
+        if connection is None:
             return
-        if link.client.plain:
-            link.described.set()
+        if connection.plain:
+            connection.described.set()
         elif self._background:
-            link.describe_in_background(self._described, probe_again=probe_again)
+            connection.describe_in_background(self._described, probe_again=probe_again)
 
-    def _described(self, link: Link, found: Discovery) -> None:
-        if link is self._link:
+    def _described(self, connection: TargetConnection, found: Discovery) -> None:
+        if connection is self._connection:
             if found.note and (self._background or not found.refused):
-                self.notes(found.note)
+                self._note(found.note)
             self._changed()
-
-    def _look_for_reload(self, link: Link, reply: Reply, *, reconnected: bool) -> None:
-        """Ask for the catalog anew when the server has changed since."""
-        former = link.generation
-        if reply.meta is not None:
-            link.generation = reply.meta.generation
-        reloaded = former is not None and link.generation != former
-        if self._background and (reloaded or reconnected):
-            self.refresh()
 
     def _server_ended(self, server: SpawnedServer) -> None:
         if server is self.server:
-            self.notes(f"the server (pid {server.pid}) {server.how_it_ended()}; its log is {server.log}")
-            if self._link is not None and str(self._link.client.target) in server.addresses:
+            self._note(f"the server (pid {server.pid}) {server.how_it_ended()}; its log is {server.log}")
+            if self._connection is not None and str(self._connection.target) in server.addresses:
                 self._set_state("lost")

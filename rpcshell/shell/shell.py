@@ -5,29 +5,35 @@ The prompt, scripts and one-shot lines all go through here. Showing is the outpu
 
 from __future__ import annotations
 
-import time
-from contextlib import nullcontext
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+import copy
+import shutil
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.errors import CallError, Cancelled, ShellError, SyntaxProblem, UsageError
+from rpcshell.shell.journal import LAST, Journal, Variables
+from rpcshell.shell.output import Diverted
+from rpcshell.shell.why.sighting import Lookout
+from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+    from typing import Self
 
     from rpcshell.line.language import CallLine, CommandLine, Line, LineError, Problem, Sink, ValueLine
     from rpcshell.servers.log_following import LogFollower
+    from rpcshell.shell.call import Call
     from rpcshell.shell.command import CommandRegistry
-    from rpcshell.shell.journal import Journal
     from rpcshell.shell.output import Output
-    from rpcshell.shell.session import CallOutcome, Session
+    from rpcshell.shell.session import Session
     from rpcshell.shell.supervisor import Supervisor
-    from rpcshell.shell.variables import Variables
-    from rpcshell.shell.why.observer import Observer
-    from rpcshell.view.settings import Settings
+
+    Listener = Callable[["Shell", Call], None]
 
 __all__ = ["Leave", "Shell"]
+
+_HUNG: Final = {"lost", "timeout"}
 
 
 class Leave(Exception):
@@ -37,91 +43,84 @@ class Leave(Exception):
 class Shell:
     """What commands receive: the session, the output, and a way to run a line.
 
+    A command gets a shell of its line's own: it shares everything with the one that the line was given to, but may
+    have another output.
+
     Args:
         session: The target and what belongs to it.
         output: Where results and texts are shown.
-        commands: The commands, or a function that loads them when a line needs one.
+        commands: Loads the commands when a line needs one.
         interactive: Whether a person is at the prompt.
         settings: How things are shown; the defaults if not given.
         aliases: Lines by the words that stand for them at the beginning of a line.
-
-    Attributes:
-        sources: The files whose lines are being run, the outermost first.
+        variables: The results that lines can name; `_` is the last one.
+        supervisor: Makes what finds the server that calls go to, when it is first needed.
         compose: Has a person edit a text, or else the line before, and puts it into the prompt; None without a prompt.
         lines: Gives the lines that were typed, in earlier sessions too, oldest first; None without a prompt.
-        follower: Follows the server's log in the background, or None.
+        listeners: Called with the shell and the call after each one, before its result is shown.
+
+    Attributes:
+        journal: The calls of this session.
+        listeners: Those that were given, and whatever a command has added.
+        sources: The files whose lines are being run, the outermost first.
     """
 
     def __init__(
         self,
         session: Session,
         output: Output,
-        commands: CommandRegistry | Callable[[], CommandRegistry],
+        commands: Callable[[], CommandRegistry],
         *,
         interactive: bool = False,
         settings: Settings | None = None,
         aliases: dict[str, str] | None = None,
+        variables: Variables | None = None,
+        supervisor: Callable[[], Supervisor] | None = None,
+        compose: Callable[[str | None], None] | None = None,
+        lines: Callable[[], Sequence[str]] | None = None,
+        listeners: Iterable[Listener] = (),
     ) -> None:
         self.session = session
         self.output = output
         self.interactive = interactive
         self.aliases: dict[str, str] = {} if aliases is None else aliases
-        if settings is not None:
-            self.settings = settings
+        self.settings = Settings(script=not interactive) if settings is None else settings
+        self.variables = Variables() if variables is None else variables
+        self.journal = Journal()
+        self.compose = compose
+        self.lines = lines
+        self.listeners = list(listeners)
         self.sources: tuple[Path, ...] = ()
-        self.compose: Callable[[str | None], None] | None = None
-        self.lines: Callable[[], Sequence[str]] | None = None
-        self.follower: LogFollower | None = None
-        self._commands = commands
-        self._listeners: list[Callable[[CallOutcome], None]] = []
+        self._commands = cache(commands)
+        self._supervisor = cache(self._make_supervisor) if supervisor is None else supervisor
+        self._lookout = Lookout(self._supervisor)
+        self._following: list[LogFollower] = []
         self._command: tuple[str, CommandLine] | None = None
 
-    @cached_property
-    def settings(self) -> Settings:
-        """How things are shown."""
-        from rpcshell.view.settings import Settings
-
-        return Settings(script=not self.interactive)
-
-    @cached_property
-    def variables(self) -> Variables:
-        """The results that lines can name; `_` is the last one."""
-        from rpcshell.shell.variables import Variables
-
-        return Variables()
-
-    @cached_property
-    def journal(self) -> Journal:
-        """The calls of this session."""
-        from rpcshell.shell.journal import Journal
-
-        return Journal()
-
-    @cached_property
-    def observer(self) -> Observer:
-        """Notes where the time of calls goes, and what the server does meanwhile."""
-        from rpcshell.shell.why.observer import Observer
-
-        return Observer(self.session, lambda: self.supervisor, watchful=self.interactive)
-
-    @property
-    def for_programs(self) -> bool:
-        """Whether what commands show is read by a program that wants data, and not by a person."""
-        from rpcshell.shell.output import Diverted
-
-        read_by_person = self.interactive and not isinstance(self.output, Diverted)
-        return self.settings.format in {"json", "raw"} and not read_by_person
-
-    @cached_property
-    def supervisor(self) -> Supervisor:
-        """Finds the server that calls go to, where it can be watched and steered."""
+    def _make_supervisor(self) -> Supervisor:
         from rpcshell.shell.supervisor import Supervisor
 
         return Supervisor(self.session)
 
-    def on_reply(self, callback: Callable[[CallOutcome], None]) -> None:
-        """Have `callback` called after each call that was answered without an error, before its result is shown."""
-        self._listeners.append(callback)
+    @property
+    def commands(self) -> CommandRegistry:
+        """The commands, loaded at first use."""
+        return self._commands()
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Finds the server that calls go to, where it can be watched and steered."""
+        return self._supervisor()
+
+    @property
+    def for_programs(self) -> bool:
+        """Whether what commands show is read by a program that wants data, and not by a person."""
+        return self.settings.format in {"json", "raw"} and not (self.interactive and not self.output.diverted)
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the screen, or None where a script's output has no end on the right."""
+        return shutil.get_terminal_size().columns if self.interactive else None
 
     def rest(self, number: int) -> str:
         """The text of the command line being run from one of its words on, exactly as typed, quotes and all.
@@ -134,12 +133,20 @@ class Shell:
         text, command = self._command
         return text[command.words[number].start :] if number < len(command.words) else ""
 
+    def reading(self, source: Path) -> Self:
+        """A shell for the lines of a file."""
+        return self._derived(sources=(*self.sources, source))
+
+    def follow(self, follower: LogFollower) -> None:
+        """Have a log followed in the background, instead of the one before."""
+        self.close()
+        self._following.append(follower)
+        follower.start()
+
     @property
-    def commands(self) -> CommandRegistry:
-        """The commands, loaded at first use."""
-        if callable(self._commands):
-            self._commands = self._commands()
-        return self._commands
+    def follows(self) -> bool:
+        """Whether a log is being followed."""
+        return any(not follower.stopped for follower in self._following)
 
     def execute(self, text: str) -> None:
         """Run one line.
@@ -184,6 +191,11 @@ class Shell:
             raise UsageError(f"{text} is no call", hint='a call is a method and its params, such as ping {"a": 1}')
         return line.body.method, self._params(line, line.body)
 
+    def knows_why(self, error: ShellError) -> bool:
+        """Whether there is more to tell of an error than it says: the last call ended in it, and hung or was lost."""
+        call = self.journal.last
+        return call is not None and call.error is error and (call.outcome == "cancelled" or call.failure in _HUNG)
+
     def may_begin_line(self, name: str) -> bool:
         """Whether a row that begins with a name may be a line of its own: it is a method or an alias.
 
@@ -195,9 +207,8 @@ class Shell:
 
     def close(self) -> None:
         """End what goes on in the background; the session is its owner's to close."""
-        follower, self.follower = self.follower, None
-        if follower is not None:
-            follower.stop()
+        while self._following:
+            self._following.pop().stop()
 
     def exit(self) -> None:
         """Leave the shell.
@@ -225,28 +236,22 @@ class Shell:
     def _run_command(self, line: Line, command: CommandLine) -> None:
         found = self.commands.resolve(command.name)
         words = [word.text for word in command.words]
-        former, self._command = self._command, (line.text, command)
-        try:
-            if command.sink is None or found.verbatim:
-                found.run(self, words)
-            else:
-                self._diverted(command.sink, lambda: found.run(self, words))
-        finally:
-            self._command = former
-
-    def _diverted(self, sink: Sink, run: Callable[[], None]) -> None:
-        """Send what a command has to say to a file or another program."""
-        from rpcshell.shell.output import Diverted
+        own = self._derived(_command=(line.text, command))
+        if command.sink is None or found.verbatim:
+            found.run(own, words)
+            return
         from rpcshell.shell.pipeline import check_sink
 
-        check_sink(sink)
-        output = self.output
-        self.output = diverted = Diverted(output, self.settings, indented=self.interactive)
-        try:
-            run()
-        finally:
-            self.output = output
-        self._send(sink, diverted.pieces)
+        check_sink(command.sink)
+        diverted = Diverted(self.output, self.settings, indented=self.interactive)
+        found.run(own._derived(output=diverted), words)
+        self._send(command.sink, diverted.collected)
+
+    def _derived(self, **differences: Any) -> Self:
+        """A shell that shares all but a few attributes with this one."""
+        derived = copy.copy(self)
+        vars(derived).update(differences)
+        return derived
 
     def _call(self, line: Line, call: CallLine) -> None:
         params = self._params(line, call)
@@ -254,18 +259,18 @@ class Shell:
             from rpcshell.shell.pipeline import check_sink
 
             check_sink(call.sink)
-        outcome = self._recorded(line.text, call.method, params)
-        result = outcome.reply.result
+        made = self._made(line.text, call.method, params)
+        result = made.result
         if call.assignment is not None:
             self.variables[call.assignment.name] = result
         if call.sink is not None:
             self._send_value(call.sink, result)
-            self.output.timing(outcome)
+            self.output.timing(made)
         elif call.assignment is not None and not self.interactive:
             # What a script keeps for later is not what it has to say.
-            self.output.timing(outcome)
+            self.output.timing(made)
         else:
-            self.output.result(outcome)
+            self.output.result(made)
 
     def _show_value(self, line: Line, body: ValueLine) -> None:
         from rpcshell.line.language import line_value
@@ -287,12 +292,11 @@ class Shell:
 
     def _send(self, sink: Sink, pieces: Iterable[str]) -> None:
         from rpcshell.line.language import Redirect
-        from rpcshell.shell.output import Styled
         from rpcshell.shell.pipeline import PipeFailed, send
 
         try:
             # A pager, for one, has the terminal to itself.
-            with self.output.hold() if isinstance(self.output, Styled) else nullcontext():
+            with self.output.hold():
                 written = send(sink, pieces)
         except Cancelled:
             if self.interactive:
@@ -308,26 +312,20 @@ class Shell:
             if isinstance(sink, Redirect) and self.interactive:
                 self.output.note(f"{written} bytes {'added ' if sink.append else ''}to {sink.path}")
 
-    def _recorded(self, text: str, method: str, params: object) -> CallOutcome:
-        """Make a call, and tell the journal, the observer and the listeners what came of it."""
-        from rpcshell.shell.journal import CallRecord
-
-        target = "" if self.session.target is None else str(self.session.target)
-        began = time.time()
-        exchange = self.observer.begin()
-        try:
-            outcome = self.session.call(method, params, observer=exchange)
-        except ShellError as error:
-            elapsed = time.monotonic() - exchange.began
-            record = CallRecord.failed(text, method, params, error, began=began, elapsed=elapsed, target=target)
-            self.observer.ended(self.journal.add(record), exchange, error)
-            _hide_secrets(error, params)
-            raise
-        self.observer.ended(self.journal.add(CallRecord.answered(text, outcome, began=began, target=target)), exchange)
-        self.variables["_"] = outcome.reply.result
-        for callback in self._listeners:
-            callback(outcome)
-        return outcome
+    def _made(self, text: str, method: str, params: object) -> Call:
+        """Make a call, and tell the journal and the listeners what came of it."""
+        sighting = self._lookout.begin(str(self.session.target), watchful=self.interactive)
+        call = self.session.attempt(method, params, line=text, sighting=sighting)
+        self.journal.add(call)
+        if call.outcome in {"failed", "cancelled"}:
+            sighting.look()
+        for listener in self.listeners:
+            listener(self, call)
+        if call.error is not None:
+            _hide_secrets(call.error, params)
+            raise call.error
+        self.variables[LAST] = call.result
+        return call
 
     def _params(self, line: Line, call: CallLine) -> Any:
         from rpcshell.line.language import call_params

@@ -55,6 +55,11 @@ class Supervisor:
             hint=":servers lists them, :spawn starts one",
         )
 
+    def arbiter(self) -> int | None:
+        """The process id of the server, where it was spawned here."""
+        server = self._session.server
+        return server.pid if server is not None and str(self._session.target) in server.addresses else None
+
     def control(self, *, timeout: float = 5.0) -> Control:
         """A new connection to that control socket; close it after use.
 

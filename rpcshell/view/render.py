@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rpcshell.client.errors import ShellError
-    from rpcshell.client.outcome import CallOutcome
     from rpcshell.view.settings import Settings
     from rpcwire import Meta
 
@@ -39,20 +38,20 @@ _RESERVED: Final = range(-32768, -31999)
 """Error codes that JSON-RPC 2.0 (section 5.1) keeps for itself and for servers."""
 
 
-def render_result(outcome: CallOutcome, width: int, settings: Settings) -> Iterator[Fragment]:
+def render_result(out: str, result: Any, width: int, settings: Settings) -> Iterator[Fragment]:
     """The out name and the result of a reply in the format that was set, ending in a newline.
 
     Args:
-        outcome: what a call brought.
+        out: the reply's name.
+        result: what it brought.
         width: columns of the screen.
         settings: the format and what belongs to it.
     """
     if settings.format == "raw":
-        yield from _raw(outcome.reply.result)
+        yield from _raw(result)
         return
-    out = visible(outcome.reply.out)
-    yield OUT, out
-    yield from _after_name(outcome.reply.result, width, cells(out), settings)
+    yield OUT, visible(out)
+    yield from _after_name(result, width, cells(visible(out)), settings)
 
 
 def render_value(name: str, value: Any, width: int, settings: Settings) -> Iterator[Fragment]:

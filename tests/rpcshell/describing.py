@@ -42,7 +42,7 @@ class Told:
     def __init__(self, session: Session) -> None:
         self.notes: list[str] = []
         self._changed = threading.Condition()
-        session.notes = self._note
+        session.on_note(self._note)
         session.on_change(self._notify)
 
     def _note(self, text: str) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rpcshell.client.tls import TlsFiles
     from rpcshell.commands.export import Export, Kind
     from rpcshell.commands.export.exported import Key
-    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.call import Call
     from rpcshell.shell.shell import Shell
 
 _RUN_BY: Final[dict[Kind, str]] = {"python": "python", "shell": "sh", "pytest": "pytest"}
@@ -71,7 +71,7 @@ def export(shell: Shell, *, kind: Kind, count: int | None, output: str | None, f
         shell.output.note(f"left out: {_calls(left_out)} that had no reply, was too large, or depends on others")
 
 
-def _latest(records: list[CallRecord], count: int | None) -> list[CallRecord]:
+def _latest(records: list[Call], count: int | None) -> list[Call]:
     return records if count is None else records[-count:]
 
 
@@ -80,7 +80,7 @@ def _calls(count: int) -> str:
 
 
 def _gathered(
-    shell: Shell, records: Sequence[CallRecord], again: dict[Key, list[Any]], *, file: str | None, exact: bool
+    shell: Shell, records: Sequence[Call], again: dict[Key, list[Any]], *, file: str | None, exact: bool
 ) -> Export:
     """The calls with all that is known of them."""
     from datetime import datetime
@@ -111,7 +111,7 @@ def _absolute(files: TlsFiles) -> TlsFiles:
     return msgspec.structs.replace(files, **paths)
 
 
-def _made_again(shell: Shell, records: Sequence[CallRecord]) -> tuple[dict[Key, list[Any]], set[int]]:
+def _made_again(shell: Shell, records: Sequence[Call]) -> tuple[dict[Key, list[Any]], set[int]]:
     """What idempotent calls bring when they are made once more.
 
     Returns:
@@ -130,7 +130,7 @@ def _made_again(shell: Shell, records: Sequence[CallRecord]) -> tuple[dict[Key, 
         key = call_key(record)
         if key not in replies:
             try:
-                replies[key] = "ok", session.call(record.method, record.params).reply.result
+                replies[key] = "ok", session.call(record.method, record.params).result
             except CallError as error:
                 replies[key] = "error", error.code
         outcome, content = replies[key]

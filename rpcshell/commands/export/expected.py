@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rpcshell.commands.export.secrets import Secrets
     from rpcshell.line.catalog import Method
     from rpcshell.line.schema import Schema
-    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.call import Call
 
 __all__ = ["ANY", "Expectation", "Expectations"]
 
@@ -73,7 +73,7 @@ class Expectations:
     def __init__(self, export: Export, secrets: Secrets) -> None:
         self._export = export
         self._secrets = secrets
-        self._seen: dict[Key, list[CallRecord]] = {}
+        self._seen: dict[Key, list[Call]] = {}
         for record in export.records:
             if record.outcome == "ok" and record.has_result:
                 self._seen.setdefault(call_key(record), []).append(record)
@@ -83,7 +83,7 @@ class Expectations:
             if record.outcome == "ok" and not self._idempotent(record) and len(self._seen.get(call_key(record), ())) < 2
         }
 
-    def of(self, record: CallRecord) -> Expectation | None:
+    def of(self, record: Call) -> Expectation | None:
         """What a call that brought a result is expected to bring; None where the result was not kept."""
         if record.reply is None or not record.has_result:
             return None
@@ -102,7 +102,7 @@ class Expectations:
                 value = reader.some(results, schema)
         return Expectation(value, exact=exact)
 
-    def _idempotent(self, record: CallRecord) -> bool:
+    def _idempotent(self, record: Call) -> bool:
         method = self._export.methods.get(record.method)
         return method is not None and method.idempotent
 
@@ -110,7 +110,7 @@ class Expectations:
 class _Reader:
     """Reads the results of one call."""
 
-    def __init__(self, record: CallRecord, method: Method | None, secrets: Secrets) -> None:
+    def __init__(self, record: Call, method: Method | None, secrets: Secrets) -> None:
         self._record = record
         self._method = method
         self._secrets = secrets
@@ -200,6 +200,6 @@ def _alike_objects(values: Sequence[Any]) -> bool:
     return all(isinstance(value, dict) and value.keys() == values[0].keys() for value in values)
 
 
-def _family(record: CallRecord) -> tuple[str, str]:
+def _family(record: Call) -> tuple[str, str]:
     """The target, and the namespace of the method: calls of one family may tell of the same things."""
     return record.target, record.method.rpartition(".")[0]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.tls import TlsFiles
     from rpcshell.line.catalog import Method
-    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.call import Call
 
 __all__ = ["Export", "Key", "call_key", "files_of", "introduction", "leave_out", "targets_of", "time_limit"]
 
@@ -43,7 +43,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
         tls: The files of TLS, by target.
     """
 
-    records: Sequence[CallRecord]
+    records: Sequence[Call]
     version: str
     date: str
     file: str = "FILE"
@@ -54,14 +54,14 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     tls: Mapping[str, TlsFiles] = msgspec.field(default_factory=dict)
 
 
-def call_key(record: CallRecord) -> Key:
+def call_key(record: Call) -> Key:
     """What two calls have in common that are the same."""
     return record.target, record.method, json.dumps(record.params, sort_keys=True)
 
 
-def leave_out(records: Iterable[CallRecord]) -> tuple[list[CallRecord], int]:
+def leave_out(records: Iterable[Call]) -> tuple[list[Call], int]:
     """The calls that can be exported, and how many cannot: they got no reply, or their params were not kept."""
-    kept: list[CallRecord] = []
+    kept: list[Call] = []
     count = 0
     for count, record in enumerate(records, 1):  # noqa: B007  (read at the end)
         if record.outcome in {"ok", "error"} and record.has_params and _depth_below(record.params, _DEEPEST):
@@ -69,7 +69,7 @@ def leave_out(records: Iterable[CallRecord]) -> tuple[list[CallRecord], int]:
     return kept, count - len(kept)
 
 
-def targets_of(records: Iterable[CallRecord]) -> dict[str, str]:
+def targets_of(records: Iterable[Call]) -> dict[str, str]:
     """The targets of calls in order, each with what a name for it ends in: nothing, then `_2`, `_3`."""
     targets = dict.fromkeys(record.target for record in records)
     return {target: f"_{number}" if number > 1 else "" for number, target in enumerate(targets, 1)}
@@ -100,7 +100,7 @@ def introduction(export: Export, program: str, what: str = "") -> list[str]:
     ]
 
 
-def time_limit(records: Iterable[CallRecord]) -> int | None:
+def time_limit(records: Iterable[Call]) -> int | None:
     """Seconds that a call may take, where the client's own limit may be too short for what was seen."""
     longest = max((record.elapsed for record in records), default=0.0)
     return round(3 * longest) if longest > _LONG else None

@@ -12,7 +12,7 @@ from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from rpcshell.commands.export.exported import Export
-    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.call import Call
 
 __all__ = ["as_code", "call_of", "connections", "constants", "docstring", "imported", "program_text"]
 
@@ -84,7 +84,7 @@ def connections(export: Export) -> dict[str, str]:
     return found
 
 
-def call_of(record: CallRecord, export: Export, secrets: Secrets, *, margin: int, column: int) -> str:
+def call_of(record: Call, export: Export, secrets: Secrets, *, margin: int, column: int) -> str:
     """The expression that makes a call.
 
     Args:
@@ -112,7 +112,7 @@ def as_code(value: Any) -> Any:
     return value
 
 
-def _call(record: CallRecord, export: Export, secrets: Secrets) -> list[str]:
+def _call(record: Call, export: Export, secrets: Secrets) -> list[str]:
     if record.outcome == "ok":
         return [f"    print({call_of(record, export, secrets, margin=4, column=11)})"]
     return [

@@ -15,7 +15,7 @@ from rpcshell.line.language import unparse
 
 if TYPE_CHECKING:
     from rpcshell.commands.export.exported import Export
-    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.call import Call
 
 __all__ = ["script_text"]
 
@@ -44,7 +44,7 @@ def script_text(export: Export) -> str:
     return "\n".join([*lines, "", *calls]) + "\n"
 
 
-def _call(record: CallRecord, export: Export, secrets: Secrets) -> str:
+def _call(record: Call, export: Export, secrets: Secrets) -> str:
     ending = targets_of(export.records)[record.target]
     words = ["rpcshell"]
     if record.target in export.plain:
@@ -66,7 +66,7 @@ def _call(record: CallRecord, export: Export, secrets: Secrets) -> str:
     return text
 
 
-def _document(record: CallRecord, params: Any, hidden: list[Secret]) -> str:
+def _document(record: Call, params: Any, hidden: list[Secret]) -> str:
     """A line with its secrets taken from variables, and all else kept from the script's own expansion."""
     # More of them than the call has, so that nothing of its own looks like a mark.
     mark = "\x00" * (1 + unparse(record.method, record.params).count("\\u0000"))

@@ -14,7 +14,7 @@ from rpcshell.view.escape import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.call import Call
 
 __all__ = ["Secret", "Secrets", "reason"]
 
@@ -62,7 +62,7 @@ class Secrets:
         records: The calls.
     """
 
-    def __init__(self, records: Iterable[CallRecord]) -> None:
+    def __init__(self, records: Iterable[Call]) -> None:
         self._found: dict[str, Secret] = {}
         known: set[str] = set()
         for record in records:
@@ -119,9 +119,9 @@ class Secrets:
         return found
 
 
-def reason(record: CallRecord, secrets: Secrets) -> str:
+def reason(record: Call, secrets: Secrets) -> str:
     """The error that a call was answered with, for a comment."""
-    text = visible(secrets.without(record.error or ""))
+    text = visible(secrets.without("" if record.error is None else record.error.message))
     short = text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
     return f"error {record.code}: {short}"
 

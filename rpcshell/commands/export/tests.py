@@ -14,7 +14,7 @@ from rpcshell.commands.export.secrets import Secrets
 
 if TYPE_CHECKING:
     from rpcshell.commands.export.exported import Export
-    from rpcshell.shell.journal import CallRecord
+    from rpcshell.shell.call import Call
 
 __all__ = ["tests_text"]
 
@@ -77,7 +77,7 @@ def tests_text(export: Export) -> str:
     return f"{text}\n\n{body}"
 
 
-def _test(record: CallRecord, export: Export, secrets: Secrets, expectations: Expectations) -> str:
+def _test(record: Call, export: Export, secrets: Secrets, expectations: Expectations) -> str:
     ending = targets_of(export.records)[record.target]
     slug = re.sub(r"\W+", "_", record.method, flags=re.ASCII).strip("_")[:_LONGEST_NAME].lower()
     lines = [f"def test_{record.number}_{slug}(client{ending}):"]

@@ -25,7 +25,6 @@ from rpcshell.lab.bench.wording import call_text, load_text, name_of
 from rpcshell.servers import Control
 from rpcshell.servers.directory import is_on_this_machine
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-from rpcshell.shell.output import show_pieces
 from rpcshell.view.streams import is_terminal
 from rpcshell.view.units import count_of, per_second
 
@@ -73,7 +72,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions, live: Live) -> None:
         rate=options.rate,
         pipeline=options.pipeline,
         processes=options.processes,
-        timeout=shell.session.timeout or _TIMEOUT,
+        timeout=shell.session.settings.timeout or _TIMEOUT,
         plain=shell.session.plain,
         tls=shell.session.tls or TlsFiles(),
     )
@@ -245,9 +244,9 @@ def _show_text(shell: Shell, measured: list[Measurement], *, side_by_side: bool)
         plan, server = measured[0].plan, measured[0].server
         workers = "" if server is None else f" · {count_of(server.workers, 'worker')} each"
         head = f"{call_text(plan)}\n{load_text(plan)}{workers}\n\n"
-        show_pieces(shell.output, [("", head), *report.comparison_pieces(measured, width)], paged=False)
+        shell.output.pieces([("", head), *report.comparison_pieces(measured, width)], paged=False)
     else:
-        show_pieces(shell.output, report.pieces(_typical(measured), width), paged=False)
+        shell.output.pieces(report.pieces(_typical(measured), width), paged=False)
     if len(measured) > 1 and (spread := _spread(measured)):
         shell.output.note(spread)
     if side_by_side and measured[-1].interrupted:

@@ -12,7 +12,6 @@ from rpcshell.lab.lesson.steps.cures import event_loop, pool, threads
 from rpcshell.lab.lesson.steps.models import all_models, fork
 from rpcshell.lab.lesson.steps.waiting import eleven_clients, one_worker, ten_workers
 from rpcshell.lab.lesson.typesetting import fill
-from rpcshell.shell.output import show_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,4 +140,4 @@ class Course:
         return step
 
     def _lines(self, *lines: Sequence[Fragment]) -> None:
-        show_pieces(self._output, [piece for line in lines for piece in (*line, ("", "\n"))])
+        self._output.pieces([piece for line in lines for piece in (*line, ("", "\n"))])

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rpcshell.lab.lesson.pictures import count_boxes, gauge, worker_boxes
 from rpcshell.lab.lesson.typesetting import fill, typeset
-from rpcshell.shell.output import show_pieces
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ class Page:
             {columns[name].title: Figure(value) if columns[name].meaning else value for name, value in row.items()}
             for row in rows
         ]
-        show_pieces(self._output, [("", "\n"), *render_table(table, self._columns)])
+        self._output.pieces([("", "\n"), *render_table(table, self._columns)])
         meanings = [(column.title, column.meaning) for column in columns.values() if column.meaning]
         widest = max(cells(title) for title, _ in meanings)
         lines: list[list[Fragment]] = [[("", "")]]
@@ -155,7 +154,7 @@ class Page:
         self._show(lines)
 
     def _show(self, lines: Iterable[Sequence[Fragment]]) -> None:
-        show_pieces(self._output, [piece for line in lines for piece in (*line, ("", "\n"))])
+        self._output.pieces([piece for line in lines for piece in (*line, ("", "\n"))])
 
 
 def _boxed(pieces: Sequence[Fragment], columns: int, prefix: Fragment) -> list[list[Fragment]]:

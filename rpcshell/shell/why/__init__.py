@@ -1,6 +1,4 @@
-"""What the shell notes about its calls: the bytes, where the time went, what the server was doing, and why.
+"""Why a call went as it did: how its server looked meanwhile, what is known of it now, and what that comes to.
 
-An `Exchange` goes along with a call and takes the times and the bytes; an `Observer` keeps what is known of the latest
-calls, counts all of them, and looks at a local server while one of them hangs. Commands show it. Calls do not depend on
-any of this, and nothing here decides what a call does.
+Calls do not depend on any of this, and nothing here decides what a call does.
 """

@@ -1,16 +1,15 @@
 """Why a call failed or was slow, in one sentence, and what to do: a table of rules, the most specific first.
 
-A rule is a pure function from the evidence to a finding, or to None where it has nothing to say. The rules for error
-replies and for calls that never got to a worker are in `refusals`, those for slow answers in `slowness`.
+A rule is a pure function from the evidence to a diagnosis, or to None where it has nothing to say. The rules for calls
+that never got to a worker, were refused or were answered late are in `answered`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.shell.why.finding import Finding, all_of, named, seconds
-from rpcshell.shell.why.refusals import REFUSALS
-from rpcshell.shell.why.slowness import SLOWNESS, is_main
+from rpcshell.shell.why.answered import REFUSALS, SLOWNESS, is_main
+from rpcshell.shell.why.evidence import Diagnosis, all_of, named, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,34 +23,30 @@ _MOST_NAMED: Final = 3
 _SEVERAL_AT_ONCE: Final = {"thread", "pool", "async"}
 
 
-def diagnose(evidence: Evidence) -> Finding:
-    """What the evidence tells.
-
-    Args:
-        evidence: All that is known of the call.
-    """
-    return next(finding for rule in RULES if (finding := rule(evidence)) is not None)
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """What the evidence tells."""
+    return next(found for rule in RULES if (found := rule(evidence)) is not None)
 
 
-def worker_died(evidence: Evidence) -> Finding | None:
+def worker_died(evidence: Evidence) -> Diagnosis | None:
     """The worker that had the call died of a signal, or left with an error."""
-    if evidence.outcome == "ok" or evidence.meta is not None:
+    if evidence.call.outcome == "ok" or evidence.call.meta is not None:
         return None
     deaths = evidence.events_of("died")
     death = next((event for event in deaths if event.pid == evidence.pid), None)
     if death is None:
         # Where nobody saw who had it, a death with a call in it while this one was lost is as good.
-        death = next((event for event in deaths if event.lost and evidence.failure == "lost"), None)
+        death = next((event for event in deaths if event.lost and evidence.call.failure == "lost"), None)
     if death is None:
         return None
     who = f"worker {death.worker} (pid {death.pid})"
     if any(event.pid == death.pid for event in evidence.events_of("aborting")):
-        return Finding(
+        return Diagnosis(
             f"{who} was ended by its server: the call ran longer than the server's --timeout.",
             "make the handler faster, or start the server with a longer --timeout",
         )
     if death.signal is None:
-        return Finding(
+        return Diagnosis(
             f"{who} left in the middle of the call: it {death.text or 'ended'}.",
             "its last log lines are below; another worker has taken its place",
         )
@@ -62,47 +57,47 @@ def worker_died(evidence: Evidence) -> Finding | None:
     else:
         how, do = f"by SIG{death.signal}", "somebody sent it that signal"
     again = "the call may have run in part: call again if that does no harm, as another worker has taken its place"
-    return Finding(f"{who} was killed {how} while it had the call.", f"{do}; {again}")
+    return Diagnosis(f"{who} was killed {how} while it had the call.", f"{do}; {again}")
 
 
-def stopped(evidence: Evidence) -> Finding | None:
+def stopped(evidence: Evidence) -> Diagnosis | None:
     """A process that had to act was stopped by a signal."""
     status = evidence.status
-    if evidence.timing.answered and evidence.outcome == "ok" and not evidence.events_of("frozen", "thawed"):
+    if evidence.timing.answered and evidence.call.outcome == "ok" and not evidence.events_of("frozen", "thawed"):
         return None
     frozen = next((event for event in evidence.events_of("frozen") if event.pid == evidence.pid), None)
     if frozen is not None:
-        return Finding(
+        return Diagnosis(
             f"worker {frozen.worker} (pid {frozen.pid}) had the call and was frozen {frozen.text}".rstrip() + ".",
             "it goes on by itself: :freeze, or a program on the control socket, did that",
         )
     if evidence.pid is not None and evidence.stopped(evidence.pid):
         who = evidence.worker
         name = f"pid {evidence.pid}" if who is None else named(who)
-        return Finding(
+        return Diagnosis(
             f"{name} had the call and was stopped (SIGSTOP): it does nothing until it is let go on.",
             f"kill -CONT {evidence.pid}",
         )
     if status is not None and status.workers and all(evidence.stopped(worker.pid) for worker in status.workers):
         pids = " ".join(str(worker.pid) for worker in status.workers)
-        return Finding(
+        return Diagnosis(
             f"{all_of(status.workers)} stopped (SIGSTOP), so nobody took the call.",
             f"kill -CONT {pids}",
         )
-    if evidence.outcome != "ok" and evidence.stopped(evidence.arbiter):
-        return Finding(
+    if evidence.call.outcome != "ok" and evidence.stopped(evidence.arbiter):
+        return Diagnosis(
             f"the server (pid {evidence.arbiter}) itself was stopped (SIGSTOP), perhaps with its workers.",
             f"kill -CONT {evidence.arbiter}",
         )
     return None
 
 
-def closed_by_server(evidence: Evidence) -> Finding | None:
+def closed_by_server(evidence: Evidence) -> Diagnosis | None:
     """The server let go of the connection, as it does when it reloads, scales down or stops."""
-    if evidence.failure not in {"lost", "not_run"}:
+    if evidence.call.failure not in {"lost", "not_run"}:
         return None
     events = evidence.events_of("reloading", "scaling", "retiring", "reclaim", "draining", "left")
-    if not events and evidence.failure == "lost":
+    if not events and evidence.call.failure == "lost":
         return None
     first = events[0] if events else None
     reason = {
@@ -111,18 +106,18 @@ def closed_by_server(evidence: Evidence) -> Finding | None:
         "retiring": "the worker had answered as many calls as it should (--max-requests)",
         "reclaim": "others waited, and the connection had been idle for --reclaim-idle",
     }.get("" if first is None else first.kind, "its worker was leaving")
-    if evidence.failure == "not_run":
-        return Finding(
+    if evidence.call.failure == "not_run":
+        return Diagnosis(
             f"the server closed the connection because {reason}; the request did not run.",
             "call again: that is safe",
         )
-    return Finding(
+    return Diagnosis(
         f"the server closed the connection because {reason}.",
         "call again if that does no harm: the request may have run",
     )
 
 
-def queued(evidence: Evidence) -> Finding | None:
+def queued(evidence: Evidence) -> Diagnosis | None:
     """Nobody had accepted the connection: why not."""
     status = evidence.status
     if status is None or not _waited(evidence):
@@ -135,59 +130,60 @@ def queued(evidence: Evidence) -> Finding | None:
         return None
     ready = [worker for worker in status.workers if worker.state == "ready"]
     if not ready:
-        return Finding(
+        return Diagnosis(
             f"none of the server's workers was ready, {waited}.",
             ":workers shows when they are; :logs why they are not",
         )
     busy = [worker for worker in ready if worker.call is not None]
     more = f":scale {len(ready) * 2} for more workers, or :spawn with --model thread"
     if not busy and status.model == "sync":
-        return Finding(
+        return Diagnosis(
             f"{all_of(ready)} held by idle connections, {waited} and nobody read it.",
             f"{more}, where idle connections hold nobody up; a smaller --reclaim-idle frees such workers sooner",
         )
     if len(busy) == len(ready):
-        return Finding(
+        return Diagnosis(
             f"{all_of(ready)} busy with other calls ({_calls(busy)}), {waited}.",
             f"{more}; or look at what takes these calls so long",
         )
     if status.model == "sync":
         held = len(ready) - len(busy)
-        return Finding(
+        return Diagnosis(
             f"of {len(ready)} workers {len(busy)} {'was' if len(busy) == 1 else 'were'} busy ({_calls(busy)}) and "
             f"{held} held by {'an idle connection' if held == 1 else 'idle connections'}, {waited}.",
             more,
         )
-    return Finding(
+    return Diagnosis(
         f"no worker took the connection, {waited}.",
         "workers at their --max-connections take no more; :workers shows theirs",
     )
 
 
-def before_the_call(evidence: Evidence) -> Finding | None:
+def before_the_call(evidence: Evidence) -> Diagnosis | None:
     """The shell's own question, before the first call, was not answered."""
     if not evidence.unasked:
         return None
-    return Finding(
+    return Diagnosis(
         f"the request was not sent: for {seconds(evidence.timing.total)} the shell waited for an answer to its "
         f"question what the server offers.",
         "what held up that question would have held up the call: :workers shows who is busy",
     )
 
 
-def handler_running(evidence: Evidence) -> Finding | None:
+def handler_running(evidence: Evidence) -> Diagnosis | None:
     """The handler was at work when the call was given up."""
     worker = evidence.handling
-    if worker is None or evidence.meta is not None or worker.call is None:
+    if worker is None or evidence.call.meta is not None or worker.call is None:
         return None
     ran = evidence.timing.ended_at - evidence.timing.sent_at if evidence.timing.sent_at else worker.call.seconds
-    return Finding(
-        f"the handler of {evidence.method} itself takes the time: {named(worker)} had been in it for {seconds(ran)}.",
+    return Diagnosis(
+        f"the handler of {evidence.call.method} itself takes the time: {named(worker)} had been in it for "
+        f"{seconds(ran)}.",
         f"give it time (:set timeout), or look into the handler; :kill {worker.worker} ends it if it never will",
     )
 
 
-def behind_another(evidence: Evidence) -> Finding | None:
+def behind_another(evidence: Evidence) -> Diagnosis | None:
     """A worker had accepted the connection, but was in other calls."""
     worker = evidence.worker
     status = evidence.status
@@ -197,61 +193,61 @@ def behind_another(evidence: Evidence) -> Finding | None:
     what = f"{worker.call.method}, for {seconds(worker.call.seconds)}"
     if status.model == "async" and worker.calls_running == 1:
         cause = f"{named(worker)} had the request but was in another call ({what}), which may block its event loop"
-        return Finding(f"{cause}, for {wait}.", "await in coroutines what waits, or make that handler a plain one")
+        return Diagnosis(f"{cause}, for {wait}.", "await in coroutines what waits, or make that handler a plain one")
     if status.model in _SEVERAL_AT_ONCE:
         calls = "another call" if worker.calls_running == 1 else f"{worker.calls_running} calls at once"
-        return Finding(
+        return Diagnosis(
             f"{named(worker)} had the request beside {calls} (the longest: {what}): it shared the processor with them, "
             f"or waited for a thread.",
             "more --threads for handlers that wait, :scale for handlers that compute",
         )
-    return Finding(
+    return Diagnosis(
         f"{named(worker)} had the connection but was in another call ({what}), so the request waited {wait}.",
         f":scale {len(status.workers) * 2} for more workers, or :spawn with --model thread",
     )
 
 
-def accepted_but_silent(evidence: Evidence) -> Finding | None:
+def accepted_but_silent(evidence: Evidence) -> Diagnosis | None:
     """A worker had the connection and was in no call, as far as it told."""
     worker = evidence.worker
-    if worker is None or evidence.timing.answered or evidence.outcome not in {"cancelled", "failed"}:
+    if worker is None or evidence.timing.answered or evidence.call.outcome not in {"cancelled", "failed"}:
         return None
-    if evidence.failure == "lost":
+    if evidence.call.failure == "lost":
         return None
-    return Finding(
+    return Diagnosis(
         f"{named(worker)} had the connection but did not begin the call within {seconds(evidence.timing.wait)}.",
         f":logs {worker.worker} tells what it did; :kill {worker.worker} has another take its place",
     )
 
 
-def silence(evidence: Evidence) -> Finding | None:
+def silence(evidence: Evidence) -> Diagnosis | None:
     """The request was sent, and nothing more is known."""
-    if evidence.outcome not in {"cancelled", "failed"} or evidence.failure in {"lost", "protocol"}:
+    if evidence.call.outcome not in {"cancelled", "failed"} or evidence.call.failure in {"lost", "protocol"}:
         return None
     if not evidence.timing.sent:
-        return Finding("the request was not sent whole.", "it did not run: call again")
+        return Diagnosis("the request was not sent whole.", "it did not run: call again")
     where = "" if evidence.status is not None else "; of a server that is not yours on this machine no more can be seen"
-    return Finding(
+    return Diagnosis(
         f"the request was sent whole, and nothing came back within {seconds(evidence.timing.wait)}{where}.",
         "the server may still be running it; :set timeout limits how long a call may take",
     )
 
 
-def lost(evidence: Evidence) -> Finding | None:
+def lost(evidence: Evidence) -> Diagnosis | None:
     """The connection ended, and nobody saw why."""
-    if evidence.failure != "lost":
+    if evidence.call.failure != "lost":
         return None
-    return Finding(
+    return Diagnosis(
         f"the connection ended before the reply: {evidence.error}.",
         evidence.hint or "the request may have run: call again if that does no harm",
     )
 
 
-def all_well(evidence: Evidence) -> Finding:
+def all_well(evidence: Evidence) -> Diagnosis:
     """Nothing is wrong; where most of the time went."""
     timing = evidence.timing
-    if evidence.outcome != "ok":
-        return Finding(f"{evidence.error}.", evidence.hint or "the error says what is known")
+    if evidence.call.outcome != "ok":
+        return Diagnosis(f"{evidence.error}.", evidence.hint or "the error says what is known")
     parts = {
         "the handler": timing.service or 0.0,
         "the way to it": timing.send + (timing.queue if timing.queue is not None else timing.wait),
@@ -259,7 +255,7 @@ def all_well(evidence: Evidence) -> Finding:
         "the reply's way": timing.transfer + timing.after,
     }
     most = max(parts, key=lambda name: parts[name])
-    return Finding(
+    return Diagnosis(
         f"nothing is wrong with it: it was answered in {seconds(timing.total)}, most of that for {most}.",
         ":stats shows how long such calls usually take",
     )
@@ -267,8 +263,8 @@ def all_well(evidence: Evidence) -> Finding:
 
 def _waited(evidence: Evidence) -> bool:
     """Whether waiting is what became of the call, or of most of its time."""
-    if evidence.meta is None:
-        return evidence.failure not in {"unsendable", "unconnected"}
+    if evidence.call.meta is None:
+        return evidence.call.failure not in {"unsendable", "unconnected"}
     return evidence.timing.queue is not None and is_main(evidence, evidence.timing.queue)
 
 
@@ -279,7 +275,7 @@ def _calls(workers: list[WorkerStatus]) -> str:
     return ", ".join(shown) + (", …" if len(calls) > _MOST_NAMED else "")
 
 
-RULES: Final[tuple[Callable[[Evidence], Finding | None], ...]] = (
+RULES: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
     *REFUSALS,
     worker_died,
     stopped,

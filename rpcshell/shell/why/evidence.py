@@ -1,84 +1,82 @@
-"""All that is known of one call, gathered for a diagnosis: a record without behaviour but for a few look-ups."""
+"""All that is known of one call, gathered for a diagnosis: its record, what was seen meanwhile, and its server now."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from rpcshell.shell.why.timing import Timing
+from rpcshell.client.errors import ShellError
+from rpcshell.line.masking import mask_text
+from rpcshell.shell.why.sighting import LOOK, Snapshot, take_snapshot
 
 if TYPE_CHECKING:
-    from rpcshell.servers import ServerStatus, WorkerStatus
-    from rpcshell.servers.holders import Place
-    from rpcshell.shell.journal import Outcome
-    from rpcwire import Meta
+    from collections.abc import Iterator, Sequence
+
+    from rpcshell.servers import Control, ServerStatus, WorkerStatus
+    from rpcshell.shell.call import Call, Timing
+    from rpcshell.shell.session import Session
+    from rpcshell.shell.supervisor import Supervisor
     from rpcwire.control import ServerEvent
 
-__all__ = ["STOPPED", "Evidence", "Failure", "Snapshot"]
+__all__ = ["Diagnosis", "Evidence", "all_of", "gather", "lines_of_time", "named", "seconds"]
 
-Failure = Literal["", "unsendable", "unconnected", "lost", "not_run", "timeout", "protocol"]
-"""How a call came to have no reply: it could not be written as JSON, there was no connection, the connection ended (and
-the server may have run it, or has not), time was up, or what came was no reply."""
+_LINES: Final = 300
+"""Lines of the log that are looked through."""
 
-STOPPED = "T"
-"""The state of a process that was stopped by a signal, as proc(5) has it."""
+_AFTER: Final = 0.5
+"""Seconds after a call in which what happened may still be about it."""
 
+_MILLISECOND: Final = 0.001
+"""What the log's times are exact to."""
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A server at one moment.
+_CLOCKS: Final = 0.1
+"""Seconds by which the times of two processes that look at each other may be off."""
 
-    Attributes:
-        at: When, on `time.monotonic`'s clock.
-        status: What the server told, or None where it did not answer.
-        states: The states of its processes, by their ids, as proc(5) tells them.
-        place: Where the server's end of the call's connection was, or None where that is not known.
-    """
-
-    at: float
-    status: ServerStatus | None = None
-    states: dict[int, str] = {}
-    place: Place | None = None
+_TIME: Final = re.compile(r'(?:\{"time":")?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z)')
+"""How a record of the log begins, as text and as JSON; other lines continue one."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """One call.
+    """What a diagnosis rests on.
 
     Attributes:
-        method: The method that was called.
-        target: Where it was sent.
-        outcome: What came of it.
-        failure: How it came to have no reply.
-        error: What was told of that, in one sentence.
-        hint: What was told to do about it.
-        code: The number of an error reply.
-        timing: Where the time went.
-        meta: Who answered, where that was told.
-        served_by: Who answered the call before on its connection.
+        call: The record of the call.
+        timing: Where its time went.
         then: The server during the call or right after it, where it is one that can be looked at.
         now: The server as it is now.
         events: What happened to the server while the call lasted, in order.
         server_ended: How the server that was spawned here has ended, in words that follow its name, or empty.
         arbiter: The process id of the server, where it is known.
-        reply_size: Bytes of the reply.
+        log: The server's log while the call lasted, or of its worker the last lines before it.
+        log_in_time: Whether these are of the call's time.
+        unseen: Why the server cannot be looked at, or None.
     """
 
-    method: str
-    target: str = ""
-    outcome: Outcome = "ok"
-    failure: Failure = ""
-    error: str = ""
-    hint: str = ""
-    code: int | None = None
-    timing: Timing = Timing()
-    meta: Meta | None = None
-    served_by: Meta | None = None
+    call: Call
+    timing: Timing
     then: Snapshot | None = None
     now: Snapshot | None = None
     events: tuple[ServerEvent, ...] = ()
     server_ended: str = ""
     arbiter: int | None = None
-    reply_size: int = 0
+    log: tuple[str, ...] = ()
+    log_in_time: bool = True
+    unseen: str | None = None
+
+    @property
+    def error(self) -> str:
+        """What was told of what went wrong, without the call's secrets and a full stop."""
+        error = self.call.error
+        return "" if error is None else mask_text(error.message, self.call.params).rstrip(".")
+
+    @property
+    def hint(self) -> str:
+        """What was told to do about it."""
+        return (self.call.error and self.call.error.hint) or ""
 
     @property
     def status(self) -> ServerStatus | None:
@@ -93,17 +91,17 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unasked(self) -> bool:
         """Whether it was given up while the shell still waited to be told what the server offers, before any call."""
-        return self.outcome == "cancelled" and not self.timing.attempts and not self.timing.dialled
+        return self.call.outcome == "cancelled" and not self.timing.attempts and not self.timing.dialled
 
     @property
     def pid(self) -> int | None:
         """The process that had the call, as far as that can be told."""
-        if self.meta is not None:
-            return self.meta.pid
+        if self.call.meta is not None:
+            return self.call.meta.pid
         if self.then is not None and self.then.place is not None:
             return self.then.place.pid
-        if self.served_by is not None:
-            return self.served_by.pid
+        if self.call.trace.served_by is not None:
+            return self.call.trace.served_by.pid
         running = self._running
         return None if running is None else running.pid
 
@@ -129,26 +127,141 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     def _runs(self, worker: WorkerStatus) -> bool:
         """Whether a worker's call is this one: the same method, begun after it was sent."""
-        if worker.call is None or self.then is None or worker.call.method != self.method:
+        if worker.call is None or self.then is None or worker.call.method != self.call.method:
             return False
         return self.then.at - worker.call.seconds >= self.timing.sent_at - _CLOCKS
 
     def events_of(self, *kinds: str) -> list[ServerEvent]:
-        """The events of some kinds, in order.
-
-        Args:
-            kinds: Which.
-        """
+        """The events of some kinds, in order."""
         return [event for event in self.events if event.kind in kinds]
 
     def stopped(self, pid: int | None) -> bool:
-        """Whether a process was seen to be stopped.
-
-        Args:
-            pid: Its id.
-        """
-        return self.then is not None and pid is not None and self.then.states.get(pid, "").upper() == STOPPED
+        """Whether a process was seen to be stopped by a signal."""
+        return self.then is not None and self.then.stopped(pid)
 
 
-_CLOCKS = 0.1
-"""Seconds by which the times of two processes that look at each other may be off."""
+class Diagnosis(NamedTuple):
+    """Why, and what to do.
+
+    Attributes:
+        cause: One sentence.
+        advice: What to do about it, without a full stop.
+    """
+
+    cause: str
+    advice: str
+
+
+def seconds(amount: float) -> str:
+    """A time with its unit."""
+    if amount >= 1:
+        return f"{amount:.1f} s" if amount < 60 else f"{int(amount) // 60} min {int(amount) % 60} s"
+    return f"{amount * 1000:.3g} ms"
+
+
+def named(worker: WorkerStatus) -> str:
+    """A worker as a sentence calls it."""
+    return f"worker {worker.worker} (pid {worker.pid})"
+
+
+def all_of(workers: Sequence[WorkerStatus]) -> str:
+    """Workers, all that there are, at least one, and the verb that goes with them."""
+    if len(workers) == 1:
+        return f"the only worker, {workers[0].worker}, was"
+    return "both workers were" if len(workers) == 2 else f"all {len(workers)} workers were"
+
+
+def gather(call: Call, session: Session, supervisor: Supervisor) -> Evidence:
+    """Gather what is known of a call of a session, and ask its server, found by the supervisor, for more."""
+    then = None if call.sighting is None else call.sighting.snapshot
+    evidence = Evidence(call=call, timing=call.timing, then=then)
+    if call.target != str(session.target or ""):
+        return _with(evidence, unseen=f"calls go to {session.target or 'no server'} by now")
+    evidence = _with(evidence, arbiter=supervisor.arbiter(), server_ended=_ended(session))
+    if evidence.server_ended and session.server is not None:
+        return _with(evidence, log=_tail(session.server.log))
+    try:
+        path = supervisor.path()
+    except ShellError as error:
+        return _with(evidence, unseen=error.message)
+    now = take_snapshot(path, None, evidence.arbiter)
+    evidence = _with(evidence, now=now)
+    if now.status is None:
+        return _with(evidence, unseen=f"the server does not answer on its control socket within {LOOK:g} s")
+    return _with_events_and_log(evidence, supervisor)
+
+
+def _with(evidence: Evidence, **more: object) -> Evidence:
+    return msgspec.structs.replace(evidence, **more)
+
+
+def _with_events_and_log(evidence: Evidence, supervisor: Supervisor) -> Evidence:
+    call, timing = evidence.call, evidence.timing
+    lines: list[str] = []
+    try:
+        with supervisor.control(timeout=LOOK) as control:
+            found = _events_of_time(control.events().events, timing.began_at, timing.ended_at + _AFTER)
+            evidence = _with(evidence, events=tuple(found))
+            lines = _log(control, None)
+            during = lines_of_time(lines, call.began - _MILLISECOND, call.began + timing.total + _AFTER)
+            if during:
+                # A handler may have logged what it was called with.
+                return _with(evidence, log=tuple(mask_text(line, call.params) for line in during))
+            worker = evidence.worker
+            if call.outcome not in {"failed", "cancelled"} or worker is None:
+                return evidence
+            lines = _log(control, worker.worker)
+    except ShellError:
+        # An older server tells of no events; one that hangs tells nothing more.
+        pass
+    last = next((place for place in reversed(range(len(lines))) if _TIME.match(lines[place])), 0)
+    return _with(evidence, log=tuple(lines[last:]), log_in_time=False)
+
+
+def _events_of_time(events: Sequence[ServerEvent], since: float, until: float) -> Iterator[ServerEvent]:
+    """The events of a time, and before them that a worker was frozen which was so still."""
+    frozen: dict[int | None, ServerEvent] = {}
+    for event in events:
+        if event.at >= since:
+            break
+        if event.kind == "frozen":
+            frozen[event.pid] = event
+        elif event.kind in {"thawed", "died", "left"}:
+            frozen.pop(event.pid, None)
+    yield from frozen.values()
+    yield from (event for event in events if since <= event.at <= until)
+
+
+def _log(control: Control, worker: int | None) -> list[str]:
+    try:
+        return control.logs(_LINES, worker)
+    except ShellError:
+        # It may go to a terminal or a journal, from where it cannot be read back.
+        return []
+
+
+def lines_of_time(lines: Sequence[str], since: float, until: float) -> list[str]:
+    """The records of a log that were written in a time, in seconds since the epoch, with what continues them."""
+    written: list[str] = []
+    within = False
+    for line in lines:
+        if (found := _TIME.match(line)) is not None:
+            within = since <= datetime.fromisoformat(found[1]).timestamp() <= until
+        if within:
+            written.append(line)
+    return written
+
+
+def _ended(session: Session) -> str:
+    server = session.server
+    if server is None or str(session.target) not in server.addresses or server.poll() is None:
+        return ""
+    return server.how_it_ended()
+
+
+def _tail(log: object) -> tuple[str, ...]:
+    try:
+        with Path(str(log)).open(encoding="utf-8", errors="replace") as file:
+            return tuple(line.rstrip("\n") for line in file.readlines()[-3:])
+    except OSError:
+        return ()

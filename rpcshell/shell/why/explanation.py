@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.why.diagnosis import diagnose
-from rpcshell.shell.why.finding import seconds
+from rpcshell.shell.why.evidence import seconds
 from rpcshell.view.escape import visible
 from rpcshell.view.units import call_time
 from rpcshell.view.width import cells, cut
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rpcshell.servers import ServerStatus, WorkerStatus
-    from rpcshell.shell.why.evidence import Evidence, Snapshot
-    from rpcshell.shell.why.inquiry import Inquiry
-    from rpcshell.shell.why.observer import Observed
+    from rpcshell.shell.why.evidence import Evidence
+    from rpcshell.shell.why.sighting import Snapshot
     from rpcshell.view.pretty import Fragment
 
 __all__ = ["render_explanation"]
@@ -38,32 +37,25 @@ _REST: Final = 0.005
 """The share of a call's time below which what is left over is not worth a line."""
 
 
-def render_explanation(call: Observed, inquiry: Inquiry, width: int) -> Iterator[Fragment]:
-    """Why a call went as it did, ending in a newline.
-
-    Args:
-        call: The call.
-        inquiry: What is known of it.
-        width: Columns of the screen.
-    """
-    evidence = inquiry.evidence
-    finding = diagnose(evidence)
-    record = call.record
+def render_explanation(evidence: Evidence, width: int) -> Iterator[Fragment]:
+    """Why a call went as it did, on a screen of so many columns, ending in a newline."""
+    diagnosis = diagnose(evidence)
+    call = evidence.call
     came = _outcome(evidence)
-    line = visible(" ".join(mask_line(record.line).split()))
-    head = f"call {record.number} · "
+    line = visible(" ".join(mask_line(call.line).split()))
+    head = f"call {call.number} · "
     yield LABEL, head
     room = max(width - cells(head) - cells(came) - 3, _NARROWEST // 2)
     yield "", cut(line, room)
     yield LABEL, f" · {came}\n"
     # Whoever is at the end of the call's life wants this first; the rest is what it rests on.
-    yield from _row("why", finding.cause, width, CAUSE)
-    yield from _row("do", finding.advice, width, ADVICE)
+    yield from _row("why", diagnosis.cause, width, CAUSE)
+    yield from _row("do", diagnosis.advice, width, ADVICE)
     yield from _times(evidence, width)
-    for label, text in _facts(call, inquiry):
+    for label, text in _facts(evidence):
         yield from _row(label, text, width)
     yield from _events(evidence, width)
-    yield from _log(inquiry, width)
+    yield from _log(evidence, width)
 
 
 def _row(label: str, text: str, width: int, style: str = "") -> Iterator[Fragment]:
@@ -77,11 +69,11 @@ def _row(label: str, text: str, width: int, style: str = "") -> Iterator[Fragmen
 
 def _outcome(evidence: Evidence) -> str:
     took = call_time(evidence.timing.total)
-    match evidence.outcome:
+    match evidence.call.outcome:
         case "ok":
             return f"answered in {took}"
         case "error":
-            return f"error {evidence.code} in {took}"
+            return f"error {evidence.call.code} in {took}"
         case "cancelled":
             return f"cancelled after {took}"
         case _:
@@ -112,23 +104,22 @@ def _times(evidence: Evidence, width: int) -> Iterator[Fragment]:
         label = ""
 
 
-def _facts(call: Observed, inquiry: Inquiry) -> Iterator[tuple[str, str]]:
-    evidence, exchange = inquiry.evidence, call.exchange
-    timing = evidence.timing
+def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    timing, trace = evidence.timing, evidence.call.trace
     if timing.attempts:
         new = "a new connection" if timing.dialled else "the connection that was there"
         times = f", {timing.attempts} times" if timing.attempts > 1 else ""
         sent = "" if timing.sent else ", not whole"
-        yield "request", f"{exchange.request_size} bytes to {evidence.target}{times} on {new}{sent}"
+        yield "request", f"{trace.request_size} bytes to {evidence.call.target}{times} on {new}{sent}"
     else:
         yield "request", "not sent"
-    if exchange.reads:
-        reads = "1 read" if exchange.reads == 1 else f"{exchange.reads} reads"
-        yield "reply", f"{exchange.received_size} bytes in {reads}"
+    if trace.reads:
+        reads = "1 read" if trace.reads == 1 else f"{trace.reads} reads"
+        yield "reply", f"{trace.received_size} bytes in {reads}"
     elif timing.attempts:
         yield "reply", "not a byte"
-    if inquiry.unseen is not None:
-        yield "server", inquiry.unseen
+    if evidence.unseen is not None:
+        yield "server", evidence.unseen
     yield from _server_then(evidence)
     now = evidence.now
     if now is not None and now.status is not None:
@@ -138,11 +129,11 @@ def _facts(call: Observed, inquiry: Inquiry) -> Iterator[tuple[str, str]]:
 def _server_then(evidence: Evidence) -> Iterator[tuple[str, str]]:
     then = evidence.then
     if then is None or then.status is None:
-        if evidence.meta is not None:
-            yield "worker", f"{evidence.meta.worker} (pid {evidence.meta.pid}) answered"
+        if evidence.call.meta is not None:
+            yield "worker", f"{evidence.call.meta.worker} (pid {evidence.call.meta.pid}) answered"
         return
     timing = evidence.timing
-    after = then.at - (timing.ended_at - timing.total)
+    after = then.at - timing.began_at
     when = f"{seconds(after)} into the call" if then.at <= timing.ended_at else "right after it"
     worker = evidence.worker
     if worker is not None:
@@ -166,7 +157,7 @@ def _worker(worker: WorkerStatus, snapshot: Snapshot) -> str:
         doing = "in no call"
         if is_sync:
             doing = "held by an idle connection"
-    if snapshot.states.get(worker.pid, "").upper() == "T":
+    if snapshot.stopped(worker.pid):
         doing = f"stopped (SIGSTOP), {doing}"
     state = "" if worker.state == "ready" else f"{worker.state}, "
     held = "" if is_sync else f", {worker.connections} connection{'' if worker.connections == 1 else 's'}"
@@ -188,7 +179,7 @@ def _server(status: ServerStatus) -> str:
 
 
 def _events(evidence: Evidence, width: int) -> Iterator[Fragment]:
-    began = evidence.timing.ended_at - evidence.timing.total
+    began = evidence.timing.began_at
     for place, event in enumerate(evidence.events[:_MOST_EVENTS]):
         who = f"worker {event.worker} (pid {event.pid}) " if event.worker is not None else ""
         signal = f" by SIG{event.signal}" if event.signal else ""
@@ -200,12 +191,12 @@ def _events(evidence: Evidence, width: int) -> Iterator[Fragment]:
         yield "", cut(visible(text), max(width - _MARGIN - 1, _NARROWEST)) + "\n"
 
 
-def _log(inquiry: Inquiry, width: int) -> Iterator[Fragment]:
-    lines = _shown(inquiry.log)
+def _log(evidence: Evidence, width: int) -> Iterator[Fragment]:
+    lines = _shown(evidence.log)
     for place, line in enumerate(lines):
-        label = "" if place else ("log" if inquiry.in_time else "log, old")
+        label = "" if place else ("log" if evidence.log_in_time else "log, old")
         yield LABEL, f"{label:<{_MARGIN}}"
-        yield LABEL if not inquiry.in_time else "", cut(line, max(width - _MARGIN - 1, _NARROWEST)) + "\n"
+        yield LABEL if not evidence.log_in_time else "", cut(line, max(width - _MARGIN - 1, _NARROWEST)) + "\n"
 
 
 def _shown(lines: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from rpcwire.framing import PREFIX_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rpcshell.shell.why.observer import Observed
+    from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
 __all__ = ["WireFrame", "cut_frames", "hex_rows", "render_call", "render_frames"]
@@ -77,7 +77,7 @@ def cut_frames(data: bytes) -> list[WireFrame]:
     return found
 
 
-def render_call(call: Observed, width: int, *, full: bool = False) -> Iterator[Fragment]:
+def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragment]:
     """The frames of a call, each with its time since the call began.
 
     Args:
@@ -85,29 +85,29 @@ def render_call(call: Observed, width: int, *, full: bool = False) -> Iterator[F
         width: Columns of the screen.
         full: Whether to show all bytes that are kept.
     """
-    exchange, record = call.exchange, call.record
-    began = exchange.began
-    if exchange.connected and exchange.dialled:
+    trace = call.trace
+    began = trace.began
+    if trace.connected and trace.dialled:
         yield ARROW, f"{OUT} "
-        took = call_time(exchange.connected - exchange.dialled)
-        yield "", f"{call_time(exchange.connected - began):>8}  connected to {record.target} in {took}\n"
-    if exchange.attempts:
-        times = f", sent {exchange.attempts} times" if exchange.attempts > 1 else ""
-        whole = "" if exchange.sent else ", not all of them written"
+        took = call_time(trace.connected - trace.dialled)
+        yield "", f"{call_time(trace.connected - began):>8}  connected to {call.target} in {took}\n"
+    if trace.attempts:
+        times = f", sent {trace.attempts} times" if trace.attempts > 1 else ""
+        whole = "" if trace.sent else ", not all of them written"
         yield ARROW, f"{OUT} "
-        when = call_time((exchange.sent or exchange.sending) - began)
-        yield "", f"{when:>8}  request: {exchange.request_size} bytes{times}{whole}\n"
-        yield from render_frames(exchange.request, width, left_out(exchange.request_size, exchange.request), full=full)
-    if exchange.reads:
-        received = b"".join(exchange.received)
-        reads = "1 read" if exchange.reads == 1 else f"{exchange.reads} reads"
+        when = call_time((trace.sent or trace.sending) - began)
+        yield "", f"{when:>8}  request: {trace.request_size} bytes{times}{whole}\n"
+        yield from render_frames(trace.request, width, left_out(trace.request_size, trace.request), full=full)
+    if trace.reads:
+        received = b"".join(trace.received)
+        reads = "1 read" if trace.reads == 1 else f"{trace.reads} reads"
         yield ARROW, f"{IN} "
-        yield "", f"{call_time(exchange.first - began):>8}  reply: {exchange.received_size} bytes in {reads}\n"
-        more = left_out(exchange.received_size, received)
-        yield from render_frames(received, width, more, params=record.params, full=full)
-    if record.outcome in {"failed", "cancelled"}:
-        yield ERROR, f"✗ {call_time(exchange.ended - began):>8}  "
-        yield "", visible(f"{record.error or 'no reply'}\n".replace("\n", " ").rstrip()) + "\n"
+        yield "", f"{call_time(trace.first - began):>8}  reply: {trace.received_size} bytes in {reads}\n"
+        more = left_out(trace.received_size, received)
+        yield from render_frames(received, width, more, params=call.params, full=full)
+    if call.outcome in {"failed", "cancelled"}:
+        yield ERROR, f"✗ {call_time(trace.ended - began):>8}  "
+        yield "", visible("no reply" if call.error is None else call.error.message.replace("\n", " ").rstrip()) + "\n"
 
 
 def left_out(size: int, kept: bytes) -> int:

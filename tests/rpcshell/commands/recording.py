@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpcshell.shell.output import Output
+
 if TYPE_CHECKING:
     from rpcshell.client.errors import ShellError
-    from rpcshell.shell.session import CallOutcome
+    from rpcshell.shell.call import Call
 
 
-class Recording:
+class Recording(Output):
     """Keeps results, values, texts, notes and errors."""
 
     def __init__(self) -> None:
-        self.results: list[CallOutcome] = []
+        self.results: list[Call] = []
         self.values: list[tuple[str, Any]] = []
-        self.timings: list[CallOutcome] = []
+        self.timings: list[Call] = []
         self.texts: list[str] = []
         self.notes: list[str] = []
         self.errors: list[ShellError] = []
 
-    def result(self, outcome: CallOutcome) -> None:
-        self.results.append(outcome)
+    def result(self, call: Call) -> None:
+        self.results.append(call)
 
     def value(self, name: str, value: Any) -> None:
         self.values.append((name, value))
 
-    def timing(self, outcome: CallOutcome) -> None:
-        self.timings.append(outcome)
+    def timing(self, call: Call) -> None:
+        self.timings.append(call)
 
     def text(self, text: str) -> None:
         self.texts.append(text)

@@ -56,7 +56,7 @@ def connected(shell: Shell, address: str) -> Shell:
 
 
 def test_a_run_is_told_to_programs_in_full(connected: Shell, output: Recording) -> None:
-    assert connected.session.call("ping", 1).reply.result == 1
+    assert connected.session.call("ping", 1).result == 1
     # The only worker serves one connection at a time: the session has let go of its own.
     connected.execute(":bench --json -c 1 ping token=abcdef -n 60")
     [(_, found)] = output.values
@@ -69,7 +69,7 @@ def test_a_run_is_told_to_programs_in_full(connected: Shell, output: Recording) 
     assert found["rate"] == pytest.approx(60 / found["seconds"])
     assert found["server"]["model"] == "sync"
     assert (found["server"]["workers"], found["server"]["died"], found["server"]["lost"]) == (1, 0, 0)
-    assert connected.session.call("ping", 2).reply.result == 2
+    assert connected.session.call("ping", 2).result == 2
 
 
 def test_a_run_is_reported_and_compared_with_the_one_before(connected: Shell, output: Recording) -> None:
@@ -111,7 +111,7 @@ def test_ctrl_c_ends_it_and_tells_what_there_is(address: str) -> None:
     shell = Shell(session, screen, load_commands, interactive=True)
     shell.execute(":bench -c 1 -d 60 ping")
     assert "Stopped after 0." in screen.texts[0]
-    assert session.call("ping", 2).reply.result == 2
+    assert session.call("ping", 2).result == 2
     screen._interrupt_at = "connecting"
     with pytest.raises(Cancelled, match="nothing was measured"):
         shell.execute(":bench -c 1 -d 60 ping")
@@ -163,7 +163,8 @@ def test_what_stands_in_the_call_is_no_option(connected: Shell, output: Recordin
 
 
 def test_servers_of_others_are_not_loaded_by_accident(output: Recording) -> None:
-    session = Session(background=False, timeout=0.05)
+    session = Session(background=False)
+    session.settings.timeout = 0.05
     shell = Shell(session, output, load_commands, interactive=True)
     with pytest.raises(NotConnected):
         shell.execute(":bench ping")

@@ -76,7 +76,7 @@ def test_connect_and_disconnect(shell: Shell, output: Recording, address: str) -
     shell.execute(f":connect {address}")
     assert output.notes == [f"connected to {address}"]
     shell.execute("ping 7")
-    assert output.results[0].reply.result == 7
+    assert output.results[0].result == 7
     shell.execute(":disconnect")
     assert output.notes[1:] == [f"disconnected from {address}"]
     assert shell.session.target is None
@@ -185,7 +185,7 @@ def test_spawn_takes_an_app_without_a_number(shell: Shell, output: Recording, tm
     shell.execute(f":spawn calc.py --bind unix:{tmp_path}/calc.sock")
     assert f" on unix:{tmp_path}/calc.sock in " in output.texts[0]
     shell.execute("twice x=21")
-    assert output.results[0].reply.result == 42
+    assert output.results[0].result == 42
 
 
 @needs_server

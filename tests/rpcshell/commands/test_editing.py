@@ -26,8 +26,7 @@ class ShopSession(Session):
 )
 def test_the_editor_begins_with_the_line_before_or_a_call(line: str, text: str | None) -> None:
     composed: list[str | None] = []
-    shell = Shell(ShopSession(background=False), Recording(), load_commands)
-    shell.compose = composed.append
+    shell = Shell(ShopSession(background=False), Recording(), load_commands, compose=composed.append)
     shell.execute(line)
     assert composed == [text]
 

@@ -94,7 +94,7 @@ def test_the_last_calls_are_exported_and_those_without_a_reply_left_out(
     shell: Shell, output: Recording, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call_all(shell, address, ["ping 1", "ping 2"])
-    monkeypatch.setattr(shell.session, "timeout", 0.01)
+    monkeypatch.setattr(shell.session.settings, "timeout", 0.01)
     with pytest.raises(Exception, match="within"):
         shell.execute("sleep seconds=0.5")
     shell.execute(":export python 2")
@@ -105,7 +105,7 @@ def test_the_last_calls_are_exported_and_those_without_a_reply_left_out(
 
 def test_a_call_whose_outcome_depends_on_others_is_no_test(shell: Shell, output: Recording, address: str) -> None:
     call_all(shell, address, ["ping 1", "order.list limit=1000"])
-    number = shell.session.call("order.list", {"limit": 1}).reply.result
+    number = shell.session.call("order.list", {"limit": 1}).result
     latest = number[0]["id"] if number else 0
     call_all(shell, address, [f"order.get id={latest + 1}", PLACE])
     shell.execute(":export pytest")

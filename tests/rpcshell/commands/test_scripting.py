@@ -13,6 +13,7 @@ from rpcshell.client.errors import CallError, SyntaxProblem, UsageError
 from rpcshell.commands import load_commands
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Leave, Shell
+from rpcshell.view.settings import Settings
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import PeerServer, serving
 from tests.rpcshell.shell.test_pipeline import answering
@@ -40,7 +41,7 @@ def output() -> Recording:
 
 @pytest.fixture
 def shell(server: PeerServer, output: Recording) -> Iterator[Shell]:
-    session = Session(background=False, meta=False, plain=True)
+    session = Session(background=False, settings=Settings(script=True), plain=True)
     session.connect(server.target)
     yield Shell(session, output, load_commands, interactive=True)
     session.close()
@@ -62,7 +63,7 @@ def test_source_runs_the_lines_of_a_file_in_this_shell(shell: Shell, output: Rec
     Path("inner.rpc").write_text("y = ping $x\n")
     Path("outer.rpc").write_text("# set up\nx = 5\n:source inner.rpc\nping {\n  a: $y\n}\n")
     shell.execute(":source outer.rpc")
-    assert output.results[-1].reply.result == {"a": 5}
+    assert output.results[-1].result == {"a": 5}
     assert shell.sources == ()
 
 
@@ -70,7 +71,7 @@ def test_source_stops_at_the_first_error_and_says_where(shell: Shell, output: Re
     Path("a.rpc").write_text("ping 1\n\nfail\nping 2\n")
     with pytest.raises(CallError):
         shell.execute(":source a.rpc")
-    assert [outcome.reply.result for outcome in output.results] == [1]
+    assert [outcome.result for outcome in output.results] == [1]
     assert output.notes == ["a.rpc:3: the rest was not run, because of this:"]
     Path("b.rpc").write_text("ping {\n")
     with pytest.raises(SyntaxProblem):

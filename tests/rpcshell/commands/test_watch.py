@@ -8,7 +8,8 @@ import pytest
 
 from rpcshell.client.errors import ConnectionFailed, NotConnected, UsageError
 from rpcshell.commands import load_commands
-from rpcshell.shell.session import CallOutcome, Session
+from rpcshell.shell.call import Call
+from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.changes import CHANGED
 from rpcshell.view.pretty import Fragment
@@ -65,7 +66,7 @@ def watching(screen: Screen, address: str) -> Iterator[Shell]:
 def test_without_a_terminal_only_what_changes_is_shown(shell: Shell, output: Recording, address: str) -> None:
     shell.execute(f":connect {address}")
     shell.execute(":watch -n 3 0.05 ping <\"a\": 'b c'>")
-    assert [outcome.reply.result for outcome in output.results] == [{"a": "b c"}]
+    assert [outcome.result for outcome in output.results] == [{"a": "b c"}]
     shell.execute(":watch --count=3 0.05 now")
     assert len(output.results) == 4
     assert not list(shell.journal)
@@ -79,8 +80,8 @@ def test_without_a_terminal_an_error_ends_it(shell: Shell, address: str) -> None
 
 def test_ctrl_c_ends_it_and_no_more(address: str) -> None:
     class Interrupted(Recording):
-        def result(self, outcome: CallOutcome) -> None:
-            super().result(outcome)
+        def result(self, call: Call) -> None:
+            super().result(call)
             # It comes about when the command begins to wait for the next call, which is not for a minute.
             threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()
 
@@ -89,7 +90,7 @@ def test_ctrl_c_ends_it_and_no_more(address: str) -> None:
     session.connect(address)
     Shell(session, output, load_commands).execute(":watch 60 ping 1")
     assert len(output.results) == 1
-    assert session.call("ping", 2).reply.result == 2
+    assert session.call("ping", 2).result == 2
     session.close()
 
 
@@ -164,7 +165,7 @@ def test_without_a_target_nothing_is_watched(shell: Shell) -> None:
 def test_options_of_the_call_are_its_own(shell: Shell, output: Recording, address: str) -> None:
     shell.execute(f":connect {address}")
     shell.execute(':watch 0.05 -n 1 ping ["--help", "-n"]')
-    assert [outcome.reply.result for outcome in output.results] == [["--help", "-n"]]
+    assert [outcome.result for outcome in output.results] == [["--help", "-n"]]
 
 
 def test_a_server_that_is_not_there_ends_it_in_a_script(shell: Shell, tmp_path: str) -> None:

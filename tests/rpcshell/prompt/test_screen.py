@@ -20,14 +20,14 @@ from rpcshell.client.errors import UsageError
 from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.pager import find_pager
 from rpcshell.prompt.screen import Screen
-from rpcshell.shell.session import CallOutcome
+from rpcshell.shell.call import Call
 from rpcwire import Meta, Reply
 
 META = Meta(worker=3, pid=4242, generation=0, model="sync", service_us=120, served=7)
 
 
-def outcome(result: object) -> CallOutcome:
-    return CallOutcome(method="m", params=None, reply=Reply("pong", result), elapsed=0.0012, meta=META)
+def outcome(result: object) -> Call:
+    return Call(method="m", reply=Reply("pong", result, meta=META), elapsed=0.0012)
 
 
 class Terminal:

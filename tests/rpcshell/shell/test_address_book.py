@@ -65,7 +65,7 @@ def test_the_time_limit_of_a_named_target_holds_unless_the_session_has_one() -> 
         session.connect("slow")
         with pytest.raises(CallTimeout, match=r"within 0\.05 s"):
             session.call("ping")
-        session.timeout = 0.06
+        session.settings.timeout = 0.06
         with pytest.raises(CallTimeout, match=r"within 0\.06 s"):
             session.call("ping")
         session.close()
@@ -79,5 +79,5 @@ def test_the_files_of_tls_come_from_the_command_then_the_run_then_the_configurat
         with pytest.raises(ConnectionFailed, match=r"client key none\.key cannot be read"):
             session.connect("prod")
         session.connect("prod", tls=TlsFiles(None, certificates.client.cert, certificates.client.key))
-        assert session.call("ping", 1).reply.result == 1
+        assert session.call("ping", 1).result == 1
         session.close()

@@ -37,7 +37,7 @@ def output() -> Recording:
 
 @pytest.fixture
 def shell(output: Recording) -> Shell:
-    return Shell(Session(background=False), output, CommandRegistry([paint, simple]))
+    return Shell(Session(background=False), output, lambda: CommandRegistry([paint, simple]))
 
 
 def test_a_command_runs_with_its_params_by_name(shell: Shell, output: Recording) -> None:

@@ -37,14 +37,14 @@ def test_a_server_that_dies_of_the_probe_is_plain_and_remembered_and_said_once(
         session.connect(server.target)
         told.wait_until(lambda: told.notes)
         assert session.plain
-        assert session.call("ping", {"a": 1}).reply.result == {"a": 1}
+        assert session.call("ping", {"a": 1}).result == {"a": 1}
         assert server.accepted == 2
         assert memory.remembers(str(server.target))
         assert len(told.notes) == 1
         assert "plain server" in told.notes[0]
 
         session.connect(server.target)
-        assert session.call("ping", 1).reply.result == 1
+        assert session.call("ping", 1).result == 1
         assert session.plain
         assert len(told.notes) == 1
         assert server.accepted == 3
@@ -68,7 +68,7 @@ def test_a_plain_session_sends_no_probe() -> None:
         session.connect(server.target)
         assert session.method("ping") is None
         session.refresh()
-        assert session.call("ping", 1).reply.result == 1
+        assert session.call("ping", 1).result == 1
         assert server.accepted == 1
         session.close()
 
@@ -85,7 +85,7 @@ def test_a_server_that_never_answers_the_probe_is_plain(
 
     with serving(deaf_to_the_probe) as server:
         session.connect(server.target)
-        assert session.call("ping", 1).reply.result == 1
+        assert session.call("ping", 1).result == 1
         told.wait_until(lambda: told.notes)
         assert session.plain
         assert "0.1 s" in told.notes[0]
@@ -113,7 +113,7 @@ def test_an_answer_that_is_no_document_makes_the_target_plain_but_is_not_remembe
         told.wait_until(lambda: told.notes)
         assert session.plain
         assert not memory.remembers(str(server.target))
-        assert session.call("ping", 1).reply.result == 1
+        assert session.call("ping", 1).result == 1
         assert server.accepted == 1
 
 

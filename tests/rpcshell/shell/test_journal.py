@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost
 from rpcshell.client.target import TcpTarget
-from rpcshell.shell.journal import CallRecord, Journal
-from rpcshell.shell.session import CallOutcome
+from rpcshell.shell.call import Call
+from rpcshell.shell.journal import CallStatistics, Journal
 from rpcwire import Meta, Reply
 
 META = Meta(3, 4711, 0, "sync", 12, 1)
 
 
-def record(params: Any = None, result: Any = None, line: str = "m") -> CallRecord:
-    outcome = CallOutcome("m", params, Reply("m", result), 0.5, META)
-    return CallRecord.answered(line, outcome, began=1000.0, target="localhost:1")
+def record(params: Any = None, result: Any = None, line: str = "m") -> Call:
+    reply = Reply("m", result, meta=META)
+    return Call(method="m", params=params, line=line, reply=reply, elapsed=0.5, began=1000.0, target="localhost:1")
 
 
 def test_calls_are_numbered_and_the_oldest_are_forgotten() -> None:
@@ -42,8 +42,8 @@ def test_a_good_reply_is_kept_whole() -> None:
     ],
 )
 def test_what_went_wrong_is_kept(error: Any, outcome: str, code: int | None, elapsed: float) -> None:
-    kept = CallRecord.failed("m", "m", {}, error, began=1.0, elapsed=2.0, target="t")
-    assert (kept.outcome, kept.error, kept.code, kept.elapsed) == (outcome, error.message, code, elapsed)
+    kept = Journal().add(Call(method="m", params={}, error=error, elapsed=elapsed))
+    assert (kept.outcome, kept.error, kept.code, kept.elapsed) == (outcome, error, code, elapsed)
 
 
 @pytest.mark.parametrize("large", ["x" * 2000, ["y"] * 2000, {str(at): at for at in range(500)}, [[["x" * 1500]]]])
@@ -69,3 +69,37 @@ def test_small_values_of_any_kind_are_kept(value: Any) -> None:
     assert kept.has_params
     assert kept.reply is not None
     assert kept.reply.result == value
+
+
+def called(method: str, outcome: str = "ok", *, elapsed: float = 0.001, worker: int | None = 1) -> Call:
+    meta = None if worker is None else Meta(worker, 100 + worker, 0, "sync", 500, 1)
+    error = {"ok": None, "error": CallError("no", code=1, meta=meta), "cancelled": Cancelled("cancelled")}[outcome]
+    reply = Reply(method, None, meta=meta) if error is None else None
+    return Call(method=method, target="a:1", elapsed=elapsed, reply=reply, error=error)
+
+
+def test_calls_are_counted_by_method_and_by_worker() -> None:
+    statistics = CallStatistics()
+    for number in range(98):
+        statistics.add(called("ping", worker=1 + number % 2))
+    statistics.add(called("ping", elapsed=0.5))
+    statistics.add(called("ping", elapsed=0.5))
+    statistics.add(called("add", "error", worker=2))
+    statistics.add(called("add", "cancelled", elapsed=60.0, worker=None))
+    ping, add = statistics.methods["ping"], statistics.methods["add"]
+    assert (ping.calls, ping.errors, ping.unanswered) == (100, 0, 0)
+    assert ping.times.percentile(50) == pytest.approx(0.001, rel=0.02)
+    assert ping.times.percentile(99) == pytest.approx(0.5, rel=0.02)
+    assert (add.calls, add.errors, add.unanswered) == (2, 1, 1)
+    assert add.times.largest < 1, "how long a call hung says nothing of how long calls take"
+    assert {key: counted.calls for key, counted in statistics.workers.items()} == {
+        ("a:1", 1): 51,
+        ("a:1", 2): 50,
+        ("a:1", None): 1,
+    }
+    one = statistics.workers["a:1", 1]
+    assert one.pid == 101
+    assert one.service / one.served == pytest.approx(0.0005)
+    assert (statistics.calls, statistics.errors, statistics.unanswered) == (102, 1, 1)
+    statistics.reset()
+    assert (statistics.calls, statistics.workers) == (0, {})

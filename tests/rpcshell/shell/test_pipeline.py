@@ -11,9 +11,11 @@ import pytest
 
 from rpcshell import ShellError, SyntaxProblem, UsageError
 from rpcshell.commands import load_commands
+from rpcshell.shell.call import Call
 from rpcshell.shell.pipeline import PipeFailed
-from rpcshell.shell.session import CallOutcome, Session
+from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
+from rpcshell.view.settings import Settings
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import Peer, serving
 
@@ -38,7 +40,7 @@ def output() -> Recording:
 @pytest.fixture
 def shell(output: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.chdir(tmp_path)
-    session = Session(background=False, meta=False, plain=True)
+    session = Session(background=False, settings=Settings(script=True), plain=True)
     with serving(answering) as server:
         session.connect(server.target)
         yield Shell(session, output, load_commands, interactive=True)
@@ -52,7 +54,7 @@ def written(name: str) -> str:
 def test_a_result_can_be_kept_and_used(shell: Shell, output: Recording) -> None:
     shell.execute('u = ping {"id": 7, "name": "Ann"}')
     shell.execute('ping id=$u.id text=$"Hello ${u.name}" last=$_.id')
-    assert output.results[-1].reply.result == {"id": 7, "text": "Hello Ann", "last": 7}
+    assert output.results[-1].result == {"id": 7, "text": "Hello Ann", "last": 7}
     shell.execute("x = $_.text")
     shell.execute("$x")
     assert output.values == [("$x", "Hello Ann"), ("$x", "Hello Ann")]
@@ -179,11 +181,11 @@ def test_a_mistake_after_an_alias_is_shown_in_the_line_it_stands_for(shell: Shel
     assert (caught.value.line, caught.value.column) == ("ping id=7 x=", 12)
 
 
-def test_whoever_listens_hears_of_good_replies_and_the_journal_of_all(shell: Shell) -> None:
-    heard: list[CallOutcome] = []
-    shell.on_reply(heard.append)
+def test_whoever_listens_hears_of_all_calls_and_so_does_the_journal(shell: Shell) -> None:
+    heard: list[Call] = []
+    shell.listeners.append(lambda _shell, call: heard.append(call))
     shell.execute("u = ping 1")
     with pytest.raises(ShellError):
         shell.execute("fail")
-    assert [(outcome.method, outcome.reply.result) for outcome in heard] == [("ping", 1)]
+    assert [(call.method, call.outcome, call.result) for call in heard] == [("ping", "ok", 1), ("fail", "error", None)]
     assert [(record.line, record.outcome) for record in shell.journal] == [("u = ping 1", "ok"), ("fail", "error")]

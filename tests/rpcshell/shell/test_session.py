@@ -18,6 +18,7 @@ from rpcshell import (
 )
 from rpcshell.servers.state import TargetMemory
 from rpcshell.shell.session import Session
+from rpcshell.view.settings import Settings
 from tests.rpcshell.describing import META, Told, document, offering
 from tests.rpcshell.peers import DEADLINE, Peer, free_port, serving
 
@@ -64,7 +65,7 @@ def test_the_outcome_tells_who_served_it_and_how_long_it_took(session: Session) 
         outcome = session.call("ping", {"a": 1})
     assert outcome.method == "ping"
     assert outcome.params == {"a": 1}
-    assert outcome.reply.result == {"a": 1}
+    assert outcome.result == {"a": 1}
     assert outcome.meta is not None
     assert outcome.meta.worker == 3
     assert 0 < outcome.elapsed < 5
@@ -87,7 +88,7 @@ def test_without_a_background_the_target_is_asked_only_when_needed(memory: Targe
             seen.append(request)
             peer.send({"out": "pong", "result": document("ping")})
 
-    session = Session(background=False, meta=False, memory=lambda: memory)
+    session = Session(background=False, settings=Settings(script=True), memory=lambda: memory)
     with serving(serve) as server:
         session.connect(server.target)
         session.call("ping")
@@ -122,7 +123,7 @@ def test_a_failed_connect_keeps_the_target_from_before(session: Session) -> None
         with pytest.raises(ConnectionFailed):
             session.connect(TcpTarget("127.0.0.1", free_port()))
         assert session.target == server.target
-        assert session.call("ping", 1).reply.result == 1
+        assert session.call("ping", 1).result == 1
 
 
 def test_a_target_that_was_down_at_first_is_tried_again_by_each_call(session: Session, told: Told) -> None:
@@ -144,7 +145,7 @@ def test_a_target_that_was_down_at_first_is_tried_again_by_each_call(session: Se
 
         accepted = threading.Thread(target=accept)
         accepted.start()
-        assert session.call("ping", 1).reply.result == 1
+        assert session.call("ping", 1).result == 1
         assert session.state == "connected"
         told.wait_until(lambda: session.catalog.methods)
         session.close()
@@ -162,7 +163,7 @@ def test_a_connection_lost_on_the_way_says_that_the_call_may_have_run(session: S
             session.call("ping", 1)
         assert caught.value.may_have_run
         states = [session.state]
-        assert session.call("ping", 2).reply.result == 2
+        assert session.call("ping", 2).result == 2
         assert [*states, session.state] == ["lost", "connected"]
 
 
@@ -174,7 +175,7 @@ def test_a_method_the_catalog_calls_idempotent_is_sent_again(session: Session, t
     with serving(lose, offering("ping")) as server:
         session.connect(server.target)
         told.wait_until(lambda: session.catalog.methods)
-        assert session.call("ping", 1).reply.result == 1
+        assert session.call("ping", 1).result == 1
 
 
 def test_a_reload_of_the_server_refreshes_the_catalog(session: Session, told: Told) -> None:
@@ -229,7 +230,7 @@ def test_the_answer_of_a_target_that_was_left_is_dropped(session: Session, told:
         session.connect(second.target)
         told.wait_until(lambda: "fast" in session.catalog.methods)
         release.set()
-        assert session.call("fast", 1).reply.result == 1
+        assert session.call("fast", 1).result == 1
         assert set(session.catalog.methods) == {"fast"}
 
 

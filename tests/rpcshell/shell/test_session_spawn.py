@@ -41,7 +41,7 @@ def test_a_session_calls_the_server_it_spawned_and_stops_it(session: Session) ->
     server = session.spawn(SpawnOptions(workers=1))
     assert str(session.target) == server.addresses[0]
     outcome = session.call("ping", {"a": 1})
-    assert outcome.reply.result == {"a": 1}
+    assert outcome.result == {"a": 1}
     assert outcome.meta is not None
     assert session.method("ping") is not None
     session.stop()
@@ -63,7 +63,7 @@ def test_a_server_that_was_killed_is_said_with_its_log_and_can_be_spawned_anew(s
         notes.append(text)
         said.set()
 
-    session.notes = note
+    session.on_note(note)
     server = session.spawn(SpawnOptions(workers=1))
     session.call("ping")
     os.kill(server.pid, signal.SIGKILL)
@@ -75,7 +75,7 @@ def test_a_server_that_was_killed_is_said_with_its_log_and_can_be_spawned_anew(s
     assert "was killed by SIGKILL" in (caught.value.hint or "")
     assert session.state == "lost"
     session.spawn(SpawnOptions(workers=1))
-    assert session.call("ping", 1).reply.result == 1
+    assert session.call("ping", 1).result == 1
 
 
 def test_no_call_is_lost_when_the_worker_that_serves_it_is_told_to_end(session: Session) -> None:
@@ -83,7 +83,7 @@ def test_no_call_is_lost_when_the_worker_that_serves_it_is_told_to_end(session: 
     pids = set()
     for number in range(10):
         outcome = session.call("ping", number)
-        assert outcome.reply.result == number
+        assert outcome.result == number
         assert outcome.meta is not None
         pids.add(outcome.meta.pid)
         # One that was told already may answer what has arrived, and be gone a moment later.
@@ -95,7 +95,7 @@ def test_no_call_is_lost_when_the_worker_that_serves_it_is_told_to_end(session: 
 def test_a_server_may_listen_on_a_unix_socket(session: Session, tmp_path: Path) -> None:
     session.spawn(SpawnOptions(workers=1, bind=(f"unix:{tmp_path}/s",)))
     assert str(session.target) == f"unix:{tmp_path}/s"
-    assert session.call("ping", 1).reply.result == 1
+    assert session.call("ping", 1).result == 1
 
 
 def test_closing_the_session_stops_its_server_quickly_when_nothing_runs(session: Session) -> None:

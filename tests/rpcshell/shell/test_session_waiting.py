@@ -54,7 +54,7 @@ def test_an_interrupt_cancels_the_call_and_the_next_one_works(session: Session) 
         thread.join()
         assert caught.value.exit_code == 130
         assert "may still be running" in str(caught.value)
-        assert session.call("ping", 1).reply.result == 1
+        assert session.call("ping", 1).result == 1
 
 
 def test_an_interrupt_before_the_probe_is_answered_sends_nothing(session: Session) -> None:
@@ -135,7 +135,7 @@ def test_an_interrupt_while_connecting_keeps_the_target_and_sent_nothing(session
         with interrupted_at("sock.connect(target.path)"), pytest.raises(Cancelled):
             session.connect(target)
         assert (session.target, session.state) == (target, "lost")
-        session.timeout = DEADLINE
+        session.settings.timeout = DEADLINE
         with interrupted_at("sock.connect(target.path)"), pytest.raises(Cancelled, match="was not sent"):
             session.call("ping")
 
@@ -147,12 +147,12 @@ def test_the_time_limit_of_the_session_holds_for_each_call(session: Session) -> 
 
     with serving(stall) as server:
         session.connect(server.target)
-        session.timeout = 0.1
+        session.settings.timeout = 0.1
         with pytest.raises(CallTimeout):
             session.call("ping")
 
 
 def test_the_time_limit_of_the_session_holds_for_connecting(session: Session, tmp_path: Path) -> None:
-    session.timeout = 0.1
+    session.settings.timeout = 0.1
     with unanswering(tmp_path / "s") as target, pytest.raises(ConnectionFailed, match=r"within 0\.1 s"):
         session.connect(target)

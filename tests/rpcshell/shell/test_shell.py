@@ -6,15 +6,18 @@ import pytest
 
 from rpcshell import CallError, NotConnected, ShellError, SyntaxProblem, UsageError
 from rpcshell.commands import load_commands
-from rpcshell.shell.session import CallOutcome, Session
+from rpcshell.shell.call import Call
+from rpcshell.shell.output import Output
+from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Leave, Shell
+from rpcshell.view.settings import Settings
 from tests.rpcshell.peers import Peer, echo, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Shown:
+class Shown(Output):
     """An output that keeps what it was to show."""
 
     def __init__(self) -> None:
@@ -23,14 +26,14 @@ class Shown:
         self.timings: list[str] = []
         self.texts: list[str] = []
 
-    def result(self, outcome: CallOutcome) -> None:
-        self.results.append(outcome.reply.result)
+    def result(self, call: Call) -> None:
+        self.results.append(call.result)
 
     def value(self, name: str, value: object) -> None:
         self.values.append((name, value))
 
-    def timing(self, outcome: CallOutcome) -> None:
-        self.timings.append(outcome.method)
+    def timing(self, call: Call) -> None:
+        self.timings.append(call.method)
 
     def text(self, text: str) -> None:
         self.texts.append(text)
@@ -49,7 +52,7 @@ def shown() -> Shown:
 
 @pytest.fixture
 def shell(shown: Shown) -> Iterator[Shell]:
-    session = Session(background=False, meta=False)
+    session = Session(background=False, settings=Settings(script=True))
     yield Shell(session, shown, load_commands)
     session.close()
 

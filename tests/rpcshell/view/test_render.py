@@ -5,10 +5,9 @@ import pytest
 
 from rpcshell.client.errors import CallError, ConnectionFailed, ShellError, SpawnFailed, SyntaxProblem, UsageError
 from rpcshell.client.target import TcpTarget
-from rpcshell.shell.session import CallOutcome
 from rpcshell.view.render import render_error, render_footer, render_result
 from rpcshell.view.settings import Settings
-from rpcwire import Meta, Reply
+from rpcwire import Meta
 
 META = Meta(worker=3, pid=4242, generation=0, model="sync", service_us=120, served=7)
 
@@ -22,8 +21,7 @@ def call_error(message: str = "wrong", code: int = -32602, data: Any = None) -> 
 
 
 def result_text(out: str, result: Any, width: int = 80) -> str:
-    outcome = CallOutcome(method="m", params=None, reply=Reply(out, result), elapsed=0.001, meta=None)
-    return "".join(text for _, text in render_result(outcome, width, Settings()))
+    return "".join(text for _, text in render_result(out, result, width, Settings()))
 
 
 def test_a_reply_is_its_out_name_and_its_result() -> None:
@@ -35,8 +33,7 @@ def in_format(format_: Literal["auto", "json", "table", "raw"], result: Any, **o
     settings.format = format_
     for name, value in others.items():
         settings.set(name, value)
-    outcome = CallOutcome(method="m", params=None, reply=Reply("out", result), elapsed=0.001, meta=None)
-    return "".join(text for _, text in render_result(outcome, 60, settings))
+    return "".join(text for _, text in render_result("out", result, 60, settings))
 
 
 def test_a_table_stands_below_the_out_name_and_the_number_of_its_rows() -> None:

@@ -8,13 +8,11 @@ from rpcshell.commands.export.exported import call_key
 from rpcshell.commands.export.literals import literal
 from rpcshell.commands.export.secrets import Secrets
 from rpcshell.line.catalog import Method
-from rpcshell.shell.journal import CallRecord
+from rpcshell.shell.call import Call
 from tests.rpcshell.commands.export.calls import BEGAN, META, answered, export, method
 
 
-def expected(
-    records: Sequence[CallRecord], *methods: Method, again: Any = ..., exact: bool = False
-) -> tuple[str, bool]:
+def expected(records: Sequence[Call], *methods: Method, again: Any = ..., exact: bool = False) -> tuple[str, bool]:
     """What is expected of the last call as Python source, and whether it is as it was."""
     more = {} if again is ... else {call_key(records[-1]): [again]}
     exported = export(records, *methods, again=more, exact=exact)

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from rpcshell.client.errors import ShellError
 from rpcshell.client.tls import TlsFiles
 from rpcshell.commands.export import Kind, export_text, leave_out
 from tests.rpcshell.commands.export.calls import TARGET, answered, export, kept, refused
@@ -80,7 +81,7 @@ def test_what_cannot_be_made_again_is_left_out() -> None:
     deep: object = 1
     for _ in range(60):
         deep = [deep]
-    lost = msgspec.structs.replace(answered("m"), outcome="failed", reply=None)
+    lost = msgspec.structs.replace(answered("m"), error=ShellError("gone"), reply=None)
     records = kept(answered("a"), lost, answered("m", deep), answered("m", "x" * (1 << 21)), refused("b"))
     left, count = leave_out(records)
     assert [record.method for record in left] == ["a", "b"]

@@ -15,7 +15,7 @@ from rpcshell.line.language import (
     line_value,
     parse,
 )
-from rpcshell.shell.variables import Variables
+from rpcshell.shell.journal import Variables
 from tests.rpcshell.line.language.test_calls import method_with
 
 USER = {"id": 7, "name": "Ann", "items": [{"id": 1, "odd key": "x"}, {"id": 2}], "0": "zero", "b-c": None}

@@ -8,12 +8,24 @@ from typing import Any
 import msgspec
 import pytest
 
+from rpcshell.client.errors import (
+    CallError,
+    Cancelled,
+    ConnectionFailed,
+    ConnectionLost,
+    ProtocolError,
+    ShellError,
+    UsageError,
+)
+from rpcshell.client.target import TcpTarget
+from rpcshell.client.trace import Exchange
 from rpcshell.servers import ServerStatus, WorkerStatus
 from rpcshell.servers.holders import Place
+from rpcshell.shell.call import Call, Timing
 from rpcshell.shell.why.diagnosis import RULES, diagnose
-from rpcshell.shell.why.evidence import Evidence, Snapshot
-from rpcshell.shell.why.timing import Timing
-from rpcwire import ErrorCode, Meta
+from rpcshell.shell.why.evidence import Evidence
+from rpcshell.shell.why.sighting import Snapshot
+from rpcwire import ErrorCode, Meta, Reply
 from rpcwire.control import ListenerStatus, RunningCall, ServerEvent, TotalStatus
 
 HUNG = Timing(total=3.0, wait=3.0, sent_at=100.0, ended_at=103.0, answered=False)
@@ -39,9 +51,30 @@ QUEUED = Place(queued=True)
 HELD = Place(queued=False, pid=12)
 
 
+def evidence_of(
+    method: str = "slow",
+    error: ShellError | None = None,
+    *,
+    meta: Meta | None = None,
+    served_by: Meta | None = None,
+    size: int = 0,
+    timing: Timing = Timing(),  # noqa: B008  (frozen)
+    **more: Any,
+) -> Evidence:
+    trace = Exchange()
+    trace.served_by = served_by
+    trace.received_size = size
+    reply = Reply(method, None, meta=meta) if error is None else None
+    return Evidence(call=Call(method=method, reply=reply, error=error, trace=trace), timing=timing, **more)
+
+
 def hung(snapshot: Snapshot | None = None, **more: Any) -> Evidence:
-    given: dict[str, Any] = {"method": "slow", "outcome": "cancelled", "timing": HUNG, "then": snapshot}
-    return Evidence(**given | more)
+    given: dict[str, Any] = {"error": Cancelled("cancelled"), "timing": HUNG, "then": snapshot}
+    return evidence_of(**given | more)
+
+
+def refused(code: int) -> Evidence:
+    return evidence_of(error=CallError("no", code=code, meta=META))
 
 
 def died(signal: str | None, pid: int = 12, **more: Any) -> ServerEvent:
@@ -54,10 +87,12 @@ def event(kind: str, pid: int | None = 12) -> ServerEvent:
 
 def answered(**parts: Any) -> Evidence:
     timing = Timing(total=1.0, sent_at=100.0, ended_at=101.0, **parts)
-    return Evidence(method="slow", timing=timing, meta=META, reply_size=5_000_000)
+    return evidence_of(timing=timing, meta=META, size=5_000_000)
 
 
-LOST: dict[str, Any] = {"outcome": "failed", "failure": "lost", "error": "the server closed it without a reply"}
+TARGET = TcpTarget("a", 1)
+LOST: dict[str, Any] = {"error": ConnectionLost(TARGET, "the server closed it without a reply", may_have_run=True)}
+NOT_RUN: dict[str, Any] = {"error": ConnectionLost(TARGET, "the server closed it without a reply", may_have_run=False)}
 
 CASES: dict[str, tuple[Evidence, str, str]] = {
     "idle connections hold all workers": (
@@ -164,7 +199,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
     ),
     "a reload": (hung(events=(event("reloading", None),), **LOST), "because it was being reloaded", "may have run"),
     "a reload, and it did not run": (
-        hung(events=(event("reloading", None),), **LOST | {"failure": "not_run"}),
+        hung(events=(event("reloading", None),), **NOT_RUN),
         "being reloaded; the request did not run",
         "that is safe",
     ),
@@ -172,7 +207,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
     "nobody can look": (hung(), "not yours on this machine", ":set timeout"),
     "half of it was sent": (hung(timing=msgspec.structs.replace(HUNG, sent=False)), "not sent whole", "did not run"),
     "no server": (
-        hung(outcome="failed", failure="unconnected", error="cannot connect to a:1: connection refused"),
+        hung(error=ConnectionFailed(TARGET, "connection refused")),
         "^the request was never sent: cannot connect",
         ":servers",
     ),
@@ -183,17 +218,17 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
         ":scale 2",
     ),
     "the server is gone": (
-        hung(outcome="failed", failure="unconnected", server_ended="was killed by SIGKILL"),
+        hung(error=ConnectionFailed(TARGET, "connection refused"), server_ended="was killed by SIGKILL"),
         "the server is gone: it was killed by SIGKILL",
         ":spawn",
     ),
-    "nothing that JSON can carry": (hung(outcome="failed", failure="unsendable", error="NaN"), "never sent: NaN", ""),
+    "nothing that JSON can carry": (hung(error=UsageError("NaN")), "never sent: NaN", ""),
     "the reply is too large": (
-        hung(outcome="failed", failure="protocol", error="it announced a reply of 9 bytes and the limit is 8"),
+        hung(error=ProtocolError("it announced a reply of 9 bytes and the limit is 8")),
         "the reply is too large",
         "ask for less",
     ),
-    "another protocol": (hung(outcome="failed", failure="protocol", error="a mail server"), "is no reply", "port"),
+    "another protocol": (hung(error=ProtocolError("a mail server")), "is no reply", "port"),
     "slow: the handler": (
         answered(service=0.9, wait=0.99),
         "handler of slow itself took 900 ms of 1.0 s in worker 2",
@@ -209,12 +244,12 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
         ":scale 4",
     ),
     "sent again after a death": (
-        Evidence(method="m", timing=Timing(attempts=2), events=(died("KILL"),)),
+        evidence_of("m", timing=Timing(attempts=2), events=(died("KILL"),)),
         r"sent 2 times, since worker 2 \(pid 12\) was killed by SIGKILL",
         "idempotent",
     ),
     "nothing is wrong": (
-        Evidence(method="m", timing=Timing(total=0.001, wait=0.001, service=0.0002), meta=META),
+        evidence_of("m", timing=Timing(total=0.001, wait=0.001, service=0.0002), meta=META),
         "nothing is wrong with it: it was answered in 1 ms, most of that for the way",
         ":stats",
     ),
@@ -243,7 +278,7 @@ def test_the_evidence_leads_to_the_cause_and_to_what_to_do(case: str) -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_an_error_reply_is_explained_by_its_code(code: int) -> None:
-    finding = diagnose(Evidence(method="slow", outcome="error", code=code, error="no", meta=META))
+    finding = diagnose(refused(code))
     cause, advice = CODES[code]
     assert cause in finding.cause
     assert advice in finding.advice
@@ -251,6 +286,6 @@ def test_an_error_reply_is_explained_by_its_code(code: int) -> None:
 
 def test_every_rule_has_a_case_of_its_own() -> None:
     evidences = [evidence for evidence, _, _ in CASES.values()]
-    evidences += [Evidence(method="slow", outcome="error", code=code, error="no", meta=META) for code in CODES]
+    evidences += [refused(code) for code in CODES]
     deciding = {next(rule for rule in RULES if rule(evidence) is not None) for evidence in evidences}
     assert [rule.__name__ for rule in RULES if rule not in deciding] == []

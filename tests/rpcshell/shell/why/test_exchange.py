@@ -10,7 +10,7 @@ from rpcshell.client.client import Client
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost
 from rpcshell.client.target import TcpTarget
 from rpcshell.client.trace import KEPT, Exchange
-from rpcshell.shell.why.timing import Timing, timing_of
+from rpcshell.shell.call import Timing
 from rpcwire import decode_reply, decode_request
 from tests.rpcshell.peers import DEADLINE, Peer, echo, free_port, serving
 
@@ -38,11 +38,11 @@ def test_a_call_leaves_its_times_and_its_bytes() -> None:
     reply = decode_reply(b"".join(exchange.received)[4:])
     assert getattr(reply, "result", None) == {"a": 1}
     assert exchange.received_size == len(b"".join(exchange.received))
-    timing = timing_of(exchange, None)
+    timing = Timing.of(exchange, None)
     assert timing.dialled
     assert timing.connect > 0
     assert parts_add_up(timing)
-    assert not timing_of(again, None).dialled
+    assert not Timing.of(again, None).dialled
     assert again.ends is None, "nobody looks at the addresses of a call that goes well"
 
 
@@ -67,7 +67,7 @@ def test_what_is_sent_again_has_the_times_of_the_last_attempt() -> None:
         exchange.end()
     assert exchange.attempts == 2
     assert len(exchange.received) == 1
-    timing = timing_of(exchange, None)
+    timing = Timing.of(exchange, None)
     assert timing.attempts == 2
     assert parts_add_up(timing)
 
@@ -86,7 +86,7 @@ def test_a_silent_call_is_told_of_more_and_more_seldom() -> None:
     assert told == [0.04, 0.08, 0.16]
     assert exchange.ends is not None
     assert exchange.ends[1] == ("127.0.0.1", port)
-    timing = timing_of(exchange, None)
+    timing = Timing.of(exchange, None)
     assert timing.sent
     assert not timing.answered
     assert timing.wait >= 0.29
@@ -108,7 +108,7 @@ def test_a_call_that_fails_tells_how_far_it_got(end: str) -> None:
         ):
             client.exchange("ping", observer=exchange)
     exchange.end()
-    timing = timing_of(exchange, None)
+    timing = Timing.of(exchange, None)
     assert (timing.connected, timing.sent, timing.attempts) == (
         (False, False, 0) if end == "refused" else (True, True, 1)
     )

@@ -77,10 +77,10 @@ class Asked:
 
     def give_up(self, line: str, kind: type[ShellError] = CallTimeout) -> str:
         """Make a call that hangs; why."""
-        self.session.timeout = GIVE_UP
+        self.session.settings.timeout = GIVE_UP
         with pytest.raises(kind):
             self.shell.execute(line)
-        self.session.timeout = None
+        self.session.settings.timeout = None
         return self.why()
 
     def why(self, words: str = "") -> str:
@@ -180,7 +180,8 @@ def test_a_server_that_is_gone(asked: Asked) -> None:
 
 def test_what_cannot_be_looked_at_is_said_to_be_so() -> None:
     output = Recording()
-    session = Session(plain=True, timeout=GIVE_UP, background=False)
+    session = Session(plain=True, background=False)
+    session.settings.timeout = GIVE_UP
     shell = Shell(session, output, load_commands, interactive=True)
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         session.connect(f"127.0.0.1:{stranger.getsockname()[1]}")

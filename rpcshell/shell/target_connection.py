@@ -1,0 +1,188 @@
+"""A session's connection to one target: the client, the catalog, and the lock that lets one thread at a time use them.
+
+When to ask for the catalog and whom to tell about it is the session's decision.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.client.client import Client
+    from rpcshell.client.target import Target
+    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.trace import Exchange
+    from rpcshell.line.catalog import Catalog, Method
+    from rpcshell.servers.state import TargetMemory
+    from rpcshell.shell.address_book import Destination
+    from rpcshell.shell.discovery import Discovery
+    from rpcwire import Reply
+
+__all__ = ["TargetConnection"]
+
+_NOT_SENT: Final = "cancelled: the request was not sent"
+_STILL_RUNNING: Final = "cancelled: the connection was closed, but the server may still be running it"
+
+
+class TargetConnection:
+    """A client and what its target has told about itself.
+
+    Args:
+        client: Leads to the target; used with a lock held.
+        memory: Gives the place where plain targets are remembered, or None for nowhere.
+        where: The target as it was found.
+
+    Attributes:
+        name: What the user calls the target.
+        timeout: Seconds for a call to it, or None for no limit of its own.
+        catalog: What the target offers, replaced whole, or None until it has told.
+        described: Set once it is known whether the target describes itself.
+        refreshing: Whether the target is being asked.
+    """
+
+    def __init__(self, client: Client, memory: Callable[[], TargetMemory] | None, where: Destination) -> None:
+        self.name = where.name
+        self.timeout = where.timeout
+        self.catalog: Catalog | None = None
+        self.described = threading.Event()
+        self.refreshing = False
+        self._client = client
+        self._lock = threading.Lock()
+        self._generation: int | None = None
+        self._memory = memory
+        self._retired = False
+
+    @property
+    def target(self) -> Target:
+        """Where calls go."""
+        return self._client.target
+
+    @property
+    def plain(self) -> bool:
+        """Whether requests carry only a method and its params."""
+        return self._client.plain
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The files that the target is verified with, and those that it is shown."""
+        return self._client.tls
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._client.connected
+
+    def connect(self) -> None:
+        """Make the connection."""
+        self._client.connect()
+
+    def method(self, name: str) -> Method | None:
+        """What the target has told about a method."""
+        return self.catalog.methods.get(name) if self.catalog else None
+
+    def exchange(
+        self, method: str, params: object, *, timeout: float | None, meta: bool, trace: Exchange
+    ) -> tuple[Reply, float, bool]:
+        """Call a method after whatever uses the client now.
+
+        Args:
+            method: The method's name.
+            params: What JSON can carry.
+            timeout: Seconds for the call, or None for no limit.
+            meta: Whether to ask who serves it; not before the target has told that it can say.
+            trace: Takes times and bytes.
+
+        Returns:
+            The reply, good or not; the seconds it took; and whether the server may offer something else by now, since
+            the connection is a new one or the app was reloaded.
+
+        Raises:
+            Cancelled: Ctrl-C was pressed; the connection was closed.
+            ShellError: As `Client.exchange`.
+        """
+        requests = None
+        try:
+            with self._lock:
+                requests, connections = self._client.requests, self._client.connections
+                began = time.monotonic()
+                described = self.method(method)
+                reply = self._client.exchange(
+                    method,
+                    params,
+                    timeout=timeout,
+                    meta=meta and self.described.is_set(),
+                    idempotent=described is not None and described.idempotent,
+                    observer=trace,
+                )
+                elapsed = time.monotonic() - began
+        except KeyboardInterrupt:
+            sent = requests is not None and self._client.requests != requests
+            raise Cancelled(_STILL_RUNNING if sent else _NOT_SENT) from None
+        former = self._generation
+        if reply.meta is not None:
+            self._generation = reply.meta.generation
+        reloaded = former is not None and self._generation != former
+        return reply, elapsed, reloaded or self._client.connections != connections
+
+    def describe(self, *, probe_again: bool) -> Discovery:
+        """Ask the target what it offers, after whatever uses the client now; with `probe_again` even a plain one."""
+        with self._lock:
+            self.refreshing = True
+            return self._ask(probe_again)
+
+    def describe_in_background(self, done: Callable[[TargetConnection, Discovery], None], *, probe_again: bool) -> None:
+        """Ask the target what it offers in a thread, which calls `done`; calls that begin from now on wait for it."""
+        begun = threading.Event()
+
+        def run() -> None:
+            try:
+                with self._lock:
+                    self.refreshing = True
+                    begun.set()
+                    found = self._ask(probe_again)
+            finally:
+                # Not before the lock is free: `retire` may have tried it until then.
+                if self._retired:
+                    self.retire()
+            done(self, found)
+
+        threading.Thread(target=run, name="catalog", daemon=True).start()
+        # No call may come before the probe. An interrupt here leaves the lock to the thread that took it.
+        begun.wait()
+
+    def close(self, patience: float = -1) -> None:
+        """Close the connection until it is needed again, once nobody uses it.
+
+        Args:
+            patience: Seconds after which it is left alone, as whoever uses it needs it; -1 for no end.
+        """
+        if self._lock.acquire(timeout=patience):
+            try:
+                self._client.close()
+            finally:
+                self._lock.release()
+
+    def retire(self) -> None:
+        """Close the connection for good, or leave that to the thread that is using it."""
+        self._retired = True
+        self.close(patience=0)
+
+    def _ask(self, probe_again: bool) -> Discovery:
+        from rpcshell.shell.discovery import describe
+
+        try:
+            if probe_again:
+                self._client.plain = False
+            found = describe(self._client, self._memory and self._memory(), probe_again=probe_again)
+            self.catalog = found.catalog
+            self._client.plain = found.plain
+        finally:
+            self.refreshing = False
+            self.described.set()
+        return found

@@ -1,0 +1,266 @@
+"""The rules for calls that no handler answered with a result, and for those that it answered only after a while.
+
+The former were never sent, not connected, or refused with an error; of the latter a part took most of the time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.shell.why.evidence import Diagnosis, all_of, seconds
+from rpcwire import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.shell.why.evidence import Evidence
+
+__all__ = ["REFUSALS", "SLOWNESS", "is_main"]
+
+_SLOW: Final = 0.05
+"""Seconds from which an answered call is worth a word on what took so long."""
+
+_LARGE: Final = 1 << 20
+_MAIN_SHARE: Final = 0.5
+"""The share of a call's time from which a part of it is the reason for it."""
+
+
+def unsendable(evidence: Evidence) -> Diagnosis | None:
+    """The params are nothing that JSON, or a frame, can carry."""
+    if evidence.call.failure != "unsendable":
+        return None
+    return Diagnosis(f"the request was never sent: {evidence.error}.", evidence.hint or "change the params")
+
+
+def server_ended(evidence: Evidence) -> Diagnosis | None:
+    """The server that was spawned here is gone."""
+    if not evidence.server_ended or evidence.call.outcome not in {"failed", "cancelled"}:
+        return None
+    return Diagnosis(
+        f"the server is gone: it {evidence.server_ended}.",
+        ":spawn starts another; the last lines of its log are below",
+    )
+
+
+def queue_full(evidence: Evidence) -> Diagnosis | None:
+    """No connection could be made because the listen queue had no room."""
+    if evidence.timing.sent or evidence.timing.connected or evidence.call.failure not in {"unconnected", ""}:
+        return None
+    status = evidence.status
+    full = [
+        listener
+        for listener in (status.listeners if status is not None else ())
+        if listener.limit is not None and listener.waiting is not None and listener.waiting >= listener.limit
+    ]
+    if status is None or not full:
+        return None
+    return Diagnosis(
+        f"the listen queue was full ({full[0].waiting} of {full[0].limit} waited): {all_of(status.workers)} held, and "
+        f"the kernel takes no more connections.",
+        f":scale {max(2, len(status.workers) * 2)} for more workers, or :spawn with --model thread",
+    )
+
+
+def unconnected(evidence: Evidence) -> Diagnosis | None:
+    """There was no connection to send anything on."""
+    if evidence.call.failure == "unconnected":
+        hint = evidence.hint or "start the server, or connect to where it is"
+        return Diagnosis(
+            f"the request was never sent: {evidence.error}.", f"{hint.rstrip('?')}: :servers lists those of yours"
+        )
+    timing = evidence.timing
+    if evidence.call.outcome == "cancelled" and timing.dialled and not timing.connected:
+        return Diagnosis(
+            f"the request was never sent: after {seconds(timing.connect)} there was no connection yet.",
+            "the host may be down, a firewall may drop the packets, or the server's listen queue may be full",
+        )
+    return None
+
+
+def busy(evidence: Evidence) -> Diagnosis | None:
+    """The server said that it has too much to do."""
+    if evidence.call.code != ErrorCode.BUSY:
+        return None
+    return Diagnosis(
+        f"the server turned the request away at once, as its own queue was full: {evidence.error}",
+        "it did not run: call again in a moment; more workers (:scale) or --threads take more",
+    )
+
+
+def timed_out(evidence: Evidence) -> Diagnosis | None:
+    """The server gave up on the call."""
+    if evidence.call.code != ErrorCode.TIMED_OUT:
+        return None
+    return Diagnosis(
+        f"the server gave up on the call after {seconds(evidence.timing.total)}: it ran longer than --timeout allows.",
+        "make the handler faster, or start the server with a longer --timeout",
+    )
+
+
+def request_too_large(evidence: Evidence) -> Diagnosis | None:
+    """The server does not take requests of that size."""
+    if evidence.call.code != ErrorCode.FRAME_TOO_LARGE:
+        return None
+    return Diagnosis(
+        f"the request is larger than the server takes: {evidence.error}",
+        "send less at once, or start the server with a larger --max-frame",
+    )
+
+
+def not_a_reply(evidence: Evidence) -> Diagnosis | None:
+    """What came back was no reply, or one that is too large."""
+    if evidence.call.failure != "protocol":
+        return None
+    if "announced a reply of" in evidence.error:
+        return Diagnosis(f"the reply is too large: {evidence.error}.", "ask for less at once")
+    return Diagnosis(f"what came back is no reply: {evidence.error}.", evidence.hint or "is this the right port?")
+
+
+def unknown_method(evidence: Evidence) -> Diagnosis | None:
+    """The server has no such method."""
+    if evidence.call.code != ErrorCode.METHOD_NOT_FOUND:
+        return None
+    return Diagnosis(
+        f"the server answered at once that it has no method {evidence.call.method!r}.", ":methods lists those"
+    )
+
+
+def wrong_params(evidence: Evidence) -> Diagnosis | None:
+    """The server did not take the params."""
+    if evidence.call.code not in {ErrorCode.INVALID_PARAMS, ErrorCode.INVALID_REQUEST, ErrorCode.PARSE_ERROR}:
+        return None
+    return Diagnosis(
+        f"the server refused the request before any handler ran: {evidence.error}",
+        f":doc {evidence.call.method} says what it takes",
+    )
+
+
+def handler_raised(evidence: Evidence) -> Diagnosis | None:
+    """The handler failed, by mistake or on purpose."""
+    if evidence.call.outcome != "error" or evidence.call.code is None:
+        return None
+    if evidence.call.code == ErrorCode.INTERNAL_ERROR:
+        return Diagnosis(
+            f"the handler of {evidence.call.method} raised an exception: {evidence.error}",
+            "its traceback is in the server's log, below; a server with --debug sends it along",
+        )
+    return Diagnosis(
+        f"the handler of {evidence.call.method} ran, and answered with an error of its own: {evidence.error}",
+        "that is the service's word on the params, and no failure of the server",
+    )
+
+
+REFUSALS: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
+    unsendable,
+    server_ended,
+    queue_full,
+    unconnected,
+    busy,
+    timed_out,
+    request_too_large,
+    not_a_reply,
+    unknown_method,
+    wrong_params,
+    handler_raised,
+)
+"""The most specific first."""
+
+
+def is_main(evidence: Evidence, part: float) -> bool:
+    """Whether a part of a call's time is why it took so long.
+
+    Args:
+        evidence: What is known of the call.
+        part: In seconds.
+    """
+    timing = evidence.timing
+    return timing.total >= _SLOW and part >= _MAIN_SHARE * timing.total and evidence.call.failure == ""
+
+
+def slow_connect(evidence: Evidence) -> Diagnosis | None:
+    """Making the connection took most of the time."""
+    timing = evidence.timing
+    if not is_main(evidence, timing.connect):
+        return None
+    return Diagnosis(
+        f"making the connection took {seconds(timing.connect)} of {seconds(timing.total)}: the lookup of the name, "
+        f"TCP, or TLS.",
+        "try the address instead of the name; a call on a connection that is there does not pay for it",
+    )
+
+
+def slow_start(evidence: Evidence) -> Diagnosis | None:
+    """The call waited for the shell."""
+    timing = evidence.timing
+    if not is_main(evidence, timing.before):
+        return None
+    return Diagnosis(
+        f"the shell was still asking the server what it offers, for {seconds(timing.before)}.",
+        "that happens once for a connection; --plain leaves it out",
+    )
+
+
+def sent_again(evidence: Evidence) -> Diagnosis | None:
+    """An attempt before the last one was lost."""
+    if evidence.timing.attempts < 2 or evidence.call.outcome not in {"ok", "error"}:
+        return None
+    times = f"the request was sent {evidence.timing.attempts} times"
+    death = next(iter(evidence.events_of("died")), None)
+    if death is not None:
+        how = f"was killed by SIG{death.signal}" if death.signal else "died"
+        return Diagnosis(
+            f"{times}, since worker {death.worker} (pid {death.pid}) {how} while it had the first.",
+            f"nothing is left to do: {evidence.call.method} is idempotent, so it may run twice",
+        )
+    return Diagnosis(
+        f"{times}, since the server had announced that it would not run the first any more.",
+        "nothing is left to do: reloading, scaling down and reclaiming connections do that, and lose nothing",
+    )
+
+
+def slow_handler(evidence: Evidence) -> Diagnosis | None:
+    """The handler took most of the time."""
+    timing = evidence.timing
+    if timing.service is None or not is_main(evidence, timing.service):
+        return None
+    who = "" if evidence.call.meta is None else f" in worker {evidence.call.meta.worker}"
+    return Diagnosis(
+        f"the handler of {evidence.call.method} itself took {seconds(timing.service)} of {seconds(timing.total)}{who}.",
+        "the time is in its own code, or in what that waits for",
+    )
+
+
+def slow_queue(evidence: Evidence) -> Diagnosis | None:
+    """Something before the handler took most of the time, and nobody saw what."""
+    timing = evidence.timing
+    if timing.queue is None or not is_main(evidence, timing.queue):
+        return None
+    return Diagnosis(
+        f"the request waited {seconds(timing.queue)} of {seconds(timing.total)} before a worker began it; the handler "
+        f"took {seconds(timing.service or 0.0)}.",
+        ":workers shows who is busy, its queue how many wait; :scale adds workers",
+    )
+
+
+def slow_transfer(evidence: Evidence) -> Diagnosis | None:
+    """The reply took most of the time to arrive."""
+    timing = evidence.timing
+    size = evidence.call.trace.received_size
+    for part, what in ((timing.transfer, "to arrive"), (timing.after, "to read")):
+        if is_main(evidence, part):
+            return Diagnosis(
+                f"the reply of {size} bytes took {seconds(part)} of {seconds(timing.total)} {what}.",
+                "ask for less of it at once" if size >= _LARGE else "the network, or the peer, is slow",
+            )
+    return None
+
+
+SLOWNESS: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
+    sent_again,
+    slow_connect,
+    slow_start,
+    slow_handler,
+    slow_queue,
+    slow_transfer,
+)
+"""The most specific first."""

@@ -1,0 +1,155 @@
+"""How a local server looks at one moment, and looking at it while a call hangs.
+
+A call that is silent for long, or brings no reply, has the server looked at from a thread of its own, so that it is
+never held up. A server that cannot be looked at is tried once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from rpcshell.client.errors import ShellError
+from rpcshell.client.trace import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Thread
+    from typing import Protocol
+
+    from rpcshell.client.trace import Ends
+    from rpcshell.servers import ServerStatus
+    from rpcshell.servers.holders import Place
+
+    class LocalServer(Protocol):
+        """Finds the server that calls go to, if it is the user's own on this machine."""
+
+        def path(self) -> str:
+            """The path of its control socket."""
+
+        def arbiter(self) -> int | None:
+            """Its process id, where it is known without asking."""
+
+
+__all__ = ["LOOK", "STOPPED", "Lookout", "Sighting", "Snapshot", "take_snapshot"]
+
+LOOK: Final = 1.0
+"""Seconds a server has to answer; one that was stopped never does."""
+
+STOPPED: Final = "T"
+"""The state of a process that was stopped by a signal, as proc(5) has it."""
+
+_PATIENCE: Final = 3.0
+"""Seconds for which whoever asks why waits for whoever still looks."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A server at one moment.
+
+    Attributes:
+        at: When, on `time.monotonic`'s clock.
+        status: What the server told, or None where it did not answer.
+        states: The states of its processes, by their ids, as proc(5) tells them.
+        place: Where the server's end of the call's connection was, or None where that is not known.
+    """
+
+    at: float
+    status: ServerStatus | None = None
+    states: dict[int, str] = {}
+    place: Place | None = None
+
+    def stopped(self, pid: int | None) -> bool:
+        """Whether a process was stopped by a signal."""
+        return pid is not None and self.states.get(pid, "").upper() == STOPPED
+
+
+def take_snapshot(path: str, ends: Ends | None, arbiter: int | None) -> Snapshot:
+    """Look at a server now.
+
+    Args:
+        path: Of its control socket.
+        ends: The addresses of a connection to it whose place is wanted, this side's first.
+        arbiter: Its process id, where it is known without asking.
+    """
+    from rpcshell.servers import Control
+    from rpcshell.servers.holders import children_of, find_place, process_state
+
+    status: ServerStatus | None = None
+    try:
+        with Control(path, timeout=LOOK) as control:
+            status = control.status()
+    except ShellError:
+        # What a server that hangs does not say, the system still may.
+        pass
+    at = time.monotonic()
+    if status is not None:
+        arbiter = status.pid
+    workers = [worker.pid for worker in status.workers] if status is not None else children_of(arbiter or 0)
+    states = {pid: process_state(pid) for pid in (arbiter, *workers) if pid is not None}
+    place = None if ends is None else find_place(ends, workers)
+    return Snapshot(at=at, status=status, states=states, place=place)
+
+
+class Sighting:
+    """How the server looks to one call: nothing is seen unless the call hangs or fails.
+
+    Attributes:
+        trace: What the call's connection saw.
+    """
+
+    def __init__(self, take: Callable[[Ends | None], Snapshot | None] | None) -> None:
+        self.trace = Exchange(None if take is None else lambda _trace: self.look())
+        self._take = take
+        self._looking: Thread | None = None
+        self._seen: Snapshot | None = None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The server during the call or right after it; waits for whoever is looking. None where nobody could."""
+        if self._looking is not None:
+            self._looking.join(_PATIENCE)
+        return self._seen
+
+    def look(self) -> None:
+        """Have a thread look at the server: again while the call lasts, and once it is over if nobody has."""
+        if self._take is None or (self.trace.ended and self._seen is not None):
+            return
+        if self._looking is None or not self._looking.is_alive():
+            self._looking = threading.Thread(target=self._run, args=(self._take,), name="lookout", daemon=True)
+            self._looking.start()
+
+    def _run(self, take: Callable[[Ends | None], Snapshot | None]) -> None:
+        self._seen = take(self.trace.ends) or self._seen
+
+
+class Lookout:
+    """Looks at the server of calls that hang or fail.
+
+    Args:
+        server: Finds it; called from another thread.
+    """
+
+    def __init__(self, server: Callable[[], LocalServer]) -> None:
+        self._server = server
+        self._out_of_sight: set[str] = set()
+
+    def begin(self, target: str, *, watchful: bool) -> Sighting:
+        """What goes along with the next call.
+
+        Args:
+            target: Where the call goes.
+            watchful: Whether to look at the server if need be.
+        """
+        able = watchful and target not in self._out_of_sight
+        return Sighting((lambda ends: self._take(target, ends)) if able else None)
+
+    def _take(self, target: str, ends: Ends | None) -> Snapshot | None:
+        try:
+            path = self._server().path()
+        except ShellError:
+            self._out_of_sight.add(target)
+            return None
+        return take_snapshot(path, ends, self._server().arbiter())
