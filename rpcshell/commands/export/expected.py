@@ -172,10 +172,18 @@ class _Reader:
             return False
         if _OF_ONE_RUN.search(_HUMP.sub("_", key)):
             return True
-        meta, began = self._record.meta, self._record.began
         if isinstance(value, str):
             return _INSTANT.match(value) is not None or _UUID.fullmatch(value) is not None
+        meta, began = self._record.meta, self._record.began
+        if isinstance(value, float) and not value.is_integer() and self._is_time_taken(value):
+            return True
         return (meta is not None and value == meta.pid) or any(abs(value / unit - began) < _DAY for unit in _UNITS)
+
+    def _is_time_taken(self, seconds: float) -> bool:
+        """Whether a number may be how long the call itself took: two calls can take equally long by chance."""
+        meta, elapsed = self._record.meta, self._record.elapsed
+        service = elapsed if meta is None else meta.service_us / 1e6
+        return service / 2 <= seconds <= elapsed
 
     def _property(self, schema: Schema, name: str) -> Schema:
         found = property_schema(schema, name, self._method.resolve) if self._method is not None else None

@@ -51,6 +51,7 @@ def test_only_what_differs_is_left_open() -> None:
         ("created_at", "yesterday"),
         ("elapsed_ms", 3),
         ("x", META.pid),
+        ("x", 0.0062),
         ("x", BEGAN + 5),
         ("x", int(BEGAN * 1000)),
         ("x", "2026-11-23T17:22:05.527896Z"),
@@ -64,7 +65,7 @@ def test_what_is_of_one_run_is_never_expected(key: str, value: Any) -> None:
     assert exact
 
 
-@pytest.mark.parametrize("value", ["2026", "a time", "pid", 12, True, None, "deadbeef"])
+@pytest.mark.parametrize("value", ["2026", "a time", "pid", 12, 0.02, True, None, "deadbeef"])
 def test_the_rest_is(value: Any) -> None:
     assert expected([answered("m", 1, {"stopid": value})], method("m"), again={"stopid": value})[0] == (
         literal({"stopid": value})
