@@ -10,7 +10,7 @@ import click
 
 from rpcshell.client.errors import Cancelled, UsageError
 from rpcshell.shell.command import CALL, command
-from rpcshell.shell.why.faults import FAULTS, FaultName
+from rpcshell.shell.why.mistakes import MISTAKES, MistakeName
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rpcshell.shell.call import Call
     from rpcshell.shell.shell import Shell
-    from rpcshell.shell.why.faults import Step
+    from rpcshell.shell.why.mistakes import WireEvent
     from rpcshell.view.pretty import Fragment
 
 _WIDTH: Final = 100
@@ -40,7 +40,7 @@ _ACTIONS: Final = ("on", "off", "last", "send")
     verbatim=True,
 )
 @click.argument("action", metavar="[on|off|last|send]", type=click.Choice(_ACTIONS), required=False)
-@click.argument("fault", metavar="[FAULT]", type=click.Choice(get_args(FaultName)), required=False)
+@click.argument("fault", metavar="[FAULT]", type=click.Choice(get_args(MistakeName)), required=False)
 @click.argument("call", metavar="[METHOD PARAMS]", nargs=-1, type=CALL)
 @click.option("--full", is_flag=True, help="With last: all bytes that were kept, and all of the JSON.")
 @click.option("--rate", metavar="BYTES", type=click.FloatRange(0.1, 1e6), help="With send slow: bytes a second.")
@@ -62,9 +62,9 @@ def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full
             if fault is None:
                 raise UsageError(
                     ":wire send takes the name of a fault",
-                    hint=f'there are {", ".join(FAULTS)}; :wire send split ping <"a": 1>',
+                    hint=f'there are {", ".join(MISTAKES)}; :wire send split ping <"a": 1>',
                 )
-            _provoke(shell, cast("FaultName", fault), call, rate)
+            _provoke(shell, cast("MistakeName", fault), call, rate)
         case _:
             last = shell.journal.last
             if last is None and action == "last":
@@ -102,12 +102,11 @@ def _width(shell: Shell) -> int:
     return shell.width or _WIDTH
 
 
-def _provoke(shell: Shell, name: FaultName, call: str, rate: float | None) -> None:
-    """Send a fault, and show each step when it happens."""
+def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> None:
+    """Send a fault, and show what happens when it does."""
     from rpcshell.line.masking import blot_bytes
-    from rpcshell.shell.why.faults import Provocation, plan
     from rpcshell.shell.why.frames import DIM, ERROR
-    from rpcshell.shell.why.verdicts import judge
+    from rpcshell.shell.why.mistakes import Provocation, judge, plan
     from rpcwire import EncodeError, encode_request, frame
     from rpcwire.framing import PREFIX_SIZE
 
@@ -123,25 +122,25 @@ def _provoke(shell: Shell, name: FaultName, call: str, rate: float | None) -> No
         request = frame(encode_request(method, params))
     except EncodeError as error:
         raise UsageError(f"the params of {method} cannot be sent: {error}") from None
-    fault, target = FAULTS[name], session.target
+    mistake, target = MISTAKES[name], session.target
     if target is None:
         return
     # A worker that serves one connection at a time could be held by the shell's own.
     session.rest()
-    shell.output.pieces([(DIM, f"{name}: {fault.summary}, to {session.name or target} on a connection of its own\n")])
-    steps: list[Step] = []
+    shell.output.pieces([(DIM, f"{name}: {mistake.summary}, to {session.name or target} on a connection of its own\n")])
+    events: list[WireEvent] = []
     # What is a secret shows in the whole request, and not in its pieces.
     masked = request[:PREFIX_SIZE] + blot_bytes(request[PREFIX_SIZE:], params)
     shown = (piece.shown or piece.data for piece in plan(name, masked, rate) if not piece.quiet)
     try:
         with closing(Provocation(target, session.tls, _CONNECT)) as provocation:
-            for step in provocation.run(plan(name, request, rate), request):
-                steps.append(step)
-                data = next(shown) if step.kind == "sent" else step.data
-                shell.output.pieces(_step(step, data, params, _width(shell)))
+            for event in provocation.run(plan(name, request, rate), request):
+                events.append(event)
+                data = next(shown) if event.kind == "sent" else event.data
+                shell.output.pieces(_event(event, data, params, _width(shell)))
     except KeyboardInterrupt:
         raise Cancelled("cancelled: the connection was closed") from None
-    right, text = judge(name, steps)
+    right, text = judge(name, events)
     shell.output.pieces(_wrapped(shell, "" if right else ERROR, text))
 
 
@@ -150,16 +149,16 @@ def _wrapped(shell: Shell, style: str, text: str) -> Iterator[Fragment]:
         yield style, f"{line}\n"
 
 
-def _step(step: Step, data: bytes, params: object, width: int) -> Iterator[Fragment]:
+def _event(event: WireEvent, data: bytes, params: object, width: int) -> Iterator[Fragment]:
     from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_frames
     from rpcshell.view.units import call_time
 
-    when = f"{call_time(step.at):>8}"
-    match step.kind:
+    when = f"{call_time(event.at):>8}"
+    match event.kind:
         case "sent":
             yield ARROW, f"{OUT} "
             size = f"{len(data)} byte{'' if len(data) == 1 else 's'}: " if data else ""
-            yield "", f"{when}  {size}{step.about}\n"
+            yield "", f"{when}  {size}{event.about}\n"
             yield from hex_rows(data, width)
         case "came":
             yield ARROW, f"{IN} "
@@ -167,9 +166,9 @@ def _step(step: Step, data: bytes, params: object, width: int) -> Iterator[Fragm
             yield from render_frames(data, width, params=params)
         case "goes on":
             yield ARROW, "= "
-            yield "", f"{when}  the connection goes on: {step.about}\n"
+            yield "", f"{when}  the connection goes on: {event.about}\n"
         case "silent":
             yield ERROR, "✗ "
-            yield "", f"{when}  {step.about}\n"
+            yield "", f"{when}  {event.about}\n"
         case _:
-            yield DIM, f"✗ {when}  the server {step.kind} the connection: {step.about}\n"
+            yield DIM, f"✗ {when}  the server {event.kind} the connection: {event.about}\n"

@@ -1,4 +1,4 @@
-"""Deliberate faults: what real servers do about them, and what is said of servers that do something else."""
+"""Mistakes on purpose: what real servers do about them, and what is said of servers that do something else."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from rpcshell.commands import load_commands
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
-from rpcshell.shell.why.faults import FaultName, Provocation, plan
-from rpcshell.shell.why.verdicts import judge
+from rpcshell.shell.why.mistakes import MistakeName, Provocation, judge, plan
 from rpcwire import encode_request, frame
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, serving
 
 REQUEST = frame(encode_request("ping", {"a": 1}))
-FAULTS: tuple[FaultName, ...] = get_args(FaultName)
+MISTAKES: tuple[MistakeName, ...] = get_args(MistakeName)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpawnedServer]:
 
 
 @needs_server
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_server_does_what_the_protocol_wants(server: SpawnedServer, name: FaultName) -> None:
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_server_does_what_the_protocol_wants(server: SpawnedServer, name: MistakeName) -> None:
     output = Recording()
     session = Session(background=False)
     shell = Shell(session, output, load_commands)
@@ -52,12 +51,12 @@ def test_a_server_does_what_the_protocol_wants(server: SpawnedServer, name: Faul
     assert b"geheim99"[:8].hex(" ") not in text
 
 
-def provoke(name: FaultName, *handlers: Handler) -> tuple[bool, str]:
+def provoke(name: MistakeName, *handlers: Handler) -> tuple[bool, str]:
     with serving(*handlers) as peers:
         provocation = Provocation(peers.target, None, DEADLINE)
-        steps = list(provocation.run(plan(name, REQUEST, 1000), REQUEST))
+        events = list(provocation.run(plan(name, REQUEST, 1000), REQUEST))
         provocation.close()
-    return judge(name, steps)
+    return judge(name, events)
 
 
 def hang_up(peer: Peer) -> None:
@@ -81,7 +80,7 @@ def two_answers(peer: Peer) -> None:
         ("zero", lambda peer: peer.sock.recv(4), "no answer, and the connection was closed: the protocol wants error"),
     ],
 )
-def test_a_server_that_does_something_else_is_found_out(name: FaultName, handler: Handler, verdict: str) -> None:
+def test_a_server_that_does_something_else_is_found_out(name: MistakeName, handler: Handler, verdict: str) -> None:
     right, text = provoke(name, handler)
     assert right == ("as it should be" in verdict)
     assert text.startswith(verdict), text

@@ -1,7 +1,7 @@
-"""Deliberate faults: sends a server what a broken, slow or foreign client might, and notes what it does about it.
+"""Mistakes made on purpose: what a broken, slow or foreign client might send, and whether a server treats it rightly.
 
-Each fault has a connection of its own. Which server may be treated like that is the caller's business; so is how the
-steps look on a screen.
+Each has a connection of its own. Which server may be treated like that is the caller's business; so is how what
+happens looks on a screen.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import msgspec
 
 from rpcshell.client.dialling import dial
 from rpcshell.client.unreachable import system_reason
-from rpcwire import ErrorCode, FrameDecoder, FrameError
+from rpcshell.shell.why.frames import cut_frames
+from rpcshell.view.units import duration
+from rpcwire import ErrorCode, FrameDecoder, FrameError, MessageError, Reply, decode_reply
 from rpcwire.framing import MAX_REPLY, PREFIX_SIZE, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rpcshell.client.target import Target
     from rpcshell.client.tls import TlsFiles, TlsStream
 
-__all__ = ["FAULTS", "Fault", "FaultName", "Provocation", "Step", "plan"]
+__all__ = ["MISTAKES", "Mistake", "MistakeName", "Provocation", "WireEvent", "judge", "plan"]
 
 PATIENCE: Final = 10.0
 """Seconds of silence after which a server is taken to say nothing."""
@@ -39,11 +41,11 @@ _SLOW_TAKES: Final = 2.0
 _READ: Final = 1 << 16
 _OVERSIZED: Final = 0x7FFF_FFFF
 
-FaultName = Literal["split", "truncated", "oversized", "zero", "bad-utf8", "slow", "garbage"]
+MistakeName = Literal["split", "truncated", "oversized", "zero", "bad-utf8", "slow", "garbage"]
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """A kind of fault.
+class Mistake(msgspec.Struct, frozen=True):
+    """A kind of mistake.
 
     Attributes:
         summary: What is sent.
@@ -58,26 +60,30 @@ class Fault(msgspec.Struct, frozen=True):
     reason: str
 
 
-FAULTS: Final[dict[FaultName, Fault]] = {
-    "split": Fault("a request in four pieces", 0, True, "where a frame ends is told by its length, not by its packets"),
-    "truncated": Fault("half of a request, and then the end of the stream", None, False, "what is cut off never runs"),
-    "oversized": Fault(
+MISTAKES: Final[dict[MistakeName, Mistake]] = {
+    "split": Mistake(
+        "a request in four pieces", 0, True, "where a frame ends is told by its length, not by its packets"
+    ),
+    "truncated": Mistake(
+        "half of a request, and then the end of the stream", None, False, "what is cut off never runs"
+    ),
+    "oversized": Mistake(
         "a frame that says it has 2 GiB",
         ErrorCode.FRAME_TOO_LARGE,
         False,
         "it is refused by its length, before anything is read or kept for it",
     ),
-    "zero": Fault(
+    "zero": Mistake(
         "a frame of no bytes", ErrorCode.INVALID_REQUEST, False, "no message is empty, so the stream is out of step"
     ),
-    "bad-utf8": Fault(
+    "bad-utf8": Mistake(
         "a request with bytes that are not UTF-8",
         ErrorCode.PARSE_ERROR,
         True,
         "the frame is good and only its content is not, so the next one can be read",
     ),
-    "slow": Fault("a request byte by byte", 0, True, "a slow client is served, until --read-timeout is over"),
-    "garbage": Fault(
+    "slow": Mistake("a request byte by byte", 0, True, "a slow client is served, until --read-timeout is over"),
+    "garbage": Mistake(
         "an HTTP request, as a lost browser would",
         ErrorCode.FRAME_TOO_LARGE,
         False,
@@ -104,7 +110,7 @@ class Piece(msgspec.Struct, frozen=True):
     shown: bytes = b""
 
 
-class Step(msgspec.Struct, frozen=True):
+class WireEvent(msgspec.Struct, frozen=True):
     """What happened.
 
     Attributes:
@@ -127,13 +133,10 @@ class _Stream(Protocol):
     def recv(self, size: int, /) -> bytes: ...
 
 
-def plan(name: FaultName, request: bytes, rate: float | None = None) -> list[Piece]:
-    """What is sent for a fault.
+def plan(name: MistakeName, request: bytes, rate: float | None = None) -> list[Piece]:
+    """What is sent for a mistake, made of a good request in its frame.
 
-    Args:
-        name: Of the fault.
-        request: A good request, framed, which the fault is made of.
-        rate: Bytes a second for `slow`; as many as take two seconds if not given.
+    `rate` is for `slow`, in bytes a second; as many as take two seconds if not given.
     """
     half = PREFIX_SIZE + (len(request) - PREFIX_SIZE) // 2
     length = len(request) - PREFIX_SIZE
@@ -166,12 +169,7 @@ def plan(name: FaultName, request: bytes, rate: float | None = None) -> list[Pie
 
 
 class Provocation:
-    """One fault on its way.
-
-    Args:
-        target: Where to.
-        tls: What a TLS target is verified with, and what it is shown.
-        timeout: Seconds for making the connection.
+    """One mistake on its way; `timeout` is in seconds, for making the connection.
 
     Raises:
         ConnectionFailed: No connection could be made.
@@ -190,13 +188,8 @@ class Provocation:
         """Close the connection."""
         self._socket.close()
 
-    def run(self, pieces: list[Piece], again: bytes) -> Iterator[Step]:
-        """Send, and tell what happens while it does.
-
-        Args:
-            pieces: What to send.
-            again: A good request, to see whether the connection goes on.
-        """
+    def run(self, pieces: list[Piece], good: bytes) -> Iterator[WireEvent]:
+        """Send pieces, then a good request to see whether the connection goes on, and tell what happens."""
         for piece in pieces:
             yield from self._hear(piece.pause)
             if self._over:
@@ -205,7 +198,7 @@ class Provocation:
                 yield from self._hear(PATIENCE)
                 return
             if not piece.quiet:
-                yield Step(self._at, "sent", piece.shown or piece.data, piece.about)
+                yield WireEvent(self._at, "sent", piece.shown or piece.data, piece.about)
         yield from self._hear(PATIENCE, until=lambda: self._answers > 0)
         if self._over or not self._answers:
             return
@@ -213,10 +206,11 @@ class Provocation:
         if self._over:
             return
         before = self._at
-        self._send(Piece(again))
+        self._send(Piece(good))
         answered = list(self._hear(PATIENCE, until=lambda: self._answers > 1))
         if self._answers > 1:
-            yield Step(self._at, "goes on", about=f"a good request after it was answered in {_ms(self._at - before)}")
+            took = duration(self._at - before)
+            yield WireEvent(self._at, "goes on", about=f"a good request after it was answered in {took}")
         else:
             yield from answered
 
@@ -241,14 +235,14 @@ class Provocation:
                 return False
         return True
 
-    def _hear(self, seconds: float, until: Callable[[], bool] | None = None) -> Iterator[Step]:
+    def _hear(self, seconds: float, until: Callable[[], bool] | None = None) -> Iterator[WireEvent]:
         """Listen for so long, or until there is what is waited for."""
         deadline = time.monotonic() + seconds
         while not self._over and not (until is not None and until()):
             left = deadline - time.monotonic()
             if left <= 0:
                 if until is not None:
-                    yield Step(self._at, "silent", about=f"nothing came for {seconds:g} s")
+                    yield WireEvent(self._at, "silent", about=f"nothing came for {seconds:g} s")
                 return
             if not self._poll.poll(left * 1000):
                 continue
@@ -259,23 +253,23 @@ class Provocation:
             except OSError as error:
                 self._over = True
                 kind: Literal["reset", "closed"] = "reset" if isinstance(error, ConnectionError) else "closed"
-                yield Step(self._at, kind, about=system_reason(error))
+                yield WireEvent(self._at, kind, about=system_reason(error))
                 return
             if not data:
                 self._over = True
-                yield Step(self._at, "closed", about="the end of the stream (FIN)")
+                yield WireEvent(self._at, "closed", about="the end of the stream (FIN)")
                 return
             yield from self._heard(data)
 
-    def _heard(self, data: bytes) -> Iterator[Step]:
+    def _heard(self, data: bytes) -> Iterator[WireEvent]:
         self._decoder.feed(data)
         try:
             while (body := self._decoder.next_frame()) is not None:
                 self._answers += 1
                 if self._answers == 1:
-                    yield Step(self._at, "came", frame(bytes(body)))
+                    yield WireEvent(self._at, "came", frame(bytes(body)))
         except FrameError:
-            yield Step(self._at, "came", data)
+            yield WireEvent(self._at, "came", data)
 
 
 def _unblocked(stream: socket.socket | TlsStream) -> _Stream:
@@ -284,5 +278,42 @@ def _unblocked(stream: socket.socket | TlsStream) -> _Stream:
     return stream
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"
+_ENDS: Final = {
+    "closed": "the connection was closed",
+    "reset": "the connection was reset, so that a reply could have been lost",
+    "silent": "then nothing, while the connection stayed open",
+    "goes on": "the connection goes on",
+}
+
+
+def judge(name: MistakeName, events: Sequence[WireEvent]) -> tuple[bool, str]:
+    """Whether the server did what the protocol wants, and a sentence on what it did."""
+    mistake = MISTAKES[name]
+    code = _code(events)
+    end = next((event.kind for event in events if event.kind in _ENDS), "silent")
+    if code is None and end == "silent":
+        return False, "the server said nothing: all of its workers may be held by others (:workers), or it hangs"
+    text = f"{_answer_text(code)}, and {_ENDS[end]}: "
+    if code == mistake.code and end == ("goes on" if mistake.goes_on else "closed"):
+        return True, f"{text}as it should be, since {mistake.reason}"
+    goes_on = "goes on" if mistake.goes_on else "ends"
+    return False, f"{text}the protocol wants {_answer_text(mistake.code)}, and that the connection {goes_on}"
+
+
+def _answer_text(code: int | None) -> str:
+    return "no answer" if code is None else f"error {int(code)}" if code else "an ordinary reply"
+
+
+def _code(events: Sequence[WireEvent]) -> int | None:
+    """The code of what was answered; 0 for an ordinary reply, None for nothing, or nothing that can be read."""
+    came = next((event.data for event in events if event.kind == "came"), None)
+    frames = cut_frames(came or b"")
+    if not frames or not frames[0].whole:
+        return None
+    try:
+        reply = decode_reply(frames[0].body)
+    except MessageError:
+        return None
+    if not isinstance(reply, Reply):
+        return None
+    return 0 if reply.fault is None else reply.fault.code
