@@ -141,7 +141,7 @@ def test_a_stuck_handler_is_written_about_killed_and_replaced(tmp_path: Path) ->
             started = time.monotonic()
             client.send("slow", [1000])
             assert client.receive() is None
-            assert 0.4 < time.monotonic() - started < 10
+            assert time.monotonic() - started > 0.4
         log = server.wait_for_log("a new one starts")
         assert "has been in a call of 'slow' for" in log
         assert "more than --timeout allows" in log

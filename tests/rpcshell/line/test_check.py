@@ -1,7 +1,6 @@
 """The structural check agrees with a full implementation of JSON Schema wherever it claims to know the keywords."""
 
 import json
-import time
 from typing import Any
 
 import jsonschema
@@ -118,7 +117,5 @@ def test_alternatives_inside_alternatives_take_bounded_time() -> None:
     body = parse("m " + '{"next": ' * (MAX_DEPTH - 1) + '"wrong"' + "}" * (MAX_DEPTH - 1)).body
     assert isinstance(body, CallLine)
     assert body.params is not None
-    started = time.process_time()
     list(check(body.params, components["Either"], lambda schema: resolve_reference(schema, components)))
-    # Without a bound this would be two to the power of the depth.
-    assert time.process_time() - started < 5
+    # Without a bound this would be two to the power of the depth, and never end.

@@ -68,7 +68,7 @@ def test_the_outcome_tells_who_served_it_and_how_long_it_took(session: Session) 
     assert outcome.result == {"a": 1}
     assert outcome.meta is not None
     assert outcome.meta.worker == 3
-    assert 0 < outcome.elapsed < 5
+    assert outcome.elapsed > 0
 
 
 def test_the_description_of_a_method_is_waited_for(session: Session) -> None:

@@ -1,5 +1,4 @@
 import json
-import time
 from itertools import islice
 from typing import Any
 
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from rpcshell.view.pretty import HIGHLIGHT_LIMIT, render_json
 from rpcshell.view.width import cells
+from tests.steps import steps
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -83,9 +83,7 @@ def test_nothing_beyond_the_limit_is_highlighted() -> None:
 
 def test_the_first_page_of_a_huge_value_does_not_wait_for_the_rest() -> None:
     value = {"items": [{"id": number, "name": f"name {number}"} for number in range(400_000)]}
-    began = time.process_time()
-    assert len(list(islice(render_json(value, 80), 500))) == 500
-    assert time.process_time() - began < 0.1
+    assert steps(lambda: list(islice(render_json(value, 80), 500))) < 20_000
 
 
 def test_a_huge_text_comes_in_pieces() -> None:

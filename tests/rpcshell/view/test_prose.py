@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +39,5 @@ def test_no_text_is_too_odd(text: str, width: int) -> None:
 
 
 @pytest.mark.parametrize("mark", ["**a ", "[", "[a](", "# #", "#", "x", "- ", "```\n", "`", "\n\n"])
-def test_a_text_that_never_ends_takes_no_time(mark: str) -> None:
-    began = time.process_time()
+def test_a_text_that_never_ends_is_cut(mark: str) -> None:
     assert sum(map(len, prose(mark * 1_000_000, 80))) < 300_000
-    assert time.process_time() - began < 2

@@ -1,4 +1,3 @@
-import time
 from itertools import accumulate, islice
 from typing import Any
 
@@ -10,6 +9,7 @@ from rpcshell.view.escape import visible
 from rpcshell.view.pretty import HIGHLIGHT_LIMIT
 from rpcshell.view.table import is_tabular, render_table
 from rpcshell.view.width import cells
+from tests.steps import steps
 
 scalars = (
     st.none()
@@ -127,18 +127,16 @@ def test_columns_begin_in_every_line_where_their_rules_do(value: list[dict[str, 
 
 def test_the_first_page_of_a_huge_list_does_not_wait_for_the_rest() -> None:
     value = [{"id": n, "name": f"name {n}", "tags": ["a", {"b": n}]} for n in range(200_000)]
-    began = time.process_time()
-    assert len(list(islice(render_table(value, 80), 500))) == 500
-    assert time.process_time() - began < 0.5
+    assert steps(lambda: list(islice(render_table(value, 80), 500))) < 400_000
 
 
 def test_huge_and_deep_cells_cost_no_more_than_what_is_shown() -> None:
     deep: list[Any] = []
     for _ in range(5000):
         deep = [deep]
-    began = time.process_time()
-    shown = table([{"text": "x" * 10_000_000, "deep": deep, "wide": {"a": [0] * 1_000_000}}], 2000)
-    assert time.process_time() - began < 0.5
+    value = [{"text": "x" * 10_000_000, "deep": deep, "wide": {"a": [0] * 1_000_000}}]
+    assert steps(lambda: table(value, 2000)) < 200_000
+    shown = table(value, 2000)
     assert len(shown) < 10_000
     assert shown.count("…") == 3
 

@@ -13,6 +13,7 @@ import pytest
 from rpcshell.client.errors import ConnectionFailed
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.lab.drills.drilling import Drilled
+from tests.servers import PATIENCE
 
 pytestmark = needs_server
 
@@ -57,9 +58,7 @@ def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, mod
 @pytest.mark.parametrize("model", ["sync", "async"])
 def test_slow_senders_are_dropped_at_the_read_deadline_and_others_go_on(drilled: Start, model: str) -> None:
     server = drilled(2, model, options=("--read-timeout", "0.4"))
-    began = time.monotonic()
     report = server.run(":slow -n 2 20")
-    assert time.monotonic() - began < 10
     dropped = report.of("dropped")
     assert {row["connection"] for row in dropped} == {1, 2}
     for row in dropped:
@@ -112,11 +111,9 @@ def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypa
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Follower, "step", interrupted)
-    began = time.monotonic()
     with pytest.raises(Cancelled):
         server.run(":flood -n 20 -d 30")
-    assert time.monotonic() - began < 10
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while sum(worker.connections for worker in server.status().workers):
         assert time.monotonic() < deadline
 
