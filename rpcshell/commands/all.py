@@ -9,7 +9,6 @@ import click
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, NotConnected, ShellError
 from rpcshell.shell.command import CALL, command
-from rpcshell.shell.rows import show_rows
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _show(
             row["result"] = answer.result if answer.error is None else _failure(answer.error)
         rows.append(row)
     # A result is cut before anything else is left out.
-    show_rows(shell, rows, spare=("pid", "time") if shutil.get_terminal_size().columns < _NARROW else ())
+    shell.show_table(rows, spare=("pid", "time") if shutil.get_terminal_size().columns < _NARROW else ())
     if same:
         shell.output.value(results[0].out, results[0].result)
         whole = "all " if len(answers) > 1 and not fan.missed else ""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rpcshell.shell.command import command
-from rpcshell.shell.rows import duration, show_rows
 from rpcshell.view.escape import visible
-from rpcshell.view.units import call_time
+from rpcshell.view.units import call_time, duration
 
 if TYPE_CHECKING:
     from rpcshell.shell.journal import CallCounts, CallStatistics
@@ -44,13 +43,12 @@ def stats(shell: Shell, *, reset: bool) -> None:
         return
     methods = sorted(counts.methods.items(), key=lambda item: -item[1].calls)
     rows = [{"method": visible(name), **_row(counted, counts.calls)} for name, counted in methods]
-    show_rows(shell, rows, spare=_METHOD_SPARE)
+    shell.show_table(rows, spare=_METHOD_SPARE)
     several = len({target for target, _ in counts.workers}) > 1
     found = sorted(counts.workers.items(), key=lambda item: (item[0][0], item[0][1] is None, item[0][1] or 0))
     if any(number is not None for (_, number), _ in found):
         shell.output.text("")
-        show_rows(
-            shell,
+        shell.show_table(
             [
                 {"worker": _NONE if number is None else number, "pid": _NONE if counted.pid is None else counted.pid}
                 | ({"server at": visible(target)} if several else {})

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.shell.command import TARGET, command
-from rpcshell.shell.rows import duration, show_rows, size
 from rpcshell.view.escape import visible
+from rpcshell.view.units import duration, size
 
 if TYPE_CHECKING:
     from rpcshell.servers import ServerStatus, WorkerStatus
@@ -28,7 +28,7 @@ def workers(shell: Shell) -> None:
     with shell.supervisor.control() as control:
         status = control.status()
     rows = [worker_row(worker, status) for worker in status.workers]
-    show_rows(shell, rows, status.workers, spare=WORKER_SPARE)
+    shell.show_table(rows, status.workers, spare=WORKER_SPARE)
     shell.output.note(server_line(status))
 
 
@@ -42,8 +42,7 @@ def servers(shell: Shell) -> None:
     if not found:
         shell.output.note("no server of yours runs on this machine; :spawn 10 starts one")
         return
-    show_rows(
-        shell,
+    shell.show_table(
         [
             {
                 "pid": server.status.pid,

@@ -13,7 +13,6 @@ import click
 from rpcshell.client.errors import UsageError
 from rpcshell.commands.supervision import WORKER_SPARE, server_line, worker_row
 from rpcshell.shell.command import command
-from rpcshell.shell.rows import show_rows
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -88,7 +87,7 @@ def _print(shell: Shell, count: int) -> None:
                     worker_row(line.status, picture.status) | {"calls/s": Figure(rate(line.rate))}
                     for line in picture.workers
                 ]
-                show_rows(shell, rows, picture, spare=WORKER_SPARE)
+                shell.show_table(rows, picture, spare=WORKER_SPARE)
                 shell.output.note(f"{rate(picture.rate)} calls/s · {server_line(picture.status)}")
         except KeyboardInterrupt:
             return

@@ -10,6 +10,8 @@ import shutil
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from rpcshell.client.errors import CallError, Cancelled, ShellError, SyntaxProblem, UsageError
 from rpcshell.shell.journal import LAST, Journal, Variables
 from rpcshell.shell.output import Diverted
@@ -121,6 +123,21 @@ class Shell:
     def width(self) -> int | None:
         """Columns of the screen, or None where a script's output has no end on the right."""
         return shutil.get_terminal_size().columns if self.interactive else None
+
+    def show_table(self, rows: Sequence[dict[str, Any]], data: object = None, *, spare: Sequence[str] = ()) -> None:
+        """Show objects that have the same keys: as a table to people, as JSON to whoever asked for that.
+
+        Args:
+            rows: The objects; texts in them may come from a server.
+            data: What programs get in their place, with numbers as they are.
+            spare: Keys that are left out where the screen is too narrow, in the order in which they are.
+        """
+        if self.for_programs:
+            self.output.value("", msgspec.to_builtins(list(rows) if data is None else data))
+            return
+        from rpcshell.view.table import table_text
+
+        self.output.text(table_text(rows, self.width, spare=spare))
 
     def rest(self, number: int) -> str:
         """The text of the command line being run from one of its words on, exactly as typed, quotes and all.

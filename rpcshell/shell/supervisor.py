@@ -1,15 +1,24 @@
-"""Which server a shell may steer: the one it spawned, one it was attached to, or whichever local one it talks to."""
+"""Which server a shell may steer: the one it spawned, one it was attached to, or whichever local one it talks to.
+
+Before harm is done to one that was not started here, somebody is asked.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.errors import NotConnected, ShellError, UsageError
+from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
 from rpcshell.client.target import Target, UnixTarget
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import LocalServer, listens_at, local_servers
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcshell.shell.session import Session
     from rpcwire.control import ServerStatus
 
@@ -72,6 +81,29 @@ class Supervisor:
         """
         path = self.path()
         return Control(path, timeout=timeout, on_status=lambda status: self._seen.update({path: status}))
+
+    def require_consent(self, what: str, *, given: bool, ask: Callable[[str], None] | None) -> None:
+        """Go on only where the server was spawned by this shell, or somebody has said yes.
+
+        Args:
+            what: What is about to be done to it, in words that follow "this would".
+            given: Whether the consent was given already, with `--yes`.
+            ask: Shows a question, where somebody is there to answer it.
+
+        Raises:
+            NotConnected: There is no server.
+            UsageError: The server is not this user's on this machine, or nobody can be asked.
+            Cancelled: The answer was no.
+        """
+        path = self.path()
+        spawned = self._session.server
+        if given or (spawned is not None and spawned.control == path and spawned.poll() is None):
+            return
+        whose = f"{self._session.target} was not started by this shell"
+        if ask is None or not sys.stdin.isatty():
+            raise UsageError(f"{whose}, and this would {what}", hint="add --yes if that is what you want")
+        if not _says_yes(partial(ask, visible(f"{whose}.\n{what[0].upper()}{what[1:]}? [y/n]", newlines=True))):
+            raise Cancelled("cancelled: nothing was done")
 
     def workers(self) -> list[tuple[str, str]]:
         """The numbers of the workers, as they were last seen, and what to say of each; nothing is asked for this."""
@@ -137,3 +169,20 @@ class Supervisor:
         except ShellError:
             return False
         return any(listens_at(listener.address, target) for listener in status.listeners)
+
+
+def _says_yes(ask: Callable[[], None]) -> bool:
+    """Ask, and wait for a key; those that were pressed before the question are no answers to it."""
+    import termios
+    import tty
+
+    terminal = sys.stdin.fileno()
+    modes = termios.tcgetattr(terminal)
+    try:
+        tty.setcbreak(terminal, termios.TCSAFLUSH)
+        ask()
+        return os.read(terminal, 1) in {b"y", b"Y"}
+    except KeyboardInterrupt:
+        return False
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, modes)

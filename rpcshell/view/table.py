@@ -20,7 +20,7 @@ from rpcwire import encode_value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Figure", "is_tabular", "render_table"]
+__all__ = ["Figure", "is_tabular", "render_table", "table_text"]
 
 DIM: Final = "class:footer"
 
@@ -250,3 +250,18 @@ def _compact(value: object, width: int | None) -> str:
         if len(text) > most:
             return visible_json(text[:most]) + ELLIPSIS
     return visible_json(text)
+
+
+def table_text(rows: Sequence[dict[str, Any]], width: int | None, *, spare: Sequence[str] = ()) -> str:
+    """A table of objects that have the same keys, without a newline at its end.
+
+    Args:
+        rows: The objects.
+        width: Columns of the screen, or None for as many as it takes.
+        spare: Keys that are left out where the screen is too narrow, in the order in which they are.
+    """
+    for key in spare:
+        if width is None or max(map(cells, table_text(rows, None).splitlines()), default=0) <= width:
+            break
+        rows = [{name: value for name, value in row.items() if name != key} for row in rows]
+    return "".join(text for _, text in render_table(list(rows), width)).rstrip("\n")

@@ -18,7 +18,7 @@ from rpcshell.client.connection import Connection
 from rpcshell.client.dialling import dial
 from rpcshell.client.errors import ConnectionFailed, ShellError
 from rpcshell.client.retry import Dropped
-from rpcshell.shell.rows import duration
+from rpcshell.view.units import duration
 from rpcwire import GOODBYE, MAX_REPLY, ClientConnection, Goodbye, RemoteError, encode_request, frame
 
 if TYPE_CHECKING:

@@ -15,9 +15,8 @@ from rpcshell.client.target import UnixTarget
 from rpcshell.lab.drills.follower import Follower
 from rpcshell.lab.drills.probe import Probe, ProbedCall
 from rpcshell.lab.drills.timeline import Timeline
-from rpcshell.shell.consent import require_consent
-from rpcshell.shell.rows import duration
 from rpcshell.view.escape import visible
+from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -102,7 +101,9 @@ class Drill:
             if worker is not None:
                 _require_worker(status, worker)
             if harm is not None:
-                require_consent(shell, harm, given=consent)
+                shell.supervisor.require_consent(
+                    harm, given=consent, ask=shell.output.text if shell.interactive else None
+                )
             callers = min(max(len(status.workers) // 2, _FEW), _MANY)
             # Those that keep their connection for a while keep others from workers of the sync model.
             keep = status.model != "sync" or len(status.workers) > callers

@@ -13,7 +13,7 @@ import msgspec
 from rpcshell.client.errors import ShellError
 from rpcshell.lab.drills.drill import Verdict
 from rpcshell.lab.drills.flooding import MOST_BYTES, FloodOrder, FloodReport
-from rpcshell.shell.rows import duration
+from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
     from types import TracebackType

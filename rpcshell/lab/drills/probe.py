@@ -15,7 +15,7 @@ import msgspec
 
 from rpcshell.client.client import Client
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
-from rpcshell.shell.rows import duration
+from rpcshell.view.units import duration
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.drills.crowd import Crowd, Idle, Slow
 from rpcshell.lab.drills.drill import Verdict
-from rpcshell.shell.rows import duration
+from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.drills.drill import Verdict
-from rpcshell.shell.rows import duration
 from rpcshell.view.escape import visible
+from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
     from rpcshell.lab.drills.drill import Drill

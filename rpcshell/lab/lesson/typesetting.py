@@ -6,9 +6,9 @@ import string
 from typing import TYPE_CHECKING, Any, Final
 from unicodedata import category
 
-from rpcshell.shell.rows import duration
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import NUMBER
+from rpcshell.view.units import duration
 from rpcshell.view.width import cells
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcshell.lab.top.sparkline import amount, bar, brief, rate, sparkline
-from rpcshell.shell.rows import size
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
+from rpcshell.view.units import size
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.top.columns import FAINT, choose, level_style, row, titles
 from rpcshell.lab.top.sparkline import bar, brief, rate, sparkline
-from rpcshell.shell.rows import duration
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
+from rpcshell.view.units import duration
 from rpcshell.view.width import cells, cut
 
 if TYPE_CHECKING:

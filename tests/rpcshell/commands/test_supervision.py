@@ -10,7 +10,6 @@ import pytest
 from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands import load_commands
 from rpcshell.commands.supervision import server_line, worker_row
-from rpcshell.shell.rows import duration, size
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings
@@ -130,19 +129,6 @@ def test_what_a_server_says_of_itself_is_shown_safely() -> None:
     row = worker_row(worker, status)
     assert (row["state"], row["busy"], row["rss"]) == ("busy", "150%", "2.5 MB")
     assert row["call"].endswith("2.0 s (of 3)")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.0421, "42.1 ms"), (59.94, "59.9 s"), (125.0, "2 min 5 s"), (7500.0, "2 h 5 min"), (200_000.0, "2 d 7 h")],
-)
-def test_a_duration_has_two_units_at_most(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(("count", "text"), [(999, "999 B"), (1234, "1.23 kB"), (20_000_000, "20 MB"), (3e9, "3 GB")])
-def test_a_size_has_three_digits(count: int, text: str) -> None:
-    assert size(count) == text
 
 
 def test_people_see_tables_also_where_results_are_json(address: str) -> None:

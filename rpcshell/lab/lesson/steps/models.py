@@ -12,7 +12,7 @@ from rpcshell.lab.bench.server_use import processes_under, proportional_memory
 from rpcshell.lab.lesson.callers import PATIENCE
 from rpcshell.lab.lesson.servers import LessonServer, who
 from rpcshell.lab.lesson.typesetting import span
-from rpcshell.shell.rows import size
+from rpcshell.view.units import size
 from rpcwire import ClientConnection
 from rpcwire.control import MODELS
 
