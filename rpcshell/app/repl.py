@@ -80,7 +80,8 @@ def run_repl(
     """
     # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
     gc.disable()
-    from rpcshell.line.reply_values import LearntValues
+    from rpcshell.line.reply_values import ReplyValues
+    from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.terminal import keys_kept
     from rpcshell.shell.journal import Variables
 
@@ -88,9 +89,8 @@ def run_repl(
         from rpcshell.prompt.session import Prompt
 
         make_prompt = Prompt
-    settings = session.settings
     aliases = {} if aliases is None else aliases
-    variables, learnt = Variables(), LearntValues()
+    variables, reply_values = Variables(), ReplyValues()
     commands = cache(load_commands)
 
     @cache
@@ -99,20 +99,20 @@ def run_repl(
 
         return Supervisor(session)
 
-    def learn(_shell: Shell, call: Call) -> None:
+    def remember(_shell: Shell, call: Call) -> None:
         if call.outcome == "ok":
-            learnt.learn(call.method, call.result)
+            reply_values.remember(call.method, call.result)
 
     prompt = make_prompt(
-        session,
-        commands,
-        settings=settings,
+        LineContext(
+            session,
+            commands,
+            workers=lambda: supervisor().workers(),
+            variables=variables,
+            aliases=aliases,
+            reply_values=reply_values,
+        ),
         keys=keys,
-        aliases=aliases,
-        variables=variables,
-        learnt=learnt,
-        targets=session.target_names,
-        workers=lambda: supervisor().workers(),
         on_ready=_collect_again,
     )
     screen = prompt.screen
@@ -121,13 +121,13 @@ def run_repl(
         screen,
         commands,
         interactive=True,
-        settings=settings,
+        settings=session.settings,
         aliases=aliases,
         variables=variables,
         supervisor=supervisor,
         compose=prompt.compose,
         lines=prompt.lines,
-        listeners=[learn],
+        listeners=[remember],
     )
     session.on_change(_CatalogKept(session))
     session.on_note(screen.note)

@@ -6,7 +6,6 @@ references. Others are taken as met.
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rpcshell.line.language import (
@@ -18,6 +17,7 @@ from rpcshell.line.language import (
     Node,
     NumberNode,
     ObjectNode,
+    Problem,
     StringNode,
     TemplateNode,
     VariableNode,
@@ -45,15 +45,6 @@ MAX_DEPTH = 40
 MAX_VALUES = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something the schema does not allow: what, and the characters it is about."""
-
-    message: str
-    start: int
-    end: int
-
-
 def check(
     node: Node,
     schema: Schema,
@@ -61,7 +52,7 @@ def check(
     *,
     editing: int | None = None,
     variables: Mapping[str, Any] | None = None,
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     """What a schema does not allow in a value, in the order of the text; lazily, so that the first is cheap.
 
     Args:
@@ -81,7 +72,7 @@ class _Check:
         self._variables = variables
         self._left = MAX_VALUES
 
-    def value(self, node: Node, schema: Schema, depth: int) -> Iterator[Finding]:
+    def value(self, node: Node, schema: Schema, depth: int) -> Iterator[Problem]:
         self._left -= 1
         if isinstance(node, MissingNode) or depth > MAX_DEPTH or self._left < 0:
             return
@@ -92,7 +83,7 @@ class _Check:
         if len(branches) == 1:
             yield from self._against(node, branches[0], depth)
             return
-        fitting: list[Finding] = []
+        fitting: list[Problem] = []
         for branch in branches:
             first = next(self._against(node, branch, depth), None)
             if first is None:
@@ -102,9 +93,9 @@ class _Check:
         if len(fitting) == 1:
             yield fitting[0]
         else:
-            yield Finding(f"expected {type_text(schema)}", node.start, node.end)
+            yield Problem(f"expected {type_text(schema)}", node.start, node.end)
 
-    def _variable(self, node: VariableNode, schema: Schema) -> Iterator[Finding]:
+    def _variable(self, node: VariableNode, schema: Schema) -> Iterator[Problem]:
         """The type of what a variable stands for; what is inside is the server's to judge."""
         try:
             found = type_of(walk(self._variables, node))
@@ -113,9 +104,9 @@ class _Check:
         types = allowed_types(schema, self._resolve)
         numbers = {"integer", "number"}
         if types and found not in types and not (found in numbers and types & numbers):
-            yield Finding(f"expected {type_text(schema)}, not {_article(found)}", node.start, node.end)
+            yield Problem(f"expected {type_text(schema)}, not {_article(found)}", node.start, node.end)
 
-    def _against(self, node: Node, schema: Schema, depth: int) -> Iterator[Finding]:
+    def _against(self, node: Node, schema: Schema, depth: int) -> Iterator[Problem]:
         shape = next(self._shape(node, schema), None)
         if shape is not None:
             yield shape
@@ -126,7 +117,7 @@ class _Check:
         elif not isinstance(node, TemplateNode):
             yield from self._scalar(node, schema)
 
-    def _shape(self, node: Node, schema: Schema) -> Iterator[Finding]:
+    def _shape(self, node: Node, schema: Schema) -> Iterator[Problem]:
         """The type, and a tag that belongs to another alternative."""
         types = type_names(schema)
         found = self._type(node, types)
@@ -135,9 +126,9 @@ class _Check:
             value = node_value(node)
             fits = isinstance(value, float) and value.is_integer()
         if schema.get("not") == {}:
-            yield Finding("no value is allowed here", node.start, node.end)
+            yield Problem("no value is allowed here", node.start, node.end)
         elif not fits:
-            yield Finding(f"expected {type_text(schema)}, not {_article(found)}", node.start, node.end)
+            yield Problem(f"expected {type_text(schema)}, not {_article(found)}", node.start, node.end)
         if isinstance(node, ObjectNode) and isinstance(named := schema.get("properties"), Mapping):
             for member in node.members:
                 if member.key in named and isinstance(member.value, StringNode):
@@ -166,7 +157,7 @@ class _Check:
                 return node_value(node)
         return None
 
-    def _scalar(self, node: Node, schema: Schema) -> Iterator[Finding]:
+    def _scalar(self, node: Node, schema: Schema) -> Iterator[Problem]:
         value = self._scalar_value(node, allowed_types(schema, self._resolve))
         fixed = fixed_values(schema)
         if fixed:
@@ -177,13 +168,13 @@ class _Check:
             yield from _bounds(node, value, schema, "minimum", "maximum")
             yield from _exclusive_bounds(node, value, schema)
 
-    def _fixed(self, node: Node, value: Any, fixed: tuple[Any, ...]) -> Iterator[Finding]:
+    def _fixed(self, node: Node, value: Any, fixed: tuple[Any, ...]) -> Iterator[Problem]:
         # Python takes True for 1; JSON does not.
         if not any(value == allowed and isinstance(value, bool) is isinstance(allowed, bool) for allowed in fixed):
             schema = {"enum": list(fixed)}
-            yield Finding(f"expected {type_text(schema)}", node.start, node.end)
+            yield Problem(f"expected {type_text(schema)}", node.start, node.end)
 
-    def _object(self, node: ObjectNode, schema: Schema, depth: int) -> Iterator[Finding]:
+    def _object(self, node: ObjectNode, schema: Schema, depth: int) -> Iterator[Problem]:
         listed = schema.get("properties")
         named = listed if isinstance(listed, Mapping) else {}
         rest = schema.get("additionalProperties")
@@ -192,7 +183,7 @@ class _Check:
                 yield from self.value(member.value, as_schema(named[member.key]), depth + 1)
             elif rest is False and "patternProperties" not in schema:
                 if not _being_typed(member, node):
-                    yield Finding(_unknown(member.key, named), member.start, member.end)
+                    yield Problem(_unknown(member.key, named), member.start, member.end)
             elif isinstance(rest, Mapping):
                 yield from self.value(member.value, rest, depth + 1)
         if node.closed and not self._edited(node) and isinstance(required := schema.get("required"), list):
@@ -200,12 +191,12 @@ class _Check:
             absent = [name for name in required if isinstance(name, str) and name not in present]
             if absent:
                 at = max(node.end - 1, node.start)
-                yield Finding(f"missing {', '.join(absent)}", at, node.end)
+                yield Problem(f"missing {', '.join(absent)}", at, node.end)
 
     def _edited(self, node: ObjectNode) -> bool:
         return self._editing is not None and node.start < self._editing < node.end
 
-    def _array(self, node: ArrayNode, schema: Schema, depth: int) -> Iterator[Finding]:
+    def _array(self, node: ArrayNode, schema: Schema, depth: int) -> Iterator[Problem]:
         leading = schema.get("prefixItems")
         tuple_schemas = leading if isinstance(leading, list) else []
         items = schema.get("items")
@@ -213,7 +204,7 @@ class _Check:
             if index < len(tuple_schemas):
                 yield from self.value(item, as_schema(tuple_schemas[index]), depth + 1)
             elif items is False:
-                yield Finding(f"at most {_count(len(tuple_schemas), 'item')}", item.start, item.end)
+                yield Problem(f"at most {_count(len(tuple_schemas), 'item')}", item.start, item.end)
                 return
             elif isinstance(items, Mapping):
                 yield from self.value(item, items, depth + 1)
@@ -221,20 +212,20 @@ class _Check:
             yield from _bounds(node, len(node.items), schema, "minItems", "maxItems", "item")
 
 
-def _bounds(node: Node, size: float, schema: Schema, low: str, high: str, noun: str = "") -> Iterator[Finding]:
+def _bounds(node: Node, size: float, schema: Schema, low: str, high: str, noun: str = "") -> Iterator[Problem]:
     least, most = schema.get(low), schema.get(high)
     if is_number(least) and size < least:
-        yield Finding(f"at least {_count(least, noun)}", node.start, node.end)
+        yield Problem(f"at least {_count(least, noun)}", node.start, node.end)
     elif is_number(most) and size > most:
-        yield Finding(f"at most {_count(most, noun)}", node.start, node.end)
+        yield Problem(f"at most {_count(most, noun)}", node.start, node.end)
 
 
-def _exclusive_bounds(node: Node, value: float, schema: Schema) -> Iterator[Finding]:
+def _exclusive_bounds(node: Node, value: float, schema: Schema) -> Iterator[Problem]:
     least, most = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if is_number(least) and value <= least:
-        yield Finding(f"more than {least}", node.start, node.end)
+        yield Problem(f"more than {least}", node.start, node.end)
     elif is_number(most) and value >= most:
-        yield Finding(f"less than {most}", node.start, node.end)
+        yield Problem(f"less than {most}", node.start, node.end)
 
 
 def _being_typed(member: Member, node: ObjectNode) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rpcshell.line.catalog import Catalog, Method
-from rpcshell.line.check import Finding, check
+from rpcshell.line.check import check
 from rpcshell.line.language import (
     ArrayNode,
     CallLine,
@@ -25,7 +25,7 @@ from rpcshell.line.language import (
     parse,
     walk,
 )
-from rpcshell.line.suggest import CommandSpec, inner_call, options_behind
+from rpcshell.line.suggest import CommandSpec, Surroundings, inner_call, options_behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,7 @@ NOTHING = Hint("")
 _CLOSING = frozenset("]}>\"'")
 
 
-def hint(
-    line: Line,
-    cursor: int,
-    catalog: Catalog,
-    commands: Sequence[CommandSpec],
-    *,
-    variables: Mapping[str, Any] | None = None,
-) -> Hint:
+def hint(line: Line, cursor: int, around: Surroundings) -> Hint:
     """The most useful thing to say about a line with the cursor at a place in it.
 
     What merely is not finished where the user types is no problem: then it is the signature that helps.
@@ -65,55 +58,46 @@ def hint(
     Args:
         line: What is being typed.
         cursor: In characters from 0.
-        catalog: The methods of the target.
-        commands: The commands of the shell.
-        variables: The values of variables by name; not given, any may be there.
+        around: What the line can refer to.
     """
-    found = next(problems(line, cursor, catalog, commands, variables=variables), None)
+    found = next(problems(line, cursor, around), None)
     if found is not None:
         return Hint(found.message, problem=True, column=found.start)
     match line.body:
         case CommandLine() as command:
-            if (inner := _inner_line(line, command, commands)) is not None and cursor > inner[1]:
-                found_inside = hint(inner[0], cursor - inner[1], catalog, commands, variables=variables)
+            if (inner := _inner_line(line, command, around)) is not None and cursor > inner[1]:
+                found_inside = hint(inner[0], cursor - inner[1], around)
                 if found_inside.text:
                     return found_inside
-            spec = _spec(command, commands)
+            spec = around.command(command.name)
             return NOTHING if spec is None else Hint(f"{spec.usage}  {spec.summary}".rstrip())
-        case CallLine() as call if (method := catalog.methods.get(call.method)) is not None:
+        case CallLine() as call if (method := around.catalog.methods.get(call.method)) is not None:
             text = f"{method.signature}  deprecated" if method.deprecated else method.signature
             index = _parameter_at(call, cursor, method)
             return Hint(text, focus=method.signature_span(index) if index is not None else None)
     return NOTHING
 
 
-def problems(
-    line: Line,
-    cursor: int,
-    catalog: Catalog,
-    commands: Sequence[CommandSpec],
-    *,
-    variables: Mapping[str, Any] | None = None,
-) -> Iterator[Finding]:
+def problems(line: Line, cursor: int, around: Surroundings) -> Iterator[Problem]:
     """What is wrong with a line, the worst first, and where; lazily, so that the first is cheap.
 
     The arguments are those of `hint`.
     """
     typing = cursor >= len(line.text.rstrip())
-    syntax = [_finding(found) for found in line.problems if _counts(found, line, cursor, typing=typing)]
+    syntax = [_readable(found) for found in line.problems if _counts(found, line, cursor, typing=typing)]
     match line.body:
         case CommandLine() as command:
-            if _spec(command, commands) is None and command.name and cursor > command.name_end:
-                yield _unknown_command(command, commands)
+            if around.command(command.name) is None and command.name and cursor > command.name_end:
+                yield _unknown_command(command, around.commands)
                 return
             yield from syntax
-            if not syntax and (inner := _inner_line(line, command, commands)) is not None:
-                for found in problems(inner[0], cursor - inner[1], catalog, commands, variables=variables):
-                    yield Finding(found.message, found.start + inner[1], found.end + inner[1])
+            if not syntax and (inner := _inner_line(line, command, around)) is not None:
+                for found in problems(inner[0], cursor - inner[1], around):
+                    yield Problem(found.message, found.start + inner[1], found.end + inner[1])
         case CallLine() as call:
-            yield from syntax or _in_call(line, call, cursor, catalog, variables, typing=typing)
+            yield from syntax or _in_call(line, call, cursor, around, typing=typing)
         case ValueLine(value=value):
-            yield from syntax or _unknown_variables(value, cursor, variables)
+            yield from syntax or _unknown_variables(value, cursor, around.variables)
         case _:
             yield from syntax
 
@@ -132,35 +116,30 @@ def _may_grow(line: Line, start: int, end: int, cursor: int) -> bool:
     return start < cursor == end and (string_open or line.text[end - 1] not in _CLOSING)
 
 
-def _finding(problem: Problem) -> Finding:
+def _readable(problem: Problem) -> Problem:
     message = problem.message
     if problem.expected and problem.expected not in message:
         message = f"{message}: expected {problem.expected}"
-    return Finding(message, problem.start, problem.end)
+    return Problem(message, problem.start, problem.end)
 
 
-def _spec(command: CommandLine, commands: Sequence[CommandSpec]) -> CommandSpec | None:
-    return next((spec for spec in commands if command.name in (spec.name, *spec.aliases)), None)
-
-
-def _inner_line(line: Line, command: CommandLine, commands: Sequence[CommandSpec]) -> tuple[Line, int] | None:
+def _inner_line(line: Line, command: CommandLine, around: Surroundings) -> tuple[Line, int] | None:
     """The line that a command takes, as in `:watch 2 user.get id=1`, and where it begins."""
-    spec = _spec(command, commands)
+    spec = around.command(command.name)
     if spec is None or (start := inner_call(command, spec)) is None:
         return None
     text = line.text[start:]
     return parse(text[: options_behind(text, spec)]), start
 
 
-def _unknown_command(command: CommandLine, commands: Sequence[CommandSpec]) -> Finding:
+def _unknown_command(command: CommandLine, commands: Sequence[CommandSpec]) -> Problem:
     near = difflib.get_close_matches(command.name, [spec.name for spec in commands], 1)
     also = f"; did you mean :{near[0]}?" if near else "; :help lists the commands"
-    return Finding(f"unknown command :{command.name}{also}", command.name_start - 1, command.name_end)
+    return Problem(f"unknown command :{command.name}{also}", command.name_start - 1, command.name_end)
 
 
-def _in_call(
-    line: Line, call: CallLine, cursor: int, catalog: Catalog, variables: Mapping[str, Any] | None, *, typing: bool
-) -> Iterator[Finding]:
+def _in_call(line: Line, call: CallLine, cursor: int, around: Surroundings, *, typing: bool) -> Iterator[Problem]:
+    catalog, variables = around.catalog, around.variables
     method = catalog.methods.get(call.method)
     finished = len(line.text) > call.end and cursor > call.end
     if method is None and catalog.methods and finished:
@@ -170,24 +149,22 @@ def _in_call(
         yield from _unknown_variables(call.params, cursor, variables)
     if method is None:
         return
-    for found in _schema_findings(call, cursor, method, variables, typing=typing):
+    for found in _schema_problems(call, cursor, method, variables, typing=typing):
         if not _may_grow(line, found.start, found.end, cursor):
             yield found
     for problem in line.problems:
         if problem.severity is Severity.WARNING:
-            yield _finding(problem)
+            yield _readable(problem)
 
 
-def _unknown_variables(root: Node, cursor: int, variables: Mapping[str, Any] | None) -> Iterator[Finding]:
+def _unknown_variables(root: Node, cursor: int, variables: Mapping[str, Any]) -> Iterator[Problem]:
     """Variables that are not there, and paths that lead nowhere."""
-    if variables is None:
-        return
     for node in _variables_in(root):
         if not node.start < cursor <= node.end:
             try:
                 walk(variables, node)
             except LineError as error:
-                yield Finding(error.message, node.start, node.end)
+                yield Problem(error.message, node.start, node.end)
 
 
 def _variables_in(root: Node) -> Iterator[VariableNode]:
@@ -217,20 +194,20 @@ def _parameter_at(call: CallLine, cursor: int, method: Method) -> int | None:
     return None
 
 
-def _unknown_method(call: CallLine, catalog: Catalog) -> Finding:
+def _unknown_method(call: CallLine, catalog: Catalog) -> Problem:
     near = catalog.index.near(call.method)
     also = f"; did you mean {', '.join(near)}?" if near else ""
-    return Finding(f"unknown method {call.method}{also}", call.start, call.end)
+    return Problem(f"unknown method {call.method}{also}", call.start, call.end)
 
 
-def _schema_findings(
-    call: CallLine, cursor: int, method: Method, variables: Mapping[str, Any] | None, *, typing: bool
-) -> Iterator[Finding]:
+def _schema_problems(
+    call: CallLine, cursor: int, method: Method, variables: Mapping[str, Any], *, typing: bool
+) -> Iterator[Problem]:
     params = call.params
     if params is None:
         absent = [param.name for param in method.params if param.required]
         if absent and not typing and not method.whole:
-            yield Finding(f"missing {', '.join(absent)}", call.end, call.end)
+            yield Problem(f"missing {', '.join(absent)}", call.end, call.end)
         return
     if isinstance(params, VariableNode) and not method.whole:
         # It may bind by name or by position.

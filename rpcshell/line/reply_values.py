@@ -1,6 +1,6 @@
 """Values seen in this session's replies, by the names of their fields: what completion offers for fields so named.
 
-Nothing here is written anywhere, and secrets are not learnt. What may stand where is the schema's to say.
+Nothing here is written anywhere, and secrets are not remembered. What may stand where is the schema's to say.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LearntValue", "LearntValues"]
+__all__ = ["ReplyValue", "ReplyValues"]
 
 _MOST_VALUES: Final = 20
 """Values that are remembered of a field."""
@@ -30,20 +30,20 @@ _NAMING: Final = frozenset({"id", "uuid", "key", "name", "number", "code", "slug
 """Fields that other methods take under the name of what they belong to: the `id` of an order as `order_id`."""
 
 
-class LearntValue(NamedTuple):
+class ReplyValue(NamedTuple):
     """A value and the method whose reply had it."""
 
     value: str | int | float
     source: str
 
 
-class LearntValues:
+class ReplyValues:
     """Remembers the latest values of each field. Case and separators of names do not matter: `userId` is `user_id`."""
 
     def __init__(self) -> None:
-        self._fields: dict[str, dict[tuple[type, Any], LearntValue]] = {}
+        self._fields: dict[str, dict[tuple[type, Any], ReplyValue]] = {}
 
-    def learn(self, method: str, result: Any) -> None:
+    def remember(self, method: str, result: Any) -> None:
         """Remember the values in a reply.
 
         Args:
@@ -56,14 +56,14 @@ class LearntValues:
             values = self._fields.pop(field, {})
             key = (type(value), value)
             values.pop(key, None)
-            values[key] = LearntValue(value, method)
+            values[key] = ReplyValue(value, method)
             if len(values) > _MOST_VALUES:
                 del values[next(iter(values))]
             self._fields[field] = values
         while len(self._fields) > _MOST_FIELDS:
             del self._fields[next(iter(self._fields))]
 
-    def values(self, field_name: str, method: str = "") -> list[LearntValue]:
+    def values(self, field_name: str, method: str = "") -> list[ReplyValue]:
         """What was seen in fields of a name, the latest first.
 
         Args:
@@ -74,7 +74,7 @@ class LearntValues:
         names = [plain, _singular(plain)]
         if plain in _NAMING:
             names[:0] = [_singular(_plain(word)) + plain for word in _WORD.findall(method)]
-        found: dict[tuple[type, Any], LearntValue] = {}
+        found: dict[tuple[type, Any], ReplyValue] = {}
         for name in names:
             for key, value in reversed(self._fields.get(name, {}).items()):
                 found.setdefault(key, value)

@@ -10,16 +10,11 @@ from prompt_toolkit.document import Document
 from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
-    from rpcshell.line.language import Line
+    from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.screen import Screen
-    from rpcshell.shell.command import CommandRegistry
-    from rpcshell.shell.session import Session
-    from rpcshell.view.settings import Settings
 
 __all__ = ["Actions"]
 
@@ -30,25 +25,12 @@ class Actions:
     """Does what keys are bound to.
 
     Args:
-        read: parses a text.
-        session: has the catalog.
-        commands: gives the commands.
-        settings: what some keys change.
-        screen: shows what goes wrong.
+        context: What lines can refer to, and the settings that some keys change.
+        screen: Shows what goes wrong.
     """
 
-    def __init__(
-        self,
-        read: Callable[[str], Line],
-        session: Session,
-        commands: Callable[[], CommandRegistry],
-        settings: Settings,
-        screen: Screen,
-    ) -> None:
-        self._read = read
-        self._session = session
-        self._commands = commands
-        self._settings = settings
+    def __init__(self, context: LineContext, screen: Screen) -> None:
+        self._context = context
         self._screen = screen
         self._draft: Document | None = None
 
@@ -63,7 +45,7 @@ class Actions:
 
     def do(self, action: str, event: KeyPressEvent) -> None:
         """Do what a key is bound to: an action by its name, or else a line."""
-        settings = self._settings
+        settings = self._context.settings
         match action:
             case "help":
                 self._run(self._question(event.current_buffer.text), event)
@@ -90,10 +72,10 @@ class Actions:
         """The line that asks about what is being typed."""
         from rpcshell.line.language import CallLine, CommandLine, method_text
 
-        match self._read(text).body:
-            case CallLine(method=name) if self._session.method(name) is not None:
+        match self._context.read(text).body:
+            case CallLine(method=name) if self._context.session.method(name) is not None:
                 return f":doc {method_text(name)}"
-            case CommandLine(name=name) if self._commands().find(name) is not None:
+            case CommandLine(name=name) if self._context.commands.find(name) is not None:
                 return f":help {name}"
         return ":help"
 

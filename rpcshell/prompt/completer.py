@@ -1,74 +1,47 @@
-"""Suggestions as prompt_toolkit completes with them. What to suggest is `suggest`'s to say."""
+"""Suggestions as prompt_toolkit completes with them. What to suggest is `suggest`'s to say.
+
+Folders are listed without waiting for them: a network drive may take a minute, a key press may not.
+"""
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.completion import Completer, Completion
 
-from rpcshell.prompt.lexer import LONGEST_LIVE
+from rpcshell.prompt.context import LONGEST_LIVE
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Sequence
 
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from rpcshell.line.language import Line
-    from rpcshell.line.reply_values import LearntValues
-    from rpcshell.line.suggest import Surroundings
-    from rpcshell.prompt.listing import PathListing
-    from rpcshell.shell.command import CommandRegistry
-    from rpcshell.shell.session import Session
-    from rpcshell.view.settings import Settings
+    from rpcshell.line.suggest import PathChoice
+    from rpcshell.prompt.context import LineContext
 
-__all__ = ["LineCompleter"]
+__all__ = ["LineCompleter", "PathListing"]
 
 _MOST_METHODS: Final = 40
 """prompt_toolkit measures everything in the menu at every key, and nobody scrolls further than this."""
+
+_PATIENCE: Final = 0.03
+"""Seconds; a disk answers in far less."""
 
 
 class LineCompleter(Completer):
     """Completes a line from what is known at this moment; nothing here waits.
 
     Args:
-        read: parses a text.
-        session: has the catalog.
-        commands: gives the commands.
-        targets: gives names and addresses of targets.
-        workers: gives the numbers of the server's workers, and what to say of each.
-        variables: the results that lines can name.
-        aliases: lines by the words that stand for them.
-        settings: what can be set.
-        learnt: values of earlier replies.
-        paths: lists folders; without it, whoever types waits for the disk.
+        context: What lines can refer to.
+        paths: Lists folders; without it, whoever types waits for the disk.
     """
 
-    def __init__(
-        self,
-        read: Callable[[str], Line],
-        session: Session,
-        commands: Callable[[], CommandRegistry],
-        *,
-        targets: Callable[[], Sequence[str]] = tuple,
-        workers: Callable[[], Sequence[tuple[str, str]]] = tuple,
-        variables: Mapping[str, Any] | None = None,
-        aliases: Mapping[str, str] | None = None,
-        settings: Settings | None = None,
-        learnt: LearntValues | None = None,
-        paths: PathListing | None = None,
-    ) -> None:
-        self._read = read
-        self._session = session
-        self._commands = commands
-        self._targets = targets
-        self._workers = workers
-        self._variables = {} if variables is None else variables
-        self._aliases = {} if aliases is None else aliases
-        self._settings = settings
-        self._learnt = learnt
+    def __init__(self, context: LineContext, paths: PathListing | None = None) -> None:
+        self._context = context
         self._paths = paths
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
@@ -78,9 +51,10 @@ class LineCompleter(Completer):
         from rpcshell.line.suggest import suggest
 
         cursor = document.cursor_position
-        line = self._read(document.text)
-        specs = self._commands().specs
-        for found in suggest(line, cursor, self._session.catalog, specs, self._surroundings(), limit=_MOST_METHODS):
+        around = self._context.surroundings()
+        if self._paths is not None:
+            around = replace(around, paths=self._paths)
+        for found in suggest(self._context.read(document.text), cursor, around, limit=_MOST_METHODS):
             # What is right of the cursor stays, so the part of it that is there already is not put in again.
             rest = document.text[cursor : found.end]
             text = found.text.removesuffix(rest) if rest else found.text
@@ -92,21 +66,69 @@ class LineCompleter(Completer):
                 style=f"class:{found.kind}",
             )
 
-    def _surroundings(self) -> Surroundings:
-        from rpcshell.line.suggest import Surroundings, list_paths
 
-        return Surroundings(
-            targets=self._all_targets,
-            workers=self._workers,
-            variables=self._variables,
-            aliases=self._aliases,
-            settings=self._settings,
-            learnt=self._learnt,
-            paths=list_paths if self._paths is None else self._paths,
-        )
+class PathListing:
+    """Lists paths in a thread, and waits for it only as long as nobody notices.
 
-    def _all_targets(self) -> tuple[str, ...]:
-        """The server that was started here first."""
-        server = self._session.server
-        own = server.addresses if server is not None else ()
-        return tuple(dict.fromkeys([*own, *self._targets()]))
+    Args:
+        on_late: called, in that thread, when there are paths that came too late; asking again gives them.
+        listing: gives the paths that begin with a text; those on the disk if not given.
+        patience: seconds to wait.
+    """
+
+    def __init__(
+        self,
+        on_late: Callable[[], object],
+        listing: Callable[[str], Iterable[PathChoice]] | None = None,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
+        self._on_late = on_late
+        self._listing = listing
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._wanted = ""
+        self._busy = False
+        self._late = False
+        self._ready: tuple[str, Sequence[PathChoice]] | None = None
+
+    def __call__(self, typed: str) -> Sequence[PathChoice]:
+        """The paths that begin with a text; nothing if the disk is too slow."""
+        first = threading.Event()
+        with self._lock:
+            if (paths := self._take(typed)) is not None:
+                return paths
+            self._wanted = typed
+            busy, self._busy = self._busy, True
+        if not busy:
+            threading.Thread(target=self._list, args=(first,), name="paths", daemon=True).start()
+            first.wait(self._patience)
+        # A disk that is slow already gets nothing more to do at once: the same thread comes to what is wanted by then.
+        with self._lock:
+            paths = self._take(typed)
+            self._late = paths is None
+        return () if paths is None else paths
+
+    def _take(self, typed: str) -> Sequence[PathChoice] | None:
+        if self._ready is None or self._ready[0] != typed:
+            return None
+        paths = self._ready[1]
+        self._ready = None
+        return paths
+
+    def _list(self, first: threading.Event) -> None:
+        from rpcshell.line.suggest import list_paths
+
+        listing = self._listing or list_paths
+        finished = late = False
+        while not finished:
+            typed = self._wanted
+            paths = tuple(listing(typed))
+            with self._lock:
+                self._ready = (typed, paths)
+                finished = self._wanted == typed
+                self._busy = not finished
+                late = self._late
+            first.set()
+        if late:
+            self._on_late()

@@ -10,21 +10,16 @@ from prompt_toolkit.layout.containers import ConditionalContainer, HSplit, Windo
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 
-from rpcshell.prompt.lexer import LONGEST_LIVE
+from rpcshell.prompt.context import LONGEST_LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
     from prompt_toolkit.layout.layout import Layout
 
     from rpcshell.line.catalog import Catalog
-    from rpcshell.line.language import Line
+    from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.synopsis import Row
-    from rpcshell.shell.command import CommandRegistry
-    from rpcshell.shell.session import Session
-    from rpcshell.view.settings import Settings
 
 __all__ = ["DocumentationPane", "add_documentation"]
 
@@ -54,33 +49,15 @@ class DocumentationPane:
     """Makes the rows of the pane. It grows while a line is typed and never shrinks: what moves is hard to read.
 
     Args:
-        buffer: the line being typed.
-        read: parses a text.
-        session: has the catalog.
-        commands: gives the commands.
-        settings: say whether there is a pane.
-        menu_rows: rows that are kept for the line and its menu.
-        aliases: lines by the words that stand for them.
+        context: What lines can refer to.
+        buffer: The line being typed.
+        menu_rows: Rows that are kept for the line and its menu.
     """
 
-    def __init__(
-        self,
-        buffer: Buffer,
-        read: Callable[[str], Line],
-        session: Session,
-        commands: Callable[[], CommandRegistry],
-        settings: Settings,
-        *,
-        menu_rows: int,
-        aliases: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, context: LineContext, buffer: Buffer, *, menu_rows: int) -> None:
+        self._context = context
         self._buffer = buffer
-        self._read = read
-        self._session = session
-        self._commands = commands
-        self._settings = settings
         self._menu_rows = menu_rows
-        self._aliases = {} if aliases is None else aliases
         self._tallest = 0
         self._asked: _Asked | None = None
         self._rows: list[Row] = []
@@ -95,7 +72,7 @@ class DocumentationPane:
         if not text.strip():
             self._tallest = 0
             return False
-        if not self._settings.doc or len(text) > LONGEST_LIVE:
+        if not self._context.settings.doc or len(text) > LONGEST_LIVE:
             return False
         size = get_app().output.get_size()
         taken = max(self._menu_rows, self._buffer.document.line_count)
@@ -103,7 +80,7 @@ class DocumentationPane:
         if room < _FEWEST_ROWS:
             return False
         first = self._first_in_menu()
-        asked = _Asked(text, self._buffer.cursor_position, room, size.columns, first, self._session.catalog)
+        asked = _Asked(text, self._buffer.cursor_position, room, size.columns, first, self._context.catalog)
         if self._asked is None or not asked.is_same(self._asked):
             self._asked, self._rows = asked, self._about(text, room, size.columns - 1, first)
         self._tallest = min(max(self._tallest, len(self._rows)), room)
@@ -111,20 +88,19 @@ class DocumentationPane:
 
     def _about(self, text: str, rows: int, columns: int, first: str) -> list[Row]:
         from rpcshell.line.language import CallLine, CommandLine
-        from rpcshell.line.suggest import expand_alias, inner_call
+        from rpcshell.line.suggest import inner_call
         from rpcshell.prompt.synopsis import command_synopsis, method_synopsis
 
-        line, cursor = self._read(text), self._buffer.cursor_position
-        if (expanded := expand_alias(line, self._aliases)) is not None:
-            line, cursor = expanded[0], cursor + expanded[1]
-        methods = self._session.catalog.methods
+        line, moved = self._context.expanded(text)
+        cursor = self._buffer.cursor_position + moved
+        methods = self._context.catalog.methods
         match line.body:
             case CommandLine(name=name) as words:
-                command = self._commands().find(name)
+                command = self._context.commands.find(name)
                 if command is None:
                     return []
                 start = inner_call(words, command.spec)
-                inner = None if start is None else self._read(line.text[start:]).body
+                inner = None if start is None else self._context.read(line.text[start:]).body
                 if start is not None and isinstance(inner, CallLine) and inner.method in methods:
                     return method_synopsis(methods[inner.method], inner, cursor - start, rows, columns)
                 return command_synopsis(command.name, command.help(columns), rows, columns)

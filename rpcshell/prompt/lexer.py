@@ -12,6 +12,8 @@ from prompt_toolkit.layout.processors import Processor, Transformation
 from prompt_toolkit.layout.utils import explode_text_fragments
 from prompt_toolkit.lexers import Lexer
 
+from rpcshell.prompt.context import LONGEST_LIVE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -22,10 +24,7 @@ if TYPE_CHECKING:
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.language import Line, Token
 
-LONGEST_LIVE: Final = 20_000
-"""Characters of the longest line that is looked into at every key; one of this length takes a tenth of a second."""
-
-__all__ = ["LONGEST_LIVE", "LineLexer", "MatchingBrackets", "ProblemMarks", "matching_brackets", "open_brackets"]
+__all__ = ["LineLexer", "MatchingBrackets", "ProblemMarks", "matching_brackets", "open_brackets"]
 
 # By the texts of `TokenKind`, which is not imported here: the first prompt comes up without the parser.
 _STYLES: Final = {

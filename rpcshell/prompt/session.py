@@ -9,9 +9,8 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
@@ -25,13 +24,12 @@ from prompt_toolkit.utils import is_dumb_terminal
 
 from rpcshell.client.errors import UsageError
 from rpcshell.prompt.actions import Actions
-from rpcshell.prompt.completer import LineCompleter
+from rpcshell.prompt.completer import LineCompleter, PathListing
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keymap import action_bindings
 from rpcshell.prompt.keys import key_bindings
 from rpcshell.prompt.lexer import LineLexer, MatchingBrackets, ProblemMarks
-from rpcshell.prompt.listing import PathListing
 from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.screen import Screen
 from rpcshell.prompt.statusbar import StatusBar
@@ -40,7 +38,6 @@ from rpcshell.prompt.theme import THEME, theme_names, theme_style
 from rpcshell.prompt.toolbar import Toolbar
 from rpcshell.prompt.vi import cursor_shapes, prompt_escape
 from rpcshell.view.escape import visible
-from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,14 +50,11 @@ if TYPE_CHECKING:
     from prompt_toolkit.output import Output
 
     from rpcshell.line.language import Line
-    from rpcshell.line.reply_values import LearntValues
+    from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.templates import Template
-    from rpcshell.shell.command import CommandRegistry
-    from rpcshell.shell.session import Session
 
 __all__ = ["Prompt"]
 
-_PARSED: Final = 4
 _LONGEST_NAME: Final = 40
 _MENU_ROWS: Final = 6
 
@@ -69,18 +63,11 @@ class Prompt:
     """Reads lines from a terminal.
 
     Args:
-        session: the target and its catalog.
-        commands: gives the commands; asked when the first key is pressed, not before.
+        context: what lines can refer to; the settings say how it looks and what its keys do.
+        keys: actions or lines by keys, as the configuration has them.
         history: where lines are kept; the user's history file if not given.
         input: where keys come from; the terminal if not given.
         output: where things are drawn; the terminal if not given.
-        settings: how it looks and what its keys do; the defaults if not given. It follows their changes.
-        keys: actions or lines by keys, as the configuration has them.
-        aliases: lines by the words that stand for them, for completion.
-        variables: the results that lines can name, for completion.
-        learnt: values of earlier replies, for completion.
-        targets: gives names and addresses of targets, for completion.
-        workers: gives the numbers of the server's workers, for completion.
         on_ready: called in a thread when the first prompt is there and everything is imported.
 
     Attributes:
@@ -89,31 +76,22 @@ class Prompt:
 
     def __init__(
         self,
-        session: Session,
-        commands: Callable[[], CommandRegistry],
+        context: LineContext,
         *,
+        keys: Mapping[str, str] = MappingProxyType({}),
         history: History | None = None,
         input: Input | None = None,  # noqa: A002  (prompt_toolkit's name for it)
         output: Output | None = None,
-        settings: Settings | None = None,
-        keys: Mapping[str, str] = MappingProxyType({}),
-        aliases: Mapping[str, str] = MappingProxyType({}),
-        variables: Mapping[str, Any] = MappingProxyType({}),
-        learnt: LearntValues | None = None,
-        targets: Callable[[], Sequence[str]] = tuple,
-        workers: Callable[[], Sequence[tuple[str, str]]] = tuple,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        read = lru_cache(_PARSED)(_parse)
-        self._session = session
-        self._read = read
-        self._commands = commands
+        settings = context.settings
+        self._context = context
+        self._session = context.session
         self._no_lexer = SimpleLexer()
         self._warm = False
         self._on_ready = on_ready
         self._lexer: LineLexer | None = None
         self._ending: BaseException | None = None
-        self._settings = settings = Settings() if settings is None else settings
         complaints: list[str] = []
         suggesting = Condition(lambda: settings.suggestions)
         with create_app_session(output=output or _plain_output()):
@@ -121,18 +99,7 @@ class Prompt:
                 self._message,
                 multiline=True,
                 lexer=DynamicLexer(self._current_lexer),
-                completer=LineCompleter(
-                    read,
-                    session,
-                    commands,
-                    targets=targets,
-                    workers=workers,
-                    variables=variables,
-                    aliases=aliases,
-                    settings=settings,
-                    learnt=learnt,
-                    paths=PathListing(self._changed),
-                ),
+                completer=LineCompleter(context, PathListing(self._changed)),
                 complete_while_typing=True,
                 reserve_space_for_menu=_MENU_ROWS,
                 auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), suggesting),
@@ -149,21 +116,19 @@ class Prompt:
         application = self._prompt.app
         tabstops = Tabstops(self._prompt.default_buffer)
         self.screen = Screen(application.output, application.color_depth, settings=settings, application=application)
-        self._actions = Actions(read, session, commands, settings, self.screen)
-        own = key_bindings(read, tabstops, self._template)
+        self._actions = Actions(context, self.screen)
+        own = key_bindings(context.read, tabstops, self._template)
         bound, shown = action_bindings(keys, self._actions.do, complaints.append)
         self._prompt.key_bindings = merge_key_bindings([own, bound])
-        toolbar = Toolbar(read, session, commands, variables=variables, aliases=aliases)
+        toolbar = Toolbar(context)
         marks = ProblemMarks(lambda text, cursor: tabstops.without_lacking(toolbar.problems(text, cursor)))
-        self._prompt.input_processors = [MatchingBrackets(read), marks, PlaceMarks(tabstops)]
-        self._status = StatusBar(self._prompt.default_buffer, toolbar, tabstops, settings, shown)
-        pane = DocumentationPane(
-            self._prompt.default_buffer, read, session, commands, settings, menu_rows=_MENU_ROWS, aliases=aliases
-        )
+        self._prompt.input_processors = [MatchingBrackets(context.read), marks, PlaceMarks(tabstops)]
+        self._status = StatusBar(context, self._prompt.default_buffer, toolbar, tabstops, shown)
+        pane = DocumentationPane(context, self._prompt.default_buffer, menu_rows=_MENU_ROWS)
         add_documentation(application.layout, pane)
         application.after_render += self._warm_up
         prompt_escape(application)
-        session.on_change(self._changed)
+        context.session.on_change(self._changed)
         settings.theme_names = theme_names
         settings.on_change(self._set)
         for name in ("theme", "editing"):
@@ -281,11 +246,11 @@ class Prompt:
         """Follow a change of a setting; it may come from a line or from a key."""
         match name:
             case "theme":
-                style = theme_style(self._settings.theme)
+                style = theme_style(self._context.settings.theme)
                 self._prompt.style = style
                 self.screen.restyle(style)
             case "editing":
-                mode = EditingMode.VI if self._settings.editing == "vi" else EditingMode.EMACS
+                mode = EditingMode.VI if self._context.settings.editing == "vi" else EditingMode.EMACS
                 self._prompt.editing_mode = mode
         self._prompt.app.invalidate()
 
@@ -293,7 +258,7 @@ class Prompt:
         if not self._prompt.default_buffer.text:
             return self._no_lexer
         if self._lexer is None or self._lexer.catalog is not self._session.catalog:
-            self._lexer = LineLexer(self._read, self._session.catalog)
+            self._lexer = LineLexer(self._context.read, self._session.catalog)
         return self._lexer
 
     def _warm_up(self, _application: Application[str]) -> None:
@@ -306,17 +271,11 @@ class Prompt:
     def _import_the_rest(self) -> None:
         for name in ("rpcshell.line.language", "rpcshell.line.hint", "rpcshell.line.suggest", "rpcshell.view.render"):
             importlib.import_module(name)
-        _ = self._commands().specs
+        _ = self._context.commands.specs
         self._on_ready()
 
     def _history_problem(self, text: str) -> None:
         self.screen.note(text)
-
-
-def _parse(text: str) -> Line:
-    from rpcshell.line.language import parse
-
-    return parse(text)
 
 
 def _plain_output() -> Output | None:

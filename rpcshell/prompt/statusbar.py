@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
 
+    from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.tabstops import Tabstops
     from rpcshell.view.pretty import Fragment
-    from rpcshell.view.settings import Settings
 
 __all__ = ["StatusBar"]
 
@@ -38,25 +38,25 @@ class StatusBar:
     """Makes the row.
 
     Args:
+        context: Has the settings that keys change.
         buffer: the line being typed.
         toolbar: says something about a text and a cursor in it, given the columns there are.
         tabstops: the places of a template in the text.
-        settings: what the keys change.
         keys: the keys by the action they do.
     """
 
     def __init__(
         self,
+        context: LineContext,
         buffer: Buffer,
         toolbar: Callable[[str, int, int], list[Fragment]],
         tabstops: Tabstops,
-        settings: Settings,
         keys: Mapping[str, str],
     ) -> None:
         self._buffer = buffer
         self._toolbar = toolbar
         self._tabstops = tabstops
-        self._settings = settings
+        self._settings = context.settings
         self._keys = keys
 
     def __call__(self, application: Application[str]) -> StyleAndTextTuples:

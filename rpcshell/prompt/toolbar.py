@@ -8,18 +8,16 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rpcshell.prompt.lexer import LONGEST_LIVE
+from rpcshell.prompt.context import LONGEST_LIVE
 from rpcshell.view.escape import visible
 from rpcshell.view.width import ELLIPSIS, cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.hint import Hint
-    from rpcshell.line.language import Line
-    from rpcshell.shell.command import CommandRegistry
-    from rpcshell.shell.session import Session
+    from rpcshell.prompt.context import LineContext
     from rpcshell.view.pretty import Fragment
 
 __all__ = ["Toolbar"]
@@ -50,27 +48,11 @@ class Toolbar:
     """Makes the toolbar's text. It is asked at every drawing, so it remembers its last answer.
 
     Args:
-        read: parses a text.
-        session: has the catalog.
-        commands: gives the commands.
-        variables: the results that lines can name.
-        aliases: lines by the words that stand for them.
+        context: What lines can refer to.
     """
 
-    def __init__(
-        self,
-        read: Callable[[str], Line],
-        session: Session,
-        commands: Callable[[], CommandRegistry],
-        *,
-        variables: Mapping[str, Any] | None = None,
-        aliases: Mapping[str, str] | None = None,
-    ) -> None:
-        self._read = read
-        self._session = session
-        self._commands = commands
-        self._variables = variables
-        self._aliases = {} if aliases is None else aliases
+    def __init__(self, context: LineContext) -> None:
+        self._context = context
         self._asked: _Asked | None = None
         self._answer = _Answer([], ())
 
@@ -92,38 +74,35 @@ class Toolbar:
         return self._about(text, cursor).spans if text.strip() else ()
 
     def _about(self, text: str, cursor: int) -> _Answer:
-        last = None if self._variables is None else self._variables.get("_")
-        asked = _Asked(text, cursor, self._session.catalog, last)
+        asked = _Asked(text, cursor, self._context.catalog, self._context.variables.get("_"))
         if self._asked is None or not asked.is_same(self._asked):
-            self._asked, self._answer = asked, self._look(text, cursor, asked.catalog)
+            self._asked, self._answer = asked, self._look(text, cursor)
         return self._answer
 
-    def _look(self, text: str, cursor: int, catalog: Catalog) -> _Answer:
+    def _look(self, text: str, cursor: int) -> _Answer:
         if len(text) > LONGEST_LIVE:
             return _Answer([("", _TOO_LONG)], ())
         from rpcshell.line.hint import hint, problems
         from rpcshell.line.language import statements
-        from rpcshell.line.suggest import expand_alias
 
-        line = self._read(text)
-        methods = catalog.methods
-        if (several := len(statements(line, lambda name: not methods or name in methods or name in self._aliases))) > 1:
+        context = self._context
+        methods, aliases = context.catalog.methods, context.aliases
+        several = len(statements(context.read(text), lambda name: not methods or name in methods or name in aliases))
+        if several > 1:
             return _Answer([("", f"{several} lines; Enter runs one after the other")], ())
-        moved = 0
-        if (expanded := expand_alias(line, self._aliases)) is not None:
-            line, moved = expanded
-        specs = self._commands().specs
-        found = hint(line, cursor + moved, catalog, specs, variables=self._variables)
+        line, moved = context.expanded(text)
+        around = context.surroundings()
+        found = hint(line, cursor + moved, around)
         if not found.problem:
             return _Answer(_signature(found), ())
-        wrong = problems(line, cursor + moved, catalog, specs, variables=self._variables)
+        wrong = problems(line, cursor + moved, around)
         spans = [(one.start - moved, one.end - moved) for one in islice(wrong, _MOST_PROBLEMS)]
         column = None if found.column is None else found.column - moved
         place = "" if column is None or column < 0 else f"column {column + 1}: "
         return _Answer([("class:bottom-toolbar.problem", place + visible(found.text))], spans)
 
     def _idle(self) -> str:
-        session = self._session
+        session = self._context.session
         if session.discovering:
             return f"asking {session.target} what it offers…"
         if session.target is None:

@@ -25,6 +25,7 @@ from rpcshell.commands import load_commands
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.language import CallLine, parse
 from rpcshell.prompt.completer import LineCompleter
+from rpcshell.prompt.context import LineContext
 from rpcshell.prompt.lexer import LineLexer
 from rpcshell.prompt.synopsis import method_synopsis
 from rpcshell.prompt.toolbar import Toolbar
@@ -86,13 +87,14 @@ def key_press(known: Catalog) -> Callable[[str], None]:
     session = _Known(background=False)
     session.known = known
     commands = load_commands()
-    completer = LineCompleter(parse, session, lambda: commands)
+    context = LineContext(session, lambda: commands, read=parse)
+    completer = LineCompleter(context)
 
     def press(text: str) -> None:
         document = Document(text, len(text))
         list(completer.get_completions(document, CompleteEvent(text_inserted=True)))
         # One without a memory: each text is new to it.
-        Toolbar(parse, session, lambda: commands)(text, len(text), 79)
+        Toolbar(context)(text, len(text), 79)
         LineLexer(parse, known).lex_document(document)(0)
         body = parse(text).body
         if isinstance(body, CallLine) and (method := known.methods.get(body.method)) is not None:

@@ -31,7 +31,7 @@ from rpcshell.line.language.nodes import (
     WordNode,
     leading_word,
 )
-from rpcshell.line.language.parser import Assembler, parse, statements
+from rpcshell.line.language.parser import Assembler, expand_alias, parse, statements
 from rpcshell.line.language.tokens import LineError, Problem, Severity, Token, TokenKind
 from rpcshell.line.language.unparse import key_text, method_text, quote, unparse
 
@@ -68,6 +68,7 @@ __all__ = [
     "Word",
     "WordNode",
     "call_params",
+    "expand_alias",
     "key_text",
     "leading_word",
     "line_value",

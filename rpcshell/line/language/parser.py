@@ -1,13 +1,13 @@
 """The one way into the language: a text in, a `Line` out, whatever the text; and texts of several lines told apart."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
 from rpcshell.line.language.calls import read_assignment, read_call, read_value_line, value_ahead
 from rpcshell.line.language.commands import read_command
-from rpcshell.line.language.nodes import Body, CallLine, CommandLine, Empty, Line, ValueLine
+from rpcshell.line.language.nodes import Body, CallLine, CommandLine, Empty, Line, ValueLine, leading_word
 from rpcshell.line.language.tokens import (
     CLOSE,
     CLOSERS,
@@ -153,3 +153,17 @@ def _assigns_later(line: Line, known: Callable[[str], bool]) -> bool:
         if isinstance(call, CallLine) and call.assignment and call.params is not None and known(call.method):
             return True
     return False
+
+
+def expand_alias(line: Line, aliases: Mapping[str, str]) -> tuple[Line, int] | None:
+    """The line that one which begins with an alias stands for, and how far what follows the alias has moved."""
+    meant = line
+    used: set[str] = set()
+    while aliases and (word := leading_word(meant)) is not None:
+        start, end = word
+        name = meant.text[start:end]
+        if name in used or name not in aliases:
+            break
+        used.add(name)
+        meant = parse(f"{meant.text[:start]}{aliases[name]}{meant.text[end:]}")
+    return (meant, len(meant.text) - len(line.text)) if used else None

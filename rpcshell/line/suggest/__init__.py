@@ -1,11 +1,10 @@
 """Completion as a pure function: a parsed line and a cursor in, suggestions out. Nothing waits for a network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
 
-from rpcshell.line.catalog import Catalog
 from rpcshell.line.language import (
     CallLine,
     CommandLine,
@@ -15,18 +14,30 @@ from rpcshell.line.language import (
     Redirect,
     TokenKind,
     ValueLine,
+    expand_alias,
     leading_word,
     parse,
 )
-from rpcshell.line.suggest.aliases import expand_alias, suggest_aliases
 from rpcshell.line.suggest.commands import inner_call, options_behind, suggest_command_names, suggest_command_words
-from rpcshell.line.suggest.methods import suggest_methods
+from rpcshell.line.suggest.names import (
+    PathChoice,
+    Suggestion,
+    SuggestionKind,
+    list_paths,
+    suggest_aliases,
+    suggest_methods,
+    suggest_paths,
+)
 from rpcshell.line.suggest.params import suggest_params
-from rpcshell.line.suggest.paths import PathChoice, list_paths, suggest_paths
 from rpcshell.line.suggest.place import Spot, find_spot
-from rpcshell.line.suggest.specs import ArgumentSpec, CommandSpec, OptionSpec, ValueKind
-from rpcshell.line.suggest.suggestion import Suggestion, SuggestionKind
-from rpcshell.line.suggest.surroundings import NO_SURROUNDINGS, Surroundings
+from rpcshell.line.suggest.surroundings import (
+    NO_SURROUNDINGS,
+    ArgumentSpec,
+    CommandSpec,
+    OptionSpec,
+    Surroundings,
+    ValueKind,
+)
 from rpcshell.line.suggest.variables import suggest_variables
 
 __all__ = [
@@ -40,7 +51,6 @@ __all__ = [
     "SuggestionKind",
     "Surroundings",
     "ValueKind",
-    "expand_alias",
     "find_spot",
     "inner_call",
     "list_paths",
@@ -52,32 +62,22 @@ MAX_METHODS = 500
 
 
 def suggest(
-    line: Line,
-    cursor: int,
-    catalog: Catalog,
-    commands: Sequence[CommandSpec],
-    around: Surroundings = NO_SURROUNDINGS,
-    *,
-    limit: int = MAX_METHODS,
+    line: Line, cursor: int, around: Surroundings = NO_SURROUNDINGS, *, limit: int = MAX_METHODS
 ) -> Iterator[Suggestion]:
     """What could stand at the cursor, best first; the order depends on nothing but the arguments.
 
     Args:
         line: The whole line; what is right of the cursor counts too, keys that are there already for one.
         cursor: In characters from 0; one outside the line means its nearest end.
-        catalog: The methods of the target.
-        commands: The commands of the shell.
-        around: What else a line can refer to.
+        around: What a line can refer to.
         limit: The greatest number of methods.
     """
     cursor = min(max(cursor, 0), len(line.text))
-    yield from _Suggester(catalog, commands, around, limit).at(line, cursor)
+    yield from _Suggester(around, limit).at(line, cursor)
 
 
 class _Suggester:
-    def __init__(self, catalog: Catalog, commands: Sequence[CommandSpec], around: Surroundings, limit: int) -> None:
-        self._catalog = catalog
-        self._commands = commands
+    def __init__(self, around: Surroundings, limit: int) -> None:
         self._around = around
         self._limit = limit
 
@@ -95,7 +95,7 @@ class _Suggester:
             expanded = expand_alias(line, self._around.aliases)
             if expanded is not None:
                 meant, by = expanded
-                plain = _Suggester(self._catalog, self._commands, replace(self._around, aliases={}), self._limit)
+                plain = _Suggester(replace(self._around, aliases={}), self._limit)
                 yield from _moved(plain.at(meant, cursor + by), -by)
                 return
         match line.body:
@@ -117,13 +117,13 @@ class _Suggester:
         if self._around.aliases:
             aliases = {name: line for name, line in self._around.aliases.items() if not name.startswith(":")}
             yield from suggest_aliases(typed, start, end, aliases)
-        yield from suggest_methods(typed, start, end, self._catalog, self._limit)
+        yield from suggest_methods(typed, start, end, self._around.catalog, self._limit)
 
     def _command_names(self, typed: str, start: int, end: int) -> Iterator[Suggestion]:
         if self._around.aliases:
             aliases = {name: line for name, line in self._around.aliases.items() if name.startswith(":")}
             yield from suggest_aliases(f":{typed}", start, end, aliases)
-        yield from suggest_command_names(typed, start, end, self._commands)
+        yield from suggest_command_names(typed, start, end, self._around.commands)
 
     def _sink(self, line: Line, sink: Pipe | Redirect, cursor: int) -> Iterator[Suggestion]:
         if isinstance(sink, Redirect) and cursor <= sink.end:
@@ -137,16 +137,14 @@ class _Suggester:
             typed = line.text[command.name_start : cursor]
             yield from self._command_names(typed, command.name_start - 1, command.name_end)
             return
-        yield from suggest_command_words(
-            line, command, cursor, self._catalog, self._commands, self._around, self._limit, self._call_in
-        )
+        yield from suggest_command_words(line, command, cursor, self._around, self._limit, self._call_in)
 
     def _call_in(self, line: Line, start: int, cursor: int) -> Iterator[Suggestion]:
         """Suggestions for a line that begins inside another, as in `:watch 2 user.get id=1`."""
         yield from _moved(self.at(parse(line.text[start:]), cursor - start), start)
 
     def _params(self, line: Line, call: CallLine, cursor: int) -> Iterator[Suggestion]:
-        if (method := self._catalog.methods.get(call.method)) is not None:
+        if (method := self._around.catalog.methods.get(call.method)) is not None:
             yield from suggest_params(line, call, cursor, method, self._around)
 
 

@@ -2,15 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from rpcshell.line.catalog import Catalog
 from rpcshell.line.language import CallLine, CommandLine, Line, Word, parse
-from rpcshell.line.suggest.methods import suggest_methods
-from rpcshell.line.suggest.paths import suggest_paths
-from rpcshell.line.suggest.specs import ArgumentSpec, CommandSpec, OptionSpec
-from rpcshell.line.suggest.suggestion import Suggestion, SuggestionKind
-from rpcshell.line.suggest.surroundings import Surroundings
+from rpcshell.line.suggest.names import Suggestion, SuggestionKind, as_typed, as_word, suggest_methods, suggest_paths
+from rpcshell.line.suggest.surroundings import ArgumentSpec, CommandSpec, OptionSpec, Surroundings
 from rpcshell.line.suggest.variables import preview
-from rpcshell.line.suggest.words import as_typed, as_word
 
 _LEAD = ":_ "
 """Makes a command line of any text, so that it is cut into words."""
@@ -32,14 +27,12 @@ def suggest_command_words(
     line: Line,
     command: CommandLine,
     cursor: int,
-    catalog: Catalog,
-    commands: Sequence[CommandSpec],
     around: Surroundings,
     limit: int,
     calls: CallsInside,
 ) -> Iterator[Suggestion]:
     """What could stand at the cursor behind the name of a command."""
-    spec = next((spec for spec in commands if command.name in (spec.name, *spec.aliases)), None)
+    spec = around.command(command.name)
     if spec is None:
         return
     before = [word for word in command.words if word.end < cursor]
@@ -49,7 +42,7 @@ def suggest_command_words(
     typed = as_typed(raw)
 
     positionals, pending, options_over = _read_words(before, spec)
-    values = _Values(catalog, commands, around, limit, positionals[-1].text if positionals else "")
+    values = _Values(around, limit, positionals[-1].text if positionals else "")
     for word, argument in zip([*positionals, None], spec.arguments, strict=False):
         if argument.kind == "call" and pending is None and (word is not None or not typed.startswith("-")):
             yield from calls(line, word.start if word is not None else start, cursor)
@@ -140,11 +133,7 @@ def _options(spec: CommandSpec, typed: str, before: Sequence[Word], start: int, 
 class _Values:
     """Completes values of options and arguments by their kind."""
 
-    def __init__(
-        self, catalog: Catalog, commands: Sequence[CommandSpec], around: Surroundings, limit: int, former: str
-    ) -> None:
-        self._catalog = catalog
-        self._commands = commands
+    def __init__(self, around: Surroundings, limit: int, former: str) -> None:
         self._around = around
         self._limit = limit
         self._former = former
@@ -165,9 +154,9 @@ class _Values:
             case "worker":
                 yield from _matching(self._around.workers(), typed, start, end, "argument")
             case "method":
-                yield from suggest_methods(typed, start, end, self._catalog, self._limit)
+                yield from suggest_methods(typed, start, end, self._around.catalog, self._limit)
             case "command":
-                for found in suggest_command_names(typed.lstrip(":"), start, end, self._commands):
+                for found in suggest_command_names(typed.lstrip(":"), start, end, self._around.commands):
                     name = found.text.removeprefix(":")
                     yield Suggestion(name, start, end, name, found.meta, "argument")
             case "setting" | "setting_value":

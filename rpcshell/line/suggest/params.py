@@ -23,9 +23,9 @@ from rpcshell.line.schema import (
     type_of,
     type_text,
 )
+from rpcshell.line.suggest.names import Suggestion
 from rpcshell.line.suggest.place import KeyPlace, ValuePlace, find_places
-from rpcshell.line.suggest.suggestion import Suggestion
-from rpcshell.line.suggest.surroundings import NO_SURROUNDINGS, Surroundings
+from rpcshell.line.suggest.surroundings import Surroundings
 from rpcshell.line.suggest.variables import preview
 
 _FEW_LETTERS = 2
@@ -34,7 +34,7 @@ _NOT_PLAIN = frozenset("\"'[]{}<>,$#|")
 
 
 def suggest_params(
-    line: Line, call: CallLine, cursor: int, method: Method, around: Surroundings = NO_SURROUNDINGS
+    line: Line, call: CallLine, cursor: int, method: Method, around: Surroundings
 ) -> Iterator[Suggestion]:
     """What could stand at a cursor right of the method's name."""
     for place in find_places(line, call, cursor, method):
@@ -113,12 +113,12 @@ def _values(place: ValuePlace, method: Method, around: Surroundings) -> Iterator
 def _offered(place: ValuePlace, method: Method, around: Surroundings) -> Iterator[tuple[Any, str]]:
     """Values for a place, with what to say of each: those of the schema, then those that were seen before."""
     yield from _known_values(place.schema, method.resolve)
-    if around.learnt is None or not place.field:
+    if around.reply_values is None or not place.field:
         return
     types = allowed_types(place.schema, method.resolve)
     if any(fixed_values(branch) for branch in alternatives(place.schema, method.resolve)):
         return
-    for value, source in around.learnt.values(place.field, method.name):
+    for value, source in around.reply_values.values(place.field, method.name):
         if _is(value, types):
             yield value, f"from {source}"
 

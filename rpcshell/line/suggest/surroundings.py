@@ -1,16 +1,116 @@
-"""What a shell knows beside the line and the methods of its target, as completion needs it."""
+"""What a shell knows beside the line being typed: methods, commands, settings, variables and the like.
+
+What a `:command` takes is data here: enough to complete and explain it without the library that runs it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from rpcshell.line.suggest.paths import PathChoice, list_paths
+from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
+from rpcshell.line.suggest.names import PathChoice, list_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from rpcshell.line.reply_values import LearntValues
+    from rpcshell.line.reply_values import ReplyValues
+
+ValueKind = Literal[
+    "text",
+    "int",
+    "path",
+    "target",
+    "method",
+    "command",
+    "choice",
+    "setting",
+    "setting_value",
+    "variable",
+    "alias",
+    "call",
+    "worker",
+]
+"""What a word is; a `setting_value` is one of the setting named by the word before it, a `call` a whole line."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """An option of a command.
+
+    Attributes:
+        names: All its spellings, dashes included: `("-w", "--workers")`.
+        help: One line.
+        takes_value: It is followed by a value; otherwise it is a flag.
+        metavar: What the usage line calls the value; its kind, if empty.
+        choices: The values, where they are a fixed set.
+        kind: What the value is.
+        multiple: It may be given more than once.
+    """
+
+    names: tuple[str, ...]
+    help: str = ""
+    takes_value: bool = False
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    kind: ValueKind = "text"
+    multiple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentSpec:
+    """A positional argument of a command.
+
+    Attributes:
+        name: As the usage line shows it.
+        kind: What the value is.
+        choices: The values, where they are a fixed set.
+        required: It has to be there.
+        many: It takes all words that are left.
+    """
+
+    name: str
+    kind: ValueKind = "text"
+    choices: tuple[str, ...] = ()
+    required: bool = True
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """A command: its name without the colon, one line on it, its options, its arguments in order, and other names."""
+
+    name: str
+    summary: str = ""
+    options: tuple[OptionSpec, ...] = ()
+    arguments: tuple[ArgumentSpec, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """How it is called, in one line: `:spawn [--workers N] [APP]`."""
+        parts = [f":{self.name}"]
+        parts += [f"[{_option_usage(option)}]" for option in self.options]
+        parts += [_argument_usage(argument) for argument in self.arguments]
+        return " ".join(parts)
+
+    def option(self, name: str) -> OptionSpec | None:
+        """The option with this spelling."""
+        return next((option for option in self.options if name in option.names), None)
+
+
+def _option_usage(option: OptionSpec) -> str:
+    name = max(option.names, key=len, default="")
+    if not option.takes_value:
+        return name
+    value = "|".join(option.choices) if option.choices else option.metavar or option.kind.upper()
+    return f"{name} {value}"
+
+
+def _argument_usage(argument: ArgumentSpec) -> str:
+    name = "|".join(argument.choices) if argument.choices else argument.name.upper()
+    name = f"{name}…" if argument.many else name
+    return name if argument.required else f"[{name}]"
 
 
 class KnownSetting(Protocol):
@@ -43,22 +143,30 @@ class Surroundings:
     """What a line can refer to at one time.
 
     Attributes:
+        catalog: The methods of the target.
+        commands: The commands of the shell.
         workers: Gives the numbers of the server's workers, as far as they are known, and what to say of each.
         targets: Gives what `:connect` may be given: names from the configuration, recent addresses.
         variables: Values by the names that lines know them by, without the dollar sign.
         aliases: Lines by the words that stand for them.
         settings: What can be set.
-        learnt: Values of earlier replies.
+        reply_values: Values of earlier replies.
         paths: Lists the paths that begin with a text.
     """
 
+    catalog: Catalog = EMPTY_CATALOG
+    commands: Sequence[CommandSpec] = ()
     targets: Callable[[], Sequence[str]] = tuple
     workers: Callable[[], Sequence[tuple[str, str]]] = tuple
     variables: Mapping[str, Any] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     settings: KnownSettings | None = None
-    learnt: LearntValues | None = None
+    reply_values: ReplyValues | None = None
     paths: Callable[[str], Iterable[PathChoice]] = list_paths
+
+    def command(self, name: str) -> CommandSpec | None:
+        """The command of a name or alias."""
+        return next((spec for spec in self.commands if name in (spec.name, *spec.aliases)), None)
 
 
 NO_SURROUNDINGS: Final = Surroundings()

@@ -8,7 +8,7 @@ from typing import Any
 
 from rpcshell.line.language import Line, TokenKind
 from rpcshell.line.masking import MASKED, is_secret
-from rpcshell.line.suggest.suggestion import Suggestion
+from rpcshell.line.suggest.names import Suggestion
 
 _STEPS = r"""(?:\.[\w-]*|\[(?:"(?:[^"\\\n]|\\[^\n])*(?:"\]?)?|'(?:[^'\\\n]|\\[^\n])*(?:'\]?)?|[^\[\]"'\s]*\]?))*"""
 _REFERENCE = re.compile(rf"""\$(?P<brace>\{{\s*)?(?P<name>[^\W\d]\w*)?(?P<steps>{_STEPS})""")

@@ -14,9 +14,9 @@ from rpcshell.client.target import Target
 from rpcshell.commands import load_commands
 from rpcshell.lab.bench.plan import Progress
 from rpcshell.lab.bench.progress import DrawnProgress
-from rpcshell.line.catalog import EMPTY_CATALOG
 from rpcshell.line.hint import hint
 from rpcshell.line.language import parse
+from rpcshell.line.suggest import Surroundings
 from rpcshell.servers import local_servers
 from rpcshell.servers.directory import is_on_this_machine
 from rpcshell.servers.spawn import SpawnOptions
@@ -178,7 +178,7 @@ def test_servers_of_others_are_not_loaded_by_accident(output: Recording) -> None
 
 @pytest.mark.parametrize("line", [":bench ping -c 8", ":bench -c 8 ping a=1 -d 3 --json", ":bench ping a=-c"])
 def test_options_behind_the_call_are_no_problem_while_typing(line: str, shell: Shell) -> None:
-    assert not hint(parse(line), len(line), EMPTY_CATALOG, shell.commands.specs).problem
+    assert not hint(parse(line), len(line), Surroundings(commands=shell.commands.specs)).problem
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
 from rpcshell.line.hint import Hint, hint, problems
 from rpcshell.line.language import parse
+from rpcshell.line.suggest import Surroundings
 from tests.rpcshell.line.language.strategies import line_texts
 from tests.rpcshell.line.test_catalog import ODD_METHODS, ODD_OBJECTS
 from tests.rpcshell.shop import CATALOG, COMMANDS
@@ -15,18 +16,22 @@ ADD = "add(a: number, b: number = 0) -> number"
 VARIABLES = {"_": [1, "x"], "user": {"id": 7, "name": "Ada"}}
 
 
+def surroundings(catalog: Catalog) -> Surroundings:
+    return Surroundings(catalog, COMMANDS, variables=VARIABLES)
+
+
 def hint_at(marked: str, catalog: Catalog = CATALOG) -> Hint:
     """The hint for a line whose cursor is at the `|`, or else at its end."""
     cursor = marked.find("|")
     line = parse(marked.replace("|", "", 1))
-    return hint(line, len(line.text) if cursor < 0 else cursor, catalog, COMMANDS, variables=VARIABLES)
+    return hint(line, len(line.text) if cursor < 0 else cursor, surroundings(catalog))
 
 
 def wrong_in(marked: str) -> list[str]:
     """The stretches of a line that are wrong."""
     cursor = marked.index("|")
     text = marked.replace("|", "", 1)
-    found = problems(parse(text), cursor, CATALOG, COMMANDS, variables=VARIABLES)
+    found = problems(parse(text), cursor, surroundings(CATALOG))
     return [text[one.start : one.end] for one in found]
 
 
@@ -223,13 +228,13 @@ def test_a_method_that_is_still_typed_is_not_unknown() -> None:
 )
 def test_commands(marked: str, expected: Hint) -> None:
     line = parse(marked)
-    assert hint(line, len(marked), CATALOG, COMMANDS) == expected
+    assert hint(line, len(marked), surroundings(CATALOG)) == expected
 
 
 @given(line_texts, st.integers(-2, 60))
 def test_no_line_makes_it_raise(text: str, cursor: int) -> None:
     for catalog in (CATALOG, EMPTY_CATALOG):
-        found = hint(parse(text), cursor, catalog, COMMANDS)
+        found = hint(parse(text), cursor, surroundings(catalog))
         assert found.column is None or 0 <= found.column <= len(text)
         assert found.problem or found.column is None
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.line.reply_values import LearntValues
+from rpcshell.line.reply_values import ReplyValues
 from tests.rpcshell.line.language.strategies import json_values
 
 ORDER = {
@@ -20,9 +20,9 @@ ORDER = {
 
 
 def known(field: str, *, method: str = "", called: str = "order.place", result: Any = ORDER) -> list[Any]:
-    learnt = LearntValues()
-    learnt.learn(called, result)
-    return [found.value for found in learnt.values(field, method)]
+    remembered = ReplyValues()
+    remembered.remember(called, result)
+    return [found.value for found in remembered.values(field, method)]
 
 
 @pytest.mark.parametrize(
@@ -53,38 +53,38 @@ def test_an_id_is_known_by_what_it_belongs_to() -> None:
     users = {"users": [{"id": 1, "address": {"id": 5}}]}
     assert known("user_id", called="list_users", result=users) == [1]
     assert known("address_id", called="list_users", result=users) == [5]
-    learnt = LearntValues()
-    learnt.learn("user.get", {"id": 1})
-    learnt.learn("order.get", {"id": 2})
-    assert [found.value for found in learnt.values("id", "user.delete")] == [1, 2]
-    assert [found.value for found in learnt.values("id")] == [2, 1]
+    remembered = ReplyValues()
+    remembered.remember("user.get", {"id": 1})
+    remembered.remember("order.get", {"id": 2})
+    assert [found.value for found in remembered.values("id", "user.delete")] == [1, 2]
+    assert [found.value for found in remembered.values("id")] == [2, 1]
 
 
 def test_the_latest_come_first_each_once_and_say_where_they_are_from() -> None:
-    learnt = LearntValues()
+    remembered = ReplyValues()
     for number in (1, 2, 1):
-        learnt.learn(f"m{number}", [{"n": number}])
-    assert learnt.values("n") == [(1, "m1"), (2, "m2")]
+        remembered.remember(f"m{number}", [{"n": number}])
+    assert remembered.values("n") == [(1, "m1"), (2, "m2")]
 
 
 def test_only_so_much_is_remembered_and_looked_at() -> None:
-    learnt = LearntValues()
+    remembered = ReplyValues()
     for number in range(100):
-        learnt.learn("m", {"n": number})
-    assert [found.value for found in learnt.values("n")] == list(range(99, 79, -1))
+        remembered.remember("m", {"n": number})
+    assert [found.value for found in remembered.values("n")] == list(range(99, 79, -1))
     assert known("n", result=[{"n": 1}] * 1_000_000) == [1]
     assert known("text", result={"text": "x" * 101}) == []
 
 
 def test_numbers_and_texts_that_look_alike_are_kept_apart() -> None:
-    learnt = LearntValues()
+    remembered = ReplyValues()
     for value in (1, 1.5, "1"):
-        learnt.learn("m", {"n": value})
-    assert [found.value for found in learnt.values("n")] == ["1", 1.5, 1]
+        remembered.remember("m", {"n": value})
+    assert [found.value for found in remembered.values("n")] == ["1", 1.5, 1]
 
 
 @given(st.text(max_size=20), json_values, st.text(max_size=20))
 def test_no_reply_makes_it_raise(method: str, result: Any, field: str) -> None:
-    learnt = LearntValues()
-    learnt.learn(method, result)
-    learnt.values(field, method)
+    remembered = ReplyValues()
+    remembered.remember(method, result)
+    remembered.values(field, method)

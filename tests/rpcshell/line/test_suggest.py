@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
 from rpcshell.line.language import parse
-from rpcshell.line.reply_values import LearntValues
+from rpcshell.line.reply_values import ReplyValues
 from rpcshell.line.suggest import Suggestion, Surroundings, suggest
 from rpcshell.view.settings import Settings
 from tests.rpcshell.line.language.strategies import line_texts
@@ -17,8 +17,8 @@ from tests.rpcshell.line.test_catalog import ODD_METHODS, ODD_OBJECTS
 from tests.rpcshell.shop import CATALOG, COMMANDS, DOCUMENT
 from tests.steps import steps
 
-LEARNT = LearntValues()
-LEARNT.learn("order.create", {"id": 7, "zip": "9711 AA", "item": {"sku": "TEA-42"}})
+REPLY_VALUES = ReplyValues()
+REPLY_VALUES.remember("order.create", {"id": 7, "zip": "9711 AA", "item": {"sku": "TEA-42"}})
 VARIABLES = {"_": [{"id": 1}, 2], "user": {"id": 7, "full name": "Ada", "tags": ["x"], "password": "hunter2"}, "n": 3}
 AROUND = Surroundings(
     targets=lambda: ("local", "my shop", "unix:/run/x"),
@@ -31,7 +31,7 @@ def suggestions(marked: str, catalog: Catalog = CATALOG, around: Surroundings = 
     """Suggestions for a line whose cursor is at the `|`."""
     cursor = marked.index("|")
     line = parse(marked.replace("|", "", 1))
-    return suggest(line, cursor, catalog, COMMANDS, around)
+    return suggest(line, cursor, replace(around, catalog=catalog, commands=COMMANDS))
 
 
 def texts(marked: str, around: Surroundings = AROUND) -> list[str]:
@@ -291,12 +291,12 @@ def test_what_an_alias_stands_for_is_completed(marked: str, expected: list[str])
     ],
 )
 def test_values_of_earlier_replies_are_offered_where_they_fit(marked: str, expected: list[str]) -> None:
-    found = list(suggestions(marked, around=Surroundings(learnt=LEARNT)))
+    found = list(suggestions(marked, around=Surroundings(reply_values=REPLY_VALUES)))
     assert [one.text for one in found] == expected
 
 
-def test_a_learnt_value_says_where_it_is_from() -> None:
-    found = list(suggestions("order.create zip=9|", around=Surroundings(learnt=LEARNT)))
+def test_a_value_of_a_reply_says_where_it_is_from() -> None:
+    found = list(suggestions("order.create zip=9|", around=Surroundings(reply_values=REPLY_VALUES)))
     assert [one.meta for one in found] == ["from order.create"]
 
 
@@ -321,15 +321,17 @@ def test_paths_are_listed_folders_with_a_slash(tmp_path: Path) -> None:
 @given(line_texts, st.integers(-2, 60))
 def test_no_line_makes_it_raise_and_all_spans_are_within_the_line(text: str, cursor: int) -> None:
     for catalog in (CATALOG, EMPTY_CATALOG):
-        for found in suggest(parse(text), cursor, catalog, COMMANDS, replace(AROUND, variables=VARIABLES)):
+        for found in suggest(
+            parse(text), cursor, replace(AROUND, catalog=catalog, commands=COMMANDS, variables=VARIABLES)
+        ):
             assert 0 <= found.start <= found.end <= len(text)
 
 
 @given(line_texts, st.integers(0, 60))
 def test_the_same_line_is_always_answered_the_same(text: str, cursor: int) -> None:
     line = parse(text)
-    first = list(suggest(line, cursor, CATALOG, COMMANDS))
-    assert list(suggest(line, cursor, Catalog.from_openrpc(DOCUMENT), COMMANDS)) == first
+    first = list(suggest(line, cursor, Surroundings(CATALOG, COMMANDS)))
+    assert list(suggest(line, cursor, Surroundings(Catalog.from_openrpc(DOCUMENT), COMMANDS))) == first
 
 
 @given(ODD_METHODS, ODD_OBJECTS, st.sampled_from(["m |", "m {|", 'm {"a": |', "m a=|", "m [|", "m [{|", "m {a: [{|"]))
@@ -344,7 +346,7 @@ def test_a_key_press_takes_few_steps_for_each_of_ten_thousand_methods() -> None:
     catalog = Catalog.from_openrpc({"methods": [{"name": name, "params": []} for name in names]})
 
     def suggested(typed: str) -> None:
-        list(suggest(parse(typed), len(typed), catalog, COMMANDS))
+        list(suggest(parse(typed), len(typed), Surroundings(catalog, COMMANDS)))
 
     for typed in ("", "u", "order.cart", "uoi9", "zzzz"):
         assert steps(partial(suggested, typed)) < 100_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from rpcshell.commands import load_commands
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.language import Line, TokenKind, parse
 from rpcshell.prompt.completer import LineCompleter
+from rpcshell.prompt.context import LineContext
 from rpcshell.prompt.lexer import _STYLES, LineLexer, matching_brackets, open_brackets
 from rpcshell.prompt.theme import THEME
 from rpcshell.prompt.toolbar import Toolbar
@@ -98,8 +101,12 @@ def test_open_brackets_are_counted(text: str, depth: int) -> None:
     assert open_brackets(parse(text)) == depth
 
 
+def context(session: Session, **options: Any) -> LineContext:
+    return LineContext(session, lambda: COMMANDS, **options)
+
+
 def toolbar(session: Session, text: str = "", cursor: int | None = None) -> str:
-    fragments = Toolbar(parse, session, lambda: COMMANDS)(text, len(text) if cursor is None else cursor)
+    fragments = Toolbar(context(session))(text, len(text) if cursor is None else cursor)
     return "".join(text for _, text in fragments)
 
 
@@ -114,7 +121,7 @@ def test_the_toolbar_says_the_signature_or_the_problem() -> None:
 
 
 def test_the_toolbar_marks_the_parameter_at_the_cursor_and_keeps_it_in_sight() -> None:
-    bar = Toolbar(parse, ManySession(), lambda: COMMANDS)
+    bar = Toolbar(context(ManySession()))
     text = "many p7="
     whole = "".join(text for _, text in bar(text, len(text)))
     assert whole.startswith("many(p0: string, p1: string, ")
@@ -125,7 +132,7 @@ def test_the_toolbar_marks_the_parameter_at_the_cursor_and_keeps_it_in_sight() -
 
 
 def test_what_is_wrong_is_marked_at_its_place() -> None:
-    bar = Toolbar(parse, KnownSession(), lambda: COMMANDS)
+    bar = Toolbar(context(KnownSession()))
     text = 'ping {"first": 1,\n"second": [2]} '
     assert [text[start:end] for start, end in bar.problems(text, len(text))] == ["1", '"second"']
     assert bar.problems("ping ", 5) == ()
@@ -133,7 +140,7 @@ def test_what_is_wrong_is_marked_at_its_place() -> None:
 
 
 def test_an_alias_is_looked_into_where_what_follows_it_stands() -> None:
-    bar = Toolbar(parse, KnownSession(), lambda: COMMANDS, aliases={"p": "ping"})
+    bar = Toolbar(context(KnownSession(), aliases={"p": "ping"}))
     assert "".join(text for _, text in bar("p ", 2)) == "ping(first: string) -> any"
     assert bar("p first=1 second=2 ", 19)[0][1].startswith("column 11: ")
     assert list(bar.problems("p first=1 second=2 ", 19)) == [(10, 16)]
@@ -148,9 +155,9 @@ def test_a_line_that_is_too_long_costs_nothing() -> None:
         return parse(text)
 
     document = Document(text)
-    assert "Enter" in Toolbar(read, KnownSession(), lambda: COMMANDS)(text, len(text))[0][1]
+    assert "Enter" in Toolbar(context(KnownSession(), read=read))(text, len(text))[0][1]
     assert LineLexer(read, KnownSession.known).lex_document(document)(0) == [("", text)]
-    assert list(LineCompleter(read, KnownSession(), lambda: COMMANDS).get_completions(document, CompleteEvent())) == []
+    assert list(LineCompleter(context(KnownSession(), read=read)).get_completions(document, CompleteEvent())) == []
     assert parsed == []
 
 
@@ -159,14 +166,14 @@ def test_what_all_of_many_methods_begin_with_is_told_from_the_few_that_are_offer
         known = Catalog.from_openrpc({"methods": [{"name": f"area.{n // 500}.m{n}"} for n in range(1000)]})
 
     document = Document("ar")
-    completer = LineCompleter(parse, Large(), lambda: COMMANDS)
+    completer = LineCompleter(context(Large()))
     found = list(completer.get_completions(document, CompleteEvent(completion_requested=True)))
     assert len(found) < 100
     assert get_common_complete_suffix(document, found) == "ea."
 
 
 def test_the_toolbar_is_made_once_for_the_same_text() -> None:
-    bar = Toolbar(parse, KnownSession(), lambda: COMMANDS)
+    bar = Toolbar(context(KnownSession()))
     assert bar("ping ", 5) is bar("ping ", 5)
     assert bar("ping ", 5) is not bar("ping ", 4)
 
@@ -174,6 +181,6 @@ def test_the_toolbar_is_made_once_for_the_same_text() -> None:
 @given(LINES, st.integers(0, 40))
 def test_completions_fit_the_text_they_replace(text: str, cursor: int) -> None:
     document = Document(text, min(cursor, len(text)))
-    completer = LineCompleter(parse, KnownSession(), lambda: COMMANDS)
+    completer = LineCompleter(context(KnownSession()))
     for found in completer.get_completions(document, CompleteEvent()):
         assert -document.cursor_position <= found.start_position <= 0

@@ -15,8 +15,10 @@ from prompt_toolkit.output import DummyOutput
 
 from rpcshell.commands import load_commands
 from rpcshell.line.catalog import Catalog
+from rpcshell.prompt.context import LineContext
 from rpcshell.prompt.session import Prompt
 from rpcshell.shell.session import Session
+from rpcshell.view.settings import Settings
 
 DOCUMENT = {
     "openrpc": "1.3.2",
@@ -40,13 +42,14 @@ class KnownSession(Session):
 
 
 @contextmanager
-def prompt_with(keys: str, /, *, history: tuple[str, ...] = (), **options: Any) -> Iterator[Prompt]:
+def prompt_with(
+    keys: str, /, *, history: tuple[str, ...] = (), settings: Settings | None = None, **options: Any
+) -> Iterator[Prompt]:
     commands = load_commands()
     with create_pipe_input() as pipe:
         pipe.send_text(keys)
         yield Prompt(
-            KnownSession(),
-            lambda: commands,
+            LineContext(KnownSession(settings), lambda: commands),
             history=InMemoryHistory(list(history)),
             input=pipe,
             output=DummyOutput(),
@@ -172,8 +175,7 @@ def test_what_the_first_keys_need_is_imported_once_the_prompt_is_there() -> None
     commands = load_commands()
     with create_pipe_input() as pipe:
         prompt = Prompt(
-            KnownSession(),
-            lambda: commands,
+            LineContext(KnownSession(), lambda: commands),
             history=InMemoryHistory(),
             input=pipe,
             output=DummyOutput(),

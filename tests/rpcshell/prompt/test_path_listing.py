@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Iterator
 
-from rpcshell.line.suggest.paths import PathChoice
-from rpcshell.prompt.listing import PathListing
+from rpcshell.line.suggest import PathChoice
+from rpcshell.prompt.completer import PathListing
 
 DEADLINE = 10.0
 

@@ -1,0 +1,121 @@
+"""A suggestion, and completion of what has a name and no place in a call: methods, aliases and local paths.
+
+Listing a folder is the only thing in completion that touches the system.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from rpcshell.line.catalog import Catalog
+from rpcshell.line.language import method_text
+
+SuggestionKind = Literal["method", "key", "value", "command", "option", "argument", "path", "variable", "alias"]
+
+
+class Suggestion(msgspec.Struct, frozen=True, gc=False):
+    """One possible completion.
+
+    Attributes:
+        text: What replaces the characters from `start` up to, not including, `end`.
+        start: Where the replaced text begins.
+        end: Where it ends.
+        display: What a menu shows for it.
+        meta: One line beside it. Like `display` it may come from a server: escape it before a terminal gets it.
+        kind: What it is.
+    """
+
+    text: str
+    start: int
+    end: int
+    display: str
+    meta: str
+    kind: SuggestionKind
+
+
+def suggest_methods(typed: str, start: int, end: int, catalog: Catalog, limit: int) -> Iterator[Suggestion]:
+    """Methods for what was typed so far, to replace `start` to `end`; deprecated ones last."""
+    methods = [catalog.methods[name] for name in catalog.index.search(typed, limit)]
+    for method in sorted(methods, key=lambda method: method.deprecated):
+        text = method_text(method.name)
+        meta = f"deprecated · {method.summary}".rstrip(" ·") if method.deprecated else method.summary
+        yield Suggestion(text, start, end, text, meta, "method")
+
+
+def suggest_aliases(typed: str, start: int, end: int, aliases: Mapping[str, str]) -> Iterator[Suggestion]:
+    """Aliases that begin with what was typed; with what they stand for."""
+    for name in sorted(aliases):
+        if name.lower().startswith(typed.lower()):
+            yield Suggestion(name, start, end, name, f"= {aliases[name]}", "alias")
+
+
+MAX_PATHS = 200
+_SCANNED = 10_000
+
+
+class PathChoice(NamedTuple):
+    """A path as it would be typed, the last part of it, and what it is."""
+
+    text: str
+    name: str
+    meta: str
+
+
+def list_paths(typed: str) -> Iterator[PathChoice]:
+    """Entries of the directory that `typed` leads into, whose names begin with its last part; sorted, folders with `/`.
+
+    Hidden entries are shown once a dot was typed. A directory that cannot be read has no entries. Of a huge one only
+    the first entries are looked at, so that a key press stays quick.
+    """
+    folder, prefix = os.path.split(typed)
+    try:
+        with os.scandir(os.path.expanduser(folder) or ".") as entries:  # noqa: PTH111  (keeps what is no user's home)
+            found = [
+                (entry.name, _is_folder(entry))
+                for entry in islice(entries, _SCANNED)
+                if entry.name.startswith(prefix) and (prefix or not entry.name.startswith("."))
+            ]
+    except (OSError, ValueError):
+        return
+    lead = typed[: len(typed) - len(prefix)]
+    for name, is_folder in sorted(found)[:MAX_PATHS]:
+        if not name.isprintable():
+            continue
+        shown = f"{name}/" if is_folder else name
+        yield PathChoice(f"{lead}{shown}", shown, "folder" if is_folder else "file")
+
+
+def suggest_paths(
+    raw: str, start: int, end: int, listing: Callable[[str], Iterable[PathChoice]] = list_paths
+) -> Iterator[Suggestion]:
+    """Paths that begin with a word as it was typed, quotes included, to replace `start` to `end`."""
+    for path in listing(as_typed(raw)):
+        yield Suggestion(as_word(path.text), start, end, path.name, path.meta, "path")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+_NEEDS_QUOTES = re.compile(r"""[\s"'\\#|>$]""")
+
+
+def as_typed(raw: str) -> str:
+    """What the user means by the part of a word left of the cursor: the text without its quotes."""
+    return raw.replace("\\", "").replace('"', "").replace("'", "") if _NEEDS_QUOTES.search(raw) else raw
+
+
+def as_word(text: str) -> str:
+    """A text as a word."""
+    if not _NEEDS_QUOTES.search(text):
+        return text
+    if "'" not in text:
+        return f"'{text}'"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,102 @@
+"""What the parts of the prompt share: how the line being typed is read, and all that it can refer to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rpcshell.line.catalog import Catalog
+    from rpcshell.line.language import Line
+    from rpcshell.line.reply_values import ReplyValues
+    from rpcshell.line.suggest import Surroundings
+    from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.session import Session
+    from rpcshell.view.settings import Settings
+
+__all__ = ["LONGEST_LIVE", "LineContext"]
+
+LONGEST_LIVE: Final = 20_000
+"""Characters of the longest line that is looked into at every key; one of this length takes a tenth of a second."""
+
+_PARSED: Final = 4
+"""Texts whose parse is kept: a key press asks for the line, and for its part before the cursor, many times."""
+
+
+def _cached_parse() -> Callable[[str], Line]:
+    @lru_cache(_PARSED)
+    def read(text: str) -> Line:
+        from rpcshell.line.language import parse
+
+        return parse(text)
+
+    return read
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineContext:
+    """Where a line is typed.
+
+    Attributes:
+        session: The target and its catalog.
+        load_commands: Gives the commands; asked when the first key is pressed, not before.
+        workers: Gives the numbers of the server's workers, and what to say of each.
+        variables: The results that lines can name.
+        aliases: Lines by the words that stand for them.
+        reply_values: Values of earlier replies.
+        read: Parses a text.
+    """
+
+    session: Session
+    load_commands: Callable[[], CommandRegistry]
+    workers: Callable[[], Sequence[tuple[str, str]]] = tuple
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    reply_values: ReplyValues | None = None
+    read: Callable[[str], Line] = field(default_factory=_cached_parse)
+
+    @property
+    def settings(self) -> Settings:
+        """How the prompt looks, and what its keys do."""
+        return self.session.settings
+
+    @property
+    def catalog(self) -> Catalog:
+        """What the target is known to offer at this moment."""
+        return self.session.catalog
+
+    @property
+    def commands(self) -> CommandRegistry:
+        """The commands, loaded at first use."""
+        return self.load_commands()
+
+    def expanded(self, text: str) -> tuple[Line, int]:
+        """What a text means where it begins with an alias, and how far what follows the alias has moved."""
+        from rpcshell.line.language import expand_alias
+
+        line = self.read(text)
+        return expand_alias(line, self.aliases) or (line, 0)
+
+    def surroundings(self) -> Surroundings:
+        """What a line can refer to at this moment."""
+        from rpcshell.line.suggest import Surroundings
+
+        return Surroundings(
+            self.catalog,
+            self.commands.specs,
+            targets=self._targets,
+            workers=self.workers,
+            variables=self.variables,
+            aliases=self.aliases,
+            settings=self.settings,
+            reply_values=self.reply_values,
+        )
+
+    def _targets(self) -> tuple[str, ...]:
+        """The server that was started here first."""
+        server = self.session.server
+        own = server.addresses if server is not None else ()
+        return tuple(dict.fromkeys([*own, *self.session.target_names()]))
