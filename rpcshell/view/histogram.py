@@ -5,17 +5,29 @@ Buckets grow with what they hold, as in HdrHistogram: each is at most a 128th of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["BUCKETS", "Histogram", "bucket_of", "upper_edge"]
+__all__ = ["BUCKETS", "Histogram", "LatencyRange", "bucket_of", "upper_edge"]
 
 _BITS: Final = 7
 _LINEAR: Final = 1 << (_BITS + 1)
 BUCKETS: Final = (48 << _BITS) + _LINEAR
 """How many there are: enough for three days."""
+
+_NARROWEST: Final = math.log(4)
+"""What steps of the same factor span, at least."""
+
+
+class LatencyRange(NamedTuple):
+    """Calls that took a time in a range, in seconds: parts of a call where a bucket lies in several ranges."""
+
+    lower: float
+    upper: float
+    calls: float
 
 
 def bucket_of(value: int) -> int:
@@ -94,6 +106,35 @@ class Histogram:
     def largest(self) -> float:
         """The largest value in seconds."""
         return upper_edge(max(self._counts, default=0)) / 1e9
+
+    def steps(self, count: int, span: tuple[float, float] | None = None) -> list[LatencyRange]:
+        """Ranges of the same factor that look even on a logarithmic axis; none where there are no values.
+
+        What a bucket holds is spread evenly over it, since ranges may be narrower than buckets. They go from the
+        smallest value to the largest, or over the `span` in seconds where that is more.
+        """
+        buckets = [
+            (math.log(max(upper_edge(bucket - 1), 1)), math.log(max(upper_edge(bucket), 2)), calls)
+            for bucket, calls in self.counts.items()
+            if calls
+        ]
+        if not buckets:
+            return []
+        low, high = buckets[0][0], buckets[-1][1]
+        if span is not None:
+            low, high = min(low, math.log(span[0] * 1e9)), max(high, math.log(span[1] * 1e9))
+        missing = max(0.0, _NARROWEST - (high - low))
+        low, high = low - missing / 2, high + missing / 2
+        width = (high - low) / count
+        counts = [0.0] * count
+        for lower, upper, calls in buckets:
+            first, last = ((edge - low) / width for edge in (lower, upper))
+            for place in range(int(first), min(count, math.ceil(last))):
+                counts[place] += calls * (min(last, place + 1) - max(first, place)) / (last - first)
+        return [
+            LatencyRange(math.exp(low + place * width) / 1e9, math.exp(low + (place + 1) * width) / 1e9, calls)
+            for place, calls in enumerate(counts)
+        ]
 
     def __iter__(self) -> Iterator[tuple[float, int]]:
         """The upper edge of each bucket in seconds, and how many it holds."""

@@ -1,188 +1,278 @@
-"""The charts of a page about a run: latencies and their percentiles, rate and latency over time, share per worker."""
+"""What the charts of a page show: latencies, rates, and the workers' shares, of one run or of several side by side."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rpcshell.lab.bench.axes import Axis, even_axis, log_axis, named_axis
 from rpcshell.lab.bench.findings import share_by_worker
-from rpcshell.lab.bench.scales import even_marks, latency_steps, log_marks
-from rpcshell.lab.bench.svg import Frame, Mark, chart, log_place, polyline, slot, text, x_axis, y_axis
+from rpcshell.lab.bench.spread import thinned, whole_intervals
+from rpcshell.lab.bench.xy import Line, Rule, Slot, xy
 from rpcshell.view.histogram import Histogram
-from rpcshell.view.units import count_of, latency, round_latency, share
+from rpcshell.view.units import count_of, latency, per_second, round_latency, round_rate, share
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpcshell.lab.bench.plan import Measurement
-    from rpcshell.lab.bench.time_charts import Scale
+    from rpcshell.lab.bench.plan import Interval, Measurement
+    from rpcshell.lab.bench.rounds import Contestant
 
-__all__ = ["latency_chart", "percentile_chart", "workers_chart"]
+__all__ = [
+    "Scale",
+    "has_timeline",
+    "latency_chart",
+    "percentile_chart",
+    "points_of",
+    "quickness_chart",
+    "rate_chart",
+    "scale_of",
+    "slowness_chart",
+    "speed_chart",
+    "workers_chart",
+]
 
 _STEPS: Final = 64
-_LABEL: Final = 34
-"""What the name of a percentile takes."""
-
 _POINTS: Final = 160
+_MOST_POINTS: Final = 120
+_FEWEST_INTERVALS: Final = 2
 _MARGIN: Final = 1.15
 _MOST_NINES: Final = 6
+_LONGEST_NAME: Final = 12
+_TOLD: Final = (50.0, 90.0, 99.0, 99.9)
+_SIDE_BY_SIDE: Final = (50.0, 99.0, 99.9)
+
+
+class Scale(NamedTuple):
+    """What the axes span in the charts of runs that are to be compared by eye."""
+
+    latency: tuple[float, float]
+    """From the fastest call to the slowest, in seconds."""
+
+    slowness: tuple[float, float]
+    """From the lowest median to the highest 99th percentile over time, in seconds."""
+
+    rate: float
+    """The highest number of calls a second."""
+
+
+def scale_of(runs: Sequence[Measurement]) -> Scale:
+    """Axes that suit several runs."""
+    histograms = [Histogram(one.latency) for one in runs if one.calls]
+    intervals = [interval for one in runs for interval in points_of(one)]
+    answered = [interval for interval in intervals if interval.calls]
+    rates = [max(one.calls, one.problems) / one.length for one in intervals]
+    return Scale(
+        latency=(
+            min((one.percentile(0) for one in histograms), default=1e-6),
+            max((one.largest for one in histograms), default=1.0),
+        ),
+        slowness=(
+            min((interval.p50 for interval in answered), default=1e-6) / _MARGIN,
+            max((interval.p99 for interval in answered), default=1.0) * _MARGIN,
+        ),
+        rate=max([*rates, *(one.plan.rate or 0.0 for one in runs)], default=0.0),
+    )
+
+
+def points_of(measurement: Measurement) -> list[Interval]:
+    """The timeline of a run with no more points than a chart has room for."""
+    return thinned(whole_intervals(measurement.timeline), _MOST_POINTS)
+
+
+def has_timeline(measurement: Measurement) -> bool:
+    """Whether the run was long enough for a chart of its time."""
+    timeline = points_of(measurement)
+    return len(timeline) >= _FEWEST_INTERVALS and any(interval.calls for interval in timeline)
 
 
 def latency_chart(name: str, measurement: Measurement, scale: Scale) -> str:
-    """How many calls took how long.
-
-    Args:
-        name: What its parts are called in the page.
-        measurement: What came of the run.
-        scale: What the axes span.
-    """
+    """How many calls took how long."""
     histogram = Histogram(measurement.latency)
-    steps = latency_steps(histogram, _STEPS, scale.latency)
-    whole = histogram.count
-    marks = even_marks(max(step.calls for step in steps) / whole, 5)
-    low, high = steps[0].lower, steps[-1].upper
+    steps = histogram.steps(_STEPS, scale.latency)
+    shares = [step.calls / histogram.count for step in steps]
     p50, p99 = histogram.percentile(50), histogram.percentile(99)
-
-    def draw(frame: Frame) -> str:
-        shapes = [
-            y_axis(frame, [Mark(mark / marks[-1], f"{mark * 100:g} %") for mark in marks], "of the calls"),
-            x_axis(
-                frame, [Mark(log_place(m, low, high), round_latency(m)) for m in log_marks(low, high, frame.across)]
-            ),
-        ]
-        width = frame.columns / len(steps)
-        for place, step in enumerate(steps):
-            if not step.calls:
-                continue
-            # However few calls there are, they are seen.
-            bar = max(1.5, step.calls / whole / marks[-1] * frame.rows)
-            at = frame.x(place / len(steps))
-            told = f"{latency(step.lower)} to {latency(step.upper)}: {share(step.calls / whole)}"
-            shapes.append(
-                slot(
-                    frame,
-                    at,
-                    width,
-                    f'<rect class="bar" x="{at + 0.4:.1f}" y="{frame.y(0) - bar:.1f}" width="{width - 0.8:.1f}" '
-                    f'height="{bar:.1f}"/>',
-                    told,
-                )
-            )
-        apart = frame.columns * (log_place(p99, low, high) - log_place(p50, low, high))
-        for percent, value, down in (("p50", p50, 9), ("p99", p99, 9 if apart > _LABEL else 23)):
-            x = frame.x(log_place(value, low, high))
-            shapes.append(f'<path class="rule" d="M{x} {frame.y(0)}V{frame.y(1)}"/>')
-            left = x > frame.x(0.85)
-            shapes.append(text(x - 4 if left else x + 4, frame.y(1) + down, percent, anchor="end" if left else "start"))
-        return "".join(shapes)
-
-    return chart(
+    return xy(
         name,
         "Latency distribution",
         f"The share of the calls by latency, on a logarithmic axis. Half of them took at most {latency(p50)}, 99 % at "
         f"most {latency(p99)}, the slowest {latency(histogram.largest)}.",
-        draw,
+        log_axis(steps[0].lower, steps[-1].upper, round_latency),
+        _share_axis(max(shares)),
+        slots=[
+            Slot(step.lower, step.upper, f"{latency(step.lower)} to {latency(step.upper)}: {share(part)}", part)
+            for step, part in zip(steps, shares, strict=True)
+            if part
+        ],
+        rules=[Rule(p50, "p50", upright=True), Rule(p99, "p99", upright=True)],
     )
 
 
 def percentile_chart(name: str, runs: Sequence[tuple[str, Measurement]]) -> str:
-    """How long the slowest calls took, with an axis that is as wide from 99 to 99.9 % as from 90 to 99 %.
-
-    Args:
-        name: What its parts are called in the page.
-        runs: What came of the runs, each with its name; those without a reply are left out.
-    """
+    """How long the slowest calls of each run took; its axis is as wide from 99 to 99.9 % as from 90 to 99 %."""
     curves = [(label, Histogram(one.latency)) for label, one in runs if one.calls]
-    low = min(histogram.percentile(0) for _, histogram in curves) / _MARGIN
-    high = max(histogram.largest for _, histogram in curves) * _MARGIN
     nines = min(_MOST_NINES, max(1.0, math.log10(max(histogram.count for _, histogram in curves))))
-
-    def draw(frame: Frame) -> str:
-        frame = frame._replace(bottom=44 + (20 if len(curves) > 1 else 0))
-        percents = [50.0, *(100 - 100 / 10**place for place in range(1, math.floor(nines) + 1))]
-        unit, title = ("", "percent") if frame.narrow else (" %", "")
-        shapes = [
-            y_axis(
-                frame, [Mark(log_place(m, low, high), round_latency(m)) for m in log_marks(low, high, 7)], "latency"
-            ),
-            x_axis(frame, [Mark(_nines(percent) / nines, f"{percent:.7g}{unit}") for percent in percents], title),
-        ]
-        for place, (label, histogram) in enumerate(curves):
-            last = min(nines, math.log10(max(histogram.count, 10)))
-            points = []
-            for step in range(_POINTS + 1):
-                at = last * step / _POINTS
-                value = histogram.percentile(100 - 100 / 10**at)
-                points.append((frame.x(at / nines), frame.y(log_place(value, low, high))))
-            shapes.append(polyline(points, f"line series{place % 5}"))
-            if len(curves) > 1:
-                shapes.append(_key(frame, place, len(curves), label))
-        return "".join(shapes)
-
-    told = "; ".join(
-        f"{label + ': ' if len(curves) > 1 else ''}"
-        + ", ".join(f"p{percent:g} {latency(one.percentile(percent))}" for percent in (50.0, 90.0, 99.0, 99.9))
-        for label, one in curves
+    told = "; ".join((f"{label}: " if len(curves) > 1 else "") + _percentiles(one, _TOLD) for label, one in curves)
+    lines = []
+    for place, (label, histogram) in enumerate(curves):
+        last = min(nines, math.log10(max(histogram.count, 10)))
+        # Of so many calls, one took longer.
+        of = [10 ** (last * step / _POINTS) for step in range(_POINTS + 1)]
+        points = [(one, histogram.percentile(100 - 100 / one)) for one in of]
+        lines.append(Line(points, f"series{place % 5}", label if len(curves) > 1 else ""))
+    marked = [2.0, *(10.0**place for place in range(1, math.floor(nines) + 1))]
+    return xy(
+        name,
+        "Latency by percentile",
+        f"Both axes are logarithmic. {told}.",
+        Axis(1.0, 10**nines, lambda _room: [(of, f"{100 - 100 / of:.7g}") for of in marked], "percent", True),
+        log_axis(
+            min(histogram.percentile(0) for _, histogram in curves) / _MARGIN,
+            max(histogram.largest for _, histogram in curves) * _MARGIN,
+            round_latency,
+            "latency",
+        ),
+        lines=lines,
+        height=280,
     )
-    return chart(name, "Latency by percentile", f"Both axes are logarithmic. {told}.", draw, 280)
+
+
+def rate_chart(name: str, measurement: Measurement, scale: Scale) -> str:
+    """Calls a second over the time of the run."""
+    timeline = points_of(measurement)
+    rates = [interval.calls / interval.length for interval in timeline]
+    wrong = [interval.problems / interval.length for interval in timeline]
+    times = [_middle(interval) for interval in timeline]
+    lines = [Line(list(zip(times, rates, strict=True)), label="answered" if any(wrong) else "", area=True)]
+    if any(wrong):
+        lines.append(Line(list(zip(times, wrong, strict=True)), "wrong", "went wrong"))
+    return xy(
+        name,
+        "Rate over time",
+        f"Between {per_second(min(rates))} and {per_second(max(rates))} calls a second.",
+        _time_axis(timeline),
+        even_axis(scale.rate, round_rate, "calls/s"),
+        slots=_times(timeline, [f"{per_second(rate)} calls/s" for rate in rates]),
+        lines=lines,
+        rules=[Rule(measurement.plan.rate, "asked for")] if measurement.plan.rate else [],
+    )
+
+
+def slowness_chart(name: str, measurement: Measurement, scale: Scale) -> str:
+    """Median and 99th percentile of the latency over the time of the run."""
+    timeline = points_of(measurement)
+    worst = max((interval for interval in timeline if interval.calls), key=lambda interval: interval.p99)
+    # Where nothing was answered there is no latency, and no line.
+    medians = [(_middle(one), one.p50 if one.calls else None) for one in timeline]
+    slow = [(_middle(one), one.p99 if one.calls else None) for one in timeline]
+    told = [f"p50 {latency(one.p50)}, p99 {latency(one.p99)}" if one.calls else "no reply" for one in timeline]
+    return xy(
+        name,
+        "Latency over time",
+        f"On a logarithmic axis. The 99th percentile was highest at {worst.seconds:.1f} s, with {latency(worst.p99)}.",
+        _time_axis(timeline),
+        log_axis(*scale.slowness, round_latency, "latency"),
+        slots=_times(timeline, told),
+        lines=[Line(medians, "series0", "p50"), Line(slow, "series1", "p99")],
+    )
 
 
 def workers_chart(name: str, measurement: Measurement) -> str:
-    """Which worker answered how many calls.
-
-    Args:
-        name: What its parts are called in the page.
-        measurement: What came of the run.
-    """
+    """Which worker answered how many calls."""
     calls = share_by_worker(measurement)
     whole = sum(calls.values())
-    marks = even_marks(max(calls.values()) / whole, 5)
-
-    def draw(frame: Frame) -> str:
-        each = frame.columns / len(calls)
-        every = -(-len(calls) // max(1, int(frame.columns // 28)))
-        names = [Mark((place + 0.5) / len(calls), str(w)) for place, w in enumerate(calls) if place % every == 0]
-        shapes = [
-            y_axis(frame, [Mark(mark / marks[-1], f"{mark * 100:g} %") for mark in marks], "of the calls"),
-            x_axis(frame, names, "worker"),
-        ]
-        width = max(1.0, min(each - 2, 56.0))
-        for place, (worker, count) in enumerate(calls.items()):
-            part = count / whole / marks[-1]
-            at = frame.x((place + 0.5) / len(calls))
-            bar = f'<rect class="bar" x="{at - width / 2:.1f}" y="{frame.y(part)}" width="{width:.1f}" '
-            bar += f'height="{part * frame.rows:.1f}"/>'
-            told = f"worker {worker}: {count_of(count, 'call')}, {share(count / whole)}"
-            shapes.append(slot(frame, at - each / 2, each, bar, told))
-        fair = frame.y(1 / len(calls) / marks[-1])
-        shapes.append(f'<path class="rule" d="M{frame.x(0)} {fair}H{frame.x(1)}"/>')
-        return "".join(shapes)
-
     busiest, idlest = max(calls, key=lambda one: calls[one]), min(calls, key=lambda one: calls[one])
-    return chart(
+    fair = 1 / len(calls)
+    return xy(
         name,
         "Share of the calls per worker",
         f"Of {len(calls)} workers, worker {busiest} answered most, {share(calls[busiest] / whole)}, and worker "
-        f"{idlest} fewest, {share(calls[idlest] / whole)}. A fair share, which a dashed line marks, is "
-        f"{share(1 / len(calls))}.",
-        draw,
-        220,
+        f"{idlest} fewest, {share(calls[idlest] / whole)}. A fair share, which a dashed line marks, is {share(fair)}.",
+        named_axis([str(worker) for worker in calls], "worker"),
+        _share_axis(calls[busiest] / whole),
+        slots=[
+            Slot(place, place + 1, f"worker {worker}: {count_of(count, 'call')}, {share(count / whole)}", count / whole)
+            for place, (worker, count) in enumerate(calls.items())
+        ],
+        rules=[Rule(fair)],
     )
 
 
-def _nines(percent: float) -> float:
-    """Where a percentile is on an axis on which each 9 takes as much as the one before."""
-    return -math.log10(1 - percent / 100)
+def speed_chart(name: str, contestants: Sequence[Contestant]) -> str:
+    """Calls a second of each, with how far its rounds, or parts of its only one, are apart."""
+    part = "round" if contestants[0].rounds > 1 else "part"
+    told = [f"{one.name} {per_second(one.whole.rate)}" for one in contestants]
+    return xy(
+        name,
+        "Calls a second, side by side",
+        f"{', '.join(told)}. A thin line on each bar spans what was measured between the slowest and the fastest "
+        f"{part} of it.",
+        _contestant_axis(contestants),
+        even_axis(max(max([one.whole.rate, *one.rates]) for one in contestants), round_rate, "calls/s"),
+        slots=[
+            Slot(
+                place,
+                place + 1,
+                words,
+                one.whole.rate,
+                (min(one.rates), max(one.rates)) if one.rates else None,
+                per_second(one.whole.rate),
+            )
+            for place, (one, words) in enumerate(zip(contestants, told, strict=True))
+        ],
+    )
 
 
-def _fitting(percents: Sequence[float], frame: Frame) -> list[float]:
-    """Those percentiles whose texts have room beside each other."""
-    return [percent for percent in percents if not frame.narrow or percent != 50.0]
+def quickness_chart(name: str, contestants: Sequence[Contestant]) -> str:
+    """Median, 99th and 99.9th percentile of each, all of which have replies."""
+    histograms = [Histogram(one.whole.latency) for one in contestants]
+    found = [[one.percentile(percent) for one in histograms] for percent in _SIDE_BY_SIDE]
+    told = [
+        f"{one.name}: {_percentiles(histogram, _SIDE_BY_SIDE)}"
+        for one, histogram in zip(contestants, histograms, strict=True)
+    ]
+    return xy(
+        name,
+        "Latency, side by side",
+        f"On a logarithmic axis. {'; '.join(told)}.",
+        _contestant_axis(contestants),
+        log_axis(min(found[0]) / 1.4, max(found[-1]) * 1.4, round_latency, "latency"),
+        slots=[Slot(place, place + 1, words) for place, words in enumerate(told)],
+        lines=[
+            Line(
+                [(place + 0.5, value) for place, value in enumerate(values)],
+                f"dot{number}",
+                f"p{percent:g}",
+                dots=True,
+            )
+            for number, (percent, values) in enumerate(zip(_SIDE_BY_SIDE, found, strict=True))
+        ],
+    )
 
 
-def _key(frame: Frame, place: int, count: int, label: str) -> str:
-    """A line of a series and its name, below the chart."""
-    x, y = frame.x(place / count), frame.height - 6
-    line = f'<path class="line series{place % 5}" d="M{x} {y - 4}h18"/>'
-    return line + text(x + 23, y, cut(label, max(4, int(frame.columns / count // 8) - 3)), "key")
+def _percentiles(histogram: Histogram, percents: Sequence[float]) -> str:
+    return ", ".join(f"p{percent:g} {latency(histogram.percentile(percent))}" for percent in percents)
+
+
+def _share_axis(most: float) -> Axis:
+    return even_axis(most, lambda mark: f"{mark * 100:g} %", "of the calls")
+
+
+def _contestant_axis(contestants: Sequence[Contestant]) -> Axis:
+    return named_axis([cut(one.name, _LONGEST_NAME) for one in contestants])
+
+
+def _time_axis(timeline: Sequence[Interval]) -> Axis:
+    return even_axis(timeline[-1].seconds, lambda mark: f"{mark:g} s", up_to_mark=False)
+
+
+def _times(timeline: Sequence[Interval], told: Sequence[str]) -> list[Slot]:
+    return [
+        Slot(interval.seconds - interval.length, interval.seconds, f"{interval.seconds:.2f} s: {said}")
+        for interval, said in zip(timeline, told, strict=True)
+    ]
+
+
+def _middle(interval: Interval) -> float:
+    return interval.seconds - interval.length / 2

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpcshell import __version__
-from rpcshell.lab.bench import charts, model_charts, page_tables, time_charts
+from rpcshell.lab.bench import charts, page_tables
 from rpcshell.lab.bench.compare import ahead
 from rpcshell.lab.bench.findings import Finding, attempts, findings, share_by_worker
 from rpcshell.lab.bench.machine import as_json
@@ -27,9 +27,9 @@ from rpcwire import encode_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rpcshell.lab.bench.charts import Scale
     from rpcshell.lab.bench.plan import Measurement
     from rpcshell.lab.bench.rounds import Contestant
-    from rpcshell.lab.bench.time_charts import Scale
 
 __all__ = ["html", "write"]
 
@@ -98,11 +98,11 @@ def _main(runs: Sequence[Contestant]) -> Iterator[str]:
         (only,) = runs
         yield _tiles(only.whole)
         yield _list(findings(only.whole))
-        yield from _charts(only.whole, time_charts.scale_of([only.whole]), "run")
+        yield from _charts(only.whole, charts.scale_of([only.whole]), "run")
     else:
         yield _list(ahead(runs))
         yield from _beside(runs)
-        scale = time_charts.scale_of([run.whole for run in runs])
+        scale = charts.scale_of([run.whole for run in runs])
         for place, run in enumerate(runs):
             yield f'<section aria-labelledby="run{place}">\n<h2 id="run{place}">{escape(run.name)}</h2>'
             yield from _charts(run.whole, scale, f"run{place}", alone=False)
@@ -149,11 +149,11 @@ def _beside(runs: Sequence[Contestant]) -> Iterator[str]:
     yield _figure(
         "Calls a second",
         "A thin line goes from the slowest round, or part of the only one, to the fastest.",
-        model_charts.speed_chart("speed", runs),
+        charts.speed_chart("speed", runs),
     )
     answered = [run for run in runs if run.whole.calls]
     if answered:
-        yield _figure("Latency", "On a logarithmic axis.", model_charts.quickness_chart("quickness", answered))
+        yield _figure("Latency", "On a logarithmic axis.", charts.quickness_chart("quickness", answered))
         yield _figure(
             "Latency by percentile",
             "How long the slowest calls took.",
@@ -182,14 +182,14 @@ def _charts(measurement: Measurement, scale: Scale, name: str, *, alone: bool = 
                 charts.percentile_chart(f"{name}-percentiles", [(name, measurement)]),
                 page_tables.percentile_table(side_by_side([measurement])),
             )
-    if time_charts.has_timeline(measurement):
+    if charts.has_timeline(measurement):
         numbers = page_tables.time_table(measurement)
-        rate = time_charts.rate_chart(f"{name}-rate", measurement, scale)
+        rate = charts.rate_chart(f"{name}-rate", measurement, scale)
         yield _figure("Rate over time", "Calls that were answered.", rate, numbers)
         yield _figure(
             "Latency over time",
             "Median and 99th percentile, on a logarithmic axis.",
-            time_charts.slowness_chart(f"{name}-slowness", measurement, scale),
+            charts.slowness_chart(f"{name}-slowness", measurement, scale),
             numbers,
         )
     if sum(share_by_worker(measurement).values()):

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rpcshell.lab.bench.charts import points_of
 from rpcshell.lab.bench.findings import attempts, share_by_worker
-from rpcshell.lab.bench.scales import latency_steps
-from rpcshell.lab.bench.time_charts import points_of
 from rpcshell.lab.bench.wording import examples_of, target_text
 from rpcshell.view.escape import visible
 from rpcshell.view.histogram import Histogram
@@ -130,7 +129,7 @@ def latency_table(measurement: Measurement) -> str:
     histogram = Histogram(measurement.latency)
     seen = 0.0
     rows = []
-    for step in latency_steps(histogram, _STEPS):
+    for step in histogram.steps(_STEPS):
         seen += step.calls
         if step.calls:
             rows.append(

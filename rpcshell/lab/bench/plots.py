@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.bench.scales import even_marks, latency_steps, log_marks
+from rpcshell.lab.bench.axes import even_marks, log_marks
 from rpcshell.lab.bench.spread import whole_intervals
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import round_latency, round_rate
@@ -43,7 +43,7 @@ def latency_plot(measurement: Measurement, width: int) -> list[str]:
     columns = width - _LABEL - 1
     if width < NARROWEST or not histogram.count:
         return []
-    steps = latency_steps(histogram, columns)
+    steps = histogram.steps(columns)
     shares = [step.calls / histogram.count for step in steps]
     marks = even_marks(max(shares), 4)
     low, high = math.log(steps[0].lower), math.log(steps[-1].upper)

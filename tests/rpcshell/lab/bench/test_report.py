@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.lab.bench import report
+from rpcshell.lab.bench.axes import even_marks, log_marks
 from rpcshell.lab.bench.findings import findings
 from rpcshell.lab.bench.plan import Measurement
-from rpcshell.lab.bench.scales import even_marks, latency_steps, log_marks
 from rpcshell.view.histogram import Histogram, bucket_of
 from rpcshell.view.width import cells
 from tests.rpcshell.lab.bench.measuring import measured
@@ -148,7 +148,7 @@ def test_steps_hold_every_call(values: dict[int, int], count: int) -> None:
     counts: dict[int, int] = {}
     for value, calls in values.items():
         counts[bucket_of(value)] = counts.get(bucket_of(value), 0) + calls
-    steps = latency_steps(Histogram(counts), count)
+    steps = Histogram(counts).steps(count)
     assert len(steps) == count
     assert sum(step.calls for step in steps) == pytest.approx(sum(counts.values()))
     assert all(one.upper == pytest.approx(other.lower) for one, other in pairwise(steps))

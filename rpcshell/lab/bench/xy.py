@@ -1,0 +1,265 @@
+"""One chart for all: lines, dots and bars over two axes, as SVG, with texts for those who do not see it.
+
+It is drawn twice, for wide and for narrow pages, so that its texts have the size of the page's. Which one is shown is
+the page's business, as are all colours: shapes have classes.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from rpcshell.view.width import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rpcshell.lab.bench.axes import Axis
+
+__all__ = ["Line", "Rule", "Slot", "xy"]
+
+_WIDE: Final = 640
+_NARROW: Final = 336
+_LEFT: Final = 58
+_RIGHT: Final = 14
+_TOP: Final = 24
+_BOTTOM: Final = 24
+_TITLE: Final = 16
+_KEY: Final = 20
+"""Heights of the marks at the bottom, of the axis's title, and of the names of lines."""
+
+_WIDEST_KEY: Final = 130.0
+_CHARACTER: Final = 7.5
+"""Width of a character, about."""
+
+_WIDEST_BAR: Final = 56.0
+_LOWEST_BAR: Final = 1.5
+"""However little it stands for, it is seen."""
+
+_LABEL: Final = 34
+"""Width of the name of an upright rule."""
+
+
+class Line(NamedTuple):
+    """Points with a line through them, or dots."""
+
+    points: Sequence[tuple[float, float | None]]
+    """Where there is no value, the line is broken."""
+
+    kind: str = "series0"
+    """Its class."""
+
+    label: str = ""
+    """Its name in the key below the chart."""
+
+    dots: bool = False
+    area: bool = False
+    """Whether what is below it is filled."""
+
+
+class Slot(NamedTuple):
+    """A part of the axis at the bottom that says what it stands for when it is pointed at."""
+
+    left: float
+    right: float
+    told: str
+    bar: float | None = None
+    """How high a bar is in it."""
+
+    spread: tuple[float, float] | None = None
+    """From where to where what the bar stands for varies."""
+
+    label: str = ""
+    """What stands above it."""
+
+
+class Rule(NamedTuple):
+    """A dashed line across the chart at a value of one axis."""
+
+    at: float
+    label: str = ""
+    upright: bool = False
+
+
+def xy(
+    name: str,
+    title: str,
+    description: str,
+    x: Axis,
+    y: Axis,
+    *,
+    slots: Sequence[Slot] = (),
+    lines: Sequence[Line] = (),
+    rules: Sequence[Rule] = (),
+    height: int = 240,
+) -> str:
+    """A chart.
+
+    Args:
+        name: What its parts are called in the page; there is only one chart of it.
+        title: What it shows, for those who do not see it.
+        description: What is to be seen in it, in sentences.
+        x: The axis at the bottom.
+        y: The axis at the left.
+        slots: Parts of the axis at the bottom, most with bars.
+        lines: What is drawn over them.
+        rules: What is drawn over that.
+        height: In the page's pixels, where it is shown wide.
+    """
+    bottom = _BOTTOM + (_TITLE if x.title else 0) + (_KEY if any(line.label for line in lines) else 0)
+    drawings = []
+    for kind, width in (("wide", _WIDE), ("narrow", _NARROW)):
+        frame = _Frame(width, height, bottom, x, y)
+        shapes = [
+            *_axis_at_the_left(frame),
+            *_axis_at_the_bottom(frame),
+            *(_slot(frame, slot) for slot in slots),
+            *(_line(frame, line) for line in lines),
+            *_key(frame, [line for line in lines if line.label]),
+            *_rules(frame, rules),
+        ]
+        drawings.append(
+            f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" '
+            f'aria-labelledby="{name}-{kind}-title" aria-describedby="{name}-{kind}-desc">'
+            f'<title id="{name}-{kind}-title">{escape(title)}</title>'
+            f'<desc id="{name}-{kind}-desc">{escape(description)}</desc>'
+            f"{''.join(shapes)}</svg>"
+        )
+    return "".join(drawings)
+
+
+class _Frame(NamedTuple):
+    """Where a chart draws."""
+
+    width: int
+    height: int
+    bottom: int
+    """Kept free for the axis and the key."""
+
+    x_axis: Axis
+    y_axis: Axis
+
+    @property
+    def left(self) -> float:
+        return _LEFT
+
+    @property
+    def right(self) -> float:
+        return self.width - _RIGHT
+
+    @property
+    def floor(self) -> float:
+        return self.height - self.bottom
+
+    def x(self, value: float) -> float:
+        return round(self.left + self.x_axis.part(value) * (self.right - self.left), 1)
+
+    def y(self, value: float) -> float:
+        return round(self.floor - self.y_axis.part(value) * (self.floor - _TOP), 1)
+
+
+def _axis_at_the_left(frame: _Frame) -> list[str]:
+    shapes = []
+    for value, words in frame.y_axis.marks(int((frame.floor - _TOP) // 26)):
+        y = frame.y(value)
+        shapes.append(f'<path class="grid" d="M{frame.left} {y}H{frame.right}"/>')
+        shapes.append(_text(frame.left - 7, y + 4, words, anchor="end"))
+    return [*shapes, _text(2, 10, frame.y_axis.title, "label")]
+
+
+def _axis_at_the_bottom(frame: _Frame) -> list[str]:
+    """The axis, where the text of a mark that would stand in another's is left out."""
+    shapes = [f'<path class="axis" d="M{frame.left} {frame.floor}H{frame.right}"/>']
+    free = 0.0
+    for value, words in frame.x_axis.marks(int((frame.right - frame.left) // 46)):
+        x = frame.x(value)
+        half = len(words) * _CHARACTER / 2
+        middle = min(x, frame.width - half)
+        shapes.append(f'<path class="grid" d="M{x} {frame.floor}V{_TOP}"/>')
+        if middle - half >= free:
+            shapes.append(_text(middle, frame.floor + 19, words, anchor="middle"))
+            free = middle + half + _CHARACTER
+    if frame.x_axis.title:
+        shapes.append(_text(frame.right, frame.floor + 36, frame.x_axis.title, "label", anchor="end"))
+    return shapes
+
+
+def _slot(frame: _Frame, slot: Slot) -> str:
+    left, right = frame.x(slot.left), frame.x(slot.right)
+    middle = (left + right) / 2
+    shapes = [f'<rect class="hit" x="{left}" y="{_TOP}" width="{right - left:.1f}" height="{frame.floor - _TOP:.1f}"/>']
+    if slot.bar is None:
+        shapes.append(f'<path class="pointer" d="M{middle:.1f} {frame.floor}V{_TOP}"/>')
+    elif slot.bar > 0:
+        width = min(right - left - 0.8, _WIDEST_BAR)
+        height = max(frame.floor - frame.y(slot.bar), _LOWEST_BAR)
+        shapes.append(
+            f'<rect class="bar" x="{middle - width / 2:.1f}" y="{frame.floor - height:.1f}" width="{width:.1f}" '
+            f'height="{height:.1f}"/>'
+        )
+    top = frame.floor if slot.bar is None else frame.y(slot.bar)
+    if slot.spread is not None:
+        low, high = (frame.y(value) for value in slot.spread)
+        ends = f"M{middle - 4:.1f} {low}h8M{middle - 4:.1f} {high}h8"
+        shapes.append(f'<path class="spread" d="M{middle:.1f} {low}V{high}{ends}"/>')
+        top = min(top, high)
+    if slot.label:
+        shapes.append(_text(middle, top - 6, slot.label, "value", anchor="middle"))
+    return f'<g class="slot">{"".join(shapes)}{_text(frame.right, 11, slot.told, "readout", anchor="end")}</g>'
+
+
+def _line(frame: _Frame, line: Line) -> str:
+    shapes = []
+    for broken, group in groupby(line.points, key=lambda point: point[1] is None):
+        if broken:
+            continue
+        points = [(frame.x(x), frame.y(y)) for x, y in group if y is not None]
+        if line.dots:
+            shapes += [f'<circle class="dot {line.kind}" cx="{x}" cy="{y}" r="5.5"/>' for x, y in points]
+            continue
+        path = " ".join(f"{x},{y}" for x, y in points)
+        if line.area:
+            edges = f"M{points[0][0]},{frame.floor}L{path} {points[-1][0]},{frame.floor}Z"
+            shapes.append(f'<path class="area" d="{edges}"/>')
+        shapes.append(f'<polyline class="line {line.kind}" points="{path}"/>')
+    return "".join(shapes)
+
+
+def _key(frame: _Frame, lines: Sequence[Line]) -> list[str]:
+    """What lines are called, below the chart."""
+    shapes = []
+    each = min((frame.right - frame.left) / max(len(lines), 1), _WIDEST_KEY)
+    for place, line in enumerate(lines):
+        x, y = frame.left + place * each, frame.height - 6
+        if line.dots:
+            shapes.append(f'<circle class="dot {line.kind}" cx="{x + 9:.1f}" cy="{y - 4}" r="5.5"/>')
+        else:
+            shapes.append(f'<path class="line {line.kind}" d="M{x:.1f} {y - 4}h18"/>')
+        shapes.append(_text(x + 23, y, cut(line.label, max(4, int(each // 8) - 3)), "key"))
+    return shapes
+
+
+def _rules(frame: _Frame, rules: Sequence[Rule]) -> list[str]:
+    shapes = []
+    taken = -1000.0
+    for rule in rules:
+        if not rule.upright:
+            y = frame.y(rule.at)
+            shapes.append(f'<path class="rule" d="M{frame.left} {y}H{frame.right}"/>')
+            shapes.append(_text(frame.right, y - 5, rule.label, anchor="end"))
+            continue
+        x = frame.x(rule.at)
+        shapes.append(f'<path class="rule" d="M{x} {frame.floor}V{_TOP}"/>')
+        # Beside another's name it stands below that one.
+        y = _TOP + (23 if x - taken < _LABEL else 9)
+        at_the_end = x > frame.right - _LABEL
+        shapes.append(_text(x - 4 if at_the_end else x + 4, y, rule.label, anchor="end" if at_the_end else "start"))
+        taken = x
+    return shapes
+
+
+def _text(x: float, y: float, words: str, kind: str = "mark", *, anchor: str = "start") -> str:
+    if not words:
+        return ""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
