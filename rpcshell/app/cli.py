@@ -141,7 +141,7 @@ def _run_script(options: Options) -> int:
 
 
 def _run_bench(bench: tuple[str, BenchOptions], shell: Shell) -> int:
-    from rpcshell.commands.bench import run_bench
+    from rpcshell.commands.repeat import run_bench
 
     run_bench(shell, *bench)
     return 0

@@ -1,55 +1,52 @@
-"""The `:commands` of the shell: one module for each group of them, and the registry that knows them all."""
+"""The `:commands` of the shell: the modules that hold them, and the registry that knows them all.
+
+A new command is a function of one of these modules with the decorator `command`.
+"""
+
+from typing import Final
 
 from rpcshell.shell.command import Command, CommandRegistry
 
 __all__ = ["Command", "CommandRegistry", "load_commands"]
+
+_GROUPS: Final = ("Server", "Drills", "Connection", "Methods", "Calls", "Shell")
+"""The headings of help, in order."""
 
 
 def load_commands() -> CommandRegistry:
     """All commands, in the order in which help lists them."""
     from rpcshell.commands import all as all_workers
     from rpcshell.commands import (
-        bench,
-        connection,
         drills,
-        editing,
         guide,
         history,
-        lesson,
+        lines,
         logs,
         methods,
-        scripting,
+        repeat,
         server,
         settings,
         stats,
-        supervision,
         top,
-        watch,
         why,
-        wire,
     )
     from rpcshell.commands.export import command as export
 
     modules = (
-        server,
-        supervision,
+        server,  # spawn stop workers servers attach connect disconnect
         top,
         logs,
-        drills,
-        connection,
-        methods,
-        watch,
-        bench,
+        drills,  # kill freeze reload scale hold slow flood
+        methods,  # methods doc
+        repeat,  # watch bench
         all_workers,
-        why,
-        wire,
+        why,  # why wire
         stats,
         export,
         history,
-        scripting,
-        settings,
-        guide,
-        lesson,
-        editing,
+        lines,  # source vars alias
+        settings,  # set time
+        guide,  # help quit lesson edit
     )
-    return CommandRegistry(value for module in modules for value in vars(module).values() if isinstance(value, Command))
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Command)]
+    return CommandRegistry(sorted(found, key=lambda command: _GROUPS.index(command.group)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rpcshell.client.errors import UsageError
-from rpcshell.commands.search import matcher
+from rpcshell.commands.methods import matcher
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import command
 from rpcshell.view.escape import visible

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from rpcshell.client.errors import NotConnected, UsageError
-from rpcshell.commands.document import columns, describe_method
-from rpcshell.commands.search import matcher
+from rpcshell.commands.method_page import columns, describe_method
 from rpcshell.line.language import method_text
 from rpcshell.shell.command import METHOD, command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
+
+__all__ = ["matcher"]
 
 _MOST_NEAR: Final = 2
 
@@ -89,3 +94,15 @@ def _spelled(catalog: Catalog, text: str) -> Method | None:
 
 def _summary(method: Method) -> str:
     return f"deprecated · {method.summary}".rstrip(" ·") if method.deprecated else method.summary
+
+
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Tells whether a text holds a pattern or, where that has a `*`, `?` or `[`, matches it as a file name does.
+
+    Case makes no difference.
+    """
+    if any(character in pattern for character in "*?["):
+        found = re.compile(fnmatch.translate(pattern), re.IGNORECASE)
+        return lambda text: found.match(text) is not None
+    plain = pattern.lower()
+    return lambda text: plain in text.lower()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import UsageError
-from rpcshell.commands.supervision import WORKER_SPARE, server_line, worker_row
+from rpcshell.commands.server import WORKER_SPARE, server_line, worker_row
 from rpcshell.shell.command import command
 
 if TYPE_CHECKING:

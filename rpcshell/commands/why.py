@@ -1,19 +1,31 @@
-"""The command that explains a call that failed, hung or was slow: `:why`."""
+"""Commands that explain calls: `:why` in words, `:wire` by their bytes and by mistakes on purpose."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import textwrap
+from contextlib import closing
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 import click
 
-from rpcshell.client.errors import UsageError
-from rpcshell.shell.command import command
+from rpcshell.client.errors import Cancelled, UsageError
+from rpcshell.shell.command import CALL, command
+from rpcshell.shell.why.mistakes import MISTAKES, MistakeName
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcshell.shell.call import Call
     from rpcshell.shell.shell import Shell
+    from rpcshell.shell.why.mistakes import WireEvent
+    from rpcshell.view.pretty import Fragment
 
 _WIDTH: Final = 100
 """Columns that lines fill where there is no screen."""
+
+_CONNECT: Final = 5.0
+_ACTIONS: Final = ("on", "off", "last", "send")
 
 
 @command("why", group="Calls", examples=(":why", ":why 12"))
@@ -39,3 +51,147 @@ def why(shell: Shell, *, number: int | None) -> None:
     failed = journal.last_without_result
     if number is None and call.outcome == "ok" and failed is not None:
         shell.output.note(f"the last call that failed was {failed.number}: :why {failed.number}")
+
+
+@command(
+    "wire",
+    group="Calls",
+    examples=(
+        ":wire on",
+        ":wire last",
+        ":wire last --full",
+        ':wire send split ping <"a": 1>',
+        ":wire send slow --rate 20",
+        ":wire send garbage",
+    ),
+    verbatim=True,
+)
+@click.argument("action", metavar="[on|off|last|send]", type=click.Choice(_ACTIONS), required=False)
+@click.argument("fault", metavar="[FAULT]", type=click.Choice(get_args(MistakeName)), required=False)
+@click.argument("call", metavar="[METHOD PARAMS]", nargs=-1, type=CALL)
+@click.option("--full", is_flag=True, help="With last: all bytes that were kept, and all of the JSON.")
+@click.option("--rate", metavar="BYTES", type=click.FloatRange(0.1, 1e6), help="With send slow: bytes a second.")
+def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full: bool, rate: float | None) -> None:
+    """Show the bytes of calls, or make mistakes on purpose.
+
+    Each frame is shown with its length, its bytes, and what they say: `on` shows those of every call from now on,
+    `last` those of the last one. Long frames are cut, secrets are masked.
+
+    `send` makes a mistake on purpose, on a connection of its own, and shows what the server does about it; only with a
+    server of yours on this machine. FAULT is split, truncated, oversized, zero, bad-utf8, slow or garbage.
+    """
+    if (fault or call) and action != "send":
+        raise UsageError(f":wire {action} takes nothing more", hint=":wire send FAULT makes a mistake on purpose")
+    match action:
+        case "on" | "off":
+            _watch(shell, on=action == "on")
+        case "send":
+            if fault is None:
+                raise UsageError(
+                    ":wire send takes the name of a fault",
+                    hint=f'there are {", ".join(MISTAKES)}; :wire send split ping <"a": 1>',
+                )
+            _provoke(shell, cast("MistakeName", fault), call, rate)
+        case _:
+            last = shell.journal.last
+            if last is None and action == "last":
+                raise UsageError("no call was made yet", hint="call something; then :wire last shows its bytes")
+            if last is not None:
+                shell.output.pieces(_frames(shell, last, full=full))
+            if action is None:
+                state = "on" if _show_frames in shell.listeners else "off"
+                shell.output.note(f":wire is {state}; on shows the frames of every call, send makes mistakes")
+
+
+def _watch(shell: Shell, *, on: bool) -> None:
+    while _show_frames in shell.listeners:
+        shell.listeners.remove(_show_frames)
+    if on:
+        shell.listeners.append(_show_frames)
+    shell.output.note("the frames of every call are shown; :wire off ends that" if on else "frames are shown no more")
+
+
+def _show_frames(shell: Shell, call: Call) -> None:
+    shell.output.pieces(_frames(shell, call))
+
+
+def _frames(shell: Shell, call: Call, *, full: bool = False) -> Iterator[Fragment]:
+    from rpcshell.shell.why.frames import DIM, render_call
+
+    if not call.trace.attempts:
+        yield DIM, "nothing was sent"
+        yield "", "\n"
+        return
+    yield from render_call(call, shell.width or _WIDTH, full=full)
+
+
+def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> None:
+    """Make a mistake, and show what happens when it does."""
+    from rpcshell.line.masking import blot_bytes
+    from rpcshell.shell.why.frames import DIM, ERROR
+    from rpcshell.shell.why.mistakes import Provocation, judge, plan
+    from rpcwire import EncodeError, encode_request, frame
+    from rpcwire.framing import PREFIX_SIZE
+
+    if rate is not None and name != "slow":
+        raise UsageError(f"--rate is for :wire send slow, and {name} is sent at once")
+    session = shell.session
+    # Raises where the server is not the user's own, on this machine.
+    shell.supervisor.path()
+    # Servers of one's own describe themselves, whatever else they know; the demo's ping is shorter.
+    harmless = "ping" if session.method("ping") is not None else "rpc.discover"
+    method, params = shell.read_call(call) if call else (harmless, None)
+    try:
+        request = frame(encode_request(method, params))
+    except EncodeError as error:
+        raise UsageError(f"the params of {method} cannot be sent: {error}") from None
+    mistake, target = MISTAKES[name], session.target
+    if target is None:
+        return
+    # A worker that serves one connection at a time could be held by the shell's own.
+    session.rest()
+    shell.output.pieces([(DIM, f"{name}: {mistake.summary}, to {session.name or target} on a connection of its own\n")])
+    events: list[WireEvent] = []
+    # What is a secret shows in the whole request, and not in its pieces.
+    masked = request[:PREFIX_SIZE] + blot_bytes(request[PREFIX_SIZE:], params)
+    shown = (piece.shown or piece.data for piece in plan(name, masked, rate) if not piece.quiet)
+    try:
+        with closing(Provocation(target, session.tls, _CONNECT)) as provocation:
+            for event in provocation.run(plan(name, request, rate), request):
+                events.append(event)
+                data = next(shown) if event.kind == "sent" else event.data
+                shell.output.pieces(_event(event, data, params, shell.width or _WIDTH))
+    except KeyboardInterrupt:
+        raise Cancelled("cancelled: the connection was closed") from None
+    right, text = judge(name, events)
+    shell.output.pieces(_wrapped(shell, "" if right else ERROR, text))
+
+
+def _wrapped(shell: Shell, style: str, text: str) -> Iterator[Fragment]:
+    for line in textwrap.wrap(visible(text), shell.width or _WIDTH, break_on_hyphens=False):
+        yield style, f"{line}\n"
+
+
+def _event(event: WireEvent, data: bytes, params: object, width: int) -> Iterator[Fragment]:
+    from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_frames
+    from rpcshell.view.units import call_time
+
+    when = f"{call_time(event.at):>8}"
+    match event.kind:
+        case "sent":
+            yield ARROW, f"{OUT} "
+            size = f"{len(data)} byte{'' if len(data) == 1 else 's'}: " if data else ""
+            yield "", f"{when}  {size}{event.about}\n"
+            yield from hex_rows(data, width)
+        case "came":
+            yield ARROW, f"{IN} "
+            yield "", f"{when}  {len(data)} bytes\n"
+            yield from render_frames(data, width, params=params)
+        case "goes on":
+            yield ARROW, "= "
+            yield "", f"{when}  the connection goes on: {event.about}\n"
+        case "silent":
+            yield ERROR, "✗ "
+            yield "", f"{when}  {event.about}\n"
+        case _:
+            yield DIM, f"✗ {when}  the server {event.kind} the connection: {event.about}\n"

@@ -23,12 +23,12 @@ def export_text(kind: Kind, export: Export) -> str:
         kind: Which.
         export: The calls, and what is known of them.
     """
-    from rpcshell.commands.export import program, script, tests
+    from rpcshell.commands.export import python_files, script
 
     match kind:
         case "python":
-            return program.program_text(export)
+            return python_files.program_text(export)
         case "shell":
             return script.script_text(export)
         case "pytest":
-            return tests.tests_text(export)
+            return python_files.tests_text(export)

@@ -9,16 +9,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.commands.export.exported import call_key
+from rpcshell.commands.export.exported import Secret, call_key
 from rpcshell.commands.export.literals import Code, Wrapped, literal
-from rpcshell.commands.export.secrets import Secret
 from rpcshell.line.schema import ANYTHING, allowed_types, alternatives, property_schema, type_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpcshell.commands.export.exported import Export, Key
-    from rpcshell.commands.export.secrets import Secrets
+    from rpcshell.commands.export.exported import Export, Key, Secrets
     from rpcshell.line.catalog import Method
     from rpcshell.line.schema import Schema
     from rpcshell.shell.call import Call

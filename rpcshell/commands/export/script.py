@@ -9,8 +9,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.commands.export.exported import files_of, introduction, targets_of
-from rpcshell.commands.export.secrets import Secret, Secrets, reason
+from rpcshell.commands.export.exported import Secret, Secrets, files_of, introduction, reason, targets_of
 from rpcshell.line.language import unparse
 
 if TYPE_CHECKING:

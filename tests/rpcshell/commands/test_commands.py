@@ -141,7 +141,7 @@ def test_doc_explains_a_method_and_help_does_too(shell: Shell, output: Recording
 @needs_server
 def test_the_example_of_every_demo_method_works(shell: Shell, output: Recording, address: str) -> None:
     from rpcshell.client.errors import CallError
-    from rpcshell.commands.example import example_call
+    from rpcshell.commands.method_page import example_call
 
     shell.execute(f":connect {address}")
     shell.execute(":methods")

@@ -4,9 +4,8 @@ from typing import Any
 import pytest
 
 from rpcshell.commands.export.expected import Expectations
-from rpcshell.commands.export.exported import call_key
+from rpcshell.commands.export.exported import Secrets, call_key
 from rpcshell.commands.export.literals import literal
-from rpcshell.commands.export.secrets import Secrets
 from rpcshell.line.catalog import Method
 from rpcshell.shell.call import Call
 from tests.rpcshell.commands.export.calls import BEGAN, META, answered, export, method

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from rpcshell.commands.export import Kind, export_text
-from rpcshell.commands.export.secrets import Secret, Secrets
+from rpcshell.commands.export.exported import Secret, Secrets
 from tests.rpcshell.commands.export.calls import answered, export, refused
 
 

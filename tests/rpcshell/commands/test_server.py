@@ -9,7 +9,7 @@ import pytest
 
 from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands import load_commands
-from rpcshell.commands.supervision import server_line, worker_row
+from rpcshell.commands.server import server_line, worker_row
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings

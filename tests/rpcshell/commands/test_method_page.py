@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.commands.document import columns, describe_method
-from rpcshell.commands.example import example_call
+from rpcshell.commands.method_page import columns, describe_method, example_call
 from rpcshell.line.catalog import Catalog, Method
 from rpcshell.line.language import CallLine, call_params, parse
 

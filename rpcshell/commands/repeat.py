@@ -1,4 +1,4 @@
-"""The command that makes a call again and again: `:watch`."""
+"""Commands that make a call again and again: `:watch` shows what changes, `:bench` what a server can take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, ConnectionLost, NotConnected, ShellError
+from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import CALL, command
 from rpcshell.view.escape import visible
@@ -151,3 +152,43 @@ def _rendered(shell: Shell, outcome: Call | ShellError, columns: int) -> tuple[I
         return render_error(outcome, columns, shell.settings), ""
     footer = render_footer(outcome.elapsed, outcome.meta, shell.settings)
     return render_result(outcome.out, outcome.result, columns, shell.settings), footer
+
+
+@command(
+    "bench",
+    group="Calls",
+    examples=(
+        ":bench ping",
+        ":bench -c 16 -d 10 add a=1 b=2",
+        ":bench --rate 500 order.list limit=3",
+        ":bench --models all -c 8 ping",
+        ":bench --compare --html bench.html ping",
+    ),
+)
+@bench_options
+@click.argument("call", metavar="CALL", type=CALL, nargs=-1, required=True)
+def bench(shell: Shell, *, call: str, **options: Any) -> None:
+    """Put load on the server, and report what it could take.
+
+    Each connection makes the CALL again as soon as it is answered (a closed loop). With --rate calls begin when
+    they are due, whether others were answered or not, and are timed from then on: a standstill cannot hide.
+
+    Processes of their own make the load. Ctrl-C stops it with what there is by then. Options may follow the CALL.
+    """
+    run_bench(shell, call, BenchOptions(**options))
+
+
+def run_bench(shell: Shell, call: str, options: BenchOptions) -> None:
+    """Run a benchmark and show what came of it.
+
+    Args:
+        shell: Where, and for which server.
+        call: What is called, as typed.
+        options: How.
+
+    Raises:
+        ShellError: As `conduct`.
+    """
+    from rpcshell.lab.bench.conduct import conduct
+
+    conduct(shell, call, options, shell.output.live)
