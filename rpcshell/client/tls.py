@@ -217,7 +217,7 @@ def explained(target: TlsTarget, error: ssl.SSLError, dial: Callable[[], socket.
     name = error.reason or ""
     if (meaning := _alert(name)) is not None:
         return TlsFailed(target, meaning, hint=_CLIENT_HINT if "client certificate" in meaning else None)
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return TlsFailed(target, "it ended the connection during the TLS handshake", hint=NO_TLS)
     if name in _FOREIGN:
         return TlsFailed(target, "what answers there does not speak TLS", hint=NO_TLS)

@@ -25,6 +25,8 @@ _MARK_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 _MARK_KEY: Final = b"PRIVATE KEY-----"
 _DER: Final = b"\x30"
 _NO_CHECK_TIME: Final = 0x20_0000  # openssl/x509_vfy.h: X509_V_FLAG_NO_CHECK_TIME; Python does not name it
+# What python.org's builds take; a distribution's may let in every cipher that its OpenSSL knows.
+_CIPHERS: Final = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 _SHORT_NAMES: Final = {
     # RFC 4514, section 3
     "commonName": "CN",
@@ -65,6 +67,7 @@ def read_context(cert: Path, key: Path | None, client_ca: Path | None) -> ssl.SS
         logger.warning("%s, which holds the private key, can be read by everybody on this machine", holder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     _load(context, cert, holder)
     _rehearse(context, cert)

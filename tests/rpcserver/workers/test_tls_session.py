@@ -16,6 +16,7 @@ from rpcwire import FrameError
 
 AUTHORITY = trustme.CA()
 SERVER = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+SERVER.minimum_version = ssl.TLSVersion.TLSv1_2
 AUTHORITY.issue_cert("localhost").configure_cert(SERVER)
 CLIENT = ssl.create_default_context()
 AUTHORITY.configure_trust(CLIENT)
