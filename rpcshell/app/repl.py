@@ -82,7 +82,7 @@ def run_repl(
     gc.disable()
     from rpcshell.line.reply_values import ReplyValues
     from rpcshell.prompt.context import LineContext
-    from rpcshell.prompt.terminal import keys_kept
+    from rpcshell.prompt.programs import keys_kept
     from rpcshell.shell.journal import Variables
 
     if make_prompt is None:

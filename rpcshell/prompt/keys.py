@@ -1,29 +1,43 @@
-"""What keys do while a line is typed, where that is not prompt_toolkit's own."""
+"""What keys do while a line is typed, where that is not prompt_toolkit's own.
+
+For vi's that is a prompt Escape, and a cursor whose shape tells the mode.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
-from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.cursor_shapes import CursorShape, DynamicCursorShapeConfig, ModalCursorShapeConfig
+from prompt_toolkit.cursor_shapes import SimpleCursorShapeConfig as OneShape
+from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition, emacs_insert_mode, emacs_mode, has_focus, vi_insert_mode
 from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding.vi_state import InputMode
 
 from rpcshell.prompt.lexer import open_brackets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prompt_toolkit.application import Application
     from prompt_toolkit.buffer import Buffer
+    from prompt_toolkit.cursor_shapes import CursorShapeConfig
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
     from rpcshell.line.language import Line
     from rpcshell.prompt.tabstops import Tabstops
     from rpcshell.prompt.templates import Template
 
-__all__ = ["key_bindings"]
+__all__ = ["cursor_shapes", "key_bindings", "prompt_escape"]
 
 _INDENT: Final = "  "
+
+_ESCAPE: Final = 0.05
+"""Seconds after which an Escape was the key of that name and not the beginning of another."""
+
+_SEQUENCE: Final = 1.0
+"""Seconds that a sequence of keys may rest."""
 
 
 def key_bindings(
@@ -154,3 +168,24 @@ def _new_row(buffer: Buffer, read: Callable[[str], Line]) -> None:
     """Open a row, indented by the brackets that are open before the cursor."""
     depth = open_brackets(read(buffer.document.text_before_cursor))
     buffer.insert_text("\n" + _INDENT * depth)
+
+
+def cursor_shapes(in_vi: Callable[[], bool]) -> CursorShapeConfig:
+    """Shapes of the cursor: those of the modes in vi, else the terminal's own.
+
+    Args:
+        in_vi: says whether the keys are vi's.
+    """
+    of_modes, own = ModalCursorShapeConfig(), OneShape(CursorShape._NEVER_CHANGE)
+    return DynamicCursorShapeConfig(lambda: of_modes if in_vi() else own)
+
+
+def prompt_escape(application: Application[Any]) -> None:
+    """Have Escape leave vi's insert mode at once, though a key with Alt begins with one too, all at once."""
+
+    def before_key(_sender: object) -> None:
+        inserting = application.editing_mode == EditingMode.VI and application.vi_state.input_mode == InputMode.INSERT
+        application.timeoutlen = _ESCAPE if inserting else _SEQUENCE
+
+    application.ttimeoutlen = _ESCAPE
+    application.key_processor.before_key_press += before_key

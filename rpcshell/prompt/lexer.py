@@ -97,21 +97,14 @@ class MatchingBrackets(Processor):
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         """The row with the brackets in it marked."""
         document = transformation_input.document
-        fragments = transformation_input.fragments
-        text = document.text
-        if get_app().is_done or len(text) > LONGEST_LIVE or not _at_bracket(text, document.cursor_position):
-            return Transformation(fragments)
-        pair = matching_brackets(self._read(text), document.cursor_position)
-        for place in pair:
-            row, column = document.translate_index_to_position(place)
-            if row == transformation_input.lineno:
-                fragments = explode_text_fragments(fragments)
-                column = transformation_input.source_to_display(column)
-                if column < len(fragments):
-                    cursor = "cursor" if place == document.cursor_position else "other"
-                    style, text, *_ = fragments[column]
-                    fragments[column] = (f"{style} class:matching-bracket.{cursor} ", text)
-        return Transformation(fragments)
+        text, cursor = document.text, document.cursor_position
+        pair: tuple[int, ...] = ()
+        if not get_app().is_done and len(text) <= LONGEST_LIVE and _at_bracket(text, cursor):
+            pair = matching_brackets(self._read(text), cursor)
+        return _marked(
+            transformation_input,
+            [(at, at + 1, f"class:matching-bracket.{'cursor' if at == cursor else 'other'}") for at in pair],
+        )
 
 
 class ProblemMarks(Processor):
@@ -127,21 +120,25 @@ class ProblemMarks(Processor):
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         """The row with what is wrong in it marked."""
         document = transformation_input.document
-        fragments = transformation_input.fragments
         spans = () if get_app().is_done else self._find(document.text, document.cursor_position)
-        if not spans:
-            return Transformation(fragments)
-        row = transformation_input.lineno
-        first = document.translate_row_col_to_index(row, 0)
-        last = first + len(document.lines[row])
-        for start, end in spans:
-            for place in range(max(start, first), min(end, last)):
-                fragments = explode_text_fragments(fragments)
-                column = transformation_input.source_to_display(place - first)
-                if column < len(fragments):
-                    style, text, *_ = fragments[column]
-                    fragments[column] = (f"{style} class:problem ", text)
-        return Transformation(fragments)
+        return _marked(transformation_input, [(start, end, "class:problem") for start, end in spans])
+
+
+def _marked(row: TransformationInput, marks: Sequence[tuple[int, int, str]]) -> Transformation:
+    """A row whose characters between the start and the end of each mark have its style too."""
+    if not marks:
+        return Transformation(row.fragments)
+    document, fragments = row.document, row.fragments
+    first = document.translate_row_col_to_index(row.lineno, 0)
+    last = first + len(document.lines[row.lineno])
+    for start, end, mark in marks:
+        for place in range(max(start, first), min(end, last)):
+            fragments = explode_text_fragments(fragments)
+            column = row.source_to_display(place - first)
+            if column < len(fragments):
+                style, text, *_ = fragments[column]
+                fragments[column] = (f"{style} {mark} ", text)
+    return Transformation(fragments)
 
 
 def matching_brackets(line: Line, cursor: int) -> tuple[int, ...]:

@@ -15,14 +15,13 @@ from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from rpcshell.prompt.loop import call_in_loop
 from rpcshell.prompt.theme import THEME
 from rpcshell.shell.output import Output
 from rpcshell.view.escape import visible
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self, TextIO
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["Lent", "LiveView", "Painter", "Screen"]
+__all__ = ["Lent", "LiveView", "Painter", "Screen", "call_in_loop"]
 
 _FLUSH_AFTER: Final = 1 << 14
 """Characters after which a long text is sent on to the terminal."""
@@ -220,7 +219,7 @@ class Screen(Output):
         self.show_notes()
 
     def _page(self, fragments: Iterable[Fragment]) -> None:
-        from rpcshell.prompt.pager import find_pager
+        from rpcshell.prompt.programs import find_pager
 
         pieces = iter(fragments)
         first: list[Fragment] = []
@@ -357,3 +356,26 @@ class LiveView:
         self._output.erase_screen()
         self._output.cursor_goto(0, 0)
         self._painter.paint(self._output, pieces)
+
+
+def call_in_loop(application: Application[Any], callback: Callable[[], object]) -> bool:
+    """Have something called in the event loop of a prompt; any thread may call this.
+
+    The prompt may end before its loop comes to it, so nothing must depend on the callback alone.
+
+    Args:
+        application: the prompt.
+        callback: what to call.
+
+    Returns:
+        Whether there is a loop to call it in: none is left once a line was read.
+    """
+    loop = application.loop
+    if loop is None or not application.is_running:
+        return False
+    try:
+        loop.call_soon_threadsafe(callback)
+    except RuntimeError:
+        # The loop was closed since it was looked at.
+        return False
+    return True

@@ -23,20 +23,16 @@ from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.utils import is_dumb_terminal
 
 from rpcshell.client.errors import UsageError
-from rpcshell.prompt.actions import Actions
+from rpcshell.prompt.actions import Actions, action_bindings
 from rpcshell.prompt.completer import LineCompleter, PathListing
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
-from rpcshell.prompt.keymap import action_bindings
-from rpcshell.prompt.keys import key_bindings
+from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
 from rpcshell.prompt.lexer import LineLexer, MatchingBrackets, ProblemMarks
-from rpcshell.prompt.loop import call_in_loop
-from rpcshell.prompt.screen import Screen
-from rpcshell.prompt.statusbar import StatusBar
-from rpcshell.prompt.tabstops import PlaceMarks, Tabstops
+from rpcshell.prompt.screen import Screen, call_in_loop
+from rpcshell.prompt.tabstops import FieldMarks, Tabstops
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
-from rpcshell.prompt.toolbar import Toolbar
-from rpcshell.prompt.vi import cursor_shapes, prompt_escape
+from rpcshell.prompt.toolbar import StatusBar, Toolbar
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -122,7 +118,7 @@ class Prompt:
         self._prompt.key_bindings = merge_key_bindings([own, bound])
         toolbar = Toolbar(context)
         marks = ProblemMarks(lambda text, cursor: tabstops.without_lacking(toolbar.problems(text, cursor)))
-        self._prompt.input_processors = [MatchingBrackets(context.read), marks, PlaceMarks(tabstops)]
+        self._prompt.input_processors = [MatchingBrackets(context.read), marks, FieldMarks(tabstops)]
         self._status = StatusBar(context, self._prompt.default_buffer, toolbar, tabstops, shown)
         pane = DocumentationPane(context, self._prompt.default_buffer, menu_rows=_MENU_ROWS)
         add_documentation(application.layout, pane)
@@ -167,7 +163,7 @@ class Prompt:
         Raises:
             UsageError: there is no editor, or it did not end well.
         """
-        from rpcshell.prompt.editor import edit_text
+        from rpcshell.prompt.programs import edit_text
 
         if text is None:
             earlier = reversed(self._prompt.history.get_strings())

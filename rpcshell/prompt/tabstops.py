@@ -1,4 +1,4 @@
-"""The template in the line being typed: where its places are now, going from one to the next, and how they look.
+"""The template in the line being typed: where its fields are now, going from one to the next, and how they look.
 
 What a template of a method is, is `templates`' to say.
 """
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.layout.processors import TransformationInput
 
-    from rpcshell.prompt.templates import Place, Template
+    from rpcshell.prompt.templates import Template, TemplateField
 
-__all__ = ["PlaceMarks", "Tabstops"]
+__all__ = ["FieldMarks", "Tabstops"]
 
 _PLACE: Final = "class:place"
 _DEFAULT: Final = " class:place.default "
@@ -30,17 +30,17 @@ _ERROR: Final = "class:pygments.error"
 
 
 class _Stop:
-    __slots__ = ("end", "place", "start", "touched")
+    __slots__ = ("end", "field", "start", "touched")
 
-    def __init__(self, place: Place, offset: int) -> None:
-        self.place = place
-        self.start = offset + place.start
-        self.end = offset + place.end
+    def __init__(self, field: TemplateField, offset: int) -> None:
+        self.field = field
+        self.start = offset + field.start
+        self.end = offset + field.end
         self.touched = False
 
 
 class Tabstops:
-    """The places of the template that was put into a buffer last, until the text is changed elsewhere.
+    """The fields of the template that was put into a buffer last, until the text is changed elsewhere.
 
     Args:
         buffer: the line being typed.
@@ -60,25 +60,25 @@ class Tabstops:
 
     @property
     def stops(self) -> tuple[tuple[int, int, str], ...]:
-        """Where the places are: the start and end of what is in each, and what to show if that is nothing."""
-        return tuple((stop.start, stop.end, stop.place.shown) for stop in self._stops)
+        """Where the fields are: the start and end of what is in each, and what to show if that is nothing."""
+        return tuple((stop.start, stop.end, stop.field.shown) for stop in self._stops)
 
     def without_lacking(self, problems: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
-        """The problems of the text that are not just places still to be filled in.
+        """The problems of the text that are not just fields still to be filled in.
 
         Args:
             problems: where each begins and ends.
         """
-        lacking = {stop.start - stop.place.quoted for stop in self._stops if stop.start == stop.end}
+        lacking = {stop.start - stop.field.quoted for stop in self._stops if stop.start == stop.end}
         return [problem for problem in problems if problem[0] not in lacking] if lacking else problems
 
-    def here(self) -> Place | None:
-        """The place that the cursor is in."""
+    def here(self) -> TemplateField | None:
+        """The field that the cursor is in."""
         stop = self._at_cursor()
-        return None if stop is None else stop.place
+        return None if stop is None else stop.field
 
     def begin(self, template: Template, *, lead: str = "") -> None:
-        """Put a template in at the cursor, and go to its first place.
+        """Put a template in at the cursor, and go to its first field.
 
         Args:
             template: what to put in.
@@ -88,7 +88,7 @@ class Tabstops:
         start = self._buffer.cursor_position + len(lead)
         self._buffer.insert_text(lead + template.text, fire_event=False)
         self._text = self._buffer.text
-        self._stops = [_Stop(place, start) for place in template.places]
+        self._stops = [_Stop(field, start) for field in template.fields]
         self._go(0)
 
     def end(self) -> None:
@@ -96,10 +96,10 @@ class Tabstops:
         self._stops = []
 
     def move(self, step: int) -> None:
-        """Go to another place; after the last one to the end of the line, which ends the template.
+        """Go to another field; after the last one to the end of the line, which ends the template.
 
         Args:
-            step: how many places further on, or back.
+            step: how many fields further on, or back.
         """
         cursor = self._buffer.cursor_position
         if self._at_cursor() is not None:
@@ -115,9 +115,9 @@ class Tabstops:
             self._buffer.cursor_position = len(self._buffer.text)
 
     def go_to_empty(self) -> bool:
-        """Go to the first place that lacks a value, unless the cursor is in one; whether there was one to go to."""
+        """Go to the first field that lacks a value, unless the cursor is in one; whether there was one to go to."""
         here = self._at_cursor()
-        lacking = [n for n, stop in enumerate(self._stops) if stop.start == stop.end and not stop.place.quoted]
+        lacking = [n for n, stop in enumerate(self._stops) if stop.start == stop.end and not stop.field.quoted]
         if not lacking or (here is not None and here.start == here.end):
             return False
         self._go(lacking[0])
@@ -129,7 +129,7 @@ class Tabstops:
         return stop is not None and not stop.touched and stop.start < stop.end
 
     def clear(self) -> None:
-        """Take out what is in the place of the cursor."""
+        """Take out what is in the field of the cursor."""
         stop = self._at_cursor()
         if stop is not None:
             self._replace(stop, "")
@@ -140,7 +140,7 @@ class Tabstops:
         if stop is None:
             return False
         typed = self._buffer.text[stop.start : stop.end].strip("\"'")
-        meant = [choice for choice in stop.place.choices if choice.strip('"').startswith(typed)]
+        meant = [choice for choice in stop.field.choices if choice.strip('"').startswith(typed)]
         if not typed or len(meant) != 1:
             return False
         self._replace(stop, meant[0])
@@ -149,15 +149,15 @@ class Tabstops:
     def is_undecided(self) -> bool:
         """Whether the cursor is where few values go, and one of them is begun but not there."""
         stop = self._at_cursor()
-        if stop is None or not stop.place.choices:
+        if stop is None or not stop.field.choices:
             return False
         typed = self._buffer.text[stop.start : stop.end]
-        return bool(typed) and typed not in stop.place.choices
+        return bool(typed) and typed not in stop.field.choices
 
     def take_quote(self) -> bool:
         """Where a quote is typed inside a string literal that has both of its own already; whether it was that."""
         stop = self._at_cursor()
-        if stop is None or not stop.place.quoted or self._buffer.cursor_position != stop.end:
+        if stop is None or not stop.field.quoted or self._buffer.cursor_position != stop.end:
             return False
         if stop.start < stop.end:
             self._buffer.cursor_position += 1
@@ -166,13 +166,13 @@ class Tabstops:
     def drop_quotes(self) -> None:
         """Where nothing is in a string literal yet, take its quotes away, for a variable is none."""
         stop = self._at_cursor()
-        if stop is None or not stop.place.quoted or stop.start < stop.end:
+        if stop is None or not stop.field.quoted or stop.start < stop.end:
             return
         from dataclasses import replace
 
         text = self._buffer.text
         self._text = text[: stop.start - 1] + text[stop.end + 1 :]
-        stop.place = replace(stop.place, quoted=False)
+        stop.field = replace(stop.field, quoted=False)
         stop.start = stop.end = stop.start - 1
         for later in self._stops[self._current + 1 :]:
             later.start -= 2
@@ -195,7 +195,7 @@ class Tabstops:
         stop = self._stops[number]
         self._buffer.cursor_position = stop.end
         self._buffer.complete_state = None
-        if stop.place.choices and stop.start == stop.end:
+        if stop.field.choices and stop.start == stop.end:
             self._buffer.start_completion()
 
     def _replace(self, stop: _Stop, text: str) -> None:
@@ -205,7 +205,7 @@ class Tabstops:
         buffer.insert_text(text, fire_event=False)
 
     def _follow(self) -> None:
-        """Move the places along with a change inside one of them; a change elsewhere ends the template."""
+        """Move the fields along with a change inside one of them; a change elsewhere ends the template."""
         before, after = self._text, self._buffer.text
         self._text = after
         if not self._stops or before == after:
@@ -228,18 +228,18 @@ class Tabstops:
         self.end()
 
 
-class PlaceMarks(Processor):
-    """Shows what goes into the empty places of a template, and which default the next key replaces.
+class FieldMarks(Processor):
+    """Shows what goes into the empty fields of a template, and which default the next key replaces.
 
     Args:
-        tabstops: the places.
+        tabstops: the fields.
     """
 
     def __init__(self, tabstops: Tabstops) -> None:
         self._tabstops = tabstops
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """The row with its places marked."""
+        """The row with its fields marked."""
         fragments = transformation_input.fragments
         if not self._tabstops.active or get_app().is_done:
             return Transformation(fragments)
@@ -269,7 +269,7 @@ class PlaceMarks(Processor):
         return Transformation(fragments, to_display, to_source)
 
     def _in_row(self, row: TransformationInput) -> Iterator[tuple[int, int, str]]:
-        """The empty places of a row, and the one that the cursor is in, by column."""
+        """The empty fields of a row, and the one that the cursor is in, by column."""
         document = row.document
         here = document.cursor_position
         for start, end, text in self._tabstops.stops:

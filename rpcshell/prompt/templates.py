@@ -1,4 +1,4 @@
-"""A call to fill in: the params of a method as text, and the places in it where values go. Made of the schema alone."""
+"""A call to fill in: the params of a method as text, and the fields in it where values go. Made of the schema alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rpcshell.line.catalog import Method
     from rpcshell.line.schema import Schema
 
-__all__ = ["Place", "Template", "call_template"]
+__all__ = ["Template", "TemplateField", "call_template"]
 
 _DEPTH: Final = 4
 _MOST_PARAMS: Final = 8
@@ -37,7 +37,7 @@ _INDENT: Final = "  "
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TemplateField:
     """Where a value goes.
 
     Attributes:
@@ -63,11 +63,11 @@ class Template:
 
     Attributes:
         text: The params as they are typed.
-        places: Where values go, in order; there is one at least.
+        fields: Where values go, in order; there is one at least.
     """
 
     text: str
-    places: tuple[Place, ...]
+    fields: tuple[TemplateField, ...]
 
 
 def call_template(method: Method, width: int = _WIDEST) -> Template | None:
@@ -86,7 +86,7 @@ def call_template(method: Method, width: int = _WIDEST) -> Template | None:
     found = _build(method, broken=False)
     if len(found.text) + len(method.name) >= width:
         found = _build(method, broken=True)
-    return found if found.places else None
+    return found if found.fields else None
 
 
 def _build(method: Method, *, broken: bool) -> Template:
@@ -106,13 +106,13 @@ class _Builder:
         self._broken = broken
         self._text = ""
         self._indent = 0
-        self._places: list[Place] = []
+        self._fields: list[TemplateField] = []
 
     def template(self) -> Template:
-        return Template(self._text, tuple(self._places))
+        return Template(self._text, tuple(self._fields))
 
     def object(self, members: Iterable[tuple[str, Schema, bool, str]], depth: int) -> None:
-        """An object of what is required and of what has a plain default; if that is nothing, a place in braces."""
+        """An object of what is required and of what has a plain default; if that is nothing, a field in braces."""
         members = list(members)
         many = len(members) > _MOST_PARAMS
         asked = [
@@ -123,7 +123,7 @@ class _Builder:
         self._text += "{"
         self._indent += 1
         if not asked and members:
-            self._place("", "…", "optional: " + ", ".join(name for name, *_ in members))
+            self._field("", "…", "optional: " + ", ".join(name for name, *_ in members))
         for number, (name, schema, about) in enumerate(asked):
             self._text += "," if number else ""
             self._row(" " if number else "")
@@ -135,7 +135,7 @@ class _Builder:
         self._text += "}"
 
     def value(self, schema: Schema, name: str, depth: int, about: str = "") -> None:
-        """A value of a schema, with places wherever one has to be chosen."""
+        """A value of a schema, with fields wherever one has to be chosen."""
         branch = _branch(schema, self._method)
         types = type_names(branch) - {"null"}
         about = " · ".join(part for part in (f"{name}: {type_text(schema)}", about) if part)
@@ -147,9 +147,9 @@ class _Builder:
             self._text += _literal(fixed[0])
         elif fixed or types == {"boolean"}:
             choices = tuple(_literal(value) for value in fixed or (True, False))
-            self._place("" if default is None else _literal(default), "|".join(choices), about, choices=choices)
+            self._field("" if default is None else _literal(default), "|".join(choices), about, choices=choices)
         elif default is not None:
-            self._place(_literal(default), "", about)
+            self._field(_literal(default), "", about)
         elif "object" in types and depth < _DEPTH:
             found = properties(branch, self._method.resolve).values()
             self.object([(one.name, one.schema, one.required, one.description) for one in found], depth)
@@ -160,7 +160,7 @@ class _Builder:
         elif types == {"string"}:
             self._string("", branch, about)
         else:
-            self._place("", type_text(schema), about)
+            self._field("", type_text(schema), about)
 
     def _array(self, branch: Schema, name: str, depth: int, about: str) -> None:
         items = as_schema(branch["items"]) if isinstance(branch.get("items"), dict) else {}
@@ -169,29 +169,29 @@ class _Builder:
         if nested:
             self.value(items, name, depth + 1)
         else:
-            self._place("", type_text(items), about)
+            self._field("", type_text(items), about)
         self._text += "]"
 
     def _string(self, default: str, branch: Schema, about: str) -> None:
         self._text += '"'
         said = branch.get("format")
-        self._place(quote(default)[1:-1], said if isinstance(said, str) else "string", about, quoted=True)
+        self._field(quote(default)[1:-1], said if isinstance(said, str) else "string", about, quoted=True)
         self._text += '"'
 
     def _inside(self, shown: str, about: str) -> None:
-        """A place in the braces that were just closed."""
+        """A field in the braces that were just closed."""
         self._text = self._text.removesuffix("}")
-        self._place("", shown, about)
+        self._field("", shown, about)
         self._text += "}"
 
-    def _place(
+    def _field(
         self, default: str, shown: str, about: str, *, quoted: bool = False, choices: tuple[str, ...] = ()
     ) -> None:
         start = len(self._text)
         self._text += default
         if len(shown) > _LONGEST_SHOWN:
             shown = f"{shown[: _LONGEST_SHOWN - 1]}…"
-        self._places.append(Place(start, len(self._text), shown, about, quoted, choices))
+        self._fields.append(TemplateField(start, len(self._text), shown, about, quoted, choices))
 
     def _row(self, blank: str) -> None:
         self._text += "\n" + _INDENT * self._indent if self._broken else blank

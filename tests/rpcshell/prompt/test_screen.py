@@ -17,9 +17,8 @@ from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from rpcshell.client.errors import UsageError
-from rpcshell.prompt.loop import call_in_loop
-from rpcshell.prompt.pager import find_pager
-from rpcshell.prompt.screen import Screen
+from rpcshell.prompt.programs import find_pager
+from rpcshell.prompt.screen import Screen, call_in_loop
 from rpcshell.shell.call import Call
 from rpcwire import Meta, Reply
 

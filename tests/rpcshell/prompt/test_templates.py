@@ -49,7 +49,7 @@ def marked(found: Template | None) -> str:
     """The text with its places in guillemets: the default, or else what is shown."""
     assert found is not None
     text = found.text
-    for place in reversed(found.places):
+    for place in reversed(found.fields):
         text = f"{text[: place.start]}«{text[place.start : place.end] or place.shown}»{text[place.end :]}"
     return text
 

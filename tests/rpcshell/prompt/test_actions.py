@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rpcshell.client.errors import UsageError
-from rpcshell.prompt.editor import edit_text, find_editor
-from rpcshell.prompt.keymap import ACTIONS, DEFAULT_KEYS, action_bindings, parse_key
+from rpcshell.prompt.actions import ACTIONS, DEFAULT_KEYS, action_bindings, parse_key
+from rpcshell.prompt.programs import edit_text, find_editor
 from rpcshell.view.settings import Settings
 from tests.rpcshell.prompt.test_prompt import prompt_with, typed
 
