@@ -1,25 +1,27 @@
-"""One connection on an event loop, with at most one request on it.
+"""A connection on an event loop under a `Requester`, and how it is made without blocking the loop.
 
-When to reconnect or to send again is decided in `async_client`; what the bytes mean is rpcwire's.
+Errors and options of dialling are those of `rpcshell.client.dialling`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
+import socket
+import ssl
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from rpcshell.client.dialling import NAP, acknowledge, seconds_asleep
-from rpcshell.client.other_protocols import SHOWN, not_a_reply, silence, stranger
-from rpcshell.client.retry import Dropped
-from rpcshell.client.target import Target, TcpTarget, TlsTarget
-from rpcshell.client.unreachable import system_reason
-from rpcwire import ClientConnection, Goodbye, RemoteError, Reply, TruncatedFrame
+from rpcshell.client.diagnosis import handshake_failed, lookup_failed, tcp_failed, unix_failed
+from rpcshell.client.dialling import NAP, acknowledge, dial_tcp, encoded_host, seconds_asleep, streams, tune
+from rpcshell.client.errors import ConnectionFailed, ProtocolError
+from rpcshell.client.exchange import Dropped, Requester
+from rpcshell.client.target import TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.tls import INSPECTION, TlsFiles, broken, client_context, explained, server_name
 
 if TYPE_CHECKING:
-    import socket
-
-    from rpcshell.client.errors import ProtocolError
+    from rpcshell.client.dialling import Address
+    from rpcwire import Reply
 
 __all__ = ["AsyncConnection"]
 
@@ -28,72 +30,83 @@ _TURNS: Final = 2
 
 _CLOSED: Final = "it was closed here"
 
+_ROOM: Final = 0.02
+"""Seconds between looks for room in the queue of a Unix socket, of which the system does not tell."""
+
 
 class AsyncConnection(asyncio.Protocol):
-    """A protocol for `loop.create_connection`.
+    """What `loop.create_connection` makes, with at most one request on it."""
 
-    Args:
-        target: Where it leads, for messages.
-        max_reply: The largest reply accepted, in bytes.
-    """
-
-    def __init__(self, target: Target, max_reply: int) -> None:
-        self._target = target
-        self._wire = ClientConnection(max_reply)
-        self._first = b""
-        self._silent = True
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
         self._asleep = seconds_asleep()
         self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket | None = None
         self._reply: asyncio.Future[Reply] | None = None
-        self._unsent = False
+        self._paused = False
         self._end: Exception | None = None
-        self._gone = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._gone = self._loop.create_future()
+        self._poll = select.poll()
+
+    @classmethod
+    async def open(cls, requester: Requester, *, timeout: float, tls: TlsFiles | None = None) -> AsyncConnection:
+        """Connect to where a requester wants to go, within `timeout` seconds for all of its addresses.
+
+        Raises:
+            ConnectionFailed: No connection could be made.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        match target := requester.target:
+            case UnixTarget():
+                return await _adopt(await _dial_unix(target, deadline, timeout), requester)
+            case TcpTarget():
+                return await _adopt(await _dial_tcp(target, deadline, timeout), requester)
+            case TlsTarget():
+                context = client_context(tls or TlsFiles(), target)
+                sock = await _dial_tcp(target, deadline, timeout)
+                return await _secure(sock, requester, target, context, deadline, timeout)
+        raise TypeError(f"not a target: {target!r}")
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it can take another request, for all that has been read."""
+        return self._end is None and self._requester.reusable
 
     async def usable(self) -> bool:
         """Whether an idle connection can take a request: no end, no goodbye and nothing unasked has arrived."""
-        if self._end is None and self._readable():
+        if self._end is None and self._poll.poll(0):
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
-        return self._whole() and seconds_asleep() - self._asleep <= NAP
+        return self.reusable and seconds_asleep() - self._asleep <= NAP
 
-    async def exchange(self, method: str, params: object, *, meta: bool, close: bool) -> tuple[Reply, bool]:
+    async def exchange(self, method: str, params: object, *, meta: bool, plain: bool) -> Reply:
         """Send a request and wait for its reply.
 
-        Args:
-            method: The method's name.
-            params: Its params.
-            meta: Whether to ask who served it.
-            close: Whether to tell the server that this side heeds `close`.
-
-        Returns:
-            The reply, and whether the connection can take another request.
-
         Raises:
-            EncodeError: JSON cannot carry the params; nothing was sent.
-            FrameTooLarge: The params are over 4 GiB; nothing was sent.
+            UsageError: The params cannot be sent; nothing was.
             Dropped: The connection ended first.
             ProtocolError: Something came that is no reply.
             TlsFailed: The server has refused this client; nothing was run.
         """
-        request = self._wire.request(method, params, meta=meta, close=close)
-        self._first = b""
         if isinstance(self._end, Dropped):
             raise Dropped(self._end.reason, not_run=True, hint=self._end.hint)
         if self._end is not None or self._transport is None:
             raise self._end or Dropped(_CLOSED, not_run=True)
-        self._reply = asyncio.get_running_loop().create_future()
+        request = self._requester.request(method, params, meta=meta, plain=plain)
+        self._reply = self._loop.create_future()
         try:
             self._transport.write(request)
             # Where the system refuses it at once, only the transport knows so far.
-            self._unsent = self._unsent or self._transport.is_closing()
-            reply = await self._reply
+            if not self._paused and not self._transport.is_closing():
+                self._requester.sent()
+            return await self._reply
         finally:
             self._reply = None
-        return reply, self._whole()
 
     def close(self) -> None:
         """Close it at once; what still arrives is lost."""
-        self._finish(Dropped(_CLOSED, not_run=self._unsent))
+        self._finish(Dropped(_CLOSED, not_run=self._requester.unsent))
 
     async def closed(self) -> None:
         """Wait until the loop has let go of the socket."""
@@ -103,70 +116,52 @@ class AsyncConnection(asyncio.Protocol):
         """Keep the transport; asyncio calls this."""
         self._transport = cast("asyncio.Transport", transport)
         # The transport then tells of every byte that the system has not taken; one of TLS counts from 1.
-        self._transport.set_write_buffer_limits(high=int(isinstance(self._target, TlsTarget)))
+        self._transport.set_write_buffer_limits(high=int(isinstance(self._requester.target, TlsTarget)))
+        self._socket = transport.get_extra_info("socket")
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def pause_writing(self) -> None:
         """Remember that a part of the request is not sent; asyncio calls this."""
-        self._unsent = True
+        self._paused = True
 
     def resume_writing(self) -> None:
         """Remember that the request is sent; asyncio calls this."""
-        self._unsent = False
+        self._paused = False
+        self._requester.sent()
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived; asyncio calls this."""
-        self._silent = False
-        if len(self._first) < SHOWN:
-            self._first += data[:SHOWN]
-        self._wire.receive(data)
+        requester = self._requester
+        requester.receive(data)
         try:
-            while (event := self._wire.next_event()) is not None:
-                self._take(event)
-        except RemoteError as error:
-            self._finish(not_a_reply(self._target, error, self._first))
+            while (reply := requester.next_reply()) is not None:
+                if self._reply is not None and not self._reply.done():
+                    self._reply.set_result(reply)
+                # A server that refuses a large request says so while it is being sent, and will not take the rest.
+                if not requester.reusable:
+                    self._finish(Dropped("the server is closing it", not_run=True))
+                    return
+        except (Dropped, ProtocolError) as error:
+            self._finish(error)
             return
-        if self._wire.mid_frame and isinstance(self._target, TcpTarget) and (sock := self._socket()) is not None:
-            acknowledge(sock)
+        if requester.mid_frame and isinstance(requester.target, TcpTarget) and self._socket is not None:
+            acknowledge(self._socket)
 
     def eof_received(self) -> None:
         """Take the end of the stream; asyncio calls this."""
-        self._finish(self._at_end())
+        self._finish(self._requester.ended())
 
     def connection_lost(self, error: Exception | None) -> None:
         """Take the end of the connection; asyncio calls this."""
-        from ssl import SSLError
-
-        from rpcshell.client.tls import broken
-
-        if isinstance(error, SSLError) and isinstance(self._target, TlsTarget):
-            error = broken(self._target, error)
-        if isinstance(error, OSError):
-            self._finish(self._dropped(system_reason(error)))
-        else:
-            self._finish(error or self._at_end())
+        self._socket = None
+        target = self._requester.target
+        if isinstance(error, ssl.SSLError) and isinstance(target, TlsTarget):
+            error = broken(target, error)
+        if error is None or isinstance(error, OSError):
+            error = self._requester.ended(error)
+        self._finish(error)
         if not self._gone.done():
             self._gone.set_result(None)
-
-    def _take(self, event: Reply | Goodbye) -> None:
-        if isinstance(event, Reply) and self._reply is not None and not self._reply.done():
-            self._reply.set_result(event)
-        # A server that refuses a large request says so while it is being sent, and will not take the rest.
-        if isinstance(event, Goodbye) or event.close or self._unsent:
-            self._finish(Dropped("the server is closing it", not_run=True))
-
-    def _whole(self) -> bool:
-        """Whether nothing is left over from the request before."""
-        return self._end is None and not self._wire.mid_frame
-
-    def _at_end(self) -> Dropped | ProtocolError:
-        try:
-            self._wire.receive_eof()
-        except TruncatedFrame as error:
-            return stranger(self._target, self._first) or self._dropped(f"inside the reply, {error}")
-        return self._dropped("the server closed it without a reply")
-
-    def _dropped(self, reason: str) -> Dropped:
-        return Dropped(reason, not_run=self._unsent, hint=silence(self._target) if self._silent else None)
 
     def _finish(self, end: Exception) -> None:
         """Let no further request in, and tell the one that waits how it ended."""
@@ -177,14 +172,95 @@ class AsyncConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _readable(self) -> bool:
-        sock = self._socket()
-        if sock is None or sock.fileno() < 0:
-            return True
-        poll = select.poll()
-        poll.register(sock.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
 
-    def _socket(self) -> socket.socket | None:
-        # It is one for all that is done with it here, until the transport has let go of it.
-        return cast("socket.socket | None", self._transport and self._transport.get_extra_info("socket"))
+async def _dial_tcp(target: TcpTarget | TlsTarget, deadline: float, timeout: float) -> socket.socket:
+    failure: OSError = ConnectionRefusedError()
+    try:
+        async with asyncio.timeout_at(deadline):
+            for address in await _addresses(target):
+                try:
+                    return await _connect(address)
+                except OSError as error:
+                    failure = error
+    except TimeoutError as error:
+        failure = error
+    raise tcp_failed(target, failure, timeout) from failure
+
+
+async def _addresses(target: TcpTarget | TlsTarget) -> list[Address]:
+    try:
+        loop = asyncio.get_running_loop()
+        return streams(await loop.getaddrinfo(encoded_host(target), target.port, type=socket.SOCK_STREAM))
+    except (UnicodeError, socket.gaierror) as error:
+        raise lookup_failed(target, error) from error
+
+
+async def _connect(where: Address) -> socket.socket:
+    family, address = where
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+        # A free local port can be drawn as one's own: TCP then connects to itself (RFC 9293, section 3.5).
+        if sock.getsockname() == sock.getpeername():
+            raise ConnectionRefusedError
+        tune(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _dial_unix(target: UnixTarget, deadline: float, timeout: float) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        while True:
+            try:
+                sock.connect(target.path)
+            except BlockingIOError:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                await asyncio.sleep(_ROOM)
+            else:
+                return sock
+    except OSError as error:
+        sock.close()
+        raise unix_failed(target, error, timeout) from error
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _secure(
+    sock: socket.socket,
+    requester: Requester,
+    target: TlsTarget,
+    context: ssl.SSLContext,
+    deadline: float,
+    timeout: float,
+) -> AsyncConnection:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await _adopt(sock, requester, context)
+    except ssl.SSLCertVerificationError as error:
+        # Looking at it blocks, for a moment.
+        raise await asyncio.to_thread(explained, target, error, partial(dial_tcp, target, INSPECTION)) from error
+    except ssl.SSLError as error:
+        raise explained(target, error) from error
+    except OSError as error:
+        raise handshake_failed(target, error, timeout) from error
+    except ValueError as error:
+        raise ConnectionFailed(target, "no certificate can be for such a host name") from error
+
+
+async def _adopt(sock: socket.socket, requester: Requester, context: ssl.SSLContext | None = None) -> AsyncConnection:
+    name = server_name(requester.target) if isinstance(requester.target, TlsTarget) else None
+    try:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: AsyncConnection(requester), sock=sock, ssl=context, server_hostname=name
+        )
+    except BaseException:
+        sock.close()
+        raise
+    return connection

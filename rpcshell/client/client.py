@@ -1,30 +1,44 @@
-"""The blocking client: calls methods at one target, reconnects, and sends again only what provably did not run.
+"""The blocking client, made for programs as well as for the shell, and what it has in common with the asyncio client.
 
-Made for programs as well as for the shell. Threads, catalogs and anything on a screen are elsewhere; the
-socket itself is in `rpcshell.client.connection`.
+Threads, catalogs and anything on a screen are elsewhere.
 """
 
 from __future__ import annotations
 
 import time
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rpcshell.client.connection import Connection
-from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
-from rpcshell.client.retry import Attempts, Dropped
+from rpcshell.client.dialects.native import Native
+from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ShellError, UsageError
+from rpcshell.client.exchange import Dropped, Requester
+from rpcshell.client.fleet import Fleet
 from rpcshell.client.target import Target, TcpTarget
-from rpcwire import MAX_REPLY, EncodeError, FrameTooLarge
+from rpcwire import MAX_REPLY
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TypedDict, Unpack
 
+    from rpcshell.client.dialects import Description, Dialect, Steps
     from rpcshell.client.tls import TlsFiles
-    from rpcshell.client.trace import Exchange
+    from rpcshell.client.trace import Trace
     from rpcwire import Reply
 
-__all__ = ["CONNECT_TIMEOUT", "TIMEOUT", "Client", "connect"]
+    class ClientOptions(TypedDict, total=False):
+        """What clients take beside their target, as `Client` documents it."""
+
+        timeout: float | None
+        connect_timeout: float
+        plain: bool
+        max_reply: int
+        tls: TlsFiles | None
+
+
+__all__ = ["CONNECT_TIMEOUT", "TIMEOUT", "AnyClient", "Client", "as_target", "connect"]
+
+_T = TypeVar("_T")
 
 TIMEOUT: Final = 90.0
 """Seconds a call may take unless told otherwise: longer than the 60 s after which rpcserver ends a request itself."""
@@ -33,21 +47,8 @@ CONNECT_TIMEOUT: Final = 10.0
 """Seconds for making a connection unless told otherwise."""
 
 
-class Client:
-    """A blocking client of one target, with one connection that is made when it is needed.
-
-    A request is sent again, once the connection was lost, only where it provably did not run (it was never sent whole,
-    or the server announced the close before its reply) or where the caller says that it is idempotent. A client is for
-    one thread at a time.
-
-    Args:
-        target: Where the server listens.
-        timeout: Seconds for a whole call, connecting included, or None for no limit.
-        connect_timeout: Seconds for making a connection.
-        plain: Send nothing but the method and its params: for servers that know no more of the protocol.
-        max_reply: The largest reply accepted, in bytes.
-        tls: The files that a TLS target is verified with, and those that it is shown.
-    """
+class AnyClient:
+    """What the blocking and the asyncio client have in common; `Client` documents it."""
 
     def __init__(
         self,
@@ -63,13 +64,49 @@ class Client:
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self.plain = plain
-        self.connections = 0
-        """How many connections were made so far."""
-        self.requests = 0
-        """How many times a request was, at least in part, sent so far."""
-        self._max_reply = max_reply
         self.tls = tls
-        self._connection: Connection | None = None
+        self._max_reply = max_reply
+        self._fleet = Fleet(target)
+        # The one place that chooses: a target will say which dialect its server speaks.
+        self._dialect: type[Dialect] = Native
+
+    def _requester(self, instance: Target) -> Requester:
+        """What speaks for this client on a new connection to an instance."""
+        return Requester(instance, self._dialect(self._max_reply))
+
+    def _limit(self, timeout: float | EllipsisType | None) -> float | None:
+        """The seconds that a call may take."""
+        limit = self.timeout if isinstance(timeout, EllipsisType) else timeout
+        if limit is not None and not limit >= 0:
+            raise UsageError(f"a time limit is a number of seconds from 0, not {limit}")
+        return limit
+
+    def _dialling_limit(self, deadline: float | None, now: float) -> float:
+        """The seconds that a connection may take to be made."""
+        return self.connect_timeout if deadline is None else min(self.connect_timeout, max(deadline - now, 0.001))
+
+
+class Client(AnyClient):
+    """A blocking client of one target, with one connection that is made when it is needed, for one thread at a time.
+
+    A request is sent again, once the connection was lost, only where it provably did not run (it was never sent whole,
+    or the server announced the close before its reply) or where the caller says that it is idempotent.
+
+    Args:
+        target: Where the server listens.
+        timeout: Seconds for a whole call, connecting included, or None for no limit.
+        connect_timeout: Seconds for making a connection.
+        plain: Send nothing but the method and its params: for servers that know no more of the protocol.
+        max_reply: The largest reply accepted, in bytes.
+        tls: The files that a TLS target is verified with, and those that it is shown.
+
+    Attributes:
+        connections: How many connections were made so far.
+        requests: How many times a request was, at least in part, sent so far.
+    """
+
+    connections = requests = 0
+    _connection: Connection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +133,7 @@ class Client:
         Raises:
             ConnectionFailed: No connection could be made.
         """
-        self._ready(None)
+        self._ready(self._fleet.choose(), None, None)
 
     def close(self) -> None:
         """Close the connection. The next call makes a new one."""
@@ -146,7 +183,7 @@ class Client:
         timeout: float | EllipsisType | None = ...,
         idempotent: bool = False,
         meta: bool = False,
-        observer: Exchange | None = None,
+        trace: Trace | None = None,
     ) -> Reply:
         """Call a method and return the whole reply, an error reply too.
 
@@ -156,18 +193,19 @@ class Client:
             timeout: Seconds for the whole call, None for no limit; the client's own if not given.
             idempotent: Whether the call may be sent again when the connection was lost on the way.
             meta: Whether to ask who served it (not of plain targets).
-            observer: Takes times and bytes; without one, nothing is noted.
+            trace: Is told of what happens to it.
 
         Raises:
             ShellError: As `call`, but for CallError.
         """
-        limit = checked_limit(self.timeout if isinstance(timeout, EllipsisType) else timeout)
+        limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
-        attempts = Attempts(self.target, idempotent=idempotent)
+        attempts = self._fleet.attempts(idempotent=idempotent)
         try:
             while True:
                 try:
-                    return self._attempt(self._ready(deadline, observer), method, params, meta, deadline, observer)
+                    connection = self._ready(attempts.instance, deadline, trace)
+                    return self._attempt(connection, method, params, meta, deadline, trace)
                 except ConnectionFailed as error:
                     attempts.not_connected(error)
                     raise
@@ -176,8 +214,31 @@ class Client:
                 except Dropped as dropped:
                     attempts.lost(dropped)
         finally:
-            if observer is not None:
-                observer.ended = time.monotonic()
+            if trace is not None:
+                trace.call_ended()
+
+    def describe(self) -> Description:
+        """Ask the server what it offers.
+
+        Raises:
+            ShellError: As `exchange`, where that says nothing about what it can tell of itself.
+        """
+        return self._follow(self._dialect.describe())
+
+    def _follow(self, steps: Steps[_T]) -> _T:
+        """Make the requests that a dialect wants to have made."""
+        try:
+            ask = next(steps)
+            while True:
+                try:
+                    reply = self.exchange(ask.method, ask.params, timeout=ask.timeout)
+                except ShellError as error:
+                    ask = steps.throw(error)
+                else:
+                    ask = steps.send(reply)
+        except StopIteration as end:
+            outcome: _T = end.value
+            return outcome
 
     def _attempt(
         self,
@@ -186,63 +247,37 @@ class Client:
         params: object,
         meta: bool,
         deadline: float | None,
-        observer: Exchange | None,
+        trace: Trace | None,
     ) -> Reply:
-        reusable = False
         self.requests += 1
         try:
-            reply, reusable = connection.exchange(
-                method,
-                params,
-                meta=meta and not self.plain,
-                close=not self.plain,
-                deadline=deadline,
-                observer=observer,
-            )
-        except (EncodeError, FrameTooLarge) as error:
-            reusable = True
-            raise UsageError(f"the params of {method} cannot be sent: {error}") from None
+            return connection.exchange(method, params, meta=meta, plain=self.plain, deadline=deadline, trace=trace)
         finally:
             # After a timeout or an interrupt the reply may still come: no later call may take it for its own.
-            if not reusable:
+            if not connection.reusable:
                 self.close()
-        return reply
 
-    def _ready(self, deadline: float | None, observer: Exchange | None = None) -> Connection:
+    def _ready(self, instance: Target, deadline: float | None, trace: Trace | None) -> Connection:
         if self._connection is not None:
             if self._connection.usable():
                 return self._connection
             self.close()
-        timeout = self.connect_timeout
-        if deadline is not None:
-            timeout = min(timeout, max(deadline - time.monotonic(), 0.001))
-        if observer is not None:
-            observer.dialling()
-        self._connection = Connection.open(self.target, timeout=timeout, max_reply=self._max_reply, tls=self.tls)
-        if observer is not None:
-            observer.connected = time.monotonic()
+        limit = self._dialling_limit(deadline, time.monotonic())
+        if trace is not None:
+            trace.connecting()
+        self._connection = Connection.open(self._requester(instance), timeout=limit, tls=self.tls)
+        if trace is not None:
+            trace.connection_made()
         self.connections += 1
         return self._connection
 
 
-def connect(
-    target: str | tuple[str, int] | Target,
-    *,
-    timeout: float | None = TIMEOUT,
-    connect_timeout: float = CONNECT_TIMEOUT,
-    plain: bool = False,
-    max_reply: int = MAX_REPLY,
-    tls: TlsFiles | None = None,
-) -> Client:
+def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOptions]) -> Client:
     """Connect to a server.
 
     Args:
         target: `host:port`, `port`, `[v6]:port`, `unix:/path`, `tls://host:port`, or a (host, port) pair.
-        timeout: Seconds for a whole call, or None for no limit.
-        connect_timeout: Seconds for making a connection.
-        plain: Send nothing but the method and its params.
-        max_reply: The largest reply accepted, in bytes.
-        tls: The files that a TLS target is verified with, and those that it is shown.
+        options: As `Client` takes them: `timeout`, `connect_timeout`, `plain`, `max_reply`, `tls`.
 
     Raises:
         UsageError: The target's text makes no sense.
@@ -253,14 +288,7 @@ def connect(
         ...     client.call("ping", {"a": 1})
         {'a': 1}
     """
-    client = Client(
-        as_target(target),
-        timeout=timeout,
-        connect_timeout=connect_timeout,
-        plain=plain,
-        max_reply=max_reply,
-        tls=tls,
-    )
+    client = Client(as_target(target), **options)
     client.connect()
     return client
 
@@ -274,14 +302,3 @@ def as_target(target: str | tuple[str, int] | Target) -> Target:
     if isinstance(target, str):
         return Target.parse(target)
     return TcpTarget(*target) if isinstance(target, tuple) else target
-
-
-def checked_limit(seconds: float | None) -> float | None:
-    """A time limit that is one.
-
-    Raises:
-        UsageError: It is negative, or not a number.
-    """
-    if seconds is not None and not seconds >= 0:
-        raise UsageError(f"a time limit is a number of seconds from 0, not {seconds}")
-    return seconds

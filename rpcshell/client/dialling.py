@@ -11,9 +11,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from rpcshell.client.diagnosis import handshake_failed, lookup_failed, tcp_failed, unix_failed
 from rpcshell.client.errors import ConnectionFailed
 from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
-from rpcshell.client.unreachable import handshake_failed, lookup_failed, tcp_failed, unix_failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import msgspec
 
 from rpcshell.client.certificate import presented_certificate, why_refused
+from rpcshell.client.diagnosis import NO_TLS
 from rpcshell.client.errors import TlsFailed
-from rpcshell.client.unreachable import NO_TLS
 
 if TYPE_CHECKING:
     import socket

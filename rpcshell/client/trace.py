@@ -1,20 +1,20 @@
-"""One call as its connection saw it: when it was made, sent and answered, and the bytes both ways.
+"""What a client reports of a call as it happens, and the record of it.
 
-An `Exchange` is handed to the client with a call; the client and its connection write into it what happens, which costs
-less than a microsecond. What the times and bytes mean is told elsewhere.
+A `Trace` is handed to the client with a call; the client and its connection call its methods and know nothing else of
+it. What the times and bytes mean is told elsewhere.
 """
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcwire import Meta
 
-__all__ = ["KEPT", "PATIENCE", "Ends", "Exchange"]
+__all__ = ["KEPT", "PATIENCE", "Ends", "Exchange", "Trace"]
 
 KEPT: Final = 64 * 1024
 """Bytes that are kept of a request, and of what came back."""
@@ -24,6 +24,37 @@ PATIENCE: Final = 0.5
 
 Ends = tuple[Any, Any]
 """The addresses of a connection's two ends, this side's first, as getsockname(2) tells them."""
+
+
+class Trace(Protocol):
+    """Is told what happens to a call, in this order and from the thread that makes it; all may come again."""
+
+    patience: float
+    """Seconds without anything to read after which `silent` is called, if they are not up to the call's deadline."""
+
+    def connecting(self) -> None:
+        """A connection is about to be made."""
+
+    def connection_made(self) -> None:
+        """It was."""
+
+    def request_started(self, request: bytes, served_by: Meta | None) -> None:
+        """These bytes are about to be sent; the last call on the connection was answered by `served_by`."""
+
+    def request_sent(self) -> None:
+        """All of them were."""
+
+    def silent(self, ends: Ends | None) -> None:
+        """Nothing has come for as long as `patience`."""
+
+    def data_received(self, data: bytes) -> None:
+        """One read brought this."""
+
+    def failed(self, ends: Ends | None) -> None:
+        """There will be no reply on this connection, which is still open."""
+
+    def call_ended(self) -> None:
+        """There was a reply, or no hope of one."""
 
 
 class Exchange:
@@ -65,18 +96,17 @@ class Exchange:
         self.received: list[bytes] = []
         self.began = monotonic()
 
-    def dialling(self) -> None:
+    def connecting(self) -> None:
         """A connection is about to be made."""
         self.dialled = monotonic()
         self.connected = 0.0
 
-    def sends(self, request: bytes, served_by: Meta | None) -> None:
-        """The request is about to be sent, for the first time or again.
+    def connection_made(self) -> None:
+        """It was."""
+        self.connected = monotonic()
 
-        Args:
-            request: Its bytes, prefix included.
-            served_by: Who answered the last call on this connection.
-        """
+    def request_started(self, request: bytes, served_by: Meta | None) -> None:
+        """The request is about to be sent, for the first time or again."""
         if self.attempts:
             self.sent = self.first = self.last = 0.0
             self.received_size = self.reads = 0
@@ -86,12 +116,12 @@ class Exchange:
         self.served_by = served_by
         self.sending = monotonic()
 
-    def takes(self, data: bytes) -> None:
-        """Bytes have come.
+    def request_sent(self) -> None:
+        """It was written whole."""
+        self.sent = monotonic()
 
-        Args:
-            data: What one read brought.
-        """
+    def data_received(self, data: bytes) -> None:
+        """One read brought this."""
         self.last = now = monotonic()
         if not self.reads:
             self.first = now
@@ -101,15 +131,19 @@ class Exchange:
         self.received_size += len(data)
 
     def silent(self, ends: Ends | None) -> None:
-        """Nothing has come for as long as `patience`.
-
-        Args:
-            ends: The addresses of the connection.
-        """
+        """Nothing has come for as long as `patience`."""
         self.ends = ends
         self.patience *= 2
         if self.on_silence is not None:
             self.on_silence(self)
+
+    def failed(self, ends: Ends | None) -> None:
+        """Keep the addresses: whoever wants to know what became of the call finds the server's end by them."""
+        self.ends = ends
+
+    def call_ended(self) -> None:
+        """There was a reply, or no hope of one."""
+        self.ended = monotonic()
 
     def end(self) -> None:
         """The call is over: keep what may be asked for, and let go of the rest."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.client.async_dialling import dial_async
+from rpcshell.client.async_connection import AsyncConnection
+from rpcshell.client.dialects.native import Native
 from rpcshell.client.errors import (
     CallError,
     CallTimeout,
@@ -24,11 +25,10 @@ from rpcshell.client.errors import (
     ShellError,
     UsageError,
 )
-from rpcshell.client.retry import Dropped
-from rpcwire import MAX_REPLY, EncodeError, FrameTooLarge
+from rpcshell.client.exchange import Dropped, Requester
+from rpcwire import MAX_REPLY
 
 if TYPE_CHECKING:
-    from rpcshell.client.async_connection import AsyncConnection
     from rpcshell.client.target import Target
     from rpcshell.client.tls import TlsFiles
     from rpcshell.servers.control import Control
@@ -158,9 +158,9 @@ class FanOut:
             async with asyncio.timeout(self._limit):
                 if not await connection.usable():
                     raise Dropped("the server has closed it", not_run=True)
-                reply, _ = await connection.exchange(method, params, meta=True, close=True)
-        except (EncodeError, FrameTooLarge) as error:
-            raise UsageError(f"the params of {method} cannot be sent: {error}") from None
+                reply = await connection.exchange(method, params, meta=True, plain=False)
+        except UsageError:
+            raise
         except Dropped as dropped:
             if dropped.not_run:
                 self.missed[number] = Missed(number, pid, "it left before it had read the call")
@@ -251,13 +251,14 @@ class _Search:
 
     async def _ask(self) -> tuple[AsyncConnection, int] | None:
         """Open a connection; it and the worker that serves it, or None if it is no good."""
-        connection = await dial_async(self._target, PATIENCE, MAX_REPLY, self._tls)
+        requester = Requester(self._target, Native(MAX_REPLY))
+        connection = await AsyncConnection.open(requester, timeout=PATIENCE, tls=self._tls)
         self._open.add(connection)
         usable = False
         try:
-            reply, usable = await connection.exchange(_PROBE, None, meta=True, close=True)
+            reply = await connection.exchange(_PROBE, None, meta=True, plain=False)
             # Who is turned away, since there are too many, is told by no worker.
-            usable = usable and reply.meta is not None
+            usable = connection.reusable and reply.meta is not None
             return (connection, reply.meta.worker) if usable and reply.meta is not None else None
         except Dropped:
             return None

@@ -118,7 +118,7 @@ class TargetConnection:
                     timeout=timeout,
                     meta=meta and self.described.is_set(),
                     idempotent=described is not None and described.idempotent,
-                    observer=trace,
+                    trace=trace,
                 )
                 elapsed = time.monotonic() - began
         except KeyboardInterrupt:
@@ -179,10 +179,18 @@ class TargetConnection:
         try:
             if probe_again:
                 self._client.plain = False
-            found = describe(self._client, self._memory and self._memory(), probe_again=probe_again)
+            found = describe(self._client, self._memory and self._memory(), _is_own, probe_again=probe_again)
             self.catalog = found.catalog
             self._client.plain = found.plain
         finally:
             self.refreshing = False
             self.described.set()
         return found
+
+
+def _is_own(target: Target) -> bool:
+    """Whether a server of the user on this machine listens there."""
+    from rpcshell.servers import local_servers
+    from rpcshell.servers.directory import listens_at
+
+    return any(listens_at(address, target) for server in local_servers() for address in server.addresses)

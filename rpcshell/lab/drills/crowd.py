@@ -15,9 +15,10 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from rpcshell.client.connection import Connection
+from rpcshell.client.dialects.native import Native
 from rpcshell.client.dialling import dial
 from rpcshell.client.errors import ConnectionFailed, ShellError
-from rpcshell.client.retry import Dropped
+from rpcshell.client.exchange import Dropped, Requester
 from rpcshell.view.units import duration
 from rpcwire import GOODBYE, MAX_REPLY, ClientConnection, Goodbye, RemoteError, encode_request, frame
 
@@ -125,10 +126,10 @@ class Idle(Member):
 
     def live(self, stream: socket.socket | TlsStream) -> None:
         """Call, and hold the connection."""
-        connection = Connection(stream, self._target, MAX_REPLY)
+        connection = Connection(stream, Requester(self._target, Native(MAX_REPLY)))
         try:
-            reply, reusable = connection.exchange(
-                self._called.method, self._called.params, meta=True, close=True, deadline=self._until
+            reply = connection.exchange(
+                self._called.method, self._called.params, meta=True, plain=False, deadline=self._until
             )
         except TimeoutError:
             return
@@ -145,7 +146,7 @@ class Idle(Member):
         meta = reply.meta
         if meta is not None:
             self.worker = meta.worker
-        if reply.fault is not None and not reusable:
+        if reply.fault is not None and not connection.reusable:
             fault = reply.fault
             self._tell("turned_away", f"is turned away: {fault.code} {fault.message}", code=fault.code)
             self.state = "gone"
@@ -156,7 +157,7 @@ class Idle(Member):
         after = f" after it waited for {duration(waited)}" if waited >= _RHYTHM else ""
         self._tell("held", f"is held{who}{after}", worker=self.worker, pid=pid, waited_ms=round(waited * 1000, 3))
         began = time.monotonic()
-        last = self._wait(stream) if reusable else GOODBYE
+        last = self._wait(stream) if connection.reusable else GOODBYE
         if last is None or self._over:
             return
         self.state = "gone"

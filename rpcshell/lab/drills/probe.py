@@ -1,6 +1,6 @@
 """A few clients that keep calling while a drill runs, so that lost calls and waits are measured and not guessed.
 
-They go by the rule of the shell's own client (`rpcshell.client.retry`), and take no call for idempotent: what may
+They go by the rule of the shell's own client (`rpcshell.client.fleet`), and take no call for idempotent: what may
 have run is not sent again, and is counted as lost.
 """
 

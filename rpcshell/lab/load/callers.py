@@ -1,6 +1,6 @@
 """Callers: threads of this process that call beside other work, each with a client of its own.
 
-They go by the client's rule (`rpcshell.client.retry`): what may have run is not sent again, and is lost. Heavy load,
+They go by the client's rule (`rpcshell.client.fleet`): what may have run is not sent again, and is lost. Heavy load,
 which this process's own work would slow down, is for load processes.
 """
 

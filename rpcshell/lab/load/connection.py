@@ -9,9 +9,9 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from rpcshell.client.diagnosis import system_reason
 from rpcshell.client.dialling import dial
 from rpcshell.client.errors import ConnectionFailed
-from rpcshell.client.unreachable import system_reason
 from rpcwire import MAX_REPLY, FrameDecoder
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
+from rpcshell.client.diagnosis import system_reason
 from rpcshell.client.dialling import dial
-from rpcshell.client.unreachable import system_reason
 from rpcshell.shell.why.frames import cut_frames
 from rpcshell.view.units import duration
 from rpcwire import ErrorCode, FrameDecoder, FrameError, MessageError, Reply, decode_reply

@@ -76,7 +76,7 @@ def test_a_plain_session_sends_no_probe() -> None:
 def test_a_server_that_never_answers_the_probe_is_plain(
     session: Session, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rpcshell.shell.discovery.PROBE_TIMEOUT", 0.1)
+    monkeypatch.setattr("rpcshell.client.dialects.native.PROBE_TIMEOUT", 0.1)
 
     def deaf_to_the_probe(peer: Peer) -> None:
         while (request := peer.read()) is not None:
@@ -147,7 +147,7 @@ def test_a_foreign_server_is_named_once_asked(session: Session, told: Told) -> N
 def test_a_server_of_ones_own_whose_workers_are_held_is_not_taken_for_a_plain_one(
     session: Session, told: Told, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rpcshell.shell.discovery.PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr("rpcshell.client.dialects.native.PROBE_TIMEOUT", 0.2)
     server = SpawnedServer.start(SpawnOptions(1))
     try:
         with connect(server.addresses[0]) as holder:

@@ -25,10 +25,10 @@ def parts_add_up(timing: Timing) -> bool:
 def test_a_call_leaves_its_times_and_its_bytes() -> None:
     exchange = Exchange()
     with serving(echo) as server, Client(server.target, timeout=DEADLINE) as client:
-        client.exchange("ping", {"a": 1}, observer=exchange)
+        client.exchange("ping", {"a": 1}, trace=exchange)
         exchange.end()
         again = Exchange()
-        client.exchange("ping", 2, observer=again)
+        client.exchange("ping", 2, trace=again)
         again.end()
     moments = [getattr(exchange, name) for name in ("began", "dialled", "connected", "sending", "sent", "first")]
     assert moments == sorted(moments)
@@ -49,7 +49,7 @@ def test_a_call_leaves_its_times_and_its_bytes() -> None:
 def test_of_what_is_large_only_the_beginning_is_kept() -> None:
     exchange = Exchange()
     with serving(echo) as server, Client(server.target, timeout=DEADLINE) as client:
-        client.exchange("ping", "x" * (3 * KEPT), observer=exchange)
+        client.exchange("ping", "x" * (3 * KEPT), trace=exchange)
         exchange.end()
     assert exchange.request_size > 3 * KEPT
     assert exchange.received_size > 3 * KEPT
@@ -63,7 +63,7 @@ def test_what_is_sent_again_has_the_times_of_the_last_attempt() -> None:
 
     exchange = Exchange()
     with serving(turn_away, echo) as server, Client(server.target, timeout=DEADLINE) as client:
-        client.exchange("ping", observer=exchange)
+        client.exchange("ping", trace=exchange)
         exchange.end()
     assert exchange.attempts == 2
     assert len(exchange.received) == 1
@@ -79,7 +79,7 @@ def test_a_silent_call_is_told_of_more_and_more_seldom() -> None:
     hold = threading.Event()
     with serving(lambda _: hold.wait(DEADLINE)) as server, Client(server.target, timeout=0.3) as client:
         with pytest.raises(CallTimeout):
-            client.exchange("ping", observer=exchange)
+            client.exchange("ping", trace=exchange)
         exchange.end()
         port = server.target.port if isinstance(server.target, TcpTarget) else 0
         hold.set()
@@ -99,14 +99,14 @@ def test_a_call_that_fails_tells_how_far_it_got(end: str) -> None:
     if end == "refused":
         client = Client(TcpTarget("127.0.0.1", free_port()))
         with pytest.raises(ConnectionFailed):
-            client.exchange("ping", observer=exchange)
+            client.exchange("ping", trace=exchange)
     else:
         with (
             serving(lambda peer: peer.read()) as server,
             Client(server.target) as client,
             pytest.raises(ConnectionLost),
         ):
-            client.exchange("ping", observer=exchange)
+            client.exchange("ping", trace=exchange)
     exchange.end()
     timing = Timing.of(exchange, None)
     assert (timing.connected, timing.sent, timing.attempts) == (

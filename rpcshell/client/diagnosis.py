@@ -1,0 +1,134 @@
+"""What is the matter at the other end, in words with a hint: why no connection could be made, and who answers there.
+
+The errors made here are the same for every client, blocking or not.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import ConnectionFailed, ProtocolError
+from rpcshell.client.target import TcpTarget, TlsTarget
+from rpcwire import FrameTooLarge
+
+if TYPE_CHECKING:
+    from rpcshell.client.target import Target, UnixTarget
+    from rpcwire import RemoteError
+
+__all__ = [
+    "NO_TLS",
+    "SHOWN",
+    "handshake_failed",
+    "lookup_failed",
+    "not_a_reply",
+    "other_protocol",
+    "silence_hint",
+    "system_reason",
+    "tcp_failed",
+    "unix_failed",
+]
+
+NO_TLS: Final = "is this its TLS port? Without tls:// the connection is not encrypted"
+"""The hint where a server does not seem to speak TLS."""
+
+SHOWN: Final = 24
+"""How many of the first bytes a message shows."""
+
+_OTHER_PROTOCOLS: Final = (
+    (b"HTTP/", "an HTTP server"),
+    (b"SSH-", "an SSH server"),
+    (b"220", "a mail or FTP server"),
+    (b"-ERR", "a Redis server"),
+    (b"\x15\x03", "a TLS server"),
+)
+
+
+def lookup_failed(target: TcpTarget | TlsTarget, error: OSError | UnicodeError) -> ConnectionFailed:
+    """The error for a host without an address."""
+    if isinstance(error, UnicodeError):
+        return ConnectionFailed(target, "this is no valid host name")
+    if error.errno == socket.EAI_AGAIN:
+        return ConnectionFailed(target, "the name lookup failed", hint="is the network up?")
+    return ConnectionFailed(target, "no such host", hint="check the spelling of the name")
+
+
+def tcp_failed(target: TcpTarget | TlsTarget, error: OSError, timeout: float) -> ConnectionFailed:
+    """The error for a host none of whose addresses took a connection."""
+    match error:
+        case ConnectionRefusedError():
+            hint = "is the server running, and is this its port?"
+            return ConnectionFailed(target, "connection refused", hint=hint)
+        case TimeoutError():
+            hint = "the host may be down, or a firewall drops the packets"
+            return ConnectionFailed(target, f"no answer within {timeout:g} s", hint=hint)
+    return ConnectionFailed(target, system_reason(error))
+
+
+def handshake_failed(target: TlsTarget, error: OSError, timeout: float) -> ConnectionFailed:
+    """The error for a connection that broke before TLS could say why."""
+    if isinstance(error, TimeoutError):
+        return ConnectionFailed(target, f"no TLS handshake within {timeout:g} s", hint=NO_TLS)
+    if isinstance(error, ConnectionError):
+        return ConnectionFailed(target, "it ended the connection during the TLS handshake", hint=NO_TLS)
+    return ConnectionFailed(target, f"{system_reason(error)} during the TLS handshake")
+
+
+def unix_failed(target: UnixTarget, error: OSError, timeout: float) -> ConnectionFailed:
+    """The error for a Unix socket that took no connection."""
+    match error:
+        case FileNotFoundError():
+            return ConnectionFailed(target, "no such socket file", hint="is the server running?")
+        case PermissionError():
+            hint = "the socket file, or its folder, is for another user"
+            return ConnectionFailed(target, "permission denied", hint=hint)
+        case ConnectionRefusedError():
+            hint = "the server that made it has gone, or the path names an ordinary file"
+            return ConnectionFailed(target, "nothing listens on it", hint=hint)
+        case BlockingIOError():
+            hint = "the server's queue is full: all of its workers are busy"
+            return ConnectionFailed(target, f"no room in its queue within {timeout:g} s", hint=hint)
+    return ConnectionFailed(target, system_reason(error))
+
+
+def system_reason(error: OSError) -> str:
+    """What the system says, as part of a sentence."""
+    text = error.strerror or str(error) or type(error).__name__
+    return text[0].lower() + text[1:]
+
+
+def other_protocol(target: Target, first: bytes) -> ProtocolError | None:
+    """The error for a server of another protocol, or None where the bytes tell of none."""
+    name = next((name for start, name in _OTHER_PROTOCOLS if first.startswith(start)), None)
+    if name is None:
+        return None
+    if name == "a TLS server":
+        hint = f"connect to tls://{target}" if isinstance(target, TcpTarget) else "connect without TLS before it"
+        return ProtocolError(f"{target} is a TLS server, and this connection is not encrypted", hint=hint)
+    return ProtocolError(f"{target} is {name}, not an RPC server: it answered {_seen(first)}", hint="check the port")
+
+
+def silence_hint(target: Target) -> str | None:
+    """A hint for a server that has ended the connection without a word."""
+    match target:
+        case TcpTarget():
+            # A TLS server may leave without a word when it is not greeted as one.
+            return f"if it is a TLS server, connect to tls://{target}"
+        case TlsTarget():
+            return "it may want a client certificate: --tls-cert FILE and --tls-key FILE"
+    return None
+
+
+def not_a_reply(target: Target, error: RemoteError, first: bytes) -> ProtocolError:
+    """The error for an answer that is no reply."""
+    if (known := other_protocol(target, first)) is not None:
+        return known
+    what = str(error)
+    if isinstance(error, FrameTooLarge):
+        what = f"it announced a reply of {error.length} bytes and the limit is {error.limit}"
+    return ProtocolError(f"{target} does not answer as an RPC server: {what}", hint=f"it began with {_seen(first)}")
+
+
+def _seen(data: bytes) -> str:
+    text = data[:SHOWN].decode("latin-1")
+    return '"' + "".join(c if c.isascii() and c.isprintable() else f"\\x{ord(c):02x}" for c in text) + '"'

@@ -1,0 +1,51 @@
+"""The dialect of rpcserver, and of whoever knows no more of it than `{"in", "params"}` after a length.
+
+Replies come in the order of the calls. Discovery is one probe, `rpc.discover`: who does not know it may answer
+with an error, say nothing, or end the connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.dialects import Ask, Description
+from rpcshell.client.errors import CallTimeout, ConnectionLost
+from rpcwire import ClientConnection, ErrorCode
+
+if TYPE_CHECKING:
+    from rpcshell.client.dialects import Steps
+
+__all__ = ["PROBE_TIMEOUT", "Native"]
+
+PROBE_TIMEOUT: Final = 2.0
+"""Seconds that a server has to say what it offers."""
+
+_TEMPORARY: Final = (ErrorCode.BUSY, ErrorCode.TIMED_OUT)
+
+
+class Native(ClientConnection):
+    """A `Dialect`: rpcwire's side of a client, and discovery."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def describe() -> Steps[Description]:
+        """Ask for the OpenRPC document."""
+        try:
+            reply = yield Ask("rpc.discover", timeout=PROBE_TIMEOUT)
+        except ConnectionLost as error:
+            if not error.may_have_run:
+                raise
+            reason = "it ended the connection when asked what it offers"
+            return Description(missing="ended", reason=reason, hint=error.hint)
+        except CallTimeout:
+            return Description(missing="silent", reason=f"it did not say within {PROBE_TIMEOUT:g} s what it offers")
+        if (fault := reply.fault) is None:
+            return Description(reply.result)
+        if fault.code in _TEMPORARY:
+            return Description(missing="busy")
+        return Description(missing="unknown", reason="it does not know rpc.discover")
+
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool) -> bytes:
+        """A frame; a server that is not plain is also told that this side heeds `close`."""
+        return self.request(method, params, meta=meta and not plain, close=not plain)
