@@ -70,10 +70,9 @@ def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
 
 def _print(shell: Shell, count: int) -> None:
     """Show tables, and Ctrl-C ends that."""
-    from rpcshell.lab.top.feed import PERIOD
-    from rpcshell.lab.top.sparkline import rate
-    from rpcshell.lab.top.tracking import Tracker
+    from rpcshell.lab.top.feed import PERIOD, Tracker
     from rpcshell.view.table import Figure
+    from rpcshell.view.units import brief_rate
 
     tracker = Tracker()
     never = threading.Event()
@@ -84,10 +83,10 @@ def _print(shell: Shell, count: int) -> None:
                 never.wait(PERIOD)
                 picture = tracker.add(control.status())
                 rows = [
-                    worker_row(line.status, picture.status) | {"calls/s": Figure(rate(line.rate))}
+                    worker_row(line.status, picture.status) | {"calls/s": Figure(brief_rate(line.rate))}
                     for line in picture.workers
                 ]
                 shell.show_table(rows, picture, spare=WORKER_SPARE)
-                shell.output.note(f"{rate(picture.rate)} calls/s · {server_line(picture.status)}")
+                shell.output.note(f"{brief_rate(picture.rate)} calls/s · {server_line(picture.status)}")
         except KeyboardInterrupt:
             return

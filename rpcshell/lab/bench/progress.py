@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import IO, TYPE_CHECKING, Final, Self
 
-from rpcshell.lab.top.sparkline import bar, sparkline
+from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import CONSTANT, KEY, NUMBER
 from rpcshell.view.units import count_of, latency, number, per_second

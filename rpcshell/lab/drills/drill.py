@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rpcshell.lab.drills.probe import ProbeReport
-    from rpcshell.servers import Control, ServerStatus
+    from rpcshell.servers import Control
     from rpcshell.shell.shell import Shell
+    from rpcwire.control import ServerStatus
 
 __all__ = ["Drill", "Verdict"]
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.drills.probe import Probe
     from rpcshell.lab.drills.timeline import Timeline
-    from rpcshell.servers import Control, ServerStatus
-    from rpcwire.control import ServerEvent
+    from rpcshell.servers import Control
+    from rpcwire.control import ServerEvent, ServerStatus
 
 __all__ = ["Follower"]
 

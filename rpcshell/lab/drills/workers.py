@@ -12,8 +12,7 @@ from rpcshell.view.units import duration
 if TYPE_CHECKING:
     from rpcshell.lab.drills.drill import Drill
     from rpcshell.lab.drills.follower import Follower
-    from rpcshell.servers import ServerStatus
-    from rpcwire.control import ServerEvent
+    from rpcwire.control import ServerEvent, ServerStatus
 
 __all__ = ["freeze", "kill", "reload", "scale"]
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rpcshell.lab.lesson.texts import StepText, Texts
-    from rpcshell.servers import ServerStatus
     from rpcshell.shell.output import Output
     from rpcshell.view.pretty import Fragment
+    from rpcwire.control import ServerStatus
 
 __all__ = ["WIDEST", "Page", "Teller"]
 

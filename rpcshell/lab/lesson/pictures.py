@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rpcshell.lab.lesson.texts import Words
-    from rpcshell.servers import WorkerStatus
     from rpcshell.view.pretty import Fragment
+    from rpcwire.control import WorkerStatus
 
 __all__ = ["count_boxes", "gauge", "worker_boxes"]
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from rpcshell.servers import ServerStatus, WorkerStatus
     from rpcwire import Meta, Reply
+    from rpcwire.control import ServerStatus, WorkerStatus
 
 __all__ = ["LessonServer", "threads_of", "who"]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rpcshell.lab.lesson.page import Teller
-    from rpcshell.servers import ServerStatus
+    from rpcwire.control import ServerStatus
 
 __all__ = ["Stage"]
 

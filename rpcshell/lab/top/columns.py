@@ -1,4 +1,4 @@
-"""The columns of workers: what stands in them, which of them a screen has room for, and the order of the rows."""
+"""The columns of workers, `COLUMNS`, which of them a screen has room for, and the order of the rows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.lab.top.sparkline import amount, bar, brief, rate, sparkline
+from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
-from rpcshell.view.units import size
+from rpcshell.view.units import brief_count, brief_duration, brief_rate, size
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from rpcshell.lab.top.tracking import WorkerLine
+    from rpcshell.lab.top.feed import WorkerLine
     from rpcshell.view.pretty import Fragment
 
 __all__ = ["COLUMNS", "FAINT", "SORTS", "Column", "Order", "choose", "level_style", "row", "sorted_lines", "titles"]
@@ -31,50 +31,51 @@ _MOST: Final = 0.8
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """A column.
-
-    Attributes:
-        name: What it is called where rows are sorted by it.
-        title: What stands above it.
-        rank: How much it matters; where room is scarce those with the highest go first.
-        least: How wide it is at least.
-        most: How wide it may become where there is room to spare.
-        right: Whether its cells end at its right edge.
-        key: What rows are sorted by, or None where they are not.
-        falling: Whether the highest comes first, unless asked for otherwise.
-        text: What stands in it; not what is drawn in pieces.
-    """
+    """A column. It has `text` in one `style`, or else `pieces`, which are drawn to its width and a highest rate."""
 
     name: str
+    """What it is called where rows are sorted by it."""
     title: str
     rank: int
+    """How much it matters; where room is scarce those with the highest go first."""
     least: int
-    most: int = 0
+    """How wide it is at least."""
     right: bool = True
+    """Whether its cells end at its right edge."""
     key: Callable[[WorkerLine], Any] | None = None
+    """What rows are sorted by, or None where they are not."""
     falling: bool = True
+    """Whether the highest comes first, unless asked for otherwise."""
     text: Callable[[WorkerLine], str] = lambda _line: ""
+    style: Callable[[WorkerLine], str] = lambda _line: ""
+    pieces: Callable[[WorkerLine, int, float], list[Fragment]] | None = None
+    most: Callable[[Sequence[WorkerLine]], int] = lambda _lines: 0
+    """How wide it may become where there is room to spare."""
 
 
 class Order(msgspec.Struct, frozen=True):
-    """By which column rows are sorted.
-
-    Attributes:
-        name: The column's.
-        falling: Whether the highest comes first.
-    """
+    """By which column rows are sorted, and whether its highest comes first."""
 
     name: str = "worker"
     falling: bool = False
 
     @classmethod
     def by(cls, name: str) -> Order:
-        """The order that one expects of a column.
-
-        Args:
-            name: The column's.
-        """
+        """The order that one expects of a column."""
         return cls(name, _BY_NAME[name].falling)
+
+
+def level_style(share: float) -> str:
+    """How something is coloured that is good while it is low, from 0 to 1."""
+    return "class:top.low" if share < _HALF else "class:top.high" if share < _MOST else "class:top.full"
+
+
+_STATES: Final = {
+    "busy": "class:top.low",
+    "starting": "class:top.high",
+    "draining": "class:top.high",
+    "aborting": "class:top.full",
+}
 
 
 def _state(line: WorkerLine) -> str:
@@ -87,32 +88,64 @@ def _call_seconds(line: WorkerLine) -> float:
     return -1.0 if line.status.call is None else line.status.call.seconds
 
 
+def _call(line: WorkerLine, width: int | None = None) -> str:
+    """The call that a worker is in, since when, and how many more; its name is cut before these."""
+    call = line.status.call
+    if call is None:
+        return "-"
+    several = f" +{line.status.calls_running - 1}" if line.status.calls_running > 1 else ""
+    since = f" {brief_duration(call.seconds)}{several}"
+    name = visible(call.method)
+    return (name if width is None else cut(name, max(width - cells(since), 1))) + since
+
+
+def _call_pieces(line: WorkerLine, width: int, _highest: float) -> list[Fragment]:
+    return [("" if line.status.call else FAINT, pad(cut(_call(line, width), width), width))]
+
+
+def _longest_call(lines: Sequence[WorkerLine]) -> int:
+    return min(max((cells(_call(line)) for line in lines), default=0), _LONGEST_CALL)
+
+
+def _history_pieces(line: WorkerLine, width: int, highest: float) -> list[Fragment]:
+    return [(STRING, sparkline(line.history, width, highest))]
+
+
+def _busy_bar_pieces(line: WorkerLine, width: int, _highest: float) -> list[Fragment]:
+    full, rest = bar(line.busy, width)
+    return [(level_style(line.busy), full), (FAINT, rest)]
+
+
 COLUMNS: Final = (
     Column(name="worker", title="W", rank=0, least=3, key=attrgetter("status.worker"), falling=False,
            text=lambda line: str(line.status.worker)),
     Column(name="pid", title="PID", rank=7, least=5, key=attrgetter("status.pid"), falling=False,
            text=lambda line: str(line.status.pid)),
-    Column(name="state", title="STATE", rank=1, least=8, right=False, text=_state),
-    Column(name="call", title="CALL", rank=2, least=12, most=_LONGEST_CALL, right=False, key=_call_seconds),
+    Column(name="state", title="STATE", rank=1, least=8, right=False,
+           text=_state, style=lambda line: _STATES.get(_state(line), "")),
+    Column(name="call", title="CALL", rank=2, least=12, right=False, key=_call_seconds,
+           pieces=_call_pieces, most=_longest_call),
     Column(name="connections", title="CONN", rank=5, least=4, key=attrgetter("status.connections"),
-           text=lambda line: amount(line.status.connections)),
+           text=lambda line: brief_count(line.status.connections)),
     Column(name="calls", title="CALLS", rank=8, least=6, key=attrgetter("status.calls"),
-           text=lambda line: amount(line.status.calls)),
+           text=lambda line: brief_count(line.status.calls)),
     Column(name="rate", title="CALLS/s", rank=3, least=7, key=lambda line: line.rate or 0.0,
-           text=lambda line: rate(line.rate)),
-    Column(name="history", title="LATELY", rank=9, least=8, most=_LONGEST_HISTORY, right=False),
+           text=lambda line: brief_rate(line.rate)),
+    Column(name="history", title="LATELY", rank=9, least=8, right=False, pieces=_history_pieces,
+           most=lambda _lines: _LONGEST_HISTORY),
     Column(name="errors", title="ERR", rank=6, least=4, key=attrgetter("status.errors"),
-           text=lambda line: amount(line.status.errors)),
+           text=lambda line: brief_count(line.status.errors),
+           style=lambda line: "class:top.high" if line.status.errors else FAINT),
     Column(name="busy", title="BUSY", rank=4, least=5, key=attrgetter("busy"), text=lambda line: f"{line.busy:.0%}"),
-    Column(name="bar", title="", rank=11, least=6, right=False),
+    Column(name="bar", title="", rank=11, least=6, right=False, pieces=_busy_bar_pieces),
     Column(name="rss", title="RSS", rank=10, least=7, key=attrgetter("status.memory"),
            text=lambda line: size(line.status.memory)),
     Column(name="age", title="AGE", rank=12, least=6, key=attrgetter("status.age"),
-           text=lambda line: brief(line.status.age)),
+           text=lambda line: brief_duration(line.status.age)),
     Column(name="generation", title="GEN", rank=13, least=4, key=attrgetter("status.generation"),
            text=lambda line: str(line.status.generation)),
 )  # fmt: skip
-"""All of them, as they stand beside each other."""
+"""All of them, as they stand beside each other: the only place that knows a column."""
 
 SORTS: Final = tuple(column.name for column in COLUMNS if column.key is not None)
 """The names of those that rows can be sorted by, in the order in which they are gone through."""
@@ -121,17 +154,12 @@ _BY_NAME: Final = {column.name: column for column in COLUMNS}
 
 
 def choose(width: int, order: Order, lines: Sequence[WorkerLine] = ()) -> list[tuple[Column, int]]:
-    """The columns that there is room for, and how wide each is.
+    """The columns that a screen has room for, and how wide each is.
 
     The worker's number and the column that rows are sorted by come first, then whatever matters most. What is left
-    over goes to those that can use it.
-
-    Args:
-        width: Of the screen.
-        order: How rows are sorted.
-        lines: The rows; a wide cell makes its column wide.
+    over goes to those that can use it. A wide cell of the rows makes its column wide.
     """
-    wanted = _widths(order, lines)
+    wanted = {column.name: _width(column, order, lines) for column in COLUMNS}
     chosen: dict[str, int] = {}
     room = width
     for column in sorted(COLUMNS, key=lambda one: (one.rank > 0, one.name != order.name, one.rank)):
@@ -140,34 +168,23 @@ def choose(width: int, order: Order, lines: Sequence[WorkerLine] = ()) -> list[t
             break
         chosen[column.name] = wanted[column.name]
         room -= needed
-    longest = max((cells(_call(line)) for line in lines), default=0)
-    for name, most in (("call", min(longest, _LONGEST_CALL)), ("history", _LONGEST_HISTORY)):
-        if name in chosen and room > 0:
-            more = min(room, max(most - chosen[name], 0))
-            chosen[name] += more
-            room -= more
-    return [(column, chosen[column.name]) for column in COLUMNS if column.name in chosen]
+    shown = [column for column in COLUMNS if column.name in chosen]
+    for column in shown:
+        more = min(room, max(column.most(lines) - chosen[column.name], 0))
+        chosen[column.name] += more
+        room -= more
+    return [(column, chosen[column.name]) for column in shown]
 
 
 def sorted_lines(lines: Iterable[WorkerLine], order: Order) -> list[WorkerLine]:
-    """Rows in an order; those that are equal in it by their numbers.
-
-    Args:
-        lines: The rows.
-        order: Which.
-    """
+    """Rows in an order; those that are equal in it by their numbers."""
     key = _BY_NAME[order.name].key
     by_number = sorted(lines, key=lambda line: (line.status.worker, line.status.age))
     return by_number if key is None else sorted(by_number, key=key, reverse=order.falling)
 
 
 def titles(columns: Sequence[tuple[Column, int]], order: Order) -> list[Fragment]:
-    """What stands above the columns; that of the sorted one has an arrow.
-
-    Args:
-        columns: The chosen ones.
-        order: How rows are sorted.
-    """
+    """What stands above the chosen columns; that of the sorted one has an arrow."""
     pieces: list[Fragment] = []
     for place, (column, width) in enumerate(columns):
         sorting = column.name == order.name
@@ -177,78 +194,21 @@ def titles(columns: Sequence[tuple[Column, int]], order: Order) -> list[Fragment
 
 
 def row(line: WorkerLine, columns: Sequence[tuple[Column, int]], highest: float) -> list[Fragment]:
-    """A worker.
-
-    Args:
-        line: The worker.
-        columns: The chosen ones.
-        highest: The rate of the highest mark of histories.
-    """
+    """A worker in the chosen columns; `highest` is the rate of the highest mark of histories."""
     pieces: list[Fragment] = []
     for place, (column, width) in enumerate(columns):
-        pieces += [("", " " * (_GAP if place else 0)), *_cell(line, column, width, highest)]
+        pieces.append(("", " " * (_GAP if place else 0)))
+        if column.pieces is not None:
+            pieces += column.pieces(line, width, highest)
+        else:
+            pieces.append((column.style(line), pad(cut(column.text(line), width), width, right=column.right)))
     return pieces
-
-
-def level_style(share: float) -> str:
-    """How something is coloured that is good while it is low.
-
-    Args:
-        share: From 0 to 1.
-    """
-    return "class:top.low" if share < _HALF else "class:top.high" if share < _MOST else "class:top.full"
-
-
-def _cell(line: WorkerLine, column: Column, width: int, highest: float) -> list[Fragment]:
-    match column.name:
-        case "history":
-            return [(STRING, sparkline(line.history, width, highest))]
-        case "bar":
-            full, rest = bar(line.busy, width)
-            return [(level_style(line.busy), full), (FAINT, rest)]
-        case "call":
-            text = cut(_call(line, width), width)
-            return [("" if line.status.call else FAINT, pad(text, width))]
-    text = cut(column.text(line), width)
-    return [(_style(line, column), pad(text, width, right=column.right))]
-
-
-def _style(line: WorkerLine, column: Column) -> str:
-    match column.name:
-        case "state":
-            return _STATES.get(_state(line), "")
-        case "errors":
-            return "class:top.high" if line.status.errors else FAINT
-    return ""
-
-
-_STATES: Final = {
-    "busy": "class:top.low",
-    "ready": "",
-    "starting": "class:top.high",
-    "draining": "class:top.high",
-    "aborting": "class:top.full",
-}
-
-
-def _call(line: WorkerLine, width: int | None = None) -> str:
-    """The call that a worker is in, since when, and how many more; its name is cut before these."""
-    call = line.status.call
-    if call is None:
-        return "-"
-    several = f" +{line.status.calls_running - 1}" if line.status.calls_running > 1 else ""
-    since = f" {brief(call.seconds)}{several}"
-    name = visible(call.method)
-    return (name if width is None else cut(name, max(width - cells(since), 1))) + since
 
 
 def _title(column: Column, order: Order) -> str:
     return column.title + ("" if column.name != order.name else "▾" if order.falling else "▴")
 
 
-def _widths(order: Order, lines: Sequence[WorkerLine]) -> dict[str, int]:
-    found = {}
-    for column in COLUMNS:
-        widest = max((cells(column.text(line)) for line in lines), default=0)
-        found[column.name] = max(column.least, cells(_title(column, order)), widest)
-    return found
+def _width(column: Column, order: Order, lines: Sequence[WorkerLine]) -> int:
+    widest = max((cells(column.text(line)) for line in lines), default=0)
+    return max(column.least, cells(_title(column, order)), widest)

@@ -8,7 +8,7 @@ from rpcshell.lab.top.columns import SORTS, Order, sorted_lines
 from rpcshell.lab.top.feed import News
 
 if TYPE_CHECKING:
-    from rpcshell.lab.top.tracking import WorkerLine
+    from rpcshell.lab.top.feed import WorkerLine
 
 __all__ = ["Dashboard", "Signal", "Steering"]
 
@@ -35,10 +35,6 @@ class Steering(Protocol):
 
 class Dashboard:
     """The state of the screen.
-
-    Args:
-        steering: Takes orders.
-        name: What the server is called.
 
     Attributes:
         name: What the server is called.
@@ -102,22 +98,14 @@ class Dashboard:
         self._arrange()
 
     def show(self, page: int) -> list[WorkerLine]:
-        """The rows to draw: those around the selected one.
-
-        Args:
-            page: How many there is room for.
-        """
+        """The rows to draw: those around the selected one."""
         self.page = max(page, 1)
         last = max(len(self._lines) - self.page, 0)
         self.first = min(max(self.first, self._selected - self.page + 1), self._selected, last)
         return self._lines[self.first : self.first + max(page, 0)]
 
     def press(self, key: str) -> None:
-        """Do what a key does.
-
-        Args:
-            key: A character, or a name such as `up`, `enter` or `c-c`.
-        """
+        """Do what a key does."""
         self._message_ends = 0
         self._sought = self.selected_line
         if key in {"c-c", "c-d", "<sigint>"}:

@@ -1,28 +1,31 @@
-"""What the screen knows of the server: a thread asks twice a second and does what keys have ordered.
+"""What the screen knows of the server, asked for twice a second in a thread that also does what keys have ordered.
 
-Only this thread talks to the server, so that no key ever waits for it. It is there as long as somebody looks.
+Only that thread talks to the server, so that no key ever waits for it. It is there as long as somebody looks.
 """
 
 from __future__ import annotations
 
 import queue
-import threading
 import time
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ShellError, UsageError
-from rpcshell.lab.top.tracking import Picture, Tracker
 from rpcshell.servers.log import read_records
+from rpcshell.servers.watch import LocalServerWatch
+from rpcshell.view.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rpcshell.servers import Control
     from rpcshell.servers.log import LogRecord
+    from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["PERIOD", "Feed", "Log", "News"]
+__all__ = ["PERIOD", "Feed", "News", "Picture", "Tracker", "WorkerLine", "WorkerLog"]
 
 PERIOD: Final = 0.5
 """Seconds between two looks."""
@@ -31,96 +34,174 @@ _LOG_LINES: Final = 2000
 _LOOKS_FOR_A_LOG: Final = 2
 """With every how many looks the log is read again."""
 
+_POINTS: Final = 61
+"""Looks that are remembered: half a minute of them."""
 
-class Log(msgspec.Struct, frozen=True):
-    """What was logged last about a worker.
+_CLOSEST: Final = 0.2
+"""Seconds between two of them, at least: rates over less would be noise."""
 
-    Attributes:
-        worker: Its number.
-        records: What it has logged, and the arbiter about it; the latest last.
-        problem: Why there are none, or None.
-    """
+_WINDOW: Final = 2.0
+"""Seconds over which what is said in figures is measured; the graph has every look."""
+
+
+class WorkerLine(msgspec.Struct, frozen=True):
+    """A worker, and what it did lately."""
+
+    status: WorkerStatus
+    rate: float | None
+    """Calls a second, or None before there is anything to compare with."""
+    busy: float
+    """The share of the time that it spent in calls; over 1 where several run at once."""
+    history: tuple[float, ...]
+    """Calls a second from look to look, the latest last."""
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """A server, and what it did lately; rate and history as its workers' lines have them."""
+
+    status: ServerStatus
+    rate: float | None
+    history: tuple[float, ...]
+    workers: tuple[WorkerLine, ...]
+
+
+class Tracker:
+    """Compares what a server tells with what it told before. Times are the server's own, whenever its words come."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._total = _Track()
+        self._workers: dict[int, _Track] = {}
+
+    def add(self, status: ServerStatus) -> Picture:
+        """Take in what a server told: later than the time before, or another server."""
+        now = status.uptime
+        first = status.pid != self._pid or self._total.ends_after(now)
+        if first:
+            self._pid, self._total, self._workers = status.pid, _Track(), {}
+        totals = status.totals
+        self._total.add(_Point(now, totals.calls, totals.busy_seconds))
+        workers: dict[int, _Track] = {}
+        for worker in status.workers:
+            point = _Point(now, worker.calls, worker.busy_seconds)
+            track = self._workers.get(worker.pid)
+            if track is None or not track.is_followed_by(point):
+                # What was born while somebody looked began with nothing; of the others that is long ago.
+                track = _Track() if first else _Track(_Point(now - worker.age, 0, 0.0))
+            track.add(point)
+            workers[worker.pid] = track
+        self._workers = workers
+        return Picture(
+            status,
+            self._total.rate,
+            tuple(self._total.history()),
+            tuple(_line(worker, workers[worker.pid]) for worker in status.workers),
+        )
+
+
+def _line(worker: WorkerStatus, track: _Track) -> WorkerLine:
+    busy = track.busy
+    return WorkerLine(worker, track.rate, worker.busy if busy is None else busy, tuple(track.history()))
+
+
+class _Point(NamedTuple):
+    seconds: float
+    calls: int
+    busy: float
+
+
+class _Track:
+    """The counts of one worker, or of all."""
+
+    def __init__(self, *points: _Point) -> None:
+        self._points = deque(points, _POINTS)
+
+    def ends_after(self, seconds: float) -> bool:
+        return bool(self._points) and self._points[-1].seconds > seconds
+
+    def is_followed_by(self, point: _Point) -> bool:
+        """Whether the counts went on; those of another process with the same id begin anew."""
+        return not self._points or point.calls >= self._points[-1].calls
+
+    def add(self, point: _Point) -> None:
+        if not self._points or point.seconds - self._points[-1].seconds >= _CLOSEST:
+            self._points.append(point)
+
+    def history(self) -> Iterator[float]:
+        for before, after in pairwise(self._points):
+            yield (after.calls - before.calls) / (after.seconds - before.seconds)
+
+    @property
+    def rate(self) -> float | None:
+        span = self._span()
+        return None if span is None else (span[1].calls - span[0].calls) / (span[1].seconds - span[0].seconds)
+
+    @property
+    def busy(self) -> float | None:
+        span = self._span()
+        return None if span is None else max(0.0, (span[1].busy - span[0].busy) / (span[1].seconds - span[0].seconds))
+
+    def _span(self) -> tuple[_Point, _Point] | None:
+        """The points between which lately is."""
+        if len(self._points) < 2:
+            return None
+        last = self._points[-1]
+        for before in reversed(self._points):
+            if last.seconds - before.seconds >= _WINDOW:
+                return before, last
+        return self._points[0], last
+
+
+class WorkerLog(msgspec.Struct, frozen=True):
+    """What a worker has logged lately, and the arbiter about it; the latest last."""
 
     worker: int
     records: tuple[LogRecord, ...] = ()
     problem: str | None = None
+    """Why there are none."""
 
 
 class News(msgspec.Struct, frozen=True):
-    """What is known now.
-
-    Attributes:
-        picture: The server as it was last, or None before it has told anything.
-        problem: Why it tells nothing now, or None.
-        silent: For how many seconds it has told nothing.
-        log: The log that was asked for last, or None.
-        said: What came of the last order, and its number, from 1.
-        refused: Whether that was refused.
-    """
+    """What is known now."""
 
     picture: Picture | None = None
+    """The server as it was last."""
     problem: str | None = None
+    """Why it tells nothing now."""
     silent: float = 0.0
-    log: Log | None = None
+    """For how many seconds it has told nothing."""
+    log: WorkerLog | None = None
     said: tuple[int, str] = (0, "")
+    """The number of the last order, from 1, and what came of it."""
     refused: bool = False
+    """Whether that was refused."""
 
 
 class Feed:
-    """Asks the server, and steers it.
-
-    Args:
-        connect: Makes a connection to whatever control socket is the server's now.
-        changed: Called in the thread whenever there are news.
-
-    Attributes:
-        news: What is known now.
-    """
+    """Watches the server that `connect` leads to, and steers it; `changed` is called in its thread upon news."""
 
     def __init__(self, connect: Callable[[], Control], changed: Callable[[], None] = lambda: None) -> None:
         self.news = News()
         self.changed = changed
-        self._connect = connect
-        self._control: Control | None = None
+        self._watch = LocalServerWatch(connect)
         self._tracker = Tracker()
-        self._orders: queue.SimpleQueue[Callable[[Control], str] | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Callable[[Control], str]] = queue.SimpleQueue()
         self._log_of: int | None = None
         self._looks = 0
         self._answered = 0.0
         self._problem = ""
-        # It may be waiting for a server that hangs, which is no reason to make anybody else wait.
-        self._thread = threading.Thread(target=self._run, name="top", daemon=True)
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Begin to watch."""
         self._answered = time.monotonic()
-        self._thread.start()
+        self._watch.start(self._look, PERIOD, "top")
 
     def stop(self) -> None:
-        """Ask no more."""
-        self._orders.put(None)
-        self._thread.join(PERIOD)
-
-    def look(self) -> None:
-        """Ask once, and wait for the answer; the thread does this."""
-        try:
-            if self._control is None:
-                self._control = self._connect()
-            picture = self._tracker.add(self._control.status())
-            self._answered = time.monotonic()
-            self._problem = ""
-            self._tell(picture=picture, problem=None, silent=0.0, log=self._read_log(self._control))
-        except ShellError as error:
-            self._lose(error)
+        """Watch no more, once what was ordered is done."""
+        self._watch.stop(PERIOD)
 
     def kill(self, worker: int, pid: int, signal: str) -> None:
-        """Send a worker a signal, unless another one has its number by then.
-
-        Args:
-            worker: Its number.
-            pid: Its process.
-            signal: The signal's name without SIG.
-        """
+        """Send a worker a signal, unless another one has its number by then."""
 
         def order(control: Control) -> str:
             found = control.status().find(worker)
@@ -129,82 +210,66 @@ class Feed:
             control.kill_worker(worker, signal)
             return f"{signal} was sent to worker {worker}, pid {pid}"
 
-        self._orders.put(order)
+        self._order(order)
 
     def scale(self, by: int) -> None:
-        """Keep more workers or fewer.
-
-        Args:
-            by: How many more.
-        """
+        """Keep so many more workers, or fewer."""
 
         def order(control: Control) -> str:
             wanted = control.status().wanted + by
             if wanted < 1:
                 return "one worker is the least there can be"
             control.scale(wanted)
-            return f"scaling to {wanted} worker{'' if wanted == 1 else 's'}"
+            return f"scaling to {wanted} {plural(wanted, 'worker')}"
 
-        self._orders.put(order)
+        self._order(order)
 
     def reload(self) -> None:
         """Replace the workers one by one."""
-        self._orders.put(lambda control: f"reloading to generation {control.reload()}")
+        self._order(lambda control: f"reloading to generation {control.reload()}")
 
     def follow_log(self, worker: int | None) -> None:
-        """Read the last lines of a worker's log too.
-
-        Args:
-            worker: Its number; None to read no log.
-        """
+        """Read a worker's log too; None reads none."""
         if worker != self._log_of:
             self._log_of = worker
             if worker is not None:
-                self._orders.put(lambda _control: "")
+                self._watch.look_now()
 
-    def _run(self) -> None:
-        due = time.monotonic()
-        while True:
-            self.look()
-            # After a time without an answer there is nothing to catch up with.
-            due = max(due + PERIOD, time.monotonic())
-            try:
-                order = self._orders.get(timeout=max(due - time.monotonic(), 0))
-                due -= PERIOD
-            except queue.Empty:
-                continue
-            if order is None:
-                break
-            self._obey(order)
-        if self._control is not None:
-            self._control.close()
+    def _order(self, order: Callable[[Control], str]) -> None:
+        self._orders.put(order)
+        self._watch.look_now()
+
+    def _look(self) -> None:
+        while not self._orders.empty():
+            self._obey(self._orders.get())
+        try:
+            picture = self._tracker.add(self._watch.status())
+            self._answered = time.monotonic()
+            self._problem = ""
+            self._tell(picture=picture, problem=None, silent=0.0, log=self._watch.ask(self._read_log))
+        except ShellError as error:
+            self._miss(error)
 
     def _obey(self, order: Callable[[Control], str]) -> None:
         number = self.news.said[0] + 1
         try:
-            if self._control is None:
-                self._control = self._connect()
-            if text := order(self._control):
-                self._tell(said=(number, text), refused=False)
+            self._tell(said=(number, self._watch.ask(order)), refused=False)
         except ShellError as error:
             self._tell(said=(number, str(error)), refused=True)
 
-    def _read_log(self, control: Control) -> Log | None:
+    def _read_log(self, control: Control) -> WorkerLog | None:
         worker, known = self._log_of, self.news.log
         self._looks += 1
         if worker is None or (known is not None and known.worker == worker and self._looks % _LOOKS_FOR_A_LOG):
             return known
         try:
             records = read_records(control.logs(_LOG_LINES))
-            return Log(worker, tuple(record for record in records if _is_about(record, worker)))
+            return WorkerLog(worker, tuple(record for record in records if _is_about(record, worker)))
         except CallError as error:
-            return Log(worker, problem=error.message)
+            return WorkerLog(worker, problem=error.message)
 
-    def _lose(self, error: ShellError) -> None:
-        """Go without the server; it may come back as another process, with another socket."""
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+    def _miss(self, error: ShellError) -> None:
+        """Tell why the server does not answer; it may come back as another process, with another socket."""
         match error:
             case CallTimeout():
                 self._problem = "it is there, but hangs (stopped, or very busy)"

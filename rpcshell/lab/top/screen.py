@@ -47,17 +47,7 @@ def run_top(
     input: Input | None = None,  # noqa: A002  (prompt_toolkit's name for it)
     output: Output | None = None,
 ) -> None:
-    """Show a server until it is left.
-
-    Args:
-        connect: Makes a connection to its control socket; called in a thread.
-        name: What it is called.
-        theme: What styles look like, by the name of a theme.
-        style: What they look like, where that is there already.
-        depth: How many colours there are; what the terminal has if not given.
-        input: Where keys come from; the terminal if not given.
-        output: Where it is drawn; the terminal if not given.
-    """
+    """Show a server until it is left."""
     feed = Feed(connect)
     board = Dashboard(feed, name)
 

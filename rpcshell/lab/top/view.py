@@ -7,17 +7,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.top.columns import FAINT, choose, level_style, row, titles
-from rpcshell.lab.top.sparkline import bar, brief, rate, sparkline
+from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
-from rpcshell.view.units import duration
+from rpcshell.view.units import brief_duration, brief_rate, duration, plural
 from rpcshell.view.width import cells, cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from rpcshell.lab.top.dashboard import Dashboard
-    from rpcshell.lab.top.tracking import Picture
+    from rpcshell.lab.top.feed import Picture
     from rpcshell.servers.log import LogRecord
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ListenerStatus, ServerStatus
@@ -75,13 +75,7 @@ _SHOWN_ORDER: Final = ("↑↓", "s", "r", "k", "+-", "R", "Enter", "?", "q")
 
 
 def draw(board: Dashboard, rows: int, columns: int) -> list[Fragment]:
-    """The screen, without a newline at its end.
-
-    Args:
-        board: The state; it is told how many workers there is room for.
-        rows: Of the screen.
-        columns: Of the screen.
-    """
+    """The screen, without a newline at its end."""
     if board.with_help:
         body = _help(columns)
         bottom: list[_Row] = [[(FAINT, "any key goes back")]]
@@ -111,7 +105,7 @@ def _problem(board: Dashboard) -> list[_Row]:
     news = board.news
     if news.problem is None:
         return []
-    since = f" for {brief(news.silent)}" if news.silent >= 1 else ""
+    since = f" for {brief_duration(news.silent)}" if news.silent >= 1 else ""
     waiting: _Row = [(_ERROR, f"no answer{since}, waiting"), ("", f": {visible(news.problem)}")]
     return [waiting, *([[(FAINT, "below is what was known last")]] if news.picture is not None else [])]
 
@@ -131,7 +125,7 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[_Row]:
     if status.phase != "running":
         about.append([(_HIGH, visible(status.phase))])
     calls: list[_Row] = [
-        [(_BOLD, rate(picture.rate)), ("", " calls/s")],
+        [(_BOLD, brief_rate(picture.rate)), ("", " calls/s")],
         [("", f"{totals.calls} calls")],
         [(_HIGH if totals.errors else "", f"{totals.errors} errors")],
         [(_HIGH if totals.died else "", f"{totals.died} died"), ("", ", "), *_lost(totals.lost)],
@@ -166,7 +160,7 @@ def _workers(board: Dashboard, picture: Picture) -> _Row:
     status = picture.status
     ready = sum(worker.state == "ready" for worker in status.workers)
     busy = sum(worker.state == "ready" and worker.call is not None for worker in status.workers)
-    pieces: _Row = [("", f"{status.wanted} worker{'' if status.wanted == 1 else 's'}, {busy} busy")]
+    pieces: _Row = [("", f"{status.wanted} {plural(status.wanted, 'worker')}, {busy} busy")]
     if ready < status.wanted:
         pieces.append((_HIGH, f", {status.wanted - ready} not ready"))
     if len(board.lines) > board.page:

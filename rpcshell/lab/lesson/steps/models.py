@@ -19,7 +19,7 @@ from rpcwire.control import MODELS
 if TYPE_CHECKING:
     from rpcshell.lab.lesson.callers import Caller
     from rpcshell.lab.lesson.stage import Stage
-    from rpcshell.servers import ServerStatus
+    from rpcwire.control import ServerStatus
 
 __all__ = ["all_models", "fork"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from rpcshell.servers import ServerStatus
 from rpcshell.shell.shell import Shell
+from rpcwire.control import ServerStatus
 from tests.rpcshell.commands.recording import Recording
 
 

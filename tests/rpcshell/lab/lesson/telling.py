@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rpcshell.servers import ServerStatus
+from rpcwire.control import ServerStatus
 
 
 class Told:

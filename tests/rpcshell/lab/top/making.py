@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from rpcshell.lab.top.dashboard import Dashboard
-from rpcshell.lab.top.feed import News
-from rpcshell.lab.top.tracking import Picture, Tracker, WorkerLine
+from rpcshell.lab.top.feed import News, Picture, Tracker, WorkerLine
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 
 

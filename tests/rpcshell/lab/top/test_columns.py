@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.lab.top.columns import COLUMNS, SORTS, Order, choose, row, sorted_lines, titles
-from rpcshell.lab.top.tracking import WorkerLine
+from rpcshell.lab.top.feed import WorkerLine
 from rpcshell.view.pretty import Fragment
 from rpcshell.view.width import cells
 from tests.rpcshell.lab.top.making import a_line, calling

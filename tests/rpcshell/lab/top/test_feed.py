@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rpcshell.lab.top.feed import Feed, Log, News
-from rpcshell.lab.top.tracking import Picture
+from rpcshell.lab.top.feed import Feed, News, Picture, WorkerLog
 from rpcshell.servers import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 
@@ -80,7 +79,7 @@ def test_a_feed_asks_steers_and_survives_the_server(server: SpawnedServer, watch
     feed.scale(-3)
     assert "the least" in watched.wait(lambda news: news.said[0] == 4).said[1]
     feed.follow_log(2)
-    watched.wait(lambda news: news.log == Log(2))
+    watched.wait(lambda news: news.log == WorkerLog(2))
     feed.follow_log(1)
     log = watched.wait(lambda news: news.log is not None and news.log.worker == 1).log
     assert log is not None

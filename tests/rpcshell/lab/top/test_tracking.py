@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.lab.top.tracking import Tracker
+from rpcshell.lab.top.feed import Tracker
 from rpcwire.control import TotalStatus
 from tests.rpcshell.lab.top.making import a_server, a_worker
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.lab.top.dashboard import Dashboard
-from rpcshell.lab.top.feed import Log, News
+from rpcshell.lab.top.feed import News, WorkerLog
 from rpcshell.lab.top.view import draw
 from rpcshell.servers.log import LogRecord, read_records
 from rpcshell.view.width import cells
@@ -89,11 +89,11 @@ def test_the_log_of_the_selected_worker_is_below() -> None:
     board.press("enter")
     assert "reading…" in rows(board)
     logged = [f"2026-01-02T03:04:05.678Z WARNING [worker 1 1001] line {number}\x07" for number in range(50)]
-    board.update(News(FIFTY, log=Log(1, tuple(read_records([*logged, "of more lines"])))))
+    board.update(News(FIFTY, log=WorkerLog(1, tuple(read_records([*logged, "of more lines"])))))
     *_, before, last, end, _ = rows(board)
     assert re.fullmatch(r"\d\d:04:05 line 48\\x07", before)
     assert (last[8:], end) == (" line 49\\x07", "of more lines")
-    board.update(News(FIFTY, log=Log(1, problem="the log is not written to a file")))
+    board.update(News(FIFTY, log=WorkerLog(1, problem="the log is not written to a file")))
     assert "the log is not written to a file" in rows(board)
 
 
@@ -111,7 +111,9 @@ def test_whatever_the_size_the_screen_is_filled_and_not_more(
     picture = a_picture(*(a_worker(number, call=calling("größe.测试")) for number in range(1, workers + 1)))
     board.update(
         News(
-            picture, problem="it has gone" if lost else None, log=Log(1, (LogRecord(("",), message="eine Zeile 测试"),))
+            picture,
+            problem="it has gone" if lost else None,
+            log=WorkerLog(1, (LogRecord(("",), message="eine Zeile 测试"),)),
         )
     )
     for key in keys:

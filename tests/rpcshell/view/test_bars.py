@@ -1,32 +1,9 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.lab.top.sparkline import amount, bar, brief, rate, sparkline
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0ms"), (0.0426, "43ms"), (1, "1.0s"), (59.96, "1m00s"), (125, "2m05s"), (7500, "2h05m"), (200_000, "2d07h")],
-)
-def test_a_time_is_brief(seconds: float, text: str) -> None:
-    assert brief(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("calls", "text"), [(None, "-"), (0, "0"), (0.04, "0.0"), (9.5, "9.5"), (9.96, "10"), (20_134.4, "20134")]
-)
-def test_a_rate_is_as_exact_as_it_is_of_use(calls: float | None, text: str) -> None:
-    assert rate(calls) == text
-
-
-@given(st.floats(0, 9e11))
-def test_figures_take_six_columns_at_most(number: float) -> None:
-    assert len(amount(number)) <= 6
-    assert len(rate(number)) <= 6
-    assert len(brief(number / 1000)) <= 6
+from rpcshell.view.bars import bar, sparkline
 
 
 @given(st.floats(-1, 100), st.integers(1, 40))
