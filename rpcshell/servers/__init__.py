@@ -2,6 +2,5 @@
 
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import LocalServer, local_servers
-from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["Control", "LocalServer", "ServerStatus", "WorkerStatus", "local_servers"]
+__all__ = ["Control", "LocalServer", "local_servers"]

@@ -14,7 +14,8 @@ from rpcshell.client.errors import ShellError
 from rpcshell.lab.bench.plan import ServerUse
 
 if TYPE_CHECKING:
-    from rpcshell.servers import Control, ServerStatus
+    from rpcshell.servers import Control
+    from rpcwire.control import ServerStatus
 
 __all__ = ["ServerMeter", "processes_under", "processor_time", "proportional_memory"]
 

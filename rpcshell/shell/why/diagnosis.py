@@ -14,8 +14,8 @@ from rpcshell.shell.why.evidence import Diagnosis, all_of, named, seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.servers import WorkerStatus
     from rpcshell.shell.why.evidence import Evidence
+    from rpcwire.control import WorkerStatus
 
 __all__ = ["RULES", "diagnose"]
 

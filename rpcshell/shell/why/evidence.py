@@ -16,11 +16,11 @@ from rpcshell.shell.why.sighting import LOOK, Snapshot, take_snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rpcshell.servers import Control, ServerStatus, WorkerStatus
+    from rpcshell.servers import Control
     from rpcshell.shell.call import Call, Timing
     from rpcshell.shell.session import Session
     from rpcshell.shell.supervisor import Supervisor
-    from rpcwire.control import ServerEvent
+    from rpcwire.control import ServerEvent, ServerStatus, WorkerStatus
 
 __all__ = ["Diagnosis", "Evidence", "all_of", "gather", "lines_of_time", "named", "seconds"]
 

@@ -15,10 +15,10 @@ from rpcshell.view.width import cells, cut
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rpcshell.servers import ServerStatus, WorkerStatus
     from rpcshell.shell.why.evidence import Evidence
     from rpcshell.shell.why.sighting import Snapshot
     from rpcshell.view.pretty import Fragment
+    from rpcwire.control import ServerStatus, WorkerStatus
 
 __all__ = ["render_explanation"]
 

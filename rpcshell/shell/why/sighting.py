@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from rpcshell.client.trace import Ends
-    from rpcshell.servers import ServerStatus
     from rpcshell.servers.holders import Place
+    from rpcwire.control import ServerStatus
 
     class LocalServer(Protocol):
         """Finds the server that calls go to, if it is the user's own on this machine."""

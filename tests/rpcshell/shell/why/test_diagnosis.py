@@ -19,14 +19,13 @@ from rpcshell.client.errors import (
 )
 from rpcshell.client.target import TcpTarget
 from rpcshell.client.trace import Exchange
-from rpcshell.servers import ServerStatus, WorkerStatus
 from rpcshell.servers.holders import Place
 from rpcshell.shell.call import Call, Timing
 from rpcshell.shell.why.diagnosis import RULES, diagnose
 from rpcshell.shell.why.evidence import Evidence
 from rpcshell.shell.why.sighting import Snapshot
 from rpcwire import ErrorCode, Meta, Reply
-from rpcwire.control import ListenerStatus, RunningCall, ServerEvent, TotalStatus
+from rpcwire.control import ListenerStatus, RunningCall, ServerEvent, ServerStatus, TotalStatus, WorkerStatus
 
 HUNG = Timing(total=3.0, wait=3.0, sent_at=100.0, ended_at=103.0, answered=False)
 NOT_CONNECTED = Timing(total=3.0, connect=3.0, dialled=True, connected=False, sent=False, answered=False, attempts=0)
