@@ -15,9 +15,9 @@ from rpcshell.view.units import duration, size
 from rpcwire.control import MODELS
 
 if TYPE_CHECKING:
-    from rpcshell.servers import ServerStatus, WorkerStatus
     from rpcshell.servers.spawn import SpawnedServer
     from rpcshell.shell.shell import Shell
+    from rpcwire.control import ServerStatus, WorkerStatus
 
 WORKER_SPARE: Final = ("gen", "age", "rss", "calls", "pid", "errors", "conns")
 """What a row of a worker can do without on a narrow screen, in this order."""
