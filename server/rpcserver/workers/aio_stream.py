@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 from rpcserver.service.context import Peer
 from rpcserver.system.sockets import peer_address
-from rpcserver.workers.blocking import RESET_ON_CLOSE
 from rpcserver.workers.refusals import LINGER_BYTES, LINGER_SECONDS, PROGRESS
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from rpcserver.system.settings import Settings
 
+RESET_ON_CLOSE = __import__("struct").pack("ii", 1, 0)
 logger = logging.getLogger(__name__)
 
 NEVER: Final = float("inf")

@@ -29,7 +29,7 @@ from rpcserver.workers.acceptor import Acceptor
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
     from rpcserver.service.context import Peer
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     from rpcserver.system.scoreboard import SlotBoard
     from rpcserver.system.settings import Settings
     from rpcserver.system.sockets import Listener
-
-    Answer = Callable[[bytes | bytearray, Peer, bool], bytes]
-    """How a request becomes a framed reply: the body, who sent it, and whether it is the connection's last."""
+    from rpcserver.workers.conversation import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Serving one connection on a blocking socket, for every model that gives a connection a thread of its own.
+"""A conversation on a blocking socket, for every model that gives a connection a thread or a process of its own.
 
 Who accepts connections, and how many are served at once, is the models' business.
 """
@@ -6,50 +6,28 @@ Who accepts connections, and how many are served at once, is the models' busines
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 import struct
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.service.context import Peer
-from rpcserver.system.sockets import peer_address
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.refusals import (
-    LINGER_BYTES,
-    LINGER_SECONDS,
-    PROGRESS,
-    READ_SIZE,
-    WRITE_SIZE,
-    SlowFrame,
-    describe,
-    refuse_stream,
-)
-from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
+from rpcserver.workers.conversation import READ_SIZE, WRITE_SIZE, Next
+from rpcserver.workers.nonblocking import NonBlockingConnection, acknowledge, converse, prepare, reset_on_close
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
     from rpcserver.system.settings import Settings
-    from rpcserver.workers.base import Answer
-    from rpcserver.workers.lingering import Readable
-    from rpcserver.workers.tls_socket import TlsSocket
-
-logger = logging.getLogger(__name__)
+    from rpcserver.workers.conversation import Answer
 
 _AT_ONCE: Final = 1e-6
 _TIMEVAL: Final = struct.Struct("ll")
-RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-"""The value of SO_LINGER that makes close(2) throw away what the client does not read."""
 
 
 class Abandoned(BaseException):
     """Raised by what answers: another thread has taken the connection over, and this one leaves it alone."""
-
-
-class _WriteTimeout(Exception):
-    """The client does not read its replies."""
 
 
 class BlockingConnection:
@@ -64,11 +42,8 @@ class BlockingConnection:
         answer: what answers.
         settings: limits and deadlines.
         on_tick: called after each wait that ended without data.
-        linger: takes the socket over after the last word, so that `serve` need not wait for the client's end.
+        linger: takes the connection over after the last word, so that `serve` need not wait for the client's end.
         tls: the server's certificate, where TLS is spoken on TCP addresses.
-
-    Attributes:
-        peer: who is at the other end.
     """
 
     def __init__(
@@ -77,60 +52,38 @@ class BlockingConnection:
         answer: Answer,
         settings: Settings,
         on_tick: Callable[[], None] | None = None,
-        linger: Callable[[Readable], None] | None = None,
+        linger: Callable[[NonBlockingConnection], None] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.peer = Peer("unknown")
-        self._connection = connection
-        self._socket: socket.socket | TlsSocket = connection
-        self._tls: TlsSocket | None = None
-        if tls is not None and connection.family != socket.AF_UNIX:
-            from rpcserver.workers.tls_socket import TlsSocket
-
-            self._socket = self._tls = TlsSocket(connection, tls, self.peer, settings.read_timeout)
+        self.conversation = converse(connection, settings, tls)
+        self._socket = connection
         self._answer = answer
         self._settings = settings
         self._on_tick = on_tick
         self._linger = linger
-        self._handed_over = False
-        self._decoder = FrameDecoder(settings.max_frame)
         # Two waits fit into the time after which an idle connection may be reclaimed.
         reclaim = settings.reclaim_idle / 2 or TICK
         self._tick = min(TICK, settings.idle_timeout or TICK, settings.read_timeout or TICK, reclaim)
-        self._replies: list[bytes] = []
-        self._silent_ticks = 0
-        self._frame_deadline = 0.0
-        self._leaving = False
-        self._grace_deadline = 0.0
 
     def serve(self) -> None:
         """Answer requests until either side ends the connection; whatever the client does, this returns."""
         try:
             self._set_up()
-            self._converse()
+            if self._converse():
+                return
         except Abandoned:
             return
-        except TruncatedFrame as error:
-            logger.info("%s: %s", self.peer.address, error)
-        except FrameError as error:
-            logger.info("%s: %s", self.peer.address, describe(error))
-            self._say_last(refuse_stream(error))
-        except _WriteTimeout:
-            self._give_up_writing()
         except OSError as error:
-            logger.debug("%s: connection lost: %s", self.peer.address, error.strerror)
+            self.conversation.lose(error)
         # Not in a `finally`: what else is raised ends the process, or has left the connection to another thread.
-        self._close()
+        if self.conversation.reset:
+            reset_on_close(self._socket)
+        self._socket.close()
 
     def refuse(self, reply: bytes) -> None:
         """Close the connection, instead of serving it, with a reply that says why."""
-        try:
-            if self._tls is not None:
-                self._shake_hands(self._tls)
-            self._say_last(reply)
-        except (FrameError, OSError) as error:
-            logger.debug("%s: could not be told: %s", self.peer.address, error)
-        self._close()
+        self.conversation.refuse(reply)
+        self.serve()
 
     def drain(self) -> None:
         """Ask for an end without loss: what has arrived is answered, and the last reply says `close`.
@@ -139,228 +92,126 @@ class BlockingConnection:
         the thread that serves, where a signal just before recv(2) is noticed at the next tick; and another thread
         that sends the serving one a signal afterwards ends its wait for certain.
         """
-        if self._leaving:
+        if self.conversation.leaving:
             return
-        self._grace_deadline = time.monotonic() + self._settings.drain_grace
-        self._leaving = True
+        self.conversation.leave(monotonic() + self._settings.drain_grace)
         with contextlib.suppress(OSError):
             self._wait_at_most(_AT_ONCE)
 
     def reclaim(self) -> None:
         """Drain the connection if it has been idle for a tick at least; only for a signal handler."""
-        if self._silent_ticks:
+        if not self.conversation.heard:
             self.drain()
 
     def _set_up(self) -> None:
-        connection = self._connection
         self._wait_at_most(self._tick)
-        if self._leaving:
+        if self.conversation.leaving:
             self._wait_at_most(_AT_ONCE)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(self._write_tick()))
-        if connection.family != socket.AF_UNIX:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self.peer.address = peer_address(connection)
+        write_tick = min(TICK, self._settings.write_timeout or TICK)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(write_tick))
+        prepare(self._socket, self.conversation)
 
-    def _shake_hands(self, tls: TlsSocket) -> None:
-        """Make the handshake, if it has not been made, for a client that is told no more than one thing."""
-        if not tls.established:
-            self._set_up()
-        while not tls.established:
-            with contextlib.suppress(BlockingIOError):
-                tls.shake_hands()
-
-    def _converse(self) -> None:
+    def _converse(self) -> bool:
+        """Go from one request to the next; True when the connection was handed over after the last."""
+        conversation = self.conversation
         recv = self._socket.recv
-        decoder = self._decoder
-        sole_frame = decoder.sole_frame
+        send = self._socket.send
+        sole_request = conversation.sole_request
         answer = self._answer
-        peer = self.peer
+        peer = conversation.peer
+        while (following := self._go_on()) is Next.READ:
+            while True:
+                try:
+                    data = recv(READ_SIZE)
+                except BlockingIOError:
+                    self._look_at_deadline()
+                    break
+                body = sole_request(data)
+                if body is None:
+                    conversation.receive(data)
+                    break
+                conversation.heard = True
+                last = conversation.leaving
+                reply = answer(body, peer, last)
+                try:
+                    sent = send(reply)
+                except BlockingIOError:
+                    sent = 0
+                if sent == len(reply) and not last:
+                    continue
+                conversation.hold(memoryview(reply)[sent:], last=last)
+                break
+        return following is Next.LINGER and self._end()
+
+    def _go_on(self) -> Next:
+        """Answer and write until bytes must be waited for."""
+        conversation = self.conversation
         while True:
-            try:
-                data = recv(READ_SIZE)
-            except BlockingIOError:
-                if self._is_over():
-                    return
-                continue
-            if not data:
-                decoder.feed_eof()
-                return
-            self._silent_ticks = 0
-            body = sole_frame(data)
-            if body is None:
-                decoder.feed(data)
-                if self._answer_frames():
-                    return
+            following = conversation.next()
+            if following is Next.ANSWER:
+                self._answer_requests()
+            elif following is Next.WRITE:
+                if monotonic() >= conversation.deadline:
+                    conversation.expire()
+                else:
+                    self._write()
+            elif following is Next.READ and conversation.mid_frame:
+                acknowledge(self._socket)
+                if monotonic() < conversation.deadline:
+                    return following
+                conversation.expire()
             else:
-                last = self._leaving
-                self._send(answer(body, peer, last))
-                if last:
-                    self._close_gently()
-                    return
-            if self._leaving and self._is_over():
-                return
+                return following
 
-    def _answer_frames(self) -> bool:
-        """Answer every whole frame that is held, with one write; True when the connection was ended by it."""
-        next_frame = self._decoder.next_frame
-        failure: FrameError | None = None
-        last = False
-        replies = self._replies
-        size = 0
-        body = next_frame()
-        if body is not None:
-            self._frame_deadline = 0.0
-        while body is not None:
-            try:
-                following = next_frame()
-            except FrameError as error:
-                failure, following = error, None
-            last = self._leaving and following is None and failure is None
-            reply = self._answer(body, self.peer, last)
-            replies.append(reply)
-            size += len(reply)
-            if size > WRITE_SIZE:
-                self._send_replies()
-                size = 0
-            body = following
-        if replies:
-            self._send_replies()
-        if failure is not None:
-            raise failure
-        if last:
-            self._close_gently()
-            return True
-        if self._decoder.mid_frame:
-            self._expect_rest()
-        return False
+    def _answer_requests(self) -> None:
+        conversation = self.conversation
+        while conversation.held <= WRITE_SIZE and (request := conversation.next_request()) is not None:
+            body, last = request
+            conversation.hold(self._answer(body, conversation.peer, last), last=last)
 
-    def _expect_rest(self) -> None:
-        """A read has ended inside a frame: have it acknowledged at once, and see to the deadline."""
-        if self._socket.family != socket.AF_UNIX:
-            # A client that writes the prefix and the body apart, with Nagle's algorithm on, holds the body back
-            # until the prefix is acknowledged, and a delayed acknowledgement takes 40 ms: tcp(7).
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        now = time.monotonic()
-        if not self._frame_deadline:
-            self._frame_deadline = now + (self._settings.read_timeout or float("inf"))
-        elif now >= self._frame_deadline:
-            raise SlowFrame(self._settings.read_timeout)
+    def _write(self) -> None:
+        conversation = self.conversation
+        try:
+            if data := conversation.outgoing():
+                conversation.sent(self._socket.send(data))
+        except BlockingIOError:
+            if self._on_tick is not None:
+                self._on_tick()
 
-    def _is_over(self) -> bool:
-        """See to deadlines while nothing comes; True when the connection has been ended."""
+    def _look_at_deadline(self) -> None:
+        """A wait has ended without data."""
         if self._on_tick is not None:
             self._on_tick()
-        now = time.monotonic()
-        if self._decoder.mid_frame:
-            if now >= self._frame_deadline:
-                raise SlowFrame(self._settings.read_timeout)
-            if self._leaving:
-                self._wait_at_most(min(self._tick, self._frame_deadline - now))
-            return False
-        if self._tls is not None and self._tls.unfinished:
-            # Until when that may take, the socket knows.
-            if self._leaving:
-                self._wait_at_most(self._tick)
-            return False
-        if self._leaving:
-            left = self._grace_deadline - now
-            if not self.peer.heeds_close and left > 0:
-                self._wait_at_most(min(self._tick, left))
-                return False
-        else:
-            self._silent_ticks += 1
-            limit = self._settings.idle_timeout
-            if not limit or self._silent_ticks * self._tick < limit:
-                return False
-            logger.info("%s: closed after %g s of silence", self.peer.address, limit)
-        if self.peer.heeds_close:
-            self._send(GOODBYE)
-        self._close_gently()
-        return True
+        conversation = self.conversation
+        now = monotonic()
+        conversation.note_silence(now - self._tick)
+        leaving = conversation.leaving
+        left = conversation.deadline - now
+        if left <= 0:
+            conversation.expire()
+        elif leaving:
+            self._wait_at_most(min(self._tick, left))
 
-    def _say_last(self, reply: bytes) -> None:
-        """Send what is held and a last reply that says `close`, and close; the client may be gone already."""
-        self._replies.append(reply)
-        try:
-            self._send_replies()
-            self._close_gently()
-        except _WriteTimeout:
-            self._give_up_writing()
-        except OSError as lost:
-            logger.debug("%s: could not be told: %s", self.peer.address, lost)
-
-    def _give_up_writing(self) -> None:
-        logger.info("%s: closed, because the client does not read its replies", self.peer.address)
-        # Nobody reads what the kernel still holds.
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-
-    def _send_replies(self) -> None:
-        data = b"".join(self._replies)
-        self._replies.clear()
-        self._send(data)
-
-    def _send(self, data: bytes) -> None:
-        try:
-            sent = self._socket.send(data)
-        except BlockingIOError:
-            sent = 0
-        if sent < len(data):
-            self._send_slowly(memoryview(data)[sent:])
-
-    def _send_slowly(self, rest: memoryview) -> None:
-        """Send what the client does not take at once, as long as it keeps taking some."""
-        patience = self._settings.write_timeout or float("inf")
-        deadline = time.monotonic() + patience
-        taken = 0
-        while rest:
-            try:
-                sent = self._socket.send(rest)
-            except BlockingIOError:
-                sent = 0
-                if self._on_tick is not None:
-                    self._on_tick()
-            rest = rest[sent:]
-            taken += sent
-            now = time.monotonic()
-            if taken >= PROGRESS:
-                taken = 0
-                deadline = now + patience
-            elif rest and now >= deadline:
-                raise _WriteTimeout
-
-    def _close_gently(self) -> None:
-        """Say that no more comes, and read to the client's end for a while: closing over unread data resets the
-        connection, and a reset may destroy replies that the client has not read yet (RFC 1122, 4.2.2.13).
-        """
-        self._socket.shutdown(socket.SHUT_WR)
+    def _end(self) -> bool:
+        """Say that no more comes, and read to the client's end; True when that was handed over."""
+        conversation = self.conversation
         if self._linger is not None:
-            self._handed_over = True
-            self._linger(self._socket)
-            return
-        deadline = time.monotonic() + LINGER_SECONDS
-        discarded = 0
-        while discarded < LINGER_BYTES and (left := deadline - time.monotonic()) > 0:
+            self._linger(NonBlockingConnection(self._socket, conversation))
+            return True
+        self._socket.shutdown(socket.SHUT_WR)
+        conversation.linger()
+        while conversation.next() is Next.LINGER:
             # Once more for each wait: `drain` may have shortened it from elsewhere.
-            self._wait_at_most(left)
+            self._wait_at_most(conversation.deadline - monotonic())
             try:
-                data = self._socket.recv(READ_SIZE)
+                conversation.receive(self._socket.recv(READ_SIZE))
             except BlockingIOError:
-                continue
-            if not data:
-                return
-            discarded += len(data)
-
-    def _close(self) -> None:
-        if not self._handed_over:
-            self._socket.close()
+                if monotonic() >= conversation.deadline:
+                    conversation.expire()
+        return False
 
     def _wait_at_most(self, seconds: float) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
-
-    def _write_tick(self) -> float:
-        return min(TICK, self._settings.write_timeout or TICK)
 
 
 def _timeval(seconds: float) -> bytes:

@@ -9,32 +9,29 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcserver.service.context import Peer
 from rpcserver.system.errors import AppFailed
 from rpcserver.system.process import Forker
 from rpcserver.system.scoreboard import ANSWERED, BEGAN, STARTED
-from rpcserver.system.sockets import peer_address
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import ABORT, GRACEFUL, REOPEN, QuickStop, Worker
 from rpcserver.workers.blocking import BlockingConnection
-from rpcserver.workers.lingering import Lingering
+from rpcserver.workers.nonblocking import Lingering, NonBlockingConnection, converse, prepare
 from rpcserver.workers.refusals import refuse_connection, refuse_service
 
 if TYPE_CHECKING:
+    import socket
     from types import FrameType
 
     from rpcserver.service.dispatch import Dispatcher
     from rpcserver.system.process import ChildProcess, Exit
     from rpcserver.system.scoreboard import SlotBoard
     from rpcserver.workers.base import Assignment
-    from rpcserver.workers.lingering import Readable
 
 logger = logging.getLogger(__name__)
 
@@ -149,25 +146,19 @@ class ForkWorker(Worker):
                 "a client was turned away: all %d processes are taken; more --max-children or --workers would help",
                 self.settings.max_children,
             )
-        connection.setblocking(False)
-        refused: Readable = connection
         reply = refuse_connection(self.settings.max_children)
+        conversation = converse(connection, self.settings, self.tls)
         try:
-            if self.settings.access_log:
-                from rpcserver.service.access import log_refusal
-
-                log_refusal(Peer(peer_address(connection)), b"", reply)
-            if self.tls is None or connection.family == socket.AF_UNIX:
-                connection.send(reply)
-                connection.shutdown(socket.SHUT_WR)
-            else:
-                from rpcserver.workers.tls_refusal import TlsRefusal
-
-                refused = TlsRefusal(connection, self.tls, reply, self.settings.read_timeout)
+            prepare(connection, conversation)
         except OSError:
             connection.close()
             return
-        self._turned_away.add(refused)
+        if self.settings.access_log:
+            from rpcserver.service.access import log_refusal
+
+            log_refusal(conversation.peer, b"", reply)
+        conversation.refuse(reply)
+        self._turned_away.add(NonBlockingConnection(connection, conversation))
 
     def _look_after(self) -> None:
         self.board.tick()

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.service.context import Peer
 from rpcserver.system.sockets import peer_address
-from rpcserver.workers.blocking import RESET_ON_CLOSE
 from rpcserver.workers.refusals import LINGER_BYTES, PROGRESS, READ_SIZE, describe, give_up, refuse_stream
 from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from rpcserver.system.settings import Settings
     from rpcserver.workers.tls_socket import TlsSocket
 
+RESET_ON_CLOSE = __import__("struct").pack("ii", 1, 0)
 logger = logging.getLogger(__name__)
 
 NEVER: Final = float("inf")

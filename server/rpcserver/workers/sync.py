@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rpcserver.workers.base import Worker
 from rpcserver.workers.blocking import BlockingConnection
-from rpcserver.workers.lingering import Lingering
+from rpcserver.workers.nonblocking import Lingering
 
 if TYPE_CHECKING:
     import socket

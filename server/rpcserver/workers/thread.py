@@ -19,7 +19,6 @@ from rpcserver.system.signals import ignore
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.blocking import Abandoned, BlockingConnection
-from rpcserver.workers.refusals import give_up
 
 if TYPE_CHECKING:
     import socket
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from rpcserver.service.context import Peer
     from rpcserver.system.settings import Settings
-    from rpcserver.workers.base import Answer
+    from rpcserver.workers.conversation import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +86,8 @@ class ThreadConnection(BlockingConnection):
 
     def give_up(self) -> None:
         """Answer the request that runs too long, after the replies that were held back for it, and close."""
-        self.refuse(give_up(self._given_up, self._settings.timeout))
+        self.conversation.give_up(self._given_up)
+        self.serve()
 
     def _answer_claimed(self, body: bytes | bytearray, connection: Peer, close: bool) -> bytes:
         running = self._running
@@ -197,7 +197,7 @@ class ThreadWorker(Worker):
                 continue
             logger.error(
                 "%s: a request ran longer than %g s and was given up; this worker will be replaced",
-                connection.peer.address,
+                connection.conversation.peer.address,
                 self.settings.timeout,
                 extra={"traceback": stack_of(thread)},
             )

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpcserver.workers import lingering
-from rpcserver.workers.lingering import Lingering
+from rpcserver.system.settings import Settings
+from rpcserver.workers import conversation
+from rpcserver.workers.conversation import Conversation
+from rpcserver.workers.nonblocking import Lingering, NonBlockingConnection
 
 
 @pytest.fixture
@@ -20,16 +22,16 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         accepted.close()
 
 
-def last_word(accepted: socket.socket) -> None:
-    accepted.sendall(b"bye")
-    accepted.shutdown(socket.SHUT_WR)
+def last_word(accepted: socket.socket) -> NonBlockingConnection:
+    refused = NonBlockingConnection(accepted, Conversation(Settings()))
+    refused.conversation.refuse(b"bye")
+    return refused
 
 
 def test_the_clients_end_is_the_end(pair: tuple[socket.socket, socket.socket]) -> None:
     accepted, client = pair
     rests = Lingering()
-    last_word(accepted)
-    rests.add(accepted)
+    rests.add(last_word(accepted))
     assert len(rests) == 1
     client.sendall(b"too late")
     client.close()
@@ -41,9 +43,8 @@ def test_the_clients_end_is_the_end(pair: tuple[socket.socket, socket.socket]) -
 def test_what_comes_too_late_does_not_destroy_what_was_said(pair: tuple[socket.socket, socket.socket]) -> None:
     accepted, client = pair
     rests = Lingering()
-    last_word(accepted)
     client.sendall(b"x" * 10_000)
-    rests.add(accepted)
+    rests.add(last_word(accepted))
     rests.sweep()
     assert client.recv(100) == b"bye"
     assert client.recv(100) == b""
@@ -52,8 +53,7 @@ def test_what_comes_too_late_does_not_destroy_what_was_said(pair: tuple[socket.s
 def test_a_client_that_does_not_stop_is_cut_off(pair: tuple[socket.socket, socket.socket]) -> None:
     accepted, client = pair
     rests = Lingering()
-    last_word(accepted)
-    rests.add(accepted)
+    rests.add(last_word(accepted))
     client.settimeout(10)
     with pytest.raises(OSError, match=r"reset|Broken pipe"):
         send_on(client, rests)
@@ -63,12 +63,11 @@ def test_a_client_that_does_not_stop_is_cut_off(pair: tuple[socket.socket, socke
 def test_a_client_that_does_nothing_is_waited_for_no_longer_than_the_time(
     pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(conversation, "LINGER_SECONDS", 0.1)
     accepted, _ = pair
     rests = Lingering()
-    last_word(accepted)
     started = time.monotonic()
-    rests.add(accepted)
+    rests.add(last_word(accepted))
     rests.wait()
     assert time.monotonic() - started > 0.09
     assert accepted.fileno() == -1

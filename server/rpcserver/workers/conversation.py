@@ -1,0 +1,390 @@
+"""One conversation with a client, without any I/O: bytes in; bytes to write, and what to wait for until when, out.
+
+It is the same under every worker model. A driver reads, writes and waits as it says (`blocking`, `nonblocking` and
+`aio_connection` are these); how requests are run is the models' business. TLS is a filter of the bytes, here and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from rpcserver.service.context import Peer
+from rpcserver.workers.refusals import SlowFrame, describe, give_up, refuse_stream
+from rpcwire import GOODBYE, FrameDecoder, FrameError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from rpcserver.system.settings import Settings
+    from rpcserver.workers.tls_session import TlsSession
+
+    Answer = Callable[[bytes | bytearray, Peer, bool], bytes]
+    """How a request becomes a framed reply: the body, who sent it, and whether it is the connection's last."""
+
+logger = logging.getLogger(__name__)
+
+NEVER: Final = float("inf")
+"""The deadline of what may take as long as it likes."""
+
+READ_SIZE: Final = 64 * 1024
+"""How much one read takes."""
+
+WRITE_SIZE: Final = 256 * 1024
+"""How much of a batch's replies is held before it is written, and how much is encrypted at a time."""
+
+PROGRESS: Final = 64 * 1024
+"""A client that takes so many bytes of a reply has the whole write timeout again."""
+
+LINGER_SECONDS: Final = 2.0
+"""How long a connection is read, and what comes thrown away, after its last reply, unless the client ends it.
+
+Closing over unread data resets a connection, and a reset may destroy replies that the client has not read yet
+(RFC 1122, 4.2.2.13).
+"""
+
+LINGER_BYTES: Final = 64 * 1024
+"""How much is thrown away then."""
+
+
+class Next(enum.Enum):
+    """What a driver does next."""
+
+    READ = "wait for bytes, and pass them to `receive`"
+    ANSWER = "run what `next_request` gives, and `hold` the replies"
+    WRITE = "wait until the client takes more of `outgoing`"
+    LINGER = "say that no more comes, call `linger`, and read to the client's end"
+    CLOSE = "close"
+
+
+class Conversation:
+    """Who speaks when on one connection, from its first byte to its close.
+
+    After each event a driver calls `next` and does what that says. A wait that takes longer than until `deadline`
+    ends with `expire`. Nothing is run while the client has not taken what it was sent, and what is read beyond the
+    requests that are run stays one read's worth.
+
+    Args:
+        settings: limits and deadlines.
+        tls: the server's certificate, where this connection speaks TLS.
+
+    Attributes:
+        peer: who is at the other end.
+        sole_request: returns the request's body where a read in plain text is exactly one request, which then was
+            taken; else None, and nothing was done. Only between `READ` and what follows it.
+        heard: whether something has come since `note_silence`.
+        leaving: whether it ends as soon as what has arrived is answered.
+        last_said: whether the last reply, or a goodbye, is held or written.
+        ended: whether the client has ended its side.
+        lost: whether nothing can be read or written any more.
+        reset: whether the client shall see a reset, as nobody reads what the kernel still holds.
+        held: how many bytes of replies wait to be written.
+        unwritten: how many bytes a transport below has taken and not written.
+        taken: how many bytes the client has taken since the write deadline was set.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_discarded",
+        "_end_said",
+        "_failure",
+        "_following",
+        "_frame_deadline",
+        "_grace_deadline",
+        "_linger_deadline",
+        "_plain",
+        "_quiet_since",
+        "_replies",
+        "_settings",
+        "_tls",
+        "_unsent",
+        "_write_deadline",
+        "ended",
+        "heard",
+        "held",
+        "last_said",
+        "leaving",
+        "lost",
+        "peer",
+        "reset",
+        "sole_request",
+        "taken",
+        "unwritten",
+    )
+
+    sole_request: Callable[[bytes], bytes | None]
+
+    def __init__(self, settings: Settings, tls: ssl.SSLContext | None = None) -> None:
+        self.peer = Peer("unknown")
+        self.heard = True
+        self.leaving = self.last_said = self.ended = self.lost = self.reset = False
+        self.held = self.unwritten = self.taken = 0
+        self._settings = settings
+        self._decoder = FrameDecoder(settings.max_frame)
+        # One request ahead of what is run: a reply that shall be the last must be known as such.
+        self._following: bytes | bytearray | None = None
+        self._failure: FrameError | None = None
+        self._replies: list[bytes | memoryview] = []
+        self._plain = memoryview(b"")
+        self._unsent: bytes | memoryview = b""
+        self._end_said = False
+        # Each is 0 where nothing of the kind is waited for.
+        self._frame_deadline = self._write_deadline = self._linger_deadline = 0.0
+        self._grace_deadline = NEVER
+        self._quiet_since = 0.0
+        self._discarded = 0
+        self._tls: TlsSession | None = None
+        if tls is None:
+            self.sole_request = self._decoder.sole_frame
+        else:
+            from rpcserver.workers.tls_session import TlsSession
+
+            self._tls = TlsSession(tls)
+            self._frame_deadline = _deadline(settings.read_timeout)
+            self.sole_request = _never_sole
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether part of a request, of a TLS record or of the handshake has come, and the rest is waited for."""
+        return self._frame_deadline > 0.0
+
+    @property
+    def lingering(self) -> bool:
+        """Whether `linger` was called."""
+        return self._linger_deadline > 0.0
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether whole requests wait to be run."""
+        return self._following is not None and not self.last_said
+
+    @property
+    def deadline(self) -> float:
+        """Until when the client may take for what is waited for, in monotonic seconds."""
+        if self._linger_deadline:
+            return self._linger_deadline
+        if self._write_deadline:
+            return self._write_deadline
+        if self._frame_deadline:
+            return min(self._frame_deadline, self._grace_deadline) if self._untouched else self._frame_deadline
+        if self.leaving:
+            return 0.0 if self.peer.heeds_close else self._grace_deadline
+        limit = self._settings.idle_timeout
+        return NEVER if self.heard or not limit else self._quiet_since + limit
+
+    def receive(self, data: bytes) -> None:
+        """Take what a read brought; nothing is the client's end."""
+        self.heard = True
+        if self.lingering:
+            self._discarded += len(data)
+            if not data or self._discarded >= LINGER_BYTES:
+                self.ended = True
+            return
+        if not data:
+            self.ended = True
+            return
+        if self._tls is not None and not (data := self._decrypt(self._tls, data)):
+            return
+        if self._following is None:
+            self._following = self._decoder.sole_frame(data)
+            if self._following is None:
+                self._decoder.feed(data)
+                self._following = self._cut()
+            else:
+                self._frame_deadline = 0.0
+        else:
+            self._decoder.feed(data)
+
+    def next(self) -> Next:
+        """Say what the driver does next; the last word is found here, and the deadlines are set."""
+        if self.lost:
+            return Next.CLOSE
+        if self.lingering:
+            return Next.CLOSE if self.ended else Next.LINGER
+        waiting = self.has_requests
+        if self._failure is not None and not (waiting or self.last_said):
+            logger.info("%s: %s", self.peer.address, describe(self._failure))
+            self.refuse(refuse_stream(self._failure))
+        if self._has_output:
+            return self._await_writing()
+        self._write_deadline = 0.0
+        if waiting:
+            return Next.ANSWER
+        if self.last_said or self.ended:
+            if self._shaking and not self.ended:
+                return Next.READ
+            if self._tls is not None and not self._end_said:
+                self._end_said = True
+                self._unsent = self._tls.end()
+                if self._unsent:
+                    return self._await_writing()
+            if not self.ended:
+                return Next.LINGER
+            if not self.last_said:
+                self._note_end()
+            return Next.CLOSE
+        if self._decoder.mid_frame or (self._tls is not None and (self._tls.unfinished or self._shaking)):
+            self._frame_deadline = self._frame_deadline or _deadline(self._settings.read_timeout)
+        else:
+            self._frame_deadline = 0.0
+        return Next.READ
+
+    def next_request(self) -> tuple[bytes | bytearray, bool] | None:
+        """Take the next request, and whether its reply is the connection's last."""
+        body = self._following
+        if body is None or self.last_said:
+            return None
+        self._following = following = self._cut()
+        return body, self.leaving and following is None and self._failure is None
+
+    def hold(self, reply: bytes | memoryview, *, last: bool = False) -> None:
+        """Keep a framed reply, or what is left of one, until it is written; nothing is answered after the last."""
+        self._replies.append(reply)
+        self.held += len(reply)
+        if last:
+            self.last_said = True
+
+    def outgoing(self) -> bytes | memoryview:
+        """Return the next bytes to write; they stay the next until `sent` says how many of them were written."""
+        if self._replies and not self._shaking:
+            data = b"".join(self._replies)
+            self._replies.clear()
+            if self._tls is None:
+                self._unsent = data if not self._unsent else bytes(self._unsent) + data
+            else:
+                self._plain = memoryview(data if not self._plain else bytes(self._plain) + data)
+        while self._plain and self._tls is not None and not self._unsent:
+            self._unsent = self._tls.write(self._plain[:WRITE_SIZE])
+            self._plain = self._plain[WRITE_SIZE:]
+        if not self._plain and not self._replies:
+            self.held = 0
+        return self._unsent
+
+    def sent(self, count: int) -> None:
+        """Note that so many bytes of `outgoing` were written."""
+        self.taken += count
+        self._unsent = memoryview(self._unsent)[count:] if count < len(self._unsent) else b""
+
+    def linger(self) -> None:
+        """Note that the client was told that no more comes."""
+        self._linger_deadline = monotonic() + LINGER_SECONDS
+
+    def leave(self, grace_deadline: float) -> None:
+        """End as soon as what has arrived is answered; safe in any thread and in a signal handler.
+
+        Args:
+            grace_deadline: until when a client that knows nothing of `close` has time for one more request.
+        """
+        self._grace_deadline = grace_deadline
+        self.leaving = True
+
+    def note_silence(self, since: float) -> None:
+        """Note that nothing has come since then, unless the silence is known to have begun before."""
+        if self.heard:
+            self.heard = False
+            self._quiet_since = since
+
+    def expire(self) -> None:
+        """Do what is due once the deadline is over, and nothing has come that was not received."""
+        settings = self._settings
+        if self.lingering:
+            self.ended = True
+        elif self._write_deadline:
+            logger.info("%s: closed, because the client does not read its replies", self.peer.address)
+            self.reset = self.lost = True
+        elif self._untouched and self.leaving:
+            self.ended = True
+        elif self._frame_deadline:
+            late = self._tls.give_up(settings.read_timeout) if self._tls is not None and self._shaking else None
+            self._failure = late or SlowFrame(settings.read_timeout)
+        else:
+            if not self.leaving:
+                logger.info("%s: closed after %g s of silence", self.peer.address, settings.idle_timeout)
+            self.last_said = True
+            if self.peer.heeds_close:
+                self.hold(GOODBYE)
+
+    def refuse(self, reply: bytes) -> None:
+        """Say that as the last word, instead of what the client waits for."""
+        self._following = None
+        self.hold(reply, last=True)
+
+    def give_up(self, body: bytes | bytearray) -> None:
+        """Answer a request whose handler does not come to an end, as the last one."""
+        self.refuse(give_up(body, self._settings.timeout))
+
+    def lose(self, error: OSError) -> None:
+        """Note that the connection is lost."""
+        logger.debug("%s: connection lost: %s", self.peer.address, error.strerror)
+        self.lost = True
+
+    @property
+    def _shaking(self) -> bool:
+        """Whether the TLS handshake is to be made before anything can be said."""
+        return self._tls is not None and not (self._tls.established or self._tls.failed)
+
+    @property
+    def _untouched(self) -> bool:
+        """Whether a client that must make a handshake has not begun it."""
+        return self._tls is not None and not (self._tls.begun or self._tls.failed)
+
+    @property
+    def _has_output(self) -> bool:
+        return bool(self._unsent or self.unwritten or ((self._replies or self._plain) and not self._shaking))
+
+    def _await_writing(self) -> Next:
+        if not self._write_deadline or self.taken >= PROGRESS:
+            self.taken = 0
+            self._write_deadline = _deadline(self._settings.write_timeout)
+        return Next.WRITE
+
+    def _cut(self) -> bytes | bytearray | None:
+        """Take the next whole request from what was received."""
+        try:
+            body = self._decoder.next_frame()
+        except FrameError as error:
+            self._failure = self._failure or error
+            return None
+        if body is not None:
+            self._frame_deadline = 0.0
+        return body
+
+    def _decrypt(self, tls: TlsSession, data: bytes) -> bytes:
+        shaking = self._shaking
+        plain = b""
+        try:
+            plain = tls.receive(data)
+        except FrameError as error:
+            self._failure = self._failure or error
+        if output := tls.output():
+            self._unsent = bytes(self._unsent) + output
+        if shaking and tls.established and not tls.failed:
+            self._frame_deadline = 0.0
+            self.peer.subject = tls.subject
+            # The request for whose sake the handshake was made is on the way.
+            self._grace_deadline = max(self._grace_deadline, monotonic() + self._settings.drain_grace)
+        if tls.ended:
+            self.ended = True
+        return plain
+
+    def _note_end(self) -> None:
+        """Log an end that came inside something."""
+        try:
+            if self._tls is not None:
+                self._tls.receive_eof()
+            self._decoder.feed_eof()
+        except FrameError as error:
+            logger.info("%s: %s", self.peer.address, error)
+
+
+def _deadline(limit: float) -> float:
+    """Return when that many seconds are over; 0 is without end."""
+    return monotonic() + limit if limit else NEVER
+
+
+def _never_sole(_data: bytes) -> None:
+    """Stand for `sole_request` where bytes must be decrypted first."""
