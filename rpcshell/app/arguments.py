@@ -1,28 +1,101 @@
-"""The options of the `rpcshell` command, as click reads them. What is done with them is not here."""
+"""The options of the `rpcshell` command, as click reads them, and its help. What is done with them is not here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from rpcshell import __version__
-from rpcshell.app.manual import ManualCommand, option
 from rpcshell.app.options import Options, places
 from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
 from rpcshell.client.errors import UsageError
+from rpcshell.client.folders import config_file, history_file
 from rpcshell.client.target import Target, TlsTarget
 from rpcshell.shell.config import usable_config
+from rpcshell.view.help_page import HelpPage
+from rpcshell.view.help_page import grouped_option as option
 from rpcshell.view.settings import FORMATS
 from rpcwire.control import MODELS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcshell.client.tls import TlsFiles
     from rpcshell.shell.config import Config
 
-__all__ = ["read_arguments", "tls_files"]
+__all__ = ["read", "read_arguments", "tls_files", "tls_options"]
 
-_FILE = click.Path(exists=True, dir_okay=False)
+_FILE: Final = click.Path(exists=True, dir_okay=False)
+
+_TARGETS: Final = (
+    ("host:port, port, [v6]:port", "a TCP address; a port alone is one of this machine"),
+    ("unix:/path", "a Unix socket, also as a path with a slash"),
+    ("tls://host:port", "a TCP address where the server speaks TLS; it is always verified"),
+    ("NAME", "a target of the configuration"),
+)
+_ENVIRONMENT: Final = (
+    ("RPCSHELL_CONFIG", "the configuration file; empty for none"),
+    ("RPCSHELL_HISTORY", "the history file; empty for none"),
+    ("PAGER", "shows what is longer than the screen"),
+    ("VISUAL, EDITOR", "edits lines"),
+    ("NO_COLOR", "any value: no colours"),
+    ("XDG_CONFIG_HOME, XDG_STATE_HOME", "where the platform's folders are"),
+    ("SSL_CERT_FILE, SSL_CERT_DIR", "the authorities that are trusted without --tls-ca"),
+)
+_EXIT_CODES: Final = (
+    ("0", "all went well"),
+    ("1", "a server answered with an error"),
+    ("2", "wrong usage: an option, a target, a file, or a line that does not parse"),
+    ("3", "no connection, a lost one, no reply in time, or a server that did not start"),
+    ("130", "interrupted with Ctrl-C; 128 and its number for any other signal"),
+    ("141", "whoever read the output has gone"),
+)
+_EXAMPLES: Final = (
+    ("rpcshell --spawn 10", "a prompt, and ten workers of the demo to try"),
+    ("rpcshell 8080 -c 'add a=1 b=2'", "one call; its result on standard output"),
+    ("rpcshell prod calls.rpc", "the lines of a file, at a target of the configuration"),
+    ("rpcshell bench 8080 ping -c 16", "load on a server, and a report; bench --help says more"),
+    ("echo now | rpcshell unix:/run/calc.sock", "the lines of a pipe"),
+    ("rpcshell tls://rpc.example.org:8443 --tls-ca ca.pem", "an authority of one's own"),
+    ("rpcshell --config-reference > config.toml", "a configuration to begin with"),
+    ('eval "$(rpcshell --completion bash)"', "Tab for this command, in ~/.bashrc"),
+)
+
+
+def _sections() -> dict[str, tuple[tuple[str, str], ...]]:
+    files = (
+        (str(config_file()), "the configuration; --config-reference prints one that explains itself"),
+        (str(history_file()), "the history of the prompt"),
+    )
+    return {
+        "Targets": _TARGETS,
+        "Environment": _ENVIRONMENT,
+        "Files": files,
+        "Exit codes": _EXIT_CODES,
+        "Examples": _EXAMPLES,
+    }
+
+
+def tls_options(make: Callable[..., Any]) -> Callable[[Any], Any]:
+    """The options of TLS as a decorator.
+
+    Args:
+        make: Gives the decorator of one.
+    """
+    given = (
+        make("--tls-ca", type=_FILE, help="Authorities to trust, PEM; else the system's."),
+        make("--tls-cert", type=_FILE, help="The certificate to show to the server, PEM."),
+        make("--tls-key", type=_FILE, help="Its key, PEM, where that is another file."),
+    )
+
+    def decorate(function: Any) -> Any:
+        for decorator in reversed(given):
+            function = decorator(function)
+        return function
+
+    return decorate
 
 
 def _print_reference(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -41,7 +114,13 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
         ctx.exit()
 
 
-@click.command(name="rpcshell", cls=ManualCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    name="rpcshell",
+    cls=HelpPage,
+    sections=_sections,
+    ungrouped="Other",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("target", required=False, shell_complete=complete_target)
 @click.argument("file", required=False, type=click.Path())
 @option("-c", "--command", "lines", group="What to run", metavar="LINE", multiple=True, help="A line; repeatable.")
@@ -56,9 +135,7 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
 @option(
     "--plain", group="Connection", is_flag=True, help="Bare protocol: no question for the methods, no optional keys."
 )
-@option("--tls-ca", group="Connection", type=_FILE, help="Authorities to trust, PEM; else the system's.")
-@option("--tls-cert", group="Connection", type=_FILE, help="The certificate to show to the server, PEM.")
-@option("--tls-key", group="Connection", type=_FILE, help="Its key, PEM, where that is another file.")
+@tls_options(partial(option, group="Connection"))
 @option(
     "--spawn", group="A server for the run", type=click.IntRange(min=1), metavar="N", help="Start one with N workers."
 )
@@ -155,22 +232,29 @@ def _command(
 
 
 def read_arguments(arguments: list[str]) -> Options | None:
+    """What the command line of `rpcshell` asks for; as `read`."""
+    return read(_command, "rpcshell", arguments)
+
+
+def read(command: click.Command, program: str, arguments: list[str]) -> Options | None:
     """What a command line asks for, or None where it was help that is shown by now.
 
     Args:
-        arguments: The command line without the program's name.
+        command: Makes options of it.
+        program: What it begins with.
+        arguments: What follows.
 
     Raises:
-        UsageError: It makes no sense.
+        UsageError: It makes no sense, or the help cannot be written.
     """
     try:
-        options = _command.main(arguments, prog_name="rpcshell", standalone_mode=False)
+        options = command.main(arguments, prog_name=program, standalone_mode=False)
     except click.Abort:
         raise KeyboardInterrupt from None
     except OSError as error:
         raise UsageError(f"the output cannot be written: {error.strerror}") from error
     except click.ClickException as error:
-        raise UsageError(error.format_message(), hint="rpcshell --help lists what there is") from error
+        raise UsageError(error.format_message(), hint=f"{program} --help lists what there is") from error
     return options if isinstance(options, Options) else None
 
 
@@ -189,12 +273,12 @@ def _settings(format_: str | None, timeout: float | None, pairs: tuple[str, ...]
 def tls_files(
     ca: str | None, cert: str | None, key: str | None, where: Target | str | None, config: Config, *, spawned: bool
 ) -> TlsFiles | None:
-    """The files of the TLS options, or None where there are none.
+    """The files of the TLS options as given, or None where there are none.
 
     Args:
-        ca: As given.
-        cert: As given.
-        key: As given.
+        ca: The option.
+        cert: The option.
+        key: The option.
         where: The target they are for.
         config: Knows the targets that have names.
         spawned: Whether the target is a server started for the run.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
-from rpcshell.app.arguments import tls_files
+from rpcshell.app.arguments import read, tls_files, tls_options
 from rpcshell.app.options import Options, places
 from rpcshell.client.errors import UsageError
 from rpcshell.lab.bench.options import BenchOptions, bench_options
@@ -15,8 +15,6 @@ from rpcshell.shell.config import usable_config
 from rpcwire.control import MODELS
 
 __all__ = ["read_bench_arguments"]
-
-_FILE: Final = click.Path(exists=True, dir_okay=False)
 
 
 @click.command(
@@ -33,9 +31,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 @click.option("--model", type=click.Choice(MODELS), help="The worker model of that server.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for a call; 10.")
 @click.option("--plain", is_flag=True, help="Bare protocol: nothing but the method and its params.")
-@click.option("--tls-ca", type=_FILE, help="Authorities to trust, PEM; else the system's.")
-@click.option("--tls-cert", type=_FILE, help="The certificate to show to the server, PEM.")
-@click.option("--tls-key", type=_FILE, help="Its key, PEM, where that is another file.")
+@tls_options(click.option)
 @click.option("--config", type=click.Path(dir_okay=False), help="The configuration file, instead of the usual one.")
 def _command(
     words: tuple[str, ...],
@@ -85,20 +81,5 @@ def _command(
 
 
 def read_bench_arguments(arguments: list[str]) -> Options | None:
-    """What a command line asks for, or None where it was help that is shown by now.
-
-    Args:
-        arguments: The command line without `rpcshell bench`.
-
-    Raises:
-        UsageError: It makes no sense.
-    """
-    try:
-        options = _command.main(arguments, prog_name="rpcshell bench", standalone_mode=False)
-    except click.Abort:
-        raise KeyboardInterrupt from None
-    except OSError as error:
-        raise UsageError(f"the output cannot be written: {error.strerror}") from error
-    except click.ClickException as error:
-        raise UsageError(error.format_message(), hint="rpcshell bench --help lists what there is") from error
-    return options if isinstance(options, Options) else None
+    """What the command line of `rpcshell bench` asks for; as `read`."""
+    return read(_command, "rpcshell bench", arguments)

@@ -15,6 +15,7 @@ import click
 
 from rpcshell.client.errors import UsageError
 from rpcshell.line.suggest import ArgumentSpec, CommandSpec, OptionSpec, options_behind
+from rpcshell.view.help_page import HelpPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -137,13 +138,6 @@ class Command:
         formatter = click.HelpFormatter(width=width or min(shutil.get_terminal_size().columns, _WIDTH))
         context = click.Context(self._definition, info_name=f":{self.name}")
         self._definition.format_help(context, formatter)
-        if self.aliases:
-            with formatter.section("Also called"):
-                formatter.write_text(", ".join(f":{alias}" for alias in self.aliases))
-        if self.examples:
-            with formatter.section("Examples"):
-                for example in self.examples:
-                    formatter.write_text(example)
         return formatter.getvalue().rstrip("\n")
 
     def run(self, shell: CommandHost, words: Sequence[str]) -> None:
@@ -217,7 +211,12 @@ def command(
     """
 
     def decorate(handler: Callable[..., None]) -> Command:
-        definition = click.command(name, add_help_option=False)(handler)
+        sections = {}
+        if aliases:
+            sections["Also called"] = [", ".join(f":{alias}" for alias in aliases)]
+        if examples:
+            sections["Examples"] = list(examples)
+        definition = click.command(name, cls=HelpPage, add_help_option=False, sections=lambda: sections)(handler)
         has_options = any(isinstance(param, click.Option) for param in definition.params)
         definition.options_metavar = "[options]" if has_options else None
         return Command(definition, handler, group=group, aliases=aliases, examples=examples, verbatim=verbatim)
