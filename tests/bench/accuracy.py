@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rpcshell.lab.bench.engine import run_plan
-from rpcshell.lab.bench.plan import Plan
+from rpcshell.lab.bench.measurement import Plan
+from rpcshell.lab.bench.run import run_plan
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.view.histogram import Histogram
 from rpcwire import encode_request, frame

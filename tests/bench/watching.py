@@ -18,8 +18,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpcshell.lab.bench.engine import run_plan
-from rpcshell.lab.bench.plan import Plan
+from rpcshell.lab.bench.measurement import Plan
+from rpcshell.lab.bench.run import run_plan
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from tests.e2e.terminal import SHELL, Terminal
 

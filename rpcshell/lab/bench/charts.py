@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rpcshell.lab.bench.axes import Axis, even_axis, log_axis, named_axis
-from rpcshell.lab.bench.findings import share_by_worker
-from rpcshell.lab.bench.spread import thinned, whole_intervals
-from rpcshell.lab.bench.xy import Line, Rule, Slot, xy
+from rpcshell.lab.bench.chart import Axis, Line, Rule, Slot, even_axis, log_axis, named_axis, xy
+from rpcshell.lab.bench.rounds import thinned, whole_intervals
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import count_of, latency, per_second, round_latency, round_rate, share
 from rpcshell.view.width import cut
@@ -16,7 +14,7 @@ from rpcshell.view.width import cut
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpcshell.lab.bench.plan import Interval, Measurement
+    from rpcshell.lab.bench.measurement import Interval, Measurement
     from rpcshell.lab.bench.rounds import Contestant
 
 __all__ = [
@@ -180,7 +178,7 @@ def slowness_chart(name: str, measurement: Measurement, scale: Scale) -> str:
 
 def workers_chart(name: str, measurement: Measurement) -> str:
     """Which worker answered how many calls."""
-    calls = share_by_worker(measurement)
+    calls = measurement.calls_by_worker()
     whole = sum(calls.values())
     busiest, idlest = max(calls, key=lambda one: calls[one]), min(calls, key=lambda one: calls[one])
     fair = 1 / len(calls)

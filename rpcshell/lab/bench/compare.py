@@ -1,28 +1,29 @@
 """Runs held against each other: the last one of the same call, or several models side by side.
 
-A difference is called one only where it is larger than what the figures vary by themselves.
+A difference is called one only where it is larger than what the figures vary by themselves (Welch's test at 95 %). What
+is compared is a few means, of rounds or of parts of a run, since neighbouring moments of a run are alike.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.folders import state_folder
-from rpcshell.lab.bench.findings import Finding, attempts, findings
+from rpcshell.lab.bench.findings import Finding, findings
 from rpcshell.lab.bench.runs import RunMemory, run_of
-from rpcshell.lab.bench.spread import noise, paired_noise
 from rpcshell.view.units import ago, latency, per_second, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rpcshell.lab.bench.plan import Measurement
+    from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.lab.bench.rounds import Contestant
     from rpcshell.lab.bench.runs import Run
 
-__all__ = ["against_last", "ahead"]
+__all__ = ["against_last", "ahead", "noise", "paired_noise"]
 
 _FEWEST_CHANGES: Final = 3
 _LATELY: Final = 10
@@ -30,6 +31,13 @@ _LATELY: Final = 10
 
 _NORMAL_MEDIAN: Final = 0.6745
 """The median of what a normal distribution differs from its mean by, in standard deviations."""
+
+_STUDENT: Final = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
+"""The 97.5th percentile of Student's t by degrees of freedom, from 1."""
+
+_STUDENT_BEYOND: Final = 2.1
+_LEAST: Final = 0.02
+"""What two runs of the same thing may always differ by, as a share."""
 
 _FAILED_APART: Final = 0.01
 _LOUD: Final = 0.2
@@ -41,12 +49,8 @@ _TIMES: Final = 2.0
 
 
 def ahead(contestants: Sequence[Contestant]) -> list[Finding]:
-    """Who is ahead, and what has to be known about that.
-
-    Args:
-        contestants: Who stands side by side.
-    """
-    working = [one for one in contestants if one.whole.calls and one.whole.failed < attempts(one.whole)]
+    """Who is ahead, and what has to be known about that."""
+    working = [one for one in contestants if one.whole.calls and one.whole.failed < one.whole.attempts]
     found = []
     if len(working) > 1:
         wanted = working[0].whole.plan.rate
@@ -115,12 +119,7 @@ def _quickest(working: Sequence[Contestant], rate: float | None) -> str:
 def against_last(measurement: Measurement, memory: RunMemory | None = None) -> str | None:
     """How a run does against the last one of the same call, in sentences; and it is remembered for the next one.
 
-    Args:
-        measurement: What came of the run.
-        memory: Where runs are remembered; the user's own if not given.
-
-    Returns:
-        None where there was no such run, or this one says nothing.
+    None where there was no such run, or this one says nothing.
     """
     memory = RunMemory(state_folder) if memory is None else memory
     run = run_of(measurement)
@@ -183,3 +182,34 @@ def _from_run_to_run(values: Sequence[float]) -> float | None:
     if len(changes) < _FEWEST_CHANGES or middle <= 0:
         return None
     return 2 * statistics.median(changes) / _NORMAL_MEDIAN / middle
+
+
+def noise(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """The share of their mean that two figures may differ by without meaning it; None where nobody can tell."""
+    if len(one) < 2 or len(other) < 2:
+        return None
+    middle = (statistics.fmean(one) + statistics.fmean(other)) / 2
+    if middle <= 0:
+        return None
+    variances = [statistics.variance(values) / len(values) for values in (one, other)]
+    whole = sum(variances)
+    if not whole:
+        return _LEAST
+    freedom = whole**2 / sum(
+        variance**2 / (len(values) - 1) for variance, values in zip(variances, (one, other), strict=True)
+    )
+    return max(_LEAST, _student(freedom) * math.sqrt(whole) / middle)
+
+
+def paired_noise(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """The same for rounds that took turns: what the machine did meanwhile has met both of them, and cancels out."""
+    ratios = [math.log(mine / theirs) for mine, theirs in zip(one, other, strict=True) if mine > 0 and theirs > 0]
+    if len(ratios) < 2 or len(ratios) < len(one):
+        return None
+    error = statistics.stdev(ratios) / math.sqrt(len(ratios))
+    return max(_LEAST, math.expm1(_student(len(ratios) - 1) * error))
+
+
+def _student(freedom: float) -> float:
+    place = max(1, math.floor(freedom))
+    return _STUDENT[place - 1] if place <= len(_STUDENT) else _STUDENT_BEYOND

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
 from rpcshell.client.tls import TlsFiles
-from rpcshell.lab.bench.engine import run_plan
-from rpcshell.lab.bench.plan import Measurement, Plan
+from rpcshell.lab.bench.findings import call_text, load_text, name_of
+from rpcshell.lab.bench.measurement import Measurement, Plan
+from rpcshell.lab.bench.run import run_plan
 from rpcshell.lab.bench.server_use import ServerMeter
-from rpcshell.lab.bench.wording import call_text, load_text, name_of
 from rpcshell.servers import Control
 from rpcshell.servers.directory import is_on_this_machine
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
@@ -31,12 +31,12 @@ from rpcshell.view.units import count_of, per_second
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rpcshell.lab.bench.measurement import Progress
     from rpcshell.lab.bench.options import BenchOptions
-    from rpcshell.lab.bench.plan import Progress
-    from rpcshell.lab.bench.progress import Place
+    from rpcshell.lab.bench.progress import LiveArea
     from rpcshell.shell.shell import Shell
 
-    Live = Callable[[], contextlib.AbstractContextManager[Place] | None]
+    Live = Callable[[], contextlib.AbstractContextManager[LiveArea] | None]
     Draw = Callable[[Progress | None], None]
 
 __all__ = ["conduct"]
@@ -46,13 +46,7 @@ _WIDTH: Final = 80
 
 
 def conduct(shell: Shell, call: str, options: BenchOptions, live: Live) -> None:
-    """Run a benchmark and show what came of it.
-
-    Args:
-        shell: Where, and for which server.
-        call: What is called, as typed.
-        options: How.
-        live: Gives a place to draw on.
+    """Run a benchmark of a call, as typed, and show what came of it; `live` gives a place to draw its progress.
 
     Raises:
         UsageError: What was asked for makes no sense.
@@ -218,7 +212,7 @@ class _Runs:
 
 def _show(shell: Shell, measured: list[Measurement], options: BenchOptions) -> None:
     if options.json:
-        from rpcshell.lab.bench.machine import as_json
+        from rpcshell.lab.bench.measurement import as_json
 
         found = [as_json(one) for one in measured]
         shell.output.value("", found if options.models or options.rounds_to_run > 1 else found[0])

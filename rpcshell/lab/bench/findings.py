@@ -1,6 +1,6 @@
-"""What is worth saying about a run beside its figures, in plain sentences that are safe for a terminal.
+"""A run in words that are safe for a terminal: the call, the load, the server, and what is worth saying of the figures.
 
-What a figure means for whoever reads it, where that is easily missed: who waited, who was idle, what was not measured.
+That is what a figure means where it is easily missed: who waited, who was idle, what was not measured.
 """
 
 from __future__ import annotations
@@ -8,15 +8,28 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rpcshell.line.masking import mask_text, mask_value
+from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import count_of, latency, number, per_second, plural, share
+from rpcwire import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcshell.lab.bench.plan import Measurement
+    from rpcshell.lab.bench.measurement import Measurement, Plan
 
-__all__ = ["Finding", "attempts", "findings", "share_by_worker"]
+__all__ = [
+    "Finding",
+    "call_text",
+    "examples_of",
+    "findings",
+    "length_text",
+    "load_text",
+    "name_of",
+    "server_text",
+    "target_text",
+]
 
 _NEAR: Final = 0.85
 """Share of its processor time from which a load process has none to spare."""
@@ -27,54 +40,69 @@ _REACHED: Final = 0.98
 _MUCH_MORE: Final = 1.6
 """Times the fair share of a worker that is worth a word."""
 
+_LONGEST_PARAMS: Final = 200
 _ENOUGH_CALLS: Final = 100
 _STALL: Final = 0.25
 _STALL_MEDIANS: Final = 100
-_REPLY: Final = "error "
-"""What the kinds of problems begin with that are replies of the server."""
 
 
 class Finding(NamedTuple):
-    """Something worth saying.
-
-    Attributes:
-        text: One or two sentences.
-        serious: Whether the figures are to be read with it in mind.
-    """
+    """Something worth saying, in one or two sentences, and whether the figures are to be read with it in mind."""
 
     text: str
     serious: bool = True
 
 
-def attempts(measurement: Measurement) -> int:
-    """Calls that were begun and came to an end: answered, or lost."""
-    lost = sum(count for kind, count in measurement.problems.items() if not kind.startswith(_REPLY))
-    return measurement.calls + lost
+def call_text(plan: Plan) -> str:
+    """The method and its params on one line, without secrets; long params are cut."""
+    if plan.params is None:
+        return visible(plan.method)
+    params = visible_json(encode_value(mask_value(plan.params)).decode())
+    if len(params) > _LONGEST_PARAMS:
+        params = f"{params[:_LONGEST_PARAMS]}…"
+    return f"{visible(plan.method)} {params}"
 
 
-def share_by_worker(measurement: Measurement) -> dict[int, int]:
-    """Calls by worker, with those that are known to be there and answered none.
+def load_text(plan: Plan) -> str:
+    """How the call was made: on how many connections, and when the next one."""
+    parts = [count_of(plan.connections, "connection")]
+    if plan.pipeline > 1:
+        parts.append(f"up to {plan.pipeline} calls at once on each")
+    parts.append(f"{per_second(plan.rate)} calls/s (open loop)" if plan.rate else "closed loop")
+    return ", ".join(parts)
 
-    Args:
-        measurement: What came of a benchmark; without any worker known, the result is empty.
-    """
-    told = measurement.workers
-    if not told:
-        return {}
+
+def length_text(measurement: Measurement) -> str:
+    """How much of it there was."""
+    return f"{count_of(measurement.calls, 'call')} in {measurement.seconds:.1f} s"
+
+
+def server_text(measurement: Measurement) -> str:
+    """The workers that answered, or nothing where that is not known."""
     server = measurement.server
-    # Workers are numbered from 1; one that came for another has another number, and both are there.
-    known = (
-        range(1, server.workers + 1) if server is not None and not server.died and max(told) <= server.workers else ()
-    )
-    return dict(sorted({**dict.fromkeys(known, 0), **told}.items()))
+    return "" if server is None else count_of(server.workers, f"{visible(server.model)} worker")
+
+
+def target_text(plan: Plan) -> str:
+    """Where the calls went."""
+    return visible(plan.target)
+
+
+def name_of(measurement: Measurement) -> str:
+    """What tells a measurement from those beside it: the worker model, or else the target."""
+    return target_text(measurement.plan) if measurement.server is None else visible(measurement.server.model)
+
+
+def examples_of(measurement: Measurement) -> list[tuple[str, int, str]]:
+    """What went wrong, the most frequent first: its kind, how often, and what the first one said."""
+    return [
+        (visible(kind), count, visible(mask_text(measurement.examples.get(kind, ""), measurement.plan.params)))
+        for kind, count in sorted(measurement.problems.items(), key=lambda item: -item[1])
+    ]
 
 
 def findings(measurement: Measurement) -> list[Finding]:
-    """What is worth saying, the most important first.
-
-    Args:
-        measurement: What came of a benchmark.
-    """
+    """What is worth saying, the most important first."""
     return [
         *_ending(measurement),
         *_failures(measurement),
@@ -105,11 +133,11 @@ def _failures(measurement: Measurement) -> Iterator[Finding]:
     failed = measurement.failed
     if not failed or not measurement.calls:
         return
-    if failed >= attempts(measurement):
+    if failed >= measurement.attempts:
         yield Finding("Every call went wrong: the figures say how fast errors come, not how fast the work is done.")
     else:
         yield Finding(
-            f"{share(failed / attempts(measurement))} of the calls went wrong; errors are in the latencies too."
+            f"{share(failed / measurement.attempts)} of the calls went wrong; errors are in the latencies too."
         )
 
 
@@ -126,7 +154,7 @@ def _behind(measurement: Measurement) -> Iterator[Finding]:
     plan = measurement.plan
     if plan.rate is None or not measurement.unsent:
         return
-    due = attempts(measurement) + measurement.unsent
+    due = measurement.attempts + measurement.unsent
     room = count_of(plan.connections * plan.pipeline, "call")
     yield Finding(
         f"The server did not keep up with {per_second(plan.rate)} calls/s: {number(measurement.unsent)} "
@@ -155,7 +183,7 @@ def _held(measurement: Measurement) -> Iterator[Finding]:
 
 
 def _shares(measurement: Measurement) -> Iterator[Finding]:
-    calls = share_by_worker(measurement)
+    calls = measurement.calls_by_worker()
     whole = sum(calls.values())
     if len(calls) < 2 or whole < _ENOUGH_CALLS:
         return

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from rpcshell import __version__
 from rpcshell.lab.bench import charts, page_tables
 from rpcshell.lab.bench.compare import ahead
-from rpcshell.lab.bench.findings import Finding, attempts, findings, share_by_worker
-from rpcshell.lab.bench.machine import as_json
+from rpcshell.lab.bench.findings import Finding, call_text, findings, length_text, load_text, server_text, target_text
+from rpcshell.lab.bench.measurement import as_json
 from rpcshell.lab.bench.rounds import side_by_side
-from rpcshell.lab.bench.wording import call_text, length_text, load_text, server_text, target_text
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import a_call, latency, number, per_second, share, size, unbroken
@@ -28,18 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rpcshell.lab.bench.charts import Scale
-    from rpcshell.lab.bench.plan import Measurement
+    from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.lab.bench.rounds import Contestant
 
 __all__ = ["html", "write"]
 
 
 def write(measurements: Sequence[Measurement], path: Path) -> None:
-    """Write a page about runs of the same call.
-
-    Args:
-        measurements: What came of them, at least one; rounds of the same model are put together.
-        path: Where it goes; what is there is replaced.
+    """Write a page about runs of the same call; rounds of the same model are put together.
 
     Raises:
         OSError: It cannot be written.
@@ -48,11 +43,7 @@ def write(measurements: Sequence[Measurement], path: Path) -> None:
 
 
 def html(measurements: Sequence[Measurement]) -> str:
-    """The page as text.
-
-    Args:
-        measurements: What came of the runs, at least one.
-    """
+    """The page as text."""
     runs = side_by_side(measurements)
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -124,7 +115,7 @@ def _tiles(measurement: Measurement) -> str:
         tiles.append(("slowest", latency(histogram.largest), ""))
     failed = measurement.failed
     if failed:
-        tiles.append((f"went wrong, {share(failed / attempts(measurement))}", number(failed), "wrong"))
+        tiles.append((f"went wrong, {share(failed / measurement.attempts)}", number(failed), "wrong"))
     else:
         tiles.append(("went wrong", "0", ""))
     if server is not None:
@@ -192,7 +183,7 @@ def _charts(measurement: Measurement, scale: Scale, name: str, *, alone: bool = 
             charts.slowness_chart(f"{name}-slowness", measurement, scale),
             numbers,
         )
-    if sum(share_by_worker(measurement).values()):
+    if sum(measurement.calls_by_worker().values()):
         yield _figure(
             "Share per worker",
             "The dashed line is the fair share.",

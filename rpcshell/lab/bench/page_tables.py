@@ -10,8 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rpcshell.lab.bench.charts import points_of
-from rpcshell.lab.bench.findings import attempts, share_by_worker
-from rpcshell.lab.bench.wording import examples_of, target_text
+from rpcshell.lab.bench.findings import examples_of, target_text
 from rpcshell.view.escape import visible
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import a_call, count_of, latency, number, per_second, share, size
@@ -19,7 +18,7 @@ from rpcshell.view.units import a_call, count_of, latency, number, per_second, s
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rpcshell.lab.bench.plan import Measurement
+    from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.lab.bench.rounds import Contestant
 
 __all__ = ["errors_table", "figures_table", "latency_table", "percentile_table", "time_table", "workers_table"]
@@ -35,11 +34,7 @@ class _Row(NamedTuple):
 
 
 def figures_table(contestants: Sequence[Contestant]) -> str:
-    """All figures of the runs, a column for each.
-
-    Args:
-        contestants: The runs.
-    """
+    """All figures of the runs, a column for each."""
     runs = [one.whole for one in contestants]
     groups = [
         ("What was asked for", list(_asked(runs))),
@@ -72,9 +67,9 @@ def _asked(runs: Sequence[Measurement]) -> Iterator[_Row]:
 def _calls(runs: Sequence[Measurement]) -> Iterator[_Row]:
     yield _Row("calls a second", [per_second(one.rate) for one in runs])
     yield _Row("answered", [number(one.calls) for one in runs])
-    yield _Row("went wrong", [_with_share(one.failed, attempts(one)) for one in runs])
-    yield _Row("due and never sent", [_with_share(one.unsent, attempts(one) + one.unsent) for one in runs])
-    yield _Row("request", [_each(one.bytes_out, attempts(one)) for one in runs])
+    yield _Row("went wrong", [_with_share(one.failed, one.attempts) for one in runs])
+    yield _Row("due and never sent", [_with_share(one.unsent, one.attempts + one.unsent) for one in runs])
+    yield _Row("request", [_each(one.bytes_out, one.attempts) for one in runs])
     yield _Row("reply", [_each(one.bytes_in, one.calls) for one in runs])
 
 
@@ -170,7 +165,7 @@ def time_table(measurement: Measurement) -> str:
 
 def workers_table(measurement: Measurement) -> str:
     """Which worker answered how many calls."""
-    calls = share_by_worker(measurement)
+    calls = measurement.calls_by_worker()
     whole = sum(calls.values())
     rows = [_Row(str(worker), [number(count), share(count / whole)]) for worker, count in calls.items()]
     return _rows(f"Calls of {count_of(len(calls), 'worker')}", ("worker", "calls", "share"), rows)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Protocol
 
-    from rpcshell.lab.bench.plan import Progress
+    from rpcshell.lab.bench.measurement import Progress
     from rpcshell.view.pretty import Fragment
 
-    class Place(Protocol):
+    class LiveArea(Protocol):
         """Where pieces are drawn over each other."""
 
         @property
@@ -37,14 +37,9 @@ _ROWS: Final = 7
 
 
 class DrawnProgress:
-    """Draws on a screen: what is run, a bar, the rate now, and the rates so far.
+    """Draws on a screen: what is run, a bar, the rate now, and the rates so far."""
 
-    Args:
-        place: Where.
-        title: What is run; may be longer than a row.
-    """
-
-    def __init__(self, place: Place, title: str) -> None:
+    def __init__(self, place: LiveArea, title: str) -> None:
         self._place = place
         self._title = visible(title)
         self._rates: list[float] = []
@@ -71,12 +66,7 @@ class DrawnProgress:
 
 
 class LineProgress:
-    """Writes over one line of a terminal; a context manager that leaves nothing of it.
-
-    Args:
-        stream: The terminal.
-        columns: How wide the terminal is.
-    """
+    """Writes over one line of a terminal; a context manager that leaves nothing of it."""
 
     def __init__(self, stream: IO[str], columns: int) -> None:
         self._stream = stream
@@ -89,11 +79,7 @@ class LineProgress:
         self._write("\r\x1b[K")
 
     def titled(self, title: str) -> Callable[[Progress | None], None]:
-        """What writes how far a run is.
-
-        Args:
-            title: What is run.
-        """
+        """What writes how far a run is."""
         shown = visible(title)
 
         def write(progress: Progress | None) -> None:

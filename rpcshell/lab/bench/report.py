@@ -5,20 +5,43 @@ Everything is safe for a terminal, and follows its width. Styles are names, not 
 
 from __future__ import annotations
 
+import math
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.bench.findings import attempts, findings, share_by_worker
-from rpcshell.lab.bench.wording import call_text, examples_of, length_text, load_text, server_text, target_text
+from rpcshell.lab.bench.chart import even_marks, log_marks
+from rpcshell.lab.bench.findings import (
+    call_text,
+    examples_of,
+    findings,
+    length_text,
+    load_text,
+    server_text,
+    target_text,
+)
+from rpcshell.lab.bench.rounds import side_by_side, whole_intervals
+from rpcshell.view.bars import bar
 from rpcshell.view.histogram import Histogram
-from rpcshell.view.units import a_call, count_of, latency, number, per_second, share, size, unbroken
+from rpcshell.view.units import (
+    a_call,
+    count_of,
+    latency,
+    number,
+    per_second,
+    round_latency,
+    round_rate,
+    share,
+    size,
+    unbroken,
+)
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import ModuleType
 
     from rpcshell.lab.bench.findings import Finding
-    from rpcshell.lab.bench.plan import Measurement
+    from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.view.pretty import Fragment
 
 __all__ = ["PERCENTILES", "comparison", "comparison_pieces", "pieces", "text"]
@@ -39,37 +62,30 @@ _SHORTEST_BAR: Final = 8
 _MOST_WORKERS: Final = 16
 _SIDE_BY_SIDE: Final = 100
 _BETWEEN: Final = 3
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _NARROWEST: Final = 20
+
+_NARROWEST_PLOT: Final = 40
+"""Columns below which a plot says nothing."""
+
+_PLOT_HEIGHT: Final = 10
+_PLOT_LABEL: Final = 6
+_FEWEST_INTERVALS: Final = 4
+_HALVES: Final = 2
+"""Marks in a column of the terminal."""
 
 
 def text(measurement: Measurement, width: int) -> str:
-    """The report of a run, without styles and without a newline at its end.
-
-    Args:
-        measurement: What came of it.
-        width: Columns of the screen.
-    """
+    """The report of a run, without styles and without a newline at its end."""
     return "".join(piece for _, piece in pieces(measurement, width)).rstrip("\n")
 
 
 def comparison(measurements: Sequence[Measurement], width: int) -> str:
-    """Several runs side by side, such as one for each worker model, without styles and without a newline at the end.
-
-    Args:
-        measurements: What came of them; rounds of the same model are put together.
-        width: Columns of the screen.
-    """
+    """Several runs side by side, such as one for each worker model, without styles and without a newline at the end."""
     return "".join(piece for _, piece in comparison_pieces(measurements, width)).rstrip("\n")
 
 
 def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
-    """The report of a run as styled text, which ends in a newline.
-
-    Args:
-        measurement: What came of it.
-        width: Columns of the screen.
-    """
+    """The report of a run as styled text, which ends in a newline."""
     width = max(width, _NARROWEST)
     yield TITLE, cut(call_text(measurement.plan), width) + "\n"
     about = [load_text(measurement.plan), server_text(measurement), target_text(measurement.plan)]
@@ -82,14 +98,8 @@ def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
 
 
 def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterator[Fragment]:
-    """Several runs side by side as styled text, which ends in a newline.
-
-    Args:
-        measurements: What came of them; rounds of the same model are put together.
-        width: Columns of the screen.
-    """
+    """Several runs side by side as styled text, which ends in a newline; rounds of the same model are put together."""
     from rpcshell.lab.bench.compare import ahead
-    from rpcshell.lab.bench.rounds import side_by_side
     from rpcshell.view.table import Figure, render_table
 
     width = max(width, _NARROWEST)
@@ -104,7 +114,7 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
         row["cpu a call"] = Figure("-" if server is None else a_call(server.cpu, whole.calls))
         row["memory"] = Figure("-" if server is None or server.memory is None else size(server.memory))
         if wrong:
-            row["errors"] = Figure(share(whole.failed / attempts(whole)) if whole.failed else "0")
+            row["errors"] = Figure(share(whole.failed / whole.attempts) if whole.failed else "0")
         rows.append(row)
     for key in ("memory", "p99.9", "cpu a call", "p50", "errors", "p99"):
         if max(map(cells, "".join(piece for _, piece in render_table(rows, None)).splitlines()), default=0) <= width:
@@ -116,7 +126,7 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
     longest = max((cells(one.name) for one in contestants), default=0)
     for one in contestants:
         yield "", pad(one.name, longest) + "  "
-        yield BAR, _bar(one.whole.rate / most if most else 0.0, min(_LONGEST_BAR, width - longest - 2)) + "\n"
+        yield BAR, bar(one.whole.rate / most if most else 0.0, min(_LONGEST_BAR, width - longest - 2))[0] + "\n"
     yield from _told(ahead(contestants), width)
 
 
@@ -130,7 +140,7 @@ def _figures(measurement: Measurement, width: int) -> Iterator[Fragment]:
         yield from _row("latency", [("", part) for part in [*percentiles, f"max {latency(histogram.largest)}"]], width)
     problems = examples_of(measurement)
     if problems:
-        whole = f"{number(measurement.failed)} ({share(measurement.failed / attempts(measurement))})"
+        whole = f"{number(measurement.failed)} ({share(measurement.failed / measurement.attempts)})"
         yield from _row("errors", [(WRONG, whole)], width)
         for kind, count, said in problems:
             told = f"{kind} ({number(count)})" + (f": {said}" if said else "")
@@ -169,7 +179,7 @@ def _row(label: str, parts: Sequence[Fragment], width: int) -> Iterator[Fragment
 
 
 def _workers(measurement: Measurement, width: int) -> Iterator[Fragment]:
-    calls = share_by_worker(measurement)
+    calls = measurement.calls_by_worker()
     whole = sum(calls.values())
     if not whole:
         return
@@ -189,28 +199,20 @@ def _workers(measurement: Measurement, width: int) -> Iterator[Fragment]:
         told = f"{worker:>3}  {count.rjust(widths[0])}  {part.rjust(widths[1])}"
         yield "", cut(told, width - _LABEL)
         if room >= _SHORTEST_BAR:
-            yield BAR, "  " + _bar(calls[worker] / most, room)
+            yield BAR, "  " + bar(calls[worker] / most, room)[0]
         yield "", "\n"
 
 
-def _bar(part: float, width: int) -> str:
-    """A bar of a part of a width, to an eighth of a column; what is not nothing is seen."""
-    eighths = max(round(part * width * 8), 1 if part > 0 else 0)
-    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
-
-
 def _plots(measurement: Measurement, width: int) -> Iterator[Fragment]:
-    from rpcshell.lab.bench.plots import NARROWEST, latency_plot, rate_plot
-
-    if width < NARROWEST:
+    if width < _NARROWEST_PLOT:
         return
     beside = width >= _SIDE_BY_SIDE
     each = (width - _BETWEEN) // 2 if beside else width
     plots = [
         [title, *lines]
         for title, lines in (
-            ("share of the calls by latency", latency_plot(measurement, each)),
-            ("calls/s over time", rate_plot(measurement, each)),
+            ("share of the calls by latency", _latency_plot(measurement, each)),
+            ("calls/s over time", _rate_plot(measurement, each)),
         )
         if lines
     ]
@@ -223,6 +225,71 @@ def _plots(measurement: Measurement, width: int) -> Iterator[Fragment]:
     for title, *lines in plots:
         yield FAINT, f"\n{title.rstrip()}\n"
         yield "", "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _latency_plot(measurement: Measurement, width: int) -> list[str]:
+    """How many calls took how long, with a logarithmic axis of time; nothing where there is nothing to plot.
+
+    However few calls took a time, they are seen.
+    """
+    histogram = Histogram(measurement.latency)
+    columns = width - _PLOT_LABEL - 1
+    if width < _NARROWEST_PLOT or not histogram.count:
+        return []
+    steps = histogram.steps(columns)
+    shares = [step.calls / histogram.count for step in steps]
+    marks = even_marks(max(shares), 4)
+    low, high = math.log(steps[0].lower), math.log(steps[-1].upper)
+    halves = columns * _HALVES
+    at = log_marks(steps[0].lower, steps[-1].upper, max(3, columns // 10))
+    plot = _empty_plot(width)
+    there = [half for half in range(halves) if shares[half // _HALVES]]
+    plot.scatter(there, [shares[half // _HALVES] for half in there], fillx=True, marker="hd")
+    plot.xlim(0, halves - 1)
+    plot.xticks(
+        [(math.log(mark) - low) / (high - low) * halves - 0.5 for mark in at], [round_latency(mark) for mark in at]
+    )
+    plot.ylim(0, marks[-1])
+    plot.yticks(marks, [f"{mark * 100:g} %".rjust(_PLOT_LABEL) for mark in marks])
+    return _plot_lines(plot)
+
+
+def _rate_plot(measurement: Measurement, width: int) -> list[str]:
+    """Calls a second over the time of the run; nothing where it was too short."""
+    timeline = whole_intervals(measurement.timeline)
+    if width < _NARROWEST_PLOT or len(timeline) < _FEWEST_INTERVALS:
+        return []
+    rates = [interval.calls / interval.length for interval in timeline]
+    marks = even_marks(max(rates), 4)
+    ends = timeline[-1].seconds
+    at = [mark for mark in even_marks(round(ends, 2), max(4, width // 10)) if mark <= ends + 0.01]
+    plot = _empty_plot(width)
+    plot.plot([interval.seconds - interval.length / 2 for interval in timeline], rates, marker="braille")
+    plot.xlim(0, ends)
+    plot.xticks(at, [f"{mark:g} s" for mark in at])
+    plot.ylim(0, marks[-1])
+    plot.yticks(marks, [round_rate(mark).rjust(_PLOT_LABEL) for mark in marks])
+    return _plot_lines(plot)
+
+
+def _empty_plot(width: int) -> ModuleType:
+    """Plotext with nothing in it: it has one figure, which is why nothing may be left there either."""
+    import plotext  # type: ignore[import-untyped]  # it has no types
+
+    plotext.clear_figure()
+    plotext.theme("clear")
+    # It would ask the terminal, which is not where this goes in the end.
+    plotext.limit_size(False, False)
+    plotext.plot_size(width, _PLOT_HEIGHT)
+    plotext.xaxes(True, False)
+    plotext.yaxes(True, False)
+    return plotext  # type: ignore[no-any-return]  # it has no types
+
+
+def _plot_lines(plot: ModuleType) -> list[str]:
+    text: str = plot.uncolorize(plot.build())
+    plot.clear_figure()
+    return [line.rstrip() for line in text.splitlines()]
 
 
 def _told(found: Sequence[Finding], width: int) -> Iterator[Fragment]:

@@ -1,40 +1,42 @@
-"""Runs of the same thing put together, and each kind of them beside the others."""
+"""Runs of the same thing put together, each kind of them beside the others, and their timelines cut to size."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from rpcshell.lab.bench.spread import parts
-from rpcshell.lab.bench.wording import name_of
+from rpcshell.lab.bench.findings import name_of
 from rpcshell.view.histogram import Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from rpcshell.lab.bench.plan import Interval, Measurement, ServerUse
+    from rpcshell.lab.bench.measurement import Interval, Measurement, ServerUse
 
-__all__ = ["Contestant", "merged", "p99_parts", "rate_parts", "side_by_side"]
+__all__ = ["Contestant", "merged", "p99_parts", "rate_parts", "side_by_side", "thinned", "whole_intervals"]
+
+_PARTS: Final = 4
+_SHORTEST: Final = 8
+"""Intervals below which a run is too short to be cut into parts."""
 
 _Key = TypeVar("_Key", int, str)
 
 
 class Contestant(NamedTuple):
-    """What stands beside others: all rounds of a model.
-
-    Attributes:
-        name: The model.
-        whole: All rounds as if they were one run.
-        rates: Calls a second of each round, or of parts of the only one.
-        p99s: The same of the 99th percentile.
-        rounds: How many there were.
-    """
+    """What stands beside others: all rounds of a model."""
 
     name: str
     whole: Measurement
+    """All rounds as if they were one run."""
+
     rates: list[float]
+    """Calls a second of each round, or of parts of the only one."""
+
     p99s: list[float]
+    """The same of the 99th percentile, in seconds."""
+
     rounds: int
 
     @property
@@ -44,11 +46,7 @@ class Contestant(NamedTuple):
 
 
 def side_by_side(measurements: Sequence[Measurement]) -> list[Contestant]:
-    """Rounds put together by what they are of, in the order in which each came first.
-
-    Args:
-        measurements: What came of the rounds.
-    """
+    """Rounds put together by what they are of, in the order in which each came first."""
     groups: dict[str, list[Measurement]] = {}
     for measurement in measurements:
         groups.setdefault(name_of(measurement), []).append(measurement)
@@ -65,20 +63,39 @@ def _contestant(name: str, rounds: list[Measurement]) -> Contestant:
 
 def rate_parts(measurement: Measurement) -> list[float]:
     """Calls a second in a few parts of a run; none where it was too short."""
-    return parts(measurement.timeline, lambda interval: interval.calls / interval.length)
+    return _parts(measurement.timeline, lambda interval: interval.calls / interval.length)
 
 
 def p99_parts(measurement: Measurement) -> list[float]:
     """The 99th percentile in a few parts of a run; none where it was too short."""
-    return parts(measurement.timeline, lambda interval: interval.p99)
+    return _parts(measurement.timeline, lambda interval: interval.p99)
+
+
+def whole_intervals(timeline: Sequence[Interval]) -> list[Interval]:
+    """A timeline without what was left over at its end, too short to say anything of a rate."""
+    usual = max((interval.length for interval in timeline), default=0.0)
+    return [interval for interval in timeline if interval.length > usual / 2]
+
+
+def thinned(timeline: Sequence[Interval], most: int) -> list[Interval]:
+    """A timeline with neighbours put together: their rates averaged, the worst of their percentiles."""
+    each = -(-len(timeline) // most)
+    groups = [timeline[start : start + each] for start in range(0, len(timeline), max(1, each))]
+    return [
+        msgspec.structs.replace(
+            group[-1],
+            length=sum(interval.length for interval in group),
+            calls=sum(interval.calls for interval in group),
+            problems=sum(interval.problems for interval in group),
+            p50=max(interval.p50 for interval in group),
+            p99=max(interval.p99 for interval in group),
+        )
+        for group in groups
+    ]
 
 
 def merged(rounds: Sequence[Measurement]) -> Measurement:
-    """Several runs of the same plan as if they were one, each after the other.
-
-    Args:
-        rounds: What came of them, at least one.
-    """
+    """Several runs of the same plan as if they were one, each after the other."""
     latency = Histogram()
     timeline: list[Interval] = []
     passed = 0.0
@@ -124,3 +141,16 @@ def _summed(counts: Iterable[dict[_Key, int]]) -> dict[_Key, int]:
         for key, count in part.items():
             total[key] = total.get(key, 0) + count
     return total
+
+
+def _parts(timeline: Sequence[Interval], value: Callable[[Interval], float]) -> list[float]:
+    """The means of a few parts of a run, without its beginning; none where it was too short."""
+    rest = whole_intervals(timeline)[1:]
+    if len(rest) < _SHORTEST:
+        return []
+    edges = [len(rest) * part // _PARTS for part in range(_PARTS + 1)]
+    cut = [rest[start:end] for start, end in pairwise(edges)]
+    return [
+        sum(value(interval) * interval.length for interval in part) / sum(interval.length for interval in part)
+        for part in cut
+    ]

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.lab.bench.findings import attempts
 from rpcshell.lab.bench.rounds import p99_parts, rate_parts
 from rpcshell.view.histogram import Histogram
 from rpcwire import encode_value
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rpcshell.lab.bench.plan import Measurement
+    from rpcshell.lab.bench.measurement import Measurement
 
 __all__ = ["Run", "RunMemory", "run_of"]
 
@@ -34,39 +33,27 @@ _SHORTEST: Final = 1.0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a run.
-
-    Attributes:
-        key: Tells calls apart: a digest of what was called, how, and on which model; not where.
-        began: When, in seconds since the epoch.
-        seconds: How long it was.
-        calls: Calls that were answered.
-        failed: The share of calls that went wrong.
-        rate: Calls a second.
-        p50: Median latency in seconds.
-        p99: 99th percentile in seconds.
-        rates: Calls a second in parts of it.
-        p99s: The 99th percentile in parts of it.
-    """
+    """What is kept of a run; times are in seconds."""
 
     key: str
+    """Tells calls apart: a digest of what was called, how, and on which model; not where."""
+
     began: float
     seconds: float
     calls: int
     failed: float
+    """The share of calls that went wrong."""
+
     rate: float
     p50: float
     p99: float
     rates: list[float] = []
     p99s: list[float] = []
+    """Of parts of it."""
 
 
 def run_of(measurement: Measurement) -> Run:
-    """What is kept of a measurement.
-
-    Args:
-        measurement: What came of a benchmark.
-    """
+    """What is kept of a measurement."""
     plan, server = measurement.plan, measurement.server
     identity = [
         plan.method,
@@ -83,7 +70,7 @@ def run_of(measurement: Measurement) -> Run:
         began=measurement.began,
         seconds=measurement.seconds,
         calls=measurement.calls,
-        failed=measurement.failed / (attempts(measurement) or 1),
+        failed=measurement.failed / (measurement.attempts or 1),
         rate=measurement.rate,
         p50=latency.percentile(50),
         p99=latency.percentile(99),
@@ -93,29 +80,17 @@ def run_of(measurement: Measurement) -> Run:
 
 
 class RunMemory:
-    """The last runs of benchmarks.
-
-    Args:
-        folder: Gives the folder of the file when it is first needed.
-    """
+    """The last runs of benchmarks."""
 
     def __init__(self, folder: Callable[[], Path]) -> None:
         self._folder = folder
 
     def earlier(self, key: str) -> list[Run]:
-        """The runs of a call, the last one at the end.
-
-        Args:
-            key: Of the call.
-        """
+        """The runs of a call, the last one at the end."""
         return [run for run in self._read() if run.key == key]
 
     def remember(self, measurement: Measurement) -> None:
-        """Keep a run for later, unless it says nothing; the oldest ones make room.
-
-        Args:
-            measurement: What came of it.
-        """
+        """Keep a run for later, unless it says nothing; the oldest ones make room."""
         if not measurement.calls or (measurement.interrupted and measurement.seconds < _SHORTEST):
             return
         self._write([*self._read(), run_of(measurement)][-_MOST_RUNS:])

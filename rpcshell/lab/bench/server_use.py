@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpcshell.client.errors import ShellError
-from rpcshell.lab.bench.plan import ServerUse
+from rpcshell.lab.bench.measurement import ServerUse
 
 if TYPE_CHECKING:
     from rpcshell.servers import Control
@@ -21,10 +21,9 @@ __all__ = ["ServerMeter", "processes_under", "processor_time", "proportional_mem
 
 
 class ServerMeter:
-    """Measures a server from when it is made; where one thing cannot be measured, there will be no measurement.
+    """Measures a server from when it is made, by a control that `finish` closes.
 
-    Args:
-        control: Leads to the server, and is closed by `finish`.
+    Where one thing cannot be measured, there is no measurement.
     """
 
     def __init__(self, control: Control) -> None:

@@ -12,7 +12,7 @@ import pytest
 from rpcshell.client.errors import Cancelled, ConnectionFailed, NotConnected, ShellError, UsageError
 from rpcshell.client.target import Target
 from rpcshell.commands import load_commands
-from rpcshell.lab.bench.plan import Progress
+from rpcshell.lab.bench.measurement import Progress
 from rpcshell.lab.bench.progress import DrawnProgress
 from rpcshell.line.hint import hint
 from rpcshell.line.language import parse

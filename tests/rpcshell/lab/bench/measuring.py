@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rpcshell.lab.bench.plan import Interval, Measurement, Plan, ServerUse
+from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, ServerUse
 from rpcshell.view.histogram import bucket_of
 
 LATENCIES = {100e-6: 500, 200e-6: 400, 400e-6: 80, 2e-3: 18, 50e-3: 2}

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rpcshell.lab.bench.compare import against_last
-from rpcshell.lab.bench.plan import Measurement
+from rpcshell.lab.bench.measurement import Measurement
 from rpcshell.lab.bench.runs import RunMemory
 from tests.rpcshell.lab.bench.measuring import measured
 

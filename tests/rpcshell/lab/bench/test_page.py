@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rpcshell.lab.bench import page
-from rpcshell.lab.bench.plan import Measurement
+from rpcshell.lab.bench.measurement import Measurement
 from tests.rpcshell.lab.bench.measuring import measured
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202e\x1b"

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.lab.bench import report
-from rpcshell.lab.bench.axes import even_marks, log_marks
+from rpcshell.lab.bench.chart import even_marks, log_marks
 from rpcshell.lab.bench.findings import findings
-from rpcshell.lab.bench.plan import Measurement
+from rpcshell.lab.bench.measurement import Measurement
 from rpcshell.view.histogram import Histogram, bucket_of
 from rpcshell.view.width import cells
 from tests.rpcshell.lab.bench.measuring import measured

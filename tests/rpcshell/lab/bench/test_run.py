@@ -17,8 +17,8 @@ import pytest
 from rpcshell.client.errors import ConnectionFailed, ShellError
 from rpcshell.client.target import Target
 from rpcshell.client.tls import TlsFiles
-from rpcshell.lab.bench.engine import run_plan
-from rpcshell.lab.bench.plan import Measurement, Plan, Progress
+from rpcshell.lab.bench.measurement import Measurement, Plan, Progress
+from rpcshell.lab.bench.run import run_plan
 from rpcshell.servers import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.view.histogram import Histogram
@@ -276,8 +276,8 @@ def test_a_load_process_that_dies_is_told_of() -> None:
 _SCRIPT = """
 import sys
 from pathlib import Path
-from rpcshell.lab.bench.engine import run_plan
-from rpcshell.lab.bench.plan import Plan
+from rpcshell.lab.bench.run import run_plan
+from rpcshell.lab.bench.measurement import Plan
 def tell(progress):
     print(Path("/proc/self/task", str(__import__("os").getpid()), "children").read_text(), flush=True)
 run_plan(Plan(target=sys.argv[1], method="ping", connections=2, seconds=60.0), tell)

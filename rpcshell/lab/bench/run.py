@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.bench.plan import Interval, Measurement, Plan, Progress
+from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
 from rpcshell.lab.load.processes import LoadProcesses
 from rpcshell.view.histogram import Histogram
@@ -31,11 +31,9 @@ _PAUSE: Final = 0.25
 
 
 def run_plan(plan: Plan, on_progress: Callable[[Progress], None] = lambda _progress: None) -> Measurement:
-    """Run a benchmark. Ctrl-C ends it early, with what there is by then; pressed again, it raises KeyboardInterrupt.
+    """Run a benchmark, and tell of the progress four times a second.
 
-    Args:
-        plan: What to do.
-        on_progress: Called four times a second.
+    Ctrl-C ends it early, with what there is by then; pressed again, it raises KeyboardInterrupt.
 
     Raises:
         ConnectionFailed: The target cannot be reached.

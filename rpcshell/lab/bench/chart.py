@@ -1,4 +1,4 @@
-"""One chart for all: lines, dots and bars over two axes, as SVG, with texts for those who do not see it.
+"""One chart for all: `xy` draws lines, dots and bars over two axes, as SVG, with texts for those who do not see it.
 
 It is drawn twice, for wide and for narrow pages, so that its texts have the size of the page's. Which one is shown is
 the page's business, as are all colours: shapes have classes.
@@ -6,6 +6,7 @@ the page's business, as are all colours: shapes have classes.
 
 from __future__ import annotations
 
+import math
 from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,11 +14,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from rpcshell.lab.bench.axes import Axis
+    Text = Callable[[float], str]
+    Marks = Sequence[tuple[float, str]]
 
-__all__ = ["Line", "Rule", "Slot", "xy"]
+
+__all__ = ["Axis", "Line", "Rule", "Slot", "even_axis", "even_marks", "log_axis", "log_marks", "named_axis", "xy"]
+
+_LEADING: Final = ((1, 2, 5), (1, 3), (1,))
 
 _WIDE: Final = 640
 _NARROW: Final = 336
@@ -33,12 +38,57 @@ _WIDEST_KEY: Final = 130.0
 _CHARACTER: Final = 7.5
 """Width of a character, about."""
 
+_FILLED: Final = 0.88
 _WIDEST_BAR: Final = 56.0
+"""Of what a slot has room for, and at most."""
+
 _LOWEST_BAR: Final = 1.5
 """However little it stands for, it is seen."""
 
 _LABEL: Final = 34
 """Width of the name of an upright rule."""
+
+
+class Axis(NamedTuple):
+    """An axis from its lowest value to its highest."""
+
+    low: float
+    high: float
+    marks: Callable[[int], Marks]
+    """Gives the values to mark, and what stands there, for so many as there is room for."""
+
+    title: str = ""
+    logarithmic: bool = False
+
+    def part(self, value: float) -> float:
+        """Where a value is, from 0 to 1; what is below the axis is at its beginning."""
+        value = max(value, self.low)
+        if self.logarithmic:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+
+def even_axis(high: float, text: Text, title: str = "", *, up_to_mark: bool = True) -> Axis:
+    """An axis from 0, up to the first round value that is not below the highest, or just to that."""
+    if up_to_mark:
+        marks = even_marks(high, 5)
+        return Axis(0.0, marks[-1], lambda _room: [(mark, text(mark)) for mark in marks], title)
+    return Axis(0.0, high, lambda room: [(m, text(m)) for m in even_marks(high, room) if m <= high * 1.001], title)
+
+
+def log_axis(low: float, high: float, text: Text, title: str = "") -> Axis:
+    """A logarithmic axis."""
+    return Axis(low, high, lambda room: [(mark, text(mark)) for mark in log_marks(low, high, room)], title, True)
+
+
+def named_axis(names: Sequence[str], title: str = "") -> Axis:
+    """An axis of things: the first one from 0 to 1, the second from 1 to 2, and so on."""
+
+    def marks(room: int) -> Marks:
+        every = -(-len(names) // max(1, room))
+        return [(place + 0.5, name) for place, name in enumerate(names) if place % every == 0]
+
+    return Axis(0.0, float(len(names)), marks, title)
 
 
 class Line(NamedTuple):
@@ -192,7 +242,7 @@ def _slot(frame: _Frame, slot: Slot) -> str:
     if slot.bar is None:
         shapes.append(f'<path class="pointer" d="M{middle:.1f} {frame.floor}V{_TOP}"/>')
     elif slot.bar > 0:
-        width = min(right - left - 0.8, _WIDEST_BAR)
+        width = min((right - left) * _FILLED, _WIDEST_BAR)
         height = max(frame.floor - frame.y(slot.bar), _LOWEST_BAR)
         shapes.append(
             f'<rect class="bar" x="{middle - width / 2:.1f}" y="{frame.floor - height:.1f}" width="{width:.1f}" '
@@ -263,3 +313,25 @@ def _text(x: float, y: float, words: str, kind: str = "mark", *, anchor: str = "
     if not words:
         return ""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def log_marks(low: float, high: float, most: int) -> list[float]:
+    """Round values for a logarithmic axis: 1, 2 and 5 of each power of ten, or fewer where there is less room."""
+    inside: list[float] = []
+    for leading in _LEADING:
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        marks = [digit * 10.0**power for power in powers for digit in leading]
+        inside = [mark for mark in marks if low * 0.999 <= mark <= high * 1.001]
+        if len(inside) <= most:
+            break
+    return inside[:: max(1, -(-len(inside) // most))]
+
+
+def even_marks(high: float, most: int) -> list[float]:
+    """Round values from 0 to the first that is not below the highest: at most so many, at least 2."""
+    if high <= 0:
+        return [0.0, 1.0]
+    most = max(most, 2)
+    power = 10.0 ** math.floor(math.log10(high / (most - 1)))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10, 20) if math.ceil(high / (power * factor) - 1e-9) < most)
+    return [step * place for place in range(math.ceil(high / step - 1e-9) + 1)]

@@ -1,0 +1,205 @@
+"""What a benchmark is asked for, what came of it, and the same as JSON for programs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from rpcshell.client.tls import TlsFiles
+from rpcshell.line.masking import mask_text, mask_value
+from rpcshell.view.histogram import Histogram
+
+__all__ = ["Interval", "Measurement", "Plan", "Progress", "ServerUse", "as_json"]
+
+_ERROR_REPLY: Final = "error "
+"""What the kinds of problems begin with that are replies of the server."""
+
+_PERCENTILES: Final = (50, 75, 90, 95, 99, 99.9)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A benchmark."""
+
+    target: str
+    method: str
+    params: Any = None
+    connections: int = 8
+    seconds: float | None = 10.0
+    """How long new calls are begun; None for no limit."""
+
+    calls: int | None = None
+    """How many calls are begun; None for no limit."""
+
+    rate: float | None = None
+    """Calls a second to begin, whatever becomes of those before (open loop); None to call again when answered."""
+
+    pipeline: int = 1
+    """Calls at once on a connection, at most."""
+
+    processes: int | None = None
+    """How many make the load; None for a number that suits."""
+
+    timeout: float = 10.0
+    """Seconds after which a call without a reply is given up."""
+
+    plain: bool = False
+    """Whether requests carry only a method and its params."""
+
+    tls: TlsFiles = TlsFiles()
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in a part of a run; times are in seconds."""
+
+    seconds: float
+    """When it ended, since the beginning."""
+
+    length: float
+    calls: int
+    """Calls that were answered, errors included."""
+
+    problems: int
+    """Calls that went wrong."""
+
+    p50: float
+    p99: float
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a run is."""
+
+    seconds: float
+    calls: int
+    problems: int
+    rate: float
+    """Calls a second lately."""
+
+    p99: float
+    """Of lately, in seconds."""
+
+    share: float
+    """How much of the run is over, from 0 to 1."""
+
+
+class ServerUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run cost a server on this machine."""
+
+    model: str
+    workers: int
+    cpu: float
+    """Processor seconds of the arbiter and its workers."""
+
+    memory: int | None
+    """Theirs at the end in bytes, what they share counted once (PSS), or None where it is not told."""
+
+    died: int
+    """Workers that died meanwhile."""
+
+    lost: int
+    """Calls that were lost with them."""
+
+    waiting: int
+    """The most connections that were seen waiting to be accepted."""
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a benchmark."""
+
+    plan: Plan
+    began: float
+    """In seconds since the epoch."""
+
+    seconds: float
+    """From the first call to the last reply."""
+
+    calls: int
+    """Calls that were answered, errors included."""
+
+    latency: dict[int, int]
+    """How many of them took how long, by bucket of a `Histogram`."""
+
+    problems: dict[str, int]
+    """Calls that went wrong, by what went wrong."""
+
+    unsent: int
+    """Calls that were due and could not be sent: the server was slower than the rate asked for."""
+
+    timeline: list[Interval]
+    workers: dict[int, int]
+    """Calls by the worker that answered; empty where that is not told."""
+
+    bytes_in: int
+    bytes_out: int
+    client_cpu: float
+    """Processor seconds of the load processes."""
+
+    processes: int = 1
+    examples: dict[str, str] = {}
+    """What the first error of each kind said; texts of the server."""
+
+    server: ServerUse | None = None
+    """What it cost the server, where that can be known."""
+
+    interrupted: bool = False
+
+    @property
+    def rate(self) -> float:
+        """Calls a second."""
+        return self.calls / self.seconds if self.seconds else 0.0
+
+    @property
+    def answered_well(self) -> int:
+        """How many calls were answered without an error."""
+        return self.calls - sum(count for kind, count in self.problems.items() if kind.startswith(_ERROR_REPLY))
+
+    @property
+    def failed(self) -> int:
+        """How many calls went wrong."""
+        return sum(self.problems.values())
+
+    @property
+    def attempts(self) -> int:
+        """Calls that were begun and came to an end: answered, or lost."""
+        lost = sum(count for kind, count in self.problems.items() if not kind.startswith(_ERROR_REPLY))
+        return self.calls + lost
+
+    def calls_by_worker(self) -> dict[int, int]:
+        """The same as `workers`, with those that are known to be there and answered none."""
+        told, server = self.workers, self.server
+        if not told:
+            return {}
+        # Workers are numbered from 1; one that came for another has another number, and both are there.
+        all_known = server is not None and not server.died and max(told) <= server.workers
+        known = range(1, server.workers + 1) if server is not None and all_known else ()
+        return dict(sorted({**dict.fromkeys(known, 0), **told}.items()))
+
+
+def as_json(measured: Measurement) -> dict[str, Any]:
+    """A measurement as an object of JSON, in seconds and bytes, without the secrets in its params."""
+    histogram = Histogram(measured.latency)
+    plan = msgspec.to_builtins(measured.plan)
+    del plan["tls"]
+    plan["params"] = mask_value(plan["params"])
+    latency: dict[str, Any] = {f"p{percent:g}": histogram.percentile(percent) for percent in _PERCENTILES}
+    return {
+        "plan": plan,
+        "began": measured.began,
+        "seconds": measured.seconds,
+        "calls": measured.calls,
+        "rate": measured.rate,
+        "failed": measured.failed,
+        "problems": measured.problems,
+        "examples": {kind: mask_text(said, measured.plan.params) for kind, said in measured.examples.items()},
+        "unsent": measured.unsent,
+        "interrupted": measured.interrupted,
+        "latency": {**latency, "max": histogram.largest, "mean": histogram.mean},
+        "histogram": [list(step) for step in histogram],
+        "timeline": msgspec.to_builtins(measured.timeline),
+        "workers": {str(worker): calls for worker, calls in measured.workers.items()},
+        "bytes_in": measured.bytes_in,
+        "bytes_out": measured.bytes_out,
+        "client_cpu": measured.client_cpu,
+        "processes": measured.processes,
+        "server": msgspec.to_builtins(measured.server),
+    }
