@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rpcshell.app.options import Options
     from rpcshell.app.script import ScriptOutput
     from rpcshell.lab.bench.options import BenchOptions
-    from rpcshell.servers.state import TargetMemory
+    from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
     from rpcshell.shell.statements import Statement
@@ -158,7 +158,7 @@ def _open(session: Session, options: Options, output: ScriptOutput) -> None:
 
 def _memory() -> TargetMemory:
     from rpcshell.client.folders import state_folder
-    from rpcshell.servers.state import TargetMemory
+    from rpcshell.servers.target_memory import TargetMemory
 
     return TargetMemory(state_folder)
 

@@ -83,7 +83,7 @@ def completion_script(shell: str, command: click.Command) -> str:
 def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Targets with names, those that were used before, and files."""
     from rpcshell.client.folders import state_folder
-    from rpcshell.servers.state import TargetMemory
+    from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.address_book import AddressBook
     from rpcshell.shell.config import load_config
 

@@ -15,11 +15,10 @@ from rpcshell.view.escape import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rpcshell.servers import Control
     from rpcshell.servers.log import LogFilter, LogRecord
+    from rpcshell.servers.watch import LocalServerWatch
     from rpcshell.shell.shell import Shell
     from rpcshell.view.pretty import Fragment
-    from rpcwire.control import LogPosition
 
 _SHOWN: Final = 20
 _MOST: Final = 10_000
@@ -57,53 +56,54 @@ def logs(
     if follow and shell.output.diverted:
         raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
     from rpcshell.servers.log import LogFilter
+    from rpcshell.servers.watch import LocalServerWatch
 
     number = None if worker is None else worker_number(worker)
     wanted = LogFilter(worker=number, level=level, text=grep)
-    control = shell.supervisor.control()
+    watch = LocalServerWatch(shell.supervisor.control)
     try:
-        records, position = _last(control, wanted, _SHOWN if lines is None else lines)
-        pid = _check(control, number) if follow or not records else 0
+        records = _last(watch, wanted, _SHOWN if lines is None else lines)
+        pid = _check(watch, number) if follow or not records else 0
         if records:
             _show(shell, records)
         elif not follow:
             shell.output.note("nothing of that is in the last MB of the log")
         if follow:
-            _follow(shell, control, position, wanted, pid)
+            _follow(shell, watch, wanted, pid)
     except BaseException:
-        control.close()
+        watch.close()
         raise
     if not follow:
-        control.close()
+        watch.close()
 
 
-def _last(control: Control, wanted: LogFilter, count: int) -> tuple[list[LogRecord], LogPosition]:
-    """The last records that are wanted, as many as have so many lines, and the place after them."""
+def _last(watch: LocalServerWatch, wanted: LogFilter, count: int) -> list[LogRecord]:
+    """The last records that are wanted, as many as have so many lines; the watch goes on after them."""
     from rpcshell.servers.log import read_records
 
-    part = control.log_since(None, max(count, 1) if wanted.wants_all else _MOST)
+    part = watch.new_log(max(count, 1) if wanted.wants_all else _MOST)
     found = [record for record in read_records(part.lines) if wanted.wants(record)]
     first = len(found)
     while first and count > 0:
         first -= 1
         count -= len(found[first].lines)
-    return found[first:], part.next
+    return found[first:]
 
 
-def _check(control: Control, worker: int | None) -> int:
+def _check(watch: LocalServerWatch, worker: int | None) -> int:
     """The server's process id; it has the worker."""
-    status = control.status()
+    status = watch.status()
     if worker is not None and status.find(worker) is None:
         raise UsageError(f"there is no worker {worker}", hint=":workers lists them")
     return status.pid
 
 
-def _follow(shell: Shell, control: Control, position: LogPosition, wanted: LogFilter, pid: int) -> None:
-    from rpcshell.servers.log_following import LogFollower, LogSink, Throttle
+def _follow(shell: Shell, watch: LocalServerWatch, wanted: LogFilter, pid: int) -> None:
+    from rpcshell.servers.log import LogFollower, LogSink, Throttle
 
     output = shell.output
     if not shell.interactive:
-        follower = LogFollower(control, position, wanted, LogSink(lambda records: _write(shell, records), output.note))
+        follower = LogFollower(watch, wanted, LogSink(lambda records: _write(shell, records), output.note))
         try:
             follower.run()
         except KeyboardInterrupt:
@@ -114,7 +114,7 @@ def _follow(shell: Shell, control: Control, position: LogPosition, wanted: LogFi
     def show(records: Sequence[LogRecord]) -> bool:
         return output.above(list(chain.from_iterable(map(_pieces, records))))
 
-    shell.follow(LogFollower(control, position, wanted, LogSink(show, output.note), Throttle(_LINES_A_SECOND)))
+    shell.follow(LogFollower(watch, wanted, LogSink(show, output.note), Throttle(_LINES_A_SECOND)))
     output.note(f"following the log of the server with pid {pid}; :logs off ends that")
 
 

@@ -31,14 +31,9 @@ _T = TypeVar("_T")
 
 
 class Control:
-    """A connection to a control socket; for one thread at a time.
+    """A connection to a control socket; for one thread at a time. `on_status` is given each status that it brings.
 
     A call that the server refuses raises `CallError`, one that finds no server `ConnectionFailed`.
-
-    Args:
-        path: The path of the socket.
-        timeout: Seconds for a call.
-        on_status: Is given what the server has told of itself, each time it does.
 
     Raises:
         UsageError: The socket is another user's.
@@ -75,47 +70,23 @@ class Control:
         return status
 
     def scale(self, workers: int) -> int:
-        """Keep another number of workers.
-
-        Args:
-            workers: How many.
-
-        Returns:
-            How many there should be before.
-        """
+        """Keep another number of workers; how many there should be before."""
         return self._call("arbiter.scale", {"workers": workers}, Scaled).before
 
     def reload(self) -> int:
-        """Replace the workers one by one.
-
-        Returns:
-            The generation of the new ones.
-        """
+        """Replace the workers one by one; the generation of the new ones."""
         return self._call("arbiter.reload", None, Reloading).generation
 
     def stop(self, *, graceful: bool = True) -> None:
-        """Stop the server.
-
-        Args:
-            graceful: Whether what has arrived is answered first.
-        """
+        """Stop the server; a graceful one answers first what has arrived."""
         self._client.call("arbiter.stop", {"graceful": graceful})
 
     def logs(self, lines: int, worker: int | None = None) -> list[str]:
-        """The log's last lines.
-
-        Args:
-            lines: How many, at most.
-            worker: Only those of this worker.
-        """
+        """The log's last lines, or those of one worker."""
         return self._call("arbiter.logs", {"lines": lines, "worker": worker}, list[str])
 
     def log_since(self, position: LogPosition | None, limit: int) -> LogPart:
-        """What was logged after a place in the log.
-
-        Args:
-            position: The place; None for the last lines.
-            limit: How many lines, at most.
+        """What was logged after a place in the log, or last; `limit` lines at most.
 
         Raises:
             UsageError: The log cannot be read back, or the server is too old to do that.
@@ -128,45 +99,23 @@ class Control:
             raise UsageError(error.message) from None
 
     def stop_worker(self, worker: int) -> Signalled:
-        """Have a worker answer what has arrived, and leave; another takes its place.
-
-        Args:
-            worker: Its number.
-        """
+        """Have a worker answer what has arrived, and leave; another takes its place."""
         return self._call("worker.stop", {"worker": worker}, Signalled)
 
     def kill_worker(self, worker: int, signal: str = "KILL") -> Signalled:
-        """Send a worker a signal.
-
-        Args:
-            worker: Its number.
-            signal: The signal's name without SIG.
-        """
+        """Send a worker a signal, named without SIG."""
         return self._call("worker.kill", {"worker": worker, "signal": signal}, Signalled)
 
     def freeze_worker(self, worker: int, seconds: float) -> Frozen:
-        """Stop a worker for a while; the server has it go on, whatever becomes of this client.
-
-        Args:
-            worker: Its number.
-            seconds: For how long, up to a minute.
-        """
+        """Stop a worker for up to a minute; the server has it go on, whatever becomes of this client."""
         return self._call("worker.freeze", {"worker": worker, "seconds": seconds}, Frozen)
 
     def thaw_worker(self, worker: int) -> None:
-        """Have a worker that is frozen go on now.
-
-        Args:
-            worker: Its number.
-        """
+        """Have a worker that is frozen go on now."""
         self._client.call("worker.thaw", {"worker": worker})
 
     def events(self, after: int = 0) -> Events:
-        """What happened to the server and its workers lately.
-
-        Args:
-            after: The number of the last event that is known.
-        """
+        """What happened to the server and its workers lately, after the event with this number."""
         return self._call("arbiter.events", {"after": after}, Events)
 
     def _call(self, method: str, params: object, kind: type[_T]) -> _T:

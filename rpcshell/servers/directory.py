@@ -30,14 +30,10 @@ _LOOK: Final = 1.0
 
 
 class LocalServer(msgspec.Struct, frozen=True):
-    """A server of this user on this machine.
-
-    Attributes:
-        path: Of its control socket.
-        status: What it told.
-    """
+    """A server of this user on this machine."""
 
     path: str
+    """Of its control socket."""
     status: ServerStatus
 
     @property
@@ -71,12 +67,7 @@ def local_servers() -> list[LocalServer]:
 
 
 def listens_at(address: str, target: Target) -> bool:
-    """Whether what listens at an address of this machine is what a target leads to.
-
-    Args:
-        address: As a server tells it; the host may be one that stands for all.
-        target: Where a client connects to.
-    """
+    """Whether what listens at an address of this machine, or at all of them, is what a target leads to."""
     try:
         listener = Target.parse(address)
     except UsageError:

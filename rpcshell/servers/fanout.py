@@ -54,35 +54,22 @@ _SPARE_TRIES: Final = 20
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came of the call on one worker.
-
-    Attributes:
-        worker: Its number.
-        pid: The process that answered, or should have.
-        elapsed: Seconds from request to reply, or to giving up.
-        meta: Who served it, where a reply came.
-        out: The reply's name.
-        result: The result, where there is one.
-        error: Why there is none, or None.
-    """
+    """What came of the call on one worker."""
 
     worker: int
     pid: int
+    """The process that answered, or should have."""
     elapsed: float
+    """Seconds from request to reply, or to giving up."""
     meta: Meta | None = None
     out: str = ""
     result: Any = None
     error: ShellError | None = None
+    """Why there is no result."""
 
 
 class Missed(msgspec.Struct, frozen=True):
-    """A worker that the call was not sent to.
-
-    Attributes:
-        worker: Its number.
-        pid: Its process.
-        reason: Why not.
-    """
+    """A worker that the call was not sent to, and why not."""
 
     worker: int
     pid: int
@@ -90,17 +77,9 @@ class Missed(msgspec.Struct, frozen=True):
 
 
 class FanOut:
-    """One call on every worker.
+    """One call on every worker, which may take `limit` seconds on each.
 
-    Args:
-        target: Where the server listens.
-        control: A connection to its control socket.
-        tls: What a TLS target is verified with, and what it is shown.
-        limit: Seconds for the call on each worker, or None for no limit.
-
-    Attributes:
-        answers: What came of it, by worker; complete once `run` has returned, or was interrupted.
-        missed: The workers that it was not sent to.
+    What came of it is in `answers` and `missed`, by worker, once `run` has returned or was interrupted.
     """
 
     def __init__(self, target: Target, control: Control, tls: TlsFiles | None, limit: float | None) -> None:
@@ -113,10 +92,6 @@ class FanOut:
 
     def run(self, method: str, params: object) -> None:
         """Find the workers, and make the call on all of them at the same time.
-
-        Args:
-            method: The method's name.
-            params: What JSON can carry.
 
         Raises:
             UsageError: JSON cannot carry the params.
@@ -189,11 +164,7 @@ class FanOut:
 
 
 class _Search:
-    """Opens connections until each worker that is wanted has one.
-
-    Attributes:
-        found: The connections, by the number of the worker.
-    """
+    """Opens connections until each worker that is wanted has one; they are in `found`, by the number of the worker."""
 
     def __init__(
         self,

@@ -1,16 +1,23 @@
-"""A server's log as it is read back: the records in it, and which of these are wanted."""
+"""A server's log as it is read back: the records in it, which of these are wanted, and following it."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
 
-__all__ = ["LEVELS", "LogFilter", "LogRecord", "read_records"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rpcshell.servers.watch import LocalServerWatch
+    from rpcwire.control import LogPart
+
+__all__ = ["LEVELS", "LogFilter", "LogFollower", "LogRecord", "LogSink", "Throttle", "read_records"]
 
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 """From the least to the gravest."""
@@ -22,36 +29,34 @@ _KNOWN: Final = frozenset({"time", "level", "worker", "pid", "logger", "message"
 _ACCESS: Final = "rpcserver.access"
 _INDENT: Final = " " * 4
 
+_FOLLOWING_PERIOD: Final = 0.2
+_LINES_AT_ONCE: Final = 5000
+_THROTTLE_WINDOW: Final = 1.0
+
 
 class LogRecord(msgspec.Struct, frozen=True):
-    """What was logged at once.
-
-    Attributes:
-        lines: As they stand in the log; the first one begins with time and level unless something else wrote it.
-        level: How grave it is, in small letters; empty where that is not known.
-        time: When, as it is logged: UTC, as ISO 8601 has it.
-        who: What wrote it, such as `worker 3` or `arbiter`.
-        worker: The worker's number, or None.
-        pid: Its process, or None.
-        message: What it says, of one or more lines.
-        fields: What else a log of JSON lines has.
-    """
+    """What was logged at once."""
 
     lines: tuple[str, ...]
+    """As they stand in the log; the first one begins with time and level unless something else wrote it."""
     level: str = ""
+    """In small letters; empty where it is not known."""
     time: str = ""
+    """As it is logged: UTC, as ISO 8601 has it."""
     who: str = ""
+    """What wrote it, such as `worker 3` or `arbiter`."""
     worker: int | None = None
     pid: int | None = None
     message: str = ""
+    """Of one or more lines."""
     fields: dict[str, Any] = {}
+    """What else a log of JSON lines has."""
 
 
 def read_records(lines: Sequence[str]) -> Iterator[LogRecord]:
     """Put lines of a log, of text or of JSON, together to records.
 
-    Args:
-        lines: What comes before the first beginning of a record is one without time and level.
+    What comes before the first beginning of a record is one without time and level.
     """
     begun: tuple[re.Match[str], str] | None = None
     held: list[str] = []
@@ -73,10 +78,7 @@ def read_records(lines: Sequence[str]) -> Iterator[LogRecord]:
 class LogFilter:
     """Tells which records are wanted, one after the other: what continues a record is wanted where that was.
 
-    Args:
-        worker: Only those of this worker.
-        level: Only those of this level and graver ones.
-        text: Only those that have this in them, as they were logged or as they are read; case makes no difference.
+    They are of this worker, at least as grave as this level, and have this text in them in whatever case.
     """
 
     def __init__(self, *, worker: int | None = None, level: str | None = None, text: str | None = None) -> None:
@@ -101,6 +103,124 @@ class LogFilter:
             and (self._text is None or any(self._text in line.lower() for line in (*record.lines, record.message)))
         )
         return self._within
+
+
+class LogSink(NamedTuple):
+    """Where what is followed goes; the follower's thread calls it."""
+
+    show: Callable[[Sequence[LogRecord]], bool]
+    """Takes records, and returns whether it did; not where too much waits to be shown already."""
+    say: Callable[[str], None]
+    """Takes a line about the log itself."""
+
+
+class Throttle:
+    """Lets `most` lines through in a second, and counts the others."""
+
+    def __init__(self, most: int) -> None:
+        self.left_out = 0
+        """How many lines were not let through since that was last told."""
+        self._most = most
+        self._left = most
+        self._since = 0.0
+
+    def begin(self, now: float) -> int:
+        """Begin another second where the last one is over; how many lines were left out until then, to be told."""
+        if now - self._since < _THROTTLE_WINDOW:
+            return 0
+        self._since, self._left = now, self._most
+        told, self.left_out = self.left_out, 0
+        return told
+
+    def take(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
+        """The records that there is room for: the first ones."""
+        for at, record in enumerate(records):
+            if self._left <= 0:
+                self.leave_out(records[at:])
+                return records[:at]
+            self._left -= len(record.lines)
+        return records
+
+    def leave_out(self, records: Sequence[LogRecord]) -> None:
+        """Count records that are not shown."""
+        self.left_out += sum(len(record.lines) for record in records)
+
+
+class LogFollower:
+    """Follows the log that a watch has begun to read, until it is stopped or the server has gone."""
+
+    def __init__(
+        self, watch: LocalServerWatch, wanted: LogFilter, sink: LogSink, throttle: Throttle | None = None
+    ) -> None:
+        self._watch = watch
+        self._wanted = wanted
+        self._sink = sink
+        self._throttle = throttle
+        self._stopped = threading.Event()
+        self._silent = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it follows no more."""
+        return self._stopped.is_set()
+
+    def start(self) -> None:
+        """Follow in a thread."""
+        self._watch.start(self._look, _FOLLOWING_PERIOD, "log")
+
+    def run(self) -> None:
+        """Follow in this thread."""
+        self._watch.run(self._look, _FOLLOWING_PERIOD)
+
+    def stop(self) -> None:
+        """Follow no more; what is about to be shown is shown first."""
+        self._stopped.set()
+        self._watch.stop()
+
+    def _look(self) -> None:
+        try:
+            self._read_on()
+        except (ConnectionFailed, ConnectionLost):
+            self._end("the server has gone: its log is followed no more")
+        except ShellError as error:
+            self._end(str(error))
+        except OSError:
+            # The terminal that it was shown on has gone.
+            self.stop()
+
+    def _read_on(self) -> None:
+        more = True
+        while more and not self._stopped.is_set():
+            try:
+                part = self._watch.new_log(_LINES_AT_ONCE)
+            except CallTimeout:
+                # It stands still, which is no end.
+                if not self._silent:
+                    self._sink.say("the server does not answer; its log is followed once it does")
+                self._silent = True
+                return
+            self._silent = False
+            self._give_on(part)
+            more = part.more
+
+    def _give_on(self, part: LogPart) -> None:
+        if part.anew:
+            self._sink.say("the log began anew: the last lines of its former file may be missing")
+        if part.skipped:
+            self._sink.say(f"… {part.skipped / 1e6:,.1f} MB of the log left out")
+        records: Sequence[LogRecord] = [record for record in read_records(part.lines) if self._wanted.wants(record)]
+        throttle = self._throttle
+        if throttle is not None:
+            if missing := throttle.begin(time.monotonic()):
+                self._sink.say(f"… {missing:,} line{'' if missing == 1 else 's'} of the log left out")
+            records = throttle.take(records)
+        if records and not self._stopped.is_set() and not self._sink.show(records) and throttle is not None:
+            throttle.leave_out(records)
+
+    def _end(self, why: str) -> None:
+        if not self._stopped.is_set():
+            self.stop()
+            self._sink.say(why)
 
 
 def _of_text(begun: tuple[re.Match[str], str] | None, lines: list[str]) -> Iterator[LogRecord]:

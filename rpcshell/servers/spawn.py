@@ -47,30 +47,20 @@ _TAIL: Final = 4096
 
 
 class SpawnOptions(msgspec.Struct, frozen=True):
-    """How to start a server.
-
-    Attributes:
-        workers: How many workers, or None for the server's own number.
-        app: What it serves (`module:attr`, `file.py` or `file.py:attr`), or None for the demo service.
-        model: The worker model, or None for the server's own.
-        bind: Where it listens.
-        keep: Whether it goes on when the shell leaves.
-        extra: More options for the server's command line, as they are.
-    """
+    """How to start a server; None leaves a thing to the server."""
 
     workers: int | None = None
     app: str | None = None
+    """`module:attr`, `file.py` or `file.py:attr`; None for the demo service."""
     model: str | None = None
     bind: tuple[str, ...] = ("127.0.0.1:0",)
     keep: bool = False
+    """Whether it goes on when the shell leaves."""
     extra: tuple[str, ...] = ()
+    """More options for the server's command line, as they are."""
 
     def command(self, link: int) -> list[str]:
-        """The command line.
-
-        Args:
-            link: The file descriptor of the server's end of the link.
-        """
+        """The command line; `link` is the file descriptor of the server's end of the link."""
         # -P: the folder the shell was started in must not shadow what the server itself imports.
         command = [sys.executable, "-P", "-m", "rpcserver", "--link-fd", str(link)]
         for address in self.bind:
@@ -85,7 +75,7 @@ class SpawnOptions(msgspec.Struct, frozen=True):
         return command
 
 
-class _Event(msgspec.Struct):
+class _ReadyOrFailed(msgspec.Struct):
     event: str
     pid: int = 0
     addresses: list[str] = []
@@ -97,34 +87,26 @@ class _Event(msgspec.Struct):
 
 
 class SpawnedServer:
-    """A server that was started here and is ready. Made by `SpawnedServer.start`.
-
-    Attributes:
-        options: How it was started.
-        pid: The process id of its arbiter.
-        addresses: Where it listens, as targets.
-        workers: How many workers it started with.
-        model: Its worker model.
-        log: Its log file.
-        control: The path of its control socket, or None if it has none.
-        kept: Whether it goes on when the shell leaves.
-    """
+    """A server that was started here and is ready. Made by `SpawnedServer.start`."""
 
     def __init__(
         self,
         options: SpawnOptions,
         process: subprocess.Popen[bytes],
         link: socket.socket,
-        ready: _Event,
+        ready: _ReadyOrFailed,
         log: Path,
     ) -> None:
         self.options = options
         self.pid = process.pid
+        """Of its arbiter."""
         self.addresses = tuple(ready.addresses)
         self.workers = ready.workers
+        """How many it started with."""
         self.model = ready.model
         self.log = log
         self.control = ready.control and ready.control.removeprefix("unix:")
+        """The path of its control socket."""
         self.kept = False
         self._process = process
         self._link = link
@@ -133,11 +115,7 @@ class SpawnedServer:
 
     @classmethod
     def start(cls, options: SpawnOptions, *, timeout: float = START_TIMEOUT) -> SpawnedServer:
-        """Start a server and wait until all of its workers are ready.
-
-        Args:
-            options: How to start it.
-            timeout: Seconds it has for that.
+        """Start a server and wait for `timeout` seconds until all of its workers are ready.
 
         Raises:
             UsageError: The options make no sense.
@@ -181,11 +159,7 @@ class SpawnedServer:
         return self._process.poll()
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for the end of the server; whether it came in time.
-
-        Args:
-            seconds: How long to wait.
-        """
+        """Wait for the end of the server; whether it came in time."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -228,12 +202,7 @@ class SpawnedServer:
     def stop(self, *, drain: float = DRAIN_TIMEOUT, quit_after: float = QUIT_TIMEOUT) -> int:
         """End the server: gracefully, then quickly, then by force. Ctrl-C goes to the next step at once.
 
-        Args:
-            drain: Seconds for the requests that have begun.
-            quit_after: Seconds for ending without them.
-
-        Returns:
-            The exit status, negative for a signal.
+        The first two steps have `drain` and `quit_after` seconds. Returns the exit status, negative for a signal.
         """
         for number, seconds in ((signal.SIGTERM, drain), (signal.SIGINT, quit_after)):
             if self._process.poll() is not None:
@@ -246,7 +215,7 @@ class SpawnedServer:
         return self._process.wait()
 
 
-def _await_ready(link: socket.socket, process: subprocess.Popen[bytes], log: Path, timeout: float) -> _Event:
+def _await_ready(link: socket.socket, process: subprocess.Popen[bytes], log: Path, timeout: float) -> _ReadyOrFailed:
     deadline = time.monotonic() + timeout
     line = b""
     while not line.endswith(b"\n"):
@@ -264,7 +233,7 @@ def _await_ready(link: socket.socket, process: subprocess.Popen[bytes], log: Pat
             raise _died(process, log)
     link.settimeout(None)
     try:
-        event = msgspec.json.decode(line, type=_Event)
+        event = msgspec.json.decode(line, type=_ReadyOrFailed)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SpawnFailed(f"the server's ready message makes no sense: {error}", log=log) from None
     if event.event != "ready":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rpcshell.client.tls import TlsFiles
-    from rpcshell.servers.state import TargetMemory
+    from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.config import TargetConfig
 
 __all__ = ["AddressBook", "Destination"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.client import Client
     from rpcshell.client.target import Target
-    from rpcshell.servers.state import TargetMemory
+    from rpcshell.servers.target_memory import TargetMemory
 
 __all__ = ["Discovery", "describe"]
 

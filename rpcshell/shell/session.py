@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rpcshell.client.tls import TlsFiles
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-    from rpcshell.servers.state import TargetMemory
+    from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.discovery import Discovery
     from rpcshell.shell.why.sighting import Sighting
     from rpcwire import Reply

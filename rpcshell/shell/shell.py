@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from rpcshell.line.language import CallLine, CommandLine, Line, LineError, Problem, Sink, ValueLine
-    from rpcshell.servers.log_following import LogFollower
+    from rpcshell.servers.log import LogFollower
     from rpcshell.shell.call import Call
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.output import Output

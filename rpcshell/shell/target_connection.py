@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rpcshell.client.tls import TlsFiles
     from rpcshell.client.trace import Exchange
     from rpcshell.line.catalog import Catalog, Method
-    from rpcshell.servers.state import TargetMemory
+    from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.address_book import Destination
     from rpcshell.shell.discovery import Discovery
     from rpcwire import Reply

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.servers.state import TargetMemory
+from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
 from tests.rpcshell.describing import Told
 from tests.rpcshell.faces import FACES, Connect

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from rpcshell.client.trace import Ends
-    from rpcshell.servers.holders import Place
+    from rpcshell.servers.processes import ServerEnd
     from rpcwire.control import ServerStatus
 
     class LocalServer(Protocol):
@@ -59,7 +59,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     status: ServerStatus | None = None
     states: dict[int, str] = {}
-    place: Place | None = None
+    place: ServerEnd | None = None
 
     def stopped(self, pid: int | None) -> bool:
         """Whether a process was stopped by a signal."""
@@ -75,7 +75,7 @@ def take_snapshot(path: str, ends: Ends | None, arbiter: int | None) -> Snapshot
         arbiter: Its process id, where it is known without asking.
     """
     from rpcshell.servers import Control
-    from rpcshell.servers.holders import children_of, find_place, process_state
+    from rpcshell.servers.processes import children_of, find_server_end, process_state
 
     status: ServerStatus | None = None
     try:
@@ -89,7 +89,7 @@ def take_snapshot(path: str, ends: Ends | None, arbiter: int | None) -> Snapshot
         arbiter = status.pid
     workers = [worker.pid for worker in status.workers] if status is not None else children_of(arbiter or 0)
     states = {pid: process_state(pid) for pid in (arbiter, *workers) if pid is not None}
-    place = None if ends is None else find_place(ends, workers)
+    place = None if ends is None else find_server_end(ends, workers)
     return Snapshot(at=at, status=status, states=states, place=place)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.servers.state import TargetMemory
+from rpcshell.servers.target_memory import TargetMemory
 from tests.e2e.terminal import CTRL_D, SHELL, TAB, Terminal
 
 KILL_LINE = "\x15"

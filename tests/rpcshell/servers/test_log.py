@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.servers.log import LogFilter, LogRecord, read_records
-from rpcshell.servers.log_following import Throttle
+from rpcshell.servers.log import LogFilter, LogRecord, Throttle, read_records
 
 TEXT = [
     "2026-11-23T17:59:01.123Z INFO    [arbiter 10] listening on 127.0.0.1:1, 2 workers (sync), pid 10",

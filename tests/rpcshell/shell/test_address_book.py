@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rpcshell import CallTimeout, ConnectionFailed, TcpTarget, TlsFiles, UsageError
-from rpcshell.servers.state import TargetMemory
+from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config import TargetConfig
 from rpcshell.shell.session import Session

@@ -8,7 +8,7 @@ import pytest
 
 from rpcshell import ProtocolError, connect
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-from rpcshell.servers.state import TargetMemory
+from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
 from tests.rpcshell.describing import Told, offering
 from tests.rpcshell.peers import Peer, echo, serving

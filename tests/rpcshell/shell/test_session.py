@@ -16,7 +16,7 @@ from rpcshell import (
     TcpTarget,
     UsageError,
 )
-from rpcshell.servers.state import TargetMemory
+from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
 from rpcshell.view.settings import Settings
 from tests.rpcshell.describing import META, Told, document, offering

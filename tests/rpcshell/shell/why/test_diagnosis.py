@@ -19,7 +19,7 @@ from rpcshell.client.errors import (
 )
 from rpcshell.client.target import TcpTarget
 from rpcshell.client.trace import Exchange
-from rpcshell.servers.holders import Place
+from rpcshell.servers.processes import ServerEnd
 from rpcshell.shell.call import Call, Timing
 from rpcshell.shell.why.diagnosis import RULES, diagnose
 from rpcshell.shell.why.evidence import Evidence
@@ -38,7 +38,7 @@ def worker(number: int, call: str = "", seconds: float = 2.0, connections: int =
 
 
 def then(
-    *workers: WorkerStatus, place: Place | None = None, model: str = "sync", waiting: int = 0, **states: str
+    *workers: WorkerStatus, place: ServerEnd | None = None, model: str = "sync", waiting: int = 0, **states: str
 ) -> Snapshot:
     status = ServerStatus(
         pid=9, model=model, workers=list(workers), totals=TotalStatus(), listeners=[ListenerStatus("a:1", waiting, 128)]
@@ -46,8 +46,8 @@ def then(
     return Snapshot(at=102.0, status=status, states={int(pid[1:]): s for pid, s in states.items()}, place=place)
 
 
-QUEUED = Place(queued=True)
-HELD = Place(queued=False, pid=12)
+QUEUED = ServerEnd(queued=True)
+HELD = ServerEnd(queued=False, pid=12)
 
 
 def evidence_of(

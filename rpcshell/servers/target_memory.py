@@ -29,12 +29,7 @@ class _File(msgspec.Struct):
 
 
 class TargetMemory:
-    """Targets that cannot describe themselves, so that they are not asked in every run, and those that were used.
-
-    Args:
-        folder: Gives the folder of the file when it is first needed.
-        clock: Gives the time, in seconds since the epoch.
-    """
+    """Targets that cannot describe themselves, so that they are not asked in every run, and those that were used."""
 
     def __init__(self, folder: Callable[[], Path], clock: Callable[[], float] = time.time) -> None:
         self._folder = folder

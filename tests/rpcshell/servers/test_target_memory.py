@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpcshell.servers.state import TargetMemory
+from rpcshell.servers.target_memory import TargetMemory
 
 
 class Clock:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from rpcshell.servers.holders import find_place, process_state
+from rpcshell.servers.processes import find_server_end, process_state
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="proc(5) is Linux's")
 
@@ -30,16 +30,16 @@ def test_a_connection_waits_in_the_queue_until_a_process_has_it(
         socket.create_connection((address, listener.getsockname()[1])) as client,
     ):
         ends = client.getsockname(), client.getpeername()
-        waiting = find_place(ends, [os.getpid()])
+        waiting = find_server_end(ends, [os.getpid()])
         assert waiting is not None
         assert (waiting.queued, waiting.pid) == (True, None)
         accepted, _ = listener.accept()
         with accepted:
-            held = find_place(ends, [1 << 22, os.getpid()])
+            held = find_server_end(ends, [1 << 22, os.getpid()])
             assert held is not None
             assert (held.queued, held.pid) == (False, os.getpid())
-            assert find_place(ends, []) is None, "none of those that were asked about"
-    assert find_place(("/a", "/b"), [os.getpid()]) is None, "Unix sockets are not paired"
+            assert find_server_end(ends, []) is None, "none of those that were asked about"
+    assert find_server_end(("/a", "/b"), [os.getpid()]) is None, "Unix sockets are not paired"
 
 
 def test_the_state_of_a_process_is_that_of_proc() -> None:

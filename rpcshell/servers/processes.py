@@ -1,7 +1,6 @@
-"""Which process has the server's end of a connection, found in proc(5); nobody is asked, and nothing is disturbed.
+"""What proc(5) tells of a server's processes: who they are, and which has the server's end of a connection.
 
-A connection that no process has waits in the listen queue: nobody has accepted it yet. Linux only; elsewhere, and for
-Unix sockets, which proc(5) does not pair, nothing is known.
+Nobody is asked, and nothing is disturbed. Elsewhere than on Linux nothing is known.
 """
 
 from __future__ import annotations
@@ -18,43 +17,36 @@ if TYPE_CHECKING:
 
     from rpcshell.client.trace import Ends
 
-__all__ = ["Place", "children_of", "find_place", "process_state"]
+__all__ = ["ServerEnd", "children_of", "find_server_end", "process_state"]
 
 _TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
 _LOCAL, _REMOTE, _INODE = 1, 2, 9
 """Columns of a row: the addresses of the two ends, and the number of the socket, which is 0 before accept(2)."""
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where the server's end of a connection is.
-
-    Attributes:
-        queued: Whether it waits to be accepted.
-        pid: The process that has it, of those that were asked about; None where none does.
-    """
+class ServerEnd(msgspec.Struct, frozen=True):
+    """Where the server's end of a connection is: waiting to be accepted, or in a process of those asked about."""
 
     queued: bool
     pid: int | None = None
 
 
-def find_place(ends: Ends, pids: Iterable[int]) -> Place | None:
-    """Where the server's end of a connection is, or None where that cannot be told.
+def find_server_end(ends: Ends, pids: Iterable[int]) -> ServerEnd | None:
+    """Where the other end of a connection is, if in the listen queue or one of these processes.
 
-    Args:
-        ends: The addresses of the connection, this side's first.
-        pids: The processes that may have it.
+    None where that cannot be told, as for Unix sockets, which proc(5) does not pair.
     """
     inode = _inode_of(ends)
     if inode is None:
         return None
     if inode == "0":
-        return Place(queued=True)
+        return ServerEnd(queued=True)
     name = f"socket:[{inode}]"
     for pid in pids:
         # Some models have a process of their own for each connection.
         for process in (pid, *children_of(pid)):
             if _has(process, name):
-                return Place(queued=False, pid=pid)
+                return ServerEnd(queued=False, pid=pid)
     return None
 
 
