@@ -10,6 +10,7 @@ import click
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, NotConnected, ShellError
 from rpcshell.shell.command import CALL, command
 from rpcshell.view.escape import visible
+from rpcshell.view.units import count_of, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,7 +100,7 @@ def _show(
     if same:
         shell.output.value(results[0].out, results[0].result)
         whole = "all " if len(answers) > 1 and not fan.missed else ""
-        shell.output.note(f"{whole}{_count(len(answers))} answered that")
+        shell.output.note(f"{whole}{count_of(len(answers), 'worker')} answered that")
         return
     if places and places[0].path != "$":
         shell.output.pieces(_pieces(shell, results, places))
@@ -145,11 +146,7 @@ def _value(variant: Variant) -> str:
 
 
 def _workers(numbers: Sequence[int]) -> str:
-    return f"worker{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
-
-
-def _count(workers: int) -> str:
-    return f"{workers} worker{'' if workers == 1 else 's'}"
+    return f"{plural(len(numbers), 'worker')} {', '.join(map(str, numbers))}"
 
 
 def _letter(at: int) -> str:
@@ -235,7 +232,7 @@ def _complain(fan: FanOut, answers: Sequence[Answer], interrupted: bool) -> None
         if error is not None and not fan.missed:
             raise error
     if failed:
-        raise ShellError(f"{len(failed)} of {_count(len(answers))} did not answer with a result")
+        raise ShellError(f"{len(failed)} of {count_of(len(answers), 'worker')} did not answer with a result")
     if fan.missed:
-        whole = _count(len(answers) + len(fan.missed))
+        whole = count_of(len(answers) + len(fan.missed), "worker")
         raise ShellError(f"{len(fan.missed)} of {whole} could not be reached: the call did not run there")

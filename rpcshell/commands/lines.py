@@ -11,6 +11,7 @@ import click
 from rpcshell.client.errors import ShellError, UsageError
 from rpcshell.shell.command import CALL, KindOfWord, command
 from rpcshell.view.escape import visible
+from rpcshell.view.units import plural
 
 if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
@@ -118,7 +119,7 @@ def _preview(name: str, value: Any) -> str:
         keys = ", ".join(visible(str(key))[:_PREVIEW] for key in list(value)[:_KEYS_SHOWN])
         return f"object  {keys}{', …' if len(value) > _KEYS_SHOWN else ''}".rstrip()
     if isinstance(value, list):
-        return f"array   {len(value)} item{'' if len(value) == 1 else 's'}"
+        return f"array   {len(value)} {plural(len(value), 'item')}"
     kind = (
         "string"
         if isinstance(value, str)

@@ -13,6 +13,7 @@ from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import CALL, command
 from rpcshell.view.escape import visible
+from rpcshell.view.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def watch(shell: Shell, *, seconds: float, call: str, count: int | None) -> None
         shell.output.error(calls.last)
     elif calls.last is not None and whole:
         shell.output.result(calls.last)
-    shell.output.note(f"{calls.number} call{'' if calls.number == 1 else 's'} in {time.monotonic() - began:.0f} s")
+    shell.output.note(f"{calls.number} {plural(calls.number, 'call')} in {time.monotonic() - began:.0f} s")
 
 
 class _Calls:

@@ -11,7 +11,7 @@ from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.view.escape import visible
-from rpcshell.view.units import duration, size
+from rpcshell.view.units import count_of, duration, size
 from rpcwire.control import MODELS
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def start_server(shell: Shell, options: SpawnOptions) -> None:
 
 
 def _described(server: SpawnedServer) -> str:
-    workers = f"{server.workers} worker{'' if server.workers == 1 else 's'}"
-    return f"{workers} ({visible(server.model)}) on {visible(', '.join(server.addresses))}"
+    return f"{count_of(server.workers, 'worker')} ({visible(server.model)}) on {visible(', '.join(server.addresses))}"
 
 
 @command("workers", group="Server")
@@ -176,7 +175,7 @@ def server_line(status: ServerStatus) -> str:
     queues = [f"{one.waiting}/{one.limit}" for one in status.listeners if one.waiting is not None]
     parts = [
         f"pid {status.pid}",
-        f"{len(status.workers)} {status.model} worker{'' if len(status.workers) == 1 else 's'}",
+        count_of(len(status.workers), f"{status.model} worker"),
         f"queue {' '.join(queues)}" if queues else "",
         f"{status.totals.calls} calls",
         f"{status.totals.errors} errors" if status.totals.errors else "",

@@ -9,7 +9,7 @@ import click
 
 from rpcshell.shell.command import command
 from rpcshell.view.escape import visible
-from rpcshell.view.units import call_time, duration
+from rpcshell.view.units import call_time, duration, plural
 
 if TYPE_CHECKING:
     from rpcshell.shell.journal import CallCounts, CallStatistics
@@ -59,8 +59,8 @@ def stats(shell: Shell, *, reset: bool) -> None:
         )
     since = time.strftime("%H:%M:%S", time.localtime(time.time() - counts.seconds))
     shell.output.note(
-        f"{counts.calls} call{'' if counts.calls == 1 else 's'} since {since} · {counts.errors} "
-        f"error{'' if counts.errors == 1 else 's'} · {counts.unanswered} without a reply"
+        f"{counts.calls} {plural(counts.calls, 'call')} since {since} · "
+        f"{counts.errors} {plural(counts.errors, 'error')} · {counts.unanswered} without a reply"
     )
 
 

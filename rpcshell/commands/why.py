@@ -12,6 +12,7 @@ from rpcshell.client.errors import Cancelled, UsageError
 from rpcshell.shell.command import CALL, command
 from rpcshell.shell.why.mistakes import MISTAKES, MistakeName
 from rpcshell.view.escape import visible
+from rpcshell.view.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,7 +181,7 @@ def _event(event: WireEvent, data: bytes, params: object, width: int) -> Iterato
     match event.kind:
         case "sent":
             yield ARROW, f"{OUT} "
-            size = f"{len(data)} byte{'' if len(data) == 1 else 's'}: " if data else ""
+            size = f"{len(data)} {plural(len(data), 'byte')}: " if data else ""
             yield "", f"{when}  {size}{event.about}\n"
             yield from hex_rows(data, width)
         case "came":

@@ -10,6 +10,7 @@ import click
 
 from rpcshell.client.errors import CallError, UsageError
 from rpcshell.shell.command import command
+from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,20 +64,17 @@ def export(shell: Shell, *, kind: Kind, count: int | None, output: str | None, f
     else:
         _write(path, text, executable=kind == "shell")
         run = f"{_RUN_BY[kind]} {shlex.quote(str(output))}"
-        shell.output.note(f"{_calls(len(records))} in {output}; run it with: {run}")
+        shell.output.note(f"{count_of(len(records), 'call')} in {output}; run it with: {run}")
     server = shell.session.server
     if server is not None and not server.kept and any(record.target in server.addresses for record in records):
         shell.output.note("the server ends with this shell; RPCSHELL_TARGET names another to the file")
     if left_out:
-        shell.output.note(f"left out: {_calls(left_out)} that had no reply, was too large, or depends on others")
+        what = count_of(left_out, "call")
+        shell.output.note(f"left out: {what} that had no reply, was too large, or depends on others")
 
 
 def _latest(records: list[Call], count: int | None) -> list[Call]:
     return records if count is None else records[-count:]
-
-
-def _calls(count: int) -> str:
-    return f"{count} call{'' if count == 1 else 's'}"
 
 
 def _gathered(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.shell.why.evidence import Diagnosis, all_of, seconds
+from rpcshell.shell.why.evidence import Diagnosis, all_of
+from rpcshell.view.units import duration
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def unconnected(evidence: Evidence) -> Diagnosis | None:
     timing = evidence.timing
     if evidence.call.outcome == "cancelled" and timing.dialled and not timing.connected:
         return Diagnosis(
-            f"the request was never sent: after {seconds(timing.connect)} there was no connection yet.",
+            f"the request was never sent: after {duration(timing.connect)} there was no connection yet.",
             "the host may be down, a firewall may drop the packets, or the server's listen queue may be full",
         )
     return None
@@ -92,7 +93,7 @@ def timed_out(evidence: Evidence) -> Diagnosis | None:
     if evidence.call.code != ErrorCode.TIMED_OUT:
         return None
     return Diagnosis(
-        f"the server gave up on the call after {seconds(evidence.timing.total)}: it ran longer than --timeout allows.",
+        f"the server gave up on the call after {duration(evidence.timing.total)}: it ran longer than --timeout allows.",
         "make the handler faster, or start the server with a longer --timeout",
     )
 
@@ -183,7 +184,7 @@ def slow_connect(evidence: Evidence) -> Diagnosis | None:
     if not is_main(evidence, timing.connect):
         return None
     return Diagnosis(
-        f"making the connection took {seconds(timing.connect)} of {seconds(timing.total)}: the lookup of the name, "
+        f"making the connection took {duration(timing.connect)} of {duration(timing.total)}: the lookup of the name, "
         f"TCP, or TLS.",
         "try the address instead of the name; a call on a connection that is there does not pay for it",
     )
@@ -195,7 +196,7 @@ def slow_start(evidence: Evidence) -> Diagnosis | None:
     if not is_main(evidence, timing.before):
         return None
     return Diagnosis(
-        f"the shell was still asking the server what it offers, for {seconds(timing.before)}.",
+        f"the shell was still asking the server what it offers, for {duration(timing.before)}.",
         "that happens once for a connection; --plain leaves it out",
     )
 
@@ -224,8 +225,9 @@ def slow_handler(evidence: Evidence) -> Diagnosis | None:
     if timing.service is None or not is_main(evidence, timing.service):
         return None
     who = "" if evidence.call.meta is None else f" in worker {evidence.call.meta.worker}"
+    took = f"{duration(timing.service)} of {duration(timing.total)}"
     return Diagnosis(
-        f"the handler of {evidence.call.method} itself took {seconds(timing.service)} of {seconds(timing.total)}{who}.",
+        f"the handler of {evidence.call.method} itself took {took}{who}.",
         "the time is in its own code, or in what that waits for",
     )
 
@@ -236,8 +238,8 @@ def slow_queue(evidence: Evidence) -> Diagnosis | None:
     if timing.queue is None or not is_main(evidence, timing.queue):
         return None
     return Diagnosis(
-        f"the request waited {seconds(timing.queue)} of {seconds(timing.total)} before a worker began it; the handler "
-        f"took {seconds(timing.service or 0.0)}.",
+        f"the request waited {duration(timing.queue)} of {duration(timing.total)} before a worker began it; the "
+        f"handler took {duration(timing.service or 0.0)}.",
         ":workers shows who is busy, its queue how many wait; :scale adds workers",
     )
 
@@ -249,7 +251,7 @@ def slow_transfer(evidence: Evidence) -> Diagnosis | None:
     for part, what in ((timing.transfer, "to arrive"), (timing.after, "to read")):
         if is_main(evidence, part):
             return Diagnosis(
-                f"the reply of {size} bytes took {seconds(part)} of {seconds(timing.total)} {what}.",
+                f"the reply of {size} bytes took {duration(part)} of {duration(timing.total)} {what}.",
                 "ask for less of it at once" if size >= _LARGE else "the network, or the peer, is slow",
             )
     return None

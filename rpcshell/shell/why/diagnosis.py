@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.shell.why.answered import REFUSALS, SLOWNESS, is_main
-from rpcshell.shell.why.evidence import Diagnosis, all_of, named, seconds
+from rpcshell.shell.why.evidence import Diagnosis, all_of, named
+from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,9 +124,9 @@ def queued(evidence: Evidence) -> Diagnosis | None:
     if status is None or not _waited(evidence):
         return None
     if evidence.queued:
-        waited = f"so the request waited {seconds(evidence.timing.wait)} in the listen queue"
+        waited = f"so the request waited {duration(evidence.timing.wait)} in the listen queue"
     elif evidence.unasked and status.waiting:
-        waited = f"so for {seconds(evidence.timing.total)} the shell could not even ask what the server offers"
+        waited = f"so for {duration(evidence.timing.total)} the shell could not even ask what the server offers"
     else:
         return None
     ready = [worker for worker in status.workers if worker.state == "ready"]
@@ -164,7 +165,7 @@ def before_the_call(evidence: Evidence) -> Diagnosis | None:
     if not evidence.unasked:
         return None
     return Diagnosis(
-        f"the request was not sent: for {seconds(evidence.timing.total)} the shell waited for an answer to its "
+        f"the request was not sent: for {duration(evidence.timing.total)} the shell waited for an answer to its "
         f"question what the server offers.",
         "what held up that question would have held up the call: :workers shows who is busy",
     )
@@ -178,7 +179,7 @@ def handler_running(evidence: Evidence) -> Diagnosis | None:
     ran = evidence.timing.ended_at - evidence.timing.sent_at if evidence.timing.sent_at else worker.call.seconds
     return Diagnosis(
         f"the handler of {evidence.call.method} itself takes the time: {named(worker)} had been in it for "
-        f"{seconds(ran)}.",
+        f"{duration(ran)}.",
         f"give it time (:set timeout), or look into the handler; :kill {worker.worker} ends it if it never will",
     )
 
@@ -189,8 +190,8 @@ def behind_another(evidence: Evidence) -> Diagnosis | None:
     status = evidence.status
     if status is None or worker is None or worker.call is None or evidence.handling or not _waited(evidence):
         return None
-    wait = seconds(evidence.timing.wait)
-    what = f"{worker.call.method}, for {seconds(worker.call.seconds)}"
+    wait = duration(evidence.timing.wait)
+    what = f"{worker.call.method}, for {duration(worker.call.seconds)}"
     if status.model == "async" and worker.calls_running == 1:
         cause = f"{named(worker)} had the request but was in another call ({what}), which may block its event loop"
         return Diagnosis(f"{cause}, for {wait}.", "await in coroutines what waits, or make that handler a plain one")
@@ -215,7 +216,7 @@ def accepted_but_silent(evidence: Evidence) -> Diagnosis | None:
     if evidence.call.failure == "lost":
         return None
     return Diagnosis(
-        f"{named(worker)} had the connection but did not begin the call within {seconds(evidence.timing.wait)}.",
+        f"{named(worker)} had the connection but did not begin the call within {duration(evidence.timing.wait)}.",
         f":logs {worker.worker} tells what it did; :kill {worker.worker} has another take its place",
     )
 
@@ -228,7 +229,7 @@ def silence(evidence: Evidence) -> Diagnosis | None:
         return Diagnosis("the request was not sent whole.", "it did not run: call again")
     where = "" if evidence.status is not None else "; of a server that is not yours on this machine no more can be seen"
     return Diagnosis(
-        f"the request was sent whole, and nothing came back within {seconds(evidence.timing.wait)}{where}.",
+        f"the request was sent whole, and nothing came back within {duration(evidence.timing.wait)}{where}.",
         "the server may still be running it; :set timeout limits how long a call may take",
     )
 
@@ -256,7 +257,7 @@ def all_well(evidence: Evidence) -> Diagnosis:
     }
     most = max(parts, key=lambda name: parts[name])
     return Diagnosis(
-        f"nothing is wrong with it: it was answered in {seconds(timing.total)}, most of that for {most}.",
+        f"nothing is wrong with it: it was answered in {duration(timing.total)}, most of that for {most}.",
         ":stats shows how long such calls usually take",
     )
 
@@ -271,7 +272,7 @@ def _waited(evidence: Evidence) -> bool:
 def _calls(workers: list[WorkerStatus]) -> str:
     """What workers are in, the longest first."""
     calls = sorted((worker.call for worker in workers if worker.call), key=lambda call: -call.seconds)
-    shown = [f"{call.method} for {seconds(call.seconds)}" for call in calls[:_MOST_NAMED]]
+    shown = [f"{call.method} for {duration(call.seconds)}" for call in calls[:_MOST_NAMED]]
     return ", ".join(shown) + (", …" if len(calls) > _MOST_NAMED else "")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.supervisor import Supervisor
     from rpcwire.control import ServerEvent, ServerStatus, WorkerStatus
 
-__all__ = ["Diagnosis", "Evidence", "all_of", "gather", "lines_of_time", "named", "seconds"]
+__all__ = ["Diagnosis", "Evidence", "all_of", "gather", "lines_of_time", "named"]
 
 _LINES: Final = 300
 """Lines of the log that are looked through."""
@@ -150,13 +150,6 @@ class Diagnosis(NamedTuple):
 
     cause: str
     advice: str
-
-
-def seconds(amount: float) -> str:
-    """A time with its unit."""
-    if amount >= 1:
-        return f"{amount:.1f} s" if amount < 60 else f"{int(amount) // 60} min {int(amount) % 60} s"
-    return f"{amount * 1000:.3g} ms"
 
 
 def named(worker: WorkerStatus) -> str:

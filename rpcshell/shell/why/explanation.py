@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.why.diagnosis import diagnose
-from rpcshell.shell.why.evidence import seconds
 from rpcshell.view.escape import visible
-from rpcshell.view.units import call_time
+from rpcshell.view.units import call_time, count_of, duration
 from rpcshell.view.width import cells, cut
 
 if TYPE_CHECKING:
@@ -114,8 +113,7 @@ def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
     else:
         yield "request", "not sent"
     if trace.reads:
-        reads = "1 read" if trace.reads == 1 else f"{trace.reads} reads"
-        yield "reply", f"{trace.received_size} bytes in {reads}"
+        yield "reply", f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
     elif timing.attempts:
         yield "reply", "not a byte"
     if evidence.unseen is not None:
@@ -134,7 +132,7 @@ def _server_then(evidence: Evidence) -> Iterator[tuple[str, str]]:
         return
     timing = evidence.timing
     after = then.at - timing.began_at
-    when = f"{seconds(after)} into the call" if then.at <= timing.ended_at else "right after it"
+    when = f"{duration(after)} into the call" if then.at <= timing.ended_at else "right after it"
     worker = evidence.worker
     if worker is not None:
         yield "worker", f"{_worker(worker, then)}, {when}"
@@ -152,7 +150,7 @@ def _server_then(evidence: Evidence) -> Iterator[tuple[str, str]]:
 def _worker(worker: WorkerStatus, snapshot: Snapshot) -> str:
     is_sync = snapshot.status is not None and snapshot.status.model == "sync"
     call = worker.call
-    doing = "idle" if call is None else f"in {call.method} for {seconds(call.seconds)}"
+    doing = "idle" if call is None else f"in {call.method} for {duration(call.seconds)}"
     if call is None and worker.connections:
         doing = "in no call"
         if is_sync:
@@ -160,7 +158,7 @@ def _worker(worker: WorkerStatus, snapshot: Snapshot) -> str:
     if snapshot.stopped(worker.pid):
         doing = f"stopped (SIGSTOP), {doing}"
     state = "" if worker.state == "ready" else f"{worker.state}, "
-    held = "" if is_sync else f", {worker.connections} connection{'' if worker.connections == 1 else 's'}"
+    held = "" if is_sync else f", {count_of(worker.connections, 'connection')}"
     return f"{worker.worker} (pid {worker.pid}) {state}{doing}{held}"
 
 
@@ -174,8 +172,7 @@ def _worker_now(evidence: Evidence, now: Snapshot) -> str:
 def _server(status: ServerStatus) -> str:
     waiting = [f"{one.waiting} of {one.limit}" for one in status.listeners if one.waiting is not None]
     queue = f", {' and '.join(waiting)} wait in the listen queue" if waiting else ""
-    count = len(status.workers)
-    return f"{count} {status.model} worker{'' if count == 1 else 's'}{queue}"
+    return f"{count_of(len(status.workers), f'{status.model} worker')}{queue}"
 
 
 def _events(evidence: Evidence, width: int) -> Iterator[Fragment]:
@@ -183,7 +180,7 @@ def _events(evidence: Evidence, width: int) -> Iterator[Fragment]:
     for place, event in enumerate(evidence.events[:_MOST_EVENTS]):
         who = f"worker {event.worker} (pid {event.pid}) " if event.worker is not None else ""
         signal = f" by SIG{event.signal}" if event.signal else ""
-        lost = f", {event.lost} call{'' if event.lost == 1 else 's'} lost" if event.lost else ""
+        lost = f", {count_of(event.lost, 'call')} lost" if event.lost else ""
         # What an end says in words names the signal as well.
         more = f" {event.text}" if event.text and not event.signal else ""
         text = f"{event.at - began:+.2f} s  {who}{event.kind.replace('_', ' ')}{signal}{more}{lost}"

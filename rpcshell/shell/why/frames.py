@@ -14,7 +14,7 @@ import msgspec
 from rpcshell.line.masking import blot_bytes, mask_text, mask_value
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.pretty import render_json
-from rpcshell.view.units import call_time
+from rpcshell.view.units import call_time, count_of
 from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragm
         yield from render_frames(trace.request, width, left_out(trace.request_size, trace.request), full=full)
     if trace.reads:
         received = b"".join(trace.received)
-        reads = "1 read" if trace.reads == 1 else f"{trace.reads} reads"
         yield ARROW, f"{IN} "
-        yield "", f"{call_time(trace.first - began):>8}  reply: {trace.received_size} bytes in {reads}\n"
+        size = f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
+        yield "", f"{call_time(trace.first - began):>8}  reply: {size}\n"
         more = left_out(trace.received_size, received)
         yield from render_frames(received, width, more, params=call.params, full=full)
     if call.outcome in {"failed", "cancelled"}:
