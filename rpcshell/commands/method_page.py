@@ -84,11 +84,8 @@ def describe_method(method: Method) -> str:
 def columns(rows: Sequence[Sequence[str]], *, first: int = 0) -> list[str]:
     """Rows of texts from a server as aligned lines, the last column filled; safe for a terminal.
 
-    Where there is no room for the last column beside the others, it stands below them.
-
-    Args:
-        rows: Of the same length each; columns without any text are left out.
-        first: Columns of the screen that the first one takes at least.
+    Columns without any text are left out; the first one takes at least `first` columns of the screen. Where there is no
+    room for the last column beside the others, it stands below them.
     """
     used = [at for at in range(len(rows[0])) if any(row[at] for row in rows)]
     shown = [[visible(row[at][:_LONGEST_CELL]) for at in used] for row in rows]

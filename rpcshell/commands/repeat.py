@@ -180,12 +180,7 @@ def bench(shell: Shell, *, call: str, **options: Any) -> None:
 
 
 def run_bench(shell: Shell, call: str, options: BenchOptions) -> None:
-    """Run a benchmark and show what came of it.
-
-    Args:
-        shell: Where, and for which server.
-        call: What is called, as typed.
-        options: How.
+    """Run a benchmark of a call, as it was typed, and show what came of it.
 
     Raises:
         ShellError: As `conduct`.

@@ -139,12 +139,7 @@ def attach(shell: Shell, *, server: str) -> None:
 
 
 def worker_row(worker: WorkerStatus, status: ServerStatus) -> dict[str, Any]:
-    """A worker as a row of a table.
-
-    Args:
-        worker: The worker.
-        status: Of its server.
-    """
+    """A worker as a row of a table."""
     from rpcshell.view.table import Figure
 
     call = worker.call
@@ -167,11 +162,7 @@ def worker_row(worker: WorkerStatus, status: ServerStatus) -> dict[str, Any]:
 
 
 def server_line(status: ServerStatus) -> str:
-    """A server in one line that is safe on a terminal.
-
-    Args:
-        status: What it told.
-    """
+    """A server in one line that is safe on a terminal."""
     queues = [f"{one.waiting}/{one.limit}" for one in status.listeners if one.waiting is not None]
     parts = [
         f"pid {status.pid}",

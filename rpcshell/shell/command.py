@@ -47,11 +47,7 @@ else:
 
 
 class KindOfWord(_TextType):
-    """A parameter that is a plain text to the command, and something that can be completed to the prompt.
-
-    Args:
-        kind: what it is.
-    """
+    """A parameter that is a plain text to the command, and something that can be completed to the prompt."""
 
     def __init__(self, kind: ValueKind) -> None:
         self.name = kind
@@ -130,26 +126,18 @@ class Command:
         return CommandSpec(self.name, self.summary, options, arguments, self.aliases)
 
     def help(self, width: int | None = None) -> str:
-        """How to use it, in several lines without a newline at the end.
-
-        Args:
-            width: columns to fill; those of the terminal, up to 80, if not given.
-        """
+        """How to use it, in so many columns; those of the terminal, up to 80, if not given."""
         formatter = click.HelpFormatter(width=width or min(shutil.get_terminal_size().columns, _WIDTH))
         context = click.Context(self._definition, info_name=f":{self.name}")
         self._definition.format_help(context, formatter)
         return formatter.getvalue().rstrip("\n")
 
     def run(self, shell: CommandHost, words: Sequence[str]) -> None:
-        """Run it.
-
-        Args:
-            shell: what it may use.
-            words: what follows its name.
+        """Run it with the words that follow its name.
 
         Raises:
-            UsageError: the words are not what it takes.
-            ShellError: what it tried did not work.
+            UsageError: The words are not what it takes.
+            ShellError: What it tried did not work.
         """
         call = self._start_of_call(words)
         own, inner = list(words[:call]), list(words[call:])
@@ -200,14 +188,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Command]:
     """Make a command of a function, stacked on click's decorators for its options and arguments.
 
-    The function gets the shell and its parameters by name; its docstring is the command's help.
-
-    Args:
-        name: what it is called by, without the colon.
-        group: the heading it stands under.
-        aliases: other names for it.
-        examples: lines that can be typed as they are.
-        verbatim: a `| command` or `> file` at the end of its line is a part of its call, and not for its own text.
+    The function gets the shell and its parameters by name; its docstring is the command's help. What else is given is
+    what a `Command` has.
     """
 
     def decorate(handler: Callable[..., None]) -> Command:
@@ -225,13 +207,10 @@ def command(
 
 
 class CommandRegistry:
-    """The commands of a shell.
-
-    Args:
-        commands: in the order of their groups and, in a group, of their importance.
+    """The commands of a shell, in the order of their groups and, in a group, of their importance.
 
     Raises:
-        ValueError: two have the same name.
+        ValueError: Two have the same name.
     """
 
     def __init__(self, commands: Iterable[Command]) -> None:

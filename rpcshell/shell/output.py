@@ -62,11 +62,9 @@ class Output(Protocol):
         """Show an error that does not end the run."""
 
     def pieces(self, pieces: Iterable[Fragment], *, paged: bool = True) -> None:
-        """Show styled text, with its styles where there are any.
+        """Show styled text that is safe for a terminal and ends in a newline, with its styles where there are any.
 
-        Args:
-            pieces: Text that is safe for a terminal; it ends in a newline.
-            paged: Whether what is longer than the screen goes to the pager, after which it is gone.
+        What is longer than the screen goes to the pager, after which it is gone, unless it is not to be paged.
         """
         del paged
         self.text("".join(text for _, text in pieces).removesuffix("\n"))
@@ -94,13 +92,7 @@ class Output(Protocol):
 
 
 class Diverted(Output):
-    """Collects results and texts; what is beside the point still goes where it would.
-
-    Args:
-        beside: Takes notes and errors.
-        settings: How results look.
-        indented: Whether JSON is for people, over several lines.
-    """
+    """Collects results and texts; what is beside the point still goes where it would."""
 
     diverted = True
 

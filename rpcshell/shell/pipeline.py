@@ -64,10 +64,6 @@ def check_sink(sink: Sink) -> None:
 def send(sink: Sink, pieces: Iterable[str]) -> int:
     """Write text to a file, or run a shell command on it and wait for its end.
 
-    Args:
-        sink: Where to.
-        pieces: The text.
-
     Returns:
         The bytes that were written; a command may have read fewer.
 

@@ -148,10 +148,10 @@ class Session:
         probe_again: bool = False,
         tls: TlsFiles | None = None,
     ) -> None:
-        """Connect to a target and leave the one before.
+        """Connect to a target, a name or an address, and leave the one before.
 
         Args:
-            target: Where to; a text is a name or an address.
+            target: Where to.
             plain: Whether to send no probe and no optional keys; the target's own way if not given.
             probe_again: Ask the target to describe itself even if it is remembered that it cannot.
             tls: Files of TLS that go before those of the session and of a named target.
@@ -268,11 +268,7 @@ class Session:
     def attempt(self, method: str, params: object = None, *, line: str = "", sighting: Sighting | None = None) -> Call:
         """Call a method of the target as `call` does, and tell what came of it, whatever that is.
 
-        Args:
-            method: The method's name.
-            params: What JSON can carry.
-            line: The line that makes the call, as it was typed.
-            sighting: Looks at the server if the call hangs.
+        The line is what was typed; the sighting looks at the server if the call hangs.
         """
         began = time.time()
         trace = Exchange() if sighting is None else sighting.trace

@@ -127,10 +127,8 @@ class Shell:
     def show_table(self, rows: Sequence[dict[str, Any]], data: object = None, *, spare: Sequence[str] = ()) -> None:
         """Show objects that have the same keys: as a table to people, as JSON to whoever asked for that.
 
-        Args:
-            rows: The objects; texts in them may come from a server.
-            data: What programs get in their place, with numbers as they are.
-            spare: Keys that are left out where the screen is too narrow, in the order in which they are.
+        Programs may get other data in their place, with numbers as they are. The spare keys are left out one by one where
+        the screen is too narrow.
         """
         if self.for_programs:
             self.output.value("", msgspec.to_builtins(list(rows) if data is None else data))
@@ -140,11 +138,7 @@ class Shell:
         self.output.text(table_text(rows, self.width, spare=spare))
 
     def rest(self, number: int) -> str:
-        """The text of the command line being run from one of its words on, exactly as typed, quotes and all.
-
-        Args:
-            number: Of the word, counted from 0; the command's name is none.
-        """
+        """The text of the command line being run from a word behind its name on, counted from 0, exactly as typed."""
         if self._command is None:
             return ""
         text, command = self._command
@@ -166,10 +160,7 @@ class Shell:
         return any(not follower.stopped for follower in self._following)
 
     def execute(self, text: str) -> None:
-        """Run one line.
-
-        Args:
-            text: A call, a command, or a value; several rows where brackets are open across them.
+        """Run one line, which has several rows where brackets are open across them.
 
         Raises:
             SyntaxProblem: The line does not parse, or names a variable that is not there.
@@ -192,12 +183,9 @@ class Shell:
     def read_call(self, text: str) -> tuple[str, Any]:
         """The method and the params of a call, for a command that makes it.
 
-        Args:
-            text: The call, without what would be done with its result.
-
         Raises:
             SyntaxProblem: The text does not parse, or names a variable that is not there.
-            UsageError: It is no call.
+            UsageError: It is no call, or says what is to be done with its result.
         """
         from rpcshell.line.language import CallLine
 

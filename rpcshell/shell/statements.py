@@ -29,11 +29,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 def read_statements(lines: Iterable[bytes], name: str) -> Iterator[Statement]:
-    """Cut a script into statements, as its lines arrive. Blank lines and comments are left out.
-
-    Args:
-        lines: The lines of a file or a pipe, UTF-8.
-        name: What to call it in messages.
+    """Cut a script in UTF-8 into statements, as its lines arrive. Blank lines and comments are left out.
 
     Raises:
         UsageError: A line is not UTF-8.

@@ -28,11 +28,7 @@ _LAST_PORT: Final = 65535
 
 
 class Supervisor:
-    """Finds the control socket of the server that a session talks to. One for each shell.
-
-    Args:
-        session: The session.
-    """
+    """Finds the control socket of the server that a session talks to. One for each shell."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -70,10 +66,7 @@ class Supervisor:
         return server.pid if server is not None and str(self._session.target) in server.addresses else None
 
     def control(self, *, timeout: float = 5.0) -> Control:
-        """A new connection to that control socket; close it after use.
-
-        Args:
-            timeout: Seconds for a call.
+        """A new connection to that control socket, with so many seconds for a call; close it after use.
 
         Raises:
             NotConnected: As `path`.
@@ -120,8 +113,7 @@ class Supervisor:
     def attach(self, text: str) -> LocalServer:
         """Join a server of this machine: calls go to it from now on, and it can be watched and steered.
 
-        Args:
-            text: The arbiter's process id, an address of the server, or the path of its control socket.
+        It is named by its arbiter's process id, an address, or the path of its control socket.
 
         Raises:
             UsageError: There is no such server, or it listens nowhere.

@@ -31,12 +31,7 @@ _STILL_RUNNING: Final = "cancelled: the connection was closed, but the server ma
 
 
 class TargetConnection:
-    """A client and what its target has told about itself.
-
-    Args:
-        client: Leads to the target; used with a lock held.
-        memory: Gives the place where plain targets are remembered, or None for nowhere.
-        where: The target as it was found.
+    """A client, which is used with a lock held, and what its target has told about itself.
 
     Attributes:
         name: What the user calls the target.
@@ -91,12 +86,7 @@ class TargetConnection:
     ) -> tuple[Reply, float, bool]:
         """Call a method after whatever uses the client now.
 
-        Args:
-            method: The method's name.
-            params: What JSON can carry.
-            timeout: Seconds for the call, or None for no limit.
-            meta: Whether to ask who serves it; not before the target has told that it can say.
-            trace: Takes times and bytes.
+        Who serves it is asked only where the target has told that it can say.
 
         Returns:
             The reply, good or not; the seconds it took; and whether the server may offer something else by now, since
@@ -159,8 +149,7 @@ class TargetConnection:
     def close(self, patience: float = -1) -> None:
         """Close the connection until it is needed again, once nobody uses it.
 
-        Args:
-            patience: Seconds after which it is left alone, as whoever uses it needs it; -1 for no end.
+        After so many seconds of patience it is left alone, as whoever uses it needs it; -1 is no end.
         """
         if self._lock.acquire(timeout=patience):
             try:

@@ -17,12 +17,7 @@ Kind = Literal["python", "shell", "pytest"]
 
 
 def export_text(kind: Kind, export: Export) -> str:
-    """The text of a file, ending in a newline.
-
-    Args:
-        kind: Which.
-        export: The calls, and what is known of them.
-    """
+    """The text of a file, ending in a newline."""
     from rpcshell.commands.export import python_files, script
 
     match kind:

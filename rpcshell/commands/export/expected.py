@@ -61,12 +61,7 @@ class Expectation:
 
 
 class Expectations:
-    """Looks at all calls of an export together.
-
-    Args:
-        export: The calls.
-        secrets: Keeps them out.
-    """
+    """Looks at all calls of an export together."""
 
     def __init__(self, export: Export, secrets: Secrets) -> None:
         self._export = export

@@ -105,13 +105,7 @@ def files_of(export: Export, target: str) -> dict[str, str]:
 
 
 def introduction(export: Export, program: str, what: str = "") -> list[str]:
-    """The lines a file begins with: what it is, where the calls went, and how it is run.
-
-    Args:
-        export: The calls.
-        program: What runs the file.
-        what: What the calls are in it.
-    """
+    """The lines a file begins with: what it is (`what` begins in a comma), where the calls went, and what runs it."""
     variables = [f"RPCSHELL_TARGET{ending}" for ending in targets_of(export.records).values()]
     names = f"{variables[0]} names another" if len(variables) == 1 else f"{' and '.join(variables)} name others"
     return [
@@ -170,12 +164,9 @@ class Secret(msgspec.Struct, frozen=True):
 
 
 class Secrets:
-    """Replaces secrets, the same one by the same `Secret` everywhere.
+    """Replaces the secrets of calls, the same one by the same `Secret` everywhere.
 
     A text that holds a secret of any of the calls, under whatever name, is one itself.
-
-    Args:
-        records: The calls.
     """
 
     def __init__(self, records: Iterable[Call]) -> None:
@@ -193,13 +184,7 @@ class Secrets:
         return list(self._found.values())
 
     def hide(self, value: Any, method: str, key: str = "") -> Any:
-        """A value with a `Secret` in the place of each secret.
-
-        Args:
-            value: The params of a call.
-            method: The method.
-            key: The key the value stands under.
-        """
+        """The params of a call of a method, or what is in them under a key, with a `Secret` for each secret."""
         if (key and is_secret(key) and _hidden(value)) or self._holds_one(value):
             return self._secret(value, method, key)
         if isinstance(value, dict):

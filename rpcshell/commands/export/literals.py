@@ -26,12 +26,9 @@ class Wrapped(msgspec.Struct, frozen=True):
 
 
 def literal(value: Any, *, margin: int = 0, column: int = 0) -> str:
-    """A value as an expression, over several lines where it does not fit on one.
+    """JSON as an expression, over several lines where it does not fit on one; `Code` and `Wrapped` may be in it.
 
-    Args:
-        value: JSON, with `Code` and `Wrapped` anywhere in it.
-        margin: Columns that the further lines are indented by.
-        column: Where the first line begins.
+    The first line begins at a column, the further ones are indented by the margin.
     """
     flat = _flat(value)
     if isinstance(value, Wrapped):
@@ -42,14 +39,7 @@ def literal(value: Any, *, margin: int = 0, column: int = 0) -> str:
 
 
 def call_text(function: str, arguments: list[Any], *, margin: int = 0, column: int = 0) -> str:
-    """A call of a Python function.
-
-    Args:
-        function: Its name.
-        arguments: Values; those that have a name are `Code`.
-        margin: Columns that the further lines are indented by.
-        column: Where the first line begins.
-    """
+    """A call of a Python function, laid out as `literal` does; arguments that have a name are `Code`."""
     flat = f"{function}({', '.join(_flat(argument) for argument in arguments)})"
     if len(flat) + column <= _WIDTH:
         return flat

@@ -123,15 +123,7 @@ def connections(export: Export) -> dict[str, str]:
 
 
 def call_of(record: Call, export: Export, secrets: Secrets, *, margin: int, column: int) -> str:
-    """The expression that makes a call.
-
-    Args:
-        record: The call.
-        export: All of them.
-        secrets: Keeps them out.
-        margin: Columns that the line is indented by.
-        column: Where the expression begins.
-    """
+    """The expression that makes a call, laid out as `literal` does."""
     arguments: list[Any] = [record.method]
     if record.params is not None:
         arguments.append(as_code(secrets.hide(record.params, record.method)))

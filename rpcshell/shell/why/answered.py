@@ -168,12 +168,7 @@ REFUSALS: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
 
 
 def is_main(evidence: Evidence, part: float) -> bool:
-    """Whether a part of a call's time is why it took so long.
-
-    Args:
-        evidence: What is known of the call.
-        part: In seconds.
-    """
+    """Whether a part of a call's time, in seconds, is why it took so long."""
     timing = evidence.timing
     return timing.total >= _SLOW and part >= _MAIN_SHARE * timing.total and evidence.call.failure == ""
 

@@ -60,11 +60,7 @@ class WireFrame(msgspec.Struct, frozen=True):
 
 
 def cut_frames(data: bytes) -> list[WireFrame]:
-    """The frames of a stream of bytes, the last of which may not be whole.
-
-    Args:
-        data: From the beginning of a frame on.
-    """
+    """The frames of a stream of bytes, from the beginning of one on; the last may not be whole."""
     found = []
     while data:
         prefix, data = data[:PREFIX_SIZE], data[PREFIX_SIZE:]
@@ -78,13 +74,7 @@ def cut_frames(data: bytes) -> list[WireFrame]:
 
 
 def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragment]:
-    """The frames of a call, each with its time since the call began.
-
-    Args:
-        call: The call; its bytes may have been let go of.
-        width: Columns of the screen.
-        full: Whether to show all bytes that are kept.
-    """
+    """The frames of a call, as far as its bytes are kept, each with its time since the call began."""
     trace = call.trace
     began = trace.began
     if trace.connected and trace.dialled:
@@ -111,12 +101,7 @@ def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragm
 
 
 def left_out(size: int, kept: bytes) -> int:
-    """How many bytes of a size are not kept.
-
-    Args:
-        size: How many there were.
-        kept: Those that are.
-    """
+    """How many bytes of a size are not kept."""
     return max(0, size - len(kept))
 
 
@@ -148,13 +133,7 @@ def render_frames(
 
 
 def hex_rows(data: bytes, width: int, *, full: bool = False) -> Iterator[Fragment]:
-    """Bytes in rows, in hexadecimal and as text.
-
-    Args:
-        data: The bytes.
-        width: Columns of the screen.
-        full: Whether to show all of them.
-    """
+    """Bytes in rows, in hexadecimal and as text; of many the first and the last, unless all are wanted."""
     size = _row_size(width)
     rows = [data[at : at + size] for at in range(0, len(data), size)]
     if full or len(rows) <= _MOST_ROWS + 2:

@@ -67,12 +67,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_snapshot(path: str, ends: Ends | None, arbiter: int | None) -> Snapshot:
-    """Look at a server now.
+    """Look now at the server of a control socket, and for the place of a connection to it with these ends.
 
-    Args:
-        path: Of its control socket.
-        ends: The addresses of a connection to it whose place is wanted, this side's first.
-        arbiter: Its process id, where it is known without asking.
+    The arbiter is its process id, where that is known without asking.
     """
     from rpcshell.servers import Control
     from rpcshell.servers.processes import children_of, find_server_end, process_state
@@ -126,23 +123,14 @@ class Sighting:
 
 
 class Lookout:
-    """Looks at the server of calls that hang or fail.
-
-    Args:
-        server: Finds it; called from another thread.
-    """
+    """Looks at the server of calls that hang or fail, from other threads."""
 
     def __init__(self, server: Callable[[], LocalServer]) -> None:
         self._server = server
         self._out_of_sight: set[str] = set()
 
     def begin(self, target: str, *, watchful: bool) -> Sighting:
-        """What goes along with the next call.
-
-        Args:
-            target: Where the call goes.
-            watchful: Whether to look at the server if need be.
-        """
+        """What goes along with the next call; a watchful one looks at the target's server if need be."""
         able = watchful and target not in self._out_of_sight
         return Sighting((lambda ends: self._take(target, ends)) if able else None)
 
