@@ -11,13 +11,11 @@ import logging
 import signal
 import threading
 import time
-from socket import AF_UNIX
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.aio_calls import RESISTANCE
-from rpcserver.workers.aio_connection import AsyncConnection
-from rpcserver.workers.aio_threads import HandlerThreads
+from rpcserver.workers.aio_calls import RESISTANCE, HandlerThreads
+from rpcserver.workers.aio_connection import LoopConnection
 from rpcserver.workers.base import EXIT_APP, QuickStop, Worker
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ class AsyncWorker(Worker):
 
     def __init__(self, assignment: Assignment) -> None:
         super().__init__(assignment)
-        self._connections: set[AsyncConnection] = set()
+        self._connections: set[LoopConnection] = set()
         self._room = threading.Event()
         self._accepting = True
         settings = self.settings
@@ -113,7 +111,7 @@ class AsyncWorker(Worker):
         """Have the loop bring every connection to its end."""
         self._loop.call_soon_threadsafe(self._leave)
 
-    def ended(self, connection: AsyncConnection) -> None:
+    def ended(self, connection: LoopConnection) -> None:
         """Forget a connection that is closed, and whose last call has ended."""
         if connection not in self._connections:
             return
@@ -151,7 +149,7 @@ class AsyncWorker(Worker):
 
     def _take(self, connection: socket.socket) -> None:
         try:
-            taken = self._connection(connection)
+            taken = LoopConnection(connection, self, self._loop)
         except OSError as error:
             logger.debug("a connection was lost before it was served: %s", error.strerror)
             connection.close()
@@ -163,14 +161,7 @@ class AsyncWorker(Worker):
             self._loop.create_task(self._open(taken, connection))
         self._make_room()
 
-    def _connection(self, connection: socket.socket) -> AsyncConnection:
-        if self.tls is None or connection.family == AF_UNIX:
-            return AsyncConnection(connection, self, self._loop)
-        from rpcserver.workers.aio_tls import TlsConnection
-
-        return TlsConnection(connection, self, self._loop, self.tls)
-
-    async def _open(self, taken: AsyncConnection, connection: socket.socket) -> None:
+    async def _open(self, taken: LoopConnection, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: taken, connection)
         except OSError as error:

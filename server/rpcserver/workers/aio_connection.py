@@ -1,24 +1,22 @@
-"""Serving one connection on an event loop: its requests, one after another, and their deadlines.
+"""A conversation on an event loop: one connection's bytes and its requests, one after another.
 
-Its bytes are the business of `aio_stream`; who accepts it, the loop, and the clock that deadlines are checked by,
-of `aio`.
+Who accepts it, the loop, and the clock that deadlines are checked by, are the business of `aio`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from rpcserver.workers.aio_calls import Call
-from rpcserver.workers.aio_stream import NEVER, AsyncStream
-from rpcserver.workers.aio_threads import HandlerThreads, ThreadCalls
-from rpcserver.workers.refusals import WRITE_SIZE, SlowFrame, describe, refuse_stream
-from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
+from rpcserver.workers.aio_calls import Call, HandlerThreads, ThreadCalls
+from rpcserver.workers.conversation import NEVER, WRITE_SIZE, Next
+from rpcserver.workers.nonblocking import acknowledge, converse, prepare, reset_on_close
 
 if TYPE_CHECKING:
-    import asyncio
-    import socket
+    import ssl
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
     from typing import Any
@@ -34,28 +32,22 @@ logger = logging.getLogger(__name__)
 
 
 class Host(Protocol):
-    """What a connection needs of the worker that serves it.
-
-    Attributes:
-        settings: limits and deadlines.
-        dispatcher: what answers.
-        begin: like the dispatcher's, and sees to `max_requests`.
-        threads: where plain handlers run.
-    """
+    """What a connection needs of the worker that serves it."""
 
     settings: Settings
     dispatcher: Dispatcher
+    tls: ssl.SSLContext | None
     begin: Begin
     threads: HandlerThreads
 
-    def ended(self, connection: AsyncConnection) -> None:
+    def ended(self, connection: LoopConnection) -> None:
         """Forget a connection that is closed, and whose last call has ended."""
 
     def retire(self, reason: str) -> None:
         """Ask for a successor."""
 
 
-class AsyncConnection(AsyncStream):
+class LoopConnection(asyncio.Protocol):
     """One connection, from its first byte to its close.
 
     Its requests are run one after another, as in every model, so that a client that pipelines can rely on one
@@ -70,6 +62,9 @@ class AsyncConnection(AsyncStream):
         host: the worker.
         loop: the event loop.
 
+    Attributes:
+        ready: whether a request that is read can be run at once.
+
     Raises:
         OSError: the client has gone already.
     """
@@ -77,66 +72,91 @@ class AsyncConnection(AsyncStream):
     __slots__ = (
         "_begin",
         "_call",
-        "_decoder",
-        "_failure",
-        "_following",
-        "_frame_deadline",
-        "_grace_deadline",
-        "_heard",
+        "_conversation",
         "_host",
-        "_leaving",
-        "_quiet_since",
-        "_sole_frame",
+        "_loop",
+        "_lost",
+        "_opened",
+        "_socket",
+        "_sole_request",
         "_threads",
+        "_transport",
+        "_write",
+        "peer",
+        "ready",
     )
 
+    _transport: asyncio.Transport
+    _write: Callable[[bytes], None]
+
     def __init__(self, connection: socket.socket, host: Host, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(connection, host.settings, loop)
+        self._conversation = converse(connection, host.settings, host.tls)
+        prepare(connection, self._conversation)
+        self._sole_request = self._conversation.sole_request
+        self.peer = self._conversation.peer
+        self.ready = False
+        self._socket = connection
         self._host = host
         self._begin = host.begin
         self._threads = ThreadCalls(host.threads)
-        self._decoder = FrameDecoder(host.settings.max_frame)
-        self._sole_frame = self._decoder.sole_frame
+        self._loop = loop
         self._call: Call | None = None
-        self._following: bytes | bytearray | None = None
-        self._failure: FrameError | None = None
-        self._heard = True
-        self._quiet_since = 0.0
-        self._frame_deadline = 0.0
-        self._leaving = False
-        self._grace_deadline = NEVER
+        self._opened = False
+        self._lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve."""
+        # uvloop's transports have the methods of asyncio's, and not their base.
+        self._transport = stream = cast("asyncio.Transport", transport)
+        self._write = stream.write
+        # Any byte that the client does not take at once counts as back-pressure.
+        stream.set_write_buffer_limits(high=0)
+        self._opened = True
+        self._advance()
 
     def data_received(self, data: bytes) -> None:
         """Answer what a read brought, or keep it while something else must be waited for."""
-        self._heard = True
+        conversation = self._conversation
         if self.ready:
-            body = self._sole_frame(data)
-            if body is None:
-                self._decoder.feed(data)
-                self._go_on()
-                return
-            last = self._leaving
-            begun = self._begin(body, self.peer, last, self._threads)
-            if isinstance(begun, bytes):
+            body = self._sole_request(data)
+            if body is not None:
+                conversation.heard = True
+                last = conversation.leaving
+                begun = self._begin(body, self.peer, last, self._threads)
+                if not isinstance(begun, bytes):
+                    self._start(begun, body, last)
+                    return
                 self._write(begun)
                 if last:
-                    self._close_gently()
-            else:
-                self._start(begun, body, last)
-        elif self._lingering:
-            self._discard(data)
+                    conversation.last_said = True
+                    self._advance()
+                return
+        conversation.receive(data)
+        if self.ready or conversation.lingering:
+            self._advance()
         else:
-            self._decoder.feed(data)
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Note that the client sends no more; what has arrived is answered still."""
-        self._eof = True
-        if self._lingering:
-            return False
-        if self.ready:
-            self._end()
+        self._conversation.receive(b"")
+        if self.ready or self._conversation.lingering:
+            self._advance()
         return True
+
+    def pause_writing(self) -> None:
+        """Read and run nothing more until the client has taken what it was sent."""
+        self.ready = False
+        conversation = self._conversation
+        conversation.unwritten = self._transport.get_write_buffer_size()
+        conversation.taken = 0
+        conversation.next()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on with what was put off."""
+        self._conversation.unwritten = 0
+        self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; a call that still runs is let run to its end, as in every model."""
@@ -148,16 +168,10 @@ class AsyncConnection(AsyncStream):
             self._host.ended(self)
 
     def leave(self, grace_deadline: float) -> None:
-        """Bring about an end without loss: what has arrived is answered, and the last reply says `close`.
-
-        Args:
-            grace_deadline: until when a client that knows nothing of `close` may send one more request, in
-                monotonic seconds.
-        """
-        self._leaving = True
-        self._grace_deadline = grace_deadline
-        if self.ready and not self._decoder.mid_frame:
-            self._leave_if_idle()
+        """Bring about an end without loss; see `Conversation.leave`."""
+        self._conversation.leave(grace_deadline)
+        if self.ready and not self._conversation.mid_frame:
+            self.check(time.monotonic())
 
     def cancel(self) -> asyncio.Task[bytes] | None:
         """Cancel the call that runs, for a quick stop, and return its task; None if none runs."""
@@ -167,99 +181,118 @@ class AsyncConnection(AsyncStream):
         return task
 
     def check(self, now: float) -> float:
-        """See to the deadlines.
+        """See to the deadlines, and return when to look again at the latest, in monotonic seconds."""
+        call = self._call
+        if call is not None and call.task is not None:
+            return self._check_call(call, now)
+        conversation = self._conversation
+        if self._lost or conversation.lost or not self._opened:
+            return NEVER
+        conversation.note_silence(now)
+        if conversation.unwritten:
+            self._note_progress()
+        deadline = conversation.deadline
+        if now < deadline:
+            return deadline
+        if self.ready and not conversation.mid_frame and self._has_unread():
+            # It is received at the loop's next turn, and comes first.
+            return NEVER
+        conversation.expire()
+        self._advance()
+        return NEVER
 
-        Args:
-            now: the time in monotonic seconds.
-
-        Returns:
-            when to look again at the latest.
-        """
-        if self._call is not None and self._call.task is not None:
-            return self._check_call(self._call, now)
-        if not self.ready:
-            return self._check_stream(now)
-        if self._decoder.mid_frame:
-            if now >= self._frame_deadline:
-                self._refuse(SlowFrame(self._settings.read_timeout))
-            return self._frame_deadline
-        if self._leaving:
-            self._leave_if_idle()
-            return self._grace_deadline
-        return self._check_silence(now)
-
-    def _go_on(self) -> None:
-        """Answer every whole frame that is held, with one write, until one must be waited for."""
-        if self._call is not None:
-            self._run(self._call)
-            return
+    def _advance(self) -> None:
+        """Answer, write and end, until something must be waited for."""
         self.ready = False
-        body = self._take() if self._following is None else self._following
-        self._following = None
-        last = False
-        replies: list[bytes] = []
-        size = 0
-        while body is not None:
-            following = self._take()
-            last = self._leaving and following is None and self._failure is None
+        conversation = self._conversation
+        if self._call is not None and not conversation.lost:
+            if self._call.task is None and not conversation.unwritten:
+                self._run(self._call)
+            return
+        while (following := conversation.next()) is Next.ANSWER or following is Next.WRITE:
+            if following is Next.WRITE:
+                self._flush()
+                if conversation.unwritten:
+                    return
+            elif not self._answer():
+                return
+        if following is Next.READ:
+            self._wait_for_bytes()
+        elif following is Next.CLOSE:
+            self._close()
+        elif not conversation.lingering:
+            self._transport.write_eof()
+            conversation.linger()
+            self._transport.resume_reading()
+
+    def _answer(self) -> bool:
+        """Run requests and hold their replies; False when one must be awaited."""
+        conversation = self._conversation
+        while conversation.held <= WRITE_SIZE and (request := conversation.next_request()) is not None:
+            body, last = request
             begun = self._begin(body, self.peer, last, self._threads)
             if not isinstance(begun, bytes):
-                self._following = following
-                if replies:
-                    self._write(b"".join(replies))
+                self._flush()
                 self._start(begun, body, last)
-                return
-            replies.append(begun)
-            size += len(begun)
-            if size > WRITE_SIZE:
-                self._write(b"".join(replies))
-                replies.clear()
-                size = 0
-                if not self._writable and following is not None:
-                    self._following = following
-                    return
-            body = following
-        if replies:
-            self._write(b"".join(replies))
-        if last:
-            self._close_gently()
-        elif self._writable:
-            self._rest()
+                return False
+            conversation.hold(begun, last=last)
+        return True
 
-    def _take(self) -> bytes | bytearray | None:
-        try:
-            body = self._decoder.next_frame()
-        except FrameError as error:
-            self._failure = error
-            return None
-        if body is not None:
-            self._frame_deadline = 0.0
-        return body
+    def _flush(self) -> None:
+        """Give what is held to the transport, in one go, so that its back-pressure counts all of it."""
+        conversation = self._conversation
+        pieces: list[bytes | memoryview] = []
+        while data := conversation.outgoing():
+            pieces.append(data)
+            conversation.sent(len(data))
+        if len(pieces) == 1:
+            self._transport.write(pieces[0])
+        elif pieces:
+            self._transport.writelines(pieces)
 
-    def _rest(self) -> None:
-        """All that was held is answered, and taken by the client: wait for more, unless this is the end."""
-        if self._failure is not None:
-            logger.info("%s: %s", self.peer.address, describe(self._failure))
-            self._refuse(self._failure)
-        elif self._eof:
-            self._end()
-        else:
-            self.ready = True
-            if self._decoder.mid_frame:
-                self._acknowledge()
-                self._frame_deadline = self._frame_deadline or self._deadline(self._settings.read_timeout)
-            elif self._leaving:
-                self._leave_if_idle()
+    def _wait_for_bytes(self) -> None:
+        conversation = self._conversation
+        self.ready = True
+        if conversation.mid_frame:
+            acknowledge(self._socket)
+        elif conversation.leaving:
+            self.check(time.monotonic())
+        if self.ready:
             self._transport.resume_reading()
+
+    def _close(self) -> None:
+        if self._conversation.reset:
+            reset_on_close(self._socket)
+        if self._conversation.lost:
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    def _note_progress(self) -> None:
+        conversation = self._conversation
+        pending = self._transport.get_write_buffer_size()
+        conversation.taken += conversation.unwritten - pending
+        # Not 0 before the transport has said that it goes on.
+        conversation.unwritten = max(1, pending)
+        conversation.next()
+
+    def _has_unread(self) -> bool:
+        """Whether something waits in the kernel to be read at the loop's next turn."""
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
 
     def _start(self, begun: Coroutine[Any, Any, bytes], body: bytes | bytearray, last: bool) -> None:
         self.ready = False
         self._call = call = Call(begun, body, last)
-        if self._writable:
+        if not self._conversation.unwritten:
             self._run(call)
 
     def _run(self, call: Call) -> None:
-        call.run(self._loop, self._deadline(self._settings.timeout), self._finish)
+        limit = self._host.settings.timeout
+        # Not the loop's own time, which stands still while a callback runs.
+        call.run(self._loop, time.monotonic() + limit if limit else NEVER, self._finish)
 
     def _finish(self, task: asyncio.Task[bytes]) -> None:
         """A call has ended, or was given up before."""
@@ -280,11 +313,8 @@ class AsyncConnection(AsyncStream):
             self._conclude(task.result(), last=call.last)
 
     def _conclude(self, reply: bytes, *, last: bool) -> None:
-        self._write(reply)
-        if last:
-            self._close_gently()
-        elif self._writable:
-            self._go_on()
+        self._conversation.hold(reply, last=last)
+        self._advance()
 
     def _check_call(self, call: Call, now: float) -> float:
         if now < call.deadline:
@@ -304,43 +334,6 @@ class AsyncConnection(AsyncStream):
         return NEVER
 
     def _answer_timed_out(self, call: Call, *, last: bool) -> None:
-        limit = self._settings.timeout
+        limit = self._host.settings.timeout
         logger.warning("%s: a call took longer than %g s", self.peer.address, limit)
         self._conclude(call.timed_out_reply(limit, self._host.dispatcher, last=last), last=last)
-
-    def _check_silence(self, now: float) -> float:
-        limit = self._settings.idle_timeout
-        if not limit:
-            return NEVER
-        if self._heard:
-            self._heard = False
-            self._quiet_since = now
-        elif now >= self._quiet_since + limit and not self._has_unread():
-            logger.info("%s: closed after %g s of silence", self.peer.address, limit)
-            self._say_goodbye()
-        return self._quiet_since + limit
-
-    def _leave_if_idle(self) -> None:
-        """End the connection if the client heeds a goodbye, or has had its grace, and nothing has arrived."""
-        due = self.peer.heeds_close or time.monotonic() >= self._grace_deadline
-        if due and not self._has_unread():
-            self._say_goodbye()
-
-    def _say_goodbye(self) -> None:
-        if self.peer.heeds_close:
-            self._write(GOODBYE)
-        self._close_gently()
-
-    def _refuse(self, error: FrameError) -> None:
-        """Answer a stream that is out of step; no request can be found in it any more."""
-        self._write(refuse_stream(error))
-        self._close_gently()
-
-    def _end(self) -> None:
-        """Close after the client's end, which may have come inside a frame."""
-        self.ready = False
-        try:
-            self._decoder.feed_eof()
-        except TruncatedFrame as error:
-            logger.info("%s: %s", self.peer.address, error)
-        self._transport.close()

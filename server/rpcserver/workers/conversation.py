@@ -51,6 +51,9 @@ LINGER_BYTES: Final = 64 * 1024
 """How much is thrown away then."""
 
 
+_NOTHING: Final = memoryview(b"")
+
+
 class Next(enum.Enum):
     """What a driver does next."""
 
@@ -129,7 +132,7 @@ class Conversation:
         self._following: bytes | bytearray | None = None
         self._failure: FrameError | None = None
         self._replies: list[bytes | memoryview] = []
-        self._plain = memoryview(b"")
+        self._plain = _NOTHING
         self._unsent: bytes | memoryview = b""
         self._end_said = False
         # Each is 0 where nothing of the kind is waited for.
