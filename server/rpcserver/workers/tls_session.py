@@ -1,6 +1,6 @@
 """TLS on the server's side of one connection, without any I/O: bytes of records in, plain bytes out, and back.
 
-Where it filters the bytes of a connection is `conversation`; the certificate is read in `rpcserver.system.certificates`.
+Where it filters the bytes of a connection is `conversation`; the certificate is read in `system.certificates`.
 """
 
 from __future__ import annotations
