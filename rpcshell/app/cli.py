@@ -120,7 +120,7 @@ def _run_script(options: Options) -> int:
     from rpcshell.app.options import load_commands
     from rpcshell.app.script import OutputClosed, process_output, run_statements
     from rpcshell.shell.shell import Shell
-    from rpcshell.view.streams import is_terminal
+    from rpcshell.view.plain import is_terminal
 
     output = process_output()
     settings = output.settings = _settings(options, output.error)

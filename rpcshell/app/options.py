@@ -12,7 +12,7 @@ from rpcshell.client.errors import UsageError
 from rpcshell.client.target import Target, UnixTarget
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config import Config
-from rpcshell.view.streams import is_terminal
+from rpcshell.view.plain import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

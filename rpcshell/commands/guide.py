@@ -143,14 +143,14 @@ def _require_server() -> None:
 
 
 def _require_person(shell: Shell) -> None:
-    from rpcshell.view.streams import is_terminal
+    from rpcshell.view.plain import is_terminal
 
     if shell.output.diverted or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise UsageError(":lesson waits for keys, and nobody can press any", hint="add --yes to run all of it")
 
 
 def _columns() -> int:
-    from rpcshell.view.streams import is_terminal
+    from rpcshell.view.plain import is_terminal
 
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else _SCRIPT_WIDTH
 

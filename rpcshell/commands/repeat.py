@@ -123,7 +123,7 @@ def _print(shell: Shell, calls: _Calls) -> None:
 
 def _draw(shell: Shell, calls: _Calls, place: Canvas, title: str) -> bool:
     """Draw each result over the one before; whether the last one was there as a whole."""
-    from rpcshell.view.changes import first_rows, mark_changes
+    from rpcshell.view.differences import first_rows, mark_changes
     from rpcshell.view.width import cut
 
     former: list[Fragment] = []

@@ -57,7 +57,7 @@ def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
     Raises:
         UsageError: There is nothing to draw on, or nobody to press keys.
     """
-    from rpcshell.view.streams import is_terminal
+    from rpcshell.view.plain import is_terminal
 
     hint = ":workers shows the same once, :top -n 1 with rates"
     if shell.output.diverted or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):

@@ -1,16 +1,21 @@
-"""Where several JSON values are not the same: the paths, and who has which value there. Pure functions."""
+"""What is different: between several JSON values, by path, and between two drawings of the same thing, by piece."""
 
 from __future__ import annotations
 
-from itertools import islice
+from difflib import SequenceMatcher
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from rpcshell.view.pretty import PUNCTUATION
 
-__all__ = ["MISSING", "Difference", "Variant", "differences", "group"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rpcshell.view.pretty import Fragment
+
+__all__ = ["CHANGED", "MISSING", "Difference", "Variant", "differences", "first_rows", "group", "mark_changes"]
 
 
 class _Missing:
@@ -21,42 +26,41 @@ class _Missing:
 MISSING: Final = _Missing()
 """Stands for the value of a key or an item that is not there."""
 
+CHANGED: Final = "reverse"
+"""What the style of a changed piece has beside its own."""
+
+_MOST_MATCHED: Final = 2000
+"""Pieces up to which those that moved are found; beyond, only those that are different at their place."""
+
 _PLAIN_KEY: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Variant(NamedTuple):
-    """A value, and who has it.
-
-    Attributes:
-        value: The value, or MISSING.
-        places: The places of those who have it, in the sequence that was compared.
-    """
+    """A value, and who has it."""
 
     value: Any
+    """Or MISSING."""
+
     places: tuple[int, ...]
+    """Of those who have it, in the sequence that was compared."""
 
 
 class Difference(NamedTuple):
-    """A place where values are not the same.
-
-    Attributes:
-        path: Such as `$.items[0].price`; `$` is the whole value.
-        variants: The values that there are, the most frequent first.
-    """
+    """A place where values are not the same."""
 
     path: str
+    """Such as `$.items[0].price`; `$` is the whole value."""
+
     variants: tuple[Variant, ...]
+    """The most frequent first."""
 
 
 def group(values: Sequence[Any]) -> tuple[Variant, ...]:
-    """Put values that are the same together, the most frequent first.
+    """Put values, or MISSING, that are the same together, the most frequent first.
 
     Objects are the same whatever the order of their keys; 1 is another value than 1.0 and true.
-
-    Args:
-        values: What JSON can hold, or MISSING.
     """
     found: dict[bytes, list[int]] = {}
     for place, value in enumerate(values):
@@ -66,12 +70,7 @@ def group(values: Sequence[Any]) -> tuple[Variant, ...]:
 
 
 def differences(values: Sequence[Any], most: int) -> list[Difference]:
-    """The innermost places where values are not all the same, in the order in which they come.
-
-    Args:
-        values: What JSON can hold.
-        most: How many places, at most.
-    """
+    """The innermost places where JSON values are not all the same, in their order: the first ones, up to a number."""
     return list(islice(_differences(values), most))
 
 
@@ -104,3 +103,40 @@ def _step(key: str) -> str:
     if key and _PLAIN_KEY.issuperset(key):
         return f".{key}"
     return f"[{_encode(key).decode()}]"
+
+
+def mark_changes(before: Sequence[Fragment], after: Sequence[Fragment]) -> list[Fragment]:
+    """The later drawing, with what is new or different marked; brackets and blanks never are.
+
+    Where there is no earlier one, nothing is marked.
+    """
+    if not before:
+        return list(after)
+    if len(before) + len(after) > _MOST_MATCHED:
+        same = [old == new for old, new in zip_longest(before, after)]
+        return [piece if same[at] else _marked(piece) for at, piece in enumerate(after)]
+    kept: set[int] = set()
+    for _, start, size in SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks():
+        kept.update(range(start, start + size))
+    return [piece if at in kept else _marked(piece) for at, piece in enumerate(after)]
+
+
+def first_rows(pieces: Iterable[Fragment], rows: int) -> list[Fragment]:
+    """As many pieces as fill a number of rows, the last one ending in a newline; no more are asked for.
+
+    Rows that are longer than a screen is wide count once.
+    """
+    taken: list[Fragment] = []
+    for style, text in pieces:
+        breaks = text.count("\n")
+        if breaks >= rows:
+            taken.append((style, "\n".join([*text.split("\n")[:rows], ""])))
+            return taken
+        rows -= breaks
+        taken.append((style, text))
+    return taken
+
+
+def _marked(piece: Fragment) -> Fragment:
+    style, text = piece
+    return piece if style == PUNCTUATION or not text.strip() else (f"{style} {CHANGED}".strip(), text)

@@ -54,13 +54,9 @@ _IN_CONTEXT: Final = (
 
 
 def visible(text: str, *, newlines: bool = False) -> str:
-    r"""Write what a terminal must not get as escapes, and leave the rest as it is.
+    r"""Write what a terminal must not get as escapes, and leave the rest, line feeds and tabs too if `newlines`.
 
     The result is for reading: a backslash of the text itself is not doubled.
-
-    Args:
-        text: anything, lone surrogates included.
-        newlines: leave line feeds and tabs, for text of several lines.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -68,11 +64,7 @@ def visible(text: str, *, newlines: bool = False) -> str:
 
 
 def visible_json(text: str) -> str:
-    r"""The same for JSON text of one line, with JSON's own escapes (`\u001b`): the value can be pasted back.
-
-    Args:
-        text: JSON, with Unicode characters standing for themselves.
-    """
+    r"""The same for JSON text of one line, with JSON's own escapes (`\u001b`): the value can be pasted back."""
     if text.isascii() and text.isprintable():
         return text
     return _unsafe(_CONTROLS).sub(_escape_json, text)

@@ -31,11 +31,7 @@ class LatencyRange(NamedTuple):
 
 
 def bucket_of(value: int) -> int:
-    """The bucket that holds a value.
-
-    Args:
-        value: In nanoseconds.
-    """
+    """The bucket that holds a value in nanoseconds."""
     if value < _LINEAR:
         return max(0, value)
     shift = value.bit_length() - _BITS - 1
@@ -43,11 +39,7 @@ def bucket_of(value: int) -> int:
 
 
 def upper_edge(bucket: int) -> int:
-    """The largest value that a bucket holds, in nanoseconds.
-
-    Args:
-        bucket: Its number.
-    """
+    """The largest value that a bucket holds, in nanoseconds."""
     if bucket < _LINEAR:
         return bucket
     shift = (bucket >> _BITS) - 1
@@ -55,11 +47,7 @@ def upper_edge(bucket: int) -> int:
 
 
 class Histogram:
-    """Counts of values by bucket.
-
-    Args:
-        counts: What to begin with.
-    """
+    """Counts of values by bucket."""
 
     def __init__(self, counts: Mapping[int, int] | None = None) -> None:
         self._counts: dict[int, int] = dict(counts or {})
@@ -81,11 +69,7 @@ class Histogram:
             mine[bucket] = mine.get(bucket, 0) + count
 
     def percentile(self, percent: float) -> float:
-        """The value that so many of a hundred do not exceed, in seconds; 0 where there are none.
-
-        Args:
-            percent: From 0 to 100.
-        """
+        """The value that so many of a hundred do not exceed, in seconds; 0 where there are none."""
         rank = max(1, -(-self.count * percent // 100))
         seen = 0
         last = 0

@@ -5,7 +5,7 @@ What they look like on a screen is `render`'s business.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,26 +17,24 @@ if TYPE_CHECKING:
 
     from rpcshell.view.settings import Settings
 
-__all__ = ["compact", "plain_text"]
+__all__ = ["compact", "is_terminal", "plain_text"]
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether one of the process's own streams is open, and a terminal."""
+    # Python sets a stream to None where the process was started with it closed.
+    return stream is not None and stream.isatty()
 
 
 def compact(value: object) -> str:
-    r"""JSON on one line that is safe on a terminal: readable text as it is, controls as \uXXXX.
-
-    Args:
-        value: What a reply brought.
-    """
+    r"""JSON on one line that is safe on a terminal: readable text as it is, controls as \uXXXX."""
     return visible_json(encode_value(value).decode())
 
 
 def plain_text(value: Any, settings: Settings, *, indented: bool, width: int | None = None) -> Iterator[str]:
     """A result as plain text in the format of the settings, ending in a newline.
 
-    Args:
-        value: What JSON can hold.
-        settings: Say the format.
-        indented: Whether JSON is for people, over several lines, or one compact line.
-        width: Columns of the terminal it goes to; None where it goes to no terminal, and has to be exact.
+    Where it goes to a terminal, `width` is its columns; without one it is exact. JSON is `indented` for people.
     """
     if settings.format == "table":
         from rpcshell.view.table import is_tabular, render_table

@@ -38,14 +38,7 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def render_json(value: Any, width: int, *, column: int = 0, indent: int = _INDENT) -> Iterator[Fragment]:
-    """A value as JSON, without a newline at its end.
-
-    Args:
-        value: what JSON can hold.
-        width: columns of the screen.
-        column: where the first line begins.
-        indent: columns by which what is nested is indented.
-    """
+    """A value as JSON, without a newline at its end; its first line begins at a `column` of the screen."""
     layout = _Layout(width, indent)
     # A stack of iterators, since a value may be nested deeper than Python recurses.
     stack = [layout.item(value, width - column, 0)]
@@ -69,14 +62,11 @@ def plain_beyond_limit(fragments: Iterable[Fragment]) -> Iterator[Fragment]:
 
 
 class _Layout:
-    """Where the parts of one value go.
-
-    Attributes:
-        styled: characters that may still have styles. When there are none left, whole lines are made at once.
-    """
+    """Where the parts of one value go."""
 
     def __init__(self, width: int, indent: int) -> None:
         self.styled = HIGHLIGHT_LIMIT
+        """Characters that may still have styles. When there are none left, whole lines are made at once."""
         self._width = width
         self._indent = indent
 

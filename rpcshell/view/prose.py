@@ -32,12 +32,7 @@ _LONGEST_HEADING: Final = 200
 
 
 def prose(text: str, width: int) -> list[str]:
-    """The lines of a text from a server, safe for a terminal.
-
-    Args:
-        text: Of a description: reStructuredText, Markdown or neither.
-        width: Columns to fill; code may be longer.
-    """
+    """The lines of a text from a server, safe for a terminal; code may be wider than the columns to fill."""
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}…"
     lines: list[str] = []

@@ -14,7 +14,6 @@ from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.pretty import Fragment, render_json
 from rpcshell.view.units import call_time, count_of
 from rpcshell.view.width import cells
-from rpcshell.view.wording import worded
 from rpcwire import ErrorCode, encode_value
 
 if TYPE_CHECKING:
@@ -24,12 +23,15 @@ if TYPE_CHECKING:
     from rpcshell.view.settings import Settings
     from rpcwire import Meta
 
-__all__ = ["render_error", "render_footer", "render_result", "render_value"]
+__all__ = ["in_the_shells_words", "render_error", "render_footer", "render_result", "render_value"]
 
 OUT: Final = "class:out"
 FOOTER: Final = "class:footer"
 ERROR: Final = "class:error"
 HINT: Final = "class:hint"
+
+_FOR_PROGRAMS: Final = "; rpc.discover lists the methods"
+"""What our server advises where it knows no near name."""
 
 _BETWEEN: Final = " · "
 _CHUNK: Final = 1 << 16
@@ -39,14 +41,7 @@ _RESERVED: Final = range(-32768, -31999)
 
 
 def render_result(out: str, result: Any, width: int, settings: Settings) -> Iterator[Fragment]:
-    """The out name and the result of a reply in the format that was set, ending in a newline.
-
-    Args:
-        out: the reply's name.
-        result: what it brought.
-        width: columns of the screen.
-        settings: the format and what belongs to it.
-    """
+    """The out name and the result of a reply in the format that was set, ending in a newline."""
     if settings.format == "raw":
         yield from _raw(result)
         return
@@ -55,14 +50,7 @@ def render_result(out: str, result: Any, width: int, settings: Settings) -> Iter
 
 
 def render_value(name: str, value: Any, width: int, settings: Settings) -> Iterator[Fragment]:
-    """A value that is shown without a call, such as a variable's, as a result would be, ending in a newline.
-
-    Args:
-        name: what it is shown as.
-        value: what JSON can hold.
-        width: columns of the screen.
-        settings: the format and what belongs to it.
-    """
+    """A value that is shown without a call, such as a variable's, as a result would be, ending in a newline."""
     if settings.format == "raw":
         yield from _raw(value)
         return
@@ -95,11 +83,7 @@ def _raw(result: Any) -> Iterator[Fragment]:
 def render_footer(elapsed: float, meta: Meta | None, settings: Settings, width: int | None = None) -> str:
     """How long a call took and who served it, without a newline at the end; empty if neither is to be told.
 
-    Args:
-        elapsed: seconds from request to reply.
-        meta: what the server told of itself.
-        settings: what is to be told.
-        width: columns of the screen; None for a single line however long.
+    It has lines of a `width`, or one line however long.
     """
     parts = []
     if settings.time:
@@ -123,17 +107,12 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
     """An error in as few lines as say it, the last one ending in a newline.
 
     A server that did not start because the user's own code failed shows that code's traceback and no more.
-
-    Args:
-        error: what went wrong.
-        width: columns of the screen.
-        settings: what is to be told of a call.
     """
     if isinstance(error, SpawnFailed) and error.traceback:
         yield "", visible(error.traceback.rstrip("\n"), newlines=True) + "\n"
         return
     label = f"error {error.code}: " if isinstance(error, CallError) else "error: "
-    said, hint_said = worded(error)
+    said, hint_said = in_the_shells_words(error)
     message = visible(said, newlines=True).rstrip("\n")
     yield ERROR, label
     yield "", message
@@ -149,6 +128,17 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
         yield from _caret(error, width)
     if isinstance(error, CallError) and (footer := render_footer(error.elapsed, error.meta, settings, width)):
         yield FOOTER, footer + "\n"
+
+
+def in_the_shells_words(error: ShellError) -> tuple[str, str | None]:
+    """The message and the hint of an error, where a server speaks to programs.
+
+    They are the error's own, but for a method that is not there: then the hint is how to find one.
+    """
+    if not isinstance(error, CallError) or error.code != ErrorCode.METHOD_NOT_FOUND or error.hint:
+        return error.message, error.hint
+    near = error.data.get("suggestions") if isinstance(error.data, dict) else None
+    return error.message.removesuffix(_FOR_PROGRAMS), None if near else ":methods lists what there is"
 
 
 def _share(seconds: float, whole: float) -> str:

@@ -30,22 +30,15 @@ _LONGEST_TIMEOUT: Final = 1_000_000
 
 
 class Setting(NamedTuple):
-    """A setting as it stands.
-
-    Attributes:
-        name: What it is called.
-        value: Its value, as `:set` reads it.
-        default: The value it begins with.
-        help: What it does, in one line.
-        choices: The values there are; some of them where it is a number.
-        is_number: Whether it takes other numbers too.
-    """
+    """A setting as it stands, in texts as `:set` reads them."""
 
     name: str
     value: str
     default: str
     help: str
     choices: tuple[str, ...]
+    """Some of them where it is a number, which takes others too."""
+
     is_number: bool
 
 
@@ -73,34 +66,24 @@ _SAMPLES: Final = {
 
 
 class Settings:
-    """The settings of a run, with their types.
-
-    Args:
-        script: Whether the run is a script, whose results alone are shown unless it says otherwise.
-
-    Attributes:
-        format: How results are shown; "auto" is JSON.
-        indent: Columns by which nested JSON is indented.
-        max_rows: Rows of a table, or 0 for all.
-        time: Whether to tell how long a call took.
-        meta: Whether to tell which worker answered.
-        pager: Whether what is longer than the screen goes to the user's pager.
-        timeout: Seconds for a call, or None for no limit.
-        theme: "auto", "light", "dark" or the name of a pygments style.
-        editing: The keys of the prompt.
-        suggestions: Whether lines of the history are suggested while typing.
-        doc: Whether what the selected method does is shown.
-        theme_names: Gives the styles that `theme` can name; set by whoever draws. Where nobody does, any name will do.
-    """
+    """The settings of a run; a script's results alone are shown unless it says otherwise."""
 
     format: Literal["auto", "json", "table", "raw"]
+    """How results are shown; "auto" is JSON."""
+
     indent: int
     max_rows: int
+    """Rows of a table, or 0 for all."""
+
     time: bool
     meta: bool
     pager: bool
     timeout: float | None
+    """Seconds for a call, or None for no limit."""
+
     theme: str
+    """One of the plain themes, or a pygments style."""
+
     editing: Literal["emacs", "vi"]
     suggestions: bool
     doc: bool
@@ -117,6 +100,7 @@ class Settings:
         self.suggestions = True
         self.doc = True
         self.theme_names: Callable[[], Sequence[str]] | None = None
+        """Gives the styles that `theme` can name; set by whoever draws. Where nobody does, any name will do."""
         self._watchers: list[Callable[[str], None]] = []
         self._defaults = {name: self.text(name) for name in _HELP}
 
@@ -126,11 +110,7 @@ class Settings:
         return tuple(_HELP)
 
     def set(self, name: str, value: str | float) -> None:
-        """Give a setting another value.
-
-        Args:
-            name: Which one.
-            value: A text such as `on` or `2.5`, or the value itself, as configuration files have it.
+        """Give a setting another value: a text such as `on` or `2.5`, or itself, as configuration files have it.
 
         Raises:
             UsageError: There is no such setting, or it has no such value.

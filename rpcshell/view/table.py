@@ -74,12 +74,9 @@ def is_tabular(value: object) -> bool:
 
 
 def render_table(value: Any, width: int | None, *, max_rows: int = 0) -> Iterator[Fragment]:
-    """A value as lines, each ending in a newline.
+    """A tabular value as lines, each ending in a newline; without a width nothing is cut.
 
-    Args:
-        value: a tabular one.
-        width: columns of the screen; None where there is none and nothing is cut.
-        max_rows: rows to show of a list, or 0 for all; how many more there are is said.
+    Of a list, `max_rows` are shown, and how many more there are is said; 0 shows all.
     """
     lines = _object(value, width, max_rows) if isinstance(value, dict) else _list(value, width, max_rows)
     return plain_beyond_limit(lines)
@@ -151,13 +148,7 @@ def _columns(titles: list[_Cell], lines: list[list[_Cell]], width: int | None) -
 
 
 def _fitted(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """Take from the widest columns until all fit.
-
-    Args:
-        widths: what each column would take.
-        least: what each has to have.
-        room: what there is for all, as much as `least` takes in all or more.
-    """
+    """Take from the widest columns until all fit; there is room for what each keeps at `least`."""
     for limit in range(max(widths), -1, -1):
         fitted = [min(whole, max(limit, low)) for whole, low in zip(widths, least, strict=True)]
         if (left := room - sum(fitted)) >= 0:
@@ -255,10 +246,7 @@ def _compact(value: object, width: int | None) -> str:
 def table_text(rows: Sequence[dict[str, Any]], width: int | None, *, spare: Sequence[str] = ()) -> str:
     """A table of objects that have the same keys, without a newline at its end.
 
-    Args:
-        rows: The objects.
-        width: Columns of the screen, or None for as many as it takes.
-        spare: Keys that are left out where the screen is too narrow, in the order in which they are.
+    Keys that are `spare` are left out, the first one first, where the screen is too narrow.
     """
     for key in spare:
         if width is None or max(map(cells, table_text(rows, None).splitlines()), default=0) <= width:

@@ -26,12 +26,7 @@ def cells(text: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """Text that takes at most so many columns, with an ellipsis where some of it had to go.
-
-    Args:
-        text: safe text of one line.
-        columns: at least 1.
-    """
+    """Safe text of one line that takes at most so many columns, at least 1, with an ellipsis where some had to go."""
     if cells(text) <= columns:
         return text
     if text.isascii():
@@ -52,12 +47,6 @@ def cut(text: str, columns: int) -> str:
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:
-    """Text with spaces around it up to a number of columns.
-
-    Args:
-        text: safe text of one line.
-        columns: what it shall take, if it does not take more.
-        right: whether it ends at the right edge.
-    """
+    """Safe text of one line with spaces before or after it up to a number of columns, if it does not take more."""
     spaces = " " * (columns - cells(text))
     return spaces + text if right else text + spaces

@@ -25,7 +25,7 @@ from rpcshell.lab.bench.server_use import ServerMeter
 from rpcshell.servers import Control
 from rpcshell.servers.directory import is_on_this_machine
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-from rpcshell.view.streams import is_terminal
+from rpcshell.view.plain import is_terminal
 from rpcshell.view.units import count_of, per_second
 
 if TYPE_CHECKING:

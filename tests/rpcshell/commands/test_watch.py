@@ -11,7 +11,7 @@ from rpcshell.commands import load_commands
 from rpcshell.shell.call import Call
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
-from rpcshell.view.changes import CHANGED
+from rpcshell.view.differences import CHANGED
 from rpcshell.view.pretty import Fragment
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording

@@ -3,9 +3,17 @@ from typing import Any, Literal
 
 import pytest
 
-from rpcshell.client.errors import CallError, ConnectionFailed, ShellError, SpawnFailed, SyntaxProblem, UsageError
+from rpcshell.client.errors import (
+    CallError,
+    ConnectionFailed,
+    NotConnected,
+    ShellError,
+    SpawnFailed,
+    SyntaxProblem,
+    UsageError,
+)
 from rpcshell.client.target import TcpTarget
-from rpcshell.view.render import render_error, render_footer, render_result
+from rpcshell.view.render import in_the_shells_words, render_error, render_footer, render_result
 from rpcshell.view.settings import Settings
 from rpcwire import Meta
 
@@ -192,3 +200,26 @@ def test_a_failed_start_with_a_traceback_shows_that_and_no_more() -> None:
     traceback = "Traceback (most recent call last):\n  File \x1b\nNameError: x\n"
     shown = error_text(SpawnFailed("m", traceback=traceback, log=Path("/log"), hint="h"))
     assert shown == traceback.replace("\x1b", "\\x1b")
+
+
+def test_an_unknown_method_is_told_in_the_words_of_the_shell() -> None:
+    error = CallError("there is no method 'x'; rpc.discover lists the methods", code=-32601, data={"suggestions": []})
+    assert in_the_shells_words(error) == ("there is no method 'x'", ":methods lists what there is")
+
+
+def test_near_names_are_hint_enough() -> None:
+    error = CallError("there is no method 'ad'; did you mean add?", code=-32601, data={"suggestions": ["add"]})
+    assert in_the_shells_words(error) == (error.message, None)
+
+
+def test_servers_of_other_kinds_get_the_hint_too() -> None:
+    assert in_the_shells_words(CallError("Method not found", code=-32601)) == (
+        "Method not found",
+        ":methods lists what there is",
+    )
+
+
+def test_other_errors_stay_as_they_are() -> None:
+    error = CallError("no; rpc.discover lists the methods", code=404)
+    assert in_the_shells_words(error) == (error.message, None)
+    assert in_the_shells_words(NotConnected()) == (NotConnected().message, NotConnected().hint)
