@@ -127,8 +127,8 @@ class Shell:
     def show_table(self, rows: Sequence[dict[str, Any]], data: object = None, *, spare: Sequence[str] = ()) -> None:
         """Show objects that have the same keys: as a table to people, as JSON to whoever asked for that.
 
-        Programs may get other data in their place, with numbers as they are. The spare keys are left out one by one where
-        the screen is too narrow.
+        Programs may get other data in their place, with numbers as they are. The spare keys are left out one by one
+        where the screen is too narrow.
         """
         if self.for_programs:
             self.output.value("", msgspec.to_builtins(list(rows) if data is None else data))
