@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rpcshell.client.client import AnyClient, as_target
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
+from rpcshell.client.fleet import Attempts
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -120,9 +121,12 @@ class AsyncClient(AnyClient):
         limit = self._limit(timeout)
         deadline = None if limit is None else asyncio.get_running_loop().time() + limit
         sent = False
-        attempts = self._fleet.attempts(idempotent=idempotent)
+        attempts = Attempts(self._fleet, idempotent)
         try:
-            async with asyncio.timeout_at(deadline):
+            if self._turns.locked():
+                async with asyncio.timeout_at(deadline):
+                    await self._turns.acquire()
+            else:
                 await self._turns.acquire()
             try:
                 while True:
@@ -143,11 +147,8 @@ class AsyncClient(AnyClient):
     async def _attempt(
         self, connection: AsyncConnection, method: str, params: object, meta: bool, deadline: float | None
     ) -> Reply:
-        import asyncio
-
         try:
-            async with asyncio.timeout_at(deadline):
-                return await connection.exchange(method, params, meta=meta, plain=self.plain)
+            return await connection.exchange(method, params, meta=meta, plain=self.plain, deadline=deadline)
         finally:
             # After a timeout or a cancellation the reply may still come: no later call may take it for its own.
             if connection.reusable and connection in self._open:

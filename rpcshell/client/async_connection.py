@@ -80,14 +80,17 @@ class AsyncConnection(asyncio.Protocol):
                 await asyncio.sleep(0)
         return self.reusable and seconds_asleep() - self._asleep <= NAP
 
-    async def exchange(self, method: str, params: object, *, meta: bool, plain: bool) -> Reply:
-        """Send a request and wait for its reply.
+    async def exchange(
+        self, method: str, params: object, *, meta: bool, plain: bool, deadline: float | None = None
+    ) -> Reply:
+        """Send a request and wait for its reply until `deadline`, on the loop's clock.
 
         Raises:
             UsageError: The params cannot be sent; nothing was.
             Dropped: The connection ended first.
             ProtocolError: Something came that is no reply.
             TlsFailed: The server has refused this client; nothing was run.
+            TimeoutError: The deadline passed.
         """
         if isinstance(self._end, Dropped):
             raise Dropped(self._end.reason, not_run=True, hint=self._end.hint)
@@ -95,6 +98,7 @@ class AsyncConnection(asyncio.Protocol):
             raise self._end or Dropped(_CLOSED, not_run=True)
         request = self._requester.request(method, params, meta=meta, plain=plain)
         self._reply = self._loop.create_future()
+        timer = None if deadline is None else self._loop.call_at(deadline, self._finish, TimeoutError())
         try:
             self._transport.write(request)
             # Where the system refuses it at once, only the transport knows so far.
@@ -103,6 +107,8 @@ class AsyncConnection(asyncio.Protocol):
             return await self._reply
         finally:
             self._reply = None
+            if timer is not None:
+                timer.cancel()
 
     def close(self) -> None:
         """Close it at once; what still arrives is lost."""

@@ -13,7 +13,7 @@ from rpcshell.client.connection import Connection
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ShellError, UsageError
 from rpcshell.client.exchange import Dropped, Requester
-from rpcshell.client.fleet import Fleet
+from rpcshell.client.fleet import Attempts, Fleet
 from rpcshell.client.target import Target, TcpTarget
 from rpcwire import MAX_REPLY
 
@@ -200,7 +200,7 @@ class Client(AnyClient):
         """
         limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
-        attempts = self._fleet.attempts(idempotent=idempotent)
+        attempts = Attempts(self._fleet, idempotent)
         try:
             while True:
                 try:

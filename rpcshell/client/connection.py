@@ -67,11 +67,11 @@ class Connection:
         self._socket.close()
 
     def usable(self) -> bool:
-        """Whether an idle connection can take a request: no end, no goodbye and nothing unasked has arrived.
+        """Whether one that was reusable still is: no end, no goodbye and nothing unasked has arrived since.
 
-        After the machine has slept none can: the peer, or what is between, may have dropped it without a word.
+        After the machine has slept none is: the peer, or what is between, may have dropped it without a word.
         """
-        if not self._requester.reusable or seconds_asleep() - self._asleep > NAP:
+        if seconds_asleep() - self._asleep > NAP:
             return False
         try:
             self._socket.recv(_READ)
@@ -106,8 +106,10 @@ class Connection:
         self._trace = trace
         try:
             self._send(request, deadline)
-            while (reply := requester.next_reply()) is None:
+            reply = requester.next_reply() if requester.unsent else None
+            while reply is None:
                 self._receive(deadline)
+                reply = requester.next_reply()
             return reply
         except BaseException:
             if trace is not None:

@@ -65,9 +65,8 @@ class Requester:
 
     @property
     def reusable(self) -> bool:
-        """Whether a further request can be sent: all are answered, nothing is left over, and nobody wants to leave."""
-        dialect = self._dialect
-        return not (dialect.closing or dialect.mid_frame or self.unsent or self._over or dialect.outstanding)
+        """Whether a further request can be sent: all are sent and answered, nothing is left over, and nobody leaves."""
+        return not (self.unsent or self._over) and self._dialect.idle
 
     @property
     def mid_frame(self) -> bool:

@@ -40,6 +40,11 @@ class ClientConnection:
         """Whether a reply has begun to arrive and is not whole yet."""
         return self._decoder.mid_frame
 
+    @property
+    def idle(self) -> bool:
+        """Whether all requests are answered, nothing is left over, and the server reads further ones."""
+        return not (self._due or self.closing or self._decoder.mid_frame)
+
     def request(
         self,
         method: str,

@@ -68,12 +68,8 @@ class Dialect(Protocol):
         """Ask the server what it offers. What is thrown in and says nothing about that is raised again."""
 
     @property
-    def closing(self) -> bool:
-        """Whether the server has said that it reads no further request here."""
-
-    @property
-    def outstanding(self) -> int:
-        """Calls without a reply."""
+    def idle(self) -> bool:
+        """Whether all calls are answered, nothing is left over, and the server has not said that it leaves."""
 
     @property
     def mid_frame(self) -> bool:

@@ -31,17 +31,16 @@ class Fleet:
         """The instance that the next attempt at a call goes to."""
         return self._instance
 
-    def attempts(self, *, idempotent: bool) -> Attempts:
-        """Begin a call; `idempotent` if it may run twice."""
-        return Attempts(self, idempotent=idempotent)
-
 
 class Attempts:
-    """The attempts at one call: `instance` says where the next one goes, and who makes it says here how it failed."""
+    """The attempts at one call, which may run twice if it is `idempotent`.
+
+    `instance` says where the next one goes; who makes it says here how it failed.
+    """
 
     __slots__ = ("_count", "_fleet", "_idempotent", "_may_have_run", "instance")
 
-    def __init__(self, fleet: Fleet, *, idempotent: bool) -> None:
+    def __init__(self, fleet: Fleet, idempotent: bool) -> None:
         self._fleet = fleet
         self._idempotent = idempotent
         self._count = 0
