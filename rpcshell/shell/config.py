@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from rpcshell.client.errors import UsageError
 from rpcshell.client.folders import config_file
@@ -38,40 +39,50 @@ _KINDS: Final = {
     "array": "a list",
     "object": "a table",
 }
+_WHOLE_ENTRIES: Final = {"str": "a text in quotes", "bool | int | float | str": "a text, a number, or true or false"}
 
 
 class ConfigError(UsageError):
-    """The configuration cannot be used; the message begins with the file and the line.
-
-    Attributes:
-        path: The file.
-        line: The number of the line from 1, or None where the whole file is meant.
-    """
+    """The configuration cannot be used; the message begins with the file and the line."""
 
     def __init__(self, path: Path, reason: str, *, line: int | None = None, hint: str | None = None) -> None:
         super().__init__(f"{path}{'' if line is None else f':{line}'}: {reason}", hint=hint)
-        self.path = path
-        self.line = line
 
 
 class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
-    """A target with a name.
+    """A target with a name."""
 
-    Attributes:
-        address: Where the server listens: host:port, port, [v6]:port, unix:/path or tls://host:port.
-        tls_ca: The file with the certificates of the authorities to trust, instead of the system's.
-        tls_cert: The file with the client's certificate.
-        tls_key: The file with its key, where that is another one.
-        plain: Whether the server knows the bare protocol alone: no question for its methods, no optional keys.
-        timeout: Seconds for a call.
-    """
-
-    address: str
-    tls_ca: str | None = None
-    tls_cert: str | None = None
-    tls_key: str | None = None
-    plain: bool = False
-    timeout: float | None = None
+    address: Annotated[
+        str,
+        Meta(
+            description="Where the server listens: host:port, port, [v6]:port, unix:/path or tls://host:port.",
+            examples=["tls://rpc.example.org:8443"],
+        ),
+    ]
+    tls_ca: Annotated[
+        str | None,
+        Meta(
+            description="The file with the certificates of the authorities to trust, instead of the system's.",
+            examples=["certificates/ca.pem"],
+        ),
+    ] = None
+    tls_cert: Annotated[
+        str | None,
+        Meta(description="The file with the client's certificate.", examples=["certificates/me.pem"]),
+    ] = None
+    tls_key: Annotated[
+        str | None,
+        Meta(description="The file with its key, where that is another one.", examples=["~/.ssl/me.key"]),
+    ] = None
+    plain: Annotated[
+        bool,
+        Meta(
+            description="Whether the server knows the bare protocol alone: no question for its methods, no optional "
+            "keys.",
+            examples=[True],
+        ),
+    ] = False
+    timeout: Annotated[float | None, Meta(description="Seconds for a call.", examples=[5.0])] = None
 
     @property
     def target(self) -> Target:
@@ -84,6 +95,15 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         from rpcshell.client.tls import TlsFiles
 
         return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
+
+
+_ENTRIES: Final[dict[str, Any]] = {
+    "targets": TargetConfig,
+    "settings": str | int | float | bool,
+    "keys": str,
+    "aliases": str,
+}
+"""What the entries of each table are."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -106,22 +126,14 @@ class Config(msgspec.Struct, frozen=True):
     lines: Mapping[str, int] = {}
 
     def problem(self, setting: str, error: UsageError) -> ConfigError:
-        """The error for a setting that has no such value, or does not exist.
-
-        Args:
-            setting: Its name.
-            error: What is wrong with it.
-        """
+        """The error for a setting that has no such value, or does not exist, with its place."""
         if self.path is None:
             raise error
         return ConfigError(self.path, error.message, line=self.lines.get(setting), hint=error.hint)
 
 
 def load_config(path: Path | str | None = None) -> Config:
-    """Read the configuration.
-
-    Args:
-        path: The file; where `RPCSHELL_CONFIG` or else the platform says, if not given.
+    """Read the configuration from where it is said, or else from where `RPCSHELL_CONFIG` or the platform says.
 
     Raises:
         ConfigError: It cannot be read, or is not a configuration.
@@ -146,11 +158,7 @@ def load_config(path: Path | str | None = None) -> Config:
 
 
 def parse_config(path: Path, text: str) -> Config:
-    """What the text of a configuration says.
-
-    Args:
-        path: Where it was found, for messages and for the files that it names.
-        text: The text.
+    """What the text of a configuration says; the path is for messages and for the files that it names.
 
     Raises:
         ConfigError: It is not a configuration.
@@ -160,9 +168,6 @@ def parse_config(path: Path, text: str) -> Config:
 
 def usable_config(path: Path | str | None = None) -> tuple[Config, ConfigError | None]:
     """The configuration, and what is wrong with it; a bad one counts as none, unless it was asked for by name.
-
-    Args:
-        path: As of `load_config`.
 
     Raises:
         ConfigError: The file of `path` cannot be used.
@@ -180,39 +185,43 @@ def _line_at(data: bytes, position: int) -> int:
 
 
 class _File:
-    """A file that is being read.
-
-    Args:
-        path: Where it is.
-        text: What is in it.
-    """
+    """A file that is being read."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
         self._text = text
 
     def read(self) -> Config:
-        """What it says.
-
-        Raises:
-            ConfigError: It is not a configuration.
-        """
+        """What it says."""
         document = self._document()
-        tables = ("targets", "settings", "keys", "aliases")
-        for name in document:
-            if name not in tables:
-                raise self._error([name], f"{name!r} is no part of a configuration", hint=_near(name, tables))
-            if not isinstance(document[name], dict):
+        for name, entries in document.items():
+            if name not in _ENTRIES:
+                raise self._error([name], f"{name!r} is no part of a configuration", hint=_near(name, list(_ENTRIES)))
+            if not isinstance(entries, dict):
                 raise self._error([name], f"{name} is a table: write [{name}] on a line of its own")
-        settings = {name.replace("-", "_"): name for name in document.get("settings", {})}
+        found = {
+            table: {name: self._entry([table, name], value, kind) for name, value in document.get(table, {}).items()}
+            for table, kind in _ENTRIES.items()
+        }
         return Config(
-            targets={name: self._target(name, value) for name, value in document.get("targets", {}).items()},
-            settings={name: self._setting(key, document["settings"][key]) for name, key in settings.items()},
-            keys=self._texts("keys", document),
-            aliases=self._aliases(document),
+            targets={name: self._target(name, target) for name, target in found["targets"].items()},
+            settings={name.replace("-", "_"): value for name, value in found["settings"].items()},
+            keys=found["keys"],
+            aliases=self._aliases(found["aliases"]),
             path=self._path,
-            lines={name: line for name, key in settings.items() if (line := self._place(["settings", key]))},
+            lines={
+                name.replace("-", "_"): line for name in found["settings"] if (line := self._place(["settings", name]))
+            },
         )
+
+    def _entry(self, where: list[str], value: Any, kind: Any) -> Any:
+        """An entry of a table, as what such entries are."""
+        if kind is TargetConfig and isinstance(value, str):
+            value = {"address": value}
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            raise self._invalid(where, str(error)) from None
 
     def _document(self) -> dict[str, Any]:
         import tomllib
@@ -227,15 +236,11 @@ class _File:
             column = f" at column {found[3]}" if found[3] else " at the end of the file"
             raise ConfigError(self._path, f"this is not TOML{column}: {_lower(found[1])}", line=line) from None
 
-    def _target(self, name: str, value: object) -> TargetConfig:
+    def _target(self, name: str, found: TargetConfig) -> TargetConfig:
         where = ["targets", name]
         if not _NAME.fullmatch(name):
             hint = "a name begins with a letter and has no colon, slash or blank"
             raise self._error(where, f"{name!r} is no name for a target", hint=hint)
-        try:
-            found = msgspec.convert({"address": value} if isinstance(value, str) else value, TargetConfig)
-        except msgspec.ValidationError as error:
-            raise self._invalid(where, str(error)) from None
         try:
             _ = found.target
         except UsageError as error:
@@ -255,13 +260,7 @@ class _File:
 
         return None if file is None else str(self._path.absolute().parent / Path(file).expanduser())
 
-    def _setting(self, name: str, value: object) -> str | int | float | bool:
-        if isinstance(value, str | int | float):
-            return value
-        raise self._error(["settings", name], f"settings.{name} is a text, a number, or true or false")
-
-    def _aliases(self, document: dict[str, Any]) -> dict[str, str]:
-        aliases = self._texts("aliases", document)
+    def _aliases(self, aliases: dict[str, str]) -> dict[str, str]:
         for name, line in aliases.items():
             if not name or name.startswith(":") or re.search(r"[\s{}\[\]<>\"'=#$|]", name):
                 hint = "it is one word, without brackets, quotes, = # $ | and a colon before it"
@@ -269,13 +268,6 @@ class _File:
             if not line.strip():
                 raise self._error(["aliases", name], f"aliases.{name} stands for nothing")
         return aliases
-
-    def _texts(self, table: str, document: dict[str, Any]) -> dict[str, str]:
-        found = document.get(table, {})
-        for name, value in found.items():
-            if not isinstance(value, str):
-                raise self._error([table, name], f"{table}.{name} is a text in quotes")
-        return dict(found)
 
     def _invalid(self, where: list[str], message: str) -> ConfigError:
         """The error that msgspec tells of, in words."""
@@ -289,7 +281,8 @@ class _File:
         if found is None:
             return self._error(where, f"{'.'.join(where)}: {message}")
         path = [*where, found[3]] if found[3] else where
-        wanted = " or ".join(_KINDS.get(kind, kind) for kind in found[1].split(" | ") if kind != "null")
+        kinds = [_KINDS.get(kind, kind) for kind in found[1].split(" | ") if kind != "null"]
+        wanted = _WHOLE_ENTRIES.get(found[1], kinds[0]) if path is where else " or ".join(kinds)
         return self._error(path, f"{'.'.join(path)} is {wanted}, not {_KINDS.get(found[2], found[2])}")
 
     def _error(self, where: list[str], reason: str, *, hint: str | None = None) -> ConfigError:
@@ -317,7 +310,7 @@ def _path(text: str) -> list[str]:
     return parts
 
 
-def _near(name: str, known: tuple[str, ...] | list[str]) -> str:
+def _near(name: str, known: list[str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.5)

@@ -5,9 +5,8 @@ It is made from the code that reads configurations, so that it cannot tell of wh
 
 from __future__ import annotations
 
-import inspect
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 import msgspec
 
@@ -38,14 +37,6 @@ _ALIASES: Final = """\
 _KEYS: Final = """\
 # Keys of the prompt, and the action or the line that each one runs.
 """
-_SAMPLE: Final = {
-    "address": "tls://rpc.example.org:8443",
-    "tls_ca": "certificates/ca.pem",
-    "tls_cert": "certificates/me.pem",
-    "tls_key": "~/.ssl/me.key",
-    "plain": True,
-    "timeout": 5.0,
-}
 
 
 def config_reference() -> str:
@@ -66,17 +57,11 @@ def _setting(setting: Setting) -> Iterator[str]:
 
 
 def _target() -> Iterator[str]:
-    meanings = _attributes()
+    hints = get_type_hints(TargetConfig, include_extras=True)
     for field in msgspec.structs.fields(TargetConfig):
-        yield f"# # {meanings[field.name]}"
-        yield f"# {field.encode_name} = {json.dumps(_SAMPLE[field.name])}"
-
-
-def _attributes() -> dict[str, str]:
-    """What the docstring says of each key, on one line each."""
-    text = inspect.getdoc(TargetConfig) or ""
-    entries = text.partition("Attributes:\n")[2].splitlines()
-    return {name.strip(): meaning.strip() for name, _, meaning in (entry.partition(":") for entry in entries)}
+        (meaning,) = hints[field.name].__metadata__
+        yield f"# # {meaning.description}"
+        yield f"# {field.encode_name} = {json.dumps(meaning.examples[0])}"
 
 
 def _value(text: str) -> Any:
