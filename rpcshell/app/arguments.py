@@ -79,11 +79,7 @@ def _sections() -> dict[str, tuple[tuple[str, str], ...]]:
 
 
 def tls_options(make: Callable[..., Any]) -> Callable[[Any], Any]:
-    """The options of TLS as a decorator.
-
-    Args:
-        make: Gives the decorator of one.
-    """
+    """The options of TLS as a decorator."""
     given = (
         make("--tls-ca", type=_FILE, help="Authorities to trust, PEM; else the system's."),
         make("--tls-cert", type=_FILE, help="The certificate to show to the server, PEM."),
@@ -239,11 +235,6 @@ def read_arguments(arguments: list[str]) -> Options | None:
 def read(command: click.Command, program: str, arguments: list[str]) -> Options | None:
     """What a command line asks for, or None where it was help that is shown by now.
 
-    Args:
-        command: Makes options of it.
-        program: What it begins with.
-        arguments: What follows.
-
     Raises:
         UsageError: It makes no sense, or the help cannot be written.
     """
@@ -274,14 +265,6 @@ def tls_files(
     ca: str | None, cert: str | None, key: str | None, where: Target | str | None, config: Config, *, spawned: bool
 ) -> TlsFiles | None:
     """The files of the TLS options as given, or None where there are none.
-
-    Args:
-        ca: The option.
-        cert: The option.
-        key: The option.
-        where: The target they are for.
-        config: Knows the targets that have names.
-        spawned: Whether the target is a server started for the run.
 
     Raises:
         UsageError: The target speaks no TLS.

@@ -36,11 +36,7 @@ _COLLECTIONS: Final = (50_000, 50, 100)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code.
-
-    Args:
-        arguments: The command line without the program's name; the process's own if not given.
-    """
+    """Run the command and return its exit code. They are the process's own, if none are given."""
     gc.set_threshold(*_COLLECTIONS)
     try:
         options = _options(sys.argv[1:] if arguments is None else arguments)

@@ -28,21 +28,7 @@ __all__ = ["Options", "load_commands", "places"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """One run.
-
-    Attributes:
-        target: What to connect to, a text where it is a name of the configuration, or None.
-        file: The script to run, or None.
-        lines: Single lines to run.
-        spawn: How to start a server for the run, or None.
-        bench: The call to put load on a server with, and how, or None.
-        keep_going: Whether a script goes on after an error.
-        plain: Whether to send no probe and no optional keys.
-        tls: Files of TLS, or None.
-        settings: Names and values of settings, in the order in which they were given.
-        config: What the configuration says.
-        problem: What is wrong with the configuration, or None.
-    """
+    """One run. The target is a text where it is a name of the configuration."""
 
     target: Target | str | None = None
     file: Path | None = None
@@ -67,12 +53,6 @@ def places(
     first: str | None, second: str | None, *, spawned: bool, names: Mapping[str, TargetConfig] = MappingProxyType({})
 ) -> tuple[Target | str | None, Path | None]:
     """Tell TARGET and FILE apart: a single argument may be either.
-
-    Args:
-        first: The first argument, or None.
-        second: The second, or None.
-        spawned: Whether a server is started, which leaves no room for a TARGET.
-        names: Targets that have names.
 
     Raises:
         UsageError: They make no sense.

@@ -43,11 +43,7 @@ _TERMINAL_GONE: Final = (errno.EIO, errno.ENXIO, errno.EPIPE, errno.EBADF)
 
 
 class Terminated(BaseException):
-    """The shell was told to end; not an error, so nothing that handles errors should catch it.
-
-    Attributes:
-        number: the signal.
-    """
+    """The shell was told to end; not an error, so nothing that handles errors should catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -66,17 +62,8 @@ def run_repl(
 ) -> int:
     """Run the shell at a terminal until it is left.
 
-    Args:
-        session: a session without a target; it is closed at the end.
-        target: what to connect to at first.
-        spawn: how to start a server at first.
-        aliases: lines by the words that stand for them at the beginning of a line.
-        keys: actions or lines by the keys of the prompt that are bound to them.
-        notes: what there is to say first, such as what is wrong with the configuration; one line each.
-        make_prompt: makes where lines come from; the terminal if not given.
-
-    Returns:
-        The exit code: 0, or 128 and the number of the signal that ended the shell.
+    The session has no target at first, and is closed at the end. The exit code is 0, or 128 and the number of the
+    signal that ended the shell.
     """
     # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
     gc.disable()
@@ -166,8 +153,7 @@ def _short_collections() -> Iterator[None]:
 class _CatalogKept:
     """Has the garbage collector leave a large catalog alone: to look through one takes longer than a key press may.
 
-    Args:
-        session: has the catalog; this is to be called whenever it may be another one.
+    To be called whenever the session's catalog may be another one.
     """
 
     def __init__(self, session: Session) -> None:

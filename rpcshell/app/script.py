@@ -48,12 +48,7 @@ class OutputClosed(Exception):
 class ScriptOutput(Output):
     """Plain streams: results and texts to stdout, notes and errors to stderr.
 
-    Args:
-        stdout: Takes results, as bytes, since they are UTF-8 whatever the locale says; None where it is closed.
-        stderr: Takes notes and errors; None where it is closed.
-
-    Attributes:
-        settings: How results look; a script's defaults until others are given.
+    Stdout takes bytes, since results are UTF-8 whatever the locale says. A stream is None where it is closed.
     """
 
     def __init__(self, stdout: IO[bytes] | None, stderr: IO[str] | None) -> None:
@@ -107,10 +102,7 @@ class ScriptOutput(Output):
     def error(self, error: ShellError, place: str = "", text: str = "") -> None:
         """Write an error as one line; the traceback of a failed application follows as it is.
 
-        Args:
-            error: What to write.
-            place: Where in a script, as `file:line`.
-            text: What stands there.
+        The place is `file:line` of a script, the text what stands there.
         """
         if isinstance(error, SyntaxProblem):
             place = _with_column(place, text, error)
@@ -156,14 +148,7 @@ def _with_column(place: str, text: str, error: SyntaxProblem) -> str:
 def run_statements(shell: Shell, output: ScriptOutput, statements: Iterable[Statement], *, keep_going: bool) -> int:
     """Run statements one after the other and return the exit code.
 
-    Args:
-        shell: Runs them.
-        output: Takes errors; the shell's own output.
-        statements: What to run.
-        keep_going: Whether to go on after an error.
-
-    Returns:
-        0, or the exit code of the first error.
+    The code is that of the first error, or 0.
 
     Raises:
         OutputClosed: Nobody reads stdout any more.

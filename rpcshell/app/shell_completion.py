@@ -66,12 +66,7 @@ class _Bash(BashComplete):
 
 
 def completion_script(shell: str, command: click.Command) -> str:
-    """What a shell evaluates to complete the command.
-
-    Args:
-        shell: One of `SHELLS`.
-        command: The command.
-    """
+    """What a shell evaluates to complete the command."""
     found = get_completion_class(shell)
     if found is None:
         raise UsageError(f"there is no completion for {shell}")

@@ -38,21 +38,9 @@ class Param:
 class Method:
     """A method of a server.
 
-    Attributes:
-        name: As it is called.
-        summary: One line.
-        description: The rest of its documentation.
-        params: Its parameters in order; of a method that takes params whole, the one that stands for all.
-        params_schema: The schema of params: of the object by name, or of whatever a whole method takes.
-        whole: It takes params whole, as one value, instead of binding them by name.
-        result_schema: The schema of the result.
-        result_description: What the result is.
-        out: The out name of its replies.
-        idempotent: It may be called again when a reply was lost.
-        deprecated: It should not be used any more.
-        examples: Example pairings as the document has them.
-        errors: The errors of its own that it may answer, as the document has them.
-        schemas: The schemas that references lead to.
+    `whole` means that it takes params as one value instead of binding them by name; its only param stands for that
+    value. `params_schema` is the schema of the object by name, or of that value. `examples` and `errors` are as the
+    document has them.
     """
 
     name: str

@@ -55,12 +55,8 @@ def check(
 ) -> Iterator[Problem]:
     """What a schema does not allow in a value, in the order of the text; lazily, so that the first is cheap.
 
-    Args:
-        node: The value.
-        schema: Its schema.
-        resolve: Follows references.
-        editing: The place of a cursor, in characters of the line: an object it is in may still get what it lacks.
-        variables: The values of variables by name; one that is not among them fits everywhere.
+    An object that `editing`, the place of a cursor in the line, is in may still get what it lacks. A variable whose
+    value is not known fits everywhere.
     """
     yield from _Check(resolve, editing, variables or {}).value(node, schema, 0)
 

@@ -32,11 +32,8 @@ from rpcshell.line.suggest import CommandSpec, Surroundings, inner_call, options
 class Hint:
     """A line of help.
 
-    Attributes:
-        text: May hold text from a server: escape it before a terminal gets it.
-        problem: It says what is wrong.
-        column: Where, in characters from 0; None if nothing is wrong or it has no place.
-        focus: The part of the text, start and end, that is about the place of the cursor: one parameter of a signature.
+    The text may come from a server: escape it before a terminal gets it. The column is counted from 0. `focus` is the
+    part of the text that is about the cursor, such as one parameter of a signature.
     """
 
     text: str
@@ -54,11 +51,6 @@ def hint(line: Line, cursor: int, around: Surroundings) -> Hint:
     """The most useful thing to say about a line with the cursor at a place in it.
 
     What merely is not finished where the user types is no problem: then it is the signature that helps.
-
-    Args:
-        line: What is being typed.
-        cursor: In characters from 0.
-        around: What the line can refer to.
     """
     found = next(problems(line, cursor, around), None)
     if found is not None:

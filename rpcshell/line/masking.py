@@ -78,24 +78,14 @@ def _copied(value: Any, replace: Callable[[str | int, Any], Any]) -> Any:
 
 
 def mask_text(text: str, params: Any) -> str:
-    """A text, such as a server's error, without the secrets of the call it is about.
-
-    Args:
-        text: what may repeat them.
-        params: the call's params.
-    """
+    """A text, such as a server's error, without the secrets of the call it is about."""
     for secret in sorted(set(_secret_texts(params)), key=len, reverse=True):
         text = text.replace(secret, MASKED)
     return text
 
 
 def mask_texts(value: Any, params: Any) -> Any:
-    """A JSON value, such as what a server adds to an error, with texts that hold none of a call's secrets.
-
-    Args:
-        value: what may repeat them, at any depth.
-        params: the call's params.
-    """
+    """A JSON value, such as what a server adds to an error, with texts that hold none of a call's secrets."""
     return _copied(value, lambda _, part: mask_text(part, params) if isinstance(part, str) else part)
 
 
@@ -110,12 +100,7 @@ def mask_line(text: str) -> str:
 
 
 def mask_message(message: str, line: str) -> str:
-    """What is said about a line, without the words of its secrets.
-
-    Args:
-        message: what may repeat parts of the line.
-        line: the line as typed.
-    """
+    """What is said about a line, without the words of its secrets."""
     words = {word for start, end in _spans(line) for word in _WORD.findall(line[start:end]) if len(word) >= _SHORTEST}
     for word in sorted(words, key=len, reverse=True):
         message = message.replace(word, MASKED)
@@ -132,9 +117,7 @@ def blot_line(text: str) -> str:
 def blot_bytes(body: bytes, params: Any = None) -> bytes:
     """JSON with an asterisk for each byte of its secrets, so that all lengths stay what they are.
 
-    Args:
-        body: UTF-8, or what should have been; it may have been cut short.
-        params: those of the call it belongs to, whose secrets it may repeat under other names.
+    The body may have been cut short. It may repeat the secrets of its call's params under other names.
     """
     # As Latin-1 every byte is a character. The name before it makes it a call, whose secrets are known to be found.
     call = "_ "

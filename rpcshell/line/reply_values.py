@@ -44,12 +44,7 @@ class ReplyValues:
         self._fields: dict[str, dict[tuple[type, Any], ReplyValue]] = {}
 
     def remember(self, method: str, result: Any) -> None:
-        """Remember the values in a reply.
-
-        Args:
-            method: What was called.
-            result: What came back, of any size.
-        """
+        """Remember the values in a reply."""
         found = list(_values(result, [_plain(word) for word in _WORD.findall(method)]))
         # The first value of a reply is offered first, so it is remembered last.
         for field, value in reversed(found):
@@ -66,9 +61,8 @@ class ReplyValues:
     def values(self, field_name: str, method: str = "") -> list[ReplyValue]:
         """What was seen in fields of a name, the latest first.
 
-        Args:
-            field_name: The name; that of a list also finds what single fields had.
-            method: The method that takes the field: the `id` that `order.get` takes is rather that of an order.
+        The name of a list also finds what single fields had. The method tells whose `id` is meant: `order.get` takes
+        that of an order.
         """
         plain = _plain(field_name)
         names = [plain, _singular(plain)]

@@ -170,11 +170,8 @@ def fixed_values(schema: Schema) -> tuple[Any, ...]:
 def properties(schema: Schema, resolve: Resolver, present: Mapping[str, Any] = ANYTHING) -> dict[str, Property]:
     """The properties that an object may have here.
 
-    Args:
-        schema: The schema of the object.
-        resolve: Follows references.
-        present: Scalar values of properties that are there already: alternatives they rule out, as the tag of a
-            tagged union does, are left out unless that would leave none.
+    Alternatives that a scalar in `present` rules out, as the tag of a tagged union does, are left out unless that would
+    leave none.
     """
     branches = [branch for branch in alternatives(schema, resolve) if isinstance(branch.get("properties"), Mapping)]
     fitting = [branch for branch in branches if not _ruled_out(branch, present, resolve)] or branches
@@ -272,8 +269,7 @@ def _named_types(schema: Schema, depth: int) -> str:
 def limits_text(schema: Schema) -> str:
     """What a schema demands beside the type, in a few words: `1 to 1000`, `format date`; nothing if it demands nothing.
 
-    Args:
-        schema: One without references.
+    The schema has no references.
     """
     parts = [
         _range(schema.get("minimum"), schema.get("maximum"), ""),

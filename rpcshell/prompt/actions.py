@@ -46,8 +46,7 @@ _ALT: Final = ("alt", "meta", "m", "a")
 def parse_key(text: str) -> tuple[str, ...]:
     """A key or a sequence of keys as prompt_toolkit names them.
 
-    Args:
-        text: such as `f5`, `ctrl-o`, `alt-enter`, or `ctrl-x ctrl-l`, case aside.
+    The text is such as `f5`, `ctrl-o`, `alt-enter` or `ctrl-x ctrl-l`, case aside.
 
     Raises:
         UsageError: there is no such key, or it is one that types a character.
@@ -76,13 +75,8 @@ def action_bindings(
 ) -> tuple[KeyBindings, dict[str, str]]:
     """Bind keys to actions and lines.
 
-    Args:
-        keys: actions or lines by keys; they come over `DEFAULT_KEYS`.
-        run: does an action, or runs a line.
-        complain: told in one line of each key that cannot be bound.
-
-    Returns:
-        The bindings, and for each action its key where that is a single one, to be shown.
+    The keys come over `DEFAULT_KEYS`; `complain` is told in one line of each that cannot be bound. Returned beside the
+    bindings is the key of each action that has a single one, to be shown.
     """
     bindings = KeyBindings()
     wanted: dict[tuple[str, ...], str] = {}
@@ -105,12 +99,7 @@ _NEXT_FORMAT: Final = {"table": "raw", "raw": "auto"}
 
 
 class Actions:
-    """Does what keys are bound to.
-
-    Args:
-        context: What lines can refer to, and the settings that some keys change.
-        screen: Shows what goes wrong.
-    """
+    """Does what keys are bound to."""
 
     def __init__(self, context: LineContext, screen: Screen) -> None:
         self._context = context

@@ -35,9 +35,7 @@ _PATIENCE: Final = 0.03
 class LineCompleter(Completer):
     """Completes a line from what is known at this moment; nothing here waits.
 
-    Args:
-        context: What lines can refer to.
-        paths: Lists folders; without it, whoever types waits for the disk.
+    Without `paths`, whoever types waits for the disk.
     """
 
     def __init__(self, context: LineContext, paths: PathListing | None = None) -> None:
@@ -70,10 +68,7 @@ class LineCompleter(Completer):
 class PathListing:
     """Lists paths in a thread, and waits for it only as long as nobody notices.
 
-    Args:
-        on_late: called, in that thread, when there are paths that came too late; asking again gives them.
-        listing: gives the paths that begin with a text; those on the disk if not given.
-        patience: seconds to wait.
+    `on_late` is called in that thread when paths came too late; asking again gives them. Patience is in seconds.
     """
 
     def __init__(

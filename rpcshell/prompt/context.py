@@ -38,17 +38,7 @@ def _cached_parse() -> Callable[[str], Line]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineContext:
-    """Where a line is typed.
-
-    Attributes:
-        session: The target and its catalog.
-        load_commands: Gives the commands; asked when the first key is pressed, not before.
-        workers: Gives the numbers of the server's workers, and what to say of each.
-        variables: The results that lines can name.
-        aliases: Lines by the words that stand for them.
-        reply_values: Values of earlier replies.
-        read: Parses a text.
-    """
+    """Where a line is typed. The commands are asked for when the first key is pressed, not before."""
 
     session: Session
     load_commands: Callable[[], CommandRegistry]

@@ -46,13 +46,7 @@ class _Asked(NamedTuple):
 
 
 class DocumentationPane:
-    """Makes the rows of the pane. It grows while a line is typed and never shrinks: what moves is hard to read.
-
-    Args:
-        context: What lines can refer to.
-        buffer: The line being typed.
-        menu_rows: Rows that are kept for the line and its menu.
-    """
+    """Makes the rows of the pane. It grows while a line is typed and never shrinks: what moves is hard to read."""
 
     def __init__(self, context: LineContext, buffer: Buffer, *, menu_rows: int) -> None:
         self._context = context

@@ -50,10 +50,8 @@ class LineHistory(History):
 
     The file is read when prompt_toolkit first asks, which is after the prompt has been drawn.
 
-    Args:
-        path: the file, or what names it; asked when it is first needed. None keeps the history in memory.
-        cap: entries to keep.
-        on_problem: told once, in one line, that the file cannot be used. The shell goes on without it.
+    The path may be a function that is asked when it is first needed; None keeps the history in memory. `on_problem` is
+    told once, in one line, that the file cannot be used; the shell goes on without it.
     """
 
     def __init__(

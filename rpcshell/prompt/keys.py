@@ -47,10 +47,7 @@ def key_bindings(
 ) -> KeyBindings:
     """The bindings of the line being typed.
 
-    Args:
-        read: parses a text.
-        tabstops: the places of a template in it.
-        template: what there is to fill in for a line that is a method's name.
+    `template` gives what there is to fill in for a line that is a method's name.
     """
     keys = KeyBindings()
     focused = has_focus(DEFAULT_BUFFER)
@@ -171,11 +168,7 @@ def _new_row(buffer: Buffer, read: Callable[[str], Line]) -> None:
 
 
 def cursor_shapes(in_vi: Callable[[], bool]) -> CursorShapeConfig:
-    """Shapes of the cursor: those of the modes in vi, else the terminal's own.
-
-    Args:
-        in_vi: says whether the keys are vi's.
-    """
+    """Shapes of the cursor: those of the modes in vi, else the terminal's own."""
     of_modes, own = ModalCursorShapeConfig(), OneShape(CursorShape._NEVER_CHANGE)
     return DynamicCursorShapeConfig(lambda: of_modes if in_vi() else own)
 

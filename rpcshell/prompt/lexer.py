@@ -50,10 +50,6 @@ class LineLexer(Lexer):
     """Colours a line; a method that the target does not have looks different.
 
     prompt_toolkit remembers what a lexer returned by the lexer's identity, so another catalog takes another lexer.
-
-    Args:
-        read: parses a text.
-        catalog: what the target offers; empty where that is not known.
     """
 
     def __init__(self, read: Callable[[str], Line], catalog: Catalog) -> None:
@@ -85,11 +81,7 @@ class LineLexer(Lexer):
 
 
 class MatchingBrackets(Processor):
-    """Marks the bracket at the cursor and the one it belongs to; brackets in strings are none.
-
-    Args:
-        read: parses a text.
-    """
+    """Marks the bracket at the cursor and the one it belongs to; brackets in strings are none."""
 
     def __init__(self, read: Callable[[str], Line]) -> None:
         self._read = read
@@ -110,8 +102,7 @@ class MatchingBrackets(Processor):
 class ProblemMarks(Processor):
     """Marks what is wrong in the line, at its place.
 
-    Args:
-        find: gives the start and end of each stretch that is wrong in a text with a cursor in it.
+    `find` gives the start and end of each stretch that is wrong in a text with a cursor in it.
     """
 
     def __init__(self, find: Callable[[str, int], Sequence[tuple[int, int]]]) -> None:
@@ -142,12 +133,7 @@ def _marked(row: TransformationInput, marks: Sequence[tuple[int, int, str]]) -> 
 
 
 def matching_brackets(line: Line, cursor: int) -> tuple[int, ...]:
-    """The places of the bracket at the cursor, or else just before it, and of its other half; or nothing.
-
-    Args:
-        line: the parsed line.
-        cursor: in characters from 0.
-    """
+    """The places of the bracket at the cursor, or else just before it, and of its other half; or nothing."""
     pairs, _ = _match(line)
     both = pairs | {closer: opener for opener, closer in pairs.items()}
     return next(((place, both[place]) for place in (cursor, cursor - 1) if place in both), ())

@@ -30,13 +30,7 @@ _NO_PAGERS: Final = {"", "cat"}
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """A program that shows text by the page.
-
-    Attributes:
-        command: the program and its arguments.
-        environment: what it finds in its environment.
-        colours: whether it passes colours on to the terminal.
-    """
+    """A program that shows text by the page."""
 
     command: tuple[str, ...]
     environment: dict[str, str]
@@ -45,8 +39,7 @@ class Pager:
     def show(self, write: Callable[[TextIO], None]) -> None:
         """Run the pager until it is left. Ctrl-C is the pager's meanwhile.
 
-        Args:
-            write: writes the text; it is stopped early if the pager is left early.
+        `write` is stopped early if the pager is left early.
 
         Raises:
             OSError: the pager cannot be started.
@@ -128,11 +121,7 @@ def find_editor() -> tuple[str, ...]:
 def edit_text(text: str) -> str:
     """Have the user edit a text, in a file that only they can read and that is gone afterwards.
 
-    Args:
-        text: what the editor begins with.
-
-    Returns:
-        What was saved, without newlines at its end; the same text where nothing was.
+    Returned is what was saved, without newlines at its end.
 
     Raises:
         UsageError: there is no editor, or it did not end well.

@@ -48,13 +48,7 @@ _ROWS_BELOW: Final = 3
 
 
 class Lent(NamedTuple):
-    """A terminal, and how things look on it.
-
-    Attributes:
-        output: the terminal.
-        depth: how many colours it has.
-        style: what styles look like.
-    """
+    """A terminal, and how things look on it."""
 
     output: Terminal
     depth: ColorDepth
@@ -64,12 +58,8 @@ class Lent(NamedTuple):
 class Screen(Output):
     """Shows things on a terminal.
 
-    Args:
-        output: the terminal.
-        depth: how many colours it has.
-        style: what styles look like.
-        settings: how results are shown, and whether what is longer than the screen goes to a pager.
-        application: the prompt, above which things go while it is up.
+    What is longer than the screen goes to a pager if the settings say so. While the application, which is the prompt,
+    is up, things go above it.
     """
 
     def __init__(
@@ -132,8 +122,7 @@ class Screen(Output):
     def above(self, pieces: Sequence[Fragment]) -> bool:
         """Show lines of styled text as notes are shown, unless too many wait already; any thread may call this.
 
-        Returns:
-            Whether they were taken.
+        False if they were not taken.
         """
         if len(self._notes) > _MOST_NOTES:
             return False
@@ -271,12 +260,7 @@ def _taken(notes: deque[Fragment]) -> Iterator[Fragment]:
 
 
 class Painter:
-    """Writes styled pieces to an output.
-
-    Args:
-        style: what styles look like.
-        depth: how many colours the output has.
-    """
+    """Writes styled pieces to an output."""
 
     def __init__(self, style: BaseStyle, depth: ColorDepth) -> None:
         self.style = style
@@ -313,12 +297,7 @@ class Painter:
 
 
 class LiveView:
-    """Draws on the alternate screen of a terminal, where there is one; a context manager.
-
-    Args:
-        output: the terminal.
-        painter: writes styled pieces.
-    """
+    """Draws on the alternate screen of a terminal, where there is one; a context manager."""
 
     def __init__(self, output: Terminal, painter: Painter) -> None:
         self._output = output
@@ -349,8 +328,7 @@ class LiveView:
     def draw(self, pieces: Sequence[Fragment]) -> None:
         """Show pieces instead of what is there; they fill the screen at most.
 
-        Args:
-            pieces: what to show, without a newline at its end.
+        The pieces have no newline at their end.
         """
         # All of it goes out in one write, so that nothing flickers.
         self._output.erase_screen()
@@ -363,12 +341,7 @@ def call_in_loop(application: Application[Any], callback: Callable[[], object]) 
 
     The prompt may end before its loop comes to it, so nothing must depend on the callback alone.
 
-    Args:
-        application: the prompt.
-        callback: what to call.
-
-    Returns:
-        Whether there is a loop to call it in: none is left once a line was read.
+    False where there is no loop to call it in: none is left once a line was read.
     """
     loop = application.loop
     if loop is None or not application.is_running:

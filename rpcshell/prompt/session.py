@@ -58,16 +58,7 @@ _MENU_ROWS: Final = 6
 class Prompt:
     """Reads lines from a terminal.
 
-    Args:
-        context: what lines can refer to; the settings say how it looks and what its keys do.
-        keys: actions or lines by keys, as the configuration has them.
-        history: where lines are kept; the user's history file if not given.
-        input: where keys come from; the terminal if not given.
-        output: where things are drawn; the terminal if not given.
-        on_ready: called in a thread when the first prompt is there and everything is imported.
-
-    Attributes:
-        screen: shows results and messages on the same terminal.
+    `on_ready` is called in a thread when the first prompt is there and everything is imported.
     """
 
     def __init__(
@@ -157,8 +148,7 @@ class Prompt:
     def compose(self, text: str | None = None) -> None:
         """Have the user's editor open, and what is saved be in the line that is read next.
 
-        Args:
-            text: what the editor begins with; the line before if not given.
+        The editor begins with the text, or else with the line before.
 
         Raises:
             UsageError: there is no editor, or it did not end well.
@@ -172,14 +162,7 @@ class Prompt:
             self._actions.keep_draft(edit_text(text))
 
     def interrupt(self, error: BaseException) -> bool:
-        """Have `read` raise an error; for signal handlers.
-
-        Args:
-            error: what to raise.
-
-        Returns:
-            Whether a line is being read.
-        """
+        """Have `read` raise an error; for signal handlers. False if no line is being read."""
         application = self._prompt.app
 
         def leave() -> None:

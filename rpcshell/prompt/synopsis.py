@@ -41,12 +41,7 @@ _MOST_FIELDS: Final = 100
 def method_synopsis(method: Method, call: CallLine | None, cursor: int, rows: int, columns: int) -> list[Row]:
     """A few rows about a method; safe for a terminal.
 
-    Args:
-        method: What is being called.
-        call: The call as far as it is typed; None where only its name was pointed at.
-        cursor: Where in the line the cursor is, in characters from 0.
-        rows: How many there may be, at least 2.
-        columns: How wide they may be.
+    The call is None where only the method's name was pointed at. There are at least 2 rows.
     """
     spot = Spot((), method.params_schema, {}, "") if call is None else find_spot(call, cursor, method)
     marks = [text for text, said in (("deprecated", method.deprecated), ("idempotent", method.idempotent)) if said]
@@ -67,14 +62,7 @@ def method_synopsis(method: Method, call: CallLine | None, cursor: int, rows: in
 
 
 def command_synopsis(name: str, help_text: str, rows: int, columns: int) -> list[Row]:
-    """A few rows about a command; safe for a terminal.
-
-    Args:
-        name: The command, without its colon.
-        help_text: Its help, of any length.
-        rows: How many there may be, at least 2.
-        columns: How wide they may be.
-    """
+    """A few rows about a command; safe for a terminal. There are at least 2 rows."""
     lines = [line.rstrip() for line in help_text.splitlines()]
     # How it is called is in the toolbar.
     told = [line for line in lines if line and not line.startswith("Usage:")]

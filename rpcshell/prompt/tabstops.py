@@ -40,11 +40,7 @@ class _Stop:
 
 
 class Tabstops:
-    """The fields of the template that was put into a buffer last, until the text is changed elsewhere.
-
-    Args:
-        buffer: the line being typed.
-    """
+    """The fields of the template that was put into a buffer last, until the text is changed elsewhere."""
 
     def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer
@@ -64,11 +60,7 @@ class Tabstops:
         return tuple((stop.start, stop.end, stop.field.shown) for stop in self._stops)
 
     def without_lacking(self, problems: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
-        """The problems of the text that are not just fields still to be filled in.
-
-        Args:
-            problems: where each begins and ends.
-        """
+        """The problems of the text that are not just fields still to be filled in."""
         lacking = {stop.start - stop.field.quoted for stop in self._stops if stop.start == stop.end}
         return [problem for problem in problems if problem[0] not in lacking] if lacking else problems
 
@@ -78,12 +70,7 @@ class Tabstops:
         return None if stop is None else stop.field
 
     def begin(self, template: Template, *, lead: str = "") -> None:
-        """Put a template in at the cursor, and go to its first field.
-
-        Args:
-            template: what to put in.
-            lead: what comes before it.
-        """
+        """Put a template in at the cursor, and go to its first field. `lead` comes before it."""
         self._stops = []
         start = self._buffer.cursor_position + len(lead)
         self._buffer.insert_text(lead + template.text, fire_event=False)
@@ -98,8 +85,7 @@ class Tabstops:
     def move(self, step: int) -> None:
         """Go to another field; after the last one to the end of the line, which ends the template.
 
-        Args:
-            step: how many fields further on, or back.
+        A negative step goes back.
         """
         cursor = self._buffer.cursor_position
         if self._at_cursor() is not None:
@@ -229,11 +215,7 @@ class Tabstops:
 
 
 class FieldMarks(Processor):
-    """Shows what goes into the empty fields of a template, and which default the next key replaces.
-
-    Args:
-        tabstops: the fields.
-    """
+    """Shows what goes into the empty fields of a template, and which default the next key replaces."""
 
     def __init__(self, tabstops: Tabstops) -> None:
         self._tabstops = tabstops

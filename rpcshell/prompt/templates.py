@@ -40,13 +40,8 @@ _INDENT: Final = "  "
 class TemplateField:
     """Where a value goes.
 
-    Attributes:
-        start: Where in the text its default begins.
-        end: Where that ends; the same where there is no default.
-        shown: What to show while it is empty.
-        about: What goes there, in one line.
-        quoted: It is the inside of a string literal.
-        choices: The values there are, as they are typed, where they are few.
+    `start` and `end` are those of its default in the text; `shown` is seen while there is none. `quoted` means that it
+    is the inside of a string literal. Choices are as they are typed.
     """
 
     start: int
@@ -59,12 +54,7 @@ class TemplateField:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The params of a call, to be filled in.
-
-    Attributes:
-        text: The params as they are typed.
-        fields: Where values go, in order; there is one at least.
-    """
+    """The params of a call, to be filled in. There is one field at least."""
 
     text: str
     fields: tuple[TemplateField, ...]
@@ -75,9 +65,7 @@ def call_template(method: Method, width: int = _WIDEST) -> Template | None:
 
     None where there is nothing to fill in, or where nothing is known of it.
 
-    Args:
-        method: what is called.
-        width: characters on one row; what is longer is broken.
+    What is wider than `width` characters gets a row for each param.
     """
     if not method.params:
         return None

@@ -89,8 +89,7 @@ def theme_names() -> tuple[str, ...]:
 def theme_style(name: str) -> Style:
     """The style of everything under a theme.
 
-    Args:
-        name: `auto` for the terminal's own colours, `light` or `dark` by its ground, or a style of pygments.
+    `auto` has the terminal's own colours, `light` and `dark` are named by its ground; else it is a style of pygments.
 
     Raises:
         UsageError: there is no such style.

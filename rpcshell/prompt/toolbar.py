@@ -53,11 +53,7 @@ class _Answer(NamedTuple):
 
 
 class Toolbar:
-    """Makes the toolbar's text. It is asked at every drawing, so it remembers its last answer.
-
-    Args:
-        context: What lines can refer to.
-    """
+    """Makes the toolbar's text. It is asked at every drawing, so it remembers its last answer."""
 
     def __init__(self, context: LineContext) -> None:
         self._context = context
@@ -67,10 +63,7 @@ class Toolbar:
     def __call__(self, text: str, cursor: int, room: int | None = None) -> list[Fragment]:
         """What to say about a text.
 
-        Args:
-            text: what is being typed.
-            cursor: where the cursor is in it, in characters from 0.
-            room: columns that there are; where the signature takes more, its part at the cursor is in them.
+        Where the signature takes more columns than there is `room` for, its part at the cursor is in them.
         """
         if not text.strip():
             return [("", self._idle())]
@@ -157,15 +150,7 @@ _MODES: Final = {
 
 
 class StatusBar:
-    """Makes the row.
-
-    Args:
-        context: Has the settings that keys change.
-        buffer: the line being typed.
-        toolbar: says something about a text and a cursor in it, given the columns there are.
-        tabstops: the places of a template in the text.
-        keys: the keys by the action they do.
-    """
+    """Makes the row. `toolbar` says something about a text and a cursor in it, given the columns there are."""
 
     def __init__(
         self,

@@ -42,12 +42,7 @@ _CHUNK = re.compile(r"\S+")
 
 
 def read_call(scan: Scan, assignment: Assignment | None = None) -> CallLine:
-    """Read the call at the head of `scan`, up to the end of the text.
-
-    Args:
-        scan: Is at the method.
-        assignment: What stood in front of it.
-    """
+    """Read the call at the head of `scan`, up to the end of the text."""
     start = scan.pos
     method = _read_method(scan, assigned=assignment is not None)
     end = scan.pos

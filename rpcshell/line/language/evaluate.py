@@ -43,11 +43,8 @@ def no_variables(path: VariableNode) -> Any:
 def call_params(call: CallLine, schema: Method | None, lookup: Lookup = no_variables) -> Any:
     """The params of a call, ready to be sent.
 
-    Args:
-        call: A parsed call.
-        schema: The method, if it is known: it types the values of `key=value` pairs, and decides what a call
-            without params sends, `{}` where the method binds by name and None (null) elsewhere.
-        lookup: Gives the values of variables.
+    The method, if it is known, types the values of `key=value` pairs. A call without params sends `{}` where the method
+    binds by name, and None (null) elsewhere.
 
     Raises:
         LineError: The call has a problem that leaves it without a meaning, or names a variable that is not there.
@@ -62,10 +59,6 @@ def call_params(call: CallLine, schema: Method | None, lookup: Lookup = no_varia
 
 def line_value(line: ValueLine, lookup: Lookup = no_variables) -> Any:
     """The value of a line that calls nothing.
-
-    Args:
-        line: A parsed line.
-        lookup: Gives the values of variables.
 
     Raises:
         LineError: As `call_params`.
@@ -153,10 +146,6 @@ def text_of(value: Any) -> str:
 
 def walk(values: Mapping[str, Any], path: VariableNode) -> Any:
     """What a path leads to.
-
-    Args:
-        values: The variables.
-        path: Begins with one of their names.
 
     Raises:
         LineError: There is no such variable, or no such place in it.

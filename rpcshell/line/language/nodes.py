@@ -176,13 +176,8 @@ Body = Empty | CommandLine | CallLine | ValueLine
 class Line(msgspec.Struct, frozen=True, gc=False):
     """A parsed line.
 
-    Attributes:
-        text: The line as typed.
-        tokens: Stretches that cover the text in order, without gaps or overlaps.
-        problems: What could not be read, in order of place.
-        open: What would close the brackets that are still open, the outermost first, and then the quote of an open
-            string.
-        body: What the line says.
+    The tokens cover the text in order, without gaps or overlaps. `open` has what would close the brackets that are
+    still open, the outermost first, and then the quote of an open string.
     """
 
     text: str

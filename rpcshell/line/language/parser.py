@@ -121,9 +121,7 @@ def statements(line: Line, known: Callable[[str], bool]) -> tuple[str, ...]:
     A command ends with its row. In a call a newline is a blank, so a text that begins with one is several lines only
     where it makes no sense as a single one, and no row after it could have been meant as more of its params.
 
-    Args:
-        line: What was typed or pasted, parsed.
-        known: Whether a row may begin with this name of a method; asked only where it matters.
+    `known` says whether a row may begin with this name of a method; it is asked only where it matters.
     """
     text = line.text
     if "\n" not in text.strip():

@@ -64,13 +64,7 @@ class Problem(msgspec.Struct, frozen=True, gc=False):
 
 
 class LineError(Exception):
-    """A line that has no meaning.
-
-    Attributes:
-        message: What is wrong, in one line.
-        column: Where, counted in characters from 0.
-        expected: What would have been right there; may be empty.
-    """
+    """A line that has no meaning. The column is counted in characters from 0. What was expected may be empty."""
 
     def __init__(self, message: str, column: int, expected: str = "") -> None:
         super().__init__(message, column, expected)

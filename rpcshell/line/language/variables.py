@@ -30,11 +30,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}")
 def read_variable(scan: Scan, start: int, end: int, *, dollar: bool = True) -> VariableNode:
     """The variable that is written from `start` to `end`; problems go to `scan`, and no token.
 
-    Args:
-        scan: The line.
-        start: Where the dollar sign is, or the name where there is none.
-        end: Where the path ends; the text between matches `PATH`.
-        dollar: Whether there is a dollar sign.
+    `start` is at the dollar sign, or at the name where there is none. The text up to `end` matches `PATH`.
     """
     text = scan.text
     name = _NAME.match(text, start + dollar)
@@ -79,14 +75,7 @@ _FORGOTTEN = re.compile(rf"\$\{{\s*{PATH}\s*\}}")
 
 
 def read_template(scan: Scan, start: int, end: int, *, closed: bool) -> TemplateNode:
-    """The template at `start` to `end`, dollar sign and quotes included; its tokens and problems go to `scan`.
-
-    Args:
-        scan: The line.
-        start: Where the dollar sign is.
-        end: Where the string ends.
-        closed: Whether it has its closing quote.
-    """
+    """The template at `start` to `end`, dollar sign and quotes included; its tokens and problems go to `scan`."""
     parts: list[str | VariableNode] = []
     last = end - 1 if closed else end
     pos = start + 2

@@ -66,11 +66,8 @@ def suggest(
 ) -> Iterator[Suggestion]:
     """What could stand at the cursor, best first; the order depends on nothing but the arguments.
 
-    Args:
-        line: The whole line; what is right of the cursor counts too, keys that are there already for one.
-        cursor: In characters from 0; one outside the line means its nearest end.
-        around: What a line can refer to.
-        limit: The greatest number of methods.
+    A cursor outside the line means its nearest end. What is right of it counts too, such as keys that are there
+    already.
     """
     cursor = min(max(cursor, 0), len(line.text))
     yield from _Suggester(around, limit).at(line, cursor)

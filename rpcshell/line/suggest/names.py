@@ -20,13 +20,8 @@ SuggestionKind = Literal["method", "key", "value", "command", "option", "argumen
 class Suggestion(msgspec.Struct, frozen=True, gc=False):
     """One possible completion.
 
-    Attributes:
-        text: What replaces the characters from `start` up to, not including, `end`.
-        start: Where the replaced text begins.
-        end: Where it ends.
-        display: What a menu shows for it.
-        meta: One line beside it. Like `display` it may come from a server: escape it before a terminal gets it.
-        kind: What it is.
+    The text replaces the characters from `start` up to, not including, `end`. Display and meta may come from a server:
+    escape them before a terminal gets them.
     """
 
     text: str

@@ -28,16 +28,9 @@ _NO_TOKENS = frozenset({TokenKind.WHITESPACE, TokenKind.COMMENT})
 class KeyPlace:
     """A key is, or could be, typed here.
 
-    Attributes:
-        schema: The schema of the object.
-        start: Where the key begins; the cursor if there is none yet.
-        end: Where the text to be replaced ends.
-        typed: The text of the key left of the cursor, an opening quote included.
-        others: The keys of the object that are there besides.
-        present: The scalar values of those.
-        quoting: How the key nearest to it is written: its first character.
-        pair: It is the key of a `key=value` pair.
-        followed: Its `:` or `=` is there already.
+    `typed` is the key left of the cursor, an opening quote included, and `start` to `end` the text to be replaced.
+    `others` are the keys that are there besides, `present` the scalar values of those. `quoting` is the first character
+    of the key nearest to it. `followed` means that its `:` or `=` is there already.
     """
 
     schema: Schema
@@ -55,8 +48,7 @@ class KeyPlace:
 class ValuePlace:
     """A value is, or could be, typed here; the fields are those of `KeyPlace`.
 
-    Attributes:
-        field: The name nearest to it: its key, or that of the list it is in; empty if there is none.
+    `field` is the name nearest to it: its key, or that of the list it is in; empty if there is none.
     """
 
     schema: Schema
@@ -92,11 +84,8 @@ def find_places(line: Line, call: CallLine, cursor: int, method: Method) -> tupl
 class Spot:
     """The innermost object a cursor is in whose keys are known.
 
-    Attributes:
-        trail: The names that lead to it, with `[]` for an item of a list; empty for the params themselves.
-        schema: Its schema.
-        present: The scalar values of its keys.
-        key: The key that the cursor is at, or at the value of; empty if it is at none.
+    `trail` has the names that lead to it, with `[]` for an item of a list; it is empty for the params themselves. `key`
+    is the key that the cursor is at, or at the value of.
     """
 
     trail: tuple[str, ...]

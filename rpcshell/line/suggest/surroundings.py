@@ -38,14 +38,8 @@ ValueKind = Literal[
 class OptionSpec:
     """An option of a command.
 
-    Attributes:
-        names: All its spellings, dashes included: `("-w", "--workers")`.
-        help: One line.
-        takes_value: It is followed by a value; otherwise it is a flag.
-        metavar: What the usage line calls the value; its kind, if empty.
-        choices: The values, where they are a fixed set.
-        kind: What the value is.
-        multiple: It may be given more than once.
+    The names have their dashes. The usage line calls the value `metavar`, or else by its kind. Choices are there where
+    the values are a fixed set.
     """
 
     names: tuple[str, ...]
@@ -59,15 +53,7 @@ class OptionSpec:
 
 @dataclass(frozen=True, slots=True)
 class ArgumentSpec:
-    """A positional argument of a command.
-
-    Attributes:
-        name: As the usage line shows it.
-        kind: What the value is.
-        choices: The values, where they are a fixed set.
-        required: It has to be there.
-        many: It takes all words that are left.
-    """
+    """A positional argument of a command. `many` means that it takes all words that are left."""
 
     name: str
     kind: ValueKind = "text"
@@ -142,16 +128,8 @@ class KnownSettings(Protocol):
 class Surroundings:
     """What a line can refer to at one time.
 
-    Attributes:
-        catalog: The methods of the target.
-        commands: The commands of the shell.
-        workers: Gives the numbers of the server's workers, as far as they are known, and what to say of each.
-        targets: Gives what `:connect` may be given: names from the configuration, recent addresses.
-        variables: Values by the names that lines know them by, without the dollar sign.
-        aliases: Lines by the words that stand for them.
-        settings: What can be set.
-        reply_values: Values of earlier replies.
-        paths: Lists the paths that begin with a text.
+    Targets are what `:connect` may be given. Workers are numbers, with what to say of each. Variables have no dollar
+    sign.
     """
 
     catalog: Catalog = EMPTY_CATALOG
