@@ -195,7 +195,7 @@ def _control(settings: Settings) -> Control | None:
         BindError: the path that was asked for cannot be had.
     """
     from rpcserver.arbiter.control import Control, open_control
-    from rpcserver.system.sockets import BindError
+    from rpcserver.system.addresses import BindError
 
     try:
         listener = open_control(settings.control)

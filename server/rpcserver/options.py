@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
+from rpcserver.system.addresses import parse_bind
 from rpcserver.system.settings import (
     Settings,
     checked_seconds,
@@ -20,7 +21,6 @@ from rpcserver.system.settings import (
     parse_mode,
     parse_size,
 )
-from rpcserver.system.sockets import parse_bind
 from rpcserver.workers import MODELS
 
 if TYPE_CHECKING:

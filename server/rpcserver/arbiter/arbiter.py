@@ -19,7 +19,7 @@ from rpcserver.arbiter.crew import Crew
 from rpcserver.arbiter.freezing import Freezer
 from rpcserver.arbiter.housekeeping import Patrol
 from rpcserver.arbiter.loop import Turns
-from rpcserver.arbiter.pending_connections import WaitingRoom
+from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.phases import BootError, Phase
 from rpcserver.arbiter.reload import Reload
 from rpcserver.arbiter.scaling import MAX_WORKERS, scale
@@ -104,7 +104,7 @@ class Arbiter:
                 listener.secure()
         self._phase = Phase.BOOTING
         self._boot_error: BootError | None = None
-        self._waiting = WaitingRoom()
+        self._pending = PendingConnections()
         self._poller = Poller()
         self._signals = SignalQueue()
         patience = settings.read_timeout
@@ -145,11 +145,19 @@ class Arbiter:
             self._companions.add(duty)
         self._start_first_workers()
         gc.enable()
-        parts = (self._crew, self._freezer, self._patrol, self._companions, self._notifier, self._control)
+        parts = (
+            self._crew,
+            self._pending,
+            self._freezer,
+            self._patrol,
+            self._companions,
+            self._notifier,
+            self._control,
+        )
         turns = Turns(self._poller, [part for part in parts if part is not None], self._forgive)
         while not self.leaving or len(self._crew):
             turns.next()
-        self._waiting.close()
+        self._pending.close()
         self._companions.stop()
         if self._control is not None:
             self._control.stop()
@@ -165,9 +173,9 @@ class Arbiter:
             self.quit()
             return
         self._leave(Phase.DRAINING)
-        for listener in self._listeners:
-            listener.withdraw()
-        self._waiting.take_from(self._listeners, self._settings.backlog)
+        self._pending.take_from(self._listeners, self._settings.backlog, self._drain_workers)
+
+    def _drain_workers(self) -> None:
         for worker in self._crew:
             self._crew.dismiss(worker)
         logger.info("stopping: workers have %g s to finish", self._settings.drain_timeout)
@@ -179,7 +187,7 @@ class Arbiter:
         self._crew.hurried = True
         for listener in self._listeners:
             listener.close()
-        self._waiting.close()
+        self._pending.close()
         for worker in self._crew:
             self._crew.dismiss(worker, number, _QUICK_SECONDS)
         if self._boot_error is None and number is QUICK:
@@ -269,7 +277,7 @@ class Arbiter:
 
     def worker_wants_connection(self, channel: ArbiterEnd) -> None:
         """Give a draining worker a connection that waits, if any; called by the crew."""
-        self._waiting.hand_one_over(channel)
+        self._pending.hand_one_over(channel)
 
     def start_failed(self, slot: Slot, problem: str, traceback: str | None) -> bool:
         """Decide what follows from a worker that did not start; called by the crew."""

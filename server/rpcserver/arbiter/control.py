@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcserver.service.context import Peer
-from rpcserver.system.sockets import BindError, UnixBind, open_listeners
+from rpcserver.system.addresses import BindError, UnixBind
+from rpcserver.system.sockets import open_listeners
 from rpcwire import GOODBYE, ErrorCode, Fault, FrameDecoder, FrameError, encode_fault, frame
 
 if TYPE_CHECKING:

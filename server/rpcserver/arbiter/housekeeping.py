@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rpcserver.arbiter.reclaim import Reclaim
 from rpcserver.arbiter.watchdog import Watchdog
 from rpcserver.system.busy import BusyShares
-from rpcserver.system.queues import listen_queue
 from rpcserver.system.scoreboard import SlotState
+from rpcserver.system.sockets import listen_queue
 from rpcserver.workers.base import RECLAIM
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import msgspec
 
 from rpcserver.arbiter.status import resident_memory
 from rpcserver.system.errors import ServerError
-from rpcserver.system.queues import listen_queue
+from rpcserver.system.sockets import listen_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.busy import busy_ns
-from rpcserver.system.queues import listen_queue
+from rpcserver.system.sockets import listen_queue
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from rpcserver.arbiter.samples import NoSample
-from rpcserver.system.sockets import format_host_port
+from rpcserver.system.addresses import format_host_port
 
 if TYPE_CHECKING:
     import socket

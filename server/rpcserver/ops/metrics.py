@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from rpcserver.system.sockets import Listener, TcpBind
+    from rpcserver.system.addresses import TcpBind
+    from rpcserver.system.sockets import Listener
 
 logger = logging.getLogger(__name__)
 

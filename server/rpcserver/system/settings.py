@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from rpcserver.system.addresses import Bind, TcpBind, parse_bind
 from rpcserver.system.errors import ServerError
-from rpcserver.system.sockets import Bind, TcpBind, parse_bind
 from rpcwire import MAX_REQUEST
 
 if TYPE_CHECKING:

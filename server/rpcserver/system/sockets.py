@@ -1,116 +1,54 @@
-"""Listening sockets: what `--bind` means, opening, withdrawing and closing them, and how addresses are written.
+"""Listening sockets: opening them, how long their queues are, and taking them out of service without loss.
 
-Accepting connections is the business of `rpcserver.workers.acceptor`; talking on them, of the worker models.
+When workers accept from them is the business of `rpcserver.workers.acceptor`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import logging
 import os
+import re
 import socket
 import stat
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.errors import ServerError
+import msgspec
+
+from rpcserver.system.addresses import BindError, TcpBind, UnixBind, format_host_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rpcserver.system.addresses import Bind
+
 logger = logging.getLogger(__name__)
 
-_SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h; Python's socket module does not name it
 _UNIX_PATH_MAX: Final = 107  # unix(7): sun_path has 108 bytes, its closing zero included
 _LONGEST_QUEUE: Final = Path("/proc/sys/net/core/somaxconn")
-_PEER_CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
 
+# The least time to live of packets that a socket takes: ip(7), linux/in.h, linux/in6.h; socket does not name them.
+_LEAST_HOPS: Final = {socket.AF_INET: (socket.IPPROTO_IP, 21), socket.AF_INET6: (socket.IPPROTO_IPV6, 73)}
+_MORE_THAN_ANY: Final = 255
 
-class BindError(ServerError):
-    """An address cannot be listened on.
+_TCP_INFO_SIZE: Final = 104
+_TCP_QUEUE: Final = struct.Struct("=24xII")  # linux/tcp.h: of a listener tcpi_unacked and tcpi_sacked
 
-    Attributes:
-        address: the address as it was asked for.
-        reason: why not, and what to do about it.
-    """
-
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(address, reason)
-        self.address = address
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"cannot listen on {self.address}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class TcpBind:
-    """A TCP address to listen on; port 0 lets the kernel choose a free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return format_host_port(self.host, self.port)
-
-
-@dataclass(frozen=True, slots=True)
-class UnixBind:
-    """A path to listen on with a Unix socket."""
-
-    path: str
-
-    def __str__(self) -> str:
-        return f"unix:{self.path}"
-
-
-Bind = TcpBind | UnixBind
-
-
-def parse_bind(text: str) -> Bind:
-    """Read an address: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
-
-    Raises:
-        ValueError: it is none of them; the message says what would be.
-    """
-    if text.startswith("unix:"):
-        path = text.removeprefix("unix:")
-        if not path or "\0" in path:
-            raise ValueError("a Unix socket needs a path, as in unix:/run/user/1000/calc.sock")
-        return UnixBind(path)
-    host, colon, port_text = text.rpartition(":")
-    if not colon or not (port_text.isascii() and port_text.isdigit()) or int(port_text) > 65535:
-        raise ValueError(f"{text!r} is no address: write HOST:PORT, [IPV6]:PORT or unix:PATH")
-    if not host:
-        raise ValueError(f"{text!r} has no host: write 127.0.0.1{text} for this machine only, 0.0.0.0{text} for all")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError(f"{text!r} is ambiguous: write an IPv6 address in brackets, as in [::1]:8080")
-    return TcpBind(host, int(port_text))
-
-
-def format_host_port(host: str, port: int) -> str:
-    """Write a TCP address as targets are written, with brackets around IPv6."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def peer_address(connection: socket.socket) -> str:
-    """Say who is at the other end: `host:port`, or the process at the other end of a Unix socket.
-
-    Raises:
-        OSError: the peer has gone already.
-    """
-    if connection.family == socket.AF_UNIX:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
-        pid, uid, _gid = _PEER_CREDENTIALS.unpack(credentials)
-        return f"unix:pid={pid},uid={uid}"
-    host, port = connection.getpeername()[:2]
-    return format_host_port(host, port)
+# linux/sock_diag.h, linux/unix_diag.h: a Unix socket is asked for by its inode over netlink(7).
+_NETLINK_SOCK_DIAG: Final = 4
+_SOCK_DIAG_BY_FAMILY: Final = 20
+_NLM_F_REQUEST: Final = 1
+_UDIAG_SHOW_RQLEN: Final = 0x10
+_UNIX_DIAG_RQLEN: Final = 4
+_ANY: Final = 0xFFFF_FFFF
+_HEADER: Final = struct.Struct("=IHHII")
+_REQUEST: Final = struct.Struct("=BBHIIIII")
+_UNIX_MESSAGE: Final = struct.Struct("=BBBBIII")
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_LENGTHS: Final = struct.Struct("=II")
 
 
 class Listener:
@@ -124,6 +62,7 @@ class Listener:
     def __init__(self, listening: socket.socket, address: str) -> None:
         self.socket = listening
         self.address = address
+        self._least_hops = _LEAST_HOPS.get(listening.family)
 
     def fileno(self) -> int:
         """Return the socket's file descriptor, or -1 when it is closed."""
@@ -133,31 +72,66 @@ class Listener:
         """Say in the address that TLS is spoken there."""
         self.address = f"tls://{self.address}"
 
+    def accept(self) -> socket.socket:
+        """Accept a connection that waits.
+
+        Raises:
+            OSError: none waits (BlockingIOError), or it cannot be accepted; EINVAL when the listener was shut down.
+        """
+        connection, _ = self.socket.accept()
+        if self._least_hops is not None:
+            # A connection inherits what `withdraw` sets, and would hear nothing of its client.
+            with contextlib.suppress(OSError):
+                connection.setsockopt(*self._least_hops, 0)
+        return connection
+
     def withdraw(self) -> None:
-        """Let no further client into the queue, in any process, while those in it can still be accepted."""
-        program = ctypes.create_string_buffer(_DROP_NEW_CONNECTIONS)
-        instructions = len(_DROP_NEW_CONNECTIONS) // _INSTRUCTION.size
+        """Let no further client into the queue, in any process; handshakes under way end, and who waits is kept.
+
+        Clients send packets with a time to live of 64 or 128. The kernel drops what asks a listener for a connection
+        with less than the least one; the handshakes that it has begun are not the listener's any more.
+        """
+        if self._least_hops is None:
+            return
         try:
-            self.socket.setsockopt(
-                socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", instructions, ctypes.addressof(program))
-            )
+            self.socket.setsockopt(*self._least_hops, _MORE_THAN_ANY)
         except OSError as error:
-            logger.info("%s: clients that connect during the stop may be reset (%s)", self.address, error)
+            reason = f"the kernel refuses IP_MINTTL: {error.strerror}"
+            logger.warning("%s: clients that connect during this stop may lose a call (%s)", self.address, reason)
+
+    def in_handshake(self) -> bool:
+        """Whether the kernel tells of clients whose handshake is under way; on the loopback it takes no time."""
+        if self._least_hops is None:
+            return False
+        host, port = self.socket.getsockname()[:2]
+        if host == "::1" or host.startswith("127."):
+            return False
+        table = Path("/proc/net/tcp6" if ":" in host else "/proc/net/tcp")
+        try:
+            # proc(5): the local address, the remote one, and the state; 03 is SYN_RECV.
+            return bool(re.search(rb":%04X [0-9A-F]+:[0-9A-F]+ 03 " % port, table.read_bytes()))
+        except OSError:
+            return False
 
     def take_queued(self) -> list[socket.socket]:
         """Accept every connection that waits in the queue."""
         taken: list[socket.socket] = []
         while True:
             try:
-                connection, _ = self.socket.accept()
+                taken.append(self.accept())
             except BlockingIOError:
                 return taken
             except OSError as error:
+                if error.errno == errno.EINVAL:
+                    return taken
                 if error.errno != errno.ECONNABORTED:
                     logger.warning("%s: waiting connections are lost (%s)", self.address, error)
                     return taken
-            else:
-                taken.append(connection)
+
+    def shut_down(self) -> None:
+        """Refuse whoever connects from now on, whatever other process still holds the socket."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
         """Close this process's descriptor; the socket lives while another process holds one."""
@@ -177,9 +151,10 @@ class UnixListener(Listener):
         """Do nothing: a Unix socket stays plain, since the kernel says who is at its other end."""
 
     def withdraw(self) -> None:
-        """Remove the path, so that nobody finds the socket any more, unless another server has taken it over."""
+        """Refuse new clients, but keep those in the queue; remove the path unless another server has taken it over."""
         if os.getpid() != self._owner:
             return
+        self.shut_down()
         with contextlib.suppress(FileNotFoundError):
             if _identity(self._path) == self._identity:
                 self._path.unlink()
@@ -335,16 +310,46 @@ def _reason(error: OSError) -> str:
             return error.strerror or str(error)
 
 
-# A classic BPF program, as in linux/filter.h: where the flags of the TCP header say SYN without ACK the
-# segment is dropped. A dropped SYN is sent again after a second, and refused once the socket is closed.
-_INSTRUCTION: Final = struct.Struct("HBBI")
-_DROP_NEW_CONNECTIONS: Final = b"".join(
-    _INSTRUCTION.pack(*instruction)
-    for instruction in (
-        (0x30, 0, 0, 13),  # load byte 13, the flags
-        (0x54, 0, 0, 0x12),  # keep SYN and ACK
-        (0x15, 0, 1, 0x02),  # only SYN?
-        (0x06, 0, 0, 0),  # drop
-        (0x06, 0, 0, 0xFFFF_FFFF),  # pass
-    )
-)
+class ListenQueue(msgspec.Struct, frozen=True):
+    """A listener's queue.
+
+    Attributes:
+        waiting: how many connections wait.
+        limit: how many can.
+    """
+
+    waiting: int
+    limit: int
+
+
+def listen_queue(listening: socket.socket) -> ListenQueue | None:
+    """Ask for a listening socket's queue.
+
+    Returns:
+        The queue, or None where the kernel does not tell: of Unix sockets only some kernels do.
+    """
+    try:
+        if listening.family == socket.AF_UNIX:
+            return _unix_queue(os.fstat(listening.fileno()).st_ino)
+        info = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+        return ListenQueue(*_TCP_QUEUE.unpack_from(info))
+    except (OSError, struct.error):
+        return None
+
+
+def _unix_queue(inode: int) -> ListenQueue | None:
+    request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _ANY, inode, _UDIAG_SHOW_RQLEN, _ANY, _ANY)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _NETLINK_SOCK_DIAG) as kernel:
+        kernel.send(_HEADER.pack(_HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0) + request)
+        # The kernel answers within the send, so there is nothing to wait for.
+        answer = kernel.recv(4096)
+    _, kind, *_ = _HEADER.unpack_from(answer)
+    if kind != _SOCK_DIAG_BY_FAMILY:
+        return None
+    at = _HEADER.size + _UNIX_MESSAGE.size
+    while at + _ATTRIBUTE.size <= len(answer):
+        length, attribute = _ATTRIBUTE.unpack_from(answer, at)
+        if attribute == _UNIX_DIAG_RQLEN:
+            return ListenQueue(*_LENGTHS.unpack_from(answer, at + _ATTRIBUTE.size))
+        at += max(_ATTRIBUTE.size, (length + 3) & ~3)
+    return None

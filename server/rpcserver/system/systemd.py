@@ -13,7 +13,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.sockets import BindError, Listener, format_host_port
+from rpcserver.system.addresses import BindError, format_host_port
+from rpcserver.system.sockets import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -31,6 +32,13 @@ class AdoptedListener(Listener):
     def withdraw(self) -> None:
         """Do nothing: who connects from now on is the next server's, and the path of a Unix socket its maker's."""
 
+    def in_handshake(self) -> bool:
+        """Whether a client is to be waited for: none, since the socket goes on listening."""
+        return False
+
+    def shut_down(self) -> None:
+        """Do nothing: others listen on."""
+
     def take_queued(self) -> list[socket.socket]:
         """Accept what waits in the queue, but not for ever what goes on arriving there."""
         return list(itertools.islice(self._queued(), _LAST_TAKEN))
@@ -38,7 +46,7 @@ class AdoptedListener(Listener):
     def _queued(self) -> Iterator[socket.socket]:
         while True:
             try:
-                connection, _ = self.socket.accept()
+                connection = self.accept()
             except OSError:
                 # What cannot be taken stays where it is.
                 return

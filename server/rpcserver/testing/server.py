@@ -216,8 +216,8 @@ def serve(
         TypeError: there is no such setting.
         ValueError: a setting's value is none that can be served.
     """
+    from rpcserver.system.addresses import parse_bind
     from rpcserver.system.settings import Settings
-    from rpcserver.system.sockets import parse_bind
     from rpcserver.workers import MODELS
 
     if sys.platform != "linux":
@@ -297,10 +297,11 @@ def _arbitrate(settings: Settings, app: object, link_descriptor: int, log: int, 
     from rpcserver.arbiter.arbiter import Arbiter, BootError
     from rpcserver.arbiter.control import Control, open_control
     from rpcserver.arbiter.control_service import control_answer
+    from rpcserver.system.addresses import BindError
     from rpcserver.system.errors import TlsError
     from rpcserver.system.link import Failed, Link
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.sockets import BindError, open_listeners
+    from rpcserver.system.sockets import open_listeners
     from rpcserver.system.tls import open_tls
 
     started = time.monotonic()

@@ -132,11 +132,14 @@ class Acceptor:
     def _accept_from(self, descriptor: int) -> socket.socket | None:
         listener = self._listeners[descriptor]
         try:
-            connection, _ = listener.socket.accept()
+            connection = listener.accept()
         except BlockingIOError:
             return None
         except OSError as error:
-            if error.errno in _SHORTAGE:
+            if error.errno == errno.EINVAL:
+                # The server stops, and shut the listener down. The call to leave is about to wake this worker.
+                self._short_until = time.monotonic() + TICK
+            elif error.errno in _SHORTAGE:
                 # The connection stays in the queue for a worker that can take it, and epoll would report it
                 # to this one without end.
                 self._short_until = time.monotonic() + TICK

@@ -12,7 +12,7 @@ import struct
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.sockets import peer_address
+from rpcserver.system.addresses import peer_address
 from rpcserver.workers.conversation import READ_SIZE, Conversation, Next
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.service.context import Peer
-from rpcserver.system.sockets import peer_address
+from rpcserver.system.addresses import peer_address
 from rpcserver.workers.refusals import LINGER_BYTES, PROGRESS, READ_SIZE, describe, give_up, refuse_stream
 from rpcwire import GOODBYE, FrameDecoder, FrameError, TruncatedFrame
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rpcserver.arbiter.control import open_control, runtime_folder
+from rpcserver.system.addresses import BindError
 from rpcserver.system.process import Exit, Forker
-from rpcserver.system.sockets import BindError
 from rpcwire import ErrorCode, Goodbye, frame
 from tests.rpcserver.steering import Gate, control_client, control_path, steering
 from tests.servers import PATIENCE, launched, request, running

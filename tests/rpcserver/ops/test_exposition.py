@@ -21,9 +21,10 @@ from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.samples import QueueSample, Sample, WorkerSample
 from rpcserver.ops.exposition import SampleCollector
 from rpcserver.ops.metrics import metrics_duty
+from rpcserver.system.addresses import TcpBind
 from rpcserver.system.log import LineHandler
 from rpcserver.system.poller import Poller
-from rpcserver.system.sockets import Listener, TcpBind, open_listeners
+from rpcserver.system.sockets import Listener, open_listeners
 from tests.servers import PATIENCE, all_gone, launched, running, watched
 
 OLD = WorkerSample(1, 0, "draining", 2, 9, 90, 3, 1_500_000_000, 900, 1800, 10_000)

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from rpcserver.arbiter.slots import Slot, WorkerProcess
+from rpcserver.system.addresses import TcpBind
 from rpcserver.system.channel import ArbiterEnd, NextWanted, WorkerEnd, WorkerFailed, WorkerReady, open_channel
 from rpcserver.system.process import ChildProcess, Exit, Forker, reap_strays
-from rpcserver.system.sockets import Listener, TcpBind, open_listeners
+from rpcserver.system.sockets import Listener, open_listeners
 from rpcserver.workers.acceptor import Acceptor
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from rpcserver.cli import parse
 from rpcserver.options import Invocation
+from rpcserver.system.addresses import TcpBind, UnixBind
 from rpcserver.system.settings import ConfigError, Settings, default_workers, line_of, parse_mode, parse_size, read_file
-from rpcserver.system.sockets import TcpBind, UnixBind
 from tests.servers import PATIENCE
 
 

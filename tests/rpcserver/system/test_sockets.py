@@ -15,17 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcserver.system.sockets import (
-    Bind,
-    BindError,
-    Listener,
-    TcpBind,
-    UnixBind,
-    format_host_port,
-    open_listeners,
-    parse_bind,
-    peer_address,
-)
+from rpcserver.system.addresses import Bind, BindError, TcpBind, UnixBind, format_host_port, parse_bind, peer_address
+from rpcserver.system.sockets import Listener, open_listeners
 
 LOCAL = TcpBind("127.0.0.1", 0)
 
@@ -224,9 +215,10 @@ def test_a_withdrawn_listener_lets_nobody_in_but_keeps_those_who_wait(bind: Bind
         with socket.socket(early.family) as late:
             late.setblocking(False)
             late.connect_ex(target)
+            assert not listener.in_handshake()
             taken = listener.take_queued()
             assert len(taken) == 1
-            listener.close()
+            listener.shut_down()
             with taken[0] as connection:
                 connection.settimeout(5)
                 assert connection.recv(10) == b"hello"
@@ -236,6 +228,55 @@ def test_a_withdrawn_listener_lets_nobody_in_but_keeps_those_who_wait(bind: Bind
             _, answered, _ = select.select([], [late], [], 10)
             assert answered
             assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+
+
+def test_a_handshake_under_way_is_told_of_and_ends_after_withdrawing(opened: list[Listener]) -> None:
+    (listener,) = listen(opened, TcpBind("0.0.0.0", 0))
+    # So the kernel leaves the handshake open until the client has said something.
+    listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 10)
+    port = int(listener.address.rpartition(":")[2])
+    assert not listener.in_handshake()
+    with socket.create_connection(("127.0.0.1", port), 5) as early:
+        listener.withdraw()
+        assert listener.in_handshake()
+        assert listener.take_queued() == []
+        early.sendall(b"hello")
+        assert select.select([listener], [], [], 10)[0]
+        assert not listener.in_handshake()
+        (connection,) = listener.take_queued()
+        with connection:
+            connection.settimeout(10)
+            assert connection.recv(10) == b"hello"
+            early.sendall(b"again")
+            assert connection.recv(10) == b"again"
+
+
+def test_a_listener_that_cannot_be_withdrawn_says_so(
+    opened: list[Listener], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (listener,) = listen(opened, LOCAL)
+    monkeypatch.setattr(listener, "_least_hops", (socket.IPPROTO_IP, 255))
+    listener.withdraw()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "IP_MINTTL" in record.message
+    assert listener.address in record.message
+
+
+def test_a_unix_socket_that_is_withdrawn_keeps_those_who_wait(tmp_path: Path, opened: list[Listener]) -> None:
+    (listener,) = listen(opened, UnixBind(str(tmp_path / "probe.sock")))
+    with socket.socket(socket.AF_UNIX) as early, socket.socket(socket.AF_UNIX) as late:
+        early.connect(str(tmp_path / "probe.sock"))
+        # Who found the path before it was removed is refused as well.
+        os.link(tmp_path / "probe.sock", tmp_path / "found.sock")
+        listener.withdraw()
+        assert not (tmp_path / "probe.sock").exists()
+        with pytest.raises(ConnectionRefusedError):
+            late.connect(str(tmp_path / "found.sock"))
+        (connection,) = listener.take_queued()
+        with connection:
+            connection.sendall(b"hello")
+            assert early.recv(10) == b"hello"
 
 
 def test_a_peer_is_named(tmp_path: Path, opened: list[Listener]) -> None:

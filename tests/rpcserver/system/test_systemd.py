@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from rpcserver.system.sockets import BindError
+from rpcserver.system.addresses import BindError
 from rpcserver.system.systemd import AdoptedListener, Notifier, inherited_listeners
 from tests.servers import PATIENCE, Client
 
 # Adopts what was passed to it, and says what that is and what is left in the environment.
 ADOPTER = """
 import json, os, sys
-from rpcserver.system.sockets import BindError
+from rpcserver.system.addresses import BindError
 from rpcserver.system.systemd import inherited_listeners
 try:
     listeners = inherited_listeners()

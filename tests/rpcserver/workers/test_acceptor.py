@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpcserver.system.sockets import Listener, TcpBind, open_listeners
+from rpcserver.system.addresses import TcpBind
+from rpcserver.system.sockets import Listener, open_listeners
 from rpcserver.workers.acceptor import Acceptor
 
 

@@ -32,6 +32,34 @@ def test_a_stop_loses_no_call_of_busy_clients_that_know_no_close(model: str, tmp
         run_loops(server, marks, [Loop() for _ in range(2 if model == "sync" else 6)], call_unheeding_until_refused)
 
 
+@every_model
+def test_a_stop_loses_no_call_of_clients_that_connect_for_each(model: str, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    # No privilege is needed to keep new clients out: the log would say so.
+    for stop in range(2):
+        marks.unlink(missing_ok=True)
+        with running("-m", model, "-w", "2", folder=tmp_path) as server:
+            run_loops(server, marks, [Loop() for _ in range(6)], connect_for_each_call_until_refused)
+            assert " WARNING " not in server.log(), stop
+
+
+def connect_for_each_call_until_refused(server: Server, marks: Path, loop: Loop, calls: threading.Semaphore) -> None:
+    """Connect, call and leave, without a pause; whoever was let in must get a reply."""
+    while True:
+        try:
+            client = server.connect_unless_refused()
+        except OSError:
+            return
+        try:
+            with client:
+                client.call("count", [str(marks)])
+        except (OSError, AssertionError) as error:
+            loop.lost.append(repr(error))
+        else:
+            loop.replies += 1
+        calls.release()
+
+
 def call_unheeding_until_refused(server: Server, marks: Path, loop: Loop, calls: threading.Semaphore) -> None:
     """Call without a pause on one connection, until a reply says that it was the last."""
     try:

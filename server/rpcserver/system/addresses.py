@@ -1,0 +1,95 @@
+"""Addresses: what `--bind` means, and how both ends of a connection are written."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from rpcserver.system.errors import ServerError
+
+_UNIX_CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
+
+
+class BindError(ServerError):
+    """An address cannot be listened on.
+
+    Attributes:
+        address: the address as it was asked for.
+        reason: why not, and what to do about it.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot listen on {self.address}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpBind:
+    """A TCP address to listen on; port 0 lets the kernel choose a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return format_host_port(self.host, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class UnixBind:
+    """A path to listen on with a Unix socket."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+Bind = TcpBind | UnixBind
+
+
+def parse_bind(text: str) -> Bind:
+    """Read an address: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
+
+    Raises:
+        ValueError: it is none of them; the message says what would be.
+    """
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path or "\0" in path:
+            raise ValueError("a Unix socket needs a path, as in unix:/run/user/1000/calc.sock")
+        return UnixBind(path)
+    host, colon, port_text = text.rpartition(":")
+    if not colon or not (port_text.isascii() and port_text.isdigit()) or int(port_text) > 65535:
+        raise ValueError(f"{text!r} is no address: write HOST:PORT, [IPV6]:PORT or unix:PATH")
+    if not host:
+        raise ValueError(f"{text!r} has no host: write 127.0.0.1{text} for this machine only, 0.0.0.0{text} for all")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"{text!r} is ambiguous: write an IPv6 address in brackets, as in [::1]:8080")
+    return TcpBind(host, int(port_text))
+
+
+def format_host_port(host: str, port: int) -> str:
+    """Write a TCP address as targets are written, with brackets around IPv6."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def peer_address(connection: socket.socket) -> str:
+    """Say who is at the other end: `host:port`, or the process at the other end of a Unix socket.
+
+    Raises:
+        OSError: the peer has gone already.
+    """
+    if connection.family == socket.AF_UNIX:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UNIX_CREDENTIALS.size)
+        pid, uid, _gid = _UNIX_CREDENTIALS.unpack(credentials)
+        return f"unix:pid={pid},uid={uid}"
+    host, port = connection.getpeername()[:2]
+    return format_host_port(host, port)
