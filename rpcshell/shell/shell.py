@@ -16,6 +16,7 @@ from rpcshell.client.errors import CallError, Cancelled, ShellError, SyntaxProbl
 from rpcshell.shell.journal import LAST, Journal, Variables
 from rpcshell.shell.output import Diverted
 from rpcshell.shell.why.sighting import Lookout
+from rpcshell.view.plain import plain_text
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
@@ -291,8 +292,6 @@ class Shell:
             self.output.value(name, value)
 
     def _send_value(self, sink: Sink, value: Any) -> None:
-        from rpcshell.view.plain import plain_text
-
         self._send(sink, plain_text(value, self.settings, indented=self.interactive))
 
     def _send(self, sink: Sink, pieces: Iterable[str]) -> None:
