@@ -56,14 +56,17 @@ def build(folder: Path) -> None:
 
 
 def session_ticks(session: int) -> tuple[int, int]:
-    """User and system time so far of every process in a session (proc(5): fields 14 and 15 of stat)."""
+    """User and system time so far of every process in a session and of its children that have ended.
+
+    The times are the fields 14 and 15 of stat in proc(5), those of children that were waited for 16 and 17.
+    """
     user = system = 0
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and os.getsid(int(entry.name)) == session:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                user += int(fields[11])
-                system += int(fields[12])
+                user += int(fields[11]) + int(fields[13])
+                system += int(fields[12]) + int(fields[14])
         except OSError:
             continue
     return user, system

@@ -5,6 +5,7 @@ The server tells which processes it has; what they used is read from proc(5), so
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -74,12 +75,11 @@ def processes_under(pid: int) -> list[int]:
     """A process and all that descend from it, as far as they still do."""
     found = [pid]
     for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
-                found += map(int, children.read_text().split())
-            except OSError:
-                # It has just ended, or the kernel does not tell.
-                continue
+        # What fails has just ended, or the kernel does not tell.
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                with contextlib.suppress(OSError):
+                    found += map(int, (task / "children").read_text().split())
     return found
 
 

@@ -2,7 +2,7 @@
 
 `echo` sends back what it reads. `messages` also reads the request, calls a handler and writes the reply, with the same
 libraries as the server. `counted` writes what the scoreboard shows as well. What our server costs beyond the last
-one is what it has to do besides: deadlines, draining, errors. None of them looks at frames in pieces; each read is one.
+one is what it has to do besides: deadlines, draining, errors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic_ns
 
 import msgspec
@@ -36,8 +36,8 @@ def echo(connection: socket.socket, _slot: memoryview) -> None:
 def messages(connection: socket.socket, _slot: memoryview) -> None:
     read = msgspec.json.Decoder(Request).decode
     endpoints = _endpoints()
-    while data := connection.recv(_READ):
-        request = read(data[PREFIX_SIZE:])
+    for body in _bodies(connection):
+        request = read(body)
         decode, call, encode = endpoints[request.method]
         connection.send(encode(call(decode(request.params))))
 
@@ -46,20 +46,32 @@ def counted(connection: socket.socket, slot: memoryview) -> None:
     read = msgspec.json.Decoder(Request).decode
     endpoints = _endpoints()
     began_into, ended_into = _BEGAN.pack_into, _ENDED.pack_into
-    served = busy = bytes_in = bytes_out = 0
-    while data := connection.recv(_READ):
+    busy = bytes_in = bytes_out = 0
+    for served, body in enumerate(_bodies(connection), 1):
         began = monotonic_ns()
-        served += 1
         began_into(slot, 0, began, served)
-        request = read(data[PREFIX_SIZE:])
+        request = read(body)
         decode, call, encode = endpoints[request.method]
         reply = encode(call(decode(request.params)))
         ended = monotonic_ns()
         busy += ended - began
-        bytes_in += len(data)
+        bytes_in += PREFIX_SIZE + len(body)
         bytes_out += len(reply)
         ended_into(slot, _BEGAN.size, ended, served, busy, bytes_in, bytes_out)
         connection.send(reply)
+
+
+def _bodies(connection: socket.socket) -> Iterator[bytes]:
+    """The bodies of frames, whether a read brings a part of one or several."""
+    held = b""
+    while data := connection.recv(_READ):
+        held += data
+        while len(held) >= PREFIX_SIZE:
+            end = PREFIX_SIZE + int.from_bytes(held[:PREFIX_SIZE], "little")
+            if len(held) < end:
+                break
+            yield held[PREFIX_SIZE:end]
+            held = held[end:]
 
 
 def _endpoints() -> dict[str, tuple[Callable[..., object], Callable[..., object], Callable[..., bytes]]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,11 @@ def test_what_a_run_costs_a_server_is_told(tmp_path: Path, monkeypatch: pytest.M
     assert 10_000_000 < use.memory < 200_000_000
     assert gone.finish() is None
     assert ServerMeter(Control(path)).finish() is None
+
+
+def test_a_process_that_ends_while_it_is_looked_for_has_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(folder: str) -> list[str]:
+        raise FileNotFoundError(folder)
+
+    monkeypatch.setattr(os, "listdir", gone)
+    assert processes_under(1) == [1]
