@@ -8,13 +8,12 @@ import logging
 import os
 import select
 import threading
-import time
-from socket import AF_UNIX
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.pooled import NEVER, PooledConnection, State
-from rpcserver.workers.refusals import LINGER_SECONDS, SlowFrame
+from rpcserver.workers.conversation import NEVER, Next
+from rpcserver.workers.nonblocking import NonBlockingConnection, converse, prepare
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +23,25 @@ if TYPE_CHECKING:
     from rpcserver.system.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+class PooledConnection(NonBlockingConnection):
+    """A connection that belongs to one thread at a time; nothing in it is locked.
+
+    Attributes:
+        awaits: what the poller watches it for; None while another thread has it.
+        deadline: until when the poller does so, in monotonic seconds.
+        running: the request that runs, by its start. Whoever pops it has the right to answer: one step under the GIL.
+    """
+
+    awaits: Next | None = None
+    deadline = NEVER
+
+    def __init__(self, connection: socket.socket, settings: Settings, tls: ssl.SSLContext | None) -> None:
+        conversation = converse(connection, settings, tls)
+        super().__init__(connection, conversation)
+        prepare(connection, conversation)
+        self.running: dict[float, bytes | bytearray] = {}
 
 
 class Parking:
@@ -64,155 +82,110 @@ class Parking:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def connections(self) -> list[PooledConnection]:
-        """Every open connection, the pool's too."""
-        return list(self._connections.values())
-
     def add(self, accepted: socket.socket) -> bool:
         """Take a connection in; False if its client has gone already."""
         try:
-            connection = self._connection(accepted)
+            connection = PooledConnection(accepted, self._settings, self._tls)
         except OSError as error:
             logger.debug("a connection was lost before it was served: %s", error.strerror)
             accepted.close()
             return False
         self._connections[connection.fileno()] = connection
         with self._handing:
-            self._wait_for_bytes(connection)
+            self._hand_over(connection, connection.advance())
             self._epoll.register(connection, select.EPOLLIN | select.EPOLLONESHOT)
         return True
 
     def drain(self) -> None:
         """Ask every connection, and those that come, for an end without loss; safe in any thread."""
-        self._leave_by = time.monotonic() + self._settings.drain_grace
+        self._leave_by = monotonic() + self._settings.drain_grace
         self._wake()
 
-    def settle(self, connection: PooledConnection) -> None:
-        """Give a connection back; called by the thread that has it, with nothing left to do for that."""
-        if not connection.has_requests:
-            connection.conclude()
-        if not connection.flush():
-            if connection.lost:
-                self._close(connection)
-            else:
-                self._watch(connection, State.WRITING)
-        elif connection.has_requests:
-            self._submit(connection, False)
-        elif connection.last_said:
-            connection.end_writing()
-            self._watch(connection, State.LINGERING)
-        elif connection.ended or connection.lost:
-            self._close(connection)
+    def settle(self, connection: PooledConnection, *, new: bool = False) -> None:
+        """Go on with a connection; called by the thread that has it, which has it no more after this.
+
+        Args:
+            connection: the connection.
+            new: whether its requests, if there are any, have just come.
+        """
+        following = connection.advance()
+        if following is Next.ANSWER:
+            self._submit(connection, new)
+        elif following is Next.CLOSE:
+            del self._connections[connection.fileno()]
+            connection.close()
+            self._closed()
         else:
-            self._watch(connection, State.READING)
+            events = select.EPOLLOUT if following is Next.WRITE else select.EPOLLIN
+            with self._handing:
+                self._hand_over(connection, following)
+                self._epoll.modify(connection, events | select.EPOLLONESHOT)
 
     def run(self) -> None:
         """Watch; the poller's thread does nothing else, for as long as the process lives."""
         connections = self._connections
         look_at = 0.0
         while True:
-            for descriptor, _ in self._epoll.poll(max(0.0, look_at - time.monotonic())):
+            for descriptor, _ in self._epoll.poll(max(0.0, look_at - monotonic())):
                 if descriptor == self._wakeup:
                     os.eventfd_read(self._wakeup)
                     look_at = 0.0
-                else:
-                    self._on_event(connections[descriptor])
-            now = time.monotonic()
+                elif (connection := connections.get(descriptor)) is not None:
+                    self._on_event(connection)
+            now = monotonic()
             if now >= look_at:
                 look_at = now + self._tick
                 self._look_after(now)
 
-    def _connection(self, accepted: socket.socket) -> PooledConnection:
-        if self._tls is None or accepted.family == AF_UNIX:
-            return PooledConnection(accepted, self._settings)
-        from rpcserver.workers.tls_pooled import TlsPooledConnection
-
-        return TlsPooledConnection(accepted, self._settings, self._tls)
-
     def _on_event(self, connection: PooledConnection) -> None:
-        state, connection.state = connection.state, State.TAKEN
-        if state is State.READING:
+        awaited, connection.awaits = connection.awaits, None
+        if awaited is None:
+            # It was taken at its deadline, and is a thread's. That watches it again for what has come.
+            return
+        if awaited is not Next.WRITE:
             connection.receive()
-            self._go_on(connection)
-        elif state is State.WRITING:
-            self.settle(connection)
-        elif connection.discard():
-            self._close(connection)
-        else:
-            self._watch(connection, State.LINGERING)
-
-    def _go_on(self, connection: PooledConnection) -> None:
-        if connection.has_requests:
-            self._submit(connection, True)
-        else:
-            self.settle(connection)
+        self.settle(connection, new=awaited is Next.READ)
 
     def _look_after(self, now: float) -> None:
         """See to the deadlines of connections that wait, and to those that shall leave."""
-        due: list[tuple[PooledConnection, State]] = []
+        due: list[PooledConnection] = []
         with self._handing:
-            for connection in self.connections():
-                if self._leave_by < NEVER and not connection.leaving:
-                    if connection.state is State.READING:
-                        self._wait_for_bytes(connection)
-                    else:
-                        connection.leave(self._leave_by)
-                if connection.state is not State.TAKEN and now >= connection.deadline:
-                    due.append((connection, connection.state))
-                    connection.state = State.TAKEN
-        for connection, state in due:
-            self._on_deadline(connection, state)
+            for connection in list(self._connections.values()):
+                if self._leave_by < NEVER and not connection.conversation.leaving:
+                    connection.conversation.leave(self._leave_by)
+                    connection.deadline = connection.conversation.deadline
+                if connection.awaits is not None and now >= connection.deadline:
+                    due.append(connection)
+        for connection in due:
+            self._on_deadline(connection)
 
-    def _on_deadline(self, connection: PooledConnection, state: State) -> None:
-        if state is State.LINGERING:
-            self._close(connection)
-        elif state is State.WRITING:
-            if connection.flush():
-                self.settle(connection)
-                return
-            logger.info("%s: closed, because the client does not read its replies", connection.peer.address)
-            connection.reset()
-            self._close(connection)
-        elif connection.mid_frame:
-            connection.fail(SlowFrame(self._settings.read_timeout))
-            self.settle(connection)
-        else:
+    def _on_deadline(self, connection: PooledConnection) -> None:
+        awaited, connection.awaits = connection.awaits, None
+        conversation = connection.conversation
+        if awaited is Next.READ and not conversation.mid_frame:
             # What has arrived is answered, even if it came a moment ago.
+            conversation.heard = False
             connection.receive()
-            if connection.is_silent:
-                if not connection.leaving:
-                    limit = self._settings.idle_timeout
-                    logger.info("%s: closed after %g s of silence", connection.peer.address, limit)
-                connection.say_goodbye()
-            self._go_on(connection)
+            if conversation.heard or conversation.lost:
+                self.settle(connection, new=True)
+                return
+        elif awaited is Next.WRITE and (connection.advance() is not awaited or monotonic() < conversation.deadline):
+            self.settle(connection)
+            return
+        conversation.expire()
+        self.settle(connection)
 
-    def _watch(self, connection: PooledConnection, state: State) -> None:
-        """Let the poller have a connection; after this the caller has it no more."""
-        events = select.EPOLLOUT if state is State.WRITING else select.EPOLLIN
-        with self._handing:
-            if state is State.READING:
-                self._wait_for_bytes(connection)
-            else:
-                now = time.monotonic()
-                connection.state = state
-                lingering = state is State.LINGERING
-                connection.deadline = now + LINGER_SECONDS if lingering else connection.writing_deadline(now)
-            self._epoll.modify(connection, events | select.EPOLLONESHOT)
-
-    def _wait_for_bytes(self, connection: PooledConnection) -> None:
-        """Make it the poller's until something comes; `_handing` must be held."""
-        now = time.monotonic()
-        if self._leave_by < NEVER and not connection.leaving:
-            connection.leave(self._leave_by)
-        connection.state = State.READING
-        connection.deadline = connection.reading_deadline(now)
+    def _hand_over(self, connection: PooledConnection, awaits: Next) -> None:
+        """Make a connection the poller's until something comes; `_handing` must be held."""
+        conversation = connection.conversation
+        now = monotonic()
+        if self._leave_by < NEVER and not conversation.leaving:
+            conversation.leave(self._leave_by)
+        conversation.note_silence(now)
+        connection.awaits = awaits
+        connection.deadline = conversation.deadline
         if connection.deadline <= now:
             self._wake()
-
-    def _close(self, connection: PooledConnection) -> None:
-        del self._connections[connection.fileno()]
-        connection.close()
-        self._closed()
 
     def _wake(self) -> None:
         os.eventfd_write(self._wakeup, 1)

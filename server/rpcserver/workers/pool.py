@@ -11,17 +11,15 @@ import sys
 import threading
 import time
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rpcserver.system.process import allow_descriptors
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
-from rpcserver.workers.parking import Parking
-from rpcserver.workers.refusals import WRITE_SIZE, refuse_request
-from rpcserver.workers.thread import SWITCH_INTERVAL, stack_of
-
-if TYPE_CHECKING:
-    from rpcserver.workers.pooled import PooledConnection
+from rpcserver.workers.conversation import WRITE_SIZE, Next
+from rpcserver.workers.parking import Parking, PooledConnection
+from rpcserver.workers.refusals import refuse_request
+from rpcserver.workers.thread import SWITCH_INTERVAL, stack_of, take_overdue
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +27,15 @@ _SHARE: Final = 16
 """How many requests of one connection are run before others that wait have their turn."""
 
 
-_PATIENCE: Final = 0.005
-"""A queue that is full for so long is full: in seconds."""
+_LOOK: Final = 0.005
+"""Seconds between two looks at a full queue."""
+
+_LOOKS: Final = 40
+"""A queue is full when no thread has taken anything from it at so many looks in a row.
+
+They are counted, and not the time they take: where others take the processor, threads run as seldom as the one that
+looks, and quick calls may take long.
+"""
 
 
 class PoolWorker(Worker):
@@ -94,14 +99,15 @@ class PoolWorker(Worker):
             self._stuck = False
             self._queue.put(connection)
             return
-        while (request := connection.next_request()) is not None:
+        conversation = connection.conversation
+        while (request := conversation.next_request()) is not None:
             body, last = request
             reply = refuse_request(body, self.settings.queue, close=last)
-            connection.hold(reply, last=last)
+            conversation.hold(reply, last=last)
             if self.settings.access_log:
                 from rpcserver.service.access import log_refusal
 
-                log_refusal(connection.peer, body, reply)
+                log_refusal(conversation.peer, body, reply)
         self._parking.settle(connection)
 
     def _has_moved(self) -> bool:
@@ -112,10 +118,9 @@ class PoolWorker(Worker):
         """
         if self._stuck:
             return False
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
+        for _ in range(_LOOKS):
             # Only that makes a thread let go of the interpreter for others that have yet to wake up.
-            time.sleep(_PATIENCE / 10)
+            time.sleep(_LOOK)
             if self._queue.qsize() < self.settings.queue:
                 return True
         self._stuck = True
@@ -137,17 +142,19 @@ class PoolWorker(Worker):
     def _run(self, connection: PooledConnection) -> bool:
         """Run a connection's requests, as many as are its share; False when the connection is taken away."""
         answer = self.answer
-        peer = connection.peer
+        conversation = connection.conversation
+        running = connection.running
         share = _SHARE
-        while (request := connection.next_request()) is not None:
+        while (request := conversation.next_request()) is not None:
             body, last = request
-            began = connection.begin(body)
-            reply = answer(body, peer, last)
-            if not connection.finish(began):
+            began = time.monotonic()
+            running[began] = body
+            reply = answer(body, conversation.peer, last)
+            if running.pop(began, None) is None:
                 return False
-            connection.hold(reply, last=last)
+            conversation.hold(reply, last=last)
             share -= 1
-            if connection.held > WRITE_SIZE and not connection.flush():
+            if conversation.held > WRITE_SIZE and connection.advance() is not Next.ANSWER:
                 break
             if share <= 0 and not self._queue.empty():
                 break
@@ -163,12 +170,14 @@ class PoolWorker(Worker):
             return
         now = time.monotonic()
         for connection, thread in list(self._running.items()):
-            if not connection.give_up(now):
+            body = take_overdue(connection.running, now - self.settings.timeout)
+            if body is None:
                 continue
             del self._running[connection]
+            connection.conversation.give_up(body)
             logger.error(
                 "%s: a request ran longer than %g s and was given up; this worker will be replaced",
-                connection.peer.address,
+                connection.conversation.peer.address,
                 self.settings.timeout,
                 extra={"traceback": stack_of(thread)},
             )

@@ -1,5 +1,5 @@
 """What a worker itself says to clients, whatever its model: that a stream is out of step, a request too late or one
-too many; and how long it listens after its last word.
+too many.
 
 What is wrong with a request that was read and understood is said by `rpcserver.service.faults`.
 """
@@ -11,22 +11,6 @@ from typing import Final
 from msgspec import UNSET, UnsetType
 
 from rpcwire import ErrorCode, Fault, FrameError, FrameTooLarge, Id, MessageError, decode_request, encode_fault, frame
-
-LINGER_SECONDS: Final = 2.0
-"""How long a connection is read, and what comes thrown away, after its last reply, unless the client ends it."""
-
-LINGER_BYTES: Final = 64 * 1024
-"""How much is thrown away then."""
-
-PROGRESS: Final = 64 * 1024
-"""A client that takes so many bytes of a reply has the whole write timeout again."""
-
-READ_SIZE: Final = 64 * 1024
-"""How much one read takes."""
-
-WRITE_SIZE: Final = 256 * 1024
-"""How much of a batch's replies is collected before it is written."""
-
 
 _TLS: Final = 0x0316
 """How a prefix ends that is the start of a TLS handshake: type and major version (RFC 8446, 5.1)."""

@@ -61,8 +61,7 @@ class ThreadConnection(BlockingConnection):
         super().__init__(connection, self._answer_claimed if settings.timeout else answer, settings, tls=tls)
         self.abandoned = False
         self._run = answer
-        # The request that runs, by its start. Whoever pops it has the right to answer; that is one step under the
-        # GIL, and costs less than a lock.
+        # The request that runs, by its start.
         self._running: dict[float, bytes | bytearray] = {}
         self._given_up: bytes | bytearray = b""
 
@@ -75,14 +74,12 @@ class ThreadConnection(BlockingConnection):
         Returns:
             Whether it was taken; the caller must see to it that `give_up` is called.
         """
-        for began in list(self._running):
-            if now - began >= self._settings.timeout:
-                body = self._running.pop(began, None)
-                if body is not None:
-                    self._given_up = body
-                    self.abandoned = True
-                    return True
-        return False
+        body = take_overdue(self._running, now - self._settings.timeout)
+        if body is None:
+            return False
+        self._given_up = body
+        self.abandoned = True
+        return True
 
     def give_up(self) -> None:
         """Answer the request that runs too long, after the replies that were held back for it, and close."""
@@ -209,6 +206,17 @@ class ThreadWorker(Worker):
             connection.give_up()
         finally:
             self._forget(connection)
+
+
+def take_overdue(running: dict[float, bytes | bytearray], limit: float) -> bytes | bytearray | None:
+    """Take the request that has been running since `limit` at least, in monotonic seconds, from its thread.
+
+    Whoever pops a request has the right to answer it; that is one step under the GIL, and costs less than a lock.
+    """
+    for began in list(running):
+        if began <= limit and (body := running.pop(began, None)) is not None:
+            return body
+    return None
 
 
 def stack_of(thread: threading.Thread) -> str:
