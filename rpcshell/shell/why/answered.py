@@ -1,13 +1,13 @@
-"""The rules for calls that no handler answered with a result, and for those that it answered only after a while.
+"""The rules for calls that were answered: with an error, or only after a while.
 
-The former were never sent, not connected, or refused with an error; of the latter a part took most of the time.
+Of the latter a part took most of the time.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.shell.why.evidence import Diagnosis, all_of
+from rpcshell.shell.why.evidence import Diagnosis
 from rpcshell.view.units import duration
 from rpcwire import ErrorCode
 
@@ -24,58 +24,6 @@ _SLOW: Final = 0.05
 _LARGE: Final = 1 << 20
 _MAIN_SHARE: Final = 0.5
 """The share of a call's time from which a part of it is the reason for it."""
-
-
-def unsendable(evidence: Evidence) -> Diagnosis | None:
-    """The params are nothing that JSON, or a frame, can carry."""
-    if evidence.call.failure != "unsendable":
-        return None
-    return Diagnosis(f"the request was never sent: {evidence.error}.", evidence.hint or "change the params")
-
-
-def server_ended(evidence: Evidence) -> Diagnosis | None:
-    """The server that was spawned here is gone."""
-    if not evidence.server_ended or evidence.call.outcome not in {"failed", "cancelled"}:
-        return None
-    return Diagnosis(
-        f"the server is gone: it {evidence.server_ended}.",
-        ":spawn starts another; the last lines of its log are below",
-    )
-
-
-def queue_full(evidence: Evidence) -> Diagnosis | None:
-    """No connection could be made because the listen queue had no room."""
-    if evidence.timing.sent or evidence.timing.connected or evidence.call.failure not in {"unconnected", ""}:
-        return None
-    status = evidence.status
-    full = [
-        listener
-        for listener in (status.listeners if status is not None else ())
-        if listener.limit is not None and listener.waiting is not None and listener.waiting >= listener.limit
-    ]
-    if status is None or not full:
-        return None
-    return Diagnosis(
-        f"the listen queue was full ({full[0].waiting} of {full[0].limit} waited): {all_of(status.workers)} held, and "
-        f"the kernel takes no more connections.",
-        f":scale {max(2, len(status.workers) * 2)} for more workers, or :spawn with --model thread",
-    )
-
-
-def unconnected(evidence: Evidence) -> Diagnosis | None:
-    """There was no connection to send anything on."""
-    if evidence.call.failure == "unconnected":
-        hint = evidence.hint or "start the server, or connect to where it is"
-        return Diagnosis(
-            f"the request was never sent: {evidence.error}.", f"{hint.rstrip('?')}: :servers lists those of yours"
-        )
-    timing = evidence.timing
-    if evidence.call.outcome == "cancelled" and timing.dialled and not timing.connected:
-        return Diagnosis(
-            f"the request was never sent: after {duration(timing.connect)} there was no connection yet.",
-            "the host may be down, a firewall may drop the packets, or the server's listen queue may be full",
-        )
-    return None
 
 
 def busy(evidence: Evidence) -> Diagnosis | None:
@@ -106,15 +54,6 @@ def request_too_large(evidence: Evidence) -> Diagnosis | None:
         f"the request is larger than the server takes: {evidence.error}",
         "send less at once, or start the server with a larger --max-frame",
     )
-
-
-def not_a_reply(evidence: Evidence) -> Diagnosis | None:
-    """What came back was no reply, or one that is too large."""
-    if evidence.call.failure != "protocol":
-        return None
-    if "announced a reply of" in evidence.error:
-        return Diagnosis(f"the reply is too large: {evidence.error}.", "ask for less at once")
-    return Diagnosis(f"what came back is no reply: {evidence.error}.", evidence.hint or "is this the right port?")
 
 
 def unknown_method(evidence: Evidence) -> Diagnosis | None:
@@ -152,14 +91,9 @@ def handler_raised(evidence: Evidence) -> Diagnosis | None:
 
 
 REFUSALS: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
-    unsendable,
-    server_ended,
-    queue_full,
-    unconnected,
     busy,
     timed_out,
     request_too_large,
-    not_a_reply,
     unknown_method,
     wrong_params,
     handler_raised,

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.line.masking import mask_line
-from rpcshell.shell.why.diagnosis import diagnose
+from rpcshell.shell.why.rules import diagnose
 from rpcshell.view.escape import visible
 from rpcshell.view.units import call_time, count_of, duration
 from rpcshell.view.width import cells, cut

@@ -21,8 +21,8 @@ from rpcshell.client.target import TcpTarget
 from rpcshell.client.trace import Exchange
 from rpcshell.servers.processes import ServerEnd
 from rpcshell.shell.call import Call, Timing
-from rpcshell.shell.why.diagnosis import RULES, diagnose
 from rpcshell.shell.why.evidence import Evidence
+from rpcshell.shell.why.rules import RULES, diagnose
 from rpcshell.shell.why.sighting import Snapshot
 from rpcwire import ErrorCode, Meta, Reply
 from rpcwire.control import ListenerStatus, RunningCall, ServerEvent, ServerStatus, TotalStatus, WorkerStatus

@@ -1,7 +1,7 @@
 """Why a call failed or was slow, in one sentence, and what to do: a table of rules, the most specific first.
 
-A rule is a pure function from the evidence to a diagnosis, or to None where it has nothing to say. The rules for calls
-that never got to a worker, were refused or were answered late are in `answered`.
+A rule is a pure function from the evidence to a diagnosis, or to None where it has nothing to say. Here are those for
+calls without an answer; those for calls that were refused, or answered late, are in `answered`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,67 @@ _SEVERAL_AT_ONCE: Final = {"thread", "pool", "async"}
 def diagnose(evidence: Evidence) -> Diagnosis:
     """What the evidence tells."""
     return next(found for rule in RULES if (found := rule(evidence)) is not None)
+
+
+def unsendable(evidence: Evidence) -> Diagnosis | None:
+    """The params are nothing that JSON, or a frame, can carry."""
+    if evidence.call.failure != "unsendable":
+        return None
+    return Diagnosis(f"the request was never sent: {evidence.error}.", evidence.hint or "change the params")
+
+
+def server_ended(evidence: Evidence) -> Diagnosis | None:
+    """The server that was spawned here is gone."""
+    if not evidence.server_ended or evidence.call.outcome not in {"failed", "cancelled"}:
+        return None
+    return Diagnosis(
+        f"the server is gone: it {evidence.server_ended}.",
+        ":spawn starts another; the last lines of its log are below",
+    )
+
+
+def queue_full(evidence: Evidence) -> Diagnosis | None:
+    """No connection could be made because the listen queue had no room."""
+    if evidence.timing.sent or evidence.timing.connected or evidence.call.failure not in {"unconnected", ""}:
+        return None
+    status = evidence.status
+    full = [
+        listener
+        for listener in (status.listeners if status is not None else ())
+        if listener.limit is not None and listener.waiting is not None and listener.waiting >= listener.limit
+    ]
+    if status is None or not full:
+        return None
+    return Diagnosis(
+        f"the listen queue was full ({full[0].waiting} of {full[0].limit} waited): {all_of(status.workers)} held, and "
+        f"the kernel takes no more connections.",
+        f":scale {max(2, len(status.workers) * 2)} for more workers, or :spawn with --model thread",
+    )
+
+
+def unconnected(evidence: Evidence) -> Diagnosis | None:
+    """There was no connection to send anything on."""
+    if evidence.call.failure == "unconnected":
+        hint = evidence.hint or "start the server, or connect to where it is"
+        return Diagnosis(
+            f"the request was never sent: {evidence.error}.", f"{hint.rstrip('?')}: :servers lists those of yours"
+        )
+    timing = evidence.timing
+    if evidence.call.outcome == "cancelled" and timing.dialled and not timing.connected:
+        return Diagnosis(
+            f"the request was never sent: after {duration(timing.connect)} there was no connection yet.",
+            "the host may be down, a firewall may drop the packets, or the server's listen queue may be full",
+        )
+    return None
+
+
+def not_a_reply(evidence: Evidence) -> Diagnosis | None:
+    """What came back was no reply, or one that is too large."""
+    if evidence.call.failure != "protocol":
+        return None
+    if "announced a reply of" in evidence.error:
+        return Diagnosis(f"the reply is too large: {evidence.error}.", "ask for less at once")
+    return Diagnosis(f"what came back is no reply: {evidence.error}.", evidence.hint or "is this the right port?")
 
 
 def worker_died(evidence: Evidence) -> Diagnosis | None:
@@ -277,6 +338,11 @@ def _calls(workers: list[WorkerStatus]) -> str:
 
 
 RULES: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
+    unsendable,
+    server_ended,
+    queue_full,
+    unconnected,
+    not_a_reply,
     *REFUSALS,
     worker_died,
     stopped,
