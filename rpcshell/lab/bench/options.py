@@ -50,32 +50,25 @@ class _Models(_NamesType):
 
 
 class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for.
-
-    Attributes:
-        connections: How many connections are held open.
-        seconds: How long calls are begun, or None.
-        calls: How many calls are begun, or None.
-        rate: Calls a second to begin, or None for a closed loop.
-        pipeline: Calls at once on a connection.
-        models: The worker models to compare.
-        workers: How many workers each of these has, or None for as many as the running server.
-        rounds: How often each is measured, or None for a number that suits.
-        processes: How many processes make the load, or None for a number that suits.
-        compare: Whether to compare with the last run of the same call.
-        html: The file for a page, or None.
-        json: Whether programs read what comes of it.
-        yes_remote: Whether a server that is not on this machine may be loaded.
-        app: What the servers of the models serve where none runs that says it.
-    """
+    """What was asked for; None is for what suits."""
 
     connections: int = 8
     seconds: float | None = None
+    """How long calls are begun."""
+
     calls: int | None = None
+    """How many calls are begun."""
+
     rate: float | None = None
+    """Calls a second to begin; None for a closed loop."""
+
     pipeline: int = 1
+    """Calls at once on a connection."""
+
     models: tuple[str, ...] = ()
     workers: int | None = None
+    """How many each model has; None for as many as the running server."""
+
     rounds: int | None = None
     processes: int | None = None
     compare: bool = False
@@ -83,6 +76,7 @@ class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
     yes_remote: bool = False
     app: str | None = None
+    """What the servers of the models serve where none runs that says it."""
 
     def check(self) -> None:
         """See whether they make sense together.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
-from rpcshell.lab.load.processes import LoadProcesses
+from rpcshell.lab.load.process import LoadProcesses
 from rpcshell.view.histogram import Histogram
 from rpcwire import encode_request
 

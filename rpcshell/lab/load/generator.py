@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from rpcshell.client.errors import ConnectionFailed
 from rpcshell.client.target import Target, TlsTarget
+from rpcshell.lab.load.messages import Tally
 from rpcshell.lab.load.pool import LOST, NO_CONNECTION, NOT_ANSWERED, WRITABLE, ConnectionPool, Poller
-from rpcshell.lab.load.tally import Tally
 
 if TYPE_CHECKING:
     from rpcshell.lab.load.connection import LoadConnection

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rpcshell.client.tls import TlsStream
-    from rpcshell.lab.load.messages import Task
-    from rpcshell.lab.load.tally import Tally
+    from rpcshell.lab.load.messages import Tally, Task
 
 __all__ = [
     "LOST",

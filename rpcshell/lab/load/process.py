@@ -1,24 +1,181 @@
-"""A load process: `python -m rpcshell.lab.load.process`. Standard input orders the load, reports go to its output."""
+"""A load process, from both sides: `python -m rpcshell.lab.load.process`, and how the shell starts, hears and ends it.
+
+Orders come on its standard input, reports go to its standard output.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
+import selectors
+import signal
+import subprocess
 import sys
-from typing import TYPE_CHECKING, Final
+import tempfile
+import time
+from typing import TYPE_CHECKING, Final, Self
 
-from rpcshell.client.errors import ConnectionFailed
+from rpcshell.client.errors import ConnectionFailed, ShellError
+from rpcshell.client.target import Target
 from rpcshell.lab.load.generator import Generator
-from rpcshell.lab.load.messages import Begin, Ready, Stop, Task, read_order, write
+from rpcshell.lab.load.messages import Begin, Ready, Stop, Task, Tick, read_order, read_report, write
 from rpcwire import FrameDecoder, frame
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from rpcshell.lab.load.messages import Order, Report
 
-_READ: Final = 64 * 1024
+__all__ = ["LoadProcess", "LoadProcesses"]
+
+_START_TIMEOUT: Final = 30.0
+_END_TIMEOUT: Final = 1.0
+_TAIL: Final = 4096
+_READ: Final = 256 * 1024
 _LARGEST: Final = 1 << 31
 _SPARE_DESCRIPTORS: Final = 64
+
+
+class LoadProcess:
+    """A load process, and what it says."""
+
+    def __init__(self, task: Task) -> None:
+        # What it complains of must not be drawn over the prompt.
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        # A session of its own: Ctrl-C is for the shell, which asks for what there is by then.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "rpcshell.lab.load.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            start_new_session=True,
+            bufsize=0,
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError("both streams are pipes")
+        self._input = self._process.stdin
+        self._output = self._process.stdout
+        self._decoder = FrameDecoder(max_frame=_LARGEST)
+        self.pid = self._process.pid
+        self.tell(task)
+
+    def fileno(self) -> int:
+        """Readable when there is a report, or the process has ended."""
+        return self._output.fileno()
+
+    def tell(self, order: Order) -> None:
+        """Say something; one that has ended does not hear it."""
+        data = memoryview(frame(write(order)))
+        with contextlib.suppress(BrokenPipeError):
+            while data:
+                data = data[self._input.write(data) or 0 :]
+
+    def reports(self) -> list[Report]:
+        """What it says, now that there is something.
+
+        Raises:
+            ShellError: It has ended.
+        """
+        data = os.read(self._output.fileno(), _READ)
+        if not data:
+            raise ShellError(f"a load process {self._how_it_ended()}, so that the run is worth nothing")
+        self._decoder.feed(data)
+        found: list[Report] = []
+        while (body := self._decoder.next_frame()) is not None:
+            found.append(read_report(body))
+        return found
+
+    def _how_it_ended(self) -> str:
+        status = self._process.wait()
+        if status < 0:
+            with contextlib.suppress(ValueError):
+                return f"was killed by {signal.Signals(-status).name}"
+        self._complaints.seek(max(0, self._complaints.seek(0, os.SEEK_END) - _TAIL))
+        said = self._complaints.read().decode("utf-8", "replace").split("\n")
+        last = next((line for line in reversed(said) if line.strip()), "")
+        return f"ended with exit status {status}{': ' if last else ''}{last}"
+
+    def end(self) -> None:
+        """End it: at once, unless it is about to."""
+        self._input.close()
+        self._output.close()
+        try:
+            self._process.wait(_END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        finally:
+            self._complaints.close()
+
+
+class LoadProcesses:
+    """All load processes of a run, one for each task; a context manager that ends them."""
+
+    def __init__(self, tasks: list[Task]) -> None:
+        self.all: list[LoadProcess] = []
+        self._tasks = tasks
+        self._selector = selectors.DefaultSelector()
+
+    def __enter__(self) -> Self:
+        try:
+            for task in self._tasks:
+                process = LoadProcess(task)
+                self.all.append(process)
+                self._selector.register(process, selectors.EVENT_READ)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        for process in self.all:
+            process.end()
+        self._selector.close()
+
+    def connect(self, target: str) -> None:
+        """Wait until each has its connections to the target.
+
+        Raises:
+            ConnectionFailed: One cannot have them.
+            ShellError: One has ended, or is not ready in time.
+        """
+        waiting = set(self.all)
+        deadline = time.monotonic() + _START_TIMEOUT
+        while waiting:
+            if time.monotonic() >= deadline:
+                raise ShellError(f"the load processes were not ready within {_START_TIMEOUT:g} s")
+            for process, report in self.wait(deadline - time.monotonic()):
+                if isinstance(report, Ready) and report.problem is not None:
+                    raise ConnectionFailed(Target.parse(target), report.problem, hint=report.hint)
+                waiting.discard(process)
+
+    def tell(self, order: Order) -> None:
+        """Say something to all."""
+        for process in self.all:
+            process.tell(order)
+
+    def wait(self, seconds: float) -> list[tuple[LoadProcess, Report]]:
+        """Wait for reports, so long at most, and return those there are.
+
+        Raises:
+            ShellError: A process has ended before its last report.
+        """
+        found: list[tuple[LoadProcess, Report]] = []
+        for key, _ in self._selector.select(max(0.0, seconds)):
+            process = key.fileobj
+            if isinstance(process, LoadProcess):
+                reports = process.reports()
+                found += [(process, report) for report in reports]
+                if any(isinstance(report, Tick) and report.last for report in reports):
+                    self._selector.unregister(process)
+        return found
 
 
 class _ShellGone(Exception):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from rpcshell.client.target import Target
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
-from rpcshell.lab.load.processes import LoadProcesses
+from rpcshell.lab.load.process import LoadProcesses
 from rpcwire import encode_request
 from tests.rpcshell.peers import DEADLINE, echo, free_port, serving
 
