@@ -14,9 +14,8 @@ from msgspec import Raw
 from msgspec.structs import asdict, astuple
 
 from rpcserver.service.context import Context, MethodLogger, Peer, WorkerInfo
-from rpcserver.service.signature import NO_DEFAULT, Parameter, Signature, read_signature
+from rpcserver.service.signature import NO_DEFAULT, Parameter, Signature, read_signature, usage
 from rpcserver.service.source import handler_place
-from rpcserver.service.usage import usage
 from rpcserver.system.errors import ServiceError
 from rpcwire import EncodeError, ParseError, ReplyEncoder, decode_params, encode_value
 

@@ -5,16 +5,16 @@ The messages say what to do next. A handler's traceback goes to the log, and to 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw
 
-from rpcserver.service.params import explain
+from rpcserver.service.source import one_line, own_traceback, printable
 from rpcserver.service.suggestions import near_names
-from rpcserver.service.tracebacks import one_line, own_traceback, printable
 from rpcserver.system.errors import RpcError
-from rpcwire import EncodeError, ErrorCode, Fault, MessageError, ParseError, encode_value
+from rpcwire import EncodeError, ErrorCode, Fault, MessageError, ParseError, decode_params, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from rpcserver.service.endpoint import Endpoint
 
 _SHOWN_NAME = 80
+_PLACE = re.compile(r"(?s)^(?P<text>.*) - at (?P<key>`key` in )?`(?P<path>[^`]*)`$")
+_TYPES = re.compile(r"(?s)^Expected `(?P<expected>[^`]*)`(?P<bound>.*?), got `(?P<got>[^`]*)`$")
+_ITEM = re.compile(r"^\$\[(\d+)\]")
+_NEAR = re.compile(r"^\$(\.\w+|\[\d+\])?$")
+_SHOWN = 5
+
+_JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
 class Faults:
@@ -88,3 +95,101 @@ class Faults:
                 endpoint.log.error("the data of an RpcError cannot be sent: %s", reason)
                 data = {"unsent": reason}
         return Fault(error.code, printable(error.message), data)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why params do not fit.
+
+    Attributes:
+        message: for people, with what to do next.
+        data: for programs; `path` is always there, as in `$.a`.
+    """
+
+    message: str
+    data: dict[str, Any]
+
+
+def explain(endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> Problem:
+    """Find out what is wrong with params that could not be read.
+
+    Args:
+        endpoint: the method that was called.
+        raw: the params as they came.
+        error: what reading them raised.
+
+    Raises:
+        ParseError: they are not JSON either: the types were looked at before the rest.
+    """
+    params = decode_params(raw)
+    signature = endpoint.signature
+    name = endpoint.method.name
+    if not signature.whole:
+        problem = _binding_problem(endpoint, params)
+        if problem is not None:
+            return problem
+    text, path, where = str(error), "$", "params"
+    place = _PLACE.match(text)
+    if place is not None:
+        text, path = place["text"], place["path"]
+        where = f"a key of {path}" if place["key"] else path
+    data: dict[str, Any] = {"path": path}
+    types = _TYPES.match(text)
+    if types is not None:
+        expected, got = in_json(types["expected"]) + types["bound"], in_json(types["got"])
+        data |= {"expected": expected, "got": got}
+        text = f"expected {expected}, got {got}"
+    item = _ITEM.match(path)
+    if item is not None and not signature.whole:
+        where = f"{path} ({signature.positional[int(item[1])].name})"
+    hint = f"call it as {endpoint.usage}" if _NEAR.match(path) else "rpc.discover has its schema"
+    return Problem(f"{where} of {name}: {text[:1].lower()}{text[1:].replace('`', '')}; {hint}", data)
+
+
+def in_json(types: str) -> str:
+    """Names of types as JSON Schema has them: `str | null` becomes `string or null`."""
+    return " or ".join(_JSON_NAMES.get(name, name) for name in types.split(" | "))
+
+
+def _binding_problem(endpoint: Endpoint, params: Any) -> Problem | None:
+    """What keeps params from being bound to parameters at all; None where it is a value in them."""
+    name, signature = endpoint.method.name, endpoint.signature
+    form = f"call it as {endpoint.usage}"
+    known = [parameter.name for parameter in signature.parameters]
+    if isinstance(params, dict):
+        unknown = [key for key in params if key not in known]
+        if unknown:
+            near = near_names(unknown[0], known)
+            shown = ", ".join(repr(key[:80]) for key in unknown[:_SHOWN])
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            return Problem(
+                f"{name} has no parameter {shown}; {hint}{form}",
+                {"path": f"$.{unknown[0][:80]}", "unknown": unknown[:_SHOWN], "known": known},
+            )
+        return _missing(form, name, [p.name for p in signature.parameters if p.required and p.name not in params])
+    if params is None:
+        return _missing(form, name, [p.name for p in signature.parameters if p.required])
+    if not isinstance(params, list):
+        kind = in_json(type(params).__name__)
+        return Problem(
+            f"params of {name} are an object by name or an array by position, not {kind}; {form}",
+            {"path": "$", "expected": "object", "got": kind},
+        )
+    if len(params) > len(signature.positional):
+        most = len(signature.positional)
+        return Problem(
+            f"{name} takes at most {most} params by position, not {len(params)}; {form}",
+            {"path": f"$[{most}]", "expected": most, "got": len(params)},
+        )
+    by_name = [p.name for p in signature.keyword_only if p.required]
+    if by_name:
+        return Problem(
+            f"{name} needs {', '.join(by_name)} by name; send params as an object; {form}",
+            {"path": f"$.{by_name[0]}", "missing": by_name},
+        )
+    return _missing(form, name, [p.name for p in signature.positional[len(params) :] if p.required])
+
+
+def _missing(form: str, name: str, missing: list[str]) -> Problem | None:
+    if not missing:
+        return None
+    return Problem(f"{name} needs {', '.join(missing)}; {form}", {"path": f"$.{missing[0]}", "missing": missing})

@@ -7,8 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from rpcserver.service.endpoint import HANDLER_LOG
-from rpcserver.service.source import handler_name, handler_place
-from rpcserver.service.tracebacks import one_line, own_traceback, printable
+from rpcserver.service.source import handler_name, handler_place, one_line, own_traceback, printable
 from rpcserver.system.errors import AppFailed
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rpcserver.service.service import Service
+from rpcserver.service.source import has_own_frames, one_line, own_traceback
 from rpcserver.service.suggestions import near_names
-from rpcserver.service.tracebacks import has_own_frames, one_line, own_traceback
 from rpcserver.system.errors import AppFailed, AppNotFound, ServiceError
 
 if TYPE_CHECKING:

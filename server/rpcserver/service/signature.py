@@ -16,6 +16,7 @@ import msgspec
 from rpcserver.service.context import Context
 from rpcserver.service.source import handler_name, handler_place, unwrapped
 from rpcserver.system.errors import ServiceError
+from rpcwire import EncodeError, encode_value
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,8 @@ NO_DEFAULT: Any = inspect.Parameter.empty
 WHOLE_NAME = "params"
 """The one parameter of this name takes params as they came."""
 
+_MOST_VALUES = 4
+_LONGEST_DEFAULT = 40
 _JSON_TYPES: frozenset[object] = frozenset({Any, None, bool, int, float, str, bytes, dict, list})
 
 
@@ -91,6 +94,48 @@ def read_signature(handler: Callable[..., Any], name: str | None = None) -> Sign
     """
     reader = _Reader(handler, handler_name(handler) if name is None else name)
     return reader.read()
+
+
+def usage(name: str, signature: Signature) -> str:
+    """A call's form, as in `add(a: number, b: number = 0)`.
+
+    Args:
+        name: the method's name.
+        signature: what its handler takes.
+    """
+    shown = [_shown(parameter) for parameter in signature.positional]
+    if signature.keyword_only:
+        shown += ["*", *map(_shown, signature.keyword_only)]
+    return f"{name}({', '.join(shown)})"
+
+
+def _shown(parameter: Parameter) -> str:
+    kind = _type_in_words(msgspec.json.schema(parameter.type, ref_template="{name}"))
+    text = parameter.name if kind == "any" else f"{parameter.name}: {kind}"
+    if parameter.required:
+        return text
+    try:
+        default = encode_value(parameter.default).decode()
+    except EncodeError:
+        default = "…"
+    return f"{text} = {default if len(default) <= _LONGEST_DEFAULT else '…'}"
+
+
+def _type_in_words(schema: Any) -> str:
+    """A schema in a word or two: `integer`, `array of Item`, `"red" or "blue"`."""
+    if "enum" in schema:
+        values = [encode_value(value).decode() for value in schema["enum"][:_MOST_VALUES]]
+        return " or ".join(values if len(schema["enum"]) <= _MOST_VALUES else [*values, "…"])
+    if "$ref" in schema:
+        reference: str = schema["$ref"]
+        definition = schema.get("$defs", {}).get(reference, {})
+        return _type_in_words(definition) if "enum" in definition else reference
+    if "anyOf" in schema:
+        return " or ".join(_type_in_words({"$defs": schema.get("$defs", {}), **member}) for member in schema["anyOf"])
+    kind: str = schema.get("type", "any")
+    if kind == "array" and schema.get("items"):
+        return f"array of {_type_in_words({'$defs': schema.get('$defs', {}), **schema['items']})}"
+    return kind
 
 
 class _Reader:

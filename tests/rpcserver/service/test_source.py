@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import pytest
 
-from rpcserver.service.tracebacks import has_own_frames, one_line, own_traceback, printable
+from rpcserver.service.source import has_own_frames, one_line, own_traceback, printable
 from tests.rpcserver.calling import caller_of
 
 
