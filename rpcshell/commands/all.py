@@ -161,7 +161,7 @@ def _time(seconds: float) -> str:
 
 
 def _answered(answer: Answer) -> Any:
-    """What makes an answer the same as another one."""
+    """What is equal for answers that count as the same."""
     match answer.error:
         case None:
             return [answer.result]

@@ -91,7 +91,7 @@ def _last(watch: LocalServerWatch, wanted: LogFilter, count: int) -> list[LogRec
 
 
 def _check(watch: LocalServerWatch, worker: int | None) -> int:
-    """The server's process id; it has the worker."""
+    """The server's process id, once it is known that it has the worker."""
     status = watch.status()
     if worker is not None and status.find(worker) is None:
         raise UsageError(f"there is no worker {worker}", hint=":workers lists them")

@@ -88,7 +88,7 @@ def known_catalog(session: Session) -> Catalog:
 
 
 def _spelled(catalog: Catalog, text: str) -> Method | None:
-    """The method whose name is written so where it holds what cannot be typed."""
+    """The method whose name was typed in the quotes that it needs, without them."""
     return next((method for name, method in catalog.methods.items() if method_text(name) == f'"{text}"'), None)
 
 

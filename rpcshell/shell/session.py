@@ -186,12 +186,12 @@ class Session:
             self._set_state("none")
 
     def hang_up(self) -> None:
-        """Close the connection, which keeps a worker from others where that serves one only; the target stays."""
+        """Close the connection, which holds a worker that serves one only, unless it is in use; the target stays."""
         if self._connection is not None:
             self._connection.close(patience=_IN_USE)
 
     def rest(self) -> None:
-        """Close the connection until the next call needs one, so that it holds no worker meanwhile."""
+        """Close the connection, once nobody uses it, until the next call needs one; the target stays."""
         if self._connection is not None:
             self._connection.close()
 

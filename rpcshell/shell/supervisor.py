@@ -99,7 +99,7 @@ class Supervisor:
             raise Cancelled("cancelled: nothing was done")
 
     def workers(self) -> list[tuple[str, str]]:
-        """The numbers of the workers, as they were last seen, and what to say of each; nothing is asked for this."""
+        """The workers' numbers, as they were last seen, with a word on each; the server is not asked."""
         target, server = self._session.target, self._session.server
         path = None if target is None else self._known.get(target)
         spawned = server is not None and server.poll() is None and str(target) in server.addresses
@@ -146,7 +146,7 @@ class Supervisor:
         raise UsageError(f"no server of yours on this machine is {text!r}", hint=":servers lists them")
 
     def _at_socket(self, target: UnixTarget) -> LocalServer:
-        """The server whose control socket, or whose own, this is."""
+        """The server that listens at a socket, or that is controlled by it."""
         for server in local_servers():
             if any(listens_at(address, target) for address in server.addresses):
                 return server
@@ -154,7 +154,7 @@ class Supervisor:
             return LocalServer(target.path, control.status())
 
     def _answers(self, path: str, target: Target) -> bool:
-        """Whether what was found at a control socket before is still there."""
+        """Whether the server that was found at a control socket before is still there."""
         try:
             with Control(path, timeout=1.0) as control:
                 status = control.status()
@@ -164,7 +164,7 @@ class Supervisor:
 
 
 def _says_yes(ask: Callable[[], None]) -> bool:
-    """Ask, and wait for a key; those that were pressed before the question are no answers to it."""
+    """Ask, and wait for a key; keys that were pressed before the question do not count."""
     import termios
     import tty
 

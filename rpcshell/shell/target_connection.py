@@ -127,7 +127,7 @@ class TargetConnection:
             return self._ask(probe_again)
 
     def describe_in_background(self, done: Callable[[TargetConnection, Discovery], None], *, probe_again: bool) -> None:
-        """Ask the target what it offers in a thread, which calls `done`; calls that begin from now on wait for it."""
+        """Ask the target what it offers in a thread, which then calls `done`; later calls wait for it."""
         begun = threading.Event()
 
         def run() -> None:

@@ -85,7 +85,7 @@ class Expectations:
         results += self._export.again.get(key, ())
         exact = self._export.exact or (len(results) > 1 and _family(record) not in self._changed)
         method = self._export.methods.get(record.method)
-        reader = _Reader(record, method, self._secrets)
+        reader = _ResultReader(record, method, self._secrets)
         schema: Schema = method.result_schema if method is not None else ANYTHING
         value = reader.same(results, "", schema) if exact else reader.shape(results, "", schema)
         if len(literal(value)) > _LONGEST:
@@ -100,7 +100,7 @@ class Expectations:
         return method is not None and method.idempotent
 
 
-class _Reader:
+class _ResultReader:
     """Reads the results of one call."""
 
     def __init__(self, record: Call, method: Method | None, secrets: Secrets) -> None:

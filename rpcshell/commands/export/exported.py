@@ -77,7 +77,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def call_key(record: Call) -> Key:
-    """What two calls have in common that are the same."""
+    """What makes two calls the same."""
     return record.target, record.method, json.dumps(record.params, sort_keys=True)
 
 

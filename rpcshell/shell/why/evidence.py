@@ -69,7 +69,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def error(self) -> str:
-        """What was told of what went wrong, without the call's secrets and a full stop."""
+        """What was told of what went wrong, without the call's secrets and without a full stop."""
         error = self.call.error
         return "" if error is None else mask_text(error.message, self.call.params).rstrip(".")
 
@@ -90,7 +90,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unasked(self) -> bool:
-        """Whether it was given up while the shell still waited to be told what the server offers, before any call."""
+        """Whether it was given up unsent, while the shell still waited to be told what the server offers."""
         return self.call.outcome == "cancelled" and not self.timing.attempts and not self.timing.dialled
 
     @property
@@ -212,7 +212,7 @@ def _with_events_and_log(evidence: Evidence, supervisor: Supervisor) -> Evidence
 
 
 def _events_of_time(events: Sequence[ServerEvent], since: float, until: float) -> Iterator[ServerEvent]:
-    """The events of a time, and before them that a worker was frozen which was so still."""
+    """The events of a time, after those that had frozen a worker before it began."""
     frozen: dict[int | None, ServerEvent] = {}
     for event in events:
         if event.at >= since:
@@ -234,7 +234,7 @@ def _log(control: Control, worker: int | None) -> list[str]:
 
 
 def lines_of_time(lines: Sequence[str], since: float, until: float) -> list[str]:
-    """The records of a log that were written in a time, in seconds since the epoch, with what continues them."""
+    """The records of a log that were written in a time, in seconds since the epoch, with their further lines."""
     written: list[str] = []
     within = False
     for line in lines:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rpcshell.servers.processes import ServerEnd
     from rpcwire.control import ServerStatus
 
-    class LocalServer(Protocol):
+    class Locator(Protocol):
         """Finds the server that calls go to, if it is the user's own on this machine."""
 
         def path(self) -> str:
@@ -125,7 +125,7 @@ class Sighting:
 class Lookout:
     """Looks at the server of calls that hang or fail, from other threads."""
 
-    def __init__(self, server: Callable[[], LocalServer]) -> None:
+    def __init__(self, server: Callable[[], Locator]) -> None:
         self._server = server
         self._out_of_sight: set[str] = set()
 
