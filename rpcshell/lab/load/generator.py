@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rpcshell.lab.load.connection import LoadConnection
     from rpcshell.lab.load.messages import Task, Tick
 
-__all__ = ["Generator", "Shell"]
+__all__ = ["Generator", "Parent"]
 
 _SECOND: Final = 1_000_000_000
 _NEVER: Final = 1 << 62
@@ -30,7 +30,7 @@ _STOPPING: Final = _SECOND // 2
 """Nanoseconds that the calls under way have when the run is stopped."""
 
 
-class Shell(Protocol):
+class Parent(Protocol):
     """Who ordered the load."""
 
     descriptor: int
@@ -46,10 +46,10 @@ class Shell(Protocol):
 class Generator:
     """Makes the calls of a task."""
 
-    def __init__(self, task: Task, shell: Shell) -> None:
-        self._shell = shell
+    def __init__(self, task: Task, parent: Parent) -> None:
+        self._parent = parent
         self._poller = Poller(exact=task.rate is not None)
-        self._poller.register(shell.descriptor)
+        self._poller.register(parent.descriptor)
         self._tally = Tally()
         self._pool = ConnectionPool(task, self._poller, self._tally)
         self._secure = isinstance(Target.parse(task.target), TlsTarget)
@@ -80,9 +80,9 @@ class Generator:
         missing = 0 if self._insistent else len(self._pool.all)
         while missing:
             for descriptor, _ in self._poller.wait(1.0):
-                if descriptor == self._shell.descriptor:
+                if descriptor == self._parent.descriptor:
                     # It waits to hear of the connections, and has nothing to say unless it has ended.
-                    self._shell.told_to_stop()
+                    self._parent.told_to_stop()
                 else:
                     missing -= len(self._pool.take(monotonic_ns(), first=True))
 
@@ -105,7 +105,7 @@ class Generator:
                 look_at, looks = max(look_at + _LOOK, now), looks + 1
                 self._look_after(now)
                 if looks % self._looks_a_tick == 0:
-                    self._shell.report(tally.tick(self._began, now, open=pool.open))
+                    self._parent.report(tally.tick(self._began, now, open=pool.open))
             if now >= self._next_due:
                 self._send_due(min(now, self._end - 1))
             if now >= self._end:
@@ -116,7 +116,7 @@ class Generator:
             now = self._serve((until - now) / _SECOND)
         for connection in pool:
             pool.close(connection)
-        self._shell.report(tally.tick(self._began, monotonic_ns(), open=0, last=True))
+        self._parent.report(tally.tick(self._began, monotonic_ns(), open=0, last=True))
 
     def _serve(self, seconds: float) -> int:
         """Wait for what comes, and take it; what time it is afterwards."""
@@ -141,8 +141,8 @@ class Generator:
 
     def _hear(self, descriptor: int, now: int) -> None:
         """Heed the shell, or go on with a connection that has been made."""
-        if descriptor == self._shell.descriptor:
-            if self._shell.told_to_stop():
+        if descriptor == self._parent.descriptor:
+            if self._parent.told_to_stop():
                 self._stop(now)
                 self._stopped_at = now
             return

@@ -179,8 +179,8 @@ class ConnectionPool:
         connection.due.clear()
         self._renew(connection, now)
 
-    def _renew(self, connection: LoadConnection, now: int) -> None:
-        fruitful = connection.answered > 0
+    def _renew(self, connection: LoadConnection, now: int, *, turned_away: bool = False) -> None:
+        fruitful = connection.answered > 0 and not turned_away
         self.close(connection)
         if fruitful:
             self.dial(connection)
@@ -269,7 +269,7 @@ class ConnectionPool:
             self._tally.fault(fault)
         self._count(connection, now)
         if reply.close:
-            self._renew(connection, now)
+            self._renew(connection, now, turned_away=fault is not None)
 
     def look_after(self, now: int, patience: int, *, over: bool) -> None:
         """Give up calls that took longer than `patience`, in nanoseconds, and connect again where that failed.

@@ -156,6 +156,18 @@ def test_a_server_that_speaks_unasked_does_not_make_it_spin() -> None:
         assert server.accepted < 50
 
 
+def turning_away(peer: Peer) -> None:
+    peer.read()
+    peer.send({"out": "error", "result": {"code": -32001, "message": "busy"}, "close": True})
+
+
+def test_a_server_that_turns_clients_away_does_not_make_it_spin() -> None:
+    with serving(turning_away) as server:
+        measured = run(server.target, calls=None, seconds=0.3)
+        assert set(measured.problems) == {"error -32001"}
+        assert server.accepted < 50
+
+
 class Leaving:
     """Announces the end of each connection after two answers: with the last of them, or by a goodbye."""
 
