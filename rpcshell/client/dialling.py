@@ -49,12 +49,7 @@ _OPTIONS: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 
 
 
 def dial(target: Target, timeout: float, tls: TlsFiles | None = None) -> socket.socket | TlsStream:
-    """Connect.
-
-    Args:
-        target: Where to.
-        timeout: Seconds for all of its addresses together, and for the handshake.
-        tls: What a TLS target is verified with, and what it is shown.
+    """Connect within `timeout` seconds for all addresses of a target together, and for the handshake.
 
     Raises:
         ConnectionFailed: No connection could be made.
@@ -104,11 +99,7 @@ def acknowledge(sock: socket.socket) -> None:
 
 
 def dial_tcp(target: TcpTarget | TlsTarget, timeout: float) -> socket.socket:
-    """Connect to the first address of a host that takes a connection.
-
-    Args:
-        target: Where to; of a TLS target, the address alone.
-        timeout: Seconds for all of its addresses together.
+    """Connect to the first address of a host that takes a connection, within `timeout` seconds for all of them.
 
     Raises:
         ConnectionFailed: None does.

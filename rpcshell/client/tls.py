@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import select
 import time
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
-from rpcshell.client.certificate import presented_certificate, why_refused
 from rpcshell.client.diagnosis import NO_TLS
 from rpcshell.client.errors import TlsFailed
 
@@ -47,6 +46,18 @@ _ALERTS: Final = {
 _FOREIGN: Final = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
 _CLIENT_HINT: Final = "--tls-cert FILE and --tls-key FILE say who you are"
 
+# From OpenSSL's x509_vfy.h; X509_verify_cert_error_string(3) explains them.
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_REVOKED: Final = 23
+_SELF_SIGNED: Final = 18
+_UNKNOWN_ISSUER: Final = (2, 19, 20, 21)
+_OTHER_HOST: Final = (62, 64)
+_NO_CHECK_TIME: Final = 0x200000
+
+_CA_HINT: Final = "--tls-ca FILE names the authority to trust"
+_MOST_NAMES: Final = 4
+
 
 class TlsFiles(msgspec.Struct, frozen=True):
     """The PEM files of the client's side.
@@ -72,12 +83,7 @@ class TlsFiles(msgspec.Struct, frozen=True):
 
 
 class TlsStream:
-    """An encrypted socket that behaves like one without encryption: what would block raises BlockingIOError.
-
-    Args:
-        sock: The socket after its handshake; owned from now on.
-        target: Where it leads, for messages.
-    """
+    """An encrypted socket, owned from now on, that behaves like one without: what would block raises BlockingIOError."""
 
     __slots__ = ("_socket", "_target")
 
@@ -127,10 +133,6 @@ class TlsStream:
 def client_context(files: TlsFiles, target: TlsTarget) -> ssl.SSLContext:
     """What a client verifies servers with, and shows to them.
 
-    Args:
-        files: Its files.
-        target: Where to, for messages.
-
     Raises:
         TlsFailed: A file cannot be used.
     """
@@ -166,12 +168,8 @@ def secure(
 ) -> TlsStream:
     """Make the handshake on a connected socket, which is closed where it fails.
 
-    Args:
-        sock: The socket.
-        target: Where it leads.
-        files: What to verify the server with, and what to show it.
-        deadline: When to stop, on `time.monotonic`'s clock.
-        dial: Makes another such socket within some seconds, to look at a certificate that was refused.
+    `deadline` is on `time.monotonic`'s clock; `dial` makes another such socket within some seconds, to look at a
+    certificate that was refused.
 
     Raises:
         TlsFailed: The handshake failed.
@@ -201,18 +199,12 @@ def server_name(target: TlsTarget) -> str:
 
 
 def explained(target: TlsTarget, error: ssl.SSLError, dial: Callable[[], socket.socket] | None = None) -> TlsFailed:
-    """What a failed handshake means.
-
-    Args:
-        target: Where to.
-        error: What OpenSSL says.
-        dial: Makes a socket to look at the certificate that was refused, where that may be done.
-    """
+    """What a failed handshake means; `dial` makes a socket to look at a certificate that was refused."""
     import ssl
 
     if isinstance(error, ssl.SSLCertVerificationError):
-        found = presented_certificate(dial, server_name(target)) if dial is not None else None
-        reason, hint = why_refused(error, target.host, found)
+        found = _presented_certificate(dial, server_name(target)) if dial is not None else None
+        reason, hint = _why_refused(error, target.host, found)
         return TlsFailed(target, reason, hint=hint)
     name = error.reason or ""
     if (meaning := _alert(name)) is not None:
@@ -225,12 +217,7 @@ def explained(target: TlsTarget, error: ssl.SSLError, dial: Callable[[], socket.
 
 
 def broken(target: TlsTarget, error: ssl.SSLError) -> OSError | TlsFailed:
-    """What a TLS error on a connection means after its handshake.
-
-    Args:
-        target: Where it leads.
-        error: What OpenSSL says.
-    """
+    """What a TLS error on a connection means after its handshake."""
     if (meaning := _alert(error.reason or "")) is not None:
         return TlsFailed(target, meaning, hint=_CLIENT_HINT if "client certificate" in meaning else None)
     return ConnectionResetError(0, f"TLS broke: {_words(error.reason or str(error))}")
@@ -282,3 +269,96 @@ def _readable(target: TlsTarget, what: str, file: str | None) -> None:
 
 def _words(reason: str) -> str:
     return reason.replace("_", " ").lower()
+
+
+class _Certificate(msgspec.Struct, frozen=True):
+    """What a certificate says about itself; times as OpenSSL writes them."""
+
+    subject: str
+    """Whose it is: the common name, or the first of its names."""
+
+    issuer: str
+    names: tuple[str, ...]
+    """The host names and addresses that it is for."""
+
+    begins: str
+    ends: str
+
+
+def _presented_certificate(dial: Callable[[], socket.socket], host: str) -> _Certificate | None:
+    """What a server shows of itself, whoever signed it. Nothing is sent to it but the handshake.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with context.wrap_socket(dial(), server_hostname=host) as sock:
+            encoded = sock.getpeercert(binary_form=True)
+        if encoded is None:
+            return None
+        # Python decodes only what was verified; a certificate can be verified with itself as the authority.
+        context.load_verify_locations(cadata=encoded)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+        context.verify_mode = ssl.CERT_REQUIRED
+        with context.wrap_socket(dial(), server_hostname=host) as sock:
+            return _read(sock.getpeercert() or {})
+    except (OSError, ValueError):
+        # Whatever it is, the refusal itself is what will be told.
+        return None
+
+
+def _why_refused(error: ssl.SSLCertVerificationError, host: str, found: _Certificate | None) -> tuple[str, str | None]:
+    """The reason for a refusal, and what can be done about it.
+    """
+    which = "the server's certificate"
+    if found is not None:
+        which += f" (of {found.subject}, issued by {found.issuer})"
+    code = error.verify_code
+    if code in _OTHER_HOST:
+        names = _listed(found.names) if found is not None else ""
+        return f"{which} is not for {host}{f', but for {names}' if names else ''}", "connect by a name that it is for"
+    if code == _EXPIRED:
+        when = f" on {found.ends}" if found is not None and _is_over(found.ends) else ""
+        # A chain is as good as its oldest link, and OpenSSL does not say which one it was.
+        what = which if when or found is None else f"a certificate above {which.removeprefix('the ')}"
+        return f"{what} expired{when}", "the server has to renew it"
+    if code == _NOT_YET_VALID:
+        when = f" before {found.begins}" if found is not None else ""
+        return f"{which} is not valid{when or ' yet'}", "is this machine's clock right?"
+    if code == _SELF_SIGNED:
+        return f"{which} is self-signed and not trusted", "--tls-ca FILE trusts it, if FILE is that certificate"
+    if code in _UNKNOWN_ISSUER:
+        return f"{which} comes from an unknown issuer", _CA_HINT
+    if code == _REVOKED:
+        return f"{which} was revoked", None
+    return f"{which} is refused: {error.verify_message}", None
+
+
+def _is_over(when: str) -> bool:
+    import ssl
+    import time
+
+    return ssl.cert_time_to_seconds(when) < time.time()
+
+
+def _read(decoded: Any) -> _Certificate:
+    names = tuple(str(name) for _, name in decoded.get("subjectAltName", ()))
+    subject = _common_name(decoded.get("subject", ())) or next(iter(names), "nobody")
+    issuer = _common_name(decoded.get("issuer", ())) or "nobody"
+    return _Certificate(subject, issuer, names, decoded.get("notBefore", ""), decoded.get("notAfter", ""))
+
+
+def _common_name(name: Any) -> str:
+    """The most telling part of a distinguished name (RFC 5280, section 4.1.2.4)."""
+    parts = {key: value for group in name for key, value in group}
+    for key in ("commonName", "organizationalUnitName", "organizationName"):
+        if key in parts:
+            return str(parts[key])
+    return ", ".join(f"{key}={value}" for key, value in parts.items())
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:_MOST_NAMES])
+    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown
