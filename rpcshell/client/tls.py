@@ -83,7 +83,7 @@ class TlsFiles(msgspec.Struct, frozen=True):
 
 
 class TlsStream:
-    """An encrypted socket, owned from now on, that behaves like one without: what would block raises BlockingIOError."""
+    """An encrypted socket that behaves like one without encryption: what would block raises BlockingIOError."""
 
     __slots__ = ("_socket", "_target")
 
@@ -286,8 +286,7 @@ class _Certificate(msgspec.Struct, frozen=True):
 
 
 def _presented_certificate(dial: Callable[[], socket.socket], host: str) -> _Certificate | None:
-    """What a server shows of itself, whoever signed it. Nothing is sent to it but the handshake.
-    """
+    """What a server shows of itself, whoever signed it. Nothing is sent to it but the handshake."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -310,8 +309,7 @@ def _presented_certificate(dial: Callable[[], socket.socket], host: str) -> _Cer
 
 
 def _why_refused(error: ssl.SSLCertVerificationError, host: str, found: _Certificate | None) -> tuple[str, str | None]:
-    """The reason for a refusal, and what can be done about it.
-    """
+    """The reason for a refusal, and what can be done about it."""
     which = "the server's certificate"
     if found is not None:
         which += f" (of {found.subject}, issued by {found.issuer})"

@@ -21,7 +21,7 @@ from rpcshell.client.errors import (
     ShellError,
     UsageError,
 )
-from rpcshell.client.trace import Exchange
+from rpcshell.shell.call_trace import CallTrace
 
 if TYPE_CHECKING:
     from rpcshell.shell.why.sighting import Sighting
@@ -71,7 +71,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     elapsed: float = 0.0
     reply: Reply | None = None
     error: ShellError | None = None
-    trace: Exchange = msgspec.field(default_factory=Exchange)
+    trace: CallTrace = msgspec.field(default_factory=CallTrace)
     sighting: Sighting | None = None
     number: int = 0
     has_params: bool = True
@@ -172,7 +172,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.service is None else max(0.0, self.wait - self.service)
 
     @classmethod
-    def of(cls, trace: Exchange, service: float | None) -> Timing:
+    def of(cls, trace: CallTrace, service: float | None) -> Timing:
         """The times of a call that is over; `service` in seconds, as the server told."""
         ended = trace.ended
         began_to_act = trace.dialled or trace.sending or ended

@@ -19,9 +19,9 @@ from rpcshell.client.errors import (
     UsageError,
 )
 from rpcshell.client.target import Target
-from rpcshell.client.trace import Exchange
 from rpcshell.shell.address_book import AddressBook, Destination
 from rpcshell.shell.call import Call
+from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.target_connection import TargetConnection
 from rpcshell.view.settings import Settings
 
@@ -271,7 +271,7 @@ class Session:
         The line is what was typed; the sighting looks at the server if the call hangs.
         """
         began = time.time()
-        trace = Exchange() if sighting is None else sighting.trace
+        trace = CallTrace() if sighting is None else sighting.trace
         reply: Reply | None = None
         error: ShellError | None = None
         try:
@@ -293,7 +293,7 @@ class Session:
             sighting=sighting,
         )
 
-    def _exchange(self, method: str, params: object, trace: Exchange) -> tuple[Reply, float]:
+    def _exchange(self, method: str, params: object, trace: CallTrace) -> tuple[Reply, float]:
         """The reply to a call, good or not, and the seconds it took."""
         connection = self._connection
         if connection is None:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rpcshell.client.client import Client
     from rpcshell.client.target import Target
     from rpcshell.client.tls import TlsFiles
-    from rpcshell.client.trace import Exchange
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.address_book import Destination
+    from rpcshell.shell.call_trace import CallTrace
     from rpcshell.shell.discovery import Discovery
     from rpcwire import Reply
 
@@ -82,7 +82,7 @@ class TargetConnection:
         return self.catalog.methods.get(name) if self.catalog else None
 
     def exchange(
-        self, method: str, params: object, *, timeout: float | None, meta: bool, trace: Exchange
+        self, method: str, params: object, *, timeout: float | None, meta: bool, trace: CallTrace
     ) -> tuple[Reply, float, bool]:
         """Call a method after whatever uses the client now.
 

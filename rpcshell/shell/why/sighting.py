@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.errors import ShellError
-from rpcshell.client.trace import Exchange
+from rpcshell.shell.call_trace import CallTrace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class Sighting:
     """
 
     def __init__(self, take: Callable[[Ends | None], Snapshot | None] | None) -> None:
-        self.trace = Exchange(None if take is None else lambda _trace: self.look())
+        self.trace = CallTrace(None if take is None else lambda _trace: self.look())
         self._take = take
         self._looking: Thread | None = None
         self._seen: Snapshot | None = None

@@ -9,8 +9,8 @@ import pytest
 from rpcshell.client.client import Client
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost
 from rpcshell.client.target import TcpTarget
-from rpcshell.client.trace import KEPT, Exchange
 from rpcshell.shell.call import Timing
+from rpcshell.shell.call_trace import KEPT, CallTrace
 from rpcwire import decode_reply, decode_request
 from tests.rpcshell.peers import DEADLINE, Peer, echo, free_port, serving
 
@@ -23,11 +23,11 @@ def parts_add_up(timing: Timing) -> bool:
 
 
 def test_a_call_leaves_its_times_and_its_bytes() -> None:
-    exchange = Exchange()
+    exchange = CallTrace()
     with serving(echo) as server, Client(server.target, timeout=DEADLINE) as client:
         client.exchange("ping", {"a": 1}, trace=exchange)
         exchange.end()
-        again = Exchange()
+        again = CallTrace()
         client.exchange("ping", 2, trace=again)
         again.end()
     moments = [getattr(exchange, name) for name in ("began", "dialled", "connected", "sending", "sent", "first")]
@@ -47,7 +47,7 @@ def test_a_call_leaves_its_times_and_its_bytes() -> None:
 
 
 def test_of_what_is_large_only_the_beginning_is_kept() -> None:
-    exchange = Exchange()
+    exchange = CallTrace()
     with serving(echo) as server, Client(server.target, timeout=DEADLINE) as client:
         client.exchange("ping", "x" * (3 * KEPT), trace=exchange)
         exchange.end()
@@ -61,7 +61,7 @@ def test_what_is_sent_again_has_the_times_of_the_last_attempt() -> None:
         peer.read()
         peer.send({"close": True})
 
-    exchange = Exchange()
+    exchange = CallTrace()
     with serving(turn_away, echo) as server, Client(server.target, timeout=DEADLINE) as client:
         client.exchange("ping", trace=exchange)
         exchange.end()
@@ -74,7 +74,7 @@ def test_what_is_sent_again_has_the_times_of_the_last_attempt() -> None:
 
 def test_a_silent_call_is_told_of_more_and_more_seldom() -> None:
     told: list[float] = []
-    exchange = Exchange(lambda exchange: told.append(exchange.patience))
+    exchange = CallTrace(lambda exchange: told.append(exchange.patience))
     exchange.patience = 0.02
     hold = threading.Event()
     with serving(lambda _: hold.wait(DEADLINE)) as server, Client(server.target, timeout=0.3) as client:
@@ -95,7 +95,7 @@ def test_a_silent_call_is_told_of_more_and_more_seldom() -> None:
 
 @pytest.mark.parametrize("end", ["refused", "lost"])
 def test_a_call_that_fails_tells_how_far_it_got(end: str) -> None:
-    exchange = Exchange()
+    exchange = CallTrace()
     if end == "refused":
         client = Client(TcpTarget("127.0.0.1", free_port()))
         with pytest.raises(ConnectionFailed):

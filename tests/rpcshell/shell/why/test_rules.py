@@ -18,9 +18,9 @@ from rpcshell.client.errors import (
     UsageError,
 )
 from rpcshell.client.target import TcpTarget
-from rpcshell.client.trace import Exchange
 from rpcshell.servers.processes import ServerEnd
 from rpcshell.shell.call import Call, Timing
+from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.why.evidence import Evidence
 from rpcshell.shell.why.rules import RULES, diagnose
 from rpcshell.shell.why.sighting import Snapshot
@@ -60,7 +60,7 @@ def evidence_of(
     timing: Timing = Timing(),  # noqa: B008  (frozen)
     **more: Any,
 ) -> Evidence:
-    trace = Exchange()
+    trace = CallTrace()
     trace.served_by = served_by
     trace.received_size = size
     reply = Reply(method, None, meta=meta) if error is None else None
