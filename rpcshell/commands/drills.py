@@ -181,7 +181,7 @@ def flood(shell: Shell, *, connections: int, seconds: float, call: str | None, y
     Each connection has eight calls on their way. It stops by itself: after its seconds, 30 at most, or 256 MiB.
     """
     from rpcshell.lab.drills.drill import Drill
-    from rpcshell.lab.drills.overload import flood as run
+    from rpcshell.lab.drills.flood import flood as run
 
     harm = f"flood it from {connections} connections"
     with Drill(shell, "flood", call, harm=harm, consent=yes) as drill:

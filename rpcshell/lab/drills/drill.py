@@ -12,11 +12,11 @@ import msgspec
 
 from rpcshell.client.errors import Cancelled, ConnectionFailed, ConnectionLost, NotConnected, ShellError, UsageError
 from rpcshell.client.target import UnixTarget
-from rpcshell.lab.drills.follower import Follower
 from rpcshell.lab.drills.probe import Probe, ProbedCall
-from rpcshell.lab.drills.timeline import Timeline
+from rpcshell.lab.drills.timeline import Follower, Timeline
+from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.view.escape import visible
-from rpcshell.view.units import duration
+from rpcshell.view.units import duration, plural
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,43 +37,23 @@ _MANY: Final = 8
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a drill came to.
-
-    Attributes:
-        text: One sentence, safe on a terminal.
-        recovered: Seconds until the server was as before, or None where it was never worse, or is not yet.
-    """
+    """What a drill came to, in one sentence that is safe on a terminal."""
 
     text: str
     recovered: float | None = None
+    """Seconds until the server was as before; None where it was never worse, or is not yet."""
 
 
 class Drill:
     """A running drill; a context manager that shows its timeline and, at the end, its summary.
 
     Ctrl-C ends it early: what there is until then is told. Where nobody is at a prompt, it is raised again.
-
-    Args:
-        shell: Whose server, and where things are shown.
-        name: Of the drill.
-        call: What is called meanwhile, as it is typed; something harmless if not given.
-        worker: The number of the worker that is to be harmed, if it is one.
-        harm: What is about to be done, in words that follow "this would"; None where it does no harm.
-        consent: Whether it may be done to a server that was not started by this shell; otherwise that is asked.
+    Meanwhile `call` is called, as it is typed, or something harmless. What harm is about to be done to which worker
+    follows "this would"; somebody is asked first unless they gave consent, or the shell itself started the server.
 
     Raises:
         UsageError: There is no such worker, or the server is not this user's on this machine, or nobody can be asked.
         Cancelled: Somebody was asked, and said no.
-
-    Attributes:
-        control: The way to the server.
-        timeline: What happened.
-        probe: Calls meanwhile.
-        follower: Looks at the server.
-        verdict: What it came to; the drill sets it.
-        target: Where the server is.
-        tls: Files of TLS.
-        called: What is called meanwhile.
     """
 
     def __init__(
@@ -94,11 +74,12 @@ class Drill:
         self._programs = shell.for_programs
         self.called = called = _probed_call(shell, call)
         self.control: Control = shell.supervisor.control()
+        self._watch = LocalServerWatch(lambda: self.control)
         try:
             # An idle connection of the shell's own would take a worker of the sync model away.
             shell.session.hang_up()
             self.timeline = Timeline(None if self._programs else self._show)
-            status = self.control.status()
+            status = self._watch.status()
             if worker is not None:
                 _require_worker(status, worker)
             if harm is not None:
@@ -109,7 +90,7 @@ class Drill:
             # Those that keep their connection for a while keep others from workers of the sync model.
             keep = status.model != "sync" or len(status.workers) > callers
             self.probe = Probe(target, called, self.timeline, tls=shell.session.tls, callers=callers, keep=keep)
-            self.follower = Follower(self.control, self.timeline, self.probe)
+            self.follower = Follower(self._watch, self.timeline, self.probe.look)
             self._before = self.follower.status
         except BaseException:
             self.control.close()
@@ -117,6 +98,7 @@ class Drill:
         self.target = target
         self.tls = shell.session.tls
         self.verdict = Verdict("Nothing was seen.")
+        """What it came to; the drill sets it."""
 
     def __enter__(self) -> Self:
         try:
@@ -157,9 +139,7 @@ class Drill:
     def recovery(self, since: float, seconds: float) -> float | None:
         """Look until as many workers serve as shall be, the listen queue is empty and no call waits.
 
-        Args:
-            since: When the harm was done, on `time.monotonic`'s clock.
-            seconds: For how long to look, at most.
+        The harm was done at a time on `time.monotonic`'s clock, and so many seconds are waited at most.
 
         Returns:
             Seconds from then until it was so, or None.
@@ -173,12 +153,7 @@ class Drill:
         return max([*ready, since]) - since
 
     def healthy(self, status: ServerStatus, since: float) -> bool:
-        """Whether as many workers serve as shall be, nobody waits, and a new call was answered as quickly as before.
-
-        Args:
-            status: The server as it is.
-            since: When a call that counts as new has begun at the earliest, on `time.monotonic`'s clock.
-        """
+        """Whether all workers serve, nobody waits, and a call that began since was answered as quickly as before."""
         serving = sum(worker.state == "ready" for worker in status.workers)
         return serving >= status.wanted and not status.waiting and self.probe.fares_well(since)
 
@@ -214,7 +189,7 @@ class Drill:
         elif not failed:
             lines = [_calls_line(report)]
             if (lost := self.lost()) > report.lost:
-                lines.append(f"by the server's own count {lost} call{'s were' if lost > 1 else ' was'} lost")
+                lines.append(f"by the server's own count {lost} {plural(lost, 'call was', 'calls were')} lost")
             if verdict.recovered is not None:
                 lines.append(f"recovered {_after(verdict.recovered)}")
             self._shell.output.text("")
@@ -262,7 +237,7 @@ def _calls_line(report: ProbeReport) -> str:
         "still waiting": report.waiting,
     }
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "lost")
-    line = f"{report.calls} call{'' if report.calls == 1 else 's'} of {visible(report.method)} meanwhile: {told}"
+    line = f"{report.calls} {plural(report.calls, 'call')} of {visible(report.method)} meanwhile: {told}"
     if report.typical is not None:
         line += f" · half within {duration(report.typical)}, the longest {duration(report.longest)}"
     if report.before is not None:

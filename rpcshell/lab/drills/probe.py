@@ -1,22 +1,18 @@
-"""A few clients that keep calling while a drill runs, so that lost calls and waits are measured and not guessed.
-
-They go by the rule of the shell's own client (`rpcshell.client.fleet`), and take no call for idempotent: what may
-have run is not sent again, and is counted as lost.
-"""
+"""A few clients that keep calling while a drill runs, so that lost calls and waits are measured and not guessed."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.client import Client
-from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
+from rpcshell.client.errors import ConnectionLost
+from rpcshell.lab.load.callers import Attempt, Caller
 from rpcshell.view.units import duration
-from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
     from rpcshell.client.target import Target
@@ -39,71 +35,42 @@ _STALLED: Final = 5
 
 
 class ProbedCall(msgspec.Struct, frozen=True):
-    """What is called.
-
-    Attributes:
-        method: The method.
-        params: Its params.
-    """
+    """What is called."""
 
     method: str
     params: object = None
 
 
 class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the callers have seen.
-
-    Attributes:
-        method: What was called.
-        calls: How many calls came to an end.
-        answered: How many of these with a result.
-        lost: How many may have run, but brought no reply.
-        unsent: How many could not be made since the connection ended before they ran, again and again.
-        refused: How many found no connection.
-        busy: How many were answered that the server is busy.
-        errors: How many were answered another error.
-        timeouts: How many brought no reply within 20 s.
-        before: Seconds that half of the calls took before the drill, or None where there was none.
-        typical: Seconds that half of the answered calls took during it, or None where there was none.
-        longest: Seconds that the longest took, or has taken so far.
-        waiting: How many still wait.
-    """
+    """What the callers have seen: how many calls came to an end, and to which, and seconds."""
 
     method: str
     calls: int
     answered: int
+    """With a result."""
     lost: int
+    """May have run, but brought no reply."""
     unsent: int
+    """The connection ended before they ran, again and again."""
     refused: int
+    """Found no connection."""
     busy: int
     errors: int
+    """Were answered another error than that the server is busy."""
     timeouts: int
+    """Brought no reply within 20 s."""
     before: float | None
+    """What half of the calls took before the drill; None where there was none."""
     typical: float | None
+    """What half of the answered calls took during it; None where there was none."""
     longest: float
+    """What the longest took, or has taken so far."""
     waiting: int
-
-
-class _Counts:
-    """What came of calls; guarded by the probe's lock."""
-
-    def __init__(self) -> None:
-        self.latencies: list[float] = []
-        self.lost = self.unsent = self.refused = self.busy = self.errors = self.timeouts = 0
-        self.longest = 0.0
+    """How many still wait."""
 
 
 class Probe:
-    """The callers, each in a thread.
-
-    Args:
-        target: Where they call.
-        tls: Files of TLS.
-        call: What they call.
-        timeline: Where lost calls and long waits are told.
-        callers: How many.
-        keep: Whether every second one keeps its connection for some calls; the others make one for each call.
-    """
+    """The callers. Where they `keep`, every second one keeps its connection for some calls, else none does."""
 
     def __init__(
         self,
@@ -115,195 +82,141 @@ class Probe:
         callers: int = 2,
         keep: bool = True,
     ) -> None:
-        self._target = target
-        self._tls = tls
         self._called = call
-        self._keep = keep
         self._timeline = timeline
-        self._pause = callers / _CALLS_A_SECOND
         self._lock = threading.Lock()
-        self._over = threading.Event()
+        self._over = False
         self._warm = threading.Event()
-        self._counts = _Counts()
+        self._latencies: list[float] = []
+        self._fates: Counter[str] = Counter()
+        self._longest = 0.0
         self._before: float | None = None
-        self._began: dict[int, float] = {}
         self._stalled = False
-        self._good = 0.0
-        self._threads = [
-            threading.Thread(target=self._run, args=(number,), name=f"probe-{number}", daemon=True)
-            for number in range(callers)
-        ]
+        self._last_good = 0.0
+        """When the last call began that was answered as quickly as before the drill."""
+
+        def caller(calls_each: int) -> Caller:
+            def ended(attempt: Attempt) -> None:
+                self._take(attempt)
+                if self._over:
+                    made.client.close()
+
+            made = Caller(
+                target,
+                call.method,
+                call.params,
+                tls=tls,
+                timeout=_TIMEOUT,
+                pause=callers / _CALLS_A_SECOND,
+                calls_each=calls_each,
+                on_end=ended,
+            )
+            return made
+
+        self._callers = [caller(1 if number % 2 or not keep else _KEPT_FOR) for number in range(callers)]
 
     def start(self, seconds: float) -> None:
-        """Begin to call, and learn how long calls take.
-
-        Args:
-            seconds: How long to wait for that, at most.
-        """
-        for thread in self._threads:
-            thread.start()
+        """Begin to call, and learn how long calls take, for so many seconds at most."""
+        for caller in self._callers:
+            caller.start()
         self._warm.wait(seconds)
 
     def count_from_now(self) -> None:
         """Keep what calls took so far as what they take without harm, and count anew."""
         with self._lock:
-            latencies = self._counts.latencies
-            self._before = median(latencies) if latencies else None
-            self._counts = _Counts()
+            self._before = median(self._latencies) if self._latencies else None
+            self._latencies = []
+            self._fates = Counter()
+            self._longest = 0.0
 
     def look(self, now: float) -> None:
-        """Tell the timeline when calls begin to wait, and when they do no longer.
-
-        Args:
-            now: On `time.monotonic`'s clock.
-        """
-        with self._lock:
-            waiting = [began for began in self._began.values() if now - began > self.stall]
+        """Tell the timeline when calls begin to wait, and when they do no longer."""
+        waiting = sum(wait > self.stall for wait in self._waits(now))
         if waiting and not self._stalled:
             self._stalled = True
-            who = "a call waits" if len(waiting) == 1 else f"{len(waiting)} calls wait"
-            self._timeline.add("calls_wait", f"{who} for {duration(self.stall)} so far", waiting=len(waiting))
+            who = "a call waits" if waiting == 1 else f"{waiting} calls wait"
+            self._timeline.add("calls_wait", f"{who} for {duration(self.stall)} so far", waiting=waiting)
         elif self._stalled and not waiting:
             self._stalled = False
-            self._timeline.add("calls_go_on", f"calls are answered again; the longest took {duration(self.longest)}")
+            self._timeline.add("calls_go_on", f"calls are answered again; the longest took {duration(self._longest)}")
 
     def now(self, now: float) -> tuple[float, float | None]:
-        """How calls fare at a time.
-
-        Args:
-            now: On `time.monotonic`'s clock.
-
-        Returns:
-            Seconds that the oldest call on its way has waited, and that the last one that was answered took.
-        """
+        """Seconds that the oldest call on its way has waited, and that the last one that was answered took."""
         with self._lock:
-            waited = max((now - began for began in self._began.values()), default=0.0)
-            return waited, self._counts.latencies[-1] if self._counts.latencies else None
+            last = self._latencies[-1] if self._latencies else None
+        return max(self._waits(now), default=0.0), last
 
     @property
     def stall(self) -> float:
         """Seconds after which a call counts as one that waits."""
         return max(_LEAST_STALL, _STALLED * (self._before or 0.0))
 
-    @property
-    def longest(self) -> float:
-        """Seconds that the longest call took."""
-        return self._counts.longest
-
     def fares_well(self, since: float) -> bool:
-        """Whether no call waits, and one was answered as quickly as before the drill.
-
-        Args:
-            since: When that one has begun at the earliest, on `time.monotonic`'s clock.
-        """
-        return not self._stalled and self._good >= since
+        """Whether no call waits, and one that began after a time was answered as quickly as before the drill."""
+        return not self._stalled and self._last_good >= since
 
     @property
     def lost(self) -> int:
         """How many calls were lost."""
-        return self._counts.lost
+        return self._fates["lost"]
 
     def stop(self, seconds: float) -> None:
-        """Make no further calls, and wait for those that are on their way.
-
-        Args:
-            seconds: How long, at most; threads that are left end with their calls.
-        """
-        self._over.set()
+        """Make no further calls, and wait so long for those on their way; threads that are left end with theirs."""
+        self._over = True
+        for caller in self._callers:
+            caller.end()
         deadline = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(deadline - time.monotonic(), 0))
+        for caller in self._callers:
+            caller.join(max(deadline - time.monotonic(), 0))
+            if caller.over:
+                caller.client.close()
 
     def report(self) -> ProbeReport:
         """What was seen so far."""
-        now = time.monotonic()
+        waits = self._waits(time.monotonic())
         with self._lock:
-            found = self._counts
-            latencies = list(found.latencies)
-            waits = [now - began for began in self._began.values()]
-        return ProbeReport(
-            method=self._called.method,
-            calls=len(latencies)
-            + found.lost
-            + found.unsent
-            + found.refused
-            + found.busy
-            + found.errors
-            + found.timeouts,
-            answered=len(latencies),
-            lost=found.lost,
-            unsent=found.unsent,
-            refused=found.refused,
-            busy=found.busy,
-            errors=found.errors,
-            timeouts=found.timeouts,
-            before=self._before,
-            typical=median(latencies) if latencies else None,
-            longest=max([found.longest, *waits]),
-            waiting=sum(wait > self.stall for wait in waits),
-        )
+            fates = self._fates
+            return ProbeReport(
+                method=self._called.method,
+                calls=fates.total(),
+                answered=fates["answered"],
+                lost=fates["lost"],
+                unsent=fates["unsent"],
+                refused=fates["refused"],
+                busy=fates["busy"],
+                errors=fates["error"],
+                timeouts=fates["timeout"],
+                before=self._before,
+                typical=median(self._latencies) if self._latencies else None,
+                longest=max([self._longest, *waits]),
+                waiting=sum(wait > self.stall for wait in waits),
+            )
 
-    def _run(self, number: int) -> None:
-        kept_for = 1 if number % 2 or not self._keep else _KEPT_FOR
-        made = 0
-        with Client(self._target, timeout=_TIMEOUT, connect_timeout=_TIMEOUT, tls=self._tls) as client:
-            while not self._over.is_set():
-                self._call(number, client)
-                made += 1
-                if made % kept_for == 0:
-                    client.close()
-                self._over.wait(self._pause)
+    def _waits(self, now: float) -> list[float]:
+        """For how long each of the calls on their way has waited."""
+        return [now - began for caller in self._callers if (began := caller.began) is not None]
 
-    def _call(self, number: int, client: Client) -> None:
-        began = time.monotonic()
+    def _take(self, attempt: Attempt) -> None:
+        fate, took = attempt.fate, attempt.took
         with self._lock:
-            self._began[number] = began
-        failure: ShellError | None = None
-        code: int | None = None
-        worker: int | None = None
-        try:
-            reply = client.exchange(self._called.method, self._called.params, meta=True)
-            code = None if reply.fault is None else reply.fault.code
-            worker = None if reply.meta is None else reply.meta.worker
-        except ShellError as error:
-            failure = error
-        ended = time.monotonic()
-        with self._lock:
-            del self._began[number]
-            self._count(ended - began, failure, code)
-            if failure is None and code != ErrorCode.BUSY and ended - began <= self.stall:
-                self._good = began
-        took = duration(ended - began)
-        if isinstance(failure, ConnectionLost) and failure.may_have_run:
-            text = f"a call of {self._called.method} is lost, {took} after it was sent: {_reason(failure)}"
-            self._timeline.add("call_lost", text, at=ended, after_ms=round((ended - began) * 1000, 3))
-        elif failure is not None:
-            self._timeline.add("call_failed", f"a call of {self._called.method} failed: {failure.message}", at=ended)
-        elif code == ErrorCode.BUSY:
-            self._timeline.add("call_busy", "a call is answered -32001: busy", at=ended, worker=worker)
-
-    def _count(self, elapsed: float, failure: ShellError | None, code: int | None) -> None:
-        found = self._counts
-        found.longest = max(found.longest, elapsed)
-        match failure:
-            case None if code is None:
-                found.latencies.append(elapsed)
-                if len(found.latencies) >= _WARM_CALLS:
+            self._fates[fate] += 1
+            self._longest = max(self._longest, took)
+            if fate == "answered":
+                self._latencies.append(took)
+                if len(self._latencies) >= _WARM_CALLS:
                     self._warm.set()
-            case None if code == ErrorCode.BUSY:
-                found.busy += 1
-            case None:
-                found.errors += 1
-            case ConnectionLost(may_have_run=True):
-                found.lost += 1
-            case ConnectionLost():
-                found.unsent += 1
-            case ConnectionFailed():
-                found.refused += 1
-            case CallTimeout():
-                found.timeouts += 1
-            case _:
-                found.errors += 1
+            if attempt.reply is not None and fate != "busy" and took <= self.stall:
+                self._last_good = attempt.began
+        method, failure = attempt.method, attempt.failure
+        if fate == "lost" and isinstance(failure, ConnectionLost):
+            text = f"a call of {method} is lost, {duration(took)} after it was sent: {_reason(failure)}"
+            self._timeline.add("call_lost", text, at=attempt.ended, after_ms=round(took * 1000, 3))
+        elif failure is not None:
+            self._timeline.add("call_failed", f"a call of {method} failed: {failure.message}", at=attempt.ended)
+        elif fate == "busy":
+            meta = None if attempt.reply is None else attempt.reply.meta
+            worker = None if meta is None else meta.worker
+            self._timeline.add("call_busy", "a call is answered -32001: busy", at=attempt.ended, worker=worker)
 
 
 def _reason(error: ConnectionLost) -> str:

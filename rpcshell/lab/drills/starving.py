@@ -1,18 +1,33 @@
-"""Drills that take workers from others without a single call: idle connections, and requests that come slowly."""
+"""Drills that take workers from others without a single call: idle connections, and requests that come slowly.
+
+Each connection of such a crowd has a thread and goes by itself; all end together.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
+import socket
+import threading
 import time
-from typing import TYPE_CHECKING, Final
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from rpcshell.lab.drills.crowd import Crowd, Idle, Slow
+from rpcshell.client.connection import Connection
+from rpcshell.client.dialects.native import Native
+from rpcshell.client.dialling import dial
+from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
+from rpcshell.client.exchange import Dropped, Requester
 from rpcshell.lab.drills.drill import Verdict
-from rpcshell.view.units import duration
+from rpcshell.view.units import duration, plural
+from rpcwire import GOODBYE, MAX_REPLY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
-    from rpcshell.lab.drills.crowd import Member
+    from rpcshell.client.tls import TlsStream
     from rpcshell.lab.drills.drill import Drill
 
 __all__ = ["hold", "slow"]
@@ -23,20 +38,18 @@ _CALM: Final = 0.15
 _AGAINST_IDLE: Final = "more workers (:scale), --model thread or a shorter --reclaim-idle would help"
 _AGAINST_SLOW: Final = "more workers (:scale), --model thread or a shorter --read-timeout would help"
 
+_STACK: Final = 256 * 1024
+_READ: Final = 64 * 1024
+_RHYTHM: Final = 0.05
+"""Seconds between two pieces of a slow request, at least."""
+
+_LARGEST: Final = 8 * 1024 * 1024
+
 
 def hold(drill: Drill, connections: int, seconds: float) -> None:
-    """Hold idle connections.
-
-    Args:
-        drill: The running drill.
-        connections: How many.
-        seconds: For how long.
-    """
+    """Hold idle connections."""
     until = time.monotonic() + seconds
-    members = [
-        Idle(number, drill.target, drill.tls, drill.called, drill.timeline, until)
-        for number in range(1, connections + 1)
-    ]
+    members = [_Idle(number, drill, until) for number in range(1, connections + 1)]
     drill.verdict = Verdict(f"{connections} idle connections were held, and let go before their time.")
     _starve(drill, members, until)
     timeline = drill.timeline
@@ -53,19 +66,9 @@ def hold(drill: Drill, connections: int, seconds: float) -> None:
 
 
 def slow(drill: Drill, connections: int, rate: float, seconds: float) -> None:
-    """Send requests slowly.
-
-    Args:
-        drill: The running drill.
-        connections: On how many connections.
-        rate: Bytes a second on each.
-        seconds: For how long.
-    """
+    """Send requests slowly: on each connection so many bytes a second."""
     until = time.monotonic() + seconds
-    members = [
-        Slow(number, drill.target, drill.tls, drill.called, drill.timeline, until, rate=rate)
-        for number in range(1, connections + 1)
-    ]
+    members = [_Slow(number, drill, until, rate=rate) for number in range(1, connections + 1)]
     drill.verdict = Verdict(f"{connections} slow senders were let go before their time.")
     _starve(drill, members, until)
     dropped = drill.timeline.find("dropped")
@@ -79,11 +82,11 @@ def slow(drill: Drill, connections: int, rate: float, seconds: float) -> None:
     drill.verdict = Verdict(text, recovered)
 
 
-def _starve(drill: Drill, members: Sequence[Member], until: float) -> None:
+def _starve(drill: Drill, members: Sequence[_Member], until: float) -> None:
     """Let a crowd do its work, and tell every second how it stands."""
     due = time.monotonic() + _SAMPLE / 2
 
-    with Crowd(members) as crowd:
+    with _Crowd(members) as crowd:
 
         def tick() -> None:
             nonlocal due
@@ -97,7 +100,7 @@ def _starve(drill: Drill, members: Sequence[Member], until: float) -> None:
         drill.timeline.add("released", "the connections are closed")
 
 
-def _sample(drill: Drill, crowd: Crowd) -> str:
+def _sample(drill: Drill, crowd: _Crowd) -> str:
     outside = crowd.count("waiting") + crowd.count("connecting")
     counts = {"open": crowd.count("held"), "waiting to be let in": outside, "gone": crowd.count("gone")}
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no connection is open"
@@ -129,7 +132,7 @@ def _recovery(drill: Drill) -> float | None:
     return took if drill.timeline.count("calls_wait") else None
 
 
-def _holders(members: Sequence[Member]) -> str:
+def _holders(members: Sequence[_Member]) -> str:
     workers = sorted({member.worker for member in members if member.worker is not None})
     if not workers:
         return "no worker"
@@ -137,4 +140,235 @@ def _holders(members: Sequence[Member]) -> str:
 
 
 def _senders(count: int) -> str:
-    return "1 slow sender" if count == 1 else f"{count} slow senders"
+    return f"{count} {plural(count, 'slow sender')}"
+
+
+class _Member(ABC):
+    """One connection of a crowd, numbered from 1, which ends by itself at a time on `time.monotonic`'s clock."""
+
+    def __init__(self, number: int, drill: Drill, until: float) -> None:
+        self.number = number
+        self.worker: int | None = None
+        """The number of the worker that has answered it."""
+        self.state = "connecting"
+        """Or waiting, held, gone or over."""
+        self.began = 0.0
+        """When it began to connect."""
+        self._target = drill.target
+        self._tls = drill.tls
+        self._called = drill.called
+        self._timeline = drill.timeline
+        self._until = until
+        self._over = False
+        self._lock = threading.Lock()
+        self._stream: socket.socket | TlsStream | None = None
+
+    def run(self) -> None:
+        """Connect, and go on until the end."""
+        self.began = time.monotonic()
+        try:
+            stream = dial(self._target, max(self._until - time.monotonic(), 0.001), self._tls)
+        except ConnectionFailed as error:
+            if not self._over:
+                self._tell("refused", f"found no connection: {error.reason}")
+            self.state = "gone"
+            return
+        with self._lock:
+            self._stream = stream
+        try:
+            if not self._over:
+                self.state = "waiting"
+                self.live(stream)
+        except OSError as error:
+            if not self._over:
+                self._tell("dropped", f"was cut: {error.strerror or error}")
+                self.state = "gone"
+        finally:
+            with self._lock:
+                self._stream = None
+                stream.close()
+            if self.state != "gone":
+                self.state = "over"
+
+    def end(self) -> None:
+        """Have the connection ended; its thread sees that soon."""
+        with self._lock:
+            self._over = True
+            if self._stream is None:
+                return
+            # Closing would not wake a thread that waits; shutting down does, whoever holds the socket.
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._stream.fileno())) as same:
+                same.shutdown(socket.SHUT_RDWR)
+
+    @abstractmethod
+    def live(self, stream: socket.socket | TlsStream) -> None:
+        """Do what it is for, until the end."""
+
+    def _tell(self, event: str, text: str, **details: Any) -> None:
+        self._timeline.add(event, f"connection {self.number} {text}", connection=self.number, **details)
+
+
+class _Idle(_Member):
+    """Makes one call, so that it is known which worker has it, and then says nothing more."""
+
+    def live(self, stream: socket.socket | TlsStream) -> None:
+        """Call, and hold the connection."""
+        connection = Connection(stream, Requester(self._target, Native(MAX_REPLY)))
+        try:
+            reply = connection.exchange(
+                self._called.method, self._called.params, meta=True, plain=False, deadline=self._until
+            )
+        except TimeoutError:
+            return
+        except Dropped as dropped:
+            if not self._over:
+                self._tell("dropped", f"was dropped before it was served: {dropped.reason}")
+                self.state = "gone"
+            return
+        except ShellError as error:
+            self._tell("dropped", f"was not served: {error.message}")
+            self.state = "gone"
+            return
+        waited = time.monotonic() - self.began
+        meta = reply.meta
+        if meta is not None:
+            self.worker = meta.worker
+        if reply.fault is not None and not connection.reusable:
+            fault = reply.fault
+            self._tell("turned_away", f"is turned away: {fault.code} {fault.message}", code=fault.code)
+            self.state = "gone"
+            return
+        self.state = "held"
+        who = "" if meta is None else f" by worker {meta.worker} (pid {meta.pid})"
+        pid = None if meta is None else meta.pid
+        after = f" after it waited for {duration(waited)}" if waited >= _RHYTHM else ""
+        self._tell("held", f"is held{who}{after}", worker=self.worker, pid=pid, waited_ms=round(waited * 1000, 3))
+        began = time.monotonic()
+        last = self._wait(stream) if connection.reusable else GOODBYE
+        if last is None or self._over:
+            return
+        self.state = "gone"
+        idle = duration(time.monotonic() - began)
+        if last.startswith(GOODBYE):
+            self._tell("reclaimed", f"is let go{who}, after it was idle for {idle}", worker=self.worker, pid=pid)
+        else:
+            self._tell("dropped", f"has lost its worker without a word, after it was idle for {idle}", pid=pid)
+
+    def _wait(self, stream: socket.socket | TlsStream) -> bytes | None:
+        """What the server says at last, nothing where it just ends the connection, or None where it stays."""
+        poll = select.poll()
+        poll.register(stream, select.POLLIN)
+        while (left := self._until - time.monotonic()) > 0:
+            poll.poll(left * 1000)
+            try:
+                return stream.recv(_READ)
+            except BlockingIOError:
+                continue
+            except OSError:
+                return b""
+        return None
+
+
+class _Slow(_Member):
+    """Sends a request at so many bytes a second that it never ends."""
+
+    def __init__(self, number: int, drill: Drill, until: float, *, rate: float) -> None:
+        super().__init__(number, drill, until)
+        self._rate = rate
+
+    def live(self, stream: socket.socket | TlsStream) -> None:
+        """Send piece by piece, and listen for what the server makes of it."""
+        if isinstance(stream, socket.socket):
+            stream.setblocking(False)
+        requester = Requester(self._target, Native(MAX_REPLY))
+        began = time.monotonic()
+        # It takes longer than there is time to send.
+        size = min(int(self._rate * (self._until - began)) + 1024, _LARGEST)
+        request = requester.request(self._called.method, {"padding": " " * size}, meta=False, plain=True)
+        data = memoryview(request)
+        pause = max(_RHYTHM, 1 / self._rate)
+        poll = select.poll()
+        poll.register(stream, select.POLLIN)
+        sent = 0
+        self.state = "held"
+        while (now := time.monotonic()) < self._until and sent < len(data):
+            due = max(int((now - began) * self._rate), 1)
+            if due > sent:
+                with contextlib.suppress(BlockingIOError):
+                    sent += stream.send(data[sent:due])
+            if poll.poll(pause * 1000) and self._heard(stream, requester, time.monotonic() - began, sent):
+                return
+
+    def _heard(self, stream: socket.socket | TlsStream, requester: Requester, after: float, sent: int) -> bool:
+        """Read; whether the server has ended the connection."""
+        try:
+            received = stream.recv(_READ)
+        except BlockingIOError:
+            return False
+        if self._over:
+            return True
+        text = "without a word"
+        code = None
+        if received:
+            try:
+                # It was no request yet, so the reply is one to the stream as a whole.
+                requester.receive(received)
+                reply = requester.next_reply()
+            except ProtocolError as error:
+                text = f"with something that is no reply: {error.message}"
+            except Dropped:
+                pass
+            else:
+                if reply is None:
+                    return False
+                if reply.fault is not None:
+                    code = reply.fault.code
+                    text = f"{code}: {reply.fault.message}"
+        self.state = "gone"
+        what = f"is dropped after {duration(after)} and {sent} bytes, {text}"
+        self._tell("dropped", what, code=code, after_ms=round(after * 1000, 3), bytes=sent)
+        return True
+
+
+class _Crowd:
+    """Some connections, all begun at once; a context manager that ends them."""
+
+    def __init__(self, members: Sequence[_Member]) -> None:
+        self.members = members
+        former = threading.stack_size(_STACK)
+        self._threads = [
+            threading.Thread(target=member.run, name=f"crowd-{member.number}", daemon=True) for member in members
+        ]
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException:
+            self.end()
+            raise
+        finally:
+            threading.stack_size(former)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def count(self, state: str) -> int:
+        """How many connections are in a state."""
+        return sum(member.state == state for member in self.members)
+
+    @property
+    def over(self) -> bool:
+        """Whether no connection is there any more."""
+        return all(member.state in {"gone", "over"} for member in self.members)
+
+    def end(self) -> None:
+        """End all connections."""
+        for member in self.members:
+            member.end()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(1.0)

@@ -1,4 +1,8 @@
-"""A timeline: what happened when, in order, shown while it grows. What happens is found out elsewhere."""
+"""A drill's timeline, shown while it grows, and the follower of the server that fills it.
+
+The server's events have the times at which it saw them; its queue and the workers' states are looked at every few
+hundredths of a second, and never more often than the server has time for.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from rpcshell.client.errors import CallError, UsageError
 from rpcshell.view.escape import visible
+from rpcshell.view.units import plural
+from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Moment", "Timeline"]
+    from rpcshell.servers.watch import LocalServerWatch
+    from rpcwire.control import ServerEvent, ServerStatus
+
+__all__ = ["Follower", "Moment", "Timeline"]
 
 _SHOWN: Final = 12
 """Moments of a kind that are shown; the others are counted, and told to programs."""
@@ -28,28 +38,31 @@ _KEPT: Final = 5000
 _WHEN: Final = attrgetter("at")
 
 
-class Moment(msgspec.Struct, frozen=True):
-    """One thing that happened.
+_PERIOD: Final = 0.01
+_STATUS_PERIOD: Final = 0.03
+_SHARE: Final = 10
+"""Of its time a server gives no more than one part in so many to being looked at."""
 
-    Attributes:
-        at: When, on `time.monotonic`'s clock.
-        event: What, in a word, for programs.
-        text: The same for people, safe on a terminal.
-        details: Numbers and names that go with it: worker, pid, signal.
-    """
+_SOME: Final = 5
+
+_LAG: Final = 0.02
+"""Seconds that a thread may need to tell the timeline what it has just seen."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One thing that happened at a time on `time.monotonic`'s clock."""
 
     at: float
     event: str
+    """In a word, for programs."""
     text: str
+    """For people, safe on a terminal."""
     details: dict[str, Any] = {}
+    """Numbers and names that go with it: worker, pid, signal."""
 
 
 class Timeline:
-    """Moments of one drill; any thread may add to it.
-
-    Args:
-        show: Takes each line as soon as nothing earlier can come any more; None shows nothing.
-    """
+    """Moments of one drill; any thread may add to it. Each is shown as soon as nothing earlier can come any more."""
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:
         self.began = time.monotonic()
@@ -69,14 +82,7 @@ class Timeline:
             self._unshown = 0
 
     def add(self, event: str, text: str, *, at: float | None = None, **details: Any) -> None:
-        """Add a moment.
-
-        Args:
-            event: What happened, in a word.
-            text: The same for people; it may hold what came from a server.
-            at: When, on `time.monotonic`'s clock; now if not given.
-            details: What goes with it; None is left out.
-        """
+        """Add a moment, now if no time is given; the text may hold what came from a server, details of None go."""
         known = {name: value for name, value in details.items() if value is not None}
         moment = Moment(time.monotonic() if at is None else at, event, visible(text), known)
         with self._lock:
@@ -86,11 +92,7 @@ class Timeline:
                 bisect.insort(self._moments, moment, lo=self._unshown, key=_WHEN)
 
     def flush(self, before: float = float("inf")) -> None:
-        """Show what happened before a time; nothing earlier may be added later.
-
-        Args:
-            before: On `time.monotonic`'s clock.
-        """
+        """Show what happened before a time; nothing earlier may be added later."""
         with self._lock:
             end = bisect.bisect_left(self._moments, before, lo=self._unshown, key=_WHEN)
             ready = self._moments[self._unshown : end]
@@ -126,3 +128,153 @@ class Timeline:
                 {"ms": round(self.milliseconds(one.at), 3), "event": one.event, **one.details, "text": one.text}
                 for one in self._moments
             ]
+
+
+class Follower:
+    """Looks at a server again and again, and puts what it sees on the timeline.
+
+    `look_at_calls` is called with the time, whenever it looks.
+    """
+
+    def __init__(self, watch: LocalServerWatch, timeline: Timeline, look_at_calls: Callable[[float], None]) -> None:
+        self._watch = watch
+        self._timeline = timeline
+        self._look_at_calls = look_at_calls
+        self.status: ServerStatus = watch.status()
+        """The server as it was last seen."""
+        self.deepest = 0
+        """The longest listen queue that was seen."""
+        self.events: list[ServerEvent] = []
+        """Those since `start`, in order."""
+        try:
+            watch.new_events()
+        except CallError as error:
+            if error.code != ErrorCode.METHOD_NOT_FOUND:
+                raise
+            raise UsageError(
+                "the server was started by an older version, which tells nothing of what happens to it",
+                hint="start it anew",
+            ) from None
+        self._status_due = 0.0
+        self._told = 0
+        self._waited = False
+        self._numbers = {worker.worker for worker in self.status.workers}
+
+    def start(self) -> None:
+        """Follow from now on."""
+        self._watch.new_events()
+        self.status = self._watch.status()
+        self._told = self.status.waiting
+        self.events.clear()
+
+    def step(self, tick: Callable[[], None] | None = None) -> None:
+        """Look once, do what else is to be done, show what is known, and rest a little."""
+        began = time.monotonic()
+        self._take_events()
+        if began >= self._status_due:
+            self._take_status(began)
+        self._look_at_calls(began)
+        if tick is not None:
+            tick()
+        self._timeline.flush(began - _LAG)
+        taken = time.monotonic() - began
+        time.sleep(max(_PERIOD - taken, (_SHARE - 1) * taken / 2, 0.001))
+
+    def until(
+        self, holds: Callable[[ServerStatus], bool], seconds: float, tick: Callable[[], None] | None = None
+    ) -> bool:
+        """Look until something holds of the server as it is seen; whether it came to, within so many seconds."""
+        deadline = time.monotonic() + seconds
+        while not holds(self.status):
+            if time.monotonic() >= deadline:
+                return False
+            self.step(tick)
+        return True
+
+    def seconds(self, seconds: float, tick: Callable[[], None] | None = None) -> None:
+        """Look for so many seconds."""
+        self.until(lambda _: False, seconds, tick)
+
+    def refresh(self) -> None:
+        """Look at the events and the workers now."""
+        self._take_events()
+        self._take_status(time.monotonic())
+
+    def _take_events(self) -> None:
+        found = self._watch.new_events()
+        if found.missed:
+            self._timeline.add("missed", f"{found.missed} events came too fast to be told", missed=found.missed)
+        for event in found.events:
+            self.events.append(event)
+            self._timeline.add(event.kind, self._sentence(event), at=event.at, **_details(event))
+
+    def _take_status(self, began: float) -> None:
+        self.status = status = self._watch.status()
+        self._status_due = began + max(_STATUS_PERIOD, _SHARE * (time.monotonic() - began))
+        waiting = status.waiting
+        self.deepest = max(self.deepest, waiting)
+        # The callers themselves wait for a moment now and then.
+        brief, self._waited = not self._waited, waiting > 0
+        if waiting and brief and waiting < _SOME:
+            return
+        # Each doubling and halving is news, and so is the end.
+        if waiting == self._told or (waiting and self._told and self._told / 2 < waiting < self._told * 2):
+            return
+        self._told = waiting
+        if not waiting:
+            self._timeline.add("queue_drained", "the listen queue is drained", waiting=0)
+            return
+        limit = sum(listener.limit or 0 for listener in status.listeners)
+        self._timeline.add("queue", f"queue {waiting}/{limit}", waiting=waiting, limit=limit)
+
+    def _sentence(self, event: ServerEvent) -> str:
+        who = f"worker {event.worker} (pid {event.pid})"
+        match event.kind:
+            case "signalled":
+                return f"SIG{event.signal} sent to {who}"
+            case "forked":
+                new = event.worker not in self._numbers
+                self._numbers.add(event.worker or 0)
+                return f"{'' if new else 'replacement '}pid {event.pid} forked for worker {event.worker}"
+            case "ready":
+                return f"{who} is READY"
+            case "died":
+                inside = f", {event.lost} {plural(event.lost, 'call')} in hand" if event.lost else ""
+                return f"{who} {f'died of SIG{event.signal}' if event.signal else f'died: {event.text}'}{inside}"
+            case "left":
+                return f"{who} left"
+            case "draining":
+                return f"{who} drains: it answers what has arrived, and leaves"
+            case "aborting":
+                return f"{who} is made to write its stack to the log, and to die"
+            case "retiring":
+                return f"{who} {event.text}, and is replaced"
+            case "reclaim":
+                return f"{who} is asked to let its idle connection go, for others wait"
+            case "frozen":
+                return f"{who} is frozen {event.text}: SIGSTOP"
+            case "thawed":
+                return f"{who} goes on: SIGCONT"
+            case "delayed":
+                return f"{who} lived for less than a second: {event.text}"
+            case "scaling":
+                return f"scaling {event.text}"
+            case "reloading":
+                return f"the reload begins: generation {event.generation}"
+            case "reloaded":
+                return f"the reload has ended: all workers are of generation {event.generation}"
+            case "reload_failed":
+                return f"the reload is given up: {event.text}"
+            case _:
+                about = who if event.worker is not None else ""
+                return " ".join(part for part in (about, event.kind.replace("_", " "), event.text) if part)
+
+
+def _details(event: ServerEvent) -> dict[str, Any]:
+    return {
+        "worker": event.worker,
+        "pid": event.pid,
+        "generation": event.generation,
+        "signal": event.signal,
+        "lost": event.lost if event.kind == "died" else None,
+    }

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.drills.drill import Verdict
 from rpcshell.view.escape import visible
-from rpcshell.view.units import duration
+from rpcshell.view.units import duration, plural
 
 if TYPE_CHECKING:
     from rpcshell.lab.drills.drill import Drill
-    from rpcshell.lab.drills.follower import Follower
+    from rpcshell.lab.drills.timeline import Follower
     from rpcwire.control import ServerEvent, ServerStatus
 
 __all__ = ["freeze", "kill", "reload", "scale"]
@@ -30,13 +30,7 @@ _ENDS: Final = frozenset({"died", "left"})
 
 
 def kill(drill: Drill, number: int, signal: str) -> None:
-    """Send a worker a signal, and follow until it is replaced.
-
-    Args:
-        drill: The running drill.
-        number: The worker's.
-        signal: Its name without SIG.
-    """
+    """Send a worker a signal, and follow until it is replaced."""
     follower = drill.follower
     pid = drill.control.kill_worker(number, signal).pid
     drill.verdict = Verdict(f"SIG{signal} was sent to worker {number} (pid {pid}), and nothing more was seen.")
@@ -57,13 +51,7 @@ def kill(drill: Drill, number: int, signal: str) -> None:
 
 
 def freeze(drill: Drill, number: int, seconds: float) -> None:
-    """Stop a worker for a while, and follow until calls are answered as before. It is thawed whatever happens.
-
-    Args:
-        drill: The running drill.
-        number: The worker's.
-        seconds: For how long.
-    """
+    """Stop a worker for a while, and follow until calls are answered as before. It is thawed whatever happens."""
     follower = drill.follower
     drill.verdict = Verdict(f"Worker {number} was frozen, and let go on before its time.")
     try:
@@ -111,12 +99,7 @@ def reload(drill: Drill) -> None:
 
 
 def scale(drill: Drill, workers: int) -> None:
-    """Have another number of workers, and follow until there are so many.
-
-    Args:
-        drill: The running drill.
-        workers: How many.
-    """
+    """Have another number of workers, and follow until there are so many."""
     follower = drill.follower
     began = time.monotonic()
     before = drill.control.scale(workers)
@@ -162,10 +145,8 @@ def _unmoved(number: int, pid: int, signal: str, status: ServerStatus) -> str:
 
 def _lost(drill: Drill) -> str:
     lost = max(drill.lost(), drill.probe.lost)
-    if not lost:
-        return "no call was lost"
-    return "1 call was lost" if lost == 1 else f"{lost} calls were lost"
+    return f"{lost or 'no'} {plural(lost or 1, 'call was', 'calls were')} lost"
 
 
 def _workers(count: int) -> str:
-    return "1 worker" if count == 1 else f"{count} workers"
+    return f"{count} {plural(count, 'worker')}"

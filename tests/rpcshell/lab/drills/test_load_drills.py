@@ -100,7 +100,7 @@ def test_a_flood_fills_the_listen_queue_of_sync_workers(drilled: Start) -> None:
 
 def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from rpcshell.client.errors import Cancelled
-    from rpcshell.lab.drills.follower import Follower
+    from rpcshell.lab.drills.timeline import Follower
 
     server = drilled(1, "async")
     step = Follower.step

@@ -100,7 +100,7 @@ def test_a_frozen_worker_stands_still_for_so_long_and_calls_wait_for_it(drilled:
 def test_a_frozen_worker_goes_on_when_ctrl_c_ends_the_drill(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = drilled(2)
     pid = server.pids()[1]
-    from rpcshell.lab.drills.follower import Follower
+    from rpcshell.lab.drills.timeline import Follower
 
     step = Follower.step
     seen: list[str] = []

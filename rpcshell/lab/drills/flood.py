@@ -1,0 +1,207 @@
+"""The drill of more clients and calls than a server can take, made by a load process, and what the server did."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Self
+
+from rpcshell.client.errors import ShellError
+from rpcshell.client.tls import TlsFiles
+from rpcshell.lab.drills.drill import Verdict
+from rpcshell.lab.load.messages import Begin, Task, Tick
+from rpcshell.lab.load.pool import NO_CONNECTION, NOT_MADE_IN_TIME
+from rpcshell.lab.load.processes import LoadProcesses
+from rpcshell.view.units import duration
+from rpcwire import ErrorCode, encode_request
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rpcshell.lab.drills.drill import Drill
+
+__all__ = ["flood"]
+
+_DEPTH: Final = 8
+"""Calls that each connection has on their way."""
+
+_MOST_BYTES: Final = 256 * 1024 * 1024
+"""Of requests, all together."""
+
+_CONNECT_SECONDS: Final = 2.0
+_CALL_SECONDS: Final = 60.0
+"""Longer than any flood, whose calls wait as long as the server has them wait."""
+
+_TICK: Final = 0.05
+_SAMPLE: Final = 0.5
+_START: Final = 10.0
+_PATIENCE: Final = 30.0
+_CALM: Final = 0.3
+
+_ERROR: Final = "error "
+_BUSY: Final = f"{_ERROR}{int(ErrorCode.BUSY)}"
+
+
+def flood(drill: Drill, connections: int, seconds: float) -> None:
+    """Call from many connections at once, and follow until the server is as before."""
+    follower, timeline = drill.follower, drill.timeline
+    drill.verdict = Verdict("The flood was ended before its time.")
+    with _Clients(drill, connections) as clients:
+        follower.until(lambda _: clients.have_begun, _START, clients.read)
+        if not clients.have_begun:
+            drill.verdict = Verdict("No client of the flood could be started, or found a connection.")
+            return
+        text = f"{connections} connections, each with calls of {drill.called.method} on their way, are begun"
+        timeline.add("flood", text)
+        news = _News(drill, clients)
+        follower.until(lambda _: clients.over, seconds, news.tick)
+    since = time.monotonic()
+    timeline.add("flood_over", "the flood is over")
+    recovered = None
+    if follower.until(lambda status: drill.healthy(status, since), _PATIENCE):
+        recovered = time.monotonic() - since
+        timeline.add("recovered", "calls are answered as before")
+        follower.seconds(_CALM)
+    drill.verdict = Verdict(_seen(drill, clients, seconds), recovered)
+
+
+def _seen(drill: Drill, clients: _Clients, seconds: float) -> str:
+    parts = [f"{clients.answered} calls were answered in {duration(seconds)}"]
+    if clients.busy:
+        parts.append(f"{clients.busy} turned away as busy (-32001)")
+    if clients.errors:
+        parts.append(f"{clients.errors} answered with other errors")
+    if clients.refused:
+        parts.append(f"{clients.refused} connections refused")
+    if clients.kept_out:
+        parts.append(f"{clients.kept_out} connections not let in within {_CONNECT_SECONDS:g} s")
+    limit = sum(listener.limit or 0 for listener in drill.follower.status.listeners)
+    if drill.follower.deepest:
+        parts.append(f"up to {drill.follower.deepest} of {limit} clients in the listen queue")
+    text = ", ".join(parts) + "."
+    if clients.over:
+        text += " The flood ended early, at its limit of bytes."
+    longest = drill.probe.report().longest
+    if longest >= drill.probe.stall:
+        return f"{text} Meanwhile a normal call waited for up to {duration(longest)}."
+    return f"{text} Normal calls went on meanwhile."
+
+
+class _Clients:
+    """The load process that floods, and what it has counted; a context manager that ends it."""
+
+    def __init__(self, drill: Drill, connections: int) -> None:
+        call = drill.called
+        body = encode_request(call.method, call.params, close=True)
+        task = Task(
+            target=str(drill.target),
+            body=body,
+            first=encode_request(call.method, call.params, meta=True, close=True),
+            connections=connections,
+            pipeline=_DEPTH,
+            seconds=_CALL_SECONDS,
+            calls=max(_MOST_BYTES // len(body), 1),
+            timeout=_CALL_SECONDS,
+            connect_timeout=_CONNECT_SECONDS,
+            tls=drill.tls or TlsFiles(),
+            insistent=True,
+            period=_TICK,
+        )
+        self.over = False
+        """Whether it has ended by itself, since it has sent all that it may."""
+        self.open = 0
+        self._connected = 0
+        self._replies = 0
+        self._problems: Counter[str] = Counter()
+        self._processes = LoadProcesses([task])
+
+    def __enter__(self) -> Self:
+        try:
+            self._processes.__enter__()
+        except OSError as error:
+            raise ShellError(f"the clients of the flood cannot be started: {error.strerror}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.read()
+        finally:
+            self._processes.__exit__(kind, error, traceback)
+
+    def read(self) -> None:
+        """Take what it has said since."""
+        for process, report in [] if self.over else self._processes.wait(0):
+            if not isinstance(report, Tick):
+                process.tell(Begin())
+                continue
+            self.open, self._connected = report.open, report.connected
+            self._replies += report.calls
+            self._problems.update(report.problems)
+            self.over = report.last
+
+    @property
+    def have_begun(self) -> bool:
+        """Whether a connection was made, or could not be."""
+        return self._connected + self.refused + self.kept_out > 0
+
+    @property
+    def answered(self) -> int:
+        """Calls that were answered with a result."""
+        return self._replies - self.busy - self.errors
+
+    @property
+    def busy(self) -> int:
+        """Calls, or connections, that were turned away as busy."""
+        return self._problems[_BUSY]
+
+    @property
+    def errors(self) -> int:
+        """Calls that were answered another error."""
+        return sum(count for kind, count in self._problems.items() if kind.startswith(_ERROR) and kind != _BUSY)
+
+    @property
+    def refused(self) -> int:
+        """Connections that were refused, or reset."""
+        return self._problems[NO_CONNECTION]
+
+    @property
+    def kept_out(self) -> int:
+        """Connections that were not made in time."""
+        return self._problems[NOT_MADE_IN_TIME]
+
+
+class _News:
+    """Tells the timeline what is new in a flood, and twice a second how it stands."""
+
+    def __init__(self, drill: Drill, clients: _Clients) -> None:
+        self._drill = drill
+        self._clients = clients
+        self._told: set[str] = set()
+        self._due = time.monotonic() + _SAMPLE
+
+    def tick(self) -> None:
+        """Look once."""
+        clients = self._clients
+        clients.read()
+        self._tell_once("busy", "the server begins to answer -32001: busy", busy=clients.busy)
+        self._tell_once("refused", "connections are refused", refused=clients.refused)
+        text = "connections are not let in: the listen queue is full"
+        self._tell_once("kept_out", text, timeouts=clients.kept_out)
+        if time.monotonic() >= self._due:
+            self._due += _SAMPLE
+            counts = {"answered": clients.answered, "busy": clients.busy, "refused": clients.refused}
+            self._drill.timeline.add("sample", self._sample(counts), **counts)
+
+    def _tell_once(self, event: str, text: str, **count: int) -> None:
+        if event not in self._told and any(count.values()):
+            self._told.add(event)
+            self._drill.timeline.add(event, text, **count)
+
+    def _sample(self, counts: dict[str, int]) -> str:
+        waiting = self._drill.follower.status.waiting
+        counts = counts | {"not let in": self._clients.kept_out}
+        told = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "answered")
+        return f"{self._clients.open} connections are open, {waiting} wait in the queue; {told}"
