@@ -11,7 +11,7 @@ from rpcshell.client.tls import TlsFiles
 from rpcshell.lab.drills.drill import Verdict
 from rpcshell.lab.load.messages import Begin, Task, Tick
 from rpcshell.lab.load.pool import NO_CONNECTION, NOT_MADE_IN_TIME
-from rpcshell.lab.load.processes import LoadProcesses
+from rpcshell.lab.load.process import LoadProcesses
 from rpcshell.view.units import duration
 from rpcwire import ErrorCode, encode_request
 
