@@ -20,7 +20,7 @@ from rpcwire import encode_value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Figure", "is_tabular", "render_table", "table_text"]
+__all__ = ["Figure", "fitting", "is_tabular", "render_table", "table_text"]
 
 DIM: Final = "class:footer"
 
@@ -243,13 +243,17 @@ def _compact(value: object, width: int | None) -> str:
     return visible_json(text)
 
 
-def table_text(rows: Sequence[dict[str, Any]], width: int | None, *, spare: Sequence[str] = ()) -> str:
-    """A table of objects that have the same keys, without a newline at its end.
-
-    Keys that are `spare` are left out, the first one first, where the screen is too narrow.
-    """
+def fitting(rows: Sequence[dict[str, Any]], width: int | None, spare: Sequence[str]) -> list[dict[str, Any]]:
+    """Objects that have the same keys, without as many of the spare ones, the first one first, as it takes to fit."""
+    rows = list(rows)
     for key in spare:
-        if width is None or max(map(cells, table_text(rows, None).splitlines()), default=0) <= width:
+        text = "".join(text for _, text in render_table(rows, None))
+        if width is None or max(map(cells, text.splitlines()), default=0) <= width:
             break
         rows = [{name: value for name, value in row.items() if name != key} for row in rows]
-    return "".join(text for _, text in render_table(list(rows), width)).rstrip("\n")
+    return rows
+
+
+def table_text(rows: Sequence[dict[str, Any]], width: int | None, *, spare: Sequence[str] = ()) -> str:
+    """A table of objects that have the same keys, without a newline at its end."""
+    return "".join(text for _, text in render_table(fitting(rows, width, spare), width)).rstrip("\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -10,12 +10,18 @@ from rpcshell.client.tls import TlsFiles
 from rpcshell.line.masking import mask_text, mask_value
 from rpcshell.view.histogram import Histogram
 
-__all__ = ["Interval", "Measurement", "Plan", "Progress", "ServerUse", "as_json"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Interval", "Measurement", "Plan", "Progress", "ServerUse", "as_json", "summed"]
 
 _ERROR_REPLY: Final = "error "
 """What the kinds of problems begin with that are replies of the server."""
 
 _PERCENTILES: Final = (50, 75, 90, 95, 99, 99.9)
+
+
+_Key = TypeVar("_Key", int, str)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +179,15 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         all_known = server is not None and not server.died and max(told) <= server.workers
         known = range(1, server.workers + 1) if server is not None and all_known else ()
         return dict(sorted({**dict.fromkeys(known, 0), **told}.items()))
+
+
+def summed(counts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
+    """Counts of several runs, or of several parts of one, put together."""
+    total: dict[_Key, int] = {}
+    for part in counts:
+        for key, count in part.items():
+            total[key] = total.get(key, 0) + count
+    return total
 
 
 def as_json(measured: Measurement) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from rpcshell.lab.bench.findings import (
 from rpcshell.lab.bench.rounds import side_by_side, whole_intervals
 from rpcshell.view.bars import bar
 from rpcshell.view.histogram import Histogram
+from rpcshell.view.pretty import NUMBER, STRING
 from rpcshell.view.units import (
     a_call,
     count_of,
@@ -44,17 +45,18 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["PERCENTILES", "comparison", "comparison_pieces", "pieces", "text"]
+__all__ = ["comparison_pieces", "pieces"]
 
-PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9)
+_PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9)
 """What is told of latencies, beside the largest."""
 
 TITLE: Final = "class:out"
 FAINT: Final = "class:footer"
-FIGURE: Final = "class:pygments.literal.number"
-BAR: Final = "class:pygments.literal.string.double"
 WRONG: Final = "class:error"
 SERIOUS: Final = "class:top.high"
+
+_SPARE: Final = ("memory", "p99.9", "cpu a call", "p50", "errors", "p99")
+"""Columns that are left out where the screen is too narrow."""
 
 _LABEL: Final = 9
 _LONGEST_BAR: Final = 40
@@ -74,16 +76,6 @@ _HALVES: Final = 2
 """Marks in a column of the terminal."""
 
 
-def text(measurement: Measurement, width: int) -> str:
-    """The report of a run, without styles and without a newline at its end."""
-    return "".join(piece for _, piece in pieces(measurement, width)).rstrip("\n")
-
-
-def comparison(measurements: Sequence[Measurement], width: int) -> str:
-    """Several runs side by side, such as one for each worker model, without styles and without a newline at the end."""
-    return "".join(piece for _, piece in comparison_pieces(measurements, width)).rstrip("\n")
-
-
 def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
     """The report of a run as styled text, which ends in a newline."""
     width = max(width, _NARROWEST)
@@ -100,7 +92,7 @@ def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
 def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterator[Fragment]:
     """Several runs side by side as styled text, which ends in a newline; rounds of the same model are put together."""
     from rpcshell.lab.bench.compare import ahead
-    from rpcshell.view.table import Figure, render_table
+    from rpcshell.view.table import Figure, fitting, render_table
 
     width = max(width, _NARROWEST)
     contestants = side_by_side(measurements)
@@ -116,27 +108,23 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
         if wrong:
             row["errors"] = Figure(share(whole.failed / whole.attempts) if whole.failed else "0")
         rows.append(row)
-    for key in ("memory", "p99.9", "cpu a call", "p50", "errors", "p99"):
-        if max(map(cells, "".join(piece for _, piece in render_table(rows, None)).splitlines()), default=0) <= width:
-            break
-        rows = [{name: value for name, value in row.items() if name != key} for row in rows]
-    yield from render_table(rows, width)
+    yield from render_table(fitting(rows, width, _SPARE), width)
     yield "", "\n"
     most = max((one.whole.rate for one in contestants), default=0.0)
     longest = max((cells(one.name) for one in contestants), default=0)
     for one in contestants:
         yield "", pad(one.name, longest) + "  "
-        yield BAR, bar(one.whole.rate / most if most else 0.0, min(_LONGEST_BAR, width - longest - 2))[0] + "\n"
+        yield STRING, bar(one.whole.rate / most if most else 0.0, min(_LONGEST_BAR, width - longest - 2))[0] + "\n"
     yield from _told(ahead(contestants), width)
 
 
 def _figures(measurement: Measurement, width: int) -> Iterator[Fragment]:
     """The figures, a line of each kind."""
     rate = f"{per_second(measurement.rate)} calls/s"
-    yield from _row("rate", [(FIGURE, rate), ("", length_text(measurement))], width)
+    yield from _row("rate", [(NUMBER, rate), ("", length_text(measurement))], width)
     histogram = Histogram(measurement.latency)
     if measurement.calls:
-        percentiles = [f"p{percent:g} {latency(histogram.percentile(percent))}" for percent in PERCENTILES]
+        percentiles = [f"p{percent:g} {latency(histogram.percentile(percent))}" for percent in _PERCENTILES]
         yield from _row("latency", [("", part) for part in [*percentiles, f"max {latency(histogram.largest)}"]], width)
     problems = examples_of(measurement)
     if problems:
@@ -199,7 +187,7 @@ def _workers(measurement: Measurement, width: int) -> Iterator[Fragment]:
         told = f"{worker:>3}  {count.rjust(widths[0])}  {part.rjust(widths[1])}"
         yield "", cut(told, width - _LABEL)
         if room >= _SHORTEST_BAR:
-            yield BAR, "  " + bar(calls[worker] / most, room)[0]
+            yield STRING, "  " + bar(calls[worker] / most, room)[0]
         yield "", "\n"
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from rpcshell.lab.bench.findings import name_of
+from rpcshell.lab.bench.measurement import summed
 from rpcshell.view.histogram import Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from rpcshell.lab.bench.measurement import Interval, Measurement, ServerUse
 
@@ -20,8 +21,6 @@ __all__ = ["Contestant", "merged", "p99_parts", "rate_parts", "side_by_side", "t
 _PARTS: Final = 4
 _SHORTEST: Final = 8
 """Intervals below which a run is too short to be cut into parts."""
-
-_Key = TypeVar("_Key", int, str)
 
 
 class Contestant(NamedTuple):
@@ -109,10 +108,10 @@ def merged(rounds: Sequence[Measurement]) -> Measurement:
         seconds=passed,
         calls=sum(one.calls for one in rounds),
         latency=latency.counts,
-        problems=_summed(one.problems for one in rounds),
+        problems=summed(one.problems for one in rounds),
         unsent=sum(one.unsent for one in rounds),
         timeline=timeline,
-        workers=_summed(one.workers for one in rounds),
+        workers=summed(one.workers for one in rounds),
         bytes_in=sum(one.bytes_in for one in rounds),
         bytes_out=sum(one.bytes_out for one in rounds),
         client_cpu=sum(one.client_cpu for one in rounds),
@@ -133,14 +132,6 @@ def _server(servers: Sequence[ServerUse]) -> ServerUse:
         lost=sum(server.lost for server in servers),
         waiting=max(server.waiting for server in servers),
     )
-
-
-def _summed(counts: Iterable[dict[_Key, int]]) -> dict[_Key, int]:
-    total: dict[_Key, int] = {}
-    for part in counts:
-        for key, count in part.items():
-            total[key] = total.get(key, 0) + count
-    return total
 
 
 def _parts(timeline: Sequence[Interval], value: Callable[[Interval], float]) -> list[float]:

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress
+from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress, summed
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
 from rpcshell.lab.load.process import LoadProcesses
 from rpcshell.view.histogram import Histogram
@@ -110,7 +110,7 @@ class _Run:
             problems=dict(sorted(self._problems.items())),
             unsent=sum(last.unsent for last in lasts),
             timeline=self._timeline,
-            workers=_summed([last.workers for last in lasts]),
+            workers=dict(sorted(summed(last.workers for last in lasts).items())),
             bytes_in=sum(last.bytes_in for last in lasts),
             bytes_out=sum(last.bytes_out for last in lasts),
             client_cpu=sum(last.cpu for last in lasts),
@@ -203,11 +203,3 @@ def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _summed(counts: list[dict[int, int]]) -> dict[int, int]:
-    total: dict[int, int] = {}
-    for part in counts:
-        for key, count in part.items():
-            total[key] = total.get(key, 0) + count
-    return dict(sorted(total.items()))

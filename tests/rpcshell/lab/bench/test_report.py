@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,8 +24,16 @@ def told(measurement: Measurement) -> str:
     return " ".join(finding.text for finding in findings(measurement))
 
 
+def report_text(measurement: Measurement, width: int) -> str:
+    return "".join(piece for _, piece in report.pieces(measurement, width)).rstrip("\n")
+
+
+def comparison_text(measurements: Sequence[Measurement], width: int) -> str:
+    return "".join(piece for _, piece in report.comparison_pieces(measurements, width)).rstrip("\n")
+
+
 def test_the_report_has_the_figures() -> None:
-    text = report.text(measured(), 100)
+    text = report_text(measured(), 100)
     assert text.startswith('ping {"a":1}\n8 connections, closed loop · 8 sync workers · 127.0.0.1:8080\n')
     assert "1,000 calls/s   5,000 calls in 5.0 s" in text
     assert re.search(r"p50 100 µs   p90 20\d µs   p99 2\.0\d ms   p99\.9 50\.\d ms   max 50\.\d ms", text)
@@ -39,7 +48,7 @@ def test_errors_are_told_by_kind_with_what_the_first_one_said() -> None:
         examples={"error -32000": f"no {HOSTILE} for hunter22"},
         plan={"params": {"password": "hunter22"}},
     )
-    text = report.text(one, 100)
+    text = report_text(one, 100)
     assert re.search(r"errors   505 \(10\.1 %\)\n +error -32000 \(500\): no .*\n +timed out \(5\)", text)
     assert "\x1b" not in text
     assert "\u202e" not in text
@@ -56,19 +65,19 @@ def test_no_line_is_wider_than_the_screen(width: int) -> None:
         unsent=17,
         interrupted=True,
     )
-    for text in (report.text(one, width), report.comparison([one, measured(model="thread")], width)):
+    for text in (report_text(one, width), comparison_text([one, measured(model="thread")], width)):
         assert [line for line in text.splitlines() if cells(line) > width] == []
 
 
 def test_plots_appear_where_there_is_room() -> None:
-    assert "calls/s over time" in report.text(measured(), 40)
-    assert "calls/s over time" not in report.text(measured(), 39)
-    beside = report.text(measured(), 100)
+    assert "calls/s over time" in report_text(measured(), 40)
+    assert "calls/s over time" not in report_text(measured(), 39)
+    beside = report_text(measured(), 100)
     assert re.search(r"^share of the calls by latency +calls/s over time$", beside, re.MULTILINE)
 
 
 def test_the_latency_plot_shows_even_a_single_slow_call() -> None:
-    text = report.text(measured(latencies={100e-6: 4999, 3.0: 1}), 80)
+    text = report_text(measured(latencies={100e-6: 4999, 3.0: 1}), 80)
     bottom = next(line for line in text.splitlines() if line.lstrip().startswith("0 %┤"))
     assert bottom.endswith(("▄", "▗", "▖"))
     assert "   " in bottom.partition("┤")[2]
@@ -106,7 +115,7 @@ def test_nothing_is_said_where_nothing_is_worth_it() -> None:
 
 def test_models_stand_side_by_side() -> None:
     slow, fast = measured(), measured(rates=[2996.0 + at % 3 * 4 for at in range(21)], model="thread")
-    text = report.comparison([slow, fast, slow, fast], 90)
+    text = comparison_text([slow, fast, slow, fast], 90)
     header, _, *rows = text.splitlines()
     assert header.split("  ") != [header]
     assert [row.split()[:2] for row in rows[:2]] == [["sync", "1,000"], ["thread", "3,000"]]
@@ -116,7 +125,7 @@ def test_models_stand_side_by_side() -> None:
 def test_a_difference_within_the_noise_of_the_rounds_is_no_lead() -> None:
     rounds = [measured(rates=[rate] * 20, model=model) for model, rate in (("sync", 1000.0), ("pool", 1010.0))]
     rounds += [measured(rates=[rate] * 20, model=model) for model, rate in (("sync", 1200.0), ("pool", 1150.0))]
-    text = report.comparison(rounds, 200)
+    text = comparison_text(rounds, 200)
     assert re.search(
         r"(sync and pool|pool and sync) are level in calls/s: 1\.\d % apart, within the noise of \d+", text
     )
@@ -124,7 +133,7 @@ def test_a_difference_within_the_noise_of_the_rounds_is_no_lead() -> None:
 
 def test_runs_that_are_too_short_tell_nothing_of_noise() -> None:
     runs = [measured(rates=[rate] * 3, model=model) for model, rate in (("sync", 1000.0), ("pool", 2000.0))]
-    assert "the runs are too short to tell" in report.comparison(runs, 200)
+    assert "the runs are too short to tell" in comparison_text(runs, 200)
 
 
 def test_at_a_rate_that_all_keep_up_latency_decides() -> None:
@@ -132,13 +141,13 @@ def test_at_a_rate_that_all_keep_up_latency_decides() -> None:
         measured(model=model, latencies={p99: 1}, plan={"rate": 1000.0})
         for model, p99 in (("sync", 3e-3), ("pool", 1e-3))
     ]
-    assert "All keep up with 1,000 calls/s." in report.comparison(runs, 200)
-    assert "is ahead" not in report.comparison(runs, 200)
+    assert "All keep up with 1,000 calls/s." in comparison_text(runs, 200)
+    assert "is ahead" not in comparison_text(runs, 200)
 
 
 def test_who_only_fails_is_not_ahead() -> None:
     failing = measured(rates=[9000.0] * 20, problems={"error -32000": 45_000}, model="fork")
-    text = report.comparison([failing, measured(), measured(model="pool")], 120)
+    text = comparison_text([failing, measured(), measured(model="pool")], 120)
     assert "fork: no call succeeded." in text
     assert "fork is ahead" not in text
 
@@ -175,4 +184,4 @@ def test_what_the_machine_does_to_all_models_of_a_round_is_no_noise() -> None:
         for at, share in enumerate((1.0, 0.5, 0.7))
         for model, rate in (("sync", 1000.0), ("pool", 1300.0))
     ]
-    assert "pool is ahead: 30." in report.comparison(rounds, 200)
+    assert "pool is ahead: 30." in comparison_text(rounds, 200)
