@@ -50,6 +50,8 @@ CONNECT_TIMEOUT: Final = 10.0
 class AnyClient:
     """What the blocking and the asyncio client have in common; `Client` documents it."""
 
+    _dialect: type[Dialect] = Native
+
     def __init__(
         self,
         target: Target,
@@ -67,8 +69,6 @@ class AnyClient:
         self.tls = tls
         self._max_reply = max_reply
         self._fleet = Fleet(target)
-        # The one place that chooses: a target will say which dialect its server speaks.
-        self._dialect: type[Dialect] = Native
 
     def _requester(self, instance: Target) -> Requester:
         """What speaks for this client on a new connection to an instance."""
