@@ -102,6 +102,13 @@ class Acceptor:
         if self._epoll.poll(timeout):
             self._empty_wakeup()
 
+    def has_waiting(self) -> bool:
+        """Whether a connection waits that no worker has taken."""
+        poll = select.poll()
+        for descriptor in self._listeners:
+            poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
     def take(self) -> socket.socket | None:
         """Accept a connection if one waits that no other worker has taken."""
         return self._accept_any(self._listeners)

@@ -35,8 +35,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SWEEP: Final = 0.05
-"""How long a client waits for another worker before one whose processes are all taken turns it away, in seconds."""
+_LOOK: Final = 0.05
+"""Seconds between two looks at clients that wait while all processes are taken, or that were turned away."""
+
+_LOOKS: Final = 10
+"""A client that waits at so many looks in a row is turned away: no other worker takes it, and no process ends.
+
+They are counted, and not the time they take: where others take the processor, both may need long to be seen.
+"""
 
 _ABORT_SECONDS: Final = 1.0
 
@@ -70,6 +76,7 @@ class ForkWorker(Worker):
         super().__init__(assignment)
         self._children: dict[int, _Child] = {}
         self._child_ended = False
+        self._looks = 0
 
     def start_service(self) -> None:
         """Do nothing: hooks run in children."""
@@ -109,13 +116,16 @@ class ForkWorker(Worker):
 
     def _accept(self) -> None:
         if self._has_room():
-            connection = self.acceptor.accept(_SWEEP if self._turned_away else self._tick)
+            self._looks = 0
+            connection = self.acceptor.accept(_LOOK if self._turned_away else self._tick)
             if connection is not None:
                 self._start(connection)
             return
-        self.acceptor.wait(_SWEEP)
-        if self._child_ended or self.draining:
+        self.acceptor.wait(_LOOK)
+        self._looks = self._looks + 1 if self.acceptor.has_waiting() and not self._child_ended else 0
+        if self._looks < _LOOKS or self.draining:
             return
+        self._looks = 0
         while (connection := self.acceptor.take()) is not None:
             self._turn_away(connection)
 

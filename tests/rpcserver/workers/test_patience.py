@@ -1,0 +1,128 @@
+"""How a worker that has no room tells a moment's want of it from a lasting one: by looks, whatever time they take."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from rpcserver.system.settings import Settings
+from rpcserver.workers import fork, pool
+from rpcserver.workers.base import Assignment
+from rpcserver.workers.fork import ForkWorker
+from rpcserver.workers.nonblocking import Lingering
+from rpcserver.workers.pool import PoolWorker
+from rpcwire import ErrorCode, FrameDecoder, decode_reply
+from rpcwire.messages import Reply
+from tests.servers import request
+
+
+def assignment(settings: Settings) -> Assignment:
+    parts = {"worker": 1, "generation": 1, "channel": None, "board": None, "tls": None, "listeners": ()}
+    return cast("Assignment", SimpleNamespace(settings=settings, logs=SimpleNamespace(worker=0), **parts))
+
+
+class Door:
+    """Stands for the acceptor: one client waits, and something may happen between two looks."""
+
+    def __init__(self, client: socket.socket, between: Callable[[int], None]) -> None:
+        self.client: socket.socket | None = client
+        self.between = between
+        self.looks = 0
+
+    def wait(self, _timeout: float) -> None:
+        self.looks += 1
+        self.between(self.looks)
+
+    def has_waiting(self) -> bool:
+        return self.client is not None
+
+    def take(self) -> socket.socket | None:
+        client, self.client = self.client, None
+        return client
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    accepted, client = socket.socketpair()
+    with accepted, client:
+        client.settimeout(10)
+        yield accepted, client
+
+
+def full_fork_worker(door: Door) -> ForkWorker:
+    worker = ForkWorker(assignment(Settings(max_children=1)))
+    worker.acceptor = door  # type: ignore[assignment]
+    worker._turned_away = Lingering()
+    worker._tick = 1.0
+    worker._children[0] = cast("fork._Child", None)
+    return worker
+
+
+def only_reply(client: socket.socket) -> Reply:
+    decoder = FrameDecoder()
+    decoder.feed(client.recv(65536))
+    body = decoder.next_frame()
+    assert body is not None
+    reply = decode_reply(body)
+    assert isinstance(reply, Reply)
+    return reply
+
+
+def test_a_client_is_turned_away_after_looks_in_vain_only(pair: tuple[socket.socket, socket.socket]) -> None:
+    accepted, client = pair
+    door = Door(accepted, lambda _: None)
+    worker = full_fork_worker(door)
+    for _ in range(fork._LOOKS - 1):
+        worker._accept()
+    assert door.client is accepted
+    worker._accept()
+    assert door.client is None
+    reply = only_reply(client)
+    assert reply.fault is not None
+    assert reply.fault.code == ErrorCode.BUSY
+
+
+def test_a_process_that_ends_while_a_client_waits_is_its_room(pair: tuple[socket.socket, socket.socket]) -> None:
+    def between(look: int) -> None:
+        worker._child_ended = look % (fork._LOOKS - 1) == 0
+
+    door = Door(pair[0], between)
+    worker = full_fork_worker(door)
+    for _ in range(fork._LOOKS * 5):
+        worker._accept()
+    assert door.client is pair[0]
+
+
+@pytest.mark.parametrize("taken_at", [pool._LOOKS, pool._LOOKS + 1])
+def test_a_full_queue_is_full_after_looks_in_vain_only(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, taken_at: int
+) -> None:
+    looks = 0
+
+    def look(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == taken_at:
+            worker._queue.get()
+
+    accepted, client = pair
+    settings = Settings(queue=1)
+    worker = PoolWorker(assignment(settings))
+    assert worker._parking.add(accepted)
+    (connection,) = worker._parking._connections.values()
+    worker._queue.put(connection)
+    client.sendall(request("echo", 1))
+    connection.awaits = None
+    connection.receive()
+    monkeypatch.setattr("rpcserver.workers.pool.time.sleep", look)
+    worker._parking.settle(connection, new=True)
+    if taken_at <= pool._LOOKS:
+        assert worker._queue.get(timeout=10) is connection
+    else:
+        reply = only_reply(client)
+        assert reply.fault is not None
+        assert reply.fault.code == ErrorCode.BUSY
