@@ -121,8 +121,7 @@ def lesson(shell: Shell, *, step: int | None, language: str | None, yes: bool, t
     """
     if not titles:
         _require_server()
-    from rpcshell.lab.lesson.course import Course
-    from rpcshell.lab.lesson.languages import choose_language, load_texts
+    from rpcshell.lab.lesson.course import Course, choose_language, load_texts
 
     course = Course(shell.output, load_texts(language or choose_language(os.environ)), _columns)
     if titles:

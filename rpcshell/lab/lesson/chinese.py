@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rpcshell.lab.lesson.texts import Column, StepText, Texts, Try, Words
+from rpcshell.lab.lesson.texts import ModelColumn, StepText, Texts, Try, Words
 
 __all__ = ["TEXTS"]
 
@@ -167,11 +167,11 @@ TEXTS: Final = Texts(
         over="课程结束；:lesson --list 列出各步，:help 列出命令",
     ),
     columns={
-        "model": Column("模型"),
-        "connect": Column("短连接", "连接、一次 ping、挂断（中位数）"),
-        "cpu": Column("CPU", "服务器处理一次 ping 占用的处理器时间，32 个一批"),
-        "slow": Column("8 慢调用", "8 个客户端同时各做一次 50 ms 的 sleep，全部完成"),
-        "idle": Column("闲连接", "16 个只调用一次就不走的客户端，接进来几个"),
-        "memory": Column("内存", "此时整个服务器占用（PSS）"),
+        "model": ModelColumn("模型"),
+        "connect": ModelColumn("短连接", "连接、一次 ping、挂断（中位数）"),
+        "cpu": ModelColumn("CPU", "服务器处理一次 ping 占用的处理器时间，32 个一批"),
+        "slow": ModelColumn("8 慢调用", "8 个客户端同时各做一次 50 ms 的 sleep，全部完成"),
+        "idle": ModelColumn("闲连接", "16 个只调用一次就不走的客户端，接进来几个"),
+        "memory": ModelColumn("内存", "此时整个服务器占用（PSS）"),
     },
 )

@@ -1,67 +1,78 @@
-"""The order of the steps, and the way through them."""
+"""The order of the steps, and the way through them by keys, in the language that somebody reads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+import os
+import sys
+import termios
+import tty
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ShellError
-from rpcshell.lab.lesson.page import WIDEST, Page
+from rpcshell.lab.lesson import english
+from rpcshell.lab.lesson.measurements import all_models, fork
+from rpcshell.lab.lesson.page import WIDEST, Page, fill
 from rpcshell.lab.lesson.stage import Stage
-from rpcshell.lab.lesson.steps.accidents import killed_worker, reload
-from rpcshell.lab.lesson.steps.cures import event_loop, pool, threads
-from rpcshell.lab.lesson.steps.models import all_models, fork
-from rpcshell.lab.lesson.steps.waiting import eleven_clients, one_worker, ten_workers
-from rpcshell.lab.lesson.typesetting import fill
+from rpcshell.lab.lesson.steps import (
+    eleven_clients,
+    event_loop,
+    killed_worker,
+    one_worker,
+    pool,
+    reload,
+    ten_workers,
+    threads,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rpcshell.lab.lesson.texts import Texts
     from rpcshell.shell.output import Output
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["STEPS", "Course", "Step"]
+__all__ = ["LANGUAGES", "STEPS", "Course", "choose_language", "load_texts", "next_step"]
 
 _UNHURRIED: Final = 2.5
 """How much longer pauses are where a person looks on."""
 
 _KEYS: Final = "class:footer"
 
+_ON: Final = {b"\n", b"\r", b" ", b"n", b"\x1b[C", b"\x1b[B", b"\x1bOC", b"\x1bOB"}
+_BACK: Final = {b"b", b"p", b"\x7f", b"\x08", b"\x1b[D", b"\x1b[A", b"\x1bOD", b"\x1bOA"}
+_LEAVE: Final = {b"q", b"Q", b"\x04", b"\x03", b""}
 
-class Step(NamedTuple):
-    """A step.
+_TENTH: Final = 10
+"""What 0 stands for, so that one key is enough for each step."""
 
-    Attributes:
-        name: What its texts are found by.
-        run: Does what it is about.
-    """
+_LONGEST_KEY: Final = 16
+"""Bytes that a terminal sends for one."""
 
-    name: str
-    run: Callable[[Stage], None]
+LANGUAGES: Final = ("en", "zh")
 
+_LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
+"""Variables that say the language of messages, the strongest first (locale(7))."""
 
-STEPS: Final = (
-    Step("one_worker", one_worker),
-    Step("ten_workers", ten_workers),
-    Step("eleven_clients", eleven_clients),
-    Step("threads", threads),
-    Step("pool", pool),
-    Step("event_loop", event_loop),
-    Step("fork", fork),
-    Step("killed_worker", killed_worker),
-    Step("reload", reload),
-    Step("models", all_models),
-)
+STEPS: Final[dict[str, Callable[[Stage], None]]] = {
+    "one_worker": one_worker,
+    "ten_workers": ten_workers,
+    "eleven_clients": eleven_clients,
+    "threads": threads,
+    "pool": pool,
+    "event_loop": event_loop,
+    "fork": fork,
+    "killed_worker": killed_worker,
+    "reload": reload,
+    "models": all_models,
+}
+"""In order, by the names that their texts are found by."""
+
+_NAMES: Final = tuple(STEPS)
 
 
 class Course:
-    """The steps, shown in a language.
-
-    Args:
-        output: Where they are shown.
-        texts: What they say.
-        columns: Of the screen, at the moment.
-    """
+    """The steps, shown in a language on a screen that has so many columns at the moment."""
 
     def __init__(self, output: Output, texts: Texts, columns: Callable[[], int]) -> None:
         self._output = output
@@ -69,10 +80,7 @@ class Course:
         self._columns = columns
 
     def run(self, first: int) -> None:
-        """Show all steps, one after the other.
-
-        Args:
-            first: The number of the step to begin with.
+        """Show all steps from that number on, one after the other.
 
         Raises:
             Cancelled: Ctrl-C was pressed.
@@ -84,11 +92,7 @@ class Course:
             raise Cancelled("cancelled: the lesson was left, and its servers have ended") from None
 
     def walk(self, first: int) -> None:
-        """Show a step, and then whichever a key leads to, until it is left. Ctrl-C leaves too.
-
-        Args:
-            first: The number of the step to begin with.
-        """
+        """Show the step of that number, and then whichever a key leads to, until it is left. Ctrl-C leaves too."""
         step = number = first
         try:
             while 1 <= step <= len(STEPS):
@@ -109,8 +113,8 @@ class Course:
 
     def list_steps(self) -> None:
         """Show the titles of the steps."""
-        for number, step in enumerate(STEPS, 1):
-            title = self._texts.steps[step.name].title
+        for number, name in enumerate(STEPS, 1):
+            title = self._texts.steps[name].title
             self._lines(*fill([("", title)], self._width, prefix=("", f"{number:>2}  ")))
 
     @property
@@ -118,22 +122,20 @@ class Course:
         return max(min(self._columns(), WIDEST), 20)
 
     def _show(self, number: int, pace: float) -> None:
-        step = STEPS[number - 1]
-        page = Page(self._output, self._texts, self._texts.steps[step.name], self._width)
+        name = _NAMES[number - 1]
+        page = Page(self._output, self._texts, self._texts.steps[name], self._width)
         page.open(number, len(STEPS))
-        step.run(Stage(page, pace))
+        STEPS[name](Stage(page, pace))
         page.close()
 
     def _asked(self, number: int) -> int:
         """Wait for a key that leads somewhere."""
-        from rpcshell.lab.lesson.keys import key_reader, next_step
-
         words = self._texts.words
         text = words.last_keys
         if number < len(STEPS):
-            following = words.following.format(step=number + 1, title=self._texts.steps[STEPS[number].name].title)
+            following = words.following.format(step=number + 1, title=self._texts.steps[_NAMES[number]].title)
             text = words.keys.format(following=following)
-        with key_reader() as read:
+        with _key_reader() as read:
             self._lines([("", "")], *fill([(_KEYS, text)], self._width))
             while (step := next_step(read(), number, len(STEPS))) is None:
                 pass
@@ -141,3 +143,47 @@ class Course:
 
     def _lines(self, *lines: Sequence[Fragment]) -> None:
         self._output.pieces([piece for line in lines for piece in (*line, ("", "\n"))])
+
+
+def next_step(key: bytes, step: int, count: int) -> int | None:
+    """Where a key leads to from a step of so many: a step, 0 out, the number after the last to the end.
+
+    None means that what the terminal sends for it has no meaning.
+    """
+    if key in _LEAVE:
+        return 0
+    if key in _ON:
+        return step + 1
+    if key in _BACK:
+        return max(step - 1, 1)
+    if len(key) == 1 and key.isdigit():
+        wanted = int(key) or _TENTH
+        return wanted if wanted <= count else None
+    return None
+
+
+@contextmanager
+def _key_reader() -> Iterator[Callable[[], bytes]]:
+    """Read single keys from the terminal; those that were pressed before are no answers to what is asked now."""
+    terminal = sys.stdin.fileno()
+    modes = termios.tcgetattr(terminal)
+    try:
+        tty.setcbreak(terminal, termios.TCSAFLUSH)
+        yield lambda: os.read(terminal, _LONGEST_KEY)
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, modes)
+
+
+def choose_language(environment: Mapping[str, str]) -> str:
+    """The language of the locale in somebody's environment, if there are texts in it, or else English."""
+    locale = next((environment[name] for name in _LOCALE if environment.get(name)), "")
+    return "zh" if locale.lower().startswith(("zh", "chinese")) else "en"
+
+
+def load_texts(language: str) -> Texts:
+    """The texts in one of the languages, by its code."""
+    if language == "zh":
+        from rpcshell.lab.lesson.chinese import TEXTS
+
+        return TEXTS
+    return english.TEXTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rpcshell.lab.lesson.texts import Column, StepText, Texts, Try, Words
+from rpcshell.lab.lesson.texts import ModelColumn, StepText, Texts, Try, Words
 
 __all__ = ["TEXTS"]
 
@@ -164,11 +164,11 @@ TEXTS: Final = Texts(
         over="that was the lesson; :lesson --list shows its steps, :help the commands",
     ),
     columns={
-        "model": Column("model"),
-        "connect": Column("visit", "connect, one ping, hang up (median)"),
-        "cpu": Column("CPU", "processor time of the server for a ping, sent 32 at once"),
-        "slow": Column("8 slow", "eight clients at once, each with a call that sleeps for 50 ms"),
-        "idle": Column("idle", "clients let in of 16 that call once and stay"),
-        "memory": Column("memory", "of the whole server with those (PSS)"),
+        "model": ModelColumn("model"),
+        "connect": ModelColumn("visit", "connect, one ping, hang up (median)"),
+        "cpu": ModelColumn("CPU", "processor time of the server for a ping, sent 32 at once"),
+        "slow": ModelColumn("8 slow", "eight clients at once, each with a call that sleeps for 50 ms"),
+        "idle": ModelColumn("idle", "clients let in of 16 that call once and stay"),
+        "memory": ModelColumn("memory", "of the whole server with those (PSS)"),
     },
 )

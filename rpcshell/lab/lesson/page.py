@@ -1,22 +1,25 @@
-"""What a lesson looks like: headings, moments with their time, pictures and tables, through the shell's output."""
+"""What a lesson looks like: headings, moments with their time, pictures and tables, and text that fits a screen."""
 
 from __future__ import annotations
 
+import string
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from unicodedata import category
 
-from rpcshell.lab.lesson.pictures import count_boxes, gauge, worker_boxes
-from rpcshell.lab.lesson.typesetting import fill, typeset
+from rpcshell.view.escape import visible
+from rpcshell.view.pretty import NUMBER
+from rpcshell.view.units import duration
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from rpcshell.lab.lesson.texts import StepText, Texts
+    from rpcshell.lab.lesson.texts import StepText, Texts, Words
     from rpcshell.shell.output import Output
     from rpcshell.view.pretty import Fragment
-    from rpcwire.control import ServerStatus
+    from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["WIDEST", "Page", "Teller"]
+__all__ = ["WIDEST", "Page", "Teller", "fill", "span", "typeset"]
 
 WIDEST: Final = 80
 """Columns of a page; longer lines are hard to read."""
@@ -27,26 +30,31 @@ _COMMAND: Final = "class:command"
 _MARGIN: Final = "    "
 _GAP: Final = "  "
 
+_IDLE: Final = "class:top.low"
+_HELD: Final = "class:top.high"
+_BUSY: Final = "class:top.full"
+
+_MARKS: Final = {"idle": (_IDLE, " "), "held": (_HELD, "▪"), "busy": (_BUSY, "▮"), "starting": (_FAINT, "·")}
+
+_CELLS: Final = 8
+
+_NOT_FIRST: Final = frozenset({"Pe", "Pf", "Po"})
+"""Categories of characters that no line begins with: closing brackets and quotes, and most other marks."""
+
+_NOT_LAST: Final = frozenset({"Ps", "Pi"})
+"""Those that no line ends with: opening ones."""
+
+_MILLISECOND: Final = 0.001
+
 
 class Teller(Protocol):
     """Takes what a step has to tell."""
 
     def moment(self, at: float, name: str, values: dict[str, Any]) -> None:
-        """Tell what happened.
-
-        Args:
-            at: Seconds since the step began.
-            name: Of the moment.
-            values: Its figures.
-        """
+        """Tell what happened so many seconds after the step began, with its figures."""
 
     def status(self, status: ServerStatus, *, queue: bool) -> None:
-        """Draw a server's workers.
-
-        Args:
-            status: What it told.
-            queue: Whether its listen queue is drawn too.
-        """
+        """Draw a server's workers, and its listen queue too if it is to be."""
 
     def shares(self, counts: Sequence[int]) -> None:
         """Draw how many connections each worker took."""
@@ -59,14 +67,7 @@ class Teller(Protocol):
 
 
 class Page:
-    """Shows one step.
-
-    Args:
-        output: Where.
-        texts: All texts in the language of the lesson.
-        step: Those of the step.
-        columns: Of the screen.
-    """
+    """Shows one step, with its own texts and those that all steps share."""
 
     def __init__(self, output: Output, texts: Texts, step: StepText, columns: int) -> None:
         self._output = output
@@ -75,12 +76,7 @@ class Page:
         self._columns = min(columns, WIDEST)
 
     def open(self, number: int, count: int) -> None:
-        """Show the heading, and the lines that explain the step.
-
-        Args:
-            number: Of the step.
-            count: How many there are.
-        """
+        """Show the heading, and the lines that explain the step."""
         title = cut(f"── {number}/{count} · {self._step.title} ", self._columns)
         rule = "─" * (self._columns - cells(title))
         about = fill([("", self._step.about)], self._columns)
@@ -110,10 +106,10 @@ class Page:
         """Draw the workers, and the listen queue if it is to be."""
         words = self._texts.words
         numbers = status.model != "sync"
-        rows = [(words.workers, worker_boxes(status.workers, words, numbers=numbers))]
+        rows = [(words.workers, _worker_boxes(status.workers, words, numbers=numbers))]
         if queue:
             rows += [
-                (words.queue, gauge(listener.waiting, listener.limit))
+                (words.queue, _gauge(listener.waiting, listener.limit))
                 for listener in status.listeners
                 if listener.waiting is not None and listener.limit
             ]
@@ -121,7 +117,7 @@ class Page:
 
     def shares(self, counts: Sequence[int]) -> None:
         """Draw how many connections each worker took."""
-        self._draw([(self._texts.words.took, count_boxes(counts))])
+        self._draw([(self._texts.words.took, _count_boxes(counts))])
 
     def models(self, rows: Sequence[dict[str, str]]) -> None:
         """Show the table of models, and below it what its columns mean."""
@@ -169,3 +165,119 @@ def _boxed(pieces: Sequence[Fragment], columns: int, prefix: Fragment) -> list[l
         lines[-1].append((style, text))
         used += cells(text)
     return lines
+
+
+def _worker_boxes(workers: Sequence[WorkerStatus], words: Words, *, numbers: bool) -> list[Fragment]:
+    """A box for each worker, with its number of connections or else its kind, and how many of each kind there are."""
+    kinds = [_kind(worker) for worker in workers]
+    boxes: list[Fragment] = []
+    for worker, kind in zip(workers, kinds, strict=True):
+        style, mark = _MARKS[kind]
+        boxes.append((style, f"[{worker.connections if numbers and kind != 'starting' else mark}]"))
+    if numbers:
+        connections = sum(worker.connections for worker in workers)
+        return [*boxes, (_FAINT, _GAP + words.connections.format(count=connections))]
+    names = {"idle": words.idle, "held": words.held, "busy": words.busy, "starting": words.starting}
+    for kind, (_, mark) in _MARKS.items():
+        if count := kinds.count(kind):
+            boxes.append((_FAINT, _GAP + f"{mark} {names[kind].format(count=count)}".lstrip()))
+    return boxes
+
+
+def _count_boxes(counts: Sequence[int]) -> list[Fragment]:
+    """A box for each number."""
+    width = max(len(str(count)) for count in counts)
+    return [(_HELD if count else _IDLE, f"[{count:>{width}}]") for count in counts]
+
+
+def _gauge(value: int, limit: int, columns: int = _CELLS) -> list[Fragment]:
+    """How full something is."""
+    share = min(value / limit, 1.0) if limit else 0.0
+    # One that waits among a thousand is to be seen.
+    full = max(round(share * columns), 1 if value else 0)
+    style = _BUSY if share >= 1 else _HELD
+    return [(style, "▮" * full), (_FAINT, "▯" * (columns - full)), ("", f" {value}/{limit}")]
+
+
+def _kind(worker: WorkerStatus) -> str:
+    if worker.state != "ready":
+        return "starting"
+    if worker.call is not None:
+        return "busy"
+    return "held" if worker.connections else "idle"
+
+
+def span(seconds: float) -> str:
+    """A time in its own unit, from microseconds on."""
+    if 0 < seconds < _MILLISECOND:
+        return f"{max(round(seconds * 1e6), 1)} µs"
+    return duration(seconds).replace(".0 s", " s")
+
+
+def typeset(template: str, values: Mapping[str, Any], style: str = "") -> list[Fragment]:
+    """A text with its figures at their places, as in `str.format`; `{name:time}` is for seconds."""
+    pieces: list[Fragment] = []
+    for text, name, spec, _ in string.Formatter().parse(template):
+        if text:
+            pieces.append((style, text))
+        if name is not None:
+            value = values[name]
+            pieces.append((NUMBER, span(value) if spec == "time" else visible(str(value))))
+    return pieces
+
+
+def fill(pieces: Iterable[Fragment], columns: int, *, prefix: Fragment = ("", "")) -> list[list[Fragment]]:
+    """Lines of a text that are no wider than a screen, unless a word alone is. The later ones begin below the first."""
+    margin = min(cells(prefix[1]), columns // 2)
+    lines: list[list[Fragment]] = [[prefix] if prefix[1] else []]
+    used = cells(prefix[1])
+    space: list[Fragment] = []
+    empty = True
+    for chunk in _chunks(pieces):
+        if chunk[0][1] == " ":
+            space = chunk
+            continue
+        width = sum(cells(text) for _, text in chunk)
+        if not empty and used + len(space) + width > columns:
+            lines.append([("", " " * margin)] if margin else [])
+            used = margin
+            empty = True
+        if not empty:
+            lines[-1] += space
+            used += len(space)
+        lines[-1] += chunk
+        used += width
+        space = []
+        empty = False
+    return [_with_neighbours_joined(line) for line in lines]
+
+
+def _chunks(pieces: Iterable[Fragment]) -> Iterator[list[Fragment]]:
+    """Characters that stay together: words, and ideographs with their punctuation; a space is a chunk of its own."""
+    chunk: list[Fragment] = []
+    for style, text in pieces:
+        for character in text:
+            if chunk and _may_part(chunk[-1][1], character):
+                yield chunk
+                chunk = []
+            chunk.append((style, character))
+    if chunk:
+        yield chunk
+
+
+def _may_part(before: str, after: str) -> bool:
+    if " " in (before, after):
+        return True
+    wide = cells(before) > 1 or cells(after) > 1
+    return wide and category(after) not in _NOT_FIRST and category(before) not in _NOT_LAST
+
+
+def _with_neighbours_joined(line: list[Fragment]) -> list[Fragment]:
+    """The same with neighbours of one style as one piece."""
+    joined: list[Fragment] = []
+    for style, text in line:
+        if joined and joined[-1][0] == style:
+            joined[-1] = style, joined[-1][1] + text
+        else:
+            joined.append((style, text))
+    return joined

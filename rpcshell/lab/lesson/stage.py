@@ -1,27 +1,43 @@
-"""What a step works with: the clock that began with it, servers of its own, and somebody to tell things to."""
+"""What a step works with: a clock, somebody to tell things to, and servers of its own with clients that wait."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from rpcshell.client.client import Client
+from rpcshell.client.errors import ShellError
+from rpcshell.client.target import Target, TcpTarget
+from rpcshell.lab.load.callers import Caller
+from rpcshell.servers import Control
+from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.servers.watch import LocalServerWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from rpcshell.lab.lesson.page import Teller
-    from rpcwire.control import ServerStatus
+    from rpcwire import Meta, Reply
+    from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["Stage"]
+__all__ = ["PATIENCE", "LessonServer", "Stage", "answer_of", "threads_of", "who"]
+
+PATIENCE: Final = 20.0
+"""Seconds after which a call has no answer any more; far more than any step takes."""
+
+_LOOK: Final = 0.01
+"""Seconds between two looks at a server."""
+
+_LAST: Final = 2.0
+"""Seconds for the threads of clients whose server has gone."""
 
 
 class Stage:
-    """One run of a step.
-
-    Args:
-        teller: Takes what there is to tell.
-        pace: By how much pauses are longer than needed, so that somebody can follow.
-    """
+    """One run of a step; its pauses are `pace` times as long as needed, so that somebody can follow."""
 
     def __init__(self, teller: Teller, pace: float = 1.0) -> None:
         self._teller = teller
@@ -29,21 +45,11 @@ class Stage:
         self._began = time.monotonic()
 
     def tell(self, moment: str, **values: Any) -> None:
-        """Tell what has just happened.
-
-        Args:
-            moment: Its name.
-            values: Its figures.
-        """
+        """Tell what has just happened, with its figures."""
         self._teller.moment(time.monotonic() - self._began, moment, values)
 
     def show(self, status: ServerStatus, *, queue: bool = True) -> None:
-        """Draw a server as it is.
-
-        Args:
-            status: What it told.
-            queue: Whether its listen queue says something here.
-        """
+        """Draw a server as it is, with its listen queue where that says something here."""
         self._teller.status(status, queue=queue)
 
     def show_shares(self, counts: Sequence[int]) -> None:
@@ -55,17 +61,147 @@ class Stage:
         self._teller.models(rows)
 
     def conclude(self, **values: Any) -> None:
-        """Tell what follows from it all.
-
-        Args:
-            values: Its figures.
-        """
+        """Tell what follows from it all, with its figures."""
         self._teller.so(values)
 
     def pause(self, seconds: float) -> None:
-        """Leave things as they are for a moment.
-
-        Args:
-            seconds: How long, at least.
-        """
+        """Leave things as they are for a moment, so many seconds at least."""
         threading.Event().wait(seconds * self._pace)
+
+
+class LessonServer:
+    """A server of its own, and its clients; a context manager that starts it and ends them all, whatever happens."""
+
+    def __init__(self, workers: int, model: str = "sync", *options: str, app: Path | None = None) -> None:
+        self._spawned = SpawnOptions(
+            workers=workers,
+            model=model,
+            app=None if app is None else str(app),
+            extra=("--log-level", "error", *options),
+        )
+        self._exits = contextlib.ExitStack()
+        self._callers: list[Caller] = []
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as exits:
+            # Clients that wait let go once the server has gone, so that it is ended before they are.
+            exits.callback(self._end_callers)
+            server = SpawnedServer.start(self._spawned)
+            # The names of the few logs that are kept belong to servers that somebody may ask for.
+            exits.callback(server.log.unlink, missing_ok=True)
+            exits.callback(server.stop, drain=0)
+            self.target = _tcp(server.addresses[0])
+            path = server.control
+            if path is None:
+                raise ShellError("the server has no control socket, so that nothing can be seen of it")
+            self._watch = exits.enter_context(LocalServerWatch(lambda: Control(path, timeout=PATIENCE)))
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._exits.close()
+
+    @property
+    def control(self) -> Control:
+        """The way to steer it, for the thread that started it."""
+        return self._watch.control
+
+    def status(self) -> ServerStatus:
+        """What it and its workers do."""
+        return self._watch.status()
+
+    def until(self, condition: Callable[[ServerStatus], bool]) -> ServerStatus:
+        """Look at it until something is so.
+
+        Raises:
+            ShellError: It took too long.
+        """
+        deadline = time.monotonic() + PATIENCE
+        never = threading.Event()
+        while not condition(status := self.status()):
+            if time.monotonic() > deadline:
+                raise ShellError(
+                    "the server does not do what the lesson waits for",
+                    hint=":lesson with the step's number tries again",
+                )
+            never.wait(_LOOK)
+        return status
+
+    def worker(self) -> WorkerStatus:
+        """Its first worker."""
+        return self.status().workers[0]
+
+    def client(self) -> Client:
+        """A client, which is closed at the end."""
+        client = Client(self.target, timeout=PATIENCE)
+        self._exits.callback(client.close)
+        return client
+
+    def caller(self, method: str, params: object = None, *, stays: bool = True) -> Caller:
+        """A client that has begun a call in a thread of its own; one that stays keeps its connection after that."""
+        return self._begun(
+            Caller(self.target, method, params, timeout=PATIENCE, calls=1, calls_each=None if stays else 1)
+        )
+
+    def looper(self) -> Caller:
+        """A client that calls in a closed loop."""
+        return self._begun(Caller(self.target, "ping", {"a": 1}, timeout=PATIENCE))
+
+    def _begun(self, caller: Caller) -> Caller:
+        self._callers.append(caller)
+        caller.start()
+        return caller
+
+    def _end_callers(self) -> None:
+        for caller in self._callers:
+            caller.end()
+        deadline = time.monotonic() + _LAST
+        for caller in self._callers:
+            caller.join(max(deadline - time.monotonic(), 0))
+            if caller.over:
+                caller.client.close()
+
+
+def _tcp(address: str) -> TcpTarget:
+    target = Target.parse(address)
+    if not isinstance(target, TcpTarget):
+        raise ShellError(f"the server listens at {target}, and not on a port")
+    return target
+
+
+def answer_of(caller: Caller) -> Reply:
+    """Wait for the answer to a single call.
+
+    Raises:
+        ShellError: There was none, or an error.
+    """
+    caller.join(PATIENCE)
+    attempt = caller.last
+    if attempt is not None and attempt.error is not None:
+        raise attempt.error
+    if attempt is None or attempt.reply is None:
+        raise ShellError(f"a call had no answer within {PATIENCE:g} s")
+    return attempt.reply
+
+
+def who(reply: Reply) -> Meta:
+    """Who answered a request that asked for it.
+
+    Raises:
+        ShellError: It does not tell.
+    """
+    if reply.meta is None:
+        raise ShellError("the server does not tell who answered")
+    return reply.meta
+
+
+def threads_of(pid: int) -> int:
+    """How many threads a process has (proc(5)); 0 where it has gone."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    fields: dict[str, Any] = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return int(fields.get("Threads", 0))

@@ -4,96 +4,63 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Column", "StepText", "Texts", "Try", "Words"]
+__all__ = ["ModelColumn", "StepText", "Texts", "Try", "Words"]
 
 
 class Try(msgspec.Struct, frozen=True):
-    """A line of the shell that shows what a step showed.
-
-    Attributes:
-        line: As it is typed.
-        shows: What there is to see, or nothing.
-    """
+    """A line of the shell, as it is typed, that shows what a step showed."""
 
     line: str
     shows: str = ""
 
 
 class StepText(msgspec.Struct, frozen=True):
-    """What one step says. Texts with figures have places for them as in `str.format`; `time` formats seconds.
-
-    Attributes:
-        title: Its heading.
-        about: What it is about; two lines on a screen of 80 columns.
-        moments: What happens, by the names that the step gives it.
-        so: What follows, in one line.
-        tries: How to see the same without the lesson.
-    """
+    """What one step says. Texts with figures have places for them as in `str.format`; `time` formats seconds."""
 
     title: str
     about: str
+    """Two lines on a screen of 80 columns."""
     moments: dict[str, str]
+    """What happens, by the names that the step gives it."""
     so: str
+    """What follows, in one line."""
     tries: tuple[Try, ...]
+    """How to see the same without the lesson."""
 
 
 class Words(msgspec.Struct, frozen=True):
-    """The short texts round the steps.
-
-    Attributes:
-        workers: Before the row of workers.
-        queue: Before the gauge of the listen queue.
-        took: Before the row of how many connections each worker took.
-        idle: How many workers do nothing.
-        held: How many are held by a connection that is silent.
-        busy: How many are in a call.
-        connections: How many connections are open, where a worker has many.
-        starting: How many are not ready yet, or are leaving.
-        try_it: Before the lines to try.
-        keys: What keys do after a step; `following` names the next one.
-        last_keys: What keys do after the last step.
-        following: The next step.
-        left: What is said when the lesson is left before its end.
-        over: What is said at the end.
-    """
+    """The short texts round the steps."""
 
     workers: str
+    """Stands, as `queue` and `took` do, before a row that is drawn."""
     queue: str
     took: str
     idle: str
+    """How many workers there are of a kind, as the next ones say."""
     held: str
     busy: str
     connections: str
     starting: str
     try_it: str
     keys: str
+    """What keys do after a step; `following` names the next one."""
     last_keys: str
     following: str
     left: str
+    """The lesson was left before its end."""
     over: str
 
 
-class Column(msgspec.Struct, frozen=True):
-    """A column of the last table.
-
-    Attributes:
-        title: Its heading.
-        meaning: What the figures in it are, or nothing.
-    """
+class ModelColumn(msgspec.Struct, frozen=True):
+    """A column of the last table, and what the figures in it mean."""
 
     title: str
     meaning: str = ""
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """All texts in a language.
-
-    Attributes:
-        steps: Those of the steps, by their names.
-        words: The others.
-        columns: Those of the table of models, by the names that its step gives them.
-    """
+    """All texts in a language: those of the steps by their names, and those of the table's columns by theirs."""
 
     steps: dict[str, StepText]
     words: Words
-    columns: dict[str, Column]
+    columns: dict[str, ModelColumn]

@@ -15,7 +15,7 @@ import pytest
 
 from rpcshell.client.errors import UsageError
 from rpcshell.commands import load_commands
-from rpcshell.lab.lesson.keys import next_step
+from rpcshell.lab.lesson.course import next_step
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.width import cells

@@ -11,8 +11,7 @@ import pytest
 from rpcshell.lab.bench.server_use import processes_under
 from rpcshell.lab.lesson.course import STEPS
 from rpcshell.lab.lesson.english import TEXTS
-from rpcshell.lab.lesson.servers import LessonServer
-from rpcshell.lab.lesson.stage import Stage
+from rpcshell.lab.lesson.stage import LessonServer, Stage
 from rpcwire.control import MODELS
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.lab.lesson.telling import Told
@@ -26,9 +25,8 @@ Run = Callable[[str], Told]
 def run(state: Path) -> Run:
     def run(name: str) -> Told:
         told = Told()
-        (step,) = [step for step in STEPS if step.name == name]
         before = processes_under(os.getpid())
-        step.run(Stage(told))
+        STEPS[name](Stage(told))
         assert processes_under(os.getpid()) == before
         assert list(state.glob("rpcshell/servers/*")) == []
         text = TEXTS.steps[name]

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from rpcshell.commands import load_commands
-from rpcshell.lab.lesson.course import STEPS
-from rpcshell.lab.lesson.languages import LANGUAGES, choose_language, load_texts
-from rpcshell.lab.lesson.page import Page
+from rpcshell.lab.lesson.course import LANGUAGES, STEPS, choose_language, load_texts
+from rpcshell.lab.lesson.page import Page, fill, span, typeset
 from rpcshell.lab.lesson.texts import StepText, Texts
-from rpcshell.lab.lesson.typesetting import fill, span, typeset
 from rpcshell.line.language import CommandLine, parse
 from rpcshell.view.width import cells
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
@@ -48,7 +46,7 @@ def templates(step: StepText) -> dict[str, str]:
 
 @pytest.mark.parametrize("texts", [ENGLISH, CHINESE], ids=LANGUAGES)
 def test_every_step_has_its_texts_and_no_others(texts: Texts) -> None:
-    assert list(texts.steps) == [step.name for step in STEPS]
+    assert list(texts.steps) == list(STEPS)
     for step in texts.steps.values():
         assert all([step.title, step.about, *templates(step).values()])
         assert 1 <= len(step.tries) <= 2

@@ -1,4 +1,4 @@
-"""Steps that measure: what a fork for each connection costs, and all models side by side."""
+"""Steps of the lesson that measure: what a fork for each connection costs, and all models side by side."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rpcshell.client.dialects.native import Native
 from rpcshell.client.dialling import dial_tcp
+from rpcshell.client.exchange import Requester
 from rpcshell.lab.bench.server_use import processes_under, proportional_memory
-from rpcshell.lab.lesson.callers import PATIENCE
-from rpcshell.lab.lesson.servers import LessonServer, who
-from rpcshell.lab.lesson.typesetting import span
+from rpcshell.lab.lesson.page import span
+from rpcshell.lab.lesson.stage import PATIENCE, LessonServer, answer_of, who
 from rpcshell.view.units import size
-from rpcwire import ClientConnection
+from rpcwire import MAX_REPLY
 from rpcwire.control import MODELS
 
 if TYPE_CHECKING:
-    from rpcshell.lab.lesson.callers import Caller
     from rpcshell.lab.lesson.stage import Stage
+    from rpcshell.lab.load.callers import Caller
     from rpcwire.control import ServerStatus
 
 __all__ = ["all_models", "fork"]
@@ -80,7 +81,7 @@ def _measured(model: str) -> dict[str, str]:
         began = time.monotonic()
         slow = [server.caller("sleep", {"seconds": _SLEEP}, stays=False) for _ in range(_SLOW)]
         for caller in slow:
-            caller.answer()
+            answer_of(caller)
         slept = time.monotonic() - began
 
         idle = [server.caller("ping") for _ in range(_IDLE)]
@@ -112,7 +113,7 @@ def _settle(server: LessonServer, callers: list[Caller]) -> None:
 
 
 def _served(callers: list[Caller]) -> int:
-    return sum(caller.reply is not None for caller in callers)
+    return sum(caller.fates["answered"] for caller in callers)
 
 
 def _visit(server: LessonServer) -> float:
@@ -131,18 +132,19 @@ def _processor_a_call(server: LessonServer, arbiter: int) -> float:
 
     Many are sent at once, so that it is the calls that count, and not how a thread was woken for each of them.
     """
-    wire = ClientConnection()
+    requester = Requester(server.target, Native(MAX_REPLY))
     calls = 0
     with dial_tcp(server.target, PATIENCE) as connection:
         connection.settimeout(PATIENCE)
         used = 0.0
         until = time.monotonic() + _CALLS
         while time.monotonic() < until:
-            connection.sendall(b"".join(wire.request("ping", {"a": 1}) for _ in range(_BURST)))
-            while wire.outstanding:
-                wire.receive(connection.recv(_READ))
-                while wire.next_event():
-                    pass
+            burst = [requester.request("ping", {"a": 1}, meta=False, plain=True) for _ in range(_BURST)]
+            connection.sendall(b"".join(burst))
+            requester.sent()
+            for _ in range(_BURST):
+                while requester.next_reply() is None:
+                    requester.receive(connection.recv(_READ))
             if used:
                 calls += _BURST
             else:
