@@ -122,7 +122,7 @@ def mark_changes(before: Sequence[Fragment], after: Sequence[Fragment]) -> list[
 
 
 def first_rows(pieces: Iterable[Fragment], rows: int) -> list[Fragment]:
-    """As many pieces as fill a number of rows, the last one ending in a newline; no more are asked for.
+    """The pieces of so many rows, the last one ending in a newline; no further ones are asked for.
 
     Rows that are longer than a screen is wide count once.
     """

@@ -54,7 +54,7 @@ def render_json(value: Any, width: int, *, column: int = 0, indent: int = _INDEN
 
 
 def plain_beyond_limit(fragments: Iterable[Fragment]) -> Iterator[Fragment]:
-    """The same pieces, without styles once so much has them that more would hold up whoever shows it."""
+    """The same pieces, unstyled from where more styles would hold up whoever shows them."""
     styled = HIGHLIGHT_LIMIT
     for piece in fragments:
         styled -= len(piece[1])
@@ -149,7 +149,7 @@ def _plain_line(value: Any, room: int) -> str | None:
 
 
 def _room_beside(value: Any, room: int) -> int:
-    """Columns that are left beside the shortest text a value could have, or less than 0 if there are none."""
+    """Columns left beside the shortest text that a value could have; negative if there are none."""
     if isinstance(value, str):
         # An accent takes no column of its own, so a text that is all but too long may count as too long.
         return room - len(value) - 2
@@ -168,7 +168,7 @@ def _room_beside(value: Any, room: int) -> int:
 
 
 def _flatten(value: Any, line: list[Fragment], room: int) -> int:
-    """Add a value's one-line form to a line; columns that are left, or less than 0 if it does not fit."""
+    """Add a value's one-line form to a line, and return the columns left; negative if it does not fit."""
     if isinstance(value, str):
         if len(value) + 2 > room:
             return -1

@@ -244,7 +244,7 @@ def _compact(value: object, width: int | None) -> str:
 
 
 def fitting(rows: Sequence[dict[str, Any]], width: int | None, spare: Sequence[str]) -> list[dict[str, Any]]:
-    """Objects that have the same keys, without as many of the spare ones, the first one first, as it takes to fit."""
+    """Objects that have the same keys, without the spare keys, first to last, that keep them from fitting."""
     rows = list(rows)
     for key in spare:
         text = "".join(text for _, text in render_table(rows, None))

@@ -144,19 +144,7 @@ def xy(
     rules: Sequence[Rule] = (),
     height: int = 240,
 ) -> str:
-    """A chart.
-
-    Args:
-        name: What its parts are called in the page; there is only one chart of it.
-        title: What it shows, for those who do not see it.
-        description: What is to be seen in it, in sentences.
-        x: The axis at the bottom.
-        y: The axis at the left.
-        slots: Parts of the axis at the bottom, most with bars.
-        lines: What is drawn over them.
-        rules: What is drawn over that.
-        height: In the page's pixels, where it is shown wide.
-    """
+    """A chart."""
     bottom = _BOTTOM + (_TITLE if x.title else 0) + (_KEY if any(line.label for line in lines) else 0)
     drawings = []
     for kind, width in (("wide", _WIDE), ("narrow", _NARROW)):
@@ -219,7 +207,7 @@ def _axis_at_the_left(frame: _Frame) -> list[str]:
 
 
 def _axis_at_the_bottom(frame: _Frame) -> list[str]:
-    """The axis, where the text of a mark that would stand in another's is left out."""
+    """The axis; the text of a mark is left out where it would overlap another's."""
     shapes = [f'<path class="axis" d="M{frame.left} {frame.floor}H{frame.right}"/>']
     free = 0.0
     for value, words in frame.x_axis.marks(int((frame.right - frame.left) // 46)):

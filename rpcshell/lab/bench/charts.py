@@ -198,7 +198,7 @@ def workers_chart(name: str, measurement: Measurement) -> str:
 
 
 def speed_chart(name: str, contestants: Sequence[Contestant]) -> str:
-    """Calls a second of each, with how far its rounds, or parts of its only one, are apart."""
+    """Calls a second of each, and how far its rounds, or the parts of its only one, differ."""
     part = "round" if contestants[0].rounds > 1 else "part"
     told = [f"{one.name} {per_second(one.whole.rate)}" for one in contestants]
     return xy(

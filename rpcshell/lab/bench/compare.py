@@ -49,7 +49,7 @@ _TIMES: Final = 2.0
 
 
 def ahead(contestants: Sequence[Contestant]) -> list[Finding]:
-    """Who is ahead, and what has to be known about that."""
+    """Who is ahead, and how sure that is."""
     working = [one for one in contestants if one.whole.calls and one.whole.failed < one.whole.attempts]
     found = []
     if len(working) > 1:
@@ -90,7 +90,7 @@ def _rate_noise(one: Contestant, other: Contestant) -> float | None:
 
 
 def _noise_of_rounds(one: Contestant, other: Contestant) -> Callable[[Sequence[float], Sequence[float]], float | None]:
-    """How to tell noise: rounds took turns, while parts of a run have nothing to do with those of another."""
+    """How to tell noise: rounds took turns, parts of single runs did not."""
     return paired_noise if one.rounds == other.rounds > 1 else noise
 
 
@@ -117,7 +117,7 @@ def _quickest(working: Sequence[Contestant], rate: float | None) -> str:
 
 
 def against_last(measurement: Measurement, memory: RunMemory | None = None) -> str | None:
-    """How a run does against the last one of the same call, in sentences; and it is remembered for the next one.
+    """Compare a run with the last one of the same call, in sentences, and remember it for the next one.
 
     None where there was no such run, or this one says nothing.
     """
@@ -168,7 +168,7 @@ def _judge(
 
 
 def _allowed(before: Sequence[float], now: Sequence[float], lately: Sequence[float]) -> float | None:
-    """The share by which two runs may differ without meaning it, from their own parts and from run to run."""
+    """The share by which two runs may differ by chance, judged from their own parts and from run to run."""
     within = noise(before, now)
     between = _from_run_to_run(lately[:-1])
     known = [allowed for allowed in (within, between) if allowed is not None]
@@ -176,7 +176,7 @@ def _allowed(before: Sequence[float], now: Sequence[float], lately: Sequence[flo
 
 
 def _from_run_to_run(values: Sequence[float]) -> float | None:
-    """The share by which neighbouring runs differ, nearly always; a lasting change counts once, and so hardly."""
+    """The share by which neighbouring runs nearly always differ; a lasting change counts once."""
     changes = [abs(after - before) for before, after in pairwise(values)]
     middle = statistics.fmean(values) if values else 0.0
     if len(changes) < _FEWEST_CHANGES or middle <= 0:
@@ -185,7 +185,7 @@ def _from_run_to_run(values: Sequence[float]) -> float | None:
 
 
 def noise(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """The share of their mean that two figures may differ by without meaning it; None where nobody can tell."""
+    """The share of their mean by which two figures may differ by chance; None where nobody can tell."""
     if len(one) < 2 or len(other) < 2:
         return None
     middle = (statistics.fmean(one) + statistics.fmean(other)) / 2
@@ -202,7 +202,7 @@ def noise(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 
 def paired_noise(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """The same for rounds that took turns: what the machine did meanwhile has met both of them, and cancels out."""
+    """The same for rounds that took turns, one for one: what disturbed both of a pair cancels out."""
     ratios = [math.log(mine / theirs) for mine, theirs in zip(one, other, strict=True) if mine > 0 and theirs > 0]
     if len(ratios) < 2 or len(ratios) < len(one):
         return None

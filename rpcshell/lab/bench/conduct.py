@@ -159,7 +159,7 @@ class _Runs:
             server.stop(drain=0)
 
     def _pattern(self) -> SpawnOptions:
-        """How to start servers like the one that runs."""
+        """How to start servers like the running one."""
         session, workers = self._shell.session, self._options.workers
         running = session.server
         if running is None or running.poll() is not None:
@@ -196,7 +196,7 @@ class _Runs:
 
     @contextmanager
     def _progress(self) -> Iterator[Callable[[str], Draw]]:
-        """Gives, for a title, what shows how far it is."""
+        """Give what draws the progress of a run with a title."""
         from rpcshell.lab.bench.progress import DrawnProgress, LineProgress
 
         place = self._live()
@@ -266,7 +266,7 @@ def _typical(measured: list[Measurement]) -> Measurement:
 
 
 def _remember(shell: Shell, measured: Measurement, options: BenchOptions) -> None:
-    """Keep the run for another to be compared with, and compare it with the one before where that is wanted."""
+    """Remember the run for later comparisons, and compare it with the one before if that is wanted."""
     from rpcshell.client.folders import state_folder
     from rpcshell.lab.bench.compare import against_last
     from rpcshell.lab.bench.runs import RunMemory

@@ -64,7 +64,7 @@ def call_text(plan: Plan) -> str:
 
 
 def load_text(plan: Plan) -> str:
-    """How the call was made: on how many connections, and when the next one."""
+    """How the calls were made: on how many connections, at which rate."""
     parts = [count_of(plan.connections, "connection")]
     if plan.pipeline > 1:
         parts.append(f"up to {plan.pipeline} calls at once on each")
@@ -73,7 +73,7 @@ def load_text(plan: Plan) -> str:
 
 
 def length_text(measurement: Measurement) -> str:
-    """How much of it there was."""
+    """How many calls there were, in which time."""
     return f"{count_of(measurement.calls, 'call')} in {measurement.seconds:.1f} s"
 
 
@@ -89,7 +89,7 @@ def target_text(plan: Plan) -> str:
 
 
 def name_of(measurement: Measurement) -> str:
-    """What tells a measurement from those beside it: the worker model, or else the target."""
+    """What a measurement is called beside others: its worker model, or else its target."""
     return target_text(measurement.plan) if measurement.server is None else visible(measurement.server.model)
 
 

@@ -24,7 +24,7 @@ _SHORTEST: Final = 8
 
 
 class Contestant(NamedTuple):
-    """What stands beside others: all rounds of a model."""
+    """All rounds of a model, to stand beside those of others."""
 
     name: str
     whole: Measurement

@@ -70,7 +70,7 @@ def _tasks(plan: Plan) -> list[Task]:
 
 
 def _part(whole: int, parts: int, number: int) -> int:
-    """How much of a whole one of several gets, the first ones one more where it does not come out even."""
+    """The share of one part of a whole; where it does not divide, the first parts get one more."""
     return whole // parts + (number < whole % parts)
 
 
@@ -120,7 +120,7 @@ class _Run:
         )
 
     def _stop(self) -> None:
-        """Have it ended with what there is.
+        """End it with what there is.
 
         Raises:
             KeyboardInterrupt: That was asked for before.
@@ -131,7 +131,7 @@ class _Run:
         self._processes.tell(Stop())
 
     def _seconds(self) -> float:
-        """How long calls were begun or answered; what came late of others, such as giving them up, does not count."""
+        """How long calls were begun or answered, without the wait for those that were given up."""
         last_reply = max(last.last_reply for last in self._lasts)
         whole = max(last.seconds for last in self._lasts)
         if self._plan.seconds is None or self._interrupted:
@@ -148,7 +148,7 @@ class _Run:
             self._lasts.append(tick)
 
     def _close_intervals(self) -> None:
-        """Close what each process that still runs has told of."""
+        """Close the intervals that every running process has told of."""
         for number in sorted(self._open):
             ended = sum(last.number < number for last in self._lasts)
             if len(self._open[number]) + ended < len(self._processes.all):
@@ -194,7 +194,7 @@ class _Run:
 
 @contextmanager
 def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
-    """Have `stop` called when Ctrl-C is pressed: an exception could come between two counts that belong together."""
+    """Call `stop` on Ctrl-C, rather than raise an exception between two counts that belong together."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -40,7 +40,7 @@ class ServerMeter:
             self._last = self._ask()
 
     def finish(self) -> ServerUse | None:
-        """What it cost, or None where that cannot be known: the server has gone meanwhile, or this is not Linux."""
+        """What it cost; None if the server has gone meanwhile, or this is not Linux."""
         self.look()
         first, last = self._first, self._last
         self._control.close()

@@ -57,7 +57,7 @@ class Attempt:
 
     @property
     def code(self) -> int | None:
-        """That of an error of the server."""
+        """The code of a server's error."""
         return None if self.reply is None or self.reply.fault is None else self.reply.fault.code
 
     @property
@@ -80,7 +80,7 @@ class Attempt:
 
 
 class Caller:
-    """A thread that makes calls one after the other, from when it is started until it has made them or is ended.
+    """A thread that makes calls one after the other, until it has made them all or is ended.
 
     Args:
         timeout: Seconds for each call, connecting included.

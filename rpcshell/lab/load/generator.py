@@ -177,13 +177,13 @@ class Generator:
             self._offer(connection)
 
     def _offer(self, connection: LoadConnection) -> None:
-        """Have a connection that can take another call used for the next one that is due."""
+        """Put a connection in the queue for the next due call, if it can take another."""
         if not connection.listed and len(connection.due) < self._depth:
             connection.listed = True
             self._free.append(connection)
 
     def _go_on(self, connection: LoadConnection, now: int) -> None:
-        """Begin as many calls on a connection as there may be, if it is time for them."""
+        """Begin as many calls on a connection as it may have, if it is time for them."""
         begun, due = self._begun, connection.due
         if begun >= self._limit:
             if not due:

@@ -76,7 +76,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready", kw_only=True):
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", kw_only=True):
-    """What happened since the tick before, unless it says that it counts from the beginning."""
+    """What happened since the last tick; members that count from the beginning say so."""
 
     number: int
     """From 1: the ticks of all processes with the same number are of the same time."""

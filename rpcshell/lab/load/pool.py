@@ -56,11 +56,7 @@ _FINE: Final = 0.002
 
 
 class Poller:
-    """A set of descriptors to wait for, with a time that may be shorter than a millisecond.
-
-    Args:
-        exact: Whether that matters. Only Linux can, at the cost of a second system call for each wait.
-    """
+    """A set of descriptors to wait for, with a time that may be shorter than a millisecond."""
 
     def __init__(self, *, exact: bool) -> None:
         if sys.platform == "linux":
@@ -123,16 +119,16 @@ class ConnectionPool:
 
     @property
     def under_way(self) -> bool:
-        """Whether a call is."""
+        """Whether any call is."""
         return any(connection.due for connection in self.all)
 
     @property
     def open(self) -> int:
-        """How many connections are."""
+        """How many connections are open."""
         return len(self.by_descriptor)
 
     def dial(self, connection: LoadConnection) -> None:
-        """Have a connection made, unless that is being done."""
+        """Have a connection made, unless that is under way."""
         if not connection.dialling:
             connection.dialling = True
             self._dialler.want(connection)
@@ -251,7 +247,7 @@ class ConnectionPool:
         connection.answered += 1
 
     def _heed(self, connection: LoadConnection, reply: Reply | Goodbye, now: int) -> None:
-        """Take a reply that may be unlike most."""
+        """Take a reply that may be an error, or the last one of its connection."""
         if isinstance(reply, Goodbye):
             # What was not answered has not been run, and is sent again.
             self._renew(connection, now)

@@ -98,7 +98,7 @@ class LoadProcess:
         return f"ended with exit status {status}{': ' if last else ''}{last}"
 
     def end(self) -> None:
-        """End it: at once, unless it is about to."""
+        """Give it a second to end by itself, then kill it."""
         self._input.close()
         self._output.close()
         try:
