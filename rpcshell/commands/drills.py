@@ -15,6 +15,7 @@ from rpcshell.shell.command import WORKER, command, worker_number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpcshell.lab.drills.drill import Drill
     from rpcshell.shell.shell import Shell
 
 _GROUP = "Drills"
@@ -59,6 +60,12 @@ def _shared(*, harms: bool) -> Callable[[Callable[..., None]], Callable[..., Non
     return decorate
 
 
+def _drill(shell: Shell, name: str, call: str | None, **what: Any) -> Drill:
+    from rpcshell.lab.drills.drill import Drill
+
+    return Drill(shell, name, call, **what)
+
+
 @command("kill", group=_GROUP, examples=(":kill 3", ":kill 3 TERM", ":kill 1 --call 'sleep seconds=0.2'"))
 @click.argument("worker", type=WORKER)
 @click.argument("signal", type=_SIGNALS, default="KILL")
@@ -73,10 +80,8 @@ def kill(shell: Shell, *, worker: str, signal: str, call: str | None, yes: bool)
     """
     number = worker_number(worker)
     from rpcshell.lab.drills import workers
-    from rpcshell.lab.drills.drill import Drill
 
-    harm = f"send SIG{signal} to worker {number}"
-    with Drill(shell, "kill", call, worker=number, harm=harm, consent=yes) as drill:
+    with _drill(shell, "kill", call, worker=number, harm=f"send SIG{signal} to worker {number}", consent=yes) as drill:
         workers.kill(drill, number, signal)
 
 
@@ -92,10 +97,8 @@ def freeze(shell: Shell, *, worker: str, seconds: float, call: str | None, yes: 
     """
     number = worker_number(worker)
     from rpcshell.lab.drills import workers
-    from rpcshell.lab.drills.drill import Drill
 
-    harm = f"freeze worker {number}"
-    with Drill(shell, "freeze", call, worker=number, harm=harm, consent=yes) as drill:
+    with _drill(shell, "freeze", call, worker=number, harm=f"freeze worker {number}", consent=yes) as drill:
         workers.freeze(drill, number, seconds)
 
 
@@ -107,9 +110,8 @@ def reload(shell: Shell, *, call: str | None) -> None:
     The new ones import the app as it is now. If it cannot be imported, the old ones stay.
     """
     from rpcshell.lab.drills import workers
-    from rpcshell.lab.drills.drill import Drill
 
-    with Drill(shell, "reload", call) as drill:
+    with _drill(shell, "reload", call) as drill:
         workers.reload(drill)
 
 
@@ -122,9 +124,8 @@ def scale(shell: Shell, *, workers: int, call: str | None) -> None:
     Where there shall be fewer, the oldest idle ones leave first, after answering what has arrived.
     """
     from rpcshell.lab.drills import workers as drills
-    from rpcshell.lab.drills.drill import Drill
 
-    with Drill(shell, "scale", call) as drill:
+    with _drill(shell, "scale", call) as drill:
         drills.scale(drill, workers)
 
 
@@ -140,11 +141,9 @@ def hold(shell: Shell, *, connections: int, seconds: float, call: str | None, ye
     A worker of the sync model serves one connection at a time, so that idle ones starve others; after
     --reclaim-idle (5 s) the server has them go. The other models take no notice.
     """
-    from rpcshell.lab.drills.drill import Drill
     from rpcshell.lab.drills.starving import hold as run
 
-    harm = f"hold {connections} idle connections"
-    with Drill(shell, "hold", call, harm=harm, consent=yes) as drill:
+    with _drill(shell, "hold", call, harm=f"hold {connections} idle connections", consent=yes) as drill:
         run(drill, connections, seconds)
 
 
@@ -161,11 +160,9 @@ def slow(shell: Shell, *, rate: float, connections: int | None, seconds: float, 
     The timeline shows what the server does about it, and whether others go on. Where a request takes longer to arrive
     than --read-timeout (30 s) its sender is dropped. It stops once all are.
     """
-    from rpcshell.lab.drills.drill import Drill
     from rpcshell.lab.drills.starving import slow as run
 
-    harm = "send it requests slowly"
-    with Drill(shell, "slow", call, harm=harm, consent=yes) as drill:
+    with _drill(shell, "slow", call, harm="send it requests slowly", consent=yes) as drill:
         run(drill, connections or min(len(drill.before.workers), 500), rate, seconds)
 
 
@@ -180,9 +177,7 @@ def flood(shell: Shell, *, connections: int, seconds: float, call: str | None, y
 
     Each connection has eight calls on their way. It stops by itself: after its seconds, 30 at most, or 256 MiB.
     """
-    from rpcshell.lab.drills.drill import Drill
     from rpcshell.lab.drills.flood import flood as run
 
-    harm = f"flood it from {connections} connections"
-    with Drill(shell, "flood", call, harm=harm, consent=yes) as drill:
+    with _drill(shell, "flood", call, harm=f"flood it from {connections} connections", consent=yes) as drill:
         run(drill, connections, seconds)
