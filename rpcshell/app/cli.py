@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ShellError, UsageError
+from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
     from rpcshell.shell.statements import Statement
-    from rpcshell.view.settings import Settings
 
 __all__ = ["main"]
 
@@ -72,11 +72,8 @@ def _options(arguments: list[str]) -> Options | None:
     return read_arguments(arguments)
 
 
-def _settings(options: Options, complain: Callable[[ShellError], None]) -> Settings:
-    """The settings of a run: those of the configuration, where they make sense, and then those of its options."""
-    from rpcshell.view.settings import Settings
-
-    settings = Settings(script=not options.interactive)
+def _apply_settings(options: Options, settings: Settings, complain: Callable[[ShellError], None]) -> None:
+    """Set what the configuration says, where it makes sense, and then what the options say."""
     # Whatever reads a script's output expects the same for every user; how long to wait may differ.
     unheeded = settings if options.interactive else Settings()
     if options.problem is not None:
@@ -88,7 +85,6 @@ def _settings(options: Options, complain: Callable[[ShellError], None]) -> Setti
             complain(options.config.problem(name, error))
     for name, text in options.settings:
         settings.set(name, text)
-    return settings
 
 
 def _session(options: Options, settings: Settings) -> Session:
@@ -118,8 +114,9 @@ def _run_script(options: Options) -> int:
     from rpcshell.shell.shell import Shell
     from rpcshell.view.plain import is_terminal
 
-    output = process_output()
-    settings = output.settings = _settings(options, output.error)
+    settings = Settings(script=True)
+    output = process_output(settings)
+    _apply_settings(options, settings, output.error)
     session = _session(options, settings)
     session.on_note(output.note)
     try:
@@ -193,7 +190,8 @@ def _run_prompt(options: Options) -> int:
     from rpcshell.app.repl import run_repl
 
     notes: list[str] = []
-    settings = _settings(options, lambda error: notes.append(str(error)))
+    settings = Settings()
+    _apply_settings(options, settings, lambda error: notes.append(str(error)))
     return run_repl(
         _session(options, settings),
         target=options.target,

@@ -34,11 +34,11 @@ __all__ = [
 ]
 
 
-def process_output() -> ScriptOutput:
+def process_output(settings: Settings | None = None) -> ScriptOutput:
     """The output of this process's own streams."""
     # Python sets a stream to None where the process was started with it closed; typeshed does not know.
     stdout: IO[str] | None = sys.stdout
-    return ScriptOutput(None if stdout is None else sys.stdout.buffer, sys.stderr)
+    return ScriptOutput(None if stdout is None else sys.stdout.buffer, sys.stderr, settings)
 
 
 class OutputClosed(Exception):
@@ -51,8 +51,8 @@ class ScriptOutput(Output):
     Stdout takes bytes, since results are UTF-8 whatever the locale says. A stream is None where it is closed.
     """
 
-    def __init__(self, stdout: IO[bytes] | None, stderr: IO[str] | None) -> None:
-        self.settings = Settings(script=True)
+    def __init__(self, stdout: IO[bytes] | None, stderr: IO[str] | None, settings: Settings | None = None) -> None:
+        self.settings = Settings(script=True) if settings is None else settings
         self._stdout = stdout
         self._stderr = stderr
 
@@ -155,7 +155,6 @@ def run_statements(shell: Shell, output: ScriptOutput, statements: Iterable[Stat
         UsageError: The script cannot be read.
     """
     code = 0
-    output.settings = shell.settings
     for statement in statements:
         try:
             for text in _rows(shell, statement):
