@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpcshell.client.errors import ShellError
 from rpcshell.lab.bench.measurement import ServerUse
+from rpcshell.servers.watch import LocalServerWatch
 
 if TYPE_CHECKING:
     from rpcshell.servers import Control
@@ -28,7 +28,7 @@ class ServerMeter:
     """
 
     def __init__(self, control: Control) -> None:
-        self._control = control
+        self._watch = LocalServerWatch(lambda: control)
         self._waiting = 0
         self._first = self._ask()
         self._last = self._first
@@ -43,7 +43,7 @@ class ServerMeter:
         """What it cost; None if the server has gone meanwhile, or this is not Linux."""
         self.look()
         first, last = self._first, self._last
-        self._control.close()
+        self._watch.close()
         if first is None or last is None or sys.platform != "linux" or first.pid != last.pid:
             return None
         processes = processes_under(last.pid)
@@ -59,11 +59,9 @@ class ServerMeter:
         )
 
     def _ask(self) -> ServerStatus | None:
-        try:
-            status = self._control.status()
-        except ShellError:
-            return None
-        self._waiting = max(self._waiting, status.waiting)
+        status = self._watch.status_if_told()
+        if status is not None:
+            self._waiting = max(self._waiting, status.waiting)
         return status
 
 

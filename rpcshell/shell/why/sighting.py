@@ -73,14 +73,11 @@ def take_snapshot(path: str, ends: Ends | None, arbiter: int | None) -> Snapshot
     """
     from rpcshell.servers import Control
     from rpcshell.servers.processes import children_of, find_server_end, process_state
+    from rpcshell.servers.watch import LocalServerWatch
 
-    status: ServerStatus | None = None
-    try:
-        with Control(path, timeout=LOOK) as control:
-            status = control.status()
-    except ShellError:
+    with LocalServerWatch(lambda: Control(path, timeout=LOOK)) as watch:
         # What a server that hangs does not say, the system still may.
-        pass
+        status = watch.status_if_told()
     at = time.monotonic()
     if status is not None:
         arbiter = status.pid
