@@ -33,7 +33,7 @@ _PARKED: Final = 30
 _THREADS: Final = 4
 _ROOM: Final = 4
 _STORM: Final = 12
-_SLEEP: Final = 0.2
+_SLEEP: Final = 0.5
 
 _NAPPING_APP: Final = Path(__file__).with_name("naps.py")
 _NAPS: Final = 40
