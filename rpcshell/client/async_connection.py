@@ -83,15 +83,7 @@ class AsyncConnection(asyncio.Protocol):
     async def exchange(
         self, method: str, params: object, *, meta: bool, plain: bool, deadline: float | None = None
     ) -> Reply:
-        """Send a request and wait for its reply until `deadline`, on the loop's clock.
-
-        Raises:
-            UsageError: The params cannot be sent; nothing was.
-            Dropped: The connection ended first.
-            ProtocolError: Something came that is no reply.
-            TlsFailed: The server has refused this client; nothing was run.
-            TimeoutError: The deadline passed.
-        """
+        """Exchange as `Connection.exchange` does, with its errors; `deadline` is on the loop's clock."""
         if isinstance(self._end, Dropped):
             raise Dropped(self._end.reason, not_run=True, hint=self._end.hint)
         if self._end is not None or self._transport is None:

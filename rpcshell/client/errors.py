@@ -128,13 +128,7 @@ class CallError(ShellError):
 
     @classmethod
     def of_reply(cls, method: str, reply: Reply, elapsed: float) -> CallError | None:
-        """The error that an error reply tells of, or None for a good reply.
-
-        Args:
-            method: The method that was called.
-            reply: What came back.
-            elapsed: Seconds it took.
-        """
+        """The error that an error reply tells of, or None for a good reply; `elapsed` in seconds."""
         fault = reply.fault
         if fault is None:
             return None

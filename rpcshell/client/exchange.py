@@ -74,14 +74,7 @@ class Requester:
         return self._dialect.mid_frame
 
     def request(self, method: str, params: object, *, meta: bool, plain: bool, trace: Trace | None = None) -> bytes:
-        """The bytes of a request; from now on its reply is due.
-
-        Args:
-            method: The method's name.
-            params: Its params.
-            meta: Whether to ask who serves it.
-            plain: Whether the server knows nothing but the core of the dialect.
-            trace: Is told of its times and bytes.
+        """The bytes of a request, as `Dialect.encode_call` makes them; from now on its reply is due.
 
         Raises:
             UsageError: The params cannot be sent.

@@ -34,9 +34,6 @@ def history_file() -> Path:
 def state_folder(*parts: str) -> Path:
     """The folder for what the shell remembers between runs, made if it is not there (mode 0700).
 
-    Args:
-        parts: Folders below it.
-
     Raises:
         OSError: It cannot be made.
     """
