@@ -18,7 +18,7 @@ import click
 from click.core import ParameterSource
 
 from rpcserver.options import ENVIRONMENT, Invocation, command
-from rpcserver.system.link import Failed, Link
+from rpcserver.system.parent import Failed, ParentLink
 from rpcserver.system.settings import ConfigError, line_of, read_file
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from rpcserver.arbiter.arbiter import Arbiter
     from rpcserver.arbiter.companion import Duty
-    from rpcserver.arbiter.control import Answer, Control
-    from rpcserver.system.settings import Settings
+    from rpcserver.arbiter.control import Answer, ControlSocket
+    from rpcserver.system.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -54,17 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     early = command.make_context(
         "rpcserver", list(arguments), resilient_parsing=True, auto_envvar_prefix=ENVIRONMENT
     ).params
-    link: Link | None = None
+    parent: ParentLink | None = None
     try:
         if early["link_fd"] is not None:
-            link = Link(early["link_fd"])
+            parent = ParentLink(early["link_fd"])
         invocation = parse(arguments, early["config"])
     except (ConfigError, ValueError) as error:
-        _fail(str(error), EXIT_USAGE, link)
+        _fail(str(error), EXIT_USAGE, parent)
     if invocation is None:
         sys.exit(0)
     try:
-        sys.exit(_serve(invocation, link, started))
+        sys.exit(_serve(invocation, parent, started))
     except KeyboardInterrupt:
         # Before the arbiter catches signals there is nothing to stop.
         sys.exit(EXIT_INTERRUPTED)
@@ -143,7 +143,7 @@ def _types_of(parameter: click.Parameter) -> tuple[type, ...]:
     return (str,)
 
 
-def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
+def _serve(invocation: Invocation, parent: ParentLink | None, started: float) -> int:
     """Run the server until it is stopped, and return the exit code."""
     from rpcserver.arbiter.arbiter import Arbiter, BootError
     from rpcserver.system.errors import ServerError, TlsError
@@ -156,7 +156,7 @@ def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
     try:
         logs = configure(invocation.log_level, as_json=invocation.log_format == "json", path=invocation.log_file)
     except OSError as error:
-        _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", EXIT_OTHER, link)
+        _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", EXIT_OTHER, parent)
     try:
         tls = open_tls(settings)
         duties = _duties(settings)
@@ -165,14 +165,14 @@ def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
         )
         control = _control(settings)
     except TlsError as error:
-        _fail(str(error), EXIT_USAGE, link)
+        _fail(str(error), EXIT_USAGE, parent)
     except ServerError as error:
-        _fail(str(error), EXIT_OTHER, link)
+        _fail(str(error), EXIT_OTHER, parent)
     arbiter = Arbiter(
         settings,
         listeners,
         logs,
-        link=link,
+        parent=parent,
         control=control,
         duties=duties,
         notifier=Notifier.from_environment(),
@@ -184,17 +184,17 @@ def _serve(invocation: Invocation, link: Link | None, started: float) -> int:
     except BootError as error:
         if error.traceback:
             sys.stderr.write(error.traceback.rstrip("\n") + "\n")
-        _fail(error.message, EXIT_APP, link, error.traceback)
+        _fail(error.message, EXIT_APP, parent, error.traceback)
     return 0
 
 
-def _control(settings: Settings) -> Control | None:
+def _control(settings: ServerSettings) -> ControlSocket | None:
     """Open the control socket; where nobody has asked for one in so many words, the server can do without.
 
     Raises:
         BindError: the path that was asked for cannot be had.
     """
-    from rpcserver.arbiter.control import Control, open_control
+    from rpcserver.arbiter.control import ControlSocket, open_control
     from rpcserver.system.addresses import BindError
 
     try:
@@ -204,7 +204,7 @@ def _control(settings: Settings) -> Control | None:
             raise
         logger.warning("there will be no control socket: %s", error)
         return None
-    return None if listener is None else Control(listener, _answer_for)
+    return None if listener is None else ControlSocket(listener, _answer_for)
 
 
 def _answer_for(arbiter: Arbiter) -> Answer:
@@ -214,7 +214,7 @@ def _answer_for(arbiter: Arbiter) -> Answer:
     return control_answer(arbiter)
 
 
-def _duties(settings: Settings) -> Callable[[Arbiter], list[Duty]]:
+def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:
     """Prepare the companions that the settings ask for, and what makes them for an arbiter.
 
     Raises:
@@ -235,10 +235,10 @@ def _duties(settings: Settings) -> Callable[[Arbiter], list[Duty]]:
     return lambda arbiter: [make(arbiter) for make in made]
 
 
-def _fail(message: str, code: int, link: Link | None, traceback: str | None = None) -> NoReturn:
-    """Say on standard error and on the link why the server does not run, and leave."""
-    if link is not None:
-        link.send(Failed(message, traceback))
-        link.close()
+def _fail(message: str, code: int, parent: ParentLink | None, traceback: str | None = None) -> NoReturn:
+    """Say on standard error and to the parent process why the server does not run, and leave."""
+    if parent is not None:
+        parent.send(Failed(message, traceback))
+        parent.close()
     click.echo(f"rpcserver: {message}", err=True)
     sys.exit(code)

@@ -13,7 +13,7 @@ import msgspec
 
 from rpcserver.system.addresses import parse_bind
 from rpcserver.system.settings import (
-    Settings,
+    ServerSettings,
     checked_seconds,
     default_workers,
     parse_control,
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 ENVIRONMENT: Final = "RPCSERVER"
 """What the names of environment variables begin with."""
 
-_DEFAULTS: Final = Settings()
+_DEFAULTS: Final = ServerSettings()
 
 
 class Invocation(msgspec.Struct, frozen=True):
     """What the command line and the other sources ask for."""
 
-    settings: Settings
+    settings: ServerSettings
     log_level: str
     log_format: str
     log_file: Path | None
@@ -341,4 +341,4 @@ def command(
     """
     if settings["tls_cert"] is None and (settings["tls_key"] or settings["tls_client_ca"]):
         raise click.UsageError("a TLS key or authority serves nothing without a certificate: add --tls-cert")
-    return Invocation(Settings(**settings), log_level, log_format, log_file)
+    return Invocation(ServerSettings(**settings), log_level, log_format, log_file)

@@ -6,6 +6,7 @@ started and replaced by `crew`, reloaded by `reload`, judged by `watchdog`.
 
 from __future__ import annotations
 
+import enum
 import gc
 import logging
 import os
@@ -17,16 +18,14 @@ from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
 from rpcserver.arbiter.crew import Crew
 from rpcserver.arbiter.freezing import Freezer
-from rpcserver.arbiter.housekeeping import Patrol
-from rpcserver.arbiter.loop import Turns
+from rpcserver.arbiter.housekeeping import Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
-from rpcserver.arbiter.phases import BootError, Phase
 from rpcserver.arbiter.reload import Reload
 from rpcserver.arbiter.scaling import MAX_WORKERS, scale
-from rpcserver.system.link import Ready
-from rpcserver.system.poller import Poller
+from rpcserver.system.errors import ServerError
+from rpcserver.system.loop import Loop, Poller, SignalQueue
+from rpcserver.system.parent import Ready
 from rpcserver.system.process import reap_strays
-from rpcserver.system.signals import SignalQueue
 from rpcserver.system.systemd import Notifier
 from rpcserver.workers.base import QUICK, REOPEN
 
@@ -34,15 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rpcserver.arbiter.companion import Duty
-    from rpcserver.arbiter.control import Control
-    from rpcserver.arbiter.samples import Sample
+    from rpcserver.arbiter.control import ControlSocket
     from rpcserver.arbiter.slots import Slot, WorkerProcess
     from rpcserver.arbiter.spawner import Closeable
+    from rpcserver.arbiter.status import Sample
     from rpcserver.system.channel import ArbiterEnd
-    from rpcserver.system.link import Link
     from rpcserver.system.log import LineHandler
+    from rpcserver.system.parent import ParentLink
     from rpcserver.system.process import Exit
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
     from rpcwire.control import Events, ServerStatus
@@ -66,29 +65,40 @@ _CAUGHT: Final = (
 )
 
 
+class BootError(ServerError):
+    """The workers did not start; the traceback has the frames of the user's own code, where it is to blame."""
+
+    def __init__(self, message: str, traceback: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.traceback = traceback
+
+
+class Phase(enum.Enum):
+    """What the arbiter is about."""
+
+    BOOTING = "booting"
+    RUNNING = "running"
+    DRAINING = "draining"
+    QUITTING = "quitting"
+
+
 class Arbiter:
     """Keeps a number of workers on a set of listeners.
 
     Args:
-        settings: the server's settings.
-        listeners: what the workers accept connections from; closed when the server stops.
         logs: where the process's log goes; workers put their numbers there.
-        link: the way to the process that started the server, if there is one.
-        control: the control socket, if there shall be one.
-        duties: says what companions there shall be.
-        notifier: tells the service manager, if there is one.
-        tls: the certificate, if TLS is spoken on TCP addresses.
         started: when the program started, in monotonic seconds.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ServerSettings,
         listeners: Sequence[Listener],
         logs: LineHandler,
         *,
-        link: Link | None = None,
-        control: Control | None = None,
+        parent: ParentLink | None = None,
+        control: ControlSocket | None = None,
         duties: Callable[[Arbiter], Sequence[Duty]] | None = None,
         notifier: Notifier | None = None,
         tls: ServerTls | None = None,
@@ -97,7 +107,7 @@ class Arbiter:
         self._settings = settings
         self._listeners = listeners
         self._logs = logs
-        self._link = link
+        self._parent = parent
         self._started = started
         if tls is not None:
             for listener in listeners:
@@ -114,7 +124,7 @@ class Arbiter:
         self._notifier = notifier or Notifier()
         self._crew = Crew(settings, listeners, logs, self._poller, self._private, self, tls)
         self._reload = Reload(self._crew, self._notifier, tls)
-        self._patrol = Patrol(settings, self._crew, listeners)
+        self._housekeeping = Housekeeping(settings, self._crew, listeners)
         self._freezer = Freezer(self._crew)
 
     @property
@@ -136,8 +146,8 @@ class Arbiter:
         self._signals.catch(_CAUGHT)
         # A terminal sends signals to the workers too; known first, they make their deaths no surprise.
         self._poller.watch(self._signals.fileno(), self._on_signals, first=True)
-        if self._link is not None:
-            self._poller.watch(self._link.fileno(), self._on_link)
+        if self._parent is not None:
+            self._poller.watch(self._parent.fileno(), self._on_parent)
         # What is here before the forks is no garbage; a collection that looked at it would write to its pages,
         # and so end their being shared with the workers.
         gc.freeze()
@@ -149,14 +159,14 @@ class Arbiter:
             self._crew,
             self._pending,
             self._freezer,
-            self._patrol,
+            self._housekeeping,
             self._companions,
             self._notifier,
             self._control,
         )
-        turns = Turns(self._poller, [part for part in parts if part is not None], self._forgive)
+        loop = Loop(self._poller, [part for part in parts if part is not None], self._forgive)
         while not self.leaving or len(self._crew):
-            turns.next()
+            loop.run_once()
         self._pending.close()
         self._companions.stop()
         if self._control is not None:
@@ -247,7 +257,7 @@ class Arbiter:
             self._settings,
             self._crew,
             self._reload,
-            self._patrol.shares,
+            self._housekeeping.shares,
             self._listeners,
             phase=self._phase.value,
             uptime=time.monotonic() - self._started,
@@ -255,8 +265,7 @@ class Arbiter:
 
     def sample(self) -> Sample:
         """Count what the server has done, for metrics."""
-        from rpcserver.arbiter.samples import take_sample
-        from rpcserver.arbiter.status import program_version
+        from rpcserver.arbiter.status import program_version, take_sample
 
         return take_sample(
             self._crew.board,
@@ -319,12 +328,12 @@ class Arbiter:
             case _:
                 logger.warning("%s was received and means nothing to this server", number.name)
 
-    def _on_link(self) -> None:
-        link = self._link
-        if link is None or link.receive():
+    def _on_parent(self) -> None:
+        parent = self._parent
+        if parent is None or parent.receive():
             return
-        self._poller.unwatch(link.fileno())
-        if link.keep:
+        self._poller.unwatch(parent.fileno())
+        if parent.keep:
             logger.info("the process that started this server has gone; the server stays")
         else:
             logger.info("the process that started this server has gone")
@@ -332,7 +341,7 @@ class Arbiter:
 
     def _forgive(self, seconds: float) -> None:
         self._crew.forgive(seconds)
-        self._patrol.forgive()
+        self._housekeeping.forgive()
 
     def _leave(self, phase: Phase) -> None:
         self._notifier.stopping()
@@ -368,16 +377,16 @@ class Arbiter:
         if control is not None:
             logger.info("control socket: %s", control)
         self._notifier.ready(f"{workers} workers")
-        if self._link is not None:
+        if self._parent is not None:
             seconds = round(time.monotonic() - self._started, 3)
-            self._link.send(Ready(os.getpid(), addresses, workers, settings.model, settings.app, seconds, control))
+            self._parent.send(Ready(os.getpid(), addresses, workers, settings.model, settings.app, seconds, control))
 
     def _private(self) -> Iterator[Closeable]:
         """What workers must not hold, but for what the crew has."""
         yield self._signals
         yield self._poller
-        if self._link is not None:
-            yield self._link
+        if self._parent is not None:
+            yield self._parent
         if self._control is not None:
             yield self._control
         yield self._companions

@@ -15,14 +15,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from rpcserver.system.loop import ignore
 from rpcserver.system.process import ChildProcess, Forker
-from rpcserver.system.signals import ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.poller import Poller
+    from rpcserver.system.loop import Poller
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +46,6 @@ class Duty:
     """What a companion is for.
 
     Attributes:
-        name: what its log lines call it.
-        main: what it does with its end of the socket pair, whose messages keep their bounds; returns an exit code.
         on_message: called in the arbiter with what the companion sends; what it returns, if anything, is sent back.
             It must not wait.
         keeps: what the arbiter and the companion hold and workers must not.
@@ -63,7 +61,6 @@ class Companions:
     """The companions of one arbiter.
 
     Args:
-        poller: the arbiter's.
         logs: where the process's log goes.
         private: yields what companions must not hold of the arbiter's, the workers' listeners too, for a listener
             lives as long as any process holds it.
@@ -79,7 +76,7 @@ class Companions:
 
     @property
     def deadline(self) -> float | None:
-        """When `turn` has something to do, in monotonic seconds."""
+        """When `run_due` has something to do, in monotonic seconds."""
         return min((found.due for found in self._all if found.due is not None), default=None)
 
     @property
@@ -94,7 +91,7 @@ class Companions:
         """
         self._all.append(_Companion(duty, due=time.monotonic() + _AFTER_WORKERS))
 
-    def turn(self, now: float) -> None:
+    def run_due(self, now: float) -> None:
         """Start those again that are due at that time, in monotonic seconds."""
         for companion in self._all:
             if companion.due is not None and now >= companion.due:

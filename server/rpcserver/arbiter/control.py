@@ -23,7 +23,7 @@ from rpcserver.system.sockets import open_listeners
 from rpcwire import GOODBYE, ErrorCode, Fault, FrameDecoder, FrameError, encode_fault, frame
 
 if TYPE_CHECKING:
-    from rpcserver.system.poller import Poller
+    from rpcserver.system.loop import Poller
     from rpcserver.system.sockets import Listener
 
 logger = logging.getLogger(__name__)
@@ -42,13 +42,8 @@ _FOLDER_MODE: Final = 0o700
 _SOCKET_MODE: Final = 0o600
 
 
-class Control(msgspec.Struct, frozen=True):
-    """A control socket, and what is served there.
-
-    Attributes:
-        listener: where.
-        answer_for: makes what answers requests, with the arbiter to steer; called when the first client comes.
-    """
+class ControlSocket(msgspec.Struct, frozen=True):
+    """A control socket, and what is served there."""
 
     listener: Listener
     answer_for: Callable[[Any], Answer]
@@ -107,14 +102,11 @@ class ControlServer:
     A client that does not read its replies, or does not end a request that it has begun, is dropped.
 
     Args:
-        control: the control socket.
-        poller: the arbiter's.
-        steered: the arbiter.
         patience: how long a client may take to end a request or to read a reply, in seconds; 0 and more than five are
             five, for the arbiter's time is everybody's.
     """
 
-    def __init__(self, control: Control, poller: Poller, steered: object, *, patience: float = 0) -> None:
+    def __init__(self, control: ControlSocket, poller: Poller, steered: object, *, patience: float = 0) -> None:
         self._listener = listener = control.listener
         self._poller = poller
         self._control = control
@@ -132,10 +124,10 @@ class ControlServer:
 
     @property
     def deadline(self) -> float | None:
-        """When `turn` has something to do, in monotonic seconds."""
+        """When `run_due` has something to do, in monotonic seconds."""
         return min((found.deadline for found in self._connections if found.deadline is not None), default=None)
 
-    def turn(self, now: float) -> None:
+    def run_due(self, now: float) -> None:
         """Drop the clients whose time is over."""
         for connection in tuple(self._connections):
             if connection.deadline is not None and now >= connection.deadline:

@@ -94,21 +94,13 @@ class Steered(Protocol):
 
 
 def control_answer(steered: Steered) -> Answer:
-    """Return what answers requests on the control socket.
-
-    Args:
-        steered: the arbiter.
-    """
+    """Return what answers requests on the control socket."""
     info = WorkerInfo(worker=0, pid=os.getpid(), generation=0, model="control")
     return Dispatcher(control_service(steered), info).answer
 
 
 def control_service(steered: Steered) -> Service:
-    """Make the service.
-
-    Args:
-        steered: the arbiter.
-    """
+    """Make the service."""
     service = Service("rpcserver control", program_version(), "Watches and steers a running server.")
 
     def living(number: int) -> WorkerProcess:

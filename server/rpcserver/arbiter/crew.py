@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.spawner import Closeable
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.poller import Poller
+    from rpcserver.system.loop import Poller
     from rpcserver.system.process import Exit
     from rpcserver.system.scoreboard import SlotReading
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
 
@@ -60,26 +60,17 @@ class Crew:
     """Every worker of the server.
 
     Args:
-        settings: the server's settings.
-        listeners: what workers accept connections from.
         logs: where the process's log goes.
-        poller: calls back for what workers say, and when they end.
         private: yields what workers must not hold of the arbiter's, the crew's own excluded.
-        overseer: is told what happens.
         tls: the certificate, where TLS is spoken.
 
     Attributes:
-        board: the scoreboard.
-        slots: the places that there shall be workers in.
-        generation: that of workers that are started now.
-        closing: whether the server is on its way out, and nobody is replaced any more.
         hurried: whether workers that do not leave in time are killed without last words.
-        events: what happened lately.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ServerSettings,
         listeners: Sequence[Listener],
         logs: LineHandler,
         poller: Poller,
@@ -111,7 +102,7 @@ class Crew:
 
     @property
     def deadline(self) -> float | None:
-        """When `turn` has something to do, in monotonic seconds."""
+        """When `run_due` has something to do, in monotonic seconds."""
         ends = (worker.deadline for worker in self._living.values())
         starts = (slot.retry_at for slot in self.slots)
         return min((due for due in itertools.chain(ends, starts) if due is not None), default=None)
@@ -170,10 +161,7 @@ class Crew:
     def dismiss(self, worker: WorkerProcess, number: signal.Signals = GRACEFUL, seconds: float | None = None) -> None:
         """Ask a worker to leave; it is made to when the time is over.
 
-        Args:
-            worker: the worker.
-            number: GRACEFUL or QUICK, or SIGKILL.
-            seconds: how long it has; the drain timeout unless given.
+        GRACEFUL and QUICK ask, SIGKILL does not. The drain timeout counts where no seconds are given.
         """
         seconds = self._settings.drain_timeout if seconds is None else seconds
         if worker.state is SlotState.ABORTING and number is GRACEFUL:
@@ -211,7 +199,7 @@ class Crew:
             if worker.deadline is not None:
                 worker.deadline += seconds
 
-    def turn(self, now: float) -> None:
+    def run_due(self, now: float) -> None:
         """See to the deadlines that have passed."""
         for slot in tuple(self.slots):
             if slot.retry_at is not None and now >= slot.retry_at:

@@ -39,13 +39,7 @@ class EventRing:
     ) -> None:
         """Add what happens now.
 
-        Args:
-            kind: what it is.
-            worker: whom it is about; its generation is told unless another one is given.
-            generation: the one that a reload is about.
-            signal: what the worker died of or was sent.
-            lost: how many calls it was in.
-            text: what else there is to say.
+        A worker's event tells its generation unless another one is given.
         """
         self._last += 1
         number, pid = (None, None) if worker is None else (worker.number, worker.pid)

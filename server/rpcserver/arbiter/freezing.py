@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 class Freezer:
-    """Freezes and thaws workers.
-
-    Args:
-        crew: the workers. When they are to leave, all are thawed at once.
-    """
+    """Freezes and thaws workers; when the server is to stop, all are thawed at once."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
@@ -29,12 +25,12 @@ class Freezer:
 
     @property
     def deadline(self) -> float | None:
-        """When `turn` has something to do, in monotonic seconds."""
+        """When `run_due` has something to do, in monotonic seconds."""
         if self._frozen and self._crew.closing:
             return 0.0
         return min((until for _, until in self._frozen.values()), default=None)
 
-    def turn(self, now: float) -> None:
+    def run_due(self, now: float) -> None:
         """Thaw those whose time is over."""
         for worker, until in tuple(self._frozen.values()):
             if now >= until or self._crew.closing or worker.state is SlotState.DEAD:

@@ -1,14 +1,15 @@
-"""Rounds, once a second or more often: who is stuck, who waits in vain, and how busy everybody is."""
+"""Rounds, once a second or more often: who is stuck, who waits in vain, and how busy everybody is.
+
+Times are nanoseconds of CLOCK_MONOTONIC, which stands still while the machine sleeps (CLOCK_BOOTTIME does not), so
+that a suspended machine makes nobody late.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from rpcserver.arbiter.reclaim import Reclaim
-from rpcserver.arbiter.watchdog import Watchdog
-from rpcserver.system.busy import BusyShares
 from rpcserver.system.scoreboard import SlotState
 from rpcserver.system.sockets import listen_queue
 from rpcserver.workers.base import RECLAIM
@@ -17,26 +18,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rpcserver.arbiter.crew import Crew
-    from rpcserver.system.settings import Settings
+    from rpcserver.arbiter.slots import WorkerProcess
+    from rpcserver.system.scoreboard import SlotReading
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
 
 logger = logging.getLogger(__name__)
 
+PERIOD: Final = 1.0
+"""Seconds between two rounds, at most."""
 
-class Patrol:
+_ROUNDS_PER_TIMEOUT: Final = 4
+_LEAST_SILENCE: Final = 5.0
+_SECOND: Final = 1_000_000_000
+
+_KEEP_OWN_TIME: Final = frozenset({"thread", "pool", "async", "fork"})
+"""Models that see to their requests' timeouts themselves: these can answer, or have children to kill."""
+
+_WARN_AGAIN: Final = 60 * _SECOND
+_ASK_AGAIN: Final = 2 * _SECOND
+_SHORTEST: Final = 0.05
+
+_WINDOW: Final = 10_000_000_000
+
+
+class Housekeeping:
     """Goes its rounds.
 
-    Args:
-        settings: the server's settings.
-        crew: the workers.
-        listeners: what they accept connections from.
-
     Attributes:
-        shares: how busy each worker is.
         deadline: when the next round is due, in monotonic seconds.
     """
 
-    def __init__(self, settings: Settings, crew: Crew, listeners: Sequence[Listener]) -> None:
+    def __init__(self, settings: ServerSettings, crew: Crew, listeners: Sequence[Listener]) -> None:
         self._crew = crew
         self._listeners = listeners
         self._watchdog = Watchdog(settings)
@@ -49,7 +62,7 @@ class Patrol:
         """Count nobody's time from before now, since this process could not look."""
         self._watchdog.begin_anew(time.monotonic_ns())
 
-    def turn(self, now: float) -> None:
+    def run_due(self, now: float) -> None:
         """Go the round if it is due."""
         if self.deadline is None or now < self.deadline:
             return
@@ -74,3 +87,143 @@ class Patrol:
         queues = [listen_queue(listener.socket) for listener in self._listeners]
         waiting = sum(queue.waiting for queue in queues if queue is not None)
         return None if not waiting and None in queues else waiting
+
+
+class Watchdog:
+    """Tells a handler that takes too long from a worker whose own loop has stopped. The arbiter acts on it.
+
+    Attributes:
+        period: seconds between two rounds.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._timeout = settings.timeout
+        self._sync = settings.model not in _KEEP_OWN_TIME
+        self._silence = max(settings.timeout, _LEAST_SILENCE)
+        self._anew = 0
+        self.period = PERIOD
+        if settings.timeout:
+            self.period = min(PERIOD, max(_SHORTEST, settings.timeout / _ROUNDS_PER_TIMEOUT))
+
+    def begin_anew(self, now: int) -> None:
+        """Count nobody's time from before now."""
+        self._anew = now
+
+    def judge(self, reading: SlotReading, ready_since: int, now: int) -> str | None:
+        """Say what is wrong with a worker, or return None where nothing is."""
+        if not self._timeout:
+            return None
+        if self._sync and reading.running:
+            ran = (now - max(reading.request_began, self._anew)) / _SECOND
+            if ran > self._timeout:
+                return f"has been in a call of {reading.method!r} for {ran:.1f} s, more than --timeout allows"
+            return None
+        if reading.state is not SlotState.READY or (self._sync and reading.connections):
+            # In a connection a sync worker is bound by that connection's own deadlines.
+            return None
+        silent = (now - max(reading.tick, reading.active, ready_since, self._anew)) / _SECOND
+        if silent <= self._silence:
+            return None
+        if reading.running:
+            return f"has not looked for connections for {silent:.1f} s: {reading.method!r} lets no other thread run"
+        return f"has not looked for connections for {silent:.1f} s though no call runs: its loop is dead"
+
+
+class Reclaim:
+    """Finds clients that wait while every worker is held, and whose worker is asked to let go.
+
+    How long a queue is, TCP tells always and Unix sockets on most kernels. Where it is not told, a sync server whose
+    workers are all held is taken to have clients that wait: an idle client that loses its connection by the `close`
+    contract loses nothing by it, and one that nobody would serve would lose everything.
+
+    Attributes:
+        period: seconds between two rounds, at most, so that nobody waits much longer than connections may be idle.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.period = min(PERIOD, max(_SHORTEST, settings.reclaim_idle / 2 or PERIOD))
+        self._sync = settings.model == "sync"
+        self._most = 1 if self._sync else settings.max_connections
+        self._idle = round(settings.reclaim_idle * _SECOND)
+        self._idle_text = f"{settings.reclaim_idle:g} s" if self._idle else "never"
+        self._waited_before = False
+        self._quiet_until = 0
+        self._asked: dict[int, tuple[int, int]] = {}
+
+    def look(
+        self, workers: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int | None, now: int
+    ) -> list[WorkerProcess]:
+        """Find the workers that shall let their connection go.
+
+        How many clients wait to be accepted may be None, where that cannot be known.
+
+        Returns:
+            Workers whose connection has been idle longest, not more than clients wait.
+        """
+        serving = [(worker, reading) for worker, reading in workers if reading.state is SlotState.READY]
+        held = bool(serving) and all(reading.connections >= self._most for _, reading in serving)
+        if not held or waiting == 0:
+            self._waited_before = False
+            return []
+        chosen = self._idlest(serving, waiting, now)
+        # One look may see a client that is accepted in the next moment.
+        if self._waited_before and waiting is not None:
+            self._warn(len(serving), waiting, now)
+        self._waited_before = True
+        return chosen
+
+    def _idlest(
+        self, serving: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int | None, now: int
+    ) -> list[WorkerProcess]:
+        if not self._sync or not self._idle:
+            return []
+        idle = [pair for pair in serving if not pair[1].running and now - pair[1].active > self._idle]
+        idle.sort(key=lambda pair: pair[1].active)
+        asked, self._asked = self._asked, {}
+        chosen: list[WorkerProcess] = []
+        for worker, reading in idle[:waiting]:
+            connection, again = asked.get(worker.pid, (-1, 0))
+            if connection != reading.accepts or now >= again:
+                connection, again = reading.accepts, now + _ASK_AGAIN
+                chosen.append(worker)
+            self._asked[worker.pid] = (connection, again)
+        return chosen
+
+    def _warn(self, workers: int, waiting: int, now: int) -> None:
+        if now < self._quiet_until:
+            return
+        self._quiet_until = now + _WARN_AGAIN
+        clients = "1 client waits" if waiting == 1 else f"{waiting} clients wait"
+        if self._sync:
+            cure = f"more --workers, --model thread or a shorter --reclaim-idle ({self._idle_text}) would help"
+        else:
+            cure = "more --workers or --max-connections would help"
+        logger.warning("%s, since connections hold all %d workers: %s", clients, workers, cure)
+
+
+class BusyShares:
+    """What share of the last ten seconds or so each worker was busy; fed once a round."""
+
+    def __init__(self) -> None:
+        self._samples: dict[int, tuple[int, int]] = {}
+        self._older: dict[int, tuple[int, int]] = {}
+        self._turned = 0
+
+    def sample(self, readings: Sequence[SlotReading], now: int) -> None:
+        """Note how busy workers have been so far."""
+        if now - self._turned >= _WINDOW // 2:
+            self._older, self._samples = (
+                self._samples,
+                {reading.pid: (now, busy_ns(reading, now)) for reading in readings},
+            )
+            self._turned = now
+
+    def share(self, reading: SlotReading, now: int) -> float:
+        """Return a worker's share since it was sampled, or since its start."""
+        at, busy = self._older.get(reading.pid) or self._samples.get(reading.pid) or (reading.born, 0)
+        return max(0.0, (busy_ns(reading, now) - busy) / max(1, now - at))
+
+
+def busy_ns(reading: SlotReading, now: int) -> int:
+    """How long a worker was in calls, the one that it is in included."""
+    return reading.busy_ns + (max(0, now - reading.request_began) if reading.running else 0)

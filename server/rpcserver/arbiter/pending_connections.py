@@ -26,7 +26,7 @@ class PendingConnections:
     """Keeps connections for workers that drain.
 
     Attributes:
-        deadline: when `turn` has something to do, in monotonic seconds.
+        deadline: when `run_due` has something to do, in monotonic seconds.
     """
 
     def __init__(self) -> None:
@@ -40,12 +40,8 @@ class PendingConnections:
         """Withdraw listeners, take what waits in their queues, and close them.
 
         That is done at once, unless a client is in the middle of its handshake: it has a second to end it. Whoever
-        connects meanwhile hears nothing and asks again after a second, so there is no waiting for anything else.
-
-        Args:
-            listeners: no longer in use.
-            backlog: how many connections may wait at each.
-            then: is called when it is done.
+        connects meanwhile hears nothing and asks again after a second, so nothing else is waited for. `then` is called
+        at the end.
         """
         allow_descriptors(backlog * len(listeners))
         for listener in listeners:
@@ -55,7 +51,7 @@ class PendingConnections:
         self._patience = now + _LONGEST_HANDSHAKE
         self._take(now)
 
-    def turn(self, now: float) -> None:
+    def run_due(self, now: float) -> None:
         """Look again at the listeners, if it is time."""
         if self.deadline is not None and now >= self.deadline:
             self._take(now)

@@ -24,12 +24,9 @@ class Reload:
     """Replaces all workers of a crew by ones of the next generation.
 
     Args:
-        crew: the workers.
-        notifier: tells the service manager.
         tls: the certificate, where TLS is spoken.
 
     Attributes:
-        active: whether a reload is under way.
         problem: why the last one was given up; None where it was not.
     """
 

@@ -17,12 +17,7 @@ MAX_WORKERS: Final = 1000
 
 
 def scale(crew: Crew, workers: int) -> None:
-    """Keep another number of workers: start more, or ask the oldest idle ones to leave.
-
-    Args:
-        crew: the workers.
-        workers: how many, 1 to MAX_WORKERS.
-    """
+    """Keep another number of workers: start more, or ask the oldest idle ones to leave."""
     before = len(crew.slots)
     if workers == before:
         return

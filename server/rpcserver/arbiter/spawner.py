@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rpcserver.system.log import LineHandler
     from rpcserver.system.scoreboard import SlotBoard
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
 
@@ -44,7 +44,7 @@ class Spawner:
     """
 
     def __init__(
-        self, settings: Settings, listeners: Sequence[Listener], logs: LineHandler, tls: ServerTls | None = None
+        self, settings: ServerSettings, listeners: Sequence[Listener], logs: LineHandler, tls: ServerTls | None = None
     ) -> None:
         self._settings = settings
         self._tls = tls
@@ -88,7 +88,7 @@ class Spawner:
             worker_end.close()
 
 
-def _import_for_workers(settings: Settings) -> None:
+def _import_for_workers(settings: ServerSettings) -> None:
     if settings.access_log:
         importlib.import_module("rpcserver.service.access")
     if settings.app is None:

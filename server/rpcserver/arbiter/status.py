@@ -1,4 +1,4 @@
-"""Gathering what the server tells about itself: the result of `arbiter.status`."""
+"""Gathering what the server tells about itself: the result of `arbiter.status`, and samples for metrics."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.busy import busy_ns
+import msgspec
+
+from rpcserver.arbiter.housekeeping import busy_ns
+from rpcserver.system.errors import ServerError
 from rpcserver.system.sockets import listen_queue
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rpcserver.arbiter.crew import Crew
+    from rpcserver.arbiter.housekeeping import BusyShares
     from rpcserver.arbiter.reload import Reload
-    from rpcserver.system.busy import BusyShares
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.scoreboard import Scoreboard, SlotReading
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
 
 _SECOND: Final = 1_000_000_000
@@ -25,7 +29,7 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 def server_status(
-    settings: Settings,
+    settings: ServerSettings,
     crew: Crew,
     reload: Reload,
     shares: BusyShares,
@@ -120,3 +124,94 @@ def resident_memory(pid: int) -> int:
             return int(file.read().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0
+
+
+class NoSample(ServerError):
+    """The arbiter has not answered in time."""
+
+    def __str__(self) -> str:
+        return "the arbiter did not answer in time; ask again"
+
+
+class WorkerSample(msgspec.Struct, frozen=True, array_like=True):
+    """One worker at one moment; counts are since it started, and memory is in bytes."""
+
+    worker: int
+    generation: int
+    state: str
+    connections: int
+    accepts: int
+    requests: int
+    errors: int
+    busy_ns: int
+    bytes_in: int
+    bytes_out: int
+    resident: int
+
+
+class QueueSample(msgspec.Struct, frozen=True, array_like=True):
+    """How many connections wait to be accepted at an address, and how many can."""
+
+    address: str
+    waiting: int
+    limit: int
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """The server at one moment; counts are since it started, those of workers that have left included."""
+
+    version: str
+    model: str
+    generation: int
+    accepts: int
+    requests: int
+    errors: int
+    busy_ns: int
+    bytes_in: int
+    bytes_out: int
+    deaths: int
+    lost: int
+    workers: tuple[WorkerSample, ...]
+    queues: tuple[QueueSample, ...]
+
+
+def take_sample(
+    board: Scoreboard, listeners: Iterable[Listener], *, version: str, model: str, generation: int
+) -> Sample:
+    """Read the scoreboard and the listen queues.
+
+    Listeners that are closed are left out.
+    """
+    totals = board.totals()
+    queues = ((found.address, listen_queue(found.socket)) for found in listeners if found.fileno() >= 0)
+    return Sample(
+        version=version,
+        model=model,
+        generation=generation,
+        accepts=totals.accepts,
+        requests=totals.requests,
+        errors=totals.errors,
+        busy_ns=totals.busy_ns,
+        bytes_in=totals.bytes_in,
+        bytes_out=totals.bytes_out,
+        deaths=totals.died,
+        lost=totals.lost,
+        workers=tuple(_worker_sample(reading) for reading in board.readings()),
+        queues=tuple(QueueSample(address, queue.waiting, queue.limit) for address, queue in queues if queue),
+    )
+
+
+def _worker_sample(reading: SlotReading) -> WorkerSample:
+    return WorkerSample(
+        worker=reading.number,
+        generation=reading.generation,
+        state=reading.state.name.lower(),
+        connections=reading.connections,
+        accepts=reading.accepts,
+        requests=reading.requests,
+        errors=reading.errors,
+        busy_ns=reading.busy_ns,
+        bytes_in=reading.bytes_in,
+        bytes_out=reading.bytes_out,
+        resident=resident_memory(reading.pid),
+    )

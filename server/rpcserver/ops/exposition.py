@@ -20,7 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from rpcserver.arbiter.samples import NoSample
+from rpcserver.arbiter.status import NoSample
 from rpcserver.system.addresses import format_host_port
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from rpcserver.arbiter.samples import Sample, WorkerSample
+    from rpcserver.arbiter.status import Sample, WorkerSample
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ _WORKER_GAUGES: Final = (
 
 
 class SampleCollector(Collector):
-    """Turns samples into Prometheus's metrics.
+    """Loop samples into Prometheus's metrics.
 
     What the server counts over its whole life stands by itself; what a worker counts begins again with its
     successor, and has another name and the label `worker`. So neither distorts sums of the other.
@@ -123,10 +123,7 @@ def _of_workers(workers: Sequence[WorkerSample]) -> Iterable[Metric]:
 def serve_metrics(listening: Sequence[socket.socket], take: Callable[[], Sample], patience: float) -> NoReturn:
     """Answer scrapes until the process ends.
 
-    Args:
-        listening: non-blocking listening sockets.
-        take: gets a sample.
-        patience: how long a scrape may take, in seconds.
+    A scrape may take `patience` seconds.
     """
     registry = CollectorRegistry()
     registry.register(SampleCollector(take))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcserver.arbiter.companion import Duty
-from rpcserver.arbiter.samples import NoSample, Sample
+from rpcserver.arbiter.status import NoSample, Sample
 from rpcserver.system.errors import ServerError
 from rpcserver.system.sockets import open_listeners
 
@@ -59,10 +59,8 @@ def metrics_duty(
 ) -> Duty:
     """What the companion that serves metrics has to do.
 
-    Args:
-        listeners: where it is asked; they stay open in the arbiter, so that it can be started again.
-        sample: makes a sample, in the arbiter.
-        patience: how long a scrape may take, in seconds; two thirds of that are for the arbiter's answer.
+    The listeners stay open in the arbiter, so that the companion can be started again. A scrape may take `patience`
+    seconds; two thirds of that are for the arbiter's answer.
     """
 
     def answer(message: bytes) -> bytes | None:
@@ -82,7 +80,6 @@ class SampleSource:
     """Asks the arbiter for samples, from any thread.
 
     Args:
-        end: the companion's end of its socket pair.
         patience: how long an answer may take, in seconds.
     """
 

@@ -45,11 +45,7 @@ class _Changes(msgspec.Struct, frozen=True):
 
 
 class WatchUnavailable(ServerError):
-    """The app's files cannot be watched.
-
-    Attributes:
-        reason: why not, and what to do about it.
-    """
+    """The app's files cannot be watched."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -91,10 +87,6 @@ def watched_by(app: str | None, current: Path) -> Watched:
     That is the folder of a file, the outermost package of a module in a package, and the folder of a module that
     is in no package; if that is an installed one, its file alone.
 
-    Args:
-        app: the app as it is named on the command line.
-        current: the folder that modules are looked for in first.
-
     Raises:
         WatchUnavailable: there is nothing to watch, or no package to watch it with.
     """
@@ -116,12 +108,7 @@ def watched_by(app: str | None, current: Path) -> Watched:
 
 
 def watch_duty(watched: Watched, reload: Callable[[], object]) -> Duty:
-    """What the companion that watches files has to do.
-
-    Args:
-        watched: what to watch.
-        reload: asks for a reload, in the arbiter; it may be called while another one is under way.
-    """
+    """What the companion that watches files has to do."""
 
     def on_change(message: bytes) -> None:
         changes = msgspec.json.decode(message, type=_Changes)

@@ -71,12 +71,8 @@ class LoggedDispatcher(Dispatcher):
 def log_call(peer: Peer, body: bytes | bytearray, outcome: str, nanoseconds: int, bytes_out: int) -> None:
     """Write a call's line, whatever the log's level is: who keeps an access log wants it.
 
-    Args:
-        peer: who called.
-        body: the request; its size is logged with that of its frame's prefix.
-        outcome: `ok`, the code of the error, or a word for a call that was not answered.
-        nanoseconds: how long the call took.
-        bytes_out: the size of the reply as a frame.
+    The outcome is `ok`, the code of the error, or a word for a call that was not answered. The size of the reply is
+    that of its frame; the request's is logged with that of its frame's prefix.
     """
     try:
         method = decode_request(body).method
@@ -108,13 +104,7 @@ def log_call(peer: Peer, body: bytes | bytearray, outcome: str, nanoseconds: int
 
 
 def log_refusal(peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
-    """Write the line of a call that was turned away before it came to a dispatcher.
-
-    Args:
-        peer: who called.
-        body: the request; empty for a client that was turned away before one was read.
-        reply: what it got, as a frame.
-    """
+    """Write the line of a call that was turned away before it came to a dispatcher."""
     log_call(peer, body, _outcome(reply), 0, len(reply))
 
 

@@ -37,9 +37,6 @@ class CoroutineRunner:
 
         An exception that interrupts the wait (a signal handler's, say) cancels the coroutine.
 
-        Args:
-            awaitable: a coroutine, or anything else that can be awaited.
-
         Raises:
             RuntimeError: it was cancelled, by its own code or because the runner was closed.
             BaseException: whatever the coroutine raised.

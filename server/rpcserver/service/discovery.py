@@ -27,11 +27,6 @@ def discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker: 
     """Make the discovery method of a service.
 
     The document does not list it: OpenRPC reserves the name, so every client knows it already.
-
-    Args:
-        service: what is described.
-        endpoints: its methods, ready to be called.
-        worker: who serves it.
     """
     made: list[dict[str, Any]] = []
 

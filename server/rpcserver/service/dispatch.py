@@ -51,10 +51,6 @@ class Dispatcher:
     """Answers requests with a service's handlers.
 
     Args:
-        service: what to serve.
-        worker: who serves it.
-        debug: whether clients see the tracebacks of handlers.
-        runner: runs coroutine handlers in models that block.
         board: where the worker counts what it does; nobody sees it unless given.
 
     Attributes:
@@ -95,11 +91,8 @@ class Dispatcher:
     ) -> bytes:
         """Answer a request, whatever it is; for models that block.
 
-        Args:
-            body: the frame's content.
-            connection: who sent it; `heeds_close` is set where the request says so.
-            close: whether this is the last reply on the connection.
-            request: what the body holds, where it has been read already.
+        The connection heeds `close` from now on where the request says so. The request is given where the body has been
+        read already.
 
         Returns:
             the reply as a frame.
@@ -149,11 +142,7 @@ class Dispatcher:
     ) -> bytes | Coroutine[Any, Any, bytes]:
         """Start to answer a request on an event loop.
 
-        Args:
-            body: the frame's content.
-            connection: who sent it.
-            close: whether this is the last reply on the connection.
-            executor: runs plain handlers; the loop's own unless given.
+        Plain handlers run in the executor, the loop's own unless one is given.
 
         Returns:
             the reply as a frame where it is there at once, which spares a task: errors, and handlers registered

@@ -34,19 +34,12 @@ class Endpoint:
     """A method with the decoders and the call prepared for it.
 
     Args:
-        method: what was registered.
         worker: the worker it is served by, for the handler's `Context`.
 
     Attributes:
-        method: what was registered.
-        signature: what its handler takes and returns.
         decoder: reads params as nearly every caller sends them; `read` knows every form.
         call: calls the handler with what was read; where `direct` is false, `invoke` is what does.
-        replies: writes its replies.
         direct: whether `decode`, `call` and `encode` are all there is to a call.
-        decode: the decoder's; one lookup less for each call.
-        encode: writes a reply with nothing but a result.
-        log: the logger of its calls.
 
     Raises:
         ServiceError: the handler cannot be served as it is written.

@@ -32,11 +32,7 @@ _JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "bo
 
 
 class Faults:
-    """Makes the faults of one worker.
-
-    Args:
-        debug: whether clients may see tracebacks.
-    """
+    """Makes the faults of one worker."""
 
     def __init__(self, *, debug: bool = False) -> None:
         self._debug = debug
@@ -101,7 +97,6 @@ class Problem(msgspec.Struct, frozen=True):
     """Why params do not fit.
 
     Attributes:
-        message: for people, with what to do next.
         data: for programs; `path` is always there, as in `$.a`.
     """
 
@@ -111,11 +106,6 @@ class Problem(msgspec.Struct, frozen=True):
 
 def explain(endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> Problem:
     """Find out what is wrong with params that could not be read.
-
-    Args:
-        endpoint: the method that was called.
-        raw: the params as they came.
-        error: what reading them raised.
 
     Raises:
         ParseError: they are not JSON either: the types were looked at before the rest.

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 def run_hook(hook: Hook, worker: WorkerInfo, run: Callable[[Awaitable[Any]], Any]) -> None:
     """Call a hook, and have its coroutine run, if it makes one.
 
-    Args:
-        hook: takes nothing, or the worker.
-        worker: who starts or stops.
-        run: waits for an awaitable's result.
-
     Raises:
         AppFailed: the hook raised an exception.
     """

@@ -6,12 +6,13 @@ says `x-out` (the out name of its replies), `x-idempotent`, and `x-params: "whol
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET
 
-from rpcserver.service.docstrings import Docstring, read_docstring
 from rpcserver.service.source import unwrapped
 from rpcwire import EncodeError, encode_value
 
@@ -26,14 +27,17 @@ OPENRPC_VERSION: Final = "1.3.2"
 
 Schema = dict[str, Any]
 
+_SECTION = re.compile(r"^(?P<title>[A-Z][A-Za-z ]*):\s*$")
+_PARAMETERS = frozenset({"Args", "Arguments", "Parameters", "Params", "Keyword Args", "Keyword Arguments"})
+_RETURNS = frozenset({"Returns", "Return"})
+_ITEM = re.compile(r"^\*{0,2}(?P<name>\w+)\s*(?:\([^)]*\))?\s*:\s*(?P<text>.*)$")
+_FIELD = re.compile(
+    r"^:(?P<kind>param|parameter|arg|argument|type|returns?|rtype|raises?)(?P<subject>[^:]*):\s*(?P<text>.*)$"
+)
+
 
 def openrpc_document(service: Service, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """Describe a service.
-
-    Args:
-        service: whose name, version and description the document tells.
-        endpoints: its methods, in the order in which they are listed.
-    """
+    """Describe a service."""
     types = [
         type_
         for endpoint in endpoints
@@ -119,3 +123,75 @@ def _example(example: Example, number: int, signature: Signature) -> dict[str, A
     if example.result is not UNSET:
         pairing["result"] = {"name": "result", "value": msgspec.json.decode(encode_value(example.result))}
     return pairing
+
+
+class Docstring(msgspec.Struct, frozen=True):
+    """What a docstring says."""
+
+    summary: str
+    description: str
+    parameters: dict[str, str]
+    returns: str
+
+
+def read_docstring(text: str | None) -> Docstring:
+    """Read a docstring as it stands in the source.
+
+    Args:
+        text: the docstring, or None where there is none.
+    """
+    lines = inspect.cleandoc(text or "").splitlines()
+    body: list[str] = []
+    parameters: dict[str, str] = {}
+    returns: list[str] = []
+    index = 0
+    while index < len(lines):
+        section = _SECTION.match(lines[index])
+        field = _FIELD.match(lines[index])
+        if section is not None and section["title"] in _PARAMETERS | _RETURNS:
+            block, index = _indented(lines, index + 1)
+            if section["title"] in _RETURNS:
+                returns += block
+            else:
+                parameters |= _items(block)
+        elif field is not None:
+            block, index = _indented(lines, index + 1)
+            _take_field(field, [field["text"], *block], parameters, returns)
+        else:
+            body.append(lines[index])
+            index += 1
+    summary, _, description = "\n".join(body).strip().partition("\n\n")
+    return Docstring(_joined(summary.splitlines()), description.strip(), parameters, _joined(returns))
+
+
+def _take_field(field: re.Match[str], block: list[str], parameters: dict[str, str], returns: list[str]) -> None:
+    words = field["subject"].split()
+    if field["kind"] in {"param", "parameter", "arg", "argument"} and words:
+        parameters[words[-1].lstrip("*")] = _joined(block)
+    elif field["kind"] in {"return", "returns"}:
+        returns += block
+
+
+def _indented(lines: list[str], start: int) -> tuple[list[str], int]:
+    """The block of indented and empty lines from a place on, without its indentation, and where it ends."""
+    end = start
+    while end < len(lines) and (not lines[end].strip() or lines[end][:1].isspace()):
+        end += 1
+    return inspect.cleandoc("\n" + "\n".join(lines[start:end])).splitlines(), end
+
+
+def _items(block: list[str]) -> dict[str, str]:
+    items: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in block:
+        item = None if line[:1].isspace() else _ITEM.match(line)
+        if item is None:
+            current.append(line)
+        else:
+            current = items.setdefault(item["name"], [])
+            current.append(item["text"])
+    return {name: _joined(text) for name, text in items.items()}
+
+
+def _joined(lines: list[str]) -> str:
+    return " ".join(line.strip() for line in lines if line.strip())

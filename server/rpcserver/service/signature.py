@@ -36,7 +36,6 @@ class Parameter(msgspec.Struct, frozen=True):
     """One parameter that callers give.
 
     Attributes:
-        name: its name.
         type: its annotation, `Any` where there is none.
         default: the handler's own default object, or `NO_DEFAULT`.
         keyword_only: whether it cannot be given by position.
@@ -58,10 +57,8 @@ class Signature(msgspec.Struct, frozen=True):
 
     Attributes:
         parameters: what callers give, those that cannot be given by position last.
-        whole: the single parameter takes params as they came.
         context_at: where the handler wants its `Context`: an index among the positional ones, a keyword, or None.
         result: the type of the result, `Any` where it is not said.
-        is_async: whether calling the handler makes a coroutine.
     """
 
     parameters: tuple[Parameter, ...]
@@ -84,10 +81,6 @@ class Signature(msgspec.Struct, frozen=True):
 def read_signature(handler: Callable[..., Any], name: str | None = None) -> Signature:
     """Read what a handler takes and returns.
 
-    Args:
-        handler: any callable that was registered.
-        name: what to call it in errors.
-
     Raises:
         ServiceError: it has *args or **kwargs, an annotation that cannot be resolved or that JSON cannot carry,
             or it is a generator.
@@ -97,12 +90,7 @@ def read_signature(handler: Callable[..., Any], name: str | None = None) -> Sign
 
 
 def usage(name: str, signature: Signature) -> str:
-    """A call's form, as in `add(a: number, b: number = 0)`.
-
-    Args:
-        name: the method's name.
-        signature: what its handler takes.
-    """
+    """A call's form, as in `add(a: number, b: number = 0)`."""
     shown = [_shown(parameter) for parameter in signature.positional]
     if signature.keyword_only:
         shown += ["*", *map(_shown, signature.keyword_only)]

@@ -18,10 +18,7 @@ _MOST_COMPARED = 500
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """The known names that a mistyped one may stand for, best first.
 
-    Args:
-        name: the name that was not found; one over 100 characters has no near names.
-        known: the names that exist.
-        limit: how many to return at most.
+    A name of over 100 characters has none.
     """
     if len(name) > _LONGEST:
         return []

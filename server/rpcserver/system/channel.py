@@ -109,11 +109,7 @@ class WorkerEnd:
         self._report(WorkerFailed(message.encode("utf-8", "backslashreplace").decode(), traceback))
 
     def retiring(self, reason: str) -> None:
-        """Ask to be replaced; the arbiter starts a successor, and sends SIGTERM when that is ready.
-
-        Args:
-            reason: why, for the log, as in "has answered 1000 requests".
-        """
+        """Ask to be replaced; the arbiter starts a successor, and sends SIGTERM when that is ready."""
         self._report(Retiring(reason))
 
     def next_connection(self) -> socket.socket | None:

@@ -45,8 +45,6 @@ class LineHandler(logging.Handler):
 
     Args:
         descriptor: where to write; a file is opened for appending by `configure`.
-        as_json: one JSON object per line instead of text.
-        path: the file that the descriptor was opened for, if it can be opened again.
     """
 
     def __init__(self, descriptor: int, *, as_json: bool, path: Path | None = None) -> None:
@@ -133,10 +131,7 @@ class LineHandler(logging.Handler):
 def configure(level: str, *, as_json: bool, path: Path | None) -> LineHandler:
     """Send the whole process's logging to standard error or to a file.
 
-    Args:
-        level: the least level that is written, such as `info`; the access log, where one is kept, ignores it.
-        as_json: JSON lines instead of text.
-        path: the file to append to, or None for standard error.
+    A path of None stands for standard error. The access log, where one is kept, ignores the level.
 
     Raises:
         OSError: the file cannot be opened.
@@ -162,3 +157,23 @@ def _timestamp(seconds: float) -> str:
 
 def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+class RateLimit:
+    """Lets one through in a period. Two threads at the same moment may both be let through, which does no harm.
+
+    Args:
+        period: seconds between two that are let through.
+    """
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        self._due = 0.0
+
+    def allows(self) -> bool:
+        """Whether it is time for another one, which is then counted as made."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = now + self._period
+        return True

@@ -23,10 +23,8 @@ class NotAFile(Exception):
 def last_lines(descriptor: int, count: int, worker: int | None = None) -> list[str]:
     """Read the last lines of a log.
 
-    Args:
-        descriptor: what the log is written to; the file behind it is opened anew for reading.
-        count: how many lines, at most; no more than the file's last MiB is looked at.
-        worker: only records of the worker with this number; None for all.
+    The file behind the descriptor is opened anew, and no more than its last MiB is looked at. A worker's records are
+    read by its number, those of all for None.
 
     Raises:
         NotAFile: it is no regular file.
@@ -44,10 +42,7 @@ def last_lines(descriptor: int, count: int, worker: int | None = None) -> list[s
 def lines_since(descriptor: int, position: LogPosition | None, count: int) -> LogPart:
     """Read what was written to a log after a place in it.
 
-    Args:
-        descriptor: what the log is written to; the file behind it is opened anew for reading.
-        position: the place; None for the last lines, as `last_lines` has them, without one that is not finished.
-        count: how many lines, at most.
+    The place None stands for the last lines, as `last_lines` has them, without one that is not finished.
 
     Raises:
         NotAFile: it is no regular file.

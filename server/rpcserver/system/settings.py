@@ -57,7 +57,7 @@ class ConfigError(ServerError):
         return f"{place}: {self.reason}"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a server can be told; durations are in seconds, and 0 means without a limit.
 
     Attributes:

@@ -55,7 +55,6 @@ class Listener:
     """A socket that listens.
 
     Attributes:
-        socket: the listening socket, non-blocking; the flag is shared by every process that holds it.
         address: where clients reach it, as targets are written.
     """
 
@@ -171,10 +170,7 @@ def open_listeners(binds: Iterable[Bind], *, backlog: int, unix_mode: int) -> li
 
     A host name is listened on at every address that it has, each with its own port where the port is 0.
 
-    Args:
-        binds: the addresses.
-        backlog: how many connections may wait to be accepted, listen(2).
-        unix_mode: the permissions of the path of a Unix socket.
+    The mode is that of the path of a Unix socket.
 
     Raises:
         BindError: an address cannot be had.
@@ -314,7 +310,6 @@ class ListenQueue(msgspec.Struct, frozen=True):
     """A listener's queue.
 
     Attributes:
-        waiting: how many connections wait.
         limit: how many can.
     """
 

@@ -163,7 +163,7 @@ class Notifier:
         """Say in a line how the server fares, for `systemctl status`."""
         self._send(_status(text))
 
-    def turn(self, now: float) -> None:
+    def run_due(self, now: float) -> None:
         """Give a sign of life, if one is due at that time, in monotonic seconds."""
         if self._interval is not None and self.deadline is not None and now >= self.deadline:
             self.deadline = now + self._interval

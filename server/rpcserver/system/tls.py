@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ssl
 
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
 
 
 class ServerTls:
@@ -21,12 +21,8 @@ class ServerTls:
     other's sessions.
 
     Args:
-        cert: the file of the certificate, and of those of its issuers.
         key: the file of its key; None where that is in the same.
         client_ca: the file of those who issue clients' certificates; None asks for none.
-
-    Attributes:
-        context: what was read last.
 
     Raises:
         TlsError: a file cannot be used.
@@ -51,7 +47,7 @@ class ServerTls:
         self.context = read_context(self._cert, self._key, self._client_ca)
 
 
-def open_tls(settings: Settings) -> ServerTls | None:
+def open_tls(settings: ServerSettings) -> ServerTls | None:
     """Read the certificate that the settings name; None where they name none.
 
     Raises:

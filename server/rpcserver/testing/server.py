@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from rpcserver.service.service import Service
     from rpcserver.system.process import ChildProcess
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
 
 _MODULE: Final = "service_under_test"
 _APP: Final = f"{_MODULE}:service"
@@ -61,7 +61,7 @@ class ServerFailed(ServerError):
 
 
 class _Start(msgspec.Struct, frozen=True):
-    """How a start went, as `rpcserver.system.link` writes it."""
+    """How a start went, as `rpcserver.system.parent` writes it."""
 
     event: str
     addresses: tuple[str, ...] = ()
@@ -208,7 +208,7 @@ def serve(
         workers: how many workers.
         bind: where to listen; by default at a free port of this machine.
         log_level: the least that is logged.
-        settings: any other setting by its name, as in `max_frame=65536`; see `rpcserver.system.settings.Settings`.
+        settings: any other setting by its name, as in `max_frame=65536`; see `rpcserver.system.settings`.
 
     Raises:
         ServerFailed: the server did not start, for instance because a handler cannot be served as it is written;
@@ -217,7 +217,7 @@ def serve(
         ValueError: a setting's value is none that can be served.
     """
     from rpcserver.system.addresses import parse_bind
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.workers import MODELS
 
     if sys.platform != "linux":
@@ -226,19 +226,19 @@ def serve(
         raise ValueError(f"there is no worker model {model!r}: choose one of {', '.join(MODELS)}")
     name = app if app is None or isinstance(app, str) else _APP
     options = {"control": "none", **settings}
-    chosen = Settings(app=name, model=model, workers=workers, bind=(parse_bind(bind),), **options)
+    chosen = ServerSettings(app=name, model=model, workers=workers, bind=(parse_bind(bind),), **options)
     if workers < 1:
         raise ValueError("a server needs at least one worker")
     if chosen.metrics is not None or chosen.reload:
         raise ValueError("metrics and reload are not served in tests: start the rpcserver command for them")
-    server, link = _fork(chosen, app, log_level)
+    server, parent = _fork(chosen, app, log_level)
     try:
         try:
-            server.addresses = _await_start(link, server, chosen.start_timeout)
+            server.addresses = _await_start(parent, server, chosen.start_timeout)
             yield server
         finally:
             ended = server._stop()
-            link.close()
+            parent.close()
     except ServerFailed:
         raise
     except Exception as error:
@@ -249,7 +249,7 @@ def serve(
         raise ServerFailed(f"the server {ended} while it was tested", None, server.log())
 
 
-def _fork(settings: Settings, app: object, log_level: str) -> tuple[RunningServer, socket.socket]:
+def _fork(settings: ServerSettings, app: object, log_level: str) -> tuple[RunningServer, socket.socket]:
     from rpcserver.system.process import Forker
 
     ours, theirs = socket.socketpair()
@@ -274,13 +274,13 @@ def _fork(settings: Settings, app: object, log_level: str) -> tuple[RunningServe
     return RunningServer(process, settings.model, log, settings.tls_cert), ours
 
 
-def _await_start(link: socket.socket, server: RunningServer, seconds: float) -> tuple[str, ...]:
+def _await_start(parent: socket.socket, server: RunningServer, seconds: float) -> tuple[str, ...]:
     held = b""
     # The arbiter keeps that time itself, and says so.
-    link.settimeout(seconds + _STOP_SECONDS if seconds else None)
+    parent.settimeout(seconds + _STOP_SECONDS if seconds else None)
     while not held.endswith(b"\n"):
         try:
-            data = link.recv(65536)
+            data = parent.recv(65536)
         except TimeoutError:
             raise ServerFailed(f"the server was not ready after {seconds:g} s", None, server.log()) from None
         if not data:
@@ -292,15 +292,15 @@ def _await_start(link: socket.socket, server: RunningServer, seconds: float) -> 
     return start.addresses
 
 
-def _arbitrate(settings: Settings, app: object, link_descriptor: int, log: int, log_level: str) -> int:
+def _arbitrate(settings: ServerSettings, app: object, link_descriptor: int, log: int, log_level: str) -> int:
     """Be the arbiter, in the forked child."""
     from rpcserver.arbiter.arbiter import Arbiter, BootError
-    from rpcserver.arbiter.control import Control, open_control
+    from rpcserver.arbiter.control import ControlSocket, open_control
     from rpcserver.arbiter.control_service import control_answer
     from rpcserver.system.addresses import BindError
     from rpcserver.system.errors import TlsError
-    from rpcserver.system.link import Failed, Link
     from rpcserver.system.log import LineHandler
+    from rpcserver.system.parent import Failed, ParentLink
     from rpcserver.system.sockets import open_listeners
     from rpcserver.system.tls import open_tls
 
@@ -315,18 +315,18 @@ def _arbitrate(settings: Settings, app: object, link_descriptor: int, log: int, 
         module.__dict__["service"] = app
         # Where the loader finds it, in each worker.
         sys.modules[_MODULE] = module
-    link = Link(link_descriptor)
+    parent = ParentLink(link_descriptor)
     try:
         tls = open_tls(settings)
         listeners = open_listeners(settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode)
         socket_of_control = open_control(settings.control)
-        control = None if socket_of_control is None else Control(socket_of_control, control_answer)
-        Arbiter(settings, listeners, logs, link=link, control=control, tls=tls, started=started).run()
+        control = None if socket_of_control is None else ControlSocket(socket_of_control, control_answer)
+        Arbiter(settings, listeners, logs, parent=parent, control=control, tls=tls, started=started).run()
     except (BindError, TlsError) as error:
-        link.send(Failed(str(error)))
+        parent.send(Failed(str(error)))
         return 1
     except BootError as error:
-        link.send(Failed(error.message, error.traceback))
+        parent.send(Failed(error.message, error.traceback))
         return 3
     return 0
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rpcserver.service.context import Peer
     from rpcserver.service.dispatch import Dispatcher
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
 
     Begin = Callable[[bytes | bytearray, Peer, bool, Executor], bytes | Coroutine[Any, Any, bytes]]
     """How a request becomes a framed reply, or what must be awaited for one: `Dispatcher.begin`."""
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 class Host(Protocol):
     """What a connection needs of the worker that serves it."""
 
-    settings: Settings
+    settings: ServerSettings
     dispatcher: Dispatcher
     tls: ssl.SSLContext | None
     begin: Begin

@@ -23,8 +23,8 @@ from rpcserver.service.coroutines import CoroutineRunner
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.loader import load_service
 from rpcserver.system.errors import AppFailed, LoadError, ServiceError
-from rpcserver.system.rate_limit import RateLimit
-from rpcserver.system.signals import ignore
+from rpcserver.system.log import RateLimit
+from rpcserver.system.loop import ignore
 from rpcserver.workers.acceptor import Acceptor
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rpcserver.system.channel import WorkerEnd
     from rpcserver.system.log import LineHandler
     from rpcserver.system.scoreboard import SlotBoard
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.workers.conversation import Answer
 
@@ -84,7 +84,7 @@ class Assignment:
 
     worker: int
     generation: int
-    settings: Settings
+    settings: ServerSettings
     listeners: Sequence[Listener]
     channel: WorkerEnd
     logs: LineHandler

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.conversation import Answer
 
 _AT_ONCE: Final = 1e-6
@@ -50,7 +50,7 @@ class BlockingConnection:
         self,
         connection: socket.socket,
         answer: Answer,
-        settings: Settings,
+        settings: ServerSettings,
         on_tick: Callable[[], None] | None = None,
         linger: Callable[[NonBlockingConnection], None] | None = None,
         tls: ssl.SSLContext | None = None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.tls_session import TlsSession
 
     Answer = Callable[[bytes | bytearray, Peer, bool], bytes]
@@ -121,7 +121,7 @@ class Conversation:
 
     sole_request: Callable[[bytes], bytes | None]
 
-    def __init__(self, settings: Settings, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, settings: ServerSettings, tls: ssl.SSLContext | None = None) -> None:
         self.peer = Peer("unknown")
         self.heard = True
         self.leaving = self.last_said = self.ended = self.lost = self.reset = False

@@ -18,13 +18,13 @@ from rpcserver.workers.conversation import READ_SIZE, Conversation, Next
 if TYPE_CHECKING:
     import ssl
 
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
 
 _MOST: Final = 256
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
-def converse(connection: socket.socket, settings: Settings, tls: ssl.SSLContext | None) -> Conversation:
+def converse(connection: socket.socket, settings: ServerSettings, tls: ssl.SSLContext | None) -> Conversation:
     """Begin a conversation on an accepted socket; TLS is spoken on TCP addresses only."""
     return Conversation(settings, None if connection.family == socket.AF_UNIX else tls)
 

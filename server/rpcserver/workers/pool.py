@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.base import Assignment
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class PooledConnection(NonBlockingConnection):
     awaits: Next | None = None
     deadline = NEVER
 
-    def __init__(self, connection: socket.socket, settings: Settings, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, connection: socket.socket, settings: ServerSettings, tls: ssl.SSLContext | None) -> None:
         conversation = converse(connection, settings, tls)
         super().__init__(connection, conversation)
         prepare(connection, conversation)
@@ -84,7 +84,7 @@ class Parking:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ServerSettings,
         submit: Callable[[PooledConnection, bool], None],
         closed: Callable[[], None],
         tls: ssl.SSLContext | None = None,

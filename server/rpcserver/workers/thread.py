@@ -14,8 +14,8 @@ import traceback
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.system.loop import ignore
 from rpcserver.system.process import allow_descriptors
-from rpcserver.system.signals import ignore
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.blocking import Abandoned, BlockingConnection
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import ssl
 
     from rpcserver.service.context import Peer
-    from rpcserver.system.settings import Settings
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.conversation import Answer
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class ThreadConnection(BlockingConnection):
     """
 
     def __init__(
-        self, connection: socket.socket, answer: Answer, settings: Settings, tls: ssl.SSLContext | None = None
+        self, connection: socket.socket, answer: Answer, settings: ServerSettings, tls: ssl.SSLContext | None = None
     ) -> None:
         super().__init__(connection, self._answer_claimed if settings.timeout else answer, settings, tls=tls)
         self.abandoned = False

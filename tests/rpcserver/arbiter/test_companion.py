@@ -16,7 +16,7 @@ import pytest
 
 from rpcserver.arbiter.companion import Companions, Duty
 from rpcserver.system.log import LineHandler
-from rpcserver.system.poller import Poller
+from rpcserver.system.loop import Poller
 from tests.servers import PATIENCE, all_gone, watched
 
 
@@ -39,12 +39,12 @@ class Host:
     def add(self, main: Callable[[socket.socket], int]) -> None:
         self.companions.add(Duty("probe", main, self.hear, [self.kept]))
 
-    def turn_until(self, condition: Callable[[], object]) -> None:
+    def run_until(self, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, self.heard
             self.poller.wait(0.02)
-            self.companions.turn(time.monotonic())
+            self.companions.run_due(time.monotonic())
 
     def close(self) -> None:
         self.companions.stop()
@@ -72,7 +72,7 @@ def test_a_companion_asks_and_is_answered(host: Host) -> None:
         wait_for_ever()
 
     host.add(ask)
-    host.turn_until(lambda: len(host.heard) == 2)
+    host.run_until(lambda: len(host.heard) == 2)
     assert host.heard == [b"question", b"answer to question"]
 
 
@@ -83,7 +83,7 @@ def test_a_companion_holds_what_it_keeps_and_nothing_else_of_the_arbiter(host: H
         wait_for_ever()
 
     host.add(look)
-    host.turn_until(lambda: host.heard)
+    host.run_until(lambda: host.heard)
     assert host.heard == [b"[True, False]"]
 
 
@@ -108,11 +108,11 @@ def test_a_companion_logs_under_its_own_name_and_opens_the_log_again_when_told(h
         wait_for_ever()
 
     host.add(log)
-    host.turn_until(lambda: host.heard)
+    host.run_until(lambda: host.heard)
     (pid,) = host.companions.pids
     moved = host.log.rename(host.log.with_suffix(".1"))
     host.companions.send_signal(signal.SIGUSR1)
-    host.turn_until(lambda: len(host.heard) == 2)
+    host.run_until(lambda: len(host.heard) == 2)
     assert moved.read_text().endswith(f"[probe {pid}] before\n")
     assert host.log.read_text().endswith(f"[probe {pid}] after\n")
 
@@ -121,7 +121,7 @@ def test_a_companion_that_keeps_dying_is_started_less_and_less_often(
     host: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
     host.add(lambda end: 3)
-    host.turn_until(lambda: caplog.text.count("exited with status 3") == 2)
+    host.run_until(lambda: caplog.text.count("exited with status 3") == 2)
     assert "a new one starts in 1 s" in caplog.text
     assert "a new one starts in 2 s" in caplog.text
 
@@ -132,7 +132,7 @@ def test_signals_of_a_terminal_do_not_end_a_companion(host: Host) -> None:
         wait_for_ever()
 
     host.add(say_when_up)
-    host.turn_until(lambda: host.heard)
+    host.run_until(lambda: host.heard)
     (pid,) = host.companions.pids
     with watched([pid]) as processes:
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
@@ -154,7 +154,7 @@ def test_a_companion_ends_with_the_process_that_made_it(tmp_path: Path) -> None:
         try:
             made = Host(tmp_path / "log")
             made.add(say_who)
-            made.turn_until(lambda: False)
+            made.run_until(lambda: False)
         finally:
             os._exit(1)
     try:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.arbiter.reclaim import Reclaim
-from rpcserver.system.settings import Settings
+from rpcserver.arbiter.housekeeping import Reclaim
+from rpcserver.system.settings import ServerSettings
 from rpcwire import Goodbye, Reply
 from tests.rpcserver.steering import Gate, steering
 from tests.servers import PATIENCE, running
@@ -81,4 +81,4 @@ def test_reclaiming_can_be_switched_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("idle", "period"), [(5.0, 1.0), (0.4, 0.2), (0.001, 0.05), (0.0, 1.0)])
 def test_the_shorter_the_idle_time_the_more_often_it_is_looked_at(idle: float, period: float) -> None:
-    assert Reclaim(Settings(reclaim_idle=idle)).period == period
+    assert Reclaim(ServerSettings(reclaim_idle=idle)).period == period

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.arbiter.watchdog import Watchdog
+from rpcserver.arbiter.housekeeping import Watchdog
 from rpcserver.system.scoreboard import SlotReading, SlotState
-from rpcserver.system.settings import Settings
+from rpcserver.system.settings import ServerSettings
 from rpcserver.workers import MODELS
 from tests.rpcserver.steering import Gate, steering
 from tests.servers import PROBE_APP, Server, running
@@ -84,21 +84,21 @@ def running_since(second: float) -> SlotReading:
 
 
 def test_a_call_may_take_as_long_as_the_timeout() -> None:
-    watchdog = Watchdog(Settings(timeout=10))
+    watchdog = Watchdog(ServerSettings(timeout=10))
     assert watchdog.judge(running_since(100), 0, 109 * SECOND) is None
     problem = watchdog.judge(running_since(100), 0, 111 * SECOND)
     assert problem == "has been in a call of 'user.slow' for 11.0 s, more than --timeout allows"
 
 
 def test_without_a_timeout_nobody_is_stuck() -> None:
-    watchdog = Watchdog(Settings(timeout=0))
+    watchdog = Watchdog(ServerSettings(timeout=0))
     assert watchdog.judge(running_since(100), 0, 100_000 * SECOND) is None
     assert watchdog.judge(reading(), 0, 100_000 * SECOND) is None
 
 
 @pytest.mark.parametrize("model", ["thread", "pool", "async", "fork"])
 def test_models_that_keep_the_time_themselves_are_judged_by_their_loop_only(model: str) -> None:
-    watchdog = Watchdog(Settings(timeout=10, model=model))
+    watchdog = Watchdog(ServerSettings(timeout=10, model=model))
     busy = reading(running=1, request_began=0, method="slow", tick=1000 * SECOND)
     assert watchdog.judge(busy, 0, 1001 * SECOND) is None
     problem = watchdog.judge(busy, 0, 1011 * SECOND)
@@ -107,7 +107,7 @@ def test_models_that_keep_the_time_themselves_are_judged_by_their_loop_only(mode
 
 
 def test_a_loop_that_does_not_turn_is_dead_unless_a_sync_worker_has_a_connection() -> None:
-    watchdog = Watchdog(Settings(timeout=10))
+    watchdog = Watchdog(ServerSettings(timeout=10))
     problem = watchdog.judge(reading(), 0, 111 * SECOND)
     assert problem is not None
     assert "its loop is dead" in problem
@@ -117,17 +117,17 @@ def test_a_loop_that_does_not_turn_is_dead_unless_a_sync_worker_has_a_connection
 
 
 def test_a_worker_that_has_just_become_ready_is_not_dead() -> None:
-    watchdog = Watchdog(Settings(timeout=10))
+    watchdog = Watchdog(ServerSettings(timeout=10))
     assert watchdog.judge(reading(tick=0), 100 * SECOND, 109 * SECOND) is None
     assert watchdog.judge(reading(tick=0), 100 * SECOND, 111 * SECOND) is not None
 
 
 def test_a_short_timeout_does_not_make_a_loop_dead_between_its_ticks() -> None:
-    assert Watchdog(Settings(timeout=0.1)).judge(reading(), 0, 102 * SECOND) is None
+    assert Watchdog(ServerSettings(timeout=0.1)).judge(reading(), 0, 102 * SECOND) is None
 
 
 def test_everybodys_time_begins_anew_after_a_lapse() -> None:
-    watchdog = Watchdog(Settings(timeout=10))
+    watchdog = Watchdog(ServerSettings(timeout=10))
     watchdog.begin_anew(105 * SECOND)
     assert watchdog.judge(running_since(100), 0, 114 * SECOND) is None
     assert watchdog.judge(reading(), 0, 114 * SECOND) is None

@@ -18,12 +18,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from rpcserver.arbiter.companion import Companions
-from rpcserver.arbiter.samples import QueueSample, Sample, WorkerSample
+from rpcserver.arbiter.status import QueueSample, Sample, WorkerSample
 from rpcserver.ops.exposition import SampleCollector
 from rpcserver.ops.metrics import metrics_duty
 from rpcserver.system.addresses import TcpBind
 from rpcserver.system.log import LineHandler
-from rpcserver.system.poller import Poller
+from rpcserver.system.loop import Poller
 from rpcserver.system.sockets import Listener, open_listeners
 from tests.servers import PATIENCE, all_gone, launched, running, watched
 
@@ -129,14 +129,14 @@ class Host:
         self.asked += 1
         return msgspec.structs.replace(SAMPLE, requests=self.asked)
 
-    def turn_until(self, condition: Callable[[], object]) -> None:
+    def run_until(self, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
             now = time.monotonic()
             assert now < deadline
             due = self.companions.deadline
             self.poller.wait(0.05 if due is None else min(0.05, max(0.0, due - now)))
-            self.companions.turn(time.monotonic())
+            self.companions.run_due(time.monotonic())
 
     def close(self) -> None:
         self.companions.stop()
@@ -183,7 +183,7 @@ class Scrape:
         return True
 
     def answer(self, host: Host) -> tuple[int, str, str]:
-        host.turn_until(self.has_ended)
+        host.run_until(self.has_ended)
         head, _, body = self.data.partition(b"\r\n\r\n")
         status = int(head.split()[1])
         kind = next(line for line in head.decode().split("\r\n") if line.lower().startswith("content-type:"))
@@ -212,7 +212,7 @@ def test_other_paths_say_where_the_metrics_are(host: Host, listener: Listener) -
 
 
 def test_an_arbiter_that_does_not_answer_is_not_waited_for_long(host: Host, listener: Listener) -> None:
-    host.turn_until(lambda: host.companions.pids)
+    host.run_until(lambda: host.companions.pids)
     scrape = Scrape(listener)
     scrape.connection.settimeout(PATIENCE)
     with contextlib.closing(http.client.HTTPResponse(scrape.connection)) as response:
@@ -239,13 +239,13 @@ def test_silent_scrapers_are_cut_off_for_those_who_ask(host: Host, listener: Lis
 def test_a_companion_that_dies_is_started_again_on_the_same_port(
     host: Host, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host.turn_until(lambda: host.companions.pids)
+    host.run_until(lambda: host.companions.pids)
     (pid,) = host.companions.pids
     os.kill(pid, signal.SIGKILL)
-    host.turn_until(lambda: not host.companions.pids)
+    host.run_until(lambda: not host.companions.pids)
     assert host.companions.deadline is not None
     assert f"the metrics companion (pid {pid}) was killed by SIGKILL; a new one starts in 1 s" in caplog.text
-    host.turn_until(lambda: host.companions.pids)
+    host.run_until(lambda: host.companions.pids)
     assert host.companions.pids != {pid}
     status, _, _ = Scrape(listener).answer(host)
     assert status == 200

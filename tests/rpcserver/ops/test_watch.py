@@ -15,7 +15,7 @@ import pytest
 from rpcserver.arbiter.companion import Companions
 from rpcserver.ops.watch import Watched, WatchUnavailable, watch_duty, watched_by
 from rpcserver.system.log import LineHandler
-from rpcserver.system.poller import Poller
+from rpcserver.system.loop import Poller
 from rpcserver.testing import Client
 from tests.servers import PATIENCE, Server, launched, running
 
@@ -113,7 +113,7 @@ class Host:
             assert time.monotonic() < deadline
             change()
             self.poller.wait(0.5)
-            self._companions.turn(time.monotonic())
+            self._companions.run_due(time.monotonic())
 
     def close(self) -> None:
         self._companions.stop()

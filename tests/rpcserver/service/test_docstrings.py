@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpcserver.service.docstrings import Docstring, read_docstring
+from rpcserver.service.openrpc import Docstring, read_docstring
 
 
 @pytest.mark.parametrize("text", [None, "", "   \n  "])

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from rpcserver.cli import parse
 from rpcserver.options import Invocation
 from rpcserver.system.addresses import TcpBind, UnixBind
-from rpcserver.system.settings import ConfigError, Settings, default_workers, line_of, parse_mode, parse_size, read_file
+from rpcserver.system.settings import (
+    ConfigError,
+    ServerSettings,
+    default_workers,
+    line_of,
+    parse_mode,
+    parse_size,
+    read_file,
+)
 from tests.servers import PATIENCE
 
 
@@ -25,7 +33,7 @@ def invocation(*arguments: str, config: Path | None = None) -> Invocation:
     return found
 
 
-def settings(*arguments: str, config: Path | None = None) -> Settings:
+def settings(*arguments: str, config: Path | None = None) -> ServerSettings:
     return invocation(*arguments, config=config).settings
 
 
@@ -42,7 +50,7 @@ def file(folder: Path, text: str) -> Path:
 
 
 def test_the_defaults() -> None:
-    assert settings() == Settings(workers=default_workers())
+    assert settings() == ServerSettings(workers=default_workers())
     assert default_workers() >= 4
 
 
@@ -63,7 +71,7 @@ def test_every_setting_can_come_from_the_command_line() -> None:
         " --debug --threads 2 --queue 3 --max-children 4 --max-connections 5 --timeout 7 --max-requests 8"
         " --max-requests-jitter 9 --reclaim-idle 10 --control /c.sock --metrics [::1]:9100 --reload --access-log"
     )
-    assert settings(*arguments.split()) == Settings(
+    assert settings(*arguments.split()) == ServerSettings(
         app="app.py", bind=(TcpBind("127.0.0.1", 1), UnixBind("/x")), workers=7, model="sync", backlog=8,
         unix_mode=0o660, max_frame=1024, idle_timeout=1, read_timeout=2, write_timeout=3, start_timeout=4,
         drain_timeout=5, drain_grace=6, debug=True, threads=2, queue=3, max_children=4, max_connections=5, timeout=7,
@@ -83,7 +91,7 @@ def test_every_setting_can_come_from_a_file(tmp_path: Path) -> None:
         'metrics = "127.0.0.1:9100"\nreload = true\naccess-log = true\n',
     )
     found = invocation(config=config)
-    assert found.settings == Settings(
+    assert found.settings == ServerSettings(
         app="app.py", bind=(TcpBind("127.0.0.1", 1), UnixBind("/x")), workers=7, model="sync", backlog=8,
         unix_mode=0o660, max_frame=1024, idle_timeout=1, read_timeout=2, write_timeout=3, start_timeout=4,
         drain_timeout=5, drain_grace=6, debug=True, threads=2, queue=3, max_children=4, max_connections=5, timeout=7,

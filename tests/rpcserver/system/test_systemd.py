@@ -185,10 +185,10 @@ def test_signs_of_life_come_twice_as_often_as_they_are_expected(manager: Manager
     notifier = Notifier.from_environment({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "3000000"})
     assert notifier.deadline is not None
     first = notifier.deadline
-    notifier.turn(first)
+    notifier.run_due(first)
     assert manager.told() == {"WATCHDOG": "1"}
     assert notifier.deadline == first + 1.5
-    notifier.turn(first + 1.4)
+    notifier.run_due(first + 1.4)
     notifier.status("nothing came between")
     assert manager.told() == {"STATUS": "nothing came between"}
 

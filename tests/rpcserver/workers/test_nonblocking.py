@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpcserver.system.settings import Settings
+from rpcserver.system.settings import ServerSettings
 from rpcserver.workers import conversation
 from rpcserver.workers.conversation import Conversation
 from rpcserver.workers.nonblocking import Lingering, NonBlockingConnection
@@ -23,7 +23,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def last_word(accepted: socket.socket) -> NonBlockingConnection:
-    refused = NonBlockingConnection(accepted, Conversation(Settings()))
+    refused = NonBlockingConnection(accepted, Conversation(ServerSettings()))
     refused.conversation.refuse(b"bye")
     return refused
 

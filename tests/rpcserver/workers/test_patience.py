@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from rpcserver.system.settings import Settings
+from rpcserver.system.settings import ServerSettings
 from rpcserver.workers import fork, pool
 from rpcserver.workers.base import Assignment
 from rpcserver.workers.fork import ForkWorker
@@ -20,7 +20,7 @@ from rpcwire.messages import Reply
 from tests.servers import request
 
 
-def assignment(settings: Settings) -> Assignment:
+def assignment(settings: ServerSettings) -> Assignment:
     parts = {"worker": 1, "generation": 1, "channel": None, "board": None, "tls": None, "listeners": ()}
     return cast("Assignment", SimpleNamespace(settings=settings, logs=SimpleNamespace(worker=0), **parts))
 
@@ -54,7 +54,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def full_fork_worker(door: Door) -> ForkWorker:
-    worker = ForkWorker(assignment(Settings(max_children=1)))
+    worker = ForkWorker(assignment(ServerSettings(max_children=1)))
     worker.acceptor = door  # type: ignore[assignment]
     worker._turned_away = Lingering()
     worker._tick = 1.0
@@ -110,7 +110,7 @@ def test_a_full_queue_is_full_after_looks_in_vain_only(
             worker._queue.get()
 
     accepted, client = pair
-    settings = Settings(queue=1)
+    settings = ServerSettings(queue=1)
     worker = PoolWorker(assignment(settings))
     assert worker._parking.add(accepted)
     (connection,) = worker._parking._connections.values()

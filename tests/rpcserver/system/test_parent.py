@@ -9,20 +9,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpcserver.system.link import Failed, Link, Ready
+from rpcserver.system.parent import Failed, ParentLink, Ready
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Link, socket.socket]]:
+def ends() -> Iterator[tuple[ParentLink, socket.socket]]:
     ours, theirs = socket.socketpair()
     ours.settimeout(10)
-    link = Link(theirs.detach())
+    link = ParentLink(theirs.detach())
     yield link, ours
     link.close()
     ours.close()
 
 
-def test_events_are_lines_of_json(ends: tuple[Link, socket.socket]) -> None:
+def test_events_are_lines_of_json(ends: tuple[ParentLink, socket.socket]) -> None:
     link, other = ends
     link.send(Ready(7, ["[::1]:80", "unix:/x"], 3, "sync", None, 0.25))
     link.send(Failed("no app\nat all"))
@@ -42,7 +42,7 @@ def test_events_are_lines_of_json(ends: tuple[Link, socket.socket]) -> None:
     ]
 
 
-def test_a_long_traceback_keeps_its_end(ends: tuple[Link, socket.socket]) -> None:
+def test_a_long_traceback_keeps_its_end(ends: tuple[ParentLink, socket.socket]) -> None:
     link, other = ends
     link.send(Failed("deep", "x" * 1_000_000 + "the end"))
     text = other.makefile("rb").readline()
@@ -50,13 +50,13 @@ def test_a_long_traceback_keeps_its_end(ends: tuple[Link, socket.socket]) -> Non
     assert json.loads(text)["traceback"].endswith("the end")
 
 
-def test_nothing_to_read_is_no_end(ends: tuple[Link, socket.socket]) -> None:
+def test_nothing_to_read_is_no_end(ends: tuple[ParentLink, socket.socket]) -> None:
     link, _ = ends
     assert link.receive()
     assert not link.keep
 
 
-def test_keep_may_arrive_in_pieces_and_after_nonsense(ends: tuple[Link, socket.socket]) -> None:
+def test_keep_may_arrive_in_pieces_and_after_nonsense(ends: tuple[ParentLink, socket.socket]) -> None:
     link, other = ends
     for piece in (b"what?\nke", b"ep", b"\r\n"):
         assert not link.keep
@@ -67,7 +67,7 @@ def test_keep_may_arrive_in_pieces_and_after_nonsense(ends: tuple[Link, socket.s
     assert not link.receive()
 
 
-def test_an_endless_line_is_not_collected(ends: tuple[Link, socket.socket]) -> None:
+def test_an_endless_line_is_not_collected(ends: tuple[ParentLink, socket.socket]) -> None:
     link, other = ends
     for _ in range(50):
         other.sendall(b"x" * 4096)
@@ -77,14 +77,14 @@ def test_an_endless_line_is_not_collected(ends: tuple[Link, socket.socket]) -> N
     assert link.keep
 
 
-def test_telling_somebody_who_is_gone_does_no_harm(ends: tuple[Link, socket.socket]) -> None:
+def test_telling_somebody_who_is_gone_does_no_harm(ends: tuple[ParentLink, socket.socket]) -> None:
     link, other = ends
     other.close()
     link.send(Failed("too late"))
     assert not link.receive()
 
 
-def test_the_link_is_not_passed_on(ends: tuple[Link, socket.socket]) -> None:
+def test_the_link_is_not_passed_on(ends: tuple[ParentLink, socket.socket]) -> None:
     assert not os.get_inheritable(ends[0].fileno())
 
 
@@ -94,6 +94,6 @@ def test_what_is_no_socket_is_refused(kind: str) -> None:
     if kind == "closed":
         os.close(descriptor)
     with pytest.raises(ValueError, match="stream socket"):
-        Link(descriptor)
+        ParentLink(descriptor)
     if kind == "file":
         os.close(descriptor)

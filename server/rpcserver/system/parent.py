@@ -1,4 +1,4 @@
-"""The link to the process that started the server: what it is told, and when its end stops the server."""
+"""The way to the process that started the server: what it is told, and when its end stops the server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Failed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
     traceback: str | None = None
 
 
-class Link:
+class ParentLink:
     """A stream socket inherited from the process that started the server.
 
     Each event is one line of JSON. The end of the stream stops the server, unless the line `keep` came first.

@@ -1,0 +1,146 @@
+"""The arbiter's loop: one epoll with what to call for each descriptor, signals as a descriptor, and deadlines."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import FrameType
+
+logger = logging.getLogger(__name__)
+
+_LATE: Final = 1.0
+
+
+class Poller:
+    """Waits for any of many descriptors to become readable, and calls its owner.
+
+    Callbacks must not wait, and must bear being called when there is nothing to read: in one round, a descriptor
+    may have been closed and its number given to another.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._first: int | None = None
+
+    def watch(self, descriptor: int, callback: Callable[[], None], *, first: bool = False) -> None:
+        """Call back when a descriptor is readable or its other end is closed.
+
+        One descriptor can be called for before the others of a round.
+        """
+        self._callbacks[descriptor] = callback
+        self._epoll.register(descriptor, select.EPOLLIN)
+        if first:
+            self._first = descriptor
+
+    def watch_for(self, descriptor: int, *, reading: bool, writing: bool) -> None:
+        """Choose what a watched descriptor is called back for: being readable, writable, or both."""
+        self._epoll.modify(descriptor, (select.EPOLLIN if reading else 0) | (select.EPOLLOUT if writing else 0))
+
+    def unwatch(self, descriptor: int) -> None:
+        """Forget a descriptor, which must still be open; one that is not watched is ignored."""
+        if self._callbacks.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def wait(self, timeout: float | None) -> None:
+        """Wait until something is readable or the time is over, and call back for all that is.
+
+        Args:
+            timeout: seconds, or None for as long as it takes.
+        """
+        ready = {descriptor for descriptor, _ in self._epoll.poll(timeout)}
+        for descriptor in sorted(ready, key=lambda descriptor: descriptor != self._first):
+            callback = self._callbacks.get(descriptor)
+            if callback is not None:
+                callback()
+
+    def close(self) -> None:
+        """Close the epoll; what it watched stays open."""
+        self._epoll.close()
+
+
+class SignalQueue:
+    """Catches signals for a loop that waits on descriptors: signal.set_wakeup_fd."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable while a signal waits."""
+        return self._reader
+
+    def catch(self, numbers: Iterable[signal.Signals]) -> None:
+        """Catch these signals from now on."""
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, ignore)
+
+    def receive(self) -> list[signal.Signals]:
+        """Take the signals that have come, in their order."""
+        with contextlib.suppress(BlockingIOError):
+            return [signal.Signals(number) for number in os.read(self._reader, 4096)]
+        return []
+
+    def close(self) -> None:
+        """Close the queue, in a forked child for instance, where signals would else come to the parent's queue."""
+        signal.set_wakeup_fd(-1)
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+def ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing; unlike SIG_IGN, this is not passed on to programs that are started."""
+
+
+class Part(Protocol):
+    """Whoever has something to do at a certain time."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `run_due` has something to do, in monotonic seconds."""
+
+    def run_due(self, now: float) -> None:
+        """Do what is due at that time."""
+
+
+class Loop:
+    """Goes round.
+
+    Args:
+        forgive: is told for how many seconds this process could not run, before `parts` are called.
+    """
+
+    def __init__(self, poller: Poller, parts: Sequence[Part], forgive: Callable[[float], None]) -> None:
+        self._poller = poller
+        self._parts = parts
+        self._forgive = forgive
+        self._last = time.monotonic()
+
+    def run_once(self) -> None:
+        """Wait for one event or deadline, and see to all that are due."""
+        due = min((part.deadline for part in self._parts if part.deadline is not None), default=None)
+        before = time.monotonic()
+        self._poller.wait(None if due is None else max(0.0, due - before))
+        now = time.monotonic()
+        stopped = _lapse(self._last, before)
+        if due is not None:
+            stopped += _lapse(max(due, before), now)
+        if stopped:
+            logger.info("this process could not run for %.1f s; the workers are not blamed for it", stopped)
+            self._forgive(stopped)
+        self._last = now
+        for part in self._parts:
+            part.run_due(now)
+
+
+def _lapse(due: float, now: float) -> float:
+    late = now - due
+    return late if late > _LATE else 0.0
