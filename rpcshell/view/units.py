@@ -22,7 +22,7 @@ _ROUNDED: Final = 0.9995
 
 _FINE: Final = (("ns", 1e9), ("µs", 1e6), ("ms", 1e3))
 _TINY: Final = 0.0001
-_BEFORE_UNIT: Final = re.compile(r" (?=(?:%|[nµm]?s|[kMG]?B)(?:\W|$))")
+_BEFORE_UNIT: Final = r" (?=(?:%|[nµm]?s|[kMG]?B)(?:\W|$))"
 
 
 def duration(seconds: float) -> str:
@@ -140,7 +140,7 @@ def count_of(count: int, thing: str, things: str | None = None) -> str:
 
 def unbroken(sentence: str) -> str:
     """A text in which no line can end between a number and its unit."""
-    return _BEFORE_UNIT.sub("\u00a0", sentence)
+    return re.sub(_BEFORE_UNIT, "\u00a0", sentence)
 
 
 def _two_units(seconds: float) -> tuple[tuple[int, str], tuple[int, str]]:

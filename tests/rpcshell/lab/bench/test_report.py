@@ -2,18 +2,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rpcshell.lab.bench import report
-from rpcshell.lab.bench.chart import even_marks, log_marks
 from rpcshell.lab.bench.findings import findings
 from rpcshell.lab.bench.measurement import Measurement
-from rpcshell.view.histogram import Histogram, bucket_of
 from rpcshell.view.width import cells
 from tests.rpcshell.lab.bench.measuring import measured
 
@@ -150,32 +145,6 @@ def test_who_only_fails_is_not_ahead() -> None:
     text = comparison_text([failing, measured(), measured(model="pool")], 120)
     assert "fork: no call succeeded." in text
     assert "fork is ahead" not in text
-
-
-@given(st.dictionaries(st.integers(1, 10**12), st.integers(1, 10**6), min_size=1, max_size=20), st.integers(1, 200))
-def test_steps_hold_every_call(values: dict[int, int], count: int) -> None:
-    counts: dict[int, int] = {}
-    for value, calls in values.items():
-        counts[bucket_of(value)] = counts.get(bucket_of(value), 0) + calls
-    steps = Histogram(counts).steps(count)
-    assert len(steps) == count
-    assert sum(step.calls for step in steps) == pytest.approx(sum(counts.values()))
-    assert all(one.upper == pytest.approx(other.lower) for one, other in pairwise(steps))
-
-
-@given(st.floats(1e-9, 1e9), st.integers(2, 12))
-def test_even_marks_are_round_and_reach_the_largest(high: float, most: int) -> None:
-    marks = even_marks(high, most)
-    assert len(marks) <= most
-    assert marks[0] == 0
-    assert marks[-1] >= high * (1 - 1e-6)
-
-
-@given(st.floats(1e-9, 1e3), st.floats(1.5, 1e9), st.integers(2, 12))
-def test_marks_of_a_logarithmic_axis_are_on_it(low: float, times: float, most: int) -> None:
-    marks = log_marks(low, low * times, most)
-    assert len(marks) <= most
-    assert all(low * 0.99 <= mark <= low * times * 1.01 for mark in marks)
 
 
 def test_what_the_machine_does_to_all_models_of_a_round_is_no_noise() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +36,14 @@ def test_histograms_add_up() -> None:
     assert one.counts == {3: 3, 9: 4}
     assert one.count == 7
     assert Histogram().percentile(99) == Histogram().mean == Histogram().largest == 0
+
+
+@given(st.dictionaries(st.integers(1, 10**12), st.integers(1, 10**6), min_size=1, max_size=20), st.integers(1, 200))
+def test_steps_hold_every_call(values: dict[int, int], count: int) -> None:
+    counts: dict[int, int] = {}
+    for value, calls in values.items():
+        counts[bucket_of(value)] = counts.get(bucket_of(value), 0) + calls
+    steps = Histogram(counts).steps(count)
+    assert len(steps) == count
+    assert sum(step.calls for step in steps) == pytest.approx(sum(counts.values()))
+    assert all(one.upper == pytest.approx(other.lower) for one, other in pairwise(steps))
