@@ -134,9 +134,9 @@ def _run_script(options: Options) -> int:
 
 
 def _run_bench(bench: tuple[str, BenchOptions], shell: Shell) -> int:
-    from rpcshell.commands.repeat import run_bench
+    from rpcshell.lab.bench.conduct import conduct
 
-    run_bench(shell, *bench)
+    conduct(shell, *bench)
     return 0
 
 

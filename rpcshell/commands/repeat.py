@@ -176,15 +176,6 @@ def bench(shell: Shell, *, call: str, **options: Any) -> None:
 
     Processes of their own make the load. Ctrl-C stops it with what there is by then. Options may follow the CALL.
     """
-    run_bench(shell, call, BenchOptions(**options))
-
-
-def run_bench(shell: Shell, call: str, options: BenchOptions) -> None:
-    """Run a benchmark of a call, as it was typed, and show what came of it.
-
-    Raises:
-        ShellError: As `conduct`.
-    """
     from rpcshell.lab.bench.conduct import conduct
 
-    conduct(shell, call, options, shell.output.live)
+    conduct(shell, call, BenchOptions(**options))

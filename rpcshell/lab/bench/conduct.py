@@ -5,7 +5,6 @@ The load itself is the engine's, the words and pictures are the report's.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import sys
 from contextlib import contextmanager
@@ -33,10 +32,8 @@ if TYPE_CHECKING:
 
     from rpcshell.lab.bench.measurement import Progress
     from rpcshell.lab.bench.options import BenchOptions
-    from rpcshell.lab.bench.progress import LiveArea
     from rpcshell.shell.shell import Shell
 
-    Live = Callable[[], contextlib.AbstractContextManager[LiveArea] | None]
     Draw = Callable[[Progress | None], None]
 
 __all__ = ["conduct"]
@@ -45,8 +42,8 @@ _TIMEOUT: Final = 10.0
 _WIDTH: Final = 80
 
 
-def conduct(shell: Shell, call: str, options: BenchOptions, live: Live) -> None:
-    """Run a benchmark of a call, as typed, and show what came of it; `live` gives a place to draw its progress.
+def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
+    """Run a benchmark of a call, as typed, and show what came of it.
 
     Raises:
         UsageError: What was asked for makes no sense.
@@ -72,7 +69,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions, live: Live) -> None:
     )
     if not options.models:
         _refuse_far_targets(shell, allowed=options.yes_remote)
-    runs = _Runs(shell, plan, options, live)
+    runs = _Runs(shell, plan, options)
     try:
         # What serves one connection at a time would serve this one.
         shell.session.hang_up()
@@ -98,11 +95,10 @@ def _refuse_far_targets(shell: Shell, *, allowed: bool) -> None:
 class _Runs:
     """Makes the runs, one after the other."""
 
-    def __init__(self, shell: Shell, plan: Plan, options: BenchOptions, live: Live) -> None:
+    def __init__(self, shell: Shell, plan: Plan, options: BenchOptions) -> None:
         self._shell = shell
         self._plan = plan
         self._options = options
-        self._live = live
 
     def of_target(self) -> list[Measurement]:
         """Load the server that calls go to."""
@@ -199,7 +195,7 @@ class _Runs:
         """Give what draws the progress of a run with a title."""
         from rpcshell.lab.bench.progress import DrawnProgress, LineProgress
 
-        place = self._live()
+        place = self._shell.output.live()
         if place is not None:
             with place as screen:
                 yield lambda title: DrawnProgress(screen, title)

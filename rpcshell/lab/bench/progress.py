@@ -12,22 +12,11 @@ from rpcshell.view.units import count_of, latency, number, per_second
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Protocol
+    from collections.abc import Callable
 
     from rpcshell.lab.bench.measurement import Progress
+    from rpcshell.shell.output import Canvas
     from rpcshell.view.pretty import Fragment
-
-    class LiveArea(Protocol):
-        """Where pieces are drawn over each other."""
-
-        @property
-        def size(self) -> tuple[int, int]:
-            """Rows and columns."""
-
-        def draw(self, pieces: Sequence[Fragment]) -> None:
-            """Show pieces instead of what is there."""
-
 
 __all__ = ["DrawnProgress", "LineProgress"]
 
@@ -39,7 +28,7 @@ _ROWS: Final = 7
 class DrawnProgress:
     """Draws on a screen: what is run, a bar, the rate now, and the rates so far."""
 
-    def __init__(self, place: LiveArea, title: str) -> None:
+    def __init__(self, place: Canvas, title: str) -> None:
         self._place = place
         self._title = visible(title)
         self._rates: list[float] = []
