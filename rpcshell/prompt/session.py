@@ -116,7 +116,7 @@ class Prompt:
         application.after_render += self._warm_up
         prompt_escape(application)
         context.session.on_change(self._changed)
-        settings.theme_names = theme_names
+        settings.offer_themes(theme_names)
         settings.on_change(self._set)
         for name in ("theme", "editing"):
             try:

@@ -99,8 +99,7 @@ class Settings:
         self.editing = "emacs"
         self.suggestions = True
         self.doc = True
-        self.theme_names: Callable[[], Sequence[str]] | None = None
-        """Gives the styles that `theme` can name; set by whoever draws. Where nobody does, any name will do."""
+        self._themes: Callable[[], Sequence[str]] | None = None
         self._watchers: list[Callable[[str], None]] = []
         self._defaults = {name: self.text(name) for name in _HELP}
 
@@ -147,6 +146,10 @@ class Settings:
             return str(value).removesuffix(".0")
         return "none" if value is None else str(value)
 
+    def offer_themes(self, names: Callable[[], Sequence[str]]) -> None:
+        """Have only these styles be themes, and the plain ones; where nobody draws, any name will do."""
+        self._themes = names
+
     def choices(self, name: str) -> tuple[str, ...]:
         """The values of a setting; some of them where it is a number.
 
@@ -155,7 +158,7 @@ class Settings:
         """
         self._known(name)
         if name == "theme":
-            return (*PLAIN_THEMES, *(self.theme_names() if self.theme_names is not None else ()))
+            return (*PLAIN_THEMES, *(self._themes() if self._themes is not None else ()))
         return _SAMPLES.get(name, ON_OFF)
 
     def setting(self, name: str) -> Setting:
@@ -197,9 +200,9 @@ class Settings:
                 return _switch(name, text.lower())
 
     def _theme(self, text: str) -> str:
-        if text in PLAIN_THEMES or (self.theme_names is None and text):
+        if text in PLAIN_THEMES or (self._themes is None and text):
             return text
-        names = self.theme_names() if self.theme_names is not None else ()
+        names = self._themes() if self._themes is not None else ()
         return _choice("theme", text, (*PLAIN_THEMES, *names))
 
 

@@ -62,7 +62,7 @@ def test_what_cannot_be_is_refused_with_what_can(name: str, text: str, hint: str
 
 def test_themes_are_those_of_whoever_draws() -> None:
     settings = Settings()
-    settings.theme_names = lambda: ("monokai", *(f"style-{number}" for number in range(40)))
+    settings.offer_themes(lambda: ("monokai", *(f"style-{number}" for number in range(40))))
     settings.set("theme", "monokai")
     assert settings.choices("theme")[:4] == ("auto", "light", "dark", "monokai")
     with pytest.raises(UsageError, match="did you mean monokai"):
