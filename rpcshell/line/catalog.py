@@ -95,15 +95,10 @@ class Catalog:
     title: str = ""
     version: str = ""
     methods: Mapping[str, Method] = field(default_factory=dict)
-    schemas: Mapping[str, Any] = field(default_factory=dict)
     index: MethodIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "index", MethodIndex(self.methods))
-
-    def resolve(self, schema: Schema) -> Schema:
-        """The schema itself, or what its `$ref` leads to; circles and loose ends allow anything."""
-        return resolve_reference(schema, self.schemas)
 
     @classmethod
     def from_openrpc(cls, document: object) -> "Catalog":
@@ -126,7 +121,7 @@ class Catalog:
         for entry in document["methods"]:
             if isinstance(entry, Mapping) and isinstance(name := entry.get("name"), str) and name:
                 methods[name] = _method(name, entry, schemas, descriptors)
-        return cls(_text(info.get("title")), _text(info.get("version")), types.MappingProxyType(methods), schemas)
+        return cls(_text(info.get("title")), _text(info.get("version")), types.MappingProxyType(methods))
 
 
 EMPTY_CATALOG = Catalog()

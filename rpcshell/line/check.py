@@ -32,6 +32,7 @@ from rpcshell.line.schema import (
     allowed_types,
     alternatives,
     as_schema,
+    fits_type,
     fixed_values,
     is_number,
     type_names,
@@ -117,7 +118,7 @@ class _Check:
         """The type, and a tag that belongs to another alternative."""
         types = type_names(schema)
         found = self._type(node, types)
-        fits = not types or found in types or (found == "integer" and "number" in types)
+        fits = fits_type(found, types)
         if found == "number" and "integer" in types and not fits:
             value = node_value(node)
             fits = isinstance(value, float) and value.is_integer()

@@ -159,6 +159,11 @@ def type_of(value: object) -> str:
             return "object"
 
 
+def fits_type(found: str, types: frozenset[str]) -> bool:
+    """Whether a value of one JSON type is of one of several; none given means all."""
+    return not types or found in types or (found == "integer" and "number" in types)
+
+
 def fixed_values(schema: Schema) -> tuple[Any, ...]:
     """The values of `enum`, or the one of `const`; empty if the schema leaves the value open."""
     if "const" in schema:

@@ -67,8 +67,7 @@ class LineContext:
         """What a text means where it begins with an alias, and how far what follows the alias has moved."""
         from rpcshell.line.language import expand_alias
 
-        line = self.read(text)
-        return expand_alias(line, self.aliases) or (line, 0)
+        return expand_alias(self.read(text), self.aliases)
 
     def surroundings(self) -> Surroundings:
         """What a line can refer to at this moment."""

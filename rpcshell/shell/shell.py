@@ -225,19 +225,10 @@ class Shell:
         raise Leave
 
     def _expanded(self, text: str) -> Line:
-        """A line with the alias it begins with replaced; one alias may lead to another, but never to itself."""
-        from rpcshell.line.language import leading_word, parse
+        """A line with the alias it begins with replaced."""
+        from rpcshell.line.language import expand_alias, parse
 
-        line = parse(text)
-        used: set[str] = set()
-        while self.aliases and (word := leading_word(line)) is not None:
-            start, end = word
-            name = line.text[start:end]
-            if name in used or name not in self.aliases:
-                break
-            used.add(name)
-            line = parse(line.text[:start] + self.aliases[name] + line.text[end:])
-        return line
+        return expand_alias(parse(text), self.aliases)[0]
 
     def _run_command(self, line: Line, command: CommandLine) -> None:
         found = self.commands.resolve(command.name)

@@ -23,7 +23,7 @@ from rpcshell.line.language.nodes import (
 )
 from rpcshell.line.language.tokens import LineError
 from rpcshell.line.language.values import KEYWORDS, MAX_DIGITS, NUMBER
-from rpcshell.line.schema import allowed_types, property_schema, type_of
+from rpcshell.line.schema import allowed_types, fits_type, property_schema, type_of
 
 if TYPE_CHECKING:
     from rpcshell.line.catalog import Method
@@ -94,9 +94,7 @@ def typed_word(text: str, types: frozenset[str]) -> Any:
     A zip code stays a text although it looks like a number, if text is what the schema asks for.
     """
     value = word_value(text)
-    found = type_of(value)
-    fits = found in types or (found == "integer" and "number" in types)
-    return value if fits or "string" not in types else text
+    return value if fits_type(type_of(value), types) or "string" not in types else text
 
 
 def word_value(text: str) -> Any:

@@ -153,8 +153,11 @@ def _assigns_later(line: Line, known: Callable[[str], bool]) -> bool:
     return False
 
 
-def expand_alias(line: Line, aliases: Mapping[str, str]) -> tuple[Line, int] | None:
-    """The line that one which begins with an alias stands for, and how far what follows the alias has moved."""
+def expand_alias(line: Line, aliases: Mapping[str, str]) -> tuple[Line, int]:
+    """What a line means that may begin with an alias, and how far what follows the alias has moved.
+
+    One alias may lead to another, but never to itself.
+    """
     meant = line
     used: set[str] = set()
     while aliases and (word := leading_word(meant)) is not None:
@@ -164,4 +167,4 @@ def expand_alias(line: Line, aliases: Mapping[str, str]) -> tuple[Line, int] | N
             break
         used.add(name)
         meant = parse(f"{meant.text[:start]}{aliases[name]}{meant.text[end:]}")
-    return (meant, len(meant.text) - len(line.text)) if used else None
+    return meant, len(meant.text) - len(line.text)

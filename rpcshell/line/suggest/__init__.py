@@ -89,9 +89,8 @@ class _Suggester:
             yield from variables
             return
         if (word := leading_word(line)) is not None and cursor > word[1]:
-            expanded = expand_alias(line, self._around.aliases)
-            if expanded is not None:
-                meant, by = expanded
+            meant, by = expand_alias(line, self._around.aliases)
+            if meant is not line:
                 plain = _Suggester(replace(self._around, aliases={}), self._limit)
                 yield from _moved(plain.at(meant, cursor + by), -by)
                 return

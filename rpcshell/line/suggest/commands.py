@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from rpcshell.line.language import CallLine, CommandLine, Line, Word, parse
-from rpcshell.line.suggest.names import Suggestion, SuggestionKind, as_typed, as_word, suggest_methods, suggest_paths
+from rpcshell.line.suggest.names import (
+    Suggestion,
+    SuggestionKind,
+    as_typed,
+    as_word,
+    matching,
+    suggest_methods,
+    suggest_paths,
+)
 from rpcshell.line.suggest.surroundings import ArgumentSpec, CommandSpec, OptionSpec, Surroundings
 from rpcshell.line.suggest.variables import preview
 
@@ -16,10 +24,8 @@ CallsInside = Callable[[Line, int, int], Iterator[Suggestion]]
 
 def suggest_command_names(typed: str, start: int, end: int, commands: Sequence[CommandSpec]) -> Iterator[Suggestion]:
     """Commands that begin with what was typed, then those that hold it; with their colon."""
-    query = typed.lower()
-    leading = sorted((c for c in commands if c.name.lower().startswith(query)), key=lambda c: c.name)
-    holding = sorted((c for c in commands if query in c.name.lower()), key=lambda c: c.name)
-    for command in dict.fromkeys([*leading, *holding]):
+    by_name = sorted(commands, key=lambda command: command.name)
+    for command in matching(by_name, typed, lambda command: command.name):
         yield Suggestion(f":{command.name}", start, end, f":{command.name}", command.summary, "command")
 
 
@@ -192,8 +198,5 @@ def _matching(
     choices: Sequence[tuple[str, str]], typed: str, start: int, end: int, kind: SuggestionKind
 ) -> Iterator[Suggestion]:
     """Choices, with what to say of each, that begin with what was typed, then those that hold it."""
-    query = typed.lower()
-    leading = [choice for choice in choices if choice[0].lower().startswith(query)]
-    holding = [choice for choice in choices if query in choice[0].lower()]
-    for choice, meta in dict.fromkeys([*leading, *holding]):
+    for choice, meta in dict.fromkeys(matching(choices, typed, lambda choice: choice[0])):
         yield Suggestion(as_word(choice), start, end, choice, meta, kind)

@@ -7,12 +7,14 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.language import method_text
+
+_T = TypeVar("_T")
 
 SuggestionKind = Literal["method", "key", "value", "command", "option", "argument", "path", "variable", "alias"]
 
@@ -30,6 +32,13 @@ class Suggestion(msgspec.Struct, frozen=True, gc=False):
     display: str
     meta: str
     kind: SuggestionKind
+
+
+def matching(choices: Iterable[_T], typed: str, text: Callable[[_T], str] = str) -> list[_T]:
+    """Choices whose text begins with what was typed, then those that hold it; case does not matter."""
+    query = typed.lower()
+    holding = [choice for choice in choices if query in text(choice).lower()]
+    return sorted(holding, key=lambda choice: not text(choice).lower().startswith(query))
 
 
 def suggest_methods(typed: str, start: int, end: int, catalog: Catalog, limit: int) -> Iterator[Suggestion]:

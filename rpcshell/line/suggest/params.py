@@ -16,6 +16,7 @@ from rpcshell.line.schema import (
     allowed_types,
     alternatives,
     first_line,
+    fits_type,
     fixed_values,
     limits_text,
     properties,
@@ -23,7 +24,7 @@ from rpcshell.line.schema import (
     type_of,
     type_text,
 )
-from rpcshell.line.suggest.names import Suggestion
+from rpcshell.line.suggest.names import Suggestion, matching
 from rpcshell.line.suggest.place import KeyPlace, ValuePlace, find_places
 from rpcshell.line.suggest.surroundings import Surroundings
 from rpcshell.line.suggest.variables import preview
@@ -46,12 +47,10 @@ def suggest_params(
 
 def _keys(place: KeyPlace, resolve: Resolver) -> Iterator[Suggestion]:
     quoted = place.typed[:1] in ('"', "'")
-    query = (place.typed[1:] if quoted else place.typed).lower()
+    typed = place.typed[1:] if quoted else place.typed
     offered = properties(place.schema, resolve, place.present).values()
     free = [found for found in offered if found.name not in place.others]
-    leading = [found for found in free if found.name.lower().startswith(query)]
-    holding = [found for found in free if query in found.name.lower() and found not in leading]
-    for found in [*leading, *holding]:
+    for found in matching(free, typed, lambda found: found.name):
         text = _key(place, found.name)
         yield Suggestion(text, place.start, place.end, key_text(found.name), _key_meta(found, resolve), "key")
 
@@ -103,7 +102,9 @@ def _values(place: ValuePlace, method: Method, around: Surroundings) -> Iterator
         yield from _openers(place, resolve)
         types = allowed_types(place.schema, resolve)
         useful = [
-            name for name, value in around.variables.items() if isinstance(value, dict | list) or _is(value, types)
+            name
+            for name, value in around.variables.items()
+            if isinstance(value, dict | list) or fits_type(type_of(value), types)
         ]
         for name in useful[:_FEW_VARIABLES]:
             meta = preview(around.variables[name])
@@ -119,14 +120,8 @@ def _offered(place: ValuePlace, method: Method, around: Surroundings) -> Iterato
     if any(fixed_values(branch) for branch in alternatives(place.schema, method.resolve)):
         return
     for value, source in around.reply_values.values(place.field, method.name):
-        if _is(value, types):
+        if fits_type(type_of(value), types):
             yield value, f"from {source}"
-
-
-def _is(value: Any, types: frozenset[str]) -> bool:
-    """Whether a value is of one of some JSON types; none given means all."""
-    found = type_of(value)
-    return not types or found in types or (found == "integer" and "number" in types)
 
 
 def _known_values(schema: Schema, resolve: Resolver) -> Iterator[tuple[Any, str]]:

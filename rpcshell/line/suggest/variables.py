@@ -8,7 +8,7 @@ from typing import Any
 
 from rpcshell.line.language import Line, TokenKind
 from rpcshell.line.masking import MASKED, is_secret
-from rpcshell.line.suggest.names import Suggestion
+from rpcshell.line.suggest.names import Suggestion, matching
 
 _STEPS = r"""(?:\.[\w-]*|\[(?:"(?:[^"\\\n]|\\[^\n])*(?:"\]?)?|'(?:[^'\\\n]|\\[^\n])*(?:'\]?)?|[^\[\]"'\s]*\]?))*"""
 _REFERENCE = re.compile(rf"""\$(?P<brace>\{{\s*)?(?P<name>[^\W\d]\w*)?(?P<steps>{_STEPS})""")
@@ -63,11 +63,8 @@ def _is_reference(line: Line, dollar: int, *, in_text: bool) -> bool:
 
 def _names(typed: str, reference: re.Match[str], cursor: int, variables: Mapping[str, Any]) -> Iterator[Suggestion]:
     start = reference.end("brace") if reference["brace"] is not None else reference.start() + 1
-    query = typed.lower()
-    leading = [name for name in variables if name.lower().startswith(query)]
-    holding = [name for name in variables if query in name.lower()]
     # The latest are wanted most.
-    for name in dict.fromkeys([*reversed(leading), *reversed(holding)]):
+    for name in matching(reversed(list(variables)), typed):
         yield Suggestion(name, start, cursor, f"${name}", preview(variables[name]), "variable")
 
 
@@ -99,9 +96,7 @@ def _enter(value: Any, step: re.Match[str]) -> Any:
 def _inside(value: Any, start: int, end: int, typed: str, *, bracket: bool = False) -> Iterator[Suggestion]:
     """The steps into a value; dotted where they can be."""
     if isinstance(value, dict):
-        query = typed.lower()
-        keys = [key for key in islice(value, _MOST_KEYS) if query in key.lower()]
-        for key in sorted(keys, key=lambda key: not key.lower().startswith(query)):
+        for key in matching(islice(value, _MOST_KEYS), typed):
             plain = _PLAIN_KEY.fullmatch(key) and not bracket
             text = f".{key}" if plain else f"[{json.dumps(key, ensure_ascii=False)}]"
             meta = MASKED if is_secret(key) else preview(value[key])

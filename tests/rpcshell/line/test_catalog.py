@@ -99,14 +99,14 @@ def test_a_signature_knows_where_its_parameters_stand() -> None:
 
 def test_references_are_followed_and_what_stands_beside_them_wins() -> None:
     reference = {"$ref": "#/components/schemas/Item"}
-    assert CATALOG.resolve(reference) == SCHEMAS["Item"]
-    assert CATALOG.resolve({**reference, "title": "x"}) == {**SCHEMAS["Item"], "title": "x"}
-    assert CATALOG.resolve({"$ref": "#/components/schemas/Item/properties/qty"})["type"] == "integer"
+    assert CATALOG.methods["add"].resolve(reference) == SCHEMAS["Item"]
+    assert CATALOG.methods["add"].resolve({**reference, "title": "x"}) == {**SCHEMAS["Item"], "title": "x"}
+    assert CATALOG.methods["add"].resolve({"$ref": "#/components/schemas/Item/properties/qty"})["type"] == "integer"
 
 
 @pytest.mark.parametrize("target", ["#/components/schemas/Loop", "#/components/schemas/None", "#/x", "http://x/y"])
 def test_circles_and_loose_ends_allow_anything(target: str) -> None:
-    assert CATALOG.resolve({"$ref": target}) == {}
+    assert CATALOG.methods["add"].resolve({"$ref": target}) == {}
 
 
 @pytest.mark.parametrize("document", [None, 1, [], {}, {"methods": {}}, "methods"])
