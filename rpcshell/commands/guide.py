@@ -128,9 +128,10 @@ def lesson(shell: Shell, *, step: int | None, language: str | None, yes: bool, t
         course.list_steps()
     elif yes:
         course.run(step or 1)
-    else:
-        _require_person(shell)
+    elif shell.at_terminal:
         course.walk(step or 1)
+    else:
+        raise UsageError(":lesson waits for keys, and nobody can press any", hint="add --yes to run all of it")
 
 
 def _require_server() -> None:
@@ -139,13 +140,6 @@ def _require_server() -> None:
         raise UsageError(
             "the lesson starts servers, and the server runs on Linux only", hint=":lesson --list shows what it is about"
         )
-
-
-def _require_person(shell: Shell) -> None:
-    from rpcshell.view.plain import is_terminal
-
-    if shell.output.diverted or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
-        raise UsageError(":lesson waits for keys, and nobody can press any", hint="add --yes to run all of it")
 
 
 def _columns() -> int:

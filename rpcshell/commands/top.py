@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -57,10 +56,8 @@ def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
     Raises:
         UsageError: There is nothing to draw on, or nobody to press keys.
     """
-    from rpcshell.view.plain import is_terminal
-
     hint = ":workers shows the same once, :top -n 1 with rates"
-    if shell.output.diverted or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+    if not shell.at_terminal:
         raise UsageError(":top draws on a terminal, and its output goes elsewhere", hint=hint)
     lent = shell.output.lend()
     if lent is None and (shell.interactive or os.environ.get("TERM", "dumb") in _DUMB):

@@ -21,13 +21,13 @@ from rpcshell.client.errors import (
     ShellError,
     UsageError,
 )
-from rpcshell.shell.call_trace import CallTrace
+from rpcshell.shell.call_trace import CallTrace, Timing
 
 if TYPE_CHECKING:
     from rpcshell.shell.why.sighting import Sighting
     from rpcwire import Meta, Reply
 
-__all__ = ["Call", "Failure", "Outcome", "Timing"]
+__all__ = ["Call", "Failure", "Outcome"]
 
 Outcome = Literal["ok", "error", "failed", "cancelled"]
 """Of a call: a result, an error reply, no reply, or interrupted before one."""
@@ -123,84 +123,3 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def timing(self) -> Timing:
         """Where the time went; of a call that is over."""
         return Timing.of(self.trace, None if self.meta is None else self.meta.service_us / 1e6)
-
-
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a call, in seconds, as far as this side's clock and the server's word tell; their sum is the whole.
-
-    Attributes:
-        before: Until a connection was begun to be made or, on one that was there, the request to be sent.
-        connect: The lookup of the name, TCP and TLS; 0 on a connection that was there.
-        send: Writing the request.
-        wait: From there to the first byte of the reply, or to giving up.
-        service: The part of `wait` that the server says it worked on it, or None where it has not told.
-        transfer: From the first byte of the reply to its last.
-        after: What is left: reading the reply.
-        dialled: Whether a connection was made for it.
-        connected: Whether there was one.
-        sent: Whether the whole request was written.
-        answered: Whether anything came back.
-        attempts: How many times it was, at least in part, sent.
-        sent_at: When it was written whole, on `time.monotonic`'s clock, or 0.
-        ended_at: When it was over, on the same clock.
-    """
-
-    total: float = 0.0
-    before: float = 0.0
-    connect: float = 0.0
-    send: float = 0.0
-    wait: float = 0.0
-    service: float | None = None
-    transfer: float = 0.0
-    after: float = 0.0
-    dialled: bool = False
-    connected: bool = True
-    sent: bool = True
-    answered: bool = True
-    attempts: int = 1
-    sent_at: float = 0.0
-    ended_at: float = 0.0
-
-    @property
-    def began_at(self) -> float:
-        """When it was asked for, on `time.monotonic`'s clock."""
-        return self.ended_at - self.total
-
-    @property
-    def queue(self) -> float | None:
-        """The part of `wait` that the server did not work on it, or None where it has not told."""
-        return None if self.service is None else max(0.0, self.wait - self.service)
-
-    @classmethod
-    def of(cls, trace: CallTrace, service: float | None) -> Timing:
-        """The times of a call that is over; `service` in seconds, as the server told."""
-        ended = trace.ended
-        began_to_act = trace.dialled or trace.sending or ended
-        # A connection that was made before the first of several attempts was not made for the last one.
-        dialled = trace.dialled > 0
-        connect_end = trace.connected or ended
-        send_from = trace.sending or ended
-        sent = trace.sent or (trace.first or ended if trace.sending else ended)
-        first = trace.first or ended
-        last = trace.last or ended
-        parts = {
-            "connect": max(0.0, connect_end - trace.dialled) if dialled else 0.0,
-            "send": max(0.0, sent - send_from),
-            "wait": max(0.0, first - sent),
-            "transfer": max(0.0, last - first),
-            "after": max(0.0, ended - last),
-        }
-        total = ended - trace.began
-        return cls(
-            total=total,
-            before=max(0.0, total - sum(parts.values())) if trace.attempts else max(0.0, began_to_act - trace.began),
-            service=service,
-            dialled=dialled,
-            connected=bool(trace.connected) or not dialled,
-            sent=trace.sent > 0,
-            answered=trace.reads > 0,
-            attempts=trace.attempts,
-            sent_at=trace.sent,
-            ended_at=ended,
-            **parts,
-        )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from rpcshell.client.errors import CallError, Cancelled, ShellError, SyntaxProbl
 from rpcshell.shell.journal import LAST, Journal, Variables
 from rpcshell.shell.output import Diverted
 from rpcshell.shell.why.sighting import Lookout
-from rpcshell.view.plain import plain_text
+from rpcshell.view.plain import is_terminal, plain_text
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,6 +120,11 @@ class Shell:
     def for_programs(self) -> bool:
         """Whether what commands show is read by a program that wants data, and not by a person."""
         return self.settings.format in {"json", "raw"} and not (self.interactive and not self.output.diverted)
+
+    @property
+    def at_terminal(self) -> bool:
+        """Whether a command can draw on a terminal, and somebody is there to press keys."""
+        return not self.output.diverted and is_terminal(sys.stdin) and is_terminal(sys.stdout)
 
     @property
     def width(self) -> int | None:

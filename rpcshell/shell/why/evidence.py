@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rpcshell.servers import Control
-    from rpcshell.shell.call import Call, Timing
+    from rpcshell.shell.call import Call
+    from rpcshell.shell.call_trace import Timing
     from rpcshell.shell.session import Session
     from rpcshell.shell.supervisor import Supervisor
     from rpcwire.control import ServerEvent, ServerStatus, WorkerStatus

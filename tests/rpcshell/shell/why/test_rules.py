@@ -19,8 +19,8 @@ from rpcshell.client.errors import (
 )
 from rpcshell.client.target import TcpTarget
 from rpcshell.servers.processes import ServerEnd
-from rpcshell.shell.call import Call, Timing
-from rpcshell.shell.call_trace import CallTrace
+from rpcshell.shell.call import Call
+from rpcshell.shell.call_trace import CallTrace, Timing
 from rpcshell.shell.why.evidence import Evidence
 from rpcshell.shell.why.rules import RULES, diagnose
 from rpcshell.shell.why.sighting import Snapshot
