@@ -23,7 +23,7 @@ _MOST_RECENT: Final = 20
 _MOST_BYTES: Final = 256 * 1024
 
 
-class _File(msgspec.Struct):
+class _Remembered(msgspec.Struct):
     plain_until: dict[str, float] = {}
     recent: list[str] = []
 
@@ -44,7 +44,7 @@ class TargetMemory:
         known = self._read()
         entries = {**known.plain_until, target: self._clock() + seconds}
         latest = sorted(entries.items(), key=lambda entry: entry[1], reverse=True)[:_MOST_ENTRIES]
-        self._write(_File(dict(latest), known.recent))
+        self._write(_Remembered(dict(latest), known.recent))
 
     def forget(self, target: str) -> None:
         """Forget that a target is plain."""
@@ -61,21 +61,21 @@ class TargetMemory:
         known = self._read()
         recent = [target, *(other for other in known.recent if other != target)][:_MOST_RECENT]
         if recent != known.recent:
-            self._write(_File(known.plain_until, recent))
+            self._write(_Remembered(known.plain_until, recent))
 
-    def _read(self) -> _File:
+    def _read(self) -> _Remembered:
         try:
             with (self._folder() / "targets.json").open("rb") as file:
                 data = file.read(_MOST_BYTES + 1)
             if len(data) > _MOST_BYTES:
-                return _File()
-            found = msgspec.json.decode(data, type=_File)
+                return _Remembered()
+            found = msgspec.json.decode(data, type=_Remembered)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return _File()
+            return _Remembered()
         now = self._clock()
-        return _File({target: until for target, until in found.plain_until.items() if until > now}, found.recent)
+        return _Remembered({target: until for target, until in found.plain_until.items() if until > now}, found.recent)
 
-    def _write(self, content: _File) -> None:
+    def _write(self, content: _Remembered) -> None:
         import tempfile
         from pathlib import Path
 

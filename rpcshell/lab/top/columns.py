@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rpcshell.lab.top.feed import WorkerLine
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["COLUMNS", "FAINT", "SORTS", "Column", "Order", "choose", "level_style", "row", "sorted_lines", "titles"]
+__all__ = ["COLUMNS", "FAINT", "SORTS", "Column", "RowOrder", "choose", "level_style", "row", "sorted_lines", "titles"]
 
 FAINT: Final = "class:footer"
 
@@ -53,14 +53,14 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     """How wide it may become where there is room to spare."""
 
 
-class Order(msgspec.Struct, frozen=True):
+class RowOrder(msgspec.Struct, frozen=True):
     """By which column rows are sorted, and whether its highest comes first."""
 
     name: str = "worker"
     falling: bool = False
 
     @classmethod
-    def by(cls, name: str) -> Order:
+    def by(cls, name: str) -> RowOrder:
         """The order that one expects of a column."""
         return cls(name, _BY_NAME[name].falling)
 
@@ -153,7 +153,7 @@ SORTS: Final = tuple(column.name for column in COLUMNS if column.key is not None
 _BY_NAME: Final = {column.name: column for column in COLUMNS}
 
 
-def choose(width: int, order: Order, lines: Sequence[WorkerLine] = ()) -> list[tuple[Column, int]]:
+def choose(width: int, order: RowOrder, lines: Sequence[WorkerLine] = ()) -> list[tuple[Column, int]]:
     """The columns that a screen has room for, and how wide each is.
 
     The worker's number and the column that rows are sorted by come first, then whatever matters most. What is left
@@ -176,14 +176,14 @@ def choose(width: int, order: Order, lines: Sequence[WorkerLine] = ()) -> list[t
     return [(column, chosen[column.name]) for column in shown]
 
 
-def sorted_lines(lines: Iterable[WorkerLine], order: Order) -> list[WorkerLine]:
+def sorted_lines(lines: Iterable[WorkerLine], order: RowOrder) -> list[WorkerLine]:
     """Rows in an order; those that are equal in it by their numbers."""
     key = _BY_NAME[order.name].key
     by_number = sorted(lines, key=lambda line: (line.status.worker, line.status.age))
     return by_number if key is None else sorted(by_number, key=key, reverse=order.falling)
 
 
-def titles(columns: Sequence[tuple[Column, int]], order: Order) -> list[Fragment]:
+def titles(columns: Sequence[tuple[Column, int]], order: RowOrder) -> list[Fragment]:
     """What stands above the chosen columns; that of the sorted one has an arrow."""
     pieces: list[Fragment] = []
     for place, (column, width) in enumerate(columns):
@@ -205,10 +205,10 @@ def row(line: WorkerLine, columns: Sequence[tuple[Column, int]], highest: float)
     return pieces
 
 
-def _title(column: Column, order: Order) -> str:
+def _title(column: Column, order: RowOrder) -> str:
     return column.title + ("" if column.name != order.name else "▾" if order.falling else "▴")
 
 
-def _width(column: Column, order: Order, lines: Sequence[WorkerLine]) -> int:
+def _width(column: Column, order: RowOrder, lines: Sequence[WorkerLine]) -> int:
     widest = max((cells(column.text(line)) for line in lines), default=0)
     return max(column.least, cells(_title(column, order)), widest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from rpcshell.lab.top.columns import SORTS, Order, sorted_lines
+from rpcshell.lab.top.columns import SORTS, RowOrder, sorted_lines
 from rpcshell.lab.top.feed import News
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Dashboard:
     def __init__(self, steering: Steering, name: str = "") -> None:
         self.name = name
         self.news = News()
-        self.order = Order()
+        self.order = RowOrder()
         self.first = 0
         self.page = 1
         self.victim: WorkerLine | None = None
@@ -128,7 +128,7 @@ class Dashboard:
             case "S" | "<":
                 self._sort(-1)
             case "r":
-                self.order = Order(self.order.name, not self.order.falling)
+                self.order = RowOrder(self.order.name, not self.order.falling)
                 self._arrange()
             case "k" | "delete":
                 self.victim, self.signal = self.selected_line, "TERM"
@@ -180,7 +180,7 @@ class Dashboard:
 
     def _sort(self, step: int) -> None:
         name = SORTS[(SORTS.index(self.order.name) + step) % len(SORTS)]
-        self.order = Order.by(name)
+        self.order = RowOrder.by(name)
         self._arrange()
 
     def _arrange(self) -> None:
