@@ -34,7 +34,6 @@ _TURN: Final = 150e-6
 _LONGEST_TURN: Final = 2e-3
 _BURST: Final = 2e-3
 
-
 _SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -66,11 +65,7 @@ class Acceptor:
     def accept(self, timeout: float = TICK) -> socket.socket | None:
         """Wait for one connection and accept it; listeners are watched only during this call.
 
-        Args:
-            timeout: the longest wait in seconds.
-
-        Returns:
-            A blocking socket, or None after the wakeup descriptor's call, another worker's luck or the timeout.
+        None after the wakeup descriptor's call, another worker's luck or the timeout.
         """
         shortage = self._short_until - time.monotonic()
         if shortage > 0:
@@ -94,11 +89,7 @@ class Acceptor:
         return self._accept_any(ready or self._listeners)
 
     def wait(self, timeout: float = TICK) -> None:
-        """Wait for the wakeup descriptor's call alone, and leave connections to other workers.
-
-        Args:
-            timeout: the longest wait in seconds.
-        """
+        """Wait for the wakeup descriptor's call alone, and leave connections to other workers."""
         if self._epoll.poll(timeout):
             self._empty_wakeup()
 

@@ -29,17 +29,9 @@ T = TypeVar("T")
 class Call:
     """A request whose reply is not there at once.
 
-    Args:
-        begun: gives the reply when it is awaited.
-        body: the request.
-        last: whether its reply will say `close`.
-
     Attributes:
-        last: whether its reply is the connection's last.
-        task: what awaits it, once it runs.
         deadline: when it has taken too long, in monotonic seconds.
-        timed_out: whether it has.
-        lost_thread: whether it has, and goes on in a thread, which cannot be stopped.
+        lost_thread: whether it has timed out, and goes on in a thread, which cannot be stopped.
     """
 
     __slots__ = ("_begun", "_body", "_started", "deadline", "last", "lost_thread", "task", "timed_out")
@@ -78,16 +70,7 @@ class Call:
             self.task.cancel()
 
     def timed_out_reply(self, limit: float, dispatcher: Dispatcher, *, last: bool) -> bytes:
-        """Answer in its place.
-
-        Args:
-            limit: how long it was given, in seconds.
-            dispatcher: what it was begun by.
-            last: whether the reply says `close`.
-
-        Returns:
-            the reply as a frame.
-        """
+        """Say as a frame, in its reply's place, that it has taken longer than `limit` seconds."""
         request = decode_request(self._body)
         text = f"{request.method} took longer than {limit:g} s and was cancelled"
         if self.lost_thread:
@@ -103,10 +86,7 @@ class Call:
 class _Job:
     """A call on its way to a thread, in it, or back.
 
-    Attributes:
-        future: what the loop waits for.
-        claim: held by whoever was first: the thread that runs the call, or who withdraws it.
-        finished: whether the thread is done with it.
+    Its claim is held by whoever was first: the thread that runs the call, or who withdraws it.
     """
 
     __slots__ = ("claim", "finished", "future", "work")
@@ -129,10 +109,6 @@ class HandlerThreads:
 
     They cost a third of what `concurrent.futures` and asyncio take for the same, by doing without futures that
     threads can wait for: nobody but the loop waits here.
-
-    Args:
-        count: how many there are.
-        loop: the event loop.
     """
 
     def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
@@ -141,11 +117,7 @@ class HandlerThreads:
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
 
     def submit(self, work: Callable[[], Any]) -> _Job:
-        """Have it called in the first thread that is free.
-
-        Args:
-            work: raises nothing.
-        """
+        """Have it called, which must raise nothing, in the first thread that is free."""
         job = _Job(self._loop.create_future(), work)
         self._jobs.put(job)
         while self._count:
@@ -168,11 +140,7 @@ class HandlerThreads:
 
 
 class ThreadCalls(Executor):
-    """Runs one connection's plain handlers in threads that all connections share, and knows what became of them.
-
-    Args:
-        threads: the threads.
-    """
+    """Runs one connection's plain handlers in threads that all connections share, and knows what became of them."""
 
     __slots__ = ("_last", "_threads")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from rpcserver.workers.aio_calls import Call, HandlerThreads, ThreadCalls
 from rpcserver.workers.conversation import NEVER, WRITE_SIZE, Next
-from rpcserver.workers.nonblocking import acknowledge, converse, prepare, reset_on_close
+from rpcserver.workers.socket_drivers import acknowledge, converse, prepare, reset_on_close
 
 if TYPE_CHECKING:
     import ssl
@@ -56,11 +56,6 @@ class LoopConnection(asyncio.Protocol):
     What a connection holds is bounded. Requests that arrive while one runs wait, one read's worth; then nothing
     more is read. And nothing is run while the client has not taken all that it was sent, which is one batch of
     replies and the size of the last one at most.
-
-    Args:
-        connection: a connected stream socket; it is closed with the transport.
-        host: the worker.
-        loop: the event loop.
 
     Attributes:
         ready: whether a request that is read can be run at once.

@@ -69,7 +69,6 @@ _FOR_THE_ARBITER: Final = (
     signal.SIGTTOU,
 )
 
-
 FULL_AGAIN: Final = 10.0
 """Seconds after which a worker that turns clients away, or leaves them waiting, says so again."""
 
@@ -96,12 +95,6 @@ class Worker(abc.ABC):
     """A worker process, from the fork to its exit code.
 
     Attributes:
-        settings: the server's settings.
-        acceptor: accepts connections.
-        channel: the way to the arbiter.
-        board: where the worker says what it does.
-        tls: the server's certificate, where TLS is spoken on TCP addresses.
-        dispatcher: answers requests.
         answer: like the dispatcher's, and sees to `max_requests`; for models that block.
         draining: whether the worker was asked to answer what has arrived, and to leave.
     """
@@ -163,11 +156,7 @@ class Worker(abc.ABC):
         self.dispatcher.stop_worker()
 
     def make_dispatcher(self, service: Service, board: SlotBoard) -> Dispatcher:
-        """Make what answers requests.
-
-        Args:
-            service: what to serve.
-            board: where it counts what it does.
+        """Make what answers requests, and counts on `board`.
 
         Raises:
             ServiceError: a handler cannot be served as it is written.
@@ -180,11 +169,7 @@ class Worker(abc.ABC):
         return kind(service, self._info, debug=self.settings.debug, runner=self._runner, board=board)
 
     def main(self) -> int:
-        """Be a worker.
-
-        Returns:
-            The exit code of the process.
-        """
+        """Be a worker, and return the exit code of the process."""
         try:
             try:
                 return self._live()
@@ -202,8 +187,7 @@ class Worker(abc.ABC):
     def retire(self, reason: str) -> None:
         """Ask the arbiter for a successor, once; this worker serves until it is told to drain. Safe in any thread.
 
-        Args:
-            reason: why, for the log, as in "has answered 1000 requests".
+        The reason is for the log, as in "has answered 1000 requests".
         """
         if not self._retiring:
             self._retiring = True
@@ -219,11 +203,7 @@ class Worker(abc.ABC):
             )
 
     def check_requests(self, count: int) -> None:
-        """Ask for a successor where `max_requests` have been answered.
-
-        Args:
-            count: how many have been.
-        """
+        """Ask for a successor where `max_requests` have been answered."""
         if 0 < self._request_limit <= count:
             self.retire(f"has answered {count} requests")
 

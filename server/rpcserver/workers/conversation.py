@@ -1,7 +1,7 @@
 """One conversation with a client, without any I/O: bytes in; bytes to write, and what to wait for until when, out.
 
-It is the same under every worker model. A driver reads, writes and waits as it says (`blocking`, `nonblocking` and
-`aio_connection` are these); how requests are run is the models' business. TLS is a filter of the bytes, here and
+It is the same under every worker model. A driver reads, writes and waits as it says (`socket_drivers`
+and `aio_connection`); how requests are run is the models' business. TLS is a filter of the bytes, here and
 nowhere else.
 """
 

@@ -20,9 +20,8 @@ from rpcserver.system.process import Forker
 from rpcserver.system.scoreboard import ANSWERED, BEGAN, STARTED
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import ABORT, GRACEFUL, REOPEN, QuickStop, Worker
-from rpcserver.workers.blocking import BlockingConnection
-from rpcserver.workers.nonblocking import Lingering, NonBlockingConnection, converse, prepare
 from rpcserver.workers.refusals import refuse_connection, refuse_service
+from rpcserver.workers.socket_drivers import BlockingConnection, Lingering, NonBlockingConnection, converse, prepare
 
 if TYPE_CHECKING:
     import socket
@@ -49,11 +48,9 @@ _ABORT_SECONDS: Final = 1.0
 
 @dataclass(slots=True)
 class _Child:
-    """A process that serves a connection.
+    """A process that serves a connection; `index` is its slot on the scoreboard.
 
-    Attributes:
-        index: its slot on the scoreboard.
-        kill_at: when it must have died of `ABORT`, in monotonic seconds.
+    By `kill_at`, in monotonic seconds, it must have died of `ABORT`.
     """
 
     index: int

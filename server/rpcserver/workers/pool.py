@@ -21,8 +21,8 @@ from rpcserver.system.process import allow_descriptors
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.conversation import NEVER, WRITE_SIZE, Next
-from rpcserver.workers.nonblocking import NonBlockingConnection, converse, prepare
 from rpcserver.workers.refusals import refuse_request
+from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, prepare
 from rpcserver.workers.thread import SWITCH_INTERVAL, stack_of, take_overdue
 
 if TYPE_CHECKING:
@@ -128,9 +128,7 @@ class Parking:
     def settle(self, connection: PooledConnection, *, new: bool = False) -> None:
         """Go on with a connection; called by the thread that has it, which has it no more after this.
 
-        Args:
-            connection: the connection.
-            new: whether its requests, if there are any, have just come.
+        Its requests, if there are any, may be turned away where they are new.
         """
         following = connection.advance()
         if following is Next.ANSWER:

@@ -40,11 +40,7 @@ def refuse_stream(error: FrameError) -> bytes:
 
 
 def refuse_connection(limit: int) -> bytes:
-    """Reply to a client that is one too many, as a frame that says `close`; it may try again.
-
-    Args:
-        limit: how many are served at once.
-    """
+    """Reply to a client that is one too many, as a frame that says `close`; it may try again."""
     return _closing(
         Fault(ErrorCode.BUSY, f"all {limit} processes of this worker are taken: try again", {"retry": True})
     )
@@ -56,24 +52,13 @@ def refuse_service() -> bytes:
 
 
 def refuse_request(body: bytes | bytearray, limit: int, *, close: bool) -> bytes:
-    """Reply to a request that finds the queue full; it was not executed, and may be sent again.
-
-    Args:
-        body: the request.
-        limit: how many may wait.
-        close: whether this is the last reply on the connection.
-    """
+    """Reply to a request that finds the queue of `limit` full; it was not executed, and may be sent again."""
     fault = Fault(ErrorCode.BUSY, f"{limit} requests wait already: try again", {"retry": True})
     return frame(encode_fault(fault, id=_id(body), close=close))
 
 
 def give_up(body: bytes | bytearray, limit: float) -> bytes:
-    """Reply to a request whose handler has not come to an end, as a frame that says `close`.
-
-    Args:
-        body: the request.
-        limit: how long it was allowed to run, in seconds.
-    """
+    """Reply to a request whose handler has not ended within `limit` seconds, as a frame that says `close`."""
     fault = Fault(ErrorCode.TIMED_OUT, f"the call took longer than {limit:g} s; it may still be running")
     return frame(encode_fault(fault, id=_id(body), close=True))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rpcserver.workers.base import Worker
-from rpcserver.workers.blocking import BlockingConnection
-from rpcserver.workers.nonblocking import Lingering
+from rpcserver.workers.socket_drivers import BlockingConnection, Lingering
 
 if TYPE_CHECKING:
     import socket

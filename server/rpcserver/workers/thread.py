@@ -18,7 +18,7 @@ from rpcserver.system.loop import ignore
 from rpcserver.system.process import allow_descriptors
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
-from rpcserver.workers.blocking import Abandoned, BlockingConnection
+from rpcserver.workers.socket_drivers import Abandoned, BlockingConnection
 
 if TYPE_CHECKING:
     import socket
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 _INTERRUPT: Final = signal.SIGURG
 """Ends the system call in which a thread waits for requests; nothing else uses it, and ignored it does no harm."""
 
-
 SWITCH_INTERVAL: Final = 0.0005
 """How long a thread may keep the interpreter while others want it, in seconds.
 
@@ -45,14 +44,7 @@ own 5 ms leave such a neighbour 300 calls/s where 0.5 ms leave it 3,000; threads
 class ThreadConnection(BlockingConnection):
     """A connection that another thread can take over from one whose request never comes to an end.
 
-    Args:
-        connection: a connected stream socket.
-        answer: what answers.
-        settings: limits and deadlines.
-        tls: the server's certificate, where TLS is spoken on TCP addresses.
-
-    Attributes:
-        abandoned: whether the connection was taken over.
+    `abandoned` says whether it was taken over.
     """
 
     def __init__(
@@ -68,11 +60,7 @@ class ThreadConnection(BlockingConnection):
     def take_over(self, now: float) -> bool:
         """Take the connection from its thread if that has been running a request for too long.
 
-        Args:
-            now: the time in monotonic seconds.
-
-        Returns:
-            Whether it was taken; the caller must see to it that `give_up` is called.
+        Where it was taken, the caller must see to it that `give_up` is called.
         """
         body = take_overdue(self._running, now - self._settings.timeout)
         if body is None:

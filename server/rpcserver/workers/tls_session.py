@@ -14,9 +14,6 @@ from rpcwire import FrameError, TruncatedFrame
 
 _HEADER: Final = 5  # RFC 8446, 5.1: a record's type, version and length
 _LARGEST_RECORD: Final = 16 * 1024
-PIECE: Final = 256 * 1024
-"""How much is encrypted at a time."""
-
 _HANDSHAKE: Final = b"\x16\x03"  # RFC 8446, 5.1: how the first record of every client begins
 _WRONG_PROTOCOL: Final = bytes.fromhex("15 0301 0002 02 46")  # RFC 8446, 6: an alert, fatal, protocol_version
 
@@ -35,15 +32,7 @@ _MEANINGS: Final = {
 
 
 class TlsFailure(FrameError):
-    """The client's side of TLS is wrong; nothing more can be said to it.
-
-    Attributes:
-        reason: what went wrong.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """The client's side of TLS is wrong; nothing more can be said to it."""
 
 
 class TruncatedRecord(TruncatedFrame):
@@ -62,12 +51,8 @@ class TlsSession:
     All that a read brought is decrypted at once and nothing stays behind, so that a descriptor with nothing to be
     read has nothing to be read here either.
 
-    Args:
-        context: the server's certificate, and what it asks of clients.
-
     Attributes:
         begun: whether anything has come.
-        established: whether the handshake is done.
         ended: whether the client has said that it sends no more.
         failed: whether nothing can be said or read any more.
     """
@@ -115,10 +100,7 @@ class TlsSession:
         return subject_of(certificate) if certificate else None
 
     def receive(self, data: bytes) -> bytes:
-        """Take what a read brought.
-
-        Returns:
-            The plain bytes in it; there may be none.
+        """Take what a read brought, and return the plain bytes in it; there may be none.
 
         Raises:
             TlsFailure: it is no TLS, or breaks it. Nothing can be answered then, so nothing before that is returned.
@@ -149,14 +131,7 @@ class TlsSession:
         raise TruncatedRecord
 
     def give_up(self, limit: float) -> TlsFailure:
-        """End a handshake that has taken too long.
-
-        Args:
-            limit: how long it was given, in seconds.
-
-        Returns:
-            What to say about it.
-        """
+        """End a handshake that has taken longer than `limit` seconds, and return what to say about it."""
         return self._fail(f"the TLS handshake took longer than {limit:g} s")
 
     def write(self, data: bytes | bytearray | memoryview) -> bytes:
@@ -165,11 +140,6 @@ class TlsSession:
             return b""
         self._tls.write(data)
         return self._outgoing.read()
-
-    def write_all(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        """Encrypt much, in pieces; what it returns must be sent."""
-        view = memoryview(data)
-        return [self.write(view[start : start + PIECE]) for start in range(0, len(view), PIECE)]
 
     def output(self) -> bytes:
         """What must be sent beside what is written: the handshake, alerts."""

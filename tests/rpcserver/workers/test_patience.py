@@ -13,8 +13,8 @@ from rpcserver.system.settings import ServerSettings
 from rpcserver.workers import fork, pool
 from rpcserver.workers.base import Assignment
 from rpcserver.workers.fork import ForkWorker
-from rpcserver.workers.nonblocking import Lingering
 from rpcserver.workers.pool import PoolWorker
+from rpcserver.workers.socket_drivers import Lingering
 from rpcwire import ErrorCode, FrameDecoder, decode_reply
 from rpcwire.messages import Reply
 from tests.servers import request

@@ -97,18 +97,6 @@ def test_whatever_comes_after_the_handshake_is_waited_for_or_a_failure(data: byt
                 session.receive_eof()
 
 
-def test_a_large_reply_is_encrypted_in_pieces() -> None:
-    session, peer = connected()
-    text = bytes(range(256)) * 4000
-    pieces = session.write_all(text)
-    assert len(pieces) == 4
-    peer.incoming.write(b"".join(pieces))
-    received = b""
-    while len(received) < len(text):
-        received += peer.tls.read(65536)
-    assert received == text
-
-
 def test_the_end_is_heard_and_said() -> None:
     session, peer = connected()
     (record,) = peer.records(b"last")

@@ -11,7 +11,7 @@ import pytest
 from rpcserver.system.settings import ServerSettings
 from rpcserver.workers import conversation
 from rpcserver.workers.conversation import Conversation
-from rpcserver.workers.nonblocking import Lingering, NonBlockingConnection
+from rpcserver.workers.socket_drivers import Lingering, NonBlockingConnection
 
 
 @pytest.fixture

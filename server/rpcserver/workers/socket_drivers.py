@@ -1,19 +1,21 @@
-"""A conversation on a blocking socket, for every model that gives a connection a thread or a process of its own.
+"""A conversation on a socket that the worker reads and writes itself: one that waits in the kernel, and one that never
+waits. The one on an event loop is in `aio_connection`.
 
-Who accepts connections, and how many are served at once, is the models' business.
+Who accepts connections, how many are served at once, and who watches those that do not wait, is the models' business.
 """
 
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.system.addresses import peer_address
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.conversation import READ_SIZE, WRITE_SIZE, Next
-from rpcserver.workers.nonblocking import NonBlockingConnection, acknowledge, converse, prepare, reset_on_close
+from rpcserver.workers.conversation import READ_SIZE, WRITE_SIZE, Conversation, Next
 
 if TYPE_CHECKING:
     import ssl
@@ -24,6 +26,148 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 1e-6
 _TIMEVAL: Final = struct.Struct("ll")
+_MOST: Final = 256
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+def converse(connection: socket.socket, settings: ServerSettings, tls: ssl.SSLContext | None) -> Conversation:
+    """Begin a conversation on an accepted socket; TLS is spoken on TCP addresses only."""
+    return Conversation(settings, None if connection.family == socket.AF_UNIX else tls)
+
+
+def prepare(connection: socket.socket, conversation: Conversation) -> None:
+    """Set a socket's options, and note who is at its other end.
+
+    Raises:
+        OSError: the client has gone already.
+    """
+    if connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    conversation.peer.address = peer_address(connection)
+
+
+def acknowledge(connection: socket.socket) -> None:
+    """Have what was read acknowledged at once, because a read has ended inside a frame.
+
+    A client that writes the prefix and the body apart, with Nagle's algorithm on, holds the body back until the
+    prefix is acknowledged, and a delayed acknowledgement takes 40 ms: tcp(7).
+    """
+    if connection.family != socket.AF_UNIX:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def reset_on_close(connection: socket.socket) -> None:
+    """Have close(2) throw away what the client does not read."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
+class NonBlockingConnection:
+    """A conversation on a socket that is never waited for here.
+
+    Args:
+        connection: a connected stream socket; it is closed with this.
+        conversation: what is said on it.
+    """
+
+    def __init__(self, connection: socket.socket, conversation: Conversation) -> None:
+        connection.setblocking(False)
+        self.conversation = conversation
+        self._socket = connection
+
+    def fileno(self) -> int:
+        """Return the socket's file descriptor, or -1 when it is closed."""
+        return self._socket.fileno()
+
+    def receive(self) -> None:
+        """Read once."""
+        try:
+            self.conversation.receive(self._socket.recv(READ_SIZE))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.conversation.lose(error)
+
+    def advance(self) -> Next:
+        """Write what is held, as far as the client takes it, and say what is to be done or waited for now."""
+        conversation = self.conversation
+        while True:
+            following = conversation.next()
+            try:
+                if following is Next.WRITE:
+                    if data := conversation.outgoing():
+                        conversation.sent(self._socket.send(data))
+                    continue
+                if following is Next.LINGER and not conversation.lingering:
+                    self._socket.shutdown(socket.SHUT_WR)
+                    conversation.linger()
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                conversation.lose(error)
+                continue
+            if following is Next.READ and conversation.mid_frame:
+                acknowledge(self._socket)
+            return following
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self.conversation.reset:
+            reset_on_close(self._socket)
+        self._socket.close()
+
+
+class Lingering:
+    """Connections on which no request is read any more; the oldest are closed early when there are too many."""
+
+    def __init__(self) -> None:
+        self._connections: list[NonBlockingConnection] = []
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def add(self, connection: NonBlockingConnection) -> None:
+        """Take over a connection whose last word is held or said."""
+        self._connections.append(connection)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Go on with what has come, and close the connections whose client has ended them or whose time is over."""
+        now = monotonic()
+        spare = len(self._connections) - _MOST
+        going_on: list[NonBlockingConnection] = []
+        for index, connection in enumerate(self._connections):
+            if index < spare or _is_over(connection, now):
+                connection.close()
+            else:
+                going_on.append(connection)
+        self._connections = going_on
+
+    def wait(self) -> None:
+        """Sweep until none is left; that takes no longer than their deadlines."""
+        while self._connections:
+            poll = select.poll()
+            for connection in self._connections:
+                poll.register(connection, select.POLLIN)
+            left = min(connection.conversation.deadline for connection in self._connections) - monotonic()
+            poll.poll(max(0.0, min(left, 1.0)) * 1000)
+            self.sweep()
+
+    def release(self) -> None:
+        """Close this process's descriptors, in a forked child."""
+        for connection in self._connections:
+            connection.close()
+        self._connections = []
+
+
+def _is_over(connection: NonBlockingConnection, now: float) -> bool:
+    if connection.advance() is not Next.CLOSE:
+        connection.receive()
+        if now >= connection.conversation.deadline:
+            connection.conversation.expire()
+    return connection.advance() is Next.CLOSE
 
 
 class Abandoned(BaseException):
