@@ -11,7 +11,6 @@ import statistics
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.folders import state_folder
 from rpcshell.lab.bench.findings import Finding, findings
 from rpcshell.lab.bench.runs import RunMemory, run_of
 from rpcshell.view.units import ago, latency, per_second, share
@@ -116,12 +115,11 @@ def _quickest(working: Sequence[Contestant], rate: float | None) -> str:
     return f"{begin}{first.name} has the lowest p99: {both}."
 
 
-def against_last(measurement: Measurement, memory: RunMemory | None = None) -> str | None:
+def against_last(measurement: Measurement, memory: RunMemory) -> str | None:
     """Compare a run with the last one of the same call, in sentences, and remember it for the next one.
 
     None where there was no such run, or this one says nothing.
     """
-    memory = RunMemory(state_folder) if memory is None else memory
     run = run_of(measurement)
     earlier = memory.earlier(run.key)
     memory.remember(measurement)

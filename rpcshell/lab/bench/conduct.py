@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 import sys
 from contextlib import contextmanager
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,10 +15,15 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
+from rpcshell.client.folders import state_folder
 from rpcshell.client.tls import TlsFiles
+from rpcshell.lab.bench import page, report
+from rpcshell.lab.bench.compare import against_last
 from rpcshell.lab.bench.findings import call_text, load_text, name_of
-from rpcshell.lab.bench.measurement import Measurement, Plan
+from rpcshell.lab.bench.measurement import Measurement, Plan, as_json
+from rpcshell.lab.bench.progress import DrawnProgress, LineProgress
 from rpcshell.lab.bench.run import run_plan
+from rpcshell.lab.bench.runs import RunMemory
 from rpcshell.lab.bench.server_use import ServerMeter
 from rpcshell.servers import Control
 from rpcshell.servers.directory import is_on_this_machine
@@ -69,11 +73,10 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
     )
     if not options.models:
         _refuse_far_targets(shell, allowed=options.yes_remote)
-    runs = _Runs(shell, plan, options)
     try:
         # What serves one connection at a time would serve this one.
         shell.session.hang_up()
-        measured = runs.of_models() if options.models else runs.of_target()
+        measured = _Runs(shell, plan, options).measure()
     except KeyboardInterrupt:
         raise Cancelled("cancelled: nothing was measured") from None
     _show(shell, measured, options)
@@ -100,41 +103,28 @@ class _Runs:
         self._plan = plan
         self._options = options
 
-    def of_target(self) -> list[Measurement]:
-        """Load the server that calls go to."""
-        measured: list[Measurement] = []
-        with self._progress() as show:
-            for number in range(1, self._options.rounds_to_run + 1):
-                draw = show(self._title("", number))
-                if not self._one(measured, partial(self._of_server, draw)):
-                    break
-        return measured
-
-    def of_models(self) -> list[Measurement]:
-        """Start a server of each model in turn, and load it; round by round, so that none has the better time."""
-        start = self._pattern()
-        measured: list[Measurement] = []
-        rounds = range(1, self._options.rounds_to_run + 1)
-        with self._progress() as show:
-            for number, model in product(rounds, self._options.models):
-                draw = show(self._title(model, number))
-                if not self._one(measured, partial(self._of_model, replace(start, model=model), draw)):
-                    break
-        return measured
-
-    def _one(self, measured: list[Measurement], run: Callable[[], Measurement]) -> bool:
-        """Make a run, and say whether to go on.
+    def measure(self) -> list[Measurement]:
+        """Make all rounds, in which models take turns, so that none has the better time.
 
         Raises:
             KeyboardInterrupt: Ctrl-C came before there was anything to show.
         """
-        try:
-            measured.append(run())
-        except (KeyboardInterrupt, Cancelled):
-            if not measured:
-                raise KeyboardInterrupt from None
-            measured[-1] = replace(measured[-1], interrupted=True)
-        return not measured[-1].interrupted
+        start = self._pattern() if self._options.models else None
+        measured: list[Measurement] = []
+        rounds = range(1, self._options.rounds_to_run + 1)
+        with self._progress() as show:
+            for number, model in product(rounds, self._options.models or ("",)):
+                draw = show(self._title(model, number))
+                try:
+                    one = self._of_server(draw) if start is None else self._of_model(replace(start, model=model), draw)
+                    measured.append(one)
+                except (KeyboardInterrupt, Cancelled):
+                    if not measured:
+                        raise KeyboardInterrupt from None
+                    measured[-1] = replace(measured[-1], interrupted=True)
+                if measured[-1].interrupted:
+                    break
+        return measured
 
     def _of_server(self, draw: Draw) -> Measurement:
         try:
@@ -193,8 +183,6 @@ class _Runs:
     @contextmanager
     def _progress(self) -> Iterator[Callable[[str], Draw]]:
         """Give what draws the progress of a run with a title."""
-        from rpcshell.lab.bench.progress import DrawnProgress, LineProgress
-
         place = self._shell.output.live()
         if place is not None:
             with place as screen:
@@ -208,8 +196,6 @@ class _Runs:
 
 def _show(shell: Shell, measured: list[Measurement], options: BenchOptions) -> None:
     if options.json:
-        from rpcshell.lab.bench.measurement import as_json
-
         found = [as_json(one) for one in measured]
         shell.output.value("", found if options.models or options.rounds_to_run > 1 else found[0])
     else:
@@ -217,8 +203,6 @@ def _show(shell: Shell, measured: list[Measurement], options: BenchOptions) -> N
     if not options.models:
         _remember(shell, _typical(measured), options)
     if options.html is not None:
-        from rpcshell.lab.bench import page
-
         try:
             page.write(measured, Path(options.html))
         except OSError as error:
@@ -227,8 +211,6 @@ def _show(shell: Shell, measured: list[Measurement], options: BenchOptions) -> N
 
 
 def _show_text(shell: Shell, measured: list[Measurement], *, side_by_side: bool) -> None:
-    from rpcshell.lab.bench import report
-
     width = shutil.get_terminal_size((_WIDTH, 24)).columns if shell.interactive or is_terminal(sys.stdout) else _WIDTH
     if side_by_side:
         plan, server = measured[0].plan, measured[0].server
@@ -263,14 +245,11 @@ def _typical(measured: list[Measurement]) -> Measurement:
 
 def _remember(shell: Shell, measured: Measurement, options: BenchOptions) -> None:
     """Remember the run for later comparisons, and compare it with the one before if that is wanted."""
-    from rpcshell.client.folders import state_folder
-    from rpcshell.lab.bench.compare import against_last
-    from rpcshell.lab.bench.runs import RunMemory
-
+    memory = RunMemory(state_folder)
     if not options.compare:
-        RunMemory(state_folder).remember(measured)
+        memory.remember(measured)
         return
-    said = against_last(measured) or "There is no earlier run of this call to compare with."
+    said = against_last(measured, memory) or "There is no earlier run of this call to compare with."
     if options.json:
         shell.output.note(said)
     else:

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.bench.chart import even_marks, log_marks
+from rpcshell.lab.bench.compare import ahead
 from rpcshell.lab.bench.findings import (
     call_text,
     examples_of,
@@ -23,6 +24,7 @@ from rpcshell.lab.bench.rounds import side_by_side, whole_intervals
 from rpcshell.view.bars import bar
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.pretty import NUMBER, STRING
+from rpcshell.view.table import Figure, fitting, render_table
 from rpcshell.view.units import (
     a_call,
     count_of,
@@ -91,9 +93,6 @@ def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
 
 def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterator[Fragment]:
     """Several runs side by side as styled text, which ends in a newline; rounds of the same model are put together."""
-    from rpcshell.lab.bench.compare import ahead
-    from rpcshell.view.table import Figure, fitting, render_table
-
     width = max(width, _NARROWEST)
     contestants = side_by_side(measurements)
     wrong = any(one.whole.failed for one in contestants)

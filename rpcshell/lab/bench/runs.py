@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,7 +21,6 @@ from rpcwire import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from rpcshell.lab.bench.measurement import Measurement
 
@@ -104,9 +105,6 @@ class RunMemory:
             return []
 
     def _write(self, runs: list[Run]) -> None:
-        import tempfile
-        from pathlib import Path
-
         # Another shell may be writing too: each writes a file of its own, and the last rename wins.
         with contextlib.suppress(OSError):
             folder = self._folder()
