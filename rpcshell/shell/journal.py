@@ -60,11 +60,6 @@ class Journal:
         return iter(self._calls)
 
     @property
-    def count(self) -> int:
-        """How many calls there were, forgotten ones included."""
-        return self._count
-
-    @property
     def last(self) -> Call | None:
         """The last call, or None before the first."""
         return self._calls[-1] if self._calls else None
@@ -222,10 +217,6 @@ class Variables(Mapping[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._values[name] = value
-
-    def names(self) -> tuple[str, ...]:
-        """All names, without the dollar sign."""
-        return tuple(self._values)
 
     def clear(self) -> None:
         """Forget all of them."""

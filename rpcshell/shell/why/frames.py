@@ -87,22 +87,17 @@ def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragm
         yield ARROW, f"{OUT} "
         when = call_time((trace.sent or trace.sending) - began)
         yield "", f"{when:>8}  request: {trace.request_size} bytes{times}{whole}\n"
-        yield from render_frames(trace.request, width, left_out(trace.request_size, trace.request), full=full)
+        yield from render_frames(trace.request, width, trace.request_size - len(trace.request), full=full)
     if trace.reads:
         received = b"".join(trace.received)
         yield ARROW, f"{IN} "
         size = f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
         yield "", f"{call_time(trace.first - began):>8}  reply: {size}\n"
-        more = left_out(trace.received_size, received)
+        more = trace.received_size - len(received)
         yield from render_frames(received, width, more, params=call.params, full=full)
     if call.outcome in {"failed", "cancelled"}:
         yield ERROR, f"✗ {call_time(trace.ended - began):>8}  "
         yield "", visible("no reply" if call.error is None else call.error.message.replace("\n", " ").rstrip()) + "\n"
-
-
-def left_out(size: int, kept: bytes) -> int:
-    """How many bytes of a size are not kept."""
-    return max(0, size - len(kept))
 
 
 def render_frames(

@@ -58,7 +58,7 @@ def test_a_result_can_be_kept_and_used(shell: Shell, output: Recording) -> None:
     shell.execute("x = $_.text")
     shell.execute("$x")
     assert output.values == [("$x", "Hello Ann"), ("$x", "Hello Ann")]
-    assert shell.variables.names() == ("_", "u", "x")
+    assert tuple(shell.variables) == ("_", "u", "x")
 
 
 def test_a_script_is_silent_about_what_it_keeps(shell: Shell, output: Recording) -> None:
