@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from rpcshell.client.diagnosis import handshake_failed, lookup_failed, tcp_failed, unix_failed
-from rpcshell.client.dialling import NAP, acknowledge, dial_tcp, encoded_host, seconds_asleep, streams, tune
+from rpcshell.client.dialling import NAP, acknowledge, dial_tcp, encoded_host, seconds_asleep, settle, streams
 from rpcshell.client.errors import ConnectionFailed, ProtocolError
 from rpcshell.client.exchange import Dropped, Requester
 from rpcshell.client.target import TcpTarget, TlsTarget, UnixTarget
@@ -199,10 +199,7 @@ async def _connect(where: Address) -> socket.socket:
     try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, address)
-        # A free local port can be drawn as one's own: TCP then connects to itself (RFC 9293, section 3.5).
-        if sock.getsockname() == sock.getpeername():
-            raise ConnectionRefusedError
-        tune(sock)
+        settle(sock)
     except BaseException:
         sock.close()
         raise

@@ -28,6 +28,7 @@ __all__ = [
     "dial_tcp",
     "encoded_host",
     "seconds_asleep",
+    "settle",
     "streams",
     "tune",
 ]
@@ -111,17 +112,13 @@ def dial_tcp(target: TcpTarget | TlsTarget, timeout: float) -> socket.socket:
         try:
             sock.settimeout(max(deadline - time.monotonic(), 0.001))
             sock.connect(address)
-            # A free local port can be drawn as one's own: TCP then connects to itself (RFC 9293, section 3.5).
-            if sock.getsockname() != sock.getpeername():
-                tune(sock)
-                return sock
-            failure = ConnectionRefusedError()
-        except OSError as error:
-            failure = error
-        except BaseException:
+            settle(sock)
+            return sock
+        except BaseException as error:
             sock.close()
-            raise
-        sock.close()
+            if not isinstance(error, OSError):
+                raise
+            failure = error
     raise tcp_failed(target, failure, timeout) from failure
 
 
@@ -140,6 +137,18 @@ def encoded_host(target: TcpTarget | TlsTarget) -> str | bytes:
 def streams(found: Iterable[tuple[Any, ...]]) -> list[Address]:
     """The families and addresses, of what getaddrinfo(3) found, that a stream can be connected to."""
     return [(family, address) for family, *_, address in found if family in (socket.AF_INET, socket.AF_INET6)]
+
+
+def settle(sock: socket.socket) -> None:
+    """Tune a TCP socket that has just connected.
+
+    Raises:
+        ConnectionRefusedError: Nobody listens: it drew its own port as a free one, and TCP then connects to itself
+            (RFC 9293, section 3.5).
+    """
+    if sock.getsockname() == sock.getpeername():
+        raise ConnectionRefusedError
+    tune(sock)
 
 
 def tune(sock: socket.socket) -> None:

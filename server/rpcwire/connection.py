@@ -18,6 +18,9 @@ from rpcwire.messages import Goodbye, Id, Reply, decode_reply, encode_request
 class ClientConnection:
     """Pairs replies with requests, in the order in which they were sent.
 
+    One call and a load of them go alike: call `request` for each call that may be under way, send the bytes together,
+    give each read to `receive`, and take what `next_event` has until there is none.
+
     Args:
         max_frame: the largest reply body accepted, in bytes.
     """
