@@ -48,7 +48,7 @@ class Control:
     ) -> None:
         self.path = path
         self._on_status = on_status
-        _refuse_strangers(path)
+        _require_own_socket(path)
         self._client = Client(UnixTarget(path), timeout=timeout, connect_timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -126,7 +126,7 @@ class Control:
             raise ProtocolError(f"unix:{self.path} answered {method} with something else: {error}") from None
 
 
-def _refuse_strangers(path: str) -> None:
+def _require_own_socket(path: str) -> None:
     try:
         found = os.lstat(path)
     except OSError:

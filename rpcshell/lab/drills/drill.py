@@ -137,13 +137,7 @@ class Drill:
         return max(self.follower.status.totals.lost - self._before.totals.lost, 0)
 
     def recovery(self, since: float, seconds: float) -> float | None:
-        """Look until as many workers serve as shall be, the listen queue is empty and no call waits.
-
-        The harm was done at a time on `time.monotonic`'s clock, and so many seconds are waited at most.
-
-        Returns:
-            Seconds from then until it was so, or None.
-        """
+        """Look for so many seconds until the server is healthy; how long after the harm was done it was, or None."""
         self.follower.refresh()
         if not self.follower.until(lambda status: self.healthy(status, since), seconds):
             return None

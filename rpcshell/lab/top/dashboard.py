@@ -34,28 +34,18 @@ class Steering(Protocol):
 
 
 class Dashboard:
-    """The state of the screen.
-
-    Attributes:
-        name: What the server is called.
-        news: What is known of the server.
-        order: How rows are sorted.
-        first: The row that is drawn first.
-        page: How many rows are drawn.
-        victim: The worker that is to be sent a signal, if whoever is asked says so; None where nobody is asked.
-        signal: The signal.
-        with_log: Whether the selected worker's log is shown.
-        with_help: Whether the keys are explained.
-        left: Whether the screen is to be left.
-    """
+    """The state of the screen; keys order what `steering` takes."""
 
     def __init__(self, steering: Steering, name: str = "") -> None:
         self.name = name
         self.news = News()
         self.order = RowOrder()
         self.first = 0
+        """The row that is drawn first."""
         self.page = 1
+        """How many rows are drawn."""
         self.victim: WorkerLine | None = None
+        """The worker that is to be sent the signal, if whoever is asked says so; None where nobody is asked."""
         self.signal: Signal = "TERM"
         self.with_log = False
         self.with_help = False
