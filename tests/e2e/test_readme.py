@@ -33,7 +33,7 @@ def run(command: str, folder: Path) -> str:
         cwd=folder,
         env=environment,
         text=True,
-        timeout=30,
+        timeout=100,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ).stdout
@@ -72,7 +72,7 @@ def test_the_library_example_runs(folder: Path) -> None:
             r"^( *)(client\.call|error\.code)(.*?)  # (.*)$", r"\1assert (\2\3) == (\4)", script, flags=re.MULTILINE
         )
         assert script.count("assert") == 2
-        subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, timeout=30)
+        subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, timeout=100)
     finally:
         server.terminate()
         server.communicate()
