@@ -58,31 +58,40 @@ def call_all(shell: Shell, *, call: str) -> None:
             interrupted = True
     if interrupted and not fan.answers:
         raise Cancelled("cancelled: the call was sent to no worker")
-    answers = [fan.answers[number] for number in sorted(fan.answers)]
-    results = [answer for answer in answers if answer.error is None]
-    shell.variables["_"] = [_plain(answer) for answer in answers]
-    from rpcshell.view.differences import differences, group
-
-    groups = group([_answered(answer) for answer in answers])
-    places = differences([answer.result for answer in results], _MOST_PLACES + 1)
+    found = _Comparison(fan)
+    shell.variables["_"] = [_plain(answer) for answer in found.answers]
     if shell.for_programs:
-        shell.output.value("", _as_json(method, fan, answers, results, groups, places))
+        shell.output.value("", _as_json(method, found))
     else:
-        _show(shell, fan, answers, results, groups, places)
-        for missed in (fan.missed[number] for number in sorted(fan.missed)):
+        _show(shell, found)
+        for missed in found.missed:
             shell.output.note(f"worker {missed.worker} (pid {missed.pid}) was not reached: {missed.reason}")
-    _complain(fan, answers, interrupted)
+    _complain(found, interrupted)
 
 
-def _show(
-    shell: Shell,
-    fan: FanOut,
-    answers: Sequence[Answer],
-    results: Sequence[Answer],
-    groups: Sequence[Variant],
-    places: Sequence[Difference],
-) -> None:
+class _Comparison:
+    """What the workers answered, in the order of their numbers, and where that differs.
+
+    Attributes:
+        answers: Of those that were reached.
+        results: The answers that are no errors.
+        groups: The answers that are the same, each with its places in `answers`.
+        places: Where results differ, each with the values there and their places in `results`.
+    """
+
+    def __init__(self, fan: FanOut) -> None:
+        from rpcshell.view.differences import differences, group
+
+        self.answers = [fan.answers[number] for number in sorted(fan.answers)]
+        self.missed = [fan.missed[number] for number in sorted(fan.missed)]
+        self.results = [answer for answer in self.answers if answer.error is None]
+        self.groups = group([_answered(answer) for answer in self.answers])
+        self.places = differences([answer.result for answer in self.results], _MOST_PLACES + 1)
+
+
+def _show(shell: Shell, found: _Comparison) -> None:
     """Show who answered what as a table, what all answered once, and what differs."""
+    answers, results, groups = found.answers, found.results, found.groups
     same = len(groups) == 1
     if not answers or (same and not results):
         return
@@ -99,11 +108,11 @@ def _show(
     shell.show_table(rows, spare=("pid", "time") if shutil.get_terminal_size().columns < _NARROW else ())
     if same:
         shell.output.value(results[0].out, results[0].result)
-        whole = "all " if len(answers) > 1 and not fan.missed else ""
+        whole = "all " if len(answers) > 1 and not found.missed else ""
         shell.output.note(f"{whole}{count_of(len(answers), 'worker')} answered that")
         return
-    if places and places[0].path != "$":
-        shell.output.pieces(_pieces(shell, results, places))
+    if found.places and found.places[0].path != "$":
+        shell.output.pieces(_pieces(shell, results, found.places))
     shell.output.note(f"{len(groups)} different answers of {len(answers)} workers")
 
 
@@ -189,50 +198,44 @@ def _plain(answer: Answer) -> dict[str, Any]:
             return plain | {"error": {"message": error.message}}
 
 
-def _as_json(
-    method: str,
-    fan: FanOut,
-    answers: Sequence[Answer],
-    results: Sequence[Answer],
-    groups: Sequence[Variant],
-    places: Sequence[Difference],
-) -> dict[str, Any]:
+def _as_json(method: str, found: _Comparison) -> dict[str, Any]:
     import msgspec
 
     from rpcshell.view.differences import MISSING
 
     return {
         "method": method,
-        "same": len(groups) == 1 and not fan.missed,
-        "answers": [_plain(answer) for answer in answers],
-        "groups": [[answers[at].worker for at in variant.places] for variant in groups],
+        "same": len(found.groups) == 1 and not found.missed,
+        "answers": [_plain(answer) for answer in found.answers],
+        "groups": [[found.answers[at].worker for at in variant.places] for variant in found.groups],
         "differences": [
             {
                 "path": place.path,
                 "values": [
-                    {"workers": [results[at].worker for at in variant.places]}
+                    {"workers": [found.results[at].worker for at in variant.places]}
                     | ({} if variant.value is MISSING else {"value": variant.value})
                     for variant in place.variants
                 ],
             }
-            for place in places
+            for place in found.places
         ],
-        "not_reached": [msgspec.to_builtins(missed) for missed in fan.missed.values()],
+        "not_reached": [msgspec.to_builtins(missed) for missed in found.missed],
     }
 
 
-def _complain(fan: FanOut, answers: Sequence[Answer], interrupted: bool) -> None:
+def _complain(found: _Comparison, interrupted: bool) -> None:
     """Raise what went wrong, if something did."""
+    answers, missed = found.answers, found.missed
     failed = [answer for answer in answers if answer.error is not None]
     if interrupted:
         running = [answer.worker for answer in failed if isinstance(answer.error, Cancelled)]
         raise Cancelled(f"cancelled: {_workers(running)} may still be running it")
     if failed and len(failed) == len(answers) and len({str(answer.error) for answer in failed}) == 1:
         error = failed[0].error
-        if error is not None and not fan.missed:
+        if error is not None and not missed:
             raise error
     if failed:
         raise ShellError(f"{len(failed)} of {count_of(len(answers), 'worker')} did not answer with a result")
-    if fan.missed:
-        whole = count_of(len(answers) + len(fan.missed), "worker")
-        raise ShellError(f"{len(fan.missed)} of {whole} could not be reached: the call did not run there")
+    if missed:
+        whole = count_of(len(answers) + len(missed), "worker")
+        raise ShellError(f"{len(missed)} of {whole} could not be reached: the call did not run there")
