@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,8 +18,11 @@ import msgspec
 
 from rpcserver.service.context import Peer
 from rpcserver.system.addresses import BindError, UnixBind
+from rpcserver.system.settings import ServerSettings
 from rpcserver.system.sockets import open_listeners
-from rpcwire import GOODBYE, ErrorCode, Fault, FrameDecoder, FrameError, encode_fault, frame
+from rpcserver.workers.conversation import NEVER, Conversation, Next
+from rpcserver.workers.nonblocking import NonBlockingConnection, prepare
+from rpcwire import GOODBYE, ErrorCode, Fault, encode_fault, frame
 
 if TYPE_CHECKING:
     from rpcserver.system.loop import Poller
@@ -32,12 +34,12 @@ Answer = Callable[[bytes | bytearray, Peer], bytes]
 """Answers a request with a framed reply, at once."""
 
 _BACKLOG: Final = 64
-_MOST_CONNECTIONS: Final = 32
+_MOST_CLIENTS: Final = 32
 _MAX_FRAME: Final = 64 * 1024
-_READ_SIZE: Final = 64 * 1024
 _ANSWERS_AT_ONCE: Final = 16
 _MOST_PATIENCE: Final = 5.0
 _CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
+_READING: Final = frozenset({Next.READ, Next.LINGER})
 _FOLDER_MODE: Final = 0o700
 _SOCKET_MODE: Final = 0o600
 
@@ -113,8 +115,11 @@ class ControlServer:
         self._steered = steered
         self._answer: Answer | None = None
         self._owner = os.geteuid()
-        self._patience = min(patience or _MOST_PATIENCE, _MOST_PATIENCE)
-        self._connections: set[_Connection] = set()
+        patience = min(patience or _MOST_PATIENCE, _MOST_PATIENCE)
+        self._settings = ServerSettings(
+            max_frame=_MAX_FRAME, read_timeout=patience, write_timeout=patience, idle_timeout=0
+        )
+        self._clients: set[_Client] = set()
         poller.watch(listener.fileno(), self._on_client)
 
     @property
@@ -125,31 +130,35 @@ class ControlServer:
     @property
     def deadline(self) -> float | None:
         """When `run_due` has something to do, in monotonic seconds."""
-        return min((found.deadline for found in self._connections if found.deadline is not None), default=None)
+        deadline = min((client.deadline for client in self._clients), default=NEVER)
+        return None if deadline == NEVER else deadline
 
     def run_due(self, now: float) -> None:
-        """Drop the clients whose time is over."""
-        for connection in tuple(self._connections):
-            if connection.deadline is not None and now >= connection.deadline:
-                logger.info("a client of the control socket is too slow, and is dropped")
-                connection.close()
+        """Go on with clients that have asked for much, and drop those whose time is over."""
+        for client in tuple(self._clients):
+            if client.following is Next.ANSWER:
+                client.go_on()
+            elif now >= client.deadline:
+                if not client.conversation.lingering:
+                    logger.info("a client of the control socket is too slow, and is dropped")
+                client.close()
 
     def stop(self) -> None:
         """Say goodbye to clients, and remove the socket."""
-        for connection in tuple(self._connections):
-            connection.say_goodbye()
+        for client in tuple(self._clients):
+            client.say_goodbye()
         self._poller.unwatch(self._listener.fileno())
         self._listener.close()
 
     def close(self) -> None:
         """Close the descriptors in a forked child; the socket stays."""
         self._listener.socket.close()
-        for connection in self._connections:
-            connection.socket.close()
+        for client in self._clients:
+            client.connection.close()
 
     def _on_client(self) -> None:
         try:
-            client, _ = self._listener.socket.accept()
+            client = self._listener.accept()
         except OSError:
             # Nobody there after all, or no descriptor left: who waits stays in the queue.
             return
@@ -159,7 +168,7 @@ class ControlServer:
             # Its mode keeps others from the socket already, unless somebody has changed that.
             logger.warning("user %d (pid %d) may not use the control socket", user, pid)
             client.close()
-        elif len(self._connections) >= _MOST_CONNECTIONS:
+        elif len(self._clients) >= _MOST_CLIENTS:
             client.setblocking(False)
             fault = Fault(ErrorCode.BUSY, "the control socket has too many clients: close some", {"retry": True})
             with contextlib.suppress(OSError):
@@ -168,100 +177,57 @@ class ControlServer:
         else:
             if self._answer is None:
                 self._answer = self._control.answer_for(self._steered)
-            peer = Peer(f"unix:pid={pid},uid={user}")
-            self._connections.add(
-                _Connection(client, peer, self._poller, self._answer, self._connections, self._patience)
-            )
+            self._clients.add(_Client(client, self._answer, self._poller, self._clients, self._settings))
 
 
-class _Connection:
-    """A client of the control socket."""
+class _Client:
+    """One who watches or steers: a conversation that the arbiter's epoll drives."""
 
     def __init__(
-        self,
-        client: socket.socket,
-        peer: Peer,
-        poller: Poller,
-        answer: Answer,
-        siblings: set[_Connection],
-        patience: float,
+        self, client: socket.socket, answer: Answer, poller: Poller, siblings: set[_Client], settings: ServerSettings
     ) -> None:
-        client.setblocking(False)
-        self.socket = client
-        self.deadline: float | None = None
-        self._peer = peer
-        self._poller = poller
+        self.conversation = Conversation(settings)
+        prepare(client, self.conversation)
+        self.connection = NonBlockingConnection(client, self.conversation)
         self._answer = answer
+        self._poller = poller
         self._siblings = siblings
-        self._patience = patience
-        self._decoder = FrameDecoder(_MAX_FRAME)
-        self._unsent = bytearray()
-        self._ending = False
-        self._more = False
-        poller.watch(client.fileno(), self._on_event)
+        self.following = Next.READ
+        poller.watch(client.fileno(), self.go_on)
+
+    @property
+    def deadline(self) -> float:
+        """When there is something to do whatever the client does: at once while requests of its are held."""
+        return 0.0 if self.following is Next.ANSWER else self.conversation.deadline
+
+    def go_on(self) -> None:
+        """Read, answer and write, as far as that goes without waiting."""
+        if self.following in _READING:
+            self.connection.receive()
+        self.following = self.connection.advance()
+        # No more in one go, so that no client keeps the arbiter from everything else.
+        for _ in range(_ANSWERS_AT_ONCE):
+            if self.following is not Next.ANSWER or (request := self.conversation.next_request()) is None:
+                break
+            self.conversation.hold(self._answer(request[0], self.conversation.peer))
+            self.following = self.connection.advance()
+        if self.following is Next.CLOSE:
+            self.close()
+        else:
+            writing = self.following is Next.WRITE
+            self._poller.watch_for(self.connection.fileno(), reading=self.following in _READING, writing=writing)
 
     def say_goodbye(self) -> None:
         """End the connection; what was not read yet is not answered."""
-        self._unsent += GOODBYE
-        with contextlib.suppress(OSError):
-            self.socket.send(self._unsent)
+        self.conversation.hold(GOODBYE, last=True)
+        self.connection.advance()
         self.close()
 
     def close(self) -> None:
         """Close the connection at once."""
-        self._poller.unwatch(self.socket.fileno())
+        self._poller.unwatch(self.connection.fileno())
         self._siblings.discard(self)
-        self.socket.close()
-
-    def _on_event(self) -> None:
-        try:
-            if self._unsent:
-                self._send()
-            if not self._unsent and not self._ending:
-                self._receive()
-                self._send()
-        except OSError:
-            self.close()
-            return
-        if self._ending and not self._unsent:
-            self.close()
-            return
-        # What is held already makes no descriptor readable; being writable stands for it.
-        writing = bool(self._unsent) or self._more
-        self._poller.watch_for(self.socket.fileno(), reading=not writing, writing=writing)
-        if not writing and not self._decoder.mid_frame:
-            self.deadline = None
-        elif self.deadline is None:
-            self.deadline = time.monotonic() + self._patience
-
-    def _receive(self) -> None:
-        if not self._more:
-            try:
-                data = self.socket.recv(_READ_SIZE)
-            except BlockingIOError:
-                return
-            if not data:
-                self._ending = True
-                return
-            self._decoder.feed(data)
-        try:
-            # No more in one go, so that no client keeps the arbiter from everything else.
-            for _ in range(_ANSWERS_AT_ONCE):
-                body = self._decoder.next_frame()
-                self._more = body is not None
-                if body is None:
-                    return
-                self._unsent += self._answer(body, self._peer)
-        except FrameError as error:
-            self._unsent += frame(encode_fault(Fault(error.code, str(error)), close=True))
-            self._ending = True
-
-    def _send(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._unsent:
-                del self._unsent[: self.socket.send(self._unsent)]
-                if self.deadline is not None:
-                    self.deadline = time.monotonic() + self._patience
+        self.connection.close()
 
 
 def _remove_stale(folder: Path) -> None:
