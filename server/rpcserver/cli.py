@@ -84,14 +84,14 @@ def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
         ConfigError: a value, an option or the file is wrong, or what was asked for cannot be written.
     """
     known = {
-        parameter.name: _types_of(parameter)
+        parameter.name: _type_of(parameter)
         for parameter in command.params
         if parameter.name and parameter.name not in _NOT_IN_FILES
     }
     defaults = {} if config is None else read_file(config, known)
-    for name, kinds in known.items():
+    for name, kind in known.items():
         # `bind = "127.0.0.1:8080"` is a list of one.
-        if list in kinds and isinstance(defaults.get(name), str):
+        if kind == str | list[str] and isinstance(defaults.get(name), str):
             defaults[name] = [defaults[name]]
     try:
         result = command.main(
@@ -131,16 +131,13 @@ def _explained(error: click.UsageError, config: Path | None) -> ConfigError:
             return ConfigError(message)
 
 
-def _types_of(parameter: click.Parameter) -> tuple[type, ...]:
+def _type_of(parameter: click.Parameter) -> object:
     if parameter.multiple:
-        return (str, list)
+        return str | list[str]
     if isinstance(parameter, click.Option) and parameter.is_flag:
-        return (bool,)
-    if isinstance(parameter.type, click.IntRange):
-        return (int,)
-    if isinstance(parameter.type, click.FloatRange):
-        return (float, int)
-    return (str,)
+        return bool
+    ranges: dict[type, type] = {click.IntRange: int, click.FloatRange: float}
+    return ranges.get(type(parameter.type), str)
 
 
 def _serve(invocation: Invocation, parent: ParentLink | None, started: float) -> int:

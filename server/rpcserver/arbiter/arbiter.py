@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
-from rpcserver.arbiter.crew import Crew
+from rpcserver.arbiter.crew import MAX_WORKERS, Crew
 from rpcserver.arbiter.freezing import Freezer
 from rpcserver.arbiter.housekeeping import Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.reload import Reload
-from rpcserver.arbiter.scaling import MAX_WORKERS, scale
 from rpcserver.system.errors import ServerError
 from rpcserver.system.loop import Loop, Poller, SignalQueue
 from rpcserver.system.parent import Ready
@@ -218,7 +217,7 @@ class Arbiter:
     def scale(self, workers: int) -> None:
         """Keep another number of workers, within what is possible."""
         if not self.leaving:
-            scale(self._crew, min(max(1, workers), MAX_WORKERS))
+            self._crew.scale(min(max(1, workers), MAX_WORKERS))
             self._reload.step()
             self._look_for_completion()
 

@@ -10,7 +10,7 @@ import difflib
 import math
 import os
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -26,13 +26,14 @@ _MIN_WORKERS: Final = 4
 _SMALLEST_FRAME: Final = 2
 _LARGEST_FRAME: Final = (1 << 32) - 1
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_TYPE_NAMES: Final = {
+_IN_WORDS: Final[dict[object, str]] = {
     bool: "true or false",
     int: "an integer",
-    float: "a number",
+    float: "a number or an integer",
     str: "a string",
-    list: "a list of strings",
+    str | list[str]: "a string or a list of strings",
 }
+"""The types that settings may have in a file."""
 
 
 class ConfigError(ServerError):
@@ -58,42 +59,13 @@ class ConfigError(ServerError):
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a server can be told; durations are in seconds, and 0 means without a limit.
+    """Everything that a server can be told; what each is for, the options of the command say.
 
-    Attributes:
-        app: the app to serve, or None for the demo.
-        bind: where to listen.
-        workers: how many workers to keep.
-        model: the name of their model.
-        threads: how many threads for handlers a worker of the pool or the async model has.
-        queue: how many requests may wait for one of these threads, in each worker.
-        max_children: how many processes a worker of the fork model may have at once.
-        max_connections: how many connections a worker may have open at once; a sync worker has one.
-        timeout: how long a request may run.
-        max_requests: after how many requests a worker is replaced.
-        max_requests_jitter: up to how many more, at random, so that workers are not replaced all at once.
-        reclaim_idle: how long a connection may hold a sync worker idly while other clients wait.
-        backlog: how many connections may wait to be accepted.
-        unix_mode: permissions of the paths of Unix sockets.
-        tls_cert: the file of the certificate for TLS on TCP addresses; without one they are plain.
-        tls_key: the file of its key, unless that is in the same.
-        tls_client_ca: the file of the authorities of which one must have issued each client's certificate; without
-            it clients are asked for none.
-        max_frame: the largest request accepted, in bytes.
-        idle_timeout: how long a connection may be silent between requests.
-        read_timeout: how long a request may take to arrive, from its first byte to its last.
-        write_timeout: how long a client may take to accept the next 64 KiB of a reply.
-        start_timeout: how long a worker may take to become ready.
-        drain_timeout: how long workers may take to finish what they do when the server stops; 0 is not at all.
-        drain_grace: how long clients that know nothing of `close` may take for one last request then.
-        debug: whether clients see the tracebacks of handlers.
-        control: the path of the control socket, `auto` for one in the user's runtime folder, or `none`.
-        metrics: where Prometheus may ask for metrics.
-        reload: whether workers are replaced when the app's files change.
-        access_log: whether each request is logged.
+    Durations are in seconds, and 0 means without a limit.
     """
 
     app: str | None = None
+    """None is the demo."""
     bind: tuple[Bind, ...] = (TcpBind("127.0.0.1", 8080),)
     workers: int = 1
     model: str = "sync"
@@ -101,24 +73,30 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     queue: int = 64
     max_children: int = 64
     max_connections: int = 1024
+    """A sync worker has one."""
     timeout: float = 60.0
     max_requests: int = 0
     max_requests_jitter: int = 0
+    """At random, so that workers are not replaced all at once."""
     reclaim_idle: float = 5.0
     backlog: int = 1024
     unix_mode: int = 0o600
     tls_cert: Path | None = None
+    """Without one TCP addresses are plain."""
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     max_frame: int = MAX_REQUEST
+    """Bytes."""
     idle_timeout: float = 300.0
     read_timeout: float = 30.0
     write_timeout: float = 30.0
     start_timeout: float = 60.0
     drain_timeout: float = 30.0
+    """0 is not at all."""
     drain_grace: float = 1.0
     debug: bool = False
     control: str = "auto"
+    """A path, `auto` or `none`."""
     metrics: TcpBind | None = None
     reload: bool = False
     access_log: bool = False
@@ -194,12 +172,12 @@ def parse_mode(text: str) -> int:
     return int(text.removeprefix("0o"), 8)
 
 
-def read_file(path: Path, known: Mapping[str, tuple[type, ...]]) -> dict[str, object]:
+def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
     """Read settings from a TOML file whose keys are the names of the options: `drain-timeout = 10`.
 
     Args:
         path: the file.
-        known: the types that each setting may have; `list` is a list of strings.
+        known: the type of each setting.
 
     Returns:
         The settings by the names of their fields, with underscores.
@@ -228,10 +206,11 @@ def read_file(path: Path, known: Mapping[str, tuple[type, ...]]) -> dict[str, ob
             near = difflib.get_close_matches(name, known, n=1)
             hint = f": did you mean {near[0].replace('_', '-')!r}?" if near else ""
             raise ConfigError(f"{key!r} is no setting{hint}", source=path, line=line_of(text, key))
-        if not _fits(value, known[name]):
-            wanted = " or ".join(_TYPE_NAMES[kind] for kind in known[name])
-            raise ConfigError(f"{key!r} must be {wanted}", source=path, line=line_of(text, key))
-        settings[name] = value
+        try:
+            settings[name] = msgspec.convert(value, known[name])
+        except msgspec.ValidationError:
+            reason = f"{key!r} must be {_IN_WORDS[known[name]]}"
+            raise ConfigError(reason, source=path, line=line_of(text, key)) from None
     return settings
 
 
@@ -239,11 +218,3 @@ def line_of(text: str, key: str) -> int | None:
     """Return the number of the line on which a TOML document sets a top-level key, from 1, if it can be told."""
     pattern = re.compile(rf"""\s*\[?\s*["']?{re.escape(key)}["']?\s*[=.\]]""")
     return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), None)
-
-
-def _fits(value: object, kinds: tuple[type, ...]) -> bool:
-    if isinstance(value, bool):
-        return bool in kinds
-    if isinstance(value, list):
-        return list in kinds and all(isinstance(item, str) for item in value)
-    return isinstance(value, kinds)

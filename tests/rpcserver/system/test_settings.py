@@ -219,7 +219,7 @@ def test_a_file_is_either_read_or_refused(tmp_path_factory: pytest.TempPathFacto
         tmp_path_factory.mktemp("toml"), "".join(f"{key} = {value!s}\n".lower() for key, value in values.items())
     )
     try:
-        found = read_file(config, {"workers": (int,), "debug": (bool,)})
+        found = read_file(config, {"workers": int, "debug": bool})
     except ConfigError as error:
         assert error.line is not None
         assert re.search(r"'(workers|debug|other)'", error.reason)
