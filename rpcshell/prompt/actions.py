@@ -41,6 +41,7 @@ DEFAULT_KEYS: Final = {"f1": "help", "f2": "doc", "f3": "format", "f4": "editing
 
 _MODIFIERS: Final = {"ctrl": "c", "control": "c", "shift": "s"}
 _ALT: Final = ("alt", "meta", "m", "a")
+_NEXT_FORMAT: Final = {"table": "raw", "raw": "auto"}
 
 
 def parse_key(text: str) -> tuple[str, ...]:
@@ -93,9 +94,6 @@ def action_bindings(
         if len(sequence) == 1 and action in ACTIONS:
             shown.setdefault(action, sequence[0].upper())
     return bindings, shown
-
-
-_NEXT_FORMAT: Final = {"table": "raw", "raw": "auto"}
 
 
 class Actions:

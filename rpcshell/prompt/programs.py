@@ -26,6 +26,11 @@ __all__ = ["Pager", "edit_text", "find_editor", "find_pager", "keys_kept"]
 
 _LESS_OPTIONS: Final = "FRX"
 _NO_PAGERS: Final = {"", "cat"}
+_EDITOR_VARIABLES: Final = ("VISUAL", "EDITOR")
+_USUAL_EDITORS: Final = ("sensible-editor", "editor", "nano", "vi")
+_SUFFIX: Final = ".rpc"
+_LOCAL: Final = 3
+"""Where tcgetattr has the local modes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +95,6 @@ def _pager_command(named: str | None) -> tuple[str, ...] | None:
     return next(((name,) for name in ("less", "more") if shutil.which(name)), None)
 
 
-_EDITOR_VARIABLES: Final = ("VISUAL", "EDITOR")
-_USUAL_EDITORS: Final = ("sensible-editor", "editor", "nano", "vi")
-_SUFFIX: Final = ".rpc"
-
-
 def find_editor() -> tuple[str, ...]:
     """The program in `$VISUAL`, else in `$EDITOR`, else the first usual one that is there, with its arguments.
 
@@ -142,10 +142,6 @@ def edit_text(text: str) -> str:
         raise UsageError("what was saved is not UTF-8, so the line stays as it was") from None
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-_LOCAL: Final = 3
-"""Where tcgetattr has the local modes."""
 
 
 @contextlib.contextmanager

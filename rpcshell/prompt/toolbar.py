@@ -36,6 +36,16 @@ _MOST_PROBLEMS: Final = 20
 _AFTER_FOCUS: Final = 12
 """Columns that what follows the parameter in focus gets where there is not room for all."""
 
+_GAP: Final = "  "
+_BETWEEN: Final = " · "
+_MODES: Final = {
+    InputMode.INSERT: "insert",
+    InputMode.INSERT_MULTIPLE: "insert",
+    InputMode.NAVIGATION: "normal",
+    InputMode.REPLACE: "replace",
+    InputMode.REPLACE_SINGLE: "replace",
+}
+
 
 class _Asked(NamedTuple):
     text: str
@@ -136,17 +146,6 @@ def _in_room(fragments: list[Fragment], room: int) -> list[Fragment]:
     while before and cells(before) >= left:
         before = before[1:]
     return [(style, ELLIPSIS + before), focus, after]
-
-
-_GAP: Final = "  "
-_BETWEEN: Final = " · "
-_MODES: Final = {
-    InputMode.INSERT: "insert",
-    InputMode.INSERT_MULTIPLE: "insert",
-    InputMode.NAVIGATION: "normal",
-    InputMode.REPLACE: "replace",
-    InputMode.REPLACE_SINGLE: "replace",
-}
 
 
 class StatusBar:

@@ -39,6 +39,9 @@ _TEXT = re.compile(r"""[^\W\d][^\s\[\]{}<>,:="'|]*""")
 _TOUCHING_SINK = re.compile(r"\||>>?")
 _LOOSE_EQUALS = re.compile(r"\s+=")
 _CHUNK = re.compile(r"\S+")
+_ASSIGNMENT = re.compile(rf"\$?(?P<name>{NAME})[ \t]*=")
+_WORD = re.compile(r"""[^\s{}\[\]<>"',=|]+""")
+_ENDS = re.compile(r"\s*(?:$|\||>|(?<=\s)\#)")
 
 
 def read_call(scan: Scan, assignment: Assignment | None = None) -> CallLine:
@@ -219,11 +222,6 @@ def _read_text(scan: Scan) -> WordNode | None:
         scan.problem(f"{shown} is neither JSON nor key=value", start, end, expected, severity)
     scan.take(TokenKind.WORD, end)
     return WordNode(start, end, word[0])
-
-
-_ASSIGNMENT = re.compile(rf"\$?(?P<name>{NAME})[ \t]*=")
-_WORD = re.compile(r"""[^\s{}\[\]<>"',=|]+""")
-_ENDS = re.compile(r"\s*(?:$|\||>|(?<=\s)\#)")
 
 
 def read_assignment(scan: Scan) -> Assignment | None:

@@ -10,6 +10,21 @@ from rpcshell.line.language.tokens import Scan, Severity, TokenKind
 
 _NAME = re.compile(r"""[^\s"']*""")
 _SINK = re.compile(r"\||>>?(?=[ \t]*[^\s>])")
+_PIECE = re.compile(
+    r"""(?P<plain>[^\s"'\\]+)
+    |\\(?P<escaped>.?)
+    |"(?P<double>[^"\\]*+(?:\\.?[^"\\]*+)*+)(?P<double_end>"?)
+    |'(?P<single>[^']*+)(?P<single_end>'?)""",
+    re.DOTALL | re.VERBOSE,
+)
+_DOUBLE_ESCAPE = re.compile(r'\\(["\\])')
+# The quoting of a POSIX shell: a quoted text may span rows, and so may a command whose row ends with a backslash.
+_SHELL = re.compile(
+    r"""[^'"\\\n\#]+|(?<!\s)\#|\#[^\n]*|\\.?
+    |"[^"\\]*+(?:\\.?[^"\\]*+)*+(?P<double>"?)|'[^']*+(?P<single>'?)""",
+    re.DOTALL | re.VERBOSE,
+)
+_CHUNK = re.compile(r"\S+")
 
 
 def read_command(scan: Scan) -> CommandLine:
@@ -34,16 +49,6 @@ def read_command(scan: Scan) -> CommandLine:
             words.append(read_word(scan))
             scan.skip_blank()
     return CommandLine(scan.text[start:end], start, end, tuple(words), sink)
-
-
-_PIECE = re.compile(
-    r"""(?P<plain>[^\s"'\\]+)
-    |\\(?P<escaped>.?)
-    |"(?P<double>[^"\\]*+(?:\\.?[^"\\]*+)*+)(?P<double_end>"?)
-    |'(?P<single>[^']*+)(?P<single_end>'?)""",
-    re.DOTALL | re.VERBOSE,
-)
-_DOUBLE_ESCAPE = re.compile(r'\\(["\\])')
 
 
 def read_word(scan: Scan) -> Word:
@@ -71,16 +76,6 @@ def read_word(scan: Scan) -> Word:
         kind = TokenKind.OPTION if len(parts[0]) > 1 and parts[0][0] == "-" else TokenKind.WORD
     scan.take(kind, pos)
     return Word("".join(parts), start, pos, quoted)
-
-
-# The quoting of a POSIX shell: a quoted text may span rows, and so may a command whose row ends with a backslash.
-_SHELL = re.compile(
-    r"""[^'"\\\n\#]+|(?<!\s)\#|\#[^\n]*|\\.?
-    |"[^"\\]*+(?:\\.?[^"\\]*+)*+(?P<double>"?)|'[^']*+(?P<single>'?)""",
-    re.DOTALL | re.VERBOSE,
-)
-
-_CHUNK = re.compile(r"\S+")
 
 
 def at_sink(scan: Scan) -> bool:

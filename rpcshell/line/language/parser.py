@@ -22,6 +22,7 @@ from rpcshell.line.language.tokens import (
 )
 
 _UNPAIRED = re.compile("[\ud800-\udfff]")
+_QUOTES = frozenset("\"'")
 
 
 def parse(text: str) -> Line:
@@ -54,9 +55,6 @@ def _read_body(scan: Scan) -> Body:
     if value_ahead(scan, assigned=assignment is not None):
         return read_value_line(scan, assignment)
     return read_call(scan, assignment)
-
-
-_QUOTES = frozenset("\"'")
 
 
 class Assembler:

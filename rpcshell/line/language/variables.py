@@ -25,6 +25,10 @@ _STEP = re.compile(
     r"""\.(?P<key>[\w-]*)|\[(?:(?P<quoted>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|(?P<index>[^\]]*))(?P<closed>\]?)"""
 )
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
+TEMPLATE = re.compile(rf"\$(?:{DOUBLE_QUOTED}|{SINGLE_QUOTED})", re.DOTALL)
+_PLACE = re.compile(r"\\.|\$\{(?P<path>[^}]*)(?P<closed>\}?)", re.DOTALL)
+_PATH = re.compile(rf"\s*(?P<path>{PATH})\s*")
+_FORGOTTEN = re.compile(rf"\$\{{\s*{PATH}\s*\}}")
 
 
 def read_variable(scan: Scan, start: int, end: int, *, dollar: bool = True) -> VariableNode:
@@ -65,13 +69,6 @@ def _step(scan: Scan, found: re.Match[str]) -> PathStep | None:
         scan.problem("in brackets stands an index or a quoted key", first, last, '[0] or ["key"]')
         return None
     return PathStep(int(found["index"]), first, last)
-
-
-TEMPLATE = re.compile(rf"\$(?:{DOUBLE_QUOTED}|{SINGLE_QUOTED})", re.DOTALL)
-
-_PLACE = re.compile(r"\\.|\$\{(?P<path>[^}]*)(?P<closed>\}?)", re.DOTALL)
-_PATH = re.compile(rf"\s*(?P<path>{PATH})\s*")
-_FORGOTTEN = re.compile(rf"\$\{{\s*{PATH}\s*\}}")
 
 
 def read_template(scan: Scan, start: int, end: int, *, closed: bool) -> TemplateNode:

@@ -17,6 +17,9 @@ from rpcshell.line.language import method_text
 _T = TypeVar("_T")
 
 SuggestionKind = Literal["method", "key", "value", "command", "option", "argument", "path", "variable", "alias"]
+MAX_PATHS = 200
+_SCANNED = 10_000
+_NEEDS_QUOTES = re.compile(r"""[\s"'\\#|>$]""")
 
 
 class Suggestion(msgspec.Struct, frozen=True, gc=False):
@@ -55,10 +58,6 @@ def suggest_aliases(typed: str, start: int, end: int, aliases: Mapping[str, str]
     for name in sorted(aliases):
         if name.lower().startswith(typed.lower()):
             yield Suggestion(name, start, end, name, f"= {aliases[name]}", "alias")
-
-
-MAX_PATHS = 200
-_SCANNED = 10_000
 
 
 class PathChoice(NamedTuple):
@@ -106,9 +105,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
-
-
-_NEEDS_QUOTES = re.compile(r"""[\s"'\\#|>$]""")
 
 
 def as_typed(raw: str) -> str:
