@@ -6,7 +6,6 @@ Folders are listed without waiting for them: a network drive may take a minute, 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.completion import Completer, Completion
@@ -49,9 +48,7 @@ class LineCompleter(Completer):
         from rpcshell.line.suggest import suggest
 
         cursor = document.cursor_position
-        around = self._context.surroundings()
-        if self._paths is not None:
-            around = replace(around, paths=self._paths)
+        around = self._context.surroundings(self._paths)
         for found in suggest(self._context.read(document.text), cursor, around, limit=_MOST_METHODS):
             # What is right of the cursor stays, so the part of it that is there already is not put in again.
             rest = document.text[cursor : found.end]

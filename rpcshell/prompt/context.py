@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.language import Line
     from rpcshell.line.reply_values import ReplyValues
-    from rpcshell.line.suggest import Surroundings
+    from rpcshell.line.suggest import PathChoice, Surroundings
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
     from rpcshell.view.settings import Settings
@@ -36,17 +37,16 @@ def _cached_parse() -> Callable[[str], Line]:
     return read
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LineContext:
+class LineContext(msgspec.Struct, frozen=True, eq=False):
     """Where a line is typed. The commands are asked for when the first key is pressed, not before."""
 
     session: Session
     load_commands: Callable[[], CommandRegistry]
     workers: Callable[[], Sequence[tuple[str, str]]] = tuple
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    aliases: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, Any] = {}
+    aliases: Mapping[str, str] = {}
     reply_values: ReplyValues | None = None
-    read: Callable[[str], Line] = field(default_factory=_cached_parse)
+    read: Callable[[str], Line] = msgspec.field(default_factory=_cached_parse)
 
     @property
     def settings(self) -> Settings:
@@ -69,9 +69,9 @@ class LineContext:
 
         return expand_alias(self.read(text), self.aliases)
 
-    def surroundings(self) -> Surroundings:
-        """What a line can refer to at this moment."""
-        from rpcshell.line.suggest import Surroundings
+    def surroundings(self, paths: Callable[[str], Iterable[PathChoice]] | None = None) -> Surroundings:
+        """What a line can refer to at this moment; without `paths`, whoever completes one waits for the disk."""
+        from rpcshell.line.suggest import Surroundings, list_paths
 
         return Surroundings(
             self.catalog,
@@ -82,6 +82,7 @@ class LineContext:
             aliases=self.aliases,
             settings=self.settings,
             reply_values=self.reply_values,
+            paths=list_paths if paths is None else paths,
         )
 
     def _targets(self) -> tuple[str, ...]:

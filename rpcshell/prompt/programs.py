@@ -12,9 +12,8 @@ import subprocess
 import sys
 import tempfile
 import termios
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rpcshell.client.errors import UsageError
 
@@ -33,8 +32,7 @@ _LOCAL: Final = 3
 """Where tcgetattr has the local modes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pager:
+class Pager(NamedTuple):
     """A program that shows text by the page."""
 
     command: tuple[str, ...]
