@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.addresses import peer_address
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.conversation import READ_SIZE, WRITE_SIZE, Conversation, Next
+from rpcserver.workers.conversation import LINGER_SECONDS, READ_SIZE, WRITE_SIZE, Conversation, Next
 
 if TYPE_CHECKING:
     import ssl
@@ -146,17 +146,19 @@ class Lingering:
         self._connections = going_on
 
     def wait(self) -> None:
-        """Sweep until none is left; that takes no longer than their deadlines."""
-        while self._connections:
+        """Sweep until none is left; that takes no longer than it may take to say one last word."""
+        end = monotonic() + LINGER_SECONDS
+        while self._connections and (left := end - monotonic()) > 0:
             poll = select.poll()
             for connection in self._connections:
                 poll.register(connection, select.POLLIN)
-            left = min(connection.conversation.deadline for connection in self._connections) - monotonic()
-            poll.poll(max(0.0, min(left, 1.0)) * 1000)
+            due = min(connection.conversation.deadline for connection in self._connections) - monotonic()
+            poll.poll(max(0.0, min(left, due)) * 1000)
             self.sweep()
+        self.release()
 
     def release(self) -> None:
-        """Close this process's descriptors, in a forked child."""
+        """Close all of them as they are."""
         for connection in self._connections:
             connection.close()
         self._connections = []
