@@ -21,7 +21,7 @@ from rpcserver.system.addresses import BindError, UnixBind
 from rpcserver.system.settings import ServerSettings
 from rpcserver.system.sockets import open_listeners
 from rpcserver.workers.conversation import NEVER, Conversation, Next
-from rpcserver.workers.nonblocking import NonBlockingConnection, prepare
+from rpcserver.workers.socket_drivers import NonBlockingConnection, prepare
 from rpcwire import GOODBYE, ErrorCode, Fault, encode_fault, frame
 
 if TYPE_CHECKING:
