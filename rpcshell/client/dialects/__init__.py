@@ -8,9 +8,10 @@ A further dialect is one file here of 60 to 150 lines: a class that is made for 
   `qmp_capabilities`) is the same kind of generator; the client that drives one drives the other.
 
 What native has no use for has its place already. More kinds of messages (a part of a reply, an event, a server's
-request) become more members of `Event`; `rpcshell.client.exchange` is the one place that tells them apart. What is sent
-beside calls (a cancel, the answer to a server's request, a goodbye) becomes one more method that returns bytes. Neither
-client looks at either.
+request) become more members of `Message`, and `Requester.next_reply` is the one place that tells them apart. What is
+sent beside calls (a cancel, the answer to a server's request, a goodbye) becomes one more method that returns bytes.
+Neither client sees any of it. Who speaks unasked also wants to be read between calls: today both connections take what
+comes then for the end (`usable`).
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ import msgspec
 
 from rpcwire import Goodbye, Reply
 
-__all__ = ["Ask", "Description", "Dialect", "Event", "Steps"]
+__all__ = ["Ask", "Description", "Dialect", "Message", "Steps"]
 
 _T = TypeVar("_T")
 
-Event = Reply | Goodbye
+Message = Reply | Goodbye
 """What a server may say."""
 
 
@@ -92,7 +93,7 @@ class Dialect(Protocol):
     def receive(self, data: bytes) -> None:
         """Add what a read brought."""
 
-    def next_event(self) -> Event | None:
+    def next_event(self) -> Message | None:
         """Take what the server has said next, or None when more bytes are needed.
 
         Raises:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import CallError, Client, ConnectionLost, ProtocolError, TcpTarget, UsageError
-from rpcshell.client.dialects import Ask, Description, Event, Steps
+from rpcshell.client.dialects import Ask, Description, Message, Steps
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.exchange import Dropped, Requester
 from rpcwire import ERROR_OUT, MAX_REPLY, Reply, TruncatedFrame, encode_reply, encode_value, frame
@@ -154,7 +154,7 @@ class Lines:
     def receive(self, data: bytes) -> None:
         self._rest += data
 
-    def next_event(self) -> Event | None:
+    def next_event(self) -> Message | None:
         while b"\n" in self._rest:
             line, _, self._rest = self._rest.partition(b"\n")
             message = json.loads(line)
