@@ -22,8 +22,8 @@ from rpcserver.arbiter.housekeeping import Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.reload import Reload
 from rpcserver.system.errors import ServerError
-from rpcserver.system.loop import Loop, Poller, SignalQueue
-from rpcserver.system.parent import Ready
+from rpcserver.system.loop import Loop, Reactor, SignalQueue
+from rpcserver.system.parent import ServerReady
 from rpcserver.system.process import reap_strays
 from rpcserver.system.systemd import Notifier
 from rpcserver.workers.base import QUICK, REOPEN
@@ -34,12 +34,11 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.companion import Duty
     from rpcserver.arbiter.control import ControlSocket
     from rpcserver.arbiter.slots import Slot, WorkerProcess
-    from rpcserver.arbiter.spawner import Closeable
     from rpcserver.arbiter.status import Sample
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.log import LineHandler
     from rpcserver.system.parent import ParentLink
-    from rpcserver.system.process import Exit
+    from rpcserver.system.process import Closeable, Exit
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
@@ -114,14 +113,14 @@ class Arbiter:
         self._phase = Phase.BOOTING
         self._boot_error: BootError | None = None
         self._pending = PendingConnections()
-        self._poller = Poller()
+        self._reactor = Reactor()
         self._signals = SignalQueue()
         patience = settings.read_timeout
-        self._control = None if control is None else ControlServer(control, self._poller, self, patience=patience)
+        self._control = None if control is None else ControlServer(control, self._reactor, self, patience=patience)
         self._duties = duties
-        self._companions = Companions(self._poller, logs, self._not_for_companions)
+        self._companions = Companions(self._reactor, logs, self._not_for_companions)
         self._notifier = notifier or Notifier()
-        self._crew = Crew(settings, listeners, logs, self._poller, self._private, self, tls)
+        self._crew = Crew(settings, listeners, logs, self._reactor, self._private, self, tls)
         self._reload = Reload(self._crew, self._notifier, tls)
         self._housekeeping = Housekeeping(settings, self._crew, listeners)
         self._freezer = Freezer(self._crew)
@@ -144,9 +143,9 @@ class Arbiter:
         """
         self._signals.catch(_CAUGHT)
         # A terminal sends signals to the workers too; known first, they make their deaths no surprise.
-        self._poller.watch(self._signals.fileno(), self._on_signals, first=True)
+        self._reactor.watch(self._signals.fileno(), self._on_signals, first=True)
         if self._parent is not None:
-            self._poller.watch(self._parent.fileno(), self._on_parent)
+            self._reactor.watch(self._parent.fileno(), self._on_parent)
         # What is here before the forks is no garbage; a collection that looked at it would write to its pages,
         # and so end their being shared with the workers.
         gc.freeze()
@@ -163,7 +162,7 @@ class Arbiter:
             self._notifier,
             self._control,
         )
-        loop = Loop(self._poller, [part for part in parts if part is not None], self._forgive)
+        loop = Loop(self._reactor, [part for part in parts if part is not None], self._forgive)
         while not self.leaving or len(self._crew):
             loop.run_once()
         self._pending.close()
@@ -171,7 +170,7 @@ class Arbiter:
         if self._control is not None:
             self._control.stop()
         self._signals.close()
-        self._poller.close()
+        self._reactor.close()
         if self._boot_error is not None:
             raise self._boot_error
         logger.info("stopped")
@@ -331,7 +330,7 @@ class Arbiter:
         parent = self._parent
         if parent is None or parent.receive():
             return
-        self._poller.unwatch(parent.fileno())
+        self._reactor.unwatch(parent.fileno())
         if parent.keep:
             logger.info("the process that started this server has gone; the server stays")
         else:
@@ -378,12 +377,14 @@ class Arbiter:
         self._notifier.ready(f"{workers} workers")
         if self._parent is not None:
             seconds = round(time.monotonic() - self._started, 3)
-            self._parent.send(Ready(os.getpid(), addresses, workers, settings.model, settings.app, seconds, control))
+            self._parent.send(
+                ServerReady(os.getpid(), addresses, workers, settings.model, settings.app, seconds, control)
+            )
 
     def _private(self) -> Iterator[Closeable]:
         """What workers must not hold, but for what the crew has."""
         yield self._signals
-        yield self._poller
+        yield self._reactor
         if self._parent is not None:
             yield self._parent
         if self._control is not None:

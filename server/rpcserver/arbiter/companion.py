@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.loop import ignore
 from rpcserver.system.process import ChildProcess, Forker
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.loop import Poller
+    from rpcserver.system.loop import Reactor
+    from rpcserver.system.process import Closeable
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +33,6 @@ _FIRST_DELAY: Final = 1.0
 _LONGEST_DELAY: Final = 60.0
 _LIVED: Final = 10.0
 _IGNORED: Final = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
-
-
-class Closeable(Protocol):
-    """Anything that holds descriptors."""
-
-    def close(self) -> None:
-        """Close them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +60,8 @@ class Companions:
             lives as long as any process holds it.
     """
 
-    def __init__(self, poller: Poller, logs: LineHandler, private: Callable[[], Iterable[Closeable]]) -> None:
-        self._poller = poller
+    def __init__(self, reactor: Reactor, logs: LineHandler, private: Callable[[], Iterable[Closeable]]) -> None:
+        self._reactor = reactor
         self._logs = logs
         self._private = private
         self._forker = Forker()
@@ -154,8 +148,8 @@ class Companions:
             theirs.close()
         companion.end = ours
         companion.started = time.monotonic()
-        self._poller.watch(companion.process.fileno(), lambda: self._on_exit(companion))
-        self._poller.watch(ours.fileno(), lambda: self._on_message(companion))
+        self._reactor.watch(companion.process.fileno(), lambda: self._on_exit(companion))
+        self._reactor.watch(ours.fileno(), lambda: self._on_message(companion))
 
     def _on_message(self, companion: _Companion) -> None:
         end = companion.end
@@ -168,7 +162,7 @@ class Companions:
         except OSError:
             message = b""
         if not message:
-            self._poller.unwatch(end.fileno())
+            self._reactor.unwatch(end.fileno())
             return
         answer = companion.duty.on_message(message)
         if answer is not None:
@@ -188,9 +182,9 @@ class Companions:
 
     def _let_go(self, companion: _Companion) -> None:
         if companion.process is not None:
-            self._poller.unwatch(companion.process.fileno())
+            self._reactor.unwatch(companion.process.fileno())
         if companion.end is not None:
-            self._poller.unwatch(companion.end.fileno())
+            self._reactor.unwatch(companion.end.fileno())
         companion.close()
         companion.process = None
         companion.end = None

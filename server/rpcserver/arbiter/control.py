@@ -25,7 +25,7 @@ from rpcserver.workers.socket_drivers import NonBlockingConnection, prepare
 from rpcwire import GOODBYE, ErrorCode, Fault, encode_fault, frame
 
 if TYPE_CHECKING:
-    from rpcserver.system.loop import Poller
+    from rpcserver.system.loop import Reactor
     from rpcserver.system.sockets import Listener
 
 logger = logging.getLogger(__name__)
@@ -108,9 +108,9 @@ class ControlServer:
             five, for the arbiter's time is everybody's.
     """
 
-    def __init__(self, control: ControlSocket, poller: Poller, steered: object, *, patience: float = 0) -> None:
+    def __init__(self, control: ControlSocket, reactor: Reactor, steered: object, *, patience: float = 0) -> None:
         self._listener = listener = control.listener
-        self._poller = poller
+        self._reactor = reactor
         self._control = control
         self._steered = steered
         self._answer: Answer | None = None
@@ -120,7 +120,7 @@ class ControlServer:
             max_frame=_MAX_FRAME, read_timeout=patience, write_timeout=patience, idle_timeout=0
         )
         self._clients: set[_Client] = set()
-        poller.watch(listener.fileno(), self._on_client)
+        reactor.watch(listener.fileno(), self._on_client)
 
     @property
     def address(self) -> str:
@@ -147,7 +147,7 @@ class ControlServer:
         """Say goodbye to clients, and remove the socket."""
         for client in tuple(self._clients):
             client.say_goodbye()
-        self._poller.unwatch(self._listener.fileno())
+        self._reactor.unwatch(self._listener.fileno())
         self._listener.close()
 
     def close(self) -> None:
@@ -177,23 +177,23 @@ class ControlServer:
         else:
             if self._answer is None:
                 self._answer = self._control.answer_for(self._steered)
-            self._clients.add(_Client(client, self._answer, self._poller, self._clients, self._settings))
+            self._clients.add(_Client(client, self._answer, self._reactor, self._clients, self._settings))
 
 
 class _Client:
     """One who watches or steers: a conversation that the arbiter's epoll drives."""
 
     def __init__(
-        self, client: socket.socket, answer: Answer, poller: Poller, siblings: set[_Client], settings: ServerSettings
+        self, client: socket.socket, answer: Answer, reactor: Reactor, siblings: set[_Client], settings: ServerSettings
     ) -> None:
         self.conversation = Conversation(settings)
         prepare(client, self.conversation)
         self.connection = NonBlockingConnection(client, self.conversation)
         self._answer = answer
-        self._poller = poller
+        self._reactor = reactor
         self._siblings = siblings
         self.following = Next.READ
-        poller.watch(client.fileno(), self.go_on)
+        reactor.watch(client.fileno(), self.go_on)
 
     @property
     def deadline(self) -> float:
@@ -215,7 +215,7 @@ class _Client:
             self.close()
         else:
             writing = self.following is Next.WRITE
-            self._poller.watch_for(self.connection.fileno(), reading=self.following in _READING, writing=writing)
+            self._reactor.watch_for(self.connection.fileno(), reading=self.following in _READING, writing=writing)
 
     def say_goodbye(self) -> None:
         """End the connection; what was not read yet is not answered."""
@@ -225,7 +225,7 @@ class _Client:
 
     def close(self) -> None:
         """Close the connection at once."""
-        self._poller.unwatch(self.connection.fileno())
+        self._reactor.unwatch(self.connection.fileno())
         self._siblings.discard(self)
         self.connection.close()
 

@@ -21,11 +21,10 @@ from rpcserver.workers.base import GRACEFUL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from rpcserver.arbiter.spawner import Closeable
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.loop import Poller
-    from rpcserver.system.process import Exit
+    from rpcserver.system.loop import Reactor
+    from rpcserver.system.process import Closeable, Exit
     from rpcserver.system.scoreboard import SlotReading
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
@@ -76,13 +75,13 @@ class Crew:
         settings: ServerSettings,
         listeners: Sequence[Listener],
         logs: LineHandler,
-        poller: Poller,
+        reactor: Reactor,
         private: Callable[[], Iterable[Closeable]],
         overseer: Overseer,
         tls: ServerTls | None = None,
     ) -> None:
         self._settings = settings
-        self._poller = poller
+        self._reactor = reactor
         self._private = private
         self._overseer = overseer
         self._spawner = Spawner(settings, listeners, logs, tls)
@@ -153,8 +152,8 @@ class Crew:
         slot.entered(worker)
         self._living[process.pid] = worker
         self.events.add("forked", worker)
-        self._poller.watch(process.fileno(), lambda: self._on_exit(worker))
-        self._poller.watch(channel.fileno(), lambda: self._on_reports(worker))
+        self._reactor.watch(process.fileno(), lambda: self._on_exit(worker))
+        self._reactor.watch(channel.fileno(), lambda: self._on_reports(worker))
 
     def succeed(self, slot: Slot) -> None:
         """Start a successor of a slot's worker, or a worker where there is none, unless one starts already."""
@@ -253,7 +252,7 @@ class Crew:
                     case Retiring():
                         self._on_retiring(worker, report.reason)
         except EOFError:
-            self._poller.unwatch(worker.channel.fileno())
+            self._reactor.unwatch(worker.channel.fileno())
 
     def _on_ready(self, worker: WorkerProcess) -> None:
         if worker.state is not SlotState.STARTING:
@@ -298,8 +297,8 @@ class Crew:
         if worker.pid not in self._living or (end := worker.process.reap()) is None:
             return
         self._on_reports(worker)
-        self._poller.unwatch(worker.process.fileno())
-        self._poller.unwatch(worker.channel.fileno())
+        self._reactor.unwatch(worker.process.fileno())
+        self._reactor.unwatch(worker.channel.fileno())
         worker.process.close()
         worker.channel.close()
         del self._living[worker.pid]

@@ -6,7 +6,7 @@ When a worker is made is the arbiter's decision; what it does then is in `rpcser
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rpcserver.service.loader import load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
@@ -18,17 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rpcserver.system.log import LineHandler
+    from rpcserver.system.process import Closeable
     from rpcserver.system.scoreboard import SlotBoard
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
-
-
-class Closeable(Protocol):
-    """Anything that holds descriptors."""
-
-    def close(self) -> None:
-        """Close them."""
 
 
 class Spawner:

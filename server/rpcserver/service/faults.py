@@ -93,7 +93,7 @@ class Faults:
         return Fault(error.code, printable(error.message), data)
 
 
-class Problem(msgspec.Struct, frozen=True):
+class ParamsProblem(msgspec.Struct, frozen=True):
     """Why params do not fit.
 
     Attributes:
@@ -104,7 +104,7 @@ class Problem(msgspec.Struct, frozen=True):
     data: dict[str, Any]
 
 
-def explain(endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> Problem:
+def explain(endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> ParamsProblem:
     """Find out what is wrong with params that could not be read.
 
     Raises:
@@ -132,7 +132,7 @@ def explain(endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> Pro
     if item is not None and not signature.whole:
         where = f"{path} ({signature.positional[int(item[1])].name})"
     hint = f"call it as {endpoint.usage}" if _NEAR.match(path) else "rpc.discover has its schema"
-    return Problem(f"{where} of {name}: {text[:1].lower()}{text[1:].replace('`', '')}; {hint}", data)
+    return ParamsProblem(f"{where} of {name}: {text[:1].lower()}{text[1:].replace('`', '')}; {hint}", data)
 
 
 def in_json(types: str) -> str:
@@ -140,7 +140,7 @@ def in_json(types: str) -> str:
     return " or ".join(_JSON_NAMES.get(name, name) for name in types.split(" | "))
 
 
-def _binding_problem(endpoint: Endpoint, params: Any) -> Problem | None:
+def _binding_problem(endpoint: Endpoint, params: Any) -> ParamsProblem | None:
     """What keeps params from being bound to parameters at all; None where it is a value in them."""
     name, signature = endpoint.method.name, endpoint.signature
     form = f"call it as {endpoint.usage}"
@@ -151,7 +151,7 @@ def _binding_problem(endpoint: Endpoint, params: Any) -> Problem | None:
             near = near_names(unknown[0], known)
             shown = ", ".join(repr(key[:80]) for key in unknown[:_SHOWN])
             hint = f"did you mean {near[0]!r}? " if near else ""
-            return Problem(
+            return ParamsProblem(
                 f"{name} has no parameter {shown}; {hint}{form}",
                 {"path": f"$.{unknown[0][:80]}", "unknown": unknown[:_SHOWN], "known": known},
             )
@@ -160,26 +160,26 @@ def _binding_problem(endpoint: Endpoint, params: Any) -> Problem | None:
         return _missing(form, name, [p.name for p in signature.parameters if p.required])
     if not isinstance(params, list):
         kind = in_json(type(params).__name__)
-        return Problem(
+        return ParamsProblem(
             f"params of {name} are an object by name or an array by position, not {kind}; {form}",
             {"path": "$", "expected": "object", "got": kind},
         )
     if len(params) > len(signature.positional):
         most = len(signature.positional)
-        return Problem(
+        return ParamsProblem(
             f"{name} takes at most {most} params by position, not {len(params)}; {form}",
             {"path": f"$[{most}]", "expected": most, "got": len(params)},
         )
     by_name = [p.name for p in signature.keyword_only if p.required]
     if by_name:
-        return Problem(
+        return ParamsProblem(
             f"{name} needs {', '.join(by_name)} by name; send params as an object; {form}",
             {"path": f"$.{by_name[0]}", "missing": by_name},
         )
     return _missing(form, name, [p.name for p in signature.positional[len(params) :] if p.required])
 
 
-def _missing(form: str, name: str, missing: list[str]) -> Problem | None:
+def _missing(form: str, name: str, missing: list[str]) -> ParamsProblem | None:
     if not missing:
         return None
-    return Problem(f"{name} needs {', '.join(missing)}; {form}", {"path": f"$.{missing[0]}", "missing": missing})
+    return ParamsProblem(f"{name} needs {', '.join(missing)}; {form}", {"path": f"$.{missing[0]}", "missing": missing})

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _LATE: Final = 1.0
 
 
-class Poller:
+class Reactor:
     """Waits for any of many descriptors to become readable, and calls its owner.
 
     Callbacks must not wait, and must bear being called when there is nothing to read: in one round, a descriptor
@@ -118,8 +118,8 @@ class Loop:
         forgive: is told for how many seconds this process could not run, before `parts` are called.
     """
 
-    def __init__(self, poller: Poller, parts: Sequence[Part], forgive: Callable[[float], None]) -> None:
-        self._poller = poller
+    def __init__(self, reactor: Reactor, parts: Sequence[Part], forgive: Callable[[float], None]) -> None:
+        self._reactor = reactor
         self._parts = parts
         self._forgive = forgive
         self._last = time.monotonic()
@@ -128,7 +128,7 @@ class Loop:
         """Wait for one event or deadline, and see to all that are due."""
         due = min((part.deadline for part in self._parts if part.deadline is not None), default=None)
         before = time.monotonic()
-        self._poller.wait(None if due is None else max(0.0, due - before))
+        self._reactor.wait(None if due is None else max(0.0, due - before))
         now = time.monotonic()
         stopped = _lapse(self._last, before)
         if due is not None:

@@ -21,7 +21,7 @@ _MAX_TRACEBACK: Final = 64 * 1024
 _MAX_LINE: Final = 4096
 
 
-class Ready(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
+class ServerReady(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
     """Every worker is ready; `seconds` is the time it took, addresses and the control socket's are targets."""
 
     pid: int
@@ -70,7 +70,7 @@ class ParentLink:
         """Return the descriptor, or -1 when the link is closed."""
         return self._socket.fileno()
 
-    def send(self, event: Ready | Failed) -> None:
+    def send(self, event: ServerReady | Failed) -> None:
         """Tell the other side; a side that is gone or does not read is not waited for longer than 5 seconds."""
         if isinstance(event, Failed) and event.traceback and len(event.traceback) > _MAX_TRACEBACK:
             event = msgspec.structs.replace(event, traceback=event.traceback[-_MAX_TRACEBACK:])

@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 import msgspec
 
@@ -24,6 +24,13 @@ logger = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _SPARE_DESCRIPTORS: Final = 64
 _SIGNALS: Final = frozenset(signal.Signals)
+
+
+class Closeable(Protocol):
+    """Anything that holds descriptors."""
+
+    def close(self) -> None:
+        """Close them."""
 
 
 class Exit(msgspec.Struct, frozen=True):

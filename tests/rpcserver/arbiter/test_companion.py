@@ -16,7 +16,7 @@ import pytest
 
 from rpcserver.arbiter.companion import Companions, Duty
 from rpcserver.system.log import LineHandler
-from rpcserver.system.loop import Poller
+from rpcserver.system.loop import Reactor
 from tests.servers import PATIENCE, all_gone, watched
 
 
@@ -27,10 +27,10 @@ class Host:
         self.log = log
         self._descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.handler = LineHandler(self._descriptor, as_json=False, path=log)
-        self.poller = Poller()
+        self.reactor = Reactor()
         self.kept, self.other = socket.socketpair()
         self.heard: list[bytes] = []
-        self.companions = Companions(self.poller, self.handler, lambda: [self.poller, self.other])
+        self.companions = Companions(self.reactor, self.handler, lambda: [self.reactor, self.other])
 
     def hear(self, message: bytes) -> bytes | None:
         self.heard.append(message)
@@ -43,12 +43,12 @@ class Host:
         deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, self.heard
-            self.poller.wait(0.02)
+            self.reactor.wait(0.02)
             self.companions.run_due(time.monotonic())
 
     def close(self) -> None:
         self.companions.stop()
-        self.poller.close()
+        self.reactor.close()
         self.other.close()
         os.close(self._descriptor)
 

@@ -23,7 +23,7 @@ from rpcserver.ops.exposition import SampleCollector
 from rpcserver.ops.metrics import metrics_duty
 from rpcserver.system.addresses import TcpBind
 from rpcserver.system.log import LineHandler
-from rpcserver.system.loop import Poller
+from rpcserver.system.loop import Reactor
 from rpcserver.system.sockets import Listener, open_listeners
 from tests.servers import PATIENCE, all_gone, launched, running, watched
 
@@ -121,9 +121,9 @@ class Host:
     def __init__(self) -> None:
         self.log, writer = os.pipe2(os.O_NONBLOCK)
         self._writer = writer
-        self.poller = Poller()
+        self.reactor = Reactor()
         self.asked = 0
-        self.companions = Companions(self.poller, LineHandler(writer, as_json=False), lambda: [self.poller])
+        self.companions = Companions(self.reactor, LineHandler(writer, as_json=False), lambda: [self.reactor])
 
     def sample(self) -> Sample:
         self.asked += 1
@@ -135,12 +135,12 @@ class Host:
             now = time.monotonic()
             assert now < deadline
             due = self.companions.deadline
-            self.poller.wait(0.05 if due is None else min(0.05, max(0.0, due - now)))
+            self.reactor.wait(0.05 if due is None else min(0.05, max(0.0, due - now)))
             self.companions.run_due(time.monotonic())
 
     def close(self) -> None:
         self.companions.stop()
-        self.poller.close()
+        self.reactor.close()
         os.close(self.log)
         os.close(self._writer)
 

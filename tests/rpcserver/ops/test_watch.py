@@ -15,7 +15,7 @@ import pytest
 from rpcserver.arbiter.companion import Companions
 from rpcserver.ops.watch import Watched, WatchUnavailable, watch_duty, watched_by
 from rpcserver.system.log import LineHandler
-from rpcserver.system.loop import Poller
+from rpcserver.system.loop import Reactor
 from rpcserver.testing import Client
 from tests.servers import PATIENCE, Server, launched, running
 
@@ -97,9 +97,9 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self._log, self._writer = os.pipe2(os.O_NONBLOCK)
-        self.poller = Poller()
+        self.reactor = Reactor()
         self.reloads = 0
-        self._companions = Companions(self.poller, LineHandler(self._writer, as_json=False), lambda: [self.poller])
+        self._companions = Companions(self.reactor, LineHandler(self._writer, as_json=False), lambda: [self.reactor])
         self._companions.add(watch_duty(Watched(folder), self.reload))
 
     def reload(self) -> None:
@@ -112,12 +112,12 @@ class Host:
         while self.reloads == before:
             assert time.monotonic() < deadline
             change()
-            self.poller.wait(0.5)
+            self.reactor.wait(0.5)
             self._companions.run_due(time.monotonic())
 
     def close(self) -> None:
         self._companions.stop()
-        self.poller.close()
+        self.reactor.close()
         os.close(self._log)
         os.close(self._writer)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpcserver.system.parent import Failed, ParentLink, Ready
+from rpcserver.system.parent import Failed, ParentLink, ServerReady
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def ends() -> Iterator[tuple[ParentLink, socket.socket]]:
 
 def test_events_are_lines_of_json(ends: tuple[ParentLink, socket.socket]) -> None:
     link, other = ends
-    link.send(Ready(7, ["[::1]:80", "unix:/x"], 3, "sync", None, 0.25))
+    link.send(ServerReady(7, ["[::1]:80", "unix:/x"], 3, "sync", None, 0.25))
     link.send(Failed("no app\nat all"))
     lines = other.recv(4096).decode().splitlines()
     assert [json.loads(line) for line in lines] == [
