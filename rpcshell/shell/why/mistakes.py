@@ -11,7 +11,7 @@ import select
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rpcshell.client.target import Target
-    from rpcshell.client.tls import TlsFiles, TlsStream
+    from rpcshell.client.tls import TlsFiles
 
 __all__ = ["MISTAKES", "Mistake", "MistakeName", "Provocation", "WireEvent", "judge", "plan"]
 
@@ -126,13 +126,6 @@ class WireEvent(msgspec.Struct, frozen=True):
     about: str = ""
 
 
-class _Stream(Protocol):
-    def fileno(self) -> int: ...
-    def close(self) -> None: ...
-    def send(self, data: memoryview, /) -> int: ...
-    def recv(self, size: int, /) -> bytes: ...
-
-
 def plan(name: MistakeName, request: bytes, rate: float | None = None) -> list[Piece]:
     """What is sent for a mistake, made of a good request in its frame.
 
@@ -176,7 +169,9 @@ class Provocation:
     """
 
     def __init__(self, target: Target, tls: TlsFiles | None, timeout: float) -> None:
-        self._socket: _Stream = _unblocked(dial(target, timeout, tls))
+        self._socket = dial(target, timeout, tls)
+        if isinstance(self._socket, socket.socket):
+            self._socket.setblocking(False)
         self._decoder = FrameDecoder(MAX_REPLY)
         self._poll = select.poll()
         self._poll.register(self._socket.fileno(), select.POLLIN)
@@ -270,12 +265,6 @@ class Provocation:
                     yield WireEvent(self._at, "came", frame(bytes(body)))
         except FrameError:
             yield WireEvent(self._at, "came", data)
-
-
-def _unblocked(stream: socket.socket | TlsStream) -> _Stream:
-    if isinstance(stream, socket.socket):
-        stream.setblocking(False)
-    return stream
 
 
 _ENDS: Final = {
