@@ -145,13 +145,11 @@ class SpawnedServer:
         try:
             ready = _await_ready(link, process, log, timeout)
             return cls(options, process, link, ready, log)
-        except KeyboardInterrupt:
+        except BaseException as error:
             _kill(process)
             link.close()
-            raise Cancelled("cancelled: the server was ended before it was ready") from None
-        except BaseException:
-            _kill(process)
-            link.close()
+            if isinstance(error, KeyboardInterrupt):
+                raise Cancelled("cancelled: the server was ended before it was ready") from None
             raise
 
     def poll(self) -> int | None:
