@@ -10,20 +10,17 @@ from __future__ import annotations
 import logging
 import os
 import select
-import sys
 import threading
 import time
 from queue import SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.process import allow_descriptors
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.base import Worker
 from rpcserver.workers.conversation import NEVER, WRITE_SIZE, Next
 from rpcserver.workers.refusals import refuse_request
 from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, prepare
-from rpcserver.workers.thread import SWITCH_INTERVAL, stack_of, take_overdue
+from rpcserver.workers.thread import ThreadedWorker, take_overdue
 
 if TYPE_CHECKING:
     import socket
@@ -213,7 +210,7 @@ class Parking:
         os.eventfd_write(self._wakeup, 1)
 
 
-class PoolWorker(Worker):
+class PoolWorker(ThreadedWorker):
     """Runs requests in `threads` threads; at most `queue` connections wait with requests for one of these.
 
     A request that finds the queue full is answered -32001 (busy) at once. No thread ever waits for a client: what
@@ -228,43 +225,26 @@ class PoolWorker(Worker):
         self._stuck = False
         self._running: dict[PooledConnection, threading.Thread] = {}
         self._parking = Parking(self.settings, self._submit, self._closed, self.tls)
-        self._tick = min(TICK, self.settings.timeout or TICK)
 
-    def run(self) -> None:
-        """Serve connections until asked to drain, then those that the arbiter still hands over."""
-        allow_descriptors(self.settings.max_connections)
-        sys.setswitchinterval(SWITCH_INTERVAL)
+    def start_threads(self) -> None:
+        """Start the pool and the poller."""
         for _ in range(self.settings.threads):
             self._add_thread()
-        poller = threading.Thread(target=self._parking.run, name="rpcserver-poller", daemon=True)
-        poller.start()
-        while not self.draining:
-            if self._has_room():
-                connection = self.acceptor.accept(self._tick)
-                if connection is not None and self._parking.add(connection):
-                    self.board.connection_opened()
-            else:
-                self.note_full()
-                self.acceptor.wait(self._tick)
-            self._look_after(poller)
-        self.acceptor.close()
+        self._poller = threading.Thread(target=self._parking.run, name="rpcserver-poller", daemon=True)
+        self._poller.start()
+
+    def open_connections(self) -> int:
+        """Return how many connections are open, watched or not."""
+        return len(self._parking)
+
+    def serve(self, accepted: socket.socket) -> None:
+        """Have a connection watched."""
+        if self._parking.add(accepted):
+            self.board.connection_opened()
+
+    def drain_connections(self) -> None:
+        """Ask every connection for an end without loss."""
         self._parking.drain()
-        more = True
-        while more or len(self._parking):
-            if more and self._has_room():
-                waiting = self.channel.next_connection()
-                more = waiting is not None
-                if waiting is not None and self._parking.add(waiting):
-                    self.board.connection_opened()
-            else:
-                self.acceptor.wait(self._tick)
-            self._look_after(poller)
-
-    def drain(self) -> None:
-        """Nothing to do: the signal ends the acceptor's wait."""
-
-    def _has_room(self) -> bool:
-        return len(self._parking) < self.settings.max_connections
 
     def _closed(self) -> None:
         self.board.connection_closed()
@@ -339,10 +319,10 @@ class PoolWorker(Worker):
         del self._running[connection]
         return True
 
-    def _look_after(self, poller: threading.Thread) -> None:
-        """See to requests that run too long; a thread cannot be ended, so the worker must be replaced."""
-        self.board.tick()
-        if not poller.is_alive():
+    def look_after(self) -> None:
+        """See to requests that run too long."""
+        super().look_after()
+        if not self._poller.is_alive():
             raise RuntimeError("the poller's thread has ended")
         if not self.settings.timeout:
             return
@@ -352,14 +332,8 @@ class PoolWorker(Worker):
             if body is None:
                 continue
             del self._running[connection]
+            self.note_given_up(connection, thread)
             connection.conversation.give_up(body)
-            logger.error(
-                "%s: a request ran longer than %g s and was given up; this worker will be replaced",
-                connection.conversation.peer.address,
-                self.settings.timeout,
-                extra={"traceback": stack_of(thread)},
-            )
             self._parking.settle(connection)
             # The others go on with as many threads as before.
             self._add_thread()
-            self.retire("has a request that runs too long")

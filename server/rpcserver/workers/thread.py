@@ -5,6 +5,7 @@ The main thread accepts connections, receives signals and sees to requests that 
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import logging
 import signal
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
     from rpcserver.service.context import Peer
     from rpcserver.system.settings import ServerSettings
+    from rpcserver.workers.base import Assignment
     from rpcserver.workers.conversation import Answer
+    from rpcserver.workers.socket_drivers import NonBlockingConnection
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,94 @@ SWITCH_INTERVAL: Final = 0.0005
 A handler that computes makes each request beside it wait for so long, and once more after every system call. Python's
 own 5 ms leave such a neighbour 300 calls/s where 0.5 ms leave it 3,000; threads that wait for I/O notice neither.
 """
+
+
+class ThreadedWorker(Worker):
+    """What the models have in common that run requests in threads: taking connections in, and giving requests up."""
+
+    def run(self) -> None:
+        """Serve connections until asked to drain, then those that the arbiter still hands over."""
+        tick = min(TICK, self.settings.timeout or TICK)
+        allow_descriptors(self.settings.max_connections)
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self.start_threads()
+        while not self.draining:
+            if self.has_room():
+                self._take_in(self.acceptor.accept(tick))
+            else:
+                self.note_full()
+                self.acceptor.wait(tick)
+            self.look_after()
+        self.acceptor.close()
+        self.drain_connections()
+        more = True
+        while more or self.open_connections():
+            if more and self.has_room():
+                more = self._take_in(self.channel.next_connection())
+            else:
+                self.acceptor.wait(tick)
+            self.look_after()
+
+    def drain(self) -> None:
+        """Nothing to do: the signal ends the acceptor's wait."""
+
+    @abc.abstractmethod
+    def start_threads(self) -> None:
+        """Prepare for connections."""
+
+    @abc.abstractmethod
+    def serve(self, accepted: socket.socket) -> None:
+        """Take a connection in."""
+
+    @abc.abstractmethod
+    def open_connections(self) -> int:
+        """Return how many connections are open."""
+
+    @abc.abstractmethod
+    def drain_connections(self) -> None:
+        """Ask every connection for an end without loss."""
+
+    def has_room(self) -> bool:
+        """Whether one more connection may be taken in."""
+        return self.open_connections() < self.settings.max_connections
+
+    def look_after(self) -> None:
+        """See to what is due, about once a second."""
+        self.board.tick()
+
+    def note_given_up(self, connection: BlockingConnection | NonBlockingConnection, thread: threading.Thread) -> None:
+        """Log a request that has run too long; a thread cannot be ended, so the worker must be replaced."""
+        logger.error(
+            "%s: a request ran longer than %g s and was given up; this worker will be replaced",
+            connection.conversation.peer.address,
+            self.settings.timeout,
+            extra={"traceback": _stack_of(thread)},
+        )
+        self.retire("has a request that runs too long")
+
+    def _take_in(self, accepted: socket.socket | None) -> bool:
+        if accepted is not None:
+            self.serve(accepted)
+        return accepted is not None
+
+
+def take_overdue(running: dict[float, bytes | bytearray], limit: float) -> bytes | bytearray | None:
+    """Take the request that has been running since `limit` at least, in monotonic seconds, from its thread.
+
+    Whoever pops a request has the right to answer it; that is one step under the GIL, and costs less than a lock.
+    """
+    for began in list(running):
+        if began <= limit and (body := running.pop(began, None)) is not None:
+            return body
+    return None
+
+
+def _stack_of(thread: threading.Thread) -> str:
+    """Say where a thread is, as a traceback does."""
+    with contextlib.suppress(KeyError):
+        frame = sys._current_frames()[thread.ident or 0]
+        return "".join(traceback.format_stack(frame)).rstrip()
+    return ""
 
 
 class ThreadConnection(BlockingConnection):
@@ -86,7 +177,7 @@ class ThreadConnection(BlockingConnection):
         return reply
 
 
-class ThreadWorker(Worker):
+class ThreadWorker(ThreadedWorker):
     """Serves each connection in a thread of its own, as many as `max_connections`; others wait in the queue.
 
     A recv(2) in a thread does not end with a signal that the process gets, since Python's handlers run in the main
@@ -97,47 +188,27 @@ class ThreadWorker(Worker):
 
     model = "thread"
 
-    def run(self) -> None:
-        """Serve connections until asked to drain, then those that the arbiter still hands over."""
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment)
         self._connections: dict[ThreadConnection, threading.Thread] = {}
         self._leaving = threading.Lock()
-        self._tick = min(TICK, self.settings.timeout or TICK)
-        allow_descriptors(self.settings.max_connections)
-        sys.setswitchinterval(SWITCH_INTERVAL)
+
+    def start_threads(self) -> None:
+        """Prepare for the signal that interrupts threads; they start with their connections."""
         signal.signal(_INTERRUPT, ignore)
         # What else a thread may be waiting for goes on.
         signal.siginterrupt(_INTERRUPT, False)
-        while not self.draining:
-            if self._has_room():
-                self._start(self.acceptor.accept(self._tick))
-            else:
-                self.note_full()
-                self.acceptor.wait(self._tick)
-            self._look_after()
-        self.acceptor.close()
-        self._drain_connections()
-        more = True
-        while more or self._connections:
-            if more and self._has_room():
-                more = self._start(self.channel.next_connection())
-            else:
-                self.acceptor.wait(self._tick)
-            self._look_after()
 
-    def drain(self) -> None:
-        """Nothing to do: the signal ends the acceptor's wait."""
+    def open_connections(self) -> int:
+        """Return how many connections are open, each in its thread."""
+        return len(self._connections)
 
-    def _has_room(self) -> bool:
-        return len(self._connections) < self.settings.max_connections
-
-    def _start(self, accepted: socket.socket | None) -> bool:
-        """Serve a connection; False where there is none."""
-        if accepted is None:
-            return False
+    def serve(self, accepted: socket.socket) -> None:
+        """Serve a connection in a thread of its own."""
         connection = ThreadConnection(accepted, self.answer, self.settings, self.tls)
         if self.draining:
             connection.drain()
-        thread = threading.Thread(target=self._serve, args=(connection,), name="rpcserver-connection", daemon=True)
+        thread = threading.Thread(target=self._run, args=(connection,), name="rpcserver-connection", daemon=True)
         self._connections[connection] = thread
         self.board.connection_opened()
         try:
@@ -146,9 +217,8 @@ class ThreadWorker(Worker):
             logger.error("no thread can be started, so a client is turned away: %s", error)
             accepted.close()
             self._forget(connection)
-        return True
 
-    def _serve(self, connection: ThreadConnection) -> None:
+    def _run(self, connection: ThreadConnection) -> None:
         try:
             connection.serve()
         finally:
@@ -158,58 +228,33 @@ class ThreadWorker(Worker):
     def _forget(self, connection: ThreadConnection) -> None:
         # Until then the thread exists, and can be sent a signal.
         with self._leaving:
-            full = not self._has_room()
+            full = not self.has_room()
             del self._connections[connection]
         self.board.connection_closed()
         if full or self.draining:
             self.wake()
 
-    def _drain_connections(self) -> None:
+    def drain_connections(self) -> None:
+        """Ask every connection for an end without loss, and interrupt its thread."""
         with self._leaving:
             for connection, thread in self._connections.items():
                 connection.drain()
                 if thread.ident is not None and not connection.abandoned:
                     signal.pthread_kill(thread.ident, _INTERRUPT)
 
-    def _look_after(self) -> None:
-        """See to requests that run too long; a thread cannot be ended, so the worker must be replaced."""
-        self.board.tick()
+    def look_after(self) -> None:
+        """See to requests that run too long."""
+        super().look_after()
         if not self.settings.timeout:
             return
         now = monotonic()
         for connection, thread in list(self._connections.items()):
-            if not connection.take_over(now):
-                continue
-            logger.error(
-                "%s: a request ran longer than %g s and was given up; this worker will be replaced",
-                connection.conversation.peer.address,
-                self.settings.timeout,
-                extra={"traceback": stack_of(thread)},
-            )
-            threading.Thread(target=self._give_up, args=(connection,), daemon=True).start()
-            self.retire("has a request that runs too long")
+            if connection.take_over(now):
+                self.note_given_up(connection, thread)
+                threading.Thread(target=self._give_up, args=(connection,), daemon=True).start()
 
     def _give_up(self, connection: ThreadConnection) -> None:
         try:
             connection.give_up()
         finally:
             self._forget(connection)
-
-
-def take_overdue(running: dict[float, bytes | bytearray], limit: float) -> bytes | bytearray | None:
-    """Take the request that has been running since `limit` at least, in monotonic seconds, from its thread.
-
-    Whoever pops a request has the right to answer it; that is one step under the GIL, and costs less than a lock.
-    """
-    for began in list(running):
-        if began <= limit and (body := running.pop(began, None)) is not None:
-            return body
-    return None
-
-
-def stack_of(thread: threading.Thread) -> str:
-    """Say where a thread is, as a traceback does."""
-    with contextlib.suppress(KeyError):
-        frame = sys._current_frames()[thread.ident or 0]
-        return "".join(traceback.format_stack(frame)).rstrip()
-    return ""
