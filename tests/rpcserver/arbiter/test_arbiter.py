@@ -18,7 +18,7 @@ def test_readiness_is_told_with_everything_a_client_needs(tmp_path: Path) -> Non
     bind = ("127.0.0.1:0", "[::1]:0", f"unix:{tmp_path}/probe.sock")
     with running("-w", "3", folder=tmp_path, bind=bind) as server:
         seconds = server.ready.pop("seconds")
-        assert 0 < seconds < 20
+        assert seconds > 0
         assert server.ready == {
             "event": "ready",
             "pid": server.pid,

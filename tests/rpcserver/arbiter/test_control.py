@@ -60,7 +60,7 @@ def test_the_status_tells_what_is_done(tmp_path: Path) -> None:
         (worker,) = arbiter.workers()
         assert (worker["calls"], worker["errors"], worker["accepts"], worker["connections"]) == (6, 1, 1, 1)
         assert (worker["call"]["method"], worker["calls_running"]) == ("gate", 1)
-        assert 0 < worker["call"]["seconds"] < 20
+        assert worker["call"]["seconds"] > 0
         assert 0 < worker["busy"] <= 1
         assert worker["bytes_in"] > 0 < worker["bytes_out"]
         gate.open()

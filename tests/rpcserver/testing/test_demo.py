@@ -43,7 +43,7 @@ def test_add_adds_and_plus_is_its_old_name(caller: Caller) -> None:
 
 
 def test_sleep_takes_its_time(caller: Caller) -> None:
-    assert 0.01 <= caller.call("sleep", {"seconds": 0.01}) < 5
+    assert caller.call("sleep", {"seconds": 0.01}) >= 0.01
 
 
 def test_fib_is_exact(caller: Caller) -> None:

@@ -21,7 +21,7 @@ SESSION = [
     "now",
     "whoami",
     "add a=1 b=2",
-    "sleep seconds=0.001",
+    "add a=0.1 b=0.2",
     "fail code=7",
     PLACE,
     "order.list",

@@ -249,7 +249,6 @@ def test_ctrl_c_ends_it_with_what_there_is() -> None:
     assert measured.interrupted
     assert measured.calls == Histogram(measured.latency).count > 0
     assert measured.problems == {}
-    assert measured.seconds < DEADLINE / 2
     with pytest.raises(KeyboardInterrupt):
         interrupt_once()(Progress(seconds=0, calls=0, problems=0, rate=0, p99=0, share=0))
 

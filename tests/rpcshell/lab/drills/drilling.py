@@ -31,6 +31,11 @@ class Report:
         """Which of some events came, in order."""
         return [row["event"] for row in self.rows if row["event"] in events]
 
+    def passes(self, *events: str) -> bool:
+        """Whether some events came one after the other, whatever came between them."""
+        came = iter([row["event"] for row in self.rows])
+        return all(event in came for event in events)
+
 
 class Drilled:
     """A shell and its server."""

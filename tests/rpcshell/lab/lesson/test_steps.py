@@ -122,7 +122,7 @@ def test_a_killed_worker_takes_one_call_along_and_is_replaced(run: Run) -> None:
     assert doomed["pid"] not in [worker.pid for worker in after.workers]
     assert not alive(doomed["pid"])
     assert told["others"]["worker"] != doomed["worker"] or told["others"]["took"] >= successor["took"] / 2
-    assert 0 < successor["took"] < 20
+    assert successor["took"] > 0
     assert told.conclusion == {"died": 1, "lost": 1}
 
 
