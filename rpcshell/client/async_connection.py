@@ -12,12 +12,12 @@ import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from rpcshell.client.diagnosis import handshake_failed, lookup_failed, tcp_failed, unix_failed
+from rpcshell.client.diagnosis import lookup_failed, tcp_failed, unix_failed
 from rpcshell.client.dialling import NAP, acknowledge, dial_tcp, encoded_host, seconds_asleep, settle, streams
-from rpcshell.client.errors import ConnectionFailed, ProtocolError
+from rpcshell.client.errors import ProtocolError
 from rpcshell.client.exchange import Dropped, Requester
 from rpcshell.client.target import TcpTarget, TlsTarget, UnixTarget
-from rpcshell.client.tls import INSPECTION, TlsFiles, broken, client_context, explained, server_name
+from rpcshell.client.tls import TlsFiles, broken, client_context, handshake_failed, server_name
 
 if TYPE_CHECKING:
     from rpcshell.client.dialling import Address
@@ -238,15 +238,10 @@ async def _secure(
     try:
         async with asyncio.timeout_at(deadline):
             return await _adopt(sock, requester, context)
-    except ssl.SSLCertVerificationError as error:
-        # Looking at it blocks, for a moment.
-        raise await asyncio.to_thread(explained, target, error, partial(dial_tcp, target, INSPECTION)) from error
-    except ssl.SSLError as error:
-        raise explained(target, error) from error
-    except OSError as error:
-        raise handshake_failed(target, error, timeout) from error
-    except ValueError as error:
-        raise ConnectionFailed(target, "no certificate can be for such a host name") from error
+    except (OSError, ValueError) as error:
+        # Looking at a certificate that was refused blocks, for a moment.
+        failed = asyncio.to_thread(handshake_failed, target, error, timeout, partial(dial_tcp, target))
+        raise await failed from error
 
 
 async def _adopt(sock: socket.socket, requester: Requester, context: ssl.SSLContext | None = None) -> AsyncConnection:

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from rpcwire import RemoteError
 
 __all__ = [
-    "NO_TLS",
     "SHOWN",
-    "handshake_failed",
     "lookup_failed",
     "not_a_reply",
     "other_protocol",
@@ -28,9 +26,6 @@ __all__ = [
     "tcp_failed",
     "unix_failed",
 ]
-
-NO_TLS: Final = "is this its TLS port? Without tls:// the connection is not encrypted"
-"""The hint where a server does not seem to speak TLS."""
 
 SHOWN: Final = 24
 """How many of the first bytes a message shows."""
@@ -63,15 +58,6 @@ def tcp_failed(target: TcpTarget | TlsTarget, error: OSError, timeout: float) ->
             hint = "the host may be down, or a firewall drops the packets"
             return ConnectionFailed(target, f"no answer within {timeout:g} s", hint=hint)
     return ConnectionFailed(target, system_reason(error))
-
-
-def handshake_failed(target: TlsTarget, error: OSError, timeout: float) -> ConnectionFailed:
-    """The error for a connection that broke before TLS could say why."""
-    if isinstance(error, TimeoutError):
-        return ConnectionFailed(target, f"no TLS handshake within {timeout:g} s", hint=NO_TLS)
-    if isinstance(error, ConnectionError):
-        return ConnectionFailed(target, "it ended the connection during the TLS handshake", hint=NO_TLS)
-    return ConnectionFailed(target, f"{system_reason(error)} during the TLS handshake")
 
 
 def unix_failed(target: UnixTarget, error: OSError, timeout: float) -> ConnectionFailed:

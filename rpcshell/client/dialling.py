@@ -9,10 +9,10 @@ import socket
 import struct
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.client.diagnosis import handshake_failed, lookup_failed, tcp_failed, unix_failed
-from rpcshell.client.errors import ConnectionFailed
+from rpcshell.client.diagnosis import lookup_failed, tcp_failed, unix_failed
 from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
 
 if TYPE_CHECKING:
@@ -77,16 +77,14 @@ def seconds_asleep() -> float:
 
 
 def _connect_tls(target: TlsTarget, timeout: float, files: TlsFiles | None) -> TlsStream:
-    from rpcshell.client.tls import TlsFiles, secure
+    from rpcshell.client.tls import TlsFiles, handshake_failed, secure
 
     deadline = time.monotonic() + timeout
     sock = dial_tcp(target, timeout)
     try:
-        return secure(sock, target, files or TlsFiles(), deadline, lambda seconds: dial_tcp(target, seconds))
-    except ConnectionFailed:
-        raise
-    except OSError as error:
-        raise handshake_failed(target, error, timeout) from error
+        return secure(sock, target, files or TlsFiles(), deadline)
+    except (OSError, ValueError) as error:
+        raise handshake_failed(target, error, timeout, partial(dial_tcp, target)) from error
 
 
 def acknowledge(sock: socket.socket) -> None:

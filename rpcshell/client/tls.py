@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
-from rpcshell.client.diagnosis import NO_TLS
-from rpcshell.client.errors import TlsFailed
+from rpcshell.client.diagnosis import system_reason
+from rpcshell.client.errors import ConnectionFailed, TlsFailed
 
 if TYPE_CHECKING:
     import socket
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import TlsTarget
 
-__all__ = ["TlsFiles", "TlsStream", "broken", "client_context", "explained", "secure", "server_name"]
+__all__ = ["TlsFiles", "TlsStream", "broken", "client_context", "handshake_failed", "secure", "server_name"]
 
-INSPECTION: Final = 2.0
+_INSPECTION: Final = 2.0
 """Seconds to look at a certificate that was refused."""
+
+_NO_TLS: Final = "is this its TLS port? Without tls:// the connection is not encrypted"
+"""The hint where a server does not seem to speak TLS."""
 
 _ALERTS: Final = {
     "CERTIFICATE_REQUIRED": "it wants a client certificate, and none was given",
@@ -163,31 +166,15 @@ def client_context(files: TlsFiles, target: TlsTarget) -> ssl.SSLContext:
     return context
 
 
-def secure(
-    sock: socket.socket, target: TlsTarget, files: TlsFiles, deadline: float, dial: Callable[[float], socket.socket]
-) -> TlsStream:
-    """Make the handshake on a connected socket, which is closed where it fails.
-
-    `deadline` is on `time.monotonic`'s clock; `dial` makes another such socket within some seconds, to look at a
-    certificate that was refused.
+def secure(sock: socket.socket, target: TlsTarget, files: TlsFiles, deadline: float) -> TlsStream:
+    """Make the handshake on a connected socket until `deadline`, on `time.monotonic`'s clock; where it fails, close it.
 
     Raises:
-        TlsFailed: The handshake failed.
-        TimeoutError: It was not over in time.
-        OSError: The connection broke.
+        TlsFailed: A file cannot be used.
+        OSError, ValueError: The handshake failed, which `handshake_failed` explains.
     """
-    import ssl
-
     try:
-        context = client_context(files, target)
-        try:
-            return TlsStream(_shake_hands(sock, context, server_name(target), deadline), target)
-        except ssl.SSLCertVerificationError as error:
-            raise explained(target, error, lambda: dial(INSPECTION)) from error
-        except ssl.SSLError as error:
-            raise explained(target, error) from error
-        except ValueError as error:
-            raise TlsFailed(target, "no certificate can be for such a host name") from error
+        return TlsStream(_shake_hands(sock, client_context(files, target), server_name(target), deadline), target)
     except BaseException:
         sock.close()
         raise
@@ -198,21 +185,41 @@ def server_name(target: TlsTarget) -> str:
     return target.host.partition("%")[0]
 
 
-def explained(target: TlsTarget, error: ssl.SSLError, dial: Callable[[], socket.socket] | None = None) -> TlsFailed:
-    """What a failed handshake means; `dial` makes a socket to look at a certificate that was refused."""
+def handshake_failed(
+    target: TlsTarget, error: OSError | ValueError, timeout: float, dial: Callable[[float], socket.socket]
+) -> ConnectionFailed:
+    """What a failed handshake means, for which there were `timeout` seconds.
+
+    `dial` makes another socket within some seconds, to look at a certificate that was refused.
+    """
     import ssl
 
     if isinstance(error, ssl.SSLCertVerificationError):
-        found = _presented_certificate(dial, server_name(target)) if dial is not None else None
+        found = _presented_certificate(lambda: dial(_INSPECTION), server_name(target))
         reason, hint = _why_refused(error, target.host, found)
         return TlsFailed(target, reason, hint=hint)
+    if isinstance(error, ssl.SSLError):
+        return _refused(target, error)
+    match error:
+        case TimeoutError():
+            return ConnectionFailed(target, f"no TLS handshake within {timeout:g} s", hint=_NO_TLS)
+        case ConnectionError():
+            return ConnectionFailed(target, "it ended the connection during the TLS handshake", hint=_NO_TLS)
+        case OSError():
+            return ConnectionFailed(target, f"{system_reason(error)} during the TLS handshake")
+    return TlsFailed(target, "no certificate can be for such a host name")
+
+
+def _refused(target: TlsTarget, error: ssl.SSLError) -> TlsFailed:
+    import ssl
+
     name = error.reason or ""
     if (meaning := _alert(name)) is not None:
         return TlsFailed(target, meaning, hint=_CLIENT_HINT if "client certificate" in meaning else None)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return TlsFailed(target, "it ended the connection during the TLS handshake", hint=NO_TLS)
+        return TlsFailed(target, "it ended the connection during the TLS handshake", hint=_NO_TLS)
     if name in _FOREIGN:
-        return TlsFailed(target, "what answers there does not speak TLS", hint=NO_TLS)
+        return TlsFailed(target, "what answers there does not speak TLS", hint=_NO_TLS)
     return TlsFailed(target, f"the TLS handshake failed: {_words(name or str(error))}")
 
 
