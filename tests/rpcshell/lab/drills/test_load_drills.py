@@ -73,7 +73,7 @@ def test_slow_senders_are_dropped_at_the_read_deadline_and_others_go_on(drilled:
 def test_a_flood_meets_busy_replies_and_the_server_recovers(drilled: Start) -> None:
     server = drilled(1, "pool", options=("--threads", "2", "--queue", "3"))
     calls = server.status().totals.calls
-    report = server.run(":flood -n 30 -d 0.6 --call 'sleep seconds=0.02'")
+    report = server.run(":flood -n 30 -d 1 --call 'sleep seconds=0.2'")
     (busy,) = report.of("busy")
     assert report.order("flood", "busy", "flood_over", "recovered") == ["flood", "busy", "flood_over", "recovered"]
     assert busy["busy"] > 0
