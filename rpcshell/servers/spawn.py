@@ -20,6 +20,7 @@ import msgspec
 
 from rpcshell.client.errors import Cancelled, ConnectionLost, SpawnFailed, UsageError
 from rpcshell.client.folders import state_folder
+from rpcwire.control import ServerReady, StartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,17 +76,6 @@ class SpawnOptions(msgspec.Struct, frozen=True):
         return command
 
 
-class _ReadyOrFailed(msgspec.Struct):
-    event: str
-    pid: int = 0
-    addresses: list[str] = []
-    workers: int = 0
-    model: str = ""
-    control: str | None = None
-    message: str = ""
-    traceback: str | None = None
-
-
 class SpawnedServer:
     """A server that was started here and is ready. Made by `SpawnedServer.start`."""
 
@@ -94,13 +84,13 @@ class SpawnedServer:
         options: SpawnOptions,
         process: subprocess.Popen[bytes],
         link: socket.socket,
-        ready: _ReadyOrFailed,
+        ready: ServerReady,
         log: Path,
     ) -> None:
         self.options = options
         self.pid = process.pid
         """Of its arbiter."""
-        self.addresses = tuple(ready.addresses)
+        self.addresses = ready.addresses
         self.workers = ready.workers
         """How many it started with."""
         self.model = ready.model
@@ -213,7 +203,7 @@ class SpawnedServer:
         return self._process.wait()
 
 
-def _await_ready(link: socket.socket, process: subprocess.Popen[bytes], log: Path, timeout: float) -> _ReadyOrFailed:
+def _await_ready(link: socket.socket, process: subprocess.Popen[bytes], log: Path, timeout: float) -> ServerReady:
     deadline = time.monotonic() + timeout
     line = b""
     while not line.endswith(b"\n"):
@@ -231,10 +221,10 @@ def _await_ready(link: socket.socket, process: subprocess.Popen[bytes], log: Pat
             raise _died(process, log)
     link.settimeout(None)
     try:
-        event = msgspec.json.decode(line, type=_ReadyOrFailed)
+        event = msgspec.json.decode(line, type=ServerReady | StartFailed)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SpawnFailed(f"the server's ready message makes no sense: {error}", log=log) from None
-    if event.event != "ready":
+    if isinstance(event, StartFailed):
         hint = None if event.traceback else f"its log is {log}"
         message = event.message or "the server did not start"
         raise SpawnFailed(message, traceback=event.traceback, log=log, hint=hint)

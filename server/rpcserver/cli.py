@@ -18,8 +18,9 @@ import click
 from click.core import ParameterSource
 
 from rpcserver.options import ENVIRONMENT, Invocation, command
-from rpcserver.system.parent import Failed, ParentLink
+from rpcserver.system.parent import ParentLink
 from rpcserver.system.settings import ConfigError, line_of, read_file
+from rpcwire.control import StartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -235,7 +236,7 @@ def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:
 def _fail(message: str, code: int, parent: ParentLink | None, traceback: str | None = None) -> NoReturn:
     """Say on standard error and to the parent process why the server does not run, and leave."""
     if parent is not None:
-        parent.send(Failed(message, traceback))
+        parent.send(StartFailed(message, traceback))
         parent.close()
     click.echo(f"rpcserver: {message}", err=True)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""What a server and those who watch and steer it tell each other on its control socket.
+"""What a server tells who started it, and what it and those who watch and steer it tell each other.
 
 Each side may be older or newer than the other: unknown fields are ignored, and a field that an older server leaves out
 has a value that means "not told". So a new field needs such a default, and no field ever changes its meaning.
@@ -22,8 +22,10 @@ __all__ = [
     "RunningCall",
     "Scaled",
     "ServerEvent",
+    "ServerReady",
     "ServerStatus",
     "Signalled",
+    "StartFailed",
     "Stopping",
     "Thawed",
     "TotalStatus",
@@ -32,6 +34,26 @@ __all__ = [
 
 MODELS: Final = ("sync", "thread", "pool", "fork", "async")
 """The worker models."""
+
+
+class ServerReady(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
+    """To the process that started the server: every worker is ready. Addresses and the control socket are targets."""
+
+    pid: int = 0
+    addresses: tuple[str, ...] = ()
+    workers: int = 0
+    model: str = ""
+    app: str | None = None
+    seconds: float = 0.0
+    """How long that took."""
+    control: str | None = None
+
+
+class StartFailed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
+    """To the same: the server does not start. The traceback has the frames of the user's own code only."""
+
+    message: str = ""
+    traceback: str | None = None
 
 
 class RunningCall(msgspec.Struct, frozen=True):

@@ -23,10 +23,10 @@ from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.reload import Reload
 from rpcserver.system.errors import ServerError
 from rpcserver.system.loop import Loop, Reactor, SignalQueue
-from rpcserver.system.parent import ServerReady
 from rpcserver.system.process import reap_strays
 from rpcserver.system.systemd import Notifier
 from rpcserver.workers.base import QUICK, REOPEN
+from rpcwire.control import ServerReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -366,7 +366,7 @@ class Arbiter:
 
     def _announce(self) -> None:
         settings = self._settings
-        addresses = [listener.address for listener in self._listeners]
+        addresses = tuple(listener.address for listener in self._listeners)
         control = None if self._control is None else self._control.address
         workers = len(self._crew.slots)
         logger.info(

@@ -7,37 +7,17 @@ import logging
 import os
 import socket
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from rpcwire.control import ServerReady, StartFailed
 
 logger = logging.getLogger(__name__)
 
 _PATIENCE: Final = 5.0
 _MAX_TRACEBACK: Final = 64 * 1024
 _MAX_LINE: Final = 4096
-
-
-class ServerReady(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
-    """Every worker is ready; `seconds` is the time it took, addresses and the control socket's are targets."""
-
-    pid: int
-    addresses: Sequence[str]
-    workers: int
-    model: str
-    app: str | None
-    seconds: float
-    control: str | None = None
-
-
-class Failed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
-    """The server does not start; `traceback` has the frames of the user's own code only."""
-
-    message: str
-    traceback: str | None = None
 
 
 class ParentLink:
@@ -70,9 +50,9 @@ class ParentLink:
         """Return the descriptor, or -1 when the link is closed."""
         return self._socket.fileno()
 
-    def send(self, event: ServerReady | Failed) -> None:
+    def send(self, event: ServerReady | StartFailed) -> None:
         """Tell the other side; a side that is gone or does not read is not waited for longer than 5 seconds."""
-        if isinstance(event, Failed) and event.traceback and len(event.traceback) > _MAX_TRACEBACK:
+        if isinstance(event, StartFailed) and event.traceback and len(event.traceback) > _MAX_TRACEBACK:
             event = msgspec.structs.replace(event, traceback=event.traceback[-_MAX_TRACEBACK:])
         self._socket.settimeout(_PATIENCE)
         try:

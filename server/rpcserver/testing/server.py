@@ -25,6 +25,7 @@ import msgspec
 
 from rpcserver.system.errors import ServerError
 from rpcserver.testing.client import Client, trusting
+from rpcwire.control import ServerReady, StartFailed
 
 if TYPE_CHECKING:
     import ssl
@@ -58,15 +59,6 @@ class ServerFailed(ServerError):
 
     def __str__(self) -> str:
         return "\n".join(part.rstrip("\n") for part in (self.message, self.traceback, self.log) if part)
-
-
-class _Start(msgspec.Struct, frozen=True):
-    """How a start went, as `rpcserver.system.parent` writes it."""
-
-    event: str
-    addresses: tuple[str, ...] = ()
-    message: str = ""
-    traceback: str | None = None
 
 
 class RunningServer:
@@ -286,8 +278,8 @@ def _await_start(parent: socket.socket, server: RunningServer, seconds: float) -
         if not data:
             raise ServerFailed("the server ended before it was ready", None, server.log())
         held += data
-    start = msgspec.json.decode(held, type=_Start)
-    if start.event != "ready":
+    start = msgspec.json.decode(held, type=ServerReady | StartFailed)
+    if isinstance(start, StartFailed):
         raise ServerFailed(start.message, start.traceback, server.log())
     return start.addresses
 
@@ -300,7 +292,7 @@ def _arbitrate(settings: ServerSettings, app: object, link_descriptor: int, log:
     from rpcserver.system.addresses import BindError
     from rpcserver.system.errors import TlsError
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.parent import Failed, ParentLink
+    from rpcserver.system.parent import ParentLink
     from rpcserver.system.sockets import open_listeners
     from rpcserver.system.tls import open_tls
 
@@ -323,10 +315,10 @@ def _arbitrate(settings: ServerSettings, app: object, link_descriptor: int, log:
         control = None if socket_of_control is None else ControlSocket(socket_of_control, control_answer)
         Arbiter(settings, listeners, logs, parent=parent, control=control, tls=tls, started=started).run()
     except (BindError, TlsError) as error:
-        parent.send(Failed(str(error)))
+        parent.send(StartFailed(str(error)))
         return 1
     except BootError as error:
-        parent.send(Failed(error.message, error.traceback))
+        parent.send(StartFailed(error.message, error.traceback))
         return 3
     return 0
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpcserver.system.parent import Failed, ParentLink, ServerReady
+from rpcserver.system.parent import ParentLink
+from rpcwire.control import ServerReady, StartFailed
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def ends() -> Iterator[tuple[ParentLink, socket.socket]]:
 
 def test_events_are_lines_of_json(ends: tuple[ParentLink, socket.socket]) -> None:
     link, other = ends
-    link.send(ServerReady(7, ["[::1]:80", "unix:/x"], 3, "sync", None, 0.25))
-    link.send(Failed("no app\nat all"))
+    link.send(ServerReady(7, ("[::1]:80", "unix:/x"), 3, "sync", None, 0.25))
+    link.send(StartFailed("no app\nat all"))
     lines = other.recv(4096).decode().splitlines()
     assert [json.loads(line) for line in lines] == [
         {
@@ -44,7 +45,7 @@ def test_events_are_lines_of_json(ends: tuple[ParentLink, socket.socket]) -> Non
 
 def test_a_long_traceback_keeps_its_end(ends: tuple[ParentLink, socket.socket]) -> None:
     link, other = ends
-    link.send(Failed("deep", "x" * 1_000_000 + "the end"))
+    link.send(StartFailed("deep", "x" * 1_000_000 + "the end"))
     text = other.makefile("rb").readline()
     assert len(text) < 100_000
     assert json.loads(text)["traceback"].endswith("the end")
@@ -80,7 +81,7 @@ def test_an_endless_line_is_not_collected(ends: tuple[ParentLink, socket.socket]
 def test_telling_somebody_who_is_gone_does_no_harm(ends: tuple[ParentLink, socket.socket]) -> None:
     link, other = ends
     other.close()
-    link.send(Failed("too late"))
+    link.send(StartFailed("too late"))
     assert not link.receive()
 
 
