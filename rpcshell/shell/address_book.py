@@ -23,15 +23,7 @@ __all__ = ["AddressBook", "Destination"]
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """A target and how to talk to it.
-
-    Attributes:
-        target: Where it is.
-        name: What the user calls it: its name in the configuration, or its address.
-        tls: The files of TLS, or None for none.
-        plain: Whether to send no probe and no optional keys.
-        timeout: Seconds for a call, or None for no limit of its own.
-    """
+    """A target and how to talk to it; its name is that of the configuration, or its address."""
 
     target: Target
     name: str
@@ -41,12 +33,7 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 class AddressBook:
-    """Finds targets by name or address.
-
-    Args:
-        named: The targets of the configuration.
-        memory: Gives the place where used targets are remembered, or None for nowhere.
-    """
+    """Finds targets by name or address: those of the configuration, and those that the memory has."""
 
     def __init__(
         self, named: Mapping[str, TargetConfig] | None = None, memory: Callable[[], TargetMemory] | None = None

@@ -109,13 +109,8 @@ _ENTRIES: Final[dict[str, Any]] = {
 class Config(msgspec.Struct, frozen=True):
     """What the configuration says; empty without one.
 
-    Attributes:
-        targets: Targets by name.
-        settings: Values by the names of settings, not checked.
-        keys: Actions or lines by the keys of the prompt that are bound to them.
-        aliases: Lines by the words that stand for them.
-        path: The file, or None where there is none.
-        lines: Where in the file a setting is given, by its name.
+    Targets are by name, keys have an action or a line, aliases stand for the beginning of a line. The values of
+    settings are not checked; `lines` has the lines of the file on which they are given.
     """
 
     targets: Mapping[str, TargetConfig] = {}

@@ -28,9 +28,8 @@ def grouped_option(*names: str, group: str, **attributes: Any) -> Callable[[Call
 class HelpPage(click.Command):
     """A command whose help is a whole page.
 
-    Args:
-        sections: Gives rows by their headings, each a text or a term and what it means.
-        ungrouped: The heading of options that have none of their own.
+    `sections` gives rows by their headings, each a text, or a term and what it means. Options without a heading of
+    their own stand under `ungrouped`.
     """
 
     def __init__(

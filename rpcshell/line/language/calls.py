@@ -16,11 +16,10 @@ from rpcshell.line.language.nodes import (
     ObjectNode,
     Sink,
     StringNode,
-    TemplateNode,
     ValueLine,
     WordNode,
 )
-from rpcshell.line.language.tokens import NAME, QUOTED, REFERENCE, Scan, Severity, TokenKind, decode, is_closed
+from rpcshell.line.language.tokens import NAME, QUOTED, REFERENCE, Scan, Severity, TokenKind, is_closed, read_quoted
 from rpcshell.line.language.values import (
     KEYWORDS,
     NUMBER,
@@ -74,10 +73,7 @@ def read_tail(scan: Scan, message: str) -> Sink | None:
 def _read_method(scan: Scan, *, assigned: bool) -> str:
     start = scan.pos
     if quoted := QUOTED.match(scan.text, start):
-        closed = is_closed(quoted)
-        name = decode(scan, start, quoted.end(), closed=closed)
-        if not closed:
-            scan.open_string(scan.text[start])
+        name = read_quoted(scan, quoted)
         scan.take(TokenKind.METHOD, quoted.end())
         return name
     if word := _METHOD.match(scan.text, start):
@@ -119,10 +115,8 @@ def _read_pair(scan: Scan, keys: set[str]) -> Member | None:
     text = scan.text
     start = scan.pos
     if quoted := QUOTED.match(text, start):
-        key = decode(scan, start, quoted.end(), closed=is_closed(quoted))
+        key = read_quoted(scan, quoted)
         end = quoted.end()
-        if not is_closed(quoted):
-            scan.open_string(text[start])
     elif word := _KEY.match(text, start):
         key = word[0]
         end = word.end()
@@ -144,15 +138,17 @@ def _read_pair(scan: Scan, keys: set[str]) -> Member | None:
 def _read_pair_value(scan: Scan) -> Node:
     start = scan.pos
     if quoted := QUOTED.match(scan.text, start):
-        closed = is_closed(quoted)
-        value = decode(scan, start, quoted.end(), closed=closed)
-        if not closed:
-            scan.open_string(scan.text[start])
+        value = read_quoted(scan, quoted)
         warn_of_plain(scan, start, quoted.end())
         scan.take(TokenKind.STRING, quoted.end())
         return StringNode(start, scan.pos, value)
     if template := TEMPLATE.match(scan.text, start):
-        return _read_pair_template(scan, template.end(), closed=is_closed(template))
+        closed = is_closed(template)
+        node = read_template(scan, start, template.end(), closed=closed)
+        if not closed:
+            scan.open_string(scan.text[start + 1])
+        scan.pos = template.end()
+        return node
     if variable := REFERENCE.match(scan.text, start):
         scan.take(TokenKind.VARIABLE, variable.end())
         return read_variable(scan, start, variable.end())
@@ -163,15 +159,6 @@ def _read_pair_value(scan: Scan) -> Node:
     severity = Severity.UNFINISHED if scan.at_end else Severity.ERROR
     scan.problem("a value is missing; an empty text is ''", start, start, "a value", severity)
     return MissingNode(start, start)
-
-
-def _read_pair_template(scan: Scan, end: int, *, closed: bool) -> TemplateNode:
-    start = scan.pos
-    node = read_template(scan, start, end, closed=closed)
-    if not closed:
-        scan.open_string(scan.text[start + 1])
-    scan.pos = end
-    return node
 
 
 def _read_word(scan: Scan, word: str) -> WordNode:

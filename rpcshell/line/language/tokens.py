@@ -173,6 +173,15 @@ def is_closed(match: re.Match[str]) -> bool:
     return bool(match[1] or match[2])
 
 
+def read_quoted(scan: Scan, quoted: re.Match[str]) -> str:
+    """The meaning of what a match of `QUOTED` found; a string that the text ends in is a problem."""
+    closed = is_closed(quoted)
+    value = decode(scan, *quoted.span(), closed=closed)
+    if not closed:
+        scan.open_string(quoted[0][0])
+    return value
+
+
 def decode(scan: Scan, start: int, end: int, *, closed: bool) -> str:
     """The meaning of the quoted string at `start` to `end`, quotes included; problems go to `scan`.
 
