@@ -36,7 +36,7 @@ def chapter_port() -> Iterator[int]:
         yield int(server.stdout.readline())
         assert server.stdin is not None
         server.stdin.close()
-        server.wait(10)
+        server.wait(30)
 
 
 def run_shell(tmp_path: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

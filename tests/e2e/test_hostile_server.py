@@ -58,7 +58,7 @@ def hostile_server() -> Iterator[str]:
         acceptor.start()
         yield f"127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
-        acceptor.join(10)
+        acceptor.join(30)
 
 
 @pytest.fixture

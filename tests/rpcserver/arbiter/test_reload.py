@@ -190,7 +190,7 @@ def test_reloads_under_load_lose_no_call(tmp_path: Path) -> None:
         finally:
             done.set()
             for thread in threads:
-                thread.join(10)
+                thread.join(30)
     assert lost == []
     assert marks.stat().st_size == sum(replies) > 0
 

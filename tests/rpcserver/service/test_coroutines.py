@@ -74,7 +74,7 @@ def test_background_tasks_go_on_between_calls(runner: CoroutineRunner) -> None:
         tasks.append(asyncio.ensure_future(background()))
 
     runner.run(start())
-    assert done.wait(10)
+    assert done.wait(30)
 
 
 def test_threads_run_coroutines_side_by_side(runner: CoroutineRunner) -> None:
@@ -101,7 +101,7 @@ def test_threads_run_coroutines_side_by_side(runner: CoroutineRunner) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert sorted(results) == list(range(count))
     assert len(loop_threads()) == 1
 
@@ -164,7 +164,7 @@ def test_an_interrupted_wait_cancels_the_coroutine(runner: CoroutineRunner) -> N
             runner.run(hang())
     finally:
         signal.signal(signal.SIGUSR2, previous)
-    assert cancelled.wait(10)
+    assert cancelled.wait(30)
 
 
 def test_close_cancels_what_runs_and_ends_the_thread() -> None:
@@ -188,9 +188,9 @@ def test_close_cancels_what_runs_and_ends_the_thread() -> None:
 
     thread = threading.Thread(target=call)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(30)
     runner.close()
-    thread.join(10)
+    thread.join(30)
     assert ended.is_set()
     assert outcome == ["the coroutine was cancelled"]
     assert loop_threads() == []
@@ -214,11 +214,11 @@ def test_close_gives_up_on_a_coroutine_that_will_not_end() -> None:
 
     tasks: list[Any] = []
     runner.run(start()).call_soon_threadsafe(go.set)
-    assert blocked.wait(10)
+    assert blocked.wait(30)
     (thread,) = loop_threads()
     runner.close(timeout=0.01)
     release.set()
-    thread.join(10)
+    thread.join(30)
     assert not thread.is_alive()
 
 

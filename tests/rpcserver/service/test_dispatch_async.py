@@ -193,7 +193,7 @@ def test_params_and_keys_mean_the_same_as_in_blocking_models() -> None:
 def test_calls_on_one_loop_run_side_by_side() -> None:
     both = threading.Barrier(2)
     meeting = Service("meeting")
-    meeting.method(name="meet")(lambda: both.wait(10))
+    meeting.method(name="meet")(lambda: both.wait(30))
 
     async def main() -> list[bytes]:
         target = Dispatcher(meeting, WORKER)

@@ -97,7 +97,7 @@ def test_terminated_workers_lose_no_call_and_are_replaced(model: str, tmp_path: 
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         for thread in threads:
-            thread.join(10)
+            thread.join(30)
         assert [loop.lost for loop in loops if loop.lost] == []
         assert sum(loop.reconnects for loop in loops) >= 2
         assert marks.stat().st_size == sum(loop.replies for loop in loops)
@@ -131,7 +131,7 @@ def test_an_idle_client_that_knows_no_close_gets_its_next_batch_answered(model: 
         assert closes == [False, False, True]
         assert client.receive() is None
         client.close()
-        assert server.wait(5) == 0
+        assert server.wait(15) == 0
 
 
 @every_model
@@ -160,7 +160,7 @@ def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path
         assert isinstance(busy.receive(), Goodbye)
         for client in (heeding, silent, busy):
             client.close()
-        assert server.wait(5) == 0
+        assert server.wait(15) == 0
 
 
 @every_model
@@ -173,4 +173,4 @@ def test_a_quick_stop_does_not_wait_for_a_running_call(model: str, tmp_path: Pat
         entered.read_bytes()
         server.signal(signal.SIGINT)
         assert client.receive() is None
-        assert server.wait(5) == 0
+        assert server.wait(15) == 0

@@ -121,7 +121,7 @@ def test_a_full_queue_is_full_after_looks_in_vain_only(
     monkeypatch.setattr("rpcserver.workers.pool.time.sleep", look)
     worker._parking.settle(connection, new=True)
     if taken_at <= pool._LOOKS:
-        assert worker._queue.get(timeout=10) is connection
+        assert worker._queue.get(timeout=30) is connection
     else:
         reply = only_reply(client)
         assert reply.fault is not None

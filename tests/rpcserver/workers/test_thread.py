@@ -74,7 +74,7 @@ def test_many_idle_threads_are_all_woken_to_say_goodbye(tmp_path: Path, kind: st
         for client in clients:
             assert isinstance(client.receive(), Goodbye)
             client.close()
-        assert server.wait(5) == 0
+        assert server.wait(15) == 0
 
 
 def test_a_unix_client_can_still_write_after_the_goodbye(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_stop_does_not_wait_for_a_thread_that_is_stuck(tmp_path: Path, gate: l
         server.signal(signal.SIGTERM)
         assert client.reply().fault is not None
         client.close()
-        assert server.wait(5) == 0
+        assert server.wait(15) == 0
         assert "SIGKILL" not in server.log()
 
 

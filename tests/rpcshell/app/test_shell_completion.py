@@ -76,7 +76,7 @@ def test_the_script_is_good_for_its_shell(shell: str) -> None:
     done = subprocess.run([*SHELL, "--completion", shell], capture_output=True, text=True, timeout=30, check=True)
     assert f"_RPCSHELL_COMPLETE={shell}_complete" in done.stdout
     if shutil.which(shell) is not None:
-        subprocess.run([shell, "-n"], input=done.stdout, text=True, timeout=10, check=True)
+        subprocess.run([shell, "-n"], input=done.stdout, text=True, timeout=30, check=True)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")

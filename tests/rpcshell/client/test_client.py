@@ -129,7 +129,7 @@ def test_a_late_reply_never_reaches_the_next_call(connect: Connect) -> None:
 
     def late(peer: Peer) -> None:
         peer.read()
-        release.wait(10)
+        release.wait(30)
         peer.send({"out": "pong", "result": "late"})
         peer.wait_for_end()
 
@@ -150,7 +150,7 @@ def test_a_reply_nobody_asked_for_never_reaches_the_next_call(connect: Connect) 
     sent = threading.Event()
     with serving(doubled, echo) as server, connect(server.target) as client:
         assert client.call("ping") == "first"
-        assert sent.wait(10)
+        assert sent.wait(30)
         assert client.call("ping", "second") == "second"
 
 
@@ -166,7 +166,7 @@ def test_a_connection_the_server_closed_while_idle_is_made_anew_silently(connect
         for number in range(1, 4):
             assert client.call("ping") == 1
             assert server.accepted == number
-            assert closed.wait(10)
+            assert closed.wait(30)
             closed.clear()
 
 
@@ -182,7 +182,7 @@ def test_a_goodbye_on_an_idle_connection_sends_the_next_call_elsewhere(connect: 
 
     with serving(leaving, echo) as server, connect(server.target) as client:
         client.call("ping")
-        assert gone.wait(10)
+        assert gone.wait(30)
         assert client.call("ping", 2) == 2
     assert seen == [None]
 
@@ -296,7 +296,7 @@ def test_an_interrupt_closes_the_connection_and_the_next_call_makes_a_new_one() 
         peer.wait_for_end()
 
     def interrupt() -> None:
-        arrived.wait(10)
+        arrived.wait(30)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     with serving(stall, echo) as server, connect_blocking(server.target) as client:

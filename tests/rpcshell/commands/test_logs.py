@@ -64,7 +64,7 @@ class Prompt(Recording):
         return nullcontext()
 
     def next(self) -> str:
-        return self.came.get(timeout=10)
+        return self.came.get(timeout=30)
 
 
 @pytest.fixture(scope="module", params=["text", "json"])

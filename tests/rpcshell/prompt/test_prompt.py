@@ -160,14 +160,14 @@ def test_an_interrupt_from_elsewhere_ends_the_reading() -> None:
         prompt._prompt.app.after_render += lambda _app: reading.set()
 
         def interrupt() -> None:
-            assert reading.wait(10)
+            assert reading.wait(30)
             prompt.interrupt(End())
 
         thread = threading.Thread(target=interrupt)
         thread.start()
         with pytest.raises(End):
             prompt.read()
-        thread.join(10)
+        thread.join(30)
 
 
 def test_what_the_first_keys_need_is_imported_once_the_prompt_is_there() -> None:
@@ -184,4 +184,4 @@ def test_what_the_first_keys_need_is_imported_once_the_prompt_is_there() -> None
         assert not ready.is_set()
         pipe.send_text("\r")
         prompt.read()
-    assert ready.wait(10)
+    assert ready.wait(30)

@@ -130,7 +130,7 @@ def test_a_note_from_another_thread_is_written() -> None:
     terminal = Terminal()
     thread = threading.Thread(target=terminal.screen.note, args=("a note \x1b[2J",))
     thread.start()
-    thread.join(10)
+    thread.join(30)
     assert "a note \\x1b[2J\n" in terminal.text
 
 
@@ -156,7 +156,7 @@ def test_a_note_from_another_thread_waits_until_the_pager_is_left(
     thread = threading.Thread(target=note)
     thread.start()
     terminal.screen.text("line\n" * 50)
-    thread.join(10)
+    thread.join(30)
     assert meanwhile == [""]
     assert "a note\n" in terminal.text
 
