@@ -24,29 +24,20 @@ _LONGEST_DELAY_ONCE_READY: Final = 1.0
 
 
 class WorkerProcess(msgspec.Struct, eq=False):
-    """A worker as the arbiter sees it.
-
-    Attributes:
-        slot: the place that it was started for.
-        index: its slot on the scoreboard.
-        generation: how many times the server had been reloaded.
-        process: its process.
-        channel: the arbiter's end of the way to it.
-        deadline: when its state has lasted too long and is ended by force.
-        state: what it is about.
-        ready_since: since when it serves.
-        retiring: whether it has asked to be replaced.
-    """
+    """A worker as the arbiter sees it."""
 
     slot: Slot
     index: int
+    """On the scoreboard."""
     generation: int
     process: ChildProcess
     channel: ArbiterEnd
     deadline: float | None
+    """When its state has lasted too long and is ended by force."""
     state: SlotState = SlotState.STARTING
     ready_since: float | None = None
     retiring: bool = False
+    """Whether it has asked to be replaced."""
 
     @property
     def pid(self) -> int:
@@ -72,16 +63,15 @@ class Slot(msgspec.Struct, eq=False):
     Attributes:
         number: the number of its workers, from 1.
         worker: the worker that serves, or starts where none serves.
-        successor: a worker that starts while another one serves, and takes its place when it is ready.
-        retry_at: when the next worker or successor is started.
-        early_deaths: how many workers in a row died of their start.
     """
 
     number: int
     worker: WorkerProcess | None = None
     successor: WorkerProcess | None = None
+    """One that starts while another one serves, and takes its place when it is ready."""
     retry_at: float | None = None
     early_deaths: int = 0
+    """How many workers in a row died of their start."""
 
     @property
     def is_unused(self) -> bool:
@@ -122,11 +112,6 @@ class Slot(msgspec.Struct, eq=False):
 
     def retry(self, now: float, *, ready: bool = False, lived: bool = False) -> float:
         """Have a worker started later.
-
-        Args:
-            now: the time.
-            ready: whether the last one had become ready; clients wait for its place.
-            lived: whether it had been so for long enough.
 
         Returns:
             The seconds until then: none where it had lived, more and more where each dies of its start, but no more

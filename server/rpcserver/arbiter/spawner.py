@@ -31,8 +31,6 @@ class Spawner:
     It imports the worker model and whatever else workers need, so that they share its memory.
 
     Args:
-        settings: the server's settings.
-        listeners: what the workers accept connections from.
         logs: where the process's log goes; workers put their numbers there.
         tls: the certificate, where TLS is spoken.
     """

@@ -78,23 +78,12 @@ class SlotReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         number: the worker's number, from 1.
-        pid: its process.
-        generation: how many times the server had been reloaded when it started.
-        state: what it is about.
-        born: when it was started.
         tick: when its accept loop last went round; 0 before it did.
-        running: how many requests are in its handlers' hands.
         request_began: when the request that it runs began, the latest one where it runs several; 0 if none runs.
         method: that request's method, cut after 64 bytes; empty if none runs.
-        active: when it last opened or closed a connection or ended a request.
-        connections: how many are open.
-        accepts: how many it has accepted.
-        requests: how many it has answered, errors included.
-        errors: how many of these were errors.
         busy_ns: how long requests took, added up; more than the time itself where several run at once.
         bytes_in: size of the requests.
         bytes_out: size of the replies.
-        lost: requests lost to crashes of the worker's own children.
     """
 
     number: int
@@ -104,26 +93,25 @@ class SlotReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     born: int
     tick: int
     running: int
+    """How many requests are in its handlers' hands."""
     request_began: int
     method: str
     active: int
+    """When it last opened or closed a connection or ended a request."""
     connections: int
     accepts: int
     requests: int
+    """Answered ones, errors included."""
     errors: int
     busy_ns: int
     bytes_in: int
     bytes_out: int
     lost: int
+    """Requests lost to crashes of the worker's own children."""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What all workers have done, those that have left included.
-
-    Attributes:
-        died: how many workers died by a signal or with an error.
-        lost: how many requests were lost to crashes.
-    """
+    """What all workers have done, those that have left included."""
 
     accepts: int
     requests: int
@@ -143,7 +131,6 @@ class SlotBoard:
 
     Args:
         memory: the slot's bytes, and those of the slots for its children after them.
-        children: how many children have a slot of their own.
     """
 
     __slots__ = ("_children", "_memory", "cells")
@@ -208,15 +195,7 @@ class SlotBoard:
 
 
 class Scoreboard:
-    """The slots of all workers, in anonymous shared memory; made before the first fork.
-
-    Args:
-        slots: how many workers there can be at once.
-        children: how many children of each worker have a slot of their own.
-
-    Attributes:
-        slots: how many workers there can be at once.
-    """
+    """The slots of all workers, in anonymous shared memory; made before the first fork."""
 
     def __init__(self, slots: int, children: int = 0) -> None:
         self.slots = slots
