@@ -195,10 +195,12 @@ def test_a_server_that_closes_as_it_should_loses_no_call(goodbye: bool, more: di
 
 
 def test_a_server_that_goes_away_for_good_does_not_make_it_run_forever() -> None:
-    listening = threading.Event()
+    answered, listening = threading.Event(), threading.Event()
 
     def once(peer: Peer) -> None:
-        peer.answer(1)
+        if not answered.is_set():
+            answered.set()
+            peer.answer(1)
         listening.wait(DEADLINE)
 
     with contextlib.ExitStack() as stack:
