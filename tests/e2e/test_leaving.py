@@ -80,7 +80,7 @@ def test_keep_leaves_the_server_running(terminal: Terminal) -> None:
         (f":set editing vi{ENTER}\x1b", "vi normal$", CTRL_D, 0),
         ("ping {" + ENTER + '"a": ', r'"a": $', signal.SIGTERM, 143),
         (":he", "^ +:?help", signal.SIGHUP, 129),
-        ("\x12he", "he", signal.SIGTERM, 143),
+        ("\x12he", "^I-search backward: he", signal.SIGTERM, 143),
     ],
     ids=["quit", "from vi", "in a line of two rows", "in a menu", "in a search"],
 )

@@ -155,7 +155,7 @@ def host() -> Iterator[Host]:
 @pytest.fixture
 def listener(host: Host) -> Listener:
     (made,) = open_listeners([TcpBind("127.0.0.1", 0)], backlog=64, unix_mode=0o600)
-    host.companions.add(metrics_duty([made], host.sample, patience=0.8))
+    host.companions.add(metrics_duty([made], host.sample, patience=2.0))
     return made
 
 
