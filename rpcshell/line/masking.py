@@ -11,10 +11,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from rpcshell.line.language import (
+    ArrayNode,
+    CallLine,
+    CommandLine,
+    KeywordNode,
+    MissingNode,
+    ObjectNode,
+    Severity,
+    ValueLine,
+    VariableNode,
+    parse,
+    statements,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rpcshell.line.language import CommandLine, Line, Node, Token
+    from rpcshell.line.language import Line, Node, Token
 
 __all__ = [
     "MASKED",
@@ -147,8 +161,6 @@ def _secret_texts(params: Any) -> Iterator[str]:
 
 def _spans(text: str) -> list[tuple[int, int]]:
     """Where the secrets of what was typed or pasted are, in order; they do not overlap."""
-    from rpcshell.line.language import parse, statements
-
     line = parse(text)
     parts = statements(line, lambda _name: True)
     if len(parts) == 1:
@@ -163,8 +175,6 @@ def _spans(text: str) -> list[tuple[int, int]]:
 
 
 def _spans_of_one(line: Line) -> list[tuple[int, int]]:
-    from rpcshell.line.language import CallLine, CommandLine, Severity, ValueLine
-
     match line.body:
         case CommandLine() as command:
             return _in_command(line, command)
@@ -184,8 +194,6 @@ def _spans_of_one(line: Line) -> list[tuple[int, int]]:
 
 def _in_command(line: Line, command: CommandLine) -> list[tuple[int, int]]:
     """The secrets in a command's words, which may be a call from any of them on."""
-    from rpcshell.line.language import CallLine, parse
-
     for word in command.words:
         rest = parse(line.text[word.start :])
         if rest.blocking is None and isinstance(rest.body, CallLine) and (spans := _spans_of_one(rest)):
@@ -195,8 +203,6 @@ def _in_command(line: Line, command: CommandLine) -> list[tuple[int, int]]:
 
 def _is_written(node: Node) -> bool:
     """Whether a secret stands there itself: not where it is missing, is a variable, or only yes, no or null."""
-    from rpcshell.line.language import KeywordNode, MissingNode, VariableNode
-
     return not isinstance(node, KeywordNode | MissingNode | VariableNode)
 
 
@@ -222,8 +228,6 @@ def _names_secret(text: str, token: Token) -> bool:
 
 def _secrets(root: Node) -> Iterator[Node]:
     """The values of secret keys; what is inside a secret is part of it."""
-    from rpcshell.line.language import ArrayNode, ObjectNode
-
     nodes = [root]
     while nodes:
         node = nodes.pop()
