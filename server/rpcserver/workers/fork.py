@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOOK: Final = 0.05
+_LOOK: Final = 0.02
 """Seconds between two looks at clients that wait while all processes are taken, or that were turned away."""
 
-_LOOKS: Final = 10
+_LOOKS: Final = 25
 """A client that waits at so many looks in a row is turned away: no other worker takes it, and no process ends.
 
 They are counted, and not the time they take: where others take the processor, both may need long to be seen.
