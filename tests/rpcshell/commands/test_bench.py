@@ -126,9 +126,8 @@ def test_models_are_started_in_turn_and_stand_side_by_side(shell: Shell, output:
     assert [one["server"]["workers"] for one in found] == [1] * 4
     assert [one["calls"] for one in found] == [20] * 4
     assert shell.session.server is not None
-    assert [server.status.pid for server in local_servers() if server.status.model == "fork"] == [
-        shell.session.server.pid
-    ]
+    # Other tests have servers here too.
+    assert shell.session.server.pid in [server.status.pid for server in local_servers()]
     shell.execute(":bench ping -m async -w 2 -n 20 --rounds 1")
     assert "async" in output.texts[-1]
     assert "2 workers each" in output.texts[-1]
