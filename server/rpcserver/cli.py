@@ -19,7 +19,7 @@ from click.core import ParameterSource
 
 from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.parent import ParentLink
-from rpcserver.system.settings import ConfigError, line_of, read_file
+from rpcserver.system.settings import SettingsError, line_of, read_file
 from rpcwire.control import StartFailed
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if early["link_fd"] is not None:
             parent = ParentLink(early["link_fd"])
         invocation = parse(arguments, early["config"])
-    except (ConfigError, ValueError) as error:
+    except (SettingsError, ValueError) as error:
         _fail(str(error), EXIT_USAGE, parent)
     if invocation is None:
         sys.exit(0)
@@ -82,7 +82,7 @@ def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
         The invocation, or None where the command line asked for the help or the version, which was written.
 
     Raises:
-        ConfigError: a value, an option or the file is wrong, or what was asked for cannot be written.
+        SettingsError: a value, an option or the file is wrong, or what was asked for cannot be written.
     """
     known = {
         parameter.name: _type_of(parameter)
@@ -109,27 +109,27 @@ def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
-        raise ConfigError(f"the output cannot be written: {error.strerror}") from error
+        raise SettingsError(f"the output cannot be written: {error.strerror}") from error
     return result if isinstance(result, Invocation) else None
 
 
-def _explained(error: click.UsageError, config: Path | None) -> ConfigError:
+def _explained(error: click.UsageError, config: Path | None) -> SettingsError:
     """Say in an error where the wrong value came from."""
     message = error.format_message()
     parameter = getattr(error, "param", None)
     if error.ctx is None or parameter is None or not parameter.name:
-        return ConfigError(f"{message} (see rpcserver --help)")
+        return SettingsError(f"{message} (see rpcserver --help)")
     match error.ctx.get_parameter_source(parameter.name):
         case ParameterSource.ENVIRONMENT:
             variable = parameter.envvar or f"{ENVIRONMENT}_{parameter.name.upper()}"
-            return ConfigError(f"{message} (from the environment: {variable})")
+            return SettingsError(f"{message} (from the environment: {variable})")
         case ParameterSource.DEFAULT_MAP if config is not None:
             text = config.read_text(encoding="utf-8")
             names = (parameter.name, parameter.name.replace("_", "-"))
             line = next((line for name in names if (line := line_of(text, name)) is not None), None)
-            return ConfigError(message, source=config, line=line)
+            return SettingsError(message, source=config, line=line)
         case _:
-            return ConfigError(message)
+            return SettingsError(message)
 
 
 def _type_of(parameter: click.Parameter) -> object:

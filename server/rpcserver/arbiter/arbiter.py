@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from rpcserver.arbiter.companion import Duty
     from rpcserver.arbiter.control import ControlSocket
-    from rpcserver.arbiter.slots import Slot, WorkerProcess
+    from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
     from rpcserver.arbiter.status import Sample
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.log import LineHandler
@@ -286,7 +286,7 @@ class Arbiter:
         """Give a draining worker a connection that waits, if any; called by the crew."""
         self._pending.hand_one_over(channel)
 
-    def start_failed(self, slot: Slot, problem: str, traceback: str | None) -> bool:
+    def start_failed(self, slot: WorkerSlot, problem: str, traceback: str | None) -> bool:
         """Decide what follows from a worker that did not start; called by the crew."""
         if self._phase is not Phase.BOOTING:
             return self.leaving or self._reload.start_failed(slot, problem, traceback)

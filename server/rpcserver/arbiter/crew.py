@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rpcserver.arbiter.events import EventRing
-from rpcserver.arbiter.slots import Slot, WorkerProcess
+from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
 from rpcserver.arbiter.spawner import Spawner
 from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady
 from rpcserver.system.scoreboard import Scoreboard, SlotState
@@ -51,7 +51,7 @@ class Overseer(Protocol):
     def worker_wants_connection(self, channel: ArbiterEnd) -> None:
         """A draining worker is free for a connection that waits."""
 
-    def start_failed(self, slot: Slot, problem: str, traceback: str | None) -> bool:
+    def start_failed(self, slot: WorkerSlot, problem: str, traceback: str | None) -> bool:
         """A worker did not get ready; returns whether that is dealt with, and no other one shall be started."""
 
     def worker_left(self, worker: WorkerProcess, end: Exit) -> None:
@@ -90,7 +90,7 @@ class Crew:
         children = settings.max_children if settings.model == "fork" else 0
         room = min(_MOST_SLOTS, _ROOM_FOR_EACH * settings.workers + 64) if children else _MOST_SLOTS
         self.board = Scoreboard(room, children)
-        self.slots = [Slot(number) for number in range(1, settings.workers + 1)]
+        self.slots = [WorkerSlot(number) for number in range(1, settings.workers + 1)]
         self.generation = 0
         self.closing = False
         self.hurried = False
@@ -124,7 +124,7 @@ class Crew:
         """What a worker's slot on the scoreboard says."""
         return self.board.read(worker.index)
 
-    def start(self, slot: Slot) -> None:
+    def start(self, slot: WorkerSlot) -> None:
         """Start a worker in a slot, or a successor of the one that serves there."""
         slot.retry_at = None
         if self.closing:
@@ -155,7 +155,7 @@ class Crew:
         self._reactor.watch(process.fileno(), lambda: self._on_exit(worker))
         self._reactor.watch(channel.fileno(), lambda: self._on_reports(worker))
 
-    def succeed(self, slot: Slot) -> None:
+    def succeed(self, slot: WorkerSlot) -> None:
         """Start a successor of a slot's worker, or a worker where there is none, unless one starts already."""
         if slot.successor is None and (slot.worker is None or slot.worker.state is not SlotState.STARTING):
             self.start(slot)
@@ -186,7 +186,7 @@ class Crew:
         if had_place and slot.worker is None and not self.closing:
             self.start(slot)
 
-    def remove(self, slot: Slot) -> None:
+    def remove(self, slot: WorkerSlot) -> None:
         """Give up a slot; its worker is asked to leave."""
         self.slots.remove(slot)
         slot.retry_at = None
@@ -205,14 +205,14 @@ class Crew:
         taken = {slot.number for slot in self.slots}
         free = (number for number in range(1, MAX_WORKERS + 1) if number not in taken)
         for _ in range(workers - before):
-            slot = Slot(next(free))
+            slot = WorkerSlot(next(free))
             self.slots.append(slot)
             self.start(slot)
         self.slots.sort(key=lambda slot: slot.number)
         for slot in sorted(self.slots, key=self._reluctance)[: max(0, before - workers)]:
             self.remove(slot)
 
-    def _reluctance(self, slot: Slot) -> tuple[int, int, int]:
+    def _reluctance(self, slot: WorkerSlot) -> tuple[int, int, int]:
         """What speaks against taking a slot away: a running call, connections, and youth."""
         if slot.worker is None:
             return (-1, 0, 0)
@@ -334,7 +334,7 @@ class Crew:
 
     def _start_failed(
         self,
-        slot: Slot,
+        slot: WorkerSlot,
         problem: str,
         traceback: str | None = None,
         worker: WorkerProcess | None = None,

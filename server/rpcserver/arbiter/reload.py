@@ -13,7 +13,7 @@ from rpcserver.system.errors import TlsError
 
 if TYPE_CHECKING:
     from rpcserver.arbiter.crew import Crew
-    from rpcserver.arbiter.slots import Slot
+    from rpcserver.arbiter.slots import WorkerSlot
     from rpcserver.system.systemd import Notifier
     from rpcserver.system.tls import ServerTls
 
@@ -83,7 +83,7 @@ class Reload:
         if ready is not None:
             crew.succeed(ready)
 
-    def start_failed(self, slot: Slot, problem: str, traceback: str | None) -> bool:
+    def start_failed(self, slot: WorkerSlot, problem: str, traceback: str | None) -> bool:
         """Give the reload up, if one is under way, since a worker did not start.
 
         Returns:

@@ -26,7 +26,7 @@ _LONGEST_DELAY_ONCE_READY: Final = 1.0
 class WorkerProcess(msgspec.Struct, eq=False):
     """A worker as the arbiter sees it."""
 
-    slot: Slot
+    slot: WorkerSlot
     index: int
     """On the scoreboard."""
     generation: int
@@ -57,7 +57,7 @@ class WorkerProcess(msgspec.Struct, eq=False):
         return self.ready_since is not None and now - self.ready_since >= LIVED
 
 
-class Slot(msgspec.Struct, eq=False):
+class WorkerSlot(msgspec.Struct, eq=False):
     """A place for a worker.
 
     Attributes:

@@ -12,7 +12,7 @@ from rpcserver.service.loader import load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
 from rpcserver.system.process import ChildProcess, Forker
 from rpcserver.workers import load_model
-from rpcserver.workers.base import Assignment
+from rpcserver.workers.base import WorkerSetup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,10 +66,8 @@ class Spawner:
             for own in (*private, arbiter_end):
                 own.close()
             tls = None if self._tls is None else self._tls.context
-            assignment = Assignment(
-                number, generation, self._settings, self._listeners, worker_end, self._logs, board, tls
-            )
-            return self._model(assignment).main()
+            setup = WorkerSetup(number, generation, self._settings, self._listeners, worker_end, self._logs, board, tls)
+            return self._model(setup).main()
 
         try:
             return self._forker.fork(be_worker), arbiter_end

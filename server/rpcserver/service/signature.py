@@ -85,7 +85,7 @@ def read_signature(handler: Callable[..., Any], name: str | None = None) -> Sign
         ServiceError: it has *args or **kwargs, an annotation that cannot be resolved or that JSON cannot carry,
             or it is a generator.
     """
-    reader = _Reader(handler, handler_name(handler) if name is None else name)
+    reader = _SignatureReader(handler, handler_name(handler) if name is None else name)
     return reader.read()
 
 
@@ -126,7 +126,7 @@ def _type_in_words(schema: Any) -> str:
     return kind
 
 
-class _Reader:
+class _SignatureReader:
     def __init__(self, handler: Callable[..., Any], name: str) -> None:
         self._handler = handler
         self._name = name

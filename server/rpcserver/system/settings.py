@@ -36,7 +36,7 @@ _IN_WORDS: Final[dict[object, str]] = {
 """The types that settings may have in a file."""
 
 
-class ConfigError(ServerError):
+class SettingsError(ServerError):
     """A configuration that cannot be used.
 
     Attributes:
@@ -183,34 +183,34 @@ def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
         The settings by the names of their fields, with underscores.
 
     Raises:
-        ConfigError: the file cannot be read, is no TOML, or holds what is no setting.
+        SettingsError: the file cannot be read, is no TOML, or holds what is no setting.
     """
     import tomllib
 
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", source=path) from error
+        raise SettingsError(f"cannot be read: {error.strerror}", source=path) from error
     except UnicodeDecodeError as error:
-        raise ConfigError("is not UTF-8 text", source=path) from error
+        raise SettingsError("is not UTF-8 text", source=path) from error
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
         reason = f"is not TOML: {str(error)[: found.start()] if found else error}"
-        raise ConfigError(reason, source=path, line=int(found[1]) if found else None) from error
+        raise SettingsError(reason, source=path, line=int(found[1]) if found else None) from error
     settings: dict[str, object] = {}
     for key, value in document.items():
         name = key.replace("-", "_")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f": did you mean {near[0].replace('_', '-')!r}?" if near else ""
-            raise ConfigError(f"{key!r} is no setting{hint}", source=path, line=line_of(text, key))
+            raise SettingsError(f"{key!r} is no setting{hint}", source=path, line=line_of(text, key))
         try:
             settings[name] = msgspec.convert(value, known[name])
         except msgspec.ValidationError:
             reason = f"{key!r} must be {_IN_WORDS[known[name]]}"
-            raise ConfigError(reason, source=path, line=line_of(text, key)) from None
+            raise SettingsError(reason, source=path, line=line_of(text, key)) from None
     return settings
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rpcserver.service.context import Peer
     from rpcserver.workers.aio_connection import Begin
-    from rpcserver.workers.base import Assignment
+    from rpcserver.workers.base import WorkerSetup
 
 try:
     from uvloop import new_event_loop
@@ -64,8 +64,8 @@ class AsyncWorker(Worker):
     _loop: asyncio.AbstractEventLoop
     _timer: asyncio.TimerHandle
 
-    def __init__(self, assignment: Assignment) -> None:
-        super().__init__(assignment)
+    def __init__(self, setup: WorkerSetup) -> None:
+        super().__init__(setup)
         self._connections: set[LoopConnection] = set()
         self._room = threading.Event()
         self._accepting = True

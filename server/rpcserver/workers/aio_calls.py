@@ -26,7 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Call:
+class AsyncCall:
     """A request whose reply is not there at once.
 
     Attributes:

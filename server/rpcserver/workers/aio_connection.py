@@ -11,7 +11,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Protocol, cast
 
-from rpcserver.workers.aio_calls import Call, HandlerThreads, ThreadCalls
+from rpcserver.workers.aio_calls import AsyncCall, HandlerThreads, ThreadCalls
 from rpcserver.workers.conversation import NEVER, WRITE_SIZE, Next
 from rpcserver.workers.socket_drivers import acknowledge, converse, prepare, reset_on_close
 
@@ -95,7 +95,7 @@ class LoopConnection(asyncio.Protocol):
         self._begin = host.begin
         self._threads = ThreadCalls(host.threads)
         self._loop = loop
-        self._call: Call | None = None
+        self._call: AsyncCall | None = None
         self._opened = False
         self._lost = False
 
@@ -280,11 +280,11 @@ class LoopConnection(asyncio.Protocol):
 
     def _start(self, begun: Coroutine[Any, Any, bytes], body: bytes | bytearray, last: bool) -> None:
         self.ready = False
-        self._call = call = Call(begun, body, last)
+        self._call = call = AsyncCall(begun, body, last)
         if not self._conversation.unwritten:
             self._run(call)
 
-    def _run(self, call: Call) -> None:
+    def _run(self, call: AsyncCall) -> None:
         limit = self._host.settings.timeout
         # Not the loop's own time, which stands still while a callback runs.
         call.run(self._loop, time.monotonic() + limit if limit else NEVER, self._finish)
@@ -311,7 +311,7 @@ class LoopConnection(asyncio.Protocol):
         self._conversation.hold(reply, last=last)
         self._advance()
 
-    def _check_call(self, call: Call, now: float) -> float:
+    def _check_call(self, call: AsyncCall, now: float) -> float:
         if now < call.deadline:
             return call.deadline
         if not call.timed_out:
@@ -328,7 +328,7 @@ class LoopConnection(asyncio.Protocol):
             self._answer_timed_out(call, last=True)
         return NEVER
 
-    def _answer_timed_out(self, call: Call, *, last: bool) -> None:
+    def _answer_timed_out(self, call: AsyncCall, *, last: bool) -> None:
         limit = self._host.settings.timeout
         logger.warning("%s: a call took longer than %g s", self.peer.address, limit)
         self._conclude(call.timed_out_reply(limit, self._host.dispatcher, last=last), last=last)

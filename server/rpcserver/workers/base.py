@@ -78,7 +78,7 @@ class QuickStop(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class WorkerSetup:
     """What the arbiter gives a worker to start with."""
 
     worker: int
@@ -105,26 +105,24 @@ class Worker(abc.ABC):
 
     answer: Answer
 
-    def __init__(self, assignment: Assignment) -> None:
-        self.settings = assignment.settings
-        self.channel = assignment.channel
-        self.board = assignment.board
-        self.tls = assignment.tls
+    def __init__(self, setup: WorkerSetup) -> None:
+        self.settings = setup.settings
+        self.channel = setup.channel
+        self.board = setup.board
+        self.tls = setup.tls
         self.draining = False
-        self._listeners = assignment.listeners
-        self._logs = assignment.logs
+        self._listeners = setup.listeners
+        self._logs = setup.logs
         self._loading = True
         self._quitting = False
         self._retiring = False
         self._full = RateLimit(FULL_AGAIN)
         self._runner = CoroutineRunner()
-        self._info = WorkerInfo(
-            worker=assignment.worker, pid=os.getpid(), generation=assignment.generation, model=self.model
-        )
+        self._info = WorkerInfo(worker=setup.worker, pid=os.getpid(), generation=setup.generation, model=self.model)
         self._request_limit = 0
         if limit := self.settings.max_requests:
             self._request_limit = limit + random.randint(0, self.settings.max_requests_jitter)  # noqa: S311
-        assignment.logs.worker = assignment.worker
+        setup.logs.worker = setup.worker
 
     @abc.abstractmethod
     def run(self) -> None:

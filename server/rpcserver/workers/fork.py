@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rpcserver.service.dispatch import Dispatcher
     from rpcserver.system.process import ChildProcess, Exit
     from rpcserver.system.scoreboard import SlotBoard
-    from rpcserver.workers.base import Assignment
+    from rpcserver.workers.base import WorkerSetup
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class ForkWorker(Worker):
 
     _current: BlockingConnection | None = None
 
-    def __init__(self, assignment: Assignment) -> None:
-        super().__init__(assignment)
+    def __init__(self, setup: WorkerSetup) -> None:
+        super().__init__(setup)
         self._children: dict[int, _Child] = {}
         self._child_ended = False
         self._looks = 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcserver.system.settings import ServerSettings
-    from rpcserver.workers.base import Assignment
+    from rpcserver.workers.base import WorkerSetup
 
 logger = logging.getLogger(__name__)
 
@@ -219,8 +219,8 @@ class PoolWorker(ThreadedWorker):
 
     model = "pool"
 
-    def __init__(self, assignment: Assignment) -> None:
-        super().__init__(assignment)
+    def __init__(self, setup: WorkerSetup) -> None:
+        super().__init__(setup)
         self._queue: SimpleQueue[PooledConnection] = SimpleQueue()
         self._stuck = False
         self._running: dict[PooledConnection, threading.Thread] = {}

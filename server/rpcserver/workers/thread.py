@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rpcserver.service.context import Peer
     from rpcserver.system.settings import ServerSettings
-    from rpcserver.workers.base import Assignment
+    from rpcserver.workers.base import WorkerSetup
     from rpcserver.workers.conversation import Answer
     from rpcserver.workers.socket_drivers import NonBlockingConnection
 
@@ -188,8 +188,8 @@ class ThreadWorker(ThreadedWorker):
 
     model = "thread"
 
-    def __init__(self, assignment: Assignment) -> None:
-        super().__init__(assignment)
+    def __init__(self, setup: WorkerSetup) -> None:
+        super().__init__(setup)
         self._connections: dict[ThreadConnection, threading.Thread] = {}
         self._leaving = threading.Lock()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.arbiter.slots import Slot, WorkerProcess
+from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
 from rpcserver.system.addresses import TcpBind
 from rpcserver.system.channel import ArbiterEnd, NextWanted, WorkerEnd, WorkerFailed, WorkerReady, open_channel
 from rpcserver.system.process import ChildProcess, Exit, Forker, reap_strays
@@ -97,7 +97,7 @@ def test_strays_are_reaped_and_own_children_are_not() -> None:
 
 
 def test_delays_grow_while_workers_die_of_their_start_and_end_when_one_lives() -> None:
-    slot = Slot(1)
+    slot = WorkerSlot(1)
     delays = [slot.retry(0.0) for _ in range(12)]
     assert delays[:4] == pytest.approx([0.1, 0.2, 0.4, 0.8])
     assert delays[-1] == 30.0
@@ -108,13 +108,13 @@ def test_delays_grow_while_workers_die_of_their_start_and_end_when_one_lives() -
 
 
 def test_a_worker_that_gets_ready_and_dies_is_missed_for_a_second_at_most() -> None:
-    slot = Slot(1)
+    slot = WorkerSlot(1)
     delays = [slot.retry(0.0, ready=True) for _ in range(12)]
     assert delays[:3] == pytest.approx([0.1, 0.2, 0.4])
     assert delays[-1] == 1.0
 
 
-def worker_in(slot: Slot) -> WorkerProcess:
+def worker_in(slot: WorkerSlot) -> WorkerProcess:
     arbiter, worker = open_channel()
     arbiter.close()
     worker.close()
@@ -126,7 +126,7 @@ def worker_in(slot: Slot) -> WorkerProcess:
 
 
 def test_a_successor_takes_the_place_when_it_is_ready_or_when_it_is_the_last() -> None:
-    slot = Slot(1)
+    slot = WorkerSlot(1)
     first, second = worker_in(slot), worker_in(slot)
     assert (slot.worker, slot.successor) == (first, second)
     assert slot.promote() is first

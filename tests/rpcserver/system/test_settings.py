@@ -16,8 +16,8 @@ from rpcserver.cli import parse
 from rpcserver.options import Invocation
 from rpcserver.system.addresses import TcpBind, UnixBind
 from rpcserver.system.settings import (
-    ConfigError,
     ServerSettings,
+    SettingsError,
     default_workers,
     line_of,
     parse_mode,
@@ -37,8 +37,8 @@ def settings(*arguments: str, config: Path | None = None) -> ServerSettings:
     return invocation(*arguments, config=config).settings
 
 
-def problem(*arguments: str, config: Path | None = None) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
+def problem(*arguments: str, config: Path | None = None) -> SettingsError:
+    with pytest.raises(SettingsError) as caught:
         parse(arguments, config)
     return caught.value
 
@@ -220,7 +220,7 @@ def test_a_file_is_either_read_or_refused(tmp_path_factory: pytest.TempPathFacto
     )
     try:
         found = read_file(config, {"workers": int, "debug": bool})
-    except ConfigError as error:
+    except SettingsError as error:
         assert error.line is not None
         assert re.search(r"'(workers|debug|other)'", error.reason)
     else:

@@ -11,7 +11,7 @@ import pytest
 
 from rpcserver.system.settings import ServerSettings
 from rpcserver.workers import fork, pool
-from rpcserver.workers.base import Assignment
+from rpcserver.workers.base import WorkerSetup
 from rpcserver.workers.fork import ForkWorker
 from rpcserver.workers.pool import PoolWorker
 from rpcserver.workers.socket_drivers import Lingering
@@ -20,9 +20,9 @@ from rpcwire.messages import Reply
 from tests.servers import request
 
 
-def assignment(settings: ServerSettings) -> Assignment:
+def setup(settings: ServerSettings) -> WorkerSetup:
     parts = {"worker": 1, "generation": 1, "channel": None, "board": None, "tls": None, "listeners": ()}
-    return cast("Assignment", SimpleNamespace(settings=settings, logs=SimpleNamespace(worker=0), **parts))
+    return cast("WorkerSetup", SimpleNamespace(settings=settings, logs=SimpleNamespace(worker=0), **parts))
 
 
 class Door:
@@ -54,7 +54,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def full_fork_worker(door: Door) -> ForkWorker:
-    worker = ForkWorker(assignment(ServerSettings(max_children=1)))
+    worker = ForkWorker(setup(ServerSettings(max_children=1)))
     worker.acceptor = door  # type: ignore[assignment]
     worker._turned_away = Lingering()
     worker._tick = 1.0
@@ -111,7 +111,7 @@ def test_a_full_queue_is_full_after_looks_in_vain_only(
 
     accepted, client = pair
     settings = ServerSettings(queue=1)
-    worker = PoolWorker(assignment(settings))
+    worker = PoolWorker(setup(settings))
     assert worker._parking.add(accepted)
     (connection,) = worker._parking._connections.values()
     worker._queue.put(connection)
