@@ -1,17 +1,15 @@
 """The `rpcserver` command: where the values of its options come from, and how it reports its end.
 
 The command line wins over the environment (`RPCSERVER_*`), that over the file named with `--config`, and that
-over the defaults. The options themselves are in `options`.
+over the defaults. The options themselves are in `options`; the server is put together in `run`.
 """
 
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
@@ -23,14 +21,8 @@ from rpcserver.system.settings import SettingsError, line_of, read_file
 from rpcwire.control import StartFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from rpcserver.arbiter.arbiter import Arbiter
-    from rpcserver.arbiter.companion import Duty
-    from rpcserver.arbiter.control import Answer, ControlSocket
-    from rpcserver.system.settings import ServerSettings
-
-logger = logging.getLogger(__name__)
+    from collections.abc import Sequence
+    from pathlib import Path
 
 EXIT_OTHER: Final = 1
 EXIT_USAGE: Final = 2
@@ -143,94 +135,27 @@ def _type_of(parameter: click.Parameter) -> object:
 
 def _serve(invocation: Invocation, parent: ParentLink | None, started: float) -> int:
     """Run the server until it is stopped, and return the exit code."""
-    from rpcserver.arbiter.arbiter import Arbiter, BootError
+    # Neither the help nor a mistake on the command line waits for these.
+    from rpcserver.arbiter.arbiter import BootError
+    from rpcserver.run import run_server
     from rpcserver.system.errors import ServerError, TlsError
     from rpcserver.system.log import configure
-    from rpcserver.system.sockets import open_listeners
-    from rpcserver.system.systemd import Notifier, inherited_listeners
-    from rpcserver.system.tls import open_tls
 
-    settings = invocation.settings
     try:
         logs = configure(invocation.log_level, as_json=invocation.log_format == "json", path=invocation.log_file)
     except OSError as error:
         _fail(f"cannot write the log to {invocation.log_file}: {error.strerror}", EXIT_OTHER, parent)
     try:
-        tls = open_tls(settings)
-        duties = _duties(settings)
-        listeners = inherited_listeners() or open_listeners(
-            settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
-        )
-        control = _control(settings)
-    except TlsError as error:
-        _fail(str(error), EXIT_USAGE, parent)
-    except ServerError as error:
-        _fail(str(error), EXIT_OTHER, parent)
-    arbiter = Arbiter(
-        settings,
-        listeners,
-        logs,
-        parent=parent,
-        control=control,
-        duties=duties,
-        notifier=Notifier.from_environment(),
-        tls=tls,
-        started=started,
-    )
-    try:
-        arbiter.run()
+        run_server(invocation.settings, logs, parent, started=started, managed=True)
     except BootError as error:
         if error.traceback:
             sys.stderr.write(error.traceback.rstrip("\n") + "\n")
         _fail(error.message, EXIT_APP, parent, error.traceback)
+    except TlsError as error:
+        _fail(str(error), EXIT_USAGE, parent)
+    except ServerError as error:
+        _fail(str(error), EXIT_OTHER, parent)
     return 0
-
-
-def _control(settings: ServerSettings) -> ControlSocket | None:
-    """Open the control socket; where nobody has asked for one in so many words, the server can do without.
-
-    Raises:
-        BindError: the path that was asked for cannot be had.
-    """
-    from rpcserver.arbiter.control import ControlSocket, open_control
-    from rpcserver.system.addresses import BindError
-
-    try:
-        listener = open_control(settings.control)
-    except BindError as error:
-        if settings.control != "auto":
-            raise
-        logger.warning("there will be no control socket: %s", error)
-        return None
-    return None if listener is None else ControlSocket(listener, _answer_for)
-
-
-def _answer_for(arbiter: Arbiter) -> Answer:
-    # When the first client asks for something, and the workers have started.
-    from rpcserver.arbiter.control_service import control_answer
-
-    return control_answer(arbiter)
-
-
-def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:
-    """Prepare the companions that the settings ask for, and what makes them for an arbiter.
-
-    Raises:
-        BindError, MetricsUnavailable, WatchUnavailable: one of them cannot work.
-    """
-    made: list[Callable[[Arbiter], Duty]] = []
-    if settings.metrics is not None:
-        from rpcserver.ops.metrics import metrics_duty, open_metrics
-
-        asked = open_metrics(settings.metrics)
-        made.append(lambda arbiter: metrics_duty(asked, arbiter.sample))
-    if settings.reload:
-        from rpcserver.ops.watch import watch_duty, watched_by, write_no_bytecode
-
-        watched = watched_by(settings.app, Path.cwd())
-        write_no_bytecode()
-        made.append(lambda arbiter: watch_duty(watched, arbiter.reload))
-    return lambda arbiter: [make(arbiter) for make in made]
 
 
 def _fail(message: str, code: int, parent: ParentLink | None, traceback: str | None = None) -> NoReturn:

@@ -23,8 +23,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from rpcserver.system.addresses import parse_bind
 from rpcserver.system.errors import ServerError
+from rpcserver.system.log import LineHandler
+from rpcserver.system.parent import ParentLink
+from rpcserver.system.settings import ServerSettings
 from rpcserver.testing.client import Client, trusting
+from rpcserver.workers import MODELS
 from rpcwire.control import ServerReady, StartFailed
 
 if TYPE_CHECKING:
@@ -33,7 +38,6 @@ if TYPE_CHECKING:
 
     from rpcserver.service.service import Service
     from rpcserver.system.process import ChildProcess
-    from rpcserver.system.settings import ServerSettings
 
 _MODULE: Final = "service_under_test"
 _APP: Final = f"{_MODULE}:service"
@@ -208,10 +212,6 @@ def serve(
         TypeError: there is no such setting.
         ValueError: a setting's value is none that can be served.
     """
-    from rpcserver.system.addresses import parse_bind
-    from rpcserver.system.settings import ServerSettings
-    from rpcserver.workers import MODELS
-
     if sys.platform != "linux":
         raise ServerFailed("rpcserver needs Linux", None, "")
     if model not in MODELS:
@@ -242,6 +242,7 @@ def serve(
 
 
 def _fork(settings: ServerSettings, app: object, log_level: str) -> tuple[RunningServer, socket.socket]:
+    # Only on Linux can this and what runs the server be imported.
     from rpcserver.system.process import Forker
 
     ours, theirs = socket.socketpair()
@@ -286,15 +287,8 @@ def _await_start(parent: socket.socket, server: RunningServer, seconds: float) -
 
 def _arbitrate(settings: ServerSettings, app: object, link_descriptor: int, log: int, log_level: str) -> int:
     """Be the arbiter, in the forked child."""
-    from rpcserver.arbiter.arbiter import Arbiter, BootError
-    from rpcserver.arbiter.control import ControlSocket, open_control
-    from rpcserver.arbiter.control_service import control_answer
-    from rpcserver.system.addresses import BindError
-    from rpcserver.system.errors import TlsError
-    from rpcserver.system.log import LineHandler
-    from rpcserver.system.parent import ParentLink
-    from rpcserver.system.sockets import open_listeners
-    from rpcserver.system.tls import open_tls
+    from rpcserver.arbiter.arbiter import BootError
+    from rpcserver.run import run_server
 
     started = time.monotonic()
     _leave_the_test()
@@ -309,17 +303,13 @@ def _arbitrate(settings: ServerSettings, app: object, link_descriptor: int, log:
         sys.modules[_MODULE] = module
     parent = ParentLink(link_descriptor)
     try:
-        tls = open_tls(settings)
-        listeners = open_listeners(settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode)
-        socket_of_control = open_control(settings.control)
-        control = None if socket_of_control is None else ControlSocket(socket_of_control, control_answer)
-        Arbiter(settings, listeners, logs, parent=parent, control=control, tls=tls, started=started).run()
-    except (BindError, TlsError) as error:
-        parent.send(StartFailed(str(error)))
-        return 1
+        run_server(settings, logs, parent, started=started, managed=False)
     except BootError as error:
         parent.send(StartFailed(error.message, error.traceback))
         return 3
+    except ServerError as error:
+        parent.send(StartFailed(str(error)))
+        return 1
     return 0
 
 

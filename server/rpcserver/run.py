@@ -1,0 +1,102 @@
+"""Putting a server together from its settings, and running it until it stops.
+
+The `rpcserver` command and the testing kit both run their servers here; why one does not start, each says in its own
+way.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpcserver.arbiter.arbiter import Arbiter
+from rpcserver.arbiter.control import ControlSocket, open_control
+from rpcserver.system.addresses import BindError
+from rpcserver.system.sockets import open_listeners
+from rpcserver.system.systemd import Notifier, inherited_listeners
+from rpcserver.system.tls import open_tls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcserver.arbiter.companion import Duty
+    from rpcserver.arbiter.control import Answer
+    from rpcserver.system.log import LineHandler
+    from rpcserver.system.parent import ParentLink
+    from rpcserver.system.settings import ServerSettings
+
+logger = logging.getLogger(__name__)
+
+
+def run_server(
+    settings: ServerSettings, logs: LineHandler, parent: ParentLink | None, *, started: float, managed: bool
+) -> None:
+    """Run a server until it is stopped.
+
+    Args:
+        settings: what it serves, and how.
+        logs: where the process's log goes.
+        parent: the process that started it.
+        started: when the program started, in monotonic seconds.
+        managed: whether a service manager's environment is heeded, where there is one.
+
+    Raises:
+        TlsError: a certificate or a key cannot be used.
+        BindError: an address cannot be listened on.
+        MetricsUnavailable, WatchUnavailable: what the settings ask for cannot be had.
+        BootError: a worker did not become ready.
+    """
+    tls = open_tls(settings)
+    duties = _duties(settings)
+    listeners = (inherited_listeners() if managed else []) or open_listeners(
+        settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
+    )
+    arbiter = Arbiter(
+        settings,
+        listeners,
+        logs,
+        parent=parent,
+        control=_control(settings),
+        duties=duties,
+        notifier=Notifier.from_environment() if managed else None,
+        tls=tls,
+        started=started,
+    )
+    arbiter.run()
+
+
+def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:
+    """Prepare the companions that the settings ask for, and what makes them for an arbiter."""
+    made: list[Callable[[Arbiter], Duty]] = []
+    if settings.metrics is not None:
+        from rpcserver.ops.metrics import metrics_duty, open_metrics
+
+        asked = open_metrics(settings.metrics)
+        made.append(lambda arbiter: metrics_duty(asked, arbiter.sample))
+    if settings.reload:
+        from rpcserver.ops.watch import watch_duty, watched_by, write_no_bytecode
+
+        watched = watched_by(settings.app, Path.cwd())
+        write_no_bytecode()
+        made.append(lambda arbiter: watch_duty(watched, arbiter.reload))
+    return lambda arbiter: [make(arbiter) for make in made]
+
+
+def _control(settings: ServerSettings) -> ControlSocket | None:
+    """Open the control socket; where nobody has asked for one in so many words, the server can do without."""
+    try:
+        listener = open_control(settings.control)
+    except BindError as error:
+        if settings.control != "auto":
+            raise
+        logger.warning("there will be no control socket: %s", error)
+        return None
+    return None if listener is None else ControlSocket(listener, _answer_for)
+
+
+def _answer_for(arbiter: Arbiter) -> Answer:
+    # When the first client asks for something, and the workers have started.
+    from rpcserver.arbiter.control_service import control_answer
+
+    return control_answer(arbiter)
