@@ -11,6 +11,7 @@ import msgspec
 
 from rpcserver.arbiter.housekeeping import busy_ns
 from rpcserver.system.errors import ServerError
+from rpcserver.system.scoreboard import SlotReading, Totals  # noqa: TC001 - msgspec reads the fields' types
 from rpcserver.system.sockets import listen_queue
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.crew import Crew
     from rpcserver.arbiter.housekeeping import BusyShares
     from rpcserver.arbiter.reload import Reload
-    from rpcserver.system.scoreboard import Scoreboard, SlotReading
+    from rpcserver.system.scoreboard import Scoreboard
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
 
@@ -49,7 +50,7 @@ def server_status(
         reloading=reload.active,
         reload_problem=reload.problem,
         uptime=round(uptime, 3),
-        listeners=listener_statuses(listeners),
+        listeners=[listener_status(listener) for listener in listeners],
         wanted=len(crew.slots),
         workers=worker_statuses(crew, shares),
         totals=total_status(crew),
@@ -84,14 +85,10 @@ def worker_statuses(crew: Crew, shares: BusyShares) -> list[WorkerStatus]:
     ]
 
 
-def listener_statuses(listeners: Sequence[Listener]) -> list[ListenerStatus]:
-    """Describe every address."""
-    found = []
-    for listener in listeners:
-        queue = listen_queue(listener.socket) if listener.fileno() >= 0 else None
-        waiting, limit = (None, None) if queue is None else (queue.waiting, queue.limit)
-        found.append(ListenerStatus(listener.address, waiting, limit))
-    return found
+def listener_status(listener: Listener) -> ListenerStatus:
+    """Describe an address; nothing waits at one that is closed."""
+    queue = listen_queue(listener.socket) if listener.fileno() >= 0 else None
+    return ListenerStatus(listener.address, *((None, None) if queue is None else (queue.waiting, queue.limit)))
 
 
 def total_status(crew: Crew) -> TotalStatus:
@@ -134,84 +131,32 @@ class NoSample(ServerError):
 
 
 class WorkerSample(msgspec.Struct, frozen=True, array_like=True):
-    """One worker at one moment; counts are since it started, and memory is in bytes."""
+    """One worker at one moment: its slot on the scoreboard, and its resident memory in bytes."""
 
-    worker: int
-    generation: int
-    state: str
-    connections: int
-    accepts: int
-    requests: int
-    errors: int
-    busy_ns: int
-    bytes_in: int
-    bytes_out: int
+    reading: SlotReading
     resident: int
 
 
-class QueueSample(msgspec.Struct, frozen=True, array_like=True):
-    """How many connections wait to be accepted at an address, and how many can."""
-
-    address: str
-    waiting: int
-    limit: int
-
-
 class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """The server at one moment; counts are since it started, those of workers that have left included."""
+    """The server at one moment, for metrics; the listeners are those that are open."""
 
     version: str
     model: str
     generation: int
-    accepts: int
-    requests: int
-    errors: int
-    busy_ns: int
-    bytes_in: int
-    bytes_out: int
-    deaths: int
-    lost: int
+    totals: Totals
     workers: tuple[WorkerSample, ...]
-    queues: tuple[QueueSample, ...]
+    listeners: tuple[ListenerStatus, ...]
 
 
 def take_sample(
     board: Scoreboard, listeners: Iterable[Listener], *, version: str, model: str, generation: int
 ) -> Sample:
-    """Read the scoreboard and the listen queues.
-
-    Listeners that are closed are left out.
-    """
-    totals = board.totals()
-    queues = ((found.address, listen_queue(found.socket)) for found in listeners if found.fileno() >= 0)
+    """Read the scoreboard and the listen queues."""
     return Sample(
-        version=version,
-        model=model,
-        generation=generation,
-        accepts=totals.accepts,
-        requests=totals.requests,
-        errors=totals.errors,
-        busy_ns=totals.busy_ns,
-        bytes_in=totals.bytes_in,
-        bytes_out=totals.bytes_out,
-        deaths=totals.died,
-        lost=totals.lost,
-        workers=tuple(_worker_sample(reading) for reading in board.readings()),
-        queues=tuple(QueueSample(address, queue.waiting, queue.limit) for address, queue in queues if queue),
-    )
-
-
-def _worker_sample(reading: SlotReading) -> WorkerSample:
-    return WorkerSample(
-        worker=reading.number,
-        generation=reading.generation,
-        state=reading.state.name.lower(),
-        connections=reading.connections,
-        accepts=reading.accepts,
-        requests=reading.requests,
-        errors=reading.errors,
-        busy_ns=reading.busy_ns,
-        bytes_in=reading.bytes_in,
-        bytes_out=reading.bytes_out,
-        resident=resident_memory(reading.pid),
+        version,
+        model,
+        generation,
+        board.totals(),
+        tuple(WorkerSample(reading, resident_memory(reading.pid)) for reading in board.readings()),
+        tuple(listener_status(listener) for listener in listeners if listener.fileno() >= 0),
     )

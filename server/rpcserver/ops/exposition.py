@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from operator import attrgetter
 from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -38,7 +39,7 @@ _STATES: Final = ("starting", "ready", "draining", "aborting")
 _SCRAPES_AT_ONCE: Final = 16
 _NANOSECONDS: Final = 1e9
 
-# The name, what it counts, the field of the sample and by what that is divided.
+# The name, what it counts, the field of the totals or of a worker's reading, and by what that is divided.
 _SERVER_COUNTERS: Final = (
     ("requests", "Requests answered, errors included", "requests", 1),
     ("errors", "Requests answered with an error", "errors", 1),
@@ -46,7 +47,7 @@ _SERVER_COUNTERS: Final = (
     ("received_bytes", "Size of the requests", "bytes_in", 1),
     ("sent_bytes", "Size of the replies", "bytes_out", 1),
     ("busy_seconds", "Time that requests took, added up", "busy_ns", _NANOSECONDS),
-    ("worker_deaths", "Workers that ended without being asked to", "deaths", 1),
+    ("worker_deaths", "Workers that ended without being asked to", "died", 1),
     ("lost_requests", "Requests lost to the deaths of workers", "lost", 1),
 )
 _WORKER_COUNTERS: Final = (
@@ -58,8 +59,8 @@ _WORKER_COUNTERS: Final = (
     ("worker_busy_seconds", "Time that the worker's requests took, added up", "busy_ns", _NANOSECONDS),
 )
 _WORKER_GAUGES: Final = (
-    ("worker_connections", "Open connections", "connections"),
-    ("worker_resident_bytes", "Resident memory, pages shared with other processes included", "resident"),
+    ("worker_connections", "Open connections", attrgetter("reading.connections")),
+    ("worker_resident_bytes", "Resident memory, pages shared with other processes included", attrgetter("resident")),
 )
 
 
@@ -82,41 +83,42 @@ class SampleCollector(Collector):
         about = {"version": sample.version, "model": sample.model}
         yield InfoMetricFamily(f"{_PREFIX}server", "What the server is", about)
         for name, text, field, divisor in _SERVER_COUNTERS:
-            yield CounterMetricFamily(_PREFIX + name, text, getattr(sample, field) / divisor)
+            yield CounterMetricFamily(_PREFIX + name, text, getattr(sample.totals, field) / divisor)
         yield GaugeMetricFamily(f"{_PREFIX}generation", "How many times the server was reloaded", sample.generation)
         for name, text, field in (
             ("listen_queue", "Connections that wait to be accepted", "waiting"),
             ("listen_queue_limit", "Connections that can wait to be accepted", "limit"),
         ):
             family = GaugeMetricFamily(_PREFIX + name, text, labels=["address"])
-            for queue in sample.queues:
-                family.add_metric([queue.address], getattr(queue, field))
+            for listener in sample.listeners:
+                if (length := getattr(listener, field)) is not None:
+                    family.add_metric([listener.address], length)
             yield family
         yield from _of_workers(sample.workers)
 
 
 def _of_workers(workers: Sequence[WorkerSample]) -> Iterable[Metric]:
-    states = Counter(found.state for found in workers)
+    states = Counter(found.reading.state.name.lower() for found in workers)
     family = GaugeMetricFamily(f"{_PREFIX}workers", "Workers by what they are about", labels=["state"])
     for state in (*_STATES, *sorted(states.keys() - set(_STATES))):
         family.add_metric([state], states[state])
     yield family
     # While a worker is replaced there are two of its number: the younger one's counts go on, and the gauges are
     # those of both.
-    youngest = {found.worker: found for found in workers}
+    youngest = {found.reading.number: found.reading for found in workers}
     for name, text, field, divisor in _WORKER_COUNTERS:
         counter = CounterMetricFamily(_PREFIX + name, text, labels=["worker"])
-        for number, found in youngest.items():
-            counter.add_metric([str(number)], getattr(found, field) / divisor)
+        for number, reading in youngest.items():
+            counter.add_metric([str(number)], getattr(reading, field) / divisor)
         yield counter
-    for name, text, field in _WORKER_GAUGES:
+    for name, text, value in _WORKER_GAUGES:
         gauge = GaugeMetricFamily(_PREFIX + name, text, labels=["worker"])
         for number in youngest:
-            gauge.add_metric([str(number)], sum(getattr(found, field) for found in workers if found.worker == number))
+            gauge.add_metric([str(number)], sum(value(found) for found in workers if found.reading.number == number))
         yield gauge
     generation = GaugeMetricFamily(f"{_PREFIX}worker_generation", "The reload that made the worker", labels=["worker"])
-    for number, found in youngest.items():
-        generation.add_metric([str(number)], found.generation)
+    for number, reading in youngest.items():
+        generation.add_metric([str(number)], reading.generation)
     yield generation
 
 

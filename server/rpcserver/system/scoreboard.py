@@ -73,7 +73,7 @@ class SlotState(enum.IntEnum):
     ABORTING = 4
 
 
-class SlotReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class SlotReading(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """What a slot says.
 
     Attributes:
@@ -110,7 +110,7 @@ class SlotReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Requests lost to crashes of the worker's own children."""
 
 
-class Totals(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Totals(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """What all workers have done, those that have left included."""
 
     accepts: int

@@ -18,32 +18,92 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from rpcserver.arbiter.companion import Companions
-from rpcserver.arbiter.status import QueueSample, Sample, WorkerSample
+from rpcserver.arbiter.status import Sample, WorkerSample
 from rpcserver.ops.exposition import SampleCollector
 from rpcserver.ops.metrics import metrics_duty
 from rpcserver.system.addresses import TcpBind
 from rpcserver.system.log import LineHandler
 from rpcserver.system.loop import Reactor
+from rpcserver.system.scoreboard import SlotReading, SlotState, Totals
 from rpcserver.system.sockets import Listener, open_listeners
+from rpcwire.control import ListenerStatus
 from tests.servers import PATIENCE, all_gone, launched, running, watched
 
-OLD = WorkerSample(1, 0, "draining", 2, 9, 90, 3, 1_500_000_000, 900, 1800, 10_000)
-YOUNG = WorkerSample(1, 1, "ready", 1, 4, 40, 1, 500_000_000, 400, 800, 20_000)
-OTHER = WorkerSample(2, 1, "ready", 0, 2, 20, 0, 250_000_000, 200, 400, 30_000)
-SAMPLE = Sample(
-    version="1.2.3",
-    model="sync",
-    generation=1,
+
+def worker(number: int, generation: int, state: SlotState, resident: int, **counts: int) -> WorkerSample:
+    reading = SlotReading(
+        number=number,
+        pid=1000 + number,
+        generation=generation,
+        state=state,
+        born=1,
+        tick=2,
+        running=0,
+        request_began=0,
+        method="",
+        active=3,
+        lost=0,
+        **counts,
+    )
+    return WorkerSample(reading, resident)
+
+
+OLD = worker(
+    1,
+    0,
+    SlotState.DRAINING,
+    10_000,
+    connections=2,
+    accepts=9,
+    requests=90,
+    errors=3,
+    busy_ns=1_500_000_000,
+    bytes_in=900,
+    bytes_out=1800,
+)
+YOUNG = worker(
+    1,
+    1,
+    SlotState.READY,
+    20_000,
+    connections=1,
+    accepts=4,
+    requests=40,
+    errors=1,
+    busy_ns=500_000_000,
+    bytes_in=400,
+    bytes_out=800,
+)
+OTHER = worker(
+    2,
+    1,
+    SlotState.READY,
+    30_000,
+    connections=0,
+    accepts=2,
+    requests=20,
+    errors=0,
+    busy_ns=250_000_000,
+    bytes_in=200,
+    bytes_out=400,
+)
+TOTALS = Totals(
     accepts=100,
     requests=1000,
     errors=10,
     busy_ns=2_500_000_000,
     bytes_in=5000,
     bytes_out=9000,
-    deaths=3,
+    died=3,
     lost=2,
+)
+SAMPLE = Sample(
+    version="1.2.3",
+    model="sync",
+    generation=1,
+    totals=TOTALS,
     workers=(OLD, YOUNG, OTHER),
-    queues=(QueueSample("127.0.0.1:8080", 7, 1024), QueueSample("[::1]:8080", 0, 1024)),
+    listeners=(ListenerStatus("127.0.0.1:8080", 7, 1024), ListenerStatus("[::1]:8080", 0, 1024)),
 )
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -127,7 +187,7 @@ class Host:
 
     def sample(self) -> Sample:
         self.asked += 1
-        return msgspec.structs.replace(SAMPLE, requests=self.asked)
+        return msgspec.structs.replace(SAMPLE, totals=msgspec.structs.replace(TOTALS, requests=self.asked))
 
     def run_until(self, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE
