@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,9 +64,7 @@ def test_what_a_run_costs_a_server_is_told(tmp_path: Path, monkeypatch: pytest.M
     assert ServerMeter(Control(path)).finish() is None
 
 
-def test_a_process_that_ends_while_it_is_looked_for_has_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(folder: str) -> list[str]:
-        raise FileNotFoundError(folder)
-
-    monkeypatch.setattr(os, "listdir", gone)
-    assert processes_under(1) == [1]
+def test_a_process_that_has_ended_while_it_was_looked_for_has_no_children() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert processes_under(ended.pid) == [ended.pid]
