@@ -20,7 +20,7 @@ from rpcserver.service.context import Peer
 from rpcserver.system.addresses import BindError, UnixBind
 from rpcserver.system.settings import ServerSettings
 from rpcserver.system.sockets import open_listeners
-from rpcserver.workers.conversation import NEVER, Conversation, Next
+from rpcserver.workers.conversation import ANSWER, CLOSE, LINGER, NEVER, READ, WRITE, Conversation
 from rpcserver.workers.socket_drivers import NonBlockingConnection, prepare
 from rpcwire import GOODBYE, ErrorCode, Fault, encode_fault, frame
 
@@ -39,7 +39,7 @@ _MAX_FRAME: Final = 64 * 1024
 _ANSWERS_AT_ONCE: Final = 16
 _MOST_PATIENCE: Final = 5.0
 _CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
-_READING: Final = frozenset({Next.READ, Next.LINGER})
+_READING: Final = frozenset({READ, LINGER})
 _FOLDER_MODE: Final = 0o700
 _SOCKET_MODE: Final = 0o600
 
@@ -136,7 +136,7 @@ class ControlServer:
     def run_due(self, now: float) -> None:
         """Go on with clients that have asked for much, and drop those whose time is over."""
         for client in tuple(self._clients):
-            if client.following is Next.ANSWER:
+            if client.following is ANSWER:
                 client.go_on()
             elif now >= client.deadline:
                 if not client.conversation.lingering:
@@ -192,13 +192,13 @@ class _Client:
         self._answer = answer
         self._reactor = reactor
         self._siblings = siblings
-        self.following = Next.READ
+        self.following = READ
         reactor.watch(client.fileno(), self.go_on)
 
     @property
     def deadline(self) -> float:
         """When there is something to do whatever the client does: at once while requests of its are held."""
-        return 0.0 if self.following is Next.ANSWER else self.conversation.deadline
+        return 0.0 if self.following is ANSWER else self.conversation.deadline
 
     def go_on(self) -> None:
         """Read, answer and write, as far as that goes without waiting."""
@@ -207,14 +207,14 @@ class _Client:
         self.following = self.connection.advance()
         # No more in one go, so that no client keeps the arbiter from everything else.
         for _ in range(_ANSWERS_AT_ONCE):
-            if self.following is not Next.ANSWER or (request := self.conversation.next_request()) is None:
+            if self.following is not ANSWER or (request := self.conversation.next_request()) is None:
                 break
             self.conversation.hold(self._answer(request[0], self.conversation.peer))
             self.following = self.connection.advance()
-        if self.following is Next.CLOSE:
+        if self.following is CLOSE:
             self.close()
         else:
-            writing = self.following is Next.WRITE
+            writing = self.following is WRITE
             self._reactor.watch_for(self.connection.fileno(), reading=self.following in _READING, writing=writing)
 
     def say_goodbye(self) -> None:

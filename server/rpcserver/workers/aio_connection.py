@@ -6,13 +6,14 @@ Who accepts it, the loop, and the clock that deadlines are checked by, are the b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
 from typing import TYPE_CHECKING, Protocol, cast
 
 from rpcserver.workers.aio_calls import AsyncCall, HandlerThreads, ThreadCalls
-from rpcserver.workers.conversation import NEVER, WRITE_SIZE, Next
+from rpcserver.workers.conversation import ANSWER, CLOSE, NEVER, READ, WRITE
 from rpcserver.workers.socket_drivers import acknowledge, converse, prepare, reset_on_close
 
 if TYPE_CHECKING:
@@ -204,16 +205,16 @@ class LoopConnection(asyncio.Protocol):
             if self._call.task is None and not conversation.unwritten:
                 self._run(self._call)
             return
-        while (following := conversation.next()) is Next.ANSWER or following is Next.WRITE:
-            if following is Next.WRITE:
+        while (following := conversation.next()) is ANSWER or following is WRITE:
+            if following is WRITE:
                 self._flush()
                 if conversation.unwritten:
                     return
             elif not self._answer():
                 return
-        if following is Next.READ:
+        if following is READ:
             self._wait_for_bytes()
-        elif following is Next.CLOSE:
+        elif following is CLOSE:
             self._close()
         elif not conversation.lingering:
             self._transport.write_eof()
@@ -222,16 +223,12 @@ class LoopConnection(asyncio.Protocol):
 
     def _answer(self) -> bool:
         """Run requests and hold their replies; False when one must be awaited."""
-        conversation = self._conversation
-        while conversation.held <= WRITE_SIZE and (request := conversation.next_request()) is not None:
-            body, last = request
-            begun = self._begin(body, self.peer, last, self._threads)
-            if not isinstance(begun, bytes):
-                self._flush()
-                self._start(begun, body, last)
-                return False
-            conversation.hold(begun, last=last)
-        return True
+        begin, threads = self._begin, self._threads
+        begun = self._conversation.answer_requests(lambda body, peer, last: begin(body, peer, last, threads))
+        if begun is not None:
+            self._flush()
+            self._start(*begun)
+        return begun is None
 
     def _flush(self) -> None:
         """Give what is held to the transport, in one go, so that its back-pressure counts all of it."""
@@ -249,7 +246,8 @@ class LoopConnection(asyncio.Protocol):
         conversation = self._conversation
         self.ready = True
         if conversation.mid_frame:
-            acknowledge(self._socket)
+            with contextlib.suppress(OSError):
+                acknowledge(self._socket)
         elif conversation.leaving:
             self.check(time.monotonic())
         if self.ready:

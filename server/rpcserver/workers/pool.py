@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.conversation import NEVER, WRITE_SIZE, Next
+from rpcserver.workers.conversation import ANSWER, CLOSE, NEVER, READ, WRITE, WRITE_SIZE, Next
 from rpcserver.workers.refusals import refuse_request
 from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, prepare
 from rpcserver.workers.thread import ThreadedWorker, take_overdue
@@ -128,14 +128,14 @@ class Parking:
         Its requests, if there are any, may be turned away where they are new.
         """
         following = connection.advance()
-        if following is Next.ANSWER:
+        if following is ANSWER:
             self._submit(connection, new)
-        elif following is Next.CLOSE:
+        elif following is CLOSE:
             del self._connections[connection.fileno()]
             connection.close()
             self._closed()
         else:
-            events = select.EPOLLOUT if following is Next.WRITE else select.EPOLLIN
+            events = select.EPOLLOUT if following is WRITE else select.EPOLLIN
             with self._handing:
                 self._hand_over(connection, following)
                 self._epoll.modify(connection, events | select.EPOLLONESHOT)
@@ -161,9 +161,9 @@ class Parking:
         if awaited is None:
             # It was taken at its deadline, and is a thread's. That watches it again for what has come.
             return
-        if awaited is not Next.WRITE:
+        if awaited is not WRITE:
             connection.receive()
-        self.settle(connection, new=awaited is Next.READ)
+        self.settle(connection, new=awaited is READ)
 
     def _look_after(self, now: float) -> None:
         """See to the deadlines of connections that wait, and to those that shall leave."""
@@ -181,14 +181,14 @@ class Parking:
     def _on_deadline(self, connection: PooledConnection) -> None:
         awaited, connection.awaits = connection.awaits, None
         conversation = connection.conversation
-        if awaited is Next.READ and not conversation.mid_frame:
+        if awaited is READ and not conversation.mid_frame:
             # What has arrived is answered, even if it came a moment ago.
             conversation.heard = False
             connection.receive()
             if conversation.heard or conversation.lost:
                 self.settle(connection, new=True)
                 return
-        elif awaited is Next.WRITE and (connection.advance() is not awaited or monotonic() < conversation.deadline):
+        elif awaited is WRITE and (connection.advance() is not awaited or monotonic() < conversation.deadline):
             self.settle(connection)
             return
         conversation.expire()
@@ -312,7 +312,7 @@ class PoolWorker(ThreadedWorker):
                 return False
             conversation.hold(reply, last=last)
             share -= 1
-            if conversation.held > WRITE_SIZE and connection.advance() is not Next.ANSWER:
+            if conversation.held > WRITE_SIZE and connection.advance() is not ANSWER:
                 break
             if share <= 0 and not self._queue.empty():
                 break

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.addresses import peer_address
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.conversation import LINGER_SECONDS, READ_SIZE, WRITE_SIZE, Conversation, Next
+from rpcserver.workers.conversation import (
+    ANSWER,
+    CLOSE,
+    LINGER,
+    LINGER_SECONDS,
+    READ,
+    READ_SIZE,
+    WRITE,
+    Conversation,
+    Next,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -28,6 +38,10 @@ _AT_ONCE: Final = 1e-6
 _TIMEVAL: Final = struct.Struct("ll")
 _MOST: Final = 256
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+# Plain integers, as they are needed at each piece of a frame.
+_UNIX: Final = int(socket.AF_UNIX)
+_TCP: Final = int(socket.IPPROTO_TCP)
+_QUICKACK: Final = int(socket.TCP_QUICKACK)
 
 
 def converse(connection: socket.socket, settings: ServerSettings, tls: ssl.SSLContext | None) -> Conversation:
@@ -52,10 +66,12 @@ def acknowledge(connection: socket.socket) -> None:
 
     A client that writes the prefix and the body apart, with Nagle's algorithm on, holds the body back until the
     prefix is acknowledged, and a delayed acknowledgement takes 40 ms: tcp(7).
+
+    Raises:
+        OSError: the connection is lost.
     """
-    if connection.family != socket.AF_UNIX:
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+    if connection.family != _UNIX:
+        connection.setsockopt(_TCP, _QUICKACK, 1)
 
 
 def reset_on_close(connection: socket.socket) -> None:
@@ -96,20 +112,20 @@ class NonBlockingConnection:
         while True:
             following = conversation.next()
             try:
-                if following is Next.WRITE:
+                if following is WRITE:
                     if data := conversation.outgoing():
                         conversation.sent(self._socket.send(data))
                     continue
-                if following is Next.LINGER and not conversation.lingering:
+                if following is LINGER and not conversation.lingering:
                     self._socket.shutdown(socket.SHUT_WR)
                     conversation.linger()
+                elif following is READ and conversation.mid_frame:
+                    acknowledge(self._socket)
             except BlockingIOError:
                 pass
             except OSError as error:
                 conversation.lose(error)
                 continue
-            if following is Next.READ and conversation.mid_frame:
-                acknowledge(self._socket)
             return following
 
     def close(self) -> None:
@@ -165,11 +181,11 @@ class Lingering:
 
 
 def _is_over(connection: NonBlockingConnection, now: float) -> bool:
-    if connection.advance() is not Next.CLOSE:
+    if connection.advance() is not CLOSE:
         connection.receive()
         if now >= connection.conversation.deadline:
             connection.conversation.expire()
-    return connection.advance() is Next.CLOSE
+    return connection.advance() is CLOSE
 
 
 class Abandoned(BaseException):
@@ -265,7 +281,7 @@ class BlockingConnection:
         sole_request = conversation.sole_request
         answer = self._answer
         peer = conversation.peer
-        while (following := self._go_on()) is Next.READ:
+        while (following := self._go_on()) is READ:
             while True:
                 try:
                     data = recv(READ_SIZE)
@@ -287,33 +303,31 @@ class BlockingConnection:
                     continue
                 conversation.hold(memoryview(reply)[sent:], last=last)
                 break
-        return following is Next.LINGER and self._end()
+        return following is LINGER and self._end()
 
     def _go_on(self) -> Next:
         """Answer and write until bytes must be waited for."""
         conversation = self.conversation
+        answer = self._answer
         while True:
             following = conversation.next()
-            if following is Next.ANSWER:
-                self._answer_requests()
-            elif following is Next.WRITE:
-                if monotonic() >= conversation.deadline:
-                    conversation.expire()
-                else:
-                    self._write()
-            elif following is Next.READ and conversation.mid_frame:
+            if following is ANSWER:
+                conversation.answer_requests(answer)
+                # Nearly always the client takes all of it, and nothing must be waited for.
+                self._write()
+            elif following is READ:
+                if not conversation.mid_frame:
+                    return following
                 acknowledge(self._socket)
                 if monotonic() < conversation.deadline:
                     return following
                 conversation.expire()
-            else:
+            elif following is not WRITE:
                 return following
-
-    def _answer_requests(self) -> None:
-        conversation = self.conversation
-        while conversation.held <= WRITE_SIZE and (request := conversation.next_request()) is not None:
-            body, last = request
-            conversation.hold(self._answer(body, conversation.peer, last), last=last)
+            elif monotonic() < conversation.deadline:
+                self._write()
+            else:
+                conversation.expire()
 
     def _write(self) -> None:
         conversation = self.conversation
@@ -346,7 +360,7 @@ class BlockingConnection:
             return True
         self._socket.shutdown(socket.SHUT_WR)
         conversation.linger()
-        while conversation.next() is Next.LINGER:
+        while conversation.next() is LINGER:
             # Once more for each wait: `drain` may have shortened it from elsewhere.
             self._wait_at_most(conversation.deadline - monotonic())
             try:
