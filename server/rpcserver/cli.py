@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from rpcserver.options import ENVIRONMENT, Invocation, command
-from rpcserver.system.parent import ParentLink
+from rpcserver.system.channel import ParentLink
 from rpcserver.system.settings import SettingsError, line_of, read_file
 from rpcwire.control import StartFailed
 

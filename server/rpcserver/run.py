@@ -15,16 +15,16 @@ from rpcserver.arbiter.control import ControlSocket, open_control
 from rpcserver.system.addresses import BindError
 from rpcserver.system.sockets import open_listeners
 from rpcserver.system.systemd import Notifier, inherited_listeners
-from rpcserver.system.tls import open_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcserver.arbiter.companion import Duty
     from rpcserver.arbiter.control import Answer
+    from rpcserver.system.channel import ParentLink
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.parent import ParentLink
     from rpcserver.system.settings import ServerSettings
+    from rpcserver.system.tls import ServerTls
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def run_server(
         MetricsUnavailable, WatchUnavailable: what the settings ask for cannot be had.
         BootError: a worker did not become ready.
     """
-    tls = open_tls(settings)
+    tls = _tls(settings)
     duties = _duties(settings)
     listeners = (inherited_listeners() if managed else []) or open_listeners(
         settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
@@ -64,6 +64,15 @@ def run_server(
         started=started,
     )
     arbiter.run()
+
+
+def _tls(settings: ServerSettings) -> ServerTls | None:
+    """Read the certificate that the settings name; None where they name none."""
+    if settings.tls_cert is None:
+        return None
+    from rpcserver.system.tls import ServerTls
+
+    return ServerTls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
 def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:

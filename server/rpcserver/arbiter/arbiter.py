@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
 from rpcserver.arbiter.crew import MAX_WORKERS, Crew
-from rpcserver.arbiter.freezing import Freezer
-from rpcserver.arbiter.housekeeping import Housekeeping
+from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.reload import Reload
 from rpcserver.system.errors import ServerError
@@ -35,9 +34,8 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.control import ControlSocket
     from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
     from rpcserver.arbiter.status import Sample
-    from rpcserver.system.channel import ArbiterEnd
+    from rpcserver.system.channel import ArbiterEnd, ParentLink
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.parent import ParentLink
     from rpcserver.system.process import Closeable, Exit
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener

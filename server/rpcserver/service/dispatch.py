@@ -15,10 +15,10 @@ from msgspec import UNSET, UnsetType
 
 from rpcserver.service.context import Peer, WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner
-from rpcserver.service.discovery import DISCOVER, discovery_endpoint
 from rpcserver.service.endpoint import Endpoint
 from rpcserver.service.faults import Faults
-from rpcserver.service.hooks import logged_failure, run_hook, run_hook_async
+from rpcserver.service.loader import logged_failure, run_hook, run_hook_async
+from rpcserver.service.service import Method
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
 from rpcwire import (
     Fault,
@@ -26,6 +26,7 @@ from rpcwire import (
     MessageError,
     Meta,
     ParseError,
+    ReplyEncoder,
     Request,
     decode_request,
     encode_fault,
@@ -34,12 +35,15 @@ from rpcwire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
     from concurrent.futures import Executor
 
     from rpcserver.service.service import Service
 
 __all__ = ["Dispatcher", "Peer", "WorkerInfo"]
+
+DISCOVER: Final = "rpc.discover"
+"""The name OpenRPC gives to a service's discovery method."""
 
 _RECEIVING: Final = 0
 _READING: Final = 1
@@ -83,7 +87,7 @@ class Dispatcher:
         self._runner = CoroutineRunner() if runner is None else runner
         self._faults = Faults(debug=debug)
         endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
-        endpoints[DISCOVER] = discovery_endpoint(service, tuple(endpoints.values()), worker)
+        endpoints[DISCOVER] = _discovery_endpoint(service, tuple(endpoints.values()), worker)
         self._endpoints = endpoints
 
     def answer(
@@ -341,3 +345,45 @@ def _outcome(endpoint: Endpoint, arguments: Any, connection: Peer) -> tuple[Any,
         return endpoint.invoke(arguments, connection), None
     except BaseException as error:  # noqa: BLE001 - raised again where the call is awaited
         return None, error
+
+
+def _discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker: WorkerInfo) -> Endpoint:
+    """Make the discovery method of a service.
+
+    The document does not list it: OpenRPC reserves the name, so every client knows it already.
+    """
+    made: list[dict[str, Any]] = []
+
+    # A type that must be looked into would cost every worker memory, and tell nobody anything.
+    def discover() -> Any:
+        if not made:
+            from rpcserver.service.openrpc import openrpc_document
+
+            made.append(openrpc_document(service, endpoints))
+        return made[0]
+
+    endpoint = Endpoint(Method(DISCOVER, discover, DISCOVER, idempotent=True, blocking=False), worker)
+    endpoint.replies = _SameReply(DISCOVER)
+    return endpoint
+
+
+class _SameReply(ReplyEncoder):
+    """Writes one result that never changes: a service of thousands of methods has a document of megabytes."""
+
+    __slots__ = ("_frame",)
+
+    def __init__(self, out: str) -> None:
+        super().__init__(out)
+        self._frame: bytes | None = None
+
+    def encode(self, result: object) -> bytes:
+        if self._frame is None:
+            self._frame = super().encode(result)
+        return self._frame
+
+    def encode_with(
+        self, result: object, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False
+    ) -> bytes:
+        if id is UNSET and meta is None and not close:
+            return self.encode(result)
+        return super().encode_with(result, id=id, meta=meta, close=close)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 from msgspec.structs import asdict, astuple
 
 from rpcserver.service.context import Context, MethodLogger, Peer, WorkerInfo
@@ -150,7 +150,7 @@ class Endpoint:
         for number, example in enumerate(self.method.examples, 1):
             try:
                 self.read(Raw(encode_value(example.params)))
-                encode_value(None if example.result is msgspec.UNSET else example.result)
+                encode_value(None if example.result is UNSET else example.result)
             except (EncodeError, ParseError, msgspec.ValidationError) as error:
                 raise ServiceError(
                     f"example {number} does not fit: {error}; its params must be what a caller could send",

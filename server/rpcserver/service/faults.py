@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from rpcserver.service.source import one_line, own_traceback, printable
-from rpcserver.service.suggestions import near_names
+from rpcserver.service.source import near_names, one_line, own_traceback, printable
 from rpcserver.system.errors import RpcError
 from rpcwire import EncodeError, ErrorCode, Fault, MessageError, ParseError, decode_params, encode_value
 

@@ -1,4 +1,4 @@
-"""Finds and imports the app that a server is to serve.
+"""Finds and imports the app that a server is to serve, and runs what it wants done when a worker starts and stops.
 
 An app that is not there (`AppNotFound`) and one whose own code fails (`AppFailed`) are different errors: the first
 says what to write instead, the second shows the traceback of the user's own frames.
@@ -6,6 +6,7 @@ says what to write instead, the second shows the traceback of the user's own fra
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -15,13 +16,25 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rpcserver.service.endpoint import HANDLER_LOG
 from rpcserver.service.service import Service
-from rpcserver.service.source import has_own_frames, one_line, own_traceback
-from rpcserver.service.suggestions import near_names
+from rpcserver.service.source import (
+    handler_name,
+    handler_place,
+    has_own_frames,
+    near_names,
+    one_line,
+    own_traceback,
+    printable,
+)
 from rpcserver.system.errors import AppFailed, AppNotFound, ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
     from types import ModuleType
+
+    from rpcserver.service.context import WorkerInfo
+    from rpcserver.service.service import Hook
 
 DEFAULT_ATTRIBUTE = "service"
 """The name of the app in its module, where none is given."""
@@ -192,3 +205,52 @@ def _module_names(folder: Path) -> list[str]:
 def _hint(near: Iterable[str], otherwise: str) -> str:
     names = list(near)
     return f"did you mean {' or '.join(names)}?" if names else otherwise
+
+
+def run_hook(hook: Hook, worker: WorkerInfo, run: Callable[[Awaitable[Any]], Any]) -> None:
+    """Call a hook, and have its coroutine run, if it makes one.
+
+    Raises:
+        AppFailed: the hook raised an exception.
+    """
+    try:
+        result = _called_hook(hook, worker)
+        if inspect.isawaitable(result):
+            run(result)
+    except (Exception, SystemExit) as error:
+        raise _hook_failed(hook, error) from error
+
+
+async def run_hook_async(hook: Hook, worker: WorkerInfo) -> None:
+    """Like `run_hook`, on an event loop."""
+    try:
+        result = _called_hook(hook, worker)
+        if inspect.isawaitable(result):
+            await result
+    except (Exception, SystemExit) as error:
+        raise _hook_failed(hook, error) from error
+
+
+@contextlib.contextmanager
+def logged_failure(hook: Hook) -> Iterator[None]:
+    """Log what a hook raises, so that the hooks after it run all the same."""
+    try:
+        yield
+    except AppFailed as error:
+        HANDLER_LOG.error("%s\n%s", printable(error.message), printable(error.traceback or "").rstrip())
+
+
+def _called_hook(hook: Hook, worker: WorkerInfo) -> Any:
+    try:
+        parameters = inspect.signature(hook).parameters.values()
+    except (TypeError, ValueError):
+        return hook()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    wants_worker = any(found.kind in positional and found.default is found.empty for found in parameters)
+    return hook(worker) if wants_worker else hook()
+
+
+def _hook_failed(hook: Hook, error: BaseException) -> AppFailed:
+    name, place = handler_name(hook), handler_place(hook)
+    where = name if place is None else f"{name} ({place})"
+    return AppFailed(name, f"the hook {where} failed: {one_line(error)}", own_traceback(error))

@@ -1,7 +1,8 @@
-"""Where a user's code is: names and places of callables, and tracebacks without the frames of this package."""
+"""Where a user's code is: names and places of callables, tracebacks without the frames of this package, near names."""
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import traceback
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
 _PACKAGE = Path(__file__).parents[1]
@@ -21,6 +22,12 @@ _MACHINERY = (
     "<frozen runpy>",
     str(Path(importlib.__file__).parent),
 )
+
+_LONGEST = 100
+_SHORT = 4
+_NEARNESS = 0.7
+_NEARNESS_OF_SHORT = 0.6
+_MOST_COMPARED = 500
 
 
 def unwrapped(handler: Callable[..., Any]) -> Any:
@@ -95,3 +102,41 @@ def _is_own(filename: str) -> bool:
         return False
     path = Path(filename)
     return not path.is_relative_to(_PACKAGE) or path.is_relative_to(_SHOWN)
+
+
+def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """The known names that a mistyped one may stand for, best first.
+
+    A name of over 100 characters has none.
+    """
+    if len(name) > _LONGEST:
+        return []
+    folded = name.casefold()
+    last = folded.rpartition(".")[2]
+    exact: list[str] = []
+    tails: list[str] = []
+    others: list[str] = []
+    for candidate in known:
+        text = candidate.casefold()
+        if text == folded:
+            exact.append(candidate)
+        elif last and text.rpartition(".")[2] == last:
+            tails.append(candidate)
+        elif abs(len(text) - len(folded)) <= max(len(text), len(folded)) // 2:
+            others.append(candidate)
+    # Comparing is quadratic in the length of the names, so of very many only the likelier ones are compared.
+    if len(others) > _MOST_COMPARED:
+        others = [candidate for candidate in others if candidate[:1].casefold() == folded[:1]][:_MOST_COMPARED]
+    if exact:
+        return exact[:limit]
+    if tails:
+        compared = difflib.SequenceMatcher(a=name)
+        return sorted(tails, key=lambda tail: _distance(compared, tail))[:limit]
+    # Short names have few characters to agree in.
+    cutoff = _NEARNESS if len(name) > _SHORT else _NEARNESS_OF_SHORT
+    return difflib.get_close_matches(name, others, n=limit, cutoff=cutoff)
+
+
+def _distance(compared: difflib.SequenceMatcher[str], other: str) -> float:
+    compared.set_seq2(other)
+    return -compared.ratio()

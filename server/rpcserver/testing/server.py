@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcserver.system.addresses import parse_bind
+from rpcserver.system.channel import ParentLink
 from rpcserver.system.errors import ServerError
 from rpcserver.system.log import LineHandler
-from rpcserver.system.parent import ParentLink
 from rpcserver.system.settings import ServerSettings
 from rpcserver.testing.client import Client, trusting
 from rpcserver.workers import MODELS

@@ -1,6 +1,6 @@
 """TLS on the server's side of one connection, without any I/O: bytes of records in, plain bytes out, and back.
 
-Where it filters the bytes of a connection is `conversation`; the certificate is read in `system.certificates`.
+Where it filters the bytes of a connection is `conversation`; the certificate is read in `system.tls`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import contextlib
 import ssl
 from typing import Final
 
-from rpcserver.system.certificates import subject_of
+from rpcserver.system.tls import subject_of
 from rpcwire import FrameError, TruncatedFrame
 
 _HEADER: Final = 5  # RFC 8446, 5.1: a record's type, version and length

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpcserver.service.suggestions import near_names
+from rpcserver.service.source import near_names
 
 KNOWN = ["ping", "echo", "order.place", "order.get", "user.get", "rpc.discover"]
 

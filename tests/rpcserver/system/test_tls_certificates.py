@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from rpcserver.system.certificates import read_context, subject_of
 from rpcserver.system.errors import TlsError
-from rpcserver.system.tls import ServerTls
+from rpcserver.system.tls import ServerTls, read_context, subject_of
 from rpcserver.testing import ServerFailed, serve
 from tests.rpcserver.tls_serving import Certificates, make_certificates, write
 from tests.servers import launched

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpcserver.system.parent import ParentLink
+from rpcserver.system.channel import ParentLink
 from rpcwire.control import ServerReady, StartFailed
 
 
