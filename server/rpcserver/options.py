@@ -66,20 +66,16 @@ class GroupedCommand(click.Command):
 
 
 def _option(*names: str, group: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare an option. Unless another one is given, its default is that of the setting with its name."""
+    default = getattr(_DEFAULTS, names[0].partition("/")[0].removeprefix("--").replace("-", "_"), None)
+    if default is not None:
+        attributes = {"default": default, "show_default": not isinstance(default, bool), **attributes}
     return click.option(*names, cls=GroupedOption, group=group, **attributes)
 
 
-def _seconds(name: str, *, group: str, default: float, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - click's word
-    return _option(
-        name,
-        group=group,
-        type=click.FloatRange(min=0, max=31_536_000),
-        callback=_read_by(checked_seconds),
-        metavar="S",
-        default=default,
-        show_default=True,
-        help=help,
-    )
+def _seconds(name: str, *, group: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - click's word
+    seconds = click.FloatRange(min=0, max=31_536_000)
+    return _option(name, group=group, type=seconds, callback=_read_by(checked_seconds), metavar="S", help=help)
 
 
 def _count(
@@ -87,18 +83,10 @@ def _count(
     *,
     group: str,
     least: int = 1,
-    default: int,
+    most: int = 1_000_000,
     help: str,  # noqa: A002 - as above
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return _option(
-        name,
-        group=group,
-        type=click.IntRange(least, 1_000_000),
-        metavar="N",
-        default=default,
-        show_default=True,
-        help=help,
-    )
+    return _option(name, group=group, type=click.IntRange(least, most), metavar="N", help=help)
 
 
 def _file(name: str, *, group: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - as above
@@ -134,26 +122,16 @@ _OTHER: Final = "Other"
     group=_LISTEN,
     multiple=True,
     metavar="ADDRESS",
-    show_default=True,
     default=[str(bind) for bind in _DEFAULTS.bind],
     callback=_read_by(parse_bind),
     help="HOST:PORT, [IPV6]:PORT or unix:PATH; may be repeated. Port 0 takes a free one.",
 )
-@_option(
-    "--backlog",
-    group=_LISTEN,
-    type=click.IntRange(1, 65535),
-    default=_DEFAULTS.backlog,
-    show_default=True,
-    metavar="N",
-    help="How many connections may wait to be accepted.",
-)
+@_count("--backlog", group=_LISTEN, most=65535, help="How many connections may wait to be accepted.")
 @_option(
     "--unix-mode",
     group=_LISTEN,
     metavar="MODE",
     default=f"{_DEFAULTS.unix_mode:o}",
-    show_default=True,
     callback=_read_by(parse_mode),
     help="Permissions of the paths of Unix sockets.",
 )
@@ -170,86 +148,34 @@ _OTHER: Final = "Other"
     show_default="twice the processors and one, at least 4",
     help="How many worker processes to keep.",
 )
-@_option(
-    "--model",
-    "-m",
-    group=_WORKERS,
-    type=click.Choice(list(MODELS)),
-    default=_DEFAULTS.model,
-    show_default=True,
-    help="How a worker serves connections.",
-)
-@_seconds(
-    "--start-timeout",
-    group=_WORKERS,
-    default=_DEFAULTS.start_timeout,
-    help="How long a worker may take to load the app; 0 is no limit.",
-)
-@_count(
-    "--threads",
-    group=_WORKERS,
-    default=_DEFAULTS.threads,
-    help="Models pool and async: threads for handlers, in each worker.",
-)
-@_count("--queue", group=_WORKERS, default=_DEFAULTS.queue, help="Model pool: requests that wait, in each worker.")
-@_count("--max-children", group=_WORKERS, default=_DEFAULTS.max_children, help="Model fork: processes of each worker.")
-@_count(
-    "--max-requests",
-    group=_WORKERS,
-    least=0,
-    default=_DEFAULTS.max_requests,
-    help="Replace a worker after that many requests; 0 is never.",
-)
-@_count(
-    "--max-requests-jitter",
-    group=_WORKERS,
-    least=0,
-    default=_DEFAULTS.max_requests_jitter,
-    help="And up to that many more, at random.",
-)
+@_option("--model", "-m", group=_WORKERS, type=click.Choice(list(MODELS)), help="How a worker serves connections.")
+@_seconds("--start-timeout", group=_WORKERS, help="How long a worker may take to load the app; 0 is no limit.")
+@_count("--threads", group=_WORKERS, help="Models pool and async: threads for handlers, in each worker.")
+@_count("--queue", group=_WORKERS, help="Model pool: requests that wait, in each worker.")
+@_count("--max-children", group=_WORKERS, help="Model fork: processes of each worker.")
+@_count("--max-requests", group=_WORKERS, least=0, help="Replace a worker after that many requests; 0 is never.")
+@_count("--max-requests-jitter", group=_WORKERS, least=0, help="And up to that many more, at random.")
 @_seconds(
     "--reclaim-idle",
     group=_WORKERS,
-    default=_DEFAULTS.reclaim_idle,
     help="Model sync: while clients wait, a connection that was idle for so long loses its worker; 0 is never.",
 )
-@_seconds("--timeout", group=_LIMITS, default=_DEFAULTS.timeout, help="For a handler to finish a request.")
-@_count(
-    "--max-connections",
-    group=_LIMITS,
-    default=_DEFAULTS.max_connections,
-    help="Open connections of each worker; one of model sync has one.",
-)
+@_seconds("--timeout", group=_LIMITS, help="For a handler to finish a request.")
+@_count("--max-connections", group=_LIMITS, help="Open connections of each worker; one of model sync has one.")
 @_option(
     "--max-frame",
     group=_LIMITS,
     metavar="SIZE",
     default="16M",
-    show_default=True,
     callback=_read_by(parse_size),
     help="The largest request. How deeply its JSON may be nested is the interpreter's to say: 1,000 levels or more.",
 )
-@_seconds("--idle-timeout", group=_LIMITS, default=_DEFAULTS.idle_timeout, help="Silence between requests.")
+@_seconds("--idle-timeout", group=_LIMITS, help="Silence between requests.")
+@_seconds("--read-timeout", group=_LIMITS, help="From a request's first byte to its last.")
+@_seconds("--write-timeout", group=_LIMITS, help="For a client to take the next 64 KiB of a reply.")
+@_seconds("--drain-timeout", group=_STOP, help="How long workers may take to finish before they are killed.")
 @_seconds(
-    "--read-timeout", group=_LIMITS, default=_DEFAULTS.read_timeout, help="From a request's first byte to its last."
-)
-@_seconds(
-    "--write-timeout",
-    group=_LIMITS,
-    default=_DEFAULTS.write_timeout,
-    help="For a client to take the next 64 KiB of a reply.",
-)
-@_seconds(
-    "--drain-timeout",
-    group=_STOP,
-    default=_DEFAULTS.drain_timeout,
-    help="How long workers may take to finish before they are killed.",
-)
-@_seconds(
-    "--drain-grace",
-    group=_STOP,
-    default=_DEFAULTS.drain_grace,
-    help="How long an idle client that does not know `close` has for one last request.",
+    "--drain-grace", group=_STOP, help="How long an idle client that does not know `close` has for one last request."
 )
 @_option(
     "--log-level",
@@ -267,25 +193,12 @@ _OTHER: Final = "Other"
     show_default=True,
     help="Lines for people, or one JSON object per line.",
 )
-@_option(
-    "--log-file",
-    group=_LOGS,
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Append to a file instead of writing to standard error.",
-)
-@_option(
-    "--access-log/--no-access-log",
-    group=_LOGS,
-    default=_DEFAULTS.access_log,
-    help="Log each request, with its time and sizes.",
-)
+@_file("--log-file", group=_LOGS, help="Append to a file instead of writing to standard error.")
+@_option("--access-log/--no-access-log", group=_LOGS, help="Log each request, with its time and sizes.")
 @_option(
     "--control",
     group=_OTHER,
     metavar="PATH",
-    default=_DEFAULTS.control,
-    show_default=True,
     callback=_read_by(parse_control),
     help="A Unix socket for watching and steering the server; auto is one in your runtime folder, none is none.",
 )
