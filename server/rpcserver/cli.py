@@ -17,6 +17,8 @@ from click.core import ParameterSource
 
 from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.channel import ParentLink
+from rpcserver.system.errors import ServerError, TlsError
+from rpcserver.system.log import configure
 from rpcserver.system.settings import SettingsError, line_of, read_file
 from rpcwire.control import StartFailed
 
@@ -138,8 +140,6 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
     # Neither the help nor a mistake on the command line waits for these.
     from rpcserver.arbiter.arbiter import BootError
     from rpcserver.run import run_server
-    from rpcserver.system.errors import ServerError, TlsError
-    from rpcserver.system.log import configure
 
     try:
         logs = configure(invocation.log_level, as_json=invocation.log_format == "json", path=invocation.log_file)

@@ -131,11 +131,11 @@ class Watchdog:
 
 
 class Reclaim:
-    """Finds clients that wait while every worker is held, and whose worker is asked to let go.
+    """Finds clients that wait while connections hold every worker, and the workers that are asked to let go.
 
-    How long a queue is, TCP tells always and Unix sockets on most kernels. Where it is not told, a sync server whose
-    workers are all held is taken to have clients that wait: an idle client that loses its connection by the `close`
-    contract loses nothing by it, and one that nobody would serve would lose everything.
+    TCP always tells how long a queue is, Unix sockets do so on most kernels. Where nobody tells, a sync server whose
+    workers are all held is taken to have clients that wait: an idle client loses nothing when its connection ends by
+    the `close` contract, and a client whom nobody serves loses everything.
 
     Attributes:
         period: seconds between two rounds, at most, so that nobody waits much longer than connections may be idle.
@@ -156,7 +156,7 @@ class Reclaim:
     ) -> list[WorkerProcess]:
         """Find the workers that shall let their connection go.
 
-        How many clients wait to be accepted may be None, where that cannot be known.
+        `waiting` is how many clients wait to be accepted; None where that cannot be known.
 
         Returns:
             Workers whose connection has been idle longest, not more than clients wait.

@@ -71,8 +71,8 @@ class LoggedDispatcher(Dispatcher):
 def log_call(peer: Peer, body: bytes | bytearray, outcome: str, nanoseconds: int, bytes_out: int) -> None:
     """Write a call's line, whatever the log's level is: who keeps an access log wants it.
 
-    The outcome is `ok`, the code of the error, or a word for a call that was not answered. The size of the reply is
-    that of its frame; the request's is logged with that of its frame's prefix.
+    The outcome is `ok`, the code of the error, or a word for a call that was not answered. Sizes are those of whole
+    frames, prefixes included.
     """
     try:
         method = decode_request(body).method

@@ -38,7 +38,7 @@ class Endpoint:
 
     Attributes:
         decoder: reads params as nearly every caller sends them; `read` knows every form.
-        call: calls the handler with what was read; where `direct` is false, `invoke` is what does.
+        call: calls the handler with what was read; where `direct` is false, use `invoke`.
         direct: whether `decode`, `call` and `encode` are all there is to a call.
 
     Raises:

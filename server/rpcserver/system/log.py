@@ -195,8 +195,8 @@ class NotAFile(Exception):
 def last_lines(descriptor: int, count: int, worker: int | None = None) -> list[str]:
     """Read the last lines of a log.
 
-    The file behind the descriptor is opened anew, and no more than its last MiB is looked at. A worker's records are
-    read by its number, those of all for None.
+    The file behind the descriptor is opened anew, and no more than its last MiB is looked at. With the number of a
+    worker only its records are read.
 
     Raises:
         NotAFile: it is no regular file.

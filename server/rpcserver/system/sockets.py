@@ -307,11 +307,7 @@ def _reason(error: OSError) -> str:
 
 
 class ListenQueue(msgspec.Struct, frozen=True):
-    """A listener's queue.
-
-    Attributes:
-        limit: how many can.
-    """
+    """How many connections wait to be accepted, and how many can."""
 
     waiting: int
     limit: int

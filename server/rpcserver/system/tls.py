@@ -137,7 +137,7 @@ def _load(context: ssl.SSLContext, cert: Path, key: Path) -> None:
         raise TlsError(key, f"the key is encrypted: decrypt it with openssl pkey -in {key} -out FILE")
 
     try:
-        # Which of the two is broken, the call that matters does not say.
+        # load_cert_chain does not say which of the two files is broken.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cert)
     except ssl.SSLError as error:
         raise TlsError(cert, f"the certificate cannot be read: {_words(error)}") from error
