@@ -6,7 +6,6 @@ Who accepts it, the loop, and the clock that deadlines are checked by, are the b
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import time
@@ -246,8 +245,7 @@ class LoopConnection(asyncio.Protocol):
         conversation = self._conversation
         self.ready = True
         if conversation.mid_frame:
-            with contextlib.suppress(OSError):
-                acknowledge(self._socket)
+            acknowledge(self._socket)
         elif conversation.leaving:
             self.check(time.monotonic())
         if self.ready:
