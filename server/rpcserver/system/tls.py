@@ -48,7 +48,7 @@ class ServerTls:
     other's sessions.
 
     Args:
-        key: the file of its key; None where that is in the same.
+        key: the file of its key; None where that is in the file of the certificate.
         client_ca: the file of those who issue clients' certificates; None asks for none.
 
     Raises:

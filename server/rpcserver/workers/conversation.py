@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     """How a request becomes a framed reply: the body, who sent it, and whether it is the connection's last."""
 
 logger = logging.getLogger(__name__)
-
 _T = TypeVar("_T")
 
 NEVER: Final = float("inf")
@@ -51,7 +50,6 @@ Closing over unread data resets a connection, and a reset may destroy replies th
 
 LINGER_BYTES: Final = 64 * 1024
 """How much is thrown away then."""
-
 
 _NOTHING: Final = memoryview(b"")
 
@@ -77,19 +75,13 @@ class Conversation:
     ends with `expire`. Nothing is run while the client has not taken what it was sent, and what is read beyond the
     requests that are run stays one read's worth.
 
-    Args:
-        settings: limits and deadlines.
-        tls: the server's certificate, where this connection speaks TLS.
-
     Attributes:
-        peer: who is at the other end.
         sole_request: returns the request's body where a read in plain text is exactly one request, which then was
             taken; else None, and nothing was done. Only between `READ` and what follows it.
         heard: whether something has come since `note_silence`.
         leaving: whether it ends as soon as what has arrived is answered.
         last_said: whether the last reply, or a goodbye, is held or written.
         ended: whether the client has ended its side.
-        lost: whether nothing can be read or written any more.
         reset: whether the client shall see a reset, as nobody reads what the kernel still holds.
         held: how many bytes of replies wait to be written.
         unwritten: how many bytes a transport below has taken and not written.
@@ -154,7 +146,7 @@ class Conversation:
 
             self._tls = TlsSession(tls)
             self._frame_deadline = _deadline(settings.read_timeout)
-            self.sole_request = _never_sole
+            self.sole_request = lambda _data: None
 
     @property
     def mid_frame(self) -> bool:
@@ -179,7 +171,8 @@ class Conversation:
         if self._write_deadline:
             return self._write_deadline
         if self._frame_deadline:
-            return min(self._frame_deadline, self._grace_deadline) if self._untouched else self._frame_deadline
+            untouched = self._tls is not None and self._tls.untouched
+            return min(self._frame_deadline, self._grace_deadline) if untouched else self._frame_deadline
         if self.leaving:
             return 0.0 if self.peer.heeds_close else self._grace_deadline
         limit = self._settings.idle_timeout
@@ -188,19 +181,16 @@ class Conversation:
     def receive(self, data: bytes) -> None:
         """Take what a read brought; nothing is the client's end."""
         self.heard = True
-        if self._linger_deadline:
-            self._discarded += len(data)
-            if not data or self._discarded >= LINGER_BYTES:
-                self.ended = True
-            return
         if not data:
             self.ended = True
-            return
-        if self._tls is not None and not (data := self._decrypt(self._tls, data)):
-            return
-        self._decoder.feed(data)
-        if self._following is None:
-            self._following = self._cut()
+        elif self._linger_deadline:
+            self._discarded += len(data)
+            if self._discarded >= LINGER_BYTES:
+                self.ended = True
+        elif self._tls is None or (data := self._decrypt(self._tls, data)):
+            self._decoder.feed(data)
+            if self._following is None:
+                self._following = self._cut()
 
     def next(self) -> Next:
         """Say what the driver does next; the last word is found here, and the deadlines are set."""
@@ -250,10 +240,8 @@ class Conversation:
     ) -> tuple[_T, bytes | bytearray, bool] | None:
         """Run whole requests and hold their replies, until there are none, or so much is held that it goes out first.
 
-        The same as `next_request` and `hold` in turn, without their calls for each of a batch.
-
-        Returns:
-            None; or what `answer` returned that is no reply yet, with the request and whether that is the last.
+        The same as `next_request` and `hold` in turn, without their calls for each of a batch. What `answer` returns
+        that is no reply yet is returned, with the request and whether that is the last.
         """
         next_frame = self._decoder.next_frame
         hold = self._replies.append
@@ -311,8 +299,7 @@ class Conversation:
     def leave(self, grace_deadline: float) -> None:
         """End as soon as what has arrived is answered; safe in any thread and in a signal handler.
 
-        Args:
-            grace_deadline: until when a client that knows nothing of `close` has time for one more request.
+        A client that knows nothing of `close` has until `grace_deadline` for one more request.
         """
         self._grace_deadline = grace_deadline
         self.leaving = True
@@ -331,7 +318,7 @@ class Conversation:
         elif self._write_deadline:
             logger.info("%s: closed, because the client does not read its replies", self.peer.address)
             self.reset = self.lost = True
-        elif self._untouched and self.leaving:
+        elif self.leaving and self._tls is not None and self._tls.untouched:
             self.ended = True
         elif self._frame_deadline:
             late = self._tls.give_up(settings.read_timeout) if self._tls is not None and self._shaking else None
@@ -361,11 +348,6 @@ class Conversation:
     def _shaking(self) -> bool:
         """Whether the TLS handshake is to be made before anything can be said."""
         return self._tls is not None and not (self._tls.established or self._tls.failed)
-
-    @property
-    def _untouched(self) -> bool:
-        """Whether a client that must make a handshake has not begun it."""
-        return self._tls is not None and not (self._tls.begun or self._tls.failed)
 
     def _await_writing(self) -> Next:
         if not self._write_deadline or self.taken >= PROGRESS:
@@ -415,7 +397,3 @@ class Conversation:
 def _deadline(limit: float) -> float:
     """Return when that many seconds are over; 0 is without end."""
     return monotonic() + limit if limit else NEVER
-
-
-def _never_sole(_data: bytes) -> None:
-    """Stand for `sole_request` where bytes must be decrypted first."""

@@ -89,6 +89,11 @@ class TlsSession:
         return bool(self._left or self._header)
 
     @property
+    def untouched(self) -> bool:
+        """Whether the client has not begun the handshake that it must make."""
+        return not (self.begun or self.failed)
+
+    @property
     def unfinished(self) -> bool:
         """Whether the client has begun what it must go on with: its handshake, or a record."""
         return self.begun and not self.failed and (not self.established or self.mid_record)
