@@ -30,8 +30,7 @@ if TYPE_CHECKING:
         TlsFailed,
         UsageError,
     )
-    from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget
 
 __version__ = "0.1.0"
 
@@ -67,7 +66,7 @@ _MODULES = {
     "connect": "client",
     "Target": "target",
     "TcpTarget": "target",
-    "TlsFiles": "tls",
+    "TlsFiles": "target",
     "TlsTarget": "target",
     "UnixTarget": "target",
 }

@@ -11,8 +11,8 @@ from rpcshell import __version__
 from rpcshell.app.options import Options, places
 from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
 from rpcshell.client.errors import UsageError
-from rpcshell.client.folders import config_file, history_file
-from rpcshell.client.target import Target, TlsTarget
+from rpcshell.client.target import Target, TlsFiles, TlsTarget
+from rpcshell.servers.folders import config_file, history_file
 from rpcshell.shell.config import usable_config
 from rpcshell.view.help_page import HelpPage
 from rpcshell.view.help_page import grouped_option as option
@@ -22,7 +22,6 @@ from rpcwire.control import MODELS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.client.tls import TlsFiles
     from rpcshell.shell.config import Config
 
 __all__ = ["read", "read_arguments", "tls_files", "tls_options"]
@@ -271,8 +270,6 @@ def tls_files(
     """
     if ca is cert is key is None:
         return None
-    from rpcshell.client.tls import TlsFiles
-
     target = config.targets[where].target if isinstance(where, str) else where
     if spawned or (target is not None and not isinstance(target, TlsTarget)):
         raise UsageError("--tls-ca, --tls-cert and --tls-key are for a target with TLS", hint="write tls://host:port")

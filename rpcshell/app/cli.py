@@ -11,6 +11,12 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ShellError, UsageError
+from rpcshell.servers.folders import state_folder
+from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.config import usable_config
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
+from rpcshell.view.plain import is_terminal
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,8 +26,6 @@ if TYPE_CHECKING:
     from rpcshell.app.script import ScriptOutput
     from rpcshell.lab.bench.options import BenchOptions
     from rpcshell.servers.target_memory import TargetMemory
-    from rpcshell.shell.session import Session
-    from rpcshell.shell.shell import Shell
     from rpcshell.shell.statements import Statement
 
 __all__ = ["main"]
@@ -62,7 +66,6 @@ def _options(arguments: list[str]) -> Options | None:
     short = len(arguments) <= 1 and not any(argument.startswith("-") for argument in arguments)
     if short and _COMPLETION not in os.environ:
         from rpcshell.app.options import Options, places
-        from rpcshell.shell.config import usable_config
 
         config, problem = usable_config()
         target, file = places(arguments[0] if arguments else None, None, spawned=False, names=config.targets)
@@ -88,9 +91,6 @@ def _apply_settings(options: Options, settings: Settings, complain: Callable[[Sh
 
 
 def _session(options: Options, settings: Settings) -> Session:
-    from rpcshell.shell.address_book import AddressBook
-    from rpcshell.shell.session import Session
-
     return Session(
         settings,
         plain=options.plain,
@@ -111,8 +111,6 @@ def _fail(error: ShellError) -> int:
 def _run_script(options: Options) -> int:
     from rpcshell.app.options import load_commands
     from rpcshell.app.script import OutputClosed, process_output, run_statements
-    from rpcshell.shell.shell import Shell
-    from rpcshell.view.plain import is_terminal
 
     settings = Settings(script=True)
     output = process_output(settings)
@@ -150,7 +148,6 @@ def _open(session: Session, options: Options, output: ScriptOutput) -> None:
 
 
 def _memory() -> TargetMemory:
-    from rpcshell.client.folders import state_folder
     from rpcshell.servers.target_memory import TargetMemory
 
     return TargetMemory(state_folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,8 @@ from rpcshell.view.plain import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import TlsFiles
     from rpcshell.lab.bench.options import BenchOptions
     from rpcshell.servers.spawn import SpawnOptions
     from rpcshell.shell.command import CommandRegistry
@@ -88,8 +88,6 @@ def load_commands() -> CommandRegistry:
 
 
 def _existing_file(name: str) -> Path | None:
-    from pathlib import Path
-
     path = Path(name)
     try:
         # A pipe is a script too: the shell's <(…) makes one.
@@ -100,8 +98,6 @@ def _existing_file(name: str) -> Path | None:
 
 
 def _script_file(name: str) -> Path:
-    from pathlib import Path
-
     path = Path(name)
     if not path.exists():
         raise UsageError(f"no such script file: {name}")

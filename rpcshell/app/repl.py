@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from rpcshell import __version__
 from rpcshell.app.options import load_commands
 from rpcshell.client.errors import ShellError
+from rpcshell.line.reply_values import ReplyValues
+from rpcshell.shell.journal import Variables
 from rpcshell.shell.shell import Leave, Shell
 
 if TYPE_CHECKING:
@@ -67,10 +69,8 @@ def run_repl(
     """
     # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
     gc.disable()
-    from rpcshell.line.reply_values import ReplyValues
     from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.programs import keys_kept
-    from rpcshell.shell.journal import Variables
 
     if make_prompt is None:
         from rpcshell.prompt.session import Prompt

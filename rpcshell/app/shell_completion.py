@@ -18,6 +18,10 @@ from click.shell_completion import (
 )
 
 from rpcshell.client.errors import UsageError
+from rpcshell.servers.folders import state_folder
+from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.config import load_config
+from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
     import click
@@ -77,10 +81,7 @@ def completion_script(shell: str, command: click.Command) -> str:
 
 def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Targets with names, those that were used before, and files."""
-    from rpcshell.client.folders import state_folder
     from rpcshell.servers.target_memory import TargetMemory
-    from rpcshell.shell.address_book import AddressBook
-    from rpcshell.shell.config import load_config
 
     del param
     names: tuple[str, ...] = ()
@@ -94,8 +95,6 @@ def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """NAME=VALUE of the settings."""
-    from rpcshell.view.settings import Settings
-
     del ctx, param
     settings = Settings()
     name, equals, value = incomplete.partition("=")

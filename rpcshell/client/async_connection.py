@@ -16,8 +16,8 @@ from rpcshell.client.diagnosis import lookup_failed, tcp_failed, unix_failed
 from rpcshell.client.dialling import NAP, acknowledge, dial_tcp, encoded_host, seconds_asleep, settle, streams
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.exchange import Dropped, Requester
-from rpcshell.client.target import TcpTarget, TlsTarget, UnixTarget
-from rpcshell.client.tls import TlsFiles, broken, client_context, handshake_failed, server_name
+from rpcshell.client.target import TcpTarget, TlsFiles, TlsTarget, UnixTarget
+from rpcshell.client.tls import broken, client_context, handshake_failed, server_name
 
 if TYPE_CHECKING:
     from rpcshell.client.dialling import Address

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Self, TypedDict, Unpack
 
     from rpcshell.client.dialects import Description, Dialect, Steps
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import TlsFiles
     from rpcshell.client.trace import Trace
     from rpcwire import Reply
 

@@ -14,8 +14,8 @@ from rpcshell.client.target import TcpTarget
 
 if TYPE_CHECKING:
     from rpcshell.client.exchange import Requester
-    from rpcshell.client.target import Target
-    from rpcshell.client.tls import TlsFiles, TlsStream
+    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.tls import TlsStream
     from rpcshell.client.trace import Ends, Trace
     from rpcwire import Reply
 

@@ -18,7 +18,8 @@ from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rpcshell.client.tls import TlsFiles, TlsStream
+    from rpcshell.client.target import TlsFiles
+    from rpcshell.client.tls import TlsStream
 
 __all__ = [
     "LONGEST_WAIT",
@@ -77,7 +78,8 @@ def seconds_asleep() -> float:
 
 
 def _connect_tls(target: TlsTarget, timeout: float, files: TlsFiles | None) -> TlsStream:
-    from rpcshell.client.tls import TlsFiles, handshake_failed, secure
+    from rpcshell.client.target import TlsFiles
+    from rpcshell.client.tls import handshake_failed, secure
 
     deadline = time.monotonic() + timeout
     sock = dial_tcp(target, timeout)

@@ -1,4 +1,4 @@
-"""Targets: where a server listens, as people write it and as it is printed.
+"""Targets: where a server listens, as people write it and as it is printed, and the files that TLS takes.
 
 Parsing and printing only; connecting is the client's job.
 """
@@ -6,12 +6,14 @@ Parsing and printing only; connecting is the client's job.
 from __future__ import annotations
 
 import re
+import socket
+from pathlib import Path
 
 import msgspec
 
 from rpcshell.client.errors import UsageError
 
-__all__ = ["Target", "TcpTarget", "TlsTarget", "UnixTarget"]
+__all__ = ["Target", "TcpTarget", "TlsFiles", "TlsTarget", "UnixTarget"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"[\w.-]{1,253}")
@@ -97,6 +99,29 @@ class UnixTarget(Target, frozen=True):
         return f"unix:{self.path}"
 
 
+class TlsFiles(msgspec.Struct, frozen=True):
+    """The PEM files of the client's side.
+
+    Attributes:
+        ca: Certificates of the authorities to trust, or None for the system's own.
+        cert: The client's certificate and what follows it in its chain, or None.
+        key: The key of it, or None where it is in the same file.
+    """
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    def before(self, *others: TlsFiles) -> TlsFiles:
+        """These files, and where there are none those of the others; a certificate and its key go together."""
+        ca, cert, key = self.ca, self.cert, self.key
+        for other in others:
+            ca = ca or other.ca
+            if cert is None and key is None:
+                cert, key = other.cert, other.key
+        return TlsFiles(ca, cert, key)
+
+
 def _with_scheme(scheme: str, rest: str, text: str) -> Target:
     if scheme != "tls":
         raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=_FORMS)
@@ -123,8 +148,6 @@ def _address(address: str, text: str) -> tuple[str, int]:
 def _unix(path: str, text: str) -> UnixTarget:
     if not path or path.endswith("/") or "\0" in path:
         raise UsageError(f"target {text!r} names no socket file", hint="write unix:/path/to/socket")
-    from pathlib import Path
-
     try:
         absolute = str(Path.cwd() / path)
         length = len(absolute.encode())
@@ -141,8 +164,6 @@ def _unix(path: str, text: str) -> UnixTarget:
 
 
 def _bracketed(bracketed: str, text: str) -> tuple[str, int]:
-    import socket
-
     host, closed, rest = bracketed[1:].partition("]")
     if not closed or not rest.startswith(":"):
         raise UsageError(f"target {text!r} has no port after its brackets", hint="write [v6]:port, as in [::1]:8080")

@@ -1,13 +1,16 @@
-"""TLS on the client's side: which files it takes, the handshake, and what a failed one means in words.
+"""TLS on the client's side: the handshake, and what a failed one means in words.
 
-Servers are always verified, by name and issuer; there is no way to leave that out. Retries and what goes over the
-connection are elsewhere; `ssl` is imported only once a target asks for it.
+Servers are always verified, by name and issuer; there is no way to leave that out. This is imported only once a target
+asks for TLS.
 """
 
 from __future__ import annotations
 
 import select
+import ssl
 import time
+from pathlib import Path
+from ssl import SSLError, SSLWantReadError, SSLWantWriteError
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
@@ -17,12 +20,11 @@ from rpcshell.client.errors import ConnectionFailed, TlsFailed
 
 if TYPE_CHECKING:
     import socket
-    import ssl
     from collections.abc import Callable
 
-    from rpcshell.client.target import TlsTarget
+    from rpcshell.client.target import TlsFiles, TlsTarget
 
-__all__ = ["TlsFiles", "TlsStream", "broken", "client_context", "handshake_failed", "secure", "server_name"]
+__all__ = ["TlsStream", "broken", "client_context", "handshake_failed", "secure", "server_name"]
 
 _INSPECTION: Final = 2.0
 """Seconds to look at a certificate that was refused."""
@@ -62,29 +64,6 @@ _CA_HINT: Final = "--tls-ca FILE names the authority to trust"
 _MOST_NAMES: Final = 4
 
 
-class TlsFiles(msgspec.Struct, frozen=True):
-    """The PEM files of the client's side.
-
-    Attributes:
-        ca: Certificates of the authorities to trust, or None for the system's own.
-        cert: The client's certificate and what follows it in its chain, or None.
-        key: The key of it, or None where it is in the same file.
-    """
-
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-
-    def before(self, *others: TlsFiles) -> TlsFiles:
-        """These files, and where there are none those of the others; a certificate and its key go together."""
-        ca, cert, key = self.ca, self.cert, self.key
-        for other in others:
-            ca = ca or other.ca
-            if cert is None and key is None:
-                cert, key = other.cert, other.key
-        return TlsFiles(ca, cert, key)
-
-
 class TlsStream:
     """An encrypted socket that behaves like one without encryption: what would block raises BlockingIOError."""
 
@@ -108,8 +87,6 @@ class TlsStream:
 
     def send(self, data: memoryview) -> int:
         """Encrypt and send; what was refused for now has to be given again as it was."""
-        from ssl import SSLWantReadError, SSLWantWriteError
-
         try:
             return self._socket.send(data)
         except (SSLWantReadError, SSLWantWriteError):
@@ -123,8 +100,6 @@ class TlsStream:
             TlsFailed: The server has refused this client, which it tells only after the handshake (RFC 8446, 4.4.2.4).
             OSError: The connection is broken.
         """
-        from ssl import SSLError, SSLWantReadError, SSLWantWriteError
-
         try:
             return self._socket.recv(size)
         except (SSLWantReadError, SSLWantWriteError):
@@ -139,8 +114,6 @@ def client_context(files: TlsFiles, target: TlsTarget) -> ssl.SSLContext:
     Raises:
         TlsFailed: A file cannot be used.
     """
-    import ssl
-
     for what, file in (("CA file", files.ca), ("client certificate", files.cert), ("client key", files.key)):
         _readable(target, what, file)
     if files.key is not None and files.cert is None:
@@ -192,8 +165,6 @@ def handshake_failed(
 
     `dial` makes another socket within some seconds, to look at a certificate that was refused.
     """
-    import ssl
-
     if isinstance(error, ssl.SSLCertVerificationError):
         found = _presented_certificate(lambda: dial(_INSPECTION), server_name(target))
         reason, hint = _why_refused(error, target.host, found)
@@ -211,8 +182,6 @@ def handshake_failed(
 
 
 def _refused(target: TlsTarget, error: ssl.SSLError) -> TlsFailed:
-    import ssl
-
     name = error.reason or ""
     if (meaning := _alert(name)) is not None:
         return TlsFailed(target, meaning, hint=_CLIENT_HINT if "client certificate" in meaning else None)
@@ -231,8 +200,6 @@ def broken(target: TlsTarget, error: ssl.SSLError) -> OSError | TlsFailed:
 
 
 def _shake_hands(sock: socket.socket, context: ssl.SSLContext, host: str, deadline: float) -> ssl.SSLSocket:
-    import ssl
-
     sock.setblocking(False)
     secured = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
     poll = select.poll()
@@ -264,8 +231,6 @@ def _alert(name: str) -> str | None:
 def _readable(target: TlsTarget, what: str, file: str | None) -> None:
     if file is None:
         return
-    from pathlib import Path
-
     try:
         with Path(file).open("rb"):
             pass
@@ -294,8 +259,6 @@ class _Certificate(msgspec.Struct, frozen=True):
 
 def _presented_certificate(dial: Callable[[], socket.socket], host: str) -> _Certificate | None:
     """What a server shows of itself, whoever signed it. Nothing is sent to it but the handshake."""
-    import ssl
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -342,9 +305,6 @@ def _why_refused(error: ssl.SSLCertVerificationError, host: str, found: _Certifi
 
 
 def _is_over(when: str) -> bool:
-    import ssl
-    import time
-
     return ssl.cert_time_to_seconds(when) < time.time()
 
 

@@ -6,11 +6,16 @@ import shutil
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, NotConnected, ShellError
 from rpcshell.shell.command import CALL, command
+from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
-from rpcshell.view.units import count_of, plural
+from rpcshell.view.plain import compact
+from rpcshell.view.table import Figure
+from rpcshell.view.units import call_time, count_of, plural
+from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,8 +85,6 @@ class _Comparison:
     """
 
     def __init__(self, fan: FanOut) -> None:
-        from rpcshell.view.differences import differences, group
-
         self.answers = [fan.answers[number] for number in sorted(fan.answers)]
         self.missed = [fan.missed[number] for number in sorted(fan.missed)]
         self.results = [answer for answer in self.answers if answer.error is None]
@@ -118,8 +121,6 @@ def _show(shell: Shell, found: _Comparison) -> None:
 
 def _pieces(shell: Shell, results: Sequence[Answer], places: Sequence[Difference]) -> Iterator[Fragment]:
     """The places that differ, and which workers have which value there."""
-    from rpcshell.view.width import cells, cut, pad
-
     width = shell.width
     for place in places[:_MOST_PLACES]:
         yield "class:different", "≠ "
@@ -148,9 +149,6 @@ def _failure(error: ShellError) -> str:
 
 
 def _value(variant: Variant) -> str:
-    from rpcshell.view.differences import MISSING
-    from rpcshell.view.plain import compact
-
     return "(not there)" if variant.value is MISSING else compact(variant.value)
 
 
@@ -163,9 +161,6 @@ def _letter(at: int) -> str:
 
 
 def _time(seconds: float) -> str:
-    from rpcshell.view.table import Figure
-    from rpcshell.view.units import call_time
-
     return Figure(call_time(seconds))
 
 
@@ -199,10 +194,6 @@ def _plain(answer: Answer) -> dict[str, Any]:
 
 
 def _as_json(method: str, found: _Comparison) -> dict[str, Any]:
-    import msgspec
-
-    from rpcshell.view.differences import MISSING
-
     return {
         "method": method,
         "same": len(found.groups) == 1 and not found.missed,

@@ -13,6 +13,7 @@ import click
 from rpcshell.client.errors import UsageError
 from rpcshell.commands.method_page import columns, describe_method, example_call
 from rpcshell.shell.command import COMMAND, METHOD, command
+from rpcshell.view.plain import is_terminal
 
 if TYPE_CHECKING:
     from rpcshell.shell.command import Command
@@ -143,8 +144,6 @@ def _require_server() -> None:
 
 
 def _columns() -> int:
-    from rpcshell.view.plain import is_terminal
-
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else _SCRIPT_WIDTH
 
 

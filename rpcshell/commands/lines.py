@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.line.masking import is_secret, mask_line
 from rpcshell.shell.command import CALL, KindOfWord, command
+from rpcshell.shell.statements import read_statements
 from rpcshell.view.escape import visible
+from rpcshell.view.plain import compact
 from rpcshell.view.units import plural
 
 if TYPE_CHECKING:
@@ -30,8 +33,6 @@ def source(shell: Shell, *, file: str) -> None:
 
     The file holds what can be typed: calls, commands, variables, comments. What it sets is there afterwards.
     """
-    from rpcshell.shell.statements import read_statements
-
     path = Path(file).expanduser()
     place = path.resolve()
     if place in shell.sources:
@@ -104,17 +105,12 @@ def alias(shell: Shell, *, name: str | None, line: str | None, remove: bool) -> 
 
 
 def _listed(aliases: dict[str, str]) -> str:
-    from rpcshell.line.masking import mask_line
-
     width = max(map(len, aliases))
     return "\n".join(f"{visible(name):<{width}}  {visible(mask_line(aliases[name]))}" for name in sorted(aliases))
 
 
 def _preview(name: str, value: Any) -> str:
     """What kind of value a variable has, and the beginning of it; never more work than that, however large it is."""
-    from rpcshell.line.masking import is_secret
-    from rpcshell.view.plain import compact
-
     if isinstance(value, dict):
         keys = ", ".join(visible(str(key))[:_PREVIEW] for key in list(value)[:_KEYS_SHOWN])
         return f"object  {keys}{', …' if len(value) > _KEYS_SHOWN else ''}".rstrip()

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import UsageError
+from rpcshell.servers.log import LogFilter, LogFollower, LogSink, Throttle, read_records
+from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.shell.command import WORKER, command, worker_number
 from rpcshell.view.escape import visible
+from rpcshell.view.plain import compact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rpcshell.servers.log import LogFilter, LogRecord
-    from rpcshell.servers.watch import LocalServerWatch
+    from rpcshell.servers.log import LogRecord
     from rpcshell.shell.shell import Shell
     from rpcshell.view.pretty import Fragment
 
@@ -55,9 +57,6 @@ def logs(
         return
     if follow and shell.output.diverted:
         raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
-    from rpcshell.servers.log import LogFilter
-    from rpcshell.servers.watch import LocalServerWatch
-
     number = None if worker is None else worker_number(worker)
     wanted = LogFilter(worker=number, level=level, text=grep)
     watch = LocalServerWatch(shell.supervisor.control)
@@ -79,8 +78,6 @@ def logs(
 
 def _last(watch: LocalServerWatch, wanted: LogFilter, count: int) -> list[LogRecord]:
     """The last records that are wanted, as many as have so many lines; the watch goes on after them."""
-    from rpcshell.servers.log import read_records
-
     part = watch.new_log(max(count, 1) if wanted.wants_all else _MOST)
     found = [record for record in read_records(part.lines) if wanted.wants(record)]
     first = len(found)
@@ -99,8 +96,6 @@ def _check(watch: LocalServerWatch, worker: int | None) -> int:
 
 
 def _follow(shell: Shell, watch: LocalServerWatch, wanted: LogFilter, pid: int) -> None:
-    from rpcshell.servers.log import LogFollower, LogSink, Throttle
-
     output = shell.output
     if not shell.interactive:
         follower = LogFollower(watch, wanted, LogSink(lambda records: _write(shell, records), output.note))
@@ -172,8 +167,6 @@ def _pieces(record: LogRecord) -> Iterator[Fragment]:
         yield _FAINT, f" {record.pid} "
     yield "", visible(first)
     if record.fields:
-        from rpcshell.view.plain import compact
-
         yield _FAINT, "".join(f" {visible(name)}={compact(value)}" for name, value in record.fields.items())
     yield "", "\n"
     for line in rest:

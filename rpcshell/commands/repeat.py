@@ -12,8 +12,11 @@ from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, Conne
 from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import CALL, command
+from rpcshell.view.differences import first_rows, mark_changes
 from rpcshell.view.escape import visible
+from rpcshell.view.render import render_error, render_footer, render_result
 from rpcshell.view.units import plural
+from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,9 +126,6 @@ def _print(shell: Shell, calls: _Calls) -> None:
 
 def _draw(shell: Shell, calls: _Calls, place: Canvas, title: str) -> bool:
     """Draw each result over the one before; whether the last one was there as a whole."""
-    from rpcshell.view.differences import first_rows, mark_changes
-    from rpcshell.view.width import cut
-
     former: list[Fragment] = []
     width = 0
     whole = True
@@ -147,8 +147,6 @@ def _draw(shell: Shell, calls: _Calls, place: Canvas, title: str) -> bool:
 
 
 def _rendered(shell: Shell, outcome: Call | ShellError, columns: int) -> tuple[Iterator[Fragment], str]:
-    from rpcshell.view.render import render_error, render_footer, render_result
-
     if isinstance(outcome, ShellError):
         return render_error(outcome, columns, shell.settings), ""
     footer = render_footer(outcome.elapsed, outcome.meta, shell.settings)

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import NotConnected, UsageError
+from rpcshell.client.target import TlsFiles
+from rpcshell.servers.directory import local_servers
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.view.escape import visible
+from rpcshell.view.table import Figure
 from rpcshell.view.units import count_of, duration, size
 from rpcwire.control import MODELS
 
@@ -101,9 +104,6 @@ def workers(shell: Shell) -> None:
 @command("servers", group="Server")
 def servers(shell: Shell) -> None:
     """List your servers on this machine, whoever started them."""
-    from rpcshell.servers import local_servers
-    from rpcshell.view.table import Figure
-
     found = local_servers()
     if not found:
         shell.output.note("no server of yours runs on this machine; :spawn 10 starts one")
@@ -140,8 +140,6 @@ def attach(shell: Shell, *, server: str) -> None:
 
 def worker_row(worker: WorkerStatus, status: ServerStatus) -> dict[str, Any]:
     """A worker as a row of a table."""
-    from rpcshell.view.table import Figure
-
     call = worker.call
     running = "-" if call is None else f"{call.method} {duration(call.seconds)}"
     if worker.calls_running > 1:
@@ -213,8 +211,6 @@ def connect(
     """
     tls = None
     if not tls_ca is tls_cert is tls_key is None:
-        from rpcshell.client.tls import TlsFiles
-
         tls = TlsFiles(tls_ca, tls_cert, tls_key)
     shell.session.connect(target, plain=plain or None, probe_again=refresh, tls=tls)
     name, where = shell.session.name, shell.session.target

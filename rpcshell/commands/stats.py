@@ -9,6 +9,7 @@ import click
 
 from rpcshell.shell.command import command
 from rpcshell.view.escape import visible
+from rpcshell.view.table import Figure
 from rpcshell.view.units import call_time, duration, plural
 
 if TYPE_CHECKING:
@@ -65,8 +66,6 @@ def stats(shell: Shell, *, reset: bool) -> None:
 
 
 def _row(counted: CallCounts, calls: int) -> dict[str, Any]:
-    from rpcshell.view.table import Figure
-
     times = counted.times
     took: dict[str, Any] = dict.fromkeys(("p50", "p99", "max"), _NONE)
     if times.count:

@@ -12,6 +12,8 @@ import click
 from rpcshell.client.errors import UsageError
 from rpcshell.commands.server import WORKER_SPARE, server_line, worker_row
 from rpcshell.shell.command import command
+from rpcshell.view.table import Figure
+from rpcshell.view.units import brief_rate
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -68,8 +70,6 @@ def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
 def _print(shell: Shell, count: int) -> None:
     """Show tables, and Ctrl-C ends that."""
     from rpcshell.lab.top.feed import PERIOD, Tracker
-    from rpcshell.view.table import Figure
-    from rpcshell.view.units import brief_rate
 
     tracker = Tracker()
     never = threading.Event()

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 import click
 
 from rpcshell.client.errors import Cancelled, UsageError
+from rpcshell.line.masking import blot_bytes
 from rpcshell.shell.command import CALL, command
-from rpcshell.shell.why.mistakes import MISTAKES, MistakeName
+from rpcshell.shell.why.evidence import gather
+from rpcshell.shell.why.explanation import render_explanation
+from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_call, render_frames
+from rpcshell.shell.why.mistakes import MISTAKES, MistakeName, Provocation, judge, plan
 from rpcshell.view.escape import visible
-from rpcshell.view.units import plural
+from rpcshell.view.units import call_time, plural
+from rpcwire import EncodeError, encode_request, frame
+from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +44,6 @@ def why(shell: Shell, *, number: int | None) -> None:
     what the worker was doing, what happened to it, and the last lines of its log. With N the call that has this number
     in :history.
     """
-    from rpcshell.shell.why.evidence import gather
-    from rpcshell.shell.why.explanation import render_explanation
-
     journal = shell.journal
     call = journal.last if number is None else journal.find(number)
     if call is None:
@@ -117,8 +120,6 @@ def _show_frames(shell: Shell, call: Call) -> None:
 
 
 def _frames(shell: Shell, call: Call, *, full: bool = False) -> Iterator[Fragment]:
-    from rpcshell.shell.why.frames import DIM, render_call
-
     if not call.trace.attempts:
         yield DIM, "nothing was sent"
         yield "", "\n"
@@ -128,12 +129,6 @@ def _frames(shell: Shell, call: Call, *, full: bool = False) -> Iterator[Fragmen
 
 def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> None:
     """Make a mistake, and show what happens when it does."""
-    from rpcshell.line.masking import blot_bytes
-    from rpcshell.shell.why.frames import DIM, ERROR
-    from rpcshell.shell.why.mistakes import Provocation, judge, plan
-    from rpcwire import EncodeError, encode_request, frame
-    from rpcwire.framing import PREFIX_SIZE
-
     if rate is not None and name != "slow":
         raise UsageError(f"--rate is for :wire send slow, and {name} is sent at once")
     session = shell.session
@@ -174,9 +169,6 @@ def _wrapped(shell: Shell, style: str, text: str) -> Iterator[Fragment]:
 
 
 def _event(event: WireEvent, data: bytes, params: object, width: int) -> Iterator[Fragment]:
-    from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_frames
-    from rpcshell.view.units import call_time
-
     when = f"{call_time(event.at):>8}"
     match event.kind:
         case "sent":

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
+from urllib.parse import unquote
 
 Schema = Mapping[str, Any]
 Resolver = Callable[[Schema], Schema]
@@ -63,8 +64,6 @@ def _pointed(reference: str, schemas: Mapping[str, Any]) -> Schema:
     if not reference.startswith(_REFERENCE_PREFIX):
         return ANYTHING
     if "%" in reference:
-        from urllib.parse import unquote
-
         reference = unquote(reference)
     found: Any = schemas
     for step in reference[len(_REFERENCE_PREFIX) :].split("/"):

@@ -14,6 +14,7 @@ from prompt_toolkit.filters import has_focus
 from prompt_toolkit.key_binding import KeyBindings
 
 from rpcshell.client.errors import UsageError
+from rpcshell.prompt.programs import edit_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -150,8 +151,6 @@ class Actions:
         return ":help"
 
     def _edit(self, buffer: Buffer) -> None:
-        from rpcshell.prompt.programs import edit_text
-
         try:
             buffer.document = Document(edit_text(buffer.text))
         except UsageError as error:

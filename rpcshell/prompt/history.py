@@ -10,12 +10,15 @@ import errno
 import fcntl
 import os
 import stat
+import tempfile
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.history import History
+
+from rpcshell.servers.folders import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,8 +43,6 @@ def history_path() -> Path | None:
     named = os.environ.get(VARIABLE)
     if named is not None:
         return None if named in {"", os.devnull} else Path(named).expanduser()
-    from rpcshell.client.folders import state_folder
-
     return state_folder() / "history"
 
 
@@ -177,8 +178,6 @@ def _after_damage(file: int) -> bytes:
 
 
 def _replace(path: Path, entries: list[str]) -> None:
-    import tempfile
-
     target = path.resolve()
     file, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:

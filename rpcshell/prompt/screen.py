@@ -15,10 +15,12 @@ from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
+from rpcshell.prompt.programs import find_pager
 from rpcshell.prompt.theme import THEME
 from rpcshell.shell.output import Output
 from rpcshell.view.escape import visible
 from rpcshell.view.settings import Settings
+from rpcshell.view.width import cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -208,8 +210,6 @@ class Screen(Output):
         self.show_notes()
 
     def _page(self, fragments: Iterable[Fragment]) -> None:
-        from rpcshell.prompt.programs import find_pager
-
         pieces = iter(fragments)
         first: list[Fragment] = []
         fits = not self._settings.pager or self._fits(pieces, first)
@@ -235,8 +235,6 @@ class Screen(Output):
 
     def _fits(self, pieces: Iterator[Fragment], taken: list[Fragment]) -> bool:
         """Whether pieces fit on the screen with the prompt below them; those it took to tell are put in `taken`."""
-        from rpcshell.view.width import cells
-
         size = self._output.get_size()
         rows = size.rows - _ROWS_BELOW
         column = 0

@@ -29,6 +29,7 @@ from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
 from rpcshell.prompt.lexer import LineLexer, MatchingBrackets, ProblemMarks
+from rpcshell.prompt.programs import edit_text
 from rpcshell.prompt.screen import Screen, call_in_loop
 from rpcshell.prompt.tabstops import FieldMarks, Tabstops
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
@@ -153,8 +154,6 @@ class Prompt:
         Raises:
             UsageError: there is no editor, or it did not end well.
         """
-        from rpcshell.prompt.programs import edit_text
-
         if text is None:
             earlier = reversed(self._prompt.history.get_strings())
             text = next((line for line in earlier if not line.lstrip().startswith(":edit")), "")

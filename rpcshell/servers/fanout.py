@@ -29,8 +29,7 @@ from rpcshell.client.exchange import Dropped, Requester
 from rpcwire import MAX_REPLY
 
 if TYPE_CHECKING:
-    from rpcshell.client.target import Target
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import Target, TlsFiles
     from rpcshell.servers.control import Control
     from rpcwire import Meta
     from rpcwire.control import ServerStatus, WorkerStatus

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from sys import byteorder
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -96,8 +97,6 @@ def _written(address: tuple[Any, ...]) -> list[str]:
 
 
 def _words(packed: bytes) -> str:
-    from sys import byteorder
-
     words = (packed[at : at + 4] for at in range(0, len(packed), 4))
     return "".join(f"{int.from_bytes(word, byteorder):08X}" for word in words)
 

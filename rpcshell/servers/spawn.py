@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.errors import Cancelled, ConnectionLost, SpawnFailed, UsageError
-from rpcshell.client.folders import state_folder
+from rpcshell.servers.folders import state_folder
 from rpcwire.control import ServerReady, StartFailed
 
 if TYPE_CHECKING:

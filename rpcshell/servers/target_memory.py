@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 __all__ = ["TargetMemory"]
 
@@ -77,7 +77,6 @@ class TargetMemory:
 
     def _write(self, content: _Remembered) -> None:
         import tempfile
-        from pathlib import Path
 
         data = msgspec.json.encode(content)
         # Another shell may be writing too: each writes a file of its own, and the last rename wins.

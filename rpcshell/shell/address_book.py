@@ -15,7 +15,7 @@ from rpcshell.client.target import Target
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import TlsFiles
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.config import TargetConfig
 

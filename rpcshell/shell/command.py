@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import click
 
 from rpcshell.client.errors import UsageError
+from rpcshell.line.language import CommandLine, parse
 from rpcshell.line.suggest import ArgumentSpec, CommandSpec, OptionSpec, options_behind
 from rpcshell.view.help_page import HelpPage
 
@@ -300,8 +301,6 @@ def _words(text: str) -> list[str]:
     """The words of a part of a command line."""
     if not text:
         return []
-    from rpcshell.line.language import CommandLine, parse
-
     body = parse(f":_ {text}").body
     return [word.text for word in body.words] if isinstance(body, CommandLine) else []
 

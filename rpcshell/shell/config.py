@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
 from rpcshell.client.errors import UsageError
-from rpcshell.client.folders import config_file
-from rpcshell.client.target import Target
+from rpcshell.client.target import Target, TlsFiles
+from rpcshell.servers.folders import config_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from rpcshell.client.tls import TlsFiles
 
 __all__ = ["VARIABLE", "Config", "ConfigError", "TargetConfig", "load_config", "parse_config", "usable_config"]
 
@@ -92,8 +91,6 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     @property
     def tls(self) -> TlsFiles:
         """The files of TLS."""
-        from rpcshell.client.tls import TlsFiles
-
         return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
 
 
@@ -133,8 +130,6 @@ def load_config(path: Path | str | None = None) -> Config:
     Raises:
         ConfigError: It cannot be read, or is not a configuration.
     """
-    from pathlib import Path
-
     given = os.environ.get(VARIABLE) if path is None else str(path)
     if given == "":
         return Config()
@@ -251,8 +246,6 @@ class _File:
 
     def _beside(self, file: str | None) -> str | None:
         """A file as it is found from anywhere; what is relative is relative to the configuration."""
-        from pathlib import Path
-
         return None if file is None else str(self._path.absolute().parent / Path(file).expanduser())
 
     def _aliases(self, aliases: dict[str, str]) -> dict[str, str]:

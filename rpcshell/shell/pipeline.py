@@ -10,16 +10,18 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ShellError, UsageError
+from rpcshell.line.language import Redirect
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rpcshell.line.language import Pipe, Redirect, Sink
+    from rpcshell.line.language import Pipe, Sink
 
 __all__ = ["PipeFailed", "check_sink", "send"]
 
@@ -50,8 +52,6 @@ def check_sink(sink: Sink) -> None:
     Raises:
         UsageError: The path is a folder, or is in none.
     """
-    from rpcshell.line.language import Redirect
-
     if not isinstance(sink, Redirect):
         return
     path = _path(sink)
@@ -72,8 +72,6 @@ def send(sink: Sink, pieces: Iterable[str]) -> int:
         PipeFailed: The command ended with a status other than 0.
         Cancelled: It was interrupted.
     """
-    from rpcshell.line.language import Redirect
-
     return _write(sink, pieces) if isinstance(sink, Redirect) else _run(sink, pieces)
 
 
@@ -139,8 +137,6 @@ def _interrupts_left_to_the_command() -> Iterator[None]:
 @contextlib.contextmanager
 def _cooked() -> Iterator[None]:
     """Give a command the terminal as a shell would, with echo and whole lines, and put it back; nothing without one."""
-    import termios
-
     try:
         terminal = sys.stdin.fileno() if sys.stdin is not None else -1
         modes = termios.tcgetattr(terminal)

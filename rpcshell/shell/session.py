@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcshell.client.client import Client
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import TlsFiles
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
     from rpcshell.servers.target_memory import TargetMemory

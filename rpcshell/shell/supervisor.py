@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+import termios
+import tty
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -165,9 +167,6 @@ class Supervisor:
 
 def _says_yes(ask: Callable[[], None]) -> bool:
     """Ask, and wait for a key; keys that were pressed before the question do not count."""
-    import termios
-    import tty
-
     terminal = sys.stdin.fileno()
     modes = termios.tcgetattr(terminal)
     try:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcshell.client.client import Client
-    from rpcshell.client.target import Target
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import Target, TlsFiles
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.address_book import Destination
@@ -179,7 +178,6 @@ class TargetConnection:
 
 def _is_own(target: Target) -> bool:
     """Whether a server of the user on this machine listens there."""
-    from rpcshell.servers import local_servers
-    from rpcshell.servers.directory import listens_at
+    from rpcshell.servers.directory import listens_at, local_servers
 
     return any(listens_at(address, target) for server in local_servers() for address in server.addresses)

@@ -11,7 +11,7 @@ import pytest
 
 from rpcshell import connect, connect_async
 from rpcshell.client.errors import TlsFailed
-from rpcshell.client.tls import TlsFiles
+from rpcshell.client.target import TlsFiles
 from rpcwire.control import MODELS
 from tests.rpcserver.tls_serving import make_certificates
 from tests.servers import running

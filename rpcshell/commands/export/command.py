@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import shlex
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
 
+from rpcshell import __version__
 from rpcshell.client.errors import CallError, UsageError
+from rpcshell.commands.export import Export, export_text, leave_out
+from rpcshell.commands.export.exported import call_key
 from rpcshell.shell.command import command
 from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpcshell.client.tls import TlsFiles
-    from rpcshell.commands.export import Export, Kind
+    from rpcshell.client.target import TlsFiles
+    from rpcshell.commands.export import Kind
     from rpcshell.commands.export.exported import Key
     from rpcshell.shell.call import Call
     from rpcshell.shell.shell import Shell
@@ -47,8 +52,6 @@ def export(shell: Shell, *, kind: Kind, count: int | None, output: str | None, f
     Tests expect a result as it was where a second call is known to bring the same: idempotent methods are called once
     more to see. Of the others they hold the type, unless --exact is given.
     """
-    from rpcshell.commands.export import export_text, leave_out
-
     records, left_out = leave_out(_latest(list(shell.journal), count))
     if not records:
         raise UsageError("no call was answered yet", hint="make some, and :export them then; :history lists them")
@@ -81,11 +84,6 @@ def _gathered(
     shell: Shell, records: Sequence[Call], again: dict[Key, list[Any]], *, file: str | None, exact: bool
 ) -> Export:
     """The calls with all that is known of them."""
-    from datetime import datetime
-
-    from rpcshell import __version__
-    from rpcshell.commands.export import Export
-
     session = shell.session
     here = str(session.target)
     return Export(
@@ -103,8 +101,6 @@ def _gathered(
 
 def _absolute(files: TlsFiles) -> TlsFiles:
     """The same files, wherever the program is run."""
-    import msgspec
-
     paths = {name: path and str(Path(path).absolute()) for name, path in msgspec.structs.asdict(files).items()}
     return msgspec.structs.replace(files, **paths)
 
@@ -116,8 +112,6 @@ def _made_again(shell: Shell, records: Sequence[Call]) -> tuple[dict[Key, list[A
         Further results by call, and the numbers of the calls that ended in an error and now bring a result, or the
         other way round.
     """
-    from rpcshell.commands.export.exported import call_key
-
     session = shell.session
     replies: dict[Key, tuple[str, Any]] = {}
     changed = set()

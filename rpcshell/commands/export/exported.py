@@ -14,7 +14,7 @@ from rpcshell.view.escape import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import TlsFiles
     from rpcshell.line.catalog import Method
     from rpcshell.shell.call import Call
 

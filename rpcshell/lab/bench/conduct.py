@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
-from rpcshell.client.folders import state_folder
-from rpcshell.client.tls import TlsFiles
+from rpcshell.client.target import TlsFiles
 from rpcshell.lab.bench import page, report
 from rpcshell.lab.bench.compare import against_last
 from rpcshell.lab.bench.findings import call_text, load_text, name_of
@@ -25,8 +24,9 @@ from rpcshell.lab.bench.progress import DrawnProgress, LineProgress
 from rpcshell.lab.bench.run import run_plan
 from rpcshell.lab.bench.runs import RunMemory
 from rpcshell.lab.bench.server_use import ServerMeter
-from rpcshell.servers import Control
+from rpcshell.servers.control import Control
 from rpcshell.servers.directory import is_on_this_machine
+from rpcshell.servers.folders import state_folder
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.view.plain import is_terminal
 from rpcshell.view.units import count_of, per_second

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from rpcshell.client.tls import TlsFiles
+from rpcshell.client.target import TlsFiles
 from rpcshell.line.masking import mask_text, mask_value
 from rpcshell.view.histogram import Histogram
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -91,8 +92,6 @@ class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.processes is not None and self.processes > self.connections:
             raise UsageError(f"{self.processes} processes need as many connections, not {self.connections}")
         if self.html is not None:
-            from pathlib import Path
-
             folder = Path(self.html).parent
             if not folder.is_dir() or Path(self.html).is_dir():
                 raise UsageError(f"{self.html} cannot be written: {folder} is no folder, or it is one itself")

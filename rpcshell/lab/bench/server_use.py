@@ -15,7 +15,7 @@ from rpcshell.lab.bench.measurement import ServerUse
 from rpcshell.servers.watch import LocalServerWatch
 
 if TYPE_CHECKING:
-    from rpcshell.servers import Control
+    from rpcshell.servers.control import Control
     from rpcwire.control import ServerStatus
 
 __all__ = ["ServerMeter", "processes_under", "processor_time", "proportional_memory"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rpcshell.lab.drills.probe import ProbeReport
-    from rpcshell.servers import Control
+    from rpcshell.servers.control import Control
     from rpcshell.shell.shell import Shell
     from rpcwire.control import ServerStatus
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Self
 
 from rpcshell.client.errors import ShellError
-from rpcshell.client.tls import TlsFiles
+from rpcshell.client.target import TlsFiles
 from rpcshell.lab.drills.drill import Verdict
 from rpcshell.lab.load.messages import Begin, Task, Tick
 from rpcshell.lab.load.pool import NO_CONNECTION, NOT_MADE_IN_TIME

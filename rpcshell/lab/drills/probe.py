@@ -15,8 +15,7 @@ from rpcshell.lab.load.callers import Attempt, Caller
 from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
-    from rpcshell.client.target import Target
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import Target, TlsFiles
     from rpcshell.lab.drills.timeline import Timeline
 
 __all__ = ["Probe", "ProbeReport", "ProbedCall"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ShellError
 from rpcshell.lab.lesson import english
+from rpcshell.lab.lesson.chinese import TEXTS
 from rpcshell.lab.lesson.measurements import all_models, fork
 from rpcshell.lab.lesson.page import WIDEST, Page, fill
 from rpcshell.lab.lesson.stage import Stage
@@ -183,7 +184,5 @@ def choose_language(environment: Mapping[str, str]) -> str:
 def load_texts(language: str) -> Texts:
     """The texts in one of the languages, by its code."""
     if language == "zh":
-        from rpcshell.lab.lesson.chinese import TEXTS
-
         return TEXTS
     return english.TEXTS

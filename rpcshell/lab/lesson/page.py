@@ -8,6 +8,7 @@ from unicodedata import category
 
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import NUMBER
+from rpcshell.view.table import Figure, render_table
 from rpcshell.view.units import duration
 from rpcshell.view.width import cells, cut, pad
 
@@ -121,8 +122,6 @@ class Page:
 
     def models(self, rows: Sequence[dict[str, str]]) -> None:
         """Show the table of models, and below it what its columns mean."""
-        from rpcshell.view.table import Figure, render_table
-
         columns = self._texts.columns
         table = [
             {columns[name].title: Figure(value) if columns[name].meaning else value for name, value in row.items()}

@@ -12,7 +12,7 @@ from rpcshell.client.client import Client
 from rpcshell.client.errors import ShellError
 from rpcshell.client.target import Target, TcpTarget
 from rpcshell.lab.load.callers import Caller
-from rpcshell.servers import Control
+from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.watch import LocalServerWatch
 

@@ -19,8 +19,7 @@ from rpcwire import ErrorCode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.client.target import Target
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import Target, TlsFiles
     from rpcwire import Reply
 
 __all__ = ["Attempt", "Caller"]

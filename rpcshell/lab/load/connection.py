@@ -17,8 +17,8 @@ from rpcwire import MAX_REPLY, FrameDecoder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.client.target import Target
-    from rpcshell.client.tls import TlsFiles, TlsStream
+    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.tls import TlsStream
 
 __all__ = ["Dialler", "LoadConnection"]
 

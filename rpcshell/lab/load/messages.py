@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.tls import TlsFiles
+from rpcshell.client.target import TlsFiles
 from rpcshell.view.histogram import bucket_of
 
 if TYPE_CHECKING:

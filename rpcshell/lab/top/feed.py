@@ -21,7 +21,7 @@ from rpcshell.view.units import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rpcshell.servers import Control
+    from rpcshell.servers.control import Control
     from rpcshell.servers.log import LogRecord
     from rpcwire.control import ServerStatus, WorkerStatus
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.output import ColorDepth, Output
     from prompt_toolkit.styles import BaseStyle
 
-    from rpcshell.servers import Control
+    from rpcshell.servers.control import Control
 
 __all__ = ["run_top"]
 

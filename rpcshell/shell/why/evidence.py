@@ -16,7 +16,7 @@ from rpcshell.shell.why.sighting import LOOK, Snapshot, take_snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rpcshell.servers import Control
+    from rpcshell.servers.control import Control
     from rpcshell.shell.call import Call
     from rpcshell.shell.call_trace import Timing
     from rpcshell.shell.session import Session

@@ -25,8 +25,7 @@ from rpcwire.framing import MAX_REPLY, PREFIX_SIZE, frame
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rpcshell.client.target import Target
-    from rpcshell.client.tls import TlsFiles
+    from rpcshell.client.target import Target, TlsFiles
 
 __all__ = ["MISTAKES", "Mistake", "MistakeName", "Provocation", "WireEvent", "judge", "plan"]
 

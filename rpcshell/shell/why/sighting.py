@@ -71,7 +71,7 @@ def take_snapshot(path: str, ends: Ends | None, arbiter: int | None) -> Snapshot
 
     The arbiter is its process id, where that is known without asking.
     """
-    from rpcshell.servers import Control
+    from rpcshell.servers.control import Control
     from rpcshell.servers.processes import children_of, find_server_end, process_state
     from rpcshell.servers.watch import LocalServerWatch
 

@@ -17,8 +17,7 @@ from rpcshell.lab.bench.progress import DrawnProgress
 from rpcshell.line.hint import hint
 from rpcshell.line.language import parse
 from rpcshell.line.suggest import Surroundings
-from rpcshell.servers import local_servers
-from rpcshell.servers.directory import is_on_this_machine
+from rpcshell.servers.directory import is_on_this_machine, local_servers
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from rpcshell.client.errors import CallError, CallTimeout, Cancelled, ConnectionLost
-from rpcshell.client.target import Target
-from rpcshell.client.tls import TlsFiles
-from rpcshell.servers import Control
+from rpcshell.client.target import Target, TlsFiles
+from rpcshell.servers.control import Control
 from rpcshell.servers.fanout import FanOut
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from tests.rpcshell.certificates import Certificates

@@ -12,8 +12,8 @@ import pytest
 
 from rpcshell.client.errors import CallError, ConnectionFailed, NotConnected, UsageError
 from rpcshell.client.target import Target
-from rpcshell.servers import Control, local_servers
-from rpcshell.servers.directory import listens_at
+from rpcshell.servers.control import Control
+from rpcshell.servers.directory import listens_at, local_servers
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost
-from rpcshell.servers import Control
+from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.watch import LocalServerWatch
 from tests.rpcshell.commands.conftest import needs_server

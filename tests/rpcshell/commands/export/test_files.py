@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from rpcshell.client.errors import ShellError
-from rpcshell.client.tls import TlsFiles
+from rpcshell.client.target import TlsFiles
 from rpcshell.commands.export import Kind, export_text, leave_out
 from tests.rpcshell.commands.export.calls import TARGET, answered, export, kept, refused
 

@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 
 from rpcshell.client.errors import ConnectionFailed, ShellError
-from rpcshell.client.target import Target
-from rpcshell.client.tls import TlsFiles
+from rpcshell.client.target import Target, TlsFiles
 from rpcshell.lab.bench.measurement import Measurement, Plan, Progress
 from rpcshell.lab.bench.run import run_plan
-from rpcshell.servers import Control
+from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.view.histogram import Histogram
 from rpcwire import GOODBYE

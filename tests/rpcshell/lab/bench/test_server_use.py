@@ -8,7 +8,7 @@ import pytest
 
 from rpcshell.client.client import connect
 from rpcshell.lab.bench.server_use import ServerMeter, processes_under, processor_time, proportional_memory
-from rpcshell.servers import Control
+from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from tests.rpcshell.commands.conftest import needs_server
 

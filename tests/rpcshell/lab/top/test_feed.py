@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rpcshell.lab.top.feed import Feed, News, Picture, WorkerLog
-from rpcshell.servers import Control
+from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")

@@ -5,29 +5,20 @@ What is in the files is the business of whoever reads or writes them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import platformdirs
 
 __all__ = ["config_file", "history_file", "state_folder"]
 
 
 def config_file() -> Path:
     """Where the configuration is looked for unless told otherwise; nothing is made."""
-    from pathlib import Path
-
-    import platformdirs
-
     return Path(platformdirs.user_config_dir("rpcshell", appauthor=False)) / "config.toml"
 
 
 def history_file() -> Path:
     """Where the history of the prompt is kept unless told otherwise; nothing is made."""
-    from pathlib import Path
-
-    import platformdirs
-
     return Path(platformdirs.user_state_dir("rpcshell", appauthor=False)) / "history"
 
 
@@ -37,10 +28,6 @@ def state_folder(*parts: str) -> Path:
     Raises:
         OSError: It cannot be made.
     """
-    from pathlib import Path
-
-    import platformdirs
-
     folder = Path(platformdirs.user_state_dir("rpcshell", appauthor=False))
     # Of the folders that `parents` makes only the last one would get the mode.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
