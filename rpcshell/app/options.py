@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.options import BenchOptions
     from rpcshell.servers.spawn import SpawnOptions
     from rpcshell.shell.command import CommandRegistry
-    from rpcshell.shell.config import ConfigError, TargetConfig
+    from rpcshell.shell.config import ConfigProblem, TargetConfig
 
 __all__ = ["Options", "load_commands", "places"]
 
@@ -40,7 +40,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tls: TlsFiles | None = None
     settings: tuple[tuple[str, str], ...] = ()
     config: Config = Config()
-    problem: ConfigError | None = None
+    problem: ConfigProblem | None = None
 
     @property
     def interactive(self) -> bool:

@@ -33,7 +33,7 @@ _OTHER_ROWS: Final = 2
 """The toolbar, and one to keep something of what was there before in sight."""
 
 
-class _Asked(NamedTuple):
+class _PaneInputs(NamedTuple):
     text: str
     cursor: int
     rows: int
@@ -41,7 +41,7 @@ class _Asked(NamedTuple):
     first: str
     catalog: Catalog
 
-    def is_same(self, other: _Asked) -> bool:
+    def is_same(self, other: _PaneInputs) -> bool:
         return self[:-1] == other[:-1] and self.catalog is other.catalog
 
 
@@ -53,7 +53,7 @@ class DocumentationPane:
         self._buffer = buffer
         self._menu_rows = menu_rows
         self._tallest = 0
-        self._asked: _Asked | None = None
+        self._asked: _PaneInputs | None = None
         self._rows: list[Row] = []
         self.container: Final = ConditionalContainer(
             Window(FormattedTextControl(self._fragments), height=self._height, style="class:documentation"),
@@ -74,7 +74,7 @@ class DocumentationPane:
         if room < _FEWEST_ROWS:
             return False
         first = self._first_in_menu()
-        asked = _Asked(text, self._buffer.cursor_position, room, size.columns, first, self._context.catalog)
+        asked = _PaneInputs(text, self._buffer.cursor_position, room, size.columns, first, self._context.catalog)
         if self._asked is None or not asked.is_same(self._asked):
             self._asked, self._rows = asked, self._about(text, room, size.columns - 1, first)
         self._tallest = min(max(self._tallest, len(self._rows)), room)

@@ -47,13 +47,13 @@ _MODES: Final = {
 }
 
 
-class _Asked(NamedTuple):
+class _HintInputs(NamedTuple):
     text: str
     cursor: int
     catalog: Catalog
     last: Any
 
-    def is_same(self, other: _Asked) -> bool:
+    def is_same(self, other: _HintInputs) -> bool:
         return self[:2] == other[:2] and self.catalog is other.catalog and self.last is other.last
 
 
@@ -67,7 +67,7 @@ class Toolbar:
 
     def __init__(self, context: LineContext) -> None:
         self._context = context
-        self._asked: _Asked | None = None
+        self._asked: _HintInputs | None = None
         self._answer = _Answer([], ())
 
     def __call__(self, text: str, cursor: int, room: int | None = None) -> list[Fragment]:
@@ -85,7 +85,7 @@ class Toolbar:
         return self._about(text, cursor).spans if text.strip() else ()
 
     def _about(self, text: str, cursor: int) -> _Answer:
-        asked = _Asked(text, cursor, self._context.catalog, self._context.variables.get("_"))
+        asked = _HintInputs(text, cursor, self._context.catalog, self._context.variables.get("_"))
         if self._asked is None or not asked.is_same(self._asked):
             self._asked, self._answer = asked, self._look(text, cursor)
         return self._answer

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-__all__ = ["VARIABLE", "Config", "ConfigError", "TargetConfig", "load_config", "parse_config", "usable_config"]
+__all__ = ["VARIABLE", "Config", "ConfigProblem", "TargetConfig", "load_config", "parse_config", "usable_config"]
 
 VARIABLE: Final = "RPCSHELL_CONFIG"
 """The environment variable that says where the file is; empty for none."""
@@ -41,7 +41,7 @@ _KINDS: Final = {
 _WHOLE_ENTRIES: Final = {"str": "a text in quotes", "bool | int | float | str": "a text, a number, or true or false"}
 
 
-class ConfigError(UsageError):
+class ConfigProblem(UsageError):
     """The configuration cannot be used; the message begins with the file and the line."""
 
     def __init__(self, path: Path, reason: str, *, line: int | None = None, hint: str | None = None) -> None:
@@ -117,18 +117,18 @@ class Config(msgspec.Struct, frozen=True):
     path: Path | None = None
     lines: Mapping[str, int] = {}
 
-    def problem(self, setting: str, error: UsageError) -> ConfigError:
+    def problem(self, setting: str, error: UsageError) -> ConfigProblem:
         """The error for a setting that has no such value, or does not exist, with its place."""
         if self.path is None:
             raise error
-        return ConfigError(self.path, error.message, line=self.lines.get(setting), hint=error.hint)
+        return ConfigProblem(self.path, error.message, line=self.lines.get(setting), hint=error.hint)
 
 
 def load_config(path: Path | str | None = None) -> Config:
     """Read the configuration from where it is said, or else from where `RPCSHELL_CONFIG` or the platform says.
 
     Raises:
-        ConfigError: It cannot be read, or is not a configuration.
+        ConfigProblem: It cannot be read, or is not a configuration.
     """
     given = os.environ.get(VARIABLE) if path is None else str(path)
     if given == "":
@@ -139,11 +139,11 @@ def load_config(path: Path | str | None = None) -> Config:
     except FileNotFoundError:
         if given is None:
             return Config()
-        raise ConfigError(file, "there is no such file") from None
+        raise ConfigProblem(file, "there is no such file") from None
     except OSError as error:
-        raise ConfigError(file, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise ConfigProblem(file, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(file, "it is not UTF-8", line=_line_at(error.object, error.start)) from None
+        raise ConfigProblem(file, "it is not UTF-8", line=_line_at(error.object, error.start)) from None
     return parse_config(file, text)
 
 
@@ -151,20 +151,20 @@ def parse_config(path: Path, text: str) -> Config:
     """What the text of a configuration says; the path is for messages and for the files that it names.
 
     Raises:
-        ConfigError: It is not a configuration.
+        ConfigProblem: It is not a configuration.
     """
     return _File(path, text).read()
 
 
-def usable_config(path: Path | str | None = None) -> tuple[Config, ConfigError | None]:
+def usable_config(path: Path | str | None = None) -> tuple[Config, ConfigProblem | None]:
     """The configuration, and what is wrong with it; a bad one counts as none, unless it was asked for by name.
 
     Raises:
-        ConfigError: The file of `path` cannot be used.
+        ConfigProblem: The file of `path` cannot be used.
     """
     try:
         return load_config(path), None
-    except ConfigError as error:
+    except ConfigProblem as error:
         if path is not None:
             raise
         return Config(), error
@@ -221,10 +221,10 @@ class _File:
         except tomllib.TOMLDecodeError as error:
             found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error))
             if found is None:
-                raise ConfigError(self._path, f"it is not TOML: {error}") from None
+                raise ConfigProblem(self._path, f"it is not TOML: {error}") from None
             line = int(found[2]) if found[2] else self._text.count("\n") + 1
             column = f" at column {found[3]}" if found[3] else " at the end of the file"
-            raise ConfigError(self._path, f"this is not TOML{column}: {_lower(found[1])}", line=line) from None
+            raise ConfigProblem(self._path, f"this is not TOML{column}: {_lower(found[1])}", line=line) from None
 
     def _target(self, name: str, found: TargetConfig) -> TargetConfig:
         where = ["targets", name]
@@ -257,7 +257,7 @@ class _File:
                 raise self._error(["aliases", name], f"aliases.{name} stands for nothing")
         return aliases
 
-    def _invalid(self, where: list[str], message: str) -> ConfigError:
+    def _invalid(self, where: list[str], message: str) -> ConfigProblem:
         """The error that msgspec tells of, in words."""
         if unknown := re.match(r"Object contains unknown field `(.*)`", message):
             names = [field.encode_name for field in msgspec.structs.fields(TargetConfig)]
@@ -273,8 +273,8 @@ class _File:
         wanted = _WHOLE_ENTRIES.get(found[1], kinds[0]) if path is where else " or ".join(kinds)
         return self._error(path, f"{'.'.join(path)} is {wanted}, not {_KINDS.get(found[2], found[2])}")
 
-    def _error(self, where: list[str], reason: str, *, hint: str | None = None) -> ConfigError:
-        return ConfigError(self._path, reason, line=self._place(where) or self._place(where[:-1]), hint=hint)
+    def _error(self, where: list[str], reason: str, *, hint: str | None = None) -> ConfigProblem:
+        return ConfigProblem(self._path, reason, line=self._place(where) or self._place(where[:-1]), hint=hint)
 
     def _place(self, where: list[str]) -> int | None:
         """The number of the line on which a key is given, or None where that cannot be told."""

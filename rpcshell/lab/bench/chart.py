@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Marks = Sequence[tuple[float, str]]
 
 
-__all__ = ["Axis", "Line", "Rule", "Slot", "even_axis", "even_marks", "log_axis", "log_marks", "named_axis", "xy"]
+__all__ = ["Axis", "Band", "Curve", "Rule", "even_axis", "even_marks", "log_axis", "log_marks", "named_axis", "xy"]
 
 _LEADING: Final = ((1, 2, 5), (1, 3), (1,))
 
@@ -91,7 +91,7 @@ def named_axis(names: Sequence[str], title: str = "") -> Axis:
     return Axis(0.0, float(len(names)), marks, title)
 
 
-class Line(NamedTuple):
+class Curve(NamedTuple):
     """Points with a line through them, or dots."""
 
     points: Sequence[tuple[float, float | None]]
@@ -108,7 +108,7 @@ class Line(NamedTuple):
     """Whether what is below it is filled."""
 
 
-class Slot(NamedTuple):
+class Band(NamedTuple):
     """A part of the axis at the bottom that says what it stands for when it is pointed at."""
 
     left: float
@@ -139,8 +139,8 @@ def xy(
     x: Axis,
     y: Axis,
     *,
-    slots: Sequence[Slot] = (),
-    lines: Sequence[Line] = (),
+    slots: Sequence[Band] = (),
+    lines: Sequence[Curve] = (),
     rules: Sequence[Rule] = (),
     height: int = 240,
 ) -> str:
@@ -223,7 +223,7 @@ def _axis_at_the_bottom(frame: _Frame) -> list[str]:
     return shapes
 
 
-def _slot(frame: _Frame, slot: Slot) -> str:
+def _slot(frame: _Frame, slot: Band) -> str:
     left, right = frame.x(slot.left), frame.x(slot.right)
     middle = (left + right) / 2
     shapes = [f'<rect class="hit" x="{left}" y="{_TOP}" width="{right - left:.1f}" height="{frame.floor - _TOP:.1f}"/>']
@@ -247,7 +247,7 @@ def _slot(frame: _Frame, slot: Slot) -> str:
     return f'<g class="slot">{"".join(shapes)}{_text(frame.right, 11, slot.told, "readout", anchor="end")}</g>'
 
 
-def _line(frame: _Frame, line: Line) -> str:
+def _line(frame: _Frame, line: Curve) -> str:
     shapes = []
     for broken, group in groupby(line.points, key=lambda point: point[1] is None):
         if broken:
@@ -264,7 +264,7 @@ def _line(frame: _Frame, line: Line) -> str:
     return "".join(shapes)
 
 
-def _key(frame: _Frame, lines: Sequence[Line]) -> list[str]:
+def _key(frame: _Frame, lines: Sequence[Curve]) -> list[str]:
     """What lines are called, below the chart."""
     shapes = []
     each = min((frame.right - frame.left) / max(len(lines), 1), _WIDEST_KEY)

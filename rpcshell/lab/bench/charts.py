@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rpcshell.lab.bench.chart import Axis, Line, Rule, Slot, even_axis, log_axis, named_axis, xy
+from rpcshell.lab.bench.chart import Axis, Band, Curve, Rule, even_axis, log_axis, named_axis, xy
 from rpcshell.lab.bench.rounds import thinned, whole_intervals
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import count_of, latency, per_second, round_latency, round_rate, share
@@ -99,7 +99,7 @@ def latency_chart(name: str, measurement: Measurement, scale: Scale) -> str:
         log_axis(steps[0].lower, steps[-1].upper, round_latency),
         _share_axis(max(shares)),
         slots=[
-            Slot(step.lower, step.upper, f"{latency(step.lower)} to {latency(step.upper)}: {share(part)}", part)
+            Band(step.lower, step.upper, f"{latency(step.lower)} to {latency(step.upper)}: {share(part)}", part)
             for step, part in zip(steps, shares, strict=True)
             if part
         ],
@@ -118,7 +118,7 @@ def percentile_chart(name: str, runs: Sequence[tuple[str, Measurement]]) -> str:
         # Of so many calls, one took longer.
         of = [10 ** (last * step / _POINTS) for step in range(_POINTS + 1)]
         points = [(one, histogram.percentile(100 - 100 / one)) for one in of]
-        lines.append(Line(points, f"series{place % 5}", label if len(curves) > 1 else ""))
+        lines.append(Curve(points, f"series{place % 5}", label if len(curves) > 1 else ""))
     marked = [2.0, *(10.0**place for place in range(1, math.floor(nines) + 1))]
     return xy(
         name,
@@ -142,9 +142,9 @@ def rate_chart(name: str, measurement: Measurement, scale: Scale) -> str:
     rates = [interval.calls / interval.length for interval in timeline]
     wrong = [interval.problems / interval.length for interval in timeline]
     times = [_middle(interval) for interval in timeline]
-    lines = [Line(list(zip(times, rates, strict=True)), label="answered" if any(wrong) else "", area=True)]
+    lines = [Curve(list(zip(times, rates, strict=True)), label="answered" if any(wrong) else "", area=True)]
     if any(wrong):
-        lines.append(Line(list(zip(times, wrong, strict=True)), "wrong", "went wrong"))
+        lines.append(Curve(list(zip(times, wrong, strict=True)), "wrong", "went wrong"))
     return xy(
         name,
         "Rate over time",
@@ -172,7 +172,7 @@ def slowness_chart(name: str, measurement: Measurement, scale: Scale) -> str:
         _time_axis(timeline),
         log_axis(*scale.slowness, round_latency, "latency"),
         slots=_times(timeline, told),
-        lines=[Line(medians, "series0", "p50"), Line(slow, "series1", "p99")],
+        lines=[Curve(medians, "series0", "p50"), Curve(slow, "series1", "p99")],
     )
 
 
@@ -190,7 +190,7 @@ def workers_chart(name: str, measurement: Measurement) -> str:
         named_axis([str(worker) for worker in calls], "worker"),
         _share_axis(calls[busiest] / whole),
         slots=[
-            Slot(place, place + 1, f"worker {worker}: {count_of(count, 'call')}, {share(count / whole)}", count / whole)
+            Band(place, place + 1, f"worker {worker}: {count_of(count, 'call')}, {share(count / whole)}", count / whole)
             for place, (worker, count) in enumerate(calls.items())
         ],
         rules=[Rule(fair)],
@@ -209,7 +209,7 @@ def speed_chart(name: str, contestants: Sequence[Contestant]) -> str:
         _contestant_axis(contestants),
         even_axis(max(max([one.whole.rate, *one.rates]) for one in contestants), round_rate, "calls/s"),
         slots=[
-            Slot(
+            Band(
                 place,
                 place + 1,
                 words,
@@ -236,9 +236,9 @@ def quickness_chart(name: str, contestants: Sequence[Contestant]) -> str:
         f"On a logarithmic axis. {'; '.join(told)}.",
         _contestant_axis(contestants),
         log_axis(min(found[0]) / 1.4, max(found[-1]) * 1.4, round_latency, "latency"),
-        slots=[Slot(place, place + 1, words) for place, words in enumerate(told)],
+        slots=[Band(place, place + 1, words) for place, words in enumerate(told)],
         lines=[
-            Line(
+            Curve(
                 [(place + 0.5, value) for place, value in enumerate(values)],
                 f"dot{number}",
                 f"p{percent:g}",
@@ -265,9 +265,9 @@ def _time_axis(timeline: Sequence[Interval]) -> Axis:
     return even_axis(timeline[-1].seconds, lambda mark: f"{mark:g} s", up_to_mark=False)
 
 
-def _times(timeline: Sequence[Interval], told: Sequence[str]) -> list[Slot]:
+def _times(timeline: Sequence[Interval], told: Sequence[str]) -> list[Band]:
     return [
-        Slot(interval.seconds - interval.length, interval.seconds, f"{interval.seconds:.2f} s: {said}")
+        Band(interval.seconds - interval.length, interval.seconds, f"{interval.seconds:.2f} s: {said}")
         for interval, said in zip(timeline, told, strict=True)
     ]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import TcpTarget, TlsFiles, TlsTarget, UsageError
-from rpcshell.shell.config import Config, ConfigError, TargetConfig, load_config, parse_config
+from rpcshell.shell.config import Config, ConfigProblem, TargetConfig, load_config, parse_config
 from rpcshell.shell.config_reference import config_reference
 from rpcshell.view.settings import Settings
 
@@ -83,7 +83,7 @@ f5 = ":methods"
 )
 def test_what_is_wrong_is_said_in_one_line_with_its_place(file: Path, text: str, line: int, says: str) -> None:
     file.write_text(text)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigProblem) as caught:
         load_config(file)
     assert str(caught.value).startswith(f"{file}:{line}: ")
     assert says in str(caught.value)
@@ -91,12 +91,12 @@ def test_what_is_wrong_is_said_in_one_line_with_its_place(file: Path, text: str,
 
 
 def test_a_file_that_cannot_be_read_is_said(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such file"):
+    with pytest.raises(ConfigProblem, match="there is no such file"):
         load_config(file)
-    with pytest.raises(ConfigError, match="cannot be read: is a directory"):
+    with pytest.raises(ConfigProblem, match="cannot be read: is a directory"):
         load_config(tmp_path)
     file.write_bytes(b"[keys]\na = '\xe9'\n")
-    with pytest.raises(ConfigError, match=r":2: it is not UTF-8"):
+    with pytest.raises(ConfigProblem, match=r":2: it is not UTF-8"):
         load_config(file)
 
 
@@ -113,7 +113,7 @@ def test_the_place_of_the_file_may_come_from_the_environment(
     monkeypatch.setenv("RPCSHELL_CONFIG", "")
     assert load_config() == Config()
     monkeypatch.setenv("RPCSHELL_CONFIG", str(file))
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigProblem):
         load_config()
 
 
@@ -141,5 +141,5 @@ def test_the_reference_changes_nothing_as_it_is_and_is_right_without_its_comment
 def test_any_text_is_a_configuration_or_one_line(text: str) -> None:
     try:
         parse_config(Path("c.toml"), text)
-    except ConfigError as error:
+    except ConfigProblem as error:
         assert error.message.startswith("c.toml")

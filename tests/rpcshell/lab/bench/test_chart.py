@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.lab.bench.chart import (
-    Line,
+    Band,
+    Curve,
     Rule,
-    Slot,
     even_axis,
     even_marks,
     log_axis,
@@ -63,7 +63,7 @@ def test_a_chart_says_what_it_shows_on_wide_and_on_narrow_pages() -> None:
 
 
 def test_bars_are_as_high_as_what_they_stand_for() -> None:
-    slots = [Slot(0, 1, "much", 100.0, (90.0, 100.0), "100"), Slot(1, 2, "little", 0.001)]
+    slots = [Band(0, 1, "much", 100.0, (90.0, 100.0), "100"), Band(1, 2, "little", 0.001)]
     for chart in drawn(slots=slots):
         high, low = (float(node.get("height") or 0) for node in classed(chart, "bar"))
         assert high > 100
@@ -75,7 +75,7 @@ def test_bars_are_as_high_as_what_they_stand_for() -> None:
 
 def test_a_line_is_broken_where_there_is_no_value() -> None:
     points = [(0.0, 1.0), (0.5, 2.0), (1.0, None), (1.5, 3.0), (2.0, 4.0)]
-    for chart in drawn(lines=[Line(points, label="one"), Line(points, "dot1", dots=True)]):
+    for chart in drawn(lines=[Curve(points, label="one"), Curve(points, "dot1", dots=True)]):
         assert len(chart.findall(f"{SVG}polyline")) == 2
         assert len(classed(chart, "dot1")) == 4
         assert [node.text for node in classed(chart, "key")] == ["one"]
@@ -89,5 +89,5 @@ def test_names_of_upright_rules_do_not_stand_in_each_other() -> None:
 
 
 def test_a_text_in_a_chart_is_no_markup() -> None:
-    text = xy("c", "<b>", "&", named_axis(["<i>"]), even_axis(1.0, str), slots=[Slot(0, 1, "<u>", 1.0, label="<s>")])
+    text = xy("c", "<b>", "&", named_axis(["<i>"]), even_axis(1.0, str), slots=[Band(0, 1, "<u>", 1.0, label="<s>")])
     assert not re.search(r"<[bius]>|&(?!amp;|lt;|gt;|quot;|#)", text)
