@@ -40,7 +40,7 @@ _CHARACTER: Final = 7.5
 
 _FILLED: Final = 0.88
 _WIDEST_BAR: Final = 56.0
-"""Of what a slot has room for, and at most."""
+"""Of what a band has room for, and at most."""
 
 _LOWEST_BAR: Final = 1.5
 """However little it stands for, it is seen."""
@@ -139,7 +139,7 @@ def xy(
     x: Axis,
     y: Axis,
     *,
-    slots: Sequence[Band] = (),
+    bands: Sequence[Band] = (),
     lines: Sequence[Curve] = (),
     rules: Sequence[Rule] = (),
     height: int = 240,
@@ -152,7 +152,7 @@ def xy(
         shapes = [
             *_axis_at_the_left(frame),
             *_axis_at_the_bottom(frame),
-            *(_slot(frame, slot) for slot in slots),
+            *(_band(frame, band) for band in bands),
             *(_line(frame, line) for line in lines),
             *_key(frame, [line for line in lines if line.label]),
             *_rules(frame, rules),
@@ -223,28 +223,28 @@ def _axis_at_the_bottom(frame: _Frame) -> list[str]:
     return shapes
 
 
-def _slot(frame: _Frame, slot: Band) -> str:
-    left, right = frame.x(slot.left), frame.x(slot.right)
+def _band(frame: _Frame, band: Band) -> str:
+    left, right = frame.x(band.left), frame.x(band.right)
     middle = (left + right) / 2
     shapes = [f'<rect class="hit" x="{left}" y="{_TOP}" width="{right - left:.1f}" height="{frame.floor - _TOP:.1f}"/>']
-    if slot.bar is None:
+    if band.bar is None:
         shapes.append(f'<path class="pointer" d="M{middle:.1f} {frame.floor}V{_TOP}"/>')
-    elif slot.bar > 0:
+    elif band.bar > 0:
         width = min((right - left) * _FILLED, _WIDEST_BAR)
-        height = max(frame.floor - frame.y(slot.bar), _LOWEST_BAR)
+        height = max(frame.floor - frame.y(band.bar), _LOWEST_BAR)
         shapes.append(
             f'<rect class="bar" x="{middle - width / 2:.1f}" y="{frame.floor - height:.1f}" width="{width:.1f}" '
             f'height="{height:.1f}"/>'
         )
-    top = frame.floor if slot.bar is None else frame.y(slot.bar)
-    if slot.spread is not None:
-        low, high = (frame.y(value) for value in slot.spread)
+    top = frame.floor if band.bar is None else frame.y(band.bar)
+    if band.spread is not None:
+        low, high = (frame.y(value) for value in band.spread)
         ends = f"M{middle - 4:.1f} {low}h8M{middle - 4:.1f} {high}h8"
         shapes.append(f'<path class="spread" d="M{middle:.1f} {low}V{high}{ends}"/>')
         top = min(top, high)
-    if slot.label:
-        shapes.append(_text(middle, top - 6, slot.label, "value", anchor="middle"))
-    return f'<g class="slot">{"".join(shapes)}{_text(frame.right, 11, slot.told, "readout", anchor="end")}</g>'
+    if band.label:
+        shapes.append(_text(middle, top - 6, band.label, "value", anchor="middle"))
+    return f'<g class="slot">{"".join(shapes)}{_text(frame.right, 11, band.told, "readout", anchor="end")}</g>'
 
 
 def _line(frame: _Frame, line: Curve) -> str:

@@ -98,7 +98,7 @@ def latency_chart(name: str, measurement: Measurement, scale: Scale) -> str:
         f"most {latency(p99)}, the slowest {latency(histogram.largest)}.",
         log_axis(steps[0].lower, steps[-1].upper, round_latency),
         _share_axis(max(shares)),
-        slots=[
+        bands=[
             Band(step.lower, step.upper, f"{latency(step.lower)} to {latency(step.upper)}: {share(part)}", part)
             for step, part in zip(steps, shares, strict=True)
             if part
@@ -151,7 +151,7 @@ def rate_chart(name: str, measurement: Measurement, scale: Scale) -> str:
         f"Between {per_second(min(rates))} and {per_second(max(rates))} calls a second.",
         _time_axis(timeline),
         even_axis(scale.rate, round_rate, "calls/s"),
-        slots=_times(timeline, [f"{per_second(rate)} calls/s" for rate in rates]),
+        bands=_times(timeline, [f"{per_second(rate)} calls/s" for rate in rates]),
         lines=lines,
         rules=[Rule(measurement.plan.rate, "asked for")] if measurement.plan.rate else [],
     )
@@ -171,7 +171,7 @@ def slowness_chart(name: str, measurement: Measurement, scale: Scale) -> str:
         f"On a logarithmic axis. The 99th percentile was highest at {worst.seconds:.1f} s, with {latency(worst.p99)}.",
         _time_axis(timeline),
         log_axis(*scale.slowness, round_latency, "latency"),
-        slots=_times(timeline, told),
+        bands=_times(timeline, told),
         lines=[Curve(medians, "series0", "p50"), Curve(slow, "series1", "p99")],
     )
 
@@ -189,7 +189,7 @@ def workers_chart(name: str, measurement: Measurement) -> str:
         f"{idlest} fewest, {share(calls[idlest] / whole)}. A fair share, which a dashed line marks, is {share(fair)}.",
         named_axis([str(worker) for worker in calls], "worker"),
         _share_axis(calls[busiest] / whole),
-        slots=[
+        bands=[
             Band(place, place + 1, f"worker {worker}: {count_of(count, 'call')}, {share(count / whole)}", count / whole)
             for place, (worker, count) in enumerate(calls.items())
         ],
@@ -208,7 +208,7 @@ def speed_chart(name: str, contestants: Sequence[Contestant]) -> str:
         f"{part} of it.",
         _contestant_axis(contestants),
         even_axis(max(max([one.whole.rate, *one.rates]) for one in contestants), round_rate, "calls/s"),
-        slots=[
+        bands=[
             Band(
                 place,
                 place + 1,
@@ -236,7 +236,7 @@ def quickness_chart(name: str, contestants: Sequence[Contestant]) -> str:
         f"On a logarithmic axis. {'; '.join(told)}.",
         _contestant_axis(contestants),
         log_axis(min(found[0]) / 1.4, max(found[-1]) * 1.4, round_latency, "latency"),
-        slots=[Band(place, place + 1, words) for place, words in enumerate(told)],
+        bands=[Band(place, place + 1, words) for place, words in enumerate(told)],
         lines=[
             Curve(
                 [(place + 0.5, value) for place, value in enumerate(values)],

@@ -63,8 +63,8 @@ def test_a_chart_says_what_it_shows_on_wide_and_on_narrow_pages() -> None:
 
 
 def test_bars_are_as_high_as_what_they_stand_for() -> None:
-    slots = [Band(0, 1, "much", 100.0, (90.0, 100.0), "100"), Band(1, 2, "little", 0.001)]
-    for chart in drawn(slots=slots):
+    bands = [Band(0, 1, "much", 100.0, (90.0, 100.0), "100"), Band(1, 2, "little", 0.001)]
+    for chart in drawn(bands=bands):
         high, low = (float(node.get("height") or 0) for node in classed(chart, "bar"))
         assert high > 100
         assert 1 <= low < 2
@@ -89,5 +89,5 @@ def test_names_of_upright_rules_do_not_stand_in_each_other() -> None:
 
 
 def test_a_text_in_a_chart_is_no_markup() -> None:
-    text = xy("c", "<b>", "&", named_axis(["<i>"]), even_axis(1.0, str), slots=[Band(0, 1, "<u>", 1.0, label="<s>")])
+    text = xy("c", "<b>", "&", named_axis(["<i>"]), even_axis(1.0, str), bands=[Band(0, 1, "<u>", 1.0, label="<s>")])
     assert not re.search(r"<[bius]>|&(?!amp;|lt;|gt;|quot;|#)", text)
