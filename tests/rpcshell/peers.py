@@ -116,8 +116,16 @@ class PeerServer:
                     handler(Peer(sock, number))
                     return
                 sock.settimeout(DEADLINE)
-                with self._tls.wrap_socket(sock, server_side=True) as secured:
-                    handler(Peer(secured, number))
+                with self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as secured:
+                    peer = Peer(secured, number)
+                    try:
+                        secured.do_handshake()
+                    except ssl.SSLError:
+                        # What the client has sent by now, unread, would reset the connection, and lose the alert.
+                        secured.shutdown(socket.SHUT_WR)
+                        peer.wait_for_end()
+                        raise
+                    handler(peer)
             except (ConnectionError, ssl.SSLError):
                 pass
             except OSError as error:

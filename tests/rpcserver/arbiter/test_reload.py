@@ -116,7 +116,10 @@ def test_new_code_that_never_gets_ready_ends_the_reload(tmp_path: Path) -> None:
 def test_a_second_reload_during_one_follows_it(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     switch = tmp_path / "switch"
-    with running("-w", "2", folder=tmp_path, app=held_app(gate, switch) + version_app("one")) as server:
+    with (
+        running("-w", "2", folder=tmp_path, app=held_app(gate, switch) + version_app("one")) as server,
+        steering(server) as arbiter,
+    ):
         switch.touch()
         server.signal(signal.SIGHUP)
         gate.wait()
@@ -126,6 +129,8 @@ def test_a_second_reload_during_one_follows_it(tmp_path: Path) -> None:
         switch.unlink()
         gate.open()
         server.wait_for_log("reloaded: 2 workers of generation 2")
+        # Those that were asked to leave may take a last connection before they hear of it.
+        arbiter.wait_until(lambda status: all(worker["generation"] == 2 for worker in status["workers"]))
         for _ in range(4):
             with server.connect() as client:
                 assert client.call("version").result == "the last"
