@@ -9,13 +9,17 @@ some tens of microseconds, paid by coroutine handlers only. Models built on an e
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterator
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -38,7 +42,7 @@ class CoroutineRunner:
         An exception that interrupts the wait (a signal handler's, say) cancels the coroutine.
 
         Raises:
-            RuntimeError: it was cancelled, by its own code or because the runner was closed.
+            RuntimeError: it has cancelled its own task, or the runner was closed.
             BaseException: whatever the coroutine raised.
         """
         import asyncio
@@ -88,12 +92,43 @@ class CoroutineRunner:
         return self._loop
 
 
+def ended_from_outside(error: BaseException) -> bool:
+    """Whether it ends the task that runs, and is not what a user's code raised in it: a cancellation, or a `close`."""
+    import asyncio
+
+    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return True
+    return task is None or task.cancelling() > 0
+
+
+def run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until its `stop`."""
+    stopped = False
+    while not stopped:
+        with survived():
+            loop.run_forever()
+            stopped = True
+
+
+@contextlib.contextmanager
+def survived() -> Iterator[None]:
+    """Log what ends a loop, instead of the task of a user's code that has raised it."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt):
+        logger.exception("a task of the app has raised what would end its event loop, which goes on")
+
+
 def _serve_loop(loop: asyncio.AbstractEventLoop) -> None:
     import asyncio
 
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        run_until_stopped(loop)
     finally:
         loop.run_until_complete(_end_tasks(loop))
         loop.close()
@@ -122,9 +157,9 @@ async def _contain(awaitable: Awaitable[T], call: _Call) -> tuple[T | None, Base
         call.task.cancel()
     try:
         return await awaitable, None
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - `run` raises it again in the thread that waits
+    except BaseException as error:
+        if ended_from_outside(error):
+            raise
         return None, error
 
 

@@ -14,11 +14,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rpcserver.service.context import Peer, WorkerInfo
-from rpcserver.service.coroutines import CoroutineRunner
-from rpcserver.service.endpoint import Endpoint
+from rpcserver.service.coroutines import CoroutineRunner, ended_from_outside
+from rpcserver.service.endpoint import Endpoint, SameReply
 from rpcserver.service.faults import Faults
 from rpcserver.service.loader import logged_failure, run_hook, run_hook_async
 from rpcserver.service.service import Method
+from rpcserver.system.errors import QuickStop
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
 from rpcwire import (
     Fault,
@@ -26,7 +27,6 @@ from rpcwire import (
     MessageError,
     Meta,
     ParseError,
-    ReplyEncoder,
     Request,
     decode_request,
     encode_fault,
@@ -102,8 +102,7 @@ class Dispatcher:
             the reply as a frame.
 
         Raises:
-            BaseException: only what is no `Exception`, such as a signal handler's KeyboardInterrupt. A handler's
-                SystemExit is a failure like any other.
+            QuickStop: a signal asked for that. Whatever a handler raises is a failure like any other.
         """
         # Nearly every request takes this way, and each call on it would cost a share of what a request costs. So
         # what is common is written out, and what goes wrong is looked at again from the start.
@@ -131,7 +130,9 @@ class Dispatcher:
                 reply = endpoint.encode(result)
             else:
                 reply = self._run_fully(request, endpoint, connection, close)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
+        except QuickStop:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
             reply = self._recover(stage, error, body, request, connection, close)
         ended = monotonic_ns()
         self._answered = answered = self._answered + 1
@@ -173,6 +174,11 @@ class Dispatcher:
         """
         begun = self.begin(body, connection, close, executor)
         return begun if isinstance(begun, bytes) else await begun
+
+    def refuse_cancelled(self, body: bytes | bytearray, error: BaseException, close: bool) -> bytes:
+        """Answer a request whose handler has cancelled its own task."""
+        request = decode_request(body)
+        return self._reply_fault(_CALLING, error, request, self._endpoints[request.method], 0, close)
 
     def start_worker(self) -> None:
         """Run the hooks for a worker's start, in models that block.
@@ -268,7 +274,9 @@ class Dispatcher:
                 result = self._runner.run(result)
             stage = _REPLYING
             return self._reply(result, request, endpoint, started, close)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+        except QuickStop:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as above
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
     async def _run_awaiting(
@@ -296,13 +304,11 @@ class Dispatcher:
                     result = await result
             stage = _REPLYING
             return self._reply(result, request, endpoint, started, close)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-            return self._reply_fault(stage, error, request, endpoint, started, close)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+        except QuickStop:
+            raise
+        except BaseException as error:
+            if ended_from_outside(error):
                 raise
-            # Nobody cancelled this call: something that the handler awaited was cancelled.
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
     def _reply(self, result: Any, request: Request, endpoint: Endpoint, started: int, close: bool) -> bytes:
@@ -312,15 +318,22 @@ class Dispatcher:
     def _reply_fault(
         self, stage: int, error: BaseException, request: Request, endpoint: Endpoint, started: int, close: bool
     ) -> bytes:
+        meta = self._meta(started) if request.meta else None
+        try:
+            return self._refuse(self._fault_of(stage, error, request, endpoint), close, request.id, meta)
+        except QuickStop:
+            raise
+        except BaseException as failure:  # noqa: BLE001 - a user's exception may fail in every way when it is looked at
+            return self._refuse(self._faults.of_failed_fault(endpoint, error, failure), close, request.id, meta)
+
+    def _fault_of(self, stage: int, error: BaseException, request: Request, endpoint: Endpoint) -> Fault:
         if stage == _REPLYING:
-            fault = self._faults.of_result(endpoint, error)
-        elif stage == _READING and isinstance(error, ParseError):
-            fault = self._faults.of_message(error)
-        elif stage == _READING and isinstance(error, msgspec.ValidationError):
-            fault = self._faults.of_params(endpoint, request.params, error)
-        else:
-            fault = self._faults.of_handler(endpoint, error)
-        return self._refuse(fault, close, request.id, self._meta(started) if request.meta else None)
+            return self._faults.of_result(endpoint, error)
+        if stage == _READING and isinstance(error, ParseError):
+            return self._faults.of_message(error)
+        if stage == _READING and isinstance(error, msgspec.ValidationError):
+            return self._faults.of_params(endpoint, request.params, error)
+        return self._faults.of_handler(endpoint, error)
 
     def _answer_unknown(self, request: Request, connection: Peer, close: bool) -> bytes:
         if request.close:
@@ -330,8 +343,9 @@ class Dispatcher:
         return self._refuse(fault, close, request.id, self._meta(started) if request.meta else None)
 
     def _refuse(self, fault: Fault, close: bool, id: Id | UnsetType = UNSET, meta: Meta | None = None) -> bytes:
+        reply = frame(encode_fault(fault, id=id, meta=meta, close=close))
         self._cells[ERRORS] += 1
-        return frame(encode_fault(fault, id=id, meta=meta, close=close))
+        return reply
 
     def _meta(self, started: int) -> Meta:
         worker = self.worker
@@ -363,27 +377,5 @@ def _discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker:
         return made[0]
 
     endpoint = Endpoint(Method(DISCOVER, discover, DISCOVER, idempotent=True, blocking=False), worker)
-    endpoint.replies = _SameReply(DISCOVER)
+    endpoint.replies = SameReply(DISCOVER)
     return endpoint
-
-
-class _SameReply(ReplyEncoder):
-    """Writes one result that never changes: a service of thousands of methods has a document of megabytes."""
-
-    __slots__ = ("_frame",)
-
-    def __init__(self, out: str) -> None:
-        super().__init__(out)
-        self._frame: bytes | None = None
-
-    def encode(self, result: object) -> bytes:
-        if self._frame is None:
-            self._frame = super().encode(result)
-        return self._frame
-
-    def encode_with(
-        self, result: object, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False
-    ) -> bytes:
-        if id is UNSET and meta is None and not close:
-            return self.encode(result)
-        return super().encode_with(result, id=id, meta=meta, close=close)

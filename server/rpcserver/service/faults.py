@@ -5,7 +5,9 @@ The messages say what to do next. A handler's traceback goes to the log, and to 
 
 from __future__ import annotations
 
+import contextlib
 import re
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -71,6 +73,16 @@ class Faults:
             # An exception's text may name files, tables or people: only the class goes to the caller.
             message = f"{endpoint.method.name} failed with {kind}; the server's log has the traceback"
         return Fault(ErrorCode.INTERNAL_ERROR, message, data)
+
+    def of_failed_fault(self, endpoint: Endpoint, error: BaseException, failure: BaseException) -> Fault:
+        """For an exception of which no other fault can be made, and which may be looked at no more."""
+        kind = type(error).__name__
+        message = f"{endpoint.method.name} failed with {kind}, of which no reply can be made"
+        # The log may be what has failed.
+        with contextlib.suppress(Exception):
+            trace = "".join(traceback.format_tb(error.__traceback__) + traceback.format_tb(failure.__traceback__))
+            endpoint.log.error("%s: %s\n%s", printable(message), type(failure).__name__, printable(trace).rstrip())
+        return Fault(ErrorCode.INTERNAL_ERROR, printable(message), {"exception": printable(kind)})
 
     def of_result(self, endpoint: Endpoint, error: BaseException) -> Fault:
         """For a result that cannot be sent."""

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rpcserver.service.coroutines import ended_from_outside
 from rpcserver.service.endpoint import HANDLER_LOG
 from rpcserver.service.service import Service
 from rpcserver.service.source import (
@@ -27,7 +28,7 @@ from rpcserver.service.source import (
     own_traceback,
     printable,
 )
-from rpcserver.system.errors import AppFailed, AppNotFound, ServiceError
+from rpcserver.system.errors import AppFailed, AppNotFound, QuickStop, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -100,7 +101,9 @@ def _import_file(app: str, path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may raise anything
+    except QuickStop:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a user's module may raise anything
         sys.modules.pop(name, None)
         _fail(app, error)
     return module
@@ -122,7 +125,9 @@ def _import_module(app: str, name: str) -> ModuleType:
         raise AppNotFound(
             app, f"there is no module {missing!r} in {folder}; {_hint(near, 'run this in its folder, or give a path')}"
         ) from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may raise anything
+    except QuickStop:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a user's module may raise anything
         _fail(app, error)
 
 
@@ -180,7 +185,9 @@ def _made(app: str, attribute: str, factory: Any) -> Any:
         ) from None
     try:
         return factory()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's factory may raise anything
+    except QuickStop:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a user's factory may raise anything
         _fail(app, error)
 
 
@@ -217,7 +224,9 @@ def run_hook(hook: Hook, worker: WorkerInfo, run: Callable[[Awaitable[Any]], Any
         result = _called_hook(hook, worker)
         if inspect.isawaitable(result):
             run(result)
-    except (Exception, SystemExit) as error:
+    except QuickStop:
+        raise
+    except BaseException as error:
         raise _hook_failed(hook, error) from error
 
 
@@ -227,7 +236,11 @@ async def run_hook_async(hook: Hook, worker: WorkerInfo) -> None:
         result = _called_hook(hook, worker)
         if inspect.isawaitable(result):
             await result
-    except (Exception, SystemExit) as error:
+    except QuickStop:
+        raise
+    except BaseException as error:
+        if ended_from_outside(error):
+            raise
         raise _hook_failed(hook, error) from error
 
 

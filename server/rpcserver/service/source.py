@@ -9,6 +9,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rpcserver.system.errors import QuickStop
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
@@ -72,7 +74,9 @@ def one_line(error: BaseException) -> str:
     kind = type(error).__name__
     try:
         text = str(error)
-    except Exception as failure:  # noqa: BLE001 - a user's exception may fail to describe itself
+    except QuickStop:
+        raise
+    except BaseException as failure:  # noqa: BLE001 - a user's exception may fail to describe itself
         text = f"(its text cannot be made: {type(failure).__name__})"
     return f"{kind}: {text}" if text else kind
 

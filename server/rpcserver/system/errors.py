@@ -10,7 +10,7 @@ The tree::
         +-- AppFailed    it is there, and its own code failed
     +-- TlsError         a certificate or a key that cannot be used
 
-What travels to clients is no exception but data: `rpcwire.Fault`.
+`QuickStop` is no error, and no user's. What travels to clients is no exception but data: `rpcwire.Fault`.
 """
 
 from __future__ import annotations
@@ -109,6 +109,10 @@ class AppFailed(LoadError):
     def __init__(self, app: str, message: str, traceback: str | None) -> None:
         super().__init__(app, message)
         self.traceback = traceback
+
+
+class QuickStop(BaseException):
+    """Raised in a worker's main thread, wherever that is, to leave at once; what calls a user's code lets it pass."""
 
 
 class TlsError(ServerError):

@@ -13,10 +13,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from rpcserver.service.coroutines import run_until_stopped, survived
+from rpcserver.system.errors import QuickStop
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.aio_calls import RESISTANCE, HandlerThreads
 from rpcserver.workers.aio_connection import LoopConnection
-from rpcserver.workers.base import EXIT_APP, QuickStop, Worker
+from rpcserver.workers.base import EXIT_APP, Worker
 
 if TYPE_CHECKING:
     import socket
@@ -102,7 +104,7 @@ class AsyncWorker(Worker):
         self._make_room()
         self._due = time.monotonic()
         self._timer = self._loop.call_later(self._tick, self._check)
-        self._loop.run_forever()
+        run_until_stopped(self._loop)
         self._stopping = False
         if self._quitting:
             raise QuickStop
@@ -219,7 +221,10 @@ class AsyncWorker(Worker):
         """
         quitting = self._quitting
         try:
-            self._loop.run_until_complete(coroutine)
+            task = self._loop.create_task(coroutine)
+            while not task.done():
+                with survived():
+                    self._loop.run_until_complete(task)
         except RuntimeError:
             # The loop was stopped.
             if quitting or not self._quitting:

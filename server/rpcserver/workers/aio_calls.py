@@ -31,19 +31,21 @@ class AsyncCall:
 
     Attributes:
         deadline: when it has taken too long, in monotonic seconds.
+        stopped: whether a quick stop has cancelled it.
         lost_thread: whether it has timed out, and goes on in a thread, which cannot be stopped.
     """
 
-    __slots__ = ("_begun", "_body", "_started", "deadline", "last", "lost_thread", "task", "timed_out")
+    __slots__ = ("_begun", "_started", "body", "deadline", "last", "lost_thread", "stopped", "task", "timed_out")
 
     def __init__(self, begun: Coroutine[Any, Any, bytes], body: bytes | bytearray, last: bool) -> None:
         self._begun = begun
-        self._body = body
+        self.body = body
         self._started = 0.0
         self.last = last
         self.task: asyncio.Task[bytes] | None = None
         self.deadline = 0.0
         self.timed_out = False
+        self.stopped = False
         self.lost_thread = False
 
     def run(
@@ -71,7 +73,7 @@ class AsyncCall:
 
     def timed_out_reply(self, limit: float, dispatcher: Dispatcher, *, last: bool) -> bytes:
         """Say as a frame, in its reply's place, that it has taken longer than `limit` seconds."""
-        request = decode_request(self._body)
+        request = decode_request(self.body)
         text = f"{request.method} took longer than {limit:g} s and was cancelled"
         if self.lost_thread:
             text = f"{request.method} took longer than {limit:g} s; it may still be running"

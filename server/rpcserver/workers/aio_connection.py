@@ -170,10 +170,11 @@ class LoopConnection(asyncio.Protocol):
 
     def cancel(self) -> asyncio.Task[bytes] | None:
         """Cancel the call that runs, for a quick stop, and return its task; None if none runs."""
-        task = None if self._call is None else self._call.task
-        if task is not None:
-            task.cancel()
-        return task
+        if (call := self._call) is None or call.task is None:
+            return None
+        call.stopped = True
+        call.task.cancel()
+        return call.task
 
     def check(self, now: float) -> float:
         """See to the deadlines, and return when to look again at the latest, in monotonic seconds."""
@@ -296,12 +297,21 @@ class LoopConnection(asyncio.Protocol):
         elif call.timed_out:
             self._answer_timed_out(call, last=call.last)
         elif task.cancelled():
-            self._transport.abort()
+            self._answer_cancelled(task, call)
         elif (error := task.exception()) is not None:
             self._transport.abort()
             raise error
         else:
             self._conclude(task.result(), last=call.last)
+
+    def _answer_cancelled(self, task: asyncio.Task[bytes], call: AsyncCall) -> None:
+        if call.stopped:
+            self._transport.abort()
+            return
+        try:
+            task.result()
+        except asyncio.CancelledError as error:
+            self._conclude(self._host.dispatcher.refuse_cancelled(call.body, error, call.last), last=call.last)
 
     def _conclude(self, reply: bytes, *, last: bool) -> None:
         self._conversation.hold(reply, last=last)

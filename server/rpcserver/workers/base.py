@@ -22,7 +22,7 @@ from rpcserver.service.context import WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.loader import load_service
-from rpcserver.system.errors import AppFailed, LoadError, ServiceError
+from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import RateLimit
 from rpcserver.system.loop import ignore
 from rpcserver.workers.acceptor import Acceptor
@@ -71,10 +71,6 @@ _FOR_THE_ARBITER: Final = (
 
 FULL_AGAIN: Final = 10.0
 """Seconds after which a worker that turns clients away, or leaves them waiting, says so again."""
-
-
-class QuickStop(BaseException):
-    """Raised in the main thread, wherever that is, to leave at once; no `except Exception` stops it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcserver.system.errors import AppFailed
+from rpcserver.system.errors import AppFailed, QuickStop
 from rpcserver.system.process import Forker
 from rpcserver.system.scoreboard import ANSWERED, BEGAN, STARTED
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.base import ABORT, GRACEFUL, REOPEN, QuickStop, Worker
+from rpcserver.workers.base import ABORT, GRACEFUL, REOPEN, Worker
 from rpcserver.workers.refusals import refuse_connection, refuse_service
 from rpcserver.workers.socket_drivers import BlockingConnection, Lingering, NonBlockingConnection, converse, prepare
 

@@ -293,8 +293,16 @@ class PoolWorker(ThreadedWorker):
         while True:
             connection = self._queue.get()
             self._running[connection] = me
-            if not self._run(connection):
-                return
+            try:
+                if not self._run(connection):
+                    return
+            except BaseException:
+                # What answers lets nothing of a user's pass; but logging may be a user's too.
+                peer = connection.conversation.peer
+                logger.critical("%s: this connection is closed after an error", peer.address, exc_info=True)
+                connection.running.clear()
+                self._running.pop(connection, None)
+                connection.conversation.lost = True
             self._parking.settle(connection)
 
     def _run(self, connection: PooledConnection) -> bool:

@@ -7,6 +7,7 @@ Who accepts connections, how many are served at once, and who watches those that
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
 import socket
 import struct
@@ -14,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.addresses import peer_address
+from rpcserver.system.errors import QuickStop
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.conversation import (
     ANSWER,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
     from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.conversation import Answer
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 1e-6
 _TIMEVAL: Final = struct.Struct("ll")
@@ -235,9 +239,17 @@ class BlockingConnection:
                 return
         except Abandoned:
             return
+        except QuickStop:
+            raise
         except OSError as error:
             self.conversation.lose(error)
-        # Not in a `finally`: what else is raised ends the process, or has left the connection to another thread.
+        except BaseException:
+            # What answers lets nothing of a user's pass; but logging may be a user's too.
+            logger.critical(
+                "%s: this connection is closed after an error", self.conversation.peer.address, exc_info=True
+            )
+            self.conversation.lost = True
+        # Not in a `finally`: a connection may have been left to another thread.
         if self.conversation.reset:
             reset_on_close(self._socket)
         self._socket.close()

@@ -131,14 +131,36 @@ def test_an_exit_inside_a_coroutine_reaches_the_caller_and_the_loop_lives(
     assert runner.run(good()) == 1
 
 
-def test_a_coroutine_that_is_cancelled_is_an_exception_for_the_caller(runner: CoroutineRunner) -> None:
+def test_a_cancellation_of_what_it_awaits_reaches_the_caller(runner: CoroutineRunner) -> None:
     async def cancelled() -> None:
         task = asyncio.ensure_future(asyncio.sleep(60))
         task.cancel()
         await task
 
-    with pytest.raises(RuntimeError, match="cancelled"):
+    with pytest.raises(asyncio.CancelledError):
         runner.run(cancelled())
+
+
+def test_a_coroutine_that_cancels_its_own_task_is_an_exception_for_the_caller(runner: CoroutineRunner) -> None:
+    async def cancels_itself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(60)
+
+    with pytest.raises(RuntimeError, match="cancelled"):
+        runner.run(cancels_itself())
+
+
+def test_an_exit_in_a_task_of_ones_own_leaves_the_loop_running(runner: CoroutineRunner) -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def start() -> str:
+        await asyncio.wait([asyncio.ensure_future(leave())])
+        return "went on"
+
+    assert runner.run(start()) == "went on"
 
 
 class Alarm(BaseException):

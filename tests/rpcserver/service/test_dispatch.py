@@ -15,6 +15,7 @@ import pytest
 
 from rpcserver import Peer, RpcError, Service
 from rpcserver.service.dispatch import Dispatcher
+from rpcserver.system.errors import QuickStop
 from tests.rpcserver.calling import WORKER, Caller, caller_of, unframed
 
 service = Service("test")
@@ -283,12 +284,60 @@ def test_a_result_that_contains_itself_is_an_internal_error() -> None:
     assert "cannot be sent as JSON" in caller_of(looping).fault("f")["message"]
 
 
-def test_only_what_is_no_exception_passes_through() -> None:
-    for error in (KeyboardInterrupt(), GeneratorExit(), BaseException("signal")):
-        caller = caller_of(raising(error))
-        for body in (b'{"in":"f"}', b'{"in":"f","id":1}'):
-            with pytest.raises(type(error)):
-                caller.dispatcher.answer(body, caller.peer)
+def test_only_a_quick_stop_passes_through() -> None:
+    caller = caller_of(raising(QuickStop()))
+    for body in (b'{"in":"f"}', b'{"in":"f","id":1}'):
+        with pytest.raises(QuickStop):
+            caller.dispatcher.answer(body, caller.peer)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        BaseExceptionGroup("several", [KeyboardInterrupt()]),
+        BaseException("skipped"),
+    ],
+)
+def test_what_is_no_exception_is_a_fault_with_a_traceback_too(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = caller_of(raising(error))
+    every: list[dict[str, Any]] = [{}, {"id": 1}]
+    for keys in every:
+        fault = caller.request("f", **keys)["result"]
+        assert (fault["code"], fault["data"]["exception"]) == (-32603, type(error).__name__)
+    assert caplog.text.count("Traceback (most recent call last)") >= 2
+
+
+class Unfinished(RpcError):
+    def __init__(self) -> None:
+        pass
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+class Misnumbered(RpcError):
+    def __init__(self) -> None:
+        super().__init__("wrong")
+        self.code: Any = object()
+
+
+@pytest.mark.parametrize("error", [Unfinished(), Unprintable(), Misnumbered()])
+def test_an_exception_of_which_no_reply_can_be_made_is_a_fault_too(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = caller_of(raising(error))
+    every: list[dict[str, Any]] = [{}, {"id": 1, "meta": True}]
+    for keys in every:
+        fault = caller.request("f", **keys)["result"]
+        assert (fault["code"], fault["data"]["exception"]) == (-32603, type(error).__name__)
+    assert type(error).__name__ in caplog.text
 
 
 def test_what_a_type_raises_while_params_are_read_is_a_fault() -> None:

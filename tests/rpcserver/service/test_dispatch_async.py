@@ -145,6 +145,7 @@ def test_a_coroutine_from_a_plain_handler_is_awaited() -> None:
         ("stops", "StopIteration"),
         ("leaves", "SystemExit"),
         ("fails", "ValueError"),
+        ("interrupts", "KeyboardInterrupt"),
         ("awaits_a_cancelled_task", "CancelledError"),
     ],
 )
@@ -152,11 +153,6 @@ def test_whatever_a_handler_raises_is_an_internal_error(method: str, exception: 
     reply = answer(method, id=1, meta=True)
     assert (reply["result"]["code"], reply["result"]["data"]["exception"]) == (-32603, exception)
     assert (reply["id"], reply["meta"]["served"]) == (1, 1)
-
-
-def test_an_interrupt_passes_through() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        answer("interrupts")
 
 
 def test_cancelling_the_call_cancels_the_handler_and_passes_through() -> None:

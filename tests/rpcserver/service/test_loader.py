@@ -11,6 +11,7 @@ import pytest
 
 from rpcserver import AppFailed, AppNotFound, LoadError, Service
 from rpcserver.service.loader import load_service
+from rpcserver.system.errors import QuickStop
 from tests.rpcserver.calling import Caller
 
 SERVICE = """
@@ -267,10 +268,14 @@ def test_handlers_that_cannot_be_registered_are_a_failure(folder: Path) -> None:
     assert "line 4" in trace
 
 
-def test_an_interrupt_while_loading_is_no_failure_of_the_app(folder: Path) -> None:
+def test_whatever_an_app_raises_while_loading_is_its_failure_but_for_a_quick_stop(folder: Path) -> None:
     write(folder, "app_here.py", "raise KeyboardInterrupt")
-    with pytest.raises(KeyboardInterrupt):
-        load_service("app_here")
+    write(folder, "app_beside.py", "import asyncio\ndef make():\n    raise asyncio.CancelledError")
+    write(folder, "app_stopped.py", "from rpcserver.system.errors import QuickStop\nraise QuickStop")
+    assert "KeyboardInterrupt" in failed("app_here")[0]
+    assert "CancelledError" in failed("app_beside:make")[0]
+    with pytest.raises(QuickStop):
+        load_service("app_stopped")
 
 
 def test_both_kinds_of_error_have_one_base() -> None:

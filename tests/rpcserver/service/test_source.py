@@ -6,6 +6,7 @@ from typing import TypeVar
 import pytest
 
 from rpcserver.service.source import has_own_frames, one_line, own_traceback, printable
+from rpcserver.system.errors import QuickStop
 from tests.rpcserver.calling import caller_of
 
 
@@ -44,8 +45,8 @@ def test_a_traceback_shows_the_frames_of_other_code_and_the_causes() -> None:
 
 
 def test_the_frames_of_this_package_are_left_out() -> None:
-    with pytest.raises(KeyboardInterrupt) as caught:
-        caller_of(lambda: raise_(KeyboardInterrupt())).call("f")
+    with pytest.raises(QuickStop) as caught:
+        caller_of(lambda: raise_(QuickStop())).call("f")
     assert "dispatch.py" in str(caught.traceback)
     shown = own_traceback(caught.value)
     assert "server/rpcserver" not in shown
