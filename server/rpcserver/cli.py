@@ -19,6 +19,7 @@ from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.channel import ParentLink
 from rpcserver.system.errors import ServerError, TlsError
 from rpcserver.system.log import configure
+from rpcserver.system.process import fill_standard_descriptors
 from rpcserver.system.settings import SettingsError, line_of, read_file
 from rpcwire.control import StartFailed
 
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: the command line after the program's name; the process's own unless given.
     """
     started = time.monotonic()
+    fill_standard_descriptors()
     # Until the workers are forked nearly everything that is made stays; the arbiter switches it on again.
     gc.disable()
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 import msgspec
 
+from rpcserver.system.errors import QuickStop
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _SPARE_DESCRIPTORS: Final = 64
+_STANDARD_ERROR: Final = 2
 _SIGNALS: Final = frozenset(signal.Signals)
 
 
@@ -118,8 +121,7 @@ class Forker:
             OSError: no process can be made, or none can be watched: EAGAIN, ENOMEM, EMFILE.
         """
         parent = os.getpid()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush_output()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
@@ -147,11 +149,32 @@ class Forker:
             # The parent's code is further up this stack: nothing may be raised into it.
             logger.critical("this process ends by an exception that nothing has caught", exc_info=True)
         finally:
-            with contextlib.suppress(OSError, ValueError):
-                sys.stdout.flush()
-            with contextlib.suppress(OSError, ValueError):
-                sys.stderr.flush()
-            os._exit(status)
+            try:
+                _flush_output()
+            finally:
+                os._exit(status)
+
+
+def _flush_output() -> None:
+    """Flush what was printed; a user's code may have closed the streams, or put anything in their place."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except QuickStop:
+            raise
+        except BaseException:
+            logger.debug("what was printed cannot be flushed", exc_info=True)
+
+
+def fill_standard_descriptors() -> None:
+    """Have /dev/null in place of standard streams that are closed: a listener would else become one of them."""
+    opened = os.open(os.devnull, os.O_RDWR)
+    while opened <= _STANDARD_ERROR:
+        os.set_inheritable(opened, True)
+        opened = os.open(os.devnull, os.O_RDWR)
+    os.close(opened)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stderr = sys.stderr or open(_STANDARD_ERROR, "w", closefd=False)  # noqa: SIM115 - as above
 
 
 def reap_strays(known: Collection[int]) -> None:

@@ -205,7 +205,7 @@ class Worker(abc.ABC):
         wakeup, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
         self._catch_signals()
-        if isinstance(sys.stdout, io.TextIOWrapper):
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
             # What handlers print shall be seen when they do, in a file or pipe too.
             sys.stdout.reconfigure(line_buffering=True)
         try:

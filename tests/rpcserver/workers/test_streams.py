@@ -1,0 +1,79 @@
+"""Standard streams that are closed, or replaced by the app: workers serve, and never run the arbiter's code."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rpcserver.workers import MODELS
+from tests.servers import PROBE_APP, Server, running
+
+NO_FLUSH = "class ToLog:\n    def write(self, text): pass\n"
+REPLACED = {
+    "no flush": NO_FLUSH + "sys.stdout = sys.stderr = ToLog()\n",
+    "flush raises": NO_FLUSH + "    def flush(self): raise KeyboardInterrupt\nsys.stdout = ToLog()\n",
+    "none": "sys.stdout = sys.stderr = None\n",
+    "closed": "sys.stdout.close()\n",
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
+def test_a_worker_whose_streams_are_replaced_serves_and_leaves(model: str, replace: str, tmp_path: Path) -> None:
+    control = tmp_path / "control.sock"
+    app = "import sys\n" + replace + PROBE_APP
+    with running("-m", model, "-w", "1", "--control", str(control), app=app, folder=tmp_path) as server:
+        before = server.workers()
+        with server.connect() as client:
+            assert client.call("echo", [1]).result == [1]
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.connect(str(control))
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("reloaded")
+        assert server.workers() != before
+        with server.connect() as client:
+            assert client.call("echo", [2]).result == [2]
+        assert control.exists()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_server_whose_standard_streams_are_closed_serves(closed: str, tmp_path: Path) -> None:
+    (tmp_path / "probe.py").write_text(
+        "import os\n" + PROBE_APP + "\n@service.method\ndef streams() -> list[str]:\n"
+        "    print('told to nobody')\n    return [os.readlink(f'/proc/self/fd/{number}') for number in range(3)]\n"
+    )
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-P", "-m", "rpcserver", "--link-fd", str(theirs.fileno()), "-w", "1"]
+    command += ["--bind", "127.0.0.1:0", str(tmp_path / "probe.py")]
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=[theirs.fileno()],
+    )
+    theirs.close()
+    server = Server(process, ours)
+    try:
+        event = server.event()
+        assert event is not None
+        server.addresses = event["addresses"]
+        with server.connect() as client:
+            found = client.call("streams").result
+        assert not any(name.startswith("socket:") for name in found)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
+        ours.close()
