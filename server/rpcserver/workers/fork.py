@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -224,6 +226,7 @@ class ForkWorker(Worker):
             child.process.close()
         self._children = {}
         self._turned_away.release()
+        _reseed()
         # Frozen for all who share it, but in this process nobody has seen it yet.
         msgspec.structs.force_setattr(dispatcher.worker, "pid", os.getpid())
         self._current = BlockingConnection(connection, dispatcher.answer, self.settings, tls=self.tls)
@@ -244,3 +247,11 @@ class ForkWorker(Worker):
         except QuickStop:
             return 0
         return 0
+
+
+def _reseed() -> None:
+    """Give this process random numbers of its own: children are born with the state that the app was loaded with."""
+    random.seed()
+    # Where the app has it. What the app has made for itself, such as a Generator, is made anew in a start hook.
+    if (seed := getattr(sys.modules.get("numpy.random"), "seed", None)) is not None:
+        seed()

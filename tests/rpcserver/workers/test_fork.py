@@ -219,3 +219,33 @@ def successors(server: Server, before: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while before in server.workers() or not server.workers():
         assert time.monotonic() < deadline
+
+
+def test_processes_do_not_share_their_random_state(tmp_path: Path) -> None:
+    package = tmp_path / "numpy"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    # What numpy's global state does, which nothing reseeds at a fork.
+    (package / "random.py").write_text(
+        "import random\n_state = random.Random(7)\nseed, random_sample = _state.seed, _state.random\n"
+    )
+    app = (
+        PROBE_APP
+        + """
+import random
+import numpy.random
+
+random.seed(7)
+
+@service.method
+def draw() -> list[float]:
+    return [random.random(), numpy.random.random_sample()]
+"""
+    )
+    drawn: list[list[float]] = []
+    with running("-m", "fork", "-w", "1", app=app, folder=tmp_path) as server:
+        for _ in range(3):
+            with server.connect() as client:
+                drawn.append(client.call("draw").result)
+    for one in zip(*drawn, strict=True):
+        assert len(set(one)) == 3
