@@ -8,9 +8,11 @@ another process has formatted; and `fields`, a mapping that becomes keys of a JS
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import re
+import select
 import stat
 import time
 from typing import IO, TYPE_CHECKING, Final
@@ -20,10 +22,15 @@ import msgspec
 from rpcwire.control import LogPart, LogPosition
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
+# Bytes of a message, and of a traceback, as they are written.
+_LONGEST: Final = 16 * 1024
+# How much a pipe that polls as writable surely takes.
+_PIPE_PAGE: Final = 4096
 _PART: Final = 1024 * 1024
 _STEP: Final = 256 * 1024
 _FARTHEST: Final = 16 * 1024 * 1024
@@ -49,8 +56,43 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def _bounded(text: str, written: Callable[[str], bytes]) -> str:
+    """The text with so much left out of its middle that it is not written with more than `_LONGEST` bytes."""
+    if len(text) <= _LONGEST and len(written(text)) <= _LONGEST:
+        return text
+    kept = _LONGEST - 64
+    while True:
+        half = kept // 2
+        # In one line: what follows must not look like a line of its own.
+        cut = f"{text[:half]} [... {len(text) - 2 * half} characters left out ...] {text[-half:]}"
+        if (size := len(written(cut))) <= _LONGEST:
+            return cut
+        kept = min(kept * _LONGEST // size, kept * 7 // 8)
+
+
+class _AlwaysEnabled(logging.Logger):
+    """A logger that an app's `dictConfig` cannot disable, as it does with all that exist unless told otherwise."""
+
+    @property
+    def disabled(self) -> bool:
+        return False
+
+    @disabled.setter
+    def disabled(self, value: bool) -> None:
+        pass
+
+
+def keep_enabled() -> None:
+    """Let nothing that an app configures disable the server's own loggers that there are by now."""
+    for name, found in list(logging.root.manager.loggerDict.items()):
+        if type(found) is logging.Logger and name.partition(".")[0] in ("rpcserver", "rpcwire"):
+            found.__class__ = _AlwaysEnabled
+
+
 class LineHandler(logging.Handler):
     """Writes each record with a single write(2), so that lines of many processes never mix.
+
+    A record for which a pipe, a socket or a terminal has no room is lost; nothing waits for who reads the log.
 
     Args:
         descriptor: where to write; a file is opened for appending by `configure`.
@@ -63,6 +105,7 @@ class LineHandler(logging.Handler):
         self._path = None if path is None else path.absolute()
         self._compose = self._json_line if as_json else self._text_line
         self._formatter = logging.Formatter()
+        self._torn = False
         self.worker: int | None = None
         """The number of the worker that this process is, once it is one."""
         self.role = "arbiter"
@@ -93,18 +136,20 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; a log that cannot be written must not stop a server."""
-        line = self._compose(record).encode("utf-8", "backslashreplace")
+        line = _utf8(self._compose(record))
+        if self._torn:
+            line = b"\n" + line
         with contextlib.suppress(OSError):
-            os.write(self._descriptor, line)
+            written = _write_at_once(self._descriptor, line)
+            self._torn = written < len(line) if written else self._torn
 
     def _text_line(self, record: logging.LogRecord) -> str:
         who = self.role if self.worker is None else f"worker {self.worker}"
         head = f"{_timestamp(record.created)} {record.levelname:<7} [{who} {record.process}] "
         method = getattr(record, "method", None)
         message = record.getMessage() if method is None else f"{visible(method)}: {record.getMessage()}"
-        text = "\n".join(filter(None, (message, self._traceback(record))))
-        # What follows a line's end is set in, so that it cannot be taken for a record of its own.
-        return head + "\n    ".join(visible(line) for line in text.split("\n")) + "\n"
+        parts = (_bounded(part, _as_text) for part in (message, self._traceback(record)) if part)
+        return head + "\n    ".join(map(_set_in, parts)) + "\n"
 
     def _json_line(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {
@@ -113,17 +158,15 @@ class LineHandler(logging.Handler):
             "worker": self.worker,
             "pid": record.process,
             "logger": record.name,
-            "message": _encodable(record.getMessage()),
+            "message": _bounded(_encodable(record.getMessage()), _as_json),
         }
         if method := getattr(record, "method", None):
             fields["method"] = _encodable(method)
         for name, value in getattr(record, "fields", {}).items():
             fields[name] = _encodable(value) if isinstance(value, str) else value
         if traceback := self._traceback(record):
-            fields["traceback"] = _encodable(traceback)
-        text = msgspec.json.encode(fields).decode()
-        # Inside a JSON string every control that is left may be written as \uXXXX.
-        return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+            fields["traceback"] = _bounded(_encodable(traceback), _as_json)
+        return _as_json(fields).decode() + "\n"
 
     def _traceback(self, record: logging.LogRecord) -> str:
         parts: list[str] = []
@@ -149,6 +192,7 @@ def configure(level: str, *, as_json: bool, path: Path | None) -> LineHandler:
     if path is not None:
         descriptor = _open(path)
     handler = LineHandler(descriptor, as_json=as_json, path=path)
+    keep_enabled()
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
@@ -164,8 +208,51 @@ def _timestamp(seconds: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
 
 
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
+
+
 def _encodable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return _utf8(text).decode()
+
+
+def _set_in(text: str) -> str:
+    """What follows a line's end is set in, so that it cannot be taken for a record of its own."""
+    return "\n    ".join(visible(line) for line in text.split("\n"))
+
+
+def _as_text(text: str) -> bytes:
+    return _utf8(_set_in(text))
+
+
+def _as_json(value: object) -> bytes:
+    text = msgspec.json.encode(value).decode()
+    # Inside a JSON string every control that is left may be written as \uXXXX.
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
+
+
+def _write_at_once(descriptor: int, line: bytes) -> int:
+    """Write as much as there is room for, without waiting for any.
+
+    The descriptor itself stays as it is: others share it, and would not expect it to be non-blocking.
+
+    Raises:
+        OSError: nothing can be written.
+    """
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.write(descriptor, line)
+    try:
+        return os.pwritev(descriptor, [line], -1, os.RWF_NOWAIT)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ESPIPE):
+            raise
+    # A terminal, or an older kernel.
+    room = select.poll()
+    room.register(descriptor, select.POLLOUT)
+    written = 0
+    while written < len(line) and room.poll(0):
+        written += os.write(descriptor, line[written : written + _PIPE_PAGE])
+    return written
 
 
 class RateLimit:

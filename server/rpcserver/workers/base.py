@@ -23,7 +23,7 @@ from rpcserver.service.coroutines import CoroutineRunner
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.loader import load_service
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
-from rpcserver.system.log import RateLimit
+from rpcserver.system.log import RateLimit, keep_enabled
 from rpcserver.system.loop import ignore
 from rpcserver.workers.acceptor import Acceptor
 
@@ -208,6 +208,7 @@ class Worker(abc.ABC):
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
             # What handlers print shall be seen when they do, in a file or pipe too.
             sys.stdout.reconfigure(line_buffering=True)
+        keep_enabled()
         try:
             service = load_service(self.settings.app)
             self.dispatcher = self.make_dispatcher(service, self.board)

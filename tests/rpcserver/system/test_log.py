@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.config
 import os
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcserver.service.context import MethodLogger
-from rpcserver.system.log import LineHandler, configure, visible
+from rpcserver.system.log import LineHandler, configure, keep_enabled, visible
 from tests.servers import running
 
 EVIL = "a\nb\r\x1b[31mred\x07\x9b2J\u202egnp\u2028end\ud800"
@@ -220,3 +221,53 @@ def test_visible_text_is_one_line_and_printable_text_is_kept(text: str) -> None:
     assert not re.search("[\x00-\x1f\x7f-\x9f]", shown)
     if text.isascii() and text.isprintable():
         assert shown == text
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("fill", ["A", "\a", "\n", "\u4e2d"])
+def test_records_are_bounded_and_only_the_first_line_begins_at_the_margin(fill: str, as_json: bool) -> None:
+    reader, writer = os.pipe()
+    try:
+        handler = LineHandler(writer, as_json=as_json)
+        record = logging.makeLogRecord({"msg": fill * 1_000_000, "traceback": fill * 1_000_000})
+        handler.emit(record)
+        data = os.read(reader, 1_000_000)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert 16 * 1024 < len(data) < 33 * 1024
+    assert data.count(b"characters left out") == 2
+    assert all(line.startswith(b"    ") for line in data.splitlines()[1:])
+
+
+def test_a_log_that_nobody_reads_loses_records_and_waits_for_nobody() -> None:
+    reader, writer = os.pipe()
+    try:
+        handler = LineHandler(writer, as_json=False)
+        for number in range(2000):
+            handler.emit(logging.makeLogRecord({"msg": f"{number} {'x' * 5000}"}))
+        assert os.get_blocking(writer)
+        while len(os.read(reader, 1_000_000)) == 1_000_000:
+            pass
+        handler.emit(logging.makeLogRecord({"msg": "after"}))
+        lines = os.read(reader, 1_000_000).splitlines()
+    finally:
+        os.close(reader)
+        os.close(writer)
+    # The last record before it was written in part.
+    assert re.match(rb"\d{4}-.*after$", lines[-1])
+
+
+def test_an_app_that_configures_logging_does_not_silence_the_server() -> None:
+    before = logging.root.handlers[:]
+    own = logging.getLogger("rpcserver.made.for.this")
+    keep_enabled()
+    logging.config.dictConfig({"version": 1})
+    try:
+        assert own.isEnabledFor(logging.ERROR)
+        assert not own.disabled
+    finally:
+        logging.root.handlers[:] = before
+        for found in logging.root.manager.loggerDict.values():
+            if isinstance(found, logging.Logger):
+                found.disabled = False
