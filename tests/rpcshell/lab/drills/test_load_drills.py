@@ -49,9 +49,11 @@ def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, mod
     report = server.run(":hold 5 -d 0.6")
     assert sorted(row["connection"] for row in report.of("held")) == [1, 2, 3, 4, 5]
     assert report.of("reclaimed") == report.of("reclaim") == []
-    assert "Normal calls went on meanwhile" in report.summary["text"]
+    # How quickly they are answered is the machine's affair; behind an idle connection none of them would be.
+    assert report.summary["calls"] > 10
+    assert report.summary["lost"] == 0
     (sample,) = report.of("sample")
-    assert "5 open; a normal call takes" in sample["text"]
+    assert "5 open; " in sample["text"]
 
 
 @pytest.mark.parametrize("model", ["sync", "async"])
