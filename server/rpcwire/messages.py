@@ -9,7 +9,9 @@ are neither sent nor accepted. Integers keep every digit, up to the 4300 that Py
 
 from __future__ import annotations
 
+import enum
 import math
+import re
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +22,7 @@ from rpcwire.errors import EncodeError, ErrorCode, FrameTooLarge, InvalidReply, 
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 Id = str | int
 """What identifies a request to its sender; it is echoed as it came."""
@@ -132,6 +134,12 @@ class _ReplyFrame(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
+_encode_binary = msgspec.msgpack.Encoder().encode
+
+_may_be_nonfinite: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]").search
+"""Finds what begins as NaN and Infinity do in MessagePack: its mark of a float, and an exponent of ones (IEEE 754)."""
+
+_FINITE: Final = frozenset({type(None), bool, int, str, bytes})
 read_request: Final = msgspec.json.Decoder(Request).decode
 """Reads a request as `decode_request` does, but raises msgspec's own errors: for who asks that one why it failed."""
 
@@ -324,26 +332,44 @@ def _optional_keys(id: Id | UnsetType, meta: Meta | None, close: bool) -> bytes:
 
 
 def _refuse_nonfinite(value: object) -> None:
-    pending: list[Any] = [value]
+    """Refuse what holds NaN or Infinity, which msgspec writes as null; `value` is what it has just written.
+
+    MessagePack keeps them, and is written as fast as JSON. Only where it seems to hold one, in what may be an integer
+    or bytes as well, or cannot hold what JSON can, is each part looked at.
+    """
+    try:
+        if _may_be_nonfinite(_encode_binary(value)) is None:
+            return
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        pass  # Integers of more than 64 bits, for one.
+    pending: list[Any] = [(value,)]
     while pending:
-        part = pending.pop()
-        if isinstance(part, float):
-            if not math.isfinite(part):
-                raise EncodeError("NaN and Infinity are not JSON; send null or a string instead")
-        elif isinstance(part, dict):
-            pending.extend(part.values())
-        elif isinstance(part, list | tuple | set | frozenset):
-            pending.extend(part)
-        else:
-            pending.extend(getattr(part, name, None) for name in _field_names(type(part)))
+        whole = pending.pop()
+        for part in whole.values() if isinstance(whole, dict) else whole:
+            kind = type(part)
+            if kind in _FINITE:
+                continue
+            if kind is dict or kind is list:
+                if part:
+                    pending.append(part)
+            elif isinstance(part, float):
+                if not math.isfinite(part):
+                    raise EncodeError("NaN and Infinity are not JSON; send null or a string instead")
+            elif isinstance(part, dict | list | tuple | set | frozenset):
+                pending.append(part)
+            elif isinstance(part, enum.Enum):
+                pending.append((part.value,))
+            elif names := _field_names(kind):
+                pending.append([getattr(part, name, None) for name in names])
 
 
-def _field_names(kind: type) -> Iterable[str]:
+def _field_names(kind: type) -> Sequence[str]:
     """The fields of structs, dataclasses and attrs classes; whatever else msgspec writes holds no floats."""
     if issubclass(kind, msgspec.Struct):
         return kind.__struct_fields__
-    fields: Iterable[str] = getattr(kind, "__dataclass_fields__", ())
-    return fields or [attribute.name for attribute in getattr(kind, "__attrs_attrs__", ())]
+    if (fields := getattr(kind, "__dataclass_fields__", None)) is not None:
+        return tuple(fields)
+    return [attribute.name for attribute in getattr(kind, "__attrs_attrs__", ())]
 
 
 def _encode_error(error: Exception) -> EncodeError:

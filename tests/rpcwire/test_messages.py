@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import decimal
+import enum
 import json
 import math
 from typing import Any
@@ -34,6 +35,7 @@ from rpcwire import (
     encode_value,
     frame,
 )
+from tests.steps import steps
 
 # Half-even rounding of floats is the codecs' own affair; every finite float and every integer must survive.
 
@@ -165,18 +167,6 @@ def test_typed_params_tell_a_wrong_type_from_bad_json() -> None:
         decode_params(Raw(b'{"\xff":1}'), decoder)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        [None, Raw(b'{"a":null}'), 1.5],
-        {"null": dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "x": None},
-        (decimal.Decimal("1.5"), "null", {None, 0.0}),
-    ],
-)
-def test_a_null_among_what_json_can_carry_is_sent(value: object) -> None:
-    assert encode_value(value) == msgspec.json.encode(value)
-
-
 class Point(msgspec.Struct):
     x: float
 
@@ -184,6 +174,24 @@ class Point(msgspec.Struct):
 @dataclasses.dataclass(kw_only=True)
 class Span:
     end: float
+
+
+class Level(enum.Enum):
+    LOW = 0.5
+    NONE = math.nan
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [None, Raw(b'{"a":null}'), 1.5],
+        {"null": dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "x": None},
+        (decimal.Decimal("1.5"), "null", {None, 0.0}),
+        [None, 0xCB7FF0 << 32, 2**70, {}, Level.LOW, {"a": Span(end=1.0)}],
+    ],
+)
+def test_a_null_among_what_json_can_carry_is_sent(value: object) -> None:
+    assert encode_value(value) == msgspec.json.encode(value)
 
 
 def endless() -> list[Any]:
@@ -201,6 +209,9 @@ def endless() -> list[Any]:
         Point(math.nan),
         [Span(end=math.inf)],
         ({1, math.nan},),
+        [2**70, None, {"a": [(math.inf,)]}],
+        [2**70, Span(end=math.nan)],
+        Level.NONE,
         "\ud800",
         {"\udfff": 1},
         object(),
@@ -221,6 +232,19 @@ def test_what_json_cannot_carry_is_refused_before_anything_is_sent(value: object
         with pytest.raises(EncodeError) as caught:
             write(value)
         assert caught.value.reason
+
+
+@given(values, st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_what_is_no_number_is_refused_wherever_it_is(value: Any, number: float) -> None:
+    for holder in ([value, None, number], {"a": value, "b": {"c": number}}, (value, [[number], value])):
+        with pytest.raises(EncodeError):
+            encode_value(holder)
+
+
+@pytest.mark.parametrize("part", [0, 1.5, "a", [0], {}])
+def test_a_null_costs_a_large_value_no_look_at_each_of_its_parts(part: object) -> None:
+    by_key = {str(number): part for number in range(1000)}
+    assert steps(lambda: encode_value([None, by_key, [part] * 1000])) < 50
 
 
 @given(texts, values)
