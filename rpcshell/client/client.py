@@ -265,11 +265,14 @@ class Client(AnyClient):
         limit = self._dialling_limit(deadline, time.monotonic())
         if trace is not None:
             trace.connecting()
-        self._connection = Connection.open(self._requester(instance), timeout=limit, tls=self.tls)
+        self._connection = self._open(instance, limit)
         if trace is not None:
             trace.connection_made()
         self.connections += 1
         return self._connection
+
+    def _open(self, instance: Target, timeout: float) -> Connection:
+        return Connection.open(self._requester(instance), timeout=timeout, tls=self.tls)
 
 
 def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOptions]) -> Client:

@@ -6,6 +6,7 @@ import math
 import os
 import select
 import socket
+import struct
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,10 @@ __all__ = ["Connection"]
 
 _READ: Final = 64 * 1024
 _READ_LARGE: Final = 1024 * 1024
+
+_PEER_CREDENTIALS: Final[int | None] = getattr(socket, "SO_PEERCRED", None)
+_CREDENTIALS: Final = struct.Struct("iII")
+"""struct ucred: a process, its user and its group."""
 
 
 class Connection:
@@ -61,6 +66,18 @@ class Connection:
     def reusable(self) -> bool:
         """Whether it can take another request, for all that has been read."""
         return self._requester.reusable
+
+    def peer_user(self) -> int | None:
+        """The user id of the process that listens at the other end of a Unix socket, where the system tells it.
+
+        It is the one that the process had as it called listen(2): unix(7), SO_PEERCRED.
+        """
+        if _PEER_CREDENTIALS is None or not isinstance(self._socket, socket.socket):
+            return None
+        _pid, user, _group = _CREDENTIALS.unpack(
+            self._socket.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, _CREDENTIALS.size)
+        )
+        return int(user)
 
     def close(self) -> None:
         """Close the socket; what still arrives for it is lost."""

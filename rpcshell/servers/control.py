@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from rpcshell.client.connection import Connection
+    from rpcshell.client.target import Target
     from rpcwire.control import LogPosition
 
 __all__ = ["Control"]
@@ -33,10 +35,11 @@ _T = TypeVar("_T")
 class Control:
     """A connection to a control socket; for one thread at a time. `on_status` is given each status that it brings.
 
-    A call that the server refuses raises `CallError`, one that finds no server `ConnectionFailed`.
+    A call that the server refuses raises `CallError`, one that finds no server `ConnectionFailed`, and one that finds
+    another user's server, root's shell included, `UsageError`.
 
     Raises:
-        UsageError: The socket is another user's.
+        UsageError: There is no socket, but something else.
     """
 
     def __init__(
@@ -48,8 +51,8 @@ class Control:
     ) -> None:
         self.path = path
         self._on_status = on_status
-        _require_own_socket(path)
-        self._client = Client(UnixTarget(path), timeout=timeout, connect_timeout=timeout)
+        _require_socket(path)
+        self._client = _OwnersClient(UnixTarget(path), timeout=timeout, connect_timeout=timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +129,28 @@ class Control:
             raise ProtocolError(f"unix:{self.path} answered {method} with something else: {error}") from None
 
 
-def _require_own_socket(path: str) -> None:
+class _OwnersClient(Client):
+    """A client that says nothing to a process of another user's.
+
+    The path does not tell whose process listens there: in a folder that is not well guarded anybody may have put a
+    socket in the place of another, and what it answers would be believed.
+    """
+
+    def _open(self, instance: Target, timeout: float) -> Connection:
+        connection = super()._open(instance, timeout)
+        user = connection.peer_user()
+        if user == os.geteuid():
+            return connection
+        connection.close()
+        if user is None:
+            raise UsageError(f"this system does not tell whose server listens at {instance}, so it is not trusted")
+        raise UsageError(
+            f"the server at {instance} is another user's (uid {user}), and only its owner may steer it",
+            hint=":servers lists your own",
+        )
+
+
+def _require_socket(path: str) -> None:
     try:
         found = os.lstat(path)
     except OSError:
@@ -134,8 +158,3 @@ def _require_own_socket(path: str) -> None:
         return
     if not stat.S_ISSOCK(found.st_mode):
         raise UsageError(f"{path} is no socket", hint=":servers lists the servers that can be steered")
-    if found.st_uid != os.geteuid() and os.geteuid() != 0:
-        raise UsageError(
-            f"the server at {path} is another user's (uid {found.st_uid}), and only its owner may steer it",
-            hint=":servers lists your own",
-        )

@@ -5,9 +5,11 @@ Each server has a control socket in the user's runtime folder, where rpcserver p
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,6 +30,9 @@ __all__ = ["LocalServer", "control_folders", "is_on_this_machine", "listens_at",
 _LOOK: Final = 1.0
 """Seconds a server has to say what it is; an arbiter that was stopped says nothing."""
 
+_FOR_OTHERS: Final = 0o077
+"""The bits of a mode that let others in."""
+
 
 class LocalServer(msgspec.Struct, frozen=True):
     """A server of this user on this machine."""
@@ -43,18 +48,28 @@ class LocalServer(msgspec.Struct, frozen=True):
 
 
 def control_folders() -> Iterator[Path]:
-    """The folders where rpcserver puts the control sockets of this user's servers."""
+    """Where rpcserver puts the control sockets of this user's servers: those folders that are this user's alone.
+
+    In others anybody could put something that passes for a server.
+    """
     user = os.geteuid()
-    for runtime in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"):
-        if runtime:
-            yield Path(runtime) / "rpcserver"
-    yield Path(tempfile.gettempdir()) / f"rpcserver-{user}"
+    candidates = [
+        Path(runtime) / "rpcserver" for runtime in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}") if runtime
+    ]
+    # Without a folder for temporary files there are no servers in it.
+    with contextlib.suppress(FileNotFoundError):
+        candidates.append(Path(tempfile.gettempdir()) / f"rpcserver-{user}")
+    for folder in dict.fromkeys(candidates):
+        with contextlib.suppress(OSError):
+            found = folder.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & _FOR_OTHERS:
+                yield folder
 
 
 def local_servers() -> list[LocalServer]:
     """The servers that answer, by process id."""
     found: dict[int, LocalServer] = {}
-    for folder in dict.fromkeys(control_folders()):
+    for folder in control_folders():
         for path in folder.glob("*.sock"):
             try:
                 with Control(str(path), timeout=_LOOK) as control:

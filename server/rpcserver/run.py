@@ -101,7 +101,7 @@ def _control(settings: ServerSettings) -> ControlSocket | None:
             raise
         logger.warning("there will be no control socket: %s", error)
         return None
-    return None if listener is None else ControlSocket(listener, _answer_for)
+    return None if listener is None else ControlSocket(listener, settings.control, _answer_for)
 
 
 def _answer_for(arbiter: Arbiter) -> Answer:

@@ -303,6 +303,8 @@ class Arbiter:
             self._on_signal(number)
 
     def _on_signal(self, number: signal.Signals) -> None:
+        if number in {signal.SIGHUP, signal.SIGUSR1} and self._control is not None:
+            self._control.restore()
         match number:
             case signal.SIGTERM:
                 self.drain()

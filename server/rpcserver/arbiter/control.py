@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import socket
+import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -45,9 +46,10 @@ _SOCKET_MODE: Final = 0o600
 
 
 class ControlSocket(msgspec.Struct, frozen=True):
-    """A control socket, and what is served there."""
+    """A control socket, where it was asked for, and what is served there."""
 
     listener: Listener
+    path: str
     answer_for: Callable[[Any], Answer]
 
 
@@ -73,29 +75,61 @@ def open_control(path: str) -> Listener | None:
 def runtime_folder() -> Path:
     """Return the folder for the control sockets of this user's servers, which is made if need be.
 
-    It is in $XDG_RUNTIME_DIR, as the XDG base directory specification says, in /run/user, or else in the folder for
-    temporary files, under a name with the user's id.
+    It is in $XDG_RUNTIME_DIR, where that is as the XDG base directory specification wants it, in /run/user, or else in
+    the folder for temporary files, under a name with the user's id.
 
     Raises:
-        BindError: it is another user's, or others may look into it.
+        BindError: there is none, it is another user's, or others may look into it.
     """
     user = os.geteuid()
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
-    if os.access(runtime, os.W_OK | os.X_OK):
-        folder = Path(runtime) / "rpcserver"
-    else:
-        import tempfile
-
-        folder = Path(tempfile.gettempdir()) / f"rpcserver-{user}"
+    folder = _folder_of(user)
     try:
         folder.mkdir(_FOLDER_MODE, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
         raise BindError(str(folder), f"no folder for the control socket: {error.strerror}; use --control") from error
-    if found.st_uid != user or found.st_mode & 0o077 or not folder.is_dir() or folder.is_symlink():
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o077:
         reason = "the folder for control sockets is not this user's alone: remove it, or use --control"
         raise BindError(str(folder), reason)
     return folder
+
+
+def _folder_of(user: int) -> Path:
+    if named := os.environ.get("XDG_RUNTIME_DIR"):
+        runtime = Path(named)
+        if runtime.is_absolute():
+            # One that has vanished can be made again where that needs no privilege.
+            with contextlib.suppress(OSError):
+                runtime.mkdir(_FOLDER_MODE)
+        if (reason := _unfit(runtime, user)) is None:
+            return runtime / "rpcserver"
+        logger.warning("XDG_RUNTIME_DIR is not used: %s %s", named, reason)
+    usual = Path("/run/user", str(user))
+    if _unfit(usual, user) is None:
+        return usual / "rpcserver"
+    import tempfile
+
+    try:
+        return Path(tempfile.gettempdir()) / f"rpcserver-{user}"
+    except FileNotFoundError as error:
+        raise BindError(
+            "the control socket", "no folder for temporary files can be written to; use --control"
+        ) from error
+
+
+def _unfit(runtime: Path, user: int) -> str | None:
+    """Say why a folder is no runtime folder of a user, or return None where it is one."""
+    try:
+        found = runtime.stat()
+    except OSError as error:
+        return f"cannot be used: {error.strerror}"
+    if not stat.S_ISDIR(found.st_mode) or not runtime.is_absolute():
+        return "is no absolute path of a folder"
+    if found.st_uid != user:
+        return f"is another user's (uid {found.st_uid})"
+    if found.st_mode & 0o022:
+        return "can be written to by others"
+    return None if os.access(runtime, os.W_OK | os.X_OK) else "cannot be written to"
 
 
 class ControlServer:
@@ -149,6 +183,22 @@ class ControlServer:
             client.say_goodbye()
         self._reactor.unwatch(self._listener.fileno())
         self._listener.close()
+
+    def restore(self) -> None:
+        """Make the socket again where it has vanished, as runtime folders do when their user logs out."""
+        if self._listener.in_place:
+            return
+        try:
+            listener = open_control(self._control.path)
+        except BindError as error:
+            logger.warning("the control socket has vanished, and cannot be made again: %s", error)
+            return
+        if listener is not None:
+            self._reactor.unwatch(self._listener.fileno())
+            self._listener.close()
+            self._listener = listener
+            self._reactor.watch(listener.fileno(), self._on_client)
+            logger.warning("the control socket had vanished, and was made again: %s", self.address)
 
     def close(self) -> None:
         """Close the descriptors in a forked child; the socket stays."""

@@ -67,6 +67,11 @@ class Listener:
         """Return the socket's file descriptor, or -1 when it is closed."""
         return self.socket.fileno()
 
+    @property
+    def in_place(self) -> bool:
+        """Whether clients still find the socket where its address says."""
+        return True
+
     def secure(self) -> None:
         """Say in the address that TLS is spoken there."""
         self.address = f"tls://{self.address}"
@@ -146,6 +151,13 @@ class UnixListener(Listener):
         self._identity = _identity(path)
         self._owner = os.getpid()
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the path is still that of this socket."""
+        with contextlib.suppress(OSError):
+            return _identity(self._path) == self._identity
+        return False
+
     def secure(self) -> None:
         """Do nothing: a Unix socket stays plain, since the kernel says who is at its other end."""
 
@@ -154,8 +166,8 @@ class UnixListener(Listener):
         if os.getpid() != self._owner:
             return
         self.shut_down()
-        with contextlib.suppress(FileNotFoundError):
-            if _identity(self._path) == self._identity:
+        if self.in_place:
+            with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
 
     def close(self) -> None:

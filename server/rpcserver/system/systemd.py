@@ -71,6 +71,13 @@ def inherited_listeners(environment: MutableMapping[str, str] = os.environ) -> l
     count_text = environment.pop("LISTEN_FDS", "")
     names = environment.pop("LISTEN_FDNAMES", "").split(":")
     if meant_for != str(os.getpid()):
+        if count_text:
+            logger.warning(
+                "the sockets of LISTEN_FDS are not used: LISTEN_PID is %r, and this is process %d; "
+                "whatever starts the server has to become it, by exec",
+                meant_for,
+                os.getpid(),
+            )
         return []
     if not (count_text.isascii() and count_text.isdigit()):
         raise BindError("LISTEN_FDS", f"{count_text!r} is no number of sockets")
@@ -126,6 +133,7 @@ class Notifier:
         self._interval = None if address is None or watchdog is None else watchdog / 2
         self.deadline = None if self._interval is None else time.monotonic()
         self._leaving = False
+        self._heard = True
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] = os.environ) -> Notifier:
@@ -173,13 +181,16 @@ class Notifier:
         if self._address is None:
             return
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            # A manager that does not read must not stop the server.
-            sender.setblocking(False)
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                # A manager that does not read must not stop the server.
+                sender.setblocking(False)
                 sender.sendto("\n".join(assignments).encode("utf-8", "backslashreplace"), address)
-            except OSError as error:
+            self._heard = True
+        except OSError as error:
+            if self._heard:
                 logger.warning("the service manager cannot be told %s (%s)", assignments[0], error)
+            self._heard = False
 
 
 def _status(text: str) -> str:

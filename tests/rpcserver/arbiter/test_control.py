@@ -363,3 +363,57 @@ def test_a_server_does_without_where_there_is_no_place_for_it_unless_one_was_ask
         assert event is not None
         assert "no such folder" in event["message"]
         assert refused.wait() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("vanishing", ["socket", "folder", "runtime folder"])
+def test_a_socket_that_has_vanished_is_made_again(number: signal.Signals, vanishing: str, tmp_path: Path) -> None:
+    runtime = tmp_path / "run"
+    with running("-w", "1", "--control", "auto", folder=tmp_path, env={"XDG_RUNTIME_DIR": str(runtime)}) as server:
+        path = Path(control_path(server))
+        path.unlink()
+        if vanishing != "socket":
+            path.parent.rmdir()
+        if vanishing == "runtime folder":
+            runtime.rmdir()
+        server.signal(number)
+        server.wait_for_log(f"was made again: unix:{path}")
+        with steering(server) as arbiter:
+            assert arbiter.status()["pid"] == server.pid
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert not path.exists()
+
+
+def test_a_socket_that_cannot_be_made_again_is_said_and_the_server_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    with running("-w", "1", "--control", str(folder / "x.sock"), folder=tmp_path) as server:
+        (folder / "x.sock").unlink()
+        folder.rmdir()
+        server.signal(signal.SIGHUP)
+        assert "no such folder" in server.wait_for_log("cannot be made again")
+        server.wait_for_log("reloaded")
+        with server.connect() as client:
+            assert client.call("echo", 1).result == 1
+
+
+@pytest.mark.parametrize("kind", ["missing", "relative", "writable by others", "another user's"])
+def test_a_runtime_folder_that_cannot_be_trusted_is_said_once_and_not_used(kind: str, tmp_path: Path) -> None:
+    runtime = tmp_path / "run"
+    if kind == "missing":
+        runtime /= "deeper"
+    elif kind == "another user's" and os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    else:
+        runtime.mkdir()
+    if kind == "writable by others":
+        runtime.chmod(0o777)
+    elif kind == "another user's":
+        os.chown(runtime, 65534, 65534)
+    named = "run" if kind == "relative" else str(runtime)
+    with running("-w", "1", folder=tmp_path, env={"XDG_RUNTIME_DIR": named, "TMPDIR": str(tmp_path)}) as server:
+        assert not Path(control_path(server)).is_relative_to(runtime)
+        assert server.log().count("XDG_RUNTIME_DIR is not used") == 1
+        with steering(server) as arbiter:
+            assert len(arbiter.workers()) == 1

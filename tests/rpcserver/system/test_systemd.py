@@ -88,8 +88,17 @@ def test_sockets_for_another_process_are_left_alone(listening: socket.socket) ->
     assert (found["addresses"], found["environment"]) == ([], [])
 
 
-def test_without_passed_sockets_there_are_none() -> None:
+@pytest.mark.parametrize("meant_for", [{}, {"LISTEN_PID": "1"}])
+def test_sockets_for_another_process_are_said_once(meant_for: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    environment = {"LISTEN_FDS": "1", **meant_for}
+    assert inherited_listeners(environment) == inherited_listeners(environment) == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "LISTEN_FDS are not used" in caplog.text
+
+
+def test_without_passed_sockets_there_are_none(caplog: pytest.LogCaptureFixture) -> None:
     assert inherited_listeners({}) == []
+    assert caplog.records == []
 
 
 def test_an_abstract_address_is_written_with_an_at() -> None:
@@ -223,7 +232,7 @@ def test_a_manager_that_is_gone_or_does_not_read_stops_nobody(
         notifier.status("x" * 1000)
     manager.close()
     notifier.stopping()
-    assert "cannot be told" in caplog.text
+    assert caplog.text.count("cannot be told") == 1
 
 
 def test_a_server_that_leaves_says_so_once_and_is_not_ready_again(manager: Manager) -> None:

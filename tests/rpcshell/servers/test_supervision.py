@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
+import msgspec
 import pytest
 
 from rpcshell.client.errors import CallError, ConnectionFailed, NotConnected, UsageError
-from rpcshell.client.target import Target
+from rpcshell.client.target import Target, UnixTarget
 from rpcshell.servers.control import Control
-from rpcshell.servers.directory import listens_at, local_servers
+from rpcshell.servers.directory import control_folders, listens_at, local_servers
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
+from tests.rpcshell.peers import Peer, PeerServer
+
+NOBODY = 65534
+
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 
 
 @pytest.fixture(scope="module")
@@ -116,22 +125,74 @@ def test_a_control_socket_that_is_none_is_named(tmp_path: Path) -> None:
         control.status()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a socket another user's")
-def test_another_users_server_is_not_touched() -> None:
-    # The folders of tests are closed to others, and this one looks at a socket as another user.
-    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
-        Path(folder).chmod(0o755)
-        theirs = f"{folder}/theirs.sock"
-        listener.bind(theirs)
-        child = os.fork()
-        if not child:
-            os.seteuid(65534)
-            try:
-                Control(theirs)
-            except UsageError as error:
-                os._exit(0 if "another user's" in error.message else 1)
-            os._exit(2)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+@contextlib.contextmanager
+def impostor(path: Path, claims: SpawnedServer) -> Iterator[list[Any]]:
+    """A control socket that is another user's, though the file is not, and says that it steers a server of this user's.
+
+    Yields:
+        What it is sent.
+    """
+    asked: list[Any] = []
+    with Control(path_of(claims)) as control:
+        status = msgspec.to_builtins(control.status()) | {"pid": 1}
+
+    def claim(peer: Peer) -> None:
+        while (request := peer.read()) is not None:
+            asked.append(request)
+            peer.send({"out": "pong", "result": status})
+
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    # unix(7): SO_PEERCRED tells who has called listen(2).
+    os.seteuid(NOBODY)
+    try:
+        listener.listen()
+    finally:
+        os.seteuid(0)
+    with contextlib.closing(PeerServer(listener, UnixTarget(str(path)), (claim,), None)):
+        yield asked
+
+
+@only_root
+def test_another_users_process_is_told_nothing_wherever_its_socket_is(
+    server: SpawnedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    path = tmp_path / "rpcserver" / "1.sock"
+    path.parent.mkdir(0o700)
+    with impostor(path, server) as asked, contextlib.closing(Session()) as session:
+        supervisor = Supervisor(session)
+        assert str(path) not in [found.path for found in local_servers()]
+        for name in ("1", str(path)):
+            with pytest.raises(UsageError, match=r"another user's|no server of yours"):
+                supervisor.attach(name)
+        with Control(str(path)) as control, pytest.raises(UsageError, match=f"another user's \\(uid {NOBODY}\\)"):
+            control.stop()
+        assert asked == []
+
+
+@only_root
+@pytest.mark.parametrize(("owner", "mode"), [(NOBODY, 0o700), (0, 0o770), (0, 0o707)])
+def test_folders_that_are_not_the_users_alone_are_not_looked_into(
+    owner: int, mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("rpcserver", "rpcserver-0"):
+        folder = tmp_path / name
+        folder.mkdir(0o700)
+        assert folder in control_folders()
+        folder.chmod(mode)
+        os.chown(folder, owner, owner)
+        assert folder not in control_folders()
+
+
+def test_servers_are_looked_for_also_where_no_temporary_folder_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unwritable() -> NoReturn:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", unwritable)
+    assert all(folder.is_dir() for folder in control_folders())
 
 
 @pytest.mark.parametrize(
