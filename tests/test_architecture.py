@@ -17,15 +17,17 @@ SOURCES = {
     "rpcserver": ROOT / "server/rpcserver",
     "rpcwire": ROOT / "server/rpcwire",
 }
+PLUGIN = "pytest_rpcserver"
+"""A module beside the packages, which every run of pytest imports."""
 SCREEN = {"prompt_toolkit", "pygments"}
 DRAWING = ("rpcshell.prompt.", "rpcshell.lab.top.screen")
 """Where they may be imported: the prompt, and the full-screen view, which is an application of its own."""
 OPTIONAL = {
     "prometheus_client": "rpcserver.ops.exposition",
-    "pytest": "rpcserver.testing.pytest_plugin",
+    "pytest": PLUGIN,
     "watchfiles": "rpcserver.ops.watch",
 }
-"""Packages that need not be installed, and the one module of the server that imports each."""
+"""Packages that need not be installed, and the one module that imports each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def imports_of(file: Path, name: str) -> list[Import]:
 
 
 MODULES = {module_name(file, root): file for root in SOURCES.values() for file in sorted(root.rglob("*.py"))}
+MODULES[PLUGIN] = ROOT / f"server/{PLUGIN}.py"
 IMPORTS = [found for name, file in MODULES.items() for found in imports_of(file, name)]
 
 
@@ -108,6 +111,7 @@ def test_nobody_imports_server() -> None:
     ("package", "allowed"),
     [
         ("rpcwire", {"msgspec"}),
+        (PLUGIN, {"rpcserver", "pytest", "pluggy"}),
         ("rpcserver", {"rpcwire", "msgspec", "click", "uvloop", *OPTIONAL}),
         ("rpcshell", {"rpcwire", "msgspec", "click", "platformdirs", "plotext", "wcwidth", *SCREEN}),
     ],
@@ -157,6 +161,7 @@ FLOORS = {
         {"rpcserver.ops"},
         {"rpcserver"},
         {"rpcserver.testing"},
+        {PLUGIN},
     ),
 }
 """The rooms of the house, the lowest floor first. Imports run down, those for the type checker too."""
@@ -173,7 +178,7 @@ def room_of(module: str, rooms: set[str]) -> str:
 @pytest.mark.parametrize("house", FLOORS)
 def test_imports_run_down_from_floor_to_floor(house: str) -> None:
     floors = {room: number for number, rooms in enumerate(FLOORS[house]) for room in rooms}
-    packages = {"rpcserver", "rpcwire"} if house == "the server" else set(SOURCES)
+    packages = {"rpcserver", "rpcwire", PLUGIN} if house == "the server" else {*SOURCES, PLUGIN}
     upwards = [
         f"{found.importer} imports {found.imported}"
         for found in IMPORTS
