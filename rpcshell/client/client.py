@@ -16,6 +16,7 @@ from rpcshell.client.exchange import Dropped, Requester
 from rpcshell.client.fleet import Attempts, Fleet
 from rpcshell.client.target import Target, TcpTarget
 from rpcwire import MAX_REPLY
+from rpcwire.numbers import FLOAT_HOOKS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import Description, Dialect, Steps
     from rpcshell.client.target import TlsFiles
     from rpcshell.client.trace import Trace
-    from rpcwire import Reply
+    from rpcwire import Floats, Reply
 
     class ClientOptions(TypedDict, total=False):
         """What clients take beside their target, as `Client` documents it."""
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         connect_timeout: float
         plain: bool
         max_reply: int
+        floats: Floats
         tls: TlsFiles | None
 
 
@@ -60,6 +62,7 @@ class AnyClient:
         connect_timeout: float = CONNECT_TIMEOUT,
         plain: bool = False,
         max_reply: int = MAX_REPLY,
+        floats: Floats = "float",
         tls: TlsFiles | None = None,
     ) -> None:
         self.target = target
@@ -68,11 +71,14 @@ class AnyClient:
         self.plain = plain
         self.tls = tls
         self._max_reply = max_reply
+        if floats not in FLOAT_HOOKS:
+            raise UsageError(f"floats is one of {', '.join(FLOAT_HOOKS)}, not {floats!r}")
+        self._floats: Floats = floats
         self._fleet = Fleet(target)
 
     def _requester(self, instance: Target) -> Requester:
         """What speaks for this client on a new connection to an instance."""
-        return Requester(instance, self._dialect(self._max_reply))
+        return Requester(instance, self._dialect(self._max_reply, self._floats))
 
     def _limit(self, timeout: float | EllipsisType | None) -> float | None:
         """The seconds that a call may take."""
@@ -98,6 +104,9 @@ class Client(AnyClient):
         connect_timeout: Seconds for making a connection.
         plain: Send nothing but the method and its params: for servers that know no more of the protocol.
         max_reply: The largest reply accepted, in bytes.
+        floats: What numbers with a fraction or an exponent become: "float", the nearest that Python has; "decimal", a
+            `decimal.Decimal` with every digit, which is also sent as a number then and not as a string; or "text", a
+            float that is sent and shown as it came.
         tls: The files that a TLS target is verified with, and those that it is shown.
 
     Attributes:
@@ -280,7 +289,7 @@ def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOpti
 
     Args:
         target: `host:port`, `port`, `[v6]:port`, `unix:/path`, `tls://host:port`, or a (host, port) pair.
-        options: As `Client` takes them: `timeout`, `connect_timeout`, `plain`, `max_reply`, `tls`.
+        options: As `Client` takes them: `timeout`, `connect_timeout`, `plain`, `max_reply`, `floats`, `tls`.
 
     Raises:
         UsageError: The target's text makes no sense.

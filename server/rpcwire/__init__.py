@@ -41,6 +41,7 @@ from rpcwire.messages import (
     encode_value,
     read_request,
 )
+from rpcwire.numbers import Floats, TextFloat, read_float
 
 __all__ = [
     "ERROR_OUT",
@@ -54,6 +55,7 @@ __all__ = [
     "EncodeError",
     "ErrorCode",
     "Fault",
+    "Floats",
     "FrameDecoder",
     "FrameError",
     "FrameTooLarge",
@@ -69,6 +71,7 @@ __all__ = [
     "Reply",
     "ReplyEncoder",
     "Request",
+    "TextFloat",
     "TruncatedFrame",
     "UnexpectedReply",
     "WireError",
@@ -80,5 +83,6 @@ __all__ = [
     "encode_request",
     "encode_value",
     "frame",
+    "read_float",
     "read_request",
 ]

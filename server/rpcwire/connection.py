@@ -7,12 +7,16 @@ Sockets, time and retries are the caller's business. A server needs no such obje
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
 from rpcwire.errors import ConnectionClosing, UnexpectedReply
 from rpcwire.framing import MAX_REPLY, FrameDecoder, frame
 from rpcwire.messages import Goodbye, Id, Reply, decode_reply, encode_request
+
+if TYPE_CHECKING:
+    from rpcwire.numbers import Floats
 
 
 class ClientConnection:
@@ -23,12 +27,14 @@ class ClientConnection:
 
     Args:
         max_frame: the largest reply body accepted, in bytes.
+        floats: what numbers with a fraction or an exponent become in replies, and `Decimal` in params.
     """
 
-    __slots__ = ("_decoder", "_due", "closing")
+    __slots__ = ("_decoder", "_due", "_floats", "closing")
 
-    def __init__(self, max_frame: int = MAX_REPLY) -> None:
+    def __init__(self, max_frame: int = MAX_REPLY, floats: Floats = "float") -> None:
         self._decoder = FrameDecoder(max_frame)
+        self._floats: Floats = floats
         self._due: deque[Id | UnsetType] = deque()
         self.closing = False
         """Whether the server has announced that it reads no further request here."""
@@ -72,7 +78,7 @@ class ClientConnection:
         """
         if self.closing:
             raise ConnectionClosing
-        data = frame(encode_request(method, params, id=id, meta=meta, close=close))
+        data = frame(encode_request(method, params, id=id, meta=meta, close=close, floats=self._floats))
         self._due.append(id)
         return data
 
@@ -94,7 +100,7 @@ class ClientConnection:
         if body is None:
             return None
         due = self._due.popleft() if self._due else None
-        event = decode_reply(body)
+        event = decode_reply(body, self._floats)
         if isinstance(event, Goodbye):
             if due is not None:
                 self._due.appendleft(due)

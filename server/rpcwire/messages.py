@@ -9,9 +9,6 @@ are neither sent nor accepted. Integers keep every digit, up to the 4300 that Py
 
 from __future__ import annotations
 
-import enum
-import math
-import re
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +16,12 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from rpcwire.errors import EncodeError, ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest, ParseError
+from rpcwire.finite import refuse_nonfinite
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
+from rpcwire.numbers import FLOAT_HOOKS, TextFloat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from rpcwire.numbers import Floats
 
 Id = str | int
 """What identifies a request to its sender; it is echoed as it came."""
@@ -113,7 +112,7 @@ class Reply(msgspec.Struct, frozen=True):
         try:
             return msgspec.convert(self.result, Fault)
         except msgspec.ValidationError:
-            message = self.result if isinstance(self.result, str) else encode_value(self.result).decode()
+            message = self.result if isinstance(self.result, str) else encode_value(self.result, "decimal").decode()
             return Fault(ErrorCode.APPLICATION_ERROR, message, self.result)
 
 
@@ -133,17 +132,21 @@ class _ReplyFrame(msgspec.Struct, frozen=True):
     close: bool = False
 
 
-_encode = msgspec.json.Encoder().encode
-_encode_binary = msgspec.msgpack.Encoder().encode
+def _written(value: object) -> Raw:
+    """What msgspec does not know how to write, where we do."""
+    if isinstance(value, TextFloat):
+        return Raw(value.text.encode())
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
 
-_may_be_nonfinite: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]").search
-"""Finds what begins as NaN and Infinity do in MessagePack: its mark of a float, and an exponent of ones (IEEE 754)."""
 
-_FINITE: Final = frozenset({type(None), bool, int, str, bytes})
+_encode = msgspec.json.Encoder(enc_hook=_written).encode
+_encode_decimals = msgspec.json.Encoder(enc_hook=_written, decimal_format="number").encode
 read_request: Final = msgspec.json.Decoder(Request).decode
 """Reads a request as `decode_request` does, but raises msgspec's own errors: for who asks that one why it failed."""
 
-_decode_reply = msgspec.json.Decoder(_ReplyFrame).decode
+_decode_reply = {
+    floats: msgspec.json.Decoder(_ReplyFrame, float_hook=hook).decode for floats, hook in FLOAT_HOOKS.items()
+}
 _any_decoder: Final = msgspec.json.Decoder()
 
 
@@ -184,17 +187,24 @@ def decode_params(raw: Raw, decoder: msgspec.json.Decoder[Any] = _any_decoder) -
         raise _parse_error(error) from None
 
 
-def decode_reply(body: bytes | bytearray) -> Reply | Goodbye:
+def decode_reply(body: bytes | bytearray, floats: Floats = "float") -> Reply | Goodbye:
     """Read what a server sent.
+
+    Args:
+        body: the content of a frame.
+        floats: what a number with a fraction or an exponent becomes.
 
     Raises:
         ParseError: the body is not JSON.
         InvalidReply: it is JSON, but neither a reply nor a goodbye.
     """
     try:
-        received = _decode_reply(body)
+        received = _decode_reply[floats](body)
     except msgspec.ValidationError as error:
-        raise InvalidReply(f'{_lower_first(str(error))}; a reply is {{"out": NAME, "result": …}}') from None
+        reason = _lower_first(str(error))
+        if reason.startswith("number out of range"):
+            raise InvalidReply(f'{reason}; floats="decimal" has room for it') from None
+        raise InvalidReply(f'{reason}; a reply is {{"out": NAME, "result": …}}') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _parse_error(error) from None
     if received.out is UNSET:
@@ -204,19 +214,26 @@ def decode_reply(body: bytes | bytearray) -> Reply | Goodbye:
     return Reply(received.out, received.result, received.id, received.meta, received.close)
 
 
-def encode_value(value: object) -> bytes:
+def encode_value(value: object, floats: Floats = "float") -> bytes:
     """Write a value as JSON.
+
+    Args:
+        value: what to write.
+        floats: with "decimal" a `Decimal` becomes a number, otherwise a string.
 
     Raises:
         EncodeError: JSON cannot carry it.
     """
     try:
-        data = _encode(value)
+        data = _encode(value) if floats != "decimal" else _encode_decimals(value)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise _encode_error(error) from None
+    if floats == "decimal" and (b"NaN" in data or b"Infinity" in data):
+        # As msgspec writes these, they are no JSON; in a string they are.
+        refuse_nonfinite(value, decimals=True)
     # msgspec writes null for NaN and Infinity, so only where a null came out is a second look needed.
     if b"null" in data and value is not None:
-        _refuse_nonfinite(value)
+        refuse_nonfinite(value)
     return data
 
 
@@ -227,6 +244,7 @@ def encode_request(
     id: Id | UnsetType = UNSET,
     meta: bool = False,
     close: bool = False,
+    floats: Floats = "float",
 ) -> bytes:
     """Write a request's body.
 
@@ -236,11 +254,12 @@ def encode_request(
         id: what the reply should echo.
         meta: whether to ask for `Meta`.
         close: whether to say that this side heeds `close`.
+        floats: with "decimal" a `Decimal` in the params becomes a number, otherwise a string.
 
     Raises:
         EncodeError: JSON cannot carry one of them.
     """
-    body = b'{"in":' + encode_value(method) + b',"params":' + encode_value(params)
+    body = b'{"in":' + encode_value(method) + b',"params":' + encode_value(params, floats)
     if id is not UNSET:
         body += b',"id":' + encode_value(id)
     if meta:
@@ -276,7 +295,7 @@ class ReplyEncoder:
             raise _encode_error(error) from None
         # find() takes half the time of `in`, and this is every reply.
         if data.find(b"null") >= 0 and result is not None:
-            _refuse_nonfinite(result)
+            refuse_nonfinite(result)
         try:
             return pack_length(len(data) + self._constant) + self._head + data + b"}"
         except struct.error:
@@ -329,47 +348,6 @@ def _optional_keys(id: Id | UnsetType, meta: Meta | None, close: bool) -> bytes:
     if close:
         keys += b',"close":true'
     return keys
-
-
-def _refuse_nonfinite(value: object) -> None:
-    """Refuse what holds NaN or Infinity, which msgspec writes as null; `value` is what it has just written.
-
-    MessagePack keeps them, and is written as fast as JSON. Only where it seems to hold one, in what may be an integer
-    or bytes as well, or cannot hold what JSON can, is each part looked at.
-    """
-    try:
-        if _may_be_nonfinite(_encode_binary(value)) is None:
-            return
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
-        pass  # Integers of more than 64 bits, for one.
-    pending: list[Any] = [(value,)]
-    while pending:
-        whole = pending.pop()
-        for part in whole.values() if isinstance(whole, dict) else whole:
-            kind = type(part)
-            if kind in _FINITE:
-                continue
-            if kind is dict or kind is list:
-                if part:
-                    pending.append(part)
-            elif isinstance(part, float):
-                if not math.isfinite(part):
-                    raise EncodeError("NaN and Infinity are not JSON; send null or a string instead")
-            elif isinstance(part, dict | list | tuple | set | frozenset):
-                pending.append(part)
-            elif isinstance(part, enum.Enum):
-                pending.append((part.value,))
-            elif names := _field_names(kind):
-                pending.append([getattr(part, name, None) for name in names])
-
-
-def _field_names(kind: type) -> Sequence[str]:
-    """The fields of structs, dataclasses and attrs classes; whatever else msgspec writes holds no floats."""
-    if issubclass(kind, msgspec.Struct):
-        return kind.__struct_fields__
-    if (fields := getattr(kind, "__dataclass_fields__", None)) is not None:
-        return tuple(fields)
-    return [attribute.name for attribute in getattr(kind, "__attrs_attrs__", ())]
 
 
 def _encode_error(error: Exception) -> EncodeError:

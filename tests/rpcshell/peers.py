@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
+from rpcwire import decode_request
 from tests.rpcshell.faces import FACES, Connect
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ class Peer:
 
     def read(self) -> dict[str, Any] | None:
         """The next request, or None at the end of the stream."""
-        prefix = self._exactly(4)
-        if prefix is None:
-            return None
-        body = self._exactly(struct.unpack("<I", prefix)[0])
+        body = self.read_body()
         return None if body is None else json.loads(body)
+
+    def read_body(self) -> bytes | None:
+        """The next frame's body, or None at the end of the stream."""
+        prefix = self._exactly(4)
+        return None if prefix is None else self._exactly(struct.unpack("<I", prefix)[0])
 
     def _exactly(self, size: int) -> bytes | None:
         data = b""
@@ -174,6 +177,16 @@ def echo(peer: Peer) -> None:
     """A good server of one method."""
     while (request := peer.read()) is not None:
         peer.send({"out": "pong", "result": request.get("params")})
+
+
+def echo_text(peer: Peer) -> None:
+    """A server that answers with the very text of the params, and does not tell what it offers."""
+    while (body := peer.read_body()) is not None:
+        request = decode_request(body)
+        if request.method == "rpc.discover":
+            peer.send({"out": "error", "result": {"code": -32601, "message": "no"}})
+        else:
+            peer.send_body(b'{"out":"pong","result":' + bytes(request.params) + b"}")
 
 
 def free_port() -> int:

@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from rpcwire import Goodbye, Reply
+from rpcwire import Floats, Goodbye, Reply
 
 __all__ = ["Ask", "Description", "Dialect", "Message", "Steps"]
 
@@ -61,8 +61,8 @@ class Description(msgspec.Struct, frozen=True):
 class Dialect(Protocol):
     """The client's side of one connection: bytes to send for a call, and what the bytes that came say."""
 
-    def __init__(self, max_reply: int) -> None:
-        """Begin on a new connection; no reply may have more bytes than `max_reply`."""
+    def __init__(self, max_reply: int, floats: Floats = "float") -> None:
+        """Begin on a new connection; no reply may have more bytes than `max_reply`, and floats are as wanted."""
 
     @staticmethod
     def describe() -> Steps[Description]:

@@ -14,7 +14,7 @@ from rpcshell import CallError, Client, ConnectionLost, ProtocolError, TcpTarget
 from rpcshell.client.dialects import Ask, Description, Message, Steps
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.exchange import Dropped, Requester
-from rpcwire import ERROR_OUT, MAX_REPLY, Reply, TruncatedFrame, encode_reply, encode_value, frame
+from rpcwire import ERROR_OUT, MAX_REPLY, Floats, Reply, TruncatedFrame, encode_reply, encode_value, frame
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import Peer, serving
 from tests.rpcwire.feeding import cut
@@ -122,7 +122,7 @@ def test_who_speaks_something_else_is_named(received: bytes, says: str) -> None:
 class Lines:
     """A dialect with lines for frames, ids of its own, discovery by names, and messages that are no replies."""
 
-    def __init__(self, max_reply: int) -> None:
+    def __init__(self, max_reply: int, floats: Floats = "float") -> None:
         self._rest = b""
         self._due: dict[int, str] = {}
         self._number = 0

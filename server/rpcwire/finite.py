@@ -1,0 +1,78 @@
+"""Finding NaN and Infinity, which JSON does not have, in values that are to be sent."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from rpcwire.errors import EncodeError
+from rpcwire.numbers import TextFloat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["refuse_nonfinite"]
+
+_encode_binary = msgspec.msgpack.Encoder().encode
+
+_may_be_nonfinite: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]").search
+"""Finds what begins as NaN and Infinity do in MessagePack: its mark of a float, and an exponent of ones (IEEE 754)."""
+
+_FINITE: Final = frozenset({type(None), bool, int, str, bytes, TextFloat})
+_NOT_FINITE: Final = "NaN and Infinity are not JSON; send null or a string instead"
+
+
+def refuse_nonfinite(value: object, *, decimals: bool = False) -> None:
+    """Refuse what holds NaN or Infinity; `value` is what msgspec has just written, of which a float became null.
+
+    MessagePack keeps them, and is written as fast as JSON. Only where it seems to hold one, in what may be an integer
+    or bytes as well, or cannot hold what JSON can, is each part looked at.
+
+    Args:
+        value: What was written.
+        decimals: Whether each `Decimal` became a number, these two too.
+
+    Raises:
+        EncodeError: It holds one.
+    """
+    try:
+        if not decimals and _may_be_nonfinite(_encode_binary(value)) is None:
+            return
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        pass  # Integers of more than 64 bits, for one.
+    pending: list[Any] = [(value,)]
+    while pending:
+        whole = pending.pop()
+        for part in whole.values() if isinstance(whole, dict) else whole:
+            kind = type(part)
+            if kind in _FINITE:
+                continue
+            if kind is dict or kind is list:
+                if part:
+                    pending.append(part)
+            elif isinstance(part, float):
+                if not math.isfinite(part):
+                    raise EncodeError(_NOT_FINITE)
+            elif isinstance(part, Decimal):
+                if decimals and not part.is_finite():
+                    raise EncodeError(_NOT_FINITE)
+            elif isinstance(part, dict | list | tuple | set | frozenset):
+                pending.append(part)
+            elif isinstance(part, enum.Enum):
+                pending.append((part.value,))
+            elif names := _field_names(kind):
+                pending.append([getattr(part, name, None) for name in names])
+
+
+def _field_names(kind: type) -> Sequence[str]:
+    """The fields of structs, dataclasses and attrs classes; whatever else msgspec writes holds no floats."""
+    if issubclass(kind, msgspec.Struct):
+        return kind.__struct_fields__
+    if (fields := getattr(kind, "__dataclass_fields__", None)) is not None:
+        return tuple(fields)
+    return [attribute.name for attribute in getattr(kind, "__attrs_attrs__", ())]
