@@ -48,6 +48,7 @@ _EXIT_CODES: Final = (
     ("1", "a server answered with an error"),
     ("2", "wrong usage: an option, a target, a file, or a line that does not parse"),
     ("3", "no connection, a lost one, no reply in time, or a server that did not start"),
+    ("70", "a fault of rpcshell's own"),
     ("130", "interrupted with Ctrl-C; 128 and its number for any other signal"),
     ("141", "whoever read the output has gone"),
 )
@@ -168,6 +169,7 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
     callback=_print_reference,
     help="Print a configuration that explains itself.",
 )
+@option("--debug", group="Other", is_flag=True, help="Show where in rpcshell an unexpected error was.")
 @option(
     "--completion",
     group="Other",
@@ -195,6 +197,7 @@ def _command(
     format_: str | None,
     pairs: tuple[str, ...],
     config: str | None,
+    debug: bool,
 ) -> Options:
     """Call the methods of an RPC server.
 
@@ -219,6 +222,7 @@ def _command(
         spawn=server,
         keep_going=keep_going,
         plain=plain,
+        debug=debug,
         tls=tls_files(tls_ca, tls_cert, tls_key, where, known, spawned=spawn is not None),
         settings=_settings(format_, timeout, pairs),
         config=known,

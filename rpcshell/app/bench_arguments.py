@@ -32,6 +32,7 @@ __all__ = ["read_bench_arguments"]
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for a call; 10.")
 @click.option("--plain", is_flag=True, help="Bare protocol: nothing but the method and its params.")
 @tls_options(click.option)
+@click.option("--debug", is_flag=True, help="Show where in rpcshell an unexpected error was.")
 @click.option("--config", type=click.Path(dir_okay=False), help="The configuration file, instead of the usual one.")
 def _command(
     words: tuple[str, ...],
@@ -43,6 +44,7 @@ def _command(
     tls_ca: str | None,
     tls_cert: str | None,
     tls_key: str | None,
+    debug: bool,
     config: str | None,
     **bench: Any,
 ) -> Options:
@@ -73,6 +75,7 @@ def _command(
         spawn=None if spawn is None else SpawnOptions(workers=spawn, app=app, model=model),
         bench=(" ".join(words if own else words[1:]), wanted),
         plain=plain,
+        debug=debug,
         tls=tls_files(tls_ca, tls_cert, tls_key, where, known, spawned=own),
         settings=() if timeout is None else (("timeout", str(timeout)),),
         config=known,

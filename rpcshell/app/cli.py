@@ -10,7 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.errors import Cancelled, ShellError, UsageError
+from rpcshell.app.guard import threads_told
+from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
 from rpcshell.servers.folders import state_folder
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config import usable_config
@@ -42,15 +43,19 @@ _COLLECTIONS: Final = (50_000, 50, 100)
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code. They are the process's own, if none are given."""
     gc.set_threshold(*_COLLECTIONS)
+    options: Options | None = None
     try:
         options = _options(sys.argv[1:] if arguments is None else arguments)
         if options is None:
             return 0
-        return _run_prompt(options) if options.interactive else _run_script(options)
+        with threads_told(_fail, debug=options.debug):
+            return _run_prompt(options) if options.interactive else _run_script(options)
     except ShellError as error:
         return _fail(error)
     except KeyboardInterrupt:
         return _fail(Cancelled("interrupted"))
+    except Exception as error:  # noqa: BLE001 - Python's own traceback may hold escape sequences of a server
+        return _fail(Unexpected(error, debug=options is not None and options.debug))
     finally:
         _settle_stdout()
         # The process ends now. Its last collection, over all that was imported, would take longer than most calls.
@@ -124,7 +129,7 @@ def _run_script(options: Options) -> int:
         if not options.lines and options.file is None and is_terminal(sys.stdin):
             output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
         shell = Shell(session, output, load_commands, settings=settings, aliases=dict(options.config.aliases))
-        return run_statements(shell, output, _statements(options), keep_going=options.keep_going)
+        return run_statements(shell, output, _statements(options), keep_going=options.keep_going, debug=options.debug)
     except OutputClosed:
         return _BROKEN_PIPE
     finally:
@@ -196,4 +201,5 @@ def _run_prompt(options: Options) -> int:
         aliases=dict(options.config.aliases),
         keys=options.config.keys,
         notes=notes,
+        debug=options.debug,
     )

@@ -37,6 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     bench: tuple[str, BenchOptions] | None = None
     keep_going: bool = False
     plain: bool = False
+    debug: bool = False
     tls: TlsFiles | None = None
     settings: tuple[tuple[str, str], ...] = ()
     config: Config = Config()

@@ -5,7 +5,6 @@ What a line does is the executor's business, what is on the screen `rpcshell.pro
 
 from __future__ import annotations
 
-import errno
 import gc
 import signal
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from rpcshell import __version__
+from rpcshell.app.guard import TERMINAL_GONE, foreseen, threads_told
 from rpcshell.app.options import load_commands
-from rpcshell.client.errors import ShellError
+from rpcshell.client.errors import ShellError, Unexpected
 from rpcshell.line.reply_values import ReplyValues
 from rpcshell.shell.journal import Variables
 from rpcshell.shell.shell import Leave, Shell
@@ -40,9 +40,6 @@ _MANY_METHODS: Final = 500
 _SHORT_COLLECTIONS: Final = (2_000, 20, 50)
 """Thresholds of the garbage collector with which one takes about half a millisecond."""
 
-_TERMINAL_GONE: Final = (errno.EIO, errno.ENXIO, errno.EPIPE, errno.EBADF)
-"""What reading or writing fails with once the terminal has been closed; nobody is there to be told."""
-
 
 class Terminated(BaseException):
     """The shell was told to end; not an error, so nothing that handles errors should catch it."""
@@ -61,11 +58,12 @@ def run_repl(
     keys: Mapping[str, str] = MappingProxyType({}),
     notes: Sequence[str] = (),
     make_prompt: Callable[..., Prompt] | None = None,
+    debug: bool = False,
 ) -> int:
     """Run the shell at a terminal until it is left.
 
     The session has no target at first, and is closed at the end. The exit code is 0, or 128 and the number of the
-    signal that ended the shell.
+    signal that ended the shell. With `debug` an unexpected error comes with its traceback.
     """
     # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
     gc.disable()
@@ -121,19 +119,22 @@ def run_repl(
     for note in notes:
         screen.note(note)
     try:
-        with keys_kept(), _endings_raised(prompt):
+        with keys_kept(), _endings_raised(prompt), threads_told(lambda error: _note(shell, error), debug=debug):
             try:
-                _begin(shell, target, spawn)
-                _loop(shell, prompt)
+                _begin(shell, target, spawn, debug=debug)
+                _loop(shell, prompt, debug=debug)
             finally:
                 shell.close()
             _close(shell)
     except Terminated as end:
         session.close(at_once=True)
         return 128 + end.number
+    except Unexpected:
+        session.close(at_once=True)
+        raise
     except OSError as error:
         session.close(at_once=True)
-        if error.errno not in _TERMINAL_GONE:
+        if error.errno not in TERMINAL_GONE:
             raise
         return 128 + signal.SIGHUP
     return 0
@@ -173,7 +174,13 @@ def _collect_again() -> None:
     gc.enable()
 
 
-def _begin(shell: Shell, target: Target | str | None, spawn: SpawnOptions | None) -> None:
+def _note(shell: Shell, error: Unexpected) -> None:
+    """Tell of an error elsewhere without spoiling what is being typed."""
+    for line in [str(error), *error.traceback.splitlines()]:
+        shell.output.note(line)
+
+
+def _begin(shell: Shell, target: Target | str | None, spawn: SpawnOptions | None, *, debug: bool) -> None:
     """Say what to type first, and get to the server that was asked for; without it the prompt comes all the same."""
     about = f"rpcshell {__version__}"
     if target is None and spawn is None:
@@ -181,36 +188,42 @@ def _begin(shell: Shell, target: Target | str | None, spawn: SpawnOptions | None
         return
     shell.output.note(f"{about} · Tab completes, :methods lists, :help says more")
     try:
-        if spawn is not None:
-            from rpcshell.commands.server import start_server
+        with foreseen(debug=debug):
+            if spawn is not None:
+                from rpcshell.commands.server import start_server
 
-            start_server(shell, spawn)
-        elif target is not None:
-            shell.session.connect(target)
+                start_server(shell, spawn)
+            elif target is not None:
+                shell.session.connect(target)
     except ShellError as error:
         shell.output.error(error)
 
 
-def _loop(shell: Shell, prompt: Prompt) -> None:
+def _loop(shell: Shell, prompt: Prompt, *, debug: bool) -> None:
     going = True
     while going:
         try:
-            going = _step(shell, prompt)
+            going = _step(shell, prompt, debug=debug)
         except KeyboardInterrupt:
             # At the prompt the line is gone; anywhere else there was nothing to cancel.
             continue
 
 
-def _step(shell: Shell, prompt: Prompt) -> bool:
+def _step(shell: Shell, prompt: Prompt, *, debug: bool) -> bool:
     """Read and run one line; false if it was the last."""
     try:
-        with _short_collections():
+        with foreseen(EOFError, debug=debug), _short_collections():
             text = prompt.read()
     except EOFError:
         return False
+    except Unexpected as error:
+        if not prompt.leave_help_out():
+            raise
+        shell.output.error(error)
+        return True
     try:
         if text.strip():
-            _run(shell, text)
+            _run(shell, text, debug=debug)
     except Leave:
         return False
     except KeyboardInterrupt:
@@ -219,16 +232,17 @@ def _step(shell: Shell, prompt: Prompt) -> bool:
     return True
 
 
-def _run(shell: Shell, text: str) -> None:
+def _run(shell: Shell, text: str, *, debug: bool) -> None:
     """Run what was typed or pasted; of several lines those before the first error."""
     from rpcshell.line.language import parse, statements
 
     number = 0
     parts: tuple[str, ...] = ()
     try:
-        parts = statements(parse(text), shell.may_begin_line)
-        for number, part in enumerate(parts, 1):  # noqa: B007  (read when one fails)
-            shell.execute(part)
+        with foreseen(debug=debug):
+            parts = statements(parse(text), shell.may_begin_line)
+            for number, part in enumerate(parts, 1):  # noqa: B007  (read when one fails)
+                shell.execute(part)
     except ShellError as error:
         shell.output.error(error)
         if shell.knows_why(error):

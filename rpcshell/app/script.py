@@ -11,7 +11,16 @@ import shutil
 import sys
 from typing import IO, TYPE_CHECKING
 
-from rpcshell.client.errors import CallError, Cancelled, ShellError, SpawnFailed, SyntaxProblem, UsageError
+from rpcshell.app.guard import foreseen
+from rpcshell.client.errors import (
+    CallError,
+    Cancelled,
+    ShellError,
+    SpawnFailed,
+    SyntaxProblem,
+    Unexpected,
+    UsageError,
+)
 from rpcshell.shell.output import Output
 from rpcshell.shell.shell import Leave
 from rpcshell.view.escape import visible
@@ -100,7 +109,7 @@ class ScriptOutput(Output):
         self._complain(_one_line(text))
 
     def error(self, error: ShellError, place: str = "", text: str = "") -> None:
-        """Write an error as one line; the traceback of a failed application follows as it is.
+        """Write an error as one line; the traceback of a failed application, or of a fault of ours, follows.
 
         The place is `file:line` of a script, the text what stands there.
         """
@@ -110,7 +119,7 @@ class ScriptOutput(Output):
         self._complain("rpcshell: " + _one_line(f"{place}: {what}" if place else what))
         if isinstance(error, CallError):
             self._footer(error)
-        if isinstance(error, SpawnFailed) and error.traceback:
+        if isinstance(error, SpawnFailed | Unexpected) and error.traceback:
             self._complain(visible(error.traceback.rstrip("\n"), newlines=True))
 
     def _complain(self, text: str) -> None:
@@ -145,10 +154,12 @@ def _with_column(place: str, text: str, error: SyntaxProblem) -> str:
     return f"{name}:{int(line) + before.count(chr(10))}:{column}"
 
 
-def run_statements(shell: Shell, output: ScriptOutput, statements: Iterable[Statement], *, keep_going: bool) -> int:
+def run_statements(
+    shell: Shell, output: ScriptOutput, statements: Iterable[Statement], *, keep_going: bool, debug: bool = False
+) -> int:
     """Run statements one after the other and return the exit code.
 
-    The code is that of the first error, or 0.
+    The code is that of the first error, or 0. With `debug` an unexpected one comes with its traceback.
 
     Raises:
         OutputClosed: Nobody reads stdout any more.
@@ -157,8 +168,9 @@ def run_statements(shell: Shell, output: ScriptOutput, statements: Iterable[Stat
     code = 0
     for statement in statements:
         try:
-            for text in _rows(shell, statement):
-                shell.execute(text)
+            with foreseen(OutputClosed, debug=debug):
+                for text in _rows(shell, statement):
+                    shell.execute(text)
         except Leave:
             break
         except ShellError as error:

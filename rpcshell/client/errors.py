@@ -13,14 +13,15 @@ The tree::
     ├── CallTimeout (3)             no reply in time: seconds
     ├── ProtocolError (3)           the peer does not speak the protocol
     ├── SpawnFailed (3)             a server did not start: traceback, log
-    └── Cancelled (130)             interrupted by the user
+    ├── Cancelled (130)             interrupted by the user
+    └── Unexpected (70)             a fault of the shell's own: traceback
 
 Nothing here prints or formats for a screen: text from a server is kept as it came, and whoever shows it escapes it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import UnsetType
 
@@ -41,8 +42,21 @@ __all__ = [
     "SpawnFailed",
     "SyntaxProblem",
     "TlsFailed",
+    "Unexpected",
     "UsageError",
 ]
+
+
+_LONGEST_TEXT: Final = 500
+"""Characters of an exception's own text that are told: it may repeat what a server sent, however long."""
+
+_LONGEST_TRACEBACK: Final = 64 * 1024
+
+
+def _traceback_of(error: BaseException) -> str:
+    from traceback import format_exception
+
+    return "".join(format_exception(error))
 
 
 def _restore(cls: type[ShellError], fields: dict[str, Any]) -> ShellError:
@@ -238,3 +252,19 @@ class Cancelled(ShellError):
     """The user interrupted what was going on."""
 
     exit_code = 130
+
+
+class Unexpected(ShellError):
+    """Something that nobody foresaw: a fault of the shell's own, whatever a server did to bring it about.
+
+    Attributes:
+        traceback: Where it was, for whoever mends it; empty unless that was asked for.
+    """
+
+    exit_code = 70
+
+    def __init__(self, cause: BaseException, *, debug: bool = False) -> None:
+        text = " ".join(f"{type(cause).__name__}: {cause}"[:_LONGEST_TEXT].split()).rstrip(":")
+        hint = None if debug else "a fault of rpcshell's own; rpcshell --debug shows where"
+        super().__init__(f"unexpected {text}", hint=hint)
+        self.traceback = _traceback_of(cause)[-_LONGEST_TRACEBACK:] if debug else ""

@@ -37,7 +37,7 @@ def _cached_parse() -> Callable[[str], Line]:
     return read
 
 
-class LineContext(msgspec.Struct, frozen=True, eq=False):
+class LineContext(msgspec.Struct, eq=False):
     """Where a line is typed. The commands are asked for when the first key is pressed, not before."""
 
     session: Session
@@ -47,6 +47,8 @@ class LineContext(msgspec.Struct, frozen=True, eq=False):
     aliases: Mapping[str, str] = {}
     reply_values: ReplyValues | None = None
     read: Callable[[str], Line] = msgspec.field(default_factory=_cached_parse)
+    helpless: bool = False
+    """Whether nothing that a server said is used while a line is typed: it was too much for the shell."""
 
     @property
     def settings(self) -> Settings:
@@ -56,7 +58,11 @@ class LineContext(msgspec.Struct, frozen=True, eq=False):
     @property
     def catalog(self) -> Catalog:
         """What the target is known to offer at this moment."""
-        return self.session.catalog
+        if not self.helpless:
+            return self.session.catalog
+        from rpcshell.line.catalog import EMPTY_CATALOG
+
+        return EMPTY_CATALOG
 
     @property
     def commands(self) -> CommandRegistry:
@@ -78,10 +84,10 @@ class LineContext(msgspec.Struct, frozen=True, eq=False):
             self.commands.specs,
             targets=self._targets,
             workers=self.workers,
-            variables=self.variables,
+            variables={} if self.helpless else self.variables,
             aliases=self.aliases,
             settings=self.settings,
-            reply_values=self.reply_values,
+            reply_values=None if self.helpless else self.reply_values,
             paths=list_paths if paths is None else paths,
         )
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+from asyncio import get_running_loop
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
@@ -37,6 +38,7 @@ from rpcshell.prompt.toolbar import StatusBar, Toolbar
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Mapping, Sequence
 
     from prompt_toolkit.application import Application
@@ -138,9 +140,34 @@ class Prompt:
         self.screen.show_notes()
         # While keys are read, Ctrl-C is one of them. A signal that comes when they are no longer read is for what the
         # line does: prompt_toolkit's handler would lose it with its event loop, asyncio's raises KeyboardInterrupt.
-        line = self._prompt.prompt(default=self._actions.take_draft() or "", handle_sigint=False)
+        line = self._prompt.prompt(
+            default=self._actions.take_draft() or "",
+            handle_sigint=False,
+            set_exception_handler=False,
+            pre_run=self._take_failures,
+        )
         self._raise_ending()
+        self._context.helpless = False
         return line
+
+    def leave_help_out(self) -> bool:
+        """Have the line that could not be read go on, without help from what the server said; false if it had none."""
+        if self._context.helpless:
+            return False
+        self._context.helpless = True
+        self._actions.keep_draft(self._prompt.default_buffer.text)
+        return True
+
+    def _take_failures(self) -> None:
+        """Have `read` raise what goes wrong while keys are read; prompt_toolkit would show a traceback as it is."""
+        application = self._prompt.app
+
+        def fail(_loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            if isinstance(error, Exception) and application.is_running and not application.is_done:
+                application.exit(exception=error)
+
+        get_running_loop().set_exception_handler(fail)
 
     def lines(self) -> Sequence[str]:
         """The lines that were typed, in earlier sessions too, oldest first."""
@@ -213,7 +240,7 @@ class Prompt:
         call = line.body
         if not isinstance(call, CallLine) or call.params is not None or line.text[call.end :].strip():
             return None
-        method = self._session.method(call.method)
+        method = None if self._context.helpless else self._session.method(call.method)
         return None if method is None else call_template(method, self._columns - _LONGEST_NAME)
 
     @property

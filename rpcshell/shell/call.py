@@ -120,6 +120,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.reply is None else self.reply.meta
 
     @property
+    def service(self) -> float | None:
+        """Seconds that the server says it worked on it; None where it has not told, or more than have gone by."""
+        told = None if self.meta is None else self.meta.service_us / 1e6
+        return told if told is not None and told <= self.elapsed else None
+
+    @property
     def timing(self) -> Timing:
         """Where the time went; of a call that is over."""
-        return Timing.of(self.trace, None if self.meta is None else self.meta.service_us / 1e6)
+        return Timing.of(self.trace, self.service)

@@ -35,6 +35,7 @@ LAST: Final = "_"
 _SCALAR: Final = 32
 """Bytes that a number, or the frame of a text or container, takes in memory; an estimate."""
 
+_MOST_WORKERS: Final = 1000
 _LONGEST_LINE: Final = 10_000
 _NANOSECONDS: Final = 1_000_000_000
 
@@ -143,9 +144,10 @@ class CallCounts:
             self.errors += 1
         bucket = bucket_of(int(call.elapsed * _NANOSECONDS))
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
-        if (meta := call.meta) is not None:
+        if (service := call.service) is not None:
             self.served += 1
-            self.service += meta.service_us / 1e6
+            self.service += service
+        if (meta := call.meta) is not None:
             self.pid = meta.pid
 
     @property
@@ -190,6 +192,9 @@ class CallStatistics:
     def add(self, call: Call) -> None:
         """Count a call."""
         key = call.target, None if call.meta is None else call.meta.worker
+        if key not in self.workers and len(self.workers) >= _MOST_WORKERS:
+            # No server has so many: numbers that go on and on tell nobody apart.
+            key = call.target, None
         self.methods.setdefault(call.method, CallCounts()).add(call)
         self.workers.setdefault(key, CallCounts()).add(call)
 

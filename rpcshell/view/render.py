@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.client.errors import CallError, SpawnFailed, SyntaxProblem
+from rpcshell.client.errors import CallError, SpawnFailed, SyntaxProblem, Unexpected
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.pretty import Fragment, render_json
 from rpcshell.view.units import call_time, count_of
@@ -126,6 +126,8 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
     yield "", "\n"
     if isinstance(error, SyntaxProblem):
         yield from _caret(error, width)
+    if isinstance(error, Unexpected) and error.traceback:
+        yield "", visible(error.traceback.rstrip("\n"), newlines=True) + "\n"
     if isinstance(error, CallError) and (footer := render_footer(error.elapsed, error.meta, settings, width)):
         yield FOOTER, footer + "\n"
 

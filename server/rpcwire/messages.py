@@ -10,7 +10,7 @@ are neither sent nor accepted. Integers keep every digit, up to the 4300 that Py
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -28,6 +28,9 @@ Id = str | int
 
 ERROR_OUT: Final = "error"
 """The out name of error replies; no method may use it."""
+
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""An integer from 0 that fits in 64 bits: whoever reads it may count, divide and store it as it came."""
 
 _NULL: Final = Raw(b"null")
 
@@ -58,12 +61,12 @@ class Meta(msgspec.Struct, frozen=True):
         served: requests this worker has answered, this one included.
     """
 
-    worker: int
-    pid: int
-    generation: int
+    worker: Natural
+    pid: Natural
+    generation: Natural
     model: str
-    service_us: int
-    served: int
+    service_us: Natural
+    served: Natural
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -279,6 +279,17 @@ def test_json_that_is_no_reply_says_what_a_reply_is(body: bytes) -> None:
         decode_reply(body)
 
 
+@pytest.mark.parametrize("key", ["worker", "pid", "generation", "service_us", "served"])
+@pytest.mark.parametrize(
+    "value", ["-1", "9223372036854775808", f"1{'0' * 400}", "1.5", "1e3", "true", '"1"', "null", "[]"]
+)
+def test_the_numbers_of_meta_are_natural_and_fit_in_64_bits(key: str, value: str) -> None:
+    numbers = {"worker": "1", "pid": "1", "generation": "0", "service_us": "1", "served": "9223372036854775807"}
+    given = ",".join(f'"{name}":{number}' for name, number in {**numbers, key: value}.items())
+    with pytest.raises(InvalidReply, match=rf"\$\.meta\.{key}"):
+        decode_reply(f'{{"out":"a","result":1,"meta":{{"model":"sync",{given}}}}}'.encode())
+
+
 def test_a_fault_keeps_its_fields() -> None:
     fault = Fault(ErrorCode.INVALID_PARAMS, "a is missing", {"path": "$.a"})
     body = encode_fault(fault, id=5)

@@ -43,6 +43,8 @@ _DAY: Final = 86_400.0
 _UNITS: Final = (1, 10**3, 10**6, 10**9)
 """In a second: of the clocks whose times are recognised as such."""
 
+_LARGEST_CLOCK: Final = 1 << 64
+
 _NAMES: Final = {str: "str", bool: "bool", int: "int, float", float: "int, float", dict: "dict", list: "list"}
 """Types by what was seen of them. JSON has one kind of number: a whole one may come with a fraction another time."""
 
@@ -163,6 +165,8 @@ class _ResultReader:
     def _of_one_run(self, key: str, value: Any) -> bool:
         if value is None or isinstance(value, bool):
             return False
+        if isinstance(value, int) and abs(value) > _LARGEST_CLOCK:
+            return False
         if _OF_ONE_RUN.search(_HUMP.sub("_", key)):
             return True
         if isinstance(value, str):
@@ -174,8 +178,8 @@ class _ResultReader:
 
     def _is_time_taken(self, seconds: float) -> bool:
         """Whether a number may be how long the call itself took: two calls can take equally long by chance."""
-        meta, elapsed = self._record.meta, self._record.elapsed
-        least = elapsed / 10 if meta is None else meta.service_us / 2e6
+        service, elapsed = self._record.service, self._record.elapsed
+        least = elapsed / 10 if service is None else service / 2
         return least <= seconds <= elapsed
 
     def _property(self, schema: Schema, name: str) -> Schema:

@@ -18,6 +18,7 @@ __all__ = ["Begin", "Order", "Ready", "Report", "Stop", "Tally", "Task", "Tick",
 
 _EXAMPLES: Final = 5
 _LONGEST_EXAMPLE: Final = 200
+_MOST_WORKERS: Final = 1000
 _SECOND: Final = 1_000_000_000
 
 
@@ -190,8 +191,8 @@ class Tally:
             self._examples[kind] = fault.message[:_LONGEST_EXAMPLE]
 
     def credit(self, worker: int, calls: int) -> None:
-        """Count calls that a worker has answered."""
-        if worker > 0 and calls:
+        """Count calls that a worker has answered; of more workers than any server has, no further ones."""
+        if worker > 0 and calls and (worker in self._workers or len(self._workers) < _MOST_WORKERS):
             self._workers[worker] = self._workers.get(worker, 0) + calls
 
     def tick(self, began: int, now: int, *, open: int, last: bool = False) -> Tick:  # noqa: A002 - as in a tick

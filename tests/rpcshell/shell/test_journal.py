@@ -78,6 +78,24 @@ def called(method: str, outcome: str = "ok", *, elapsed: float = 0.001, worker: 
     return Call(method=method, target="a:1", elapsed=elapsed, reply=reply, error=error)
 
 
+def test_a_service_time_longer_than_the_call_is_as_none_was_told() -> None:
+    meta = Meta(worker=1, pid=1, generation=0, model="sync", service_us=2**63 - 1, served=1)
+    call = Call(method="m", elapsed=0.5, reply=Reply("m", 1, meta=meta))
+    statistics = CallStatistics()
+    statistics.add(call)
+    assert call.service is None
+    assert call.timing.service is None
+    assert statistics.methods["m"].served == 0
+
+
+def test_workers_without_end_are_not_told_apart() -> None:
+    statistics = CallStatistics()
+    for number in range(5000):
+        statistics.add(called("m", worker=number))
+    assert len(statistics.workers) <= 1001
+    assert statistics.methods["m"].calls == 5000
+
+
 def test_calls_are_counted_by_method_and_by_worker() -> None:
     statistics = CallStatistics()
     for number in range(98):
