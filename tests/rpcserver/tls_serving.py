@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.servers import PATIENCE, PROBE_APP, Client, Server
 
@@ -86,6 +89,32 @@ def make_certificates(folder: Path) -> Certificates:
     )
     certificates.client.write_bytes(client.private_key_and_cert_chain_pem.bytes())
     return certificates
+
+
+def odd_client(certificates: Certificates, subject: x509.Name, *extensions: x509.ExtensionType) -> ssl.SSLContext:
+    """What a client shows whose certificate is the authority's, and holds what no authority should sign."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority = x509.load_pem_x509_certificate(certificates.authority.cert_pem.bytes())
+    signer = serialization.load_pem_private_key(certificates.authority.private_key_pem.bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    builder = x509.CertificateBuilder(
+        authority.subject,
+        subject,
+        key.public_key(),
+        x509.random_serial_number(),
+        authority.not_valid_before_utc,
+        authority.not_valid_after_utc,
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    file = certificates.folder / "odd.pem"
+    file.write_bytes(
+        builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    context.load_cert_chain(file)
+    return context
 
 
 def place(server: Server, index: int = 0) -> tuple[str, int]:

@@ -107,17 +107,15 @@ def read_context(cert: Path, key: Path | None, client_ca: Path | None) -> ssl.SS
     return context
 
 
-def subject_of(certificate: Mapping[str, Any]) -> str:
-    """Write whom a certificate is for as RFC 4514 does: `CN=alice,O=Example`.
+def subject_of(certificate: Mapping[str, Any]) -> str | None:
+    """Write whom a certificate is for as RFC 4514 does: `CN=alice,O=Example`; None where it names nobody.
 
     Args:
         certificate: as `ssl.SSLSocket.getpeercert` returns it.
     """
     names: tuple[tuple[tuple[str, str], ...], ...] = certificate.get("subject", ())
-    return ",".join(
-        "+".join(f"{_SHORT_NAMES.get(kind, kind)}={_escaped(value)}" for kind, value in name)
-        for name in reversed(names)
-    )
+    named = ("+".join(f"{_SHORT_NAMES.get(kind, kind)}={_escaped(value)}" for kind, value in name) for name in names)
+    return ",".join(reversed(list(named))) or None
 
 
 def _read(path: Path, what: str) -> bytes:

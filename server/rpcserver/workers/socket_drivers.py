@@ -109,6 +109,11 @@ class NonBlockingConnection:
             pass
         except OSError as error:
             self.conversation.lose(error)
+        except Exception:
+            # Whoever reads here reads for many clients, and what one of them sends ends no other's connection.
+            address = self.conversation.peer.address
+            logger.critical("%s: this connection is closed after an error", address, exc_info=True)
+            self.conversation.lost = True
 
     def advance(self) -> Next:
         """Write what is held, as far as the client takes it, and say what is to be done or waited for now."""

@@ -55,6 +55,7 @@ class TlsSession:
         begun: whether anything has come.
         ended: whether the client has said that it sends no more.
         failed: whether nothing can be said or read any more.
+        subject: whom the client's certificate is for; None where it was asked for none, or that names nobody.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class TlsSession:
         "ended",
         "established",
         "failed",
+        "subject",
     )
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -82,6 +84,7 @@ class TlsSession:
         self.established = False
         self.ended = False
         self.failed = False
+        self.subject: str | None = None
 
     @property
     def mid_record(self) -> bool:
@@ -97,12 +100,6 @@ class TlsSession:
     def unfinished(self) -> bool:
         """Whether the client has begun what it must go on with: its handshake, or a record."""
         return self.begun and not self.failed and (not self.established or self.mid_record)
-
-    @property
-    def subject(self) -> str | None:
-        """Whom the client's certificate is for; None where it was asked for none."""
-        certificate = self._tls.getpeercert()
-        return subject_of(certificate) if certificate else None
 
     def receive(self, data: bytes) -> bytes:
         """Take what a read brought, and return the plain bytes in it; there may be none.
@@ -183,6 +180,12 @@ class TlsSession:
             return False
         except ssl.SSLError as error:
             raise self._fail(f"the TLS handshake failed: {_reason(error)}") from error
+        try:
+            certificate = self._tls.getpeercert()
+        except (ValueError, ArithmeticError, Warning, ssl.SSLError) as error:
+            # Python reads all of what a verified certificate holds, and OpenSSL has verified no text in it.
+            raise self._fail(f"the client's certificate cannot be read: {error}") from error
+        self.subject = subject_of(certificate) if certificate else None
         self.established = True
         return True
 

@@ -195,7 +195,7 @@ def test_what_was_read_stays_where_it_cannot_be_read_again(certificates: Certifi
         (((("emailAddress", "a@example.org"),),), "emailAddress=a@example.org"),
     ],
 )
-def test_a_subject_is_written_so_that_none_can_pass_for_another(subject: object, text: str) -> None:
+def test_a_subject_is_written_so_that_none_can_pass_for_another(subject: object, text: str | None) -> None:
     assert subject_of({"subject": subject}) == text
 
 

@@ -11,13 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from rpcserver import Context, Service
 from rpcserver.testing import Client, serve
 from rpcserver.workers import MODELS
 from rpcwire import ErrorCode, Goodbye, Reply
 from tests.rpcserver.steering import steering
-from tests.rpcserver.tls_serving import TLS_APP, Certificates, Records, make_certificates, raw, secured
+from tests.rpcserver.tls_serving import (
+    TLS_APP,
+    Certificates,
+    Records,
+    make_certificates,
+    odd_client,
+    raw,
+    secured,
+)
 from tests.servers import PATIENCE, Server, request, running
 
 CLIENTS = 3
@@ -226,3 +236,51 @@ def test_the_testing_kit_speaks_tls(certificates: Certificates) -> None:
     ):
         assert str(client.call("subject")).startswith("CN=alice")
         server.wait_for_log(r"127\.0\.0\.1:\d+ subject ok")
+
+
+NOT_TEXT = b"\xff\xfe"
+NAMELESS = x509.Name([])
+
+
+def not_text(kind: int) -> x509.ExtensionType:
+    """A subject's alternative name of a kind that is text (RFC 5280, 4.2.1.6), and is not."""
+    name = bytes([0x80 | kind, len(NOT_TEXT)]) + NOT_TEXT
+    return x509.UnrecognizedExtension(ObjectIdentifier("2.5.29.17"), bytes([0x30, len(name)]) + name)
+
+
+UNREADABLE = [
+    *(not_text(kind) for kind in (1, 2, 6)),
+    # cRLDistributionPoints: one whose address is no text
+    x509.UnrecognizedExtension(ObjectIdentifier("2.5.29.31"), bytes.fromhex("300a 3008 a006 a004 8602") + NOT_TEXT),
+    # authorityInfoAccess: OCSP at one
+    x509.UnrecognizedExtension(
+        ObjectIdentifier("1.3.6.1.5.5.7.1.1"), bytes.fromhex("3010 300e 0608 2b06010505073001 8602") + NOT_TEXT
+    ),
+]
+
+
+@models
+def test_what_a_certificate_holds_costs_its_client_alone(
+    model: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    with running("-m", model, "-w", "1", *certificates.asking, app=TLS_APP, folder=tmp_path) as server:
+        (worker,) = server.workers()
+        neighbours = [] if model == "sync" else [secured(server, certificates.context())]
+        for extension in UNREADABLE:
+            with (
+                secured(server, odd_client(certificates, NAMELESS, extension)) as client,
+                pytest.raises((ssl.SSLError, ConnectionError)),
+            ):
+                client.call("subject")
+        server.wait_for_log("the client's certificate cannot be read", times=len(UNREADABLE))
+        for client in neighbours:
+            assert str(client.call("subject").result).startswith("CN=alice")
+            client.close()
+        with secured(server, odd_client(certificates, NAMELESS)) as client:
+            assert client.call("subject").result is None
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a\0b,O=c\r\n\x1b[31m")])
+        with secured(server, odd_client(certificates, name)) as client:
+            assert client.call("subject").result == "CN=a\\00b\\,O=c\r\n\x1b[31m"
+        assert server.workers() == [worker]
+        assert "CRITICAL" not in server.log()
+        assert "Traceback" not in server.log()
