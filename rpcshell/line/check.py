@@ -4,7 +4,6 @@ It knows the keywords that type annotations turn into: types, fixed values, prop
 references. Others are taken as met.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from rpcshell.line.language import (
     typed_word,
     walk,
 )
+from rpcshell.line.near_names import near_names
 from rpcshell.line.schema import (
     Resolver,
     Schema,
@@ -231,7 +231,7 @@ def _being_typed(member: Member, node: ObjectNode) -> bool:
 
 
 def _unknown(key: str, named: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(key, list(named), 1)
+    close = near_names(key, named)
     return f"unknown parameter {key}" + (f"; did you mean {close[0]}?" if close else "")
 
 

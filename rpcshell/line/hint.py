@@ -1,6 +1,5 @@
 """What there is to say about the line being typed: how the method is called, or what is wrong with it, and where."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from rpcshell.line.language import (
     parse,
     walk,
 )
+from rpcshell.line.near_names import near_names
 from rpcshell.line.suggest import CommandSpec, Surroundings, inner_call, options_behind
 
 
@@ -125,7 +125,7 @@ def _inner_line(line: Line, command: CommandLine, around: Surroundings) -> tuple
 
 
 def _unknown_command(command: CommandLine, commands: Sequence[CommandSpec]) -> Problem:
-    near = difflib.get_close_matches(command.name, [spec.name for spec in commands], 1)
+    near = near_names(command.name, [spec.name for spec in commands])
     also = f"; did you mean :{near[0]}?" if near else "; :help lists the commands"
     return Problem(f"unknown command :{command.name}{also}", command.name_start - 1, command.name_end)
 

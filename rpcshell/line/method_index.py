@@ -3,17 +3,17 @@
 Built once for a catalog, so that a key press costs a search and not a sort.
 """
 
-import difflib
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import islice, takewhile
 
+from rpcshell.line.near_names import near_names
+
 _SEPARATORS = "._-/: "
 _RAREST_FIRST = "zqxjkvbpygfwmucldrhsnioate"
 _NEAR = 3
 _LENGTH_SLACK = 3
-_MAX_CANDIDATES = 300
 # A key press has no time to rank more.
 _MOST_RANKED = 500
 _MOST_HITS = 5000
@@ -72,7 +72,7 @@ class MethodIndex:
         return list(self._near[1])
 
     def _look_near(self, query: str) -> list[str]:
-        close = difflib.get_close_matches(query, self._candidates(query), _NEAR)
+        close = near_names(query, self._candidates(query), _NEAR)
         found = dict.fromkeys(self._names[bisect_left(self._lower, lower)] for lower in close)
         if len(found) < _NEAR:
             for name in self.search(query, _NEAR):
@@ -86,10 +86,9 @@ class MethodIndex:
         first = bisect_left(self._lower, head)
         same_head = takewhile(lambda lower: lower.startswith(head), islice(self._lower, first, None))
         same_tail = (lower for lower in self._lower if lower.endswith(tail))
-        alike = [
+        return [
             lower for lower in dict.fromkeys([*same_head, *same_tail]) if abs(len(lower) - len(query)) <= _LENGTH_SLACK
         ]
-        return alike[:_MAX_CANDIDATES]
 
     def _prefixed(self, query: str) -> tuple[int, int]:
         """The first of the names that begin with a text, and the one after the last."""

@@ -11,6 +11,7 @@ import msgspec
 
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import Target
+from rpcshell.line.near_names import near_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,9 +56,7 @@ class AddressBook:
         try:
             target = Target.parse(where)
         except UsageError as error:
-            import difflib
-
-            near = difflib.get_close_matches(where, self._named, n=1)
+            near = near_names(where, self._named)
             if near:
                 raise UsageError(f"there is no target {where!r}", hint=f"did you mean {near[0]}?") from None
             if self._named and where.replace("-", "").replace("_", "").isalnum():

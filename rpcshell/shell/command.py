@@ -6,7 +6,6 @@ its help, what completes it, and what it does.
 
 from __future__ import annotations
 
-import difflib
 import shutil
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
@@ -15,6 +14,7 @@ import click
 
 from rpcshell.client.errors import UsageError
 from rpcshell.line.language import CommandLine, parse
+from rpcshell.line.near_names import near_names
 from rpcshell.line.suggest import ArgumentSpec, CommandSpec, OptionSpec, options_behind
 from rpcshell.view.help_page import HelpPage
 
@@ -254,7 +254,7 @@ class CommandRegistry:
             return found
         if not name:
             raise UsageError("a command has a name", hint=":help lists them")
-        near = difflib.get_close_matches(name.lower(), self._by_name, n=2)
+        near = near_names(name.lower(), self._by_name, 2)
         if not near:
             near = [known for known in self._by_name if name and known.startswith(name.lower())][:2]
         hint = f"did you mean {' or '.join(f':{known}' for known in near)}?" if near else ":help lists them"

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import Target, TlsFiles
+from rpcshell.line.near_names import near_names
 from rpcshell.servers.folders import config_file
 
 if TYPE_CHECKING:
@@ -299,9 +300,7 @@ def _path(text: str) -> list[str]:
 
 
 def _near(name: str, known: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.5)
+    near = near_names(name.lower().replace("_", "-"), known, nearness=0.5)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rpcshell.client.errors import UsageError
+from rpcshell.line.near_names import near_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -241,9 +242,7 @@ def _seconds(text: str) -> float | None:
 
 
 def _near(text: str, known: Iterable[str]) -> str | None:
-    import difflib
-
-    found = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
+    found = near_names(text, known, nearness=0.5)
     return found[0] if found else None
 
 

@@ -23,6 +23,7 @@ from rpcshell.line.language.nodes import (
 )
 from rpcshell.line.language.tokens import LineError
 from rpcshell.line.language.values import KEYWORDS, MAX_DIGITS, NUMBER
+from rpcshell.line.near_names import near_names
 from rpcshell.line.schema import allowed_types, fits_type, property_schema, type_of
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def walk(values: Mapping[str, Any], path: VariableNode) -> Any:
 def _unknown(values: Mapping[str, Any], path: VariableNode) -> LineError:
     if path.name == "_":
         return LineError("there is no last result yet", path.start, "a call before this one")
-    near = _near(path.name, values) or [name for name in values if name != "_"]
+    near = near_names(path.name, values, 2) or [name for name in values if name != "_"]
     message = f"no variable is called ${path.name}; `{path.name} = METHOD …` makes it"
     return LineError(message, path.start, _one_of(f"${name}" for name in near))
 
@@ -172,7 +173,7 @@ def _enter(value: Any, step: PathStep, so_far: str) -> Any:
         name = str(key)
         if name in value:
             return value[name]
-        near = _near(name, value) or list(value)
+        near = near_names(name, value, 2) or list(value)
         found = f"{so_far} has no key {name}" if value else f"{so_far} is an empty object"
         raise LineError(found, step.start, _one_of(near))
     if isinstance(value, list):
@@ -185,13 +186,6 @@ def _enter(value: Any, step: PathStep, so_far: str) -> Any:
         return value[index]
     shown = "null" if value is None else "a text" if isinstance(value, str) else f"{value}".lower()
     raise LineError(f"{so_far} is {shown} and has nothing inside", step.start, "the end of the path")
-
-
-def _near(name: str, names: Iterable[str]) -> list[str]:
-    # Only who mistypes waits for the import.
-    import difflib
-
-    return difflib.get_close_matches(name, list(names), 2)
 
 
 def _one_of(names: Iterable[str]) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from rpcserver.service.source import near_names, one_line, own_traceback, printable
+from rpcserver.service.source import one_line, own_traceback, printable
 from rpcserver.system.errors import RpcError
+from rpcserver.system.near_names import near_names
 from rpcwire import EncodeError, ErrorCode, Fault, MessageError, ParseError, decode_params, encode_value
 
 if TYPE_CHECKING:

@@ -23,12 +23,12 @@ from rpcserver.service.source import (
     handler_name,
     handler_place,
     has_own_frames,
-    near_names,
     one_line,
     own_traceback,
     printable,
 )
 from rpcserver.system.errors import AppFailed, AppNotFound, QuickStop, ServiceError
+from rpcserver.system.near_names import near_names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

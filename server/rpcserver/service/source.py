@@ -1,8 +1,7 @@
-"""Where a user's code is: names and places of callables, tracebacks without the frames of this package, near names."""
+"""Where a user's code is: names and places of callables, tracebacks without the frames of this package."""
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import traceback
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rpcserver.system.errors import QuickStop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from types import TracebackType
 
 _PACKAGE = Path(__file__).parents[1]
@@ -24,12 +23,6 @@ _MACHINERY = (
     "<frozen runpy>",
     str(Path(importlib.__file__).parent),
 )
-
-_LONGEST = 100
-_SHORT = 4
-_NEARNESS = 0.7
-_NEARNESS_OF_SHORT = 0.6
-_MOST_COMPARED = 500
 
 
 def unwrapped(handler: Callable[..., Any]) -> Any:
@@ -106,41 +99,3 @@ def _is_own(filename: str) -> bool:
         return False
     path = Path(filename)
     return not path.is_relative_to(_PACKAGE) or path.is_relative_to(_SHOWN)
-
-
-def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """The known names that a mistyped one may stand for, best first.
-
-    A name of over 100 characters has none.
-    """
-    if len(name) > _LONGEST:
-        return []
-    folded = name.casefold()
-    last = folded.rpartition(".")[2]
-    exact: list[str] = []
-    tails: list[str] = []
-    others: list[str] = []
-    for candidate in known:
-        text = candidate.casefold()
-        if text == folded:
-            exact.append(candidate)
-        elif last and text.rpartition(".")[2] == last:
-            tails.append(candidate)
-        elif abs(len(text) - len(folded)) <= max(len(text), len(folded)) // 2:
-            others.append(candidate)
-    # Comparing is quadratic in the length of the names, so of very many only the likelier ones are compared.
-    if len(others) > _MOST_COMPARED:
-        others = [candidate for candidate in others if candidate[:1].casefold() == folded[:1]][:_MOST_COMPARED]
-    if exact:
-        return exact[:limit]
-    if tails:
-        compared = difflib.SequenceMatcher(a=name)
-        return sorted(tails, key=lambda tail: _distance(compared, tail))[:limit]
-    # Short names have few characters to agree in.
-    cutoff = _NEARNESS if len(name) > _SHORT else _NEARNESS_OF_SHORT
-    return difflib.get_close_matches(name, others, n=limit, cutoff=cutoff)
-
-
-def _distance(compared: difflib.SequenceMatcher[str], other: str) -> float:
-    compared.set_seq2(other)
-    return -compared.ratio()

@@ -6,7 +6,6 @@ option, help text and bounds are.
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -16,6 +15,7 @@ import msgspec
 
 from rpcserver.system.addresses import Bind, TcpBind, parse_bind
 from rpcserver.system.errors import ServerError
+from rpcserver.system.near_names import near_names
 from rpcwire import MAX_REQUEST
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
     for key, value in document.items():
         name = key.replace("-", "_")
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = near_names(name, known, limit=1)
             hint = f": did you mean {near[0].replace('_', '-')!r}?" if near else ""
             raise SettingsError(f"{key!r} is no setting{hint}", source=path, line=line_of(text, key))
         try:

@@ -113,4 +113,9 @@ def test_settings_cost_no_imports() -> None:
         "print(*set(sys.modules) - before)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert sorted(shown.split()) == ["rpcshell.view", "rpcshell.view.settings"]
+    assert sorted(shown.split()) == [
+        "rpcshell.line",
+        "rpcshell.line.near_names",
+        "rpcshell.view",
+        "rpcshell.view.settings",
+    ]

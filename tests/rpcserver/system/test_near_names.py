@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpcserver.service.source import near_names
+from rpcserver.system.near_names import near_names
+from tests.steps import steps
 
 KNOWN = ["ping", "echo", "order.place", "order.get", "user.get", "rpc.discover"]
 
@@ -41,3 +44,18 @@ def test_among_very_many_names_the_near_ones_are_found() -> None:
 @given(st.text(), st.lists(st.text()))
 def test_what_is_suggested_is_known(name: str, known: list[str]) -> None:
     assert set(near_names(name, known)) <= set(known)
+
+
+def long_names(count: int, tail: str) -> list[str]:
+    """Names that have everything in common but the order of their letters: the slowest to compare."""
+    letters = random.Random(1)
+    return ["".join(letters.choices("abcd", k=90)) + tail for _ in range(count)]
+
+
+@pytest.mark.parametrize("tail", ["", ".get"])
+def test_what_a_client_mistypes_costs_no_more_where_names_are_many_and_long(tail: str) -> None:
+    *known, mistyped = long_names(501, tail)
+    few = steps(lambda: near_names(mistyped, known[:5]))
+    assert steps(lambda: near_names(mistyped, known)) < 3 * few
+    slip = f"{known[400][:30]}x{known[400][31:]}"
+    assert near_names(slip, known)[0] == known[400]
