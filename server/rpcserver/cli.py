@@ -6,6 +6,7 @@ over the defaults. The options themselves are in `options`; the server is put to
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -151,7 +152,7 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
         run_server(invocation.settings, logs, parent, started=started, managed=True)
     except BootError as error:
         if error.traceback:
-            sys.stderr.write(error.traceback.rstrip("\n") + "\n")
+            _say(error.traceback.rstrip("\n"))
         _fail(error.message, EXIT_APP, parent, error.traceback)
     except TlsError as error:
         _fail(str(error), EXIT_USAGE, parent)
@@ -165,5 +166,12 @@ def _fail(message: str, code: int, parent: ParentLink | None, traceback: str | N
     if parent is not None:
         parent.send(StartFailed(message, traceback))
         parent.close()
-    click.echo(f"rpcserver: {message}", err=True)
+    _say(f"rpcserver: {message}")
     sys.exit(code)
+
+
+def _say(text: str) -> None:
+    """Write to standard error; where that cannot be written, the exit code alone says how it ended."""
+    # Python would keep what it could not write, and fail with it once more at exit.
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))

@@ -19,7 +19,7 @@ from rpcserver.service.context import WorkerInfo
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.service import Service
 from rpcserver.system.errors import RpcError
-from rpcserver.system.log import NotAFile, last_lines, lines_since
+from rpcserver.system.log_tail import NotAFile, last_lines, lines_since
 from rpcwire.control import (
     Events,
     Frozen,

@@ -1,25 +1,23 @@
-"""The log: one write per line, with the time in UTC, the worker and its pid, as text or as JSON lines; and read back.
+"""The log: one write per line, with the time in UTC, the worker and its pid, as text or as JSON lines.
 
 What is worth a line, and at which level, is decided where it happens; a line for each call is made in `access`.
 A record may carry more than its message: `method`, the method whose handler wrote it; `traceback`, one that
-another process has formatted; and `fields`, a mapping that becomes keys of a JSON line.
+another process has formatted; and `fields`, a mapping that becomes keys of a JSON line. It is read back in `log_tail`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
+import mmap
 import os
 import re
 import select
 import stat
 import time
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-
-from rpcwire.control import LogPart, LogPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,13 +27,9 @@ logger = logging.getLogger(__name__)
 
 # Bytes of a message, and of a traceback, as they are written.
 _LONGEST: Final = 16 * 1024
+_OWN: Final = ("rpcserver", "rpcwire")
 # How much a pipe that polls as writable surely takes.
 _PIPE_PAGE: Final = 4096
-_PART: Final = 1024 * 1024
-_STEP: Final = 256 * 1024
-_FARTHEST: Final = 16 * 1024 * 1024
-# How records begin: as text with the time, as JSON with a brace; the rest continues one.
-_RECORD: Final = re.compile(rb"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T|\{)")
 
 # C0 and C1 controls, DEL, line separators and everything that turns the direction of text round: what peers
 # put into names must not forge lines, colour a terminal or hide what follows.
@@ -71,7 +65,10 @@ def _bounded(text: str, written: Callable[[str], bytes]) -> str:
 
 
 class _AlwaysEnabled(logging.Logger):
-    """A logger that an app's `dictConfig` cannot disable, as it does with all that exist unless told otherwise."""
+    """A logger that its level alone can silence.
+
+    An app's `dictConfig` disables all loggers that exist unless told otherwise, and `logging.disable` all of them.
+    """
 
     @property
     def disabled(self) -> bool:
@@ -81,18 +78,22 @@ class _AlwaysEnabled(logging.Logger):
     def disabled(self, value: bool) -> None:
         pass
 
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the base class's
+        return level >= self.getEffectiveLevel()
+
 
 def keep_enabled() -> None:
-    """Let nothing that an app configures disable the server's own loggers that there are by now."""
+    """Let nothing that an app configures for all loggers silence the server's own that there are by now."""
     for name, found in list(logging.root.manager.loggerDict.items()):
-        if type(found) is logging.Logger and name.partition(".")[0] in ("rpcserver", "rpcwire"):
+        if type(found) is logging.Logger and name.partition(".")[0] in _OWN:
             found.__class__ = _AlwaysEnabled
 
 
 class LineHandler(logging.Handler):
     """Writes each record with a single write(2), so that lines of many processes never mix.
 
-    A record for which a pipe, a socket or a terminal has no room is lost; nothing waits for who reads the log.
+    Nothing waits for who reads the log, nor for room on a disk: a record that cannot be written is lost, and what was
+    lost is counted, and said before the next one that is written.
 
     Args:
         descriptor: where to write; a file is opened for appending by `configure`.
@@ -101,11 +102,16 @@ class LineHandler(logging.Handler):
     def __init__(self, descriptor: int, *, as_json: bool, path: Path | None = None) -> None:
         super().__init__()
         self._descriptor = descriptor
+        self._writer = _never_waiting(descriptor)
         # Opened again after a change of folder, it must still be the same.
         self._path = None if path is None else path.absolute()
         self._compose = self._json_line if as_json else self._text_line
         self._formatter = logging.Formatter()
-        self._torn = False
+        # Shared with all processes that are forked from this one: whoever writes next ends what was torn.
+        self._torn = mmap.mmap(-1, 1)
+        self._lost = 0
+        self._lost_by: int | None = None
+        self._lost_why = ""
         self.worker: int | None = None
         """The number of the worker that this process is, once it is one."""
         self.role = "arbiter"
@@ -134,14 +140,44 @@ class LineHandler(logging.Handler):
             os.close(fresh)
         logger.debug("the log was opened again")
 
+    def stand_in(self) -> None:
+        """Take the records of all loggers again where an app has left nobody who does."""
+        if not logging.root.handlers:
+            logging.root.addHandler(self)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; a log that cannot be written must not stop a server."""
-        line = _utf8(self._compose(record))
-        if self._torn:
-            line = b"\n" + line
-        with contextlib.suppress(OSError):
-            written = _write_at_once(self._descriptor, line)
-            self._torn = written < len(line) if written else self._torn
+        line = self._line(record)
+        before = b"\n" * self._torn[0]
+        if self._lost and self._lost_by == record.process:
+            records = "1 record was" if self._lost == 1 else f"{self._lost} records were"
+            before += self._line(_own_record(logging.WARNING, f"{records} lost here before: {self._lost_why}"))
+        elif self._lost:
+            # It is told by the process that this one was forked from.
+            self._lost = 0
+        line = before + line
+        written, why = 0, "nobody read the log"
+        try:
+            written = _write_at_once(self._writer, line)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            why = f"it could not be written ({error.strerror})"
+        if written:
+            self._torn[0] = written < len(line)
+        if written >= len(before):
+            self._lost = 0
+        if written < len(line):
+            self._lost, self._lost_by, self._lost_why = self._lost + 1, record.process, why
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        try:
+            return _utf8(self._compose(record))
+        except Exception as error:  # noqa: BLE001 - arguments that do not fit cost a record, and not the call it is about
+            what = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+            where = f"{record.filename}, line {record.lineno}"
+            message = f"the record {what!r} ({where}) cannot be written: {type(error).__name__}"
+            return _utf8(self._compose(_own_record(logging.ERROR, message)))
 
     def _text_line(self, record: logging.LogRecord) -> str:
         who = self.role if self.worker is None else f"worker {self.worker}"
@@ -195,12 +231,31 @@ def configure(level: str, *, as_json: bool, path: Path | None) -> LineHandler:
     keep_enabled()
     root = logging.getLogger()
     root.addHandler(handler)
-    root.setLevel(level.upper())
+    for name in (None, *_OWN):
+        # An app may give the root another level.
+        logging.getLogger(name).setLevel(level.upper())
     return handler
 
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+
+def _never_waiting(descriptor: int) -> int:
+    """Return a descriptor of the same terminal for which no write waits, or the same one where it is no terminal.
+
+    Others that share a descriptor would not expect it to be non-blocking.
+    """
+    try:
+        if os.isatty(descriptor):
+            return os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        logger.debug("the terminal cannot be opened again", exc_info=True)
+    return descriptor
+
+
+def _own_record(level: int, message: str) -> logging.LogRecord:
+    return logging.LogRecord(logger.name, level, __file__, 0, message, None, None)
 
 
 def _timestamp(seconds: float) -> str:
@@ -234,8 +289,6 @@ def _as_json(value: object) -> bytes:
 def _write_at_once(descriptor: int, line: bytes) -> int:
     """Write as much as there is room for, without waiting for any.
 
-    The descriptor itself stays as it is: others share it, and would not expect it to be non-blocking.
-
     Raises:
         OSError: nothing can be written.
     """
@@ -246,12 +299,17 @@ def _write_at_once(descriptor: int, line: bytes) -> int:
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ESPIPE):
             raise
-    # A terminal, or an older kernel.
+    # A terminal or another device, or an older kernel.
     room = select.poll()
     room.register(descriptor, select.POLLOUT)
     written = 0
     while written < len(line) and room.poll(0):
-        written += os.write(descriptor, line[written : written + _PIPE_PAGE])
+        try:
+            written += os.write(descriptor, line[written : written + _PIPE_PAGE])
+        except OSError:
+            if not written:
+                raise
+            break
     return written
 
 
@@ -273,98 +331,3 @@ class RateLimit:
             return False
         self._due = now + self._period
         return True
-
-
-class NotAFile(Exception):
-    """What the log is written to cannot be read back: a terminal, a pipe or a journal."""
-
-
-def last_lines(descriptor: int, count: int, worker: int | None = None) -> list[str]:
-    """Read the last lines of a log.
-
-    The file behind the descriptor is opened anew, and no more than its last MiB is looked at. With the number of a
-    worker only its records are read.
-
-    Raises:
-        NotAFile: it is no regular file.
-        OSError: it cannot be read.
-    """
-    with _opened(descriptor) as file:
-        lines, rest = _end_of(file, os.fstat(file.fileno()).st_size)
-    if rest:
-        lines.append(rest)
-    if worker is not None:
-        lines = _of_worker(lines, worker)
-    return _decoded(lines[-count:])
-
-
-def lines_since(descriptor: int, position: LogPosition | None, count: int) -> LogPart:
-    """Read what was written to a log after a place in it.
-
-    The place None stands for the last lines, as `last_lines` has them, without one that is not finished.
-
-    Raises:
-        NotAFile: it is no regular file.
-        OSError: it cannot be read.
-    """
-    with _opened(descriptor) as file:
-        found = os.fstat(file.fileno())
-        name, size = f"{found.st_dev}:{found.st_ino}", found.st_size
-        if position is None:
-            lines, rest = _end_of(file, size)
-            return LogPart(_decoded(lines[-count:]), LogPosition(name, size - len(rest)))
-        # A file that was truncated is another one as well.
-        anew = position.file != name or position.offset > size
-        start = 0 if anew else position.offset
-        skipped = 0
-        if size - start > _FARTHEST:
-            file.seek(size - _PART)
-            file.readline()
-            skipped, start = file.tell() - start, file.tell()
-        file.seek(start)
-        data = file.read(_STEP)
-    full = len(data) == _STEP
-    # What has no end yet waits for it, unless there is too much of it to wait for.
-    end = data.rfind(b"\n") + 1 or (len(data) if full else 0)
-    more = full and start + end < size
-    lines = data[:end].removesuffix(b"\n").split(b"\n") if end else []
-    if len(lines) > count:
-        del lines[count:]
-        end = sum(len(line) + 1 for line in lines)
-        more = True
-    return LogPart(_decoded(lines), LogPosition(name, start + end), more, skipped, anew)
-
-
-def _opened(descriptor: int) -> IO[bytes]:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise NotAFile
-    return open(f"/proc/self/fd/{descriptor}", "rb")  # noqa: PTH123 - no path of the file's own
-
-
-def _end_of(file: IO[bytes], size: int) -> tuple[list[bytes], bytes]:
-    """The last whole lines of a file, and what follows them."""
-    file.seek(max(0, size - _PART))
-    # No more than there was when its size was taken.
-    *lines, rest = file.read(min(_PART, size)).split(b"\n")
-    if size > _PART:
-        # The first one may have lost its beginning.
-        if not lines:
-            rest = b""
-        del lines[:1]
-    return lines, rest
-
-
-def _decoded(lines: list[bytes]) -> list[str]:
-    return [line.decode("utf-8", "backslashreplace") for line in lines]
-
-
-def _of_worker(lines: list[bytes], worker: int) -> list[bytes]:
-    theirs = re.compile(rb'[^\[{]*\[worker %d [0-9]+\]|\{.*"worker":%d,' % (worker, worker))
-    found: list[bytes] = []
-    within = False
-    for line in lines:
-        if _RECORD.match(line):
-            within = theirs.match(line) is not None
-        if within:
-            found.append(line)
-    return found

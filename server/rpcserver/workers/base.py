@@ -214,6 +214,7 @@ class Worker(abc.ABC):
             self.dispatcher = self.make_dispatcher(service, self.board)
             self.answer = self._answer_counted if self._request_limit else self.dispatcher.answer
             self.start_service()
+            self._logs.stand_in()
         except (LoadError, ServiceError) as error:
             self.channel.failed(str(error), error.traceback if isinstance(error, AppFailed) else None)
             return EXIT_APP

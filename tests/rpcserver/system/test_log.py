@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import logging.config
 import os
 import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tty
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +23,7 @@ from hypothesis import strategies as st
 
 from rpcserver.service.context import MethodLogger
 from rpcserver.system.log import LineHandler, configure, keep_enabled, visible
-from tests.servers import running
+from tests.servers import PATIENCE, running
 
 EVIL = "a\nb\r\x1b[31mred\x07\x9b2J\u202egnp\u2028end\ud800"
 
@@ -110,17 +117,26 @@ def test_a_log_that_cannot_be_written_does_not_stop_anything() -> None:
     os.close(written.writer)
 
 
+@contextlib.contextmanager
+def configured(path: Path) -> Iterator[LineHandler]:
+    """The log of this process, until it is as it was."""
+    loggers = [logging.getLogger(name) for name in (None, "rpcserver", "rpcwire")]
+    levels = [logger.level for logger in loggers]
+    handler = configure("info", as_json=False, path=path)
+    try:
+        yield handler
+    finally:
+        logging.root.removeHandler(handler)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        os.close(handler.fileno())
+
+
 def test_a_file_is_appended_to(tmp_path: Path) -> None:
     path = tmp_path / "server.log"
     path.write_text("before\n")
-    root = logging.getLogger()
-    level = root.level
-    handler = configure("info", as_json=False, path=path)
-    try:
+    with configured(path):
         logging.getLogger("probe").info("after")
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
     assert path.read_text().startswith("before\n")
     assert path.read_text().endswith("after\n")
 
@@ -160,15 +176,8 @@ def test_fields_of_a_record_are_keys_of_its_json_line() -> None:
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[tuple[Path, LineHandler]]:
     path = tmp_path / "server.log"
-    root = logging.getLogger()
-    level = root.level
-    handler = configure("info", as_json=False, path=path)
-    try:
+    with configured(path) as handler:
         yield path, handler
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-        os.close(handler.fileno())
 
 
 def test_a_file_that_was_moved_away_is_made_again(
@@ -240,22 +249,131 @@ def test_records_are_bounded_and_only_the_first_line_begins_at_the_margin(fill: 
     assert all(line.startswith(b"    ") for line in data.splitlines()[1:])
 
 
-def test_a_log_that_nobody_reads_loses_records_and_waits_for_nobody() -> None:
-    reader, writer = os.pipe()
+def emit(handler: LineHandler, message: str) -> None:
+    handler.emit(logging.makeLogRecord({"msg": message, "levelname": "INFO"}))
+
+
+def take(reader: int) -> bytes:
+    """What can be read without waiting."""
+    data = b""
+    os.set_blocking(reader, False)
+    with contextlib.suppress(BlockingIOError):
+        while more := os.read(reader, 1_000_000):
+            data += more
+    return data
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])
+def test_a_log_that_nobody_reads_loses_records_says_how_many_and_waits_for_nobody(kind: str) -> None:
+    if kind == "pipe":
+        reader, writer = os.pipe()
+    elif kind == "socket":
+        reader, writer = (end.detach() for end in socket.socketpair())
+    else:
+        reader, writer = os.openpty()
+        tty.setraw(writer)
+    emitted = 2000
     try:
         handler = LineHandler(writer, as_json=False)
-        for number in range(2000):
-            handler.emit(logging.makeLogRecord({"msg": f"{number} {'x' * 5000}"}))
+        for number in range(emitted):
+            emit(handler, f"{number} {'x' * 5000}")
         assert os.get_blocking(writer)
-        while len(os.read(reader, 1_000_000)) == 1_000_000:
-            pass
-        handler.emit(logging.makeLogRecord({"msg": "after"}))
-        lines = os.read(reader, 1_000_000).splitlines()
+        held = take(reader)
+        emit(handler, "after")
+        lines = (held + take(reader)).splitlines()
     finally:
         os.close(reader)
         os.close(writer)
-    # The last record before it was written in part.
-    assert re.match(rb"\d{4}-.*after$", lines[-1])
+    whole = sum(line.endswith(b"x" * 5000) for line in lines)
+    # The last one that was written was perhaps written in part.
+    assert 0 < whole < emitted
+    assert re.fullmatch(rb"\d{4}-.*after", lines[-1])
+    assert re.fullmatch(
+        rb"\d{4}-.* %d records were lost here before: nobody read the log" % (emitted - whole), lines[-2]
+    )
+
+
+def test_a_record_that_was_torn_is_ended_by_whichever_process_writes_next() -> None:
+    reader, writer = os.pipe()
+    try:
+        handler = LineHandler(writer, as_json=False)
+        for _ in range(1000):
+            emit(handler, "x" * 5000)
+        take(reader)
+        pid = os.fork()
+        if not pid:
+            emit(handler, "from a child")
+            os._exit(0)
+        os.waitpid(pid, 0)
+        # What this process has lost is for this process to say.
+        assert re.fullmatch(rb"\n\d{4}-.* from a child\n", take(reader))
+        emit(handler, "after")
+        assert re.fullmatch(rb"\d{4}-.* lost here before: .*\n\d{4}-.* after\n", take(reader))
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_disk_without_room_costs_records_that_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    handler = LineHandler(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), as_json=True)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file that may not grow is written in part, and then not at all, like a disk that is full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    try:
+        for _ in range(10):
+            emit(handler, "x" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    emit(handler, "after")
+    os.close(handler.fileno())
+    *whole, torn, said, after = path.read_bytes().splitlines()
+    assert len(whole) == 2
+    assert json.loads(whole[0])["message"] == "x" * 1000
+    assert torn.startswith(b"{")
+    assert json.loads(said)["message"] == "8 records were lost here before: it could not be written (File too large)"
+    assert json.loads(after)["message"] == "after"
+
+
+def test_a_server_whose_log_cannot_be_written_serves_and_stops(tmp_path: Path) -> None:
+    with running("-w", "1", "--access-log", "--log-file", "/dev/full", folder=tmp_path) as server:
+        with server.connect() as client:
+            assert [client.call("echo", number).result for number in range(3)] == [0, 1, 2]
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+    command = [sys.executable, "-P", "-m", "rpcserver", "--bind", "nonsense"]
+    with Path("/dev/full").open("wb") as full:
+        assert subprocess.run(command, stderr=full, check=False, timeout=PATIENCE).returncode == 2
+
+
+SILENCING = {
+    "disable": "logging.disable()",
+    "no handlers": "logging.config.dictConfig({'version': 1, 'root': {'level': 'WARNING'}})",
+    "no level": "logging.getLogger().setLevel(logging.CRITICAL)",
+    "forced": "logging.basicConfig(force=True, level='WARNING')",
+}
+
+
+@pytest.mark.parametrize("how", SILENCING)
+def test_no_way_to_configure_logging_silences_the_server(how: str, tmp_path: Path) -> None:
+    app = (
+        "import logging, logging.config\n"
+        "from rpcserver import Context, Service\n"
+        f"{SILENCING[how]}\n"
+        "service = Service('x')\n"
+        "@service.method\n"
+        "def boom() -> None:\n"
+        "    1 / 0\n"
+        "@service.method\n"
+        "def say(context: Context) -> str:\n"
+        "    context.log.warning('%d of %d', 'one')\n"
+        "    return 'said'\n"
+    )
+    with running("-w", "1", folder=tmp_path, app=app) as server, server.connect() as client:
+        assert client.call("boom").fault is not None
+        server.wait_for_log("ZeroDivisionError: division by zero")
+        assert client.call("say").result == "said"
+        server.wait_for_log("%d of %d")
 
 
 def test_an_app_that_configures_logging_does_not_silence_the_server() -> None:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpcserver.system.log import LineHandler, NotAFile, last_lines, lines_since
+from rpcserver.system.log import LineHandler
+from rpcserver.system.log_tail import NotAFile, last_lines, lines_since
 from rpcwire.control import LogPart, LogPosition
 from tests.rpcserver.steering import steering
 from tests.servers import PATIENCE, running
