@@ -14,6 +14,7 @@ from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet import Attempts
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Generator
     from types import EllipsisType, TracebackType
     from typing import Self, Unpack
@@ -27,9 +28,10 @@ __all__ = ["AsyncClient", "connect_async"]
 
 
 class AsyncClient(AnyClient):
-    """A client of one target for one event loop; its calls may be made by many tasks.
+    """A client of one target for the event loop that uses it first; its calls may be made by many tasks.
 
-    It takes what `Client` takes, and sends again by the same rule. A task that is cancelled while it waits for a reply
+    Once that loop is closed, and in a process that was forked, another may use it, over connections of its own. It
+    takes what `Client` takes, and sends again by the same rule. A task that is cancelled while it waits for a reply
     takes its connection with it: the server may still be running the request.
 
     Args:
@@ -40,12 +42,15 @@ class AsyncClient(AnyClient):
         options: As for `Client`.
     """
 
+    _loop: asyncio.AbstractEventLoop
+
     def __init__(self, target: Target, *, parallel: int = 1, **options: Unpack[ClientOptions]) -> None:
         import asyncio
 
         super().__init__(target, **options)
         if parallel < 1:
             raise UsageError(f"at least one call has to be under way at once, not {parallel}")
+        self._parallel = parallel
         self._turns = asyncio.Semaphore(parallel)
         self._idle: list[AsyncConnection] = []
         self._open: set[AsyncConnection] = set()
@@ -75,11 +80,13 @@ class AsyncClient(AnyClient):
         Raises:
             ConnectionFailed: No connection could be made.
         """
+        self._enter()
         async with self._turns:
             self._idle.append(await self._ready(self._fleet.choose(), None))
 
     async def close(self) -> None:
         """Close all connections. Calls that are under way end with ConnectionLost; the next call connects anew."""
+        self._enter()
         closing = tuple(self._open)
         for connection in closing:
             self._drop(connection)
@@ -118,16 +125,18 @@ class AsyncClient(AnyClient):
         """Call a method and return the whole reply; parameters and errors are those of `Client.exchange`."""
         import asyncio
 
+        loop = self._enter()
         limit = self._limit(timeout)
-        deadline = None if limit is None else asyncio.get_running_loop().time() + limit
+        deadline = None if limit is None else loop.time() + limit
+        turns = self._turns
         sent = False
         attempts = Attempts(self._fleet, idempotent)
         try:
-            if self._turns.locked():
+            if turns.locked():
                 async with asyncio.timeout_at(deadline):
-                    await self._turns.acquire()
+                    await turns.acquire()
             else:
-                await self._turns.acquire()
+                await turns.acquire()
             try:
                 while True:
                     try:
@@ -140,9 +149,36 @@ class AsyncClient(AnyClient):
                     except Dropped as dropped:
                         attempts.lost(dropped)
             finally:
-                self._turns.release()
+                turns.release()
         except TimeoutError:
             raise CallTimeout(limit or 0.0, method=method, may_have_run=sent) from None
+
+    def _enter(self) -> asyncio.AbstractEventLoop:
+        """The running loop, which is the one that this client belongs to, or does from now on.
+
+        Raises:
+            UsageError: It belongs to another, maybe of another thread.
+        """
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        # Of two threads that come at once, one is the first.
+        if (owner := self.__dict__.setdefault("_loop", loop)) is not loop:
+            if not owner.is_closed():
+                raise UsageError("this client belongs to another event loop", hint="make one for each loop")
+            self._after_fork()
+            self._loop = loop
+        return loop
+
+    def _after_fork(self) -> None:
+        import asyncio
+
+        for connection in self._open:
+            connection.abandon()
+        self._open.clear()
+        self._idle.clear()
+        self._turns = asyncio.Semaphore(self._parallel)
+        self.__dict__.pop("_loop", None)
 
     async def _attempt(
         self, connection: AsyncConnection, method: str, params: object, meta: bool, deadline: float | None

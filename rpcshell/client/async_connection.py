@@ -6,6 +6,8 @@ Errors and options of dialling are those of `rpcshell.client.dialling`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import select
 import socket
 import ssl
@@ -37,17 +39,18 @@ _ROOM: Final = 0.02
 class AsyncConnection(asyncio.Protocol):
     """What `loop.create_connection` makes, with at most one request on it."""
 
-    def __init__(self, requester: Requester) -> None:
+    def __init__(self, requester: Requester, sock: socket.socket) -> None:
         self._requester = requester
+        self._socket = sock
         self._asleep = seconds_asleep()
         self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None
         self._reply: asyncio.Future[Reply] | None = None
         self._paused = False
         self._end: Exception | None = None
         self._loop = asyncio.get_running_loop()
         self._gone = self._loop.create_future()
         self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
     @classmethod
     async def open(cls, requester: Requester, *, timeout: float, tls: TlsFiles | None = None) -> AsyncConnection:
@@ -106,6 +109,18 @@ class AsyncConnection(asyncio.Protocol):
         """Close it at once; what still arrives is lost."""
         self._finish(Dropped(_CLOSED, not_run=self._requester.unsent))
 
+    def abandon(self) -> None:
+        """Let go of it without its loop, which is closed, or another process's.
+
+        That loop's selector may be shared with the other process, and must not be told of anything.
+        """
+        self._end = Dropped(_CLOSED, not_run=True)
+        self._transport = None
+        # The transport may close this descriptor yet, which should be no other file's by then.
+        with contextlib.suppress(OSError), contextlib.ExitStack() as ends:
+            nowhere, _ = map(ends.enter_context, socket.socketpair())
+            os.dup2(nowhere.fileno(), self._socket.fileno(), inheritable=False)
+
     async def closed(self) -> None:
         """Wait until the loop has let go of the socket."""
         await asyncio.shield(self._gone)
@@ -115,8 +130,6 @@ class AsyncConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         # The transport then tells of every byte that the system has not taken; one of TLS counts from 1.
         self._transport.set_write_buffer_limits(high=int(isinstance(self._requester.target, TlsTarget)))
-        self._socket = transport.get_extra_info("socket")
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def pause_writing(self) -> None:
         """Remember that a part of the request is not sent; asyncio calls this."""
@@ -142,7 +155,7 @@ class AsyncConnection(asyncio.Protocol):
         except (Dropped, ProtocolError) as error:
             self._finish(error)
             return
-        if requester.mid_frame and isinstance(requester.target, TcpTarget) and self._socket is not None:
+        if requester.mid_frame and isinstance(requester.target, TcpTarget):
             acknowledge(self._socket)
 
     def eof_received(self) -> None:
@@ -151,7 +164,6 @@ class AsyncConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Take the end of the connection; asyncio calls this."""
-        self._socket = None
         target = self._requester.target
         if isinstance(error, ssl.SSLError) and isinstance(target, TlsTarget):
             error = broken(target, error)
@@ -248,7 +260,7 @@ async def _adopt(sock: socket.socket, requester: Requester, context: ssl.SSLCont
     name = server_name(requester.target) if isinstance(requester.target, TlsTarget) else None
     try:
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: AsyncConnection(requester), sock=sock, ssl=context, server_hostname=name
+            lambda: AsyncConnection(requester, sock), sock=sock, ssl=context, server_hostname=name
         )
     except BaseException:
         sock.close()

@@ -5,9 +5,12 @@ Threads, catalogs and anything on a screen are elsewhere.
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakSet
 
 from rpcshell.client.connection import Connection
 from rpcshell.client.dialects.native import Native
@@ -49,6 +52,10 @@ CONNECT_TIMEOUT: Final = 10.0
 """Seconds for making a connection unless told otherwise."""
 
 
+_CLIENTS: Final[WeakSet[AnyClient]] = WeakSet()
+"""Those of this process: a hook for fork(2) cannot be taken back, so that there is one for all of them."""
+
+
 class AnyClient:
     """What the blocking and the asyncio client have in common; `Client` documents it."""
 
@@ -75,6 +82,11 @@ class AnyClient:
             raise UsageError(f"floats is one of {', '.join(FLOAT_HOOKS)}, not {floats!r}")
         self._floats: Floats = floats
         self._fleet = Fleet(target)
+        _CLIENTS.add(self)
+
+    def _after_fork(self) -> None:
+        """Let go, in a child that was forked, of what is the parent's: connections, and turns that its threads have."""
+        raise NotImplementedError
 
     def _requester(self, instance: Target) -> Requester:
         """What speaks for this client on a new connection to an instance."""
@@ -92,8 +104,19 @@ class AnyClient:
         return self.connect_timeout if deadline is None else min(self.connect_timeout, max(deadline - now, 0.001))
 
 
+def _after_fork() -> None:
+    for client in tuple(_CLIENTS):
+        client._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 class Client(AnyClient):
-    """A blocking client of one target, with one connection that is made when it is needed, for one thread at a time.
+    """A blocking client of one target, with one connection that is made when it is needed.
+
+    Threads may share it: their calls are made one after the other, and waiting counts to their time. A process that is
+    forked makes a connection of its own, as soon as it calls.
 
     A request is sent again, once the connection was lost, only where it provably did not run (it was never sent whole,
     or the server announced the close before its reply) or where the caller says that it is idempotent.
@@ -116,6 +139,12 @@ class Client(AnyClient):
 
     connections = requests = 0
     _connection: Connection | None = None
+    _caller: int | None = None
+
+    def __init__(self, target: Target, **options: Unpack[ClientOptions]) -> None:
+        super().__init__(target, **options)
+        # Who is interrupted while it takes this can still give it back, as it knows whose it is.
+        self._turn = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -142,10 +171,34 @@ class Client(AnyClient):
         Raises:
             ConnectionFailed: No connection could be made.
         """
-        self._ready(self._fleet.choose(), None, None)
+        self._new_caller()
+        with self._turn:
+            self._ready(self._fleet.choose(), None, None)
 
     def close(self) -> None:
-        """Close the connection. The next call makes a new one."""
+        """Close the connection, so that a call of another thread ends with ConnectionLost. The next makes a new one."""
+        if self._caller != threading.get_ident() and self._turn.acquire(blocking=False):
+            try:
+                self._drop()
+            finally:
+                self._turn.release()
+        elif (connection := self._connection) is not None:
+            connection.shut_down()
+
+    def _after_fork(self) -> None:
+        """Close the child's descriptor, which does not end the parent's connection."""
+        self._turn = threading.RLock()
+        self._caller = None
+        self._drop()
+
+    def _new_caller(self) -> int:
+        """Who calls: a thread, though not one that a signal has interrupted in a call."""
+        caller = threading.get_ident()
+        if self._caller == caller:
+            raise UsageError("a call is under way on this client", hint="call from signal handlers over another one")
+        return caller
+
+    def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -172,7 +225,7 @@ class Client(AnyClient):
             ConnectionLost: The connection ended before the reply.
             CallTimeout: No reply came in time.
             ProtocolError: What answered does not speak the protocol.
-            UsageError: JSON cannot carry the params.
+            UsageError: JSON cannot carry the params; or a signal's handler has interrupted a call on this client.
 
         Example:
             >>> client.call("add", {"a": 1, "b": 2})  # doctest: +SKIP
@@ -210,7 +263,11 @@ class Client(AnyClient):
         limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
         attempts = Attempts(self._fleet, idempotent)
+        turn, caller = self._turn, self._new_caller()
         try:
+            if not turn.acquire(True, -1 if limit is None else min(limit, threading.TIMEOUT_MAX)):
+                raise CallTimeout(limit or 0.0, method=method, may_have_run=False)
+            self._caller = caller
             while True:
                 try:
                     connection = self._ready(attempts.instance, deadline, trace)
@@ -223,6 +280,12 @@ class Client(AnyClient):
                 except Dropped as dropped:
                     attempts.lost(dropped)
         finally:
+            if self._caller == caller:
+                self._caller = None
+            try:  # noqa: SIM105 - suppress() takes longer than all else here
+                turn.release()
+            except RuntimeError:
+                pass  # It never was this thread's.
             if trace is not None:
                 trace.call_ended()
 
@@ -264,13 +327,13 @@ class Client(AnyClient):
         finally:
             # After a timeout or an interrupt the reply may still come: no later call may take it for its own.
             if not connection.reusable:
-                self.close()
+                self._drop()
 
     def _ready(self, instance: Target, deadline: float | None, trace: Trace | None) -> Connection:
         if self._connection is not None:
             if self._connection.usable():
                 return self._connection
-            self.close()
+            self._drop()
         limit = self._dialling_limit(deadline, time.monotonic())
         if trace is not None:
             trace.connecting()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import select
@@ -82,6 +83,11 @@ class Connection:
     def close(self) -> None:
         """Close the socket; what still arrives for it is lost."""
         self._socket.close()
+
+    def shut_down(self) -> None:
+        """End it for a thread that uses it, which then finds the end and closes it."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def usable(self) -> bool:
         """Whether one that was reusable still is: no end, no goodbye and nothing unasked has arrived since.

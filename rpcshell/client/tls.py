@@ -7,6 +7,7 @@ asks for TLS.
 from __future__ import annotations
 
 import select
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -19,7 +20,6 @@ from rpcshell.client.diagnosis import system_reason
 from rpcshell.client.errors import ConnectionFailed, TlsFailed
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from rpcshell.client.target import TlsFiles, TlsTarget
@@ -80,6 +80,10 @@ class TlsStream:
     def close(self) -> None:
         """Close it."""
         self._socket.close()
+
+    def shutdown(self, how: int) -> None:
+        """Shut down the socket below, and leave the encryption to whoever uses it."""
+        socket.socket.shutdown(self._socket, how)
 
     def pending(self) -> int:
         """Bytes that were decrypted already, for which nobody should wait."""

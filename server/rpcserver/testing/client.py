@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ _READ_SIZE = 256 * 1024
 class Client:
     """One connection to a server; it heeds `close`, and connects again after it.
 
+    Threads may share it and take turns; a process that was forked makes a connection of its own.
+
     Args:
         address: `host:port`, `[v6]:port` or `unix:path`; before the first two `tls://` for a server that speaks TLS.
         timeout: seconds that connecting and each call may take.
@@ -37,6 +41,7 @@ class Client:
         self.address = address
         self.timeout = timeout
         self._tls = tls
+        self._turn = threading.Lock()
         self._connect()
 
     def call(self, method: str, params: object = None) -> Any:
@@ -69,6 +74,14 @@ class Client:
         Raises:
             ConnectionError, TimeoutError, EncodeError: as in `call`.
         """
+        if self._owner != os.getpid():
+            # A thread of the parent may hold the turn, and never gives it back here.
+            self._turn = threading.Lock()
+            self._reconnect()
+        with self._turn:
+            return self._exchange(method, params, meta)
+
+    def _exchange(self, method: str, params: object, meta: bool) -> Reply:
         deadline = time.monotonic() + self.timeout
         while True:
             if self._has_ended():
@@ -91,9 +104,10 @@ class Client:
             self._reconnect()
 
     def close(self) -> None:
-        """End the connection, for the server too where another process has inherited the socket."""
+        """End the connection, for the server too where another process has inherited the socket, but not from there."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            if self._owner == os.getpid():
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             pass  # it has ended already
         finally:
@@ -108,6 +122,7 @@ class Client:
         self.close()
 
     def _connect(self) -> None:
+        self._owner = os.getpid()
         if self.address.startswith("unix:"):
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:

@@ -307,3 +307,36 @@ def test_the_server_ends_with_the_tests_process_however_that_ends() -> None:
         with watched(pids) as processes:
             process.kill()
             assert all_gone(processes, PATIENCE)
+
+
+def test_a_client_may_be_shared_by_threads_and_forked_processes() -> None:
+    service = Service("guests")
+
+    @service.method
+    def greet(name: str, context: Context) -> list[str]:
+        return [name, context.peer.address]
+
+    with serve(service, workers=1, model="thread") as server, server.connect() as client:
+        parent = client.call("greet", ["parent"])
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                name, address = client.call("greet", ["child"])
+                client.close()
+                status = 0 if name == "child" and address != parent[1] else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert client.call("greet", ["parent"]) == parent
+        strangers: list[object] = []
+
+        def call(name: str) -> None:
+            strangers.extend(reply for _ in range(20) if (reply := client.call("greet", [name])) != [name, parent[1]])
+
+        threads = [threading.Thread(target=call, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not strangers
