@@ -21,8 +21,9 @@ from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.reload import Reload
 from rpcserver.system.errors import ServerError
-from rpcserver.system.loop import Loop, Reactor, SignalQueue
+from rpcserver.system.loop import Loop, Reactor
 from rpcserver.system.process import reap_strays
+from rpcserver.system.signals import SentSignals, SignalQueue
 from rpcserver.system.systemd import Notifier
 from rpcserver.workers.base import QUICK, REOPEN
 from rpcwire.control import ServerReady
@@ -49,16 +50,10 @@ logger = logging.getLogger(__name__)
 _QUICK_SECONDS: Final = 1.0
 _APART: Final = 0.05
 _CAUGHT: Final = (
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGCHLD,
-    signal.SIGHUP,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP),
+    *(signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2),
 )
+_SCALING: Final = (signal.SIGTTIN, signal.SIGTTOU)
 
 
 class BootError(ServerError):
@@ -113,6 +108,7 @@ class Arbiter:
         self._pending = PendingConnections()
         self._reactor = Reactor()
         self._signals = SignalQueue()
+        self._scaling_signals = SentSignals(_SCALING)
         patience = settings.read_timeout
         self._control = None if control is None else ControlServer(control, self._reactor, self, patience=patience)
         self._duties = duties
@@ -142,6 +138,7 @@ class Arbiter:
         self._signals.catch(_CAUGHT)
         # A terminal sends signals to the workers too; known first, they make their deaths no surprise.
         self._reactor.watch(self._signals.fileno(), self._on_signals, first=True)
+        self._reactor.watch(self._scaling_signals.fileno(), self._on_signals)
         if self._parent is not None:
             self._reactor.watch(self._parent.fileno(), self._on_parent)
         # What is here before the forks is no garbage; a collection that looked at it would write to its pages,
@@ -168,6 +165,7 @@ class Arbiter:
         if self._control is not None:
             self._control.stop()
         self._signals.close()
+        self._scaling_signals.close()
         self._reactor.close()
         if self._boot_error is not None:
             raise self._boot_error
@@ -299,7 +297,7 @@ class Arbiter:
         self._reload.step()
 
     def _on_signals(self) -> None:
-        for number in self._signals.receive():
+        for number in (*self._signals.receive(), *self._scaling_signals.receive()):
             self._on_signal(number)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -384,6 +382,7 @@ class Arbiter:
     def _private(self) -> Iterator[Closeable]:
         """What workers must not hold, but for what the crew has."""
         yield self._signals
+        yield self._scaling_signals
         yield self._reactor
         if self._parent is not None:
             yield self._parent

@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.loop import ignore
 from rpcserver.system.process import ChildProcess, Forker
+from rpcserver.system.signals import ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +32,7 @@ _AFTER_WORKERS: Final = 0.2
 _FIRST_DELAY: Final = 1.0
 _LONGEST_DELAY: Final = 60.0
 _LIVED: Final = 10.0
-_IGNORED: Final = (signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+_IGNORED: Final = (signal.SIGHUP, signal.SIGUSR2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ def _live(duty: Duty, end: socket.socket, logs: LineHandler) -> int:
     for number in _IGNORED:
         signal.signal(number, ignore)
     # A terminal sends these to every process of its group; the arbiter ends its companions itself, last of all.
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)

@@ -24,7 +24,7 @@ from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.loader import load_service
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import RateLimit, keep_enabled
-from rpcserver.system.loop import ignore
+from rpcserver.system.signals import ignore
 from rpcserver.workers.acceptor import Acceptor
 
 if TYPE_CHECKING:
@@ -65,6 +65,11 @@ _FOR_THE_ARBITER: Final = (
     # A terminal sends these to every process of its group; what they mean to the server is the arbiter's to say.
     signal.SIGINT,
     signal.SIGHUP,
+)
+
+_FROM_THE_TERMINAL: Final = (
+    # Ignored, a read in the background fails and a write is done. A handler would have each of them tried again, and
+    # the signal sent anew to the whole group, without end.
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
@@ -241,6 +246,8 @@ class Worker(abc.ABC):
     def _catch_signals(self) -> None:
         for number in _FOR_THE_ARBITER:
             signal.signal(number, ignore)
+        for number in _FROM_THE_TERMINAL:
+            signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(GRACEFUL, self._on_graceful)
         signal.signal(QUICK, self._on_quick)

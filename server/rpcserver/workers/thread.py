@@ -15,8 +15,8 @@ import traceback
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.loop import ignore
 from rpcserver.system.process import allow_descriptors
+from rpcserver.system.signals import ignore
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.socket_drivers import Abandoned, BlockingConnection
