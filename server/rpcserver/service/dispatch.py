@@ -17,6 +17,7 @@ from rpcserver.service.context import Peer, WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner, ended_from_outside
 from rpcserver.service.endpoint import Endpoint, SameReply
 from rpcserver.service.faults import Faults
+from rpcserver.service.large import LARGE, LargeValues, is_large
 from rpcserver.service.loader import logged_failure, run_hook, run_hook_async
 from rpcserver.service.service import Method
 from rpcserver.system.errors import QuickStop
@@ -85,6 +86,7 @@ class Dispatcher:
         self._bytes_out = 0
         self._noted: Endpoint | None = None
         self._runner = CoroutineRunner() if runner is None else runner
+        self._large_values = LargeValues()
         self._faults = Faults(debug=debug)
         endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
         endpoints[DISCOVER] = _discovery_endpoint(service, tuple(endpoints.values()), worker)
@@ -147,18 +149,19 @@ class Dispatcher:
     ) -> bytes | Coroutine[Any, Any, bytes]:
         """Start to answer a request on an event loop.
 
-        Plain handlers run in the executor, the loop's own unless one is given.
+        Plain handlers run in the executor, the loop's own unless one is given; what is large is read and written
+        in a thread too.
 
         Returns:
             the reply as a frame where it is there at once, which spares a task: errors, and handlers registered
-            with `blocking=False`; else a coroutine that must be awaited for it.
+            with `blocking=False`, unless the request is large; else a coroutine that must be awaited for it.
         """
         try:
             request = decode_request(body)
         except MessageError:
             return Dispatcher.answer(self, body, connection, close)
         endpoint = self._endpoints.get(request.method)
-        if endpoint is None or not (endpoint.method.blocking or endpoint.signature.is_async):
+        if endpoint is None or not (endpoint.method.blocking or endpoint.signature.is_async or len(body) > LARGE):
             return Dispatcher.answer(self, body, connection, close, request)
         return self._run_counted(body, request, endpoint, connection, close, executor)
 
@@ -230,7 +233,7 @@ class Dispatcher:
             self._note(endpoint)
         reply = b""
         try:
-            reply = await self._run_awaiting(request, endpoint, connection, close, executor)
+            reply = await self._run_awaiting(request, endpoint, connection, close, executor, len(body) > LARGE)
         finally:
             ended = monotonic_ns()
             self._answered += 1
@@ -280,7 +283,13 @@ class Dispatcher:
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
     async def _run_awaiting(
-        self, request: Request, endpoint: Endpoint, connection: Peer, close: bool, executor: Executor | None
+        self,
+        request: Request,
+        endpoint: Endpoint,
+        connection: Peer,
+        close: bool,
+        executor: Executor | None,
+        large: bool,
     ) -> bytes:
         import asyncio
         import contextvars
@@ -290,20 +299,30 @@ class Dispatcher:
         started = time.perf_counter_ns() if request.meta else 0
         stage = _READING
         try:
-            arguments = endpoint.read(request.params)
+            if large:
+                arguments = await self._large_values.run(endpoint.read, request.params)
+            else:
+                arguments = endpoint.read(request.params)
             stage = _CALLING
             if endpoint.signature.is_async:
                 result = await endpoint.invoke(arguments, connection)
+            elif not endpoint.method.blocking:
+                result = endpoint.invoke(arguments, connection)
             else:
                 run = contextvars.copy_context().run
                 loop = asyncio.get_running_loop()
                 result, error = await loop.run_in_executor(executor, run, _outcome, endpoint, arguments, connection)
                 if error is not None:
                     raise error
-                if type(result) is CoroutineType:
-                    result = await result
+            if type(result) is CoroutineType:
+                result = await result
             stage = _REPLYING
-            return self._reply(result, request, endpoint, started, close)
+            if large or endpoint.last_was_large or is_large(result):
+                reply = await self._large_values.run(self._reply, result, request, endpoint, started, close)
+            else:
+                reply = self._reply(result, request, endpoint, started, close)
+            endpoint.last_was_large = len(reply) > LARGE
+            return reply
         except QuickStop:
             raise
         except BaseException as error:

@@ -39,6 +39,7 @@ class Endpoint:
     Attributes:
         decoder: reads params as nearly every caller sends them; `read` knows every form.
         call: calls the handler with what was read; where `direct` is false, use `invoke`.
+        last_was_large: whether its last reply was, and the next probably is.
         direct: whether `decode`, `call` and `encode` are all there is to a call.
 
     Raises:
@@ -55,6 +56,7 @@ class Endpoint:
         "decoder",
         "direct",
         "encode",
+        "last_was_large",
         "log",
         "method",
         "replies",
@@ -69,6 +71,7 @@ class Endpoint:
         self.signature = signature = read_signature(method.handler, method.name)
         self.replies = ReplyEncoder(method.out)
         self.log = MethodLogger(HANDLER_LOG, method.name)
+        self.last_was_large = False
         self.direct = signature.context_at is None
         self._worker = worker
         self._usage: str | None = None

@@ -38,6 +38,26 @@ def at_once(value: Any = None) -> list[Any]:
 
 
 @service.method
+async def zeros(count: int) -> list[int]:
+    return [0] * count
+
+
+@service.method
+async def sums(count: int) -> list[float]:
+    return [0.0] * count + [float("nan")]
+
+
+@service.method
+async def page(count: int) -> dict[str, Any]:
+    return {"items": [0] * count}
+
+
+@service.method(blocking=False)
+def not_a_number(params: Any) -> Any:
+    return [params, float("nan")]
+
+
+@service.method
 def variable() -> str:
     return REQUEST.get()
 
@@ -196,3 +216,43 @@ def test_calls_on_one_loop_run_side_by_side() -> None:
         return await asyncio.gather(*(target.answer_async(body("meet"), Peer("")) for _ in range(2)))
 
     assert sorted(unframed(frame)["result"] for frame in asyncio.run(main())) == [0, 1]
+
+
+def large_threads(*bodies: bytes) -> tuple[list[dict[str, Any]], int]:
+    """The replies, one after the other, and how many threads for large values were started."""
+    before = set(threading.enumerate())
+
+    async def main() -> tuple[list[bytes], int]:
+        target = dispatcher()
+        replies = [await target.answer_async(body, Peer("")) for body in bodies]
+        started = set(threading.enumerate()) - before
+        return replies, sum(thread.name.startswith("rpcserver-large") for thread in started)
+
+    replies, started = asyncio.run(main())
+    return list(map(unframed, replies)), started
+
+
+@pytest.mark.parametrize("method", ["at_once", "own_thread", "zeros"])
+def test_what_is_large_is_read_in_a_thread(method: str) -> None:
+    small, started = large_threads(body(method, {"surplus": "x"}))
+    assert started == 0
+    large, started = large_threads(body(method, {"surplus": "x" * 300_000}))
+    assert started == 1
+    assert large[0]["result"] == small[0]["result"]
+    assert large[0]["result"]["code"] == -32602
+
+
+@pytest.mark.parametrize("bodies", [[body("zeros", [300_000])], [body("page", [300_000]), body("page", [300_000])]])
+def test_a_result_that_is_or_may_be_large_is_written_in_a_thread(bodies: list[bytes]) -> None:
+    replies, started = large_threads(*bodies)
+    assert started == 1
+    assert all(reply["result"] in ([0] * 300_000, {"items": [0] * 300_000}) for reply in replies)
+    assert large_threads(body("zeros", [3]), body("page", [3]))[1] == 0
+
+
+@pytest.mark.parametrize("request_", [body("sums", [300_000]), body("not_a_number", "x" * 300_000)])
+def test_what_json_cannot_carry_is_an_error_in_a_thread_too(request_: bytes) -> None:
+    (reply,), started = large_threads(request_)
+    assert started == 1
+    assert reply["result"]["code"] == -32603
+    assert "NaN" in reply["result"]["message"]

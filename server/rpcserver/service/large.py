@@ -1,0 +1,45 @@
+"""What is so large that reading or writing it holds up an event loop: how that is known, and the thread that does it.
+
+msgspec keeps the interpreter's lock while it reads or writes, so the loop runs between such steps, and not beside them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LARGE: Final = 256 * 1024
+"""Bytes of JSON, which take about a millisecond."""
+
+_MANY: Final[dict[type, int]] = {list: LARGE // 16, tuple: LARGE // 16, dict: LARGE // 16, str: LARGE, bytes: LARGE}
+
+
+def is_large(value: Any) -> bool:
+    """Whether a value is large by its own length; its parts are not looked at."""
+    many = _MANY.get(type(value))
+    return many is not None and len(value) > many
+
+
+class LargeValues:
+    """The thread, which starts when it is first needed; what it does is over soon, so that one is enough."""
+
+    __slots__ = ("_executor",)
+
+    def __init__(self) -> None:
+        self._executor: Executor | None = None
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function there, and raise here what it raises."""
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+        from functools import partial
+
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, "rpcserver-large")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *args, **kwargs))
