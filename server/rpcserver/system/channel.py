@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import socket
 import stat
 from typing import Final
@@ -150,12 +151,14 @@ class ParentLink:
 
     Args:
         descriptor: the inherited descriptor; it is not passed on to processes that the server starts.
+        process: whose end ends the link too, for other children of it may hold copies of the link's other side.
 
     Raises:
         ValueError: the descriptor is not an open stream socket.
+        OSError: there is no such process, or no descriptor left.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, process: int | None = None) -> None:
         try:
             is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
         except OSError as error:
@@ -165,13 +168,18 @@ class ParentLink:
         self._socket = socket.socket(fileno=descriptor)
         self._socket.set_inheritable(False)
         self._socket.setblocking(False)
+        self._process = None if process is None else os.pidfd_open(process)
+        self._events = select.epoll()
+        self._events.register(self._socket, select.EPOLLIN)
+        if self._process is not None:
+            self._events.register(self._process, select.EPOLLIN)
         self._held = b""
         self.keep = False
         """Whether the server shall outlive the process that started it."""
 
     def fileno(self) -> int:
-        """Return the descriptor, or -1 when the link is closed."""
-        return self._socket.fileno()
+        """Return the descriptor that is readable when `receive` has something to tell."""
+        return self._events.fileno()
 
     def send(self, event: ServerReady | StartFailed) -> None:
         """Tell the other side; a side that is gone or does not read is not waited for longer than 5 seconds."""
@@ -194,7 +202,7 @@ class ParentLink:
         try:
             data = self._socket.recv(4096)
         except BlockingIOError:
-            return True
+            return self._process is None or not any(found == self._process for found, _ in self._events.poll(0))
         except OSError:
             return False
         if not data:
@@ -210,5 +218,9 @@ class ParentLink:
 
     def close(self) -> None:
         """Close the link."""
+        self._events.close()
+        if self._process is not None:
+            os.close(self._process)
+            self._process = None
         with contextlib.suppress(OSError):
             self._socket.close()

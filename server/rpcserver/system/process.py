@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import logging
 import os
 import resource
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 import msgspec
@@ -68,11 +70,18 @@ class ChildProcess:
     """A forked child, held by a descriptor, so that no other process is ever signalled or reaped in its place.
 
     The descriptor becomes readable when the child has ended: pidfd_open(2).
+
+    Args:
+        lifeline: the writing end of a pipe with which the child lives and dies; closed with this object.
+
+    Raises:
+        OSError: the child cannot be watched.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, lifeline: int) -> None:
         self.pid = pid
         self._pidfd = os.pidfd_open(pid)
+        self._lifeline = lifeline
 
     def fileno(self) -> int:
         """Return the process's descriptor."""
@@ -95,14 +104,19 @@ class ChildProcess:
         return Exit(info.si_status, by_signal=info.si_code != os.CLD_EXITED)
 
     def close(self) -> None:
-        """Close the descriptor; the process is not affected."""
+        """Close the descriptors; a child that runs yet is killed, unless this is a copy of its parent's."""
         os.close(self._pidfd)
+        os.close(self._lifeline)
 
 
 class Forker:
-    """Forks children that are killed when this process dies, however it dies.
+    """Forks children that are killed when this process dies, however it dies, and whatever user they have become.
 
-    The process must have a single thread. Make the object before the first fork: it loads what children need.
+    Of the two ways PR_SET_PDEATHSIG is the quicker one, but the kernel forgets it with a change of user, and it is the
+    parent's thread whose death counts. So each child also has a pipe that nobody writes to, and is sent SIGKILL when
+    the last writing end is closed: F_SETSIG in fcntl(2). Children must close their copies of their siblings' ends.
+
+    Make the object before the first fork: it loads what children need.
 
     Raises:
         OSError: the C library cannot be loaded.
@@ -121,29 +135,40 @@ class Forker:
             OSError: no process can be made, or none can be watched: EAGAIN, ENOMEM, EMFILE.
         """
         parent = os.getpid()
+        in_main_thread = threading.get_native_id() == parent
         _flush_output()
+        end, lifeline = os.pipe2(os.O_CLOEXEC)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
             if pid == 0:
-                self._run(main, parent)
+                os.close(lifeline)
+                self._run(main, parent, end, in_main_thread)
+        except OSError:
+            os.close(lifeline)
+            raise
         finally:
+            os.close(end)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         try:
-            return ChildProcess(pid)
+            return ChildProcess(pid, lifeline)
         except OSError:
             # A child that cannot be watched must not be.
+            os.close(lifeline)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
 
-    def _run(self, main: Callable[[], int], parent: int) -> NoReturn:
+    def _run(self, main: Callable[[], int], parent: int, lifeline: int, in_main_thread: bool) -> NoReturn:
         status = 1
         try:
-            if self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+            fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
+            if in_main_thread and self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
                 code = ctypes.get_errno()
                 raise OSError(code, f"PR_SET_PDEATHSIG: {os.strerror(code)}")
-            if os.getppid() == parent:  # else the parent died before the line above could count
+            if os.getppid() == parent:  # else the parent died before the lines above could count
                 status = main()
         except BaseException:
             # The parent's code is further up this stack: nothing may be raised into it.

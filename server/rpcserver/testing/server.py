@@ -1,7 +1,8 @@
 """Running a real server out of a test's own process, for a service that needs no name to be imported by.
 
 The server is a fork of the test's process, so handlers see what the test has made, and what they change stays
-theirs. It ends with the `with` block, and with the test's process, however that ends.
+theirs. It ends with the `with` block, which may be entered and left in different threads, and with the test's process,
+however that ends.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -44,6 +46,9 @@ _APP: Final = f"{_MODULE}:service"
 _STOP_SECONDS: Final = 5.0
 _LOG_TICK: Final = 0.02
 _LOG_SHOWN: Final = 16 * 1024
+
+_forking: Final = threading.Lock()
+"""Held while one thread forks: the filters of warnings are the whole process's."""
 
 
 class ServerFailed(ServerError):
@@ -247,16 +252,18 @@ def _fork(settings: ServerSettings, app: object, log_level: str) -> tuple[Runnin
 
     ours, theirs = socket.socketpair()
     log = os.memfd_create("rpcserver-log")
+    process = os.getpid()
 
     def be_arbiter() -> int:
+        _forking.release()
         ours.close()
-        return _arbitrate(settings, app, theirs.detach(), log, log_level)
+        return _arbitrate(settings, app, theirs.detach(), process, log, log_level)
 
     try:
-        with warnings.catch_warnings():
+        with _forking, warnings.catch_warnings():
             # Python 3.12 warns of forking beside threads, which test runners have; the child runs none of their code.
             warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
-            process = Forker().fork(be_arbiter)
+            arbiter = Forker().fork(be_arbiter)
     except OSError:
         ours.close()
         os.close(log)
@@ -264,7 +271,7 @@ def _fork(settings: ServerSettings, app: object, log_level: str) -> tuple[Runnin
     finally:
         if theirs.fileno() >= 0:
             theirs.close()
-    return RunningServer(process, settings.model, log, settings.tls_cert), ours
+    return RunningServer(arbiter, settings.model, log, settings.tls_cert), ours
 
 
 def _await_start(parent: socket.socket, server: RunningServer, seconds: float) -> tuple[str, ...]:
@@ -285,7 +292,9 @@ def _await_start(parent: socket.socket, server: RunningServer, seconds: float) -
     return start.addresses
 
 
-def _arbitrate(settings: ServerSettings, app: object, link_descriptor: int, log: int, log_level: str) -> int:
+def _arbitrate(
+    settings: ServerSettings, app: object, link_descriptor: int, process: int, log: int, log_level: str
+) -> int:
     """Be the arbiter, in the forked child."""
     from rpcserver.arbiter.arbiter import BootError
     from rpcserver.run import run_server
@@ -301,7 +310,7 @@ def _arbitrate(settings: ServerSettings, app: object, link_descriptor: int, log:
         module.__dict__["service"] = app
         # Where the loader finds it, in each worker.
         sys.modules[_MODULE] = module
-    parent = ParentLink(link_descriptor)
+    parent = ParentLink(link_descriptor, process)
     try:
         run_server(settings, logs, parent, started=started, managed=False)
     except BootError as error:
