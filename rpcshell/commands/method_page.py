@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
+from rpcshell.line.json_text import json_text
 from rpcshell.line.language import unparse
 from rpcshell.line.schema import alternatives, as_schema, fixed_values, properties, type_names, type_text
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.prose import prose
 from rpcshell.view.width import cells, pad
+from rpcwire import TextFloat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,11 +147,13 @@ def _limits(schema: Schema) -> Iterator[str]:
 
 
 def _number(value: object) -> str:
+    if isinstance(value, TextFloat):
+        return str(value)
     return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def _json(value: Any) -> str:
-    return visible_json(json.dumps(value, ensure_ascii=False, default=str))
+    return visible_json(json_text(value))
 
 
 def _errors(errors: Sequence[Any]) -> Iterator[tuple[str, str]]:

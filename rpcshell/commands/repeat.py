@@ -12,7 +12,7 @@ from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, Conne
 from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import CALL, command
-from rpcshell.view.differences import first_rows, mark_changes
+from rpcshell.view.differences import first_rows, identity, mark_changes
 from rpcshell.view.escape import visible
 from rpcshell.view.render import render_error, render_footer, render_result
 from rpcshell.view.units import plural
@@ -116,7 +116,7 @@ def _print(shell: Shell, calls: _Calls) -> None:
         for outcome in calls:
             if isinstance(outcome, ShellError):
                 raise outcome
-            if former is None or outcome.result != former.result:
+            if former is None or identity(outcome.result) != identity(former.result):
                 shell.output.result(outcome)
             former = outcome
     except KeyboardInterrupt:

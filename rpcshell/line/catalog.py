@@ -1,11 +1,11 @@
 """What a server offers: an immutable snapshot of its methods, read from an OpenRPC document. No I/O."""
 
-import json
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rpcshell.line.json_text import json_text
 from rpcshell.line.method_index import MethodIndex
 from rpcshell.line.schema import Schema, as_schema, first_line, resolve_reference, type_text
 
@@ -29,7 +29,7 @@ class Param:
     def signature(self) -> str:
         """`name: type`, with ` = default` or a `?` where it may be left out."""
         if "default" in self.schema:
-            default = json.dumps(self.schema["default"], ensure_ascii=False, default=str)
+            default = json_text(self.schema["default"])
             return f"{self.name}: {type_text(self.schema)} = {default}"
         return f"{self.name}{'' if self.required else '?'}: {type_text(self.schema)}"
 

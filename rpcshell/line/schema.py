@@ -4,11 +4,12 @@ Schemas come from servers, so nothing here trusts one: odd values read as "anyth
 work is bounded. Checking a value against a schema is `rpcshell.line.check`.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 from urllib.parse import unquote
+
+from rpcshell.line.json_text import json_text
 
 Schema = Mapping[str, Any]
 Resolver = Callable[[Schema], Schema]
@@ -246,7 +247,7 @@ def type_text(schema: Schema, depth: int = 0) -> str:
     if depth > _SHOWN_DEPTH:
         return "…"
     if values := fixed_values(schema):
-        shown = [json.dumps(value, ensure_ascii=False, default=str) for value in values[:_SHOWN_VALUES]]
+        shown = [json_text(value) for value in values[:_SHOWN_VALUES]]
         return " | ".join([*shown, "…"] if len(values) > _SHOWN_VALUES else shown)
     for key in ("anyOf", "oneOf"):
         if isinstance(branches := schema.get(key), list) and branches:

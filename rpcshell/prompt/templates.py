@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.line.language import quote
+from rpcshell.line.json_text import json_text
+from rpcshell.line.language import escape, quote
 from rpcshell.line.schema import (
     alternatives,
     as_schema,
@@ -197,4 +197,4 @@ def _branch(schema: Schema, method: Method) -> Schema:
 
 
 def _literal(value: Any) -> str:
-    return quote(value) if isinstance(value, str) else json.dumps(value, default=str)
+    return quote(value) if isinstance(value, str) else escape(json_text(value))

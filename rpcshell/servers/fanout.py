@@ -221,7 +221,7 @@ class _Search:
 
     async def _ask(self) -> tuple[AsyncConnection, int] | None:
         """Open a connection; it and the worker that serves it, or None if it is no good."""
-        requester = Requester(self._target, Native(MAX_REPLY))
+        requester = Requester(self._target, Native(MAX_REPLY, "text"))
         connection = await AsyncConnection.open(requester, timeout=PATIENCE, tls=self._tls)
         self._open.add(connection)
         usable = False

@@ -348,7 +348,7 @@ class Session:
         limit = CONNECT_TIMEOUT if own is None else min(own, CONNECT_TIMEOUT)
         given = [files for files in (tls, self._tls, where.tls) if files is not None]
         files = given[0].before(*given[1:]) if given else None
-        return Client(where.target, connect_timeout=limit, plain=plain, tls=files)
+        return Client(where.target, connect_timeout=limit, plain=plain, floats="text", tls=files)
 
     def _adopt(self, connection: TargetConnection, state: State) -> None:
         former, self._connection = self._connection, connection

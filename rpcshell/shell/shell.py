@@ -19,6 +19,7 @@ from rpcshell.shell.output import Diverted
 from rpcshell.shell.why.sighting import Lookout
 from rpcshell.view.plain import is_terminal, plain_text
 from rpcshell.view.settings import Settings
+from rpcwire import TextFloat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -138,7 +139,7 @@ class Shell:
         where the screen is too narrow.
         """
         if self.for_programs:
-            self.output.value("", msgspec.to_builtins(list(rows) if data is None else data))
+            self.output.value("", msgspec.to_builtins(list(rows) if data is None else data, builtin_types=(TextFloat,)))
             return
         from rpcshell.view.table import table_text
 

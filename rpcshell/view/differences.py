@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from rpcshell.view.pretty import PUNCTUATION
+from rpcwire.numbers import write_text_float
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["CHANGED", "MISSING", "Difference", "Variant", "differences", "first_rows", "group", "mark_changes"]
+__all__ = [
+    "CHANGED",
+    "MISSING",
+    "Difference",
+    "Variant",
+    "differences",
+    "first_rows",
+    "group",
+    "identity",
+    "mark_changes",
+]
 
 
 class _Missing:
@@ -34,7 +45,7 @@ _MOST_MATCHED: Final = 2000
 
 _PLAIN_KEY: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder(order="deterministic", enc_hook=write_text_float).encode
 
 
 class Variant(NamedTuple):
@@ -57,14 +68,19 @@ class Difference(NamedTuple):
     """The most frequent first."""
 
 
+def identity(value: Any) -> bytes:
+    """What is the same for JSON values that are: objects whatever the order of their keys, but not 1, 1.0 and 1.00."""
+    return _encode(value)
+
+
 def group(values: Sequence[Any]) -> tuple[Variant, ...]:
     """Put values, or MISSING, that are the same together, the most frequent first.
 
-    Objects are the same whatever the order of their keys; 1 is another value than 1.0 and true.
+    They are the same where their `identity` is.
     """
     found: dict[bytes, list[int]] = {}
     for place, value in enumerate(values):
-        found.setdefault(b"" if value is MISSING else _encode(value), []).append(place)
+        found.setdefault(b"" if value is MISSING else identity(value), []).append(place)
     ordered = sorted(found.values(), key=lambda places: (-len(places), places))
     return tuple(Variant(values[places[0]], tuple(places)) for places in ordered)
 

@@ -12,10 +12,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from rpcshell.line.json_text import json_text
 from rpcshell.view.escape import visible_json
 from rpcshell.view.width import cells
 
-__all__ = ["HIGHLIGHT_LIMIT", "Fragment", "plain_beyond_limit", "render_json"]
+__all__ = ["HIGHLIGHT_LIMIT", "Fragment", "plain_beyond_limit", "render_json", "scalar_text"]
 
 Fragment = tuple[str, str]
 """A style, such as `class:error`, and the text that has it."""
@@ -35,6 +36,12 @@ _Block = Iterator["Fragment | _Block"]
 _Container = dict[Any, Any] | list[Any] | tuple[Any, ...]
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def scalar_text(value: Any) -> str:
+    """What is no container, as JSON; not yet safe for a terminal."""
+    # The text of a number with one is its `repr`, for which the encoder does not ask.
+    return repr(value) if isinstance(value, float) else _to_json(value)
 
 
 def render_json(value: Any, width: int, *, column: int = 0, indent: int = _INDENT) -> Iterator[Fragment]:
@@ -144,7 +151,7 @@ def _plain_line(value: Any, room: int) -> str | None:
     """A value's one-line form, or None if it does not fit."""
     if _room_beside(value, room) < 0:
         return None
-    text = visible_json(_to_json(value))
+    text = visible_json(json_text(value))
     return text if cells(text) <= room else None
 
 
@@ -177,7 +184,7 @@ def _flatten(value: Any, line: list[Fragment], room: int) -> int:
         return room - cells(text)
     if isinstance(value, dict | list | tuple):
         return _flatten_container(value, line, room)
-    text = _to_json(value)
+    text = scalar_text(value)
     line.append((_scalar_style(value), text))
     return room - len(text)
 
@@ -208,7 +215,7 @@ def _flatten_container(container: Any, line: list[Fragment], room: int) -> int:
 
 def _long_scalar(value: Any) -> Iterator[Fragment]:
     if not isinstance(value, str):
-        yield _scalar_style(value), _to_json(value)
+        yield _scalar_style(value), scalar_text(value)
         return
     yield STRING, '"'
     for start in range(0, len(value), _CHUNK):

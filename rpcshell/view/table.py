@@ -8,11 +8,10 @@ small table of its own. Pieces of text are made when they are asked for, and the
 from __future__ import annotations
 
 from itertools import chain
-from json import JSONEncoder
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rpcshell.view.escape import visible, visible_json
-from rpcshell.view.pretty import CONSTANT, KEY, NUMBER, PUNCTUATION, STRING, Fragment, plain_beyond_limit
+from rpcshell.view.pretty import CONSTANT, KEY, NUMBER, PUNCTUATION, STRING, Fragment, plain_beyond_limit, scalar_text
 from rpcshell.view.units import count_of
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
 from rpcwire import encode_value
@@ -37,13 +36,11 @@ _PER_COLUMN: Final = 4
 """Characters of a text that are looked at for each column of a screen: accents take none."""
 
 _LONGEST_NESTED: Final = 400
-"""Characters of compact JSON on a screen; the encoder recurses no deeper than it has written."""
+"""Characters of compact JSON on a screen; no deeper than it has written is it looked at."""
 
 _MISSING: Final = object()
 _VALUE: Final = object()
 """The key of what is no object in a list."""
-
-_iterate_json = JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode
 
 _Row = dict[Any, Any]
 
@@ -231,16 +228,34 @@ def _beginning(text: str, width: int | None) -> str:
 
 
 def _compact(value: object, width: int | None) -> str:
-    """JSON on one line; its beginning, if a screen has no room for more."""
+    """JSON on one line without blanks; its beginning, if a screen has no room for more."""
     if width is None:
         return visible_json(encode_value(value).decode())
     most = min(width, _LONGEST_NESTED)
     text = ""
-    for part in _iterate_json(value):
+    for part in _compact_pieces(value):
         text += part
         if len(text) > most:
             return visible_json(text[:most]) + ELLIPSIS
     return visible_json(text)
+
+
+def _compact_pieces(value: Any) -> Iterator[str]:
+    match value:
+        case dict():
+            yield "{"
+            for place, (key, item) in enumerate(value.items()):
+                yield f"{',' if place else ''}{scalar_text(str(key))}:"
+                yield from _compact_pieces(item)
+            yield "}"
+        case list() | tuple():
+            yield "["
+            for place, item in enumerate(value):
+                yield "," if place else ""
+                yield from _compact_pieces(item)
+            yield "]"
+        case _:
+            yield scalar_text(value)
 
 
 def fitting(rows: Sequence[dict[str, Any]], width: int | None, spare: Sequence[str]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from msgspec import UNSET, Raw, UnsetType
 from rpcwire.errors import EncodeError, ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest, ParseError
 from rpcwire.finite import refuse_nonfinite
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
-from rpcwire.numbers import FLOAT_HOOKS, TextFloat
+from rpcwire.numbers import FLOAT_HOOKS, write_text_float
 
 if TYPE_CHECKING:
     from rpcwire.numbers import Floats
@@ -135,15 +135,8 @@ class _ReplyFrame(msgspec.Struct, frozen=True):
     close: bool = False
 
 
-def _written(value: object) -> Raw:
-    """What msgspec does not know how to write, where we do."""
-    if isinstance(value, TextFloat):
-        return Raw(value.text.encode())
-    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
-
-
-_encode = msgspec.json.Encoder(enc_hook=_written).encode
-_encode_decimals = msgspec.json.Encoder(enc_hook=_written, decimal_format="number").encode
+_encode = msgspec.json.Encoder(enc_hook=write_text_float).encode
+_encode_decimals = msgspec.json.Encoder(enc_hook=write_text_float, decimal_format="number").encode
 read_request: Final = msgspec.json.Decoder(Request).decode
 """Reads a request as `decode_request` does, but raises msgspec's own errors: for who asks that one why it failed."""
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, Self
 
 import msgspec
 
-__all__ = ["FLOAT_HOOKS", "Floats", "TextFloat", "read_float"]
+__all__ = ["FLOAT_HOOKS", "Floats", "TextFloat", "read_float", "write_text_float"]
 
 Floats = Literal["float", "decimal", "text"]
 """What such a number of JSON is read as.
@@ -53,9 +53,21 @@ class TextFloat(float):
 
 
 def read_float(text: str) -> float:
-    """The float of a number of JSON: a plain one where Python writes it just so, else a `TextFloat`."""
+    """The float of a number of JSON: a plain one where that is written just so, else a `TextFloat`."""
     value = float(text)
-    return value if repr(value) == text else TextFloat(text)
+    # Of exponents Python and msgspec write each their own form.
+    return value if repr(value) == text and "e" not in text else TextFloat(text)
+
+
+def write_text_float(value: object) -> msgspec.Raw:
+    """Write a `TextFloat` for an encoder of msgspec, whose `enc_hook` this is.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if isinstance(value, TextFloat):
+        return msgspec.Raw(value.text.encode())
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
 
 
 def _read_decimal(text: str) -> Decimal:

@@ -48,8 +48,9 @@ def test_a_decimal_has_every_digit_both_ways(text: str) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_that_python_writes_just_so_stays_one(value: float) -> None:
-    assert type(read_float(repr(value))) is float
+    assert type(read_float(repr(value))) is (TextFloat if "e" in repr(value) else float)
     assert read_float(repr(value)) == value
+    assert encode_value(read_float(repr(value))).decode() == repr(value)
 
 
 @given(NUMBERS)

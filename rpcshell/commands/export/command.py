@@ -13,7 +13,7 @@ import msgspec
 from rpcshell import __version__
 from rpcshell.client.errors import CallError, UsageError
 from rpcshell.commands.export import Export, export_text, leave_out
-from rpcshell.commands.export.exported import call_key
+from rpcshell.commands.export.exported import call_key, lost_in_floats
 from rpcshell.shell.command import command
 from rpcshell.view.units import count_of
 
@@ -96,6 +96,7 @@ def _gathered(
         methods=session.catalog.methods,
         again=again,
         exact=exact,
+        decimals=lost_in_floats(records, again),
     )
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from rpcshell.commands.export.exported import Secret, call_key
 from rpcshell.commands.export.literals import Code, Wrapped, literal
 from rpcshell.line.schema import ANYTHING, allowed_types, alternatives, property_schema, type_names
+from rpcshell.view.differences import identity
+from rpcwire import TextFloat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rpcshell.commands.export.exported import Export, Key, Secrets
     from rpcshell.line.catalog import Method
@@ -46,6 +48,7 @@ _UNITS: Final = (1, 10**3, 10**6, 10**9)
 _LARGEST_CLOCK: Final = 1 << 64
 
 _NAMES: Final = {str: "str", bool: "bool", int: "int, float", float: "int, float", dict: "dict", list: "list"}
+_DECIMAL_NAMES: Final = _NAMES | dict.fromkeys((int, float, TextFloat), "int, Decimal")
 """Types by what was seen of them. JSON has one kind of number: a whole one may come with a fraction another time."""
 
 
@@ -87,7 +90,8 @@ class Expectations:
         results += self._export.again.get(key, ())
         exact = self._export.exact or (len(results) > 1 and _family(record) not in self._changed)
         method = self._export.methods.get(record.method)
-        reader = _ResultReader(record, method, self._secrets)
+        names = _DECIMAL_NAMES if self._export.decimals else _NAMES
+        reader = _ResultReader(record, method, self._secrets, names)
         schema: Schema = method.result_schema if method is not None else ANYTHING
         value = reader.same(results, "", schema) if exact else reader.shape(results, "", schema)
         if len(literal(value)) > _LONGEST:
@@ -105,7 +109,8 @@ class Expectations:
 class _ResultReader:
     """Reads the results of one call."""
 
-    def __init__(self, record: Call, method: Method | None, secrets: Secrets) -> None:
+    def __init__(self, record: Call, method: Method | None, secrets: Secrets, names: Mapping[type, str]) -> None:
+        self._names = names
         self._record = record
         self._method = method
         self._secrets = secrets
@@ -123,7 +128,7 @@ class _ResultReader:
             }
         if all(isinstance(value, list) and len(value) == len(first) for value in values):
             return [self.same(items, key, self._items(schema)) for items in zip(*values, strict=True)]
-        if all(type(value) is type(first) and value == first for value in values) and not self._of_one_run(key, first):
+        if all(identity(value) == identity(first) for value in values) and not self._of_one_run(key, first):
             return first
         return self.shape(values, key, schema)
 
@@ -149,7 +154,7 @@ class _ResultReader:
             return ANY
         if self._method is not None and allowed_types(schema, self._method.resolve) == {"integer"}:
             return Code("Some(int)")
-        return Code(f"Some({', '.join(dict.fromkeys(_NAMES[type(value)] for value in values))})")
+        return Code(f"Some({', '.join(dict.fromkeys(self._names[type(value)] for value in values))})")
 
     def _secret(self, values: Sequence[Any], key: str) -> Code | None:
         found = [self._secrets.find(value, key) for value in values]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from rpcshell.line.masking import is_secret
+from rpcshell.view.differences import identity
 from rpcshell.view.escape import visible
+from rpcwire import TextFloat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ __all__ = [
     "files_of",
     "introduction",
     "leave_out",
+    "lost_in_floats",
     "reason",
     "targets_of",
     "time_limit",
@@ -63,6 +65,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
         again: Further results of calls, by `call_key`.
         exact: Whether results are expected as they were, unless it is known that they change.
         tls: The files of TLS, by target.
+        decimals: Whether Python files have `Decimal`s for floats, as these would not be all of a number.
     """
 
     records: Sequence[Call]
@@ -75,10 +78,25 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     exact: bool = False
     tls: Mapping[str, TlsFiles] = msgspec.field(default_factory=dict)
 
+    decimals: bool = False
+
 
 def call_key(record: Call) -> Key:
     """What makes two calls the same."""
-    return record.target, record.method, json.dumps(record.params, sort_keys=True)
+    return record.target, record.method, _identity(record.params)
+
+
+def lost_in_floats(records: Iterable[Call], again: Mapping[Key, Sequence[Any]]) -> bool:
+    """Whether there is a number in calls that a float of Python would change."""
+    todo: list[Any] = [again]
+    for record in records:
+        todo += (record.params, record.result)
+    while todo:
+        part = todo.pop()
+        if isinstance(part, TextFloat):
+            return True
+        todo += _inside(part)
+    return False
 
 
 def leave_out(records: Iterable[Call]) -> tuple[list[Call], int]:
@@ -233,7 +251,7 @@ def _hidden(value: Any) -> bool:
 
 
 def _identity(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+    return identity(value).decode()
 
 
 def _secret_texts(value: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ from rpcshell.commands.export.exported import (
     targets_of,
     time_limit,
 )
-from rpcshell.commands.export.literals import Code, call_text, literal
+from rpcshell.commands.export.literals import Code, Wrapped, call_text, literal
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["as_code", "call_of", "connections", "constants", "docstring", "imported", "program_text", "tests_text"]
 
 _LONGEST_NAME: Final = 40
+_DECIMAL: Final = re.compile(r"\bDecimal\b")
 _SOME: Final = '''
 class Some:
     """Equal to every value of some types, where the value itself is not known beforehand."""
@@ -59,10 +60,13 @@ def program_text(export: Export) -> str:
     """The program, ending in a newline."""
     secrets = Secrets(export.records)
     calls = [_call(record, export, secrets) for record in export.records]
-    imports = ["import os", "", imported(export)]
+    named = constants(export, secrets)
+    imports = ["import os"]
     if any(not secret.text for secret in secrets.used):
         imports.insert(0, "import json")
-    lines = [*docstring(export, "python"), "", *imports, "", *constants(export, secrets), ""]
+    if any(_DECIMAL.search(line) for lines in (named, *calls) for line in lines):
+        imports.append("from decimal import Decimal")
+    lines = [*docstring(export, "python"), "", *imports, "", imported(export), "", *named, ""]
     opened = [f"{call} as {name}" for name, call in connections(export).items()]
     if len(opened) == 1:
         lines.append(f"with {opened[0]}:")
@@ -100,7 +104,7 @@ def constants(export: Export, secrets: Secrets) -> list[str]:
     ]
     for secret in secrets.used:
         read = f"os.environ[{literal(secret.variable)}]"
-        value = read if secret.text else f"json.loads({read})"
+        value = read if secret.text else f"json.loads({read}{', parse_float=Decimal' if export.decimals else ''})"
         lines.append(f"{secret.name} = {value}  # {visible(secret.content)}")
     return lines
 
@@ -115,6 +119,8 @@ def connections(export: Export) -> dict[str, str]:
             arguments.append(Code(f"timeout={limit}"))
         if target in export.plain:
             arguments.append(Code("plain=True"))
+        if export.decimals:
+            arguments.append(Code('floats="decimal"'))
         if files := files_of(export, target):
             named: list[Any] = [Code(f"{name}={literal(path)}") for name, path in files.items()]
             arguments.append(Code(f"tls={call_text('TlsFiles', named)}"))
@@ -126,19 +132,24 @@ def call_of(record: Call, export: Export, secrets: Secrets, *, margin: int, colu
     """The expression that makes a call, laid out as `literal` does."""
     arguments: list[Any] = [record.method]
     if record.params is not None:
-        arguments.append(as_code(secrets.hide(record.params, record.method)))
+        arguments.append(as_code(secrets.hide(record.params, record.method), decimals=export.decimals))
     client = f"client{targets_of(export.records)[record.target]}"
     return call_text(f"{client}.call", arguments, margin=margin, column=column)
 
 
-def as_code(value: Any) -> Any:
-    """A value with the names of its secrets."""
-    if isinstance(value, Secret):
-        return Code(value.name)
-    if isinstance(value, dict):
-        return {key: as_code(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [as_code(inner) for inner in value]
+def as_code(value: Any, *, decimals: bool) -> Any:
+    """A value with the names of its secrets, and with `Decimal`s for its floats where those are wanted."""
+    match value:
+        case Secret():
+            return Code(value.name)
+        case float() if decimals:
+            return Code(f'Decimal("{value!r}")')
+        case dict():
+            return {key: as_code(inner, decimals=decimals) for key, inner in value.items()}
+        case list():
+            return [as_code(inner, decimals=decimals) for inner in value]
+        case Wrapped():
+            return Wrapped(value.function, as_code(value.value, decimals=decimals))
     return value
 
 
@@ -166,10 +177,12 @@ def tests_text(export: Export) -> str:
     imports = ["import os"]
     if any(not secret.text for secret in secrets.used):
         imports.insert(0, "import json")
+    named = constants(export, secrets)
+    if _DECIMAL.search("\n".join([body, *named])):
+        imports.append("from decimal import Decimal")
     if re.search(rf"\b{ANY.text}\b", body):
         imports.append("from unittest.mock import ANY")
-    lines += [*imports, "", "import pytest", "", imported(export), ""]
-    lines += constants(export, secrets)
+    lines += [*imports, "", "import pytest", "", imported(export), "", *named]
     text = "\n".join(lines) + "\n"
     for name, definition in (("Some", _SOME), ("Each", _EACH)):
         if f"{name}(" in body:
@@ -203,5 +216,6 @@ def _test(record: Call, export: Export, secrets: Secrets, expectations: Expectat
         lines.append(f"    result = {call}")
         call = "result"
     start = f"    assert {call} == "
-    lines.append(f"{start}{literal(expected.value, margin=4, column=len(start))}")
+    value = as_code(expected.value, decimals=export.decimals)
+    lines.append(f"{start}{literal(value, margin=4, column=len(start))}")
     return "\n".join(lines) + "\n"

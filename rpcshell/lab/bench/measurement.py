@@ -9,6 +9,7 @@ import msgspec
 from rpcshell.client.target import TlsFiles
 from rpcshell.line.masking import mask_text, mask_value
 from rpcshell.view.histogram import Histogram
+from rpcwire import TextFloat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -193,7 +194,7 @@ def summed(counts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
 def as_json(measured: Measurement) -> dict[str, Any]:
     """A measurement as an object of JSON, in seconds and bytes, without the secrets in its params."""
     histogram = Histogram(measured.latency)
-    plan = msgspec.to_builtins(measured.plan)
+    plan = msgspec.to_builtins(measured.plan, builtin_types=(TextFloat,))
     del plan["tls"]
     plan["params"] = mask_value(plan["params"])
     latency: dict[str, Any] = {f"p{percent:g}": histogram.percentile(percent) for percent in _PERCENTILES}

@@ -33,7 +33,7 @@ from rpcshell.line.language.nodes import (
 )
 from rpcshell.line.language.parser import Assembler, expand_alias, parse, statements
 from rpcshell.line.language.tokens import LineError, Problem, Severity, Token, TokenKind
-from rpcshell.line.language.unparse import key_text, method_text, quote, unparse
+from rpcshell.line.language.unparse import escape, key_text, method_text, quote, unparse
 
 __all__ = [
     "ArrayNode",
@@ -68,6 +68,7 @@ __all__ = [
     "Word",
     "WordNode",
     "call_params",
+    "escape",
     "expand_alias",
     "key_text",
     "leading_word",

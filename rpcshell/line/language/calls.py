@@ -173,7 +173,7 @@ def _read_word(scan: Scan, word: str) -> WordNode:
     elif number := NUMBER.fullmatch(word):
         kind = TokenKind.NUMBER
         if fault := number_fault(number):
-            scan.problem(fault, start, end, "a number that can be sent, or a quoted text")
+            scan.problem(fault, start, end, "a shorter number, or a quoted text")
     elif word[-1] == ",":
         message = "the comma is part of the text; pairs are parted by blanks"
         scan.problem(message, end - 1, end, "a blank", Severity.WARNING)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from rpcshell.line.language.tokens import LineError
 from rpcshell.line.language.values import KEYWORDS, MAX_DIGITS, NUMBER
 from rpcshell.line.near_names import near_names
 from rpcshell.line.schema import allowed_types, fits_type, property_schema, type_of
+from rpcwire import encode_value, read_float
 
 if TYPE_CHECKING:
     from rpcshell.line.catalog import Method
@@ -103,8 +103,9 @@ def word_value(text: str) -> Any:
     if text in KEYWORDS:
         return KEYWORDS[text]
     if number := NUMBER.fullmatch(text):
-        # An integer that Python will not read is a problem of the line; what is asked here is only its type.
-        return float(text) if number[1] or number[2] or len(text) > MAX_DIGITS else int(text)
+        # An integer that Python will not read is a problem of the line; what is asked here is only its type. Of the
+        # integers there is one whose sign it forgets.
+        return read_float(text) if number[1] or number[2] or len(text) > MAX_DIGITS or text == "-0" else int(text)
     return text
 
 
@@ -140,7 +141,7 @@ def text_of(value: Any) -> str:
     """A value inside a text: a text as it is, anything else as JSON."""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return encode_value(value).decode()
 
 
 def walk(values: Mapping[str, Any], path: VariableNode) -> Any:

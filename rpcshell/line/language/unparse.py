@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+from rpcshell.line.json_text import json_text
+
 _PLAIN_METHOD = re.compile(r"[^\W\d][\w.\-/:]*")
 _PLAIN_KEY = re.compile(r"[^\W\d][\w.\-]*")
 
@@ -15,10 +17,9 @@ def unparse(method: str, value: Any) -> str:
     screen, come out as escapes.
 
     Raises:
-        ValueError: The value is not JSON: NaN, an infinity, an integer too long to be printed, a cycle.
-        TypeError: The value has a type that JSON does not know.
+        EncodeError: JSON cannot carry the value: NaN, an infinity, an integer too long to be printed, a cycle.
     """
-    return f"{method_text(method)} {escape(json.dumps(value, ensure_ascii=False, allow_nan=False))}"
+    return f"{method_text(method)} {escape(json_text(value))}"
 
 
 def method_text(name: str) -> str:
@@ -39,14 +40,14 @@ def quote(text: str, mark: str = '"') -> str:
     return escape(literal)
 
 
-def escape(json_text: str) -> str:
+def escape(text: str) -> str:
     """JSON text with every character that does not print as a `\\u` escape.
 
     All JSON outside strings is ASCII, so what is replaced can only be inside one.
     """
-    if json_text.isprintable():
-        return json_text
-    return "".join(char if char.isprintable() else _unicode_escape(char) for char in json_text)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _unicode_escape(char) for char in text)
 
 
 def _unicode_escape(char: str) -> str:

@@ -282,7 +282,7 @@ def scalar(scan: Scan, word: str, start: int, end: int) -> tuple[TokenKind, Node
         return TokenKind.KEYWORD, KeywordNode(start, end, KEYWORDS[word])
     if number := NUMBER.fullmatch(word):
         if fault := number_fault(number):
-            scan.problem(fault, start, end, "a number that can be sent")
+            scan.problem(fault, start, end, "a shorter number")
         return TokenKind.NUMBER, NumberNode(start, end, word)
     node = WordNode(start, end, word)
     if word[0] == "$":
@@ -324,9 +324,8 @@ def reserve_variable(scan: Scan, word: str, start: int, end: int) -> None:
 def number_fault(number: re.Match[str]) -> str | None:
     """Why a match of `NUMBER` cannot be sent, or None if it can."""
     text, fraction, exponent = number.group(0, 1, 2)
-    if fraction or exponent:
-        return "the number is too large for a 64-bit float" if abs(float(text)) == float("inf") else None
-    return f"an integer has at most {MAX_DIGITS} digits" if len(text) > MAX_DIGITS else None
+    is_long = len(text) > MAX_DIGITS and not (fraction or exponent)
+    return f"an integer has at most {MAX_DIGITS} digits" if is_long else None
 
 
 def clip(word: str) -> str:

@@ -3,12 +3,12 @@
 Beside what the schema says, values that earlier replies had in fields of the same name, and variables.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from rpcshell.line.catalog import Method
-from rpcshell.line.language import CallLine, Line, key_text, quote, word_value
+from rpcshell.line.json_text import json_text
+from rpcshell.line.language import CallLine, Line, escape, key_text, quote, word_value
 from rpcshell.line.schema import (
     Property,
     Resolver,
@@ -72,7 +72,7 @@ def _key_meta(found: Property, resolve: Resolver) -> str:
     schema = resolve(found.schema)
     parts = [type_text(found.schema), "required" if found.required else ""]
     if not found.required and isinstance(default := schema.get("default"), str | int | float):
-        parts.append(f"default {json.dumps(default, ensure_ascii=False)}")
+        parts.append(f"default {json_text(default)}")
     parts += [found.description or first_line(schema.get("description")), limits_text(schema)]
     return " · ".join(part for part in parts if part)
 
@@ -158,7 +158,7 @@ def _openers(place: ValuePlace, resolve: Resolver) -> Iterator[Suggestion]:
 
 def _literal(value: Any, mark: str, *, pair: bool) -> str:
     if not isinstance(value, str):
-        return json.dumps(value, default=str)
+        return escape(json_text(value))
     if mark:
         return quote(value, mark)
     if pair and value.isprintable() and value and not any(c.isspace() or c in _NOT_PLAIN for c in value):

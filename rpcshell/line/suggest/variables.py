@@ -1,11 +1,11 @@
 """Completion of variables and of paths into them: `$u`, `$u.items[0].id`, also between `${` and `}` in a text."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from rpcshell.line.json_text import json_text
 from rpcshell.line.language import Line, TokenKind
 from rpcshell.line.masking import MASKED, is_secret
 from rpcshell.line.suggest.names import Suggestion, matching
@@ -29,11 +29,11 @@ def preview(value: Any) -> str:
         case list():
             return f"[{len(value)} item{'' if len(value) == 1 else 's'}]"
         case str() if len(value) > _LONGEST_PREVIEW:
-            return json.dumps(value[:_LONGEST_PREVIEW], ensure_ascii=False)[:-1] + '…"'
+            return json_text(value[:_LONGEST_PREVIEW])[:-1] + '…"'
         case int() if abs(value) >= 10**_LONGEST_PREVIEW:
             return "a large number"
         case _:
-            return json.dumps(value, ensure_ascii=False, default=str)
+            return json_text(value)
 
 
 def suggest_variables(line: Line, cursor: int, variables: Mapping[str, Any]) -> list[Suggestion] | None:
@@ -98,7 +98,7 @@ def _inside(value: Any, start: int, end: int, typed: str, *, bracket: bool = Fal
     if isinstance(value, dict):
         for key in matching(islice(value, _MOST_KEYS), typed):
             plain = _PLAIN_KEY.fullmatch(key) and not bracket
-            text = f".{key}" if plain else f"[{json.dumps(key, ensure_ascii=False)}]"
+            text = f".{key}" if plain else f"[{json_text(key)}]"
             meta = MASKED if is_secret(key) else preview(value[key])
             yield Suggestion(text, start, end, text, meta, "variable")
     elif isinstance(value, list):

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcshell.line.masking import blot_bytes, mask_text, mask_value
-from rpcshell.view.escape import visible, visible_json
+from rpcshell.view.escape import visible
+from rpcshell.view.plain import compact
 from rpcshell.view.pretty import render_json
 from rpcshell.view.units import call_time, count_of
+from rpcwire import read_float
 from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ _WIDE_ENOUGH: Final = 72
 _MOST_ROWS: Final = 4
 _MOST_LINES: Final = 3
 _MARGIN: Final = "  "
+
+_decode = msgspec.json.Decoder(float_hook=read_float).decode
 
 
 class WireFrame(msgspec.Struct, frozen=True):
@@ -155,7 +159,7 @@ def _row_size(width: int) -> int:
 def _meaning(body: bytes, params: Any, width: int, *, full: bool) -> Iterator[Fragment]:
     """What a body says, as JSON without its secrets."""
     try:
-        value = mask_value(msgspec.json.decode(body))
+        value = mask_value(_decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         yield ERROR, f"{_MARGIN}not JSON: {visible(str(error))}\n"
         return
@@ -169,7 +173,7 @@ def _meaning(body: bytes, params: Any, width: int, *, full: bool) -> Iterator[Fr
         yield "", "\n"
         return
     # Characters, and not columns: what is wide is cut a little later.
-    text = visible_json(msgspec.json.encode(value).decode())
+    text = compact(value)
     rows = [text[at : at + room] for at in range(0, min(len(text), _MOST_LINES * room), room)]
     if len(text) > _MOST_LINES * room:
         rows[-1] = f"{rows[-1][: room - 1]}…"

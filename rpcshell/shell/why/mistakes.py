@@ -299,7 +299,7 @@ def _code(events: Sequence[WireEvent]) -> int | None:
     if not frames or not frames[0].whole:
         return None
     try:
-        reply = decode_reply(frames[0].body)
+        reply = decode_reply(frames[0].body, "text")
     except MessageError:
         return None
     if not isinstance(reply, Reply):

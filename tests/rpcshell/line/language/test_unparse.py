@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.line.language import CallLine, call_params, key_text, method_text, parse, quote, unparse
+from rpcwire import EncodeError
 from tests.rpcshell.line.language.strategies import strings
 
 
@@ -25,7 +26,7 @@ def test_what_could_act_on_a_terminal_is_escaped(text: str, escaped: str) -> Non
 
 
 def test_what_json_cannot_say_is_refused() -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(EncodeError, match="NaN and Infinity are not JSON"):
         unparse("m", float("nan"))
 
 
