@@ -30,7 +30,15 @@ if TYPE_CHECKING:
         TlsFailed,
         UsageError,
     )
-    from rpcshell.client.target import Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget
+    from rpcshell.client.target import (
+        ChildTarget,
+        HttpTarget,
+        Target,
+        TcpTarget,
+        TlsFiles,
+        TlsTarget,
+        UnixTarget,
+    )
 
 __version__ = "0.1.0"
 
@@ -39,9 +47,11 @@ __all__ = [
     "CallError",
     "CallTimeout",
     "Cancelled",
+    "ChildTarget",
     "Client",
     "ConnectionFailed",
     "ConnectionLost",
+    "HttpTarget",
     "NotConnected",
     "ProtocolError",
     "ShellError",
@@ -64,6 +74,8 @@ _MODULES = {
     "connect_async": "async_client",
     "Client": "client",
     "connect": "client",
+    "ChildTarget": "target",
+    "HttpTarget": "target",
     "Target": "target",
     "TcpTarget": "target",
     "TlsFiles": "target",

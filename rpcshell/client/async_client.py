@@ -6,25 +6,31 @@ Importing this does not import asyncio; that happens when a client is made.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpcshell.client.client import AnyClient, as_target
-from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
+from rpcshell.client.any_client import AnyClient, as_target
+from rpcshell.client.dialects import Ask
+from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ShellError, UsageError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet import Attempts
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Generator
+    from collections.abc import AsyncIterator, Callable, Generator
     from types import EllipsisType, TracebackType
     from typing import Self, Unpack
 
+    from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.async_connection import AsyncConnection
-    from rpcshell.client.client import ClientOptions
+    from rpcshell.client.async_listening import AsyncHearing, AsyncListeningConnection
+    from rpcshell.client.dialects import Description, Event, Steps
+    from rpcshell.client.hearing import RequestHandler
     from rpcshell.client.target import Target
     from rpcwire import Reply
 
 __all__ = ["AsyncClient", "connect_async"]
+
+_T = TypeVar("_T")
 
 
 class AsyncClient(AnyClient):
@@ -38,7 +44,7 @@ class AsyncClient(AnyClient):
         target: Where the server listens.
         parallel: How many calls may be under way at once, each on a connection of its own; others wait their turn,
             which counts to their time. With a server whose workers serve a connection each, this should not be more
-            than its workers.
+            than its workers. Calls of a dialect whose server may speak unasked share one connection.
         options: As for `Client`.
     """
 
@@ -52,6 +58,9 @@ class AsyncClient(AnyClient):
             raise UsageError(f"at least one call has to be under way at once, not {parallel}")
         self._parallel = parallel
         self._turns = asyncio.Semaphore(parallel)
+        self._connecting = asyncio.Lock()
+        self._listening: AsyncListeningConnection | None = None
+        self._hearing_of: AsyncHearing | None = None
         self._idle: list[AsyncConnection] = []
         self._open: set[AsyncConnection] = set()
 
@@ -72,7 +81,7 @@ class AsyncClient(AnyClient):
     @property
     def connected(self) -> bool:
         """Whether a connection is held; whether it still works shows only when it is used."""
-        return bool(self._open)
+        return bool(self._open) or self._listening is not None
 
     async def connect(self) -> None:
         """Connect now, rather than with the first call.
@@ -81,6 +90,9 @@ class AsyncClient(AnyClient):
             ConnectionFailed: No connection could be made.
         """
         self._enter()
+        if self._listens:
+            await self._listen(self._fleet.choose(), None)
+            return
         async with self._turns:
             self._idle.append(await self._ready(self._fleet.choose(), None))
 
@@ -92,6 +104,9 @@ class AsyncClient(AnyClient):
             self._drop(connection)
         for connection in closing:
             await connection.closed()
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            await listening.close()
 
     async def call(
         self,
@@ -100,6 +115,7 @@ class AsyncClient(AnyClient):
         *,
         timeout: float | EllipsisType | None = ...,
         idempotent: bool = False,
+        partial: Callable[[Any], None] | None = None,
     ) -> Any:
         """Call a method and return its result; parameters and errors are those of `Client.call`.
 
@@ -108,7 +124,7 @@ class AsyncClient(AnyClient):
             3.0
         """
         began = time.monotonic()
-        reply = await self.exchange(method, params, timeout=timeout, idempotent=idempotent)
+        reply = await self.exchange(method, params, timeout=timeout, idempotent=idempotent, partial=partial)
         if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
             raise error
         return reply.result
@@ -121,6 +137,7 @@ class AsyncClient(AnyClient):
         timeout: float | EllipsisType | None = ...,
         idempotent: bool = False,
         meta: bool = False,
+        partial: Callable[[Any], None] | None = None,
     ) -> Reply:
         """Call a method and return the whole reply; parameters and errors are those of `Client.exchange`."""
         import asyncio
@@ -140,6 +157,12 @@ class AsyncClient(AnyClient):
             try:
                 while True:
                     try:
+                        if self._listens:
+                            listening = await self._listen(attempts.instance, deadline)
+                            sent = True
+                            return await listening.exchange(
+                                method, params, meta=meta, plain=self.plain, deadline=deadline, partial=partial
+                            )
                         connection = await self._ready(attempts.instance, deadline)
                         sent = True
                         return await self._attempt(connection, method, params, meta, deadline)
@@ -178,7 +201,100 @@ class AsyncClient(AnyClient):
         self._open.clear()
         self._idle.clear()
         self._turns = asyncio.Semaphore(self._parallel)
+        self._connecting = asyncio.Lock()
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.abandon()
+        if self._hearing_of is not None:
+            self._hearing_of = self._hearing_of.renewed()
         self.__dict__.pop("_loop", None)
+
+    async def events(self, *, timeout: float | None = None) -> AsyncIterator[Event]:
+        """The events of the server as they come; parameters and errors are those of `Client.events`.
+
+        Example:
+            >>> async for event in client.events(timeout=5):  # doctest: +SKIP
+            ...     print(event.name, event.params)
+        """
+        self._enter()
+        hearing = self._hearing()
+        connection = self._listening or await self._listen(self._fleet.choose(), None)
+        while (event := await hearing.next_event(timeout, lambda: not connection.reusable)) is not None:
+            yield event
+        if isinstance(failure := connection.failure, Dropped) and not connection.closed:
+            raise ConnectionLost(self.target, failure.reason, may_have_run=False, hint=failure.hint)
+        if failure is not None and not connection.closed:
+            raise failure
+
+    def on_request(self, handler: RequestHandler | None) -> None:
+        """Have a function or a coroutine function answer what the server asks; as `Client.on_request`, on the loop."""
+        self._hearing().on_request = handler
+
+    def on_log(self, handler: Callable[[str], None] | None) -> None:
+        """Have a function told what is no message; as `Client.on_log`, on the loop."""
+        self._hearing().on_log = handler
+
+    async def describe(self) -> Description:
+        """Ask the server what it offers; errors are those of `Client.describe`."""
+        loop = self._enter()
+        if (known := self._described()) is not None:
+            return known
+        deadline = None if self.timeout is None else loop.time() + self.timeout
+        try:
+            if self._listens:
+                connection = await self._listen(self._fleet.choose(), deadline)
+                return await connection.follow(connection.dialect.describe(), deadline)
+            return await self._follow(self._dialect(self._max_reply, self._floats).describe())
+        except TimeoutError:
+            raise CallTimeout(self.timeout or 0.0) from None
+
+    async def _follow(self, steps: Steps[_T]) -> _T:
+        """Make the requests that a dialect wants to have made."""
+        try:
+            step = next(steps)
+            while isinstance(step, Ask):
+                try:
+                    reply = await self.exchange(step.method, step.params, timeout=step.timeout)
+                except ShellError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(reply)
+            raise TypeError("a dialect that does not listen can only ask")
+        except StopIteration as end:
+            outcome: _T = end.value
+            return outcome
+
+    async def _listen(self, instance: Target, deadline: float | None) -> AsyncListeningConnection:
+        """The connection that all calls share, made anew where it is no good any more."""
+        import asyncio
+
+        from rpcshell.client.async_listening import AsyncListeningConnection
+
+        async with self._connecting:
+            if self._listening is not None:
+                if self._listening.usable():
+                    return self._listening
+                former, self._listening = self._listening, None
+                await former.close()
+            limit = self._dialling_limit(deadline, asyncio.get_running_loop().time())
+            self._listening = await AsyncListeningConnection.open(
+                instance, self._listening_dialect(), self._hearing(), timeout=limit, tls=self.tls
+            )
+            return self._listening
+
+    def _hearing(self) -> AsyncHearing:
+        """What hears the server.
+
+        Raises:
+            UsageError: It says nothing unasked.
+        """
+        if not self._listens:
+            raise self._deaf()
+        if self._hearing_of is None:
+            from rpcshell.client.async_listening import AsyncHearing
+
+            self._hearing_of = AsyncHearing()
+        return self._hearing_of
 
     async def _attempt(
         self, connection: AsyncConnection, method: str, params: object, meta: bool, deadline: float | None

@@ -1,115 +1,38 @@
-"""The blocking client, made for programs as well as for the shell, and what it has in common with the asyncio client.
+"""The blocking client, made for programs as well as for the shell.
 
 Threads, catalogs and anything on a screen are elsewhere.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from rpcshell.client.any_client import AnyClient, as_target
 from rpcshell.client.connection import Connection
-from rpcshell.client.dialects.native import Native
-from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ShellError, UsageError
-from rpcshell.client.exchange import Dropped, Requester
-from rpcshell.client.fleet import Attempts, Fleet
-from rpcshell.client.target import Target, TcpTarget
-from rpcwire import MAX_REPLY
-from rpcwire.numbers import FLOAT_HOOKS
+from rpcshell.client.dialects import Ask
+from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ShellError, UsageError
+from rpcshell.client.exchange import Dropped
+from rpcshell.client.fleet import Attempts
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self, TypedDict, Unpack
+    from collections.abc import Callable, Iterator
+    from types import EllipsisType, TracebackType
+    from typing import Self, Unpack
 
-    from rpcshell.client.dialects import Description, Dialect, Steps
-    from rpcshell.client.target import TlsFiles
+    from rpcshell.client.any_client import ClientOptions
+    from rpcshell.client.dialects import Description, Event, Steps
+    from rpcshell.client.hearing import Hearing, RequestHandler
+    from rpcshell.client.listening import ListeningConnection
+    from rpcshell.client.target import Target
     from rpcshell.client.trace import Trace
-    from rpcwire import Floats, Reply
-
-    class ClientOptions(TypedDict, total=False):
-        """What clients take beside their target, as `Client` documents it."""
-
-        timeout: float | None
-        connect_timeout: float
-        plain: bool
-        max_reply: int
-        floats: Floats
-        tls: TlsFiles | None
+    from rpcwire import Reply
 
 
-__all__ = ["CONNECT_TIMEOUT", "TIMEOUT", "AnyClient", "Client", "as_target", "connect"]
+__all__ = ["Client", "connect"]
 
 _T = TypeVar("_T")
-
-TIMEOUT: Final = 90.0
-"""Seconds a call may take unless told otherwise: longer than the 60 s after which rpcserver ends a request itself."""
-
-CONNECT_TIMEOUT: Final = 10.0
-"""Seconds for making a connection unless told otherwise."""
-
-
-_CLIENTS: Final[WeakSet[AnyClient]] = WeakSet()
-"""Those of this process: a hook for fork(2) cannot be taken back, so that there is one for all of them."""
-
-
-class AnyClient:
-    """What the blocking and the asyncio client have in common; `Client` documents it."""
-
-    _dialect: type[Dialect] = Native
-
-    def __init__(
-        self,
-        target: Target,
-        *,
-        timeout: float | None = TIMEOUT,
-        connect_timeout: float = CONNECT_TIMEOUT,
-        plain: bool = False,
-        max_reply: int = MAX_REPLY,
-        floats: Floats = "float",
-        tls: TlsFiles | None = None,
-    ) -> None:
-        self.target = target
-        self.timeout = timeout
-        self.connect_timeout = connect_timeout
-        self.plain = plain
-        self.tls = tls
-        self._max_reply = max_reply
-        if floats not in FLOAT_HOOKS:
-            raise UsageError(f"floats is one of {', '.join(FLOAT_HOOKS)}, not {floats!r}")
-        self._floats: Floats = floats
-        self._fleet = Fleet(target)
-        _CLIENTS.add(self)
-
-    def _after_fork(self) -> None:
-        """Let go, in a child that was forked, of what is the parent's: connections, and turns that its threads have."""
-        raise NotImplementedError
-
-    def _requester(self, instance: Target) -> Requester:
-        """What speaks for this client on a new connection to an instance."""
-        return Requester(instance, self._dialect(self._max_reply, self._floats))
-
-    def _limit(self, timeout: float | EllipsisType | None) -> float | None:
-        """The seconds that a call may take."""
-        limit = self.timeout if isinstance(timeout, EllipsisType) else timeout
-        if limit is not None and not limit >= 0:
-            raise UsageError(f"a time limit is a number of seconds from 0, not {limit}")
-        return limit
-
-    def _dialling_limit(self, deadline: float | None, now: float) -> float:
-        """The seconds that a connection may take to be made."""
-        return self.connect_timeout if deadline is None else min(self.connect_timeout, max(deadline - now, 0.001))
-
-
-def _after_fork() -> None:
-    for client in tuple(_CLIENTS):
-        client._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 class Client(AnyClient):
@@ -131,6 +54,8 @@ class Client(AnyClient):
             `decimal.Decimal` with every digit, which is also sent as a number then and not as a string; or "text", a
             float that is sent and shown as it came.
         tls: The files that a TLS target is verified with, and those that it is shown.
+        openrpc: An OpenRPC document of the server, which is then not asked for one: a file, or a list with a command
+            that prints it.
 
     Attributes:
         connections: How many connections were made so far.
@@ -138,7 +63,8 @@ class Client(AnyClient):
     """
 
     connections = requests = 0
-    _connection: Connection | None = None
+    _connection: Connection | ListeningConnection | None = None
+    _hearing_of: Hearing | None = None
     _caller: int | None = None
 
     def __init__(self, target: Target, **options: Unpack[ClientOptions]) -> None:
@@ -189,7 +115,11 @@ class Client(AnyClient):
         """Close the child's descriptor, which does not end the parent's connection."""
         self._turn = threading.RLock()
         self._caller = None
-        self._drop()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abandon()
+        if self._hearing_of is not None:
+            self._hearing_of = self._hearing_of.renewed()
 
     def _new_caller(self) -> int:
         """Who calls: a thread, though not one that a signal has interrupted in a call."""
@@ -210,6 +140,7 @@ class Client(AnyClient):
         *,
         timeout: float | EllipsisType | None = ...,
         idempotent: bool = False,
+        partial: Callable[[Any], None] | None = None,
     ) -> Any:
         """Call a method and return its result.
 
@@ -218,6 +149,7 @@ class Client(AnyClient):
             params: What JSON can carry: usually a dict of parameters by name, or a list by position.
             timeout: Seconds for the whole call, None for no limit; the client's own if not given.
             idempotent: Whether the call may be sent again when the connection was lost on the way.
+            partial: Is given what comes before the result, where a dialect has several replies to a call.
 
         Raises:
             CallError: The server answered with an error.
@@ -232,7 +164,7 @@ class Client(AnyClient):
             3.0
         """
         began = time.monotonic()
-        reply = self.exchange(method, params, timeout=timeout, idempotent=idempotent)
+        reply = self.exchange(method, params, timeout=timeout, idempotent=idempotent, partial=partial)
         if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
             raise error
         return reply.result
@@ -246,6 +178,7 @@ class Client(AnyClient):
         idempotent: bool = False,
         meta: bool = False,
         trace: Trace | None = None,
+        partial: Callable[[Any], None] | None = None,
     ) -> Reply:
         """Call a method and return the whole reply, an error reply too.
 
@@ -256,6 +189,7 @@ class Client(AnyClient):
             idempotent: Whether the call may be sent again when the connection was lost on the way.
             meta: Whether to ask who served it (not of plain targets).
             trace: Is told of what happens to it.
+            partial: As for `call`.
 
         Raises:
             ShellError: As `call`, but for CallError.
@@ -271,7 +205,7 @@ class Client(AnyClient):
             while True:
                 try:
                     connection = self._ready(attempts.instance, deadline, trace)
-                    return self._attempt(connection, method, params, meta, deadline, trace)
+                    return self._attempt(connection, method, params, meta, deadline, trace, partial)
                 except ConnectionFailed as error:
                     attempts.not_connected(error)
                     raise
@@ -289,47 +223,118 @@ class Client(AnyClient):
             if trace is not None:
                 trace.call_ended()
 
+    def events(self, *, timeout: float | None = None) -> Iterator[Event]:
+        """The events of the server as they come, those first that came since the connection was made.
+
+        A thread of its own may take them while another one makes calls. Each event is given out once; of those that
+        nobody takes, the last 10,000 are kept.
+
+        Args:
+            timeout: Seconds without an event after which there are no more, or None to wait until the client is closed.
+
+        Raises:
+            UsageError: The server has none to tell.
+            ConnectionLost: The connection ended, and was not closed here.
+            ConnectionFailed: No connection could be made.
+
+        Example:
+            >>> for event in client.events(timeout=5):  # doctest: +SKIP
+            ...     print(event.name, event.params)
+        """
+        hearing = self._hearing()
+        if self._connection is None:
+            self.connect()
+        connection = self._connection
+        if connection is None or isinstance(connection, Connection):
+            return
+        while (event := hearing.next_event(timeout, lambda: not connection.reusable)) is not None:
+            yield event
+        if isinstance(failure := connection.failure, Dropped) and not connection.closed:
+            raise ConnectionLost(self.target, failure.reason, may_have_run=False, hint=failure.hint)
+        if failure is not None and not connection.closed:
+            raise failure
+
+    def on_request(self, handler: RequestHandler | None) -> None:
+        """Have a function answer what the server asks of its client.
+
+        It is called in a thread of its own, one request after the other, with a `ServerRequest`, and returns the
+        result; a `CallError` that it raises is the answer instead. For NotImplemented, and without a handler, the
+        dialect answers by itself.
+
+        Raises:
+            UsageError: The server does not ask.
+
+        Example:
+            >>> client.on_request(lambda request: {"roots": []})  # doctest: +SKIP
+        """
+        self._hearing().on_request = handler
+
+    def on_log(self, handler: Callable[[str], None] | None) -> None:
+        """Have a function told each line that a child prints to standard error, and what else it says out of turn.
+
+        Raises:
+            UsageError: The server says nothing unasked.
+        """
+        self._hearing().on_log = handler
+
     def describe(self) -> Description:
         """Ask the server what it offers.
 
         Raises:
             ShellError: As `exchange`, where that says nothing about what it can tell of itself.
         """
-        return self._follow(self._dialect.describe())
+        if (known := self._described()) is not None:
+            return known
+        if not self._listens:
+            return self._follow(self._dialect(self._max_reply, self._floats).describe())
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        self._new_caller()
+        with self._turn:
+            connection = self._ready(self._fleet.choose(), deadline, None)
+            if isinstance(connection, Connection):
+                raise self._deaf()
+            try:
+                return connection.follow(connection.dialect.describe(), deadline)
+            except TimeoutError:
+                raise CallTimeout(self.timeout or 0.0) from None
 
     def _follow(self, steps: Steps[_T]) -> _T:
         """Make the requests that a dialect wants to have made."""
         try:
-            ask = next(steps)
-            while True:
+            step = next(steps)
+            while isinstance(step, Ask):
                 try:
-                    reply = self.exchange(ask.method, ask.params, timeout=ask.timeout)
+                    reply = self.exchange(step.method, step.params, timeout=step.timeout)
                 except ShellError as error:
-                    ask = steps.throw(error)
+                    step = steps.throw(error)
                 else:
-                    ask = steps.send(reply)
+                    step = steps.send(reply)
+            raise TypeError("a dialect that does not listen can only ask")
         except StopIteration as end:
             outcome: _T = end.value
             return outcome
 
     def _attempt(
         self,
-        connection: Connection,
+        connection: Connection | ListeningConnection,
         method: str,
         params: object,
         meta: bool,
         deadline: float | None,
         trace: Trace | None,
+        partial: Callable[[Any], None] | None,
     ) -> Reply:
         self.requests += 1
         try:
-            return connection.exchange(method, params, meta=meta, plain=self.plain, deadline=deadline, trace=trace)
+            return connection.exchange(
+                method, params, meta=meta, plain=self.plain, deadline=deadline, trace=trace, partial=partial
+            )
         finally:
             # After a timeout or an interrupt the reply may still come: no later call may take it for its own.
             if not connection.reusable:
                 self._drop()
 
-    def _ready(self, instance: Target, deadline: float | None, trace: Trace | None) -> Connection:
+    def _ready(self, instance: Target, deadline: float | None, trace: Trace | None) -> Connection | ListeningConnection:
         if self._connection is not None:
             if self._connection.usable():
                 return self._connection
@@ -337,7 +342,7 @@ class Client(AnyClient):
         limit = self._dialling_limit(deadline, time.monotonic())
         if trace is not None:
             trace.connecting()
-        self._connection = self._open(instance, limit)
+        self._connection = self._listen(instance, limit) if self._listens else self._open(instance, limit)
         if trace is not None:
             trace.connection_made()
         self.connections += 1
@@ -346,13 +351,36 @@ class Client(AnyClient):
     def _open(self, instance: Target, timeout: float) -> Connection:
         return Connection.open(self._requester(instance), timeout=timeout, tls=self.tls)
 
+    def _listen(self, instance: Target, timeout: float) -> ListeningConnection:
+        from rpcshell.client.listening import ListeningConnection
+
+        dialect = self._listening_dialect()
+        return ListeningConnection.open(instance, dialect, self._hearing(), timeout=timeout, tls=self.tls)
+
+    def _hearing(self) -> Hearing:
+        """What hears the server.
+
+        Raises:
+            UsageError: It says nothing unasked.
+        """
+        if not self._listens:
+            raise self._deaf()
+        if self._hearing_of is None:
+            from rpcshell.client.hearing import Hearing
+
+            self._hearing_of = Hearing()
+        return self._hearing_of
+
 
 def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOptions]) -> Client:
     """Connect to a server.
 
     Args:
-        target: `host:port`, `port`, `[v6]:port`, `unix:/path`, `tls://host:port`, or a (host, port) pair.
-        options: As `Client` takes them: `timeout`, `connect_timeout`, `plain`, `max_reply`, `floats`, `tls`.
+        target: `host:port`, `port`, `[v6]:port`, `unix:/path`, `tls://host:port`, or a (host, port) pair; before an
+            address, what is spoken there, as in `jsonrpc+line:host:port`. `jsonrpc:exec:COMMAND ARG` is a child,
+            `jsonrpc:https://host/path` a server over HTTP.
+        options: As `Client` takes them: `timeout`, `connect_timeout`, `plain`, `max_reply`, `floats`, `tls`,
+            `openrpc`.
 
     Raises:
         UsageError: The target's text makes no sense.
@@ -366,14 +394,3 @@ def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOpti
     client = Client(as_target(target), **options)
     client.connect()
     return client
-
-
-def as_target(target: str | tuple[str, int] | Target) -> Target:
-    """The target that a text, a (host, port) pair or a target names.
-
-    Raises:
-        UsageError: The text makes no sense.
-    """
-    if isinstance(target, str):
-        return Target.parse(target)
-    return TcpTarget(*target) if isinstance(target, tuple) else target

@@ -84,6 +84,10 @@ class Connection:
         """Close the socket; what still arrives for it is lost."""
         self._socket.close()
 
+    def abandon(self) -> None:
+        """Let go of it in a process that was forked, and leave the parent's as it is."""
+        self.close()
+
     def shut_down(self) -> None:
         """End it for a thread that uses it, which then finds the end and closes it."""
         with contextlib.suppress(OSError):
@@ -114,8 +118,11 @@ class Connection:
         plain: bool,
         deadline: float | None,
         trace: Trace | None = None,
+        partial: object = None,
     ) -> Reply:
         """Send a request and wait for its reply until `deadline`, on `time.monotonic`'s clock.
+
+        There is one reply to a call, and so nothing for `partial`.
 
         Raises:
             UsageError: The params cannot be sent; nothing was.

@@ -1,4 +1,4 @@
-"""Targets: where a server listens, as people write it and as it is printed, and the files that TLS takes.
+"""Targets: where a server is and what it speaks, as people write it and as it is printed, and the files that TLS takes.
 
 Parsing and printing only; connecting is the client's job.
 """
@@ -6,6 +6,7 @@ Parsing and printing only; connecting is the client's job.
 from __future__ import annotations
 
 import re
+import shlex
 import socket
 from pathlib import Path
 
@@ -13,19 +14,34 @@ import msgspec
 
 from rpcshell.client.errors import UsageError
 
-__all__ = ["Target", "TcpTarget", "TlsFiles", "TlsTarget", "UnixTarget"]
+__all__ = ["ChildTarget", "HttpTarget", "Target", "TcpTarget", "TlsFiles", "TlsTarget", "UnixTarget"]
 
+_DIALECT = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?:(?!//)")
+_KINDS = ("unix", "exec")
+_NATIVE = "native"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"[\w.-]{1,253}")
 _ZONE = re.compile(r"[\w.-]+")
-_FORMS = "write host:port, port, [v6]:port, unix:/path or tls://host:port"
+_FORMS = "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:COMMAND, after DIALECT: if it has one"
 _LAST_PORT = 65535
 # sockaddr_un.sun_path holds 108 bytes with its final NUL on Linux, 104 on macOS (unix(7)).
 _LONGEST_PATH = 103
 
 
-class Target(msgspec.Struct, frozen=True):
-    """Where a server listens. `str(target)` is a text that `Target.parse` reads back as an equal target."""
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a server is. `str(target)` is a text that `Target.parse` reads back as an equal target.
+
+    Attributes:
+        dialect: What it speaks, with the framing where that is not the dialect's usual one (`jsonrpc+line`); the
+            native protocol if empty.
+    """
+
+    dialect: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the address."""
+        return f"{self.dialect}:" if self.dialect else ""
 
     @staticmethod
     def parse(text: str) -> Target:
@@ -33,22 +49,23 @@ class Target(msgspec.Struct, frozen=True):
 
         Args:
             text: `host:port`, `:port` or `port` (localhost), `[v6]:port`, `unix:/path`, or a path with a slash; before
-                the first three `tls://` for a server that speaks TLS.
+                the first three `tls://` for a server that speaks TLS. `exec:COMMAND ARG` is a child that is talked to
+                over its standard input and output, `http://...` or `https://...` a server of JSON over HTTP. Before
+                any of them a dialect, as in `qmp:unix:/path` or `jsonrpc+line:host:port`.
 
         Raises:
             UsageError: The text is none of these.
 
         Example:
             >>> Target.parse("8080")
-            TcpTarget(host='localhost', port=8080)
+            TcpTarget(host='localhost', port=8080, dialect='')
         """
-        if text.startswith("unix:"):
-            return _unix(text.removeprefix("unix:"), text)
-        if scheme := _SCHEME.match(text):
-            return _with_scheme(scheme[1].lower(), text[scheme.end() :], text)
-        if "/" in text:
-            return _unix(text, text)
-        return TcpTarget(*_address(text, text))
+        found = _DIALECT.match(text)
+        if found is None or found[1] in _KINDS or not _names_dialect(found[1], text[found.end() :]):
+            return _place(text, text, "")
+        spoken = found[0][:-1]
+        place = _place(text[found.end() :], text, spoken)
+        return msgspec.structs.replace(place, dialect="" if spoken == _NATIVE else spoken)
 
 
 class TcpTarget(Target, frozen=True):
@@ -63,7 +80,10 @@ class TcpTarget(Target, frozen=True):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        # A host may be called as a dialect is.
+        prefix = self.prefix or (f"{_NATIVE}:" if host.isalnum() and _names_dialect(host, str(self.port)) else "")
+        return f"{prefix}{host}:{self.port}"
 
 
 class TlsTarget(Target, frozen=True):
@@ -78,7 +98,7 @@ class TlsTarget(Target, frozen=True):
     port: int
 
     def __str__(self) -> str:
-        return f"tls://{self.address}"
+        return f"{self.prefix}tls://{self.address}"
 
     @property
     def address(self) -> TcpTarget:
@@ -96,7 +116,54 @@ class UnixTarget(Target, frozen=True):
     path: str
 
     def __str__(self) -> str:
-        return f"unix:{self.path}"
+        return f"{self.prefix}unix:{self.path}"
+
+
+class ChildTarget(Target, frozen=True):
+    """A server that is started for the connection, and talked to over its standard input and output.
+
+    Attributes:
+        argv: The program and its arguments, as they are.
+        env: What is added to the environment. It may be secret, and is not printed.
+        cwd: The folder that it is started in, or None for this one.
+    """
+
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.prefix}exec:{shlex.join(self.argv)}"
+
+    def __repr__(self) -> str:
+        return f"ChildTarget(argv={self.argv!r}, dialect={self.dialect!r})"
+
+
+class HttpTarget(Target, frozen=True):
+    """A URL to which messages are posted.
+
+    Attributes:
+        url: With its scheme, http or https.
+        headers: What goes with every request. It may be secret, and is not printed.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.prefix}{self.url}"
+
+    def __repr__(self) -> str:
+        return f"HttpTarget(url={self.url!r}, dialect={self.dialect!r})"
+
+    @property
+    def address(self) -> TcpTarget | TlsTarget:
+        """The address of the host."""
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self.url)
+        kind, usual = (TlsTarget, 443) if parts.scheme == "https" else (TcpTarget, 80)
+        return kind(parts.hostname or "", parts.port or usual)
 
 
 class TlsFiles(msgspec.Struct, frozen=True):
@@ -122,12 +189,61 @@ class TlsFiles(msgspec.Struct, frozen=True):
         return TlsFiles(ca, cert, key)
 
 
-def _with_scheme(scheme: str, rest: str, text: str) -> Target:
+def _names_dialect(name: str, rest: str) -> bool:
+    """Whether what stands before a colon names a dialect; what stands before a port alone is first of all a host."""
+    from rpcshell.client.dialects.registry import is_dialect
+
+    return is_dialect(name, other_packages=not rest.isdecimal())
+
+
+def _place(place: str, text: str, dialect: str) -> Target:
+    """The target at a place, which is the text without its dialect."""
+    if place.startswith("unix:"):
+        return _unix(place.removeprefix("unix:"), text)
+    if place.startswith("exec:"):
+        return _child(place.removeprefix("exec:"), text)
+    if scheme := _SCHEME.match(place):
+        return _with_scheme(scheme[1].lower(), place, text, dialect)
+    if "/" in place:
+        return _unix(place, text)
+    return TcpTarget(*_address(place, text))
+
+
+def _child(command: str, text: str) -> ChildTarget:
+    try:
+        argv = tuple(shlex.split(command))
+    except ValueError as error:
+        raise UsageError(f"the command in target {text!r} does not parse: {error}") from error
+    if not argv or "\0" in command:
+        raise UsageError(f"target {text!r} names no command", hint="write exec:COMMAND ARG ...")
+    return ChildTarget(argv)
+
+
+def _with_scheme(scheme: str, place: str, text: str, dialect: str) -> Target:
+    rest = place[len(scheme) + len("://") :]
+    if scheme in ("http", "https") and dialect:
+        return _http(place)
     if scheme != "tls":
-        raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=_FORMS)
+        hint = f"write jsonrpc:{place}, or another dialect" if scheme in ("http", "https") else _FORMS
+        raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=hint)
     if "/" in rest:
         raise UsageError(f"target {text!r} has more than a host and a port", hint="write tls://host:port")
     return TlsTarget(*_address(rest, text))
+
+
+def _http(text: str) -> HttpTarget:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no URL: {error}") from error
+    if not parts.hostname or port == 0 or not text.isascii() or not text.isprintable() or " " in text:
+        raise UsageError(f"{text!r} is no URL of a server", hint="write http://host:port/path")
+    if parts.username is not None:
+        raise UsageError("a URL with a user and a password would be shown and remembered", hint="use a header")
+    return HttpTarget(text)
 
 
 def _address(address: str, text: str) -> tuple[str, int]:

@@ -342,7 +342,8 @@ class Session:
 
     def _client(self, where: Destination, plain: bool, tls: TlsFiles | None = None) -> Client:
         # The first prompt needs no socket.
-        from rpcshell.client.client import CONNECT_TIMEOUT, Client
+        from rpcshell.client.any_client import CONNECT_TIMEOUT
+        from rpcshell.client.client import Client
 
         own = self.settings.timeout
         limit = CONNECT_TIMEOUT if own is None else min(own, CONNECT_TIMEOUT)

@@ -22,6 +22,7 @@ from rpcwire.errors import (
     WireError,
 )
 from rpcwire.framing import MAX_REPLY, MAX_REQUEST, PREFIX_SIZE, FrameDecoder, frame
+from rpcwire.framings import FRAMINGS, Decoder, Framing
 from rpcwire.messages import (
     ERROR_OUT,
     GOODBYE,
@@ -35,6 +36,7 @@ from rpcwire.messages import (
     decode_params,
     decode_reply,
     decode_request,
+    decode_value,
     encode_fault,
     encode_reply,
     encode_request,
@@ -45,12 +47,14 @@ from rpcwire.numbers import Floats, TextFloat, read_float
 
 __all__ = [
     "ERROR_OUT",
+    "FRAMINGS",
     "GOODBYE",
     "MAX_REPLY",
     "MAX_REQUEST",
     "PREFIX_SIZE",
     "ClientConnection",
     "ConnectionClosing",
+    "Decoder",
     "EmptyFrame",
     "EncodeError",
     "ErrorCode",
@@ -59,6 +63,7 @@ __all__ = [
     "FrameDecoder",
     "FrameError",
     "FrameTooLarge",
+    "Framing",
     "Goodbye",
     "Id",
     "InvalidReply",
@@ -78,6 +83,7 @@ __all__ = [
     "decode_params",
     "decode_reply",
     "decode_request",
+    "decode_value",
     "encode_fault",
     "encode_reply",
     "encode_request",

@@ -90,7 +90,7 @@ class FrameTooLarge(FrameError):
 
     def __str__(self) -> str:
         text = f"a frame of {self.length} bytes was announced and the limit is {self.limit}"
-        seen = self.length.to_bytes(4, "little")
+        seen = self.length.to_bytes(8, "little")[:4]
         if seen.isascii() and seen.decode("ascii").isprintable():
             return f'{text}: the first four bytes read "{seen.decode("ascii")}", which is no length prefix'
         return f"{text}: send less at once or raise the limit"

@@ -143,7 +143,8 @@ read_request: Final = msgspec.json.Decoder(Request).decode
 _decode_reply = {
     floats: msgspec.json.Decoder(_ReplyFrame, float_hook=hook).decode for floats, hook in FLOAT_HOOKS.items()
 }
-_any_decoder: Final = msgspec.json.Decoder()
+_value_decoders: Final = {floats: msgspec.json.Decoder(float_hook=hook) for floats, hook in FLOAT_HOOKS.items()}
+_any_decoder: Final = _value_decoders["float"]
 
 
 def decode_request(body: bytes | bytearray) -> Request:
@@ -208,6 +209,22 @@ def decode_reply(body: bytes | bytearray, floats: Floats = "float") -> Reply | G
             return Goodbye()
         raise InvalidReply('the key "out" is missing; a reply is {"out": NAME, "result": …}')
     return Reply(received.out, received.result, received.id, received.meta, received.close)
+
+
+def decode_value(body: bytes | bytearray, floats: Floats = "float") -> Any:
+    """Read any JSON.
+
+    Args:
+        body: what came.
+        floats: what numbers with a fraction or an exponent become.
+
+    Raises:
+        ParseError: it is not JSON.
+    """
+    try:
+        return _value_decoders[floats].decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _parse_error(error) from None
 
 
 def encode_value(value: object, floats: Floats = "float") -> bytes:

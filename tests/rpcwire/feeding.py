@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rpcwire import FrameDecoder
+from rpcwire import Decoder
 
 
 def cut(data: bytes, places: Sequence[int]) -> Iterator[bytes]:
@@ -22,7 +22,7 @@ def single_bytes(data: bytes) -> Iterator[bytes]:
         yield data[place : place + 1]
 
 
-def decode(decoder: FrameDecoder, pieces: Iterator[bytes] | Sequence[bytes]) -> list[bytes]:
+def decode(decoder: Decoder, pieces: Iterator[bytes] | Sequence[bytes]) -> list[bytes]:
     """Feed the pieces and take every frame as soon as it is there."""
     bodies = []
     for piece in pieces:

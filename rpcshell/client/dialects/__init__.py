@@ -1,53 +1,139 @@
-"""What a server speaks, sans-IO: `Dialect` is what a connection's driver needs of it, and `native` the first one.
+"""What a server speaks, sans-IO: `Dialect` is what a connection needs of it, `Listening` what more there may be.
 
-A further dialect is one file here of 60 to 150 lines: a class that is made for each connection. It brings
+`native`, which answers and says nothing else, is read only while a call waits, by whoever makes the call. Everything
+else is a `Listening` dialect: its connection is read all the time, replies find their calls by number, and events and
+requests of the server arrive between them. Such a dialect is one file of 60 to 150 lines with a class derived from
+`rpcshell.client.dialects.framed.FramedDialect`, which does the framing; `registry` finds it by its name, also in other
+packages, and `jsonrpc` is the example to read. It brings
 
-- its framing and its envelope behind `encode_call`, `receive` and `next_event`: whether replies are matched by an id
-  (JSON-RPC, QMP, LSP, MCP) or come in order (native, varlink) is nobody else's business, and neither is what ids are;
-- `describe`: `Steps` that ask for a schema and end with a `Description`. A handshake (`initialize`,
-  `qmp_capabilities`) is the same kind of generator; the client that drives one drives the other.
+- `encode_call`, and `read`, which says what a message of the server is: a `Reply` or `Partial` with the number of its
+  call, an `Event`, or a `ServerRequest`;
+- `hello`, `describe` and `bye`: `Steps`, which ask, tell and hear what the handshake, discovery and leaving take;
+- `cancel`, `answer` and `default_answer`: the bytes that end a call early and answer the server's requests.
 
-What native has no use for has its place already. More kinds of messages (a part of a reply, an event, a server's
-request) become more members of `Message`, and `Requester.next_reply` is the one place that tells them apart. What is
-sent beside calls (a cancel, the answer to a server's request, a goodbye) becomes one more method that returns bytes.
-Neither client sees any of it. Who speaks unasked also wants to be read between calls: today both connections take what
-comes then for the end (`usable`).
+Whatever moves the bytes, and in whichever thread or loop, is nothing to a dialect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, Literal, Protocol, TypeVar
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import msgspec
 
-from rpcwire import Floats, Goodbye, Reply
+from rpcwire import Fault, Floats, Goodbye, Reply
 
-__all__ = ["Ask", "Description", "Dialect", "Message", "Steps"]
+__all__ = [
+    "Ask",
+    "Description",
+    "Dialect",
+    "DialectFactory",
+    "Event",
+    "HandshakeFailed",
+    "Hear",
+    "Listening",
+    "Message",
+    "Partial",
+    "ServerRequest",
+    "Speaking",
+    "Step",
+    "Steps",
+    "Stray",
+    "Tell",
+]
 
 _T = TypeVar("_T")
 
-Message = Reply | Goodbye
-"""What a server may say."""
+
+class Partial(msgspec.Struct, frozen=True):
+    """One of several replies to a call, with more to come: a progress, or a part of the result.
+
+    Attributes:
+        value: What it says.
+        number: The call's, or None for the oldest one that waits.
+    """
+
+    value: Any
+    number: int | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What a server says unasked.
+
+    Attributes:
+        name: The event's name, or the method of a notification.
+        params: What it says.
+    """
+
+    name: str
+    params: Any = None
+
+
+class ServerRequest(msgspec.Struct, frozen=True):
+    """What a server asks of its client.
+
+    Attributes:
+        method: What it asks for.
+        params: With what.
+        id: What identifies it to the server; of any kind.
+    """
+
+    method: str
+    params: Any
+    id: Any
+
+
+class Stray(msgspec.Struct, frozen=True):
+    """What came between messages and is none: a line that a child has printed."""
+
+    text: str
+
+
+Message = Reply | Goodbye | Partial | Event | ServerRequest | Stray
+"""What a server may say. The `id` of a reply is the number of its call; without one it is for the oldest that waits."""
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A request that a dialect wants to have made for itself, and the seconds it may take."""
+    """A request that a dialect wants to have made for itself, and the seconds it may take; sent the `Reply`."""
 
     method: str
     params: Any = None
     timeout: float | None = None
 
 
-Steps = Generator[Ask, Reply, _T]
-"""Yields requests, is sent the reply of each, or thrown the `ShellError` that came instead, and returns the outcome."""
+class Tell(msgspec.Struct, frozen=True):
+    """What a dialect wants to have said without a reply: the bytes; sent None."""
+
+    data: bytes
+
+
+class Hear(msgspec.Struct, frozen=True):
+    """The next event is waited for, so many seconds; sent the `Event`."""
+
+    timeout: float | None = None
+
+
+Step = Ask | Tell | Hear
+
+Steps = Generator[Step, Any, _T]
+"""Yields what is to be done, is sent what came of each, or thrown the `ShellError` that came instead, and returns the
+outcome. The steps of a dialect that does not listen are `Ask`s."""
+
+
+class HandshakeFailed(Exception):
+    """A `hello` has found that the server cannot be talked to: why, and what to do about it."""
+
+    def __init__(self, reason: str, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
 
 
 class Description(msgspec.Struct, frozen=True):
     """What a server has told about its methods, or why it has not."""
 
     document: Any = None
-    """An OpenRPC document, or what should be one."""
+    """An OpenRPC document, or what should be one. A method with `"x-params": "whole"` and no params takes anything."""
 
     missing: Literal["unknown", "ended", "silent", "busy"] | None = None
     """Why there is none: it knows of no such thing, ended the connection, said nothing in time, or had no time."""
@@ -58,25 +144,21 @@ class Description(msgspec.Struct, frozen=True):
     hint: str | None = None
 
 
-class Dialect(Protocol):
-    """The client's side of one connection: bytes to send for a call, and what the bytes that came say."""
+class Speaking(Protocol):
+    """What dialects of both kinds have: bytes to send for a call, and what to do with the bytes that came."""
 
-    def __init__(self, max_reply: int, floats: Floats = "float") -> None:
-        """Begin on a new connection; no reply may have more bytes than `max_reply`, and floats are as wanted."""
-
-    @staticmethod
-    def describe() -> Steps[Description]:
+    def describe(self) -> Steps[Description]:
         """Ask the server what it offers. What is thrown in and says nothing about that is raised again."""
 
     @property
     def idle(self) -> bool:
-        """Whether all calls are answered, nothing is left over, and the server has not said that it leaves."""
+        """Whether nothing is left over of what came; of one that does not listen, also whether no call waits."""
 
     @property
     def mid_frame(self) -> bool:
         """Whether something has begun to arrive and is not whole yet."""
 
-    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool) -> bytes:
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """The bytes of a call, which is outstanding from now on.
 
         Args:
@@ -84,6 +166,7 @@ class Dialect(Protocol):
             params: Its params; None where there are none.
             meta: Whether to ask who serves it, where there is a way to.
             plain: Whether the server knows nothing but the core of the dialect.
+            number: Counts the calls of the connection from 1, for replies to be told apart by.
 
         Raises:
             EncodeError: The params cannot be sent.
@@ -93,6 +176,35 @@ class Dialect(Protocol):
     def receive(self, data: bytes) -> None:
         """Add what a read brought."""
 
+    def receive_eof(self) -> None:
+        """The stream has ended, and nothing is left to take.
+
+        Raises:
+            TruncatedFrame: It ended inside a frame.
+        """
+
+
+class Dialect(Speaking, Protocol):
+    """The client's side of one connection to a server that only answers, in the order of the calls."""
+
+    listens: ClassVar[Literal[False]]
+
+    def next_event(self) -> Reply | Goodbye | None:
+        """Take what the server has said next, or None when more bytes are needed.
+
+        Raises:
+            RemoteError: It breaks the rules of the dialect.
+        """
+
+
+class Listening(Speaking, Protocol):
+    """A dialect whose server may speak at any time, and whose calls may be several at once."""
+
+    listens: ClassVar[Literal[True]]
+
+    in_order: ClassVar[bool]
+    """Whether replies come in the order of their calls, and carry no number."""
+
     def next_event(self) -> Message | None:
         """Take what the server has said next, or None when more bytes are needed.
 
@@ -100,9 +212,38 @@ class Dialect(Protocol):
             RemoteError: It breaks the rules of the dialect.
         """
 
-    def receive_eof(self) -> None:
-        """The stream has ended, and nothing is left to take.
+    def hello(self) -> Steps[None]:
+        """What comes first on a connection.
 
         Raises:
-            TruncatedFrame: It ended inside a frame.
+            HandshakeFailed: The server cannot be talked to.
         """
+
+    def bye(self) -> Steps[None]:
+        """What comes last on a connection that works, within a second."""
+
+    def cancel(self, number: int) -> bytes | None:
+        """The bytes that ask the server to end a call whose reply is no longer waited for, and is ignored if it comes.
+
+        Nothing (b"") where there are none but the connection stays good; None where it has to be closed instead.
+        """
+
+    def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
+        """The bytes that answer a server's request with a result, or with an error where the outcome is a `Fault`.
+
+        Raises:
+            EncodeError: The result cannot be sent.
+        """
+
+    def default_answer(self, request: ServerRequest) -> Any | Fault:
+        """What a server's request is answered where the program that uses the client does not care to."""
+
+    def request_headers(self) -> Mapping[str, str]:
+        """Over HTTP: what goes with every request."""
+
+    def response_headers(self, headers: Mapping[str, str]) -> None:
+        """Over HTTP: what came with a response, names in small letters."""
+
+
+DialectFactory = Callable[[int, Floats], Dialect | Listening]
+"""Makes the dialect of a new connection; it is given the most bytes that a reply may have, and what floats become."""

@@ -6,7 +6,7 @@ with an error, say nothing, or end the connection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from rpcshell.client.dialects import Ask, Description
 from rpcshell.client.errors import CallTimeout, ConnectionLost
@@ -28,8 +28,9 @@ class Native(ClientConnection):
 
     __slots__ = ()
 
-    @staticmethod
-    def describe() -> Steps[Description]:
+    listens: ClassVar[Literal[False]] = False
+
+    def describe(self) -> Steps[Description]:
         """Ask for the OpenRPC document."""
         try:
             reply = yield Ask("rpc.discover", timeout=PROBE_TIMEOUT)
@@ -46,6 +47,6 @@ class Native(ClientConnection):
             return Description(missing="busy")
         return Description(missing="unknown", reason="it does not know rpc.discover")
 
-    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool) -> bytes:
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """A frame; a server that is not plain is also told that this side heeds `close`."""
         return self.request(method, params, meta=meta and not plain, close=not plain)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import CallError, Client, ConnectionLost, ProtocolError, TcpTarget, UsageError
-from rpcshell.client.dialects import Ask, Description, Message, Steps
+from rpcshell.client.dialects import Ask, Description, Steps
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.exchange import Dropped, Requester
 from rpcwire import ERROR_OUT, MAX_REPLY, Floats, Reply, TruncatedFrame, encode_reply, encode_value, frame
@@ -122,13 +122,14 @@ def test_who_speaks_something_else_is_named(received: bytes, says: str) -> None:
 class Lines:
     """A dialect with lines for frames, ids of its own, discovery by names, and messages that are no replies."""
 
+    listens: ClassVar[Literal[False]] = False
+
     def __init__(self, max_reply: int, floats: Floats = "float") -> None:
         self._rest = b""
         self._due: dict[int, str] = {}
         self._number = 0
 
-    @staticmethod
-    def describe() -> Steps[Description]:
+    def describe(self) -> Steps[Description]:
         names = (yield Ask("system.listMethods")).result
         for _ in range(2):
             try:
@@ -145,7 +146,7 @@ class Lines:
     def mid_frame(self) -> bool:
         return bool(self._rest)
 
-    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool) -> bytes:
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         self._number += 1
         self._due[self._number] = method
         given = {} if params is None else {"params": params}
@@ -154,7 +155,7 @@ class Lines:
     def receive(self, data: bytes) -> None:
         self._rest += data
 
-    def next_event(self) -> Message | None:
+    def next_event(self) -> Reply | None:
         while b"\n" in self._rest:
             line, _, self._rest = self._rest.partition(b"\n")
             message = json.loads(line)
@@ -186,7 +187,7 @@ def answering(*results: Callable[[Any], Any]) -> Callable[[Peer], None]:
 
 
 def test_both_clients_speak_whatever_dialect_they_are_given(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rpcshell.client.client.AnyClient._dialect", Lines)
+    monkeypatch.setattr("rpcshell.client.any_client.AnyClient._dialect", Lines)
     serve = answering(
         lambda request: {"result": request["params"]},
         lambda _: {"error": {"code": -32601, "message": "no such method"}},
@@ -203,7 +204,7 @@ def test_both_clients_speak_whatever_dialect_they_are_given(connect: Connect, mo
 def test_discovery_takes_as_many_requests_as_the_dialect_wants_and_hears_of_their_failures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rpcshell.client.client.AnyClient._dialect", Lines)
+    monkeypatch.setattr("rpcshell.client.any_client.AnyClient._dialect", Lines)
     serve = answering(
         lambda _: {"result": ["a", "b"]},
         lambda _: {"error": {"code": -32601, "message": "no such method"}},

@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import Target, TcpTarget, TlsTarget, UnixTarget, UsageError
+from rpcshell import ChildTarget, HttpTarget, Target, TcpTarget, TlsTarget, UnixTarget, UsageError
 
 ports = st.integers(1, 65535)
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,40}", fullmatch=True)
 paths = st.from_regex(r"/[A-Za-z0-9._ :\[\]é-]{0,20}[a-z0-9]", fullmatch=True)
+dialects = st.sampled_from(["", "jsonrpc", "jsonrpc1", "jsonrpc+line"])
 targets = st.one_of(
+    st.builds(TcpTarget, st.sampled_from(["native", "jsonrpc", "unix", "exec"]), ports, dialect=dialects),
+    st.builds(UnixTarget, paths, dialect=dialects),
+    st.builds(TlsTarget, names, ports, dialect=dialects),
+    st.builds(ChildTarget, st.lists(st.text(st.characters(exclude_characters="\0")), min_size=1).map(tuple)),
+    st.builds(ChildTarget, st.just(("a", "b c")), dialect=dialects),
     st.builds(TcpTarget, names, ports),
     st.builds(TcpTarget, st.ip_addresses(v=4).map(str), ports),
     st.builds(TcpTarget, st.ip_addresses(v=6).map(str), ports),
@@ -35,6 +41,14 @@ targets = st.one_of(
         ("tls://[::1]:8443", TlsTarget("::1", 8443)),
         ("unix:/run/calc.sock", UnixTarget("/run/calc.sock")),
         ("/run/calc.sock", UnixTarget("/run/calc.sock")),
+        ("jsonrpc:unix:/run/vm.sock", UnixTarget("/run/vm.sock", dialect="jsonrpc")),
+        ("jsonrpc+line:example.org:80", TcpTarget("example.org", 80, dialect="jsonrpc+line")),
+        ("jsonrpc1:80", TcpTarget("localhost", 80, dialect="jsonrpc1")),
+        ("jsonrpc:tls://example.org:80", TlsTarget("example.org", 80, dialect="jsonrpc")),
+        ("native:jsonrpc:80", TcpTarget("jsonrpc", 80)),
+        ("exec:server 'a b'", ChildTarget(("server", "a b"))),
+        ("jsonrpc:exec:server --stdio", ChildTarget(("server", "--stdio"), dialect="jsonrpc")),
+        ("jsonrpc:https://example.org/rpc?a=1", HttpTarget("https://example.org/rpc?a=1", dialect="jsonrpc")),
     ],
 )
 def test_every_form_of_a_target_is_read(text: str, target: Target) -> None:
@@ -77,6 +91,14 @@ def test_a_relative_socket_path_is_made_absolute(text: str, tmp_path: Path, monk
         ("tls://[::1]", "no port"),
         ("tls://unix:/path", "more than"),
         ("http://host/path", "not supported"),
+        ("jsonrpc:ftp://host/path", "not supported"),
+        ("jsonrpc:http://", "no URL"),
+        ("jsonrpc:http://host:port/", "no URL"),
+        ("jsonrpc:http://me:secret@host/", "shown and remembered"),
+        ("jsonrpc:jsonrpc:host:80", "several colons"),
+        ("unheard:example.org:80", "several colons"),
+        ("exec:", "names no command"),
+        ("exec:a 'b", "does not parse"),
     ],
 )
 def test_what_is_no_target_is_refused_with_a_reason(text: str, says: str) -> None:

@@ -1,0 +1,148 @@
+"""What the blocking and the asyncio client have in common: their options, and what they speak."""
+
+from __future__ import annotations
+
+import os
+from types import EllipsisType
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
+
+from rpcshell.client.dialects.native import Native
+from rpcshell.client.errors import UsageError
+from rpcshell.client.exchange import Requester
+from rpcshell.client.fleet import Fleet
+from rpcshell.client.target import ChildTarget, HttpTarget, Target, TcpTarget
+from rpcwire import MAX_REPLY
+from rpcwire.numbers import FLOAT_HOOKS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import TypedDict
+
+    from rpcshell.client.dialects import Description, DialectFactory, Listening
+    from rpcshell.client.target import TlsFiles
+    from rpcwire import Floats
+
+    class ClientOptions(TypedDict, total=False):
+        """What clients take beside their target, as `Client` documents it."""
+
+        timeout: float | None
+        connect_timeout: float
+        plain: bool
+        max_reply: int
+        floats: Floats
+        tls: TlsFiles | None
+        openrpc: str | Path | Sequence[str] | None
+
+
+__all__ = ["CONNECT_TIMEOUT", "TIMEOUT", "AnyClient", "as_target"]
+
+TIMEOUT: Final = 90.0
+"""Seconds a call may take unless told otherwise: longer than the 60 s after which rpcserver ends a request itself."""
+
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds for making a connection unless told otherwise."""
+
+
+_CLIENTS: Final[WeakSet[AnyClient]] = WeakSet()
+"""Those of this process: a hook for fork(2) cannot be taken back, so that there is one for all of them."""
+
+
+class AnyClient:
+    """What the blocking and the asyncio client have in common; `Client` documents it."""
+
+    _dialect: DialectFactory = Native
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        timeout: float | None = TIMEOUT,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        plain: bool = False,
+        max_reply: int = MAX_REPLY,
+        floats: Floats = "float",
+        tls: TlsFiles | None = None,
+        openrpc: str | Path | Sequence[str] | None = None,
+    ) -> None:
+        self.target = target
+        self.timeout = timeout
+        self.connect_timeout = connect_timeout
+        self.plain = plain
+        self.tls = tls
+        self._max_reply = max_reply
+        if floats not in FLOAT_HOOKS:
+            raise UsageError(f"floats is one of {', '.join(FLOAT_HOOKS)}, not {floats!r}")
+        self._floats: Floats = floats
+        self._openrpc = openrpc
+        self._fleet = Fleet(target)
+        self._listens = False
+        if target.dialect:
+            from rpcshell.client.dialects.registry import dialect_factory
+
+            self._dialect = dialect_factory(target.dialect, http=isinstance(target, HttpTarget))
+            self._listens = self._dialect(max_reply, floats).listens
+        elif isinstance(target, ChildTarget | HttpTarget):
+            hint = f"name what it speaks: jsonrpc:{target}"
+            raise UsageError("the native protocol goes over sockets only", hint=hint)
+
+        _CLIENTS.add(self)
+
+    def _after_fork(self) -> None:
+        """Let go, in a child that was forked, of what is the parent's: connections, and turns that its threads have."""
+        raise NotImplementedError
+
+    def _requester(self, instance: Target) -> Requester:
+        """What speaks for this client on a new connection to an instance, with a dialect that does not listen."""
+        dialect = self._dialect(self._max_reply, self._floats)
+        if dialect.listens:
+            raise TypeError("a listening dialect has a dialogue")
+        return Requester(instance, dialect)
+
+    def _listening_dialect(self) -> Listening:
+        dialect = self._dialect(self._max_reply, self._floats)
+        if not dialect.listens:
+            raise TypeError("this dialect does not listen")
+        return dialect
+
+    def _described(self) -> Description | None:
+        """What is known of the methods without asking the server."""
+        if self._openrpc is None:
+            return None
+        from rpcshell.client.description import description_from
+
+        return description_from(self._openrpc)
+
+    def _deaf(self) -> UsageError:
+        return UsageError(f"{self.target} only answers: there are no events and no requests of the server")
+
+    def _limit(self, timeout: float | EllipsisType | None) -> float | None:
+        """The seconds that a call may take."""
+        limit = self.timeout if isinstance(timeout, EllipsisType) else timeout
+        if limit is not None and not limit >= 0:
+            raise UsageError(f"a time limit is a number of seconds from 0, not {limit}")
+        return limit
+
+    def _dialling_limit(self, deadline: float | None, now: float) -> float:
+        """The seconds that a connection may take to be made."""
+        return self.connect_timeout if deadline is None else min(self.connect_timeout, max(deadline - now, 0.001))
+
+
+def _after_fork() -> None:
+    for client in tuple(_CLIENTS):
+        client._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def as_target(target: str | tuple[str, int] | Target) -> Target:
+    """The target that a text, a (host, port) pair or a target names.
+
+    Raises:
+        UsageError: The text makes no sense.
+    """
+    if isinstance(target, str):
+        return Target.parse(target)
+    return TcpTarget(*target) if isinstance(target, tuple) else target

@@ -1,0 +1,339 @@
+"""A connection of a listening dialect that is read by an event loop, for calls of many tasks at once.
+
+It has the rules of `rpcshell.client.listening`. What blocks while a connection is made or ended is done in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rpcshell.client.dialects import Ask, Event, HandshakeFailed, ServerRequest, Stray, Tell
+from rpcshell.client.dialling import NAP, seconds_asleep
+from rpcshell.client.dialogue import Dialogue
+from rpcshell.client.errors import CallTimeout, ConnectionLost, ShellError
+from rpcshell.client.exchange import Dropped
+from rpcshell.client.hearing import MOST_EVENTS, MOST_REQUESTS, busy, fault_of
+from rpcshell.client.listening import BYE, answer_bytes, handshake_error
+from rpcshell.client.pump import Pump
+from rpcshell.client.transport import abandon, open_transport
+from rpcwire import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.client.dialects import Listening, Step, Steps
+    from rpcshell.client.dialogue import Delivery, Heard
+    from rpcshell.client.hearing import RequestHandler
+    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.transport import Transport
+
+__all__ = ["AsyncHearing", "AsyncListeningConnection"]
+
+_T = TypeVar("_T")
+
+
+class AsyncHearing:
+    """What the asyncio client hears; `Hearing` documents it. A handler of requests may be a coroutine function."""
+
+    def __init__(self) -> None:
+        self.on_request: RequestHandler | None = None
+        self.on_log: Callable[[str], None] | None = None
+        self.lost = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._events: deque[Event] = deque()
+        self._changed = asyncio.Event()
+        self._answers: set[asyncio.Task[None]] = set()
+
+    def renewed(self) -> AsyncHearing:
+        """One that has heard nothing yet, with the same handlers: for another loop."""
+        other = AsyncHearing()
+        other.on_request, other.on_log = self.on_request, self.on_log
+        return other
+
+    def belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hear from a loop, before anything is heard."""
+        self._loop = loop
+
+    def log_from_thread(self, line: str) -> None:
+        """Take a line that is no message, from any thread."""
+        # The loop may be closed by now.
+        with contextlib.suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self.log, line)
+
+    def log(self, line: str) -> None:
+        """Take a line that is no message."""
+        if self.on_log is not None:
+            self.on_log(line)
+
+    def hear(self, heard: Heard, answer: Callable[[ServerRequest, Any], None]) -> None:
+        """Take what has come."""
+        match heard:
+            case Event():
+                if len(self._events) == MOST_EVENTS:
+                    self._events.popleft()
+                    self.lost += 1
+                self._events.append(heard)
+                self._changed.set()
+            case Stray(text):
+                self.log(text)
+            case ServerRequest() if self.on_request is None:
+                answer(heard, NotImplemented)
+            case ServerRequest() if len(self._answers) >= MOST_REQUESTS:
+                answer(heard, busy())
+            case ServerRequest():
+                task = asyncio.get_running_loop().create_task(self._answer(heard, answer))
+                self._answers.add(task)
+                task.add_done_callback(self._answers.discard)
+
+    def wake(self) -> None:
+        """Have whoever waits look whether there will be more."""
+        self._changed.set()
+
+    async def next_event(self, timeout: float | None, over: Callable[[], bool]) -> Event | None:
+        """Take the next event, or None where none has come within so many seconds or it is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not (self._events or over()):
+                    self._changed.clear()
+                    await self._changed.wait()
+        return self._events.popleft() if self._events else None
+
+    async def _answer(self, request: ServerRequest, answer: Callable[[ServerRequest, Any], None]) -> None:
+        try:
+            outcome = NotImplemented if self.on_request is None else self.on_request(request)
+            if inspect.isawaitable(outcome):
+                outcome = await outcome
+        except Exception as error:  # noqa: BLE001 - a handler is the user's code: the server is told what it raised
+            outcome = fault_of(error)
+        answer(request, outcome)
+
+
+class AsyncListeningConnection:
+    """A transport that the loop reads and writes."""
+
+    def __init__(self, target: Target, dialect: Listening, transport: Transport, hearing: AsyncHearing) -> None:
+        self._dialogue = Dialogue(target, dialect, self._hear)
+        self._pump = Pump(transport, self._dialogue)
+        self._hearing = hearing
+        self._loop = asyncio.get_running_loop()
+        self._asleep = seconds_asleep()
+        self._closing: asyncio.Future[None] | None = None
+        # Events that come before the greeting is over may be what it waits for.
+        self._greeting: asyncio.Queue[Event | None] | None = asyncio.Queue()
+        self._descriptor = transport.fileno()
+        self._reads = self._writes = False
+        self._watch()
+
+    @classmethod
+    async def open(
+        cls, target: Target, dialect: Listening, hearing: AsyncHearing, *, timeout: float, tls: TlsFiles | None = None
+    ) -> AsyncListeningConnection:
+        """Connect and greet within `timeout` seconds; parameters and errors are those of `ListeningConnection.open`."""
+        loop = asyncio.get_running_loop()
+        hearing.belong_to(loop)
+        deadline = loop.time() + timeout
+        opening = loop.run_in_executor(
+            None, lambda: open_transport(target, dialect, hearing.log_from_thread, timeout=timeout, tls=tls)
+        )
+        try:
+            transport = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unused)
+            raise
+        connection = cls(target, dialect, transport, hearing)
+        try:
+            await connection.follow(dialect.hello(), deadline)
+        except (HandshakeFailed, ShellError, TimeoutError) as error:
+            await connection.close(greet=False)
+            raise handshake_error(target, error, timeout) from error
+        except BaseException:
+            await connection.close(greet=False)
+            raise
+        connection._end_greeting()
+        return connection
+
+    @property
+    def dialect(self) -> Listening:
+        """What is spoken on it."""
+        return self._dialogue.dialect
+
+    @property
+    def failure(self) -> Exception | None:
+        """What ended it, or None."""
+        return self._dialogue.failure
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here."""
+        return self._closing is not None
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it can take another request, for all that has been read."""
+        return self._closing is None and self._dialogue.failure is None
+
+    def usable(self) -> bool:
+        """Whether it can take another request; after the machine has slept it cannot."""
+        return self.reusable and seconds_asleep() - self._asleep <= NAP
+
+    async def exchange(
+        self,
+        method: str,
+        params: object,
+        *,
+        meta: bool,
+        plain: bool,
+        deadline: float | None,
+        partial: Callable[[Any], None] | None = None,
+    ) -> Reply:
+        """Exchange as `ListeningConnection.exchange` does, with its errors; `deadline` is on the loop's clock."""
+        done: asyncio.Future[Reply] = self._loop.create_future()
+
+        def deliver(came: Delivery) -> None:
+            if done.done():
+                return
+            if isinstance(came, Reply):
+                done.set_result(came)
+            elif isinstance(came, Exception):
+                done.set_exception(came)
+            elif partial is not None:
+                try:
+                    partial(came.value)
+                except Exception as error:  # noqa: BLE001 - it is the user's code, and the caller is told
+                    done.set_exception(error)
+
+        number, _ = self._dialogue.call(method, params, deliver, meta=meta, plain=plain)
+        self._flush()
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await done
+        except BaseException:
+            self._dialogue.abandon(number)
+            self._flush()
+            raise
+
+    def answer(self, request: ServerRequest, outcome: Any) -> None:
+        """Answer a server's request with a result, with a `Fault`, or by default where it is NotImplemented."""
+        self._dialogue.tell(answer_bytes(self.dialect, request, outcome))
+        self._flush()
+
+    async def follow(self, steps: Steps[_T], deadline: float | None) -> _T:
+        """Do what a dialect's steps want to have done; errors are those of `ListeningConnection.follow`."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    came = await self._do(step, deadline)
+                except ShellError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(came)
+        except StopIteration as end:
+            outcome: _T = end.value
+            return outcome
+
+    async def close(self, *, greet: bool = True) -> None:
+        """Take leave, and close it; a child is ended."""
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+            return
+        if greet and self.usable() and self._dialogue.idle:
+            with contextlib.suppress(ShellError, TimeoutError):
+                await self.follow(self.dialect.bye(), self._loop.time() + BYE)
+        if self._closing is None:
+            self._dialogue.end(self._dialogue.failure or Dropped("it was closed here", not_run=False))
+            self._pump.hand_out()
+            self._watch()
+            # Ending a child takes its time.
+            self._closing = self._loop.run_in_executor(None, self._pump.transport.close)
+            self._hearing.wake()
+        await asyncio.shield(self._closing)
+
+    def abandon(self) -> None:
+        """Let go of it without its loop, which is closed, or another process's."""
+        abandon(self._pump.transport)
+
+    async def _do(self, step: Step, deadline: float | None) -> Reply | Event | None:
+        if isinstance(step, Tell):
+            self._dialogue.tell(step.data)
+            self._flush()
+            return None
+        limit = deadline
+        if step.timeout is not None:
+            end = self._loop.time() + step.timeout
+            limit = end if deadline is None else min(deadline, end)
+        try:
+            if isinstance(step, Ask):
+                return await self.exchange(step.method, step.params, meta=False, plain=False, deadline=limit)
+            async with asyncio.timeout_at(limit):
+                return await self._hear_event()
+        except TimeoutError:
+            if limit is deadline:
+                raise
+            method = step.method if isinstance(step, Ask) else ""
+            raise CallTimeout(step.timeout or 0.0, method=method) from None
+        except Dropped as dropped:
+            lost = ConnectionLost(
+                self._dialogue.target, dropped.reason, may_have_run=not dropped.not_run, hint=dropped.hint
+            )
+            raise lost from dropped
+
+    async def _hear_event(self) -> Event:
+        event = None if self._greeting is None else await self._greeting.get()
+        if event is None:
+            raise self.failure or Dropped("it was closed here", not_run=True)
+        return event
+
+    def _end_greeting(self) -> None:
+        greeting, self._greeting = self._greeting, None
+        while greeting is not None and not greeting.empty():
+            if (event := greeting.get_nowait()) is not None:
+                self._hearing.hear(event, self.answer)
+
+    def _flush(self) -> None:
+        self._pump.write()
+        self._pump.hand_out()
+        self._watch()
+
+    def _on_readable(self) -> None:
+        self._pump.read()
+        # TLS may have waited for what came to send.
+        self._flush()
+        if self.failure is not None:
+            if self._greeting is not None:
+                self._greeting.put_nowait(None)
+            self._hearing.wake()
+
+    def _hear(self, heard: Heard) -> None:
+        if isinstance(heard, Event) and self._greeting is not None:
+            self._greeting.put_nowait(heard)
+        else:
+            self._hearing.hear(heard, self.answer)
+
+    def _watch(self) -> None:
+        """Have the loop tell what the pump wants to know."""
+        if self._closing is not None:
+            return
+        reads, writes = self._pump.wants_to_read, self._pump.wants_to_write
+        if reads != self._reads:
+            self._reads = reads
+            if reads:
+                self._loop.add_reader(self._descriptor, self._on_readable)
+            else:
+                self._loop.remove_reader(self._descriptor)
+        if writes != self._writes:
+            self._writes = writes
+            if writes:
+                self._loop.add_writer(self._descriptor, self._flush)
+            else:
+                self._loop.remove_writer(self._descriptor)
+
+
+def _close_unused(opening: asyncio.Future[Transport]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.get_loop().run_in_executor(None, opening.result().close)

@@ -1,0 +1,175 @@
+"""A server that is a child of this process, talked to over its standard input and output as over a socket.
+
+What it prints to standard error goes, line by line, to whoever wants it, and never into the protocol.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import ConnectionFailed
+from rpcshell.client.exchange import Dropped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.client.target import ChildTarget
+
+__all__ = ["ChildStream"]
+
+_GRACE: Final = 2.0
+"""Seconds that a child has to end by itself, and then those after SIGTERM."""
+
+_LEAVING: Final = 0.3
+"""Seconds between a child's last word and its end, for which it is worth waiting to tell how it ended."""
+
+_LAST_LINES: Final = 200
+_LONGEST_LINE: Final = 16 * 1024
+
+
+class ChildStream:
+    """A running child, with the methods of a non-blocking socket.
+
+    It runs in a session of its own, so that Ctrl-C at the terminal is this side's to handle, and everything that it has
+    started ends with it.
+
+    Args:
+        target: What to start.
+        on_log: Called, in a thread of its own, with each line that the child prints to standard error.
+
+    Raises:
+        ConnectionFailed: It cannot be started.
+    """
+
+    def __init__(self, target: ChildTarget, on_log: Callable[[str], None]) -> None:
+        self._on_log = on_log
+        self._last: deque[str] = deque(maxlen=_LAST_LINES)
+        # As libuv does for the children of Node: a socket, since that is one descriptor for both ways.
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    target.argv,
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=subprocess.PIPE,
+                    cwd=target.cwd,
+                    env={**os.environ, **dict(target.env)} if target.env else None,
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as error:
+                self._socket.close()
+                raise _not_started(target, error) from error
+        self._socket.setblocking(False)
+        self._listener = threading.Thread(target=self._read_log, name="child's log", daemon=True)
+        self._listener.start()
+        self._end = weakref.finalize(self, _end, self._process, os.getpid())
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        return self._socket.fileno()
+
+    def recv(self, size: int) -> bytes:
+        """Receive what the child has written; nothing once it has ended.
+
+        Raises:
+            BlockingIOError: Nothing has come.
+        """
+        try:
+            return self._socket.recv(size)
+        except ConnectionResetError:
+            # It left something of ours unread.
+            return b""
+
+    def send(self, data: memoryview) -> int:
+        """Send; what was not taken has to be given again."""
+        return self._socket.send(data)
+
+    def why_ended(self) -> Exception | None:
+        """How the child ended and what it said last, or None while it runs."""
+        try:
+            status = self._process.wait(_LEAVING)
+        except subprocess.TimeoutExpired:
+            return None
+        self._listener.join(_LEAVING)
+        how = f"exit code {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+        said = next((line.strip() for line in reversed(self._last) if line.strip()), "")
+        return Dropped(f"the child has ended ({how})", not_run=False, hint=f"it said: {said}" if said else None)
+
+    def close(self) -> None:
+        """End the child: close its standard input, and if it stays, ask it (SIGTERM) and then make it (SIGKILL)."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        self._discard_output()
+        self._socket.close()
+        self._end()
+        self._listener.join(_GRACE)
+
+    def abandon(self) -> None:
+        """Close the descriptor, and leave the child to the process that has started it."""
+        self._socket.close()
+
+    def _discard_output(self) -> None:
+        """Read what still comes, for a while: who cannot write cannot end well."""
+        deadline = time.monotonic() + _GRACE
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        with contextlib.suppress(OSError):
+            while (remaining := deadline - time.monotonic()) > 0 and poll.poll(remaining * 1000):
+                if not self._socket.recv(65536):
+                    return
+
+    def _read_log(self) -> None:
+        stream = self._process.stderr
+        if stream is None:
+            return
+        with stream:
+            while line := stream.readline(_LONGEST_LINE):
+                text = line.decode("utf-8", "replace").rstrip("\r\n")
+                self._last.append(text)
+                self._on_log(text)
+
+
+def _end(process: subprocess.Popen[bytes], parent: int) -> None:
+    """Have a child end whose standard input is closed; also at the end of this process, unless it was forked."""
+    if os.getpid() != parent:
+        return
+    for number, patience in ((None, _GRACE), (signal.SIGTERM, _GRACE), (signal.SIGKILL, None)):
+        if number is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+            break
+    # What it has started and left behind.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _not_started(target: ChildTarget, error: OSError | ValueError) -> ConnectionFailed:
+    program = target.argv[0]
+    match error:
+        case FileNotFoundError() if error.filename == target.cwd:
+            return ConnectionFailed(target, f"there is no folder {target.cwd}")
+        case FileNotFoundError():
+            return ConnectionFailed(target, f"there is no program {program}", hint="is it installed, and on the PATH?")
+        case PermissionError():
+            return ConnectionFailed(target, f"{program} may not be run", hint="it has to be executable")
+        case OSError():
+            return ConnectionFailed(target, f"{program} cannot be run: {error.strerror}")
+    return ConnectionFailed(target, f"{program} cannot be run: {error}")

@@ -1,0 +1,134 @@
+"""What listening dialects share: one JSON message a frame, by one of `rpcwire.FRAMINGS`, and defaults for the rest."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from rpcshell.client.dialects import Description, Stray
+from rpcwire import FRAMINGS, ErrorCode, Fault, ParseError, decode_value, encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rpcshell.client.dialects import Message, ServerRequest, Steps
+    from rpcwire import Floats
+
+__all__ = ["FramedDialect"]
+
+
+class FramedDialect:
+    """A base for `Listening` dialects: `encode_call` and `read` have to be written, everything else may be.
+
+    Args:
+        max_reply: The largest message accepted, in bytes.
+        floats: What numbers with a fraction or an exponent become.
+        framing: One of `framings`; the first if not given.
+    """
+
+    listens: ClassVar[Literal[True]] = True
+    in_order: ClassVar[bool] = False
+
+    framings: ClassVar[tuple[str, ...]] = ("stream",)
+    """The framings that a target may ask for, as `NAME+FRAMING:`, the usual one first.
+
+    Over HTTP it is always "stream": bodies stand for themselves.
+    """
+
+    def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
+        self._floats: Floats = floats
+        self.framing = framing or self.framings[0]
+        self._frame = FRAMINGS[self.framing].frame
+        self._decoder = FRAMINGS[self.framing].decoder(max_reply)
+        self._said: deque[Message] = deque()
+
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
+        """The bytes of a call, as `Dialect.encode_call` has it; usually by `encode`."""
+        raise NotImplementedError
+
+    def read(self, message: Any) -> Iterable[Message]:
+        """What a message of the server says; nothing where it is of no use.
+
+        Raises:
+            InvalidReply: It breaks the rules of the dialect.
+        """
+        raise NotImplementedError
+
+    def encode(self, message: object) -> bytes:
+        """A message as it goes on the wire.
+
+        Raises:
+            EncodeError: JSON cannot carry it.
+        """
+        return self._frame(encode_value(message, self._floats))
+
+    def hello(self) -> Steps[None]:
+        """Nothing: the first call may come at once."""
+        yield from ()
+
+    def describe(self) -> Steps[Description]:
+        """Nothing: the server cannot say what it offers."""
+        yield from ()
+        return Description(missing="unknown", reason="this dialect has no way to ask")
+
+    def bye(self) -> Steps[None]:
+        """Nothing: the connection is just closed."""
+        yield from ()
+
+    def cancel(self, number: int) -> bytes | None:
+        """Nothing: a reply that nobody waits for is ignored."""
+        return b""
+
+    def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
+        """Nothing: there are no such requests."""
+        return b""
+
+    def default_answer(self, request: ServerRequest) -> Any | Fault:
+        """An error: the method is not known here."""
+        return Fault(ErrorCode.METHOD_NOT_FOUND, f"this client knows no method {request.method}")
+
+    def request_headers(self) -> Mapping[str, str]:
+        """None of its own."""
+        return {}
+
+    def response_headers(self, headers: Mapping[str, str]) -> None:
+        """None matter."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left over of what came."""
+        return not (self._said or self._decoder.mid_frame)
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether a message has begun to arrive and is not whole yet."""
+        return self._decoder.mid_frame
+
+    def receive(self, data: bytes) -> None:
+        """Add what a read brought."""
+        self._decoder.feed(data)
+
+    def next_event(self) -> Message | None:
+        """Take what the server has said next, or None when more bytes are needed.
+
+        Raises:
+            RemoteError: It breaks the rules of the framing or of the dialect.
+        """
+        while not self._said:
+            body = self._decoder.next_frame()
+            if body is None:
+                return None
+            try:
+                message = decode_value(body, self._floats)
+            except ParseError:
+                return Stray(bytes(body).decode("utf-8", "replace"))
+            self._said.extend(self.read(message))
+        return self._said.popleft()
+
+    def receive_eof(self) -> None:
+        """The stream has ended, and nothing is left to take.
+
+        Raises:
+            TruncatedFrame: It ended inside a message.
+        """
+        self._decoder.feed_eof()

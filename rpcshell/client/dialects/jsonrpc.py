@@ -1,0 +1,124 @@
+"""JSON-RPC 2.0 (https://www.jsonrpc.org/specification) and 1.0, over any framing and over HTTP.
+
+Both sides number their own requests, from the same numbers on: what has a `method` is a request or a notification,
+whatever its id. Discovery asks `rpc.discover` for an OpenRPC document, then `system.listMethods` for names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from msgspec import UNSET
+
+from rpcshell.client.dialects import Ask, Description, Event, ServerRequest
+from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.errors import CallTimeout, ConnectionLost
+from rpcwire import ERROR_OUT, EncodeError, Fault, InvalidReply, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rpcshell.client.dialects import Message, Steps
+
+__all__ = ["JsonRpc", "JsonRpc1"]
+
+PROBE_TIMEOUT: Final = 2.0
+"""Seconds that a server has to say what it offers."""
+
+
+class JsonRpc(FramedDialect):
+    """Version 2.0."""
+
+    framings: ClassVar[tuple[str, ...]] = ("stream", "line", "nul", "content-length", "u32le", "u32be")
+
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
+        """A request; no params are absent ones."""
+        return self.encode(self.envelope(method, params, id=number))
+
+    def envelope(self, method: str, params: object, **rest: Any) -> dict[str, Any]:
+        """A request, or without an id a notification."""
+        given = {} if params is None else {"params": params}
+        return {"jsonrpc": "2.0", **rest, "method": method, **given}
+
+    def read(self, message: Any) -> Iterator[Message]:
+        """What a message, or each of a batch of them, says."""
+        for one in message if isinstance(message, list) else (message,):
+            if not isinstance(one, dict):
+                raise InvalidReply(f"a message is an object, not {one!r:.40}")
+            yield from self._read(one)
+
+    def _read(self, message: dict[str, Any]) -> Iterable[Message]:
+        method, id = message.get("method"), message.get("id")
+        if isinstance(method, str):
+            params = message.get("params")
+            return (Event(method, params) if id is None else ServerRequest(method, params, id),)
+        if "result" not in message and "error" not in message:
+            raise InvalidReply('a message has "method", "result" or "error"')
+        number = id if type(id) is int else UNSET
+        if id is not None and number is UNSET:
+            # An id that was never sent, as nobody but the server knows why.
+            return (Event("reply", message),)
+        if (error := message.get("error")) is not None:
+            return (Reply(ERROR_OUT, error, id=number),)
+        return (Reply("result", message.get("result"), id=number),) if id is not None else ()
+
+    def cancel(self, number: int) -> bytes | None:
+        """The notification of LSP's base protocol, where that is spoken; JSON-RPC itself has none."""
+        if self.framing != "content-length":
+            return b""
+        return self.encode(self.envelope("$/cancelRequest", {"id": number}))
+
+    def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
+        """A reply to the server's request."""
+        if isinstance(outcome, Fault):
+            return self.encode({"jsonrpc": "2.0", "id": request.id, "error": outcome})
+        return self.encode({"jsonrpc": "2.0", "id": request.id, "result": outcome})
+
+    def describe(self) -> Steps[Description]:
+        """Ask for an OpenRPC document, or else for the names of the methods."""
+        try:
+            reply: Reply = yield Ask("rpc.discover", timeout=PROBE_TIMEOUT)
+            if reply.fault is None and isinstance(reply.result, dict):
+                return Description(reply.result)
+            reply = yield Ask("system.listMethods", timeout=PROBE_TIMEOUT)
+        except CallTimeout:
+            return Description(missing="silent", reason=f"it did not say within {PROBE_TIMEOUT:g} s what it offers")
+        except ConnectionLost as error:
+            if not error.may_have_run:
+                raise
+            reason = "it ended the connection when asked what it offers"
+            return Description(missing="ended", reason=reason, hint=error.hint)
+        if reply.fault is None and isinstance(reply.result, list):
+            return Description(names_only(reply.result))
+        return Description(missing="unknown", reason="it knows neither rpc.discover nor system.listMethods")
+
+
+class JsonRpc1(JsonRpc):
+    """Version 1.0: params are a list, replies have both `result` and `error`, notifications the id null."""
+
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
+        """A request.
+
+        Raises:
+            EncodeError: The params are no list.
+        """
+        if params is not None and not isinstance(params, list | tuple):
+            raise EncodeError("JSON-RPC 1.0 takes params by position, as a list")
+        return self.encode({"method": method, "params": params or [], "id": number})
+
+    def envelope(self, method: str, params: object, **rest: Any) -> dict[str, Any]:
+        """A request, or without an id a notification."""
+        return {"method": method, "params": params or [], "id": None, **rest}
+
+    def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
+        """A reply to the server's request."""
+        failed = isinstance(outcome, Fault)
+        return self.encode(
+            {"result": None if failed else outcome, "error": outcome if failed else None, "id": request.id}
+        )
+
+
+def names_only(names: Iterable[object]) -> dict[str, Any]:
+    """The document of a server that tells its methods' names and nothing of their params."""
+    methods = [{"name": name, "params": [], "x-params": "whole"} for name in names if isinstance(name, str)]
+    return {"openrpc": "1.3.2", "info": {"title": "", "version": ""}, "methods": methods}

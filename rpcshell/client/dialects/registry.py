@@ -1,0 +1,73 @@
+"""Dialects by name: those that are here, and those that other packages offer by the entry point `rpcshell.dialects`."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.client.errors import UsageError
+
+if TYPE_CHECKING:
+    from rpcshell.client.dialects import DialectFactory
+
+__all__ = ["ENTRY_POINTS", "dialect_factory", "is_dialect"]
+
+ENTRY_POINTS: Final = "rpcshell.dialects"
+"""The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
+
+_OWN: Final = {
+    "native": "native:Native",
+    "jsonrpc": "jsonrpc:JsonRpc",
+    "jsonrpc1": "jsonrpc:JsonRpc1",
+}
+
+
+def is_dialect(name: str, *, other_packages: bool = True) -> bool:
+    """Whether there is a dialect of that name, here or in other packages."""
+    return name in _OWN or (other_packages and name in _others())
+
+
+def dialect_factory(spoken: str, *, http: bool = False) -> DialectFactory:
+    """What makes the dialect that a target's prefix names, for each connection.
+
+    Args:
+        spoken: `NAME`, or `NAME+FRAMING`.
+        http: Whether messages are bodies of HTTP.
+
+    Raises:
+        UsageError: There is no such dialect, or it has no such framing.
+    """
+    name, _, framing = spoken.partition("+")
+    dialect = _load(name)
+    framings: tuple[str, ...] = getattr(dialect, "framings", ())
+    if framing and framing not in framings:
+        hint = f"it has {', '.join(framings)}" if framings else "it has only one"
+        raise UsageError(f"the dialect {name} has no framing {framing!r}", hint=hint)
+    if http:
+        if not framings or framing:
+            raise UsageError(f"{spoken} is not spoken over HTTP" if framing else f"{name} is not spoken over HTTP")
+        framing = "stream"
+    factory: DialectFactory = partial(dialect, framing=framing) if framing else dialect
+    return factory
+
+
+def _load(name: str) -> Any:
+    if (own := _OWN.get(name)) is not None:
+        module, _, attribute = own.partition(":")
+        return getattr(import_module(f"rpcshell.client.dialects.{module}"), attribute)
+    others = _others()
+    if name not in others:
+        known = ", ".join(sorted({*_OWN, *others}))
+        raise UsageError(f"there is no dialect {name!r}", hint=f"there are {known}")
+    try:
+        return others[name].load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"the dialect {name} cannot be loaded: {error}") from error
+
+
+def _others() -> dict[str, Any]:
+    # Reading what is installed takes longer than a call: only a name that is not ours pays for it.
+    from importlib.metadata import entry_points
+
+    return {found.name: found for found in entry_points(group=ENTRY_POINTS)}

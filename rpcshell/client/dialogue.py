@@ -1,0 +1,209 @@
+"""Calls, events and the server's requests over one connection of a listening dialect, sans-IO.
+
+It is to such a dialect what `rpcshell.client.exchange` is to the native one: whatever moves the bytes, this says what
+they mean and whose they are. When to send again is decided by `rpcshell.client.fleet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, silence_hint, system_reason
+from rpcshell.client.dialects import Event, Partial, ServerRequest, Stray
+from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.client.exchange import Dropped
+from rpcshell.client.target import ChildTarget
+from rpcwire import EncodeError, FrameTooLarge, Goodbye, InvalidReply, RemoteError, Reply, TruncatedFrame
+
+if TYPE_CHECKING:
+    from rpcshell.client.dialects import Listening, Message
+    from rpcshell.client.target import Target
+
+__all__ = ["Deliver", "Delivery", "Dialogue", "Heard"]
+
+Delivery = Reply | Partial | Exception
+"""What comes of a call: parts, and in the end a reply or what happened instead."""
+
+Deliver = Callable[[Delivery], None]
+
+Heard = Event | ServerRequest | Stray
+"""What comes besides."""
+
+MOST_UNSENT: Final = 1024 * 1024
+"""Bytes that may wait to be sent before nothing more is read: who asks and does not listen to answers has to wait."""
+
+
+class _Call:
+    __slots__ = ("deliver", "end")
+
+    def __init__(self, deliver: Deliver, end: int) -> None:
+        self.deliver: Deliver | None = deliver
+        self.end = end
+        """Up to which byte of all that this connection sends the request goes."""
+
+
+class Dialogue:
+    """One connection's calls.
+
+    A driver sends what is in `unsent` and says how much of it with `sent`; it gives what it reads to `receive`, the end
+    of the stream to `ended`, and hands out what `arrived`, in that order.
+
+    Args:
+        target: Where the connection leads.
+        dialect: What is spoken on it.
+        hear: Whom events, requests of the server and strays are for.
+
+    Attributes:
+        unsent: What is to be sent next.
+        failure: What ended the connection for calls, or None.
+    """
+
+    def __init__(self, target: Target, dialect: Listening, hear: Callable[[Heard], None]) -> None:
+        self.target = target
+        self.dialect = dialect
+        self.unsent = bytearray()
+        self._hear = hear
+        self._arrived: list[tuple[Callable[[Any], None], Delivery | Heard]] = []
+        self.failure: Exception | None = None
+        self._calls: dict[int, _Call] = {}
+        self._number = 0
+        self._sent = 0
+        self._first = b""
+        self._understood = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call waits and all is sent."""
+        return not self.unsent and all(call.deliver is None for call in self._calls.values())
+
+    def call(self, method: str, params: object, deliver: Deliver, *, meta: bool, plain: bool) -> tuple[int, bytes]:
+        """Add a call to what is to be sent.
+
+        Returns:
+            Its number and its bytes. Whatever comes of it is given to `deliver`, the last of it a reply or an error.
+
+        Raises:
+            UsageError: The params cannot be sent.
+            Dropped: The connection has ended.
+        """
+        if self.failure is not None:
+            raise self.failure if isinstance(self.failure, ShellError) else Dropped(str(self.failure), not_run=True)
+        number = self._number + 1
+        try:
+            data = self.dialect.encode_call(method, params, meta=meta, plain=plain, number=number)
+        except (EncodeError, FrameTooLarge) as error:
+            raise UsageError(f"the params of {method} cannot be sent: {error}") from None
+        self._number = number
+        self.tell(data)
+        self._calls[number] = _Call(deliver, self._sent + len(self.unsent))
+        return number, data
+
+    def abandon(self, number: int) -> None:
+        """Wait no longer for what comes of a call, and ask the server to end it."""
+        call = self._calls.get(number)
+        if call is None or self.failure is not None:
+            return
+        call.deliver = None
+        if not self.dialect.in_order:
+            # Its reply is known by its number; where it is known by its turn, the turn has to be kept.
+            del self._calls[number]
+        if (data := self.dialect.cancel(number)) is None:
+            self.end(Dropped("a call on it was given up", not_run=False))
+        else:
+            self.tell(data)
+
+    def tell(self, data: bytes) -> None:
+        """Add to what is to be sent."""
+        self.unsent += data
+
+    def sent(self, count: int) -> None:
+        """So many more bytes have been sent."""
+        del self.unsent[:count]
+        self._sent += count
+
+    def receive(self, data: bytes) -> None:
+        """Take what a read brought."""
+        if self.failure is not None:
+            return
+        if len(self._first) < SHOWN:
+            self._first += data[:SHOWN]
+        dialect = self.dialect
+        dialect.receive(data)
+        while self.failure is None:
+            try:
+                message = dialect.next_event()
+            except RemoteError as error:
+                self.end(not_a_reply(self.target, error, self._first))
+                return
+            if message is None:
+                return
+            self._take(message)
+
+    def arrived(self) -> list[tuple[Callable[[Any], None], Delivery | Heard]]:
+        """Take what has come, and whom each of it is to be given to."""
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def ended(self, error: OSError | None = None, why: Exception | None = None) -> None:
+        """The stream has ended, or is broken by an error of the system; `why` where more is known than that."""
+        if self.failure is not None:
+            return
+        hint = None if self._first else silence_hint(self.target)
+        if why is not None or error is not None:
+            self.end(why or Dropped(system_reason(error or OSError()), not_run=False, hint=hint))
+            return
+        try:
+            self.dialect.receive_eof()
+        except TruncatedFrame as cut:
+            other = None if self._understood else other_protocol(self.target, self._first)
+            self.end(other or Dropped(f"inside the reply, {cut}", not_run=False))
+        else:
+            self.end(Dropped("the server closed it without a reply", not_run=False, hint=hint))
+
+    def end(self, failure: Exception) -> None:
+        """Let no further call in, and tell all that wait how it ended; what was not sent whole did not run."""
+        self.failure = failure
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            if call.deliver is None:
+                continue
+            if isinstance(failure, Dropped):
+                not_run = failure.not_run or call.end > self._sent
+                dropped = Dropped(failure.reason, not_run=not_run, hint=failure.hint)
+                self._arrived.append((call.deliver, dropped))
+            else:
+                self._arrived.append((call.deliver, failure))
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Stray) and not (self._understood or self._may_print):
+            error = InvalidReply("what came is no JSON")
+            self.end(not_a_reply(self.target, error, self._first))
+            return
+        self._understood = self._understood or not isinstance(message, Stray)
+        match message:
+            case Reply(id=int() as number):
+                self._deliver(number, message)
+            case Reply():
+                self._deliver(next(iter(self._calls), 0), message)
+            case Partial():
+                self._deliver(next(iter(self._calls), 0) if message.number is None else message.number, message)
+            case Goodbye():
+                self.end(Dropped("the server is closing it", not_run=True))
+            case _:
+                self._arrived.append((self._hear, message))
+
+    @property
+    def _may_print(self) -> bool:
+        """Whether lines that are no messages are to be expected: a child's before it begins."""
+        return isinstance(self.target, ChildTarget)
+
+    def _deliver(self, number: int, message: Reply | Partial) -> None:
+        # Of a call that nobody knows any more, or never made, nobody wants to hear.
+        call = self._calls.get(number)
+        if call is None:
+            return
+        if isinstance(message, Reply):
+            del self._calls[number]
+        if call.deliver is not None:
+            self._arrived.append((call.deliver, message))

@@ -1,0 +1,124 @@
+"""What a client does with what its server says unasked: events are kept for whoever takes them, requests are answered.
+
+The lines that a child prints, and whatever else is no message, go to a handler of their own.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.client.dialects import Event, ServerRequest, Stray
+from rpcshell.client.errors import CallError
+from rpcwire import ErrorCode, Fault
+
+if TYPE_CHECKING:
+    from rpcshell.client.dialogue import Heard
+
+__all__ = ["MOST_EVENTS", "MOST_REQUESTS", "Answer", "Hearing", "RequestHandler", "busy", "fault_of"]
+
+MOST_EVENTS: Final = 10_000
+"""Events that are kept for nobody yet; the oldest give way."""
+
+MOST_REQUESTS: Final = 100
+"""Requests of a server that may wait for their answers; further ones are told so."""
+
+RequestHandler = Callable[[ServerRequest], Any]
+"""Returns the result, or NotImplemented for what the dialect answers by itself; a `CallError` refuses the request."""
+
+Answer = Callable[[ServerRequest, Any], None]
+"""Sends the answer to a request: a result, or a `Fault`."""
+
+
+class Hearing:
+    """What the blocking client hears, from the thread that reads.
+
+    Attributes:
+        on_request: Answers the server's requests, in a thread of its own, one after the other; None leaves them to
+            the dialect.
+        on_log: Is told each line that is no message.
+        lost: How many events have given way to newer ones.
+    """
+
+    def __init__(self) -> None:
+        self.on_request: RequestHandler | None = None
+        self.on_log: Callable[[str], None] | None = None
+        self.lost = 0
+        self._events: deque[Event] = deque()
+        self._changed = threading.Condition()
+        self._requests: queue.Queue[tuple[ServerRequest, Answer]] = queue.Queue(MOST_REQUESTS)
+        self._answering: threading.Thread | None = None
+
+    def renewed(self) -> Hearing:
+        """One that has heard nothing yet, with the same handlers: for a process that was forked."""
+        other = Hearing()
+        other.on_request, other.on_log = self.on_request, self.on_log
+        return other
+
+    def hear(self, heard: Heard, answer: Answer) -> None:
+        """Take what has come."""
+        match heard:
+            case Event():
+                with self._changed:
+                    if len(self._events) == MOST_EVENTS:
+                        self._events.popleft()
+                        self.lost += 1
+                    self._events.append(heard)
+                    self._changed.notify()
+            case Stray(text):
+                self.log(text)
+            case ServerRequest():
+                self._ask(heard, answer)
+
+    def log(self, line: str) -> None:
+        """Take a line that is no message."""
+        if self.on_log is not None:
+            self.on_log(line)
+
+    def wake(self) -> None:
+        """Have whoever waits look whether there will be more."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def next_event(self, timeout: float | None, over: Callable[[], bool]) -> Event | None:
+        """Take the next event, or None where none has come within so many seconds or it is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._events or over(), timeout)
+            return self._events.popleft() if self._events else None
+
+    def _ask(self, request: ServerRequest, answer: Answer) -> None:
+        if self.on_request is None:
+            answer(request, NotImplemented)
+            return
+        if self._answering is None:
+            self._answering = threading.Thread(target=self._answer_all, name="answers", daemon=True)
+            self._answering.start()
+        try:
+            self._requests.put_nowait((request, answer))
+        except queue.Full:
+            answer(request, busy())
+
+    def _answer_all(self) -> None:
+        while True:
+            request, answer = self._requests.get()
+            handler = self.on_request
+            try:
+                outcome = NotImplemented if handler is None else handler(request)
+            except Exception as error:  # noqa: BLE001 - a handler is the user's code: the server is told what it raised
+                outcome = fault_of(error)
+            answer(request, outcome)
+
+
+def busy() -> Fault:
+    """The answer to one request too many."""
+    return Fault(ErrorCode.BUSY, f"{MOST_REQUESTS} requests wait for their answers already")
+
+
+def fault_of(error: Exception) -> Fault:
+    """The answer to a request whose handler has raised."""
+    if isinstance(error, CallError):
+        return Fault(error.code, error.message, error.data)
+    return Fault(ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}")

@@ -1,0 +1,270 @@
+"""JSON over HTTP as a stream: each message that is sent is posted, and what responses hold is received.
+
+Bodies are JSON, or a stream of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)
+whose data is JSON. Python's own client does, for which nothing needs to be installed and which a one-shot call can wait
+for; it blocks, so that each request has a thread. The other end of a socket pair makes it a stream for both drivers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from rpcshell.client.dialling import dial_tcp
+from rpcshell.client.errors import ProtocolError, ShellError
+from rpcshell.client.exchange import Dropped
+from rpcshell.client.target import TlsFiles, TlsTarget
+from rpcwire import FRAMINGS, MAX_REQUEST, MessageError, decode_value
+
+if TYPE_CHECKING:
+    from rpcshell.client.dialects import Listening
+    from rpcshell.client.target import HttpTarget
+
+__all__ = ["HttpStream"]
+
+_AT_ONCE: Final = 16
+_ACCEPT: Final = "application/json, text/event-stream"
+_SHOWN: Final = 200
+_HINTS: Final = {
+    401: "it wants to know who asks: give an Authorization header",
+    403: "it does not let this client in",
+    404: "is this the path?",
+    405: "is this the path? it takes no POST",
+}
+
+
+class HttpStream:
+    """A URL with the methods of a non-blocking socket, for messages of which each is a line.
+
+    Args:
+        target: The URL.
+        dialect: Gives headers for each request, and is told those of each response.
+        timeout: Seconds for making a connection.
+        tls: The files that a server is verified with, and those that it is shown.
+
+    Raises:
+        ConnectionFailed: No connection could be made.
+    """
+
+    def __init__(self, target: HttpTarget, dialect: Listening, timeout: float, tls: TlsFiles | None) -> None:
+        self._dialect = dialect
+        self._failure: Exception | None = None
+        self._target = target
+        self._timeout = timeout
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._turns = threading.Semaphore(_AT_ONCE)
+        self._busy: set[http.client.HTTPConnection] = set()
+        self._idle = [self._connect()]
+        self._socket, self._inside = socket.socketpair()
+        self._socket.setblocking(False)
+        threading.Thread(target=self._post_all, name="http", daemon=True).start()
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        return self._socket.fileno()
+
+    def recv(self, size: int) -> bytes:
+        """Receive what has come in responses.
+
+        Raises:
+            BlockingIOError: Nothing has.
+        """
+        return self._socket.recv(size)
+
+    def send(self, data: memoryview) -> int:
+        """Post messages, each of which is a line; what was not taken has to be given again."""
+        return self._socket.send(data)
+
+    def why_ended(self) -> Exception | None:
+        """Why the stream has ended, where it was not closed here."""
+        return self._failure
+
+    def close(self) -> None:
+        """Close it; requests under way are broken off."""
+        self._socket.close()
+        with self._lock:
+            connections = [*self._busy, *self._idle]
+            self._idle = []
+        for connection in connections:
+            _break_off(connection)
+
+    def abandon(self) -> None:
+        """Close the descriptors, which are another process's too."""
+        self._socket.close()
+        self._inside.close()
+        for connection in (*self._busy, *self._idle):
+            connection.close()
+
+    def request(self, method: str, body: bytes | None = None) -> None:
+        """Make one request and receive what its response holds, until its end.
+
+        Raises:
+            ShellError: There is no response that can be used, or no connection.
+            Dropped: The response did not come whole.
+            OSError: Nobody receives any more.
+        """
+        headers = {"Accept": _ACCEPT, **dict(self._target.headers), **self._dialect.request_headers()}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        connection, response = self._respond(method, body, headers)
+        reusable = False
+        try:
+            self._dialect.response_headers({name.lower(): value for name, value in response.getheaders()})
+            kind = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
+            if kind == "text/event-stream" and response.status == http.HTTPStatus.OK:
+                self._take_events(response)
+            else:
+                self._take_body(response)
+            reusable = not response.will_close
+        except (http.client.HTTPException, OSError) as error:
+            raise self._broken(error) from error
+        finally:
+            with self._lock:
+                self._busy.discard(connection)
+                if reusable:
+                    self._idle.append(connection)
+            if not reusable:
+                connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self._target.url)
+        where = self._target.address
+        sock = dial_tcp(where, self._timeout)
+        if isinstance(where, TlsTarget):
+            sock = self._secure(sock, where)
+        sock.settimeout(None)
+        # Said without a port where that is the usual one, as a browser does.
+        connection = http.client.HTTPConnection(parts.netloc.rpartition("@")[2] if parts.port else where.host)
+        connection.sock = sock
+        connection.auto_open = 0
+        return connection
+
+    def _secure(self, sock: socket.socket, where: TlsTarget) -> socket.socket:
+        from rpcshell.client.tls import client_context, handshake_failed, server_name
+
+        try:
+            context = client_context(self._tls or TlsFiles(), where)
+            sock.settimeout(self._timeout)
+            return context.wrap_socket(sock, server_hostname=server_name(where))
+        except (OSError, ValueError) as error:
+            sock.close()
+            raise handshake_failed(where, error, self._timeout, partial(dial_tcp, where)) from error
+        except BaseException:
+            sock.close()
+            raise
+
+    def _respond(
+        self, method: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """Send a request over a connection that is idle, or else a new one."""
+        parts = urlsplit(self._target.url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        with self._lock:
+            # One that its server has closed meanwhile can be read.
+            while self._idle and _readable(self._idle[-1].sock):
+                self._idle.pop().close()
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or self._connect()
+        with self._lock:
+            self._busy.add(connection)
+        try:
+            connection.request(method, path, body, headers)
+            return connection, connection.getresponse()
+        except BaseException as error:
+            with self._lock:
+                self._busy.discard(connection)
+            connection.close()
+            if isinstance(error, http.client.HTTPException | OSError | ValueError):
+                raise self._broken(error) from error
+            raise
+
+    def _broken(self, error: Exception) -> Exception:
+        if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
+            return ProtocolError(f"{self._target} is no HTTP server", hint="leave out http://, and name the framing")
+        return Dropped(f"no whole response came: {str(error) or type(error).__name__}", not_run=False)
+
+    def _take_body(self, response: http.client.HTTPResponse) -> None:
+        body = response.read(MAX_REQUEST * 16)
+        if _is_message(body):
+            self._inside.sendall(body + b"\n")
+        elif response.status >= http.HTTPStatus.MULTIPLE_CHOICES or body.strip():
+            raise self._unusable(response, body)
+
+    def _unusable(self, response: http.client.HTTPResponse, body: bytes) -> ProtocolError:
+        if (location := response.getheader("Location")) is not None and response.status // 100 == 3:
+            return ProtocolError(f"{self._target} has moved: HTTP {response.status}", hint=f"connect to {location}")
+        said = " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
+        what = f"HTTP {response.status} {response.reason}" + (f": {said}" if said else "")
+        return ProtocolError(f"{self._target} answered no JSON: {what}", hint=_HINTS.get(response.status))
+
+    def _take_events(self, response: http.client.HTTPResponse) -> None:
+        """Receive the data of a stream of events; comments, names and ids of events say nothing here."""
+        data: list[bytes] = []
+        while line := response.readline():
+            line = line.rstrip(b"\r\n")
+            if not line and data:
+                self._inside.sendall(b"\n".join(data) + b"\n")
+                data = []
+            elif line.startswith(b"data:"):
+                data.append(line.removeprefix(b"data:").removeprefix(b" "))
+
+    def _post_all(self) -> None:
+        """Post what this end is sent, until that ends."""
+        lines = FRAMINGS["line"].decoder(MAX_REQUEST)
+        with contextlib.suppress(OSError), self._inside:
+            while data := self._inside.recv(65536):
+                lines.feed(data)
+                while (message := lines.next_frame()) is not None:
+                    self._turns.acquire()
+                    threading.Thread(target=self._post, args=(bytes(message),), name="http", daemon=True).start()
+
+    def _post(self, message: bytes) -> None:
+        try:
+            self.request("POST", message)
+        except (ShellError, Dropped) as error:
+            self._failure = self._failure or error
+            with contextlib.suppress(OSError):
+                self._inside.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # It was closed here.
+            pass
+        finally:
+            self._turns.release()
+
+
+def _is_message(body: bytes) -> bool:
+    """Whether a body is an object or an array of JSON-RPC, rather than the words of a proxy or a framework."""
+    try:
+        message = decode_value(body)
+    except MessageError:
+        return False
+    known = {"result", "error", "method"}
+    return isinstance(message, list) or (isinstance(message, dict) and not known.isdisjoint(message))
+
+
+def _readable(sock: Any) -> bool:
+    if sock is None:
+        return True
+    sock.settimeout(0)
+    try:
+        # TLS has nothing to peek with: what it could read, an alert or a ticket, is no reason to keep it either.
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        sock.settimeout(None)
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _break_off(connection: http.client.HTTPConnection) -> None:
+    if (sock := connection.sock) is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,357 @@
+"""A connection that is read all the time, by a thread of its own: how the blocking client has a listening dialect."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import select
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from rpcshell.client.dialects import Ask, Event, HandshakeFailed, Partial, Tell
+from rpcshell.client.dialling import LONGEST_WAIT, NAP, seconds_asleep
+from rpcshell.client.dialogue import Dialogue
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
+from rpcshell.client.exchange import Dropped
+from rpcshell.client.pump import Pump
+from rpcshell.client.transport import abandon, open_transport
+from rpcwire import EncodeError, ErrorCode, Fault, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.client.dialects import Listening, ServerRequest, Step, Steps
+    from rpcshell.client.dialogue import Delivery, Heard
+    from rpcshell.client.hearing import Hearing
+    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.trace import Trace
+    from rpcshell.client.transport import Transport
+
+__all__ = ["ListeningConnection", "answer_bytes", "handshake_error"]
+
+_T = TypeVar("_T")
+
+BYE: Final = 1.0
+"""Seconds that a goodbye may take."""
+
+
+class ListeningConnection:
+    """A transport that is read in a thread, and written by whoever has something to say.
+
+    What is common to them is used with the lock held, and never waited for with it.
+    """
+
+    def __init__(self, target: Target, dialect: Listening, transport: Transport, hearing: Hearing) -> None:
+        self._dialogue = Dialogue(target, dialect, self._hear)
+        self._pump = Pump(transport, self._dialogue)
+        self._hearing = hearing
+        self._lock = threading.Lock()
+        self._asleep = seconds_asleep()
+        self._closed = self._shut = False
+        # Events that come before the greeting is over may be what it waits for.
+        self._greeting: queue.SimpleQueue[Event | None] | None = queue.SimpleQueue()
+        self._woken, self._wake_end = os.pipe()
+        os.set_blocking(self._wake_end, False)
+        self._thread = threading.Thread(target=self._read_all, name="reader", daemon=True)
+
+    @classmethod
+    def open(
+        cls, target: Target, dialect: Listening, hearing: Hearing, *, timeout: float, tls: TlsFiles | None = None
+    ) -> ListeningConnection:
+        """Connect and greet within `timeout` seconds.
+
+        Raises:
+            ConnectionFailed: No connection could be made, or the server does not go along with the greeting.
+            ProtocolError: What answers does not speak the dialect.
+        """
+        deadline = time.monotonic() + timeout
+        transport = open_transport(target, dialect, hearing.log, timeout=timeout, tls=tls)
+        connection = cls(target, dialect, transport, hearing)
+        connection._thread.start()
+        try:
+            connection.follow(dialect.hello(), deadline)
+        except (HandshakeFailed, ShellError, TimeoutError) as error:
+            connection.close(greet=False)
+            raise handshake_error(target, error, timeout) from error
+        except BaseException:
+            connection.close(greet=False)
+            raise
+        connection._end_greeting()
+        return connection
+
+    @property
+    def dialect(self) -> Listening:
+        """What is spoken on it."""
+        return self._dialogue.dialect
+
+    @property
+    def target(self) -> Target:
+        """Where it leads."""
+        return self._dialogue.target
+
+    @property
+    def failure(self) -> Exception | None:
+        """What ended it, or None."""
+        return self._dialogue.failure
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here."""
+        return self._closed or self._shut
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it can take another request, for all that has been read."""
+        return not self._closed and self._dialogue.failure is None
+
+    def usable(self) -> bool:
+        """Whether it can take another request; after the machine has slept it cannot."""
+        return self.reusable and seconds_asleep() - self._asleep <= NAP
+
+    def exchange(
+        self,
+        method: str,
+        params: object,
+        *,
+        meta: bool,
+        plain: bool,
+        deadline: float | None,
+        trace: Trace | None = None,
+        partial: Callable[[Any], None] | None = None,
+    ) -> Reply:
+        """Send a request and wait for its reply until `deadline`, on `time.monotonic`'s clock.
+
+        A call that is given up, also by an interrupt, is cancelled as the dialect has it, and the connection goes on.
+
+        Args:
+            method: The method's name.
+            params: Its params.
+            meta: Whether to ask who serves it.
+            plain: Whether the server knows nothing but the core of the dialect.
+            deadline: When to give up, or None.
+            trace: Is told of what happens, from this thread.
+            partial: Is given each reply before the last, from this thread.
+
+        Raises:
+            UsageError: The params cannot be sent; nothing was.
+            Dropped: The connection ended first.
+            ProtocolError: Something came that breaks the dialect.
+            TlsFailed: The server has refused this client; nothing was run.
+            TimeoutError: The deadline passed.
+        """
+        inbox: queue.SimpleQueue[Delivery | bytes] = queue.SimpleQueue()
+        with self._lock:
+            number, data = self._dialogue.call(method, params, inbox.put, meta=meta, plain=plain)
+            if trace is not None:
+                self._pump.on_data = inbox.put
+                trace.request_started(data, None)
+        try:
+            if self._flush() and trace is not None:
+                trace.request_sent()
+            while True:
+                came = self._next(inbox, deadline, trace)
+                if isinstance(came, Reply):
+                    return came
+                if isinstance(came, Exception):
+                    raise came
+                if isinstance(came, Partial):
+                    if partial is not None:
+                        partial(came.value)
+                elif trace is not None:
+                    trace.data_received(came)
+        except BaseException:
+            if trace is not None:
+                trace.failed(self._pump.ends())
+            with self._lock:
+                self._dialogue.abandon(number)
+            self._flush()
+            raise
+        finally:
+            if trace is not None:
+                self._pump.on_data = None
+
+    def answer(self, request: ServerRequest, outcome: Any) -> None:
+        """Answer a server's request with a result, with a `Fault`, or by default where it is NotImplemented."""
+        with self._lock:
+            self._dialogue.tell(answer_bytes(self.dialect, request, outcome))
+        self._flush()
+
+    def follow(self, steps: Steps[_T], deadline: float | None) -> _T:
+        """Do what a dialect's steps want to have done, until `deadline`.
+
+        Raises:
+            ShellError: What the steps let through.
+            TimeoutError: The deadline passed.
+        """
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    came = self._do(step, deadline)
+                except ShellError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(came)
+        except StopIteration as end:
+            outcome: _T = end.value
+            return outcome
+
+    def close(self, *, greet: bool = True) -> None:
+        """Take leave, and close it; a child is ended."""
+        if greet and self.reusable and self._dialogue.idle and threading.current_thread() is not self._thread:
+            with contextlib.suppress(ShellError, TimeoutError):
+                self.follow(self.dialect.bye(), time.monotonic() + BYE)
+        with self._lock:
+            was_closed, self._closed = self._closed, True
+            self._dialogue.end(self._dialogue.failure or Dropped("it was closed here", not_run=False))
+        if was_closed:
+            return
+        self._wake()
+        if self._thread.ident is not None and threading.current_thread() is not self._thread:
+            self._thread.join()
+        self._pump.hand_out()
+        self._pump.transport.close()
+        os.close(self._wake_end)
+        os.close(self._woken)
+        self._hearing.wake()
+
+    def shut_down(self) -> None:
+        """End it for a thread that uses it, which then finds the end and closes it."""
+        self._shut = True
+        with self._lock:
+            self._dialogue.end(self._dialogue.failure or Dropped("it was closed here", not_run=False))
+        self._pump.hand_out()
+        self._wake()
+
+    def abandon(self) -> None:
+        """Let go of it in a process that was forked, where its thread is not, and leave the parent's as it is."""
+        self._closed = True
+        abandon(self._pump.transport)
+        os.close(self._wake_end)
+        os.close(self._woken)
+
+    def _next(self, inbox: queue.SimpleQueue[Any], deadline: float | None, trace: Trace | None) -> Any:
+        while True:
+            remaining = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
+            if remaining <= 0 and inbox.empty():
+                raise TimeoutError
+            patience = remaining if trace is None else min(remaining, trace.patience)
+            try:
+                return inbox.get(timeout=max(min(patience, LONGEST_WAIT), 0))
+            except queue.Empty:
+                if trace is not None and patience < remaining:
+                    trace.silent(self._pump.ends())
+
+    def _do(self, step: Step, deadline: float | None) -> Reply | Event | None:
+        now = time.monotonic()
+        if isinstance(step, Tell):
+            with self._lock:
+                self._dialogue.tell(step.data)
+            self._flush()
+            return None
+        limit = deadline
+        if step.timeout is not None:
+            limit = now + step.timeout if deadline is None else min(deadline, now + step.timeout)
+        try:
+            if isinstance(step, Ask):
+                return self.exchange(step.method, step.params, meta=False, plain=False, deadline=limit)
+            return self._hear_event(limit)
+        except TimeoutError:
+            if limit is deadline:
+                raise
+            method = step.method if isinstance(step, Ask) else ""
+            raise CallTimeout(step.timeout or 0.0, method=method) from None
+        except Dropped as dropped:
+            lost = ConnectionLost(self.target, dropped.reason, may_have_run=not dropped.not_run, hint=dropped.hint)
+            raise lost from dropped
+
+    def _hear_event(self, deadline: float | None) -> Event:
+        greeting = self._greeting
+        event = None
+        if greeting is not None:
+            event = self._next(greeting, deadline, None)
+        if event is None:
+            raise self.failure or Dropped("it was closed here", not_run=True)
+        heard: Event = event
+        return heard
+
+    def _end_greeting(self) -> None:
+        with self._lock:
+            greeting, self._greeting = self._greeting, None
+            while greeting is not None and not greeting.empty():
+                if (event := greeting.get()) is not None:
+                    self._hearing.hear(event, self.answer)
+
+    def _flush(self) -> bool:
+        """Send what there is room for, and have the thread send the rest; whether there is none."""
+        with self._lock:
+            if self._closed:
+                return True
+            self._pump.write()
+            rest = self._pump.wants_to_write
+        self._pump.hand_out()
+        if rest:
+            self._wake()
+        return not rest
+
+    def _wake(self) -> None:
+        # A pipe that is full wakes as well; one that is closed needs not.
+        with contextlib.suppress(OSError):
+            os.write(self._wake_end, b"\0")
+
+    def _read_all(self) -> None:
+        poll = select.poll()
+        descriptor = self._pump.transport.fileno()
+        poll.register(self._woken, select.POLLIN)
+        while self.reusable:
+            events = select.POLLIN if self._pump.wants_to_read else 0
+            poll.register(descriptor, events | (select.POLLOUT if self._pump.wants_to_write else 0))
+            ready = dict(poll.poll())
+            if ready.pop(self._woken, 0):
+                os.read(self._woken, 4096)
+            with self._lock:
+                if self._closed:
+                    break
+                if ready:
+                    self._pump.write()
+                    self._pump.read()
+            self._pump.hand_out()
+        if self._greeting is not None:
+            self._greeting.put(None)
+        self._hearing.wake()
+
+    def _hear(self, heard: Heard) -> None:
+        if isinstance(heard, Event):
+            with self._lock:
+                if self._greeting is not None:
+                    self._greeting.put(heard)
+                    return
+        self._hearing.hear(heard, self.answer)
+
+
+def answer_bytes(dialect: Listening, request: ServerRequest, outcome: Any) -> bytes:
+    """The answer to a server's request; an error where the outcome cannot be sent."""
+    if outcome is NotImplemented:
+        outcome = dialect.default_answer(request)
+    try:
+        return dialect.answer(request, outcome)
+    except EncodeError as error:
+        return dialect.answer(request, Fault(ErrorCode.INTERNAL_ERROR, f"the result cannot be sent: {error}"))
+
+
+def handshake_error(target: Target, error: Exception, timeout: float) -> ShellError:
+    """What a greeting that failed means for whoever wants a connection."""
+    match error:
+        case HandshakeFailed():
+            return ConnectionFailed(target, error.reason, hint=error.hint)
+        case TimeoutError() | CallTimeout():
+            seconds = error.seconds if isinstance(error, CallTimeout) else timeout
+            hint = "is this the dialect that it speaks?"
+            return ConnectionFailed(target, f"it did not greet within {seconds:g} s", hint=hint)
+        case ConnectionLost():
+            return ConnectionFailed(target, error.reason, hint=error.hint)
+        case ShellError():
+            return error
+    return ConnectionFailed(target, str(error))

@@ -1,0 +1,89 @@
+"""What carries bytes to a server and back: a socket, TLS, a child, or HTTP, alike to whoever reads and writes.
+
+Each is in a file of its own (`dialling`, `tls`, `child`, `http`); a further one is one more, and a case here.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+from rpcshell.client.dialling import dial
+from rpcshell.client.target import ChildTarget, HttpTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.client.dialects import Listening
+    from rpcshell.client.target import Target, TlsFiles
+
+__all__ = ["Transport", "abandon", "open_transport", "why_ended"]
+
+
+class Transport(Protocol):
+    """A stream of bytes both ways that never blocks, with a descriptor that tells when there is something to do."""
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Receive; nothing at the end.
+
+        Raises:
+            BlockingIOError: Nothing has come.
+            TlsFailed: The server has refused this client.
+            OSError: It is broken.
+        """
+
+    def send(self, data: memoryview, /) -> int:
+        """Send, and say how many bytes were taken; what was not has to be given again.
+
+        Raises:
+            BlockingIOError: There is no room.
+            OSError: It is broken.
+        """
+
+    def close(self) -> None:
+        """Let go of it, and of a child."""
+
+
+def open_transport(
+    target: Target, dialect: Listening, on_log: Callable[[str], None], *, timeout: float, tls: TlsFiles | None = None
+) -> Transport:
+    """Connect within `timeout` seconds, or start the child.
+
+    Args:
+        target: Where to.
+        dialect: What will be spoken: HTTP carries headers for it.
+        on_log: Is told, in a thread of its own, each line that a child prints to standard error.
+        timeout: Seconds for all addresses together, and for the handshake of TLS.
+        tls: The files that a server is verified with, and those that it is shown.
+
+    Raises:
+        ConnectionFailed: No connection could be made.
+    """
+    match target:
+        case ChildTarget():
+            from rpcshell.client.child import ChildStream
+
+            return ChildStream(target, on_log)
+        case HttpTarget():
+            from rpcshell.client.http import HttpStream
+
+            return HttpStream(target, dialect, timeout, tls)
+    stream = dial(target, timeout, tls)
+    if isinstance(stream, socket.socket):
+        stream.setblocking(False)
+    return stream
+
+
+def why_ended(transport: Transport) -> Exception | None:
+    """What a transport knows of its own end beyond that it has come, or None: a child's exit, a response of HTTP."""
+    tell: Callable[[], Exception | None] | None = getattr(transport, "why_ended", None)
+    return None if tell is None else tell()
+
+
+def abandon(transport: Transport) -> None:
+    """Let go of a transport in a process that was forked: its descriptors are closed, and nobody is told."""
+    let_go: Callable[[], None] = getattr(transport, "abandon", transport.close)
+    let_go()

@@ -1,0 +1,279 @@
+"""Framings beside the native one, and the table of all: how a byte stream is cut into messages, whatever they say.
+
+Each decoder goes through every byte once, however the stream is cut, and holds no more than one frame over its limit.
+What is inside the frames is the business of envelopes.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from rpcwire.errors import EmptyFrame, FrameError, FrameTooLarge, TruncatedFrame
+from rpcwire.framing import LARGEST_LENGTH, PREFIX_SIZE, FrameDecoder, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HEADER_LIMIT: Final = 8 * 1024
+_length_be = struct.Struct(">I")
+_QUOTE: Final = ord('"')
+_SPACE: Final = re.compile(rb"[ \t\r\n]*")
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["\[\]{}]', re.DOTALL)
+_STRING_END: Final = re.compile(rb'["\\]')
+_CONTENT_LENGTH: Final = re.compile(
+    rb"(?:^|\n)content-length[ \t]*:[ \t]*([0-9]{1,18})[ \t]*(?:\r?\n|$)", re.IGNORECASE
+)
+_HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
+
+
+class Decoder(Protocol):
+    """Cuts a stream into the bodies of frames."""
+
+    def __init__(self, max_frame: int) -> None:
+        """Begin; no body may have more bytes than `max_frame`."""
+
+    def feed(self, data: bytes) -> None:
+        """Add what a read brought."""
+
+    def next_frame(self) -> bytes | bytearray | None:
+        """Take the next whole body, or None when more bytes are needed.
+
+        Raises:
+            FrameError: The stream is out of step; at every further call again.
+        """
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether something has begun to arrive and is not taken yet."""
+
+    def feed_eof(self) -> None:
+        """Say that the stream has ended, once no whole frame is left to take.
+
+        Raises:
+            TruncatedFrame: It ended inside a frame.
+        """
+
+
+class _Buffered:
+    """What the decoders share: the bytes not taken yet, and how far they have been looked at."""
+
+    def __init__(self, max_frame: int) -> None:
+        self.max_frame = max_frame
+        self._buffer = bytearray()
+        self._seen = 0
+        self._failure: FrameError | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Add what a read brought."""
+        self._buffer += data
+
+    def next_frame(self) -> bytes | None:
+        """Take the next whole body, or None when more bytes are needed.
+
+        Raises:
+            FrameError: The stream is out of step.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._next()
+        except FrameError as error:
+            self._failure = error
+            raise
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether something has begun to arrive and is not taken yet."""
+        return bool(self._buffer)
+
+    def feed_eof(self) -> None:
+        """Say that the stream has ended.
+
+        Raises:
+            TruncatedFrame: It ended inside a frame.
+        """
+        if self._buffer:
+            raise TruncatedFrame(len(self._buffer), None)
+
+    def _next(self) -> bytes | None:
+        raise NotImplementedError
+
+    def _take(self, start: int, end: int, after: int) -> bytes:
+        """The bytes from start to end; everything before `after` is let go of."""
+        self._check(end - start)
+        with memoryview(self._buffer) as view:
+            body = bytes(view[start:end])
+        # Dropping from the front moves a pointer, not bytes.
+        del self._buffer[:after]
+        self._seen = 0
+        return body
+
+    def _check(self, length: int) -> None:
+        if length > self.max_frame:
+            raise FrameTooLarge(length, self.max_frame)
+
+
+class LineDecoder(_Buffered):
+    r"""Messages that end with `\n`, or `\r\n`; empty lines are none."""
+
+    _delimiter = b"\n"
+
+    def _next(self) -> bytes | None:
+        while (end := self._buffer.find(self._delimiter, self._seen)) >= 0:
+            if body := self._take(0, end, end + 1).strip(b" \t\r\n"):
+                return body
+        self._seen = len(self._buffer)
+        self._check(self._seen)
+        return None
+
+
+class NulDecoder(LineDecoder):
+    """Messages that end with a NUL, as varlink's."""
+
+    _delimiter = b"\0"
+
+
+class BigEndianDecoder(_Buffered):
+    """The native framing with the length's bytes the other way round, as Erlang's `{packet, 4}`."""
+
+    def _next(self) -> bytes | None:
+        if len(self._buffer) < PREFIX_SIZE:
+            return None
+        (length,) = _length_be.unpack_from(self._buffer)
+        if not length:
+            raise EmptyFrame
+        self._check(length)
+        end = PREFIX_SIZE + length
+        return self._take(PREFIX_SIZE, end, end) if len(self._buffer) >= end else None
+
+
+class ContentLengthDecoder(_Buffered):
+    """Headers, an empty line, and as many bytes as `Content-Length` says (LSP's base protocol)."""
+
+    _body: tuple[int, int] | None = None
+
+    def _next(self) -> bytes | None:
+        if self._body is None:
+            self._body = self._header()
+            if self._body is None:
+                return None
+        start, end = self._body
+        if len(self._buffer) < end:
+            return None
+        self._body = None
+        return self._take(start, end, end)
+
+    def _header(self) -> tuple[int, int] | None:
+        """Where the body begins and ends, once its header is whole."""
+        found = _HEADER_END.search(self._buffer, max(self._seen - 3, 0))
+        if (found.start() if found else len(self._buffer)) > _HEADER_LIMIT:
+            raise FrameError(f"no header ends within {_HEADER_LIMIT} bytes")
+        if found is None:
+            self._seen = len(self._buffer)
+            return None
+        header = bytes(self._buffer[: found.start()])
+        length = _CONTENT_LENGTH.search(header)
+        if length is None:
+            raise FrameError("a header has no Content-Length")
+        self._check(int(length[1]))
+        return found.end(), found.end() + int(length[1])
+
+
+class StreamDecoder(_Buffered):
+    """JSON objects and arrays one after another, with or without white space between them."""
+
+    _depth = 0
+    _in_string = False
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether a value has begun to arrive and is not taken yet."""
+        return self._depth > 0 or bool(self._buffer.strip(b" \t\r\n"))
+
+    def feed_eof(self) -> None:
+        """Say that the stream has ended; white space may be left.
+
+        Raises:
+            TruncatedFrame: It ended inside a value.
+        """
+        if self.mid_frame:
+            super().feed_eof()
+
+    def _next(self) -> bytes | None:
+        buffer = self._buffer
+        if not self._depth:
+            if (begun := _SPACE.match(buffer)) and begun.end():
+                del buffer[: begun.end()]
+            if buffer and buffer[0] not in b"{[":
+                raise FrameError(f"a JSON object or array begins with {{ or [, not with byte 0x{buffer[0]:02x}")
+        end = self._value_end()
+        if end is None:
+            self._check(len(buffer))
+            return None
+        return self._take(0, end, end)
+
+    def _value_end(self) -> int | None:
+        """Where the value ends, if that has arrived; looks at what it has not seen yet."""
+        while self._seen < len(self._buffer):
+            if self._in_string:
+                self._skip_string()
+            elif (end := self._skip_structure()) is not None:
+                return end
+        return None
+
+    def _skip_string(self) -> None:
+        """Go on to the end of the string, or to the next backslash in it."""
+        found = _STRING_END.search(self._buffer, self._seen)
+        if found is None:
+            self._seen = len(self._buffer)
+            return
+        self._in_string = found[0] == b"\\"
+        # What a backslash escapes may still have to come.
+        self._seen = found.end() + self._in_string
+
+    def _skip_structure(self) -> int | None:
+        """Go on to the end of the value, which is returned, or to a string that is not whole."""
+        buffer, depth = self._buffer, self._depth
+        for token in _TOKEN.finditer(buffer, self._seen):
+            first = buffer[token.start()]
+            if first == _QUOTE:
+                if token.end() == token.start() + 1:
+                    self._in_string, self._seen, self._depth = True, token.end(), depth
+                    return None
+            elif first in b"{[":
+                depth += 1
+            else:
+                depth -= 1
+                if not depth:
+                    self._depth = 0
+                    return token.end()
+        self._seen, self._depth = len(buffer), depth
+        return None
+
+
+class Framing(msgspec.Struct, frozen=True):
+    """One way to put messages into a stream: what is put around a body, and what finds it again."""
+
+    frame: Callable[[bytes], bytes]
+    decoder: Callable[[int], Decoder]
+
+
+def _frame_be(body: bytes) -> bytes:
+    if len(body) > LARGEST_LENGTH:
+        raise FrameTooLarge(len(body), LARGEST_LENGTH)
+    return _length_be.pack(len(body)) + body
+
+
+FRAMINGS: Final = {
+    "u32le": Framing(frame, FrameDecoder),
+    "u32be": Framing(_frame_be, BigEndianDecoder),
+    "line": Framing(lambda body: body + b"\n", LineDecoder),
+    "nul": Framing(lambda body: body + b"\0", NulDecoder),
+    "content-length": Framing(lambda body: b"Content-Length: %d\r\n\r\n" % len(body) + body, ContentLengthDecoder),
+    "stream": Framing(lambda body: body + b"\n", StreamDecoder),
+}
+"""Every framing by its name. Bodies are compact JSON, which has neither a line's end nor a NUL in it."""
