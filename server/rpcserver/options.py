@@ -16,6 +16,7 @@ from rpcserver.system.settings import (
     ServerSettings,
     checked_seconds,
     default_workers,
+    parse_budget,
     parse_control,
     parse_metrics,
     parse_mode,
@@ -169,6 +170,14 @@ _OTHER: Final = "Other"
     default="16M",
     callback=_read_by(parse_size),
     help="The largest request. How deeply its JSON may be nested is the interpreter's to say: 1,000 levels or more.",
+)
+@_option(
+    "--max-buffered",
+    group=_LIMITS,
+    metavar="SIZE",
+    default="256M",
+    callback=_read_by(parse_budget),
+    help="What a worker holds of large requests, one --max-frame at least; more are answered busy. 0 is no limit.",
 )
 @_seconds("--idle-timeout", group=_LIMITS, help="Silence between requests.")
 @_seconds("--read-timeout", group=_LIMITS, help="From a request's first byte to its last.")

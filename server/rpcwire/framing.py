@@ -53,7 +53,7 @@ class FrameDecoder:
         max_frame: the largest body accepted, in bytes.
     """
 
-    __slots__ = ("_buffer", "_failure", "_start", "max_frame")
+    __slots__ = ("_buffer", "_failure", "_skipped", "_start", "max_frame")
 
     def __init__(self, max_frame: int = MAX_REQUEST) -> None:
         self.max_frame = max_frame
@@ -61,9 +61,17 @@ class FrameDecoder:
         self._buffer: bytes | bytearray = b""
         self._start = 0
         self._failure: FrameError | None = None
+        # What is still to come of the frame that is thrown away, whose prefix is all that is kept of it.
+        self._skipped = 0
 
     def feed(self, data: bytes) -> None:
         """Add what a read brought."""
+        if self._skipped:
+            rest = data[self._skipped :]
+            self._skipped = max(0, self._skipped - len(data))
+            if self._skipped:
+                return
+            self._buffer, data = b"", rest
         start = self._start
         buffer = self._buffer
         if start == len(buffer):
@@ -98,10 +106,19 @@ class FrameDecoder:
             self._failure = FrameTooLarge(length, self.max_frame) if length else EmptyFrame()
             raise self._failure
         end = body_start + length
-        if end > len(buffer):
+        size = len(buffer)
+        if end < size:
+            self._start = end
+            return buffer[body_start:end]
+        if end > size:
             return None
-        self._start = end
-        return buffer[body_start:end]
+        # Nothing is kept of what is taken, and a large body that came in many reads is not copied.
+        self._buffer = b""
+        self._start = 0
+        if not isinstance(buffer, bytearray):
+            return buffer[body_start:]
+        del buffer[:body_start]
+        return buffer
 
     def sole_frame(self, data: bytes) -> bytes | None:
         """Take the body of a read that is exactly one frame, as nearly every read is, without feeding it.
@@ -113,6 +130,27 @@ class FrameDecoder:
         if self._start < len(self._buffer) or not 0 < length <= self.max_frame or _unpack_length(data)[0] != length:
             return None
         return data[PREFIX_SIZE:]
+
+    def skip_frame(self) -> None:
+        """Throw away what has come of the frame that is not whole yet, and what comes of it, and stay in step.
+
+        Only after `next_frame` has returned None; without a prefix nothing is done.
+        """
+        if len(self._buffer) - self._start >= PREFIX_SIZE and not self._skipped:
+            (length,) = _unpack_length(self._buffer, self._start)
+            self._skipped = self._start + PREFIX_SIZE + length - len(self._buffer)
+            self._buffer = bytes(self._buffer[self._start : self._start + PREFIX_SIZE])
+            self._start = 0
+
+    def clear(self) -> None:
+        """Throw away all that has come; nothing is read here any more."""
+        self._buffer = b""
+        self._start = self._skipped = 0
+
+    @property
+    def held(self) -> int:
+        """How many bytes are held that were not taken."""
+        return len(self._buffer) - self._start
 
     @property
     def mid_frame(self) -> bool:
@@ -131,4 +169,6 @@ class FrameDecoder:
         expected = None
         if received >= PREFIX_SIZE:
             expected = PREFIX_SIZE + _unpack_length(self._buffer, self._start)[0]
+            if self._skipped:
+                received = expected - self._skipped
         raise TruncatedFrame(received, expected)

@@ -161,3 +161,47 @@ def test_a_large_frame_in_small_pieces_is_linear() -> None:
         assert tracemalloc.get_traced_memory()[1] < 5 * len(body)
     finally:
         tracemalloc.stop()
+
+
+@given(bodies, st.binary(min_size=1, max_size=300), bodies, places, st.data())
+def test_a_frame_that_is_skipped_leaves_the_stream_in_step(
+    before: list[bytes], skipped: bytes, after: list[bytes], at: list[int], data: st.DataObject
+) -> None:
+    decoder = FrameDecoder()
+    whole = frame(skipped)
+    come = data.draw(st.integers(4, len(whole) - 1))
+    assert decode(decoder, cut(stream(before) + whole[:come], at)) == before
+    decoder.skip_frame()
+    assert decoder.mid_frame
+    assert decoder.held <= 4
+    assert decoder.sole_frame(stream([b"{}"])) is None
+    with pytest.raises(TruncatedFrame, match=str(come)):
+        decoder.feed_eof()
+    assert decode(decoder, cut(whole[come:] + stream(after), at)) == after
+    assert not decoder.mid_frame
+
+
+def test_without_a_prefix_nothing_is_skipped() -> None:
+    decoder = FrameDecoder()
+    decoder.feed(frame(b"{}")[:3])
+    decoder.skip_frame()
+    assert decode(decoder, [frame(b"{}")[3:]]) == [b"{}"]
+
+
+def test_a_large_body_is_handed_out_and_not_kept_or_copied() -> None:
+    size = 1 << 22
+    decoder = FrameDecoder()
+    decoder.feed(frame(bytes(size))[:-1])
+    decoder.feed(b"")
+    tracemalloc.start()
+    try:
+        decoder.feed(b"\0")
+        body = decoder.next_frame()
+        assert body is not None
+        assert len(body) == size
+        del body
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 10_000
+    assert peak < 1.5 * size

@@ -21,7 +21,9 @@ from rpcserver.service.context import Peer
 from rpcserver.system.addresses import BindError, UnixBind
 from rpcserver.system.settings import ServerSettings
 from rpcserver.system.sockets import open_listeners
-from rpcserver.workers.conversation import ANSWER, CLOSE, LINGER, NEVER, READ, WRITE, Conversation
+from rpcserver.workers.conversation import Conversation
+from rpcserver.workers.limits import NEVER
+from rpcserver.workers.next_step import ANSWER, CLOSE, LINGER, READ, WRITE
 from rpcserver.workers.socket_drivers import NonBlockingConnection, prepare
 from rpcwire import GOODBYE, ErrorCode, Fault, encode_fault, frame
 

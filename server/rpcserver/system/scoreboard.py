@@ -39,6 +39,7 @@ LOST: Final = 11
 _METHOD: Final = 12
 _METHOD_SIZE: Final = 64
 ABSORBED: Final = 20
+BUFFERED: Final = 21
 # Words written by the arbiter, in a cache line of their own.
 _PID: Final = 24
 _GENERATION: Final = 25

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -87,6 +88,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     tls_client_ca: Path | None = None
     max_frame: int = MAX_REQUEST
     """Bytes."""
+    max_buffered: int = 16 * MAX_REQUEST
+    """Bytes of large requests in each worker."""
     idle_timeout: float = 300.0
     read_timeout: float = 30.0
     write_timeout: float = 30.0
@@ -122,18 +125,27 @@ def checked_seconds(seconds: float) -> float:
 
 
 def parse_size(text: str) -> int:
-    """Read a number of bytes: `1048576`, `64K`, `16M` or `1GiB`.
+    """Read the size of a frame: `1048576`, `64K`, `16M` or `1GiB`.
 
     Raises:
         ValueError: it is none, or no size for a frame.
     """
-    found = re.fullmatch(r"([0-9]+)\s*([kmg]?)(?:i?b)?", text.strip().lower())
-    if not found:
-        raise ValueError(f"{text!r} is no size: write bytes, or 64K, 16M, 1G")
-    size = int(found[1]) * _UNITS[found[2]]
+    size = parse_budget(text)
     if not _SMALLEST_FRAME <= size <= _LARGEST_FRAME:
         raise ValueError(f"{text!r} is out of range: a frame has 2 bytes to 4 GiB less one")
     return size
+
+
+def parse_budget(text: str) -> int:
+    """Read a number of bytes, of which 0 is no limit, as `parse_size` does.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = re.fullmatch(r"([0-9]+)\s*([kmg]?)(?:i?b)?", text.strip().lower())
+    if not found:
+        raise ValueError(f"{text!r} is no size: write bytes, or 64K, 16M, 1G")
+    return min(int(found[1]) * _UNITS[found[2]], sys.maxsize)
 
 
 def parse_control(text: str) -> str:

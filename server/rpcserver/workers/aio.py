@@ -195,6 +195,7 @@ class AsyncWorker(Worker):
         """See to the deadlines of all connections, and again when the next is due: one timer for all of them."""
         self._timer.cancel()
         self.board.tick()
+        self.budget.tick()
         now = time.monotonic()
         if now - self._due > _HELD_UP:
             # What has arrived while a callback held up the loop comes first.

@@ -12,7 +12,8 @@ import time
 from typing import TYPE_CHECKING, Protocol, cast
 
 from rpcserver.workers.aio_calls import AsyncCall, HandlerThreads, ThreadCalls
-from rpcserver.workers.conversation import ANSWER, CLOSE, NEVER, READ, WRITE
+from rpcserver.workers.limits import NEVER
+from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE
 from rpcserver.workers.socket_drivers import acknowledge, converse, prepare, reset_on_close
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rpcserver.service.context import Peer
     from rpcserver.service.dispatch import Dispatcher
     from rpcserver.system.settings import ServerSettings
+    from rpcserver.workers.frame_budget import FrameBudget
 
     Begin = Callable[[bytes | bytearray, Peer, bool, Executor], bytes | Coroutine[Any, Any, bytes]]
     """How a request becomes a framed reply, or what must be awaited for one: `Dispatcher.begin`."""
@@ -37,6 +39,7 @@ class Host(Protocol):
     settings: ServerSettings
     dispatcher: Dispatcher
     tls: ssl.SSLContext | None
+    budget: FrameBudget
     begin: Begin
     threads: HandlerThreads
 
@@ -85,7 +88,7 @@ class LoopConnection(asyncio.Protocol):
     _write: Callable[[bytes], None]
 
     def __init__(self, connection: socket.socket, host: Host, loop: asyncio.AbstractEventLoop) -> None:
-        self._conversation = converse(connection, host.settings, host.tls)
+        self._conversation = converse(connection, host.settings, host.tls, host.budget)
         prepare(connection, self._conversation)
         self._sole_request = self._conversation.sole_request
         self.peer = self._conversation.peer
@@ -160,7 +163,7 @@ class LoopConnection(asyncio.Protocol):
         self._lost = True
         self.ready = False
         if self._call is None or self._call.withdraw():
-            self._host.ended(self)
+            self._end()
 
     def leave(self, grace_deadline: float) -> None:
         """Bring about an end without loss; see `Conversation.leave`."""
@@ -260,6 +263,11 @@ class LoopConnection(asyncio.Protocol):
         else:
             self._transport.close()
 
+    def _end(self) -> None:
+        """Let go of everything, now that nothing of it runs any more."""
+        self._conversation.release()
+        self._host.ended(self)
+
     def _note_progress(self) -> None:
         conversation = self._conversation
         pending = self._transport.get_write_buffer_size()
@@ -293,7 +301,7 @@ class LoopConnection(asyncio.Protocol):
             return
         self._call = None
         if self._lost:
-            self._host.ended(self)
+            self._end()
         elif call.timed_out:
             self._answer_timed_out(call, last=call.last)
         elif task.cancelled():
@@ -329,7 +337,7 @@ class LoopConnection(asyncio.Protocol):
         # A coroutine that goes on after its cancellation: nobody waits for it any more.
         self._call = None
         if self._lost:
-            self._host.ended(self)
+            self._end()
         else:
             self._answer_timed_out(call, last=True)
         return NEVER

@@ -26,6 +26,7 @@ from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceErro
 from rpcserver.system.log import RateLimit, keep_enabled
 from rpcserver.system.signals import ignore
 from rpcserver.workers.acceptor import Acceptor
+from rpcserver.workers.frame_budget import FrameBudget
 
 if TYPE_CHECKING:
     import ssl
@@ -97,6 +98,7 @@ class Worker(abc.ABC):
 
     Attributes:
         answer: like the dispatcher's, and sees to `max_requests`; for models that block.
+        budget: what large requests may take of memory.
         draining: whether the worker was asked to answer what has arrived, and to leave.
     """
 
@@ -111,6 +113,7 @@ class Worker(abc.ABC):
         self.channel = setup.channel
         self.board = setup.board
         self.tls = setup.tls
+        self.budget = FrameBudget(setup.settings, setup.board)
         self.draining = False
         self._listeners = setup.listeners
         self._logs = setup.logs

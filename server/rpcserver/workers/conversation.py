@@ -1,19 +1,20 @@
 """One conversation with a client, without any I/O: bytes in; bytes to write, and what to wait for until when, out.
 
-It is the same under every worker model. A driver reads, writes and waits as it says (`socket_drivers`
-and `aio_connection`); how requests are run is the models' business. TLS is a filter of the bytes, here and
-nowhere else.
+It is the same under every worker model. A driver reads, writes and waits as it says (`socket_drivers`,
+`blocking_connection` and `aio_connection`); how requests are run is the models' business. TLS is a filter of the
+bytes, here and nowhere else.
 """
 
 from __future__ import annotations
 
-import enum
 import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from rpcserver.service.context import Peer
-from rpcserver.workers.refusals import SlowFrame, describe, give_up, refuse_stream
+from rpcserver.workers.limits import LINGER_BYTES, LINGER_SECONDS, NEVER, PROGRESS, READ_SIZE, WRITE_SIZE, deadline_in
+from rpcserver.workers.next_step import ANSWER, CLOSE, LINGER, READ, WRITE, Next
+from rpcserver.workers.refusals import SlowFrame, describe, give_up, refuse_frame, refuse_stream
 from rpcwire import GOODBYE, FrameDecoder, FrameError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcserver.system.settings import ServerSettings
+    from rpcserver.workers.frame_budget import FrameBudget
     from rpcserver.workers.tls_session import TlsSession
 
     Answer = Callable[[bytes | bytearray, Peer, bool], bytes]
@@ -29,43 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-NEVER: Final = float("inf")
-"""The deadline of what may take as long as it likes."""
-
-READ_SIZE: Final = 64 * 1024
-"""How much one read takes."""
-
-WRITE_SIZE: Final = 256 * 1024
-"""How much of a batch's replies is held before it is written, and how much is encrypted at a time."""
-
-PROGRESS: Final = 64 * 1024
-"""A client that takes so many bytes of a reply has the whole write timeout again."""
-
-LINGER_SECONDS: Final = 2.0
-"""How long a connection is read, and what comes thrown away, after its last reply, unless the client ends it.
-
-Closing over unread data resets a connection, and a reset may destroy replies that the client has not read yet
-(RFC 1122, 4.2.2.13).
-"""
-
-LINGER_BYTES: Final = 64 * 1024
-"""How much is thrown away then."""
-
 _NOTHING: Final = memoryview(b"")
-
-
-class Next(enum.Enum):
-    """What a driver does next."""
-
-    READ = "wait for bytes, and pass them to `receive`"
-    ANSWER = "run what `next_request` gives, and `hold` the replies"
-    WRITE = "wait until the client takes more of `outgoing`"
-    LINGER = "say that no more comes, call `linger`, and read to the client's end"
-    CLOSE = "close"
-
-
-READ, ANSWER, WRITE, LINGER, CLOSE = Next
-"""By themselves, since looking one up in its class takes longer than most of what is done in between (Python 3.11)."""
 
 
 class Conversation:
@@ -89,6 +55,9 @@ class Conversation:
     """
 
     __slots__ = (
+        "_budget",
+        "_buffered",
+        "_crowded_out",
         "_decoder",
         "_discarded",
         "_end_said",
@@ -119,13 +88,19 @@ class Conversation:
 
     sole_request: Callable[[bytes], bytes | None]
 
-    def __init__(self, settings: ServerSettings, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, settings: ServerSettings, tls: ssl.SSLContext | None = None, budget: FrameBudget | None = None
+    ) -> None:
         self.peer = Peer("unknown")
         self.heard = True
         self.leaving = self.last_said = self.ended = self.lost = self.reset = False
         self.held = self.unwritten = self.taken = 0
         self._settings = settings
         self._decoder = FrameDecoder(settings.max_frame)
+        self._budget = budget
+        self._buffered = 0
+        # Whether a request was thrown away, as it came, and is to be answered so.
+        self._crowded_out = False
         # One request ahead of what is run: a reply that shall be the last must be known as such.
         self._following: bytes | bytearray | None = None
         self._failure: FrameError | None = None
@@ -145,7 +120,7 @@ class Conversation:
             from rpcserver.workers.tls_session import TlsSession
 
             self._tls = TlsSession(tls)
-            self._frame_deadline = _deadline(settings.read_timeout)
+            self._frame_deadline = deadline_in(settings.read_timeout)
             self.sole_request = lambda _data: None
 
     @property
@@ -190,7 +165,9 @@ class Conversation:
         elif self._tls is None or (data := self._decrypt(self._tls, data)):
             self._decoder.feed(data)
             if self._following is None:
-                self._following = self._cut()
+                self._following = following = self._cut()
+                if following is None and self._decoder.held > READ_SIZE and self._budget is not None:
+                    self._count(self._budget)
 
     def next(self) -> Next:
         """Say what the driver does next; the last word is found here, and the deadlines are set."""
@@ -207,6 +184,12 @@ class Conversation:
         self._write_deadline = 0.0
         if waiting:
             return ANSWER
+        if self._buffered and self._decoder.held <= READ_SIZE:
+            self.release()
+        if self._crowded_out and not self.last_said:
+            self._crowded_out = False
+            self.hold(refuse_frame(close=self.leaving), last=self.leaving)
+            return self._await_writing()
         if self.last_said or self.ended:
             if self._shaking and not self.ended:
                 return READ
@@ -222,7 +205,7 @@ class Conversation:
             return CLOSE
         if self._decoder.mid_frame or (self._tls is not None and (self._tls.unfinished or self._shaking)):
             if not self._frame_deadline:
-                self._frame_deadline = _deadline(self._settings.read_timeout)
+                self._frame_deadline = deadline_in(self._settings.read_timeout)
         else:
             self._frame_deadline = 0.0
         return READ
@@ -250,7 +233,7 @@ class Conversation:
             try:
                 self._following = following = next_frame()
             except FrameError as error:
-                self._failure = self._failure or error
+                self._fail(error)
                 self._following = following = None
             last = following is None and self.leaving and self._failure is None
             reply = answer(body, peer, last)
@@ -333,6 +316,7 @@ class Conversation:
     def refuse(self, reply: bytes) -> None:
         """Say that as the last word, instead of what the client waits for."""
         self._following = None
+        self._decoder.clear()
         self.hold(reply, last=True)
 
     def give_up(self, body: bytes | bytearray) -> None:
@@ -344,6 +328,12 @@ class Conversation:
         logger.debug("%s: connection lost: %s", self.peer.address, error.strerror)
         self.lost = True
 
+    def release(self) -> None:
+        """Hold nothing of a request any more; a driver calls it when all has ended."""
+        if self._buffered and self._budget is not None:
+            self._budget.release(self._buffered)
+            self._buffered = 0
+
     @property
     def _shaking(self) -> bool:
         """Whether the TLS handshake is to be made before anything can be said."""
@@ -352,7 +342,7 @@ class Conversation:
     def _await_writing(self) -> Next:
         if not self._write_deadline or self.taken >= PROGRESS:
             self.taken = 0
-            self._write_deadline = _deadline(self._settings.write_timeout)
+            self._write_deadline = deadline_in(self._settings.write_timeout)
         return WRITE
 
     def _cut(self) -> bytes | bytearray | None:
@@ -360,11 +350,21 @@ class Conversation:
         try:
             body = self._decoder.next_frame()
         except FrameError as error:
-            self._failure = self._failure or error
+            self._fail(error)
             return None
         if body is not None:
             self._frame_deadline = 0.0
         return body
+
+    def _count(self, budget: FrameBudget) -> None:
+        """Count what has come of a large request, and throw that away where there is no room for it."""
+        held = self._decoder.held - READ_SIZE
+        if held > self._buffered:
+            if budget.take(held - self._buffered):
+                self._buffered = held
+            else:
+                self._decoder.skip_frame()
+                self._crowded_out = True
 
     def _decrypt(self, tls: TlsSession, data: bytes) -> bytes:
         shaking = self._shaking
@@ -372,7 +372,7 @@ class Conversation:
         try:
             plain = tls.receive(data)
         except FrameError as error:
-            self._failure = self._failure or error
+            self._fail(error)
         if output := tls.output():
             self._unsent = bytes(self._unsent) + output
         if shaking and tls.established and not tls.failed:
@@ -384,6 +384,11 @@ class Conversation:
             self.ended = True
         return plain
 
+    def _fail(self, error: FrameError) -> None:
+        """Note what is wrong with the stream, without the frames in its traceback: they would keep all that is here."""
+        error.__cause__ = error.__context__ = error.__traceback__ = None
+        self._failure = self._failure or error
+
     def _note_end(self) -> None:
         """Log an end that came inside something."""
         try:
@@ -392,8 +397,3 @@ class Conversation:
             self._decoder.feed_eof()
         except FrameError as error:
             logger.info("%s: %s", self.peer.address, error)
-
-
-def _deadline(limit: float) -> float:
-    """Return when that many seconds are over; 0 is without end."""
-    return monotonic() + limit if limit else NEVER

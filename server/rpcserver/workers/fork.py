@@ -22,8 +22,10 @@ from rpcserver.system.process import Forker
 from rpcserver.system.scoreboard import ANSWERED, BEGAN, STARTED
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import ABORT, GRACEFUL, REOPEN, Worker
+from rpcserver.workers.blocking_connection import BlockingConnection
+from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.refusals import refuse_connection, refuse_service
-from rpcserver.workers.socket_drivers import BlockingConnection, Lingering, NonBlockingConnection, converse, prepare
+from rpcserver.workers.socket_drivers import Lingering, NonBlockingConnection, converse, prepare
 
 if TYPE_CHECKING:
     import socket
@@ -139,7 +141,7 @@ class ForkWorker(Worker):
             # Here and not in the child, which would have to make one anew for each connection.
             dispatcher = self._dispatchers[index] = self.make_dispatcher(self.dispatcher.service, board)
         try:
-            process = self._forker.fork(lambda: self._be_child(connection, dispatcher))
+            process = self._forker.fork(lambda: self._be_child(connection, dispatcher, board))
         except OSError as error:
             logger.error("no process can be made, so a client is turned away: %s", error.strerror)
             self.board.absorb(index)
@@ -216,7 +218,7 @@ class ForkWorker(Worker):
         for child in list(self._children.values()):
             child.process.send_signal(REOPEN)
 
-    def _be_child(self, connection: socket.socket, dispatcher: Dispatcher) -> int:
+    def _be_child(self, connection: socket.socket, dispatcher: Dispatcher, board: SlotBoard) -> int:
         """Serve one connection, in a process made for it."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -229,7 +231,11 @@ class ForkWorker(Worker):
         _reseed()
         # Frozen for all who share it, but in this process nobody has seen it yet.
         msgspec.structs.force_setattr(dispatcher.worker, "pid", os.getpid())
-        self._current = BlockingConnection(connection, dispatcher.answer, self.settings, tls=self.tls)
+        siblings = [self.board.child(index) for index in range(self.settings.max_children)]
+        budget = FrameBudget(self.settings, board, siblings)
+        self._current = BlockingConnection(
+            connection, dispatcher.answer, self.settings, budget.tick, tls=self.tls, budget=budget
+        )
         if self.draining:
             self._current.drain()
         try:

@@ -17,7 +17,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.conversation import ANSWER, CLOSE, NEVER, READ, WRITE, WRITE_SIZE, Next
+from rpcserver.workers.limits import NEVER, WRITE_SIZE
+from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE, Next
 from rpcserver.workers.refusals import refuse_request
 from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, prepare
 from rpcserver.workers.thread import ThreadedWorker, take_overdue
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.base import WorkerSetup
+    from rpcserver.workers.frame_budget import FrameBudget
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +60,14 @@ class PooledConnection(NonBlockingConnection):
     awaits: Next | None = None
     deadline = NEVER
 
-    def __init__(self, connection: socket.socket, settings: ServerSettings, tls: ssl.SSLContext | None) -> None:
-        conversation = converse(connection, settings, tls)
+    def __init__(
+        self,
+        connection: socket.socket,
+        settings: ServerSettings,
+        tls: ssl.SSLContext | None,
+        budget: FrameBudget | None,
+    ) -> None:
+        conversation = converse(connection, settings, tls, budget)
         super().__init__(connection, conversation)
         prepare(connection, conversation)
         self.running: dict[float, bytes | bytearray] = {}
@@ -77,6 +85,7 @@ class Parking:
             whether they are new tells the second argument.
         closed: called in any thread after a connection has been closed.
         tls: the server's certificate, where TLS is spoken on TCP addresses.
+        budget: what large requests may take of memory.
     """
 
     def __init__(
@@ -85,8 +94,10 @@ class Parking:
         submit: Callable[[PooledConnection, bool], None],
         closed: Callable[[], None],
         tls: ssl.SSLContext | None = None,
+        budget: FrameBudget | None = None,
     ) -> None:
         self._settings = settings
+        self._budget = budget
         self._submit = submit
         self._closed = closed
         self._tls = tls
@@ -106,7 +117,7 @@ class Parking:
     def add(self, accepted: socket.socket) -> bool:
         """Take a connection in; False if its client has gone already."""
         try:
-            connection = PooledConnection(accepted, self._settings, self._tls)
+            connection = PooledConnection(accepted, self._settings, self._tls, self._budget)
         except OSError as error:
             logger.debug("a connection was lost before it was served: %s", error.strerror)
             accepted.close()
@@ -149,14 +160,17 @@ class Parking:
                 if descriptor == self._wakeup:
                     os.eventfd_read(self._wakeup)
                     look_at = 0.0
-                elif (connection := connections.get(descriptor)) is not None:
-                    self._on_event(connection)
+                else:
+                    # Not by a name here, which would keep the last one beyond its end.
+                    self._on_event(connections.get(descriptor))
             now = monotonic()
             if now >= look_at:
                 look_at = now + self._tick
                 self._look_after(now)
 
-    def _on_event(self, connection: PooledConnection) -> None:
+    def _on_event(self, connection: PooledConnection | None) -> None:
+        if connection is None:
+            return
         awaited, connection.awaits = connection.awaits, None
         if awaited is None:
             # It was taken at its deadline, and is a thread's. That watches it again for what has come.
@@ -224,7 +238,7 @@ class PoolWorker(ThreadedWorker):
         self._queue: SimpleQueue[PooledConnection] = SimpleQueue()
         self._stuck = False
         self._running: dict[PooledConnection, threading.Thread] = {}
-        self._parking = Parking(self.settings, self._submit, self._closed, self.tls)
+        self._parking = Parking(self.settings, self._submit, self._closed, self.tls, self.budget)
 
     def start_threads(self) -> None:
         """Start the pool and the poller."""
@@ -304,6 +318,8 @@ class PoolWorker(ThreadedWorker):
                 self._running.pop(connection, None)
                 connection.conversation.lost = True
             self._parking.settle(connection)
+            # Whoever waits for the next one keeps none.
+            del connection
 
     def _run(self, connection: PooledConnection) -> bool:
         """Run a connection's requests, as many as are its share; False when the connection is taken away."""

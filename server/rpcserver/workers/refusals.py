@@ -57,6 +57,12 @@ def refuse_request(body: bytes | bytearray, limit: int, *, close: bool) -> bytes
     return frame(encode_fault(fault, id=_id(body), close=close))
 
 
+def refuse_frame(*, close: bool) -> bytes:
+    """Reply to a request that was thrown away as it came; it was not executed, and may be sent again."""
+    fault = Fault(ErrorCode.BUSY, "as much of large requests is held already as may be: try again", {"retry": True})
+    return frame(encode_fault(fault, close=close))
+
+
 def give_up(body: bytes | bytearray, limit: float) -> bytes:
     """Reply to a request whose handler has not ended within `limit` seconds, as a frame that says `close`."""
     fault = Fault(ErrorCode.TIMED_OUT, f"the call took longer than {limit:g} s; it may still be running")

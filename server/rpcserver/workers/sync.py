@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rpcserver.workers.base import Worker
-from rpcserver.workers.socket_drivers import BlockingConnection, Lingering
+from rpcserver.workers.blocking_connection import BlockingConnection
+from rpcserver.workers.socket_drivers import Lingering
 
 if TYPE_CHECKING:
     import socket
@@ -46,7 +47,7 @@ class SyncWorker(Worker):
     def _serve(self, connection: socket.socket) -> None:
         self.board.connection_opened()
         self._current = BlockingConnection(
-            connection, self.answer, self.settings, self._on_tick, self._lingering.add, self.tls
+            connection, self.answer, self.settings, self._on_tick, self._lingering.add, self.tls, self.budget
         )
         if self.draining:
             self.drain()
@@ -56,5 +57,6 @@ class SyncWorker(Worker):
 
     def _on_tick(self) -> None:
         self.board.tick()
+        self.budget.tick()
         if self._lingering:
             self._lingering.sweep()

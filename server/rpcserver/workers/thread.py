@@ -19,7 +19,7 @@ from rpcserver.system.process import allow_descriptors
 from rpcserver.system.signals import ignore
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
-from rpcserver.workers.socket_drivers import Abandoned, BlockingConnection
+from rpcserver.workers.blocking_connection import Abandoned, BlockingConnection
 
 if TYPE_CHECKING:
     import socket
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.base import WorkerSetup
     from rpcserver.workers.conversation import Answer
+    from rpcserver.workers.frame_budget import FrameBudget
     from rpcserver.workers.socket_drivers import NonBlockingConnection
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class ThreadedWorker(Worker):
     def look_after(self) -> None:
         """See to what is due, about once a second."""
         self.board.tick()
+        self.budget.tick()
 
     def note_given_up(self, connection: BlockingConnection | NonBlockingConnection, thread: threading.Thread) -> None:
         """Log a request that has run too long; a thread cannot be ended, so the worker must be replaced."""
@@ -139,14 +141,22 @@ class ThreadConnection(BlockingConnection):
     """
 
     def __init__(
-        self, connection: socket.socket, answer: Answer, settings: ServerSettings, tls: ssl.SSLContext | None = None
+        self,
+        connection: socket.socket,
+        answer: Answer,
+        settings: ServerSettings,
+        tls: ssl.SSLContext | None = None,
+        budget: FrameBudget | None = None,
     ) -> None:
-        super().__init__(connection, self._answer_claimed if settings.timeout else answer, settings, tls=tls)
+        super().__init__(connection, answer, settings, tls=tls, budget=budget)
         self.abandoned = False
-        self._run = answer
         # The request that runs, by its start.
         self._running: dict[float, bytes | bytearray] = {}
         self._given_up: bytes | bytearray = b""
+
+    @property
+    def _answer(self) -> Answer:
+        return self._answer_claimed if self._settings.timeout else self._run
 
     def take_over(self, now: float) -> bool:
         """Take the connection from its thread if that has been running a request for too long.
@@ -205,7 +215,7 @@ class ThreadWorker(ThreadedWorker):
 
     def serve(self, accepted: socket.socket) -> None:
         """Serve a connection in a thread of its own."""
-        connection = ThreadConnection(accepted, self.answer, self.settings, self.tls)
+        connection = ThreadConnection(accepted, self.answer, self.settings, self.tls, self.budget)
         if self.draining:
             connection.drain()
         thread = threading.Thread(target=self._run, args=(connection,), name="rpcserver-connection", daemon=True)

@@ -67,13 +67,15 @@ def test_the_command_line_wins_over_the_environment_that_over_the_file(
 def test_every_setting_can_come_from_the_command_line() -> None:
     arguments = (
         "app.py -b 127.0.0.1:1 -b unix:/x --workers 7 --model sync --backlog 8 --unix-mode 660 --max-frame 1K"
-        " --idle-timeout 1 --read-timeout 2 --write-timeout 3 --start-timeout 4 --drain-timeout 5 --drain-grace 6"
-        " --debug --threads 2 --queue 3 --max-children 4 --max-connections 5 --timeout 7 --max-requests 8"
-        " --max-requests-jitter 9 --reclaim-idle 10 --control /c.sock --metrics [::1]:9100 --reload --access-log"
+        " --max-buffered 3K --idle-timeout 1 --read-timeout 2 --write-timeout 3 --start-timeout 4 --drain-timeout 5"
+        " --drain-grace 6 --debug --threads 2 --queue 3 --max-children 4 --max-connections 5 --timeout 7"
+        " --max-requests 8 --max-requests-jitter 9 --reclaim-idle 10 --control /c.sock --metrics [::1]:9100"
+        " --reload --access-log"
     )
     assert settings(*arguments.split()) == ServerSettings(
         app="app.py", bind=(TcpBind("127.0.0.1", 1), UnixBind("/x")), workers=7, model="sync", backlog=8,
-        unix_mode=0o660, max_frame=1024, idle_timeout=1, read_timeout=2, write_timeout=3, start_timeout=4,
+        unix_mode=0o660, max_frame=1024, max_buffered=3072,
+        idle_timeout=1, read_timeout=2, write_timeout=3, start_timeout=4,
         drain_timeout=5, drain_grace=6, debug=True, threads=2, queue=3, max_children=4, max_connections=5, timeout=7,
         max_requests=8, max_requests_jitter=9, reclaim_idle=10, control="/c.sock", metrics=TcpBind("::1", 9100),
         reload=True, access_log=True,
@@ -84,7 +86,8 @@ def test_every_setting_can_come_from_a_file(tmp_path: Path) -> None:
     config = file(
         tmp_path,
         'app = "app.py"\nbind = ["127.0.0.1:1", "unix:/x"]\nworkers = 7\nmodel = "sync"\nbacklog = 8\n'
-        'unix-mode = "660"\nmax-frame = "1K"\nidle-timeout = 1\nread_timeout = 2.0\nwrite-timeout = 3\n'
+        'unix-mode = "660"\nmax-frame = "1K"\nmax-buffered = "3K"\n'
+        "idle-timeout = 1\nread_timeout = 2.0\nwrite-timeout = 3\n"
         'start-timeout = 4\ndrain-timeout = 5\ndrain-grace = 6\ndebug = true\nlog-level = "debug"\n'
         'log-format = "json"\nlog-file = "x.log"\nthreads = 2\nqueue = 3\nmax-children = 4\nmax-connections = 5\n'
         'timeout = 7\nmax-requests = 8\nmax-requests-jitter = 9\nreclaim-idle = 10.5\ncontrol = "none"\n'
@@ -93,7 +96,8 @@ def test_every_setting_can_come_from_a_file(tmp_path: Path) -> None:
     found = invocation(config=config)
     assert found.settings == ServerSettings(
         app="app.py", bind=(TcpBind("127.0.0.1", 1), UnixBind("/x")), workers=7, model="sync", backlog=8,
-        unix_mode=0o660, max_frame=1024, idle_timeout=1, read_timeout=2, write_timeout=3, start_timeout=4,
+        unix_mode=0o660, max_frame=1024, max_buffered=3072,
+        idle_timeout=1, read_timeout=2, write_timeout=3, start_timeout=4,
         drain_timeout=5, drain_grace=6, debug=True, threads=2, queue=3, max_children=4, max_connections=5, timeout=7,
         max_requests=8, max_requests_jitter=9, reclaim_idle=10.5, control="none", metrics=TcpBind("127.0.0.1", 9100),
         reload=True, access_log=True,
@@ -130,6 +134,7 @@ def test_a_single_address_in_a_file_needs_no_list(tmp_path: Path) -> None:
         (["--backlog", "99999"], ["--backlog"]),
         (["--max-frame", "5 apples"], ["--max-frame", "16M"]),
         (["--max-frame", "9G"], ["--max-frame", "out of range"]),
+        (["--max-buffered", "-1"], ["--max-buffered", "16M"]),
         (["--unix-mode", "888"], ["--unix-mode", "octal"]),
         (["--bind", "nowhere"], ["--bind", "HOST:PORT"]),
         (["--threads", "0"], ["--threads", "0"]),

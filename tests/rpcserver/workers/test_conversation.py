@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rpcserver.system.settings import ServerSettings
-from rpcserver.workers.conversation import LINGER_BYTES, NEVER, PROGRESS, Conversation, Next
+from rpcserver.workers.conversation import Conversation
+from rpcserver.workers.limits import LINGER_BYTES, NEVER, PROGRESS
+from rpcserver.workers.next_step import Next
 from rpcwire import GOODBYE, ErrorCode, FrameDecoder, decode_reply, frame
 from rpcwire.messages import Reply
 from tests.rpcserver.workers.test_tls_session import SERVER, Peer
