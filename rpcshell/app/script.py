@@ -54,6 +54,10 @@ class OutputClosed(Exception):
     """Whoever read stdout has closed it: there is nobody left to answer to."""
 
 
+class OutputFailed(UsageError):
+    """What is said to stdout cannot be written, so that whatever comes next is in vain."""
+
+
 class ScriptOutput(Output):
     """Plain streams: results and texts to stdout, notes and errors to stderr.
 
@@ -102,7 +106,7 @@ class ScriptOutput(Output):
         except BrokenPipeError:
             raise OutputClosed from None
         except OSError as error:
-            raise UsageError(f"the output cannot be written: {error.strerror}") from error
+            raise OutputFailed(f"the output cannot be written: {error.strerror}") from error
 
     def note(self, text: str) -> None:
         """Write one line of information to stderr."""
@@ -176,7 +180,7 @@ def run_statements(
         except ShellError as error:
             output.error(error, statement.place, statement.text)
             code = code or error.exit_code
-            if not keep_going or isinstance(error, Cancelled):
+            if not keep_going or isinstance(error, Cancelled | OutputFailed):
                 break
     return code
 
