@@ -11,11 +11,21 @@ import os
 import select
 import socket
 import ssl
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from rpcshell.client.diagnosis import lookup_failed, tcp_failed, unix_failed
-from rpcshell.client.dialling import NAP, acknowledge, dial_tcp, encoded_host, seconds_asleep, settle, streams
+from rpcshell.client.dialling import (
+    ATTEMPT_DELAY,
+    NAP,
+    acknowledge,
+    dial_tcp,
+    encoded_host,
+    seconds_asleep,
+    settle,
+    streams,
+)
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.exchange import Dropped, Requester
 from rpcshell.client.target import TcpTarget, TlsFiles, TlsTarget, UnixTarget
@@ -184,17 +194,36 @@ class AsyncConnection(asyncio.Protocol):
 
 
 async def _dial_tcp(target: TcpTarget | TlsTarget, deadline: float, timeout: float) -> socket.socket:
-    failure: OSError = ConnectionRefusedError()
     try:
         async with asyncio.timeout_at(deadline):
-            for address in await _addresses(target):
-                try:
-                    return await _connect(address)
-                except OSError as error:
-                    failure = error
-    except TimeoutError as error:
-        failure = error
-    raise tcp_failed(target, failure, timeout) from failure
+            return await _first_connected(deque(await _addresses(target)))
+    except OSError as error:
+        raise tcp_failed(target, error, timeout) from error
+
+
+async def _first_connected(untried: deque[Address]) -> socket.socket:
+    failure: BaseException = ConnectionRefusedError()
+    connecting: set[asyncio.Task[socket.socket]] = set()
+    try:
+        while untried or connecting:
+            if untried:
+                connecting.add(asyncio.create_task(_connect(untried.popleft())))
+            delay = ATTEMPT_DELAY if untried else None
+            for task in (await asyncio.wait(connecting, timeout=delay, return_when=asyncio.FIRST_COMPLETED))[0]:
+                connecting.remove(task)
+                if (error := task.exception()) is None:
+                    return task.result()
+                failure = error
+    finally:
+        for task in connecting:
+            task.cancel()
+            task.add_done_callback(_discard)
+    raise failure
+
+
+def _discard(connected: asyncio.Task[socket.socket]) -> None:
+    if not connected.cancelled() and connected.exception() is None:
+        connected.result().close()
 
 
 async def _addresses(target: TcpTarget | TlsTarget) -> list[Address]:

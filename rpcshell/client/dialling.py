@@ -5,11 +5,16 @@ What goes over a connection is `rpcshell.client.connection`'s, the handshake of 
 
 from __future__ import annotations
 
+import math
+import os
+import select
 import socket
 import struct
 import sys
 import time
+from collections import deque
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.diagnosis import lookup_failed, tcp_failed, unix_failed
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from rpcshell.client.tls import TlsStream
 
 __all__ = [
+    "ATTEMPT_DELAY",
     "LONGEST_WAIT",
     "NAP",
     "acknowledge",
@@ -36,6 +42,9 @@ __all__ = [
 
 Address = tuple[int, tuple[Any, ...]]
 """A family, and what connect(2) takes in it."""
+
+ATTEMPT_DELAY: Final = 0.25
+"""Seconds that an address of several has to itself, until the next one is tried beside it (RFC 8305, section 5)."""
 
 LONGEST_WAIT: Final = 86_400.0
 """What the system's own clocks take, in seconds."""
@@ -100,26 +109,70 @@ def acknowledge(sock: socket.socket) -> None:
 
 
 def dial_tcp(target: TcpTarget | TlsTarget, timeout: float) -> socket.socket:
-    """Connect to the first address of a host that takes a connection, within `timeout` seconds for all of them.
+    """Connect to the address of a host that first takes a connection, within `timeout` seconds for all of them.
+
+    The next one is tried as soon as one has failed, or has said nothing for `ATTEMPT_DELAY`.
 
     Raises:
         ConnectionFailed: None does.
     """
     deadline = time.monotonic() + timeout
+    try:
+        sock = _first_connected(deque(_addresses(target)), deadline)
+    except OSError as error:
+        raise tcp_failed(target, error, timeout) from error
+    sock.settimeout(max(deadline - time.monotonic(), 0.001))
+    return sock
+
+
+def _first_connected(untried: deque[Address], deadline: float) -> socket.socket:
     failure: OSError = ConnectionRefusedError()
-    for family, address in _addresses(target):
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(max(deadline - time.monotonic(), 0.001))
-            sock.connect(address)
-            settle(sock)
-            return sock
-        except BaseException as error:
+    connecting: dict[int, socket.socket] = {}
+    poll = select.poll()
+    due = 0.0
+    try:
+        while untried or connecting:
+            now = time.monotonic()
+            if untried and (now >= due or not connecting):
+                due = now + ATTEMPT_DELAY
+                try:
+                    sock = _connecting(untried.popleft())
+                except OSError as error:
+                    failure, due = error, now
+                    continue
+                connecting[sock.fileno()] = sock
+                poll.register(sock, select.POLLOUT)
+            if now >= deadline:
+                raise TimeoutError
+            until = min(due, deadline) if untried else deadline
+            for descriptor, _ in poll.poll(math.ceil((until - now) * 1000)):
+                poll.unregister(descriptor)
+                try:
+                    settle(connecting[descriptor])
+                except OSError as error:
+                    connecting.pop(descriptor).close()
+                    failure, due = error, now
+                else:
+                    return connecting.pop(descriptor)
+    finally:
+        for sock in connecting.values():
             sock.close()
-            if not isinstance(error, OSError):
-                raise
-            failure = error
-    raise tcp_failed(target, failure, timeout) from failure
+    raise failure
+
+
+def _connecting(where: Address) -> socket.socket:
+    """A socket that is being connected, and becomes writable once it is."""
+    family, address = where
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.connect(address)
+    except BlockingIOError:
+        return sock
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _addresses(target: TcpTarget | TlsTarget) -> list[Address]:
@@ -135,17 +188,26 @@ def encoded_host(target: TcpTarget | TlsTarget) -> str | bytes:
 
 
 def streams(found: Iterable[tuple[Any, ...]]) -> list[Address]:
-    """The families and addresses, of what getaddrinfo(3) found, that a stream can be connected to."""
-    return [(family, address) for family, *_, address in found if family in (socket.AF_INET, socket.AF_INET6)]
+    """The families and addresses, of what getaddrinfo(3) found, that a stream can be connected to.
+
+    They come in the order in which to try them: its own, but the families in turns (RFC 8305, section 4).
+    """
+    usable = [(family, address) for family, *_, address in found if family in (socket.AF_INET, socket.AF_INET6)]
+    preferred = [where for where in usable if where[0] == usable[0][0]]
+    others = [where for where in usable if where[0] != usable[0][0]]
+    return [where for pair in zip_longest(preferred, others) for where in pair if where is not None]
 
 
 def settle(sock: socket.socket) -> None:
-    """Tune a TCP socket that has just connected.
+    """Tune a TCP socket whose connecting is over.
 
     Raises:
+        OSError: It has failed.
         ConnectionRefusedError: Nobody listens: it drew its own port as a free one, and TCP then connects to itself
             (RFC 9293, section 3.5).
     """
+    if failed := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(failed, os.strerror(failed))
     if sock.getsockname() == sock.getpeername():
         raise ConnectionRefusedError
     tune(sock)

@@ -254,7 +254,14 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(server: PeerServer) -> Non
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     "arguments",
-    [("-c", "ping 1"), ("-kc", "ping 1", "-c", "ping 2"), ("--help",), ("--version",), ("--completion", "bash"), ("--config-reference",)],
+    [
+        ("-c", "ping 1"),
+        ("-kc", "ping 1", "-c", "ping 2"),
+        ("--help",),
+        ("--version",),
+        ("--completion", "bash"),
+        ("--config-reference",),
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_an_output_that_cannot_be_written_is_said(

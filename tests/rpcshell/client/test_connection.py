@@ -7,8 +7,10 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,9 +22,11 @@ from rpcshell import (
     ConnectionLost,
     ProtocolError,
     ShellError,
+    TcpTarget,
     UnixTarget,
 )
-from rpcshell.client.dialling import seconds_asleep, tune
+from rpcshell.client.client import Client
+from rpcshell.client.dialling import seconds_asleep, streams, tune
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, Peer, echo, free_port, refuse_call, serving
 
@@ -87,6 +91,62 @@ def test_connecting_ends_at_its_time_limit(connect: Connect) -> None:
         with pytest.raises(ConnectionFailed) as caught:
             fill_the_queue(listener.getsockname(), held)
         assert caught.value.reason == "no answer within 0.2 s"
+
+
+@contextlib.contextmanager
+def silent(host: str, port: int) -> Iterator[None]:
+    """An address that answers no one: its queue is full, so that the kernel drops what asks for a connection."""
+    with socket.create_server((host, port), backlog=0), contextlib.ExitStack() as queued:
+        for _ in range(4):
+            waiting = queued.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((host, port))
+        yield
+
+
+def several_addresses(monkeypatch: pytest.MonkeyPatch, port: int, *hosts: str) -> TcpTarget:
+    """A target whose name has these addresses, as a name server may tell."""
+    known = socket.getaddrinfo
+
+    def found(host: object, *more: Any, **options: Any) -> list[Any]:
+        if host not in {"several.invalid", b"several.invalid"}:
+            return known(host, *more, **options)  # type: ignore[arg-type]
+        return [item for address in hosts for item in known(address, port, type=socket.SOCK_STREAM)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    return TcpTarget("several.invalid", port)
+
+
+def test_an_address_that_says_nothing_does_not_hold_up_the_next(
+    monkeypatch: pytest.MonkeyPatch, connect: Connect
+) -> None:
+    with serving(echo) as server:
+        assert isinstance(server.target, TcpTarget)
+        with silent("127.0.0.2", server.target.port):
+            target = several_addresses(monkeypatch, server.target.port, "127.0.0.2", "127.0.0.1")
+            with connect(target, connect_timeout=DEADLINE) as client:
+                assert client.call("ping", 1) == 1
+            # Connecting leaves a call the rest of its time.
+            with Client(target, timeout=DEADLINE) as late:
+                assert late.call("ping", 2) == 2
+
+
+def test_addresses_that_refuse_are_passed_over_and_the_last_says_why(
+    monkeypatch: pytest.MonkeyPatch, connect: Connect
+) -> None:
+    with serving(echo) as server:
+        assert isinstance(server.target, TcpTarget)
+        target = several_addresses(monkeypatch, server.target.port, "127.0.0.2", "127.0.0.3", "127.0.0.1")
+        with connect(target) as client:
+            assert client.call("ping", 1) == 1
+    with pytest.raises(ConnectionFailed, match="connection refused"):
+        connect(target)
+
+
+def test_the_families_of_addresses_take_turns() -> None:
+    six, four = socket.AF_INET6, socket.AF_INET
+    found = [(family, 0, 0, "", (number,)) for number, family in enumerate((six, six, six, four, four))]
+    assert [number for _, (number,) in streams(found)] == [0, 3, 1, 4, 2]
 
 
 def test_an_error_reply_during_a_large_request_is_heard(connect: Connect) -> None:
