@@ -88,8 +88,10 @@ def problems(line: Line, cursor: int, around: Surroundings) -> Iterator[Problem]
                     yield Problem(found.message, found.start + inner[1], found.end + inner[1])
         case CallLine() as call:
             yield from syntax or _in_call(line, call, cursor, around, typing=typing)
+            yield from _warnings(line)
         case ValueLine(value=value):
             yield from syntax or _unknown_variables(value, cursor, around.variables)
+            yield from _warnings(line)
         case _:
             yield from syntax
 
@@ -144,9 +146,10 @@ def _in_call(line: Line, call: CallLine, cursor: int, around: Surroundings, *, t
     for found in _schema_problems(call, cursor, method, variables, typing=typing):
         if not _may_grow(line, found.start, found.end, cursor):
             yield found
-    for problem in line.problems:
-        if problem.severity is Severity.WARNING:
-            yield _readable(problem)
+
+
+def _warnings(line: Line) -> Iterator[Problem]:
+    return (_readable(problem) for problem in line.problems if problem.severity is Severity.WARNING)
 
 
 def _unknown_variables(root: Node, cursor: int, variables: Mapping[str, Any]) -> Iterator[Problem]:

@@ -104,6 +104,22 @@ def test_a_mistake_is_shown_with_its_column(marked: str, text: str, column: int)
 
 
 @pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("echo a=1 a=2", 9),
+        ('echo {"a": 1, "b": {"c": 1, "\\u0063": 2}}', 28),
+        ("x = {a: 1, 'a': 2}", 11),
+        ("x = echo a=1 a=2", 13),
+    ],
+)
+def test_a_key_that_is_there_twice_is_shown_whatever_is_known_of_the_method(text: str, column: int) -> None:
+    found = list(problems(parse(text), len(text), surroundings(EMPTY_CATALOG)))
+    assert [(problem.start, problem.message) for problem in found] == [
+        (column, f"{'c' if 'u0063' in text else 'a'} is here twice; the last one counts")
+    ]
+
+
+@pytest.mark.parametrize(
     ("marked", "text", "column"),
     [
         ('add {"b": 1}', "missing a", 11),
