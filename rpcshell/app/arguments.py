@@ -21,6 +21,7 @@ from rpcwire.control import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rpcshell.shell.config import Config
 
@@ -66,8 +67,8 @@ _EXAMPLES: Final = (
 
 def _sections() -> dict[str, tuple[tuple[str, str], ...]]:
     files = (
-        (str(config_file()), "the configuration; --config-reference prints one that explains itself"),
-        (str(history_file()), "the history of the prompt"),
+        (_shown(config_file), "the configuration; --config-reference prints one that explains itself"),
+        (_shown(history_file), "the history of the prompt"),
     )
     return {
         "Targets": _TARGETS,
@@ -76,6 +77,13 @@ def _sections() -> dict[str, tuple[tuple[str, str], ...]]:
         "Exit codes": _EXIT_CODES,
         "Examples": _EXAMPLES,
     }
+
+
+def _shown(file: Callable[[], Path]) -> str:
+    try:
+        return str(file())
+    except OSError as error:
+        return f"({error.strerror})"
 
 
 def tls_options(make: Callable[..., Any]) -> Callable[[Any], Any]:

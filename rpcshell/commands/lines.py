@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from rpcshell.client.errors import ShellError, UsageError
 from rpcshell.line.masking import is_secret, mask_line
+from rpcshell.servers.folders import user_path
 from rpcshell.shell.command import CALL, KindOfWord, command
 from rpcshell.shell.statements import read_statements
 from rpcshell.view.escape import visible
@@ -33,7 +33,7 @@ def source(shell: Shell, *, file: str) -> None:
 
     The file holds what can be typed: calls, commands, variables, comments. What it sets is there afterwards.
     """
-    path = Path(file).expanduser()
+    path = user_path(file)
     place = path.resolve()
     if place in shell.sources:
         raise UsageError(f"{visible(file)} is being read already: it would read itself without end")

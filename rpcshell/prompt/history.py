@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.history import History
 
-from rpcshell.servers.folders import state_folder
+from rpcshell.servers.folders import state_folder, user_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +42,7 @@ def history_path() -> Path | None:
     """
     named = os.environ.get(VARIABLE)
     if named is not None:
-        return None if named in {"", os.devnull} else Path(named).expanduser()
+        return None if named in {"", os.devnull} else user_path(named)
     return state_folder() / "history"
 
 

@@ -125,7 +125,10 @@ def edit_text(text: str) -> str:
         UsageError: there is no editor, or it did not end well.
     """
     command = find_editor()
-    file, name = tempfile.mkstemp(prefix="rpcshell.", suffix=_SUFFIX)  # mode 0600
+    try:
+        file, name = tempfile.mkstemp(prefix="rpcshell.", suffix=_SUFFIX)  # mode 0600
+    except OSError as error:
+        raise UsageError(f"there is no place for a file to edit: {error.strerror}", hint="set TMPDIR") from error
     try:
         with os.fdopen(file, "w", encoding="utf-8", errors="surrogateescape") as stream:
             stream.write(text + "\n")

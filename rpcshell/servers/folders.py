@@ -5,21 +5,40 @@ What is in the files is the business of whoever reads or writes them.
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
-__all__ = ["config_file", "history_file", "state_folder"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["config_file", "history_file", "state_folder", "user_path"]
+
+
+def user_path(text: str) -> Path:
+    """A path as a user writes it: a tilde stands for a home, or, where there is none, for itself."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser fails where there is no home
 
 
 def config_file() -> Path:
-    """Where the configuration is looked for unless told otherwise; nothing is made."""
-    return Path(platformdirs.user_config_dir("rpcshell", appauthor=False)) / "config.toml"
+    """Where the configuration is looked for unless told otherwise; nothing is made.
+
+    Raises:
+        OSError: There is no home.
+    """
+    return _of_this_user(platformdirs.user_config_dir) / "config.toml"
 
 
 def history_file() -> Path:
-    """Where the history of the prompt is kept unless told otherwise; nothing is made."""
-    return Path(platformdirs.user_state_dir("rpcshell", appauthor=False)) / "history"
+    """Where the history of the prompt is kept unless told otherwise; nothing is made.
+
+    Raises:
+        OSError: There is no home.
+    """
+    return _of_this_user(platformdirs.user_state_dir) / "history"
 
 
 def state_folder(*parts: str) -> Path:
@@ -28,10 +47,21 @@ def state_folder(*parts: str) -> Path:
     Raises:
         OSError: It cannot be made.
     """
-    folder = Path(platformdirs.user_state_dir("rpcshell", appauthor=False))
+    folder = _of_this_user(platformdirs.user_state_dir)
     # Of the folders that `parents` makes only the last one would get the mode.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for part in parts:
         folder /= part
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def _of_this_user(folder: Callable[..., str]) -> Path:
+    try:
+        found = Path(folder("rpcshell", appauthor=False))
+    except RuntimeError:
+        found = Path("~")
+    # Older versions of platformdirs leave the tilde, which would be a folder of whoever's folder this is.
+    if not found.is_absolute():
+        raise FileNotFoundError(errno.ENOENT, "this user has no home, and HOME is not set")
+    return found

@@ -12,8 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -24,7 +26,6 @@ from rpcwire.control import ServerReady, StartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from rpcshell.client.errors import ConnectionFailed
 
@@ -43,6 +44,7 @@ _LAST_BREATH: Final = 0.3
 """Seconds to see whether a lost connection was the end of the server."""
 
 _LOGS_KEPT: Final = 20
+_NEW_LOG: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _LONGEST_LINE: Final = 1024 * 1024
 _TAIL: Final = 4096
 
@@ -86,6 +88,7 @@ class SpawnedServer:
         link: socket.socket,
         ready: ServerReady,
         log: Path,
+        log_problem: str | None,
     ) -> None:
         self.options = options
         self.pid = process.pid
@@ -95,6 +98,8 @@ class SpawnedServer:
         """How many it started with."""
         self.model = ready.model
         self.log = log
+        self.log_problem = log_problem
+        """Why its log is not where logs are, in a sentence for the user; None where it is."""
         self.control = ready.control and ready.control.removeprefix("unix:")
         """The path of its control socket."""
         self.kept = False
@@ -114,7 +119,7 @@ class SpawnedServer:
         """
         if options.workers is not None and options.workers < 1:
             raise UsageError(f"a server needs at least one worker, not {options.workers}")
-        log, log_file = _new_log()
+        log, log_file, problem = _new_log()
         link, theirs = socket.socketpair()
         try:
             with theirs, os.fdopen(log_file, "wb") as output:
@@ -134,7 +139,7 @@ class SpawnedServer:
             raise UsageError(f"the server's options make no sense: {error}") from error
         try:
             ready = _await_ready(link, process, log, timeout)
-            return cls(options, process, link, ready, log)
+            return cls(options, process, link, ready, log, problem)
         except BaseException as error:
             _kill(process)
             link.close()
@@ -186,6 +191,11 @@ class SpawnedServer:
     def release(self) -> None:
         """Let go of the link: a kept server goes on, any other ends."""
         self._link.close()
+
+    def remove_log(self) -> None:
+        """Remove the log of a server that has ended."""
+        if self.log != Path(os.devnull):
+            self.log.unlink(missing_ok=True)
 
     def stop(self, *, drain: float = DRAIN_TIMEOUT, quit_after: float = QUIT_TIMEOUT) -> int:
         """End the server: gracefully, then quickly, then by force. Ctrl-C goes to the next step at once.
@@ -274,19 +284,21 @@ def _last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _new_log() -> tuple[Path, int]:
-    """A new log file and its descriptor, mode 0600."""
+def _new_log() -> tuple[Path, int, str | None]:
+    """A new log file, its descriptor, mode 0600, and what is to be said where it is not in the state folder."""
     name = f"server-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{os.urandom(3).hex()}.log"
     try:
         folder = state_folder("servers")
         _prune(folder.glob("server-*.log"))
-        path = folder / name
-        return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return folder / name, os.open(folder / name, _NEW_LOG, 0o600), None
     except OSError as error:
-        raise SpawnFailed(
-            f"the server's log file cannot be made: {error.strerror}: {error.filename}",
-            hint="set XDG_STATE_HOME to a folder that can be written to",
-        ) from error
+        place = f": {error.filename}" if error.filename else ""
+        problem = f"the state folder cannot be written to: {error.strerror}{place}"
+    try:
+        path = Path(tempfile.gettempdir(), f"rpcshell-{name}")
+        return path, os.open(path, _NEW_LOG, 0o600), f"the server's log is {path}, as {problem}"
+    except OSError:
+        return Path(os.devnull), os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), f"the server has no log, as {problem}"
 
 
 def _prune(logs: Iterable[Path]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -17,10 +16,11 @@ from msgspec import Meta
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import Target, TlsFiles
 from rpcshell.line.near_names import near_names
-from rpcshell.servers.folders import config_file
+from rpcshell.servers.folders import config_file, user_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 __all__ = ["VARIABLE", "Config", "ConfigProblem", "TargetConfig", "load_config", "parse_config", "usable_config"]
@@ -134,7 +134,11 @@ def load_config(path: Path | str | None = None) -> Config:
     given = os.environ.get(VARIABLE) if path is None else str(path)
     if given == "":
         return Config()
-    file = config_file() if given is None else Path(given).expanduser()
+    try:
+        file = config_file() if given is None else user_path(given)
+    except OSError:
+        # Without a home there is no configuration in it.
+        return Config()
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -247,7 +251,7 @@ class _File:
 
     def _beside(self, file: str | None) -> str | None:
         """A file as it is found from anywhere; what is relative is relative to the configuration."""
-        return None if file is None else str(self._path.absolute().parent / Path(file).expanduser())
+        return None if file is None else str(self._path.absolute().parent / user_path(file))
 
     def _aliases(self, aliases: dict[str, str]) -> dict[str, str]:
         for name, line in aliases.items():

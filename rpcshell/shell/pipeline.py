@@ -11,11 +11,11 @@ import signal
 import subprocess
 import sys
 import termios
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ShellError, UsageError
 from rpcshell.line.language import Redirect
+from rpcshell.servers.folders import user_path
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def check_sink(sink: Sink) -> None:
     """
     if not isinstance(sink, Redirect):
         return
-    path = _path(sink)
+    path = user_path(sink.path)
     if path.is_dir():
         raise UsageError(f"cannot write {sink.path}: it is a folder")
     if not path.parent.is_dir():
@@ -75,17 +75,9 @@ def send(sink: Sink, pieces: Iterable[str]) -> int:
     return _write(sink, pieces) if isinstance(sink, Redirect) else _run(sink, pieces)
 
 
-def _path(sink: Redirect) -> Path:
-    try:
-        return Path(sink.path).expanduser()
-    except RuntimeError:
-        # There is no such user: then the tilde is part of a name.
-        return Path(sink.path)
-
-
 def _write(sink: Redirect, pieces: Iterable[str]) -> int:
     try:
-        with _path(sink).open("ab" if sink.append else "wb") as file:
+        with user_path(sink.path).open("ab" if sink.append else "wb") as file:
             return sum(file.write(_encoded(piece)) for piece in pieces)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)

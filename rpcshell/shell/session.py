@@ -212,6 +212,8 @@ class Session:
             former.release()
         server = SpawnedServer.start(options)
         self.server = server
+        if server.log_problem is not None:
+            self._note(server.log_problem)
         server.watch(self._server_ended)
         found = self._book.find(Target.parse(server.addresses[0]))
         connection = TargetConnection(self._client(found, plain=False), None, found)

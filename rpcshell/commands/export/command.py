@@ -14,6 +14,7 @@ from rpcshell import __version__
 from rpcshell.client.errors import CallError, UsageError
 from rpcshell.commands.export import Export, export_text, leave_out
 from rpcshell.commands.export.exported import call_key, lost_in_floats
+from rpcshell.servers.folders import user_path
 from rpcshell.shell.command import command
 from rpcshell.view.units import count_of
 
@@ -55,7 +56,7 @@ def export(shell: Shell, *, kind: Kind, count: int | None, output: str | None, f
     records, left_out = leave_out(_latest(list(shell.journal), count))
     if not records:
         raise UsageError("no call was answered yet", hint="make some, and :export them then; :history lists them")
-    path = None if output is None else _free(Path(output).expanduser(), force)
+    path = None if output is None else _free(user_path(output), force)
     again: dict[Key, list[Any]] = {}
     if kind == "pytest":
         again, changed = _made_again(shell, records)

@@ -88,7 +88,7 @@ class LessonServer:
             exits.callback(self._end_callers)
             server = SpawnedServer.start(self._spawned)
             # The names of the few logs that are kept belong to servers that somebody may ask for.
-            exits.callback(server.log.unlink, missing_ok=True)
+            exits.callback(server.remove_log)
             exits.callback(server.stop, drain=0)
             self.target = _tcp(server.addresses[0])
             path = server.control

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import TYPE_CHECKING, Final, Self
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from rpcshell.client.errors import ConnectionFailed, ShellError
 from rpcshell.client.target import Target
@@ -43,7 +44,7 @@ class LoadProcess:
 
     def __init__(self, task: Task) -> None:
         # What it complains of must not be drawn over the prompt.
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        self._complaints = _temporary_file()
         # A session of its own: Ctrl-C is for the shell, which asks for what there is by then.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "rpcshell.lab.load.process"],
@@ -108,6 +109,14 @@ class LoadProcess:
             self._process.wait()
         finally:
             self._complaints.close()
+
+
+def _temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        # Without a place for it nothing is known of what it complains of.
+        return Path(os.devnull).open("r+b")
 
 
 class LoadProcesses:

@@ -198,7 +198,7 @@ def _log_read_back() -> Iterator[None]:
         reason = "the log is not written to a file, and cannot be read back: start the server with --log-file"
         raise RpcError(reason) from None
     except OSError as error:
-        raise RpcError(f"the log cannot be read back: {error.strerror}") from error
+        raise RpcError(f"the log cannot be read back: {error.strerror}: {error.filename}") from error
 
 
 _SIGNALS = {name.removeprefix("SIG"): number for name, number in signal.Signals.__members__.items()}

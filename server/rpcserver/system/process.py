@@ -218,7 +218,15 @@ def reap_strays(known: Collection[int]) -> None:
 
 def allow_descriptors(more: int) -> None:
     """Raise this process's limit of open files (getrlimit(2)) as far as it may be, for that many more."""
-    used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number is wanted
+    try:
+        used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number is wanted
+    except OSError:
+        # No descriptor is left, or there is no proc(5): the least that is free has as many below it.
+        try:
+            used = os.dup(_STANDARD_ERROR)
+            os.close(used)
+        except OSError:
+            used = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = used + more + _SPARE_DESCRIPTORS
     if soft < wanted and soft != resource.RLIM_INFINITY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
 from rpcserver.system.addresses import TcpBind
 from rpcserver.system.channel import ArbiterEnd, NextWanted, WorkerEnd, WorkerFailed, WorkerReady, open_channel
-from rpcserver.system.process import ChildProcess, Exit, Forker, reap_strays
+from rpcserver.system.process import ChildProcess, Exit, Forker, allow_descriptors, reap_strays
 from rpcserver.system.sockets import Listener, open_listeners
 from rpcserver.workers.acceptor import Acceptor
 
@@ -271,3 +272,16 @@ def test_a_shortage_of_descriptors_is_waited_out(listener: Listener, monkeypatch
         connection.close()
     os.close(reader)
     os.close(writer)
+
+
+def test_the_limit_of_descriptors_is_raised_also_where_none_is_left_to_count_them() -> None:
+    def have_none_left() -> int:
+        least = os.dup(2)
+        os.close(least)
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))
+        allow_descriptors(1)
+        os.dup(2)
+        return 0
+
+    assert ended(Forker().fork(have_none_left)) == Exit(0, by_signal=False)

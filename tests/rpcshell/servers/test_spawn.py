@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import pytest
 
 from rpcshell import Cancelled, SpawnFailed, UsageError, connect
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.shell.session import Session
 from tests.rpcshell.peers import DEADLINE
 from tests.rpcshell.processes import ended
 
@@ -218,11 +220,33 @@ def test_old_logs_are_pruned(state: Path, stand_in: Callable[[str], None]) -> No
     assert logs[0].startswith("server-20200101-000011")
 
 
-def test_a_state_folder_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_without_a_state_folder_a_server_logs_elsewhere_or_nowhere_and_that_is_said(
+    elsewhere: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    with pytest.raises(SpawnFailed, match="log file cannot be made"):
-        SpawnedServer.start(SpawnOptions())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path if elsewhere else tmp_path / "missing"))
+    notes: list[str] = []
+    session = Session()
+    session.on_note(notes.append)
+    try:
+        server = session.spawn(SpawnOptions(workers=1))
+        reply = session.call("ping", {"a": 1}).reply
+        assert reply is not None
+        assert reply.result == {"a": 1}
+        if elsewhere:
+            assert server.log.parent == tmp_path
+            assert "listening on" in server.log.read_text()
+            assert stat.S_IMODE(server.log.stat().st_mode) == 0o600
+    finally:
+        session.close()
+        server.stop()
+    (note,) = notes
+    assert note.startswith(f"the server's log is {server.log}" if elsewhere else "the server has no log")
+    assert str(tmp_path / "file") in note
+    server.remove_log()
+    assert Path(os.devnull).exists()
 
 
 SHELL = """

@@ -1,0 +1,59 @@
+"""The shell's files where there is no home, or none that can be written to."""
+
+from __future__ import annotations
+
+import pwd
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from rpcshell.app.cli import main
+from rpcshell.client.errors import UsageError
+from rpcshell.prompt.history import LineHistory, history_path
+from rpcshell.prompt.programs import edit_text
+from rpcshell.servers.folders import config_file, history_file, state_folder, user_path
+from rpcshell.shell.config import Config, load_config
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder where a user is who has no home and no entry in passwd(5)."""
+
+    def unknown(_user: int) -> NoReturn:
+        raise KeyError("no such user")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_home_there_are_no_files_and_the_shell_goes_on(homeless: Path) -> None:
+    for find in (config_file, history_file, state_folder):
+        with pytest.raises(OSError, match="no home"):
+            find()
+    assert load_config() == Config()
+    assert user_path("~/calls.rpc") == Path("~/calls.rpc")
+    problems: list[str] = []
+    history = LineHistory(history_path, on_problem=problems.append)
+    for line in ("ping 1", "ping 2"):
+        history.append_string(line)
+    assert history.get_strings() == ["ping 1", "ping 2"]
+    assert problems == ["the history is not kept: this user has no home, and HOME is not set"]
+    assert list(homeless.iterdir()) == []
+
+
+def test_without_a_home_the_help_says_so(homeless: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "(this user has no home, and HOME is not set)" in capsys.readouterr().out
+
+
+def test_without_a_temporary_folder_a_line_cannot_be_edited_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VISUAL", "true")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(UsageError, match="no place for a file to edit"):
+        edit_text("ping")
