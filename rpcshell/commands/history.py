@@ -48,7 +48,7 @@ def history(shell: Shell, *, pattern: str | None, most: int | None, lines: bool)
         found = [line for line in _typed_lines(shell) if fits is None or fits(line)][-limit:]
         rows = [_one_row(line) for line in found]
     else:
-        records = [record for record in shell.journal if fits is None or fits(mask_line(record.line))][-limit:]
+        records = [record for record in shell.journal if fits is None or fits(record.masked_line)][-limit:]
         rows = _listed(records)
     if not rows:
         what = "lines were kept" if lines else "calls were made"
@@ -62,7 +62,7 @@ def history(shell: Shell, *, pattern: str | None, most: int | None, lines: bool)
 def _typed_lines(shell: Shell) -> Iterator[str]:
     if shell.lines is None:
         raise UsageError("lines are kept by the prompt; a script has none", hint=":history lists its calls")
-    return map(mask_line, shell.lines())
+    return (mask_line(line, shell.known) for line in shell.lines())
 
 
 def _listed(records: Sequence[Call]) -> list[str]:
@@ -72,7 +72,7 @@ def _listed(records: Sequence[Call]) -> list[str]:
             time.strftime("%H:%M:%S", time.localtime(record.began)),
             _outcome(record),
             call_time(record.elapsed),
-            _one_row(mask_line(record.line)),
+            _one_row(record.masked_line),
         )
         for record in records
     ]

@@ -81,7 +81,7 @@ def alias(shell: Shell, *, name: str | None, line: str | None, remove: bool) -> 
     """
     aliases = shell.aliases
     if name is None:
-        shell.output.text(_listed(aliases) if aliases else "no aliases yet; :alias NAME LINE makes one")
+        shell.output.text(_listed(shell, aliases) if aliases else "no aliases yet; :alias NAME LINE makes one")
         return
     if remove:
         if aliases.pop(name, None) is None:
@@ -97,16 +97,18 @@ def alias(shell: Shell, *, name: str | None, line: str | None, remove: bool) -> 
     if not meaning:
         if name not in aliases:
             raise UsageError(f"no alias is called {visible(name)}", hint=":alias lists them")
-        shell.output.text(_listed({name: aliases[name]}))
+        shell.output.text(_listed(shell, {name: aliases[name]}))
         return
     aliases[name] = meaning
     if name in shell.session.catalog.methods:
         shell.output.note(f'there is a method of this name too; "{name}" in quotes calls it')
 
 
-def _listed(aliases: dict[str, str]) -> str:
+def _listed(shell: Shell, aliases: dict[str, str]) -> str:
     width = max(map(len, aliases))
-    return "\n".join(f"{visible(name):<{width}}  {visible(mask_line(aliases[name]))}" for name in sorted(aliases))
+    return "\n".join(
+        f"{visible(name):<{width}}  {visible(mask_line(aliases[name], shell.known))}" for name in sorted(aliases)
+    )
 
 
 def _preview(name: str, value: Any) -> str:

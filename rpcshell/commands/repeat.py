@@ -62,7 +62,9 @@ def watch(shell: Shell, *, seconds: float, call: str, count: int | None) -> None
         return
     began = time.monotonic()
     with live as place:
-        whole = _draw(shell, calls, place, f"every {seconds:g} s · {visible(' '.join(mask_line(call).split()))}")
+        whole = _draw(
+            shell, calls, place, f"every {seconds:g} s · {visible(' '.join(mask_line(call, shell.known).split()))}"
+        )
     if isinstance(calls.last, ShellError):
         shell.output.error(calls.last)
     elif calls.last is not None and whole:

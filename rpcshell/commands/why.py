@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 import click
 
 from rpcshell.client.errors import Cancelled, UsageError
-from rpcshell.line.masking import blot_bytes
+from rpcshell.line.masking import blot_bytes, named_params
 from rpcshell.shell.command import CALL, command
 from rpcshell.shell.why.evidence import gather
 from rpcshell.shell.why.explanation import render_explanation
@@ -149,14 +149,15 @@ def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> 
     shell.output.pieces([(DIM, f"{name}: {mistake.summary}, to {session.name or target} on a connection of its own\n")])
     events: list[WireEvent] = []
     # What is a secret shows in the whole request, and not in its pieces.
-    masked = request[:PREFIX_SIZE] + blot_bytes(request[PREFIX_SIZE:], params)
+    named = named_params(params, session.catalog.param_names(method))
+    masked = request[:PREFIX_SIZE] + blot_bytes(request[PREFIX_SIZE:], named)
     shown = (piece.shown or piece.data for piece in plan(name, masked, rate) if not piece.quiet)
     try:
         with closing(Provocation(target, session.tls, _CONNECT)) as provocation:
             for event in provocation.run(plan(name, request, rate), request):
                 events.append(event)
                 data = next(shown) if event.kind == "sent" else event.data
-                shell.output.pieces(_event(event, data, params, shell.width or _WIDTH))
+                shell.output.pieces(_event(event, data, named, shell.width or _WIDTH))
     except KeyboardInterrupt:
         raise Cancelled("cancelled: the connection was closed") from None
     right, text = judge(name, events)

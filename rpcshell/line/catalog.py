@@ -123,6 +123,11 @@ class Catalog:
                 methods[name] = _method(name, entry, schemas, descriptors)
         return cls(_text(info.get("title")), _text(info.get("version")), types.MappingProxyType(methods))
 
+    def param_names(self, method: str) -> tuple[str, ...]:
+        """The names of a method's params by position; none where the method is not known."""
+        found = self.methods.get(method)
+        return () if found is None else tuple(param.name for param in found.params)
+
 
 EMPTY_CATALOG = Catalog()
 

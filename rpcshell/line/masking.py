@@ -1,12 +1,13 @@
 """Which values are secrets, and lines, values and texts without them, as they may be kept, exported or told.
 
-A secret is known by the name it is given: the value of a key such as `password` or `api_key`. Pure functions over
-texts and JSON values; who writes what where is the business of others.
+A secret is known by the name it is given, the value of a key such as `password` or `api_key`, or by what it looks like
+(`secrets` has both). Pure functions over texts and JSON values; who writes what where is the business of others.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,59 +20,123 @@ from rpcshell.line.language import (
     MissingNode,
     ObjectNode,
     Severity,
+    StringNode,
+    TemplateNode,
+    TokenKind,
     ValueLine,
     VariableNode,
+    WordNode,
+    expand_alias,
+    leading_word,
     parse,
+    quote,
     statements,
 )
+from rpcshell.line.secrets import is_secret, may_hold_secrets, secrets_in_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from rpcshell.line.language import Line, Node, Token
 
 __all__ = [
     "MASKED",
+    "Known",
     "blot_bytes",
     "blot_line",
     "is_secret",
     "mask_line",
     "mask_message",
+    "mask_params",
+    "mask_secrets",
     "mask_text",
     "mask_texts",
     "mask_value",
+    "masked_places",
+    "named_params",
+    "secret_texts",
 ]
 
 MASKED: Final = "***"
 """What stands where a secret was; in a line it is quoted, so that the line still parses."""
 
-_ANYWHERE: Final = ("password", "passwd", "passphrase", "secret", "credential", "authorization", "privatekey")
-_AT_END: Final = ("token", "apikey", "accesskey", "pwd", "bearer", "cookie")
-_SEPARATORS: Final = str.maketrans("", "", "_-. ")
 _SHORTEST: Final = 4
 """Characters of the shortest value that is looked for in a text; shorter ones stand in other words too."""
 
 _WORD: Final = re.compile(r"""[^\s"'{}\[\]<>,:=]+""")
-_NAMED: Final = re.compile(
-    r"""(?P<dashes>--?)?(?P<name>[\w.-]+)["']?(?P<mark>\s*[=:]\s*|\s+)
-    (?P<value>"[^"]*"?|'[^']*'?|(?:(?:bearer|basic)\s+)?[^\s"']+)""",
-    re.VERBOSE | re.IGNORECASE,
-)
-"""A name and what may be its value, in text that is no call: `key=value`, `Key: value`, `--key value`."""
+_LONGEST: Final = 20_000
+"""Characters of the longest text in a value that is read for secrets in it; one that is longer is taken for one."""
+
+Names = Callable[[str], Sequence[str]]
+"""Gives the names of a method's params by position; none where it is not known."""
 
 
-def is_secret(key: str) -> bool:
-    """Whether the value of a key is kept out of files, whatever the key's case and separators."""
-    plain = key.translate(_SEPARATORS).lower()
-    return plain.endswith(_AT_END) or any(word in plain for word in _ANYWHERE)
+class Known(msgspec.Struct, frozen=True):
+    """What is known where a line was typed: the names of params by position, and aliases."""
+
+    names: Names = lambda _method: ()
+    aliases: Mapping[str, str] = {}
+
+
+_NOTHING: Final = Known()
+
+
+class _Secret(msgspec.Struct, frozen=True):
+    """A stretch of a line that is or holds a secret, what is kept in its place, and the secrets themselves."""
+
+    start: int
+    end: int
+    mask: str
+    texts: tuple[str, ...]
+
+
+def named_params(params: Any, names: Sequence[str]) -> Any:
+    """Params by name, where they were given by position to a method that has names for them.
+
+    The whole of them goes by the name of the only param, where that is a secret's.
+    """
+    if isinstance(params, list | tuple):
+        named: dict[str, Any] = {}
+        for number, item in enumerate(params if names else ()):
+            name = _name_at(names, number)
+            named[f"{name} {number}" if name in named else name] = item
+        return named if names else params
+    if len(names) == 1 and is_secret(names[0]) and not (isinstance(params, dict) and names[0] in params):
+        return {names[0]: params}
+    return params
+
+
+def _name_at(names: Sequence[str], number: int) -> str:
+    """The name of a param by position; what is too much goes by the last one's."""
+    return names[min(number, len(names) - 1)]
 
 
 def mask_value(value: Any) -> Any:
-    """A JSON value with the values of secret keys replaced, at any depth; the one given stays as it is.
+    """A JSON value with the values of secret keys replaced, at any depth and in texts; the one given stays as it is.
 
     Null and booleans stay: that there is a password, or none, is no secret.
     """
-    return _copied(value, lambda key, part: MASKED if isinstance(key, str) and _hides(key, part) else part)
+
+    def masked(key: str | int, part: Any) -> Any:
+        if isinstance(key, str) and _hides(key, part):
+            return MASKED
+        return mask_secrets(part) if isinstance(part, str) else part
+
+    return _copied(value, masked)
+
+
+def mask_params(params: Any, names: Sequence[str]) -> Any:
+    """The params of a call as `mask_value` does, those too that are secrets by the names of their places."""
+    named = named_params(params, names)
+    masked = mask_value(named)
+    if named is params:
+        return masked
+    return list(masked.values()) if isinstance(params, list | tuple) else masked[names[0]]
+
+
+def mask_secrets(text: str) -> str:
+    """A text without the secrets that it holds by itself: URLs, queries, headers, JSON."""
+    return _inside(text)[0]
 
 
 def _copied(value: Any, replace: Callable[[str | int, Any], Any]) -> Any:
@@ -93,7 +158,7 @@ def _copied(value: Any, replace: Callable[[str | int, Any], Any]) -> Any:
 
 def mask_text(text: str, params: Any) -> str:
     """A text, such as a server's error, without the secrets of the call it is about."""
-    for secret in sorted(set(_secret_texts(params)), key=len, reverse=True):
+    for secret in sorted(set(secret_texts(params)), key=len, reverse=True):
         text = text.replace(secret, MASKED)
     return text
 
@@ -103,19 +168,28 @@ def mask_texts(value: Any, params: Any) -> Any:
     return _copied(value, lambda _, part: mask_text(part, params) if isinstance(part, str) else part)
 
 
-def mask_line(text: str) -> str:
+def mask_line(text: str, known: Known = _NOTHING) -> str:
     """A line with the values of secret keys replaced, at any depth and in every form of params.
 
     In a line that does not parse, everything from the first secret on is replaced: nobody knows where it ends.
     """
-    for start, end in reversed(_spans(text)):
-        text = f'{text[:start]}"{MASKED}"{text[end:]}'
+    for secret in reversed(_secrets_of(text, known)):
+        text = f"{text[: secret.start]}{secret.mask}{text[secret.end :]}"
     return text
+
+
+def masked_places(text: str, known: Known = _NOTHING) -> list[int]:
+    """Where a line, which was kept without its secrets, has `MASKED` in the place of each."""
+    if MASKED not in text:
+        return []
+    found = (secret for secret in _secrets_of(text, known) if MASKED in secret.texts)
+    return [text.index(MASKED, secret.start) for secret in found]
 
 
 def mask_message(message: str, line: str) -> str:
     """What is said about a line, without the words of its secrets."""
-    words = {word for start, end in _spans(line) for word in _WORD.findall(line[start:end]) if len(word) >= _SHORTEST}
+    written = [line[secret.start : secret.end] for secret in _secrets_of(line, _NOTHING)]
+    words = {word for text in written for word in _WORD.findall(text) if len(word) >= _SHORTEST}
     for word in sorted(words, key=len, reverse=True):
         message = message.replace(word, MASKED)
     return message
@@ -123,8 +197,8 @@ def mask_message(message: str, line: str) -> str:
 
 def blot_line(text: str) -> str:
     """A line with an asterisk for each character of its secrets, so that all columns stay what they are."""
-    for start, end in _spans(text):
-        text = text[:start] + re.sub(r"[^\n]", "*", text[start:end]) + text[end:]
+    for secret in _secrets_of(text, _NOTHING):
+        text = text[: secret.start] + re.sub(r"[^\n]", "*", text[secret.start : secret.end]) + text[secret.end :]
     return text
 
 
@@ -136,7 +210,7 @@ def blot_bytes(body: bytes, params: Any = None) -> bytes:
     # As Latin-1 every byte is a character. The name before it makes it a call, whose secrets are known to be found.
     call = "_ "
     blotted = blot_line(call + body.decode("latin-1"))[len(call) :].encode("latin-1")
-    for secret in sorted(set(_secret_texts(params)), key=len, reverse=True):
+    for secret in sorted(set(secret_texts(params)), key=len, reverse=True):
         written = msgspec.json.encode(secret)[1:-1]
         blotted = blotted.replace(written, b"*" * len(written))
     return blotted
@@ -146,7 +220,7 @@ def _hides(key: Any, value: Any) -> bool:
     return value is not None and not isinstance(value, bool) and is_secret(str(key))
 
 
-def _secret_texts(params: Any) -> Iterator[str]:
+def secret_texts(params: Any) -> Iterator[str]:
     """The texts and numbers that are secrets in a value."""
     todo: list[tuple[Any, bool]] = [(params, False)]
     while todo:
@@ -155,68 +229,121 @@ def _secret_texts(params: Any) -> Iterator[str]:
             todo += [(inner, secret or is_secret(str(key))) for key, inner in part.items()]
         elif isinstance(part, list | tuple):
             todo += [(inner, secret) for inner in part]
-        elif secret and not isinstance(part, bool | None) and len(str(part)) >= _SHORTEST:
-            yield str(part)
+        elif secret and not isinstance(part, bool | None):
+            if len(str(part)) >= _SHORTEST:
+                yield str(part)
+        elif isinstance(part, str):
+            yield from (text for text in _inside(part)[1] if len(text) >= _SHORTEST)
 
 
-def _spans(text: str) -> list[tuple[int, int]]:
-    """Where the secrets of what was typed or pasted are, in order; they do not overlap."""
+def _inside(text: str) -> tuple[str, tuple[str, ...]]:
+    """A text that is a value without the secrets it holds, and these."""
+    if not may_hold_secrets(text):
+        return text, ()
+    if len(text) > _LONGEST:
+        return MASKED, (text,)
+    if text.lstrip()[:1] in ("{", "["):
+        call = "_ "
+        secrets = _secrets_of(call + text, _NOTHING)
+        return mask_line(call + text)[len(call) :], tuple(inner for secret in secrets for inner in secret.texts)
+    spans = secrets_in_text(text)
+    secrets_inside = tuple(text[start:end] for start, end in spans)
+    for start, end in reversed(spans):
+        text = f"{text[:start]}{MASKED}{text[end:]}"
+    return text, secrets_inside
+
+
+def _secrets_of(text: str, known: Known) -> list[_Secret]:
+    """The secrets of what was typed or pasted, in order; they do not overlap."""
     line = parse(text)
     parts = statements(line, lambda _name: True)
     if len(parts) == 1:
-        return _spans_of_one(line)
-    spans = []
+        return _in_line(line, known)
+    secrets: list[_Secret] = []
     end = 0
     for part in parts:
         start = text.index(part, end)
         end = start + len(part)
-        spans += [(start + first, start + last) for first, last in _spans_of_one(parse(part))]
-    return spans
+        secrets += _moved(_in_line(parse(part), known), start, start)
+    return secrets
 
 
-def _spans_of_one(line: Line) -> list[tuple[int, int]]:
+def _moved(secrets: Iterable[_Secret], by: int, start: int) -> list[_Secret]:
+    """Secrets further on by some characters; of those that reach before the start, what comes after it."""
+    return [
+        _Secret(max(secret.start + by, start), secret.end + by, secret.mask, secret.texts)
+        for secret in secrets
+        if secret.end + by > start
+    ]
+
+
+def _in_line(typed: Line, known: Known) -> list[_Secret]:
+    """The secrets of one line, which may begin with an alias."""
+    line, moved = expand_alias(typed, known.aliases)
+    if line is not typed:
+        word = leading_word(typed)
+        return _moved(_in_line(line, msgspec.structs.replace(known, aliases={})), -moved, word[1] if word else 0)
     match line.body:
         case CommandLine() as command:
-            return _in_command(line, command)
-        case CallLine(params=value, assignment=name, sink=sink) | ValueLine(value=value, assignment=name, sink=sink):
-            named = isinstance(line.body, ValueLine) and name is not None and is_secret(name.name)
-            nodes = [] if value is None else [value] if named else list(_secrets(value))
+            return _in_command(line, command, known)
+        case CallLine(params=value, sink=sink, assignment=name):
+            names = known.names(line.body.method)
+            found = [] if value is None else list(_secrets_in_node(line.text, value, names))
+        case ValueLine(value=value, sink=sink, assignment=name):
+            names = () if name is None else (name.name,)
+            found = [_whole(value)] if names and is_secret(names[0]) else list(_secrets_in_node(line.text, value, ()))
         case _:
-            return []
+            return _in_comment(line.text, 0)
     text = line.text
     if not line.complete or any(problem.severity is Severity.ERROR for problem in line.problems):
-        starts = [node.start for node in nodes]
+        starts = [secret.start for secret in found]
         starts += [token.end for token in line.tokens if _names_secret(text, token)]
-        return [(min(starts), len(text))] if starts and text[min(starts) :].strip() else []
-    spans = sorted((node.start, node.end) for node in nodes if _is_written(node))
-    return spans if sink is None else spans + _in_free_text(text, sink.start)
+        starts += [start for start, _ in secrets_in_text(text)[:1]]
+        if isinstance(line.body, CallLine) and any(map(is_secret, names)) and not isinstance(value, ObjectNode):
+            starts.append(line.body.end + 1)
+        rest = text[min(starts) :] if starts else ""
+        texts = (rest.strip().strip("\"'"),)
+        return [_Secret(min(starts), len(text), f'"{MASKED}"', texts)] if rest.strip() else []
+    secrets = [_told(text, secret) for secret in found if secret.texts]
+    if isinstance(line.body, CallLine):
+        secrets += _in_free_text(text, line.body.start, line.body.end)
+    if sink is not None:
+        secrets += _in_free_text(text, sink.start, sink.end)
+    for token in line.tokens:
+        if token.kind is TokenKind.COMMENT:
+            secrets += _in_comment(text, token.start, token.end)
+    return sorted(secrets, key=lambda secret: secret.start)
 
 
-def _in_command(line: Line, command: CommandLine) -> list[tuple[int, int]]:
+def _told(text: str, secret: _Secret) -> _Secret:
+    """A secret with its text as it was written, where it is more than a string."""
+    if secret.texts != ("",):
+        return secret
+    return msgspec.structs.replace(secret, texts=(text[secret.start : secret.end],))
+
+
+def _in_command(line: Line, command: CommandLine, known: Known) -> list[_Secret]:
     """The secrets in a command's words, which may be a call from any of them on."""
     for word in command.words:
         rest = parse(line.text[word.start :])
-        if rest.blocking is None and isinstance(rest.body, CallLine) and (spans := _spans_of_one(rest)):
-            return [(word.start + start, word.start + end) for start, end in spans]
+        if rest.blocking is None and isinstance(rest.body, CallLine) and (secrets := _in_line(rest, known)):
+            before = _in_free_text(line.text, command.name_end, word.start)
+            return before + _moved(secrets, word.start, word.start)
     return _in_free_text(line.text, command.name_end)
 
 
-def _is_written(node: Node) -> bool:
-    """Whether a secret stands there itself: not where it is missing, is a variable, or only yes, no or null."""
-    return not isinstance(node, KeywordNode | MissingNode | VariableNode)
+def _in_free_text(text: str, start: int, end: int | None = None, *, quoted: bool = False) -> list[_Secret]:
+    """The secrets in text of another language; the mask is quoted where it is a word of it."""
+    secrets = []
+    for first, last in secrets_in_text(text, start, end):
+        bare = quoted or text.count('"', start, first) % 2 or text[first - 1 : first] not in {" ", "=", ":"}
+        secrets.append(_Secret(first, last, MASKED if bare else f'"{MASKED}"', (text[first:last].strip("\"'"),)))
+    return secrets
 
 
-def _in_free_text(text: str, start: int) -> list[tuple[int, int]]:
-    """The secrets in text of another language, such as a shell command."""
-    spans = []
-    while found := _NAMED.search(text, start):
-        has_mark = bool(found["mark"].strip()) or found["dashes"]
-        if has_mark and is_secret(found["name"]):
-            spans.append(found.span("value"))
-            start = found.end()
-        else:
-            start = found.end("name")
-    return spans
+def _in_comment(text: str, start: int, end: int | None = None) -> list[_Secret]:
+    """The secrets in a comment: what is missing there keeps no line from being run."""
+    return [msgspec.structs.replace(secret, texts=()) for secret in _in_free_text(text, start, end)]
 
 
 def _names_secret(text: str, token: Token) -> bool:
@@ -226,16 +353,36 @@ def _names_secret(text: str, token: Token) -> bool:
     return is_secret(text[token.start : token.end].strip("\"',:="))
 
 
-def _secrets(root: Node) -> Iterator[Node]:
-    """The values of secret keys; what is inside a secret is part of it."""
-    nodes = [root]
+def _secrets_in_node(text: str, root: Node, names: Sequence[str]) -> Iterator[_Secret]:
+    """The secrets in the params of a method, by their names or by what they hold; what is inside one is part of it."""
+    if isinstance(root, ArrayNode):
+        nodes: list[tuple[str, Node]] = [
+            (_name_at(names, number) if names else "", item) for number, item in enumerate(root.items)
+        ]
+    elif isinstance(root, ObjectNode) and (len(names) != 1 or names[0] in {member.key for member in root.members}):
+        nodes = [("", root)]
+    else:
+        nodes = [(next(filter(is_secret, names), ""), root)]
     while nodes:
-        node = nodes.pop()
-        if isinstance(node, ArrayNode):
-            nodes += node.items
+        name, node = nodes.pop()
+        if is_secret(name):
+            yield _whole(node)
+        elif isinstance(node, ArrayNode):
+            nodes += [("", item) for item in node.items]
         elif isinstance(node, ObjectNode):
-            for member in node.members:
-                if is_secret(member.key):
-                    yield member.value
-                else:
-                    nodes.append(member.value)
+            nodes += [(member.key, member.value) for member in node.members]
+        elif isinstance(node, TemplateNode):
+            yield from _in_free_text(text, node.start + 2, node.end - 1, quoted=True)
+        elif isinstance(node, StringNode | WordNode):
+            masked, inside = _inside(node.value if isinstance(node, StringNode) else node.text)
+            if inside:
+                yield _Secret(node.start, node.end, quote(masked), inside)
+
+
+def _whole(node: Node) -> _Secret:
+    """A value that is a secret itself: no text where it is missing, is a variable, or only yes, no or null."""
+    if isinstance(node, KeywordNode | MissingNode | VariableNode):
+        texts: tuple[str, ...] = ()
+    else:
+        texts = (node.value if isinstance(node, StringNode) else "",)
+    return _Secret(node.start, node.end, f'"{MASKED}"', texts)

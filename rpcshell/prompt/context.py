@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.language import Line
+    from rpcshell.line.masking import Known
     from rpcshell.line.reply_values import ReplyValues
     from rpcshell.line.suggest import PathChoice, Surroundings
     from rpcshell.shell.command import CommandRegistry
@@ -68,6 +69,18 @@ class LineContext(msgspec.Struct, eq=False):
     def commands(self) -> CommandRegistry:
         """The commands, loaded at first use."""
         return self.load_commands()
+
+    def known(self) -> Known:
+        """What tells the secrets in a line."""
+        from rpcshell.line.masking import Known
+
+        return Known(self.catalog.param_names, self.aliases)
+
+    def masked_places(self, text: str) -> list[int]:
+        """Where a line that was kept in the history lacks its secrets."""
+        from rpcshell.line.masking import masked_places
+
+        return masked_places(text, self.known())
 
     def expanded(self, text: str) -> tuple[Line, int]:
         """What a text means where it begins with an alias, and how far what follows the alias has moved."""

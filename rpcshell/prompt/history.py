@@ -23,6 +23,8 @@ from rpcshell.servers.folders import state_folder, user_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from rpcshell.line.masking import Known
+
 __all__ = ["MAX_ENTRIES", "VARIABLE", "LineHistory", "history_path"]
 
 MAX_ENTRIES: Final = 10_000
@@ -52,7 +54,8 @@ class LineHistory(History):
     The file is read when prompt_toolkit first asks, which is after the prompt has been drawn.
 
     The path may be a function that is asked when it is first needed; None keeps the history in memory. `on_problem` is
-    told once, in one line, that the file cannot be used; the shell goes on without it.
+    told once, in one line, that the file cannot be used; the shell goes on without it. `known` tells what is known of
+    secrets when a line is kept.
     """
 
     def __init__(
@@ -61,11 +64,13 @@ class LineHistory(History):
         *,
         cap: int = MAX_ENTRIES,
         on_problem: Callable[[str], None] = lambda _text: None,
+        known: Callable[[], Known] | None = None,
     ) -> None:
         super().__init__()
         self._path = path
         self._cap = cap
         self._on_problem = on_problem
+        self._known = known
         self._broken = False
         self._last: str | None = None
 
@@ -92,9 +97,9 @@ class LineHistory(History):
 
     def store_string(self, string: str) -> None:
         """Write a line to the file without its secrets, unless it repeats the one before or begins with a blank."""
-        from rpcshell.line.masking import mask_line
+        from rpcshell.line.masking import Known, mask_line
 
-        entry = mask_line(string)
+        entry = mask_line(string, Known() if self._known is None else self._known())
         if self._broken or entry == self._last or string[:1].isspace():
             return
         with self._problems_told():

@@ -44,10 +44,12 @@ def key_bindings(
     read: Callable[[str], Line],
     tabstops: Tabstops,
     template: Callable[[Line], Template | None],
+    masked: Callable[[str], list[int]] = lambda _text: [],
 ) -> KeyBindings:
     """The bindings of the line being typed.
 
-    `template` gives what there is to fill in for a line that is a method's name.
+    `template` gives what there is to fill in for a line that is a method's name, `masked` where a text that was kept
+    without its secrets lacks them.
     """
     keys = KeyBindings()
     focused = has_focus(DEFAULT_BUFFER)
@@ -65,6 +67,8 @@ def key_bindings(
             buffer.complete_state = None
         elif tabstops.go_to_empty():
             return
+        elif places := masked(buffer.text):
+            tabstops.ask(places)
         elif read(buffer.text).complete:
             buffer.validate_and_handle()
         else:

@@ -93,7 +93,7 @@ class Prompt:
                 complete_while_typing=True,
                 reserve_space_for_menu=_MENU_ROWS,
                 auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), suggesting),
-                history=history or LineHistory(history_path, on_problem=self._history_problem),
+                history=history or LineHistory(history_path, on_problem=self._history_problem, known=context.known),
                 bottom_toolbar=lambda: self._status(self._prompt.app),
                 cursor=cursor_shapes(lambda: settings.editing == "vi"),
                 prompt_continuation=self._indent,
@@ -107,7 +107,7 @@ class Prompt:
         tabstops = Tabstops(self._prompt.default_buffer)
         self.screen = Screen(application.output, application.color_depth, settings=settings, application=application)
         self._actions = Actions(context, self.screen)
-        own = key_bindings(context.read, tabstops, self._template)
+        own = key_bindings(context.read, tabstops, self._template, context.masked_places)
         bound, shown = action_bindings(keys, self._actions.do, complaints.append)
         self._prompt.key_bindings = merge_key_bindings([own, bound])
         toolbar = Toolbar(context)

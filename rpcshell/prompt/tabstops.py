@@ -78,6 +78,25 @@ class Tabstops:
         self._stops = [_Stop(field, start) for field in template.fields]
         self._go(0)
 
+    def ask(self, places: Sequence[int]) -> None:
+        """Make an empty field of each place where a secret was masked, and go to the first."""
+        from rpcshell.line.masking import MASKED
+        from rpcshell.prompt.templates import TemplateField
+
+        text = self._buffer.text
+        fields: list[TemplateField] = []
+        for place in reversed(places):
+            before, after = text[:place], text[place + len(MASKED) :]
+            quoted = before[-1:] == after[:1] == '"'
+            start = place - len(MASKED) * (len(places) - 1 - len(fields))
+            fields.append(TemplateField(start, start, "secret", "the secret that was not kept in the history", quoted))
+            text = before + after
+        self._stops = []
+        self._buffer.document = Document(text, fields[-1].start)
+        self._text = text
+        self._stops = [_Stop(field, 0) for field in reversed(fields)]
+        self._go(0)
+
     def end(self) -> None:
         """Forget the template; the text stays."""
         self._stops = []

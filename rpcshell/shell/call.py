@@ -57,6 +57,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         reply: The reply, where it was a good one.
         error: What went wrong, where something did; an error reply too.
         trace: What its connection saw.
+        names: Those of the method's params by position, as far as they were known at the time.
         sighting: How its server looked meanwhile, where somebody looked.
         number: Which call of the session it was, from 1; the journal sets it.
         has_params: Whether `params` are kept; not where they are too large.
@@ -72,10 +73,25 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     reply: Reply | None = None
     error: ShellError | None = None
     trace: CallTrace = msgspec.field(default_factory=CallTrace)
+    names: tuple[str, ...] = ()
     sighting: Sighting | None = None
     number: int = 0
     has_params: bool = True
     has_result: bool = True
+
+    @property
+    def named_params(self) -> Any:
+        """The params by name where that is known, to tell which are secrets."""
+        from rpcshell.line.masking import named_params
+
+        return named_params(self.params, self.names)
+
+    @property
+    def masked_line(self) -> str:
+        """The line without its secrets."""
+        from rpcshell.line.masking import Known, mask_line
+
+        return mask_line(self.line, Known(lambda method: self.names if method == self.method else ()))
 
     @property
     def outcome(self) -> Outcome:

@@ -292,6 +292,7 @@ class Session:
             reply=reply if error is None else None,
             error=error,
             trace=trace,
+            names=self.catalog.param_names(method),
             sighting=sighting,
         )
 

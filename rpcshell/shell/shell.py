@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from rpcshell.line.language import CallLine, CommandLine, Line, LineError, Problem, Sink, ValueLine
+    from rpcshell.line.masking import Known
     from rpcshell.servers.log import LogFollower
     from rpcshell.shell.call import Call
     from rpcshell.shell.command import CommandRegistry
@@ -123,6 +124,13 @@ class Shell:
         return self.settings.format in {"json", "raw"} and not (self.interactive and not self.output.diverted)
 
     @property
+    def known(self) -> Known:
+        """What tells the secrets in a line."""
+        from rpcshell.line.masking import Known
+
+        return Known(self.session.catalog.param_names, self.aliases)
+
+    @property
     def at_terminal(self) -> bool:
         """Whether a command can draw on a terminal, and somebody is there to press keys."""
         return not self.output.diverted and is_terminal(sys.stdin) and is_terminal(sys.stdout)
@@ -177,6 +185,7 @@ class Shell:
         """
         from rpcshell.line.language import CallLine, CommandLine, ValueLine
 
+        self._refuse_masked(text)
         line = self._expanded(text)
         if (problem := line.blocking) is not None:
             raise _syntax_problem(line, problem)
@@ -187,6 +196,17 @@ class Shell:
                 self._call(line, call)
             case ValueLine() as value:
                 self._show_value(line, value)
+
+    def _refuse_masked(self, text: str) -> None:
+        """Refuse a line as the history keeps it, which would send asterisks for a secret."""
+        if "***" not in text:
+            # A single call has no time for what knows about secrets.
+            return
+        from rpcshell.line.masking import MASKED, masked_places
+
+        if places := masked_places(text, self.known):
+            message = f"a secret was left out here when the line was kept: type it in the place of {MASKED}"
+            raise SyntaxProblem(message, line=text, column=places[0], expected="the secret")
 
     def read_call(self, text: str) -> tuple[str, Any]:
         """The method and the params of a call, for a command that makes it.
@@ -324,7 +344,7 @@ class Shell:
         for listener in self.listeners:
             listener(self, call)
         if call.error is not None:
-            _hide_secrets(call.error, params)
+            _hide_secrets(call.error, call.named_params)
             raise call.error
         self.variables[LAST] = call.result
         return call

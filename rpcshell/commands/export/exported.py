@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.line.masking import is_secret
+from rpcshell.line.masking import MASKED, mask_secrets, secret_texts
+from rpcshell.line.secrets import is_secret
 from rpcshell.view.differences import identity
 from rpcshell.view.escape import visible
 from rpcwire import TextFloat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rpcshell.client.target import TlsFiles
     from rpcshell.line.catalog import Method
@@ -44,9 +45,6 @@ _LONG: Final = 30.0
 """Seconds after which a call gets a time limit of its own, since the client's may be too short for it."""
 
 _LONGEST_REASON: Final = 80
-
-_SHORTEST: Final = 4
-"""Characters of the shortest secret that is looked for in other texts."""
 
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
@@ -129,7 +127,7 @@ def introduction(export: Export, program: str, what: str = "") -> list[str]:
     return [
         f"Calls of a session with rpcshell {export.version} on {export.date}{what}.",
         "",
-        f"They went to {visible(', '.join(targets_of(export.records)))}; {names}.",
+        f"They went to {visible(', '.join(map(mask_secrets, targets_of(export.records))))}; {names}.",
         f"Run it, while a server is there, with: {program} {visible(export.file)}",
     ]
 
@@ -191,9 +189,9 @@ class Secrets:
         self._found: dict[str, Secret] = {}
         known: set[str] = set()
         for record in records:
-            known.update(_secret_texts(record.params))
+            known.update(secret_texts(record.named_params))
             if record.reply is not None:
-                known.update(_secret_texts(record.reply.result))
+                known.update(secret_texts(record.reply.result))
         self._known = re.compile("|".join(map(re.escape, sorted(known, key=len, reverse=True)))) if known else None
 
     @property
@@ -201,8 +199,16 @@ class Secrets:
         """The secrets that were replaced so far."""
         return list(self._found.values())
 
+    def hide_params(self, record: Call) -> Any:
+        """The params of a call with a `Secret` for each secret, by its own name or that of its place."""
+        params, named = record.params, record.named_params
+        hidden = self.hide(named, record.method)
+        if named is params:
+            return hidden
+        return list(hidden.values()) if isinstance(params, list) else hidden[record.names[0]]
+
     def hide(self, value: Any, method: str, key: str = "") -> Any:
-        """The params of a call of a method, or what is in them under a key, with a `Secret` for each secret."""
+        """A part of the params of a call of a method, under a key, with a `Secret` for each secret."""
         if (key and is_secret(key) and _hidden(value)) or self._holds_one(value):
             return self._secret(value, method, key)
         if isinstance(value, dict):
@@ -219,10 +225,12 @@ class Secrets:
 
     def without(self, text: str) -> str:
         """A text with asterisks for the secrets in it."""
-        return self._known.sub("***", text) if self._known is not None else text
+        return mask_secrets(text if self._known is None else self._known.sub(MASKED, text))
 
     def _holds_one(self, value: Any) -> bool:
-        return isinstance(value, str) and self._known is not None and self._known.search(value) is not None
+        if not isinstance(value, str):
+            return False
+        return (self._known is not None and self._known.search(value) is not None) or mask_secrets(value) != value
 
     def _secret(self, value: Any, method: str, key: str) -> Secret:
         identity = _identity(value)
@@ -252,15 +260,3 @@ def _hidden(value: Any) -> bool:
 
 def _identity(value: Any) -> str:
     return identity(value).decode()
-
-
-def _secret_texts(value: Any) -> Iterator[str]:
-    todo: list[tuple[Any, bool]] = [(value, False)]
-    while todo:
-        part, secret = todo.pop()
-        if isinstance(part, dict):
-            todo += [(inner, secret or is_secret(str(key))) for key, inner in part.items()]
-        elif isinstance(part, list | tuple):
-            todo += [(inner, secret) for inner in part]
-        elif secret and isinstance(part, str) and len(part) >= _SHORTEST:
-            yield part

@@ -18,6 +18,7 @@ from rpcshell.commands.export.exported import (
     time_limit,
 )
 from rpcshell.commands.export.literals import Code, Wrapped, call_text, literal
+from rpcshell.line.masking import mask_secrets
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def imported(export: Export) -> str:
 def constants(export: Export, secrets: Secrets) -> list[str]:
     """The lines that say where the servers are and take the secrets from the environment."""
     lines = [
-        f"TARGET{ending} = os.environ.get({literal(f'RPCSHELL_TARGET{ending}')}, {literal(target)})"
+        f"TARGET{ending} = os.environ.get({literal(f'RPCSHELL_TARGET{ending}')}, {literal(mask_secrets(target))})"
         for target, ending in targets_of(export.records).items()
     ]
     for secret in secrets.used:
@@ -132,7 +133,7 @@ def call_of(record: Call, export: Export, secrets: Secrets, *, margin: int, colu
     """The expression that makes a call, laid out as `literal` does."""
     arguments: list[Any] = [record.method]
     if record.params is not None:
-        arguments.append(as_code(secrets.hide(record.params, record.method), decimals=export.decimals))
+        arguments.append(as_code(secrets.hide_params(record), decimals=export.decimals))
     client = f"client{targets_of(export.records)[record.target]}"
     return call_text(f"{client}.call", arguments, margin=margin, column=column)
 
@@ -168,7 +169,7 @@ def tests_text(export: Export) -> str:
     """The tests, ending in a newline."""
     secrets = Secrets(export.records)
     for record in export.records:
-        secrets.hide(record.params, record.method)
+        secrets.hide_params(record)
     expectations = Expectations(export, secrets)
     # The same call over and over tells no more than once.
     once = [next(same) for _, same in groupby(export.records, lambda record: (call_key(record), record.outcome))]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.commands.export.exported import Secret, Secrets, files_of, introduction, reason, targets_of
 from rpcshell.line.language import unparse
+from rpcshell.line.masking import mask_secrets
 
 if TYPE_CHECKING:
     from rpcshell.commands.export.exported import Export
@@ -34,7 +35,7 @@ def script_text(export: Export) -> str:
     lines = ["#!/bin/sh", *(f"# {line}".rstrip() for line in introduction(export, "sh")), "set -eu"]
     lines.append("")
     lines += [
-        f"target{ending}=${{RPCSHELL_TARGET{ending}:-{shlex.quote(target)}}}"
+        f"target{ending}=${{RPCSHELL_TARGET{ending}:-{shlex.quote(mask_secrets(target))}}}"
         for target, ending in targets_of(export.records).items()
     ]
     lines += [f': "${{{secret.variable}:?set it to {_plain(secret.content)}}}"' for secret in secrets.used]
@@ -54,7 +55,7 @@ def _call(record: Call, export: Export, secrets: Secrets) -> str:
     command = " ".join(words)
     failed = record.outcome == "error"
     accept = " || [ $? -eq 1 ]" if failed else ""
-    params = secrets.hide(record.params, record.method)
+    params = secrets.hide_params(record)
     hidden = list(_secrets_in(params))
     if hidden:
         text = f"{command} <<{_END}{accept}\n{_document(record, params, hidden)}\n{_END}"

@@ -61,6 +61,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
         target="" if shell.session.target is None else str(shell.session.target),
         method=method,
         params=params,
+        names=shell.session.catalog.param_names(method),
         connections=options.connections,
         seconds=options.seconds_to_run,
         calls=options.calls,

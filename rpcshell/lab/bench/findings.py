@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rpcshell.line.masking import mask_text, mask_value
+from rpcshell.line.masking import mask_params, mask_secrets, mask_text, named_params
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import count_of, latency, number, per_second, plural, share
@@ -57,7 +57,7 @@ def call_text(plan: Plan) -> str:
     """The method and its params on one line, without secrets; long params are cut."""
     if plan.params is None:
         return visible(plan.method)
-    params = visible_json(encode_value(mask_value(plan.params)).decode())
+    params = visible_json(encode_value(mask_params(plan.params, plan.names)).decode())
     if len(params) > _LONGEST_PARAMS:
         params = f"{params[:_LONGEST_PARAMS]}…"
     return f"{visible(plan.method)} {params}"
@@ -85,7 +85,7 @@ def server_text(measurement: Measurement) -> str:
 
 def target_text(plan: Plan) -> str:
     """Where the calls went."""
-    return visible(plan.target)
+    return visible(mask_secrets(plan.target))
 
 
 def name_of(measurement: Measurement) -> str:
@@ -95,8 +95,9 @@ def name_of(measurement: Measurement) -> str:
 
 def examples_of(measurement: Measurement) -> list[tuple[str, int, str]]:
     """What went wrong, the most frequent first: its kind, how often, and what the first one said."""
+    named = named_params(measurement.plan.params, measurement.plan.names)
     return [
-        (visible(kind), count, visible(mask_text(measurement.examples.get(kind, ""), measurement.plan.params)))
+        (visible(kind), count, visible(mask_text(measurement.examples.get(kind, ""), named)))
         for kind, count in sorted(measurement.problems.items(), key=lambda item: -item[1])
     ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from rpcshell.client.target import TlsFiles
-from rpcshell.line.masking import mask_text, mask_value
+from rpcshell.line.masking import mask_params, mask_secrets, mask_text, named_params
 from rpcshell.view.histogram import Histogram
 from rpcwire import TextFloat
 
@@ -31,6 +31,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     method: str
     params: Any = None
+    names: tuple[str, ...] = ()
+    """Those of the method's params by position, as far as they are known."""
+
     connections: int = 8
     seconds: float | None = 10.0
     """How long new calls are begun; None for no limit."""
@@ -194,9 +197,11 @@ def summed(counts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
 def as_json(measured: Measurement) -> dict[str, Any]:
     """A measurement as an object of JSON, in seconds and bytes, without the secrets in its params."""
     histogram = Histogram(measured.latency)
+    named = named_params(measured.plan.params, measured.plan.names)
     plan = msgspec.to_builtins(measured.plan, builtin_types=(TextFloat,))
-    del plan["tls"]
-    plan["params"] = mask_value(plan["params"])
+    del plan["tls"], plan["names"]
+    plan["target"] = mask_secrets(plan["target"])
+    plan["params"] = mask_params(plan["params"], measured.plan.names)
     latency: dict[str, Any] = {f"p{percent:g}": histogram.percentile(percent) for percent in _PERCENTILES}
     return {
         "plan": plan,
@@ -206,7 +211,7 @@ def as_json(measured: Measurement) -> dict[str, Any]:
         "rate": measured.rate,
         "failed": measured.failed,
         "problems": measured.problems,
-        "examples": {kind: mask_text(said, measured.plan.params) for kind, said in measured.examples.items()},
+        "examples": {kind: mask_text(said, named) for kind, said in measured.examples.items()},
         "unsent": measured.unsent,
         "interrupted": measured.interrupted,
         "latency": {**latency, "max": histogram.largest, "mean": histogram.mean},

@@ -72,7 +72,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     def error(self) -> str:
         """What was told of what went wrong, without the call's secrets and without a full stop."""
         error = self.call.error
-        return "" if error is None else mask_text(error.message, self.call.params).rstrip(".")
+        return "" if error is None else mask_text(error.message, self.call.named_params).rstrip(".")
 
     @property
     def hint(self) -> str:
@@ -200,7 +200,7 @@ def _with_events_and_log(evidence: Evidence, supervisor: Supervisor) -> Evidence
             during = lines_of_time(lines, call.began - _MILLISECOND, call.began + timing.total + _AFTER)
             if during:
                 # A handler may have logged what it was called with.
-                return _with(evidence, log=tuple(mask_text(line, call.params) for line in during))
+                return _with(evidence, log=tuple(mask_text(line, call.named_params) for line in during))
             worker = evidence.worker
             if call.outcome not in {"failed", "cancelled"} or worker is None:
                 return evidence

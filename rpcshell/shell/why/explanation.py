@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.line.masking import mask_line
 from rpcshell.shell.why.rules import diagnose
 from rpcshell.view.escape import visible
 from rpcshell.view.units import call_time, count_of, duration
@@ -41,7 +40,7 @@ def render_explanation(evidence: Evidence, width: int) -> Iterator[Fragment]:
     diagnosis = diagnose(evidence)
     call = evidence.call
     came = _outcome(evidence)
-    line = visible(" ".join(mask_line(call.line).split()))
+    line = visible(" ".join(call.masked_line.split()))
     head = f"call {call.number} · "
     yield LABEL, head
     room = max(width - cells(head) - cells(came) - 3, _NARROWEST // 2)

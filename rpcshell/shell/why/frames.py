@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.line.masking import blot_bytes, mask_text, mask_value
+from rpcshell.line.masking import MASKED, blot_bytes, mask_text, mask_value
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
 from rpcshell.view.pretty import render_json
@@ -98,7 +98,7 @@ def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragm
         size = f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
         yield "", f"{call_time(trace.first - began):>8}  reply: {size}\n"
         more = trace.received_size - len(received)
-        yield from render_frames(received, width, more, params=call.params, full=full)
+        yield from render_frames(received, width, more, params=call.named_params, full=full)
     if call.outcome in {"failed", "cancelled"}:
         yield ERROR, f"✗ {call_time(trace.ended - began):>8}  "
         yield "", visible("no reply" if call.error is None else call.error.message.replace("\n", " ").rstrip()) + "\n"
@@ -190,6 +190,8 @@ def _without_repeated(value: Any, params: Any) -> Any:
         for place, inner in part.items() if isinstance(part, dict) else enumerate(part):
             if isinstance(inner, str):
                 part[place] = mask_text(inner, params)
+            elif isinstance(inner, int | float) and mask_text(str(inner), params) == MASKED:
+                part[place] = MASKED
             elif isinstance(inner, dict | list):
                 todo.append(inner)
     return root[0]

@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.line.language import CallLine, parse
-from rpcshell.line.masking import MASKED, blot_line, is_secret, mask_line, mask_message, mask_text, mask_value
+from rpcshell.line.masking import (
+    MASKED,
+    Known,
+    blot_line,
+    is_secret,
+    mask_line,
+    mask_message,
+    mask_params,
+    mask_text,
+    mask_value,
+    masked_places,
+    named_params,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +67,146 @@ def test_secrets_in_a_line_are_masked(line: str, stored: str) -> None:
     assert mask_line(stored) == stored
 
 
-@pytest.mark.parametrize("key", ["password", "PASSWORD", "dbPassword", "access_token", "api-key", "X-Api-Key"])
+@pytest.mark.parametrize(
+    ("line", "stored"),
+    [
+        ("a url=postgres://bob:hunter2@host/db", 'a url="postgres://***@host/db"'),
+        ('a "https://ghp_abc@host" ', 'a "https://***@host" '),
+        ("a url=postgres://bob:hun/ter2@host", 'a url="postgres://***@host"'),
+        ("a url=http://host:80/@scope/pkg to=mailto:bob@host", "a url=http://host:80/@scope/pkg to=mailto:bob@host"),
+        ('a url="https://x/y?n=1&api_key=abcd&m=2"', 'a url="https://x/y?n=1&api_key=***&m=2"'),
+        ('a body="{\\"pw\\": \\"x\\", \\"n\\": 2.50}"', 'a body="{\\"pw\\": \\"***\\", \\"n\\": 2.50}"'),
+        ('a body=\'[{"pw": "x"}]\'', 'a body="[{\\"pw\\": \\"***\\"}]"'),
+        ('a h="X-Auth: one two"', 'a h="X-Auth: ***"'),
+        ('a h="Bearer abcdef" j="eyJab.cd.ef"', 'a h="Bearer ***" j="eyJ***"'),
+        ("a env=DB_PASS=hunter2", 'a env="DB_PASS=***"'),
+        ('a x=$"https://u:abcd@h/${n}"', 'a x=$"https://***@h/${n}"'),
+        ('a x=$"${n}"', 'a x=$"${n}"'),
+        ('x = "redis://:abcd@h"', 'x = "redis://***@h"'),
+        (":connect tls://bob:abcd@h:1", ":connect tls://***@h:1"),
+        ("ping # token: abcd efgh", 'ping # token: "***"'),
+        ("# password=abcd", '# password="***"'),
+        ("ping | curl -d 'password=one two' h", "ping | curl -d 'password=\"***\"' h"),
+        ('ping | x --password=a"b c" y', 'ping | x --password="***" y'),
+        ('ping | curl -H "Authorization: Basic abcd" h', 'ping | curl -H "Authorization: ***" h'),
+    ],
+)
+def test_secrets_inside_texts_are_masked_and_the_rest_is_kept(line: str, stored: str) -> None:
+    assert mask_line(line) == stored
+    assert mask_line(stored) == stored
+
+
+NAMES = {"login": ("user", "password"), "unlock": ("token",)}
+KNOWN = Known(lambda method: NAMES.get(method, ()), {"li": "login", "in": "login user=bob password="})
+
+
+@pytest.mark.parametrize(
+    ("line", "stored"),
+    [
+        ('login ["bob", "hunter2"]', 'login ["bob", "***"]'),
+        ('login ["bob", "hunter2", "abcd"]', 'login ["bob", "***", "***"]'),
+        ('login ["bob", $pw]', 'login ["bob", $pw]'),
+        ('login ["bob" "hunter2"', 'login "***"'),
+        ('login "bob" "hunter2"', 'login "***"'),
+        ('unlock "hunter2"', 'unlock "***"'),
+        ('unlock {"a": 1}', 'unlock "***"'),
+        ('unlock {"token": "hunter2"}', 'unlock {"token": "***"}'),
+        ('li ["bob", "hunter2"]', 'li ["bob", "***"]'),
+        ('li ["bob", "hunter2"]\nping', 'li ["bob", "***"]\nping'),
+        ("in hunter2", 'in"***"'),
+        (':watch 2 login ["bob", "hunter2"]', ':watch 2 login ["bob", "***"]'),
+        ('ping ["bob", "hunter2"]', 'ping ["bob", "hunter2"]'),
+    ],
+)
+def test_secrets_by_the_names_of_their_places_are_masked(line: str, stored: str) -> None:
+    assert mask_line(line, KNOWN) == stored
+    assert mask_line(stored, KNOWN) == stored
+
+
+@pytest.mark.parametrize(
+    ("params", "named", "masked"),
+    [
+        (["bob", "hunter2"], {"user": "bob", "password": "hunter2"}, ["bob", "***"]),
+        (["bob"], {"user": "bob"}, ["bob"]),
+        ({"user": "bob", "password": "x"}, {"user": "bob", "password": "x"}, {"user": "bob", "password": "***"}),
+        (["a", 1, 2], {"user": "a", "password": 1, "password 2": 2}, ["a", "***", "***"]),
+        (None, None, None),
+    ],
+)
+def test_params_go_by_the_names_of_their_places(params: object, named: object, masked: object) -> None:
+    assert named_params(params, NAMES["login"]) == named
+    assert mask_params(params, NAMES["login"]) == masked
+    assert mask_params(params, ()) == mask_value(params)
+
+
+def test_params_that_a_method_takes_whole_go_by_the_name_of_its_only_one() -> None:
+    assert mask_params("hunter2", ("token",)) == mask_params({"a": 1}, ("token",)) == MASKED
+    assert mask_params({"token": "x", "a": 1}, ("token",)) == {"token": MASKED, "a": 1}
+    assert mask_params({"token": "x", "a": 1}, ("params",)) == {"token": MASKED, "a": 1}
+    assert mask_params([1, "x"], ("params",)) == [1, "x"]
+
+
+@pytest.mark.parametrize(
+    ("line", "places"),
+    [
+        ('login user=bob password="***"', [25]),
+        ("login password=***", [15]),
+        ('login ["bob", "***"]', [15]),
+        ('a {"pw": "***", "body": "{\\"pw\\": \\"***\\"}"}', [10, 36]),
+        ('a url="https://***@host"', [15]),
+        (':watch 2 login password="***"', [25]),
+        ('a note="***" b="a***b"', []),
+        ('login password="a***b"', []),
+        ('ping # password="***"', []),
+        ("ping", []),
+    ],
+)
+def test_a_line_that_was_masked_tells_where(line: str, places: list[int]) -> None:
+    assert masked_places(line, KNOWN) == places
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "password",
+            "PASSWORD",
+            "dbPassword",
+            "access_token",
+            "api-key",
+            "X-Api-Key",
+            "passwords",
+            "tokens",
+            "apiKeys",
+        ),
+        *("pass", "db_pass", "userPass", "dbpass", "pw", "user_pw", "jwt", "id_jwt", "jwts", "otp", "totp", "otp_code"),
+        *("auth", "basicAuth", "session", "sessions", "session_id", "sessionId", "sessionid", "PHPSESSID", "token2"),
+        *("cookies", "Set-Cookie", "auth.tokens", "passcode"),
+    ],
+)
 def test_secret_keys(key: str) -> None:
     assert is_secret(key)
 
 
-@pytest.mark.parametrize("key", ["name", "max_tokens", "key", "keyboard", "tokenizer", ""])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "name",
+            "max_tokens",
+            "maxTokens",
+            "key",
+            "keyboard",
+            "tokenizer",
+            "",
+            "_",
+            "author",
+            "authority",
+            "passenger",
+        ),
+        *("compass", "bypass", "passed", "obsession", "session_timeout", "auth_type", "pass_count", "footprint", "2"),
+    ],
+)
 def test_other_keys(key: str) -> None:
     assert not is_secret(key)
 
@@ -132,3 +278,58 @@ def test_what_is_said_about_a_line_does_not_repeat_its_secrets() -> None:
     line = 'login {"user": bobby, "password": hunter2}'
     assert mask_message('hunter2 is not a value; quote a text: "hunter2"', line).count("hunter2") == 0
     assert mask_message("bobby is not a value", line) == "bobby is not a value"
+
+
+KEYS = st.builds(
+    lambda before, word, after, change: change(f"{before}{word}{after}"),
+    st.sampled_from(["", "user_", "x-", "Db.", "my "]),
+    st.sampled_from(
+        ["password", "pass", "pw", "jwt", "otp", "auth", "session", "token", "api_key", "secret", "cookie"]
+    ),
+    st.sampled_from(["", "s", "_id", "2"]).filter(lambda after: after != "_id"),
+    st.sampled_from([str.lower, str.upper, str.title]),
+)
+"""Names of secrets; with spaces too, as keys of JSON may have them."""
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6).map(lambda text: f"{SECRET}{text}{SECRET}")
+IN_URLS = st.text("abz09.~!$&*+,;=%_-", max_size=6).map(lambda text: f"{SECRET}{text}{SECRET}")
+
+
+def nested(value: object, depth: int) -> object:
+    """A value inside texts of JSON, some levels deep."""
+    for _ in range(depth):
+        value = {"n": 1, "body": json.dumps(value)}
+    return value
+
+
+VALUES_WITH_SECRETS = st.one_of(
+    st.builds(lambda key, text: {key: text}, KEYS, TEXTS),
+    st.builds(lambda key, text: {key: [text, {"a": text}]}, KEYS, TEXTS),
+    st.builds(lambda text, user: f"postgres://{user}:{text}@host/db?x=1", IN_URLS, st.sampled_from(["", "bob"])),
+    IN_URLS.map(lambda text: f"https://host/a?n=1&token={text.replace('&', '')}&m=2#f"),
+    TEXTS.map(lambda text: f"Authorization: Bearer {SECRET} {SECRET}\nDate: now"),
+)
+
+
+@given(VALUES_WITH_SECRETS, st.integers(0, 3), VALUES)
+def test_no_form_of_a_secret_reaches_the_file(value: object, depth: int, other: object) -> None:
+    written = json.dumps(nested(value, depth))
+    ascii_free = json.dumps(nested(value, depth), ensure_ascii=False)
+    for line in (
+        f"call {written}",
+        f'call {{"other": {json.dumps(other)}, "x": [{ascii_free}]}}',
+        f"call other={json.dumps(other)} x={ascii_free}",
+        f"x = {written}",
+        f":watch 2 call {written}",
+        f'call {{"x": {ascii_free}, "broken": ',
+        f"call {written} | jq .",
+    ):
+        stored = mask_line(line)
+        assert SECRET not in stored
+        assert mask_line(stored) == stored
+
+
+@given(KEYS, TEXTS, st.booleans())
+def test_no_secret_by_its_place_reaches_the_file(key: str, text: str, closed: bool) -> None:
+    known = Known(lambda _method: ("user", key, "note"))
+    line = f'call ["bob", {json.dumps(text)}{", 1]" if closed else ""}'
+    assert SECRET not in mask_line(line, known)

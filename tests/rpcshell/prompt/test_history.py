@@ -1,10 +1,15 @@
+import json
 import os
 import stat
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rpcshell.line.masking import Known
 from rpcshell.prompt.history import LineHistory, history_path
 
 
@@ -197,3 +202,18 @@ def test_lines_that_differ_in_a_secret_only_are_stored_once(path: Path) -> None:
     history.append_string("login password=a")
     history.append_string("login password=b")
     assert loaded(path) == ['login password="***"']
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=6))
+def test_no_secret_is_stored_whatever_is_known_of_the_method(tail: str) -> None:
+    secret = "hunter2hunter2"  # noqa: S105
+    known = Known(lambda method: ("user", "pw") if method == "login" else (), {"li": "login"})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "history")
+        history = LineHistory(path, known=lambda: known)
+        history.append_string(f"login {json.dumps(['bob', secret + tail])}")
+        history.append_string(f"li {json.dumps(['bob', secret + tail], ensure_ascii=False)}")
+        history.append_string(f"open url={json.dumps(f'amqp://bob:{secret}@host/{tail}')}")
+        history.append_string(f"post body={json.dumps(json.dumps({'otp': secret + tail}))}")
+        assert len(loaded(path)) == 4
+        assert secret.encode() not in path.read_bytes()

@@ -167,3 +167,19 @@ def test_tab_goes_through_the_places(keys: str, line: str) -> None:
 )
 def test_a_value_of_few_is_completed_and_quotes_are_as_they_should_be(keys: str, line: str) -> None:
     assert typed(keys) == line
+
+
+@pytest.mark.parametrize(
+    ("recalled", "keys", "line"),
+    [
+        ('login user=bob password="***"', "hunter2", 'login user=bob password="hunter2"'),
+        ('a {"pw": "***", "url": "http://***@h"}', "one\tu:two", 'a {"pw": "one", "url": "http://u:two@h"}'),
+        ("login password=***", "x", "login password=x"),
+    ],
+)
+def test_a_line_that_was_kept_without_its_secret_asks_for_it(recalled: str, keys: str, line: str) -> None:
+    assert typed(f"\x1b[A\r{keys}\r", history=(recalled,)) == line
+
+
+def test_asterisks_that_are_no_secret_are_sent_as_they_are() -> None:
+    assert typed("\x1b[A\r", history=('note text="***"',)) == 'note text="***"'

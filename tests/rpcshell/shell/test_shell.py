@@ -125,6 +125,13 @@ def test_an_open_bracket_is_not_sent(shell: Shell) -> None:
         shell.execute('ping {"a":1')
 
 
+@pytest.mark.parametrize("line", ['login password="***"', ':watch 1 login {"pw": "***"}', 'x = {"token": "***"}'])
+def test_a_line_as_the_history_keeps_it_is_not_sent(shell: Shell, line: str) -> None:
+    with pytest.raises(SyntaxProblem, match="a secret was left out here") as caught:
+        shell.execute(line)
+    assert caught.value.column == line.index("***")
+
+
 def test_an_error_does_not_repeat_the_secrets_of_its_call(shell: Shell) -> None:
     def refuse(peer: Peer) -> None:
         while (request := peer.read()) is not None:

@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from rpcshell.commands.export import Kind, export_text
@@ -8,7 +9,7 @@ from tests.rpcshell.commands.export.calls import answered, export, refused
 
 
 def hidden(params: Any, *, others: Any = ()) -> Any:
-    return Secrets([answered("m", params), *others]).hide(params, "m")
+    return Secrets([answered("m", params), *others]).hide_params(answered("m", params))
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,22 @@ def test_no_secret_gets_into_a_file(kind: Kind) -> None:
     assert "RPCSHELL_PASSWORD" in text
     assert "RPCSHELL_PASSWORD_2" in text
     assert "ada" in text
+
+
+@pytest.mark.parametrize("kind", ["python", "shell", "pytest"])
+def test_what_a_file_would_give_away_by_its_place_or_in_a_text_is_not_in_it(kind: Kind) -> None:
+    calls = [
+        msgspec.structs.replace(answered("login", ["bob", "hunter22"]), names=("user", "password")),
+        msgspec.structs.replace(answered("unlock", "hunter22b"), names=("token",)),
+        answered(
+            "open", {"url": "amqp://bob:hunter22c@host/", "body": '{"otp": "hunter22d"}'}, "http://u:hunter22e@host"
+        ),
+        answered("ping", 1, target="https://bob:hunter22f@host/rpc"),
+        refused("open", {"url": "x"}, message="no amqp://bob:hunter22g@host here"),
+    ]
+    text = export_text(kind, export(calls))
+    assert "hunter22" not in text
+    assert '"bob"' in text
+    assert "RPCSHELL_PASSWORD" in text
+    assert "RPCSHELL_TOKEN" in text
+    assert "RPCSHELL_SECRET_URL" in text
