@@ -209,7 +209,8 @@ def _command(
 ) -> Options:
     """Call the methods of an RPC server.
 
-    At a prompt where there is a terminal and nothing else to run; line by line with -c; from a FILE; from a pipe.
+    At a prompt where there is a terminal and nothing else to run; line by line with -c; from a FILE; from a pipe. A
+    FILE without a TARGET has a slash in its path or ends in .rpc.
     Each result is then one line of JSON on standard output, and errors go to standard error.
     """
     known, problem = usable_config(config)

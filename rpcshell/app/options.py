@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from rpcshell.shell.config import ConfigProblem, TargetConfig
 
 __all__ = ["Options", "load_commands", "places"]
+
+_SUFFIX: Final = ".rpc"
+"""What a script of the current folder ends in, where no slash says that it is one."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,9 @@ def places(
 ) -> tuple[Target | str | None, Path | None]:
     """Tell TARGET and FILE apart: a single argument may be either.
 
+    It is a file only where it looks like the path of one: nothing that happens to be in the current folder is run for
+    the name of a target.
+
     Raises:
         UsageError: They make no sense.
     """
@@ -72,13 +78,19 @@ def places(
         target = Target.parse(first)
     except UsageError:
         if (file := _existing_file(first)) is not None:
-            return None, file
+            if _looks_like_path(first):
+                return None, file
+            raise UsageError(f"there is no target {first!r}", hint=f"./{first} runs the file of that name") from None
         if names:
             AddressBook(names).find(first)  # knows near names
         raise
-    if isinstance(target, UnixTarget) and (file := _existing_file(first)) is not None:
+    if isinstance(target, UnixTarget) and _looks_like_path(first) and (file := _existing_file(first)) is not None:
         return None, file
     return target, None
+
+
+def _looks_like_path(text: str) -> bool:
+    return not text.startswith("unix:") and ("/" in text or text.endswith(_SUFFIX))
 
 
 def load_commands() -> CommandRegistry:

@@ -96,6 +96,18 @@ def test_a_file_alone_names_its_own_target(server: PeerServer, tmp_path: Path) -
     assert run("calls.rpc", cwd=tmp_path)[:2] == (0, "1\n")
 
 
+@pytest.mark.parametrize("name", ["prod", "prod.sh", "unix:prod", "-"])
+def test_a_file_of_the_current_folder_is_run_only_where_a_path_is_written(
+    server: PeerServer, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text(f":connect {server.target}\nping 1\n")
+    code, out, err = run("--", name, cwd=tmp_path)
+    assert (code in {2, 3}, out) == (True, "")
+    if code == 2:
+        assert f"./{name} runs the file of that name" in err
+    assert run(f"./{name}", cwd=tmp_path)[:2] == (0, "1\n")
+
+
 def test_a_script_may_come_from_a_named_pipe(server: PeerServer, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
