@@ -26,6 +26,7 @@ from rpcwire.framings import FRAMINGS, Decoder, Framing
 from rpcwire.messages import (
     ERROR_OUT,
     GOODBYE,
+    NO_REQUEST,
     Fault,
     Goodbye,
     Id,
@@ -51,6 +52,7 @@ __all__ = [
     "GOODBYE",
     "MAX_REPLY",
     "MAX_REQUEST",
+    "NO_REQUEST",
     "PREFIX_SIZE",
     "ClientConnection",
     "ConnectionClosing",

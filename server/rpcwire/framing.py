@@ -131,16 +131,19 @@ class FrameDecoder:
             return None
         return data[PREFIX_SIZE:]
 
-    def skip_frame(self) -> None:
+    def skip_frame(self) -> bool:
         """Throw away what has come of the frame that is not whole yet, and what comes of it, and stay in step.
 
-        Only after `next_frame` has returned None; without a prefix nothing is done.
+        Only after `next_frame` has returned None; without a prefix nothing is done, and False returned.
         """
-        if len(self._buffer) - self._start >= PREFIX_SIZE and not self._skipped:
+        if len(self._buffer) - self._start < PREFIX_SIZE:
+            return False
+        if not self._skipped:
             (length,) = _unpack_length(self._buffer, self._start)
             self._skipped = self._start + PREFIX_SIZE + length - len(self._buffer)
             self._buffer = bytes(self._buffer[self._start : self._start + PREFIX_SIZE])
             self._start = 0
+        return True
 
     def clear(self) -> None:
         """Throw away all that has come; nothing is read here any more."""

@@ -47,6 +47,16 @@ class Decoder(Protocol):
         """
 
     @property
+    def held(self) -> int:
+        """How many bytes are held that were not taken."""
+
+    def skip_frame(self) -> bool:
+        """Throw away the frame that is not whole yet; False, and nothing is done, where its end cannot be known."""
+
+    def clear(self) -> None:
+        """Throw away all that has come; nothing is read here any more."""
+
+    @property
     def mid_frame(self) -> bool:
         """Whether something has begun to arrive and is not taken yet."""
 
@@ -84,6 +94,19 @@ class _Buffered:
         except FrameError as error:
             self._failure = error
             raise
+
+    @property
+    def held(self) -> int:
+        """How many bytes are held that were not taken."""
+        return len(self._buffer)
+
+    def skip_frame(self) -> bool:
+        """Do nothing: where the frame ends is not known before it has come."""
+        return False
+
+    def clear(self) -> None:
+        """Throw away all that has come."""
+        self._buffer.clear()
 
     @property
     def mid_frame(self) -> bool:

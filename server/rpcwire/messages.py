@@ -86,6 +86,18 @@ class Request(msgspec.Struct, frozen=True):
     meta: bool = False
     close: bool = False
 
+    def frame_fault(self, fault: Fault, *, meta: Meta | None = None, close: bool = False) -> bytes:
+        """Write the error reply to it as a frame.
+
+        Raises:
+            EncodeError: JSON cannot carry the fault's data.
+        """
+        return frame(encode_fault(fault, id=self.id, meta=meta, close=close))
+
+
+NO_REQUEST: Final = Request("")
+"""Stands for a request that could not be read, or for none."""
+
 
 class Reply(msgspec.Struct, frozen=True):
     """An answer as a client reads it.
@@ -160,7 +172,7 @@ def decode_request(body: bytes | bytearray) -> Request:
         reason = f'{_lower_first(str(error))}; a request is {{"in": METHOD, "params": …}}'
         raise InvalidRequest(reason) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _parse_error(error) from None
+        raise parse_error(error) from None
 
 
 def decode_params(raw: Raw, decoder: msgspec.json.Decoder[Any] = _any_decoder) -> Any:
@@ -178,10 +190,10 @@ def decode_params(raw: Raw, decoder: msgspec.json.Decoder[Any] = _any_decoder) -
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
         if decoder is _any_decoder:
-            raise _parse_error(error) from None
+            raise parse_error(error) from None
         raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _parse_error(error) from None
+        raise parse_error(error) from None
 
 
 def decode_reply(body: bytes | bytearray, floats: Floats = "float") -> Reply | Goodbye:
@@ -203,7 +215,7 @@ def decode_reply(body: bytes | bytearray, floats: Floats = "float") -> Reply | G
             raise InvalidReply(f'{reason}; floats="decimal" has room for it') from None
         raise InvalidReply(f'{reason}; a reply is {{"out": NAME, "result": …}}') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _parse_error(error) from None
+        raise parse_error(error) from None
     if received.out is UNSET:
         if received.close:
             return Goodbye()
@@ -224,7 +236,7 @@ def decode_value(body: bytes | bytearray, floats: Floats = "float") -> Any:
     try:
         return _value_decoders[floats].decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _parse_error(error) from None
+        raise parse_error(error) from None
 
 
 def encode_value(value: object, floats: Floats = "float") -> bytes:
@@ -371,7 +383,8 @@ def _encode_error(error: Exception) -> EncodeError:
     return EncodeError(_lower_first(str(error)))
 
 
-def _parse_error(error: Exception) -> ParseError:
+def parse_error(error: Exception) -> ParseError:
+    """Say what kept a body from being read as JSON: one of msgspec's errors, of UTF-8, or of its depth."""
     if isinstance(error, UnicodeDecodeError):
         return ParseError(f"a string is not UTF-8 ({error.reason}, byte 0x{error.object[error.start]:02x})")
     if isinstance(error, RecursionError):

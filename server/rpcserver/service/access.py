@@ -12,23 +12,25 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcserver.service.dispatch import Dispatcher
-from rpcwire import PREFIX_SIZE, MessageError, decode_request
+from rpcserver.service.envelopes import method_of
+from rpcwire import PREFIX_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from concurrent.futures import Executor
 
     from rpcserver.service.context import Peer
-    from rpcwire import Request
+    from rpcserver.service.envelopes import AnyRequest
 
 ACCESS_LOG: Final = logging.getLogger("rpcserver.access")
 
 # How every error reply begins, as rpcwire writes them; no method can have that out name.
-_ERROR_REPLY: Final = re.compile(rb'\{"out":"error","result":\{"code":(-?\d+)')
+_ERROR_REPLY: Final = re.compile(rb'\{(?:"out":"error","result"|"jsonrpc":"2.0","error"):\{"code":(-?\d+)')
 # What cannot be taken for other parts of a line.
 _PLAIN_NAME: Final = re.compile(r"[^\s\"']+")
 _LONGEST_NAME: Final = 200
 _OK: Final = "ok"
+_NOTIFIED: Final = "notified"
 _CANCELLED: Final = "cancelled"
 _UNREADABLE: Final = "-"
 
@@ -37,7 +39,7 @@ class LoggedDispatcher(Dispatcher):
     """A dispatcher that leaves a line in the access log for every call it answers."""
 
     def answer(
-        self, body: bytes | bytearray, connection: Peer, close: bool = False, request: Request | None = None
+        self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None
     ) -> bytes:
         """Answer a request, and log it."""
         started = time.perf_counter_ns()
@@ -71,13 +73,10 @@ class LoggedDispatcher(Dispatcher):
 def log_call(peer: Peer, body: bytes | bytearray, outcome: str, nanoseconds: int, bytes_out: int) -> None:
     """Write a call's line, whatever the log's level is: who keeps an access log wants it.
 
-    The outcome is `ok`, the code of the error, or a word for a call that was not answered. Sizes are those of whole
-    frames, prefixes included.
+    The outcome is `ok`, the code of the error, or a word for a call that was not answered, or never is. Sizes are those
+    of whole frames, prefixes included.
     """
-    try:
-        method = decode_request(body).method
-    except MessageError:
-        method = _UNREADABLE
+    method = method_of(body) or _UNREADABLE
     if len(method) > _LONGEST_NAME:
         method = f"{method[:_LONGEST_NAME]}…"
     bytes_in = len(body) + PREFIX_SIZE if body else 0
@@ -109,6 +108,8 @@ def log_refusal(peer: Peer, body: bytes | bytearray, reply: bytes) -> None:
 
 
 def _outcome(reply: bytes) -> str:
+    if not reply:
+        return _NOTIFIED
     error = _ERROR_REPLY.match(reply, PREFIX_SIZE)
     return _OK if error is None else error[1].decode()
 

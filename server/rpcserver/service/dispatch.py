@@ -11,40 +11,31 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from rpcserver.service.context import Peer, WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner, ended_from_outside
-from rpcserver.service.endpoint import Endpoint, SameReply
+from rpcserver.service.discovery import DISCOVER, discovery_endpoint
+from rpcserver.service.endpoint import Endpoint
+from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
 from rpcserver.service.faults import Faults
 from rpcserver.service.large import LARGE, LargeValues, is_large
 from rpcserver.service.loader import logged_failure, run_hook, run_hook_async
-from rpcserver.service.service import Method
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
-from rpcwire import (
-    Fault,
-    Id,
-    MessageError,
-    Meta,
-    ParseError,
-    Request,
-    decode_request,
-    encode_fault,
-    frame,
-    read_request,
-)
+from rpcwire import Fault, MessageError, Meta, ParseError, decode_request, read_request
+from rpcwire.jsonrpc import JsonRpcRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine
     from concurrent.futures import Executor
 
+    from msgspec import Raw
+
+    from rpcserver.service.envelopes import AnyRequest
     from rpcserver.service.service import Service
 
 __all__ = ["Dispatcher", "Peer", "WorkerInfo"]
-
-DISCOVER: Final = "rpc.discover"
-"""The name OpenRPC gives to a service's discovery method."""
 
 _RECEIVING: Final = 0
 _READING: Final = 1
@@ -89,11 +80,11 @@ class Dispatcher:
         self._large_values = LargeValues()
         self._faults = Faults(debug=debug)
         endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
-        endpoints[DISCOVER] = _discovery_endpoint(service, tuple(endpoints.values()), worker)
+        endpoints[DISCOVER] = discovery_endpoint(service, tuple(endpoints.values()), worker)
         self._endpoints = endpoints
 
     def answer(
-        self, body: bytes | bytearray, connection: Peer, close: bool = False, request: Request | None = None
+        self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None
     ) -> bytes:
         """Answer a request, whatever it is; for models that block.
 
@@ -101,7 +92,7 @@ class Dispatcher:
         read already.
 
         Returns:
-            the reply as a frame.
+            the reply as a frame; nothing for a notification of JSON-RPC.
 
         Raises:
             QuickStop: a signal asked for that. Whatever a handler raises is a failure like any other.
@@ -135,6 +126,11 @@ class Dispatcher:
         except QuickStop:
             raise
         except BaseException as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
+            if request is None and (members := read_members(body, connection)):
+                # Each is counted by itself, and the batch is not.
+                self.served -= 1
+                pack_began(cells, BEGAN_AT, monotonic_ns(), self.served)
+                return self._answer_batch(members, connection, close)
             reply = self._recover(stage, error, body, request, connection, close)
         ended = monotonic_ns()
         self._answered = answered = self._answered + 1
@@ -150,16 +146,22 @@ class Dispatcher:
         """Start to answer a request on an event loop.
 
         Plain handlers run in the executor, the loop's own unless one is given; what is large is read and written
-        in a thread too.
+        in a thread too. The calls of a batch run one after another, as those of a client that pipelines.
 
         Returns:
             the reply as a frame where it is there at once, which spares a task: errors, and handlers registered
             with `blocking=False`, unless the request is large; else a coroutine that must be awaited for it.
         """
+        request: AnyRequest
         try:
             request = decode_request(body)
         except MessageError:
-            return Dispatcher.answer(self, body, connection, close)
+            if members := read_members(body, connection):
+                return self._answer_batch_async(members, connection, close, executor)
+            try:
+                request = read_any(body, connection)
+            except MessageError:
+                return Dispatcher.answer(self, body, connection, close)
         endpoint = self._endpoints.get(request.method)
         if endpoint is None or not (endpoint.method.blocking or endpoint.signature.is_async or len(body) > LARGE):
             return Dispatcher.answer(self, body, connection, close, request)
@@ -180,7 +182,11 @@ class Dispatcher:
 
     def refuse_cancelled(self, body: bytes | bytearray, error: BaseException, close: bool) -> bytes:
         """Answer a request whose handler has cancelled its own task."""
-        request = decode_request(body)
+        try:
+            request = read_any(body, Peer(""))
+        except MessageError:
+            # A batch: which of its calls it was is not known any more.
+            return refuse_body(body, self._faults.of_cancelled_batch(error), close=close)
         return self._reply_fault(_CALLING, error, request, self._endpoints[request.method], 0, close)
 
     def start_worker(self) -> None:
@@ -220,7 +226,7 @@ class Dispatcher:
     async def _run_counted(
         self,
         body: bytes | bytearray,
-        request: Request,
+        request: AnyRequest,
         endpoint: Endpoint,
         connection: Peer,
         close: bool,
@@ -248,25 +254,29 @@ class Dispatcher:
         stage: int,
         error: BaseException,
         body: bytes | bytearray,
-        request: Request | None,
+        request: AnyRequest | None,
         connection: Peer,
         close: bool,
     ) -> bytes:
         """Answer what could not be answered the short way."""
         if request is None:
             try:
-                request = decode_request(body)
+                request = read_any(body, connection)
             except MessageError as unreadable:
-                return self._refuse(self._faults.of_message(unreadable), close)
+                return self._refuse(self._faults.of_message(unreadable), unread(unreadable, connection), close)
+        if request.close:
+            connection.heeds_close = True
         endpoint = self._endpoints.get(request.method)
         if endpoint is None:
-            return self._answer_unknown(request, connection, close)
+            return self._answer_unknown(request, close)
+        if endpoint is not self._noted:
+            self._note(endpoint)
         if stage <= _READING:
             # Params in another form than most callers send, unless they are wrong.
             return self._run_fully(request, endpoint, connection, close)
         return self._reply_fault(stage, error, request, endpoint, 0, close)
 
-    def _run_fully(self, request: Request, endpoint: Endpoint, connection: Peer, close: bool) -> bytes:
+    def _run_fully(self, request: AnyRequest, endpoint: Endpoint, connection: Peer, close: bool) -> bytes:
         started = time.perf_counter_ns() if request.meta else 0
         stage = _READING
         try:
@@ -284,7 +294,7 @@ class Dispatcher:
 
     async def _run_awaiting(
         self,
-        request: Request,
+        request: AnyRequest,
         endpoint: Endpoint,
         connection: Peer,
         close: bool,
@@ -311,7 +321,7 @@ class Dispatcher:
             else:
                 run = contextvars.copy_context().run
                 loop = asyncio.get_running_loop()
-                result, error = await loop.run_in_executor(executor, run, _outcome, endpoint, arguments, connection)
+                result, error = await loop.run_in_executor(executor, run, endpoint.outcome, arguments, connection)
                 if error is not None:
                     raise error
             if type(result) is CoroutineType:
@@ -330,22 +340,24 @@ class Dispatcher:
                 raise
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
-    def _reply(self, result: Any, request: Request, endpoint: Endpoint, started: int, close: bool) -> bytes:
+    def _reply(self, result: Any, request: AnyRequest, endpoint: Endpoint, started: int, close: bool) -> bytes:
         meta = self._meta(started) if request.meta else None
+        if isinstance(request, JsonRpcRequest):
+            return request.frame_result(result, meta=meta, close=close)
         return endpoint.replies.encode_with(result, id=request.id, meta=meta, close=close)
 
     def _reply_fault(
-        self, stage: int, error: BaseException, request: Request, endpoint: Endpoint, started: int, close: bool
+        self, stage: int, error: BaseException, request: AnyRequest, endpoint: Endpoint, started: int, close: bool
     ) -> bytes:
         meta = self._meta(started) if request.meta else None
         try:
-            return self._refuse(self._fault_of(stage, error, request, endpoint), close, request.id, meta)
+            return self._refuse(self._fault_of(stage, error, request, endpoint), request, close, meta)
         except QuickStop:
             raise
         except BaseException as failure:  # noqa: BLE001 - a user's exception may fail in every way when it is looked at
-            return self._refuse(self._faults.of_failed_fault(endpoint, error, failure), close, request.id, meta)
+            return self._refuse(self._faults.of_failed_fault(endpoint, error, failure), request, close, meta)
 
-    def _fault_of(self, stage: int, error: BaseException, request: Request, endpoint: Endpoint) -> Fault:
+    def _fault_of(self, stage: int, error: BaseException, request: AnyRequest, endpoint: Endpoint) -> Fault:
         if stage == _REPLYING:
             return self._faults.of_result(endpoint, error)
         if stage == _READING and isinstance(error, ParseError):
@@ -354,47 +366,32 @@ class Dispatcher:
             return self._faults.of_params(endpoint, request.params, error)
         return self._faults.of_handler(endpoint, error)
 
-    def _answer_unknown(self, request: Request, connection: Peer, close: bool) -> bytes:
-        if request.close:
-            connection.heeds_close = True
+    def _answer_unknown(self, request: AnyRequest, close: bool) -> bytes:
         started = time.perf_counter_ns() if request.meta else 0
         fault = self._faults.of_unknown_method(request.method, self._endpoints)
-        return self._refuse(fault, close, request.id, self._meta(started) if request.meta else None)
+        return self._refuse(fault, request, close, self._meta(started) if request.meta else None)
 
-    def _refuse(self, fault: Fault, close: bool, id: Id | UnsetType = UNSET, meta: Meta | None = None) -> bytes:
-        reply = frame(encode_fault(fault, id=id, meta=meta, close=close))
+    def _refuse(self, fault: Fault, request: AnyRequest, close: bool, meta: Meta | None = None) -> bytes:
+        reply = request.frame_fault(fault, meta=meta, close=close)
         self._cells[ERRORS] += 1
         return reply
+
+    def _answer_batch(self, members: list[Raw], connection: Peer, close: bool) -> bytes:
+        """Answer the calls of a batch, one after another."""
+        batch = BatchReplies()
+        for member in members:
+            batch.add(batch.refusal(member) or self.answer(bytes(member), connection, False))
+        return batch.frame(close and connection.heeds_close)
+
+    async def _answer_batch_async(
+        self, members: list[Raw], connection: Peer, close: bool, executor: Executor | None
+    ) -> bytes:
+        batch = BatchReplies()
+        for member in members:
+            batch.add(batch.refusal(member) or await self.answer_async(bytes(member), connection, False, executor))
+        return batch.frame(close and connection.heeds_close)
 
     def _meta(self, started: int) -> Meta:
         worker = self.worker
         microseconds = (time.perf_counter_ns() - started) // 1000
         return Meta(worker.worker, worker.pid, worker.generation, worker.model, microseconds, self.served)
-
-
-def _outcome(endpoint: Endpoint, arguments: Any, connection: Peer) -> tuple[Any, BaseException | None]:
-    """Call a handler in a thread of a pool. Its exception comes back as a value: a future refuses StopIteration."""
-    try:
-        return endpoint.invoke(arguments, connection), None
-    except BaseException as error:  # noqa: BLE001 - raised again where the call is awaited
-        return None, error
-
-
-def _discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker: WorkerInfo) -> Endpoint:
-    """Make the discovery method of a service.
-
-    The document does not list it: OpenRPC reserves the name, so every client knows it already.
-    """
-    made: list[dict[str, Any]] = []
-
-    # A type that must be looked into would cost every worker memory, and tell nobody anything.
-    def discover() -> Any:
-        if not made:
-            from rpcserver.service.openrpc import openrpc_document
-
-            made.append(openrpc_document(service, endpoints))
-        return made[0]
-
-    endpoint = Endpoint(Method(DISCOVER, discover, DISCOVER, idempotent=True, blocking=False), worker)
-    endpoint.replies = SameReply(DISCOVER)
-    return endpoint

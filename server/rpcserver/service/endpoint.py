@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 from msgspec.structs import asdict, astuple
 
 from rpcserver.service.context import Context, MethodLogger, Peer, WorkerInfo
 from rpcserver.service.signature import NO_DEFAULT, Parameter, Signature, read_signature, usage
 from rpcserver.service.source import handler_place
 from rpcserver.system.errors import ServiceError
-from rpcwire import EncodeError, Id, Meta, ParseError, ReplyEncoder, decode_params, encode_value
+from rpcwire import EncodeError, ParseError, ReplyEncoder, decode_params, encode_value
 
 if TYPE_CHECKING:
     from rpcserver.service.service import Handler, Method
@@ -129,6 +129,13 @@ class Endpoint:
             return self.method.handler(*values[:at], context, *values[at:count], **keywords)
         return self.method.handler(*values[:count], **{signature.context_at: context}, **keywords)
 
+    def outcome(self, arguments: Any, peer: Peer) -> tuple[Any, BaseException | None]:
+        """Call the handler in a thread of a pool; its exception comes back as a value, as futures refuse some."""
+        try:
+            return self.invoke(arguments, peer), None
+        except BaseException as error:  # noqa: BLE001 - raised again where the call is awaited
+            return None, error
+
     def _prepare_whole(self, parameter: Parameter) -> None:
         self.decoder = msgspec.json.Decoder(parameter.type)
         self.call = self.method.handler
@@ -203,27 +210,3 @@ def _caller(handler: Handler, signature: Signature, optional: bool) -> Call:
     if optional:
         return lambda arguments: handler() if arguments is None else handler(*astuple(arguments))
     return lambda arguments: handler(*astuple(arguments))
-
-
-class SameReply(ReplyEncoder):
-    """Writes one result that never changes: a service of thousands of methods has a document of megabytes."""
-
-    __slots__ = ("_frame",)
-
-    def __init__(self, out: str) -> None:
-        super().__init__(out)
-        self._frame: bytes | None = None
-
-    def encode(self, result: object) -> bytes:
-        """Write the reply, once."""
-        if self._frame is None:
-            self._frame = super().encode(result)
-        return self._frame
-
-    def encode_with(
-        self, result: object, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False
-    ) -> bytes:
-        """Write the reply with the keys that a request asks for."""
-        if id is UNSET and meta is None and not close:
-            return self.encode(result)
-        return super().encode_with(result, id=id, meta=meta, close=close)

@@ -43,6 +43,11 @@ class Faults:
         """For a body that is no request."""
         return Fault(error.code, str(error))
 
+    def of_cancelled_batch(self, error: BaseException) -> Fault:
+        """For a batch one of whose handlers has cancelled the task that all of them run in."""
+        kind = type(error).__name__
+        return Fault(ErrorCode.INTERNAL_ERROR, f"a call of the batch failed with {kind}", {"exception": kind})
+
     def of_unknown_method(self, name: str, known: Iterable[str]) -> Fault:
         """For a method that is not served; near names are in `data.suggestions`."""
         near = near_names(name, known)

@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import rpcwire
 from rpcserver.system.errors import QuickStop
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _PACKAGE = Path(__file__).parents[1]
+_WIRE = Path(rpcwire.__file__).parent
 _SHOWN = _PACKAGE / "testing" / "demo"
 """The demo is written as a user's service would be, so its frames are shown."""
 
@@ -89,6 +91,10 @@ def _trim(shown: traceback.TracebackException) -> None:
     remaining = [shown]
     while remaining:
         one = remaining.pop()
+        before = one.__context__
+        if before is not None and before.stack and not any(_is_own(frame.filename) for frame in before.stack):
+            # What this package met on its way to the user's code.
+            one.__context__ = None
         one.stack = traceback.StackSummary.from_list(frame for frame in one.stack if _is_own(frame.filename))
         linked = (one.__cause__, one.__context__, *(one.exceptions or ()))
         remaining += [inner for inner in linked if inner is not None]
@@ -98,4 +104,4 @@ def _is_own(filename: str) -> bool:
     if filename.startswith(_MACHINERY):
         return False
     path = Path(filename)
-    return not path.is_relative_to(_PACKAGE) or path.is_relative_to(_SHOWN)
+    return path.is_relative_to(_SHOWN) or not (path.is_relative_to(_PACKAGE) or path.is_relative_to(_WIRE))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rpcserver.system.errors import ServerError
+from rpcwire import FRAMINGS
 
+NATIVE: Final = "u32le"
+"""The framing of the protocol, which addresses do not name."""
+
+_FRAMED: Final = re.compile(r"([a-z0-9-]+)\+(tcp://|unix:)(.*)", re.DOTALL)
 _UNIX_CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
 
 
@@ -35,9 +41,10 @@ class TcpBind:
 
     host: str
     port: int
+    framing: str = NATIVE
 
     def __str__(self) -> str:
-        return format_host_port(self.host, self.port)
+        return with_framing(format_host_port(self.host, self.port), self.framing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +52,26 @@ class UnixBind:
     """A path to listen on with a Unix socket."""
 
     path: str
+    framing: str = NATIVE
 
     def __str__(self) -> str:
-        return f"unix:{self.path}"
+        return with_framing(f"unix:{self.path}", self.framing)
 
 
 Bind = TcpBind | UnixBind
 
 
 def parse_bind(text: str) -> Bind:
-    """Read an address: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
+    """Read an address: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; with a framing, as in `line+tcp://HOST:PORT`.
 
     Raises:
         ValueError: it is none of them; the message says what would be.
     """
+    if found := _FRAMED.match(text):
+        framing, kind, rest = found.groups()
+        if framing not in FRAMINGS:
+            raise ValueError(f"{framing!r} is no framing: there are {', '.join(FRAMINGS)}")
+        return replace(parse_bind(rest if kind == "tcp://" else kind + rest), framing=framing)
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path or "\0" in path:
@@ -74,6 +87,13 @@ def parse_bind(text: str) -> Bind:
     elif ":" in host:
         raise ValueError(f"{text!r} is ambiguous: write an IPv6 address in brackets, as in [::1]:8080")
     return TcpBind(host, int(port_text))
+
+
+def with_framing(address: str, framing: str) -> str:
+    """Put the framing before an address, as `parse_bind` reads it, where it is not the protocol's own."""
+    if framing == NATIVE:
+        return address
+    return f"{framing}+{address}" if address.startswith(("unix:", "tls://")) else f"{framing}+tcp://{address}"
 
 
 def format_host_port(host: str, port: int) -> str:

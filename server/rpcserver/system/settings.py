@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcserver.system.addresses import Bind, TcpBind, parse_bind
+from rpcserver.system.addresses import NATIVE, Bind, TcpBind, parse_bind
 from rpcserver.system.errors import ServerError
 from rpcserver.system.near_names import near_names
 from rpcwire import MAX_REQUEST
@@ -168,7 +168,7 @@ def parse_metrics(text: str | None) -> TcpBind | None:
     if text is None:
         return None
     bind = parse_bind(text)
-    if not isinstance(bind, TcpBind):
+    if not isinstance(bind, TcpBind) or bind.framing != NATIVE:
         raise ValueError(f"{text!r} is no TCP address: write HOST:PORT, as in 127.0.0.1:9100")
     return bind
 

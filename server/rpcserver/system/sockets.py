@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcserver.system.addresses import BindError, TcpBind, UnixBind, format_host_port
+from rpcserver.system.addresses import NATIVE, BindError, TcpBind, UnixBind, format_host_port, with_framing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,12 +55,13 @@ class Listener:
     """A socket that listens.
 
     Attributes:
-        address: where clients reach it, as targets are written.
+        framing: how what is said on its connections is cut into messages.
     """
 
     def __init__(self, listening: socket.socket, address: str) -> None:
         self.socket = listening
-        self.address = address
+        self.framing = NATIVE
+        self._address = address
         self._least_hops = _LEAST_HOPS.get(listening.family)
 
     def fileno(self) -> int:
@@ -72,9 +73,14 @@ class Listener:
         """Whether clients still find the socket where its address says."""
         return True
 
+    @property
+    def address(self) -> str:
+        """Where clients reach it, as targets are written."""
+        return with_framing(self._address, self.framing)
+
     def secure(self) -> None:
         """Say in the address that TLS is spoken there."""
-        self.address = f"tls://{self.address}"
+        self._address = f"tls://{self._address}"
 
     def accept(self) -> socket.socket:
         """Accept a connection that waits.
@@ -194,6 +200,7 @@ def open_listeners(binds: Iterable[Bind], *, backlog: int, unix_mode: int) -> li
             for listener in made:
                 opened.callback(listener.close)
             for listener in made:
+                listener.framing = bind.framing
                 try:
                     listener.socket.listen(backlog)
                 except OSError as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.addresses import BindError, format_host_port
 from rpcserver.system.sockets import Listener
+from rpcwire import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -90,6 +91,7 @@ def inherited_listeners(environment: MutableMapping[str, str] = os.environ) -> l
 
 
 def _adopt(descriptor: int, name: str | None) -> Listener:
+    """Take a socket over; one that `FileDescriptorName=` names after a framing speaks that."""
     called = f"descriptor {descriptor} of LISTEN_FDS" + (f" ({name})" if name else "")
     try:
         os.set_inheritable(descriptor, False)
@@ -105,7 +107,10 @@ def _adopt(descriptor: int, name: str | None) -> Listener:
         listening.detach()
         raise
     listening.setblocking(False)
-    return AdoptedListener(listening, _address(listening))
+    listener = AdoptedListener(listening, _address(listening))
+    if name in FRAMINGS:
+        listener.framing = name
+    return listener
 
 
 def _address(listening: socket.socket) -> str:

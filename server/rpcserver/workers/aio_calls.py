@@ -11,7 +11,9 @@ from concurrent.futures import Executor
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from rpcwire import ErrorCode, Fault, Meta, decode_request, encode_fault, frame
+from rpcserver.service.context import Peer
+from rpcserver.service.envelopes import method_of, read_any, refuse_body
+from rpcwire import ErrorCode, Fault, MessageError, Meta
 
 if TYPE_CHECKING:
     import asyncio
@@ -73,16 +75,21 @@ class AsyncCall:
 
     def timed_out_reply(self, limit: float, dispatcher: Dispatcher, *, last: bool) -> bytes:
         """Say as a frame, in its reply's place, that it has taken longer than `limit` seconds."""
-        request = decode_request(self.body)
-        text = f"{request.method} took longer than {limit:g} s and was cancelled"
+        called = method_of(self.body)
+        text = f"{called} took longer than {limit:g} s and was cancelled"
         if self.lost_thread:
-            text = f"{request.method} took longer than {limit:g} s; it may still be running"
+            text = f"{called} took longer than {limit:g} s; it may still be running"
+        fault = Fault(ErrorCode.TIMED_OUT, text)
+        try:
+            request = read_any(self.body, Peer(""))
+        except MessageError:
+            return refuse_body(self.body, fault, close=last)
         meta = None
         if request.meta:
             worker = dispatcher.worker
             microseconds = round((time.monotonic() - self._started) * 1_000_000)
             meta = Meta(worker.worker, worker.pid, worker.generation, worker.model, microseconds, dispatcher.served)
-        return frame(encode_fault(Fault(ErrorCode.TIMED_OUT, text), id=request.id, meta=meta, close=last))
+        return request.frame_fault(fault, meta=meta, close=last)
 
 
 class _Job:

@@ -17,7 +17,6 @@ from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE
 from rpcserver.workers.socket_drivers import acknowledge, converse, prepare, reset_on_close
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
     from typing import Any
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from rpcserver.service.dispatch import Dispatcher
     from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.frame_budget import FrameBudget
+    from rpcserver.workers.layers import Layers
 
     Begin = Callable[[bytes | bytearray, Peer, bool, Executor], bytes | Coroutine[Any, Any, bytes]]
     """How a request becomes a framed reply, or what must be awaited for one: `Dispatcher.begin`."""
@@ -38,7 +38,7 @@ class Host(Protocol):
 
     settings: ServerSettings
     dispatcher: Dispatcher
-    tls: ssl.SSLContext | None
+    layers: Layers
     budget: FrameBudget
     begin: Begin
     threads: HandlerThreads
@@ -88,7 +88,7 @@ class LoopConnection(asyncio.Protocol):
     _write: Callable[[bytes], None]
 
     def __init__(self, connection: socket.socket, host: Host, loop: asyncio.AbstractEventLoop) -> None:
-        self._conversation = converse(connection, host.settings, host.tls, host.budget)
+        self._conversation = converse(connection, host.settings, host.layers, host.budget)
         prepare(connection, self._conversation)
         self._sole_request = self._conversation.sole_request
         self.peer = self._conversation.peer

@@ -27,6 +27,7 @@ from rpcserver.system.log import RateLimit, keep_enabled
 from rpcserver.system.signals import ignore
 from rpcserver.workers.acceptor import Acceptor
 from rpcserver.workers.frame_budget import FrameBudget
+from rpcserver.workers.layers import Layers
 
 if TYPE_CHECKING:
     import ssl
@@ -112,7 +113,7 @@ class Worker(abc.ABC):
         self.settings = setup.settings
         self.channel = setup.channel
         self.board = setup.board
-        self.tls = setup.tls
+        self.layers = Layers.of(setup.listeners, setup.tls)
         self.budget = FrameBudget(setup.settings, setup.board)
         self.draining = False
         self._listeners = setup.listeners

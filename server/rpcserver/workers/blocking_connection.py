@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.errors import QuickStop
 from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.layers import PLAIN, Layers
 from rpcserver.workers.limits import READ_SIZE
 from rpcserver.workers.next_step import ANSWER, LINGER, READ, WRITE, Next
 from rpcserver.workers.socket_drivers import NonBlockingConnection, acknowledge, converse, prepare, reset_on_close
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from rpcserver.system.settings import ServerSettings
@@ -49,7 +49,7 @@ class BlockingConnection:
         settings: limits and deadlines.
         on_tick: called after each wait that ended without data.
         linger: takes the connection over after the last word, so that `serve` need not wait for the client's end.
-        tls: the server's certificate, where TLS is spoken on TCP addresses.
+        layers: what lies between the connection's bytes and its messages.
         budget: what large requests may take of memory.
     """
 
@@ -60,10 +60,10 @@ class BlockingConnection:
         settings: ServerSettings,
         on_tick: Callable[[], None] | None = None,
         linger: Callable[[NonBlockingConnection], None] | None = None,
-        tls: ssl.SSLContext | None = None,
+        layers: Layers = PLAIN,
         budget: FrameBudget | None = None,
     ) -> None:
-        self.conversation = converse(connection, settings, tls, budget)
+        self.conversation = converse(connection, settings, layers, budget)
         self._socket = connection
         self._run = answer
         self._settings = settings

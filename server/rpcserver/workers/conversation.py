@@ -12,9 +12,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from rpcserver.service.context import Peer
+from rpcserver.workers.frame_budget import BudgetShare
+from rpcserver.workers.layers import reframed
 from rpcserver.workers.limits import LINGER_BYTES, LINGER_SECONDS, NEVER, PROGRESS, READ_SIZE, WRITE_SIZE, deadline_in
 from rpcserver.workers.next_step import ANSWER, CLOSE, LINGER, READ, WRITE, Next
-from rpcserver.workers.refusals import SlowFrame, describe, give_up, refuse_frame, refuse_stream
+from rpcserver.workers.refusals import CrowdedOut, SlowFrame, describe, give_up, refuse_frame, refuse_stream
 from rpcwire import GOODBYE, FrameDecoder, FrameError
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.frame_budget import FrameBudget
     from rpcserver.workers.tls_session import TlsSession
+    from rpcwire import Decoder, Framing
 
     Answer = Callable[[bytes | bytearray, Peer, bool], bytes]
     """How a request becomes a framed reply: the body, who sent it, and whether it is the connection's last."""
@@ -55,8 +58,6 @@ class Conversation:
     """
 
     __slots__ = (
-        "_budget",
-        "_buffered",
         "_crowded_out",
         "_decoder",
         "_discarded",
@@ -64,12 +65,14 @@ class Conversation:
         "_failure",
         "_following",
         "_frame_deadline",
+        "_framing",
         "_grace_deadline",
         "_linger_deadline",
         "_plain",
         "_quiet_since",
         "_replies",
         "_settings",
+        "_share",
         "_tls",
         "_unsent",
         "_write_deadline",
@@ -89,16 +92,23 @@ class Conversation:
     sole_request: Callable[[bytes], bytes | None]
 
     def __init__(
-        self, settings: ServerSettings, tls: ssl.SSLContext | None = None, budget: FrameBudget | None = None
+        self,
+        settings: ServerSettings,
+        tls: ssl.SSLContext | None = None,
+        budget: FrameBudget | None = None,
+        framing: Framing | None = None,
     ) -> None:
         self.peer = Peer("unknown")
+        # The protocol's own envelope goes with its own framing.
+        self.peer.jsonrpc = framing is not None
+        self._framing = framing
         self.heard = True
         self.leaving = self.last_said = self.ended = self.lost = self.reset = False
         self.held = self.unwritten = self.taken = 0
         self._settings = settings
-        self._decoder = FrameDecoder(settings.max_frame)
-        self._budget = budget
-        self._buffered = 0
+        own = FrameDecoder(settings.max_frame)
+        self._decoder: Decoder = own if framing is None else framing.decoder(settings.max_frame)
+        self._share = BudgetShare(budget)
         # Whether a request was thrown away, as it came, and is to be answered so.
         self._crowded_out = False
         # One request ahead of what is run: a reply that shall be the last must be known as such.
@@ -114,14 +124,12 @@ class Conversation:
         self._quiet_since = 0.0
         self._discarded = 0
         self._tls: TlsSession | None = None
-        if tls is None:
-            self.sole_request = self._decoder.sole_frame
-        else:
+        self.sole_request = own.sole_frame if framing is None and tls is None else lambda _data: None
+        if tls is not None:
             from rpcserver.workers.tls_session import TlsSession
 
             self._tls = TlsSession(tls)
             self._frame_deadline = deadline_in(settings.read_timeout)
-            self.sole_request = lambda _data: None
 
     @property
     def mid_frame(self) -> bool:
@@ -132,11 +140,6 @@ class Conversation:
     def lingering(self) -> bool:
         """Whether `linger` was called."""
         return self._linger_deadline > 0.0
-
-    @property
-    def has_requests(self) -> bool:
-        """Whether whole requests wait to be run."""
-        return self._following is not None and not self.last_said
 
     @property
     def deadline(self) -> float:
@@ -166,8 +169,8 @@ class Conversation:
             self._decoder.feed(data)
             if self._following is None:
                 self._following = following = self._cut()
-                if following is None and self._decoder.held > READ_SIZE and self._budget is not None:
-                    self._count(self._budget)
+                if following is None and self._decoder.held > READ_SIZE:
+                    self._hold_large()
 
     def next(self) -> Next:
         """Say what the driver does next; the last word is found here, and the deadlines are set."""
@@ -178,17 +181,17 @@ class Conversation:
         waiting = self._following is not None and not self.last_said
         if self._failure is not None and not (waiting or self.last_said):
             logger.info("%s: %s", self.peer.address, describe(self._failure))
-            self.refuse(refuse_stream(self._failure))
+            self.refuse(refuse_stream(self._failure, self.peer))
         if self._unsent or self.unwritten or ((self._replies or self._plain) and not self._shaking):
             return self._await_writing()
         self._write_deadline = 0.0
         if waiting:
             return ANSWER
-        if self._buffered and self._decoder.held <= READ_SIZE:
-            self.release()
+        if self._share.held and self._decoder.held <= READ_SIZE:
+            self._share.release()
         if self._crowded_out and not self.last_said:
             self._crowded_out = False
-            self.hold(refuse_frame(close=self.leaving), last=self.leaving)
+            self.hold(refuse_frame(self.peer, close=self.leaving), last=self.leaving)
             return self._await_writing()
         if self.last_said or self.ended:
             if self._shaking and not self.ended:
@@ -256,7 +259,7 @@ class Conversation:
         """Return the next bytes to write; they stay the next until `sent` says how many of them were written."""
         tls = self._tls
         if self._replies and (tls is None or not self._shaking):
-            data = b"".join(self._replies)
+            data = b"".join(self._replies if self._framing is None else reframed(self._replies, self._framing))
             self._replies.clear()
             if tls is None:
                 self._unsent = data if not self._unsent else bytes(self._unsent) + data
@@ -330,9 +333,7 @@ class Conversation:
 
     def release(self) -> None:
         """Hold nothing of a request any more; a driver calls it when all has ended."""
-        if self._buffered and self._budget is not None:
-            self._budget.release(self._buffered)
-            self._buffered = 0
+        self._share.release()
 
     @property
     def _shaking(self) -> bool:
@@ -356,15 +357,14 @@ class Conversation:
             self._frame_deadline = 0.0
         return body
 
-    def _count(self, budget: FrameBudget) -> None:
+    def _hold_large(self) -> None:
         """Count what has come of a large request, and throw that away where there is no room for it."""
-        held = self._decoder.held - READ_SIZE
-        if held > self._buffered:
-            if budget.take(held - self._buffered):
-                self._buffered = held
-            else:
-                self._decoder.skip_frame()
-                self._crowded_out = True
+        if self._share.hold(self._decoder.held - READ_SIZE):
+            return
+        if self._decoder.skip_frame():
+            self._crowded_out = True
+        else:
+            self._fail(CrowdedOut())
 
     def _decrypt(self, tls: TlsSession, data: bytes) -> bytes:
         shaking = self._shaking

@@ -157,8 +157,8 @@ class ForkWorker(Worker):
                 "a client was turned away: all %d processes are taken; more --max-children or --workers would help",
                 self.settings.max_children,
             )
-        reply = refuse_connection(self.settings.max_children)
-        conversation = converse(connection, self.settings, self.tls)
+        conversation = converse(connection, self.settings, self.layers)
+        reply = refuse_connection(self.settings.max_children, conversation.peer)
         try:
             prepare(connection, conversation)
         except OSError:
@@ -234,7 +234,7 @@ class ForkWorker(Worker):
         siblings = [self.board.child(index) for index in range(self.settings.max_children)]
         budget = FrameBudget(self.settings, board, siblings)
         self._current = BlockingConnection(
-            connection, dispatcher.answer, self.settings, budget.tick, tls=self.tls, budget=budget
+            connection, dispatcher.answer, self.settings, budget.tick, layers=self.layers, budget=budget
         )
         if self.draining:
             self._current.drain()
@@ -245,7 +245,7 @@ class ForkWorker(Worker):
                 self._current.serve()
             except AppFailed as error:
                 logger.error("%s", error, extra={"traceback": error.traceback})
-                self._current.refuse(refuse_service())
+                self._current.refuse(refuse_service(self._current.conversation.peer))
                 return 1
             finally:
                 self._quitting = True

@@ -79,6 +79,34 @@ class FrameBudget:
             self._trim(0)
 
 
+class BudgetShare:
+    """What one connection holds of a budget.
+
+    Attributes:
+        held: how many bytes are counted as its own.
+    """
+
+    __slots__ = ("_budget", "held")
+
+    def __init__(self, budget: FrameBudget | None) -> None:
+        self._budget = budget
+        self.held = 0
+
+    def hold(self, count: int) -> bool:
+        """Count so many bytes in all as held here; False, and nothing is counted, where they are too many."""
+        if self._budget is not None and count > self.held:
+            if not self._budget.take(count - self.held):
+                return False
+            self.held = count
+        return True
+
+    def release(self) -> None:
+        """Hold nothing any more."""
+        if self.held and self._budget is not None:
+            self._budget.release(self.held)
+            self.held = 0
+
+
 def _trimmer() -> Callable[[int], int] | None:
     """Return malloc_trim(3), which can give back all that is free; None where the C library is not glibc.
 

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.layers import PLAIN, Layers
 from rpcserver.workers.limits import NEVER, WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE, Next
 from rpcserver.workers.refusals import refuse_request
@@ -25,7 +26,6 @@ from rpcserver.workers.thread import ThreadedWorker, take_overdue
 
 if TYPE_CHECKING:
     import socket
-    import ssl
     from collections.abc import Callable
 
     from rpcserver.system.settings import ServerSettings
@@ -64,10 +64,10 @@ class PooledConnection(NonBlockingConnection):
         self,
         connection: socket.socket,
         settings: ServerSettings,
-        tls: ssl.SSLContext | None,
+        layers: Layers,
         budget: FrameBudget | None,
     ) -> None:
-        conversation = converse(connection, settings, tls, budget)
+        conversation = converse(connection, settings, layers, budget)
         super().__init__(connection, conversation)
         prepare(connection, conversation)
         self.running: dict[float, bytes | bytearray] = {}
@@ -84,7 +84,7 @@ class Parking:
         submit: called in the poller's thread, and from `settle`, with a connection that has requests to run;
             whether they are new tells the second argument.
         closed: called in any thread after a connection has been closed.
-        tls: the server's certificate, where TLS is spoken on TCP addresses.
+        layers: what lies between a connection's bytes and its messages.
         budget: what large requests may take of memory.
     """
 
@@ -93,14 +93,14 @@ class Parking:
         settings: ServerSettings,
         submit: Callable[[PooledConnection, bool], None],
         closed: Callable[[], None],
-        tls: ssl.SSLContext | None = None,
+        layers: Layers = PLAIN,
         budget: FrameBudget | None = None,
     ) -> None:
         self._settings = settings
         self._budget = budget
         self._submit = submit
         self._closed = closed
-        self._tls = tls
+        self._layers = layers
         self._epoll = select.epoll()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wakeup, select.EPOLLIN)
@@ -117,7 +117,7 @@ class Parking:
     def add(self, accepted: socket.socket) -> bool:
         """Take a connection in; False if its client has gone already."""
         try:
-            connection = PooledConnection(accepted, self._settings, self._tls, self._budget)
+            connection = PooledConnection(accepted, self._settings, self._layers, self._budget)
         except OSError as error:
             logger.debug("a connection was lost before it was served: %s", error.strerror)
             accepted.close()
@@ -238,7 +238,7 @@ class PoolWorker(ThreadedWorker):
         self._queue: SimpleQueue[PooledConnection] = SimpleQueue()
         self._stuck = False
         self._running: dict[PooledConnection, threading.Thread] = {}
-        self._parking = Parking(self.settings, self._submit, self._closed, self.tls, self.budget)
+        self._parking = Parking(self.settings, self._submit, self._closed, self.layers, self.budget)
 
     def start_threads(self) -> None:
         """Start the pool and the poller."""

@@ -6,11 +6,17 @@ What is wrong with a request that was read and understood is said by `rpcserver.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from rpcwire import ErrorCode, Fault, FrameError, FrameTooLarge, Id, MessageError, decode_request, encode_fault, frame
+from rpcserver.service.envelopes import refuse_body
+from rpcwire import NO_REQUEST, ErrorCode, Fault, FrameError, FrameTooLarge
+from rpcwire.jsonrpc import UNREADABLE
+
+if TYPE_CHECKING:
+    from rpcserver.service.context import Peer
+    from rpcserver.service.envelopes import AnyRequest
 
 _TLS: Final = 0x0316
 """How a prefix ends that is the start of a TLS handshake: type and major version (RFC 8446, 5.1)."""
@@ -25,6 +31,15 @@ class SlowFrame(FrameError):
         super().__init__(f"the request took longer than {limit:g} s to arrive; send it faster or raise the limit")
 
 
+class CrowdedOut(FrameError):
+    """There is no room for a request, and it cannot be told where the next one begins."""
+
+    code = ErrorCode.BUSY
+
+    def __init__(self) -> None:
+        super().__init__("as much of large requests is held already as may be: try again")
+
+
 def describe(error: FrameError) -> str:
     """Say for the log what is wrong with a stream, also where it is of another kind."""
     if isinstance(error, FrameTooLarge) and error.length & 0xFFFF == _TLS:
@@ -32,49 +47,45 @@ def describe(error: FrameError) -> str:
     return str(error)
 
 
-def refuse_stream(error: FrameError) -> bytes:
+def refuse_stream(error: FrameError, peer: Peer) -> bytes:
     """Reply to a stream in which no further request can be found, as a frame that says `close`."""
-    if isinstance(error, FrameTooLarge):
-        return _closing(Fault(error.code, str(error), {"limit": error.limit}))
-    return _closing(Fault(error.code, str(error)))
+    data = {"limit": error.limit} if isinstance(error, FrameTooLarge) else UNSET
+    return _closing(Fault(error.code, str(error), data), peer)
 
 
-def refuse_connection(limit: int) -> bytes:
+def refuse_connection(limit: int, peer: Peer) -> bytes:
     """Reply to a client that is one too many, as a frame that says `close`; it may try again."""
-    return _closing(
-        Fault(ErrorCode.BUSY, f"all {limit} processes of this worker are taken: try again", {"retry": True})
-    )
+    text = f"all {limit} processes of this worker are taken: try again"
+    return _closing(Fault(ErrorCode.BUSY, text, {"retry": True}), peer)
 
 
-def refuse_service() -> bytes:
+def refuse_service(peer: Peer) -> bytes:
     """Reply to a client that cannot be served because the service does not start, as a frame that says `close`."""
-    return _closing(Fault(ErrorCode.INTERNAL_ERROR, "the service does not start: see the server's log"))
+    return _closing(Fault(ErrorCode.INTERNAL_ERROR, "the service does not start: see the server's log"), peer)
 
 
 def refuse_request(body: bytes | bytearray, limit: int, *, close: bool) -> bytes:
     """Reply to a request that finds the queue of `limit` full; it was not executed, and may be sent again."""
     fault = Fault(ErrorCode.BUSY, f"{limit} requests wait already: try again", {"retry": True})
-    return frame(encode_fault(fault, id=_id(body), close=close))
+    return refuse_body(body, fault, close=close)
 
 
-def refuse_frame(*, close: bool) -> bytes:
+def refuse_frame(peer: Peer, *, close: bool) -> bytes:
     """Reply to a request that was thrown away as it came; it was not executed, and may be sent again."""
-    fault = Fault(ErrorCode.BUSY, "as much of large requests is held already as may be: try again", {"retry": True})
-    return frame(encode_fault(fault, close=close))
+    fault = Fault(ErrorCode.BUSY, str(CrowdedOut()), {"retry": True})
+    return _stand_in(peer).frame_fault(fault, close=close)
 
 
 def give_up(body: bytes | bytearray, limit: float) -> bytes:
     """Reply to a request whose handler has not ended within `limit` seconds, as a frame that says `close`."""
     fault = Fault(ErrorCode.TIMED_OUT, f"the call took longer than {limit:g} s; it may still be running")
-    return frame(encode_fault(fault, id=_id(body), close=True))
+    return refuse_body(body, fault, close=True)
 
 
-def _id(body: bytes | bytearray) -> Id | UnsetType:
-    try:
-        return decode_request(body).id
-    except MessageError:
-        return UNSET
+def _closing(fault: Fault, peer: Peer) -> bytes:
+    return _stand_in(peer).frame_fault(fault, close=True)
 
 
-def _closing(fault: Fault) -> bytes:
-    return frame(encode_fault(fault, close=True))
+def _stand_in(peer: Peer) -> AnyRequest:
+    """What stands for the request that was not read."""
+    return UNREADABLE if peer.jsonrpc else NO_REQUEST

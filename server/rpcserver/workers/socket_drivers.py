@@ -20,10 +20,9 @@ from rpcserver.workers.limits import LINGER_SECONDS, READ_SIZE
 from rpcserver.workers.next_step import CLOSE, LINGER, READ, WRITE, Next
 
 if TYPE_CHECKING:
-    import ssl
-
     from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.frame_budget import FrameBudget
+    from rpcserver.workers.layers import Layers
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +37,11 @@ _QUICKACK: Final = int(socket.TCP_QUICKACK)
 def converse(
     connection: socket.socket,
     settings: ServerSettings,
-    tls: ssl.SSLContext | None,
+    layers: Layers,
     budget: FrameBudget | None = None,
 ) -> Conversation:
-    """Begin a conversation on an accepted socket; TLS is spoken on TCP addresses only."""
-    return Conversation(settings, None if connection.family == socket.AF_UNIX else tls, budget)
+    """Begin a conversation on an accepted socket."""
+    return Conversation(settings, layers.tls_of(connection), budget, layers.framing_of(connection))
 
 
 def prepare(connection: socket.socket, conversation: Conversation) -> None:

@@ -47,7 +47,7 @@ class SyncWorker(Worker):
     def _serve(self, connection: socket.socket) -> None:
         self.board.connection_opened()
         self._current = BlockingConnection(
-            connection, self.answer, self.settings, self._on_tick, self._lingering.add, self.tls, self.budget
+            connection, self.answer, self.settings, self._on_tick, self._lingering.add, self.layers, self.budget
         )
         if self.draining:
             self.drain()

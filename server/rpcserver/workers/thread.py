@@ -20,10 +20,10 @@ from rpcserver.system.signals import ignore
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.blocking_connection import Abandoned, BlockingConnection
+from rpcserver.workers.layers import PLAIN, Layers
 
 if TYPE_CHECKING:
     import socket
-    import ssl
 
     from rpcserver.service.context import Peer
     from rpcserver.system.settings import ServerSettings
@@ -145,10 +145,10 @@ class ThreadConnection(BlockingConnection):
         connection: socket.socket,
         answer: Answer,
         settings: ServerSettings,
-        tls: ssl.SSLContext | None = None,
+        layers: Layers = PLAIN,
         budget: FrameBudget | None = None,
     ) -> None:
-        super().__init__(connection, answer, settings, tls=tls, budget=budget)
+        super().__init__(connection, answer, settings, layers=layers, budget=budget)
         self.abandoned = False
         # The request that runs, by its start.
         self._running: dict[float, bytes | bytearray] = {}
@@ -215,7 +215,7 @@ class ThreadWorker(ThreadedWorker):
 
     def serve(self, accepted: socket.socket) -> None:
         """Serve a connection in a thread of its own."""
-        connection = ThreadConnection(accepted, self.answer, self.settings, self.tls, self.budget)
+        connection = ThreadConnection(accepted, self.answer, self.settings, self.layers, self.budget)
         if self.draining:
             connection.drain()
         thread = threading.Thread(target=self._run, args=(connection,), name="rpcserver-connection", daemon=True)

@@ -1,0 +1,67 @@
+"""The method by which a service describes itself, `rpc.discover`, whose answer is made once and sent as it is.
+
+What the document says is the business of `openrpc`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET, UnsetType
+
+from rpcserver.service.endpoint import Endpoint
+from rpcserver.service.service import Method
+from rpcwire import Id, Meta, ReplyEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rpcserver.service.context import WorkerInfo
+    from rpcserver.service.service import Service
+
+DISCOVER: Final = "rpc.discover"
+"""The name OpenRPC gives to a service's discovery method."""
+
+
+def discovery_endpoint(service: Service, endpoints: Sequence[Endpoint], worker: WorkerInfo) -> Endpoint:
+    """Make the discovery method of a service.
+
+    The document does not list it: OpenRPC reserves the name, so every client knows it already.
+    """
+    made: list[dict[str, Any]] = []
+
+    # A type that must be looked into would cost every worker memory, and tell nobody anything.
+    def discover() -> Any:
+        if not made:
+            from rpcserver.service.openrpc import openrpc_document
+
+            made.append(openrpc_document(service, endpoints))
+        return made[0]
+
+    endpoint = Endpoint(Method(DISCOVER, discover, DISCOVER, idempotent=True, blocking=False), worker)
+    endpoint.replies = SameReply(DISCOVER)
+    return endpoint
+
+
+class SameReply(ReplyEncoder):
+    """Writes one result that never changes: a service of thousands of methods has a document of megabytes."""
+
+    __slots__ = ("_frame",)
+
+    def __init__(self, out: str) -> None:
+        super().__init__(out)
+        self._frame: bytes | None = None
+
+    def encode(self, result: object) -> bytes:
+        """Write the reply, once."""
+        if self._frame is None:
+            self._frame = super().encode(result)
+        return self._frame
+
+    def encode_with(
+        self, result: object, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False
+    ) -> bytes:
+        """Write the reply with the keys that a request asks for."""
+        if id is UNSET and meta is None and not close:
+            return self.encode(result)
+        return super().encode_with(result, id=id, meta=meta, close=close)

@@ -1,0 +1,69 @@
+"""What lies between the bytes of a connection and its messages: TLS, and a framing; which, its listener says."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rpcserver.system.addresses import NATIVE
+from rpcwire import FRAMINGS, PREFIX_SIZE, Framing
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping, Sequence
+
+    from rpcserver.system.sockets import Listener
+
+_ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what a socket that listens everywhere is called
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers of every connection of a server.
+
+    A connection may come from another process, which has accepted it; so it is its own address that tells the listener.
+
+    Attributes:
+        tls: the certificate, where TLS is spoken on TCP addresses.
+        framings: those of listeners that have another than the protocol's own, by their addresses.
+    """
+
+    tls: ssl.SSLContext | None
+    framings: Mapping[Any, Framing]
+
+    @classmethod
+    def of(cls, listeners: Sequence[Listener], tls: ssl.SSLContext | None) -> Layers:
+        """Read off the listeners how they are spoken to."""
+        named = [listener for listener in listeners if listener.framing != NATIVE]
+        return cls(tls, {_key(listener.socket): FRAMINGS[listener.framing] for listener in named})
+
+    def tls_of(self, connection: socket.socket) -> ssl.SSLContext | None:
+        """Return the certificate for a connection; on Unix sockets none is needed."""
+        return None if connection.family == socket.AF_UNIX else self.tls
+
+    def framing_of(self, connection: socket.socket) -> Framing | None:
+        """Return the framing of a connection where it is not the protocol's own."""
+        if not self.framings:
+            return None
+        key = _key(connection)
+        found = self.framings.get(key)
+        if found is None and connection.family != socket.AF_UNIX:
+            # The listener may be one for every address of the machine.
+            found = next((self.framings[host, key[1]] for host in _ANY_HOST if (host, key[1]) in self.framings), None)
+        return found
+
+
+PLAIN = Layers(None, {})
+"""No layers at all: the protocol's own framing, in plain text."""
+
+
+def reframed(replies: Sequence[bytes | memoryview], framing: Framing) -> list[bytes]:
+    """Frame whole replies, which come in the protocol's own framing, in another one."""
+    return [framing.frame(bytes(reply[PREFIX_SIZE:])) for reply in replies if reply]
+
+
+def _key(opened: socket.socket) -> Any:
+    """What a listener and its connections have in common."""
+    name = opened.getsockname()
+    return name if opened.family == socket.AF_UNIX else name[:2]
