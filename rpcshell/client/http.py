@@ -20,7 +20,7 @@ from rpcshell.client.dialling import dial_tcp
 from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.target import TlsFiles, TlsTarget
-from rpcwire import FRAMINGS, MAX_REQUEST, MessageError, decode_value
+from rpcwire import FRAMINGS, MAX_REPLY, MessageError, decode_value
 
 if TYPE_CHECKING:
     from rpcshell.client.dialects import Listening
@@ -30,6 +30,7 @@ __all__ = ["HttpStream"]
 
 _AT_ONCE: Final = 16
 _ACCEPT: Final = "application/json, text/event-stream"
+_PIECE: Final = 1024 * 1024
 _SHOWN: Final = 200
 _HINTS: Final = {
     401: "it wants to know who asks: give an Authorization header",
@@ -59,6 +60,7 @@ class HttpStream:
         self._timeout = timeout
         self._tls = tls
         self._lock = threading.Lock()
+        self._closed = False
         self._turns = threading.Semaphore(_AT_ONCE)
         self._busy: set[http.client.HTTPConnection] = set()
         self._idle = [self._connect()]
@@ -90,10 +92,12 @@ class HttpStream:
         """Close it; requests under way are broken off."""
         self._socket.close()
         with self._lock:
-            connections = [*self._busy, *self._idle]
-            self._idle = []
-        for connection in connections:
-            _break_off(connection)
+            self._closed = True
+            idle, self._idle = self._idle, []
+            for connection in self._busy:
+                _break_off(connection)
+        for connection in idle:
+            connection.close()
 
     def abandon(self) -> None:
         """Close the descriptors, which are another process's too."""
@@ -114,24 +118,27 @@ class HttpStream:
         if body is not None:
             headers["Content-Type"] = "application/json"
         connection, response = self._respond(method, body, headers)
-        reusable = False
+        reusable, message = False, b""
         try:
             self._dialect.response_headers({name.lower(): value for name, value in response.getheaders()})
             kind = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
             if kind == "text/event-stream" and response.status == http.HTTPStatus.OK:
                 self._take_events(response)
             else:
-                self._take_body(response)
+                message = self._body_of(response)
             reusable = not response.will_close
         except (http.client.HTTPException, OSError) as error:
             raise self._broken(error) from error
         finally:
             with self._lock:
                 self._busy.discard(connection)
+                reusable = reusable and not self._closed
                 if reusable:
                     self._idle.append(connection)
             if not reusable:
                 connection.close()
+        # Not before another call may use the connection: whoever gets this may make one.
+        self._inside.sendall(message)
 
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self._target.url)
@@ -174,6 +181,8 @@ class HttpStream:
         connection = connection or self._connect()
         with self._lock:
             self._busy.add(connection)
+            if self._closed:
+                _break_off(connection)
         try:
             connection.request(method, path, body, headers)
             return connection, connection.getresponse()
@@ -190,12 +199,25 @@ class HttpStream:
             return ProtocolError(f"{self._target} is no HTTP server", hint="leave out http://, and name the framing")
         return Dropped(f"no whole response came: {str(error) or type(error).__name__}", not_run=False)
 
-    def _take_body(self, response: http.client.HTTPResponse) -> None:
-        body = response.read(MAX_REQUEST * 16)
+    def _body_of(self, response: http.client.HTTPResponse) -> bytes:
+        """The message that a response is, or nothing."""
+        body = self._whole(response)
         if _is_message(body):
-            self._inside.sendall(body + b"\n")
-        elif response.status >= http.HTTPStatus.MULTIPLE_CHOICES or body.strip():
+            return body + b"\n"
+        if response.status >= http.HTTPStatus.MULTIPLE_CHOICES or body.strip():
             raise self._unusable(response, body)
+        return b""
+
+    def _whole(self, response: http.client.HTTPResponse) -> bytes:
+        if response.length is not None and response.length <= MAX_REPLY:
+            # Only this tells of a body that was cut off.
+            return response.read()
+        body = bytearray()
+        while len(body) <= MAX_REPLY and response.length is None and (piece := response.read(_PIECE)):
+            body += piece
+        if response.length is not None or len(body) > MAX_REPLY:
+            raise ProtocolError(f"{self._target} sent a body over the limit of {MAX_REPLY} bytes")
+        return bytes(body)
 
     def _unusable(self, response: http.client.HTTPResponse, body: bytes) -> ProtocolError:
         if (location := response.getheader("Location")) is not None and response.status // 100 == 3:
@@ -217,7 +239,7 @@ class HttpStream:
 
     def _post_all(self) -> None:
         """Post what this end is sent, until that ends."""
-        lines = FRAMINGS["line"].decoder(MAX_REQUEST)
+        lines = FRAMINGS["line"].decoder(MAX_REPLY)
         with contextlib.suppress(OSError), self._inside:
             while data := self._inside.recv(65536):
                 lines.feed(data)

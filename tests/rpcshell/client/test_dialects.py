@@ -1,0 +1,389 @@
+"""What a dialect of another package may do: greet, tell, hear, reply in turn and in parts, and take leave."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, TcpTarget, UsageError, connect
+from rpcshell.client.dialects import (
+    Ask,
+    Description,
+    Event,
+    HandshakeFailed,
+    Hear,
+    Message,
+    Partial,
+    ServerRequest,
+    Steps,
+    Stray,
+    Tell,
+)
+from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.jsonrpc import JsonRpc
+from rpcshell.client.dialogue import Dialogue
+from rpcshell.client.exchange import Dropped
+from rpcwire import MAX_REPLY, Reply, encode_value
+from tests.rpcshell.faces import Connect
+from tests.rpcshell.peers import DEADLINE, Peer, PeerServer, serving
+from tests.rpcwire.feeding import cut, single_bytes
+
+TARGET = TcpTarget("127.0.0.1", 1)
+
+
+class Toy(FramedDialect):
+    """Greeted first, it logs in, opens, and calls; replies come in turn, some in parts, and it says that it leaves."""
+
+    framings: ClassVar[tuple[str, ...]] = ("line", "nul")
+    in_order: ClassVar[bool] = True
+
+    def hello(self) -> Steps[None]:
+        greeting: Event = yield Hear(timeout=0.2)
+        if greeting.params != "toy":
+            raise HandshakeFailed(f"it calls itself {greeting.params}", "find another one")
+        yield Tell(self.encode({"login": "me"}))
+        reply: Reply = yield Ask("open", timeout=1)
+        if reply.result != "opened":
+            raise HandshakeFailed("it did not open")
+
+    def describe(self) -> Steps[Description]:
+        try:
+            yield Ask("never", timeout=0.05)
+        except CallTimeout:
+            return Description({"methods": []})
+        return Description()
+
+    def bye(self) -> Steps[None]:
+        yield Ask("bye")
+
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
+        return self.encode({"call": method, "with": params})
+
+    def read(self, message: Any) -> Iterable[Message]:
+        if "hello" in message:
+            return (Event("hello", message["hello"]),)
+        if message.get("more"):
+            return (Partial(message["reply"]),)
+        return (Reply("result", message["reply"]),)
+
+    def cancel(self, number: int) -> bytes | None:
+        return self.encode({"cancel": number}) if number > 2 else None
+
+
+@pytest.fixture
+def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy as a package of somebody else's would bring it."""
+    info = tmp_path / "toy-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
+    lines = [f"toy = {__name__}:Toy", "broken = no.such.module:Broken"]
+    (info / "entry_points.txt").write_text("\n".join(["[rpcshell.dialects]", *lines, ""]))
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+class ToyServer:
+    """Its conversations, as functions of what comes."""
+
+    def __init__(self, greeting: object = "toy", opened: object = "opened") -> None:
+        self.greeting = greeting
+        self.opened = opened
+        self.said: list[Any] = []
+        self.left = threading.Event()
+
+    def __call__(self, peer: Peer) -> None:
+        lines = peer.sock.makefile("rb")
+        if self.greeting is not None:
+            self.send(peer, {"hello": self.greeting})
+        for line in lines:
+            message = json.loads(line)
+            self.said.append(message)
+            match message.get("call"):
+                case "open":
+                    self.send(peer, {"reply": self.opened})
+                case "parts":
+                    self.send(peer, *({"reply": n, "more": n < 3} for n in range(4)))
+                case "never":
+                    pass
+                case "bye":
+                    self.left.set()
+                    self.send(peer, {"reply": None})
+                case None if "cancel" in message:
+                    self.send(peer, {"reply": "late"})
+                case None:
+                    pass
+                case _:
+                    self.send(peer, {"reply": message["with"]})
+
+    @staticmethod
+    def send(peer: Peer, *messages: object) -> None:
+        peer.sock.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+
+
+def at(server: PeerServer) -> str:
+    return f"toy:{server.target}"
+
+
+@pytest.mark.usefixtures("_installed")
+def test_a_dialect_of_another_package_greets_calls_and_leaves(connect: Connect) -> None:
+    toy = ToyServer()
+    with serving(toy) as server:
+        with connect(at(server)) as client:
+            assert toy.said == [{"login": "me"}, {"call": "open", "with": None}]
+            assert client.call("echo", [1]) == [1]
+            parts: list[int] = []
+            assert client.call("parts", partial=parts.append) == 3
+            assert parts == [0, 1, 2]
+            assert client.call("parts") == 3
+        assert toy.left.wait(DEADLINE)
+
+
+@pytest.mark.usefixtures("_installed")
+@pytest.mark.parametrize(
+    ("toy", "says"),
+    [
+        (ToyServer(greeting="other"), r"it calls itself other \(find another one\)"),
+        (ToyServer(opened="closed"), "it did not open"),
+        (ToyServer(greeting=None), "did not greet within 0.2 s"),
+        (lambda peer: None, "closed it without a reply"),
+    ],
+)
+def test_a_greeting_that_fails_is_a_connection_that_does(connect: Connect, toy: Any, says: str) -> None:
+    with serving(toy) as server, pytest.raises(ConnectionFailed, match=says) as caught:
+        connect(at(server))
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.usefixtures("_installed")
+def test_where_turns_count_a_call_that_is_given_up_keeps_its_own() -> None:
+    toy = ToyServer()
+    with serving(toy) as server, connect(at(server)) as client:
+        # It cannot be cancelled so early, and takes its connection with it.
+        assert client.describe() == Description({"methods": []})
+        assert client.call("echo", 1) == 1
+        with pytest.raises(CallTimeout):
+            client.call("never", timeout=0.05)
+        assert client.call("echo", 2) == 2
+        assert {"cancel": 3} in toy.said
+        assert server.accepted == 2
+
+
+@pytest.mark.usefixtures("_installed")
+def test_a_dialect_that_cannot_be_found_or_loaded_is_said(connect: Connect) -> None:
+    for target, says in (("broken:unix:/run/x", "cannot be loaded"), ("toy+u32be:h:1", "it has line, nul")):
+        with pytest.raises(UsageError, match=says):
+            connect(target)
+    with pytest.raises(UsageError, match="there are broken, jsonrpc"):
+        connect(TcpTarget("h", 1, dialect="unheard"))
+
+
+IDS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.lists(st.integers())
+KEYS = st.sampled_from(["jsonrpc", "id", "method", "params", "result", "error", "code", "more"])
+VALUES = IDS | st.dictionaries(st.text(), IDS) | st.sampled_from(["2.0", 1, 2, 3])
+MESSAGES = st.dictionaries(KEYS, VALUES, max_size=5) | st.lists(st.dictionaries(KEYS, VALUES), max_size=3) | VALUES
+
+
+def heard_by(dialogue_of: Callable[[Callable[[Any], None]], Dialogue], pieces: Iterable[bytes]) -> list[Any]:
+    """All that a dialogue with two calls under way makes of some bytes."""
+    came: list[Any] = []
+
+    def note(number: int, what: Any) -> None:
+        came.append((number, what))
+
+    dialogue = dialogue_of(lambda heard: came.append(("heard", heard)))
+    for number in (1, 2):
+        dialogue.call("m", None, partial(note, number), meta=False, plain=False)
+    for piece in itertools.chain(pieces, [None]):
+        if piece is None:
+            dialogue.ended()
+        else:
+            dialogue.receive(piece)
+        for give, what in dialogue.arrived():
+            give(what)
+    ends = [what for call, what in came if call != "heard" and not isinstance(what, Partial)]
+    assert len(ends) == 2
+    return [(call, str(what) if isinstance(what, Exception) else what) for call, what in came]
+
+
+@given(st.lists(MESSAGES, max_size=5), st.binary(max_size=5), st.lists(st.integers(0, 200), max_size=6))
+def test_whatever_a_server_says_each_call_ends_once_however_it_is_cut(
+    messages: list[object], rest: bytes, at: list[int]
+) -> None:
+    for framing, ends in (("line", b"\n"), ("stream", b"")):
+        stream = b"".join(encode_value(message) + ends for message in messages) + rest
+
+        def fresh(hear: Callable[[Any], None], framing: str = framing) -> Dialogue:
+            return Dialogue(TARGET, JsonRpc(MAX_REPLY, framing=framing), hear)
+
+        whole = heard_by(fresh, [stream])
+        # What it began with is told of errors, and may be less where it came in pieces.
+        plain = [what for what in whole if not isinstance(what[1], str)]
+        for pieces in (cut(stream, at), single_bytes(stream)):
+            assert [what for what in heard_by(fresh, pieces) if not isinstance(what[1], str)] == plain
+
+
+def dialogue(heard: list[Any]) -> Dialogue:
+    return Dialogue(TARGET, JsonRpc(MAX_REPLY), heard.append)
+
+
+def taken(made: Dialogue, *received: bytes) -> None:
+    for data in received:
+        made.receive(data)
+    for give, what in made.arrived():
+        give(what)
+
+
+def test_messages_find_whom_they_are_for_in_the_order_in_which_they_came() -> None:
+    came: list[Any] = []
+    made = dialogue(came)
+    for _ in range(2):
+        made.call("m", None, came.append, meta=False, plain=False)
+    taken(made, b'{"method":"e"}{"id":2,"result":2}{"id":2,"result":"again"}{"id":1,"method":"r"}{"id":1,"result":1}')
+    assert came == [Event("e"), Reply("result", 2, 2), ServerRequest("r", None, 1), Reply("result", 1, 1)]
+    assert made.idle is False
+    made.sent(len(made.unsent))
+    assert made.idle is True
+
+
+def test_only_what_was_not_sent_whole_surely_did_not_run() -> None:
+    came: list[Any] = []
+    made = dialogue(came)
+    _, first = made.call("m", None, came.append, meta=False, plain=False)
+    made.call("m", None, came.append, meta=False, plain=False)
+    made.sent(len(first) + 3)
+    made.ended(ConnectionResetError(104, "Connection reset by peer"))
+    taken(made)
+    assert [dropped.not_run for dropped in came] == [False, True]
+    with pytest.raises(Dropped) as caught:
+        made.call("m", None, came.append, meta=False, plain=False)
+    assert caught.value.not_run
+
+
+def test_what_is_no_message_ends_a_conversation_that_made_no_sense_yet_and_is_a_stray_later() -> None:
+    came: list[Any] = []
+    made = Dialogue(TARGET, JsonRpc(MAX_REPLY, framing="line"), came.append)
+    taken(made, b'{"method":"e"}\nhello\n')
+    assert came == [Event("e"), Stray("hello")]
+    made = Dialogue(TARGET, JsonRpc(MAX_REPLY, framing="line"), came.append)
+    made.call("m", None, came.append, meta=False, plain=False)
+    taken(made, b"hello\n")
+    assert isinstance(came[-1], ProtocolError)
+
+
+CHILD = """
+import signal, sys
+signal.signal(signal.SIGTERM, {on_term})
+print(flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("on_term", ["lambda *_: sys.exit()", "signal.SIG_IGN"])
+def test_a_child_that_does_not_end_is_made_to(connect: Connect, on_term: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpcshell.client.child._GRACE", 0.2)
+    from rpcshell.client.target import ChildTarget
+
+    argv = (
+        sys.executable,
+        "-c",
+        "import os; print('{\"method\":\"' + str(os.getpid()) + '\"}')\n" + CHILD.format(on_term=on_term),
+    )
+    with connect(ChildTarget(argv, dialect="jsonrpc")) as client:
+        with pytest.raises(CallTimeout):
+            client.call("m", timeout=0.3)
+        children = {int(text) for text in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def test_an_interrupt_ends_the_call_and_not_the_connection() -> None:
+    def serve(peer: Peer) -> None:
+        peer.sock.recv(1)
+        os.kill(os.getpid(), signal.SIGINT)
+        for line in peer.sock.makefile("rb"):
+            if b'"echo"' in line:
+                peer.sock.sendall(json.dumps({"id": json.loads(line)["id"], "result": "here"}).encode() + b"\n")
+
+    with serving(serve) as server, connect(f"jsonrpc+line:{server.target}") as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.call("slow")
+        assert client.call("echo") == "here"
+        assert server.accepted == 1
+
+
+def test_a_process_that_was_forked_makes_a_connection_of_its_own() -> None:
+    def serve(peer: Peer) -> None:
+        for line in peer.sock.makefile("rb"):
+            request = json.loads(line)
+            reply = {"id": request["id"], "result": peer.number}
+            peer.sock.sendall(json.dumps(reply).encode() + b"\n")
+
+    with serving(serve) as server, connect(f"jsonrpc+line:{server.target}") as client:
+        assert client.call("who") == 0
+        pid = os.fork()
+        if not pid:
+            # Whatever happens here must not go on as the test.
+            try:
+                os._exit(client.call("who", timeout=DEADLINE))
+            finally:
+                os._exit(99)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+        assert client.call("who") == 0
+
+
+def test_a_close_ends_the_call_of_another_thread() -> None:
+    called, ended = threading.Event(), threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.sock.recv(1)
+        called.set()
+        peer.wait_for_end()
+
+    with serving(serve) as server, connect(f"jsonrpc:{server.target}") as client:
+
+        def call() -> None:
+            with pytest.raises(ConnectionLost):
+                client.call("slow")
+            ended.set()
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        assert called.wait(DEADLINE)
+        client.close()
+        assert ended.wait(DEADLINE)
+        thread.join()
+
+
+@pytest.fixture
+def _document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "openrpc.json").write_text('{"methods":[]}')
+    (tmp_path / "broken.json").write_text("{")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("_document")
+def test_a_document_may_come_from_a_file_or_a_command() -> None:
+    with serving(lambda peer: peer.wait_for_end()) as server:
+        target = f"jsonrpc:{server.target}"
+        for source in ("openrpc.json", Path("openrpc.json"), ["cat", "openrpc.json"]):
+            with connect(target, openrpc=source) as client:
+                assert client.describe() == Description({"methods": []})
+        for source, says in (
+            ("none.json", "cannot be read: No such file"),
+            ("broken.json", "is no JSON"),
+            (["no-such-program"], "cannot be run"),
+            (["sh", "-c", "echo oh >&2; exit 3"], r"ended with 3 \(oh\)"),
+        ):
+            with connect(target, openrpc=source) as client, pytest.raises(UsageError, match=says):
+                client.describe()
