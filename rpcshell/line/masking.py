@@ -32,7 +32,7 @@ from rpcshell.line.language import (
     quote,
     statements,
 )
-from rpcshell.line.secrets import is_secret, may_hold_secrets, secrets_in_text
+from rpcshell.line.secrets import is_secret, may_hold_secrets, name_at, named_params, secrets_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,6 +67,9 @@ _WORD: Final = re.compile(r"""[^\s"'{}\[\]<>,:=]+""")
 _LONGEST: Final = 20_000
 """Characters of the longest text in a value that is read for secrets in it; one that is longer is taken for one."""
 
+_BUDGET: Final = 100_000
+"""Characters of all texts in a value that are read so."""
+
 Names = Callable[[str], Sequence[str]]
 """Gives the names of a method's params by position; none where it is not known."""
 
@@ -90,37 +93,22 @@ class _Secret(msgspec.Struct, frozen=True):
     texts: tuple[str, ...]
 
 
-def named_params(params: Any, names: Sequence[str]) -> Any:
-    """Params by name, where they were given by position to a method that has names for them.
-
-    The whole of them goes by the name of the only param, where that is a secret's.
-    """
-    if isinstance(params, list | tuple):
-        named: dict[str, Any] = {}
-        for number, item in enumerate(params if names else ()):
-            name = _name_at(names, number)
-            named[f"{name} {number}" if name in named else name] = item
-        return named if names else params
-    if len(names) == 1 and is_secret(names[0]) and not (isinstance(params, dict) and names[0] in params):
-        return {names[0]: params}
-    return params
-
-
-def _name_at(names: Sequence[str], number: int) -> str:
-    """The name of a param by position; what is too much goes by the last one's."""
-    return names[min(number, len(names) - 1)]
-
-
 def mask_value(value: Any) -> Any:
     """A JSON value with the values of secret keys replaced, at any depth and in texts; the one given stays as it is.
 
-    Null and booleans stay: that there is a password, or none, is no secret.
+    Null and booleans stay: that there is a password, or none, is no secret. Where much text may hold some, as in what
+    a server sends, the texts beyond a budget are taken for secrets.
     """
+    room = _BUDGET
 
     def masked(key: str | int, part: Any) -> Any:
+        nonlocal room
         if isinstance(key, str) and _hides(key, part):
             return MASKED
-        return mask_secrets(part) if isinstance(part, str) else part
+        if not isinstance(part, str) or not may_hold_secrets(part):
+            return part
+        room -= len(part)
+        return mask_secrets(part) if room >= 0 else MASKED
 
     return _copied(value, masked)
 
@@ -173,7 +161,11 @@ def mask_line(text: str, known: Known = _NOTHING) -> str:
 
     In a line that does not parse, everything from the first secret on is replaced: nobody knows where it ends.
     """
-    for secret in reversed(_secrets_of(text, known)):
+    return _replaced(text, _secrets_of(text, known))
+
+
+def _replaced(text: str, secrets: Sequence[_Secret]) -> str:
+    for secret in reversed(secrets):
         text = f"{text[: secret.start]}{secret.mask}{text[secret.end :]}"
     return text
 
@@ -245,7 +237,9 @@ def _inside(text: str) -> tuple[str, tuple[str, ...]]:
     if text.lstrip()[:1] in ("{", "["):
         call = "_ "
         secrets = _secrets_of(call + text, _NOTHING)
-        return mask_line(call + text)[len(call) :], tuple(inner for secret in secrets for inner in secret.texts)
+        return _replaced(call + text, secrets)[len(call) :], tuple(
+            inner for secret in secrets for inner in secret.texts
+        )
     spans = secrets_in_text(text)
     secrets_inside = tuple(text[start:end] for start, end in spans)
     for start, end in reversed(spans):
@@ -357,7 +351,7 @@ def _secrets_in_node(text: str, root: Node, names: Sequence[str]) -> Iterator[_S
     """The secrets in the params of a method, by their names or by what they hold; what is inside one is part of it."""
     if isinstance(root, ArrayNode):
         nodes: list[tuple[str, Node]] = [
-            (_name_at(names, number) if names else "", item) for number, item in enumerate(root.items)
+            (name_at(names, number) if names else "", item) for number, item in enumerate(root.items)
         ]
     elif isinstance(root, ObjectNode) and (len(names) != 1 or names[0] in {member.key for member in root.members}):
         nodes = [("", root)]

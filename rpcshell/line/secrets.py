@@ -6,9 +6,12 @@ What is done about them is `masking`'s to say.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["is_secret", "may_hold_secrets", "secrets_in_text"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["is_secret", "may_hold_secrets", "name_at", "named_params", "secrets_in_text"]
 
 _ANYWHERE: Final = (
     *("password", "passwd", "passphrase", "passcode", "passkey", "secret", "credential", "authorization"),
@@ -48,21 +51,23 @@ _BETWEEN: Final = re.compile(r"[\W_]+")
 _DIGITS: Final = "0123456789"
 
 _MAY_HOLD: Final = re.compile(
-    r"pass|pw|secret|credential|auth|key|jwt|sess|token|otp|bearer|cookie|eyJ|//[^/?#]*@|//.*:.*@|\\u", re.IGNORECASE
+    r"pass|pw|secret|credential|auth|key|jwt|sess|token|otp|bearer|cookie|eyJ|\\u", re.IGNORECASE
 )
+# A server may have sent the text: nothing here may take longer than in proportion to it.
 _NAMED: Final = re.compile(
-    r"""(?P<dashes>--?)?(?P<name>[\w.-]+)(?:\\*["'])?
-    (?: \s*:\s*(?P<rest>[^\s"'\\][^"'\r\n]*) | (?P<mark>\s*[=:]\s*|\s+)(?P<value>\S) )""",
+    r"""(?<![\w.-])(?P<dashes>--?)?(?P<name>[\w.][\w.-]*+)(?:\\*["'])?
+    (?: \s*:\s*(?P<rest>[^\s"'\\]) | (?P<mark>\s*[=:]\s*|\s+)(?P<value>\S) )""",
     re.VERBOSE,
 )
 """A name and what may be its value, in text that is no call: `key=value`, `Key: several words`, `--key value`; of the
-value but its first character, where it is one word."""
+value but its first character."""
 
-_QUERY_END: Final = re.compile(r"[&#]")
+_REST_END: Final = re.compile(r"""["'\r\n]""")
+_QUERY_END: Final = re.compile(r"""[&#\s"'<>]""")
 _PLAIN: Final = re.compile(
-    r"""//(?P<userinfo>[^\s/?\#"'<>]+|[^\s/?\#:@"'<>]+:(?!\d*[/?\#])[^\s"'<>]+)@   # RFC 3986, section 3.2.1
+    r"""//(?P<userinfo>[^\s/?\#"'<>]+|[^\s/?\#:@"'<>]+:(?!\d*[/?\#])[^\s"'<>]{1,200})@   # RFC 3986, section 3.2.1
     | \bbearer\s+(?P<bearer>[^\s"']{4,}|\*{3})                                           # RFC 6750
-    | \beyJ(?P<jwt>[\w-]+\.[\w-]+\.[\w-]*|\*{3})                                         # RFC 7519
+    | (?<![\w-])eyJ(?P<jwt>[\w-]+\.[\w-]+\.[\w-]*|\*{3})                                         # RFC 7519
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -85,9 +90,30 @@ def is_secret(key: str) -> bool:
     )
 
 
+def named_params(params: Any, names: Sequence[str]) -> Any:
+    """Params by name, where they were given by position to a method that has names for them.
+
+    The whole of them goes by the name of the only param, where that is a secret's.
+    """
+    if isinstance(params, list | tuple):
+        named: dict[str, Any] = {}
+        for number, item in enumerate(params if names else ()):
+            name = name_at(names, number)
+            named[f"{name} {number}" if name in named else name] = item
+        return named if names else params
+    if len(names) == 1 and is_secret(names[0]) and not (isinstance(params, dict) and names[0] in params):
+        return {names[0]: params}
+    return params
+
+
+def name_at(names: Sequence[str], number: int) -> str:
+    """The name of a param by position; what is too much goes by the last one's."""
+    return names[min(number, len(names) - 1)]
+
+
 def may_hold_secrets(text: str) -> bool:
     """Whether it is worth a look whether a text holds secrets: false is certain, and soon said of a long text."""
-    return _MAY_HOLD.search(text) is not None
+    return _MAY_HOLD.search(text) is not None or ("//" in text and "@" in text)
 
 
 def secrets_in_text(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
@@ -99,16 +125,15 @@ def secrets_in_text(text: str, start: int = 0, end: int | None = None) -> list[t
         if not marked or not is_secret(found["name"]):
             start = found.end("name")
             continue
-        first, last = (
-            found.span("rest")
-            if found["rest"]
-            else (found.start("value"), _value_end(text, found.start("value"), begin, end))
-        )
+        first = found.start("rest" if found["rest"] else "value")
         name = found.start("name")
-        if text[name - 1 : name] in {"?", "&"} and (cut := _QUERY_END.search(text, first, last)):
-            last = cut.start()
+        stop = _QUERY_END if text[name - 1 : name] in {"?", "&"} else _REST_END if found["rest"] else None
+        if stop is None:
+            last = _value_end(text, first, begin, end)
+        else:
+            last = closing.start() if (closing := stop.search(text, first, end)) else end
         spans.append((first, last))
-        start = last
+        start = max(last, first + 1)
     return _apart(spans)
 
 

@@ -18,6 +18,7 @@ from rpcshell.line.masking import (
     masked_places,
     named_params,
 )
+from tests.steps import steps
 
 
 @pytest.mark.parametrize(
@@ -333,3 +334,37 @@ def test_no_secret_by_its_place_reaches_the_file(key: str, text: str, closed: bo
     known = Known(lambda _method: ("user", key, "note"))
     line = f'call ["bob", {json.dumps(text)}{", 1]" if closed else ""}'
     assert SECRET not in mask_line(line, known)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "a:",
+        "//a:",
+        "eyJ-",
+        "pw ",
+        'pw\\\\"',
+        "token=",
+        "?token=a&",
+        '{"pw":',
+        "[",
+        " ",
+        "//a@",
+        "bearer ",
+        "-",
+        "'",
+        "pw='",
+        "a.b-",
+    ],
+)
+def test_a_text_that_a_server_sends_costs_steps_in_proportion_to_it(piece: str) -> None:
+    def cost(size: int) -> int:
+        return steps(lambda: mask_value({"x": (piece * size)[:size] + "pw"}))
+
+    assert cost(8000) < 3 * cost(4000)
+
+
+def test_much_text_that_may_hold_secrets_is_not_read_to_its_end() -> None:
+    masked = mask_value([json.dumps({"pw": SECRET, "n": 1})] * 5000)
+    assert set(masked) == {MASKED, '{"pw": "***", "n": 1}'}
