@@ -32,6 +32,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 _TARGETS: Final = (
     ("host:port, port, [v6]:port", "a TCP address; a port alone is one of this machine"),
     ("unix:/path", "a Unix socket, also as a path with a slash"),
+    ("unix:@name", "one with an abstract name, without a file (Linux)"),
     ("tls://host:port", "a TCP address where the server speaks TLS; it is always verified"),
     ("NAME", "a target of the configuration"),
 )

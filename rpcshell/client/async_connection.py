@@ -253,7 +253,7 @@ async def _dial_unix(target: UnixTarget, deadline: float, timeout: float) -> soc
     try:
         while True:
             try:
-                sock.connect(target.path)
+                sock.connect(target.name)
             except BlockingIOError:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise

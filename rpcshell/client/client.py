@@ -376,9 +376,9 @@ def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOpti
     """Connect to a server.
 
     Args:
-        target: `host:port`, `port`, `[v6]:port`, `unix:/path`, `tls://host:port`, or a (host, port) pair; before an
-            address, what is spoken there, as in `jsonrpc+line:host:port`. `jsonrpc:exec:COMMAND ARG` is a child,
-            `jsonrpc:https://host/path` a server over HTTP.
+        target: `host:port`, `port`, `[v6]:port`, `unix:/path`, `unix:@name`, `tls://host:port`, or a (host, port)
+            pair; before an address, what is spoken there, as in `jsonrpc+line:host:port`. `jsonrpc:exec:COMMAND ARG` is
+            a child, `jsonrpc:https://host/path` a server over HTTP.
         options: As `Client` takes them: `timeout`, `connect_timeout`, `plain`, `max_reply`, `floats`, `tls`,
             `openrpc`.
 

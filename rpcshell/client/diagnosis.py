@@ -68,6 +68,8 @@ def unix_failed(target: UnixTarget, error: OSError, timeout: float) -> Connectio
         case PermissionError():
             hint = "the socket file, or its folder, is for another user"
             return ConnectionFailed(target, "permission denied", hint=hint)
+        case ConnectionRefusedError() if target.abstract:
+            return ConnectionFailed(target, "nothing listens there", hint="is the server running?")
         case ConnectionRefusedError():
             hint = "the server that made it has gone, or the path names an ordinary file"
             return ConnectionFailed(target, "nothing listens on it", hint=hint)

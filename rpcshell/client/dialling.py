@@ -229,7 +229,7 @@ def _connect_unix(target: UnixTarget, timeout: float) -> socket.socket:
         whole = int(timeout)
         limit = struct.pack("@ll", whole, max(int((timeout - whole) * 1_000_000), 1))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        sock.connect(target.path)
+        sock.connect(target.name)
     except OSError as error:
         sock.close()
         raise unix_failed(target, error, timeout) from error

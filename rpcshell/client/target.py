@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import socket
+import sys
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,8 @@ _FORMS = "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:
 _LAST_PORT = 65535
 # sockaddr_un.sun_path holds 108 bytes with its final NUL on Linux, 104 on macOS (unix(7)).
 _LONGEST_PATH = 103
+# Abstract names are Linux's alone, and the NUL is their first byte.
+_LONGEST_NAME = 108
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,10 +51,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """The target that a text names.
 
         Args:
-            text: `host:port`, `:port` or `port` (localhost), `[v6]:port`, `unix:/path`, or a path with a slash; before
-                the first three `tls://` for a server that speaks TLS. `exec:COMMAND ARG` is a child that is talked to
-                over its standard input and output, `http://...` or `https://...` a server of JSON over HTTP. Before
-                any of them a dialect, as in `qmp:unix:/path` or `jsonrpc+line:host:port`.
+            text: `host:port`, `:port` or `port` (localhost), `[v6]:port`, `unix:/path`, `unix:@name` (abstract), or a
+                path with a slash; before the first three `tls://` for a server that speaks TLS. `exec:COMMAND ARG` is a
+                child that is talked to over its standard input and output, `http://...` or `https://...` a server of
+                JSON over HTTP. Before any of them a dialect, as in `qmp:unix:/path` or `jsonrpc+line:host:port`.
 
         Raises:
             UsageError: The text is none of these.
@@ -110,13 +113,23 @@ class UnixTarget(Target, frozen=True):
     """A Unix socket.
 
     Attributes:
-        path: The absolute path of the socket file.
+        path: The absolute path of the socket file, or `@` and an abstract name (unix(7)).
     """
 
     path: str
 
     def __str__(self) -> str:
         return f"{self.prefix}unix:{self.path}"
+
+    @property
+    def abstract(self) -> bool:
+        """Whether it has a name and no file."""
+        return self.path.startswith("@")
+
+    @property
+    def name(self) -> str:
+        """What connect(2) takes."""
+        return f"\0{self.path[1:]}" if self.abstract else self.path
 
 
 class ChildTarget(Target, frozen=True):
@@ -262,18 +275,22 @@ def _address(address: str, text: str) -> tuple[str, int]:
 
 
 def _unix(path: str, text: str) -> UnixTarget:
-    if not path or path.endswith("/") or "\0" in path:
-        raise UsageError(f"target {text!r} names no socket file", hint="write unix:/path/to/socket")
+    abstract = path.startswith("@")
+    if path in {"", "@"} or "\0" in path or (path.endswith("/") and not abstract):
+        raise UsageError(f"target {text!r} names no socket", hint="write unix:/path/to/socket or unix:@name")
+    if abstract and sys.platform != "linux":
+        raise UsageError(f"abstract sockets are Linux's: {text!r}", hint="write unix:./@name for a file of that name")
     try:
-        absolute = str(Path.cwd() / path)
+        absolute = path if abstract else str(Path.cwd() / path)
         length = len(absolute.encode())
     except UnicodeEncodeError as error:
         raise UsageError(f"target {text!r} is not valid Unicode") from error
     except OSError as error:
         raise UsageError(f"{path!r} cannot be found from here: {error.strerror}") from error
-    if length > _LONGEST_PATH:
+    longest = _LONGEST_NAME if abstract else _LONGEST_PATH
+    if length > longest:
         raise UsageError(
-            f"the socket path is {length} bytes long and the system takes {_LONGEST_PATH}: {absolute!r}",
+            f"the socket path is {length} bytes long and the system takes {longest}: {absolute!r}",
             hint="use a shorter path",
         )
     return UnixTarget(absolute)

@@ -91,6 +91,7 @@ def listens_at(address: str, target: Target) -> bool:
         return (
             isinstance(listener, UnixTarget)
             and isinstance(target, UnixTarget)
+            and (listener == target or not (listener.abstract or target.abstract))
             and os.path.realpath(listener.path) == os.path.realpath(target.path)
         )
     listening, wanted = _tcp(listener), _tcp(target)

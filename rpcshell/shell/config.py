@@ -55,7 +55,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     address: Annotated[
         str,
         Meta(
-            description="Where the server listens: host:port, port, [v6]:port, unix:/path or tls://host:port.",
+            description="Where the server listens: host:port, port, [v6]:port, unix:/path, unix:@name or tls://host:port.",
             examples=["tls://rpc.example.org:8443"],
         ),
     ]

@@ -125,8 +125,8 @@ _OTHER: Final = "Other"
     metavar="ADDRESS",
     default=[str(bind) for bind in _DEFAULTS.bind],
     callback=_read_by(parse_bind),
-    help="HOST:PORT, [IPV6]:PORT or unix:PATH, or with a framing for JSON-RPC, as in line+tcp://HOST:PORT; may be "
-    "repeated. Port 0 takes a free one.",
+    help="HOST:PORT, [IPV6]:PORT, unix:PATH or unix:@NAME, or with a framing for JSON-RPC, as in line+tcp://HOST:PORT; "
+    "may be repeated. Port 0 takes a free one.",
 )
 @_count("--backlog", group=_LISTEN, most=65535, help="How many connections may wait to be accepted.")
 @_option(

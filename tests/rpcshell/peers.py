@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import socket
 import ssl
 import struct
@@ -155,7 +154,7 @@ class PeerServer:
 def serving(
     *handlers: Handler, unix: Path | None = None, backlog: int = 16, tls: ssl.SSLContext | None = None, port: int = 0
 ) -> Iterator[PeerServer]:
-    """A server on a loopback port, a free one if none is given, with TLS or without, or on a Unix socket."""
+    """A server on a loopback port, a free one if none is given, with TLS or without, or on a Unix socket or `@name`."""
     target: Target
     if unix is None:
         listener = socket.create_server(("127.0.0.1", port), backlog=backlog)
@@ -163,9 +162,9 @@ def serving(
         target = kind("127.0.0.1", listener.getsockname()[1])
     else:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(os.fspath(unix))
-        listener.listen(backlog)
         target = UnixTarget(str(unix))
+        listener.bind(target.name)
+        listener.listen(backlog)
     server = PeerServer(listener, target, handlers, tls)
     try:
         yield server

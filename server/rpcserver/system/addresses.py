@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import struct
@@ -49,7 +50,7 @@ class TcpBind:
 
 @dataclass(frozen=True, slots=True)
 class UnixBind:
-    """A path to listen on with a Unix socket."""
+    """A path to listen on with a Unix socket, or `@` and an abstract name; a file of such a name is `./@name`."""
 
     path: str
     framing: str = NATIVE
@@ -57,12 +58,32 @@ class UnixBind:
     def __str__(self) -> str:
         return with_framing(f"unix:{self.path}", self.framing)
 
+    @property
+    def abstract(self) -> bool:
+        """Whether it is a name without a file (unix(7)), which is gone with the last socket that has it."""
+        return self.path.startswith("@")
+
+    @property
+    def name(self) -> str:
+        """What bind(2) and connect(2) take."""
+        return f"\0{self.path[1:]}" if self.abstract else self.path
+
+    @classmethod
+    def of_name(cls, name: str | bytes) -> UnixBind:
+        """The one that getsockname(2) tells of, as far as text can say it."""
+        text = os.fsencode(name).decode("utf-8", "backslashreplace")
+        if text.startswith("\0"):
+            return cls(f"@{text[1:]}")
+        return cls(f"./{text}" if text.startswith("@") else text)
+
 
 Bind = TcpBind | UnixBind
 
 
 def parse_bind(text: str) -> Bind:
-    """Read an address: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; with a framing, as in `line+tcp://HOST:PORT`.
+    """Read an address: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH` or `unix:@NAME`.
+
+    With a framing, it is written as in `line+tcp://HOST:PORT`.
 
     Raises:
         ValueError: it is none of them; the message says what would be.
@@ -76,10 +97,12 @@ def parse_bind(text: str) -> Bind:
         path = text.removeprefix("unix:")
         if not path or "\0" in path:
             raise ValueError("a Unix socket needs a path, as in unix:/run/user/1000/calc.sock")
+        if path == "@":
+            raise ValueError("an abstract Unix socket needs a name, as in unix:@calc")
         return UnixBind(path)
     host, colon, port_text = text.rpartition(":")
     if not colon or not (port_text.isascii() and port_text.isdigit()) or int(port_text) > 65535:
-        raise ValueError(f"{text!r} is no address: write HOST:PORT, [IPV6]:PORT or unix:PATH")
+        raise ValueError(f"{text!r} is no address: write HOST:PORT, [IPV6]:PORT, unix:PATH or unix:@NAME")
     if not host:
         raise ValueError(f"{text!r} has no host: write 127.0.0.1{text} for this machine only, 0.0.0.0{text} for all")
     if host.startswith("[") and host.endswith("]"):

@@ -154,7 +154,8 @@ def parse_control(text: str) -> str:
     Raises:
         ValueError: it is none of them.
     """
-    if not text or "\0" in text:
+    if not text or "\0" in text or text.startswith("@"):
+        # To an abstract name anybody may connect.
         raise ValueError("write a path, as in /run/calc/control.sock, or auto, or none")
     return text
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _UNIX_PATH_MAX: Final = 107  # unix(7): sun_path has 108 bytes, its closing zero included
+_ABSTRACT_MAX: Final = 108  # the zero is then the first
 _LONGEST_QUEUE: Final = Path("/proc/sys/net/core/somaxconn")
 
 # The least time to live of packets that a socket takes: ip(7), linux/in.h, linux/in6.h; socket does not name them.
@@ -149,19 +150,19 @@ class Listener:
 
 
 class UnixListener(Listener):
-    """A listening Unix socket, and the file that it made."""
+    """A listening Unix socket, and the file that it made, unless it has an abstract name."""
 
-    def __init__(self, listening: socket.socket, path: Path) -> None:
-        super().__init__(listening, f"unix:{path}")
-        self._path = path
-        self._identity = _identity(path)
+    def __init__(self, listening: socket.socket, bind: UnixBind) -> None:
+        super().__init__(listening, f"unix:{bind.path}")
+        self._path = None if bind.abstract else Path(bind.path)
+        self._identity = None if self._path is None else _identity(self._path)
         self._owner = os.getpid()
 
     @property
     def in_place(self) -> bool:
         """Whether the path is still that of this socket."""
         with contextlib.suppress(OSError):
-            return _identity(self._path) == self._identity
+            return self._path is not None and _identity(self._path) == self._identity
         return False
 
     def secure(self) -> None:
@@ -172,7 +173,7 @@ class UnixListener(Listener):
         if os.getpid() != self._owner:
             return
         self.shut_down()
-        if self.in_place:
+        if self._path is not None and self.in_place:
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
 
@@ -262,20 +263,25 @@ def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.
 
 
 def _open_unix(bind: UnixBind, mode: int) -> UnixListener:
-    path = Path(bind.path)
-    if len(os.fsencode(bind.path)) > _UNIX_PATH_MAX:
-        raise BindError(str(bind), f"the path is longer than {_UNIX_PATH_MAX} bytes: choose a shorter one")
+    longest = _ABSTRACT_MAX if bind.abstract else _UNIX_PATH_MAX
+    if len(os.fsencode(bind.name)) > longest:
+        raise BindError(str(bind), f"a Unix socket's name has at most {_UNIX_PATH_MAX} bytes: choose a shorter one")
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # The umask and not chmod, so that there is no moment at which others may connect.
     umask = os.umask(0o777 & ~mode)
     try:
         listening.setblocking(False)
         try:
-            _remove_stale(bind, path)
-            listening.bind(bind.path)
+            if not bind.abstract:
+                _remove_stale(bind, Path(bind.path))
+            listening.bind(bind.name)
         except OSError as error:
-            raise BindError(str(bind), _reason(error)) from error
-        return UnixListener(listening, path)
+            taken = bind.abstract and error.errno == errno.EADDRINUSE
+            reason = "another server listens there: stop it or choose another name" if taken else _reason(error)
+            raise BindError(str(bind), reason) from error
+        if bind.abstract:
+            logger.warning("%s: every user of this machine may connect, since only paths have a mode", bind)
+        return UnixListener(listening, bind)
     except BaseException:
         listening.close()
         raise

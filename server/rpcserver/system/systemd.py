@@ -13,7 +13,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.addresses import BindError, format_host_port
+from rpcserver.system.addresses import BindError, UnixBind, format_host_port
 from rpcserver.system.sockets import Listener
 from rpcwire import FRAMINGS
 
@@ -117,9 +117,7 @@ def _address(listening: socket.socket) -> str:
     name = listening.getsockname()
     if listening.family != socket.AF_UNIX:
         return format_host_port(*name[:2])
-    path = os.fsdecode(name)
-    # unix(7): an abstract name begins with a zero byte.
-    return f"unix:@{path[1:]}" if path.startswith("\0") else f"unix:{path}"
+    return str(UnixBind.of_name(name))
 
 
 class Notifier:

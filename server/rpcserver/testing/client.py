@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
+from rpcserver.system.addresses import UnixBind
 from rpcserver.system.errors import RpcError
 from rpcwire import ClientConnection, Reply, TruncatedFrame
 
@@ -28,7 +29,8 @@ class Client:
     Threads may share it and take turns; a process that was forked makes a connection of its own.
 
     Args:
-        address: `host:port`, `[v6]:port` or `unix:path`; before the first two `tls://` for a server that speaks TLS.
+        address: `host:port`, `[v6]:port`, `unix:path` or `unix:@name`; before the first two `tls://` for a server that
+            speaks TLS.
         timeout: seconds that connecting and each call may take.
         tls: what such a server is verified with, and what it is shown; the system's authorities unless given.
 
@@ -127,7 +129,7 @@ class Client:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 self._socket.settimeout(self.timeout)
-                self._socket.connect(self.address.removeprefix("unix:"))
+                self._socket.connect(UnixBind(self.address.removeprefix("unix:")).name)
             except OSError:
                 self._socket.close()
                 raise

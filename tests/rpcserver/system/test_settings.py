@@ -142,6 +142,7 @@ def test_a_single_address_in_a_file_needs_no_list(tmp_path: Path) -> None:
         (["--max-requests", "-1"], ["--max-requests", "-1"]),
         (["--timeout", "nan"], ["--timeout"]),
         (["--reclaim-idle", "soon"], ["--reclaim-idle", "soon"]),
+        (["--control", "@name"], ["--control", "none"]),
         (["--control", ""], ["--control", "none"]),
         (["--metrics", "9100"], ["--metrics", "HOST:PORT"]),
         (["--metrics", "unix:/x"], ["--metrics", "HOST:PORT"]),

@@ -8,6 +8,7 @@ import re
 import select
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def listen(opened: list[Listener], *binds: Bind, backlog: int = 16, mode: int = 
         ("unix:/run/calc.sock", UnixBind("/run/calc.sock")),
         ("unix:relative.sock", UnixBind("relative.sock")),
         ("unix:with:colon", UnixBind("with:colon")),
+        ("unix:@calc", UnixBind("@calc")),
     ],
 )
 def test_an_address_is_read_and_written_alike(text: str, bind: Bind) -> None:
@@ -66,6 +68,7 @@ def test_an_address_is_read_and_written_alike(text: str, bind: Bind) -> None:
         ("::1:8080", "brackets"),
         ("unix:", "needs a path"),
         ("unix:a\0b", "needs a path"),
+        ("unix:@", "unix:@calc"),
     ],
 )
 def test_what_is_no_address_is_refused_with_what_would_be_one(text: str, hint: str) -> None:
@@ -202,6 +205,57 @@ def test_a_missing_folder_is_said_so(tmp_path: Path) -> None:
 def test_a_path_that_is_too_long_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(BindError, match="107 bytes"):
         open_listeners([UnixBind(str(tmp_path / ("x" * 120)))], backlog=1, unix_mode=0o600)
+
+
+def abstract_name(length: int = 0) -> str:
+    """A name that no other test has."""
+    return f"@rpcserver-test-{os.getpid()}-{time.monotonic_ns()}".ljust(length, "x")
+
+
+def test_an_abstract_socket_is_one_servers_at_a_time_and_open_to_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bind = UnixBind(abstract_name())
+    (listener,) = open_listeners([bind], backlog=1, unix_mode=0o600)
+    assert listener.address == f"unix:{bind.path}"
+    assert "every user of this machine may connect" in caplog.text
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"\0{bind.path[1:]}")
+    with pytest.raises(BindError, match="another server listens there"):
+        open_listeners([bind], backlog=1, unix_mode=0o600)
+    listener.close()
+    (again,) = open_listeners([bind], backlog=1, unix_mode=0o600)
+    again.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_withdrawn_abstract_socket_keeps_those_who_wait(opened: list[Listener]) -> None:
+    (listener,) = listen(opened, UnixBind(abstract_name()))
+    listener.secure()
+    with socket.socket(socket.AF_UNIX) as early, socket.socket(socket.AF_UNIX) as late:
+        early.connect(f"\0{listener.address.removeprefix('unix:@')}")
+        listener.withdraw()
+        with pytest.raises(ConnectionRefusedError):
+            late.connect(f"\0{listener.address.removeprefix('unix:@')}")
+        (taken,) = listener.take_queued()
+        taken.close()
+
+
+def test_an_abstract_name_may_fill_the_whole_address(opened: list[Listener]) -> None:
+    listen(opened, UnixBind(abstract_name(108)))
+    with pytest.raises(BindError, match="107 bytes"):
+        open_listeners([UnixBind(abstract_name(109))], backlog=1, unix_mode=0o600)
+
+
+def test_a_file_whose_name_begins_as_an_abstract_one_is_listened_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[Listener]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (listener,) = listen(opened, parse_bind("line+unix:./@file"))
+    assert (tmp_path / "@file").is_socket()
+    assert listener.address == "line+unix:./@file"
+    assert UnixBind.of_name(listener.socket.getsockname()) == UnixBind("./@file")
 
 
 @pytest.mark.parametrize("bind", [LOCAL, TcpBind("::1", 0)], ids=["ipv4", "ipv6"])

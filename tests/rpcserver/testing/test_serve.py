@@ -265,6 +265,13 @@ def test_nobody_listens_after_the_block() -> None:
         Client(address)
 
 
+def test_a_server_at_an_abstract_socket_is_called() -> None:
+    address = f"unix:@rpcserver-test-{os.getpid()}"
+    with serve(shop(), workers=1, bind=address) as server, server.connect() as client:
+        assert server.address == address
+        assert client.call("price", ["tea"]) == 2.5
+
+
 def test_two_servers_run_side_by_side_without_holding_each_others_connections() -> None:
     with serve(shop(), workers=1) as first, first.connect() as client:
         client.call("who")

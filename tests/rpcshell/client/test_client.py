@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from rpcshell import (
     CallError,
     CallTimeout,
+    ConnectionFailed,
     ConnectionLost,
     TcpTarget,
     UsageError,
@@ -35,6 +37,16 @@ def test_calls_go_over_a_unix_socket(tmp_path: Path, connect: Connect) -> None:
     with serving(echo, unix=tmp_path / "s") as server, connect(f"unix:{tmp_path / 's'}") as client:
         assert client.call("ping", 1) == 1
         assert client.target == server.target
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract sockets")
+def test_calls_go_over_an_abstract_socket(connect: Connect) -> None:
+    name = f"@rpcshell-test-{os.getpid()}-{time.monotonic_ns()}"
+    with serving(echo, unix=Path(name)), connect(f"unix:{name}") as client:
+        assert client.call("ping", 1) == 1
+        assert str(client.target) == f"unix:{name}"
+    with pytest.raises(ConnectionFailed, match="nothing listens there"):
+        connect(f"unix:{name}")
 
 
 def test_a_host_and_port_pair_is_a_target(connect: Connect) -> None:

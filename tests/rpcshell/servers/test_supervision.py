@@ -65,6 +65,25 @@ def test_a_control_steers(server: SpawnedServer) -> None:
             control.stop_worker(99)
 
 
+def test_a_server_at_an_abstract_socket_is_started_found_and_steered() -> None:
+    address = f"unix:@rpcshell-test-{os.getpid()}"
+    started = SpawnedServer.start(SpawnOptions(1, bind=(address,)))
+    session = Session()
+    try:
+        assert started.addresses == (address,)
+        session.connect(address)
+        assert session.call("ping", 1).result == 1
+        assert Supervisor(session).path() == path_of(started)
+        assert Supervisor(session).attach(address).status.pid == started.pid
+        assert not listens_at(address, Target.parse(f"{address}2"))
+        assert not listens_at(address, UnixTarget(str(Path.cwd() / address.removeprefix("unix:"))))
+    finally:
+        session.close()
+        started.stop()
+    with pytest.raises(ConnectionFailed):
+        Session().connect(address)
+
+
 def test_the_server_that_a_session_talks_to_is_found_by_its_address(server: SpawnedServer) -> None:
     port = server.addresses[0].rpartition(":")[2]
     session = Session()
