@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.line.json_text import json_text
+from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, few, whole_json
 from rpcshell.line.language import unparse
-from rpcshell.line.schema import alternatives, as_schema, fixed_values, properties, type_names, type_text
+from rpcshell.line.schema import Properties, alternatives, as_schema, fixed_values, type_names
+from rpcshell.line.schema_text import type_text
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.prose import prose
 from rpcshell.view.width import cells, pad
 from rpcwire import TextFloat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rpcshell.line.catalog import Method
     from rpcshell.line.schema import Resolver, Schema
@@ -24,7 +26,19 @@ if TYPE_CHECKING:
 __all__ = ["columns", "describe_method", "example_call", "own_examples"]
 
 _MOST_TYPES: Final = 20
+_MOST_PARTS: Final = 20_000
+"""Parts of schemas that are looked through for named types."""
+
+_MOST_ROWS: Final = 200
+"""Of a table: params, members of a type, errors."""
+
+_MOST_NAMED: Final = 40
 _MOST_EXAMPLES: Final = 5
+_LONGEST_EXAMPLE: Final = 10_000
+_MOST_MADE: Final = 200
+"""Values in an example that is made up: types that refer to each other would have millions."""
+
+_LONGEST_DEFAULT: Final = 200
 _LONGEST_RESULT: Final = 500
 _LONGEST_CELL: Final = 2000
 _WIDEST_COLUMN: Final = 36
@@ -47,6 +61,7 @@ _LIMITS: Final = {
     "format": "{}",
 }
 _DEPTH: Final = 6
+_LARGEST_NUMBER: Final = 10**30
 
 _NUMBERED: Final = re.compile(r"example \d+")
 """A name that a server gives to an example without one."""
@@ -68,14 +83,18 @@ def describe_method(method: Method) -> str:
     if method.params:
         lines += ["", "Params, taken whole:" if method.whole else "Params:"]
         lines += columns(
-            [_param(param.name, param.schema, param.required, param.description) for param in method.params]
+            [
+                _param(param.name, param.schema, param.required, param.description)
+                for param in method.params[:_MOST_ROWS]
+            ]
         )
-    result = (method.out or "result", type_text(method.result_schema), " ".join(method.result_description.split()))
+        lines += _left_out(len(method.params))
+    result = (method.out or "result", type_text(method.result_schema), _said(method.result_description))
     lines += ["", "Result:", *columns([result])]
     for name, rows in _types(method).items():
-        lines += ["", f"{name}:", *columns(rows)]
+        lines += ["", f"{name}:", *rows]
     if method.errors:
-        lines += ["", "Errors:", *columns(list(_errors(method.errors)))]
+        lines += ["", "Errors:", *columns(list(_errors(method.errors[:_MOST_ROWS]))), *_left_out(len(method.errors))]
     if method.idempotent:
         lines += ["", "It is safe to call again when a reply was lost."]
     lines += ["", *_examples(method)]
@@ -88,7 +107,9 @@ def columns(rows: Sequence[Sequence[str]], *, first: int = 0) -> list[str]:
     Columns without any text are left out; the first one takes at least `first` columns of the screen. Where there is no
     room for the last column beside the others, it stands below them.
     """
-    used = [at for at in range(len(rows[0])) if any(row[at] for row in rows)]
+    used = [at for at in range(len(rows[0])) if any(row[at] for row in rows)] if rows else []
+    if not used:
+        return []
     shown = [[visible(row[at][:_LONGEST_CELL]) for at in used] for row in rows]
     widths = [min(max(cells(row[at]) for row in shown), _WIDEST_COLUMN) for at in range(len(used) - 1)]
     if widths:
@@ -116,8 +137,18 @@ def _signature(method: Method) -> str:
     """The signature, without types where it would be too long: the params are listed after it anyway."""
     if len(method.signature) <= _width():
         return method.signature
-    names = ", ".join(param.name if param.required else f"{param.name}?" for param in method.params)
-    return f"{method.name}({names}) -> {type_text(method.result_schema)}"
+    names = few([param.name if param.required else f"{param.name}?" for param in method.params], _MOST_NAMED)
+    return f"{brief(method.name, LONGEST_NAME)}({names}) -> {type_text(method.result_schema)}"
+
+
+def _left_out(count: int) -> list[str]:
+    """How many rows of a table are not shown."""
+    return [f"  … {count - _MOST_ROWS:,} more"] if count > _MOST_ROWS else []
+
+
+def _said(text: object) -> str:
+    """As much of a description as is shown in a table, on one line."""
+    return " ".join(text[:_LONGEST_CELL].split()) if isinstance(text, str) else ""
 
 
 def _width() -> int:
@@ -126,9 +157,10 @@ def _width() -> int:
 
 def _param(name: str, schema: Schema, required: bool, description: str) -> tuple[str, str, str, str]:
     """A parameter or a member of an object: its name, its type, whether it has to be there, and what it is."""
-    need = "required" if required else f"default {_json(schema['default'])}" if "default" in schema else "optional"
+    default = f"default {_json(schema['default'], _LONGEST_DEFAULT)}" if "default" in schema else "optional"
+    need = "required" if required else default
     limits = ", ".join(_limits(schema))
-    said = " ".join(description.split())
+    said = _said(description)
     return name, type_text(schema), need, f"{said} ({limits})" if said and limits else said or limits
 
 
@@ -142,29 +174,33 @@ def _limits(schema: Schema) -> Iterator[str]:
             yield f"at least {first}{unit}" if first else f"at most {last}{unit}"
     for key, text in _LIMITS.items():
         value = schema.get(key)
-        if limit := value if isinstance(value, str) else _number(value):
+        if limit := brief(value, _LONGEST_DEFAULT) if isinstance(value, str) else _number(value):
             yield text.format(limit)
 
 
 def _number(value: object) -> str:
-    if isinstance(value, TextFloat):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return ""
+    short = abs(value) < _LARGEST_NUMBER and not isinstance(value, TextFloat)
+    return f"{value:,}" if short else brief_json(value, LONGEST_NAME)
 
 
-def _json(value: Any) -> str:
-    return visible_json(json_text(value))
+def _json(value: Any, most: int) -> str:
+    return visible_json(brief_json(value, most))
 
 
-def _errors(errors: Sequence[Any]) -> Iterator[tuple[str, str]]:
+def _errors(errors: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for error in errors:
-        if isinstance(error, dict):
-            yield str(error.get("code", "")), str(error.get("message", ""))
+        code, message = error.get("code", ""), error.get("message", "")
+        yield (
+            code if isinstance(code, str) else _json(code, LONGEST_NAME),
+            message if isinstance(message, str) else _json(message, _LONGEST_CELL),
+        )
 
 
 def _examples(method: Method) -> Iterator[str]:
     """The server's own examples with what they bring, or one that is made up."""
-    own = own_examples(method)[:_MOST_EXAMPLES]
+    own = own_examples(method)
     yield "Examples:" if len(own) > 1 else "Example:"
     if not own:
         yield f"  {example_call(method)}"
@@ -172,18 +208,20 @@ def _examples(method: Method) -> Iterator[str]:
         if about:
             yield f"  # {' '.join(about.split())}"
         yield f"  {line}"
-        if result is not None and len(text := _json(result[0])) <= _LONGEST_RESULT:
-            yield f"    → {text}"
+        if result is not None and (text := whole_json(result[0], _LONGEST_RESULT)) is not None:
+            yield f"    → {visible_json(text)}"
 
 
-def _types(method: Method) -> dict[str, list[tuple[str, str, str, str]]]:
-    """The named types that the params and the result of a method lead to, and what is in each."""
-    found: dict[str, list[tuple[str, str, str, str]]] = {}
-    todo: list[Any] = [method.result_schema, *(param.schema for param in reversed(method.params))]
-    while todo and len(found) < _MOST_TYPES:
+def _types(method: Method) -> dict[str, list[str]]:
+    """The named types that the params and the result of a method lead to, and the rows that say what is in each."""
+    found: dict[str, list[str]] = {}
+    todo: list[Any] = [method.result_schema, *(param.schema for param in reversed(method.params[:_MOST_ROWS]))]
+    for _ in range(_MOST_PARTS):
+        if not todo or len(found) >= _MOST_TYPES:
+            break
         part = todo.pop()
         if isinstance(part, list | tuple):
-            todo += reversed(part)
+            todo += reversed(part[:_MOST_PARTS])
         elif isinstance(part, dict):
             reference = part.get("$ref")
             if isinstance(reference, str):
@@ -193,19 +231,22 @@ def _types(method: Method) -> dict[str, list[tuple[str, str, str, str]]]:
                     found[name] = _contents(schema, method)
                     todo.append(dict(schema))
             else:
-                todo += reversed(list(part.values()))
+                todo += reversed(list(islice(part.values(), _MOST_PARTS)))
+    if todo and len(found) >= _MOST_TYPES:
+        found["Further types"] = [f"  … that these lead to are left out; there are {len(method.schemas):,} in all"]
     return {name: rows for name, rows in found.items() if rows}
 
 
-def _contents(schema: Schema, method: Method) -> list[tuple[str, str, str, str]]:
-    members = properties(schema, method.resolve)
+def _contents(schema: Schema, method: Method) -> list[str]:
+    members = Properties(schema, method.resolve)
     if members and not fixed_values(schema):
-        return [
+        shown = [
             _param(member.name, as_schema(member.schema), member.required, member.description)
-            for member in members.values()
+            for member in members.first(_MOST_ROWS)
         ]
+        return [*columns(shown), *_left_out(len(members))]
     text = type_text(schema)
-    return [(text, "", "", " ".join(str(schema.get("description", "")).split()))] if text != "any" else []
+    return columns([(text, "", "", _said(schema.get("description")))]) if text != "any" else []
 
 
 def example_call(method: Method) -> str:
@@ -214,27 +255,28 @@ def example_call(method: Method) -> str:
     An example of the server's own comes first; else the params are made up: those that are required, or all where
     none is.
     """
-    given = _own_example(method)
+    given = next(_usable_examples(method), None)
     if given is not None:
-        return unparse(method.name, given[0])
+        return unparse(method.name, given[1][0])
+    maker = _ExampleMaker(method.resolve)
     if method.whole:
         schema = method.params_schema
         known = bool(type_names(schema) or fixed_values(schema) or "$ref" in schema or "anyOf" in schema)
-        return unparse(method.name, _value(schema, method.resolve, 0) if known else {"a": 1})
+        return unparse(method.name, maker.value(schema, 0) if known else {"a": 1})
     if not method.params:
         return unparse(method.name, {}).removesuffix(" {}")
     required = [param for param in method.params if param.required]
-    params = {param.name: _value(param.schema, method.resolve, 0) for param in required or method.params}
-    return unparse(method.name, params)
+    members = ((param.name, param.schema) for param in required or method.params)
+    return unparse(method.name, maker.members(members, 0))
 
 
 def own_examples(method: Method) -> list[tuple[str, str, tuple[Any] | None]]:
-    """The server's own examples: a line, what it is about, and its result where that is told."""
+    """The first of the server's own examples: a line, what it is about, and its result where that is told.
+
+    Those that are too long to be shown are left out.
+    """
     found = []
-    for example in method.examples:
-        params = _params_of(example, method)
-        if params is None:
-            continue
+    for example, params in islice(_usable_examples(method), _MOST_EXAMPLES):
         about = next(
             (text for key in ("description", "summary", "name") if isinstance(text := example.get(key), str)), ""
         )
@@ -247,15 +289,18 @@ def own_examples(method: Method) -> list[tuple[str, str, tuple[Any] | None]]:
     return found
 
 
-def _own_example(method: Method) -> tuple[Any] | None:
-    """The params of the first example that has any that JSON can carry."""
-    return next((params for example in method.examples if (params := _params_of(example, method)) is not None), None)
+def _usable_examples(method: Method) -> Iterator[tuple[Mapping[str, Any], tuple[Any]]]:
+    """The examples that have params which are short enough to be typed, and those params."""
+    for example in islice(method.examples, _MOST_ROWS):
+        params = _params_of(example, method)
+        if params is not None and whole_json(params[0], _LONGEST_EXAMPLE) is not None:
+            yield example, params
 
 
-def _params_of(example: Any, method: Method) -> tuple[Any] | None:
+def _params_of(example: Mapping[str, Any], method: Method) -> tuple[Any] | None:
     """The params of an example pairing (OpenRPC 1.x), or None where they cannot be had."""
-    listed = example.get("params") if isinstance(example, dict) else None
-    if not isinstance(listed, list):
+    listed = example.get("params")
+    if not isinstance(listed, list) or len(listed) > _MOST_MADE:
         return None
     values = [item["value"] for item in listed if isinstance(item, dict) and "value" in item]
     if len(values) != len(listed) or (not values and method.params):
@@ -268,24 +313,45 @@ def _params_of(example: Any, method: Method) -> tuple[Any] | None:
     return None
 
 
-def _value(schema: Schema, resolve: Resolver, depth: int) -> Any:
-    """A value that meets a schema, as plain as can be."""
-    choices = alternatives(schema, resolve)
-    branch = next((choice for choice in choices if type_names(choice) != {"null"}), choices[0] if choices else {})
-    for key in ("examples", "enum"):
-        listed = branch.get(key)
-        if isinstance(listed, list) and listed:
-            return listed[0]
-    for key in ("const", "default"):
-        if branch.get(key) is not None:
-            return branch[key]
-    names = type_names(branch) - {"null"}
-    if "object" in names and depth < _DEPTH:
-        found = properties(branch, resolve)
-        return {name: _value(one.schema, resolve, depth + 1) for name, one in found.items() if one.required}
-    if "array" in names and depth < _DEPTH and isinstance(branch.get("items"), dict):
-        return [_value(as_schema(branch["items"]), resolve, depth + 1)]
-    low = branch.get("minimum", branch.get("exclusiveMinimum"))
-    if names & {"integer", "number"} and isinstance(low, int) and low >= 1:
-        return low if "minimum" in branch else low + 1
-    return next((value for name, value in _VALUES.items() if name in names), 1)
+class _ExampleMaker:
+    """Makes values that meet schemas, as plain as can be, and no more than a person can read."""
+
+    def __init__(self, resolve: Resolver) -> None:
+        self._resolve = resolve
+        self._left = _MOST_MADE
+
+    def members(self, members: Iterable[tuple[str, Schema]], depth: int) -> dict[str, Any]:
+        """An object; what is too much is left out."""
+        made: dict[str, Any] = {}
+        for name, schema in members:
+            if self._left <= 0:
+                break
+            made[name[:_LONGEST_CELL]] = self.value(schema, depth)
+        return made
+
+    def value(self, schema: Schema, depth: int) -> Any:
+        """One value."""
+        self._left -= 1
+        choices = alternatives(schema, self._resolve)
+        branch = next((choice for choice in choices if type_names(choice) != {"null"}), choices[0] if choices else {})
+        for key in ("examples", "enum"):
+            listed = branch.get(key)
+            if isinstance(listed, list) and listed and _is_short(listed[0]):
+                return listed[0]
+        for key in ("const", "default"):
+            if branch.get(key) is not None and _is_short(branch[key]):
+                return branch[key]
+        names = type_names(branch) - {"null"}
+        if "object" in names and depth < _DEPTH:
+            found = Properties(branch, self._resolve).first(_MOST_ROWS)
+            return self.members(((one.name, one.schema) for one in found if one.required), depth + 1)
+        if "array" in names and depth < _DEPTH and isinstance(branch.get("items"), dict):
+            return [self.value(as_schema(branch["items"]), depth + 1)]
+        low = branch.get("minimum", branch.get("exclusiveMinimum"))
+        if names & {"integer", "number"} and isinstance(low, int) and 1 <= low < _LARGEST_NUMBER:
+            return low if "minimum" in branch else low + 1
+        return next((value for name, value in _VALUES.items() if name in names), 1)
+
+
+def _is_short(value: Any) -> bool:
+    return whole_json(value, _LONGEST_RESULT) is not None

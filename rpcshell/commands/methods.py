@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["matcher"]
 
 _MOST_NEAR: Final = 2
+_MOST_LISTED: Final = 20_000
 
 
 @command("methods", group="Methods", examples=(":methods", ":methods order", ":methods *.get"))
@@ -44,7 +45,10 @@ def methods(shell: Shell, *, pattern: str | None) -> None:
             "the server has no methods" if pattern is None else f"no method matches {pattern!r}",
             hint=None if pattern is None else ":methods lists all",
         )
-    shell.output.text("\n".join(columns([(name, _summary(catalog.methods[name])) for name in names])))
+    rows = columns([(name, _summary(catalog.methods[name])) for name in names[:_MOST_LISTED]])
+    if len(names) > _MOST_LISTED:
+        rows.append(f"  … {len(names) - _MOST_LISTED:,} more; :methods PATTERN finds them")
+    shell.output.text("\n".join(rows))
 
 
 @command("doc", group="Methods", examples=(":doc ping", ":doc order.place"))

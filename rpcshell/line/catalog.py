@@ -3,11 +3,21 @@
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeGuard
 
-from rpcshell.line.json_text import json_text
+from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, first_line
 from rpcshell.line.method_index import MethodIndex
-from rpcshell.line.schema import Schema, as_schema, first_line, resolve_reference, type_text
+from rpcshell.line.schema import Schema, as_schema, resolve_reference
+from rpcshell.line.schema_text import type_text
+
+_LONGEST_TEXT = 20_001
+"""Characters of a description that are kept: one more than are ever shown."""
+
+_LONGEST_METHOD = 1000
+_LONGEST_DEFAULT = 60
+_MOST_SIGNED = 40
+"""Parameters in a signature, before and behind the one that it is about."""
 
 _NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
@@ -28,13 +38,13 @@ class Param:
     @property
     def signature(self) -> str:
         """`name: type`, with ` = default` or a `?` where it may be left out."""
+        name = brief(self.name, LONGEST_NAME)
         if "default" in self.schema:
-            default = json_text(self.schema["default"])
-            return f"{self.name}: {type_text(self.schema)} = {default}"
-        return f"{self.name}{'' if self.required else '?'}: {type_text(self.schema)}"
+            return f"{name}: {type_text(self.schema)} = {brief_json(self.schema['default'], _LONGEST_DEFAULT)}"
+        return f"{name}{'' if self.required else '?'}: {type_text(self.schema)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Method:
     """A method of a server.
 
@@ -53,23 +63,31 @@ class Method:
     out: str = ""
     idempotent: bool = False
     deprecated: bool = False
-    examples: tuple[Any, ...] = ()
+    examples: tuple[Mapping[str, Any], ...] = ()
     schemas: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     result_description: str = ""
-    errors: tuple[Any, ...] = ()
+    errors: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def signature(self) -> str:
         """How it is called, in one line: `add(a: number, b: number = 0) -> number`."""
-        params = ", ".join(param.signature for param in self.params)
-        return f"{self.name}({params}) -> {type_text(self.result_schema)}"
+        return self.signature_about(None)[0]
 
-    def signature_span(self, index: int) -> tuple[int, int]:
-        """Where in the signature the parameter with this index stands."""
-        start = len(self.name) + 1 + sum(len(param.signature) + 2 for param in self.params[:index])
-        return start, start + len(self.params[index].signature)
+    def signature_about(self, index: int | None) -> tuple[str, tuple[int, int] | None]:
+        """The signature, and where in it the parameter with this index stands; of very many, those around it."""
+        first = max(0 if index is None else index - _MOST_SIGNED, 0)
+        last = (first if index is None else index) + _MOST_SIGNED
+        texts = [param.signature for param in self.params[first:last]]
+        shown = ["…"] * (first > 0) + texts + [f"… {len(self.params) - last:,} more"] * (last < len(self.params))
+        name = brief(self.name, LONGEST_NAME)
+        text = f"{name}({', '.join(shown)}) -> {type_text(self.result_schema)}"
+        if index is None:
+            return text, None
+        place = index - first + (first > 0)
+        start = len(name) + 1 + sum(len(one) + 2 for one in shown[:place])
+        return text, (start, start + len(shown[place]))
 
-    @property
+    @cached_property
     def positional_schema(self) -> Schema:
         """The schema of params given by position; of a method that takes them whole, that of the one value."""
         if self.whole:
@@ -116,11 +134,10 @@ class Catalog:
         info = _mapping(document.get("info"))
         components = _mapping(document.get("components"))
         schemas = types.MappingProxyType(dict(_mapping(components.get("schemas"))))
-        descriptors = _mapping(components.get("contentDescriptors"))
         methods: dict[str, Method] = {}
         for entry in document["methods"]:
-            if isinstance(entry, Mapping) and isinstance(name := entry.get("name"), str) and name:
-                methods[name] = _method(name, entry, schemas, descriptors)
+            if isinstance(entry, Mapping) and _is_name(name := entry.get("name")):
+                methods[name] = _method(name, entry, schemas, components)
         return cls(_text(info.get("title")), _text(info.get("version")), types.MappingProxyType(methods))
 
     def param_names(self, method: str) -> tuple[str, ...]:
@@ -132,7 +149,8 @@ class Catalog:
 EMPTY_CATALOG = Catalog()
 
 
-def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], descriptors: Mapping[str, Any]) -> Method:
+def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], components: Mapping[str, Any]) -> Method:
+    descriptors = _mapping(components.get("contentDescriptors"))
     listed = entry.get("params")
     params = tuple(
         param
@@ -142,8 +160,6 @@ def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], des
     whole = entry.get("x-params") == "whole"
     description = _text(entry.get("description"))
     result = _descriptor(entry.get("result"), descriptors)
-    examples = entry.get("examples")
-    errors = entry.get("errors")
     return Method(
         name=name,
         summary=first_line(entry.get("summary")) or first_line(description),
@@ -155,11 +171,17 @@ def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], des
         out=_text(entry.get("x-out")),
         idempotent=entry.get("x-idempotent") is True,
         deprecated=entry.get("deprecated") is True,
-        examples=tuple(examples) if isinstance(examples, list) else (),
+        examples=_listed(entry.get("examples"), _mapping(components.get("examplePairings"))),
         schemas=schemas,
         result_description=_text(result.get("description")),
-        errors=tuple(errors) if isinstance(errors, list) else (),
+        errors=_listed(entry.get("errors"), _mapping(components.get("errors"))),
     )
+
+
+def _listed(listed: object, components: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The objects of a list, references among them followed; what leads nowhere is left out."""
+    found = (_descriptor(item, components) for item in (listed if isinstance(listed, list) else ()))
+    return tuple(one for one in found if one)
 
 
 def _descriptor(item: object, descriptors: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -196,9 +218,14 @@ def _described(param: Param) -> Schema:
     return param.schema
 
 
+def _is_name(name: object) -> TypeGuard[str]:
+    """Whether it can be typed: what is longer than that is left out."""
+    return isinstance(name, str) and 0 < len(name) <= _LONGEST_METHOD
+
+
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else _NOTHING
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else ""

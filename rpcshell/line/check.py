@@ -4,9 +4,10 @@ It knows the keywords that type annotations turn into: types, fixed values, prop
 references. Others are taken as met.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rpcshell.line.brief import few
 from rpcshell.line.language import (
     ArrayNode,
     KeywordNode,
@@ -30,20 +31,23 @@ from rpcshell.line.schema import (
     Resolver,
     Schema,
     allowed_types,
-    alternatives,
     as_schema,
     fits_type,
     fixed_values,
     is_number,
     type_names,
     type_of,
-    type_text,
+    unfolded,
 )
+from rpcshell.line.schema_text import number_text, type_text
 
 # Deeper params are the server's to judge; the bound also ends a schema that describes itself without end.
 MAX_DEPTH = 40
 # With alternatives inside alternatives the same value is looked at again and again; a key press has no time for that.
 MAX_VALUES = 2_000
+MOST_MISSING = 10
+_MOST_NEAR = 3
+"""Keys that are not known and whose near names are looked for: only the first problem is told."""
 
 
 def check(
@@ -68,6 +72,7 @@ class _Check:
         self._editing = editing
         self._variables = variables
         self._left = MAX_VALUES
+        self._near = _MOST_NEAR
 
     def value(self, node: Node, schema: Schema, depth: int) -> Iterator[Problem]:
         self._left -= 1
@@ -76,7 +81,8 @@ class _Check:
         if isinstance(node, VariableNode):
             yield from self._variable(node, schema)
             return
-        branches = alternatives(schema, self._resolve)
+        branches, steps = unfolded(schema, self._resolve)
+        self._left -= steps - 1
         if len(branches) == 1:
             yield from self._against(node, branches[0], depth)
             return
@@ -129,6 +135,7 @@ class _Check:
         if isinstance(node, ObjectNode) and isinstance(named := schema.get("properties"), Mapping):
             for member in node.members:
                 if member.key in named and isinstance(member.value, StringNode):
+                    self._left -= 1
                     fixed = fixed_values(self._resolve(as_schema(named[member.key])))
                     if fixed and member.value.value not in fixed:
                         yield from self._fixed(member.value, member.value.value, fixed)
@@ -165,7 +172,7 @@ class _Check:
             yield from _bounds(node, value, schema, "minimum", "maximum")
             yield from _exclusive_bounds(node, value, schema)
 
-    def _fixed(self, node: Node, value: Any, fixed: tuple[Any, ...]) -> Iterator[Problem]:
+    def _fixed(self, node: Node, value: Any, fixed: Sequence[Any]) -> Iterator[Problem]:
         # Python takes True for 1; JSON does not.
         if not any(value == allowed and isinstance(value, bool) is isinstance(allowed, bool) for allowed in fixed):
             schema = {"enum": list(fixed)}
@@ -180,7 +187,7 @@ class _Check:
                 yield from self.value(member.value, as_schema(named[member.key]), depth + 1)
             elif rest is False and "patternProperties" not in schema:
                 if not _being_typed(member, node):
-                    yield Problem(_unknown(member.key, named), member.start, member.end)
+                    yield Problem(self._unknown(member.key, named), member.start, member.end)
             elif isinstance(rest, Mapping):
                 yield from self.value(member.value, rest, depth + 1)
         if node.closed and not self._edited(node) and isinstance(required := schema.get("required"), list):
@@ -188,7 +195,12 @@ class _Check:
             absent = [name for name in required if isinstance(name, str) and name not in present]
             if absent:
                 at = max(node.end - 1, node.start)
-                yield Problem(f"missing {', '.join(absent)}", at, node.end)
+                yield Problem(f"missing {few(absent, MOST_MISSING)}", at, node.end)
+
+    def _unknown(self, key: str, named: Mapping[str, Any]) -> str:
+        self._near -= 1
+        close = near_names(key, named) if self._near >= 0 else []
+        return f"unknown parameter {key}" + (f"; did you mean {close[0]}?" if close else "")
 
     def _edited(self, node: ObjectNode) -> bool:
         return self._editing is not None and node.start < self._editing < node.end
@@ -220,19 +232,14 @@ def _bounds(node: Node, size: float, schema: Schema, low: str, high: str, noun: 
 def _exclusive_bounds(node: Node, value: float, schema: Schema) -> Iterator[Problem]:
     least, most = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if is_number(least) and value <= least:
-        yield Problem(f"more than {least}", node.start, node.end)
+        yield Problem(f"more than {number_text(least)}", node.start, node.end)
     elif is_number(most) and value >= most:
-        yield Problem(f"less than {most}", node.start, node.end)
+        yield Problem(f"less than {number_text(most)}", node.start, node.end)
 
 
 def _being_typed(member: Member, node: ObjectNode) -> bool:
     """Whether a key may still be unfinished: the line ends with it."""
     return not node.closed and isinstance(member.value, MissingNode) and member is node.members[-1]
-
-
-def _unknown(key: str, named: Mapping[str, Any]) -> str:
-    close = near_names(key, named)
-    return f"unknown parameter {key}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _article(type_name: str) -> str:
@@ -243,5 +250,5 @@ def _article(type_name: str) -> str:
 
 def _count(number: float, noun: str) -> str:
     if not noun:
-        return str(number)
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        return number_text(number)
+    return f"{number_text(number)} {noun}{'' if number == 1 else 's'}"

@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rpcshell.line.brief import few
 from rpcshell.line.catalog import Catalog, Method
-from rpcshell.line.check import check
+from rpcshell.line.check import MOST_MISSING, check
 from rpcshell.line.language import (
     ArrayNode,
     CallLine,
@@ -64,9 +65,8 @@ def hint(line: Line, cursor: int, around: Surroundings) -> Hint:
             spec = around.command(command.name)
             return NOTHING if spec is None else Hint(f"{spec.usage}  {spec.summary}".rstrip())
         case CallLine() as call if (method := around.catalog.methods.get(call.method)) is not None:
-            text = f"{method.signature}  deprecated" if method.deprecated else method.signature
-            index = _parameter_at(call, cursor, method)
-            return Hint(text, focus=method.signature_span(index) if index is not None else None)
+            text, focus = method.signature_about(_parameter_at(call, cursor, method))
+            return Hint(f"{text}  deprecated" if method.deprecated else text, focus=focus)
     return NOTHING
 
 
@@ -202,7 +202,7 @@ def _schema_problems(
     if params is None:
         absent = [param.name for param in method.params if param.required]
         if absent and not typing and not method.whole:
-            yield Problem(f"missing {', '.join(absent)}", call.end, call.end)
+            yield Problem(f"missing {few(absent, MOST_MISSING)}", call.end, call.end)
         return
     if isinstance(params, VariableNode) and not method.whole:
         # It may bind by name or by position.

@@ -1,26 +1,41 @@
-"""Reading JSON Schema (2020-12) as an editor needs it: references, alternatives, the schema at a place, names of types.
+"""Reading JSON Schema (2020-12) as an editor needs it: references, alternatives, the schema at a place, types.
 
 Schemas come from servers, so nothing here trusts one: odd values read as "anything goes", cycles end, and the
-work is bounded. Checking a value against a schema is `rpcshell.line.check`.
+work is bounded. Checking a value against a schema is `rpcshell.line.check`, saying one in words `schema_text`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeGuard
 from urllib.parse import unquote
 
-from rpcshell.line.json_text import json_text
+from rpcshell.line.brief import first_line
 
 Schema = Mapping[str, Any]
 Resolver = Callable[[Schema], Schema]
 
 ANYTHING: Schema = {}
 MAX_ALTERNATIVES = 64
+MAX_STEPS = 2 * MAX_ALTERNATIVES
+"""Schemas that are looked at to find the alternatives of one; keys that are copied for it count too."""
+
+MAX_VALUES = 10_000
+"""Of an `enum`; of one with more nobody chooses, and each key press would go through them."""
+
+MAX_NAMES = 20_000
+"""Names of properties that are gone through to complete one."""
+
+_MOST_DIFFERENT = 8
+"""Schemas that alternatives have for one property; to compare more takes too long."""
+
+_KEYS_A_STEP = 100
+_LONGEST_CHAIN = 100
+_LONGEST_REFERENCE = 1000
+_MOST_TAGS = 100
+"""Scalars beside a property, and values of one, that may tell alternatives apart."""
 
 _REFERENCE_PREFIX = "#/components/schemas/"
-_SHOWN_VALUES = 6
-_SHOWN_DEPTH = 3
-_LONGEST_LIMIT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +62,12 @@ def as_schema(value: object) -> Schema:
 def resolve_reference(schema: Schema, schemas: Mapping[str, Any]) -> Schema:
     """Follow `$ref` into `#/components/schemas/`, through chains of them.
 
-    Keys beside a `$ref` win over those of its target. A reference that leads in a circle, or nowhere, allows
-    anything.
+    Keys beside a `$ref` win over those of its target. A reference that leads in a circle, nowhere, or through more
+    than a hundred others, allows anything.
     """
     seen: set[str] = set()
     while isinstance(reference := schema.get("$ref"), str):
-        if reference in seen:
+        if reference in seen or len(seen) >= _LONGEST_CHAIN:
             return ANYTHING
         seen.add(reference)
         beside = {key: value for key, value in schema.items() if key != "$ref"}
@@ -62,7 +77,7 @@ def resolve_reference(schema: Schema, schemas: Mapping[str, Any]) -> Schema:
 
 
 def _pointed(reference: str, schemas: Mapping[str, Any]) -> Schema:
-    if not reference.startswith(_REFERENCE_PREFIX):
+    if not reference.startswith(_REFERENCE_PREFIX) or len(reference) > _LONGEST_REFERENCE:
         return ANYTHING
     if "%" in reference:
         reference = unquote(reference)
@@ -78,38 +93,56 @@ def _pointed(reference: str, schemas: Mapping[str, Any]) -> Schema:
 def alternatives(schema: Schema, resolve: Resolver) -> tuple[Schema, ...]:
     """The schemas of which a value must meet one: references followed, `anyOf` and `oneOf` unfolded, `allOf` merged.
 
-    At most `MAX_ALTERNATIVES`.
+    At most `MAX_ALTERNATIVES`, found in `MAX_STEPS` at most.
     """
+    return unfolded(schema, resolve)[0]
+
+
+def unfolded(schema: Schema, resolve: Resolver) -> tuple[tuple[Schema, ...], int]:
+    """The alternatives of a schema, and in how many steps they were found."""
     found: list[Schema] = []
     todo: list[Schema] = [schema]
-    seen = 0
-    while todo and len(found) < MAX_ALTERNATIVES and seen < 4 * MAX_ALTERNATIVES:
-        seen += 1
-        current = _merged(resolve(todo.pop()), resolve)
+    steps = 0
+    while todo and len(found) < MAX_ALTERNATIVES and steps < MAX_STEPS:
+        current, copied = _merged(resolve(todo.pop()), resolve)
+        steps += 1 + copied // _KEYS_A_STEP
         branches = next((b for key in ("anyOf", "oneOf") if isinstance(b := current.get(key), list) and b), None)
         if branches is None:
             found.append(current)
             continue
         beside = {key: value for key, value in current.items() if key not in ("anyOf", "oneOf")}
-        todo.extend({**beside, **resolve(as_schema(branch))} for branch in reversed(branches[:MAX_ALTERNATIVES]))
-    return tuple(found)
+        steps += len(beside) // _KEYS_A_STEP
+        for branch in reversed(branches[: min(MAX_ALTERNATIVES, max(MAX_STEPS - steps, 1))]):
+            todo.append({**beside, **resolve(as_schema(branch))} if beside else resolve(as_schema(branch)))
+            steps += len(beside) // _KEYS_A_STEP
+    return tuple(found), steps
 
 
-def _merged(schema: Schema, resolve: Resolver) -> Schema:
+def _merged(schema: Schema, resolve: Resolver) -> tuple[Schema, int]:
+    """A schema with its `allOf` in it, and how many keys were copied for that; what is too much is left out."""
     parts = schema.get("allOf")
     if not isinstance(parts, list):
-        return schema
+        return schema, 0
     merged: dict[str, Any] = {}
+    copied = 0
+    named: dict[str, Any] = {}
+    required: list[Any] = []
     for part in [*(resolve(as_schema(part)) for part in parts[:MAX_ALTERNATIVES]), schema]:
+        if copied > MAX_STEPS * _KEYS_A_STEP and part is not schema:
+            continue
         for key, value in part.items():
-            known = merged.get(key)
-            if key == "properties" and isinstance(known, Mapping) and isinstance(value, Mapping):
-                merged[key] = {**known, **value}
-            elif key == "required" and isinstance(known, list) and isinstance(value, list):
-                merged[key] = [*known, *value]
+            copied += 1
+            if key == "properties" and isinstance(value, Mapping):
+                named.update(value)
+                merged[key] = named
+                copied += len(value)
+            elif key == "required" and isinstance(value, list):
+                required += value
+                merged[key] = required
+                copied += len(value)
             elif key != "allOf":
                 merged[key] = value
-    return merged
+    return merged, copied
 
 
 def type_names(schema: Schema) -> frozenset[str]:
@@ -118,7 +151,7 @@ def type_names(schema: Schema) -> frozenset[str]:
     if isinstance(declared, str):
         return frozenset((declared,))
     if isinstance(declared, list):
-        return frozenset(name for name in declared if isinstance(name, str))
+        return frozenset(name for name in declared[:MAX_ALTERNATIVES] if isinstance(name, str))
     values = fixed_values(schema)
     if values:
         return frozenset(type_of(value) for value in values)
@@ -164,53 +197,102 @@ def fits_type(found: str, types: frozenset[str]) -> bool:
     return not types or found in types or (found == "integer" and "number" in types)
 
 
-def fixed_values(schema: Schema) -> tuple[Any, ...]:
-    """The values of `enum`, or the one of `const`; empty if the schema leaves the value open."""
+def fixed_values(schema: Schema) -> Sequence[Any]:
+    """The values of `enum`, or the one of `const`; empty if the schema leaves the value open, or lists too many."""
     if "const" in schema:
         return (schema["const"],)
     listed = schema.get("enum")
-    return tuple(listed) if isinstance(listed, list) else ()
+    return listed if isinstance(listed, list) and len(listed) <= MAX_VALUES else ()
 
 
-def properties(schema: Schema, resolve: Resolver, present: Mapping[str, Any] = ANYTHING) -> dict[str, Property]:
-    """The properties that an object may have here.
+class Properties:
+    """The properties that an object may have at one place; each is looked at when it is asked for.
 
     Alternatives that a scalar in `present` rules out, as the tag of a tagged union does, are left out unless that would
     leave none.
     """
-    branches = [branch for branch in alternatives(schema, resolve) if isinstance(branch.get("properties"), Mapping)]
-    fitting = [branch for branch in branches if not _ruled_out(branch, present, resolve)] or branches
-    found: dict[str, Property] = {}
-    for branch in fitting:
-        for name, value in branch["properties"].items():
-            schema = as_schema(value)
-            if name in found and found[name].schema != schema:
-                schema = {"anyOf": [found[name].schema, schema]}
-            found[name] = Property(name, schema, all(_requires(other, name) for other in fitting))
-    return found or _listed_keys(schema, resolve)
+
+    def __init__(self, schema: Schema, resolve: Resolver, present: Mapping[str, Any] = ANYTHING) -> None:
+        all_branches = alternatives(schema, resolve)
+        branches = [branch for branch in all_branches if isinstance(branch.get("properties"), Mapping)]
+        fitting = [branch for branch in branches if not _ruled_out(branch, present, resolve)] or branches
+        self._named: list[Mapping[str, Any]] = [branch["properties"] for branch in fitting]
+        self._lists = [branch.get("required") for branch in fitting]
+        if not any(self._named):
+            # An object that names none may still say which names there are.
+            self._named = _listed_keys(all_branches, resolve)
+            self._lists = []
+        self._required: list[frozenset[str]] | None = None
+
+    def __len__(self) -> int:
+        """How many names there are; one that is in several alternatives may count several times."""
+        return sum(map(len, self._named))
+
+    def __iter__(self) -> Iterator[str]:
+        """Their names, in the order of the schema, each of them once; the first `MAX_NAMES` that it has."""
+        return iter(dict.fromkeys(islice((name for named in self._named for name in named), MAX_NAMES)))
+
+    def schema(self, name: str) -> Schema | None:
+        """The schema of one of them, or None where it is not named."""
+        schemas: list[Schema] = []
+        for named in self._named:
+            if name in named and not any(named[name] is one for one in schemas):
+                schemas.append(as_schema(named[name]))
+        different = _different(schemas)
+        return {"anyOf": different} if len(different) > 1 else next(iter(different), None)
+
+    def get(self, name: str) -> Property | None:
+        """One of them, or None where it is not named."""
+        schema = self.schema(name)
+        if schema is None:
+            return None
+        if self._required is None:
+            self._required = list(_required(self._lists))
+        return Property(name, schema, bool(self._lists) and all(name in names for names in self._required))
+
+    def first(self, most: int) -> list[Property]:
+        """The first of them."""
+        return [found for name in islice(self, most) if (found := self.get(name)) is not None]
 
 
-def _listed_keys(schema: Schema, resolve: Resolver) -> dict[str, Property]:
+def _required(lists: Iterable[object]) -> Iterator[frozenset[str]]:
+    """The names in each of the lists, `MAX_NAMES` of them together."""
+    room = MAX_NAMES
+    for listed in lists:
+        names = listed[:room] if isinstance(listed, list) else []
+        room -= len(names)
+        yield frozenset(name for name in names if isinstance(name, str))
+
+
+def _different(schemas: list[Schema]) -> list[Schema]:
+    """The first different ones of some schemas; what is nested too deeply to tell counts as different."""
+    found: list[Schema] = []
+    for schema in schemas[:_MOST_DIFFERENT]:
+        try:
+            known = schema in found
+        except RecursionError:
+            known = False
+        if not known:
+            found.append(schema)
+    return found
+
+
+def _listed_keys(branches: Iterable[Schema], resolve: Resolver) -> list[Mapping[str, Any]]:
     """The keys of an object that names none but says which names there are."""
-    for branch in alternatives(schema, resolve):
+    for branch in branches:
         names = branch.get("propertyNames")
         listed = fixed_values(resolve(names)) if isinstance(names, Mapping) else ()
         value = as_schema(branch.get("additionalProperties"))
         if keys := [name for name in listed if isinstance(name, str)]:
-            return {name: Property(name, value, required=False) for name in keys}
-    return {}
-
-
-def _requires(schema: Schema, name: str) -> bool:
-    listed = schema.get("required")
-    return isinstance(listed, list) and name in listed
+            return [dict.fromkeys(keys, value)]
+    return []
 
 
 def _ruled_out(branch: Schema, present: Mapping[str, Any], resolve: Resolver) -> bool:
-    for name, value in present.items():
+    for name, value in islice(present.items(), _MOST_TAGS):
         if name in branch["properties"]:
             fixed = fixed_values(resolve(as_schema(branch["properties"][name])))
-            if fixed and value not in fixed:
+            if 0 < len(fixed) <= _MOST_TAGS and value not in fixed:
                 return True
     return False
 
@@ -219,9 +301,9 @@ def property_schema(
     schema: Schema, name: str, resolve: Resolver, present: Mapping[str, Any] = ANYTHING
 ) -> Schema | None:
     """The schema of one property of an object, or None where the schema does not speak of it."""
-    named = properties(schema, resolve, present).get(name)
+    named = Properties(schema, resolve, present).schema(name)
     if named is not None:
-        return named.schema
+        return named
     for branch in alternatives(schema, resolve):
         if isinstance(rest := branch.get("additionalProperties"), Mapping):
             return rest
@@ -239,78 +321,6 @@ def item_schema(schema: Schema, index: int, resolve: Resolver) -> Schema | None:
     return None
 
 
-def type_text(schema: Schema, depth: int = 0) -> str:
-    """A schema in a word or two, as a signature shows it: `number`, `"red" | "green"`, `Item[]`, `Order`."""
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        return reference.rsplit("/", 1)[-1]
-    if depth > _SHOWN_DEPTH:
-        return "…"
-    if values := fixed_values(schema):
-        shown = [json_text(value) for value in values[:_SHOWN_VALUES]]
-        return " | ".join([*shown, "…"] if len(values) > _SHOWN_VALUES else shown)
-    for key in ("anyOf", "oneOf"):
-        if isinstance(branches := schema.get(key), list) and branches:
-            names = _unique(type_text(as_schema(branch), depth + 1) for branch in branches[:_SHOWN_VALUES])
-            return " | ".join([*names, "…"] if len(branches) > _SHOWN_VALUES else names)
-    parts = schema.get("allOf")
-    if isinstance(parts, list) and len(parts) == 1:
-        return type_text(as_schema(parts[0]), depth + 1)
-    return _named_types(schema, depth)
-
-
-def _named_types(schema: Schema, depth: int) -> str:
-    declared = schema.get("type")
-    names = declared if isinstance(declared, list) else [declared] if isinstance(declared, str) else []
-    names = [name for name in names if isinstance(name, str)] or sorted(type_names(schema))
-    items = schema.get("items")
-    if "array" in names and isinstance(items, Mapping) and items:
-        inner = type_text(items, depth + 1)
-        array = f"({inner})[]" if " | " in inner else f"{inner}[]"
-        names = [array if name == "array" else name for name in names]
-    return " | ".join(_unique(names)) or "any"
-
-
-def limits_text(schema: Schema) -> str:
-    """What a schema demands beside the type, in a few words: `1 to 1000`, `format date`; nothing if it demands nothing.
-
-    The schema has no references.
-    """
-    parts = [
-        _range(schema.get("minimum"), schema.get("maximum"), ""),
-        _range(schema.get("minLength"), schema.get("maxLength"), "characters"),
-        _range(schema.get("minItems"), schema.get("maxItems"), "items"),
-    ]
-    for key, words in (("exclusiveMinimum", "more than"), ("exclusiveMaximum", "less than"), ("multipleOf", "times")):
-        if is_number(schema.get(key)):
-            parts.append(f"{words} {schema[key]}")
-    for key, words in (("format", ""), ("pattern", "matching ")):
-        if isinstance(value := schema.get(key), str) and len(value) <= _LONGEST_LIMIT:
-            parts += [f"{words}{value}"]
-    return ", ".join(part for part in parts if part)
-
-
-def _range(low: object, high: object, unit: str) -> str:
-    if is_number(low) and is_number(high):
-        words = f"{low} to {high}"
-    elif is_number(high):
-        words = f"at most {high}"
-    elif is_number(low) and (low > 0 or not unit):
-        words = f"at least {low}"
-    else:
-        return ""
-    return f"{words} {unit}".rstrip()
-
-
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a JSON number; Python counts `True` among them."""
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _unique(names: Iterator[str] | list[str]) -> list[str]:
-    return list(dict.fromkeys(names))
-
-
-def first_line(text: object) -> str:
-    """The first line of a text from a server; nothing if it is none."""
-    return text.strip().partition("\n")[0].rstrip() if isinstance(text, str) else ""

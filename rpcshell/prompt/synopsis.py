@@ -8,7 +8,9 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.line.schema import alternatives, first_line, fixed_values, limits_text, properties, type_text
+from rpcshell.line.brief import brief, brief_json, first_line
+from rpcshell.line.schema import Properties, alternatives, fixed_values
+from rpcshell.line.schema_text import limits_text, type_text
 from rpcshell.line.suggest import Spot, find_spot
 from rpcshell.view.escape import visible
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
@@ -36,6 +38,9 @@ _WIDEST_TYPE: Final = 28
 _WIDEST_TEXT: Final = 100
 _SHORTEST_TEXT: Final = 12
 _MOST_FIELDS: Final = 100
+_LONGEST_ABOUT: Final = 2000
+_LONGEST_CELL: Final = 300
+_LONGEST_DEFAULT: Final = 60
 
 
 def method_synopsis(method: Method, call: CallLine | None, cursor: int, rows: int, columns: int) -> list[Row]:
@@ -87,7 +92,7 @@ def _about(method: Method) -> str:
     """Its summary and what the description has beyond that, as one paragraph."""
     description = method.description.strip()
     rest = description if not description.startswith(method.summary) else description[len(method.summary) :]
-    return " ".join(f"{method.summary} {rest.partition('Args:')[0]}".split())
+    return " ".join(f"{method.summary} {rest[:_LONGEST_ABOUT].partition('Args:')[0]}".split())
 
 
 def _wrapped(text: str, columns: int) -> list[Row]:
@@ -97,11 +102,13 @@ def _wrapped(text: str, columns: int) -> list[Row]:
 
 def _fields(method: Method, spot: Spot, columns: int) -> tuple[list[Row], int | None]:
     """A row for each field of an object, and which of them the cursor is at."""
-    found = properties(spot.schema, method.resolve, spot.present)
-    listed = list(found.values())[:_MOST_FIELDS]
+    found = Properties(spot.schema, method.resolve, spot.present)
+    listed = found.first(_MOST_FIELDS)
     if not listed:
         return ([] if spot.trail or not method.whole else _whole(method)), None
-    names = [visible(field.name + ("" if field.required else "?")) for field in listed]
+    if (at := found.get(spot.key)) is not None and all(field.name != spot.key for field in listed):
+        listed[-1] = at
+    names = [visible(brief(field.name, _LONGEST_CELL) + ("" if field.required else "?")) for field in listed]
     types = [visible(_type(field, method.resolve)) for field in listed]
     widest = min(max(map(cells, names)), _WIDEST_NAME)
     widest_type = min(max(map(cells, types)), _WIDEST_TYPE, max(columns - widest - 4 - _SHORTEST_TEXT, _SHORTEST_TEXT))
@@ -138,9 +145,15 @@ def _text(field: Property, resolve: Resolver) -> str:
     parts = [
         field.description or first_line(schema.get("description")),
         limits_text(schema),
-        f"default {default}" if isinstance(default, str | int | float) and not isinstance(default, bool) else "",
+        f"default {_plain(default)}"
+        if isinstance(default, str | int | float) and not isinstance(default, bool)
+        else "",
     ]
-    return " · ".join(part for part in parts if part)
+    return brief(" · ".join(part for part in parts if part), _LONGEST_CELL)
+
+
+def _plain(value: str | float) -> str:
+    return brief(value, _LONGEST_DEFAULT) if isinstance(value, str) else brief_json(value, _LONGEST_DEFAULT)
 
 
 def _window(rows: list[Row], here: int | None, room: int) -> Iterator[Row]:

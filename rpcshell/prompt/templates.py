@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.line.json_text import json_text
+from rpcshell.line.brief import LONGEST_NAME, brief, few, first_line, whole_json
 from rpcshell.line.language import escape, quote
-from rpcshell.line.schema import (
-    alternatives,
-    as_schema,
-    first_line,
-    fixed_values,
-    properties,
-    type_names,
-    type_text,
-)
+from rpcshell.line.schema import Properties, alternatives, as_schema, fixed_values, type_names
+from rpcshell.line.schema_text import type_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +27,15 @@ _WIDEST: Final = 72
 """Characters on one row; what is longer gets a row for each param."""
 
 _LONGEST_SHOWN: Final = 24
+_MOST_FIELDS: Final = 40
+"""What is required beyond that is left out: nobody fills in more, and types that refer to each other have millions."""
+
+_LONGEST_TEMPLATE: Final = 4000
+_MOST_CHOICES: Final = 100
+_MOST_NAMED: Final = 20
+_MOST_MEMBERS: Final = 1000
+_LONGEST_DEFAULT: Final = 1000
+_LONGEST_ABOUT: Final = 300
 _INDENT: Final = "  "
 
 
@@ -101,7 +104,7 @@ class _Builder:
 
     def object(self, members: Iterable[tuple[str, Schema, bool, str]], depth: int) -> None:
         """An object of what is required and of what has a plain default; if that is nothing, a field in braces."""
-        members = list(members)
+        members = [member for member in islice(members, _MOST_MEMBERS) if len(member[0]) <= _LONGEST_DEFAULT]
         many = len(members) > _MOST_PARAMS
         asked = [
             (name, schema, about)
@@ -111,8 +114,10 @@ class _Builder:
         self._text += "{"
         self._indent += 1
         if not asked and members:
-            self._field("", "…", "optional: " + ", ".join(name for name, *_ in members))
+            self._field("", "…", f"optional: {few([name for name, *_ in members], _MOST_NAMED)}")
         for number, (name, schema, about) in enumerate(asked):
+            if len(self._fields) >= _MOST_FIELDS or len(self._text) > _LONGEST_TEMPLATE:
+                break
             self._text += "," if number else ""
             self._row(" " if number else "")
             self._text += f"{quote(name)}: "
@@ -126,20 +131,21 @@ class _Builder:
         """A value of a schema, with fields wherever one has to be chosen."""
         branch = _branch(schema, self._method)
         types = type_names(branch) - {"null"}
-        about = " · ".join(part for part in (f"{name}: {type_text(schema)}", about) if part)
+        about = " · ".join(part for part in (f"{brief(name, LONGEST_NAME)}: {type_text(schema)}", about) if part)
         default = self._default(schema)
         fixed = fixed_values(branch)
         if isinstance(default, str) and not fixed:
             self._string(default, branch, about)
-        elif len(fixed) == 1:
-            self._text += _literal(fixed[0])
+        elif len(fixed) == 1 and (only := _literal(fixed[0])) is not None:
+            self._text += only
         elif fixed or types == {"boolean"}:
-            choices = tuple(_literal(value) for value in fixed or (True, False))
-            self._field("" if default is None else _literal(default), "|".join(choices), about, choices=choices)
+            written = map(_literal, fixed[:_MOST_CHOICES] or (True, False))
+            choices = tuple(choice for choice in written if choice is not None)
+            self._field("" if default is None else _literal(default) or "", "|".join(choices), about, choices=choices)
         elif default is not None:
-            self._field(_literal(default), "", about)
+            self._field(_literal(default) or "", "", about)
         elif "object" in types and depth < _DEPTH:
-            found = properties(branch, self._method.resolve).values()
+            found = Properties(branch, self._method.resolve).first(_MOST_MEMBERS)
             self.object([(one.name, one.schema, one.required, one.description) for one in found], depth)
             if not found:
                 self._inside("…", about)
@@ -179,6 +185,7 @@ class _Builder:
         self._text += default
         if len(shown) > _LONGEST_SHOWN:
             shown = f"{shown[: _LONGEST_SHOWN - 1]}…"
+        about = brief(about, _LONGEST_ABOUT)
         self._fields.append(TemplateField(start, len(self._text), shown, about, quoted, choices))
 
     def _row(self, blank: str) -> None:
@@ -187,7 +194,7 @@ class _Builder:
     def _default(self, schema: Schema) -> Any:
         """A default that is plain enough to be shown in its place."""
         found = self._method.resolve(schema).get("default")
-        return found if isinstance(found, str | int | float) else None
+        return found if isinstance(found, str | int | float) and _literal(found) is not None else None
 
 
 def _branch(schema: Schema, method: Method) -> Schema:
@@ -196,5 +203,9 @@ def _branch(schema: Schema, method: Method) -> Schema:
     return next((choice for choice in choices if type_names(choice) != {"null"}), choices[0] if choices else {})
 
 
-def _literal(value: Any) -> str:
-    return quote(value) if isinstance(value, str) else escape(json_text(value))
+def _literal(value: Any) -> str | None:
+    """A value as it is typed, or None where it is too long to be."""
+    if isinstance(value, str):
+        return quote(value) if len(value) <= _LONGEST_DEFAULT else None
+    written = whole_json(value, _LONGEST_DEFAULT)
+    return None if written is None else escape(written)

@@ -4,30 +4,35 @@ Beside what the schema says, values that earlier replies had in fields of the sa
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
+from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, first_line, whole_json
 from rpcshell.line.catalog import Method
-from rpcshell.line.json_text import json_text
 from rpcshell.line.language import CallLine, Line, escape, key_text, quote, word_value
 from rpcshell.line.schema import (
+    MAX_NAMES,
+    Properties,
     Property,
     Resolver,
     Schema,
     allowed_types,
     alternatives,
-    first_line,
     fits_type,
     fixed_values,
-    limits_text,
-    properties,
     type_names,
     type_of,
-    type_text,
 )
+from rpcshell.line.schema_text import limits_text, type_text
 from rpcshell.line.suggest.names import Suggestion, matching
 from rpcshell.line.suggest.place import KeyPlace, ValuePlace, find_places
 from rpcshell.line.suggest.surroundings import Surroundings
 from rpcshell.line.suggest.variables import preview
+
+_MOST_SHOWN = 100
+_MOST_EXAMPLES = 200
+_LONGEST_VALUE = 1000
+"""Characters of a key or a value that is offered; nobody completes a longer one."""
 
 _FEW_LETTERS = 2
 _FEW_VARIABLES = 8
@@ -48,11 +53,31 @@ def suggest_params(
 def _keys(place: KeyPlace, resolve: Resolver) -> Iterator[Suggestion]:
     quoted = place.typed[:1] in ('"', "'")
     typed = place.typed[1:] if quoted else place.typed
-    offered = properties(place.schema, resolve, place.present).values()
-    free = [found for found in offered if found.name not in place.others]
-    for found in matching(free, typed, lambda found: found.name):
-        text = _key(place, found.name)
-        yield Suggestion(text, place.start, place.end, key_text(found.name), _key_meta(found, resolve), "key")
+    offered = Properties(place.schema, resolve, place.present)
+    names = matching((name for name in offered if name not in place.others and len(name) <= _LONGEST_VALUE), typed)
+    query = typed.lower()
+    first = sum(name.lower().startswith(query) for name in names) or len(names)
+    shown, left_out = _few(names[:first], names[first:])
+    left_out += max(len(offered) - MAX_NAMES, 0)
+    for number, name in enumerate(shown, 1):
+        if (found := offered.get(name)) is not None:
+            meta = _key_meta(found, resolve)
+            if left_out and number == len(shown):
+                meta = f"… {left_out:,} more · {meta}"
+            yield Suggestion(_key(place, name), place.start, place.end, key_text(name), meta, "key")
+
+
+def _few(better: list[str], others: list[str]) -> tuple[list[str], int]:
+    """As many as a key press has time for, and how many are left out.
+
+    What all of the better ones begin with, and no more than that, those that are kept begin with.
+    """
+    if len(better) + len(others) <= _MOST_SHOWN:
+        return [*better, *others], 0
+    ends = (min(better), max(better)) if better else ()
+    kept = [*islice((one for one in better if one not in ends), _MOST_SHOWN - len(ends)), *ends]
+    kept += others[: max(_MOST_SHOWN - len(kept), 0)]
+    return kept, len(better) + len(others) - len(kept)
 
 
 def _key(place: KeyPlace, name: str) -> str:
@@ -72,9 +97,9 @@ def _key_meta(found: Property, resolve: Resolver) -> str:
     schema = resolve(found.schema)
     parts = [type_text(found.schema), "required" if found.required else ""]
     if not found.required and isinstance(default := schema.get("default"), str | int | float):
-        parts.append(f"default {json_text(default)}")
+        parts.append(f"default {brief_json(default, LONGEST_NAME)}")
     parts += [found.description or first_line(schema.get("description")), limits_text(schema)]
-    return " · ".join(part for part in parts if part)
+    return brief(" · ".join(part for part in parts if part), _LONGEST_VALUE)
 
 
 def _values(place: ValuePlace, method: Method, around: Surroundings) -> Iterator[Suggestion]:
@@ -82,22 +107,25 @@ def _values(place: ValuePlace, method: Method, around: Surroundings) -> Iterator
     mark = place.typed[:1] if place.typed[:1] in ('"', "'") else ""
     query = place.typed.lower()
     bare_query = query.lstrip("\"'")
-    seen: set[str] = set()
-    inner: list[Suggestion] = []
+    better: dict[str, str] = {}
+    inner: dict[str, str] = {}
     for value, meta in _offered(place, method, around):
         if mark and not isinstance(value, str):
             continue
         text = _literal(value, mark, pair=place.pair)
-        if text in seen:
+        if text is None:
             continue
-        seen.add(text)
         bare = value.lower() if isinstance(value, str) else text.lower()
-        found = Suggestion(text, place.start, place.end, text, meta, "value")
         if text.lower().startswith(query) or bare.startswith(bare_query):
-            yield found
+            better.setdefault(text, meta)
         elif len(bare_query) >= _FEW_LETTERS and bare_query in bare:
-            inner.append(found)
-    yield from inner
+            inner.setdefault(text, meta)
+    shown, left_out = _few(list(better), [text for text in inner if text not in better])
+    for number, text in enumerate(shown, 1):
+        meta = better[text] if text in better else inner[text]
+        if left_out and number == len(shown):
+            meta = f"… {left_out:,} more · {meta}".rstrip(" ·")
+        yield Suggestion(text, place.start, place.end, text, meta, "value")
     if not place.typed:
         yield from _openers(place, resolve)
         types = allowed_types(place.schema, resolve)
@@ -143,7 +171,7 @@ def _known_values(schema: Schema, resolve: Resolver) -> Iterator[tuple[Any, str]
             yield None, ""
     for listing in (followed, *branches):
         examples = listing.get("examples")
-        for value in examples if isinstance(examples, list) else ():
+        for value in examples[:_MOST_EXAMPLES] if isinstance(examples, list) else ():
             yield value, "example"
 
 
@@ -156,9 +184,13 @@ def _openers(place: ValuePlace, resolve: Resolver) -> Iterator[Suggestion]:
                 break
 
 
-def _literal(value: Any, mark: str, *, pair: bool) -> str:
+def _literal(value: Any, mark: str, *, pair: bool) -> str | None:
+    """A value as it is typed, or None where it is too long for that."""
     if not isinstance(value, str):
-        return escape(json_text(value))
+        written = whole_json(value, _LONGEST_VALUE)
+        return None if written is None else escape(written)
+    if len(value) > _LONGEST_VALUE:
+        return None
     if mark:
         return quote(value, mark)
     if pair and value.isprintable() and value and not any(c.isspace() or c in _NOT_PLAIN for c in value):

@@ -19,7 +19,7 @@ from rpcshell.line.language import (
     TokenKind,
     WordNode,
 )
-from rpcshell.line.schema import ANYTHING, Resolver, Schema, item_schema, properties, property_schema
+from rpcshell.line.schema import ANYTHING, Properties, Resolver, Schema, item_schema, property_schema
 
 _NO_TOKENS = frozenset({TokenKind.WHITESPACE, TokenKind.COMMENT})
 
@@ -107,7 +107,7 @@ def find_spot(call: CallLine, cursor: int, method: Method) -> Spot:
             if at is not None and cursor > at.value.end and (node.closed or not isinstance(at.value, MissingNode)):
                 at = None
             present = scalars(tuple(one for one in node.members if one is not at))
-            if not trail or properties(schema, method.resolve, present):
+            if not trail or Properties(schema, method.resolve, present):
                 spot = Spot(trail, schema, present, "" if at is None else at.key)
             if at is not None:
                 schema = property_schema(schema, at.key, method.resolve, present) or ANYTHING

@@ -93,8 +93,10 @@ def test_long_lists_of_values_and_types_are_cut_short_in_a_signature() -> None:
 def test_a_signature_knows_where_its_parameters_stand() -> None:
     method = CATALOG.methods["order.create"]
     for index, param in enumerate(method.params):
-        start, end = method.signature_span(index)
-        assert method.signature[start:end] == param.signature
+        signature, span = method.signature_about(index)
+        assert signature == method.signature
+        assert span is not None
+        assert signature[slice(*span)] == param.signature
 
 
 def test_references_are_followed_and_what_stands_beside_them_wins() -> None:
