@@ -19,8 +19,10 @@ from rpcwire.messages import GOODBYE, Fault, Meta, decode_params, encode_value, 
 _VERSION: Final = "2.0"
 _ABSENT: Final = Raw(b"")
 _NULL: Final = Raw(b"null")
-_HEAD: Final = b'{"jsonrpc":"2.0",'
 _ARRAY: Final = re.compile(rb"[ \t\r\n]*\[")
+
+_PLAIN_ID: Final = re.compile(rb'\d{1,18}|"[ !#-\[\]-~]*"')
+"""What nearly every id is, which need not be decoded to be known as one."""
 
 FORM: Final = 'a request is {"jsonrpc": "2.0", "id": ID, "method": METHOD, "params": …}'
 """For messages that say what would be right."""
@@ -46,7 +48,7 @@ class JsonRpcRequest(msgspec.Struct, frozen=True):
     @property
     def notification(self) -> bool:
         """Whether nothing is ever answered to it."""
-        return not memoryview(self.id).nbytes
+        return self.id is _ABSENT
 
     def frame_result(self, result: object, *, meta: Meta | None = None, close: bool = False) -> bytes:
         """Write the reply as a frame.
@@ -55,8 +57,7 @@ class JsonRpcRequest(msgspec.Struct, frozen=True):
             EncodeError: JSON cannot carry the result.
             FrameTooLarge: the reply is longer than a prefix can say.
         """
-        data = encode_value(result)
-        return self._frame(b'"result":' + data, meta, close)
+        return self._frame(b'{"jsonrpc":"2.0","result":' + encode_value(result), meta, close)
 
     def frame_fault(self, fault: Fault, *, meta: Meta | None = None, close: bool = False) -> bytes:
         """Write an error reply as a frame.
@@ -64,19 +65,19 @@ class JsonRpcRequest(msgspec.Struct, frozen=True):
         Raises:
             EncodeError: JSON cannot carry the fault's data.
         """
-        return self._frame(b'"error":' + encode_value(fault), meta, close)
+        return self._frame(b'{"jsonrpc":"2.0","error":' + encode_value(fault), meta, close)
 
     def _frame(self, outcome: bytes, meta: Meta | None, close: bool) -> bytes:
         # Strict clients refuse members that they do not know, so only who asks for one gets it.
         close = close and self.close
-        if self.notification:
+        if self.id is _ABSENT:
             return GOODBYE if close else b""
-        body = _HEAD + outcome + b',"id":' + bytes(self.id)
+        members = b""
         if meta is not None:
-            body += b',"meta":' + encode_value(meta)
+            members += b',"meta":' + encode_value(meta)
         if close:
-            body += b',"close":true'
-        return frame(body + b"}")
+            members += b',"close":true'
+        return frame(b'%b,"id":%b%b}' % (outcome, bytes(self.id), members))
 
 
 UNREADABLE: Final = JsonRpcRequest("", id=_NULL)
@@ -126,23 +127,24 @@ def read_call(body: bytes | bytearray | Raw) -> JsonRpcRequest | None:
         raise parse_error(error) from None
     if members.jsonrpc is UNSET:
         return None
-    meta, close = members.meta is True, members.close is True
-    request = JsonRpcRequest("", members.params, members.id, meta, close)
-    if not (request.notification or _is_id(members.id)):
+    if members.id is not _ABSENT and not _is_id(members.id):
         raise InvalidCall(f"an id is a string, a number or null; {FORM}", UNREADABLE)
-    asked = UNREADABLE if request.notification else request
+    method = members.method
     if members.jsonrpc != _VERSION:
-        raise InvalidCall(f'"jsonrpc" must be "{_VERSION}"; {FORM}', asked)
-    if not isinstance(members.method, str):
-        raise InvalidCall(f'the key "method" must be a string; {FORM}', asked)
-    if bytes(memoryview(members.params)[:1]) not in b"{[n":
-        raise InvalidCall(f"params are an object or an array; {FORM}", asked)
-    return JsonRpcRequest(members.method, members.params, members.id, meta, close)
+        problem = f'"jsonrpc" must be "{_VERSION}"'
+    elif not isinstance(method, str):
+        problem = 'the key "method" must be a string'
+    elif memoryview(members.params)[0] not in b"{[n":
+        problem = "params are an object or an array"
+    else:
+        return JsonRpcRequest(method, members.params, members.id, members.meta is True, members.close is True)
+    asked = UNREADABLE if members.id is _ABSENT else JsonRpcRequest("", id=members.id)
+    raise InvalidCall(f"{problem}; {FORM}", asked)
 
 
 def is_batch(body: bytes | bytearray | Raw) -> bool:
     """Whether a body is an array, which in this envelope is a batch of calls."""
-    return _ARRAY.match(memoryview(body)) is not None
+    return _ARRAY.match(body if isinstance(body, bytes | bytearray) else bytes(body)) is not None
 
 
 def read_batch(body: bytes | bytearray) -> list[Raw]:
@@ -200,6 +202,8 @@ def _refuse(member: Raw, fault: Fault) -> bytes:
 
 
 def _is_id(raw: Raw) -> bool:
+    if _PLAIN_ID.fullmatch(raw):
+        return True
     try:
         value = decode_params(raw)
     except ParseError:

@@ -106,7 +106,7 @@ class Dispatcher:
         stage = _RECEIVING
         try:
             if request is None:
-                request = read_request(body)
+                request = read_any(body, connection) if connection.jsonrpc else read_request(body)
             endpoint = self._endpoints[request.method]
             if endpoint is not self._noted:
                 self._note(endpoint)

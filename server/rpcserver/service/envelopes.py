@@ -50,8 +50,6 @@ def read_any(body: bytes | bytearray, peer: Peer) -> AnyRequest:
             raise
         except InvalidRequest as error:
             own = error
-    elif is_batch(body):
-        read_batch(body)
     try:
         request = read_call(body)
     except InvalidCall:
@@ -62,6 +60,8 @@ def read_any(body: bytes | bytearray, peer: Peer) -> AnyRequest:
         return request
     if own is not None:
         raise own
+    if is_batch(body):
+        read_batch(body)
     try:
         return decode_request(body)
     except MessageError:
