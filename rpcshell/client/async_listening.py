@@ -301,7 +301,13 @@ class AsyncListeningConnection:
         self._watch()
 
     def _on_readable(self) -> None:
-        self._pump.read()
+        try:
+            self._pump.read()
+        except BaseException:
+            # Whatever happens, nobody waits for ever.
+            self._dialogue.end(Dropped("reading from it failed", not_run=False))
+            self._flush()
+            raise
         # TLS may have waited for what came to send.
         self._flush()
         if self.failure is not None:

@@ -302,6 +302,19 @@ class ListeningConnection:
             os.write(self._wake_end, b"\0")
 
     def _read_all(self) -> None:
+        try:
+            self._read()
+        finally:
+            # Whatever happens, nobody waits for ever.
+            with self._lock:
+                if self._dialogue.failure is None:
+                    self._dialogue.end(Dropped("reading from it failed", not_run=False))
+            self._pump.hand_out()
+            if self._greeting is not None:
+                self._greeting.put(None)
+            self._hearing.wake()
+
+    def _read(self) -> None:
         poll = select.poll()
         descriptor = self._pump.transport.fileno()
         poll.register(self._woken, select.POLLIN)
@@ -318,9 +331,6 @@ class ListeningConnection:
                     self._pump.write()
                     self._pump.read()
             self._pump.hand_out()
-        if self._greeting is not None:
-            self._greeting.put(None)
-        self._hearing.wake()
 
     def _hear(self, heard: Heard) -> None:
         if isinstance(heard, Event):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["TargetConnection"]
 
 _NOT_SENT: Final = "cancelled: the request was not sent"
+_GIVEN_UP: Final = "cancelled: the connection goes on, but the server may still be running it"
 _STILL_RUNNING: Final = "cancelled: the connection was closed, but the server may still be running it"
 
 
@@ -112,7 +113,9 @@ class TargetConnection:
                 elapsed = time.monotonic() - began
         except KeyboardInterrupt:
             sent = requests is not None and self._client.requests != requests
-            raise Cancelled(_STILL_RUNNING if sent else _NOT_SENT) from None
+            if not sent:
+                raise Cancelled(_NOT_SENT) from None
+            raise Cancelled(_GIVEN_UP if self._client.connected else _STILL_RUNNING) from None
         former = self._generation
         if reply.meta is not None:
             self._generation = reply.meta.generation

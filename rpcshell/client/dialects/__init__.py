@@ -4,7 +4,7 @@
 else is a `Listening` dialect: its connection is read all the time, replies find their calls by number, and events and
 requests of the server arrive between them. Such a dialect is one file of 60 to 150 lines with a class derived from
 `rpcshell.client.dialects.framed.FramedDialect`, which does the framing; `registry` finds it by its name, also in other
-packages, and `jsonrpc` is the example to read. It brings
+packages. `docs/dialects.md` shows a whole one, `jsonrpc` is the one to read here. It brings
 
 - `encode_call`, and `read`, which says what a message of the server is: a `Reply` or `Partial` with the number of its
   call, an `Event`, or a `ServerRequest`;
@@ -16,7 +16,7 @@ Whatever moves the bytes, and in whichever thread or loop, is nothing to a diale
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import msgspec
@@ -142,6 +142,12 @@ class Description(msgspec.Struct, frozen=True):
     """That, in words where there is more to say."""
 
     hint: str | None = None
+
+    @classmethod
+    def of_names(cls, names: Iterable[object]) -> Description:
+        """Of a server that tells the names of its methods and nothing of their params, which may then be anything."""
+        methods = [{"name": name, "params": [], "x-params": "whole"} for name in names if isinstance(name, str)]
+        return cls({"openrpc": "1.3.2", "info": {"title": "", "version": ""}, "methods": methods})
 
 
 class Speaking(Protocol):

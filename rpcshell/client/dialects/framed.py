@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rpcshell.client.dialects import Description, Stray
-from rpcwire import FRAMINGS, ErrorCode, Fault, ParseError, decode_value, encode_value
+from rpcwire import FRAMINGS, ErrorCode, Fault, InvalidReply, ParseError, decode_value, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,10 +47,11 @@ class FramedDialect:
         raise NotImplementedError
 
     def read(self, message: Any) -> Iterable[Message]:
-        """What a message of the server says; nothing where it is of no use.
+        """What a message of the server, decoded, says; nothing where it is of no use.
 
         Raises:
-            InvalidReply: It breaks the rules of the dialect.
+            InvalidReply: It breaks the rules of the dialect. A LookupError, TypeError, ValueError or AttributeError,
+                as comes of a message in another form, means the same.
         """
         raise NotImplementedError
 
@@ -122,7 +123,11 @@ class FramedDialect:
                 message = decode_value(body, self._floats)
             except ParseError:
                 return Stray(bytes(body).decode("utf-8", "replace"))
-            self._said.extend(self.read(message))
+            try:
+                self._said.extend(self.read(message))
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                # A message may have any shape, and `read` need not look at all of it.
+                raise InvalidReply(f"a message has another form than it should: {error!r:.100}") from error
         return self._said.popleft()
 
     def receive_eof(self) -> None:

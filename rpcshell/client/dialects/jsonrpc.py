@@ -89,7 +89,7 @@ class JsonRpc(FramedDialect):
             reason = "it ended the connection when asked what it offers"
             return Description(missing="ended", reason=reason, hint=error.hint)
         if reply.fault is None and isinstance(reply.result, list):
-            return Description(names_only(reply.result))
+            return Description.of_names(reply.result)
         return Description(missing="unknown", reason="it knows neither rpc.discover nor system.listMethods")
 
 
@@ -116,9 +116,3 @@ class JsonRpc1(JsonRpc):
         return self.encode(
             {"result": None if failed else outcome, "error": outcome if failed else None, "id": request.id}
         )
-
-
-def names_only(names: Iterable[object]) -> dict[str, Any]:
-    """The document of a server that tells its methods' names and nothing of their params."""
-    methods = [{"name": name, "params": [], "x-params": "whole"} for name in names if isinstance(name, str)]
-    return {"openrpc": "1.3.2", "info": {"title": "", "version": ""}, "methods": methods}
