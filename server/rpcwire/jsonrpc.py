@@ -77,7 +77,7 @@ class JsonRpcRequest(msgspec.Struct, frozen=True):
             members += b',"meta":' + encode_value(meta)
         if close:
             members += b',"close":true'
-        return frame(b'%b,"id":%b%b}' % (outcome, bytes(self.id), members))
+        return frame(b'%b,"id":%b%b}' % (outcome, self.id, members))
 
 
 UNREADABLE: Final = JsonRpcRequest("", id=_NULL)
@@ -144,7 +144,7 @@ def read_call(body: bytes | bytearray | Raw) -> JsonRpcRequest | None:
 
 def is_batch(body: bytes | bytearray | Raw) -> bool:
     """Whether a body is an array, which in this envelope is a batch of calls."""
-    return _ARRAY.match(body if isinstance(body, bytes | bytearray) else bytes(body)) is not None
+    return _ARRAY.match(body) is not None
 
 
 def read_batch(body: bytes | bytearray) -> list[Raw]:
