@@ -19,7 +19,7 @@ from rpcserver.service.discovery import DISCOVER, discovery_endpoint
 from rpcserver.service.endpoint import Endpoint
 from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
 from rpcserver.service.faults import Faults
-from rpcserver.service.large import LARGE, LargeValues, is_large
+from rpcserver.service.large import HOLDERS, LARGE, MANY, LargeValues
 from rpcserver.service.loader import logged_failure, run_hook, run_hook_async
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
@@ -327,11 +327,13 @@ class Dispatcher:
             if type(result) is CoroutineType:
                 result = await result
             stage = _REPLYING
-            if large or endpoint.last_was_large or is_large(result):
+            if large or endpoint.last_was_large or (type(result) in HOLDERS and len(result) > MANY):
                 reply = await self._large_values.run(self._reply, result, request, endpoint, started, close)
+                endpoint.last_was_large = len(reply) > LARGE
             else:
                 reply = self._reply(result, request, endpoint, started, close)
-            endpoint.last_was_large = len(reply) > LARGE
+                if len(reply) > LARGE:
+                    endpoint.last_was_large = True
             return reply
         except QuickStop:
             raise

@@ -5,7 +5,7 @@ msgspec keeps the interpreter's lock while it reads or writes, so the loop runs 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,13 +17,10 @@ T = TypeVar("T")
 LARGE: Final = 256 * 1024
 """Bytes of JSON, which take about a millisecond."""
 
-_MANY: Final[dict[type, int]] = {list: LARGE // 16, tuple: LARGE // 16, dict: LARGE // 16, str: LARGE, bytes: LARGE}
+MANY: Final = 16 * 1024
+"""Items in one of `HOLDERS`, which may well be large then."""
 
-
-def is_large(value: Any) -> bool:
-    """Whether a value is large by its own length; its parts are not looked at."""
-    many = _MANY.get(type(value))
-    return many is not None and len(value) > many
+HOLDERS: Final = frozenset({list, tuple, dict})
 
 
 class LargeValues:
