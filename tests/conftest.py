@@ -11,8 +11,15 @@ from hypothesis import HealthCheck, configuration, settings
 
 # Time is no property of what is tested, and the same examples for everybody make a red run the fault of a change.
 settings.register_profile(
-    "suite", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    "suite",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow],
 )
+# Other ones at each run, for whoever changes what parses: pytest --hypothesis-profile=thorough
+settings.register_profile("thorough", settings.get_profile("suite"), derandomize=False, max_examples=2000)
 
 HEEDED = (
     *("CI", "COLUMNS", "EDITOR", "FORCE_COLOR", "LESS", "LINES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"),
@@ -33,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[home] = tempfile.mkdtemp(prefix="rpcshell-home-")
     os.environ |= {"HOME": config.stash[home], "LANG": "C.UTF-8", "TERM": "xterm-256color"}
     configuration.set_hypothesis_home_dir(config.stash[home])
-    settings.load_profile("suite")
+    settings.load_profile(config.getoption("--hypothesis-profile") or "suite")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
