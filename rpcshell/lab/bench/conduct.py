@@ -89,6 +89,11 @@ def _refuse_far_targets(shell: Shell, *, allowed: bool) -> None:
     target = shell.session.target
     if target is None:
         raise NotConnected
+    if target.dialect:
+        raise UsageError(
+            f"only servers that speak rpcshell's own protocol can be loaded, and {target} speaks {target.dialect}",
+            hint=":watch repeats a call of any",
+        )
     if not allowed and not is_on_this_machine(target):
         raise UsageError(
             f"{target} is not on this machine, and load on a server of others is no small thing",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import pytest
 
 from rpcshell.client.client import Client
+from rpcshell.client.errors import Cancelled
+from rpcshell.client.target import Target
 from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.target_connection import TargetConnection
 from tests.rpcshell.describing import document, offering
 from tests.rpcshell.peers import DEADLINE, Peer, serving
@@ -54,3 +59,18 @@ def test_a_connection_that_is_retired_while_it_asks_is_closed_by_its_thread() ->
         assert done.wait(DEADLINE)
         assert not connection.connected
         assert closed.wait(DEADLINE)
+
+
+def test_an_interrupt_of_a_call_to_who_may_speak_unasked_keeps_the_connection() -> None:
+    def serve(peer: Peer) -> None:
+        peer.sock.recv(1)
+        os.kill(os.getpid(), signal.SIGINT)
+        peer.wait_for_end()
+
+    with serving(serve) as server:
+        target = Target.parse(f"jsonrpc:{server.target}")
+        connection = TargetConnection(Client(target), None, AddressBook().find(target))
+        with pytest.raises(Cancelled, match="the connection goes on"):
+            connection.exchange("slow", None, timeout=DEADLINE, meta=False, trace=CallTrace())
+        assert connection.connected
+        connection.retire()
