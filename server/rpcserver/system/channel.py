@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import stat
+import struct
 from typing import Final
 
 import msgspec
@@ -24,6 +25,7 @@ _MAX_MESSAGE: Final = 128 * 1024
 _MAX_TRACEBACK: Final = 64 * 1024
 _CONNECTION: Final = b"connection"
 _LEAVE: Final = b"leave"
+_DESCRIPTOR: Final = struct.Struct("i")
 _PATIENCE: Final = 5.0
 _MAX_LINE: Final = 4096
 
@@ -122,9 +124,11 @@ class WorkerEnd:
     def next_connection(self) -> socket.socket | None:
         """Ask for a connection that waits; None when there is none left, and the worker may leave."""
         self._report(NextWanted())
-        message, descriptors, _, _ = socket.recv_fds(self._socket, len(_CONNECTION), 1)
-        if message == _CONNECTION and descriptors:
-            return socket.socket(fileno=descriptors[0])
+        # socket.recv_fds has programs that handlers start inherit the connection.
+        room = socket.CMSG_LEN(_DESCRIPTOR.size)
+        message, ancillary, _, _ = self._socket.recvmsg(len(_CONNECTION), room, socket.MSG_CMSG_CLOEXEC)
+        if message == _CONNECTION and ancillary:
+            return socket.socket(fileno=_DESCRIPTOR.unpack(ancillary[0][2])[0])
         return None
 
     def close(self) -> None:

@@ -146,6 +146,11 @@ class SlotBoard:
         """Make a slot that nobody else sees, where there is no arbiter."""
         return cls(memoryview(bytearray(SLOT_SIZE)))
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the arbiter has asked the worker to leave, however that was told."""
+        return self.cells[_STATE] == SlotState.DRAINING
+
     def tick(self) -> None:
         """Note that the accept loop turns."""
         self.cells[TICK] = monotonic_ns()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import signal
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Set
     from types import FrameType
 
 # signalfd(2): ssi_signo and ssi_code, in 128 bytes.
 _SIGNALFD_INFO: Final = struct.Struct("=I4xi116x")
 _SIGSET_SIZE: Final = 128
+
+# It returns whether the signal was registered.
+_unregister: Final[Callable[[int], bool]] = faulthandler.unregister  # type: ignore[assignment]  # None for typeshed
 
 
 class SignalQueue:
@@ -90,6 +94,69 @@ class SentSignals:
     def close(self) -> None:
         """Close the descriptor; the signals stay blocked."""
         os.close(self._descriptor)
+
+
+class OwnSignals:
+    """What a process does at signals, put back where the code of an app has changed it.
+
+    Args:
+        wakeup: the descriptor of signal.set_wakeup_fd.
+    """
+
+    def __init__(self, wakeup: int) -> None:
+        self._wakeup = wakeup
+        self._handlers: dict[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers] = {}
+        self._told: set[signal.Signals] = set()
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+
+    @property
+    def handled(self) -> Set[signal.Signals]:
+        """The signals that are this process's own."""
+        return self._handlers.keys()
+
+    def handle(self, number: signal.Signals, handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
+        """Do this at a signal from now on; it also counts as handled where that is to ignore it."""
+        self._handlers[number] = handler
+        signal.signal(number, handler)
+
+    def put_back(self, *, in_loop: bool = False) -> list[str]:
+        """Handle again what the app has taken; for the main thread.
+
+        Args:
+            in_loop: whether an event loop runs in it, which then has the wakeup descriptor.
+
+        Returns:
+            The names of the signals that it had taken, each once in the life of the process.
+        """
+        handlers = self._handlers
+        taken = {number for number, handler in handlers.items() if signal.getsignal(number) != handler}
+        # In C, behind the back of what Python knows.
+        taken |= {number for number in handlers if number is not signal.SIGABRT and _unregister(number)}
+        for number in taken:
+            signal.signal(number, handlers[number])
+        blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
+        taken |= {number for number in handlers if number in blocked}
+        if not in_loop:
+            signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
+        new = sorted(taken - self._told)
+        self._told |= taken
+        return [number.name for number in new]
+
+    def become_child(self) -> None:
+        """Go on in a forked child of the server's own, which has no children and no wakeup descriptor."""
+        self._wakeup = -1
+        signal.set_wakeup_fd(-1)
+        self._handlers.pop(signal.SIGCHLD, None)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def forget(self) -> None:
+        """Handle nothing any more, in a forked child that is the app's. What is ignored stays so."""
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            if callable(handler) and signal.getsignal(number) == handler:
+                default = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
+                signal.signal(number, default)
+        self._handlers.clear()
 
 
 def ignore(_number: int, _frame: FrameType | None) -> None:

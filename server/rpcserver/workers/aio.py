@@ -191,11 +191,14 @@ class AsyncWorker(Worker):
         if not self._accepting and not self._connections:
             self._loop.stop()
 
+    def keep_signals(self, *, in_loop: bool = False) -> None:
+        """As in every worker; the loop has the wakeup descriptor while it runs."""
+        super().keep_signals(in_loop=in_loop or self._loop.is_running())
+
     def _check(self) -> None:
         """See to the deadlines of all connections, and again when the next is due: one timer for all of them."""
         self._timer.cancel()
-        self.board.tick()
-        self.budget.tick()
+        self.tick()
         now = time.monotonic()
         if now - self._due > _HELD_UP:
             # What has arrived while a callback held up the loop comes first.

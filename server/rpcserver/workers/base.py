@@ -22,12 +22,14 @@ from rpcserver.service.context import WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.loader import load_service
+from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import RateLimit, keep_enabled
-from rpcserver.system.signals import ignore
-from rpcserver.workers.acceptor import Acceptor
+from rpcserver.system.signals import OwnSignals, ignore
+from rpcserver.workers.acceptor import TICK, Acceptor
 from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.layers import Layers
+from rpcserver.workers.offspring import Offspring
 
 if TYPE_CHECKING:
     import ssl
@@ -69,11 +71,13 @@ _FOR_THE_ARBITER: Final = (
     signal.SIGHUP,
 )
 
-_FROM_THE_TERMINAL: Final = (
-    # Ignored, a read in the background fails and a write is done. A handler would have each of them tried again, and
-    # the signal sent anew to the whole group, without end.
+_IGNORED: Final = (
+    # A terminal's, when a process of its background reads or writes: then the read fails and the write is done. A
+    # handler would have each of them tried again, and the signal sent anew to the whole group, without end.
     signal.SIGTTIN,
     signal.SIGTTOU,
+    # A client that has gone.
+    signal.SIGPIPE,
 )
 
 FULL_AGAIN: Final = 10.0
@@ -101,6 +105,9 @@ class Worker(abc.ABC):
         answer: like the dispatcher's, and sees to `max_requests`; for models that block.
         budget: what large requests may take of memory.
         draining: whether the worker was asked to answer what has arrived, and to leave.
+        signals: what it does at signals.
+        offspring: sees to what is forked here.
+        at_exit: what it has to do at its end.
     """
 
     model: ClassVar[str]
@@ -108,6 +115,9 @@ class Worker(abc.ABC):
     """Whether a worker accepts connections while it serves others."""
 
     answer: Answer
+    signals: OwnSignals
+    offspring: Offspring
+    at_exit: AtExit
 
     def __init__(self, setup: WorkerSetup) -> None:
         self.settings = setup.settings
@@ -122,6 +132,7 @@ class Worker(abc.ABC):
         self._quitting = False
         self._retiring = False
         self._full = RateLimit(FULL_AGAIN)
+        self._look_at_signals = RateLimit(TICK)
         self._runner = CoroutineRunner()
         self._info = WorkerInfo(worker=setup.worker, pid=os.getpid(), generation=setup.generation, model=self.model)
         self._request_limit = 0
@@ -178,8 +189,29 @@ class Worker(abc.ABC):
                 return self._live()
             finally:
                 self._quitting = True
+                self.at_exit.run()
         except QuickStop:
             return 0
+
+    def tick(self) -> None:
+        """Note that the main thread's loop turns, and about once a second see to it that signals reach it."""
+        self.board.tick()
+        self.budget.tick()
+        if self._look_at_signals.allows():
+            self.keep_signals()
+
+    def keep_signals(self, *, in_loop: bool = False) -> None:
+        """Put back what the app's code has taken of the server's signals, and heed what has gone to that instead."""
+        if taken := self.signals.put_back(in_loop=in_loop):
+            logger.warning(
+                "the app has taken %s, which the server needs and has taken back: clean up in @service.on_worker_stop",
+                ", ".join(taken),
+            )
+        if taken or not faulthandler.is_enabled():
+            self._enable_faulthandler()
+        if self.board.leaving and not self.draining:
+            self._on_graceful(GRACEFUL, None)
+            self.wake()
 
     def wake(self) -> None:
         """End the acceptor's wait in the main thread; safe in any thread."""
@@ -212,7 +244,9 @@ class Worker(abc.ABC):
 
     def _live(self) -> int:
         wakeup, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
+        self.at_exit = AtExit()
+        self.signals = OwnSignals(self._wakeup_writer)
+        self.offspring = Offspring(self.signals, self._listeners)
         self._catch_signals()
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
             # What handlers print shall be seen when they do, in a file or pipe too.
@@ -230,6 +264,9 @@ class Worker(abc.ABC):
         try:
             rivals = self.settings.workers - 1 if self.concurrent else 0
             self.acceptor = Acceptor(self._listeners, wakeup, rivals=rivals)
+            self._enable_faulthandler()
+            self.keep_signals()
+            self.at_exit.note_files()
             # What lives as long as the process need not be looked at by the garbage collector again. All that is not
             # frozen yet is young; a full collection would empty free lists too, and so write to shared pages.
             gc.collect(0)
@@ -248,18 +285,25 @@ class Worker(abc.ABC):
         return reply
 
     def _catch_signals(self) -> None:
+        handle = self.signals.handle
         for number in _FOR_THE_ARBITER:
-            signal.signal(number, ignore)
-        for number in _FROM_THE_TERMINAL:
-            signal.signal(number, signal.SIG_IGN)
+            handle(number, ignore)
+        for number in _IGNORED:
+            handle(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(GRACEFUL, self._on_graceful)
-        signal.signal(QUICK, self._on_quick)
-        signal.signal(RECLAIM, self._on_reclaim)
-        signal.signal(REOPEN, self._on_reopen)
+        handle(GRACEFUL, self._on_graceful)
+        handle(QUICK, self._on_quick)
+        handle(RECLAIM, self._on_reclaim)
+        handle(REOPEN, self._on_reopen)
+        handle(ABORT, signal.SIG_DFL)
+        self._enable_faulthandler()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def _enable_faulthandler(self) -> None:
+        """Have `ABORT` and crashes write stacks to the log's file, and not to where an app has them written."""
+        faulthandler.disable()
         # In C: a thread that never lets go of the interpreter would keep a handler in Python from running.
         faulthandler.enable(self._logs.fileno())
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _on_graceful(self, number: int, frame: FrameType | None) -> None:
         self.draining = True

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, QuickStop
 from rpcserver.system.process import Forker
 from rpcserver.system.scoreboard import ANSWERED, BEGAN, STARTED
@@ -91,7 +92,7 @@ class ForkWorker(Worker):
         self._dispatchers: dict[int, Dispatcher] = {}
         self._turned_away = Lingering()
         self._tick = min(TICK, self.settings.timeout or TICK)
-        signal.signal(signal.SIGCHLD, self._on_child)
+        self.signals.handle(signal.SIGCHLD, self._on_child)
         while not self.draining:
             self._accept()
             self._look_after()
@@ -141,7 +142,8 @@ class ForkWorker(Worker):
             # Here and not in the child, which would have to make one anew for each connection.
             dispatcher = self._dispatchers[index] = self.make_dispatcher(self.dispatcher.service, board)
         try:
-            process = self._forker.fork(lambda: self._be_child(connection, dispatcher, board))
+            with self.offspring.server_forks():
+                process = self._forker.fork(lambda: self._be_child(connection, dispatcher, board))
         except OSError as error:
             logger.error("no process can be made, so a client is turned away: %s", error.strerror)
             self.board.absorb(index)
@@ -172,7 +174,7 @@ class ForkWorker(Worker):
         self._turned_away.add(NonBlockingConnection(connection, conversation))
 
     def _look_after(self) -> None:
-        self.board.tick()
+        self.tick()
         if self._child_ended:
             self._child_ended = False
             for child in list(self._children.values()):
@@ -218,10 +220,16 @@ class ForkWorker(Worker):
         for child in list(self._children.values()):
             child.process.send_signal(REOPEN)
 
+    def _on_tick(self) -> None:
+        """In a child, whose worker's slot on the scoreboard is not its to write."""
+        self.budget.tick()
+        if self._look_at_signals.allows():
+            self.keep_signals()
+
     def _be_child(self, connection: socket.socket, dispatcher: Dispatcher, board: SlotBoard) -> int:
         """Serve one connection, in a process made for it."""
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.signals.become_child()
+        self.at_exit = AtExit(self.at_exit)
         self.acceptor.release()
         self.channel.close()
         for child in self._children.values():
@@ -232,9 +240,9 @@ class ForkWorker(Worker):
         # Frozen for all who share it, but in this process nobody has seen it yet.
         msgspec.structs.force_setattr(dispatcher.worker, "pid", os.getpid())
         siblings = [self.board.child(index) for index in range(self.settings.max_children)]
-        budget = FrameBudget(self.settings, board, siblings)
+        self.budget = FrameBudget(self.settings, board, siblings)
         self._current = BlockingConnection(
-            connection, dispatcher.answer, self.settings, budget.tick, layers=self.layers, budget=budget
+            connection, dispatcher.answer, self.settings, self._on_tick, layers=self.layers, budget=self.budget
         )
         if self.draining:
             self._current.drain()
@@ -250,6 +258,7 @@ class ForkWorker(Worker):
             finally:
                 self._quitting = True
                 dispatcher.stop_worker()
+                self.at_exit.run()
         except QuickStop:
             return 0
         return 0

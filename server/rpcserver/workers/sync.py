@@ -56,7 +56,6 @@ class SyncWorker(Worker):
         self.board.connection_closed()
 
     def _on_tick(self) -> None:
-        self.board.tick()
-        self.budget.tick()
+        self.tick()
         if self._lingering:
             self._lingering.sweep()

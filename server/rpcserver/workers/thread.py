@@ -96,8 +96,7 @@ class ThreadedWorker(Worker):
 
     def look_after(self) -> None:
         """See to what is due, about once a second."""
-        self.board.tick()
-        self.budget.tick()
+        self.tick()
 
     def note_given_up(self, connection: BlockingConnection | NonBlockingConnection, thread: threading.Thread) -> None:
         """Log a request that has run too long; a thread cannot be ended, so the worker must be replaced."""
@@ -205,7 +204,7 @@ class ThreadWorker(ThreadedWorker):
 
     def start_threads(self) -> None:
         """Prepare for the signal that interrupts threads; they start with their connections."""
-        signal.signal(_INTERRUPT, ignore)
+        self.signals.handle(_INTERRUPT, ignore)
         # What else a thread may be waiting for goes on.
         signal.siginterrupt(_INTERRUPT, False)
 

@@ -43,3 +43,65 @@ def test_workers_that_have_changed_their_user_die_with_the_arbiter(model: str, t
         with watched([*workers, *map(int, children.split())]) as processes:
             server.signal(signal.SIGKILL)
             assert all_gone(processes, PATIENCE)
+
+
+EXITING = """
+import atexit
+import logging.handlers
+import os
+import pathlib
+import tempfile
+from rpcserver import Service
+
+service = Service("shop")
+here = pathlib.Path(__file__).parent
+audit = open(here / "audit", "a")
+audit.write("opened\\n")
+folder = tempfile.TemporaryDirectory(dir=here)
+memory = logging.handlers.MemoryHandler(1000, target=logging.FileHandler(here / "sales.log"))
+log = logging.getLogger("shop")
+log.setLevel("INFO")
+log.propagate = False
+log.addHandler(memory)
+
+def note() -> None:
+    with open(here / "notes", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+
+def fail() -> None:
+    raise ValueError("not flushed")
+
+atexit.register(note)
+atexit.register(fail)
+
+@service.method
+def sell(name: str) -> str:
+    audit.write(f"sold {name}\\n")
+    log.info("sold %s", name)
+    return folder.name
+"""
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_graceful_end_runs_exit_functions_and_flushes(model: str, tmp_path: Path) -> None:
+    with running("-m", model, "-w", "1", app=EXITING, folder=tmp_path) as server:
+        workers = server.workers()
+        with server.connect() as client:
+            folder = client.call("sell", ["tea"]).result
+        with server.connect() as client:
+            assert client.call("sell", ["milk"]).result == folder
+        assert Path(folder).is_dir()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+    assert sorted((tmp_path / "audit").read_text().splitlines()) == ["opened", "sold milk", "sold tea"]
+    assert sorted((tmp_path / "sales.log").read_text().splitlines()) == ["sold milk", "sold tea"]
+    assert [int(pid) for pid in (tmp_path / "notes").read_text().split()] == workers
+    assert not Path(folder).exists()
+
+
+def test_what_never_ends_at_exit_is_ended_with_the_drain(tmp_path: Path) -> None:
+    app = "import atexit, time\natexit.register(time.sleep, 3600)\n" + EXITING
+    with running("-w", "1", "--drain-timeout", "1", app=app, folder=tmp_path) as server:
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert "did not stop in time" in server.log()

@@ -1,0 +1,100 @@
+"""Processes that an app's code forks out of a worker: none of the worker's connections is theirs, and signals end them.
+
+Programs that are started hold no connections either, since no descriptor of the server's survives execve(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rpcserver.system.signals import OwnSignals
+    from rpcserver.system.sockets import Listener
+
+_MOST: Final = 65536
+"""How many descriptors are looked at where nobody tells which there are."""
+
+
+class Offspring:
+    """Sees to every process that this one forks from now on, in whatever thread: os.register_at_fork.
+
+    A child keeps the numbers of the descriptors, which lead nowhere then: what closes them in it shall close nothing
+    else. Signals wait until the child has let go of the worker's handlers.
+
+    Args:
+        signals: what this process does at signals.
+        listeners: whose sockets, and connections accepted from them, a child does not get.
+    """
+
+    def __init__(self, signals: OwnSignals, listeners: Sequence[Listener]) -> None:
+        self._signals = signals
+        self._names = frozenset(_local_name(listener.socket) for listener in listeners)
+        self._of_thread = threading.local()
+        self._own: int | None = None
+        os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._in_child)
+
+    @contextlib.contextmanager
+    def server_forks(self) -> Iterator[None]:
+        """What this thread forks meanwhile is the server's own, and gets everything."""
+        self._own = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._own = None
+
+    def _before(self) -> None:
+        self._of_thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals.handled)
+
+    def _after(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._of_thread.mask)
+
+    def _in_child(self) -> None:
+        own = self._own == threading.get_ident()
+        self._own = None
+        try:
+            if not own:
+                self._signals.forget()
+                self._let_go()
+        finally:
+            self._after()
+
+    def _let_go(self) -> None:
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for descriptor in _open_descriptors():
+            if _name_of(descriptor) in self._names:
+                os.dup2(nowhere, descriptor, inheritable=False)
+        os.close(nowhere)
+
+
+def _open_descriptors() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - numbers
+    except OSError:
+        return list(range(min(os.sysconf("SC_OPEN_MAX"), _MOST)))
+
+
+def _name_of(descriptor: int) -> object:
+    """What a stream socket is called on this side; None for anything else."""
+    try:
+        found = socket.socket(fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        return _local_name(found) if found.type == socket.SOCK_STREAM else None
+    except OSError:
+        return None
+    finally:
+        found.detach()
+
+
+def _local_name(found: socket.socket) -> object:
+    """A path, or a port: connections to a listener at any address have one of their own, and the listener's port."""
+    name = found.getsockname()
+    return name[1] if found.family in (socket.AF_INET, socket.AF_INET6) else name or None

@@ -1,0 +1,66 @@
+"""Apps that take the server's signals for themselves: they are taken back, and a warning names them."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from rpcserver.workers import MODELS
+from tests.servers import PROBE_APP, running
+
+TAKEN = """
+import faulthandler
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, lambda *_: None)
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+signal.signal(signal.SIGABRT, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGQUIT})
+faulthandler.register(signal.SIGUSR1)
+faulthandler.register(signal.SIGUSR2)
+signal.set_wakeup_fd(-1)
+"""
+NAMES = "SIGHUP, SIGQUIT, SIGABRT, SIGUSR1, SIGUSR2, SIGPIPE, SIGTERM"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_signals_that_an_app_takes_at_import_are_taken_back(model: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running("-m", model, "-w", "1", "--log-file", str(log), app=TAKEN + PROBE_APP, folder=tmp_path) as server:
+        assert f"the app has taken {NAMES}," in log.read_text()
+        with server.connect() as client:
+            assert client.call("echo", 1).result == 1
+            client.send("die", [signal.SIGABRT])
+            assert client.receive() is None
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        # Written by faulthandler, to where the server has it.
+        assert "in die" in log.read_text()
+
+
+IN_MAIN_THREAD = """
+import asyncio
+
+@service.method
+def take() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+@service.method
+async def take_for_loop() -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)
+"""
+
+
+@pytest.mark.parametrize(("model", "method"), [("sync", "take"), ("fork", "take"), ("async", "take_for_loop")])
+@pytest.mark.parametrize("told", [True, False], ids=["put back", "missed"])
+def test_signals_that_a_handler_takes_are_taken_back(model: str, method: str, told: bool, tmp_path: Path) -> None:
+    with running("-m", model, "-w", "1", app=PROBE_APP + IN_MAIN_THREAD, folder=tmp_path) as server:
+        with server.connect() as client:
+            assert client.call(method).fault is None
+            if told:
+                server.wait_for_log("the app has taken SIGTERM,")
+            server.signal(signal.SIGTERM)
+            assert server.wait() == 0
+        assert "did not stop in time" not in server.log()

@@ -1,0 +1,91 @@
+"""What handlers fork: it ends by signals as it would in a script, and holds nothing that is the server's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from rpcserver.workers import MODELS
+from tests.servers import PATIENCE, running
+
+APP = """
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from rpcserver import Service
+
+service = Service("forking")
+forking = multiprocessing.get_context("fork")
+
+@service.method
+def mapped() -> list[int]:
+    with forking.Pool(2) as pool:
+        return pool.map(abs, [-1, -2, -3])
+
+@service.method
+def terminated() -> int | None:
+    child = forking.Process(target=time.sleep, args=(3600,))
+    child.start()
+    child.terminate()
+    child.join()
+    return child.exitcode
+
+@service.method
+def disposed() -> list[str]:
+    reader, writer = os.pipe()
+    if (pid := os.fork()) == 0:
+        names = [number.name for number in signal.Signals if callable(signal.getsignal(number))]
+        names += [str(signal.set_wakeup_fd(-1)), str(signal.pthread_sigmask(signal.SIG_BLOCK, ()))]
+        os.write(writer, " ".join(names).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    found = os.read(reader, 4096).decode().split()
+    os.close(reader)
+    os.close(writer)
+    return found
+
+@service.method
+def staying() -> list[int]:
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+        os._exit(0)
+    program = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], close_fds=False)
+    return [pid, program.pid]
+"""
+# Python 3.12 warns of forks beside threads.
+QUIET = {"PYTHONWARNINGS": "ignore"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_children_of_handlers_are_as_in_a_script_and_hold_no_connection(model: str, tmp_path: Path) -> None:
+    unix = f"unix:{tmp_path / 'socket'}"
+    with (
+        running("-m", model, "-w", "2", bind=("127.0.0.1:0", unix), env=QUIET, app=APP, folder=tmp_path) as server,
+        server.connect() as client,
+        server.connect(1) as other,
+    ):
+        for _ in range(3):
+            assert client.call("mapped").result == [1, 2, 3]
+            assert client.call("terminated").result == -signal.SIGTERM
+        assert client.call("disposed").result == ["SIGINT", "-1", "set()"]
+        assert other.call("disposed").result == ["SIGINT", "-1", "set()"]
+        stayed = client.call("staying").result
+        try:
+            server.signal(signal.SIGTERM)
+            assert client.receive() is None
+            assert other.receive() is None
+            assert server.process.wait(PATIENCE) == 0
+            with socket.create_server(("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))):
+                pass
+        finally:
+            for pid in stayed:
+                os.kill(pid, signal.SIGKILL)
