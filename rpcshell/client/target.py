@@ -236,6 +236,7 @@ def _with_scheme(scheme: str, place: str, text: str, dialect: str) -> Target:
     rest = place[len(scheme) + len("://") :]
     if scheme in ("http", "https") and dialect:
         return _http(place)
+    _refuse_user(rest)
     if scheme != "tls":
         hint = f"write jsonrpc:{place}, or another dialect" if scheme in ("http", "https") else _FORMS
         raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=hint)
@@ -259,7 +260,14 @@ def _http(text: str) -> HttpTarget:
     return HttpTarget(text)
 
 
+def _refuse_user(address: str) -> None:
+    """Refuse what may have a password in it, without repeating it."""
+    if "@" in address:
+        raise UsageError("a target takes no user and no password", hint=_FORMS)
+
+
 def _address(address: str, text: str) -> tuple[str, int]:
+    _refuse_user(address)
     if address.startswith("["):
         return _bracketed(address, text)
     host, colon, port = address.rpartition(":")

@@ -78,7 +78,9 @@ class TargetMemory:
     def _write(self, content: _Remembered) -> None:
         import tempfile
 
-        data = msgspec.json.encode(content)
+        plain = {target: until for target, until in content.plain_until.items() if not _holds_secret(target)}
+        recent = [target for target in content.recent if not _holds_secret(target)]
+        data = msgspec.json.encode(_Remembered(plain, recent))
         # Another shell may be writing too: each writes a file of its own, and the last rename wins.
         with contextlib.suppress(OSError):
             folder = self._folder()
@@ -90,3 +92,12 @@ class TargetMemory:
             except BaseException:
                 Path(name).unlink(missing_ok=True)
                 raise
+
+
+def _holds_secret(target: str) -> bool:
+    """Whether a target should not be written down: the query of its URL, or its command, has a secret in it."""
+    if "://" not in target and "exec:" not in target:
+        return False
+    from rpcshell.line.secrets import secrets_in_text
+
+    return bool(secrets_in_text(target))

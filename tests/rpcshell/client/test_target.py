@@ -100,6 +100,9 @@ def test_a_relative_socket_path_is_made_absolute(text: str, tmp_path: Path, monk
         ("jsonrpc:http://", "no URL"),
         ("jsonrpc:http://host:port/", "no URL"),
         ("jsonrpc:http://me:secret@host/", "shown and remembered"),
+        ("tls://me:secret@host:1", "no user and no password"),
+        ("me:secret@host:1", "no user and no password"),
+        ("redis://me:secret@host/", "no user and no password"),
         ("jsonrpc:jsonrpc:host:80", "several colons"),
         ("unheard:example.org:80", "several colons"),
         ("exec:", "names no command"),
@@ -110,6 +113,7 @@ def test_what_is_no_target_is_refused_with_a_reason(text: str, says: str) -> Non
     with pytest.raises(UsageError) as caught:
         Target.parse(text)
     assert says in str(caught.value)
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
 
 
 @given(targets)

@@ -48,6 +48,18 @@ def test_a_forgotten_target_is_not_remembered_and_others_are(memory: TargetMemor
     assert memory.remembers("b:1")
 
 
+@pytest.mark.parametrize(
+    "target",
+    ["jsonrpc:http://host/?api_key=hunter2", "jsonrpc:exec:serve --token hunter2", "jsonrpc:http://a:hunter2@host/"],
+)
+def test_a_target_with_a_secret_in_it_is_not_written_down(memory: TargetMemory, tmp_path: Path, target: str) -> None:
+    memory.used("tls://host:1")
+    memory.used(target)
+    memory.remember(target, seconds=10)
+    assert memory.recent() == ("tls://host:1",)
+    assert "hunter2" not in (tmp_path / "targets.json").read_text()
+
+
 def test_the_file_is_closed_to_others_and_leaves_nothing_beside_it(memory: TargetMemory, tmp_path: Path) -> None:
     memory.remember("a:1", seconds=10)
     memory.remember("a:2", seconds=10)
