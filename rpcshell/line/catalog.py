@@ -49,8 +49,8 @@ class Method:
     """A method of a server.
 
     `whole` means that it takes params as one value instead of binding them by name; its only param stands for that
-    value. `params_schema` is the schema of the object by name, or of that value. `examples` and `errors` are as the
-    document has them.
+    value. `by_position` means that it takes params as a list only. `params_schema` is the schema of the object by name,
+    or of that value. `examples` and `errors` are as the document has them.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Method:
     params: tuple[Param, ...] = ()
     params_schema: Schema = field(default_factory=dict)
     whole: bool = False
+    by_position: bool = False
     result_schema: Schema = field(default_factory=dict)
     out: str = ""
     idempotent: bool = False
@@ -100,6 +101,17 @@ class Method:
             "minItems": max(needed, default=0),
             "maxItems": len(self.params),
         }
+
+    def arranged(self, params: object) -> object:
+        """Params as the method takes them: those by name as a list, where it takes no others and knows the names.
+
+        What is left out before the last one is its default, or null.
+        """
+        names = [param.name for param in self.params]
+        if not self.by_position or not isinstance(params, dict) or not params.keys() <= set(names):
+            return params
+        last = max((names.index(name) for name in params), default=-1)
+        return [params.get(param.name, param.schema.get("default")) for param in self.params[: last + 1]]
 
     def resolve(self, schema: Schema) -> Schema:
         """The schema itself, or what its `$ref` leads to."""
@@ -167,6 +179,7 @@ def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], com
         params=params,
         params_schema=_params_schema(params, whole=whole),
         whole=whole,
+        by_position=entry.get("paramStructure") == "by-position",
         result_schema=as_schema(result.get("schema")),
         out=_text(entry.get("x-out")),
         idempotent=entry.get("x-idempotent") is True,

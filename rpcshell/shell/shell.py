@@ -353,8 +353,9 @@ class Shell:
         from rpcshell.line.language import call_params
 
         # JSON says by itself what it means; only the short forms depend on what the method takes.
-        schema = None if call.form == "json" else self.session.method(call.method)
-        return self._evaluated(line, lambda: call_params(call, schema, self.variables.lookup))
+        method = None if call.form == "json" else self.session.method(call.method)
+        params = self._evaluated(line, lambda: call_params(call, method, self.variables.lookup))
+        return params if method is None else method.arranged(params)
 
     def _evaluated(self, line: Line, evaluate: Callable[[], Any]) -> Any:
         from rpcshell.line.language import LineError

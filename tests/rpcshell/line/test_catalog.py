@@ -140,3 +140,23 @@ def test_no_document_with_a_list_of_methods_makes_it_raise(methods: list[Any], c
 def test_the_empty_catalog_has_no_methods() -> None:
     assert not EMPTY_CATALOG.methods
     assert EMPTY_CATALOG.index.search("", 10) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "arranged"),
+    [
+        ({"a": 1, "b": 2}, [1, 2]),
+        ({"b": 2}, [None, 2]),
+        ({"c": 3}, [None, 7, 3]),
+        ({}, []),
+        ({"d": 4}, {"d": 4}),
+        ([2, 1], [2, 1]),
+        (None, None),
+    ],
+)
+def test_params_by_name_become_a_list_where_the_method_takes_no_others(given: object, arranged: object) -> None:
+    params = [{"name": "a"}, {"name": "b", "schema": {"default": 7}}, {"name": "c"}]
+    methods = [{"name": "list", "params": params, "paramStructure": "by-position"}, {"name": "any", "params": params}]
+    catalog = Catalog.from_openrpc({"methods": methods})
+    assert catalog.methods["list"].arranged(given) == arranged
+    assert catalog.methods["any"].arranged(given) == given

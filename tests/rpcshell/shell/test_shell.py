@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,6 +106,24 @@ def test_no_params_are_an_empty_object_where_the_method_binds_by_name(shell: She
         shell.execute("tag")
         shell.execute("other")
     assert shown.results == [{}, None]
+
+
+def test_pairs_are_a_list_where_the_server_takes_params_by_position(shell: Shell, shown: Shown) -> None:
+    methods = [{"name": "echo", "paramStructure": "by-position", "params": [{"name": "a"}, {"name": "b"}]}]
+
+    def by_position(peer: Peer) -> None:
+        for line in peer.sock.makefile("rb"):
+            request = json.loads(line)
+            result = {"methods": methods} if request["method"] == "rpc.discover" else request["params"]
+            peer.sock.sendall(json.dumps({"id": request["id"], "result": result}).encode())
+
+    with serving(by_position) as server:
+        shell.session.connect(f"jsonrpc:{server.target}")
+        shell.execute("echo b=2 a=1")
+        shell.execute("echo b=2")
+        shell.execute("echo")
+        shell.session.disconnect()
+    assert shown.results == [[1, 2], [None, 2], []]
 
 
 @pytest.mark.parametrize("line", ["", "   ", "# a comment"])
