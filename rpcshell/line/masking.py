@@ -368,8 +368,9 @@ def _secrets_in_node(text: str, root: Node, names: Sequence[str]) -> Iterator[_S
         elif isinstance(node, TemplateNode):
             yield from _in_free_text(text, node.start + 2, node.end - 1, quoted=True)
         elif isinstance(node, StringNode | WordNode):
-            masked, inside = _inside(node.value if isinstance(node, StringNode) else node.text)
-            if inside:
+            value = node.value if isinstance(node, StringNode) else node.text
+            masked, inside = _inside(value)
+            if inside or masked != value:
                 yield _Secret(node.start, node.end, quote(masked), inside)
 
 

@@ -78,6 +78,7 @@ def test_secrets_in_a_line_are_masked(line: str, stored: str) -> None:
         ('a url="https://x/y?n=1&api_key=abcd&m=2"', 'a url="https://x/y?n=1&api_key=***&m=2"'),
         ('a body="{\\"pw\\": \\"x\\", \\"n\\": 2.50}"', 'a body="{\\"pw\\": \\"***\\", \\"n\\": 2.50}"'),
         ('a body=\'[{"pw": "x"}]\'', 'a body="[{\\"pw\\": \\"***\\"}]"'),
+        ('a body="[1] # password=abcd"', 'a body="[1] # password=\\"***\\""'),
         ('a h="X-Auth: one two"', 'a h="X-Auth: ***"'),
         ('a h="Bearer abcdef" j="eyJab.cd.ef"', 'a h="Bearer ***" j="eyJ***"'),
         ("a env=DB_PASS=hunter2", 'a env="DB_PASS=***"'),
@@ -287,7 +288,7 @@ KEYS = st.builds(
     st.sampled_from(
         ["password", "pass", "pw", "jwt", "otp", "auth", "session", "token", "api_key", "secret", "cookie"]
     ),
-    st.sampled_from(["", "s", "_id", "2"]).filter(lambda after: after != "_id"),
+    st.sampled_from(["", "s", "2"]),
     st.sampled_from([str.lower, str.upper, str.title]),
 )
 """Names of secrets; with spaces too, as keys of JSON may have them."""
