@@ -371,7 +371,7 @@ def _secrets_in_node(text: str, root: Node, names: Sequence[str]) -> Iterator[_S
             value = node.value if isinstance(node, StringNode) else node.text
             masked, inside = _inside(value)
             if inside or masked != value:
-                yield _Secret(node.start, node.end, quote(masked), inside)
+                yield _Secret(node.start, node.end, quote(masked), inside or (value,))
 
 
 def _whole(node: Node) -> _Secret:
