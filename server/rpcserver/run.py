@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rpcserver.arbiter.arbiter import Arbiter
 from rpcserver.arbiter.control import ControlSocket, open_control
 from rpcserver.system.addresses import BindError
+from rpcserver.system.errors import ServerError
 from rpcserver.system.sockets import open_listeners
 from rpcserver.system.systemd import Notifier, inherited_listeners
 
@@ -46,23 +47,28 @@ def run_server(
         BindError: an address cannot be listened on.
         MetricsUnavailable, WatchUnavailable: what the settings ask for cannot be had.
         BootError: a worker did not become ready.
+        ServerError: there is no descriptor left.
     """
     tls = _tls(settings)
     duties = _duties(settings)
-    listeners = (inherited_listeners() if managed else []) or open_listeners(
-        settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
-    )
-    arbiter = Arbiter(
-        settings,
-        listeners,
-        logs,
-        parent=parent,
-        control=_control(settings),
-        duties=duties,
-        notifier=Notifier.from_environment() if managed else None,
-        tls=tls,
-        started=started,
-    )
+    try:
+        listeners = (inherited_listeners() if managed else []) or open_listeners(
+            settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
+        )
+        arbiter = Arbiter(
+            settings,
+            listeners,
+            logs,
+            parent=parent,
+            control=_control(settings),
+            duties=duties,
+            notifier=Notifier.from_environment() if managed else None,
+            tls=tls,
+            started=started,
+        )
+    except OSError as error:
+        # What can be said of an address or a file is an error of its own by now.
+        raise ServerError(f"the server cannot start: {error}") from error
     arbiter.run()
 
 

@@ -122,7 +122,11 @@ class Companions:
 
     def _start(self, companion: _Companion) -> None:
         companion.due = None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            self._try_again(companion, error)
+            return
         ours.setblocking(False)
 
         def be_companion() -> int:
@@ -136,13 +140,7 @@ class Companions:
             companion.process = self._forker.fork(be_companion)
         except OSError as error:
             ours.close()
-            delay = companion.died(time.monotonic())
-            logger.error(
-                "the %s companion cannot be started: %s; the next try is in %g s",
-                companion.duty.name,
-                error.strerror,
-                delay,
-            )
+            self._try_again(companion, error)
             return
         finally:
             theirs.close()
@@ -150,6 +148,11 @@ class Companions:
         companion.started = time.monotonic()
         self._reactor.watch(companion.process.fileno(), lambda: self._on_exit(companion))
         self._reactor.watch(ours.fileno(), lambda: self._on_message(companion))
+
+    def _try_again(self, companion: _Companion, error: OSError) -> None:
+        delay = companion.died(time.monotonic())
+        name = companion.duty.name
+        logger.error("the %s companion cannot be started: %s; the next try is in %g s", name, error.strerror, delay)
 
     def _on_message(self, companion: _Companion) -> None:
         end = companion.end

@@ -12,7 +12,7 @@ from rpcserver.service.loader import load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
 from rpcserver.system.process import ChildProcess, Forker
 from rpcserver.workers import load_model
-from rpcserver.workers.base import WorkerSetup
+from rpcserver.workers.base import EXIT_APP, WorkerSetup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +67,12 @@ class Spawner:
                 own.close()
             tls = None if self._tls is None else self._tls.context
             setup = WorkerSetup(number, generation, self._settings, self._listeners, worker_end, self._logs, board, tls)
-            return self._model(setup).main()
+            try:
+                worker = self._model(setup)
+            except OSError as error:
+                worker_end.failed(f"the worker cannot start: {error}", None)
+                return EXIT_APP
+            return worker.main()
 
         try:
             return self._forker.fork(be_worker), arbiter_end

@@ -10,6 +10,7 @@ import logging
 import selectors
 import threading
 from collections import Counter
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from operator import attrgetter
@@ -23,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from rpcserver.arbiter.status import NoSample
 from rpcserver.system.addresses import format_host_port
+from rpcserver.system.threads import NoThread, start_thread
 
 if TYPE_CHECKING:
     import socket
@@ -134,11 +136,12 @@ def serve_metrics(listening: Sequence[socket.socket], take: Callable[[], Sample]
     def answer(connection: socket.socket, peer: object) -> None:
         # Whoever sends or reads byte by byte would never run into the timeout of a single read or write.
         limit = threading.Timer(patience, _cut, (connection,))
-        limit.start()
         try:
             with connection:
+                limit.start()
                 _Scrape(registry, connection, peer)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            # The latter where there is no thread for the timer.
             logger.debug("a scrape was broken off: %s", error)
         finally:
             limit.cancel()
@@ -156,7 +159,12 @@ def serve_metrics(listening: Sequence[socket.socket], take: Callable[[], Sample]
                 except OSError:
                     places.release()
                     continue
-                threading.Thread(target=answer, args=(connection, peer), daemon=True).start()
+                try:
+                    start_thread(partial(answer, connection, peer), "scrape")
+                except NoThread as error:
+                    logger.debug("a scrape was turned away: %s", error)
+                    connection.close()
+                    places.release()
 
 
 def _cut(connection: socket.socket) -> None:

@@ -13,7 +13,12 @@ import contextlib
 import logging
 import os
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+
+from rpcserver.system.errors import RpcError
+from rpcserver.system.threads import NoThread, start_thread
+from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
     import asyncio
@@ -83,13 +88,28 @@ class CoroutineRunner:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None or self._pid != os.getpid():
-            import asyncio
-
-            loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_serve_loop, args=(loop,), name="rpcserver-coroutines", daemon=True)
-            thread.start()
+            loop = _new_loop()
+            try:
+                thread = start_thread(partial(_serve_loop, loop), "rpcserver-coroutines")
+            except NoThread as error:
+                loop.close()
+                raise _nothing_left(error) from error
             self._loop, self._thread, self._pid = loop, thread, os.getpid()
         return self._loop
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    import asyncio
+
+    try:
+        return asyncio.new_event_loop()
+    except OSError as error:
+        raise _nothing_left(error) from error
+
+
+def _nothing_left(error: Exception) -> RpcError:
+    """The answer to a call that is not at fault, and may find its place later."""
+    return RpcError(f"there is no event loop for this call: {error}", ErrorCode.BUSY, {"retry": True})
 
 
 def ended_from_outside(error: BaseException) -> bool:

@@ -39,4 +39,11 @@ class LargeValues:
 
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, "rpcserver-large")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *args, **kwargs))
+        loop = asyncio.get_running_loop()
+        try:
+            there = loop.run_in_executor(self._executor, partial(function, *args, **kwargs))
+        except RuntimeError:
+            # There is no thread left: it is done here, and others wait.
+            self._executor = None
+            return function(*args, **kwargs)
+        return await there

@@ -7,21 +7,23 @@ One connection is the business of `aio_connection`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcserver.service.coroutines import run_until_stopped, survived
 from rpcserver.system.errors import QuickStop
+from rpcserver.system.threads import start_thread
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.aio_calls import RESISTANCE, HandlerThreads
 from rpcserver.workers.aio_connection import LoopConnection
 from rpcserver.workers.base import EXIT_APP, Worker
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
     from types import FrameType
@@ -77,15 +79,14 @@ class AsyncWorker(Worker):
         self._due = 0.0
         self._stopping = False
 
-    def main(self) -> int:
-        """Be a worker, if there is an event loop to be had."""
+    def _live(self) -> int:
         if _new_loop is None:
             self.channel.failed("the async model needs uvloop: run `pip install uvloop`, or choose another model", None)
             return EXIT_APP
         self._loop = _new_loop()
         self.threads = HandlerThreads(self.settings.threads, self._loop)
         self._loop.set_exception_handler(_on_loop_error)
-        return super().main()
+        return super()._live()
 
     def start_service(self) -> None:
         """Run the service's start hooks on the loop."""
@@ -97,10 +98,17 @@ class AsyncWorker(Worker):
         self._complete(self.dispatcher.stop_worker_async())
         self._complete(self._end_tasks())
 
+    def prepare(self) -> None:
+        """Start to accept connections, which are served once the loop runs."""
+        self.begin = self._begin_counted if self._request_limit else self.dispatcher.begin
+        # A loop that finds no descriptors for its own pair when it begins to run is of no use any more.
+        with contextlib.ExitStack() as tried:
+            for end in (*socket.socketpair(), *socket.socketpair()):
+                tried.enter_context(end)
+        start_thread(self._accept, "rpcserver-acceptor")
+
     def run(self) -> None:
         """Serve connections until asked to drain, and then until all of them have ended."""
-        self.begin = self._begin_counted if self._request_limit else self.dispatcher.begin
-        threading.Thread(target=self._accept, name="rpcserver-acceptor", daemon=True).start()
         self._make_room()
         self._due = time.monotonic()
         self._timer = self._loop.call_later(self._tick, self._check)

@@ -5,6 +5,7 @@ Connections are in `aio_connection`; what is called, and how, is the dispatcher'
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import Executor
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from rpcserver.service.context import Peer
 from rpcserver.service.envelopes import method_of, read_any, refuse_body
+from rpcserver.system.threads import NoThread, start_thread
 from rpcwire import ErrorCode, Fault, MessageError, Meta
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from rpcserver.service.dispatch import Dispatcher
+
+logger = logging.getLogger(__name__)
 
 RESISTANCE: Final = 1.0
 """How long a coroutine may take to end after its cancellation, in seconds."""
@@ -122,6 +126,7 @@ class HandlerThreads:
 
     def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
         self._count = count
+        self._running = 0
         self._loop = loop
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
 
@@ -129,23 +134,32 @@ class HandlerThreads:
         """Have it called, which must raise nothing, in the first thread that is free."""
         job = _Job(self._loop.create_future(), work)
         self._jobs.put(job)
-        while self._count:
-            self._count -= 1
-            threading.Thread(target=self._run, name="rpcserver-handler", daemon=True).start()
+        if self._running < self._count:
+            self._start()
+        if not self._running:
+            # It keeps the loop from everything else, but is answered.
+            self._do(self._jobs.get())
         return job
 
+    def _start(self) -> None:
+        try:
+            while self._running < self._count:
+                start_thread(self._run, "rpcserver-handler")
+                self._running += 1
+        except NoThread as error:
+            logger.warning("there are %d of %d threads for calls: %s", self._running, self._count, error)
+            self._count = self._running
+
     def _run(self) -> None:
-        next_job = self._jobs.get
-        tell = self._loop.call_soon_threadsafe
         while True:
-            job = next_job()
-            if job.claim.acquire(blocking=False):
-                result = job.work()
-                job.finished = True
-                tell(job.settle, result)
-                # Nothing of it shall live until the next one comes.
-                del result
-            del job
+            self._do(self._jobs.get())
+
+    def _do(self, job: _Job) -> None:
+        # Nothing of it lives until the next one comes.
+        if job.claim.acquire(blocking=False):
+            result = job.work()
+            job.finished = True
+            self._loop.call_soon_threadsafe(job.settle, result)
 
 
 class ThreadCalls(Executor):

@@ -26,6 +26,7 @@ from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import RateLimit, keep_enabled
 from rpcserver.system.signals import OwnSignals, ignore
+from rpcserver.system.threads import NoThread
 from rpcserver.workers.acceptor import TICK, Acceptor
 from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.layers import Layers
@@ -157,6 +158,14 @@ class Worker(abc.ABC):
         Only a model that serves one connection at a time has something to do.
         """
 
+    def prepare(self) -> None:  # noqa: B027 - most models have nothing to do
+        """Get what `run` cannot do without, before the worker is ready.
+
+        Raises:
+            NoThread: there is no thread left.
+            OSError: there is no descriptor left.
+        """
+
     def start_service(self) -> None:
         """Run the service's start hooks, before the worker is ready.
 
@@ -184,6 +193,7 @@ class Worker(abc.ABC):
 
     def main(self) -> int:
         """Be a worker, and return the exit code of the process."""
+        self.at_exit = AtExit()
         try:
             try:
                 return self._live()
@@ -192,6 +202,12 @@ class Worker(abc.ABC):
                 self.at_exit.run()
         except QuickStop:
             return 0
+        except (NoThread, OSError) as error:
+            if not self._loading:
+                raise
+            # What a user's code raises by then is a `LoadError`.
+            self.channel.failed(f"the worker cannot start: {error}", None)
+            return EXIT_APP
 
     def tick(self) -> None:
         """Note that the main thread's loop turns, and about once a second see to it that signals reach it."""
@@ -244,7 +260,6 @@ class Worker(abc.ABC):
 
     def _live(self) -> int:
         wakeup, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.at_exit = AtExit()
         self.signals = OwnSignals(self._wakeup_writer)
         self.offspring = Offspring(self.signals, self._listeners)
         self._catch_signals()
@@ -267,6 +282,7 @@ class Worker(abc.ABC):
             self._enable_faulthandler()
             self.keep_signals()
             self.at_exit.note_files()
+            self.prepare()
             # What lives as long as the process need not be looked at by the garbage collector again. All that is not
             # frozen yet is young; a full collection would empty free lists too, and so write to shared pages.
             gc.collect(0)

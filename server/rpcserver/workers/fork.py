@@ -145,7 +145,8 @@ class ForkWorker(Worker):
             with self.offspring.server_forks():
                 process = self._forker.fork(lambda: self._be_child(connection, dispatcher, board))
         except OSError as error:
-            logger.error("no process can be made, so a client is turned away: %s", error.strerror)
+            if self._full.allows():
+                logger.error("no process can be made, and clients are turned away: %s", error.strerror)
             self.board.absorb(index)
             self._turn_away(connection)
             return

@@ -7,6 +7,7 @@ pool's threads, which run them and write the replies; halves of requests, slow r
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -16,6 +17,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.layers import PLAIN, Layers
 from rpcserver.workers.limits import NEVER, WRITE_SIZE
@@ -240,12 +242,16 @@ class PoolWorker(ThreadedWorker):
         self._running: dict[PooledConnection, threading.Thread] = {}
         self._parking = Parking(self.settings, self._submit, self._closed, self.layers, self.budget)
 
-    def start_threads(self) -> None:
-        """Start the pool and the poller."""
-        for _ in range(self.settings.threads):
-            self._add_thread()
-        self._poller = threading.Thread(target=self._parking.run, name="rpcserver-poller", daemon=True)
-        self._poller.start()
+    def prepare(self) -> None:
+        """Start the poller and the pool, which has fewer threads where there are no more."""
+        self._poller = start_thread(self._parking.run, "rpcserver-poller")
+        self._add_thread()
+        for number in range(1, self.settings.threads):
+            try:
+                self._add_thread()
+            except NoThread as error:
+                logger.warning("the pool has %d of %d threads: %s", number, self.settings.threads, error)
+                return
 
     def open_connections(self) -> int:
         """Return how many connections are open, watched or not."""
@@ -299,7 +305,7 @@ class PoolWorker(ThreadedWorker):
         return False
 
     def _add_thread(self) -> None:
-        threading.Thread(target=self._work, name="rpcserver-pool", daemon=True).start()
+        start_thread(self._work, "rpcserver-pool")
 
     def _work(self) -> None:
         """Be one of the pool's threads, until a request has been given up in it."""
@@ -359,5 +365,6 @@ class PoolWorker(ThreadedWorker):
             self.note_given_up(connection, thread)
             connection.conversation.give_up(body)
             self._parking.settle(connection)
-            # The others go on with as many threads as before.
-            self._add_thread()
+            # The others go on with as many threads as before, or else until the worker has been replaced.
+            with contextlib.suppress(NoThread):
+                self._add_thread()

@@ -12,11 +12,13 @@ import signal
 import sys
 import threading
 import traceback
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.process import allow_descriptors
 from rpcserver.system.signals import ignore
+from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.blocking_connection import Abandoned, BlockingConnection
@@ -53,7 +55,6 @@ class ThreadedWorker(Worker):
         tick = min(TICK, self.settings.timeout or TICK)
         allow_descriptors(self.settings.max_connections)
         sys.setswitchinterval(SWITCH_INTERVAL)
-        self.start_threads()
         while not self.draining:
             if self.has_room():
                 self._take_in(self.acceptor.accept(tick))
@@ -73,10 +74,6 @@ class ThreadedWorker(Worker):
 
     def drain(self) -> None:
         """Nothing to do: the signal ends the acceptor's wait."""
-
-    @abc.abstractmethod
-    def start_threads(self) -> None:
-        """Prepare for connections."""
 
     @abc.abstractmethod
     def serve(self, accepted: socket.socket) -> None:
@@ -202,7 +199,7 @@ class ThreadWorker(ThreadedWorker):
         self._connections: dict[ThreadConnection, threading.Thread] = {}
         self._leaving = threading.Lock()
 
-    def start_threads(self) -> None:
+    def prepare(self) -> None:
         """Prepare for the signal that interrupts threads; they start with their connections."""
         self.signals.handle(_INTERRUPT, ignore)
         # What else a thread may be waiting for goes on.
@@ -223,7 +220,8 @@ class ThreadWorker(ThreadedWorker):
         try:
             thread.start()
         except RuntimeError as error:
-            logger.error("no thread can be started, so a client is turned away: %s", error)
+            if self._full.allows():
+                logger.error("no thread can be started, and clients are turned away: %s", error)
             accepted.close()
             self._forget(connection)
 
@@ -260,7 +258,10 @@ class ThreadWorker(ThreadedWorker):
         for connection, thread in list(self._connections.items()):
             if connection.take_over(now):
                 self.note_given_up(connection, thread)
-                threading.Thread(target=self._give_up, args=(connection,), daemon=True).start()
+                try:
+                    start_thread(partial(self._give_up, connection), "rpcserver-giving-up")
+                except NoThread:
+                    self._give_up(connection)
 
     def _give_up(self, connection: ThreadConnection) -> None:
         try:

@@ -1,0 +1,35 @@
+"""Starting threads where the system may have none left.
+
+What is done instead is the caller's business.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from rpcserver.system.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class NoThread(ServerError):
+    """The system has no thread left: RLIMIT_NPROC (getrlimit(2)), or pids.max of a control group (cgroups(7))."""
+
+    def __str__(self) -> str:
+        return "no thread can be started: the limits of processes allow no more (ulimit -u, pids.max)"
+
+
+def start_thread(run: Callable[[], object], name: str) -> threading.Thread:
+    """Start a thread that ends with its process.
+
+    Raises:
+        NoThread: there is none left.
+    """
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise NoThread from error
+    return thread

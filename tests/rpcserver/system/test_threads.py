@@ -1,0 +1,186 @@
+"""Where no thread, no process and no descriptor is left: less is served, and a line says so.
+
+What is imported late elsewhere is imported here: another user may not read the folders of this Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import importlib
+import os
+import resource
+import select
+import socket
+import traceback
+from collections.abc import Callable
+
+import pytest
+
+from rpcserver import RpcError
+from rpcserver.service.coroutines import CoroutineRunner
+from rpcserver.service.large import LargeValues
+from rpcserver.system.process import Exit, Forker
+from rpcserver.system.threads import NoThread, start_thread
+from rpcserver.testing import ServerFailed, serve
+from rpcserver.workers import MODELS, load_model
+from rpcserver.workers.aio_calls import HandlerThreads, ThreadCalls
+from rpcwire import ErrorCode
+from tests.servers import PATIENCE
+
+for late in ("concurrent.futures.thread", "encodings.idna", "rpcserver.run"):
+    importlib.import_module(late)
+for model in MODELS:
+    load_model(model)
+
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be a user without any process")
+
+
+def in_a_child(main: Callable[[], object], prepare: Callable[[], object]) -> None:
+    """Run it in a process of its own that is prepared for it; what it raises fails the test."""
+    reader, writer = os.pipe()
+
+    def limited() -> int:
+        try:
+            prepare()
+            main()
+        except BaseException:  # noqa: BLE001 - the test shows it
+            os.write(writer, traceback.format_exc().encode())
+        return 0
+
+    child = Forker().fork(limited)
+    os.close(writer)
+    assert select.select([child.fileno()], [], [], PATIENCE)[0]
+    if raised := os.read(reader, 60_000).decode():
+        pytest.fail(raised)
+    assert child.reap() == Exit(0, by_signal=False)
+    child.close()
+    os.close(reader)
+
+
+def few_processes(number: int) -> Callable[[], object]:
+    """Let this user have so many processes, threads included; others than root have more already."""
+
+    def prepare() -> None:
+        if os.geteuid() == 0:
+            # Who has no other process.
+            user = 100_000 + os.getpid()
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+        resource.setrlimit(resource.RLIMIT_NPROC, (number, number))
+
+    return prepare
+
+
+def few_descriptors(more: int) -> Callable[[], object]:
+    """Let this process open so many more files."""
+
+    def prepare() -> None:
+        least = os.dup(2)
+        os.close(least)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least + more, least + more))
+
+    return prepare
+
+
+def test_what_needs_a_thread_is_done_without_or_refused_by_name() -> None:
+    async def calls() -> None:
+        loop = asyncio.get_running_loop()
+        threads = ThreadCalls(HandlerThreads(2, loop))
+        for number in range(3):
+            assert await threads.submit(abs, -number) == number
+        assert await LargeValues().run(abs, -3) == 3
+
+    async def coroutine() -> None:
+        pass
+
+    def lonely() -> None:
+        with pytest.raises(NoThread, match="ulimit"):
+            start_thread(lonely, "probe")
+        asyncio.run(calls())
+        call = coroutine()
+        with pytest.raises(RpcError, match="no thread") as refused:
+            CoroutineRunner().run(call)
+        call.close()
+        assert refused.value.code == ErrorCode.BUSY
+
+    in_a_child(lonely, few_processes(1))
+
+
+def echo(params: object) -> object:
+    return params
+
+
+@only_root
+@pytest.mark.parametrize(
+    ("model", "processes", "said"),
+    [
+        ("pool", 5, "the pool has 1 of 8 threads"),
+        ("async", 4, "there are 0 of 8 threads for calls"),
+        ("async", 5, "there are 1 of 8 threads for calls"),
+    ],
+)
+def test_a_server_goes_on_with_the_threads_that_there_are(model: str, processes: int, said: str) -> None:
+    def lonely() -> None:
+        # This process, the arbiter and the worker are three.
+        with serve({"echo": echo}, model=model, workers=1) as server, server.connect() as client:
+            for number in range(3):
+                assert client.call("echo", number) == number
+            log = server.log()
+        assert log.count(said) == 1
+        assert "Traceback" not in log
+
+    in_a_child(lonely, few_processes(processes))
+
+
+@only_root
+@pytest.mark.parametrize("model", ["pool", "async"])
+def test_a_server_that_can_have_no_thread_at_all_says_so(model: str) -> None:
+    def lonely() -> None:
+        with pytest.raises(ServerFailed) as failed, serve({"echo": echo}, model=model, workers=1):
+            pass
+        assert failed.value.message == (
+            "the worker cannot start: no thread can be started: the limits of processes allow no more "
+            "(ulimit -u, pids.max)"
+        )
+        assert "Traceback" not in failed.value.log
+
+    in_a_child(lonely, few_processes(3))
+
+
+@only_root
+@pytest.mark.parametrize(
+    ("model", "what"), [("thread", "no thread can be started"), ("fork", "no process can be made")]
+)
+def test_clients_that_are_turned_away_for_want_of_processes_are_said_once(model: str, what: str) -> None:
+    def lonely() -> None:
+        with serve({"echo": echo}, model=model, workers=1) as server:
+            host, _, port = server.address.rpartition(":")
+            for _ in range(5):
+                # Nothing is asked: what comes is the end of the connection, or a word before it.
+                with (
+                    contextlib.suppress(ConnectionResetError),
+                    socket.create_connection((host, int(port)), PATIENCE) as client,
+                ):
+                    client.recv(1000)
+            assert server.log().count(what) == 1
+
+    in_a_child(lonely, few_processes(3))
+
+
+@pytest.mark.parametrize("model", ["sync", "thread", "pool", "fork", "async"])
+def test_a_server_without_descriptors_says_so(model: str) -> None:
+    def poor() -> None:
+        try:
+            with serve({"echo": echo}, model=model, workers=1) as server, server.connect() as client:
+                assert client.call("echo", 1) == 1
+        except ServerFailed as failed:
+            assert "Too many open files" in failed.message
+            assert "Traceback" not in failed.log
+        except OSError as error:
+            # It is the client, or who starts the server, that has none left.
+            assert error.errno == errno.EMFILE
+
+    for more in range(4, 24, 2):
+        in_a_child(poor, few_descriptors(more))
