@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, first_line
 from rpcshell.line.method_index import MethodIndex
-from rpcshell.line.schema import Schema, as_schema, resolve_reference
+from rpcshell.line.schema import Schema, as_schema, is_modern, resolve_reference
 from rpcshell.line.schema_text import type_text
 
 _LONGEST_TEXT = 20_001
@@ -50,7 +50,8 @@ class Method:
 
     `whole` means that it takes params as one value instead of binding them by name; its only param stands for that
     value. `by_position` means that it takes params as a list only. `params_schema` is the schema of the object by name,
-    or of that value. `examples` and `errors` are as the document has them.
+    or of that value. `examples` and `errors` are as the document has them. `modern` schemas say that they are of draft
+    2019-09 or newer.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Method:
     schemas: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     result_description: str = ""
     errors: tuple[Mapping[str, Any], ...] = ()
+    modern: bool = False
 
     @property
     def signature(self) -> str:
@@ -115,7 +117,7 @@ class Method:
 
     def resolve(self, schema: Schema) -> Schema:
         """The schema itself, or what its `$ref` leads to."""
-        return resolve_reference(schema, self.schemas)
+        return resolve_reference(schema, self.schemas, modern=self.modern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +148,11 @@ class Catalog:
         info = _mapping(document.get("info"))
         components = _mapping(document.get("components"))
         schemas = types.MappingProxyType(dict(_mapping(components.get("schemas"))))
+        modern = any(is_modern(as_schema(schema)) for schema in schemas.values())
         methods: dict[str, Method] = {}
         for entry in document["methods"]:
             if isinstance(entry, Mapping) and _is_name(name := entry.get("name")):
-                methods[name] = _method(name, entry, schemas, components)
+                methods[name] = _method(name, entry, schemas, components, modern=modern)
         return cls(_text(info.get("title")), _text(info.get("version")), types.MappingProxyType(methods))
 
     def param_names(self, method: str) -> tuple[str, ...]:
@@ -161,7 +164,14 @@ class Catalog:
 EMPTY_CATALOG = Catalog()
 
 
-def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], components: Mapping[str, Any]) -> Method:
+def _method(
+    name: str,
+    entry: Mapping[str, Any],
+    schemas: Mapping[str, Any],
+    components: Mapping[str, Any],
+    *,
+    modern: bool,
+) -> Method:
     descriptors = _mapping(components.get("contentDescriptors"))
     listed = entry.get("params")
     params = tuple(
@@ -172,6 +182,7 @@ def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], com
     whole = entry.get("x-params") == "whole"
     description = _text(entry.get("description"))
     result = _descriptor(entry.get("result"), descriptors)
+    result_schema = as_schema(result.get("schema"))
     return Method(
         name=name,
         summary=first_line(entry.get("summary")) or first_line(description),
@@ -180,7 +191,7 @@ def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], com
         params_schema=_params_schema(params, whole=whole),
         whole=whole,
         by_position=entry.get("paramStructure") == "by-position",
-        result_schema=as_schema(result.get("schema")),
+        result_schema=result_schema,
         out=_text(entry.get("x-out")),
         idempotent=entry.get("x-idempotent") is True,
         deprecated=entry.get("deprecated") is True,
@@ -188,6 +199,7 @@ def _method(name: str, entry: Mapping[str, Any], schemas: Mapping[str, Any], com
         schemas=schemas,
         result_description=_text(result.get("description")),
         errors=_listed(entry.get("errors"), _mapping(components.get("errors"))),
+        modern=modern or any(is_modern(schema) for schema in (result_schema, *(param.schema for param in params))),
     )
 
 

@@ -32,10 +32,13 @@ from rpcshell.line.schema import (
     Schema,
     allowed_types,
     as_schema,
+    declared_types,
+    exact,
     fits_type,
     fixed_values,
+    is_foreign,
     is_number,
-    type_names,
+    is_whole,
     type_of,
     unfolded,
 )
@@ -83,6 +86,8 @@ class _Check:
             return
         branches, steps = unfolded(schema, self._resolve)
         self._left -= steps - 1
+        if any(map(is_foreign, branches)):
+            return
         if len(branches) == 1:
             yield from self._against(node, branches[0], depth)
             return
@@ -122,12 +127,11 @@ class _Check:
 
     def _shape(self, node: Node, schema: Schema) -> Iterator[Problem]:
         """The type, and a tag that belongs to another alternative."""
-        types = type_names(schema)
+        types = declared_types(schema)
         found = self._type(node, types)
         fits = fits_type(found, types)
         if found == "number" and "integer" in types and not fits:
-            value = node_value(node)
-            fits = isinstance(value, float) and value.is_integer()
+            fits = is_whole(node_value(node))
         if schema.get("not") == {}:
             yield Problem("no value is allowed here", node.start, node.end)
         elif not fits:
@@ -185,7 +189,10 @@ class _Check:
         for member in node.members:
             if member.key in named:
                 yield from self.value(member.value, as_schema(named[member.key]), depth + 1)
-            elif rest is False and "patternProperties" not in schema:
+            elif "patternProperties" in schema:
+                # The key may fit one; they are not tried, as a server's may take for ever.
+                continue
+            elif rest is False:
                 if not _being_typed(member, node):
                     yield Problem(self._unknown(member.key, named), member.start, member.end)
             elif isinstance(rest, Mapping):
@@ -223,17 +230,17 @@ class _Check:
 
 def _bounds(node: Node, size: float, schema: Schema, low: str, high: str, noun: str = "") -> Iterator[Problem]:
     least, most = schema.get(low), schema.get(high)
-    if is_number(least) and size < least:
+    if is_number(least) and exact(size) < exact(least):
         yield Problem(f"at least {_count(least, noun)}", node.start, node.end)
-    elif is_number(most) and size > most:
+    elif is_number(most) and exact(size) > exact(most):
         yield Problem(f"at most {_count(most, noun)}", node.start, node.end)
 
 
 def _exclusive_bounds(node: Node, value: float, schema: Schema) -> Iterator[Problem]:
     least, most = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if is_number(least) and value <= least:
+    if is_number(least) and exact(value) <= exact(least):
         yield Problem(f"more than {number_text(least)}", node.start, node.end)
-    elif is_number(most) and value >= most:
+    elif is_number(most) and exact(value) >= exact(most):
         yield Problem(f"less than {number_text(most)}", node.start, node.end)
 
 

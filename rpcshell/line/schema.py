@@ -1,11 +1,17 @@
-"""Reading JSON Schema (2020-12) as an editor needs it: references, alternatives, the schema at a place, types.
+"""Reading JSON Schema as an editor needs it: references, alternatives, the schema at a place, types.
+
+Drafts up to 2020-12 are read alike, but for what stands beside a `$ref`. Before 2019-09 it is ignored. OpenRPC has
+schemas of draft 7, so it counts only where one says that it is newer.
 
 Schemas come from servers, so nothing here trusts one: odd values read as "anything goes", cycles end, and the
 work is bounded. Checking a value against a schema is `rpcshell.line.check`, saying one in words `schema_text`.
 """
 
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any, TypeGuard
 from urllib.parse import unquote
@@ -35,7 +41,11 @@ _LONGEST_REFERENCE = 1000
 _MOST_TAGS = 100
 """Scalars beside a property, and values of one, that may tell alternatives apart."""
 
+_TYPES = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
+_ANNOTATIONS = frozenset(("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"))
+_ABOUT_ITEMS = frozenset(("items", "prefixItems"))
 _REFERENCE_PREFIX = "#/components/schemas/"
+_DIALECT = re.compile(r"https?://json-schema\.org/(?:draft-0[3467]|draft/(?P<year>\d{4})-\d\d)/schema#?|\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +69,33 @@ def as_schema(value: object) -> Schema:
     return {"not": {}} if value is False else ANYTHING
 
 
-def resolve_reference(schema: Schema, schemas: Mapping[str, Any]) -> Schema:
+def is_foreign(schema: Schema) -> bool:
+    """Whether a schema says that it is of a dialect of which nothing is known here, not even what `type` means."""
+    declared = schema.get("$schema")
+    return isinstance(declared, str) and not _DIALECT.fullmatch(declared)
+
+
+def is_modern(schema: Schema) -> bool:
+    """Whether a schema says that it is of draft 2019-09 or newer."""
+    declared = schema.get("$schema")
+    found = _DIALECT.fullmatch(declared) if isinstance(declared, str) else None
+    return found is not None and found["year"] is not None
+
+
+def resolve_reference(schema: Schema, schemas: Mapping[str, Any], *, modern: bool = False) -> Schema:
     """Follow `$ref` into `#/components/schemas/`, through chains of them.
 
-    Keys beside a `$ref` win over those of its target. A reference that leads in a circle, nowhere, or through more
-    than a hundred others, allows anything.
+    What is beside a `$ref` is added to its target; if the schemas are not `modern`, only what says nothing about
+    values. A reference that leads in a circle, nowhere, or through more than a hundred others, allows anything.
     """
     seen: set[str] = set()
     while isinstance(reference := schema.get("$ref"), str):
         if reference in seen or len(seen) >= _LONGEST_CHAIN:
             return ANYTHING
         seen.add(reference)
-        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        beside = {key: value for key, value in schema.items() if key in _ANNOTATIONS or (modern and key != "$ref")}
         target = _pointed(reference, schemas)
-        schema = {**target, **beside} if beside else target
+        schema = _combined([target, beside])[0] if beside else target
     return schema
 
 
@@ -93,7 +116,7 @@ def _pointed(reference: str, schemas: Mapping[str, Any]) -> Schema:
 def alternatives(schema: Schema, resolve: Resolver) -> tuple[Schema, ...]:
     """The schemas of which a value must meet one: references followed, `anyOf` and `oneOf` unfolded, `allOf` merged.
 
-    At most `MAX_ALTERNATIVES`, found in `MAX_STEPS` at most.
+    At most `MAX_ALTERNATIVES`, found in `MAX_STEPS` at most; where there are more, one that allows anything too.
     """
     return unfolded(schema, resolve)[0]
 
@@ -112,10 +135,18 @@ def unfolded(schema: Schema, resolve: Resolver) -> tuple[tuple[Schema, ...], int
             continue
         beside = {key: value for key, value in current.items() if key not in ("anyOf", "oneOf")}
         steps += len(beside) // _KEYS_A_STEP
-        for branch in reversed(branches[: min(MAX_ALTERNATIVES, max(MAX_STEPS - steps, 1))]):
-            todo.append({**beside, **resolve(as_schema(branch))} if beside else resolve(as_schema(branch)))
-            steps += len(beside) // _KEYS_A_STEP
-    return tuple(found), steps
+        unfolding: list[Schema] = []
+        for branch in branches[: min(MAX_ALTERNATIVES, max(MAX_STEPS - steps, 1))]:
+            own = resolve(as_schema(branch))
+            both, copied = _combined([beside, own]) if beside else (own, 0)
+            unfolding.append(both)
+            steps += copied // _KEYS_A_STEP
+            if steps > MAX_STEPS:
+                break
+        if len(unfolding) < len(branches):
+            unfolding.append(ANYTHING)
+        todo += reversed(unfolding)
+    return (*found, ANYTHING) if todo else tuple(found), steps
 
 
 def _merged(schema: Schema, resolve: Resolver) -> tuple[Schema, int]:
@@ -123,38 +154,61 @@ def _merged(schema: Schema, resolve: Resolver) -> tuple[Schema, int]:
     parts = schema.get("allOf")
     if not isinstance(parts, list):
         return schema, 0
-    merged: dict[str, Any] = {}
+    own = {key: value for key, value in schema.items() if key != "allOf"}
+    merged, copied = _combined([*(resolve(as_schema(part)) for part in parts[:MAX_ALTERNATIVES]), own])
+    # What was in an `allOf` inside is left to the server.
+    return {key: value for key, value in merged.items() if key != "allOf"}, len(own) + 2 * copied
+
+
+def _combined(parts: Sequence[Schema]) -> tuple[Schema, int]:
+    """One schema for values that have to meet several, and how many keys were copied for it.
+
+    It is never stricter than they are together: of two bounds the last counts, and what is too much is left out.
+    """
+    combined: dict[str, Any] = {}
     copied = 0
-    named: dict[str, Any] = {}
-    required: list[Any] = []
-    for part in [*(resolve(as_schema(part)) for part in parts[:MAX_ALTERNATIVES]), schema]:
-        if copied > MAX_STEPS * _KEYS_A_STEP and part is not schema:
+    for part in parts:
+        if copied > MAX_STEPS * _KEYS_A_STEP and part is not parts[-1]:
             continue
+        # How many items `items` is about depends on the `prefixItems` beside it.
+        if "items" in part or "prefixItems" in part:
+            for key in _ABOUT_ITEMS:
+                combined.pop(key, None)
         for key, value in part.items():
             copied += 1
-            if key == "properties" and isinstance(value, Mapping):
-                named.update(value)
-                merged[key] = named
-                copied += len(value)
-            elif key == "required" and isinstance(value, list):
-                required += value
-                merged[key] = required
-                copied += len(value)
-            elif key != "allOf":
-                merged[key] = value
-    return merged, copied
+            known = combined.get(key)
+            if key in ("properties", "patternProperties") and isinstance(known, Mapping) and isinstance(value, Mapping):
+                combined[key] = {**known, **value}
+                copied += len(known) + len(value)
+            elif key in ("required", "allOf") and isinstance(known, list) and isinstance(value, list):
+                combined[key] = [*known, *value]
+                copied += len(known) + len(value)
+            else:
+                combined[key] = value
+    return combined, copied
+
+
+def declared_types(schema: Schema) -> frozenset[str]:
+    """The JSON types that a schema without alternatives allows; empty if it does not say, or says what is no type."""
+    declared = schema.get("type")
+    names = declared if isinstance(declared, list) else [declared] if "type" in schema else []
+    if len(names) <= len(_TYPES) and all(isinstance(name, str) and name in _TYPES for name in names):
+        return frozenset(names) or frozenset(type_of(value) for value in fixed_values(schema))
+    return frozenset()
 
 
 def type_names(schema: Schema) -> frozenset[str]:
-    """The JSON types that a schema without alternatives allows; empty if it does not say."""
+    """The JSON types that a schema without alternatives is about; empty if it does not say.
+
+    One that does not say, but has properties or items, allows anything else too; yet it is about objects or arrays.
+    """
     declared = schema.get("type")
     if isinstance(declared, str):
         return frozenset((declared,))
     if isinstance(declared, list):
         return frozenset(name for name in declared[:MAX_ALTERNATIVES] if isinstance(name, str))
-    values = fixed_values(schema)
-    if values:
-        return frozenset(type_of(value) for value in values)
+    if found := declared_types(schema):
+        return found
     if isinstance(schema.get("properties"), Mapping):
         return frozenset(("object",))
     if "items" in schema or "prefixItems" in schema:
@@ -166,7 +220,7 @@ def allowed_types(schema: Schema, resolve: Resolver) -> frozenset[str]:
     """The JSON types that a schema allows through any of its alternatives; empty if one does not say."""
     names: set[str] = set()
     for alternative in alternatives(schema, resolve):
-        types = type_names(alternative)
+        types = declared_types(alternative)
         if not types:
             return frozenset()
         names |= types
@@ -305,7 +359,8 @@ def property_schema(
     if named is not None:
         return named
     for branch in alternatives(schema, resolve):
-        if isinstance(rest := branch.get("additionalProperties"), Mapping):
+        # A name may fit a pattern; those are not tried, as a server's may take for ever.
+        if isinstance(rest := branch.get("additionalProperties"), Mapping) and "patternProperties" not in branch:
             return rest
     return None
 
@@ -319,6 +374,22 @@ def item_schema(schema: Schema, index: int, resolve: Resolver) -> Schema | None:
         if isinstance(items := branch.get("items"), Mapping):
             return items
     return None
+
+
+def exact(number: float) -> Decimal:
+    """A number as it was written: what a float rounds may lie on the other side of a bound.
+
+    An exponent that is beyond all bounds counts as infinite, or as nothing.
+    """
+    try:
+        return Decimal(repr(number))
+    except InvalidOperation:
+        return Decimal(float(number))
+
+
+def is_whole(number: float) -> bool:
+    """Whether a number has no fraction; 1.0 has none, nor has what is too large for a float."""
+    return math.isinf(number) or float(number).is_integer()
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -5,12 +5,13 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from rpcshell.line.catalog import Catalog
 from rpcshell.line.check import MAX_DEPTH, check
 from rpcshell.line.language import CallLine, parse
-from rpcshell.line.schema import Schema, resolve_reference
+from rpcshell.line.schema import Resolver, Schema, as_schema, resolve_reference
 from tests.rpcshell.shop import SCHEMAS
 
 _LEAVES: list[dict[str, Any]] = [
@@ -58,7 +59,7 @@ def resolve(schema: Schema) -> Schema:
     return resolve_reference(schema, SCHEMAS)
 
 
-def findings(text: str, schema: dict[str, Any]) -> list[str]:
+def findings(text: str, schema: Schema, resolve: Resolver = resolve) -> list[str]:
     body = parse(f"m {text}").body
     assert isinstance(body, CallLine)
     assert body.params is not None
@@ -70,6 +71,93 @@ def test_it_finds_something_exactly_where_json_schema_is_not_met(schema: dict[st
     document = {**schema, "components": {"schemas": SCHEMAS}}
     valid = jsonschema.Draft202012Validator(document).is_valid(value)
     assert (findings(json.dumps(value), schema) == []) is valid
+
+
+_KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
+    "type": st.sampled_from(["object", "array", "string", "integer", ["number", "null"]]),
+    "enum": st.lists(st.sampled_from(["a", 1, None, 1.5, True]), min_size=1, max_size=2),
+    "minimum": st.sampled_from([0, 1.5]),
+    "maxLength": st.just(1),
+    "minItems": st.integers(0, 2),
+    "maxItems": st.integers(0, 2),
+    "required": st.lists(st.sampled_from("abc"), unique=True, max_size=2),
+    "$ref": st.sampled_from(["#/components/schemas/Item", "#/components/schemas/Tree"]),
+    "title": st.just("x"),
+}
+mixed: st.SearchStrategy[Any] = st.recursive(
+    st.fixed_dictionaries({}, optional=_KEYWORDS) | st.booleans(),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional=_KEYWORDS
+        | {
+            "properties": st.dictionaries(st.sampled_from("abc"), inner, max_size=2),
+            "patternProperties": st.dictionaries(st.sampled_from(["^a", "b"]), inner, max_size=1),
+            "additionalProperties": inner,
+            "items": inner,
+            "prefixItems": st.lists(inner, min_size=1, max_size=2),
+            "allOf": st.lists(inner, min_size=1, max_size=2),
+            "anyOf": st.lists(inner, min_size=1, max_size=2),
+            "oneOf": st.lists(inner, min_size=1, max_size=2),
+        },
+    ),
+    max_leaves=8,
+)
+
+
+@given(mixed, values)
+@pytest.mark.parametrize(
+    ("validator", "modern"), [(jsonschema.Draft7Validator, False), (jsonschema.Draft202012Validator, True)]
+)
+def test_it_finds_nothing_where_json_schema_is_met(validator: Any, modern: bool, schema: Any, value: Any) -> None:
+    # Whoever writes `prefixItems` means it, although draft 7 does not know it.
+    assume(modern or "prefixItems" not in json.dumps(schema))
+    root = {"allOf": [schema], "components": {"schemas": SCHEMAS}}
+    if validator(root).is_valid(value):
+        text = json.dumps(value)
+        assert findings(text, as_schema(schema), lambda part: resolve_reference(part, SCHEMAS, modern=modern)) == []
+
+
+ODD_NUMBERS = [
+    ({"type": "integer"}, "1E400"),
+    ({"type": "integer"}, "1.0"),
+    ({"exclusiveMinimum": 0}, "1e-400"),
+    ({"exclusiveMaximum": 0.1}, "0.09999999999999999999"),
+    ({"maximum": 0.3}, "0.30"),
+    ({"enum": [0.1]}, "0.10"),
+    ({"maximum": 10**400}, "1E400"),
+]
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        *ODD_NUMBERS,
+        ({"type": "float"}, "1.5"),
+        ({"type": ["integer", {"type": "string"}]}, '"a"'),
+        ({"type": "any"}, "null"),
+        ({"$schema": "https://example.com/of-our-own", "type": "integer"}, '"a"'),
+        ({"anyOf": [{"const": number} for number in range(100)]}, "99"),
+        ({"properties": {"a": {"type": "integer"}}}, '"a"'),
+        ({"properties": {"a": {}}, "patternProperties": {"b": {}}, "additionalProperties": {"type": "null"}}, "{b: 1}"),
+        ({"additionalProperties": False, "properties": {"a": {}}, "anyOf": [{"properties": {"b": {}}}]}, '{"a": 1}'),
+        ({"$ref": "#/components/schemas/Item", "maxProperties": 0, "type": "string"}, '{"sku": "x"}'),
+    ],
+)
+def test_what_is_right_or_beyond_its_knowledge_is_not_called_wrong(schema: dict[str, Any], text: str) -> None:
+    assert findings(text, schema) == []
+
+
+def test_what_stands_beside_a_reference_counts_where_the_schemas_are_of_a_draft_that_says_so() -> None:
+    param = {"name": "a", "schema": {"$ref": "#/components/schemas/List", "maxItems": 1}}
+    for draft, found in (
+        ("http://json-schema.org/draft-07/schema#", []),
+        ("https://json-schema.org/draft/2020-12/schema", ["at most 1 item"]),
+        (None, []),
+    ):
+        target = {"type": "array"} | ({"$schema": draft} if draft else {})
+        document = {"methods": [{"name": "m", "params": [param]}], "components": {"schemas": {"List": target}}}
+        method = Catalog.from_openrpc(document).methods["m"]
+        assert findings('{"a": [1, 2]}', method.params_schema, method.resolve) == found
 
 
 @pytest.mark.parametrize(
