@@ -12,7 +12,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, ServerRequest, Stray, Tell
-from rpcshell.client.dialling import NAP, seconds_asleep
 from rpcshell.client.dialogue import Dialogue
 from rpcshell.client.errors import CallTimeout, ConnectionLost, ShellError
 from rpcshell.client.exchange import Dropped
@@ -121,7 +120,6 @@ class AsyncListeningConnection:
         self._pump = Pump(transport, self._dialogue)
         self._hearing = hearing
         self._loop = asyncio.get_running_loop()
-        self._asleep = seconds_asleep()
         self._closing: asyncio.Future[None] | None = None
         # Events that come before the greeting is over may be what it waits for.
         self._greeting: asyncio.Queue[Event | None] | None = asyncio.Queue()
@@ -179,7 +177,7 @@ class AsyncListeningConnection:
 
     def usable(self) -> bool:
         """Whether it can take another request; after the machine has slept it cannot."""
-        return self.reusable and seconds_asleep() - self._asleep <= NAP
+        return self.reusable and self._pump.fresh
 
     async def exchange(
         self,

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, Partial, Tell
-from rpcshell.client.dialling import LONGEST_WAIT, NAP, seconds_asleep
+from rpcshell.client.dialling import LONGEST_WAIT
 from rpcshell.client.dialogue import Dialogue
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
 from rpcshell.client.exchange import Dropped
@@ -48,7 +48,6 @@ class ListeningConnection:
         self._pump = Pump(transport, self._dialogue)
         self._hearing = hearing
         self._lock = threading.Lock()
-        self._asleep = seconds_asleep()
         self._closed = self._shut = False
         # Events that come before the greeting is over may be what it waits for.
         self._greeting: queue.SimpleQueue[Event | None] | None = queue.SimpleQueue()
@@ -108,7 +107,7 @@ class ListeningConnection:
 
     def usable(self) -> bool:
         """Whether it can take another request; after the machine has slept it cannot."""
-        return self.reusable and seconds_asleep() - self._asleep <= NAP
+        return self.reusable and self._pump.fresh
 
     def exchange(
         self,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.dialling import acknowledge
+from rpcshell.client.dialling import NAP, acknowledge, seconds_asleep
 from rpcshell.client.dialogue import MOST_UNSENT
 from rpcshell.client.errors import TlsFailed
+from rpcshell.client.target import ChildTarget, UnixTarget
 from rpcshell.client.transport import why_ended
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ class Pump:
         self.transport = transport
         self.dialogue = dialogue
         self.on_data: Callable[[bytes], None] | None = None
+        self._asleep = seconds_asleep()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the machine has not slept since it was made; what leads off the machine may be gone after that."""
+        return isinstance(self.dialogue.target, ChildTarget | UnixTarget) or seconds_asleep() - self._asleep <= NAP
 
     @property
     def wants_to_read(self) -> bool:
