@@ -121,7 +121,7 @@ def _explained(error: click.UsageError, config: Path | None) -> SettingsError:
             variable = parameter.envvar or f"{ENVIRONMENT}_{parameter.name.upper()}"
             return SettingsError(f"{message} (from the environment: {variable})")
         case ParameterSource.DEFAULT_MAP if config is not None:
-            text = config.read_text(encoding="utf-8")
+            text = config.read_text(encoding="utf-8-sig")
             names = (parameter.name, parameter.name.replace("_", "-"))
             line = next((line for name in names if (line := line_of(text, name)) is not None), None)
             return SettingsError(message, source=config, line=line)

@@ -7,13 +7,14 @@ way.
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rpcserver.arbiter.arbiter import Arbiter
 from rpcserver.arbiter.control import ControlSocket, open_control
 from rpcserver.system.addresses import BindError
 from rpcserver.system.errors import ServerError
+from rpcserver.system.process import named_folder
 from rpcserver.system.sockets import open_listeners
 from rpcserver.system.systemd import Notifier, inherited_listeners
 
@@ -78,7 +79,10 @@ def _tls(settings: ServerSettings) -> ServerTls | None:
         return None
     from rpcserver.system.tls import ServerTls
 
-    return ServerTls(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    # Read again at a reload, when the folder's name may lead elsewhere.
+    folder = named_folder()
+    others = (None if file is None else folder / file for file in (settings.tls_key, settings.tls_client_ca))
+    return ServerTls(folder / settings.tls_cert, *others)
 
 
 def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:
@@ -92,9 +96,10 @@ def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:
     if settings.reload:
         from rpcserver.ops.watch import watch_duty, watched_by, write_no_bytecode
 
-        watched = watched_by(settings.app, Path.cwd())
+        find = partial(watched_by, settings.app, named_folder())
+        find()
         write_no_bytecode()
-        made.append(lambda arbiter: watch_duty(watched, arbiter.reload))
+        made.append(lambda arbiter: watch_duty(find, arbiter.reload))
     return lambda arbiter: [make(arbiter) for make in made]
 
 

@@ -6,11 +6,13 @@ When a worker is made is the arbiter's decision; what it does then is in `rpcser
 from __future__ import annotations
 
 import importlib
+import logging
+import os
 from typing import TYPE_CHECKING
 
 from rpcserver.service.loader import load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
-from rpcserver.system.process import ChildProcess, Forker
+from rpcserver.system.process import ChildProcess, Forker, named_folder
 from rpcserver.workers import load_model
 from rpcserver.workers.base import EXIT_APP, WorkerSetup
 
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
 
+logger = logging.getLogger(__name__)
+
 
 class Spawner:
     """Makes workers of one server.
 
-    It imports the worker model and whatever else workers need, so that they share its memory.
+    It imports the worker model and whatever else workers need, so that they share its memory. Each worker enters the
+    current folder by its name, and so the release that a link in that names by then.
 
     Args:
         logs: where the process's log goes; workers put their numbers there.
@@ -45,6 +50,7 @@ class Spawner:
         self._model = load_model(settings.model)
         _import_for_workers(settings)
         self._forker = Forker()
+        self._folder = named_folder()
 
     def spawn(
         self, number: int, generation: int, board: SlotBoard, private: Iterable[Closeable]
@@ -65,6 +71,10 @@ class Spawner:
         def be_worker() -> int:
             for own in (*private, arbiter_end):
                 own.close()
+            try:
+                os.chdir(self._folder)
+            except OSError as error:
+                logger.warning("the app is loaded where the server was started: %s: %s", self._folder, error.strerror)
             tls = None if self._tls is None else self._tls.context
             setup = WorkerSetup(number, generation, self._settings, self._listeners, worker_end, self._logs, board, tls)
             try:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,8 @@ _NOT_THE_APPS: Final = frozenset(
 _MADE_BY_VENV: Final = "pyvenv.cfg"
 _QUIET_MS: Final = 100
 _LONGEST_MS: Final = 1000
+_LOOK_MS: Final = 1000
+"""How often links on the way to the app are looked at: they lie outside of what is watched."""
 _NAMED: Final = 3
 
 
@@ -57,19 +60,31 @@ class WatchUnavailable(ServerError):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What is watched: a folder with what is below it, or one module's file in it."""
+    """What is watched: a folder with what is below it, or one module's file in it.
+
+    `app` is the app's own file or folder. All of them are without links.
+    """
 
     folder: Path
     file: Path | None = None
+    app: Path | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return str(self.file or self.folder)
+
+    def place(self) -> tuple[object, ...] | None:
+        """What differs once links have changed, or another folder has the name; None where there is no folder."""
+        try:
+            found = self.folder.stat()
+        except OSError:
+            return None
+        return self, self.app, found.st_dev, found.st_ino
 
     def concerns(self, path: Path) -> bool:
         """Whether a change of this file may change the app."""
         if self.file is not None:
             return path == self.file
-        if path.suffix != _SUFFIX:
+        if path.suffix != _SUFFIX and not _leads_to_folder(path):
             return False
         try:
             parts = path.relative_to(self.folder).parts[:-1]
@@ -96,7 +111,9 @@ def watched_by(app: str | None, current: Path) -> Watched:
         raise WatchUnavailable("watches your app's files, and the demo has none: name an APP")
     name = app.rpartition(":")[0] if ":" in app and not app.endswith(".py") else app
     if name.endswith(".py") or "/" in name:
-        return Watched((current / name).resolve().parent)
+        path = (current / name).resolve()
+        return Watched(path.parent, app=path)
+    importlib.invalidate_caches()
     spec = PathFinder.find_spec(name.partition(".")[0], [str(current), *sys.path])
     if spec is None or (spec.origin is None and not spec.submodule_search_locations):
         # The workers will say that there is no such module; it may yet be written.
@@ -104,11 +121,12 @@ def watched_by(app: str | None, current: Path) -> Watched:
     if spec.submodule_search_locations:
         return Watched(Path(next(iter(spec.submodule_search_locations))).resolve())
     file = Path(str(spec.origin)).resolve()
-    return Watched(file.parent, file if "site-packages" in file.parts else None)
+    return Watched(file.parent, file if "site-packages" in file.parts else None, file)
 
 
-def watch_duty(watched: Watched, reload: Callable[[], object]) -> Duty:
-    """What the companion that watches files has to do."""
+def watch_duty(find: Callable[[], Watched], reload: Callable[[], object]) -> Duty:
+    """What the companion that watches files has to do; `find` is asked for them again and again."""
+    place = find().place()
 
     def on_change(message: bytes) -> None:
         changes = msgspec.json.decode(message, type=_Changes)
@@ -116,7 +134,7 @@ def watch_duty(watched: Watched, reload: Callable[[], object]) -> Duty:
         logger.info("%s%s changed: reloading", ", ".join(changes.names), more)
         reload()
 
-    return Duty("reload", lambda end: _watch(watched, end), on_change)
+    return Duty("reload", lambda end: _watch(find, place, end), on_change)
 
 
 def write_no_bytecode() -> None:
@@ -128,29 +146,59 @@ def write_no_bytecode() -> None:
     sys.dont_write_bytecode = True
 
 
-def _watch(watched: Watched, end: socket.socket) -> int:
-    """Watch until the process ends."""
+def _watch(find: Callable[[], Watched], place: tuple[object, ...] | None, end: socket.socket) -> int:
+    """Watch until the process ends; `place` is where the app was when the workers were started."""
+    # It logs every change, and a log file may lie in the folder.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    while True:
+        watched = find()
+        found = watched.place()
+        if found is None:
+            time.sleep(_LOOK_MS / 1000)
+            continue
+        if found != place:
+            place = found
+            _tell(end, [str(watched)])
+        logger.info("watching %s", watched)
+        _watch_place(watched, find, end)
+
+
+def _watch_place(watched: Watched, find: Callable[[], Watched], end: socket.socket) -> None:
+    """Watch until the place is another one, or a link below has changed: what that leads to is not watched yet."""
     from watchfiles import watch
+
+    place = watched.place()
 
     def concerns(_: Change, path: str) -> bool:
         return watched.concerns(Path(path))
 
-    # It logs every change, and a log file may lie in the folder.
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    logger.info("watching %s", watched)
     changes = watch(
         watched.folder,
         watch_filter=concerns,
         debounce=_LONGEST_MS,
         step=_QUIET_MS,
+        rust_timeout=_LOOK_MS,
+        yield_on_timeout=True,
         recursive=watched.file is None,
         raise_interrupt=False,
         ignore_permission_denied=True,
     )
     for changed in changes:
-        names = sorted({_shown(Path(path), watched.folder) for _, path in changed})
-        end.send(msgspec.json.encode(_Changes(names[:_NAMED], len(names[_NAMED:]))))
-    return 1
+        paths = [Path(path) for _, path in changed]
+        if find().place() != place:
+            return
+        if paths:
+            _tell(end, sorted({_shown(path, watched.folder) for path in paths}))
+        if any(map(_leads_to_folder, paths)):
+            return
+
+
+def _tell(end: socket.socket, names: list[str]) -> None:
+    end.send(msgspec.json.encode(_Changes(names[:_NAMED], len(names[_NAMED:]))))
+
+
+def _leads_to_folder(path: Path) -> bool:
+    return path.is_symlink() and path.is_dir()
 
 
 def _shown(path: Path, folder: Path) -> str:

@@ -89,10 +89,10 @@ def _import_file(app: str, path: Path) -> ModuleType:
             near = near_names(path.stem, sorted(found.stem for found in folder.glob("*.py")))
             message = f"there is no file {path}; {_hint([f'{stem}.py' for stem in near], 'check the path')}"
         raise AppNotFound(app, message)
-    path = path.resolve()
-    _put_first(path.parent)
     # A file may be called like a module that is loaded already; it must not become that module.
     name = path.stem if path.stem not in sys.modules else f"{path.stem}_app"
+    path = path.resolve()
+    _put_first(path.parent)
     loader = importlib.machinery.SourceFileLoader(name, str(path))
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None:

@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 import msgspec
@@ -200,6 +201,18 @@ def fill_standard_descriptors() -> None:
     os.close(opened)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
     sys.stderr = sys.stderr or open(_STANDARD_ERROR, "w", closefd=False)  # noqa: SIM115 - as above
+
+
+def named_folder() -> Path:
+    """The current folder by the name that the shell has for it, which links may lead elsewhere one day.
+
+    The system itself knows the folder only, and goes on with it when a release link names another one. A folder that is
+    no more has no name but `.`.
+    """
+    named = Path(os.environ.get("PWD", ""))
+    with contextlib.suppress(OSError):
+        return named if named.is_absolute() and named.samefile(".") else Path.cwd()
+    return Path()
 
 
 def reap_strays(known: Collection[int]) -> None:

@@ -201,7 +201,8 @@ def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
     import tomllib
 
     try:
-        text = path.read_text(encoding="utf-8")
+        # Editors on Windows begin files with a mark of their encoding, which is no TOML.
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SettingsError(f"cannot be read: {error.strerror}", source=path) from error
     except UnicodeDecodeError as error:

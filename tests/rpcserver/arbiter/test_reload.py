@@ -7,9 +7,11 @@ import signal
 import threading
 from pathlib import Path
 
+import pytest
+
 from rpcwire import Goodbye, Reply
 from tests.rpcserver.steering import Gate, steering
-from tests.servers import PROBE_APP, Server, all_gone, running, watched
+from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, launched, running, watched
 
 
 def version_app(version: str) -> str:
@@ -210,3 +212,29 @@ def test_a_reload_brings_dead_workers_back_at_once(tmp_path: Path) -> None:
         server.wait_for_log("reloaded: 1 workers")
         with server.connect() as client:
             assert client.call("echo", 1).result == 1
+
+
+@pytest.mark.parametrize("app", ["link/calc.py", "calc.py", "calc"])
+def test_a_reload_serves_the_release_that_a_link_names_by_then(app: str, tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"release{number}").mkdir()
+        (tmp_path / f"release{number}/calc.py").write_text(
+            "import os\nfrom rpcserver import Service\nservice = Service('calc')\n"
+            f"@service.method\ndef version() -> list: return [{number}, __name__, os.path.basename(os.getcwd())]\n"
+        )
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "release1")
+    folder = tmp_path if "/" in app else link
+    with launched("--bind", "127.0.0.1:0", "-w", "1", app, cwd=folder, env={"PWD": str(folder)}) as server:
+        event = server.event()
+        assert event is not None
+        server.addresses = event["addresses"]
+        for number in (1, 2):
+            with server.connect() as client:
+                name = tmp_path.name if folder == tmp_path else f"release{number}"
+                assert client.call("version").result == [number, "calc", name]
+            link.unlink()
+            link.symlink_to(tmp_path / "release2")
+            with watched(server.workers()) as former:
+                server.signal(signal.SIGHUP)
+                assert all_gone(former, PATIENCE)

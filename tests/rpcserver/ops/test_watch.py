@@ -100,7 +100,7 @@ class Host:
         self.reactor = Reactor()
         self.reloads = 0
         self._companions = Companions(self.reactor, LineHandler(self._writer, as_json=False), lambda: [self.reactor])
-        self._companions.add(watch_duty(Watched(folder), self.reload))
+        self._companions.add(watch_duty(lambda: Watched(folder), self.reload))
 
     def reload(self) -> None:
         self.reloads += 1
@@ -206,6 +206,43 @@ def test_an_app_that_is_broken_for_a_while_goes_on_as_it_was(tmp_path: Path) -> 
         change(server, file, "def broken(:\n", lambda: "the reload has failed" in server.log())
         assert serves(server, 1)()
         change(server, file, version(2), serves(server, 2))
+
+
+def point(link: Path, target: Path) -> None:
+    """Have a link lead elsewhere, at once."""
+    fresh = link.with_name("fresh")
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+def test_links_that_change_lead_to_a_reload(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"release{number}").mkdir()
+        (tmp_path / f"release{number}/calc.py").write_text(f"from parts.number import number\n{version(number)}")
+        (tmp_path / f"parts{number}").mkdir()
+        (tmp_path / f"parts{number}/number.py").write_text(f"number = {number}\n")
+        (tmp_path / f"release{number}/parts").symlink_to(tmp_path / "parts1")
+    current = tmp_path / "current"
+    current.symlink_to(tmp_path / "release1")
+    app = str(current / "calc.py")
+    with launched("--bind", "127.0.0.1:0", "-w", "1", "--reload", app, cwd=tmp_path) as server:
+        event = server.event()
+        assert event is not None
+        server.addresses = event["addresses"]
+        server.wait_for_log("watching")
+        point(current, tmp_path / "release2")
+        server.wait_for_log(f"{tmp_path}/release2 changed: reloading")
+        change(server, tmp_path / "notes.txt", "", serves(server, 2))
+        server.wait_for_log("watching", 2)
+        point(tmp_path / "release2/parts", tmp_path / "parts2")
+        server.wait_for_log("parts changed: reloading")
+        server.wait_for_log("watching", 3)
+        change(
+            server,
+            tmp_path / "parts2/number.py",
+            "number = 3\n",
+            lambda: "number.py changed: reloading" in server.log(),
+        )
 
 
 def test_reload_without_an_app_is_a_clear_error(tmp_path: Path) -> None:

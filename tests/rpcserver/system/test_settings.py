@@ -250,3 +250,9 @@ def test_a_help_that_cannot_be_written_is_said(option: str, unbuffered: str) -> 
         2,
         b"rpcserver: the output cannot be written: No space left on device\n",
     )
+
+
+def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
+    assert settings(config=file(tmp_path, "\ufeffworkers = 3\n")).workers == 3
+    wrong = problem(config=file(tmp_path, "\ufeffworkers = 0\n"))
+    assert wrong.line == 1
