@@ -81,7 +81,8 @@ def describe_method(method: Method) -> str:
     if text:
         lines += ["", *prose(text, width)]
     if method.params:
-        lines += ["", "Params, taken whole:" if method.whole else "Params:"]
+        how = ", taken whole" if method.whole else ", by position" if method.by_position else ""
+        lines += ["", f"Params{how}:"]
         lines += columns(
             [
                 _param(param.name, param.schema, param.required, param.description)
@@ -267,7 +268,7 @@ def example_call(method: Method) -> str:
         return unparse(method.name, {}).removesuffix(" {}")
     required = [param for param in method.params if param.required]
     members = ((param.name, param.schema) for param in required or method.params)
-    return unparse(method.name, maker.members(members, 0))
+    return unparse(method.name, method.arranged(maker.members(members, 0)))
 
 
 def own_examples(method: Method) -> list[tuple[str, str, tuple[Any] | None]]:
@@ -307,10 +308,14 @@ def _params_of(example: Mapping[str, Any], method: Method) -> tuple[Any] | None:
         return None
     if method.whole:
         return (values[0],) if values else (None,)
-    names = [item.get("name") for item in listed]
-    if all(isinstance(name, str) for name in names):
-        return (dict(zip(names, values, strict=True)),)
-    return None
+    # The names are those of the examples; where they are those of the params too, some of these may be left out.
+    names = [str(item.get("name")) for item in listed]
+    known = [param.name for param in method.params]
+    if len(set(names)) < len(names) or not set(names) <= set(known):
+        names = known[: len(values)]
+    if len(values) > len(names):
+        return None
+    return (method.arranged(dict(zip(names, values, strict=True))),)
 
 
 class _ExampleMaker:

@@ -49,9 +49,9 @@ class Method:
     """A method of a server.
 
     `whole` means that it takes params as one value instead of binding them by name; its only param stands for that
-    value. `by_position` means that it takes params as a list only. `params_schema` is the schema of the object by name,
-    or of that value. `examples` and `errors` are as the document has them. `modern` schemas say that they are of draft
-    2019-09 or newer.
+    value. `by_position` means that it takes params as a list only, `by_name` as an object only. `params_schema` is the
+    schema of the object by name, or of that value. `examples` and `errors` are as the document has them. `modern`
+    schemas say that they are of draft 2019-09 or newer.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Method:
     params_schema: Schema = field(default_factory=dict)
     whole: bool = False
     by_position: bool = False
+    by_name: bool = False
     result_schema: Schema = field(default_factory=dict)
     out: str = ""
     idempotent: bool = False
@@ -190,7 +191,8 @@ def _method(
         params=params,
         params_schema=_params_schema(params, whole=whole),
         whole=whole,
-        by_position=entry.get("paramStructure") == "by-position",
+        by_position=not whole and entry.get("paramStructure") == "by-position",
+        by_name=not whole and entry.get("paramStructure") == "by-name",
         result_schema=result_schema,
         out=_text(entry.get("x-out")),
         idempotent=entry.get("x-idempotent") is True,

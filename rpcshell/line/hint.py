@@ -207,6 +207,12 @@ def _schema_problems(
     if isinstance(params, VariableNode) and not method.whole:
         # It may bind by name or by position.
         return
+    if method.by_name and isinstance(params, ArrayNode):
+        yield Problem("its params go by name: {…}, or key=value", params.start, params.end)
+        return
+    if method.by_position and isinstance(params, ObjectNode) and call.form == "json":
+        yield Problem("its params go by position: […], or key=value, which is put in order", params.start, params.end)
+        return
     schema = method.params_schema if isinstance(params, ObjectNode) else method.positional_schema
     if call.form == "pairs" and typing and isinstance(params, ObjectNode):
         # More pairs may follow, so what is missing is not missing yet.

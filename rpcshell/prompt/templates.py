@@ -84,10 +84,12 @@ def _build(method: Method, *, broken: bool) -> Template:
     builder = _Builder(method, broken=broken)
     if method.whole:
         builder.value(method.params_schema, method.params[0].name, 0)
+        return builder.template()
+    members = ((param.name, param.schema, param.required, first_line(param.description)) for param in method.params)
+    if method.by_position:
+        builder.items(members)
     else:
-        builder.object(
-            ((param.name, param.schema, param.required, first_line(param.description)) for param in method.params), 0
-        )
+        builder.object(members, 0)
     return builder.template()
 
 
@@ -126,6 +128,27 @@ class _Builder:
         if asked:
             self._row("")
         self._text += "}"
+
+    def items(self, members: Iterable[tuple[str, Schema, bool, str]]) -> None:
+        """Params by position: those up to the last that is required or has a plain default."""
+        members = list(islice(members, _MOST_MEMBERS))
+        many = len(members) > _MOST_PARAMS
+        asked = [required or (not many and self._default(schema) is not None) for _, schema, required, _ in members]
+        last = len(members) - next((place for place, wanted in enumerate(reversed(asked)) if wanted), len(members))
+        self._text += "["
+        self._indent += 1
+        if not last and members:
+            self._field("", "…", f"optional: {few([name for name, *_ in members], _MOST_NAMED)}")
+        for number, (name, schema, _, about) in enumerate(members[:last]):
+            if len(self._fields) >= _MOST_FIELDS or len(self._text) > _LONGEST_TEMPLATE:
+                break
+            self._text += "," if number else ""
+            self._row(" " if number else "")
+            self.value(schema, name, 1, about)
+        self._indent -= 1
+        if last:
+            self._row("")
+        self._text += "]"
 
     def value(self, schema: Schema, name: str, depth: int, about: str = "") -> None:
         """A value of a schema, with fields wherever one has to be chosen."""

@@ -69,13 +69,18 @@ def find_places(line: Line, call: CallLine, cursor: int, method: Method) -> tupl
     if params is None or (isinstance(params, WordNode) and finder.touches(params)):
         node = params or MissingNode(cursor, cursor)
         key = finder.new_key(method.params_schema, node)
-        return (key, ValuePlace(method.params_schema, node.start, node.end, key.typed, pair=False, field=""))
+        schema = method.positional_schema if method.by_position else method.params_schema
+        return (key, ValuePlace(schema, node.start, node.end, key.typed, pair=False, field=""))
     if call.form == "pairs" and isinstance(params, ObjectNode):
         place = finder.in_pairs(params, method.params_schema)
     else:
-        by_position = isinstance(params, ArrayNode) and not method.whole
+        listed = isinstance(params, ArrayNode)
+        by_position = listed and not method.whole
         schema = method.positional_schema if by_position else method.params_schema
         names = tuple(param.name for param in method.params) if by_position else ()
+        if method.by_name if listed else method.by_position:
+            # What it does not take has no places of its own.
+            schema, names = ANYTHING, ()
         place = finder.in_value(params, schema, pair=False, names=names)
     return () if place is None else (place,)
 
