@@ -6,10 +6,12 @@ Folders are listed without waiting for them: a network drive may take a minute, 
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.completion import Completer, Completion
 
+from rpcshell.client.threads import thread_for
 from rpcshell.prompt.context import LONGEST_LIVE
 from rpcshell.view.escape import visible
 
@@ -93,7 +95,8 @@ class PathListing:
             self._wanted = typed
             busy, self._busy = self._busy, True
         if not busy:
-            threading.Thread(target=self._list, args=(first,), name="paths", daemon=True).start()
+            if thread_for(partial(self._list, first), "paths") is None:
+                self._list(first)
             first.wait(self._patience)
         # A disk that is slow already gets nothing more to do at once: the same thread comes to what is wanted by then.
         with self._lock:

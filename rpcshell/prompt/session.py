@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import threading
 from asyncio import get_running_loop
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,7 @@ from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.utils import is_dumb_terminal
 
 from rpcshell.client.errors import UsageError
+from rpcshell.client.threads import thread_for
 from rpcshell.prompt.actions import Actions, action_bindings
 from rpcshell.prompt.completer import LineCompleter, PathListing
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
@@ -271,7 +271,7 @@ class Prompt:
         if self._warm:
             return
         self._warm = True
-        threading.Thread(target=self._import_the_rest, name="imports", daemon=True).start()
+        thread_for(self._import_the_rest, "imports")
 
     def _import_the_rest(self) -> None:
         for name in ("rpcshell.line.language", "rpcshell.line.hint", "rpcshell.line.suggest", "rpcshell.view.render"):

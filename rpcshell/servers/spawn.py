@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.errors import Cancelled, ConnectionLost, SpawnFailed, UsageError
+from rpcshell.client.threads import thread_for
 from rpcshell.servers.folders import state_folder
 from rpcwire.control import ServerReady, StartFailed
 
@@ -174,13 +174,13 @@ class SpawnedServer:
             error.hint = f"the server goes on; its log is {self.log}"
 
     def watch(self, callback: Callable[[SpawnedServer], None]) -> None:
-        """Have `callback` called, from a thread, once the server has ended for whatever reason."""
+        """Have `callback` called, from a thread if there is one left, once the server has ended for whatever reason."""
 
         def wait() -> None:
             self._process.wait()
             callback(self)
 
-        threading.Thread(target=wait, name="server-watch", daemon=True).start()
+        thread_for(wait, "server-watch")
 
     def keep(self) -> None:
         """Have the server go on when the shell leaves."""

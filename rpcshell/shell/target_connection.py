@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled
+from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +145,8 @@ class TargetConnection:
                     self.retire()
             done(self, found)
 
-        threading.Thread(target=run, name="catalog", daemon=True).start()
+        if thread_for(run, "catalog") is None:
+            run()
         # No call may come before the probe. An interrupt here leaves the lock to the thread that took it.
         begun.wait()
 

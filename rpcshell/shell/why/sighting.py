@@ -6,13 +6,14 @@ never held up. A server that cannot be looked at is tried once.
 
 from __future__ import annotations
 
-import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from rpcshell.client.errors import ShellError
+from rpcshell.client.threads import thread_for
 from rpcshell.shell.call_trace import CallTrace
 
 if TYPE_CHECKING:
@@ -112,8 +113,7 @@ class Sighting:
         if self._take is None or (self.trace.ended and self._seen is not None):
             return
         if self._looking is None or not self._looking.is_alive():
-            self._looking = threading.Thread(target=self._run, args=(self._take,), name="lookout", daemon=True)
-            self._looking.start()
+            self._looking = thread_for(partial(self._run, self._take), "lookout")
 
     def _run(self, take: Callable[[Ends | None], Snapshot | None]) -> None:
         self._seen = take(self.trace.ends) or self._seen
