@@ -55,6 +55,7 @@ __all__ = [
     "masked_places",
     "named_params",
     "secret_texts",
+    "text_masker",
 ]
 
 MASKED: Final = "***"
@@ -144,16 +145,27 @@ def _copied(value: Any, replace: Callable[[str | int, Any], Any]) -> Any:
     return root[0]
 
 
+def text_masker(params: Any) -> Callable[[str], str]:
+    """What takes the secrets of a call out of a text; for many texts, as the params are looked through once."""
+    secrets = sorted(set(secret_texts(params)), key=len, reverse=True)
+
+    def mask(text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, MASKED)
+        return text
+
+    return mask
+
+
 def mask_text(text: str, params: Any) -> str:
     """A text, such as a server's error, without the secrets of the call it is about."""
-    for secret in sorted(set(secret_texts(params)), key=len, reverse=True):
-        text = text.replace(secret, MASKED)
-    return text
+    return text_masker(params)(text)
 
 
 def mask_texts(value: Any, params: Any) -> Any:
     """A JSON value, such as what a server adds to an error, with texts that hold none of a call's secrets."""
-    return _copied(value, lambda _, part: mask_text(part, params) if isinstance(part, str) else part)
+    mask = text_masker(params)
+    return _copied(value, lambda _, part: mask(part) if isinstance(part, str) else part)
 
 
 def mask_line(text: str, known: Known = _NOTHING) -> str:

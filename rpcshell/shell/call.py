@@ -60,8 +60,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         names: Those of the method's params by position, as far as they were known at the time.
         sighting: How its server looked meanwhile, where somebody looked.
         number: Which call of the session it was, from 1; the journal sets it.
-        has_params: Whether `params` are kept; not where they are too large.
-        has_result: Whether the result in `reply` is kept; not where it is too large.
+        has_params: Whether `params` are kept; not where they are too large or too deep.
+        has_result: Whether the result in `reply` is kept; not where it is too large or too deep.
     """
 
     method: str

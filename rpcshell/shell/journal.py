@@ -35,6 +35,9 @@ LAST: Final = "_"
 _SCALAR: Final = 32
 """Bytes that a number, or the frame of a text or container, takes in memory; an estimate."""
 
+_DEEPEST: Final = 100
+"""Brackets in brackets in a value that is remembered: what exports and compares values goes into each of them."""
+
 _MOST_WORKERS: Final = 1000
 _LONGEST_LINE: Final = 10_000
 _NANOSECONDS: Final = 1_000_000_000
@@ -93,25 +96,30 @@ class Journal:
 
 
 def _fits(value: Any, room: int) -> bool:
-    """Whether a value of JSON takes no more than that much memory; stops looking once it is known."""
-    todo = [value]
-    while todo:
-        item = todo.pop()
-        room -= _SCALAR
-        if isinstance(item, str):
-            room -= len(item)
-        elif isinstance(item, dict | list | tuple):
-            room -= _SCALAR * len(item)
+    """Whether a value of JSON takes no more than that much memory, and is not nested too deeply for who looks at it.
+
+    Stops looking once it is known.
+    """
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner: list[Any] = []
+        for item in level:
+            room -= _SCALAR
+            if isinstance(item, str):
+                room -= len(item)
+            elif isinstance(item, dict | list | tuple):
+                room -= _SCALAR * len(item)
+                if room < 0:
+                    return False
+                inner.extend(item)
+                if isinstance(item, dict):
+                    inner.extend(item.values())
             if room < 0:
                 return False
-            if isinstance(item, dict):
-                todo.extend(item)
-                todo.extend(item.values())
-            else:
-                todo.extend(item)
-        if room < 0:
-            return False
-    return True
+        if not inner:
+            return True
+        level = inner
+    return False
 
 
 class CallCounts:

@@ -166,8 +166,9 @@ def _error_data(error: CallError, width: int, column: int) -> Iterator[Fragment]
     if isinstance(path, str) and path != "$" and not _said(re.split(r"[.\[\]]", path.rstrip("]"))[-1], error.message):
         yield "", f" (at {visible(path)})"
     near = data.get("suggestions")
-    if isinstance(near, list) and near and not any(_said(name, error.message) for name in near):
-        question = f"did you mean {' or '.join(visible(str(name)) for name in near[:_NEAR_NAMES])}?"
+    names = [name for name in near[:_NEAR_NAMES] if isinstance(name, str)] if isinstance(near, list) else []
+    if names and not any(_said(name, error.message) for name in names):
+        question = f"did you mean {' or '.join(map(visible, names))}?"
         yield "", " — " if column + 3 + cells(question) <= width else "\n"
         yield HINT, question
     if isinstance(traceback := data.get("traceback"), str):
@@ -181,9 +182,8 @@ def _error_data(error: CallError, width: int, column: int) -> Iterator[Fragment]
 
 def _said(value: object, message: str) -> bool:
     """Whether a message has the texts in a value already; servers put them in `data` for programs."""
-    if isinstance(value, list):
-        return all(_said(item, message) for item in value)
-    return isinstance(value, str) and value in message
+    texts = value if isinstance(value, list) else [value]
+    return all(isinstance(text, str) and text in message for text in texts)
 
 
 def _caret(error: SyntaxProblem, width: int) -> Iterator[Fragment]:

@@ -74,7 +74,7 @@ def export(shell: Shell, *, kind: Kind, count: int | None, output: str | None, f
         shell.output.note("the server ends with this shell; RPCSHELL_TARGET names another to the file")
     if left_out:
         what = count_of(left_out, "call")
-        shell.output.note(f"left out: {what} that had no reply, was too large, or depends on others")
+        shell.output.note(f"left out: {what} that had no reply, was too large or too deep, or depends on others")
 
 
 def _latest(records: list[Call], count: int | None) -> list[Call]:

@@ -209,7 +209,7 @@ def _test(record: Call, export: Export, secrets: Secrets, expectations: Expectat
     expected = expectations.of(record)
     call = call_of(record, export, secrets, margin=4, column=13)
     if expected is None:
-        lines.append(f"    {call}  # the result was too large to be kept")
+        lines.append(f"    {call}  # the result was too large, or nested too deeply, to be kept")
         return "\n".join(lines) + "\n"
     if not expected.exact:
         lines.append("    # Nothing tells that a second call brings the same: this holds only what it looks like.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.line.masking import MASKED, blot_bytes, mask_text, mask_value
+from rpcshell.line.masking import MASKED, blot_bytes, mask_value, text_masker
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
 from rpcshell.view.pretty import render_json
@@ -183,14 +183,15 @@ def _meaning(body: bytes, params: Any, width: int, *, full: bool) -> Iterator[Fr
 
 def _without_repeated(value: Any, params: Any) -> Any:
     """A value without the secrets of a call's params, which a reply may repeat under other names; changed in place."""
+    mask = text_masker(params)
     root = [value]
     todo: list[Any] = [root]
     while todo:
         part = todo.pop()
         for place, inner in part.items() if isinstance(part, dict) else enumerate(part):
             if isinstance(inner, str):
-                part[place] = mask_text(inner, params)
-            elif isinstance(inner, int | float) and mask_text(str(inner), params) == MASKED:
+                part[place] = mask(inner)
+            elif isinstance(inner, int | float) and mask(str(inner)) == MASKED:
                 part[place] = MASKED
             elif isinstance(inner, dict | list):
                 todo.append(inner)
