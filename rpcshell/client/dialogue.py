@@ -122,6 +122,10 @@ class Dialogue:
         del self.unsent[:count]
         self._sent += count
 
+    def lose_unsent(self) -> None:
+        """Nothing can be sent any more; the end of the stream, which tells why, is still to come."""
+        self.unsent.clear()
+
     def receive(self, data: bytes) -> None:
         """Take what a read brought."""
         if self.failure is not None:

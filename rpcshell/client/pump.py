@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Pump"]
 
 _READ: Final = 256 * 1024
-_READS: Final = 16
+_WRITE: Final = 64 * 1024
+_READS: Final = 4
 """Reads after which others have their turn, where a server does not pause."""
 
 
@@ -84,13 +85,14 @@ class Pump:
         dialogue = self.dialogue
         while self.wants_to_write:
             # A copy, since what was refused for now has to be given to TLS again as it was.
-            data = memoryview(bytes(dialogue.unsent))
+            data = memoryview(bytes(dialogue.unsent[:_WRITE]))
             try:
                 dialogue.sent(self.transport.send(data))
             except BlockingIOError:
                 return
             except OSError:
-                # Why comes to whoever reads next.
+                # Why comes to whoever reads next, for which there must not be too much unsent.
+                dialogue.lose_unsent()
                 return
 
     def hand_out(self) -> None:

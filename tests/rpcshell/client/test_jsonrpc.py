@@ -26,7 +26,7 @@ from rpcwire import FRAMINGS
 from tests.rpcshell import jsonrpc_peer
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.faces import Connect
-from tests.rpcshell.peers import Peer, serving
+from tests.rpcshell.peers import DEADLINE, Peer, serving
 
 FRAMING_NAMES = sorted(FRAMINGS)
 
@@ -300,3 +300,19 @@ def test_a_server_that_asks_without_end_and_never_listens_gets_no_further() -> N
 
     with serving(serve) as server, connect(f"jsonrpc:{server.target}") as client, pytest.raises(CallTimeout):
         client.call("add", [1], timeout=0.3)
+
+
+def test_a_server_that_never_listened_and_leaves_is_noticed(connect: Connect) -> None:
+    def serve(peer: Peer) -> None:
+        peer.sock.settimeout(0.3)
+        with suppress(TimeoutError):
+            while True:
+                peer.sock.sendall(b'{"id":1,"method":"ask"}' * 1000)
+        peer.reset()
+
+    with (
+        serving(serve) as server,
+        connect(f"jsonrpc:{server.target}") as client,
+        pytest.raises(ConnectionLost),
+    ):
+        client.call("add", [1], timeout=DEADLINE)
