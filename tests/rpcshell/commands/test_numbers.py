@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -51,6 +52,12 @@ asked_for: list[str] = []
 
 
 def echo_and_remember(peer: Peer) -> None:
+    # Load may end in the middle of a reply.
+    with contextlib.suppress(ConnectionError):
+        answer(peer)
+
+
+def answer(peer: Peer) -> None:
     while (body := peer.read_body()) is not None:
         request = decode_request(body)
         if request.method == "rpc.discover":
