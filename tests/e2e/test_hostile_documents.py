@@ -1,0 +1,48 @@
+"""Keys at a prompt whose server describes itself without end: each is answered, and the shell lives."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.shells import leave
+from tests.e2e.terminal import CTRL_C, ENTER, SHELL, TAB, Terminal
+from tests.rpcshell.hostile import DOCUMENTS
+from tests.rpcshell.peers import Peer, serving
+
+F1 = "\x1bOP"
+
+
+@pytest.mark.parametrize("name", ["types that multiply", "many params", "a deep default", "escape sequences"])
+def test_every_key_goes_on(tmp_path: Path, name: str) -> None:
+    document = DOCUMENTS[name]()
+
+    def answer(peer: Peer) -> None:
+        while (request := peer.read()) is not None:
+            described = request["in"] == "rpc.discover"
+            peer.send({"out": "pong", "result": document if described else request.get("params")})
+
+    with (
+        serving(answer) as server,
+        Terminal(tmp_path, (*SHELL, "--set", "pager=off", str(server.target)), rows=30, columns=120) as terminal,
+    ):
+        prompt = rf"{re.escape(str(server.target))}> "
+        terminal.wait_for(rf"^{prompt}")
+        terminal.send(f":methods{ENTER}")
+        terminal.wait_for(rf"(?s)^  m\b.*{prompt}")
+        for keys in (f"m {TAB}", 'm {"a": {"', f"m [1, {TAB}", "m p1="):
+            terminal.mark()
+            terminal.send(keys + F1)
+            terminal.wait_for(r"^Params:$")
+            terminal.wait_for(rf"(?s)Params:.*{prompt}m")
+            terminal.send(CTRL_C)
+        terminal.mark()
+        terminal.send(f"echo 17{ENTER}")
+        terminal.wait_for(r"^pong 17$")
+        assert leave(terminal) == 0
+    received = terminal.raw.decode()
+    assert "Traceback" not in received
+    assert "unexpected" not in received
+    assert "\x1b]0;" not in received
