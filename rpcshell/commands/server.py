@@ -37,9 +37,17 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 @click.argument("app", type=KindOfWord("path"), required=False)
 @click.option("-m", "--model", type=click.Choice(MODELS), help="How a worker serves its connections.")
 @click.option("-b", "--bind", multiple=True, metavar="ADDRESS", help="Where to listen, instead of a free port here.")
+@click.option("--max-buffered", metavar="SIZE", help="What each worker holds of large requests, such as 64M.")
 @click.option("--keep", is_flag=True, help="Leave the server running when the shell is left.")
 def spawn(
-    shell: Shell, *, workers: str | None, app: str | None, model: str | None, bind: tuple[str, ...], keep: bool
+    shell: Shell,
+    *,
+    workers: str | None,
+    app: str | None,
+    model: str | None,
+    bind: tuple[str, ...],
+    max_buffered: str | None,
+    keep: bool,
 ) -> None:
     """Start a server and connect to it.
 
@@ -56,7 +64,8 @@ def spawn(
             raise UsageError(f"N is a number of workers, not {workers!r}", hint=":spawn 10 calc.py")
         workers, app = None, workers
     count = int(workers) if workers else None
-    start_server(shell, SpawnOptions(count, app, model, bind or SpawnOptions().bind, keep))
+    extra = () if max_buffered is None else ("--max-buffered", max_buffered)
+    start_server(shell, SpawnOptions(count, app, model, bind or SpawnOptions().bind, keep, extra))
 
 
 @command("stop", group="Server")

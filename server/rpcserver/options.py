@@ -160,7 +160,7 @@ _OTHER: Final = "Other"
 @_seconds(
     "--reclaim-idle",
     group=_WORKERS,
-    help="Model sync: while clients wait, a connection that was idle for so long loses its worker; 0 is never.",
+    help="While clients wait in vain, a connection that is silent, or slow, for so long loses its place; 0 is never.",
 )
 @_seconds("--timeout", group=_LIMITS, help="For a handler to finish a request.")
 @_count("--max-connections", group=_LIMITS, help="Open connections of each worker; one of model sync has one.")
@@ -181,7 +181,7 @@ _OTHER: Final = "Other"
     help="What a worker holds of large requests, one --max-frame at least; more are answered busy. 0 is no limit.",
 )
 @_seconds("--idle-timeout", group=_LIMITS, help="Silence between requests.")
-@_seconds("--read-timeout", group=_LIMITS, help="From a request's first byte to its last.")
+@_seconds("--read-timeout", group=_LIMITS, help="From a request's first byte to its last, and to the first request.")
 @_seconds("--write-timeout", group=_LIMITS, help="For a client to take the next 64 KiB of a reply.")
 @_seconds("--drain-timeout", group=_STOP, help="How long workers may take to finish before they are killed.")
 @_seconds(

@@ -176,15 +176,18 @@ class Reclaim:
     def _idlest(
         self, serving: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int | None, now: int
     ) -> list[WorkerProcess]:
-        if not self._sync or not self._idle:
+        if not self._idle:
             return []
-        idle = [pair for pair in serving if not pair[1].running and now - pair[1].active > self._idle]
+        # Of many connections only their worker knows which are idle.
+        idle = [
+            pair for pair in serving if not self._sync or (not pair[1].running and now - pair[1].active > self._idle)
+        ]
         idle.sort(key=lambda pair: pair[1].active)
         asked, self._asked = self._asked, {}
         chosen: list[WorkerProcess] = []
         for worker, reading in idle[:waiting]:
             connection, again = asked.get(worker.pid, (-1, 0))
-            if connection != reading.accepts or now >= again:
+            if (self._sync and connection != reading.accepts) or now >= again:
                 connection, again = reading.accepts, now + _ASK_AGAIN
                 chosen.append(worker)
             self._asked[worker.pid] = (connection, again)

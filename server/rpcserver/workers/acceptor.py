@@ -19,6 +19,8 @@ import select
 import time
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.system.sockets import listen_queue
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable, Sequence
@@ -99,6 +101,11 @@ class Acceptor:
         for descriptor in self._listeners:
             poll.register(descriptor, select.POLLIN)
         return bool(poll.poll(0))
+
+    def count_waiting(self) -> int:
+        """How many connections wait, one at least: not every kernel tells of Unix sockets."""
+        queues = [listen_queue(listener.socket) for listener in self._listeners.values()]
+        return max(1, sum(queue.waiting for queue in queues if queue is not None))
 
     def take(self) -> socket.socket | None:
         """Accept a connection if one waits that no other worker has taken."""

@@ -121,6 +121,10 @@ class AsyncWorker(Worker):
         """Have the loop bring every connection to its end."""
         self._loop.call_soon_threadsafe(self._leave)
 
+    def reclaim(self) -> None:
+        """Have the loop let go of idle connections."""
+        self._loop.call_soon_threadsafe(self._reclaim)
+
     def ended(self, connection: LoopConnection) -> None:
         """Forget a connection that is closed, and whose last call has ended."""
         if connection not in self._connections:
@@ -184,6 +188,15 @@ class AsyncWorker(Worker):
         self._room.set()
         deadline = self._grace_deadline()
         for connection in tuple(self._connections):
+            connection.leave(deadline)
+        self._due = time.monotonic()
+        self._check()
+
+    def _reclaim(self) -> None:
+        if self.draining:
+            return
+        deadline = self._grace_deadline()
+        for connection in self.idlest(tuple(self._connections)):
             connection.leave(deadline)
         self._due = time.monotonic()
         self._check()

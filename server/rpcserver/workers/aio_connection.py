@@ -70,7 +70,6 @@ class LoopConnection(asyncio.Protocol):
     __slots__ = (
         "_begin",
         "_call",
-        "_conversation",
         "_host",
         "_loop",
         "_lost",
@@ -80,6 +79,7 @@ class LoopConnection(asyncio.Protocol):
         "_threads",
         "_transport",
         "_write",
+        "conversation",
         "peer",
         "ready",
     )
@@ -88,10 +88,10 @@ class LoopConnection(asyncio.Protocol):
     _write: Callable[[bytes], None]
 
     def __init__(self, connection: socket.socket, host: Host, loop: asyncio.AbstractEventLoop) -> None:
-        self._conversation = converse(connection, host.settings, host.layers, host.budget)
-        prepare(connection, self._conversation)
-        self._sole_request = self._conversation.sole_request
-        self.peer = self._conversation.peer
+        self.conversation = converse(connection, host.settings, host.layers, host.budget)
+        prepare(connection, self.conversation)
+        self._sole_request = self.conversation.sole_request
+        self.peer = self.conversation.peer
         self.ready = False
         self._socket = connection
         self._host = host
@@ -114,7 +114,7 @@ class LoopConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer what a read brought, or keep it while something else must be waited for."""
-        conversation = self._conversation
+        conversation = self.conversation
         if self.ready:
             body = self._sole_request(data)
             if body is not None:
@@ -137,15 +137,15 @@ class LoopConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Note that the client sends no more; what has arrived is answered still."""
-        self._conversation.receive(b"")
-        if self.ready or self._conversation.lingering:
+        self.conversation.receive(b"")
+        if self.ready or self.conversation.lingering:
             self._advance()
         return True
 
     def pause_writing(self) -> None:
         """Read and run nothing more until the client has taken what it was sent."""
         self.ready = False
-        conversation = self._conversation
+        conversation = self.conversation
         conversation.unwritten = self._transport.get_write_buffer_size()
         conversation.taken = 0
         conversation.next()
@@ -153,7 +153,7 @@ class LoopConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Go on with what was put off."""
-        self._conversation.unwritten = 0
+        self.conversation.unwritten = 0
         self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -167,8 +167,8 @@ class LoopConnection(asyncio.Protocol):
 
     def leave(self, grace_deadline: float) -> None:
         """Bring about an end without loss; see `Conversation.leave`."""
-        self._conversation.leave(grace_deadline)
-        if self.ready and not self._conversation.mid_frame:
+        self.conversation.leave(grace_deadline)
+        if self.ready and not self.conversation.mid_frame:
             self.check(time.monotonic())
 
     def cancel(self) -> asyncio.Task[bytes] | None:
@@ -184,7 +184,7 @@ class LoopConnection(asyncio.Protocol):
         call = self._call
         if call is not None and call.task is not None:
             return self._check_call(call, now)
-        conversation = self._conversation
+        conversation = self.conversation
         if self._lost or conversation.lost or not self._opened:
             return NEVER
         conversation.note_silence(now)
@@ -203,7 +203,7 @@ class LoopConnection(asyncio.Protocol):
     def _advance(self) -> None:
         """Answer, write and end, until something must be waited for."""
         self.ready = False
-        conversation = self._conversation
+        conversation = self.conversation
         if self._call is not None and not conversation.lost:
             if self._call.task is None and not conversation.unwritten:
                 self._run(self._call)
@@ -227,7 +227,7 @@ class LoopConnection(asyncio.Protocol):
     def _answer(self) -> bool:
         """Run requests and hold their replies; False when one must be awaited."""
         begin, threads = self._begin, self._threads
-        begun = self._conversation.answer_requests(lambda body, peer, last: begin(body, peer, last, threads))
+        begun = self.conversation.answer_requests(lambda body, peer, last: begin(body, peer, last, threads))
         if begun is not None:
             self._flush()
             self._start(*begun)
@@ -235,7 +235,7 @@ class LoopConnection(asyncio.Protocol):
 
     def _flush(self) -> None:
         """Give what is held to the transport, in one go, so that its back-pressure counts all of it."""
-        conversation = self._conversation
+        conversation = self.conversation
         pieces: list[bytes | memoryview] = []
         while data := conversation.outgoing():
             pieces.append(data)
@@ -246,7 +246,7 @@ class LoopConnection(asyncio.Protocol):
             self._transport.writelines(pieces)
 
     def _wait_for_bytes(self) -> None:
-        conversation = self._conversation
+        conversation = self.conversation
         self.ready = True
         if conversation.mid_frame:
             acknowledge(self._socket)
@@ -256,20 +256,20 @@ class LoopConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _close(self) -> None:
-        if self._conversation.reset:
+        if self.conversation.reset:
             reset_on_close(self._socket)
-        if self._conversation.lost:
+        if self.conversation.lost:
             self._transport.abort()
         else:
             self._transport.close()
 
     def _end(self) -> None:
         """Let go of everything, now that nothing of it runs any more."""
-        self._conversation.release()
+        self.conversation.release()
         self._host.ended(self)
 
     def _note_progress(self) -> None:
-        conversation = self._conversation
+        conversation = self.conversation
         pending = self._transport.get_write_buffer_size()
         conversation.taken += conversation.unwritten - pending
         # Not 0 before the transport has said that it goes on.
@@ -286,7 +286,7 @@ class LoopConnection(asyncio.Protocol):
     def _start(self, begun: Coroutine[Any, Any, bytes], body: bytes | bytearray, last: bool) -> None:
         self.ready = False
         self._call = call = AsyncCall(begun, body, last)
-        if not self._conversation.unwritten:
+        if not self.conversation.unwritten:
             self._run(call)
 
     def _run(self, call: AsyncCall) -> None:
@@ -322,7 +322,7 @@ class LoopConnection(asyncio.Protocol):
             self._conclude(self._host.dispatcher.refuse_cancelled(call.body, error, call.last), last=call.last)
 
     def _conclude(self, reply: bytes, *, last: bool) -> None:
-        self._conversation.hold(reply, last=last)
+        self.conversation.hold(reply, last=last)
         self._advance()
 
     def _check_call(self, call: AsyncCall, now: float) -> float:

@@ -16,7 +16,8 @@ import random
 import signal
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
 
 from rpcserver.service.context import WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner
@@ -34,7 +35,7 @@ from rpcserver.workers.offspring import Offspring
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import FrameType
 
     from rpcserver.service.context import Peer
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from rpcserver.system.scoreboard import SlotBoard
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
-    from rpcserver.workers.conversation import Answer
+    from rpcserver.workers.conversation import Answer, Conversation
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,15 @@ _IGNORED: Final = (
 
 FULL_AGAIN: Final = 10.0
 """Seconds after which a worker that turns clients away, or leaves them waiting, says so again."""
+
+
+class Conversing(Protocol):
+    """A connection, whatever drives it."""
+
+    conversation: Conversation
+
+
+C = TypeVar("C", bound=Conversing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +162,9 @@ class Worker(abc.ABC):
         The acceptor's wait ends with the signal, so that a model which never waits elsewhere need do nothing.
         """
 
-    def reclaim(self) -> None:  # noqa: B027 - most models have nothing to do
-        """Let go of an idle connection that keeps other clients waiting; called in a signal handler.
-
-        Only a model that serves one connection at a time has something to do.
-        """
+    @abc.abstractmethod
+    def reclaim(self) -> None:
+        """Let go of idle connections that keep other clients waiting; called in a signal handler."""
 
     def prepare(self) -> None:  # noqa: B027 - most models have nothing to do
         """Get what `run` cannot do without, before the worker is ready.
@@ -243,6 +251,21 @@ class Worker(abc.ABC):
         if not self._retiring:
             self._retiring = True
             self.channel.retiring(reason)
+
+    def idlest(self, connections: Iterable[C]) -> list[C]:
+        """Choose the connections that shall go, as many as wait; those on which nothing was ever said come first.
+
+        The others are told to hurry with what is on its way.
+        """
+        now = monotonic()
+        found: list[C] = []
+        for connection in connections:
+            if connection.conversation.silent_for(now) >= self.settings.reclaim_idle:
+                found.append(connection)
+            else:
+                connection.conversation.hurry()
+        found.sort(key=lambda connection: (connection.conversation.spoken, -connection.conversation.silent_for(now)))
+        return found[: self.acceptor.count_waiting()]
 
     def note_full(self) -> None:
         """Log that no more connections are accepted for now; not each time."""

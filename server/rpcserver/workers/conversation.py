@@ -12,9 +12,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from rpcserver.service.context import Peer
+from rpcserver.workers import limits
 from rpcserver.workers.frame_budget import BudgetShare
 from rpcserver.workers.layers import reframed
-from rpcserver.workers.limits import LINGER_BYTES, LINGER_SECONDS, NEVER, PROGRESS, READ_SIZE, WRITE_SIZE, deadline_in
+from rpcserver.workers.limits import LINGER_BYTES, LINGER_SECONDS, NEVER, PROGRESS, READ_SIZE, WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, CLOSE, LINGER, READ, WRITE, Next
 from rpcserver.workers.refusals import CrowdedOut, SlowFrame, describe, give_up, refuse_frame, refuse_stream
 from rpcwire import GOODBYE, FrameDecoder, FrameError
@@ -48,6 +49,7 @@ class Conversation:
         sole_request: returns the request's body where a read in plain text is exactly one request, which then was
             taken; else None, and nothing was done. Only between `READ` and what follows it.
         heard: whether something has come since `note_silence`.
+        spoken: whether anything had come when `note_silence` was last called.
         leaving: whether it ends as soon as what has arrived is answered.
         last_said: whether the last reply, or a goodbye, is held or written.
         ended: whether the client has ended its side.
@@ -58,36 +60,11 @@ class Conversation:
     """
 
     __slots__ = (
-        "_crowded_out",
-        "_decoder",
-        "_discarded",
-        "_end_said",
-        "_failure",
-        "_following",
-        "_frame_deadline",
-        "_framing",
-        "_grace_deadline",
-        "_linger_deadline",
-        "_plain",
-        "_quiet_since",
-        "_replies",
-        "_settings",
-        "_share",
-        "_tls",
-        "_unsent",
-        "_write_deadline",
-        "ended",
-        "heard",
-        "held",
-        "last_said",
-        "leaving",
-        "lost",
-        "peer",
-        "reset",
-        "sole_request",
-        "taken",
-        "unwritten",
-    )
+        "_crowded_out", "_decoder", "_discarded", "_end_said", "_failure", "_following", "_frame_began", "_framing",
+        "_grace_deadline", "_hurried", "_linger_deadline", "_plain", "_quiet_since", "_replies", "_settings",
+        "_share", "_tls", "_unsent", "_write_began", "ended", "heard", "held", "last_said", "leaving", "lost",
+        "peer", "reset", "sole_request", "spoken", "taken", "unwritten",
+    )  # fmt: skip
 
     sole_request: Callable[[bytes], bytes | None]
 
@@ -102,7 +79,7 @@ class Conversation:
         # The protocol's own envelope goes with its own framing.
         self.peer.jsonrpc = framing is not None
         self._framing = framing
-        self.heard = True
+        self.heard = self._hurried = False
         self.leaving = self.last_said = self.ended = self.lost = self.reset = False
         self.held = self.unwritten = self.taken = 0
         self._settings = settings
@@ -119,9 +96,10 @@ class Conversation:
         self._unsent: bytes | memoryview = b""
         self._end_said = False
         # Each is 0 where nothing of the kind is waited for.
-        self._frame_deadline = self._write_deadline = self._linger_deadline = 0.0
+        self._frame_began = self._write_began = self._linger_deadline = 0.0
         self._grace_deadline = NEVER
-        self._quiet_since = 0.0
+        self._quiet_since = monotonic()
+        self.spoken = False
         self._discarded = 0
         self._tls: TlsSession | None = None
         self.sole_request = own.sole_frame if framing is None and tls is None else lambda _data: None
@@ -129,12 +107,12 @@ class Conversation:
             from rpcserver.workers.tls_session import TlsSession
 
             self._tls = TlsSession(tls)
-            self._frame_deadline = deadline_in(settings.read_timeout)
+            self._frame_began = monotonic()
 
     @property
     def mid_frame(self) -> bool:
         """Whether part of a request, of a TLS record or of the handshake has come, and the rest is waited for."""
-        return self._frame_deadline > 0.0
+        return self._frame_began > 0.0
 
     @property
     def lingering(self) -> bool:
@@ -146,31 +124,37 @@ class Conversation:
         """Until when the client may take for what is waited for, in monotonic seconds."""
         if self._linger_deadline:
             return self._linger_deadline
-        if self._write_deadline:
-            return self._write_deadline
-        if self._frame_deadline:
+        if self._write_began:
+            return self._write_began + limits.writing_allowed(self._settings, hurried=self._hurried)
+        if self._frame_began:
+            deadline = self._frame_began + self._reading_allowed
             untouched = self._tls is not None and self._tls.untouched
-            return min(self._frame_deadline, self._grace_deadline) if untouched else self._frame_deadline
+            return min(deadline, self._grace_deadline) if untouched else deadline
         if self.leaving:
             return 0.0 if self.peer.heeds_close else self._grace_deadline
-        limit = self._settings.idle_timeout
+        limit = limits.silence_allowed(self._settings, spoken=self.spoken)
         return NEVER if self.heard or not limit else self._quiet_since + limit
 
     def receive(self, data: bytes) -> None:
         """Take what a read brought; nothing is the client's end."""
-        self.heard = True
         if not data:
-            self.ended = True
+            self.ended = self.heard = True
         elif self._linger_deadline:
             self._discarded += len(data)
             if self._discarded >= LINGER_BYTES:
                 self.ended = True
         elif self._tls is None or (data := self._decrypt(self._tls, data)):
+            self.heard = True
             self._decoder.feed(data)
             if self._following is None:
                 self._following = following = self._cut()
                 if following is None and self._decoder.held > READ_SIZE:
                     self._hold_large()
+        elif not (self._tls.unfinished or self.ended or self._failure is not None):
+            # Records that hold nothing, such as a KeyUpdate (RFC 8446, 4.6.3), end no silence.
+            self.note_silence(monotonic())
+            if monotonic() >= self.deadline:
+                self.expire()
 
     def next(self) -> Next:
         """Say what the driver does next; the last word is found here, and the deadlines are set."""
@@ -184,7 +168,7 @@ class Conversation:
             self.refuse(refuse_stream(self._failure, self.peer))
         if self._unsent or self.unwritten or ((self._replies or self._plain) and not self._shaking):
             return self._await_writing()
-        self._write_deadline = 0.0
+        self._write_began = 0.0
         if waiting:
             return ANSWER
         if self._share.held and self._decoder.held <= READ_SIZE:
@@ -207,10 +191,9 @@ class Conversation:
                 self._note_end()
             return CLOSE
         if self._decoder.mid_frame or (self._tls is not None and (self._tls.unfinished or self._shaking)):
-            if not self._frame_deadline:
-                self._frame_deadline = deadline_in(self._settings.read_timeout)
+            self._frame_began = self._frame_began or monotonic()
         else:
-            self._frame_deadline = 0.0
+            self._frame_began, self._hurried = 0.0, False
         return READ
 
     def next_request(self) -> tuple[bytes | bytearray, bool] | None:
@@ -293,25 +276,35 @@ class Conversation:
     def note_silence(self, since: float) -> None:
         """Note that nothing has come since then, unless the silence is known to have begun before."""
         if self.heard:
-            self.heard = False
+            self.heard, self.spoken = False, True
             self._quiet_since = since
+
+    def hurry(self) -> None:
+        """Let a request that comes, or a reply that is taken, take less long, since others wait; safe anywhere."""
+        self._hurried = self._settings.reclaim_idle > 0 and (self._frame_began or self._write_began) > 0
+
+    def silent_for(self, now: float) -> float:
+        """How long nothing has come or is on its way in either direction, in seconds, as far as that is known."""
+        busy = self.heard or self.leaving or self._frame_began or self._write_began
+        return 0.0 if busy else now - self._quiet_since
 
     def expire(self) -> None:
         """Do what is due once the deadline is over, and nothing has come that was not received."""
-        settings = self._settings
         if self.lingering:
             self.ended = True
-        elif self._write_deadline:
+        elif self._write_began:
             logger.info("%s: closed, because the client does not read its replies", self.peer.address)
             self.reset = self.lost = True
         elif self.leaving and self._tls is not None and self._tls.untouched:
             self.ended = True
-        elif self._frame_deadline:
-            late = self._tls.give_up(settings.read_timeout) if self._tls is not None and self._shaking else None
-            self._failure = late or SlowFrame(settings.read_timeout)
+        elif self._frame_began:
+            limit = self._reading_allowed
+            late = self._tls.give_up(limit) if self._tls is not None and self._shaking else None
+            self._failure = late or SlowFrame(limit)
         else:
             if not self.leaving:
-                logger.info("%s: closed after %g s of silence", self.peer.address, settings.idle_timeout)
+                limit = limits.silence_allowed(self._settings, spoken=self.spoken)
+                logger.info("%s: closed after %g s of silence", self.peer.address, limit)
             self.last_said = True
             if self.peer.heeds_close:
                 self.hold(GOODBYE)
@@ -336,14 +329,18 @@ class Conversation:
         self._share.release()
 
     @property
+    def _reading_allowed(self) -> float:
+        return limits.reading_allowed(self._settings, self._decoder.held, hurried=self._hurried)
+
+    @property
     def _shaking(self) -> bool:
         """Whether the TLS handshake is to be made before anything can be said."""
         return self._tls is not None and not (self._tls.established or self._tls.failed)
 
     def _await_writing(self) -> Next:
-        if not self._write_deadline or self.taken >= PROGRESS:
+        if not self._write_began or self.taken >= PROGRESS:
             self.taken = 0
-            self._write_deadline = deadline_in(self._settings.write_timeout)
+            self._write_began = monotonic()
         return WRITE
 
     def _cut(self) -> bytes | bytearray | None:
@@ -354,7 +351,7 @@ class Conversation:
             self._fail(error)
             return None
         if body is not None:
-            self._frame_deadline = 0.0
+            self._frame_began, self._hurried = 0.0, False
         return body
 
     def _hold_large(self) -> None:
@@ -376,7 +373,7 @@ class Conversation:
         if output := tls.output():
             self._unsent = bytes(self._unsent) + output
         if shaking and tls.established and not tls.failed:
-            self._frame_deadline = 0.0
+            self._frame_began, self._quiet_since = 0.0, monotonic()
             self.peer.subject = tls.subject
             # The request for whose sake the handshake was made is on the way.
             self._grace_deadline = max(self._grace_deadline, monotonic() + self._settings.drain_grace)

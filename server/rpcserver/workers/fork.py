@@ -20,11 +20,12 @@ import msgspec
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, QuickStop
 from rpcserver.system.process import Forker
-from rpcserver.system.scoreboard import ANSWERED, BEGAN, STARTED
+from rpcserver.system.scoreboard import ACTIVE, ANSWERED, BEGAN, STARTED
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.base import ABORT, GRACEFUL, REOPEN, Worker
+from rpcserver.workers.base import ABORT, GRACEFUL, RECLAIM, REOPEN, Worker
 from rpcserver.workers.blocking_connection import BlockingConnection
 from rpcserver.workers.frame_budget import FrameBudget
+from rpcserver.workers.limits import LINGER_SECONDS
 from rpcserver.workers.refusals import refuse_connection, refuse_service
 from rpcserver.workers.socket_drivers import Lingering, NonBlockingConnection, converse, prepare
 
@@ -49,19 +50,21 @@ They are counted, and not the time they take: where others take the processor, b
 """
 
 _ABORT_SECONDS: Final = 1.0
+_ASK_AGAIN: Final = 3 * LINGER_SECONDS
 
 
 @dataclass(slots=True)
 class _Child:
     """A process that serves a connection; `index` is its slot on the scoreboard.
 
-    By `kill_at`, in monotonic seconds, it must have died of `ABORT`.
+    By `kill_at`, in monotonic seconds, it must have died of `ABORT`. It is asked to let go no more before `ask_at`.
     """
 
     index: int
     process: ChildProcess
     board: SlotBoard
     kill_at: float | None = None
+    ask_at: float = 0.0
 
 
 class ForkWorker(Worker):
@@ -116,6 +119,11 @@ class ForkWorker(Worker):
         if self._current is not None:
             self._current.drain()
 
+    def reclaim(self) -> None:
+        """End a child's connection if it is idle; in the worker, what is full sees to that itself."""
+        if self._current is not None:
+            self._current.reclaim()
+
     def _accept(self) -> None:
         if self._has_room():
             self._looks = 0
@@ -125,11 +133,30 @@ class ForkWorker(Worker):
             return
         self.acceptor.wait(_LOOK)
         self._looks = self._looks + 1 if self.acceptor.has_waiting() and not self._child_ended else 0
+        if self._looks == 1 and self.settings.reclaim_idle:
+            self._reclaim_idlest()
         if self._looks < _LOOKS or self.draining:
             return
         self._looks = 0
         while (connection := self.acceptor.take()) is not None:
             self._turn_away(connection)
+
+    def _reclaim_idlest(self) -> None:
+        """Ask children to let go whose connection is idle, or slow, as many as there are clients that wait."""
+        now = time.monotonic()
+        since = (now - self.settings.reclaim_idle) * 1e9
+        idle = [
+            child
+            for child in self._children.values()
+            if now >= child.ask_at
+            and child.board.cells[STARTED] == child.board.cells[ANSWERED]
+            and child.board.cells[ACTIVE] <= since
+        ]
+        idle.sort(key=lambda child: child.board.cells[ACTIVE])
+        for child in idle[: self.acceptor.count_waiting()]:
+            # A signal begins the wait that it interrupts anew, so that the end of one asked too often would not come.
+            child.ask_at = now + _ASK_AGAIN
+            child.process.send_signal(RECLAIM)
 
     def _has_room(self) -> bool:
         return len(self._children) < self.settings.max_children

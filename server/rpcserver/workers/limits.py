@@ -1,9 +1,11 @@
-"""How much a connection may hold, and how long it may wait, where no setting says so."""
+"""How much a connection may hold, and how long it may wait, beside what the settings say."""
 
 from __future__ import annotations
 
-from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rpcserver.system.settings import ServerSettings
 
 NEVER: Final = float("inf")
 """The deadline of what may take as long as it likes."""
@@ -28,6 +30,19 @@ LINGER_BYTES: Final = 64 * 1024
 """How much is thrown away then."""
 
 
-def deadline_in(limit: float) -> float:
-    """Return when that many seconds are over, in monotonic seconds; 0 is without end."""
-    return monotonic() + limit if limit else NEVER
+def silence_allowed(settings: ServerSettings, *, spoken: bool) -> float:
+    """How long a client may be silent, in seconds, 0 for ever; before its first request no longer than within one."""
+    idle = settings.idle_timeout
+    return idle if spoken or not idle else min(idle, settings.read_timeout or idle)
+
+
+def reading_allowed(settings: ServerSettings, held: int, *, hurried: bool) -> float:
+    """How long a request may take to arrive, in seconds; while others wait no longer than each 64 KiB of it may."""
+    limit = settings.read_timeout or NEVER
+    return min(limit, settings.reclaim_idle * (1 + held // PROGRESS)) if hurried else limit
+
+
+def writing_allowed(settings: ServerSettings, *, hurried: bool) -> float:
+    """How long a client may take for 64 KiB of a reply, in seconds; while others wait as long as it may be idle."""
+    limit = settings.write_timeout or NEVER
+    return min(limit, settings.reclaim_idle) if hurried else limit

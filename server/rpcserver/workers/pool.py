@@ -135,6 +135,20 @@ class Parking:
         self._leave_by = monotonic() + self._settings.drain_grace
         self._wake()
 
+    def reclaim(self, choose: Callable[[list[PooledConnection]], list[PooledConnection]]) -> None:
+        """Ask some of the connections that wait for an end without loss; safe in any thread.
+
+        Args:
+            choose: says which ones.
+        """
+        with self._handing:
+            waiting = [connection for connection in self._connections.copy().values() if connection.awaits is not None]
+            for connection in choose(waiting):
+                connection.conversation.leave(monotonic() + self._settings.drain_grace)
+            for connection in waiting:
+                connection.deadline = connection.conversation.deadline
+        self._wake()
+
     def settle(self, connection: PooledConnection, *, new: bool = False) -> None:
         """Go on with a connection; called by the thread that has it, which has it no more after this.
 
@@ -265,6 +279,10 @@ class PoolWorker(ThreadedWorker):
     def drain_connections(self) -> None:
         """Ask every connection for an end without loss."""
         self._parking.drain()
+
+    def reclaim_connections(self) -> None:
+        """Ask idle connections for an end without loss, and others to hurry."""
+        self._parking.reclaim(self.idlest)
 
     def _closed(self) -> None:
         self.board.connection_closed()

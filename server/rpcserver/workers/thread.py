@@ -50,6 +50,8 @@ own 5 ms leave such a neighbour 300 calls/s where 0.5 ms leave it 3,000; threads
 class ThreadedWorker(Worker):
     """What the models have in common that run requests in threads: taking connections in, and giving requests up."""
 
+    _crowded = False
+
     def run(self) -> None:
         """Serve connections until asked to drain, then those that the arbiter still hands over."""
         tick = min(TICK, self.settings.timeout or TICK)
@@ -75,6 +77,10 @@ class ThreadedWorker(Worker):
     def drain(self) -> None:
         """Nothing to do: the signal ends the acceptor's wait."""
 
+    def reclaim(self) -> None:
+        """Have the main thread see to it, whose wait the signal ends."""
+        self._crowded = True
+
     @abc.abstractmethod
     def serve(self, accepted: socket.socket) -> None:
         """Take a connection in."""
@@ -82,6 +88,10 @@ class ThreadedWorker(Worker):
     @abc.abstractmethod
     def open_connections(self) -> int:
         """Return how many connections are open."""
+
+    @abc.abstractmethod
+    def reclaim_connections(self) -> None:
+        """Ask idle connections for an end without loss, and others to hurry, since clients wait."""
 
     @abc.abstractmethod
     def drain_connections(self) -> None:
@@ -94,6 +104,9 @@ class ThreadedWorker(Worker):
     def look_after(self) -> None:
         """See to what is due, about once a second."""
         self.tick()
+        if self._crowded and not self.draining:
+            self._crowded = False
+            self.reclaim_connections()
 
     def note_given_up(self, connection: BlockingConnection | NonBlockingConnection, thread: threading.Thread) -> None:
         """Log a request that has run too long; a thread cannot be ended, so the worker must be replaced."""
@@ -244,10 +257,20 @@ class ThreadWorker(ThreadedWorker):
     def drain_connections(self) -> None:
         """Ask every connection for an end without loss, and interrupt its thread."""
         with self._leaving:
-            for connection, thread in self._connections.items():
-                connection.drain()
-                if thread.ident is not None and not connection.abandoned:
-                    signal.pthread_kill(thread.ident, _INTERRUPT)
+            for connection in self._connections:
+                self._drain(connection)
+
+    def reclaim_connections(self) -> None:
+        """Ask idle connections for an end without loss, and interrupt their threads; ask others to hurry."""
+        with self._leaving:
+            for connection in self.idlest(self._connections):
+                self._drain(connection)
+
+    def _drain(self, connection: ThreadConnection) -> None:
+        connection.drain()
+        thread = self._connections[connection]
+        if thread.ident is not None and not connection.abandoned:
+            signal.pthread_kill(thread.ident, _INTERRUPT)
 
     def look_after(self) -> None:
         """See to requests that run too long."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import pytest
 
 from rpcserver.system.settings import ServerSettings
@@ -97,12 +99,63 @@ def test_a_slow_request_is_refused_and_its_deadline_does_not_move() -> None:
 def test_silence_is_counted_from_when_it_was_noted_and_ends_with_what_is_heard() -> None:
     conversation = Conversation(ServerSettings(idle_timeout=10.0))
     assert conversation.next() is Next.READ
+    conversation.heard = True
     assert conversation.deadline == NEVER
     conversation.note_silence(5.0)
     conversation.note_silence(9.0)
     assert conversation.deadline == 15.0
     conversation.heard = True
     assert conversation.deadline == NEVER
+
+
+@pytest.mark.parametrize(
+    ("idle", "read", "first"), [(100.0, 10.0, 10.0), (10.0, 100.0, 10.0), (100.0, 0.0, 100.0), (0.0, 10.0, NEVER)]
+)
+def test_before_its_first_request_a_client_is_silent_no_longer_than_within_one(
+    idle: float, read: float, first: float
+) -> None:
+    before = monotonic()
+    conversation = Conversation(ServerSettings(idle_timeout=idle, read_timeout=read))
+    assert conversation.next() is Next.READ
+    assert before + first <= conversation.deadline <= monotonic() + first
+    conversation.heard = True
+    conversation.note_silence(5.0)
+    assert conversation.deadline == (5.0 + idle if idle else NEVER)
+
+
+def test_while_others_wait_a_request_must_go_on_coming_and_a_reply_be_taken() -> None:
+    settings = ServerSettings(read_timeout=30.0, write_timeout=30.0, reclaim_idle=5.0)
+    conversation = Conversation(settings)
+    conversation.receive(frame(b" " * (4 * PROGRESS))[:1])
+    conversation.next()
+    patient = conversation.deadline
+    conversation.hurry()
+    assert conversation.deadline == pytest.approx(patient - 25)
+    conversation.receive(frame(b" " * (4 * PROGRESS))[1 : 2 * PROGRESS])
+    assert conversation.deadline == pytest.approx(patient - 15)
+    conversation.receive(frame(b" " * (4 * PROGRESS))[2 * PROGRESS :])
+    assert answer_all(conversation) == [False]
+    assert conversation.next() is Next.WRITE
+    patient = conversation.deadline
+    conversation.hurry()
+    assert conversation.deadline == pytest.approx(patient - 25)
+    write_all(conversation)
+    # What comes when nobody waits any more may take its time.
+    conversation.receive(ONE[:1])
+    conversation.next()
+    assert conversation.deadline > monotonic() + 25
+
+
+@pytest.mark.parametrize("reclaim", [0.0, 5.0])
+def test_who_is_told_never_to_reclaim_hurries_nobody(reclaim: float) -> None:
+    conversation = Conversation(ServerSettings(reclaim_idle=reclaim))
+    conversation.hurry()
+    conversation.receive(ONE[:1])
+    conversation.next()
+    assert conversation.deadline > monotonic() + 25
+    if not reclaim:
+        conversation.hurry()
+        assert conversation.deadline > monotonic() + 25
 
 
 def test_a_client_that_does_not_read_is_given_up_unless_it_takes_enough() -> None:

@@ -30,7 +30,7 @@ def conversations() -> int:
 
 @service.method
 def buffered() -> int:
-    return next(found._budget.held for found in gc.get_objects() if type(found).__name__ == "Conversation")
+    return next(found._share._budget.held for found in gc.get_objects() if type(found).__name__ == "Conversation")
 """
 )
 MIB = 1 << 20

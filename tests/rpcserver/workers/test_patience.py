@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from rpcserver.system.scoreboard import SlotBoard
 from rpcserver.system.settings import ServerSettings
 from rpcserver.workers import fork, pool
 from rpcserver.workers.base import WorkerSetup
@@ -21,7 +22,7 @@ from tests.servers import request
 
 
 def setup(settings: ServerSettings) -> WorkerSetup:
-    parts = {"worker": 1, "generation": 1, "channel": None, "board": None, "tls": None, "listeners": ()}
+    parts = {"worker": 1, "generation": 1, "channel": None, "board": SlotBoard.private(), "tls": None, "listeners": ()}
     return cast("WorkerSetup", SimpleNamespace(settings=settings, logs=SimpleNamespace(worker=0), **parts))
 
 
@@ -54,7 +55,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def full_fork_worker(door: Door) -> ForkWorker:
-    worker = ForkWorker(setup(ServerSettings(max_children=1)))
+    worker = ForkWorker(setup(ServerSettings(max_children=1, reclaim_idle=0)))
     worker.acceptor = door  # type: ignore[assignment]
     worker._turned_away = Lingering()
     worker._tick = 1.0

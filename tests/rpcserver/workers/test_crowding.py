@@ -1,0 +1,100 @@
+"""Clients that say nothing, or next to nothing, keep others out for a short while only, in every model."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rpcserver.workers import MODELS
+from tests.rpcserver.tls_serving import make_certificates, place
+from tests.servers import PATIENCE, Client, Server, running
+
+models = pytest.mark.parametrize("model", MODELS)
+
+WITHOUT_LIMITS = ("--idle-timeout", "0", "--read-timeout", "0", "--write-timeout", "0")
+
+
+def says_nothing(server: Server) -> Client:
+    return server.connect()
+
+
+def has_called_once(server: Server) -> Client:
+    client = server.connect()
+    client.send("echo", 1)
+    return client
+
+
+def begins_a_request(server: Server) -> Client:
+    client = server.connect()
+    client.socket.sendall(struct.pack("<I", 1000)[:1])
+    return client
+
+
+def takes_no_reply(server: Server) -> Client:
+    client = server.connect()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.send("blob", [20_000_000])
+    return client
+
+
+@models
+@pytest.mark.parametrize("kind", [says_nothing, has_called_once, begins_a_request, takes_no_reply])
+def test_others_are_served_soon_though_every_place_is_held(
+    model: str, kind: Callable[[Server], Client], tmp_path: Path
+) -> None:
+    places = ("--max-connections", "2", "--max-children", "2", "--reclaim-idle", "0.2", "--drain-grace", "0.1")
+    with running("-m", model, "-w", "1", *WITHOUT_LIMITS, *places, folder=tmp_path) as server:
+        holders = [kind(server) for _ in range(1 if model == "sync" else 2)]
+        deadline = time.monotonic() + PATIENCE
+        served = False
+        while not served:
+            assert time.monotonic() < deadline, server.log()
+            with server.connect() as client:
+                # Model fork says busy to those who come meanwhile.
+                served = client.call("echo", 2).fault is None
+        for holder in holders:
+            holder.close()
+
+
+@models
+def test_who_says_nothing_at_all_has_as_long_as_for_a_request(model: str, tmp_path: Path) -> None:
+    options = ("-m", model, "-w", "2", "--read-timeout", "0.3")
+    with running(*options, folder=tmp_path) as server, server.connect() as silent, server.connect() as other:
+        assert other.call("echo", 1).result == 1
+        assert silent.receive() is None
+        server.wait_for_log("closed after 0.3 s of silence")
+        assert other.call("echo", 2).result == 2
+
+
+@models
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="only openssl s_client sends a KeyUpdate when told to")
+def test_records_that_hold_nothing_do_not_end_a_silence(model: str, tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path)
+    options = ("-m", model, "-w", "1", "--idle-timeout", "1", *certificates.options)
+    with running(*options, folder=tmp_path) as server:
+        host, port = place(server)
+        command = ("openssl", "s_client", "-connect", f"{host}:{port}", "-CAfile", str(certificates.ca), "-tls1_3")
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as client:
+            assert client.stdin is not None
+            deadline = time.monotonic() + PATIENCE
+            try:
+                while "of silence" not in server.log():
+                    assert time.monotonic() < deadline
+                    client.stdin.write(b"k\n")
+                    client.stdin.flush()
+                    try:
+                        client.wait(0.1)
+                    except subprocess.TimeoutExpired:
+                        continue
+                    server.wait_for_log("of silence")
+            finally:
+                client.kill()
