@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ import msgspec
 
 from rpcserver.service.context import Peer
 from rpcserver.system.addresses import BindError, UnixBind
+from rpcserver.system.log import RateLimit
 from rpcserver.system.settings import ServerSettings
 from rpcserver.system.sockets import open_listeners
 from rpcserver.workers.conversation import Conversation
@@ -41,6 +43,8 @@ _MOST_CLIENTS: Final = 32
 _MAX_FRAME: Final = 64 * 1024
 _ANSWERS_AT_ONCE: Final = 16
 _MOST_PATIENCE: Final = 5.0
+_PAUSE: Final = 1.0
+_SAID_AGAIN: Final = 60.0
 _CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
 _READING: Final = frozenset({READ, LINGER})
 _FOLDER_MODE: Final = 0o700
@@ -156,6 +160,8 @@ class ControlServer:
             max_frame=_MAX_FRAME, read_timeout=patience, write_timeout=patience, idle_timeout=0
         )
         self._clients: set[_Client] = set()
+        self._refusals = RateLimit(_SAID_AGAIN)
+        self._accepts_again = NEVER
         reactor.watch(listener.fileno(), self._on_client)
 
     @property
@@ -167,10 +173,14 @@ class ControlServer:
     def deadline(self) -> float | None:
         """When `run_due` has something to do, in monotonic seconds."""
         deadline = min((client.deadline for client in self._clients), default=NEVER)
+        deadline = min(deadline, self._accepts_again)
         return None if deadline == NEVER else deadline
 
     def run_due(self, now: float) -> None:
         """Go on with clients that have asked for much, and drop those whose time is over."""
+        if now >= self._accepts_again:
+            self._accepts_again = NEVER
+            self._reactor.watch(self._listener.fileno(), self._on_client)
         for client in tuple(self._clients):
             if client.following is ANSWER:
                 client.go_on()
@@ -199,6 +209,7 @@ class ControlServer:
             self._reactor.unwatch(self._listener.fileno())
             self._listener.close()
             self._listener = listener
+            self._accepts_again = NEVER
             self._reactor.watch(listener.fileno(), self._on_client)
             logger.warning("the control socket had vanished, and was made again: %s", self.address)
 
@@ -211,8 +222,14 @@ class ControlServer:
     def _on_client(self) -> None:
         try:
             client = self._listener.accept()
-        except OSError:
-            # Nobody there after all, or no descriptor left: who waits stays in the queue.
+        except BlockingIOError:
+            # Nobody there after all.
+            return
+        except OSError as error:
+            # No descriptor left: who waits stays in the queue.
+            self._note_refusal(error)
+            self._reactor.unwatch(self._listener.fileno())
+            self._accepts_again = time.monotonic() + _PAUSE
             return
         credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         pid, user, _group = _CREDENTIALS.unpack(credentials)
@@ -227,9 +244,18 @@ class ControlServer:
                 client.send(frame(encode_fault(fault, close=True)))
             client.close()
         else:
-            if self._answer is None:
-                self._answer = self._control.answer_for(self._steered)
+            try:
+                if self._answer is None:
+                    self._answer = self._control.answer_for(self._steered)
+            except OSError as error:
+                self._note_refusal(error)
+                client.close()
+                return
             self._clients.add(_Client(client, self._answer, self._reactor, self._clients, self._settings))
+
+    def _note_refusal(self, error: OSError) -> None:
+        if self._refusals.allows():
+            logger.warning("clients of the control socket are not served for now: %s", error.strerror)
 
 
 class _Client:

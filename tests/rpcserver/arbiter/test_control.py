@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import socket
@@ -417,3 +418,20 @@ def test_a_runtime_folder_that_cannot_be_trusted_is_said_once_and_not_used(kind:
         assert server.log().count("XDG_RUNTIME_DIR is not used") == 1
         with steering(server) as arbiter:
             assert len(arbiter.workers()) == 1
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_an_arbiter_without_descriptors_serves_clients_later(spare: int, tmp_path: Path) -> None:
+    with running("-w", "1", folder=tmp_path) as server:
+        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        highest = max(int(found.name) for found in Path(f"/proc/{server.pid}/fd").iterdir())
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, limits[1]))
+        # Free numbers below the highest are taken by those who come first.
+        early = [control_client(server) for _ in range(4)]
+        server.wait_for_log("clients of the control socket are not served for now: Too many open files")
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+        with steering(server) as arbiter:
+            assert arbiter.status()["pid"] == server.pid
+        for client in early:
+            client.close()
+        assert server.log().count("not served for now") == 1
