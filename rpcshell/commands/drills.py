@@ -139,7 +139,7 @@ def hold(shell: Shell, *, connections: int, seconds: float, call: str | None, ye
     The timeline says which workers they take, who waits in the listen queue, and who has to go.
 
     A worker of the sync model serves one connection at a time, so that idle ones starve others; after
-    --reclaim-idle (5 s) the server has them go. The other models take no notice.
+    --reclaim-idle (5 s) the server has them go. The other models do so once --max-connections are open.
     """
     from rpcshell.lab.drills.starving import hold as run
 

@@ -99,6 +99,13 @@ def test_a_server_can_be_started_at_first_and_ends_with_the_loop(run: Run) -> No
 
 
 @needs_server
+def test_spawn_takes_the_budget_for_large_requests(run: Run) -> None:
+    assert run(":spawn 1 --max-buffered 5apples\r:spawn 1 --max-buffered 20M\rping 7\r\x04") == 0
+    assert "'5apples' is no size" in run.text
+    assert "pong 7\n" in run.text
+
+
+@needs_server
 def test_a_kept_server_goes_on(run: Run) -> None:
     assert run(":spawn 1 --keep\r\x04") == 0
     assert "the server goes on at 127.0.0.1:" in run.text
