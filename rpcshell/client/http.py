@@ -20,7 +20,8 @@ from rpcshell.client.dialling import dial_tcp
 from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.target import TlsFiles, TlsTarget
-from rpcwire import FRAMINGS, MAX_REPLY, MessageError, decode_value
+from rpcwire import MAX_REPLY, MessageError, decode_value
+from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from rpcshell.client.dialects import Listening

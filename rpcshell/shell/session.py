@@ -282,6 +282,7 @@ class Session:
         except ShellError as failure:
             error, elapsed = failure, time.monotonic() - trace.began
         trace.end()
+        catalog = self._connection and self._connection.catalog
         return Call(
             method=method,
             params=params,
@@ -292,7 +293,7 @@ class Session:
             reply=reply if error is None else None,
             error=error,
             trace=trace,
-            names=self.catalog.param_names(method),
+            names=catalog.param_names(method) if catalog else (),
             sighting=sighting,
         )
 

@@ -22,7 +22,6 @@ from rpcwire.errors import (
     WireError,
 )
 from rpcwire.framing import MAX_REPLY, MAX_REQUEST, PREFIX_SIZE, FrameDecoder, frame
-from rpcwire.framings import FRAMINGS, Decoder, Framing
 from rpcwire.messages import (
     ERROR_OUT,
     GOODBYE,
@@ -48,7 +47,6 @@ from rpcwire.numbers import Floats, TextFloat, read_float
 
 __all__ = [
     "ERROR_OUT",
-    "FRAMINGS",
     "GOODBYE",
     "MAX_REPLY",
     "MAX_REQUEST",
@@ -56,7 +54,6 @@ __all__ = [
     "PREFIX_SIZE",
     "ClientConnection",
     "ConnectionClosing",
-    "Decoder",
     "EmptyFrame",
     "EncodeError",
     "ErrorCode",
@@ -65,7 +62,6 @@ __all__ = [
     "FrameDecoder",
     "FrameError",
     "FrameTooLarge",
-    "Framing",
     "Goodbye",
     "Id",
     "InvalidReply",

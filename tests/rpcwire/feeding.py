@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rpcwire import Decoder
+from rpcwire.framings import Decoder
 
 
 def cut(data: bytes, places: Sequence[int]) -> Iterator[bytes]:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcwire import FRAMINGS, FrameError, FrameTooLarge, TruncatedFrame
+from rpcwire import FrameError, FrameTooLarge, TruncatedFrame
+from rpcwire.framings import FRAMINGS
 from tests.rpcwire.feeding import cut, decode, single_bytes
 
 NAMES = sorted(FRAMINGS)

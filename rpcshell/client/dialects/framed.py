@@ -6,7 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rpcshell.client.dialects import Description, Stray
-from rpcwire import FRAMINGS, ErrorCode, Fault, InvalidReply, ParseError, decode_value, encode_value
+from rpcwire import ErrorCode, Fault, InvalidReply, ParseError, decode_value, encode_value
+from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from rpcserver.system.errors import ServerError
-from rpcwire import FRAMINGS
+from rpcwire.framings import FRAMINGS
 
 NATIVE: Final = "u32le"
 """The framing of the protocol, which addresses do not name."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.addresses import BindError, UnixBind, format_host_port
 from rpcserver.system.sockets import Listener
-from rpcwire import FRAMINGS
+from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping

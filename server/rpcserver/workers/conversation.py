@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.frame_budget import FrameBudget
     from rpcserver.workers.tls_session import TlsSession
-    from rpcwire import Decoder, Framing
+    from rpcwire.framings import Decoder, Framing
 
     Answer = Callable[[bytes | bytearray, Peer, bool], bytes]
     """How a request becomes a framed reply: the body, who sent it, and whether it is the connection's last."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rpcserver.system.addresses import NATIVE
-from rpcwire import FRAMINGS, PREFIX_SIZE, Framing
+from rpcwire import PREFIX_SIZE
+from rpcwire.framings import FRAMINGS, Framing
 
 if TYPE_CHECKING:
     import ssl

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from rpcserver.workers import MODELS
-from rpcwire import FRAMINGS, FrameDecoder, Framing, decode_reply
+from rpcwire import FrameDecoder, decode_reply
+from rpcwire.framings import FRAMINGS, Framing
 from tests.servers import PATIENCE, Server, request, running
 
 

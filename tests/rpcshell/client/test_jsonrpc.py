@@ -22,7 +22,7 @@ from rpcshell import (
     connect,
 )
 from rpcshell.client.dialects import Event, ServerRequest
-from rpcwire import FRAMINGS
+from rpcwire.framings import FRAMINGS
 from tests.rpcshell import jsonrpc_peer
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.faces import Connect

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rpcshell import CallError, connect
-from rpcwire import FRAMINGS
+from rpcwire.framings import FRAMINGS
 from tests.rpcshell.faces import Connect
 from tests.servers import Server, running
 
