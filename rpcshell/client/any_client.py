@@ -77,12 +77,12 @@ class AnyClient:
         self._floats: Floats = floats
         self._openrpc = openrpc
         self._fleet = Fleet(target)
-        self._listens = False
+        self.listens = False
         if target.dialect:
             from rpcshell.client.dialects.registry import dialect_factory
 
             self._dialect = dialect_factory(target.dialect, http=isinstance(target, HttpTarget))
-            self._listens = self._dialect(max_reply, floats).listens
+            self.listens = self._dialect(max_reply, floats).listens
         elif isinstance(target, ChildTarget | HttpTarget):
             hint = f"name what it speaks: jsonrpc:{target}"
             raise UsageError("the native protocol goes over sockets only", hint=hint)

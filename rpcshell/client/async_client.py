@@ -90,7 +90,7 @@ class AsyncClient(AnyClient):
             ConnectionFailed: No connection could be made.
         """
         self._enter()
-        if self._listens:
+        if self.listens:
             await self._listen(self._fleet.choose(), None)
             return
         async with self._turns:
@@ -157,7 +157,7 @@ class AsyncClient(AnyClient):
             try:
                 while True:
                     try:
-                        if self._listens:
+                        if self.listens:
                             listening = await self._listen(attempts.instance, deadline)
                             sent = True
                             return await listening.exchange(
@@ -241,7 +241,7 @@ class AsyncClient(AnyClient):
             return known
         deadline = None if self.timeout is None else loop.time() + self.timeout
         try:
-            if self._listens:
+            if self.listens:
                 connection = await self._listen(self._fleet.choose(), deadline)
                 return await connection.follow(connection.dialect.describe(), deadline)
             return await self._follow(self._dialect(self._max_reply, self._floats).describe())
@@ -288,7 +288,7 @@ class AsyncClient(AnyClient):
         Raises:
             UsageError: It says nothing unasked.
         """
-        if not self._listens:
+        if not self.listens:
             raise self._deaf()
         if self._hearing_of is None:
             from rpcshell.client.async_listening import AsyncHearing

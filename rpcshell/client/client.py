@@ -241,7 +241,7 @@ class Client(AnyClient):
             >>> for event in client.events(timeout=5):  # doctest: +SKIP
             ...     print(event.name, event.params)
         """
-        hearing = self._hearing()
+        hearing = self.hearing()
         if self._connection is None:
             self.connect()
         connection = self._connection
@@ -267,7 +267,7 @@ class Client(AnyClient):
         Example:
             >>> client.on_request(lambda request: {"roots": []})  # doctest: +SKIP
         """
-        self._hearing().on_request = handler
+        self.hearing().on_request = handler
 
     def on_log(self, handler: Callable[[str], None] | None) -> None:
         """Have a function told each line that a child prints to standard error, and what else it says out of turn.
@@ -275,7 +275,7 @@ class Client(AnyClient):
         Raises:
             UsageError: The server says nothing unasked.
         """
-        self._hearing().on_log = handler
+        self.hearing().on_log = handler
 
     def describe(self) -> Description:
         """Ask the server what it offers.
@@ -285,7 +285,7 @@ class Client(AnyClient):
         """
         if (known := self._described()) is not None:
             return known
-        if not self._listens:
+        if not self.listens:
             return self._follow(self._dialect(self._max_reply, self._floats).describe())
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
         self._new_caller()
@@ -342,7 +342,7 @@ class Client(AnyClient):
         limit = self._dialling_limit(deadline, time.monotonic())
         if trace is not None:
             trace.connecting()
-        self._connection = self._listen(instance, limit) if self._listens else self._open(instance, limit)
+        self._connection = self._listen(instance, limit) if self.listens else self._open(instance, limit)
         if trace is not None:
             trace.connection_made()
         self.connections += 1
@@ -355,15 +355,15 @@ class Client(AnyClient):
         from rpcshell.client.listening import ListeningConnection
 
         dialect = self._listening_dialect()
-        return ListeningConnection.open(instance, dialect, self._hearing(), timeout=timeout, tls=self.tls)
+        return ListeningConnection.open(instance, dialect, self.hearing(), timeout=timeout, tls=self.tls)
 
-    def _hearing(self) -> Hearing:
-        """What hears the server.
+    def hearing(self) -> Hearing:
+        """What hears the server, to which handlers may be given.
 
         Raises:
             UsageError: It says nothing unasked.
         """
-        if not self._listens:
+        if not self.listens:
             raise self._deaf()
         if self._hearing_of is None:
             from rpcshell.client.hearing import Hearing

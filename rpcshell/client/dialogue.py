@@ -99,11 +99,11 @@ class Dialogue:
         self._calls[number] = _Call(deliver, self._sent + len(self.unsent))
         return number, data
 
-    def abandon(self, number: int) -> None:
-        """Wait no longer for what comes of a call, and ask the server to end it."""
+    def abandon(self, number: int) -> bool:
+        """Wait no longer for what comes of a call, and ask the server to end it; whether there is a way to ask."""
         call = self._calls.get(number)
         if call is None or self.failure is not None:
-            return
+            return False
         call.deliver = None
         if not self.dialect.in_order:
             # Its reply is known by its number; where it is known by its turn, the turn has to be kept.
@@ -112,6 +112,7 @@ class Dialogue:
             self.end(Dropped("a call on it was given up", not_run=False))
         else:
             self.tell(data)
+        return bool(data)
 
     def tell(self, data: bytes) -> None:
         """Add to what is to be sent."""

@@ -18,7 +18,7 @@ from rpcwire import ErrorCode, Fault
 if TYPE_CHECKING:
     from rpcshell.client.dialogue import Heard
 
-__all__ = ["MOST_EVENTS", "MOST_REQUESTS", "Answer", "Hearing", "RequestHandler", "busy", "fault_of"]
+__all__ = ["MOST_EVENTS", "MOST_REQUESTS", "Answer", "FormHandler", "Hearing", "RequestHandler", "busy", "fault_of"]
 
 MOST_EVENTS: Final = 10_000
 """Events that are kept for nobody yet; the oldest give way."""
@@ -32,6 +32,9 @@ RequestHandler = Callable[[ServerRequest], Any]
 Answer = Callable[[ServerRequest, Any], None]
 """Sends the answer to a request: a result, or a `Fault`."""
 
+FormHandler = Callable[[ServerRequest, Answer], bool]
+"""Takes a request with a form, to answer it some time; False leaves it to the dialect."""
+
 
 class Hearing:
     """What the blocking client hears, from the thread that reads.
@@ -39,13 +42,24 @@ class Hearing:
     Attributes:
         on_request: Answers the server's requests, in a thread of its own, one after the other; None leaves them to
             the dialect.
+        on_form: Takes the requests that a person has to be asked for; called in the thread that reads, so it must not
+            wait. None leaves them to `on_request`.
+        on_event: Is given each event at once, in the thread that reads; none is kept then.
+        on_end: Is told what ended the connection, where that was not closed here, in the thread that reads.
         on_log: Is told each line that is no message.
+        caller: Has the thread of a call that waits, and takes parts, do something meanwhile; None where there is none.
+        asked_to_end: Whether the server was asked to end the call that was given up last.
         lost: How many events have given way to newer ones.
     """
 
     def __init__(self) -> None:
         self.on_request: RequestHandler | None = None
+        self.on_form: FormHandler | None = None
+        self.on_event: Callable[[Event], None] | None = None
+        self.on_end: Callable[[Exception], None] | None = None
         self.on_log: Callable[[str], None] | None = None
+        self.caller: Callable[[Callable[[], object]], None] | None = None
+        self.asked_to_end = False
         self.lost = 0
         self._events: deque[Event] = deque()
         self._changed = threading.Condition()
@@ -55,12 +69,15 @@ class Hearing:
     def renewed(self) -> Hearing:
         """One that has heard nothing yet, with the same handlers: for a process that was forked."""
         other = Hearing()
-        other.on_request, other.on_log = self.on_request, self.on_log
+        other.on_request, other.on_form, other.on_log = self.on_request, self.on_form, self.on_log
+        other.on_event, other.on_end = self.on_event, self.on_end
         return other
 
     def hear(self, heard: Heard, answer: Answer) -> None:
         """Take what has come."""
         match heard:
+            case Event() if self.on_event is not None:
+                self.on_event(heard)
             case Event():
                 with self._changed:
                     if len(self._events) == MOST_EVENTS:
@@ -78,6 +95,11 @@ class Hearing:
         if self.on_log is not None:
             self.on_log(line)
 
+    def end(self, failure: Exception) -> None:
+        """Take it that the connection has ended, and was not closed here."""
+        if self.on_end is not None:
+            self.on_end(failure)
+
     def wake(self) -> None:
         """Have whoever waits look whether there will be more."""
         with self._changed:
@@ -90,6 +112,8 @@ class Hearing:
             return self._events.popleft() if self._events else None
 
     def _ask(self, request: ServerRequest, answer: Answer) -> None:
+        if request.form is not None and self.on_form is not None and self.on_form(request, answer):
+            return
         if self.on_request is None:
             answer(request, NotImplemented)
             return

@@ -140,13 +140,15 @@ class ListeningConnection:
             TlsFailed: The server has refused this client; nothing was run.
             TimeoutError: The deadline passed.
         """
-        inbox: queue.SimpleQueue[Delivery | bytes] = queue.SimpleQueue()
+        inbox: queue.SimpleQueue[Delivery | bytes | Callable[[], object]] = queue.SimpleQueue()
         with self._lock:
             number, data = self._dialogue.call(method, params, inbox.put, meta=meta, plain=plain)
             if trace is not None:
                 self._pump.on_data = inbox.put
                 trace.request_started(data, None)
         try:
+            if partial is not None:
+                self._hearing.caller = inbox.put
             if self._flush() and trace is not None:
                 trace.request_sent()
             while True:
@@ -158,16 +160,24 @@ class ListeningConnection:
                 if isinstance(came, Partial):
                     if partial is not None:
                         partial(came.value)
-                elif trace is not None:
-                    trace.data_received(came)
+                elif isinstance(came, bytes):
+                    if trace is not None:
+                        trace.data_received(came)
+                else:
+                    began = time.monotonic()
+                    came()
+                    # That was the caller's own time.
+                    deadline = None if deadline is None else deadline + time.monotonic() - began
         except BaseException:
             if trace is not None:
                 trace.failed(self._pump.ends())
             with self._lock:
-                self._dialogue.abandon(number)
+                self._hearing.asked_to_end = self._dialogue.abandon(number)
             self._flush()
             raise
         finally:
+            if partial is not None:
+                self._hearing.caller = None
             if trace is not None:
                 self._pump.on_data = None
 
@@ -311,6 +321,8 @@ class ListeningConnection:
             self._pump.hand_out()
             if self._greeting is not None:
                 self._greeting.put(None)
+            elif not self.closed and (failure := self.failure) is not None:
+                self._hearing.end(failure)
             self._hearing.wake()
 
     def _read(self) -> None:

@@ -29,11 +29,14 @@ __all__ = [
     "Dialect",
     "DialectFactory",
     "Event",
+    "Form",
+    "FormAction",
     "HandshakeFailed",
     "Hear",
     "Listening",
     "Message",
     "Partial",
+    "Progress",
     "ServerRequest",
     "Speaking",
     "Step",
@@ -46,7 +49,7 @@ _T = TypeVar("_T")
 
 
 class Partial(msgspec.Struct, frozen=True):
-    """One of several replies to a call, with more to come: a progress, or a part of the result.
+    """One of several replies to a call, with more to come: a part of the result, or a `Progress`.
 
     Attributes:
         value: What it says.
@@ -55,6 +58,20 @@ class Partial(msgspec.Struct, frozen=True):
 
     value: Any
     number: int | None = None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """The value of a `Partial` that is no part of the result, and only tells how far the call has come.
+
+    Attributes:
+        done: How much is done, in whatever the server counts.
+        total: How much there is to do, in the same, or None where that is not known.
+        text: What is being done.
+    """
+
+    done: float | None = None
+    total: float | None = None
+    text: str = ""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -76,11 +93,34 @@ class ServerRequest(msgspec.Struct, frozen=True):
         method: What it asks for.
         params: With what.
         id: What identifies it to the server; of any kind.
+        form: What a person has to be asked for it, where one has.
     """
 
     method: str
     params: Any
     id: Any
+    form: Form | None = None
+
+
+FormAction = Literal["accept", "decline", "cancel"]
+"""What becomes of a form: it was filled in, the person does not want to, or does not say."""
+
+
+class Form(msgspec.Struct, frozen=True):
+    """What a request of a server asks a person.
+
+    Attributes:
+        answer: Makes the outcome of the request, as `answer` of the dialect takes it, of what became of the form and
+            of the fields by name, which are empty unless it was accepted.
+        message: What it is about.
+        schema: A JSON Schema of an object whose properties are the fields; without any, it is a question of yes or no.
+        title: A few words.
+    """
+
+    answer: Callable[[FormAction, dict[str, Any]], Any]
+    message: str = ""
+    schema: Mapping[str, Any] = {}
+    title: str = ""
 
 
 class Stray(msgspec.Struct, frozen=True):
