@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, few, whole_json
 from rpcshell.line.language import unparse
-from rpcshell.line.schema import Properties, alternatives, as_schema, fixed_values, type_names
+from rpcshell.line.properties import Properties
+from rpcshell.line.schema import alternatives, as_schema, fixed_values, type_names
 from rpcshell.line.schema_text import type_text
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.prose import prose
@@ -234,7 +235,7 @@ def _types(method: Method) -> dict[str, list[str]]:
             else:
                 todo += reversed(list(islice(part.values(), _MOST_PARTS)))
     if todo and len(found) >= _MOST_TYPES:
-        found["Further types"] = [f"  … that these lead to are left out; there are {len(method.schemas):,} in all"]
+        found["Further types"] = ["  … that these lead to are left out"]
     return {name: rows for name, rows in found.items() if rows}
 
 

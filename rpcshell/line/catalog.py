@@ -8,7 +8,8 @@ from typing import Any, TypeGuard
 
 from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, first_line
 from rpcshell.line.method_index import MethodIndex
-from rpcshell.line.schema import Schema, as_schema, is_modern, resolve_reference
+from rpcshell.line.references import escaped_step, is_own_document, rebased, resolve_reference
+from rpcshell.line.schema import ANYTHING, Schema, as_schema, is_modern
 from rpcshell.line.schema_text import type_text
 
 _LONGEST_TEXT = 20_001
@@ -18,6 +19,9 @@ _LONGEST_METHOD = 1000
 _LONGEST_DEFAULT = 60
 _MOST_SIGNED = 40
 """Parameters in a signature, before and behind the one that it is about."""
+
+_OWN = "x-own"
+"""Where in a document the schemas of params and results are kept that are documents of their own."""
 
 _NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
@@ -50,8 +54,8 @@ class Method:
 
     `whole` means that it takes params as one value instead of binding them by name; its only param stands for that
     value. `by_position` means that it takes params as a list only, `by_name` as an object only. `params_schema` is the
-    schema of the object by name, or of that value. `examples` and `errors` are as the document has them. `modern`
-    schemas say that they are of draft 2019-09 or newer.
+    schema of the object by name, or of that value. `examples` and `errors` are as the document has them, into
+    which references lead. `modern` schemas say that they are of draft 2019-09 or newer.
     """
 
     name: str
@@ -67,7 +71,7 @@ class Method:
     idempotent: bool = False
     deprecated: bool = False
     examples: tuple[Mapping[str, Any], ...] = ()
-    schemas: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     result_description: str = ""
     errors: tuple[Mapping[str, Any], ...] = ()
     modern: bool = False
@@ -118,7 +122,7 @@ class Method:
 
     def resolve(self, schema: Schema) -> Schema:
         """The schema itself, or what its `$ref` leads to."""
-        return resolve_reference(schema, self.schemas, modern=self.modern)
+        return resolve_reference(schema, self.document, modern=self.modern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +150,7 @@ class Catalog:
         if not isinstance(document, Mapping) or not isinstance(document.get("methods"), list):
             message = "the server's description of itself is no OpenRPC document: it has no list of methods"
             raise CatalogError(message)
-        info = _mapping(document.get("info"))
-        components = _mapping(document.get("components"))
-        schemas = types.MappingProxyType(dict(_mapping(components.get("schemas"))))
-        modern = any(is_modern(as_schema(schema)) for schema in schemas.values())
-        methods: dict[str, Method] = {}
-        for entry in document["methods"]:
-            if isinstance(entry, Mapping) and _is_name(name := entry.get("name")):
-                methods[name] = _method(name, entry, schemas, components, modern=modern)
-        return cls(_text(info.get("title")), _text(info.get("version")), types.MappingProxyType(methods))
+        return _Reader(document).catalog()
 
     def param_names(self, method: str) -> tuple[str, ...]:
         """The names of a method's params by position; none where the method is not known."""
@@ -165,67 +161,95 @@ class Catalog:
 EMPTY_CATALOG = Catalog()
 
 
-def _method(
-    name: str,
-    entry: Mapping[str, Any],
-    schemas: Mapping[str, Any],
-    components: Mapping[str, Any],
-    *,
-    modern: bool,
-) -> Method:
-    descriptors = _mapping(components.get("contentDescriptors"))
-    listed = entry.get("params")
-    params = tuple(
-        param
-        for item in (listed if isinstance(listed, list) else ())
-        if (param := _param(_descriptor(item, descriptors))) is not None
-    )
-    whole = entry.get("x-params") == "whole"
-    description = _text(entry.get("description"))
-    result = _descriptor(entry.get("result"), descriptors)
-    result_schema = as_schema(result.get("schema"))
-    return Method(
-        name=name,
-        summary=first_line(entry.get("summary")) or first_line(description),
-        description=description,
-        params=params,
-        params_schema=_params_schema(params, whole=whole),
-        whole=whole,
-        by_position=not whole and entry.get("paramStructure") == "by-position",
-        by_name=not whole and entry.get("paramStructure") == "by-name",
-        result_schema=result_schema,
-        out=_text(entry.get("x-out")),
-        idempotent=entry.get("x-idempotent") is True,
-        deprecated=entry.get("deprecated") is True,
-        examples=_listed(entry.get("examples"), _mapping(components.get("examplePairings"))),
-        schemas=schemas,
-        result_description=_text(result.get("description")),
-        errors=_listed(entry.get("errors"), _mapping(components.get("errors"))),
-        modern=modern or any(is_modern(schema) for schema in (result_schema, *(param.schema for param in params))),
-    )
+class _Reader:
+    """Reads a document whose schemas may be documents of their own."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._info = _mapping(document.get("info"))
+        self._entries = document["methods"]
+        self._components = _mapping(document.get("components"))
+        self._own: list[Schema] = []
+        schemas = {
+            name: rebased(schema, f"#/components/schemas/{escaped_step(name)}") if is_own_document(schema) else schema
+            for name, given in _mapping(self._components.get("schemas")).items()
+            for schema in (as_schema(given),)
+        }
+        self._document = {**document, "components": {**self._components, "schemas": schemas}, _OWN: self._own}
+        self._modern = any(map(is_modern, schemas.values()))
+
+    def catalog(self) -> Catalog:
+        methods = {
+            name: self._method(name, entry)
+            for entry in self._entries
+            if isinstance(entry, Mapping) and _is_name(name := entry.get("name"))
+        }
+        title, version = _text(self._info.get("title")), _text(self._info.get("version"))
+        return Catalog(title, version, types.MappingProxyType(methods))
+
+    def _method(self, name: str, entry: Mapping[str, Any]) -> Method:
+        listed = entry.get("params")
+        params = tuple(
+            param
+            for item in (listed if isinstance(listed, list) else ())
+            if (param := self._param(self._descriptor(item))) is not None
+        )
+        whole = entry.get("x-params") == "whole"
+        description = _text(entry.get("description"))
+        result = self._descriptor(entry.get("result"))
+        result_schema = self._schema(result.get("schema"))
+        params_schema = self._schema(entry["x-params-schema"]) if "x-params-schema" in entry else None
+        schemas = (result_schema, params_schema or ANYTHING, *(param.schema for param in params))
+        return Method(
+            name=name,
+            summary=first_line(entry.get("summary")) or first_line(description),
+            description=description,
+            params=params,
+            params_schema=_params_schema(params, whole=whole) if params_schema is None else params_schema,
+            whole=whole,
+            by_position=not whole and entry.get("paramStructure") == "by-position",
+            by_name=not whole and entry.get("paramStructure") == "by-name",
+            result_schema=result_schema,
+            out=_text(entry.get("x-out")),
+            idempotent=entry.get("x-idempotent") is True,
+            deprecated=entry.get("deprecated") is True,
+            examples=_listed(entry.get("examples"), _mapping(self._components.get("examplePairings"))),
+            document=self._document,
+            result_description=_text(result.get("description")),
+            errors=_listed(entry.get("errors"), _mapping(self._components.get("errors"))),
+            modern=self._modern or any(map(is_modern, schemas)),
+        )
+
+    def _descriptor(self, item: object) -> Mapping[str, Any]:
+        return _followed(item, _mapping(self._components.get("contentDescriptors")))
+
+    def _param(self, descriptor: Mapping[str, Any]) -> Param | None:
+        name = descriptor.get("name")
+        if not isinstance(name, str):
+            return None
+        schema = self._schema(descriptor.get("schema"))
+        description = _text(descriptor.get("description")) or _text(descriptor.get("summary"))
+        return Param(name, schema, descriptor.get("required") is True, description or _text(schema.get("description")))
+
+    def _schema(self, given: object) -> Schema:
+        schema = as_schema(given)
+        if is_own_document(schema):
+            schema = rebased(schema, f"#/{_OWN}/{len(self._own)}")
+            self._own.append(schema)
+        return schema
 
 
 def _listed(listed: object, components: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """The objects of a list, references among them followed; what leads nowhere is left out."""
-    found = (_descriptor(item, components) for item in (listed if isinstance(listed, list) else ()))
+    found = (_followed(item, components) for item in (listed if isinstance(listed, list) else ()))
     return tuple(one for one in found if one)
 
 
-def _descriptor(item: object, descriptors: Mapping[str, Any]) -> Mapping[str, Any]:
-    descriptor = _mapping(item)
-    reference = descriptor.get("$ref")
+def _followed(item: object, components: Mapping[str, Any]) -> Mapping[str, Any]:
+    part = _mapping(item)
+    reference = part.get("$ref")
     if isinstance(reference, str):
-        return _mapping(descriptors.get(reference.rsplit("/", 1)[-1]))
-    return descriptor
-
-
-def _param(descriptor: Mapping[str, Any]) -> Param | None:
-    name = descriptor.get("name")
-    if not isinstance(name, str):
-        return None
-    schema = as_schema(descriptor.get("schema"))
-    description = _text(descriptor.get("description")) or _text(descriptor.get("summary"))
-    return Param(name, schema, descriptor.get("required") is True, description or _text(schema.get("description")))
+        return _mapping(components.get(reference.rsplit("/", 1)[-1]))
+    return part
 
 
 def _params_schema(params: tuple[Param, ...], *, whole: bool) -> Schema:

@@ -9,14 +9,9 @@ work is bounded. Checking a value against a schema is `rpcshell.line.check`, say
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from itertools import islice
 from typing import Any, TypeGuard
-from urllib.parse import unquote
-
-from rpcshell.line.brief import first_line
 
 Schema = Mapping[str, Any]
 Resolver = Callable[[Schema], Schema]
@@ -29,37 +24,11 @@ MAX_STEPS = 2 * MAX_ALTERNATIVES
 MAX_VALUES = 10_000
 """Of an `enum`; of one with more nobody chooses, and each key press would go through them."""
 
-MAX_NAMES = 20_000
-"""Names of properties that are gone through to complete one."""
-
-_MOST_DIFFERENT = 8
-"""Schemas that alternatives have for one property; to compare more takes too long."""
-
 _KEYS_A_STEP = 100
-_LONGEST_CHAIN = 100
-_LONGEST_REFERENCE = 1000
-_MOST_TAGS = 100
-"""Scalars beside a property, and values of one, that may tell alternatives apart."""
 
 _TYPES = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
-_ANNOTATIONS = frozenset(("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"))
 _ABOUT_ITEMS = frozenset(("items", "prefixItems"))
-_REFERENCE_PREFIX = "#/components/schemas/"
 _DIALECT = re.compile(r"https?://json-schema\.org/(?:draft-0[3467]|draft/(?P<year>\d{4})-\d\d)/schema#?|\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class Property:
-    """A property that an object schema names."""
-
-    name: str
-    schema: Schema
-    required: bool
-
-    @property
-    def description(self) -> str:
-        """The first line of its description, or nothing."""
-        return first_line(self.schema.get("description"))
 
 
 def as_schema(value: object) -> Schema:
@@ -80,37 +49,6 @@ def is_modern(schema: Schema) -> bool:
     declared = schema.get("$schema")
     found = _DIALECT.fullmatch(declared) if isinstance(declared, str) else None
     return found is not None and found["year"] is not None
-
-
-def resolve_reference(schema: Schema, schemas: Mapping[str, Any], *, modern: bool = False) -> Schema:
-    """Follow `$ref` into `#/components/schemas/`, through chains of them.
-
-    What is beside a `$ref` is added to its target; if the schemas are not `modern`, only what says nothing about
-    values. A reference that leads in a circle, nowhere, or through more than a hundred others, allows anything.
-    """
-    seen: set[str] = set()
-    while isinstance(reference := schema.get("$ref"), str):
-        if reference in seen or len(seen) >= _LONGEST_CHAIN:
-            return ANYTHING
-        seen.add(reference)
-        beside = {key: value for key, value in schema.items() if key in _ANNOTATIONS or (modern and key != "$ref")}
-        target = _pointed(reference, schemas)
-        schema = _combined([target, beside])[0] if beside else target
-    return schema
-
-
-def _pointed(reference: str, schemas: Mapping[str, Any]) -> Schema:
-    if not reference.startswith(_REFERENCE_PREFIX) or len(reference) > _LONGEST_REFERENCE:
-        return ANYTHING
-    if "%" in reference:
-        reference = unquote(reference)
-    found: Any = schemas
-    for step in reference[len(_REFERENCE_PREFIX) :].split("/"):
-        key = step.replace("~1", "/").replace("~0", "~")
-        if not isinstance(found, Mapping) or key not in found:
-            return ANYTHING
-        found = found[key]
-    return as_schema(found)
 
 
 def alternatives(schema: Schema, resolve: Resolver) -> tuple[Schema, ...]:
@@ -138,7 +76,7 @@ def unfolded(schema: Schema, resolve: Resolver) -> tuple[tuple[Schema, ...], int
         unfolding: list[Schema] = []
         for branch in branches[: min(MAX_ALTERNATIVES, max(MAX_STEPS - steps, 1))]:
             own = resolve(as_schema(branch))
-            both, copied = _combined([beside, own]) if beside else (own, 0)
+            both, copied = combined([beside, own]) if beside else (own, 0)
             unfolding.append(both)
             steps += copied // _KEYS_A_STEP
             if steps > MAX_STEPS:
@@ -155,12 +93,12 @@ def _merged(schema: Schema, resolve: Resolver) -> tuple[Schema, int]:
     if not isinstance(parts, list):
         return schema, 0
     own = {key: value for key, value in schema.items() if key != "allOf"}
-    merged, copied = _combined([*(resolve(as_schema(part)) for part in parts[:MAX_ALTERNATIVES]), own])
+    merged, copied = combined([*(resolve(as_schema(part)) for part in parts[:MAX_ALTERNATIVES]), own])
     # What was in an `allOf` inside is left to the server.
     return {key: value for key, value in merged.items() if key != "allOf"}, len(own) + 2 * copied
 
 
-def _combined(parts: Sequence[Schema]) -> tuple[Schema, int]:
+def combined(parts: Sequence[Schema]) -> tuple[Schema, int]:
     """One schema for values that have to meet several, and how many keys were copied for it.
 
     It is never stricter than they are together: of two bounds the last counts, and what is too much is left out.
@@ -257,112 +195,6 @@ def fixed_values(schema: Schema) -> Sequence[Any]:
         return (schema["const"],)
     listed = schema.get("enum")
     return listed if isinstance(listed, list) and len(listed) <= MAX_VALUES else ()
-
-
-class Properties:
-    """The properties that an object may have at one place; each is looked at when it is asked for.
-
-    Alternatives that a scalar in `present` rules out, as the tag of a tagged union does, are left out unless that would
-    leave none.
-    """
-
-    def __init__(self, schema: Schema, resolve: Resolver, present: Mapping[str, Any] = ANYTHING) -> None:
-        all_branches = alternatives(schema, resolve)
-        branches = [branch for branch in all_branches if isinstance(branch.get("properties"), Mapping)]
-        fitting = [branch for branch in branches if not _ruled_out(branch, present, resolve)] or branches
-        self._named: list[Mapping[str, Any]] = [branch["properties"] for branch in fitting]
-        self._lists = [branch.get("required") for branch in fitting]
-        if not any(self._named):
-            # An object that names none may still say which names there are.
-            self._named = _listed_keys(all_branches, resolve)
-            self._lists = []
-        self._required: list[frozenset[str]] | None = None
-
-    def __len__(self) -> int:
-        """How many names there are; one that is in several alternatives may count several times."""
-        return sum(map(len, self._named))
-
-    def __iter__(self) -> Iterator[str]:
-        """Their names, in the order of the schema, each of them once; the first `MAX_NAMES` that it has."""
-        return iter(dict.fromkeys(islice((name for named in self._named for name in named), MAX_NAMES)))
-
-    def schema(self, name: str) -> Schema | None:
-        """The schema of one of them, or None where it is not named."""
-        schemas: list[Schema] = []
-        for named in self._named:
-            if name in named and not any(named[name] is one for one in schemas):
-                schemas.append(as_schema(named[name]))
-        different = _different(schemas)
-        return {"anyOf": different} if len(different) > 1 else next(iter(different), None)
-
-    def get(self, name: str) -> Property | None:
-        """One of them, or None where it is not named."""
-        schema = self.schema(name)
-        if schema is None:
-            return None
-        if self._required is None:
-            self._required = list(_required(self._lists))
-        return Property(name, schema, bool(self._lists) and all(name in names for names in self._required))
-
-    def first(self, most: int) -> list[Property]:
-        """The first of them."""
-        return [found for name in islice(self, most) if (found := self.get(name)) is not None]
-
-
-def _required(lists: Iterable[object]) -> Iterator[frozenset[str]]:
-    """The names in each of the lists, `MAX_NAMES` of them together."""
-    room = MAX_NAMES
-    for listed in lists:
-        names = listed[:room] if isinstance(listed, list) else []
-        room -= len(names)
-        yield frozenset(name for name in names if isinstance(name, str))
-
-
-def _different(schemas: list[Schema]) -> list[Schema]:
-    """The first different ones of some schemas; what is nested too deeply to tell counts as different."""
-    found: list[Schema] = []
-    for schema in schemas[:_MOST_DIFFERENT]:
-        try:
-            known = schema in found
-        except RecursionError:
-            known = False
-        if not known:
-            found.append(schema)
-    return found
-
-
-def _listed_keys(branches: Iterable[Schema], resolve: Resolver) -> list[Mapping[str, Any]]:
-    """The keys of an object that names none but says which names there are."""
-    for branch in branches:
-        names = branch.get("propertyNames")
-        listed = fixed_values(resolve(names)) if isinstance(names, Mapping) else ()
-        value = as_schema(branch.get("additionalProperties"))
-        if keys := [name for name in listed if isinstance(name, str)]:
-            return [dict.fromkeys(keys, value)]
-    return []
-
-
-def _ruled_out(branch: Schema, present: Mapping[str, Any], resolve: Resolver) -> bool:
-    for name, value in islice(present.items(), _MOST_TAGS):
-        if name in branch["properties"]:
-            fixed = fixed_values(resolve(as_schema(branch["properties"][name])))
-            if 0 < len(fixed) <= _MOST_TAGS and value not in fixed:
-                return True
-    return False
-
-
-def property_schema(
-    schema: Schema, name: str, resolve: Resolver, present: Mapping[str, Any] = ANYTHING
-) -> Schema | None:
-    """The schema of one property of an object, or None where the schema does not speak of it."""
-    named = Properties(schema, resolve, present).schema(name)
-    if named is not None:
-        return named
-    for branch in alternatives(schema, resolve):
-        # A name may fit a pattern; those are not tried, as a server's may take for ever.
-        if isinstance(rest := branch.get("additionalProperties"), Mapping) and "patternProperties" not in branch:
-            return rest
-    return None
 
 
 def item_schema(schema: Schema, index: int, resolve: Resolver) -> Schema | None:

@@ -9,7 +9,8 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.line.brief import brief, brief_json, first_line
-from rpcshell.line.schema import Properties, alternatives, fixed_values
+from rpcshell.line.properties import Properties
+from rpcshell.line.schema import alternatives, fixed_values
 from rpcshell.line.schema_text import limits_text, type_text
 from rpcshell.line.suggest import Spot, find_spot
 from rpcshell.view.escape import visible
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from rpcshell.line.catalog import Method
     from rpcshell.line.language import CallLine
-    from rpcshell.line.schema import Property, Resolver
+    from rpcshell.line.properties import Property
+    from rpcshell.line.schema import Resolver
     from rpcshell.view.pretty import Fragment
 
 __all__ = ["Row", "command_synopsis", "method_synopsis"]

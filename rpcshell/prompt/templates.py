@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.line.brief import LONGEST_NAME, brief, few, first_line, whole_json
 from rpcshell.line.language import escape, quote
-from rpcshell.line.schema import Properties, alternatives, as_schema, fixed_values, type_names
+from rpcshell.line.properties import Properties
+from rpcshell.line.schema import alternatives, as_schema, fixed_values, type_names
 from rpcshell.line.schema_text import type_text
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.commands.export.exported import Secret, call_key
 from rpcshell.commands.export.literals import Code, Wrapped, literal
-from rpcshell.line.schema import ANYTHING, allowed_types, alternatives, property_schema, type_names
+from rpcshell.line.properties import property_schema
+from rpcshell.line.schema import ANYTHING, allowed_types, alternatives, type_names
 from rpcshell.view.differences import identity
 from rpcwire import TextFloat
 

@@ -23,7 +23,8 @@ from rpcshell.line.language.nodes import (
 from rpcshell.line.language.tokens import LineError
 from rpcshell.line.language.values import KEYWORDS, MAX_DIGITS, NUMBER
 from rpcshell.line.near_names import near_names
-from rpcshell.line.schema import allowed_types, fits_type, property_schema, type_of
+from rpcshell.line.properties import property_schema
+from rpcshell.line.schema import allowed_types, fits_type, type_of
 from rpcwire import encode_value, read_float
 
 if TYPE_CHECKING:

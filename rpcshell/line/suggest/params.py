@@ -10,10 +10,8 @@ from typing import Any
 from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, first_line, whole_json
 from rpcshell.line.catalog import Method
 from rpcshell.line.language import CallLine, Line, escape, key_text, quote, word_value
+from rpcshell.line.properties import MAX_NAMES, Properties, Property
 from rpcshell.line.schema import (
-    MAX_NAMES,
-    Properties,
-    Property,
     Resolver,
     Schema,
     allowed_types,

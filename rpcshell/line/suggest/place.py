@@ -19,7 +19,8 @@ from rpcshell.line.language import (
     TokenKind,
     WordNode,
 )
-from rpcshell.line.schema import ANYTHING, Properties, Resolver, Schema, item_schema, property_schema
+from rpcshell.line.properties import Properties, property_schema
+from rpcshell.line.schema import ANYTHING, Resolver, Schema, item_schema
 
 _NO_TOKENS = frozenset({TokenKind.WHITESPACE, TokenKind.COMMENT})
 

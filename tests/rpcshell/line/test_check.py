@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.check import MAX_DEPTH, check
 from rpcshell.line.language import CallLine, parse
-from rpcshell.line.schema import Resolver, Schema, as_schema, resolve_reference
+from rpcshell.line.references import resolve_reference
+from rpcshell.line.schema import Resolver, Schema, as_schema
 from tests.rpcshell.shop import SCHEMAS
+
+DOCUMENT: Schema = {"components": {"schemas": SCHEMAS}}
 
 _LEAVES: list[dict[str, Any]] = [
     {},
@@ -56,7 +59,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 
 
 def resolve(schema: Schema) -> Schema:
-    return resolve_reference(schema, SCHEMAS)
+    return resolve_reference(schema, DOCUMENT)
 
 
 def findings(text: str, schema: Schema, resolve: Resolver = resolve) -> list[str]:
@@ -114,7 +117,7 @@ def test_it_finds_nothing_where_json_schema_is_met(validator: Any, modern: bool,
     root = {"allOf": [schema], "components": {"schemas": SCHEMAS}}
     if validator(root).is_valid(value):
         text = json.dumps(value)
-        assert findings(text, as_schema(schema), lambda part: resolve_reference(part, SCHEMAS, modern=modern)) == []
+        assert findings(text, as_schema(schema), lambda part: resolve_reference(part, DOCUMENT, modern=modern)) == []
 
 
 ODD_NUMBERS = [
@@ -205,5 +208,11 @@ def test_alternatives_inside_alternatives_take_bounded_time() -> None:
     body = parse("m " + '{"next": ' * (MAX_DEPTH - 1) + '"wrong"' + "}" * (MAX_DEPTH - 1)).body
     assert isinstance(body, CallLine)
     assert body.params is not None
-    list(check(body.params, components["Either"], lambda schema: resolve_reference(schema, components)))
+    list(
+        check(
+            body.params,
+            components["Either"],
+            lambda schema: resolve_reference(schema, {"components": {"schemas": components}}),
+        )
+    )
     # Without a bound this would be two to the power of the depth, and never end.
