@@ -14,12 +14,15 @@ from pathlib import Path
 import msgspec
 
 from rpcshell.client.errors import UsageError
+from rpcwire import FRAMINGS
 
 __all__ = ["ChildTarget", "HttpTarget", "Target", "TcpTarget", "TlsFiles", "TlsTarget", "UnixTarget"]
 
 _DIALECT = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?:(?!//)")
 _KINDS = ("unix", "exec")
+_LISTENER = re.compile(r"([a-z0-9-]+)\+(?:tcp://(?=.)|(?=unix:|tls://))")
 _NATIVE = "native"
+_NATIVE_FRAMING = "u32le"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"[\w.-]{1,253}")
 _ZONE = re.compile(r"[\w.-]+")
@@ -52,9 +55,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
         Args:
             text: `host:port`, `:port` or `port` (localhost), `[v6]:port`, `unix:/path`, `unix:@name` (abstract), or a
-                path with a slash; before the first three `tls://` for a server that speaks TLS. `exec:COMMAND ARG` is a
-                child that is talked to over its standard input and output, `http://...` or `https://...` a server of
-                JSON over HTTP. Before any of them a dialect, as in `qmp:unix:/path` or `jsonrpc+line:host:port`.
+                path with a slash; before the first three `tls://` for a server that speaks TLS, or `tcp://`.
+                `exec:COMMAND ARG` is a child that is talked to over its standard input and output, `http://...` or
+                `https://...` a server of JSON over HTTP. Before any of them a dialect, as in `qmp:unix:/path` or
+                `jsonrpc+line:host:port`. An address as rpcserver writes it, such as `line+tcp://host:port`, is one of
+                JSON-RPC.
 
         Raises:
             UsageError: The text is none of these.
@@ -63,6 +68,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             >>> Target.parse("8080")
             TcpTarget(host='localhost', port=8080, dialect='')
         """
+        listener = _LISTENER.match(text)
+        if listener is not None and listener[1] in FRAMINGS:
+            spoken = "" if listener[1] == _NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
+            return msgspec.structs.replace(_place(text[listener.end() :], text, spoken), dialect=spoken)
         found = _DIALECT.match(text)
         if found is None or found[1] in _KINDS or not _names_dialect(found[1], text[found.end() :]):
             return _place(text, text, "")
@@ -84,9 +93,9 @@ class TcpTarget(Target, frozen=True):
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        # A host may be called as a dialect is.
-        prefix = self.prefix or (f"{_NATIVE}:" if host.isalnum() and _names_dialect(host, str(self.port)) else "")
-        return f"{prefix}{host}:{self.port}"
+        # A host may be called as what stands before an address is.
+        taken = host in _KINDS or (not self.dialect and host.isalnum() and _names_dialect(host, str(self.port)))
+        return f"{self.prefix}{'tcp://' if taken else ''}{host}:{self.port}"
 
 
 class TlsTarget(Target, frozen=True):
@@ -237,12 +246,12 @@ def _with_scheme(scheme: str, place: str, text: str, dialect: str) -> Target:
     if scheme in ("http", "https") and dialect:
         return _http(place)
     _refuse_user(rest)
-    if scheme != "tls":
+    if scheme not in ("tls", "tcp"):
         hint = f"write jsonrpc:{place}, or another dialect" if scheme in ("http", "https") else _FORMS
         raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=hint)
     if "/" in rest:
-        raise UsageError(f"target {text!r} has more than a host and a port", hint="write tls://host:port")
-    return TlsTarget(*_address(rest, text))
+        raise UsageError(f"target {text!r} has more than a host and a port", hint=f"write {scheme}://host:port")
+    return (TlsTarget if scheme == "tls" else TcpTarget)(*_address(rest, text))
 
 
 def _http(text: str) -> HttpTarget:

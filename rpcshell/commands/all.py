@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, NotConnected, ShellError
+from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, ShellError
 from rpcshell.shell.command import CALL, command
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
@@ -48,14 +48,13 @@ def call_all(shell: Shell, *, call: str) -> None:
     """
     method, params = shell.read_call(call)
     session = shell.session
-    if session.target is None:
-        raise NotConnected
+    target = shell.supervisor.native_target(":all")
     with shell.supervisor.control() as control:
         from rpcshell.servers.fanout import FanOut
 
         # It may hold the worker that the call is to reach.
         session.hang_up()
-        fan = FanOut(session.target, control, session.tls, session.limit)
+        fan = FanOut(target, control, session.tls, session.limit)
         interrupted = False
         try:
             fan.run(method, params)

@@ -132,8 +132,7 @@ def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> 
     if rate is not None and name != "slow":
         raise UsageError(f"--rate is for :wire send slow, and {name} is sent at once")
     session = shell.session
-    # Raises where the server is not the user's own, on this machine.
-    shell.supervisor.path()
+    target = shell.supervisor.native_target(":wire send")
     # Servers of one's own describe themselves, whatever else they know; the demo's ping is shorter.
     harmless = "ping" if session.method("ping") is not None else "rpc.discover"
     method, params = shell.read_call(call) if call else (harmless, None)
@@ -141,12 +140,11 @@ def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> 
         request = frame(encode_request(method, params))
     except EncodeError as error:
         raise UsageError(f"the params of {method} cannot be sent: {error}") from None
-    mistake, target = MISTAKES[name], session.target
-    if target is None:
-        return
+    mistake = MISTAKES[name]
     # A worker that serves one connection at a time could be held by the shell's own.
     session.rest()
-    shell.output.pieces([(DIM, f"{name}: {mistake.summary}, to {session.name or target} on a connection of its own\n")])
+    where = session.name if target == session.target else target
+    shell.output.pieces([(DIM, f"{name}: {mistake.summary}, to {where} on a connection of its own\n")])
     events: list[WireEvent] = []
     # What is a secret shows in the whole request, and not in its pieces.
     named = named_params(params, session.catalog.param_names(method))

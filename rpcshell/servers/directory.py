@@ -21,11 +21,11 @@ from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
 from rpcshell.servers.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rpcwire.control import ServerStatus
 
-__all__ = ["LocalServer", "control_folders", "is_on_this_machine", "listens_at", "local_servers"]
+__all__ = ["LocalServer", "as_targets", "control_folders", "is_on_this_machine", "listens_at", "local_servers"]
 
 _LOOK: Final = 1.0
 """Seconds a server has to say what it is; an arbiter that was stopped says nothing."""
@@ -42,9 +42,23 @@ class LocalServer(msgspec.Struct, frozen=True):
     status: ServerStatus
 
     @property
-    def addresses(self) -> list[str]:
-        """Where it listens, as targets are written."""
-        return [listener.address for listener in self.status.listeners]
+    def addresses(self) -> tuple[str, ...]:
+        """Where it listens, as `as_targets` has it."""
+        return as_targets(listener.address for listener in self.status.listeners)
+
+
+def as_targets(addresses: Iterable[str]) -> tuple[str, ...]:
+    """The addresses of a server's listeners as targets are written, those of the native protocol first."""
+    found = []
+    for address in addresses:
+        try:
+            target = Target.parse(address)
+        except UsageError:
+            # It knows one that this side does not.
+            found.append((True, address))
+        else:
+            found.append((bool(target.dialect), str(target)))
+    return tuple(written for _, written in sorted(found, key=lambda one: one[0]))
 
 
 def control_folders() -> Iterator[Path]:
@@ -91,7 +105,7 @@ def listens_at(address: str, target: Target) -> bool:
         return (
             isinstance(listener, UnixTarget)
             and isinstance(target, UnixTarget)
-            and (listener == target or not (listener.abstract or target.abstract))
+            and (listener.path == target.path or not (listener.abstract or target.abstract))
             and os.path.realpath(listener.path) == os.path.realpath(target.path)
         )
     listening, wanted = _tcp(listener), _tcp(target)

@@ -21,6 +21,7 @@ import msgspec
 
 from rpcshell.client.errors import Cancelled, ConnectionLost, SpawnFailed, UsageError
 from rpcshell.client.threads import thread_for
+from rpcshell.servers.directory import as_targets
 from rpcshell.servers.folders import state_folder
 from rpcwire.control import ServerReady, StartFailed
 
@@ -93,7 +94,8 @@ class SpawnedServer:
         self.options = options
         self.pid = process.pid
         """Of its arbiter."""
-        self.addresses = ready.addresses
+        self.addresses = as_targets(ready.addresses)
+        """Where it listens, as targets are written, those of the native protocol first."""
         self.workers = ready.workers
         """How many it started with."""
         self.model = ready.model

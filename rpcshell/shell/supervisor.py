@@ -77,6 +77,29 @@ class Supervisor:
         path = self.path()
         return Control(path, timeout=timeout, on_status=lambda status: self._seen.update({path: status}))
 
+    def native_target(self, what: str) -> Target:
+        """Where that server speaks the native protocol, for what is done in it: here, or at another of its addresses.
+
+        Raises:
+            NotConnected: As `path`.
+            UsageError: As `path`, or it does not speak that anywhere; the message begins with `what`.
+        """
+        path = self.path()
+        target = self._session.target
+        if target is None:
+            raise NotConnected
+        if not target.dialect:
+            return target
+        with self.control() as control:
+            addresses = LocalServer(path, control.status()).addresses
+        native = Target.parse(addresses[0]) if addresses else target
+        if native.dialect:
+            raise UsageError(
+                f"{what} takes a server that speaks rpcshell's own protocol, and {target} speaks {target.dialect}",
+                hint="have it listen at an address without a framing as well",
+            )
+        return native
+
     def require_consent(self, what: str, *, given: bool, ask: Callable[[str], None] | None) -> None:
         """Go on only where the server was spawned by this shell, or somebody has said yes.
 

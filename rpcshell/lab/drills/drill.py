@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from rpcshell.client.errors import Cancelled, ConnectionFailed, ConnectionLost, NotConnected, ShellError, UsageError
+from rpcshell.client.errors import Cancelled, ConnectionFailed, ConnectionLost, ShellError, UsageError
 from rpcshell.client.target import UnixTarget
 from rpcshell.lab.drills.probe import Probe, ProbedCall
 from rpcshell.lab.drills.timeline import Follower, Timeline
@@ -66,9 +66,7 @@ class Drill:
         harm: str | None = None,
         consent: bool = False,
     ) -> None:
-        target = shell.session.target
-        if target is None:
-            raise NotConnected
+        target = shell.supervisor.native_target("a drill")
         self._shell = shell
         self._name = name
         self._programs = shell.for_programs

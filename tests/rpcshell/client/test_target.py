@@ -50,6 +50,12 @@ targets = st.one_of(
         ("native:jsonrpc:80", TcpTarget("jsonrpc", 80)),
         ("exec:server 'a b'", ChildTarget(("server", "a b"))),
         ("jsonrpc:exec:server --stdio", ChildTarget(("server", "--stdio"), dialect="jsonrpc")),
+        ("line+tcp://127.0.0.1:8081", TcpTarget("127.0.0.1", 8081, dialect="jsonrpc+line")),
+        ("content-length+tcp://[::1]:81", TcpTarget("::1", 81, dialect="jsonrpc+content-length")),
+        ("u32be+unix:/run/x.sock", UnixTarget("/run/x.sock", dialect="jsonrpc+u32be")),
+        ("nul+unix:@calc", UnixTarget("@calc", dialect="jsonrpc+nul")),
+        ("line+tls://example.org:80", TlsTarget("example.org", 80, dialect="jsonrpc+line")),
+        ("u32le+tcp://127.0.0.1:8081", TcpTarget("127.0.0.1", 8081)),
         ("jsonrpc:https://example.org/rpc?a=1", HttpTarget("https://example.org/rpc?a=1", dialect="jsonrpc")),
     ],
 )

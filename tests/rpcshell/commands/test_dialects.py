@@ -1,0 +1,77 @@
+"""Commands over a server that speaks something else than the native protocol: our own, at an address with a framing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rpcshell.client.errors import UsageError
+from rpcshell.client.target import Target
+from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.shell.shell import Shell
+from tests.rpcshell.commands.conftest import needs_server
+from tests.rpcshell.commands.recording import Recording
+
+pytestmark = needs_server
+
+
+@pytest.fixture(scope="module")
+def framed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpawnedServer]:
+    """A server that listens for JSON-RPC alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        server = SpawnedServer.start(SpawnOptions(2, model="thread", bind=("line+tcp://127.0.0.1:0",)))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def connected(shell: Shell, framed: SpawnedServer) -> Shell:
+    shell.execute(f":connect {framed.addresses[0]}")
+    return shell
+
+
+def test_a_server_is_spawned_at_an_address_with_a_framing(shell: Shell, output: Recording) -> None:
+    shell.execute(":spawn 1 --bind line+tcp://127.0.0.1:0")
+    assert shell.session.target is not None
+    assert shell.session.target.dialect == "jsonrpc+line"
+    assert f"on {shell.session.target} in" in output.texts[-1]
+    shell.execute("ping a=1")
+    assert output.results[-1].result == {"a": 1}
+    assert "ping" in shell.session.catalog.methods
+    shell.execute(":stop")
+    assert shell.session.target is None
+
+
+def test_a_native_address_is_preferred(tmp_path: Path, shell: Shell, output: Recording) -> None:
+    framed, native = f"nul+unix:{tmp_path}/nul.sock", f"unix:{tmp_path}/native.sock"
+    server = SpawnedServer.start(SpawnOptions(1, bind=(framed, native)))
+    try:
+        assert server.addresses == (native, f"jsonrpc+nul:unix:{tmp_path}/nul.sock")
+        shell.execute(f":attach {framed}")
+        assert str(shell.session.target) == native
+        shell.execute(f":connect {framed}")
+        shell.execute(":workers")
+        shell.execute(":all ping [1]")
+        assert output.notes[-1] == "1 worker answered that"
+    finally:
+        server.stop()
+
+
+def test_servers_and_attach_know_it(shell: Shell, output: Recording, framed: SpawnedServer) -> None:
+    shell.execute(":servers")
+    assert any(f" {framed.addresses[0]} " in line for line in output.texts[-1].splitlines())
+    port = framed.addresses[0].rpartition(":")[2]
+    for name in (str(framed.pid), f"line+tcp://127.0.0.1:{port}", f"127.0.0.1:{port}"):
+        shell.execute(f":attach {name}")
+        assert shell.session.target == Target.parse(framed.addresses[0])
+        shell.execute("ping [1]")
+        shell.execute(":disconnect")
+
+
+@pytest.mark.parametrize("line", [":all ping", ":wire send split", ":kill 1 --yes"])
+def test_what_takes_the_native_protocol_says_so(connected: Shell, line: str) -> None:
+    with pytest.raises(UsageError, match="takes a server that speaks rpcshell's own protocol, and jsonrpc"):
+        connected.execute(line)
