@@ -6,11 +6,11 @@ Importing this does not import asyncio; that happens when a client is made.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rpcshell.client.any_client import AnyClient, as_target
-from rpcshell.client.dialects import Ask
-from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ShellError, UsageError
+from rpcshell.client.dialects import Ask, follow_async
+from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet import Attempts
 
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.async_connection import AsyncConnection
     from rpcshell.client.async_listening import AsyncHearing, AsyncListeningConnection
-    from rpcshell.client.dialects import Description, Event, Steps
+    from rpcshell.client.dialects import Description, Event, Step
     from rpcshell.client.hearing import RequestHandler
     from rpcshell.client.target import Target
     from rpcwire import Reply
 
 __all__ = ["AsyncClient", "connect_async"]
-
-_T = TypeVar("_T")
 
 
 class AsyncClient(AnyClient):
@@ -221,10 +219,7 @@ class AsyncClient(AnyClient):
         connection = self._listening or await self._listen(self._fleet.choose(), None)
         while (event := await hearing.next_event(timeout, lambda: not connection.reusable)) is not None:
             yield event
-        if isinstance(failure := connection.failure, Dropped) and not connection.closed:
-            raise ConnectionLost(self.target, failure.reason, may_have_run=False, hint=failure.hint)
-        if failure is not None and not connection.closed:
-            raise failure
+        connection.check_end()
 
     def on_request(self, handler: RequestHandler | None) -> None:
         """Have a function or a coroutine function answer what the server asks; as `Client.on_request`, on the loop."""
@@ -244,25 +239,14 @@ class AsyncClient(AnyClient):
             if self.listens:
                 connection = await self._listen(self._fleet.choose(), deadline)
                 return await connection.follow(connection.dialect.describe(), deadline)
-            return await self._follow(self._dialect(self._max_reply, self._floats).describe())
+            return await follow_async(self._dialect(self._max_reply, self._floats).describe(), self._ask)
         except TimeoutError:
             raise CallTimeout(self.timeout or 0.0) from None
 
-    async def _follow(self, steps: Steps[_T]) -> _T:
-        """Make the requests that a dialect wants to have made."""
-        try:
-            step = next(steps)
-            while isinstance(step, Ask):
-                try:
-                    reply = await self.exchange(step.method, step.params, timeout=step.timeout)
-                except ShellError as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(reply)
+    async def _ask(self, step: Step) -> Reply:
+        if not isinstance(step, Ask):
             raise TypeError("a dialect that does not listen can only ask")
-        except StopIteration as end:
-            outcome: _T = end.value
-            return outcome
+        return await self.exchange(step.method, step.params, timeout=step.timeout)
 
     async def _listen(self, instance: Target, deadline: float | None) -> AsyncListeningConnection:
         """The connection that all calls share, made anew where it is no good any more."""

@@ -11,13 +11,11 @@ import inspect
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpcshell.client.dialects import Ask, Event, HandshakeFailed, ServerRequest, Stray, Tell
-from rpcshell.client.dialogue import Dialogue
-from rpcshell.client.errors import CallTimeout, ConnectionLost, ShellError
+from rpcshell.client.any_listening import BYE, AnyListeningConnection, handshake_error
+from rpcshell.client.dialects import Ask, Event, HandshakeFailed, ServerRequest, Stray, Tell, follow_async
+from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.hearing import MOST_EVENTS, MOST_REQUESTS, busy, fault_of
-from rpcshell.client.listening import BYE, answer_bytes, handshake_error
-from rpcshell.client.pump import Pump
 from rpcshell.client.transport import abandon, open_transport
 from rpcwire import Reply
 
@@ -112,12 +110,11 @@ class AsyncHearing:
         answer(request, outcome)
 
 
-class AsyncListeningConnection:
+class AsyncListeningConnection(AnyListeningConnection):
     """A transport that the loop reads and writes."""
 
     def __init__(self, target: Target, dialect: Listening, transport: Transport, hearing: AsyncHearing) -> None:
-        self._dialogue = Dialogue(target, dialect, self._hear)
-        self._pump = Pump(transport, self._dialogue)
+        super().__init__(target, dialect, transport, self._hear)
         self._hearing = hearing
         self._loop = asyncio.get_running_loop()
         self._closing: asyncio.Future[None] | None = None
@@ -156,28 +153,9 @@ class AsyncListeningConnection:
         return connection
 
     @property
-    def dialect(self) -> Listening:
-        """What is spoken on it."""
-        return self._dialogue.dialect
-
-    @property
-    def failure(self) -> Exception | None:
-        """What ended it, or None."""
-        return self._dialogue.failure
-
-    @property
     def closed(self) -> bool:
         """Whether it was closed here."""
         return self._closing is not None
-
-    @property
-    def reusable(self) -> bool:
-        """Whether it can take another request, for all that has been read."""
-        return self._closing is None and self._dialogue.failure is None
-
-    def usable(self) -> bool:
-        """Whether it can take another request; after the machine has slept it cannot."""
-        return self.reusable and self._pump.fresh
 
     async def exchange(
         self,
@@ -217,23 +195,12 @@ class AsyncListeningConnection:
 
     def answer(self, request: ServerRequest, outcome: Any) -> None:
         """Answer a server's request with a result, with a `Fault`, or by default where it is NotImplemented."""
-        self._dialogue.tell(answer_bytes(self.dialect, request, outcome))
+        self._dialogue.tell(self._answer_bytes(request, outcome))
         self._flush()
 
     async def follow(self, steps: Steps[_T], deadline: float | None) -> _T:
         """Do what a dialect's steps want to have done; errors are those of `ListeningConnection.follow`."""
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    came = await self._do(step, deadline)
-                except ShellError as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(came)
-        except StopIteration as end:
-            outcome: _T = end.value
-            return outcome
+        return await follow_async(steps, lambda step: self._do(step, deadline))
 
     async def close(self, *, greet: bool = True) -> None:
         """Take leave, and close it; a child is ended."""
@@ -244,7 +211,7 @@ class AsyncListeningConnection:
             with contextlib.suppress(ShellError, TimeoutError):
                 await self.follow(self.dialect.bye(), self._loop.time() + BYE)
         if self._closing is None:
-            self._dialogue.end(self._dialogue.failure or Dropped("it was closed here", not_run=False))
+            self._end()
             self._pump.hand_out()
             self._watch()
             # Ending a child takes its time.
@@ -261,25 +228,11 @@ class AsyncListeningConnection:
             self._dialogue.tell(step.data)
             self._flush()
             return None
-        limit = deadline
-        if step.timeout is not None:
-            end = self._loop.time() + step.timeout
-            limit = end if deadline is None else min(deadline, end)
-        try:
+        with self._within(step, deadline, self._loop.time()) as limit:
             if isinstance(step, Ask):
                 return await self.exchange(step.method, step.params, meta=False, plain=False, deadline=limit)
             async with asyncio.timeout_at(limit):
                 return await self._hear_event()
-        except TimeoutError:
-            if limit is deadline:
-                raise
-            method = step.method if isinstance(step, Ask) else ""
-            raise CallTimeout(step.timeout or 0.0, method=method) from None
-        except Dropped as dropped:
-            lost = ConnectionLost(
-                self._dialogue.target, dropped.reason, may_have_run=not dropped.not_run, hint=dropped.hint
-            )
-            raise lost from dropped
 
     async def _hear_event(self) -> Event:
         event = None if self._greeting is None else await self._greeting.get()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rpcshell.client.any_client import AnyClient, as_target
 from rpcshell.client.connection import Connection
-from rpcshell.client.dialects import Ask
-from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ShellError, UsageError
+from rpcshell.client.dialects import Ask, follow
+from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet import Attempts
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from rpcshell.client.any_client import ClientOptions
-    from rpcshell.client.dialects import Description, Event, Steps
+    from rpcshell.client.dialects import Description, Event, Step
     from rpcshell.client.hearing import Hearing, RequestHandler
     from rpcshell.client.listening import ListeningConnection
     from rpcshell.client.target import Target
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Client", "connect"]
-
-_T = TypeVar("_T")
 
 
 class Client(AnyClient):
@@ -249,10 +247,7 @@ class Client(AnyClient):
             return
         while (event := hearing.next_event(timeout, lambda: not connection.reusable)) is not None:
             yield event
-        if isinstance(failure := connection.failure, Dropped) and not connection.closed:
-            raise ConnectionLost(self.target, failure.reason, may_have_run=False, hint=failure.hint)
-        if failure is not None and not connection.closed:
-            raise failure
+        connection.check_end()
 
     def on_request(self, handler: RequestHandler | None) -> None:
         """Have a function answer what the server asks of its client.
@@ -286,7 +281,7 @@ class Client(AnyClient):
         if (known := self._described()) is not None:
             return known
         if not self.listens:
-            return self._follow(self._dialect(self._max_reply, self._floats).describe())
+            return follow(self._dialect(self._max_reply, self._floats).describe(), self._ask)
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
         self._new_caller()
         with self._turn:
@@ -298,21 +293,10 @@ class Client(AnyClient):
             except TimeoutError:
                 raise CallTimeout(self.timeout or 0.0) from None
 
-    def _follow(self, steps: Steps[_T]) -> _T:
-        """Make the requests that a dialect wants to have made."""
-        try:
-            step = next(steps)
-            while isinstance(step, Ask):
-                try:
-                    reply = self.exchange(step.method, step.params, timeout=step.timeout)
-                except ShellError as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(reply)
+    def _ask(self, step: Step) -> Reply:
+        if not isinstance(step, Ask):
             raise TypeError("a dialect that does not listen can only ask")
-        except StopIteration as end:
-            outcome: _T = end.value
-            return outcome
+        return self.exchange(step.method, step.params, timeout=step.timeout)
 
     def _attempt(
         self,

@@ -8,16 +8,15 @@ import queue
 import select
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpcshell.client.dialects import Ask, Event, HandshakeFailed, Partial, Tell
+from rpcshell.client.any_listening import BYE, AnyListeningConnection, handshake_error
+from rpcshell.client.dialects import Ask, Event, HandshakeFailed, Partial, Tell, follow
 from rpcshell.client.dialling import LONGEST_WAIT
-from rpcshell.client.dialogue import Dialogue
-from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
+from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.pump import Pump
 from rpcshell.client.transport import abandon, open_transport
-from rpcwire import EncodeError, ErrorCode, Fault, Reply
+from rpcwire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,23 +28,19 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Trace
     from rpcshell.client.transport import Transport
 
-__all__ = ["ListeningConnection", "answer_bytes", "handshake_error"]
+__all__ = ["ListeningConnection"]
 
 _T = TypeVar("_T")
 
-BYE: Final = 1.0
-"""Seconds that a goodbye may take."""
 
-
-class ListeningConnection:
+class ListeningConnection(AnyListeningConnection):
     """A transport that is read in a thread, and written by whoever has something to say.
 
     What is common to them is used with the lock held, and never waited for with it.
     """
 
     def __init__(self, target: Target, dialect: Listening, transport: Transport, hearing: Hearing) -> None:
-        self._dialogue = Dialogue(target, dialect, self._hear)
-        self._pump = Pump(transport, self._dialogue)
+        super().__init__(target, dialect, transport, self._hear)
         self._hearing = hearing
         self._lock = threading.Lock()
         self._closed = self._shut = False
@@ -81,33 +76,14 @@ class ListeningConnection:
         return connection
 
     @property
-    def dialect(self) -> Listening:
-        """What is spoken on it."""
-        return self._dialogue.dialect
-
-    @property
     def target(self) -> Target:
         """Where it leads."""
         return self._dialogue.target
 
     @property
-    def failure(self) -> Exception | None:
-        """What ended it, or None."""
-        return self._dialogue.failure
-
-    @property
     def closed(self) -> bool:
         """Whether it was closed here."""
         return self._closed or self._shut
-
-    @property
-    def reusable(self) -> bool:
-        """Whether it can take another request, for all that has been read."""
-        return not self._closed and self._dialogue.failure is None
-
-    def usable(self) -> bool:
-        """Whether it can take another request; after the machine has slept it cannot."""
-        return self.reusable and self._pump.fresh
 
     def exchange(
         self,
@@ -184,7 +160,7 @@ class ListeningConnection:
     def answer(self, request: ServerRequest, outcome: Any) -> None:
         """Answer a server's request with a result, with a `Fault`, or by default where it is NotImplemented."""
         with self._lock:
-            self._dialogue.tell(answer_bytes(self.dialect, request, outcome))
+            self._dialogue.tell(self._answer_bytes(request, outcome))
         self._flush()
 
     def follow(self, steps: Steps[_T], deadline: float | None) -> _T:
@@ -194,18 +170,7 @@ class ListeningConnection:
             ShellError: What the steps let through.
             TimeoutError: The deadline passed.
         """
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    came = self._do(step, deadline)
-                except ShellError as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(came)
-        except StopIteration as end:
-            outcome: _T = end.value
-            return outcome
+        return follow(steps, lambda step: self._do(step, deadline))
 
     def close(self, *, greet: bool = True) -> None:
         """Take leave, and close it; a child is ended."""
@@ -214,7 +179,7 @@ class ListeningConnection:
                 self.follow(self.dialect.bye(), time.monotonic() + BYE)
         with self._lock:
             was_closed, self._closed = self._closed, True
-            self._dialogue.end(self._dialogue.failure or Dropped("it was closed here", not_run=False))
+            self._end()
         if was_closed:
             return
         self._wake()
@@ -230,7 +195,7 @@ class ListeningConnection:
         """End it for a thread that uses it, which then finds the end and closes it."""
         self._shut = True
         with self._lock:
-            self._dialogue.end(self._dialogue.failure or Dropped("it was closed here", not_run=False))
+            self._end()
         self._pump.hand_out()
         self._wake()
 
@@ -254,27 +219,15 @@ class ListeningConnection:
                     trace.silent(self._pump.ends())
 
     def _do(self, step: Step, deadline: float | None) -> Reply | Event | None:
-        now = time.monotonic()
         if isinstance(step, Tell):
             with self._lock:
                 self._dialogue.tell(step.data)
             self._flush()
             return None
-        limit = deadline
-        if step.timeout is not None:
-            limit = now + step.timeout if deadline is None else min(deadline, now + step.timeout)
-        try:
+        with self._within(step, deadline, time.monotonic()) as limit:
             if isinstance(step, Ask):
                 return self.exchange(step.method, step.params, meta=False, plain=False, deadline=limit)
             return self._hear_event(limit)
-        except TimeoutError:
-            if limit is deadline:
-                raise
-            method = step.method if isinstance(step, Ask) else ""
-            raise CallTimeout(step.timeout or 0.0, method=method) from None
-        except Dropped as dropped:
-            lost = ConnectionLost(self.target, dropped.reason, may_have_run=not dropped.not_run, hint=dropped.hint)
-            raise lost from dropped
 
     def _hear_event(self, deadline: float | None) -> Event:
         greeting = self._greeting
@@ -350,29 +303,3 @@ class ListeningConnection:
                     self._greeting.put(heard)
                     return
         self._hearing.hear(heard, self.answer)
-
-
-def answer_bytes(dialect: Listening, request: ServerRequest, outcome: Any) -> bytes:
-    """The answer to a server's request; an error where the outcome cannot be sent."""
-    if outcome is NotImplemented:
-        outcome = dialect.default_answer(request)
-    try:
-        return dialect.answer(request, outcome)
-    except EncodeError as error:
-        return dialect.answer(request, Fault(ErrorCode.INTERNAL_ERROR, f"the result cannot be sent: {error}"))
-
-
-def handshake_error(target: Target, error: Exception, timeout: float) -> ShellError:
-    """What a greeting that failed means for whoever wants a connection."""
-    match error:
-        case HandshakeFailed():
-            return ConnectionFailed(target, error.reason, hint=error.hint)
-        case TimeoutError() | CallTimeout():
-            seconds = error.seconds if isinstance(error, CallTimeout) else timeout
-            hint = "is this the dialect that it speaks?"
-            return ConnectionFailed(target, f"it did not greet within {seconds:g} s", hint=hint)
-        case ConnectionLost():
-            return ConnectionFailed(target, error.reason, hint=error.hint)
-        case ShellError():
-            return error
-    return ConnectionFailed(target, str(error))

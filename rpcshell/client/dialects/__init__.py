@@ -16,11 +16,12 @@ Whatever moves the bytes, and in whichever thread or loop, is nothing to a diale
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import msgspec
 
+from rpcshell.client.errors import ShellError
 from rpcwire import Fault, Floats, Goodbye, Reply
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "Steps",
     "Stray",
     "Tell",
+    "follow",
+    "follow_async",
 ]
 
 _T = TypeVar("_T")
@@ -293,3 +296,35 @@ class Listening(Speaking, Protocol):
 
 DialectFactory = Callable[[int, Floats], Dialect | Listening]
 """Makes the dialect of a new connection; it is given the most bytes that a reply may have, and what floats become."""
+
+
+def follow(steps: Steps[_T], do: Callable[[Step], Any]) -> _T:
+    """Do each step, tell the dialect what came of it, and return the outcome, or raise what the steps let through."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                came = do(step)
+            except ShellError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(came)
+    except StopIteration as end:
+        outcome: _T = end.value
+        return outcome
+
+
+async def follow_async(steps: Steps[_T], do: Callable[[Step], Awaitable[Any]]) -> _T:
+    """Do as `follow` does."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                came = await do(step)
+            except ShellError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(came)
+    except StopIteration as end:
+        outcome: _T = end.value
+        return outcome

@@ -1,0 +1,213 @@
+"""What connections of listening dialects have in common, whoever reads them: moving bytes, and what failures mean."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.client.dialects import Ask, HandshakeFailed
+from rpcshell.client.dialling import NAP, acknowledge, seconds_asleep
+from rpcshell.client.dialogue import MOST_UNSENT, Dialogue
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError, TlsFailed
+from rpcshell.client.exchange import Dropped
+from rpcshell.client.target import ChildTarget, UnixTarget
+from rpcshell.client.transport import why_ended
+from rpcwire import EncodeError, ErrorCode, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpcshell.client.dialects import Hear, Listening, ServerRequest
+    from rpcshell.client.dialogue import Heard
+    from rpcshell.client.target import Target
+    from rpcshell.client.trace import Ends
+    from rpcshell.client.transport import Transport
+
+__all__ = ["BYE", "AnyListeningConnection", "handshake_error"]
+
+BYE: Final = 1.0
+"""Seconds that a goodbye may take."""
+
+_READ: Final = 256 * 1024
+_WRITE: Final = 64 * 1024
+_READS: Final = 4
+"""Reads after which others have their turn, where a server does not pause."""
+
+
+class AnyListeningConnection:
+    """A transport that is read all the time."""
+
+    def __init__(self, target: Target, dialect: Listening, transport: Transport, hear: Callable[[Heard], None]) -> None:
+        self._dialogue = Dialogue(target, dialect, hear)
+        self._pump = Pump(transport, self._dialogue)
+
+    @property
+    def dialect(self) -> Listening:
+        """What is spoken on it."""
+        return self._dialogue.dialect
+
+    @property
+    def failure(self) -> Exception | None:
+        """What ended it, or None."""
+        return self._dialogue.failure
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here."""
+        raise NotImplementedError
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it can take another request, for all that has been read."""
+        return self.failure is None and not self.closed
+
+    def usable(self) -> bool:
+        """Whether it can take another request; after the machine has slept it cannot."""
+        return self.reusable and self._pump.fresh
+
+    def check_end(self) -> None:
+        """Raise what ended it, for whoever waits for events, unless it was closed here.
+
+        Raises:
+            ConnectionLost: It ended.
+            ProtocolError: Something came that breaks the dialect.
+        """
+        failure = self.failure
+        if failure is None or self.closed:
+            return
+        if isinstance(failure, Dropped):
+            raise ConnectionLost(self._dialogue.target, failure.reason, may_have_run=False, hint=failure.hint)
+        raise failure
+
+    def _end(self) -> None:
+        """Let nothing more be said here, as it is closed."""
+        self._dialogue.end(self.failure or Dropped("it was closed here", not_run=False))
+
+    def _answer_bytes(self, request: ServerRequest, outcome: Any) -> bytes:
+        """The answer to a server's request; an error where the outcome cannot be sent."""
+        dialect = self.dialect
+        if outcome is NotImplemented:
+            outcome = dialect.default_answer(request)
+        try:
+            return dialect.answer(request, outcome)
+        except EncodeError as error:
+            return dialect.answer(request, Fault(ErrorCode.INTERNAL_ERROR, f"the result cannot be sent: {error}"))
+
+    @contextlib.contextmanager
+    def _within(self, step: Ask | Hear, deadline: float | None, now: float) -> Iterator[float | None]:
+        """Gives the moment until which a step may take, and turns what goes wrong in it into a `ShellError`."""
+        limit = deadline
+        if step.timeout is not None:
+            limit = now + step.timeout if deadline is None else min(deadline, now + step.timeout)
+        try:
+            yield limit
+        except TimeoutError:
+            if limit is deadline:
+                raise
+            method = step.method if isinstance(step, Ask) else ""
+            raise CallTimeout(step.timeout or 0.0, method=method) from None
+        except Dropped as dropped:
+            may_have_run = not dropped.not_run
+            lost = ConnectionLost(self._dialogue.target, dropped.reason, may_have_run=may_have_run, hint=dropped.hint)
+            raise lost from dropped
+
+
+class Pump:
+    """Moves bytes between a transport and a dialogue, as far as that goes without waiting.
+
+    Attributes:
+        on_data: Is told what each read brought, before it is understood.
+    """
+
+    def __init__(self, transport: Transport, dialogue: Dialogue) -> None:
+        self.transport = transport
+        self.dialogue = dialogue
+        self.on_data: Callable[[bytes], None] | None = None
+        self._asleep = seconds_asleep()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the machine has not slept since it was made; what leads off the machine may be gone after that."""
+        return isinstance(self.dialogue.target, ChildTarget | UnixTarget) or seconds_asleep() - self._asleep <= NAP
+
+    @property
+    def wants_to_read(self) -> bool:
+        """Whether more may be read."""
+        return self.dialogue.failure is None and len(self.dialogue.unsent) < MOST_UNSENT
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether there is something to send."""
+        return self.dialogue.failure is None and bool(self.dialogue.unsent)
+
+    def read(self) -> None:
+        """Read what is there."""
+        dialogue = self.dialogue
+        for _ in range(_READS):
+            if not self.wants_to_read:
+                return
+            try:
+                data = self.transport.recv(_READ)
+            except BlockingIOError:
+                break
+            except TlsFailed as error:
+                dialogue.end(error)
+                return
+            except OSError as error:
+                dialogue.ended(error, why_ended(self.transport))
+                return
+            if not data:
+                dialogue.ended(why=why_ended(self.transport))
+                return
+            if self.on_data is not None:
+                self.on_data(data)
+            dialogue.receive(data)
+        stream = self.transport
+        if dialogue.dialect.mid_frame and isinstance(stream, socket.socket) and stream.family != socket.AF_UNIX:
+            acknowledge(stream)
+
+    def write(self) -> None:
+        """Send what there is room for."""
+        dialogue = self.dialogue
+        while self.wants_to_write:
+            # A copy, since what was refused for now has to be given to TLS again as it was.
+            data = memoryview(bytes(dialogue.unsent[:_WRITE]))
+            try:
+                dialogue.sent(self.transport.send(data))
+            except BlockingIOError:
+                return
+            except OSError:
+                # Why comes to whoever reads next, for which there must not be too much unsent.
+                dialogue.lose_unsent()
+                return
+
+    def hand_out(self) -> None:
+        """Give everybody what has come for them, in the order in which it came."""
+        for give, what in self.dialogue.arrived():
+            give(what)
+
+    def ends(self) -> Ends | None:
+        """The addresses of both ends, or None where there are none."""
+        if not isinstance(self.transport, socket.socket):
+            return None
+        try:
+            return self.transport.getsockname(), self.transport.getpeername()
+        except OSError:
+            return None
+
+
+def handshake_error(target: Target, error: Exception, timeout: float) -> ShellError:
+    """What a greeting that failed means for whoever wants a connection."""
+    match error:
+        case HandshakeFailed():
+            return ConnectionFailed(target, error.reason, hint=error.hint)
+        case TimeoutError() | CallTimeout():
+            seconds = error.seconds if isinstance(error, CallTimeout) else timeout
+            hint = "is this the dialect that it speaks?"
+            return ConnectionFailed(target, f"it did not greet within {seconds:g} s", hint=hint)
+        case ConnectionLost():
+            return ConnectionFailed(target, error.reason, hint=error.hint)
+        case ShellError():
+            return error
+    return ConnectionFailed(target, str(error))
