@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 
 from rpcshell.client.errors import UsageError
-from rpcwire import FRAMINGS
 
 __all__ = ["ChildTarget", "HttpTarget", "Target", "TcpTarget", "TlsFiles", "TlsTarget", "UnixTarget"]
 
@@ -69,7 +68,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             TcpTarget(host='localhost', port=8080, dialect='')
         """
         listener = _LISTENER.match(text)
-        if listener is not None and listener[1] in FRAMINGS:
+        if listener is not None and _is_framing(listener[1]):
             spoken = "" if listener[1] == _NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
             return msgspec.structs.replace(_place(text[listener.end() :], text, spoken), dialect=spoken)
         found = _DIALECT.match(text)
@@ -209,6 +208,13 @@ class TlsFiles(msgspec.Struct, frozen=True):
             if cert is None and key is None:
                 cert, key = other.cert, other.key
         return TlsFiles(ca, cert, key)
+
+
+def _is_framing(name: str) -> bool:
+    # A call in the native protocol needs none but its own.
+    from rpcwire.framings import FRAMINGS
+
+    return name in FRAMINGS
 
 
 def _names_dialect(name: str, rest: str) -> bool:
