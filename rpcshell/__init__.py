@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SpawnFailed,
         SyntaxProblem,
         TlsFailed,
+        Unexpected,
         UsageError,
     )
     from rpcshell.client.target import (
@@ -62,6 +63,7 @@ __all__ = [
     "TlsFailed",
     "TlsFiles",
     "TlsTarget",
+    "Unexpected",
     "UnixTarget",
     "UsageError",
     "__version__",

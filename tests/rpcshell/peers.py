@@ -31,7 +31,6 @@ class Peer:
     """The server's end of one connection."""
 
     def __init__(self, sock: socket.socket, number: int) -> None:
-        sock.settimeout(DEADLINE)
         self.sock = sock
         self.number = number
 
@@ -117,8 +116,8 @@ class PeerServer:
                 if self._tls is None:
                     handler(Peer(sock, number))
                     return
-                sock.settimeout(DEADLINE)
                 with self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as secured:
+                    self._connections.append(secured)
                     peer = Peer(secured, number)
                     try:
                         secured.do_handshake()

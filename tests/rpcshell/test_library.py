@@ -21,6 +21,7 @@ from rpcshell import (
     TcpTarget,
     TlsFailed,
     TlsTarget,
+    Unexpected,
     UsageError,
 )
 from rpcwire import ErrorCode, Reply
@@ -38,6 +39,7 @@ ERRORS = [
     (ProtocolError("no"), 3),
     (SpawnFailed("no", traceback="T"), 3),
     (Cancelled("no"), 130),
+    (Unexpected(ValueError("no"), debug=True), 70),
 ]
 
 

@@ -281,6 +281,7 @@ def test_an_arbiter_that_does_not_answer_is_not_waited_for_long(host: Host, list
         assert b"ask again" in response.read()
     scrape.connection.close()
     # What was asked for then is no answer to the next scrape.
+    host.run_until(lambda: host.asked)
     status, _, text = Scrape(listener).answer(host)
     assert status == 200
     assert series(text)["rpcserver_requests_total", ()] == host.asked == 2

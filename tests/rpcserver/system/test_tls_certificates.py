@@ -182,7 +182,7 @@ def test_what_was_read_stays_where_it_cannot_be_read_again(certificates: Certifi
 @pytest.mark.parametrize(
     ("subject", "text"),
     [
-        ((), ""),
+        ((), None),
         (
             ((("countryName", "NL"),), (("organizationName", "Example"),), (("commonName", "alice"),)),
             "CN=alice,O=Example,C=NL",

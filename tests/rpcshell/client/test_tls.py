@@ -140,11 +140,17 @@ def test_a_server_without_tls_is_told_apart(certificates: Certificates, connect:
 
 
 def test_a_handshake_ends_at_the_time_limit(connect: Connect) -> None:
-    with (
-        serving(lambda peer: peer.wait_for_end()) as server,
-        pytest.raises(ConnectionFailed, match=r"no TLS handshake within 0\.5 s"),
-    ):
-        connect(f"tls://{server.target}", connect_timeout=0.5)
+    limits = iter((0.2, 2, 20))
+    reason = "no answer"
+    with serving(lambda peer: peer.wait_for_end()) as server:
+        # A busy machine may not have connected by then.
+        while reason.startswith("no answer"):
+            limit = next(limits)
+            with pytest.raises(ConnectionFailed) as caught:
+                connect(f"tls://{server.target}", connect_timeout=limit)
+            reason = caught.value.reason
+            assert reason.endswith(f" within {limit:g} s")
+    assert reason.startswith("no TLS handshake")
 
 
 def test_a_client_without_tls_is_told_of_it_where_the_server_leaves_without_a_word(

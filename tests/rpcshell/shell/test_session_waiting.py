@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import linecache
 import signal
 import socket
 import sys
@@ -16,13 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpcshell import CallTimeout, Cancelled, ConnectionFailed, UnixTarget
+from rpcshell.client import dialling
 from rpcshell.shell.session import Session
 from tests.rpcshell.describing import document, offering
 from tests.rpcshell.peers import DEADLINE, Peer, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
+    from types import CodeType
 
 
 @pytest.fixture
@@ -100,19 +100,16 @@ def unanswering(path: Path) -> Iterator[UnixTarget]:
 
 
 @contextlib.contextmanager
-def interrupted_at(line: str) -> Iterator[None]:
-    """Interrupt the main thread once it has come to a line of code."""
+def interrupted_in(code: CodeType) -> Iterator[None]:
+    """Interrupt the main thread once it has come into a function."""
     main = threading.main_thread().ident or 0
 
     def interrupt() -> None:
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
-            frame: FrameType | None = sys._current_frames()[main]
-            while frame is not None:
-                if linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == line:
-                    signal.pthread_kill(main, signal.SIGINT)
-                    return
-                frame = frame.f_back
+            if sys._current_frames()[main].f_code is code:
+                signal.pthread_kill(main, signal.SIGINT)
+                return
 
     thread = threading.Thread(target=interrupt)
     thread.start()
@@ -132,11 +129,11 @@ def _collected() -> Iterator[None]:
 @pytest.mark.usefixtures("_collected")
 def test_an_interrupt_while_connecting_keeps_the_target_and_sent_nothing(session: Session, tmp_path: Path) -> None:
     with unanswering(tmp_path / "s") as target:
-        with interrupted_at("sock.connect(target.name)"), pytest.raises(Cancelled):
+        with interrupted_in(dialling._connect_unix.__code__), pytest.raises(Cancelled):
             session.connect(target)
         assert (session.target, session.state) == (target, "lost")
         session.settings.timeout = DEADLINE
-        with interrupted_at("sock.connect(target.name)"), pytest.raises(Cancelled, match="was not sent"):
+        with interrupted_in(dialling._connect_unix.__code__), pytest.raises(Cancelled, match="was not sent"):
             session.call("ping")
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -318,23 +319,30 @@ def test_a_standstill_shows_in_an_open_loop_and_is_hidden_by_a_closed_one(
     server = SpawnedServer.start(SpawnOptions(workers=1, model="thread"))
     target, control = server.addresses[0], Control(str(server.control))
     closed: list[Measurement] = []
-    resumed = threading.Timer(1.0, control.kill_worker, (1, "CONT"))
 
-    def stop_the_worker(progress: Progress) -> None:
-        if progress.seconds < 0.4:
-            control.kill_worker(1, "STOP")
-            resumed.start()
+    def resume() -> None:
+        control.kill_worker(1, "CONT")
 
-    load: dict[str, Any] = {"connections": 1, "timeout": DEADLINE}
-    beside = threading.Thread(target=lambda: closed.append(run(target, seconds=1.6, **load)))
+    stood = threading.Barrier(2, resume)
+
+    def standing() -> Callable[[Progress], None]:
+        """Let the worker go on when it has stood still for a second of both runs."""
+        once = iter([stood])
+
+        def on_progress(progress: Progress) -> None:
+            if progress.seconds >= 1.0 and (barrier := next(once, None)):
+                barrier.wait(DEADLINE)
+
+        return on_progress
+
+    load: dict[str, Any] = {"target": target, "method": "ping", "seconds": None, "connections": 1, "timeout": DEADLINE}
+    beside = threading.Thread(target=lambda: closed.append(run_plan(Plan(calls=1000, **load), standing())))
     try:
+        control.kill_worker(1, "STOP")
         beside.start()
-        # However late the worker goes on, all calls are made.
-        plan = Plan(target=target, method="ping", rate=200.0, calls=320, seconds=None, **load)
-        opened = run_plan(plan, stop_the_worker)
+        opened = run_plan(Plan(calls=320, rate=200.0, **load), standing())
         beside.join()
     finally:
-        resumed.join()
         control.close()
         server.stop()
     assert Histogram(closed[0].latency).largest > 0.9
