@@ -12,11 +12,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpcshell.client.any_listening import BYE, AnyListeningConnection, handshake_error
-from rpcshell.client.dialects import Ask, Event, HandshakeFailed, ServerRequest, Stray, Tell, follow_async
+from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, ServerRequest, Stray, Tell, follow_async
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.hearing import MOST_EVENTS, MOST_REQUESTS, busy, fault_of
-from rpcshell.client.transport import abandon, open_transport
+from rpcshell.client.transport import abandon, break_off, open_transport, start_request
 from rpcwire import Reply
 
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ class AsyncListeningConnection(AnyListeningConnection):
         except BaseException:
             self._dialogue.abandon(number)
             self._flush()
+            break_off(self._pump.transport, number)
             raise
 
     def answer(self, request: ServerRequest, outcome: Any) -> None:
@@ -227,6 +228,12 @@ class AsyncListeningConnection(AnyListeningConnection):
         if isinstance(step, Tell):
             self._dialogue.tell(step.data)
             self._flush()
+            return None
+        if isinstance(step, HttpRequest):
+            ended = start_request(self._pump.transport, step.method)
+            if ended is not None and step.wait:
+                async with asyncio.timeout_at(deadline):
+                    await asyncio.wrap_future(ended)
             return None
         with self._within(step, deadline, self._loop.time()) as limit:
             if isinstance(step, Ask):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, silence_hint, system_reason
-from rpcshell.client.dialects import Event, Partial, ServerRequest, Stray
+from rpcshell.client.dialects import Event, Partial, ServerRequest, Stray, Tell
 from rpcshell.client.errors import ShellError, UsageError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.target import ChildTarget
@@ -193,6 +193,8 @@ class Dialogue:
                 self._deliver(next(iter(self._calls), 0), message)
             case Partial():
                 self._deliver(next(iter(self._calls), 0) if message.number is None else message.number, message)
+            case Tell():
+                self.tell(message.data)
             case Goodbye():
                 self.end(Dropped("the server is closing it", not_run=True))
             case _:

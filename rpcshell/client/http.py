@@ -12,15 +12,17 @@ import http.client
 import socket
 import ssl
 import threading
+from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from rpcshell.client.dialling import dial_tcp
+from rpcshell.client.dialling import acknowledge, dial_tcp
 from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
+from rpcshell.client.http_events import EventPlace
 from rpcshell.client.target import TlsFiles, TlsTarget
-from rpcwire import MAX_REPLY, MessageError, decode_value
+from rpcwire import MAX_REPLY, MessageError, decode_value, encode_value
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
@@ -63,7 +65,9 @@ class HttpStream:
         self._lock = threading.Lock()
         self._closed = False
         self._turns = threading.Semaphore(_AT_ONCE)
-        self._busy: set[http.client.HTTPConnection] = set()
+        self._busy: dict[http.client.HTTPConnection, object] = {}
+        self._given_up: dict[object, bool] = {}
+        self._ended = threading.Event()
         self._idle = [self._connect()]
         self._socket, self._inside = socket.socketpair()
         self._socket.setblocking(False)
@@ -92,6 +96,7 @@ class HttpStream:
     def close(self) -> None:
         """Close it; requests under way are broken off."""
         self._socket.close()
+        self._ended.set()
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -107,39 +112,96 @@ class HttpStream:
         for connection in (*self._busy, *self._idle):
             connection.close()
 
-    def request(self, method: str, body: bytes | None = None) -> None:
-        """Make one request and receive what its response holds, until its end.
+    def start(self, method: str) -> Future[None]:
+        """Make a request without a body in a thread of its own; the future is done once its response has ended.
+
+        A stream of events that GET opens is opened again whenever it ends, as long as the server goes along with that.
+        """
+        done: Future[None] = Future()
+
+        def run() -> None:
+            place = EventPlace()
+            try:
+                with contextlib.suppress(ShellError, Dropped, OSError):
+                    while self._exchange(method, b"", place) and method == "GET":
+                        self._ended.wait(place.pause)
+            finally:
+                done.set_result(None)
+
+        threading.Thread(target=run, name="http", daemon=True).start()
+        return done
+
+    def break_off(self, number: int) -> None:
+        """End the request whose message has this id, as nobody waits for what comes of it."""
+        with self._lock:
+            if number in self._given_up:
+                self._given_up[number] = True
+                for connection, id in self._busy.items():
+                    if id == number:
+                        _break_off(connection)
+
+    def request(self, message: bytes, id: object) -> None:
+        """Post a message and receive what its response holds; where it breaks off, that is fetched if it can be.
+
+        Args:
+            message: The body.
+            id: What tells the reply to it, or None where it has none.
 
         Raises:
             ShellError: There is no response that can be used, or no connection.
             Dropped: The response did not come whole.
             OSError: Nobody receives any more.
         """
-        headers = {"Accept": _ACCEPT, **dict(self._target.headers), **self._dialect.request_headers()}
-        if body is not None:
+        place = EventPlace(id)
+        self._exchange("POST", message, place)
+        while id is not None and not place.answered:
+            if place.last is None:
+                raise Dropped("the stream of events ended before the reply", not_run=False)
+            if self._given_up.get(id) or self._ended.wait(place.pause):
+                return
+            if not self._exchange("GET", b"", place):
+                raise Dropped("the rest of the stream of events cannot be had", not_run=False)
+
+    def _exchange(self, method: str, message: bytes, place: EventPlace) -> bool:
+        """Make one request and receive what its response holds, until its end; whether that was a stream of events."""
+        headers = {
+            "Accept": "text/event-stream" if method == "GET" else _ACCEPT,
+            **dict(self._target.headers),
+            **self._dialect.request_headers(message),
+        }
+        if message:
             headers["Content-Type"] = "application/json"
-        connection, response = self._respond(method, body, headers)
-        reusable, message = False, b""
+        if place.last is not None:
+            headers["Last-Event-ID"] = place.last
+        connection, response = self._respond(method, message, headers, place.id)
+        reusable = streams = False
+        body = b""
         try:
-            self._dialect.response_headers({name.lower(): value for name, value in response.getheaders()})
-            kind = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
-            if kind == "text/event-stream" and response.status == http.HTTPStatus.OK:
-                self._take_events(response)
+            received = {name.lower(): value for name, value in response.getheaders()}
+            if (over := self._dialect.response_headers(response.status, received)) is not None:
+                # What else is under way may run.
+                raise Dropped(over, not_run=len(self._busy) <= 1)
+            kind = received.get("content-type", "").partition(";")[0].strip().lower()
+            streams = kind == "text/event-stream" and response.status == http.HTTPStatus.OK
+            if streams:
+                place.receive(response, self._inside.sendall)
             else:
-                message = self._body_of(response)
+                body = self._body_of(response, place) if message else self._whole(response)[:0]
             reusable = not response.will_close
         except (http.client.HTTPException, OSError) as error:
-            raise self._broken(error) from error
+            if place.last is None or place.answered or self._closed:
+                raise self._broken(error) from error
         finally:
             with self._lock:
-                self._busy.discard(connection)
+                self._busy.pop(connection, None)
                 reusable = reusable and not self._closed
                 if reusable:
                     self._idle.append(connection)
             if not reusable:
                 connection.close()
         # Not before another call may use the connection: whoever gets this may make one.
-        self._inside.sendall(message)
+        self._inside.sendall(body)
+        return streams
 
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self._target.url)
@@ -169,7 +231,7 @@ class HttpStream:
             raise
 
     def _respond(
-        self, method: str, body: bytes | None, headers: dict[str, str]
+        self, method: str, body: bytes, headers: dict[str, str], id: object
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send a request over a connection that is idle, or else a new one."""
         parts = urlsplit(self._target.url)
@@ -181,15 +243,17 @@ class HttpStream:
             connection = self._idle.pop() if self._idle else None
         connection = connection or self._connect()
         with self._lock:
-            self._busy.add(connection)
-            if self._closed:
+            self._busy[connection] = id
+            if self._closed or self._given_up.get(id):
                 _break_off(connection)
         try:
-            connection.request(method, path, body, headers)
+            connection.request(method, path, body or None, headers)
+            # A server may send headers and body apart, the body only once the headers are acknowledged.
+            acknowledge(connection.sock)
             return connection, connection.getresponse()
         except BaseException as error:
             with self._lock:
-                self._busy.discard(connection)
+                self._busy.pop(connection, None)
             connection.close()
             if isinstance(error, http.client.HTTPException | OSError | ValueError):
                 raise self._broken(error) from error
@@ -200,14 +264,23 @@ class HttpStream:
             return ProtocolError(f"{self._target} is no HTTP server", hint="leave out http://, and name the framing")
         return Dropped(f"no whole response came: {str(error) or type(error).__name__}", not_run=False)
 
-    def _body_of(self, response: http.client.HTTPResponse) -> bytes:
+    def _body_of(self, response: http.client.HTTPResponse, place: EventPlace) -> bytes:
         """The message that a response is, or nothing."""
         body = self._whole(response)
-        if _is_message(body):
-            return body + b"\n"
-        if response.status >= http.HTTPStatus.MULTIPLE_CHOICES or body.strip():
-            raise self._unusable(response, body)
-        return b""
+        message = _message_in(body)
+        if message is None:
+            if response.status >= http.HTTPStatus.MULTIPLE_CHOICES or body.strip():
+                raise self._unusable(response, body)
+            place.answered = True
+            return b""
+        if place.id is None and response.status >= http.HTTPStatus.MULTIPLE_CHOICES:
+            # No call made that request, so none may take this for its reply.
+            return b""
+        place.answered = True
+        if isinstance(message, dict) and "error" in message and message.get("id") is None:
+            # It could not be read far enough to tell whose it was, or did not get that far.
+            body = encode_value({**message, "id": place.id})
+        return body + b"\n"
 
     def _whole(self, response: http.client.HTTPResponse) -> bytes:
         if response.length is not None and response.length <= MAX_REPLY:
@@ -227,17 +300,6 @@ class HttpStream:
         what = f"HTTP {response.status} {response.reason}" + (f": {said}" if said else "")
         return ProtocolError(f"{self._target} answered no JSON: {what}", hint=_HINTS.get(response.status))
 
-    def _take_events(self, response: http.client.HTTPResponse) -> None:
-        """Receive the data of a stream of events; comments, names and ids of events say nothing here."""
-        data: list[bytes] = []
-        while line := response.readline():
-            line = line.rstrip(b"\r\n")
-            if not line and data:
-                self._inside.sendall(b"\n".join(data) + b"\n")
-                data = []
-            elif line.startswith(b"data:"):
-                data.append(line.removeprefix(b"data:").removeprefix(b" "))
-
     def _post_all(self) -> None:
         """Post what this end is sent, until that ends."""
         lines = FRAMINGS["line"].decoder(MAX_REPLY)
@@ -245,31 +307,48 @@ class HttpStream:
             while data := self._inside.recv(65536):
                 lines.feed(data)
                 while (message := lines.next_frame()) is not None:
-                    self._turns.acquire()
-                    threading.Thread(target=self._post, args=(bytes(message),), name="http", daemon=True).start()
+                    self._post_one(bytes(message))
 
-    def _post(self, message: bytes) -> None:
+    def _post_one(self, message: bytes) -> None:
+        decoded = decode_value(message)
+        id = decoded.get("id") if isinstance(decoded, dict) and "method" in decoded else None
+        self._turns.acquire()
+        if id is None:
+            # What follows it may be wrong where this was not yet heard.
+            self._post(message, None)
+            return
+        with self._lock:
+            self._given_up[id] = False
+        threading.Thread(target=self._post, args=(message, id), name="http", daemon=True).start()
+
+    def _post(self, message: bytes, id: object) -> None:
         try:
-            self.request("POST", message)
+            self.request(message, id)
         except (ShellError, Dropped) as error:
-            self._failure = self._failure or error
-            with contextlib.suppress(OSError):
-                self._inside.shutdown(socket.SHUT_RDWR)
+            if not self._given_up.get(id):
+                self._failure = self._failure or error
+                with contextlib.suppress(OSError):
+                    self._inside.shutdown(socket.SHUT_RDWR)
         except OSError:
             # It was closed here.
             pass
         finally:
+            with self._lock:
+                self._given_up.pop(id, None)
             self._turns.release()
 
 
-def _is_message(body: bytes) -> bool:
-    """Whether a body is an object or an array of JSON-RPC, rather than the words of a proxy or a framework."""
+def _message_in(body: bytes) -> dict[str, Any] | list[Any] | None:
+    """The object or the array of JSON-RPC in a body, or None for the words of a proxy or a framework."""
     try:
         message = decode_value(body)
     except MessageError:
-        return False
-    known = {"result", "error", "method"}
-    return isinstance(message, list) or (isinstance(message, dict) and not known.isdisjoint(message))
+        return None
+    if isinstance(message, list):
+        return message
+    if not isinstance(message, dict) or {"jsonrpc", "id"}.isdisjoint(message):
+        return None
+    return None if {"result", "error", "method"}.isdisjoint(message) else message
 
 
 def _readable(sock: Any) -> bool:

@@ -11,11 +11,11 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpcshell.client.any_listening import BYE, AnyListeningConnection, handshake_error
-from rpcshell.client.dialects import Ask, Event, HandshakeFailed, Partial, Tell, follow
+from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, Partial, Tell, follow
 from rpcshell.client.dialling import LONGEST_WAIT
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.transport import abandon, open_transport
+from rpcshell.client.transport import abandon, break_off, open_transport, start_request
 from rpcwire import Reply
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ class ListeningConnection(AnyListeningConnection):
             with self._lock:
                 self._hearing.asked_to_end = self._dialogue.abandon(number)
             self._flush()
+            break_off(self._pump.transport, number)
             raise
         finally:
             if partial is not None:
@@ -223,6 +224,11 @@ class ListeningConnection(AnyListeningConnection):
             with self._lock:
                 self._dialogue.tell(step.data)
             self._flush()
+            return None
+        if isinstance(step, HttpRequest):
+            done = start_request(self._pump.transport, step.method)
+            if done is not None and step.wait:
+                done.result(None if deadline is None else max(deadline - time.monotonic(), 0))
             return None
         with self._within(step, deadline, time.monotonic()) as limit:
             if isinstance(step, Ask):

@@ -13,11 +13,12 @@ from rpcshell.client.target import ChildTarget, HttpTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from rpcshell.client.dialects import Listening
     from rpcshell.client.target import Target, TlsFiles
 
-__all__ = ["Transport", "abandon", "open_transport", "why_ended"]
+__all__ = ["Transport", "abandon", "break_off", "open_transport", "start_request", "why_ended"]
 
 
 class Transport(Protocol):
@@ -81,6 +82,19 @@ def why_ended(transport: Transport) -> Exception | None:
     """What a transport knows of its own end beyond that it has come, or None: a child's exit, a response of HTTP."""
     tell: Callable[[], Exception | None] | None = getattr(transport, "why_ended", None)
     return None if tell is None else tell()
+
+
+def break_off(transport: Transport, number: int) -> None:
+    """End what a transport does for a call of that number alone; most do nothing."""
+    end: Callable[[int], None] | None = getattr(transport, "break_off", None)
+    if end is not None:
+        end(number)
+
+
+def start_request(transport: Transport, method: str) -> Future[None] | None:
+    """Have a request of HTTP made that has no body, or None where this is not HTTP; the future tells of its end."""
+    start: Callable[[str], Future[None]] | None = getattr(transport, "start", None)
+    return None if start is None else start(method)
 
 
 def abandon(transport: Transport) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "FormAction",
     "HandshakeFailed",
     "Hear",
+    "HttpRequest",
     "Listening",
     "Message",
     "Partial",
@@ -83,10 +84,12 @@ class Event(msgspec.Struct, frozen=True):
     Attributes:
         name: The event's name, or the method of a notification.
         params: What it says.
+        offers_changed: Whether the server offers other methods from now on.
     """
 
     name: str
     params: Any = None
+    offers_changed: bool = False
 
 
 class ServerRequest(msgspec.Struct, frozen=True):
@@ -132,10 +135,6 @@ class Stray(msgspec.Struct, frozen=True):
     text: str
 
 
-Message = Reply | Goodbye | Partial | Event | ServerRequest | Stray
-"""What a server may say. The `id` of a reply is the number of its call; without one it is for the oldest that waits."""
-
-
 class Ask(msgspec.Struct, frozen=True):
     """A request that a dialect wants to have made for itself, and the seconds it may take; sent the `Reply`."""
 
@@ -150,17 +149,34 @@ class Tell(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class HttpRequest(msgspec.Struct, frozen=True):
+    """A request without a body, such as GET or DELETE; what its response holds is received as any other's.
+
+    Sent None: after the response where that is waited for, and at once where it is not, or where this is not HTTP.
+    """
+
+    method: str
+    wait: bool = False
+
+
 class Hear(msgspec.Struct, frozen=True):
     """The next event is waited for, so many seconds; sent the `Event`."""
 
     timeout: float | None = None
 
 
-Step = Ask | Tell | Hear
+Step = Ask | Tell | Hear | HttpRequest
 
 Steps = Generator[Step, Any, _T]
 """Yields what is to be done, is sent what came of each, or thrown the `ShellError` that came instead, and returns the
 outcome. The steps of a dialect that does not listen are `Ask`s."""
+
+
+Message = Reply | Goodbye | Partial | Event | ServerRequest | Stray | Tell
+"""What a server may say, and the `Tell` that has to be said at once in turn.
+
+The `id` of a reply is the number of its call; without one it is for the oldest that waits.
+"""
 
 
 class HandshakeFailed(Exception):
@@ -287,11 +303,15 @@ class Listening(Speaking, Protocol):
     def default_answer(self, request: ServerRequest) -> Any | Fault:
         """What a server's request is answered where the program that uses the client does not care to."""
 
-    def request_headers(self) -> Mapping[str, str]:
-        """Over HTTP: what goes with every request."""
+    def request_headers(self, message: bytes) -> Mapping[str, str]:
+        """Over HTTP: what goes with a request for its message, which is empty where it has no body."""
 
-    def response_headers(self, headers: Mapping[str, str]) -> None:
-        """Over HTTP: what came with a response, names in small letters."""
+    def response_headers(self, status: int, headers: Mapping[str, str]) -> str | None:
+        """Over HTTP: take what came with a response, names in small letters.
+
+        Returns:
+            Why the request did not run and the connection is over, where the response says so.
+        """
 
 
 DialectFactory = Callable[[int, Floats], Dialect | Listening]

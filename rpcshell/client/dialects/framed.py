@@ -89,12 +89,13 @@ class FramedDialect:
         """An error: the method is not known here."""
         return Fault(ErrorCode.METHOD_NOT_FOUND, f"this client knows no method {request.method}")
 
-    def request_headers(self) -> Mapping[str, str]:
+    def request_headers(self, message: bytes) -> Mapping[str, str]:
         """None of its own."""
         return {}
 
-    def response_headers(self, headers: Mapping[str, str]) -> None:
+    def response_headers(self, status: int, headers: Mapping[str, str]) -> str | None:
         """None matter."""
+        return None
 
     @property
     def idle(self) -> bool:

@@ -20,6 +20,7 @@ _OWN: Final = {
     "native": "native:Native",
     "jsonrpc": "jsonrpc:JsonRpc",
     "jsonrpc1": "jsonrpc:JsonRpc1",
+    "mcp": "mcp:Mcp",
 }
 
 

@@ -1,0 +1,389 @@
+"""MCP, the Model Context Protocol (https://modelcontextprotocol.io/specification), over a child's streams or HTTP.
+
+It has two eras: until 2025-11-25 a handshake, `initialize`, opens a session; since 2026-07-28 each request says by
+itself what a server has to know, and what the server needs to ask comes as a result that is no result yet. The
+handshake is tried first, as a server that has one takes no other first request. How tools, prompts and resources are
+methods is `mcp_methods`' business.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from rpcshell import __version__
+from rpcshell.client.dialects import (
+    Ask,
+    Description,
+    Event,
+    Form,
+    HandshakeFailed,
+    HttpRequest,
+    Partial,
+    Progress,
+    ServerRequest,
+    Stray,
+    Tell,
+)
+from rpcshell.client.dialects import mcp_methods as methods
+from rpcshell.client.dialects.jsonrpc import JsonRpc
+from rpcshell.client.dialects.mcp_calls import ROUND, SOUGHT_IN, Call, outcome, routed, texts, uri_of
+from rpcshell.client.dialects.mcp_headers import header_places, header_value
+from rpcshell.client.errors import CallTimeout
+from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Reply, decode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rpcshell.client.dialects import FormAction, Message, Steps
+    from rpcwire import Floats
+
+__all__ = ["Mcp"]
+
+_HANDSHAKE: Final = "2025-11-25"
+_STATELESS: Final = "2026-07-28"
+_CLIENT: Final = {"name": "rpcshell", "version": __version__}
+_META: Final = "io.modelcontextprotocol/"
+_REFUSED: Final = -1
+"""The code for what the user does not want, as the specification has it for sampling."""
+
+_LIST_TIMEOUT: Final = 10.0
+_MOST_PAGES: Final = 200
+_MOST_ROUNDS: Final = 100
+_WITH_PROGRESS: Final = frozenset(("tools/call", "prompts/get", "resources/read"))
+_LISTS: Final = {
+    "tools": ("tools", "tools/list", "tools"),
+    "prompts": ("prompts", "prompts/list", "prompts"),
+    "resources": ("resources", "resources/list", "resources"),
+    "templates": ("resources", "resources/templates/list", "resourceTemplates"),
+}
+"""Of each list its capability, the method that asks for it, and where it is in the result."""
+
+
+class _Input(NamedTuple):
+    """The id of what a server without a session asks: for which call, in which of its rounds, and by which key."""
+
+    number: int
+    round: int
+    key: str
+
+
+class Mcp(JsonRpc):
+    """MCP in both its eras."""
+
+    framings: ClassVar[tuple[str, ...]] = ("line",)
+
+    capabilities: ClassVar[Mapping[str, Any]] = {"roots": {}, "elicitation": {"form": {}}}
+    """What this client can be asked for. Who has a model to offer derives a dialect with `sampling` in it."""
+
+    def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
+        super().__init__(max_reply, floats, framing)
+        self._modern = False
+        self._version: str | None = None
+        self._session: str | None = None
+        self._offers: Mapping[str, Any] = {}
+        self._info: Mapping[str, Any] = {}
+        self._calls: dict[int, Call] = {}
+        self._resources: dict[str, Mapping[str, Any]] = {}
+        self._headers: dict[str, dict[str, tuple[str, ...]]] = {}
+
+    def hello(self) -> Steps[None]:
+        """Open a session, or find out that the server needs none."""
+        params = {"protocolVersion": _HANDSHAKE, "capabilities": self.capabilities, "clientInfo": _CLIENT}
+        reply: Reply = yield Ask("initialize", params)
+        if reply.fault is not None:
+            yield from self._discover(reply.fault)
+            return
+        version = self._introduced(reply.result, "initialize").get("protocolVersion")
+        if not isinstance(version, str):
+            raise HandshakeFailed("it names no version of MCP", "is this an MCP server?")
+        self._version = version
+        self._info = _mapping(reply.result.get("serverInfo"))
+        yield Tell(self.encode(self.envelope("notifications/initialized", None)))
+        yield HttpRequest("GET")
+
+    def _discover(self, refusal: Fault) -> Steps[None]:
+        self._modern, self._version = True, _STATELESS
+        reply: Reply = yield Ask("server/discover")
+        if reply.fault is not None:
+            raise HandshakeFailed(f"it refuses to initialize: {refusal.message}", "is this an MCP server?")
+        result = self._introduced(reply.result, "server/discover")
+        self._info = _mapping(_mapping(result.get("_meta")).get(f"{_META}serverInfo"))
+        wanted = {f"{kind}ListChanged": True for kind in ("tools", "prompts", "resources")}
+        told = self._with_meta("subscriptions/listen", {"notifications": wanted})
+        yield Tell(self.encode(self.envelope("subscriptions/listen", told, id="changes")))
+
+    def _introduced(self, result: Any, method: str) -> Mapping[str, Any]:
+        if not isinstance(result, dict):
+            raise HandshakeFailed(f"its answer to {method} says nothing", "is this an MCP server?")
+        self._offers = _mapping(result.get("capabilities"))
+        return result
+
+    def bye(self) -> Steps[None]:
+        """End the session, where it has a name."""
+        if self._session is not None:
+            yield HttpRequest("DELETE", wait=True)
+
+    def describe(self) -> Steps[Description]:
+        """List all that there is."""
+        lists: dict[str, list[Any]] = {}
+        try:
+            for name, (capability, method, key) in _LISTS.items():
+                lists[name] = (yield from self._listed(method, key)) if capability in self._offers else []
+        except CallTimeout as error:
+            return Description(missing="busy", reason=error.message)
+        self._resources = methods.resource_names(lists["resources"], lists["templates"])
+        self._headers = {
+            tool["name"]: found
+            for tool in lists["tools"]
+            if self._modern and isinstance(tool, dict) and (found := header_places(tool))
+        }
+        return Description(methods.document(self._info, self._offers, modern=self._modern, **lists))
+
+    def _listed(self, method: str, key: str) -> Steps[list[Any]]:
+        """Everything in a list, page by page."""
+        found: list[Any] = []
+        cursor: Any = None
+        for _ in range(_MOST_PAGES):
+            reply: Reply = yield Ask(method, {"cursor": cursor} if cursor else None, timeout=_LIST_TIMEOUT)
+            page = _mapping(reply.result)
+            found += _list(page.get(key))
+            former, cursor = cursor, page.get("nextCursor")
+            if not isinstance(cursor, str) or cursor == former:
+                break
+        return found
+
+    def complete(self, method: str, argument: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
+        """Ask what an argument of a prompt or a resource may be."""
+        if method.startswith(methods.PROMPT):
+            reference = {"type": "ref/prompt", "name": method.removeprefix(methods.PROMPT)}
+        else:
+            found = self._resources.get(method.removeprefix(methods.RESOURCE), {})
+            reference = {"type": "ref/resource", "uri": str(found.get("uriTemplate", ""))}
+        params = {
+            "ref": reference,
+            "argument": {"name": argument, "value": typed},
+            "context": {"arguments": texts(others)},
+        }
+        reply: Reply = yield Ask("completion/complete", params)
+        values = _mapping(_mapping(reply.result).get("completion")).get("values")
+        return [value for value in _list(values) if isinstance(value, str)]
+
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
+        """A request: of a tool, a prompt, a resource, or by the protocol's own name.
+
+        Raises:
+            EncodeError: The params are no object, or JSON cannot carry them.
+        """
+        if params is not None and not isinstance(params, dict):
+            raise EncodeError("MCP takes params by name, as an object")
+        call = routed(method, params, self._resources)
+        # Nothing waits for a call that cannot be sent.
+        data = self.encode(self._request(number, call))
+        self._calls[number] = call
+        return data
+
+    def _request(self, number: int, call: Call) -> dict[str, Any]:
+        params = call.params
+        if call.method in _WITH_PROGRESS:
+            params = {**(params or {}), "_meta": {"progressToken": number, **_mapping((params or {}).get("_meta"))}}
+        if call.inputs is not None:
+            params = {**(params or {}), "inputResponses": call.inputs}
+            params |= {} if call.state is UNSET else {"requestState": call.state}
+        if self._modern:
+            params = self._with_meta(call.method, params)
+        return self.envelope(call.method, params, id=number + call.id_offset)
+
+    def _with_meta(self, method: str, params: dict[str, Any] | None) -> dict[str, Any]:
+        said = {
+            f"{_META}protocolVersion": self._version,
+            f"{_META}clientInfo": _CLIENT,
+            f"{_META}clientCapabilities": self.capabilities,
+        }
+        return {**(params or {}), "_meta": {**said, **_mapping((params or {}).get("_meta"))}}
+
+    def read(self, message: Any) -> Iterator[Message]:
+        """What a message says; what is none, a child has printed."""
+        for one in message if isinstance(message, list) else (message,):
+            if isinstance(one, dict) and "jsonrpc" in one and not {"method", "result", "error"}.isdisjoint(one):
+                for said in self._read(one):
+                    yield from self._understood(said)
+            else:
+                yield Stray(self.encode(one).decode().rstrip())
+
+    def _understood(self, said: Message) -> Iterator[Message]:
+        match said:
+            case Event("notifications/progress", {"progressToken": int() as number, **progress}) if (
+                number in self._calls
+            ):
+                yield Partial(_progress(progress), number)
+            case ServerRequest():
+                yield _for_a_person(said)
+            case Event(name, params):
+                if name not in ("reply", "notifications/subscriptions/acknowledged"):
+                    yield Event(name, params, offers_changed=name.endswith("/list_changed"))
+            case Reply():
+                yield from self._answered(said)
+            case _:
+                yield said
+
+    def _answered(self, reply: Reply) -> Iterator[Message]:
+        number = next(iter(self._calls), 0) if reply.id is UNSET else int(reply.id) % ROUND
+        call = self._calls.get(number)
+        if call is not None and reply.id is not UNSET and reply.id != number + call.id_offset:
+            # Of a round that is over.
+            return
+        if call is not None and call.sought is not None:
+            yield from self._looked_up(number, call, call.sought, _mapping(reply.result))
+        elif call is None or reply.fault is not None or not isinstance(reply.result, dict):
+            self._calls.pop(number, None)
+            yield msgspec.structs.replace(reply, id=number)
+        elif reply.result.get("resultType") == "input_required":
+            yield from self._asked(number, call, reply.result)
+        else:
+            del self._calls[number]
+            yield outcome(number, call, reply.result)
+
+    def _looked_up(
+        self, number: int, call: Call, sought: tuple[str, dict[str, Any]], page: Mapping[str, Any]
+    ) -> Iterator[Message]:
+        """The next page of what there is has come: the resource is read if it is there, or else looked for further."""
+        name, values = sought
+        listed = [one for key in ("resourceTemplates", "resources") for one in _list(page.get(key))]
+        found = methods.resource_names(listed, listed).get(name)
+        cursor = page.get("nextCursor")
+        if found is not None:
+            call.method, call.params, call.sought = "resources/read", {"uri": uri_of(found, values)}, None
+        elif isinstance(cursor, str) and call.round < _MOST_ROUNDS:
+            call.params = {"cursor": cursor}
+        elif call.method == SOUGHT_IN[0]:
+            call.method, call.params = SOUGHT_IN[1], None
+        else:
+            del self._calls[number]
+            error = {"code": ErrorCode.INVALID_PARAMS, "message": f"the server has no resource {name}"}
+            yield Reply(ERROR_OUT, error, id=number)
+            return
+        call.round += 1
+        yield Tell(self.encode(self._request(number, call)))
+
+    def _asked(self, number: int, call: Call, result: dict[str, Any]) -> Iterator[Message]:
+        """The server wants to know something before it gives the result."""
+        requests = _mapping(result.get("inputRequests"))
+        if call.refused is not None or call.round == _MOST_ROUNDS:
+            why = call.refused or Fault(
+                ErrorCode.APPLICATION_ERROR, f"it has asked {_MOST_ROUNDS} times, and has no result"
+            )
+            del self._calls[number]
+            yield Reply(ERROR_OUT, msgspec.to_builtins(why), id=number)
+            return
+        call.round += 1
+        call.inputs, call.wanted = {}, len(requests)
+        call.state = result.get("requestState", UNSET)
+        if not requests:
+            yield Tell(self.encode(self._request(number, call)))
+        for key, request in requests.items():
+            asked = ServerRequest(request["method"], request.get("params"), _Input(number, call.round, key))
+            yield _for_a_person(asked)
+
+    def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
+        """A reply; or the call once more, with all that the server has asked for."""
+        if not isinstance(request.id, _Input):
+            return super().answer(request, outcome)
+        call = self._calls.get(request.id.number)
+        if call is None or call.round != request.id.round:
+            return b""
+        call.wanted -= 1
+        if isinstance(outcome, Fault) or call.inputs is None:
+            call.refused = outcome
+        else:
+            call.inputs[request.id.key] = outcome
+        return b"" if call.wanted else self.encode(self._request(request.id.number, call))
+
+    def default_answer(self, request: ServerRequest) -> Any | Fault:
+        """That this client is there, and where; what only people or models can answer is declined."""
+        match request.method:
+            case "ping":
+                return {}
+            case "roots/list":
+                here = Path.cwd()
+                return {"roots": [{"uri": here.as_uri(), "name": here.name}]}
+            case "elicitation/create":
+                return {"action": "decline"}
+            case "sampling/createMessage":
+                return Fault(_REFUSED, "this client has no model to ask")
+        return super().default_answer(request)
+
+    def cancel(self, number: int) -> bytes | None:
+        """The notification for it; a handshake cannot be cancelled."""
+        call = self._calls.pop(number, None)
+        if call is None or call.method == "initialize":
+            return b""
+        params = {"requestId": number + call.id_offset, "reason": "no longer wanted"}
+        return self.encode(self.envelope("notifications/cancelled", params))
+
+    def request_headers(self, message: bytes) -> Mapping[str, str]:
+        """The session and the version; since there are no sessions, also what is called."""
+        headers = {} if self._session is None else {"Mcp-Session-Id": self._session}
+        if self._version is not None:
+            headers["MCP-Protocol-Version"] = self._version
+        if self._modern and message:
+            request = decode_value(message)
+            headers["Mcp-Method"] = request["method"]
+            params = _mapping(request.get("params"))
+            if request["method"] in _WITH_PROGRESS:
+                headers["Mcp-Name"] = header_value(params.get("name", params.get("uri", "")))
+            for header, path in self._headers.get(str(params.get("name")), {}).items():
+                value: Any = params.get("arguments")
+                for step in path:
+                    value = _mapping(value).get(step)
+                if isinstance(value, str | int):
+                    headers[header] = header_value(value)
+        return headers
+
+    def response_headers(self, status: int, headers: Mapping[str, str]) -> str | None:
+        """Take the session that the handshake has opened, or hear that it is over."""
+        if self._session is None and self._version is None:
+            self._session = headers.get("mcp-session-id")
+        elif self._session is not None and status == HTTPStatus.NOT_FOUND:
+            return "the server has ended the session"
+        return None
+
+
+def _progress(params: Mapping[Any, Any]) -> Progress:
+    done, total, text = params.get("progress"), params.get("total"), params.get("message")
+    return Progress(_number(done), _number(total), text if isinstance(text, str) else "")
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _for_a_person(request: ServerRequest) -> ServerRequest:
+    """A request with the form that it asks for, if it does."""
+    if request.method != "elicitation/create":
+        return request
+    params = _mapping(request.params)
+    message = params.get("message")
+    form = Form(_filled_in, message if isinstance(message, str) else "", _mapping(params.get("requestedSchema")))
+    return msgspec.structs.replace(request, form=form)
+
+
+def _filled_in(action: FormAction, fields: dict[str, Any]) -> dict[str, Any]:
+    return {"action": action, "content": fields} if action == "accept" else {"action": action}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

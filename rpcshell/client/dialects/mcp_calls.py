@@ -1,0 +1,90 @@
+"""Calls of MCP: what a method of the shell is to the protocol, and what comes of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from rpcshell.client.dialects import mcp_methods as methods
+from rpcshell.client.dialects.uri_template import expand
+from rpcwire import ERROR_OUT, ErrorCode, Fault, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ROUND", "SOUGHT_IN", "Call", "outcome", "routed", "texts", "uri_of"]
+
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+SOUGHT_IN: Final = ("resources/templates/list", "resources/list")
+"""Where a resource is looked for by its name, one after the other."""
+
+ROUND: Final = 2**32
+"""What the id of a call grows by each time that a request is made for it once more."""
+
+
+class Call(msgspec.Struct):
+    """A call that waits for its reply."""
+
+    method: str
+    params: dict[str, Any] | None
+    plainly: bool
+    """Whether it was made by the protocol's own name, so that the whole result is wanted."""
+
+    sought: tuple[str, dict[str, Any]] | None = None
+    """The name and the variables of the resource whose URI is looked for first."""
+
+    round: int = 0
+    wanted: int = 0
+    inputs: dict[str, Any] | None = None
+    refused: Fault | None = None
+    state: Any = UNSET
+
+    @property
+    def id_offset(self) -> int:
+        """How far its id is from its number."""
+        return self.round * ROUND
+
+
+def routed(method: str, params: dict[str, Any] | None, resources: Mapping[str, Mapping[str, Any]]) -> Call:
+    """What a method stands for, where these are the names of resources that are known."""
+    if method in methods.OWN or method.startswith(methods.PROTOCOL):
+        return Call(method.removeprefix(methods.PROTOCOL), params, plainly=True)
+    if method.startswith(methods.PROMPT):
+        named = {"name": method.removeprefix(methods.PROMPT), "arguments": texts(params or {})}
+        return Call("prompts/get", named, plainly=False)
+    if method.startswith(methods.RESOURCE):
+        return _reading(method.removeprefix(methods.RESOURCE), params or {}, resources)
+    named = {"name": method.removeprefix(methods.TOOL), "arguments": params or {}}
+    return Call("tools/call", named, plainly=False)
+
+
+def _reading(name: str, values: dict[str, Any], resources: Mapping[str, Mapping[str, Any]]) -> Call:
+    if (resource := resources.get(name)) is not None:
+        return Call("resources/read", {"uri": uri_of(resource, values)}, plainly=False)
+    if _URI.match(name):
+        return Call("resources/read", {"uri": expand(name, values)}, plainly=False)
+    return Call(SOUGHT_IN[0], None, plainly=False, sought=(name, values))
+
+
+def outcome(number: int, call: Call, result: dict[str, Any]) -> Reply:
+    """The reply to a call that a result is."""
+    if call.method == "tools/call" and result.get("isError") is True:
+        message, data = methods.error_of(result)
+        error = {"code": ErrorCode.APPLICATION_ERROR, "message": message}
+        return Reply(ERROR_OUT, error if data is None else {**error, "data": data}, id=number)
+    return Reply("result", result if call.plainly else methods.shown(call.method, result), id=number)
+
+
+def uri_of(resource: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """The URI of a resource, or what its template makes of some values."""
+    return expand(resource["uriTemplate"], values) if "uriTemplate" in resource else str(resource["uri"])
+
+
+def texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Arguments of prompts are texts."""
+    return {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in values.items()
+    }

@@ -1,0 +1,37 @@
+"""What MCP says in headers of HTTP too: names and arguments, for whoever passes requests on unread."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["header_places", "header_value"]
+
+
+def header_places(tool: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Which arguments a tool wants in headers, by the paths to them (`x-mcp-header`)."""
+    found: dict[str, tuple[str, ...]] = {}
+    todo: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [((), _mapping(tool.get("inputSchema")))]
+    while todo:
+        path, schema = todo.pop()
+        name = schema.get("x-mcp-header")
+        if isinstance(name, str) and path:
+            found[f"Mcp-Param-{name}"] = path
+        todo += [((*path, key), _mapping(one)) for key, one in _mapping(schema.get("properties")).items()]
+    return found
+
+
+def header_value(value: str | int) -> str:
+    """A value as a header carries it: as it is, or in Base64 where it could not be."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    safe = text.isascii() and text.isprintable() and text == text.strip()
+    if safe and not (text.startswith("=?base64?") and text.endswith("?=")):
+        return text
+    return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

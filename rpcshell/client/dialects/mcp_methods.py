@@ -1,0 +1,297 @@
+"""What an MCP server offers as methods: tools by their own names, prompts and resources behind a prefix, and its own.
+
+Names tell by themselves what is called, so that a call needs no catalog: `echo` and `tool:echo` are a tool,
+`prompt:NAME` a prompt, `resource:NAME` and `resource:URI` a resource, `tools/list` and its like the protocol's own
+methods, as `mcp:METHOD` is for whichever method. Results are what people want to see of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import cleandoc
+from typing import Any, Final
+
+from rpcshell.client.dialects.uri_template import variables
+from rpcwire import MessageError, decode_value, encode_value
+
+__all__ = ["OWN", "PROMPT", "PROTOCOL", "RESOURCE", "TOOL", "document", "error_of", "resource_names", "shown"]
+
+TOOL: Final = "tool:"
+PROMPT: Final = "prompt:"
+RESOURCE: Final = "resource:"
+PROTOCOL: Final = "mcp:"
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+"""Of schemas that name none."""
+
+_TEXT: Final = {"type": "string"}
+_OBJECT: Final = {"type": "object"}
+_CURSOR: Final = (("cursor", _TEXT, False),)
+_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+_Params = tuple[tuple[str, dict[str, Any], bool], ...]
+_METHODS: Final[Mapping[str, tuple[str, str, _Params]]] = {
+    "tools/list": ("tools", "The server's tools", _CURSOR),
+    "tools/call": (
+        "tools",
+        "Call a tool, and see all of its result",
+        (("name", _TEXT, True), ("arguments", _OBJECT, False)),
+    ),
+    "prompts/list": ("prompts", "The server's prompts", _CURSOR),
+    "prompts/get": ("prompts", "Fill in a prompt", (("name", _TEXT, True), ("arguments", _OBJECT, False))),
+    "resources/list": ("resources", "The server's resources", _CURSOR),
+    "resources/templates/list": ("resources", "The templates of the server's resources", _CURSOR),
+    "resources/read": ("resources", "Read a resource", (("uri", _TEXT, True),)),
+    "resources/subscribe": ("resources", "Have changes of a resource told", (("uri", _TEXT, True),)),
+    "resources/unsubscribe": ("resources", "Have them told no longer", (("uri", _TEXT, True),)),
+    "completion/complete": (
+        "completions",
+        "Values for an argument of a prompt or a resource",
+        (("ref", _OBJECT, True), ("argument", _OBJECT, True), ("context", _OBJECT, False)),
+    ),
+    "logging/setLevel": (
+        "logging",
+        "Say which log messages are wanted",
+        (("level", {"type": "string", "enum": list(_LEVELS)}, True),),
+    ),
+    "mcp:ping": ("", "Ask whether the server is there", ()),
+    "server/discover": ("", "What the server can do", ()),
+    "subscriptions/listen": ("", "Have changes told", (("notifications", _OBJECT, True),)),
+}
+
+OWN: Final = frozenset({name for name in _METHODS if not name.startswith(PROTOCOL)} | {"initialize"})
+"""The protocol's own methods that need no prefix: no tool is meant by them."""
+
+_OF_ERA: Final = {
+    "resources/subscribe": False,
+    "resources/unsubscribe": False,
+    "logging/setLevel": False,
+    "mcp:ping": False,
+    "server/discover": True,
+    "subscriptions/listen": True,
+}
+"""Methods that there are only since the protocol has no handshake any more (True), or only before that (False)."""
+
+_PLAIN_SCHEMA: Final = frozenset(
+    ("type", "properties", "required", "title", "description", "$schema", "$defs", "definitions")
+)
+_HINTS: Final = {
+    "readOnlyHint": ("reads only", ""),
+    "destructiveHint": ("may destroy", "destroys nothing"),
+    "idempotentHint": ("may be repeated", ""),
+    "openWorldHint": ("reaches out to the world", ""),
+}
+
+
+def document(
+    info: Mapping[str, Any], capabilities: Mapping[str, Any], *, modern: bool, **lists: list[Any]
+) -> dict[str, Any]:
+    """An OpenRPC document of a server.
+
+    Args:
+        info: What the server calls itself.
+        capabilities: What it says it can do.
+        modern: Whether the protocol has no handshake.
+        lists: What the server has listed: `tools`, `prompts`, `resources`, `templates`.
+    """
+    schemas: dict[str, Any] = {}
+    completes = "completions" in capabilities
+    tools = (_tool(tool, schemas) for tool in _named(lists["tools"], "name"))
+    prompts = (_prompt(prompt, completes) for prompt in _named(lists["prompts"], "name"))
+    resources = (
+        _resource(name, resource, completes)
+        for name, resource in resource_names(lists["resources"], lists["templates"]).items()
+    )
+    own = (
+        _own(name, summary, params)
+        for name, (capability, summary, params) in _METHODS.items()
+        if _OF_ERA.get(name, modern) == modern and (not capability or capability in capabilities)
+    )
+    named = {"title": _text(info.get("title")) or _text(info.get("name")), "version": _text(info.get("version"))}
+    methods = [*tools, *prompts, *resources, *own]
+    return {"openrpc": "1.3.2", "info": named, "methods": methods, "components": {"schemas": schemas}}
+
+
+def resource_names(resources: list[Any], templates: list[Any]) -> dict[str, Mapping[str, Any]]:
+    """Resources and templates by what they are called behind the prefix: by their URIs where others have the name."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for resource in (*_named(templates, "uriTemplate"), *_named(resources, "uri")):
+        uri = resource["uriTemplate"] if "uriTemplate" in resource else resource["uri"]
+        name = _text(resource.get("name")) or uri
+        found[uri if name in found else name] = resource
+    return found
+
+
+def shown(method: str, result: Mapping[str, Any]) -> Any:
+    """What people want to see of a result: of `tools/call`, `prompts/get` or `resources/read`, or else all of it."""
+    view = {"tools/call": _of_tool, "prompts/get": _of_prompt, "resources/read": _of_resource}.get(method)
+    return result if view is None else view(result)
+
+
+def error_of(result: Mapping[str, Any]) -> tuple[str, Any]:
+    """What a tool says of its failure, and what else there is to it."""
+    content = result.get("content")
+    blocks = content if isinstance(content, list) else []
+    texts = [block["text"] for block in blocks if _is_text(block)]
+    rest = [block for block in blocks if not _is_text(block)] or None
+    return "\n".join(texts) or "the tool has failed", result.get("structuredContent", rest)
+
+
+def _of_tool(result: Mapping[str, Any]) -> Any:
+    content = result.get("content")
+    blocks = [_block(block) for block in content] if isinstance(content, list) else []
+    if "structuredContent" not in result:
+        return _one_or_all(blocks)
+    structured = result["structuredContent"]
+    # Where it is structured, texts say the same once more; pictures and links do not.
+    more = [block for block in blocks if not isinstance(block, str)]
+    return {"structuredContent": structured, "content": more} if more else structured
+
+
+def _of_prompt(result: Mapping[str, Any]) -> Any:
+    messages = result.get("messages")
+    if not isinstance(messages, list):
+        return result
+    return [{**one, "content": _block(one.get("content"))} if isinstance(one, Mapping) else one for one in messages]
+
+
+def _of_resource(result: Mapping[str, Any]) -> Any:
+    contents = result.get("contents")
+    if not isinstance(contents, list):
+        return result
+    return _one_or_all([_content(content) for content in contents])
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values or None
+
+
+def _block(block: Any) -> Any:
+    return block["text"] if _is_text(block) else block
+
+
+def _content(content: Any) -> Any:
+    if not isinstance(content, Mapping) or not isinstance(text := content.get("text"), str):
+        return content
+    kind = _text(content.get("mimeType")).partition(";")[0].strip()
+    if kind == "application/json" or kind.endswith("+json"):
+        try:
+            return decode_value(text.encode())
+        except (MessageError, UnicodeEncodeError):
+            return text
+    return text
+
+
+def _is_text(block: Any) -> bool:
+    return isinstance(block, Mapping) and block.get("type") == "text" and isinstance(block.get("text"), str)
+
+
+def _named(listed: list[Any], key: str) -> list[dict[str, Any]]:
+    return [one for one in listed if isinstance(one, dict) and isinstance(one.get(key), str) and one[key]]
+
+
+def _tool(tool: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    name = tool["name"]
+    clashes = name in OWN or name.startswith((TOOL, PROMPT, RESOURCE, PROTOCOL))
+    given = tool.get("inputSchema")
+    key = f"{name} arguments"
+    schema = _relocated(given if isinstance(given, dict) else {}, key, schemas)
+    annotations = tool.get("annotations")
+    hints = annotations if isinstance(annotations, dict) else {}
+    method: dict[str, Any] = {
+        "name": f"{TOOL}{name}" if clashes else name,
+        "description": _description(tool, hints),
+        "x-idempotent": hints.get("readOnlyHint") is True or hints.get("idempotentHint") is True,
+        **_params(schema),
+    }
+    if isinstance(output := tool.get("outputSchema"), dict):
+        method["result"] = {"name": "result", "schema": _relocated(output, f"{name} result", schemas)}
+    return method
+
+
+def _params(schema: dict[str, Any]) -> dict[str, Any]:
+    """Parameters one by one where that is all that the schema says of them, or else the whole object."""
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    plain = _PLAIN_SCHEMA | ({"additionalProperties"} if schema.get("additionalProperties") is False else set())
+    if not isinstance(properties, dict) or not isinstance(required, list) or not schema.keys() <= plain:
+        return {"params": [{"name": "arguments", "schema": schema, "required": True}], "x-params": "whole"}
+    params = [{"name": name, "schema": one, "required": name in required} for name, one in properties.items()]
+    return {"params": params, "paramStructure": "by-name"}
+
+
+def _prompt(prompt: dict[str, Any], completes: bool) -> dict[str, Any]:
+    arguments = prompt.get("arguments")
+    params = [
+        {
+            "name": argument["name"],
+            "description": _text(argument.get("description")) or _text(argument.get("title")),
+            "required": argument.get("required") is True,
+            "schema": _TEXT,
+            "x-completes": completes,
+        }
+        for argument in _named(arguments if isinstance(arguments, list) else [], "name")
+    ]
+    name = f"{PROMPT}{prompt['name']}"
+    return {"name": name, "description": _description(prompt), "params": params, "paramStructure": "by-name"}
+
+
+def _resource(name: str, resource: Mapping[str, Any], completes: bool) -> dict[str, Any]:
+    template = resource.get("uriTemplate")
+    params = [
+        {"name": variable, "required": required, "schema": _TEXT, "x-completes": completes}
+        for variable, required in (variables(template) if isinstance(template, str) else {}).items()
+    ]
+    about = [_description(resource), f"{template or resource['uri']} {_text(resource.get('mimeType'))}".strip()]
+    return {
+        "name": f"{RESOURCE}{name}",
+        "description": "\n\n".join(filter(None, about)),
+        "params": params,
+        "paramStructure": "by-name",
+        "x-idempotent": True,
+    }
+
+
+def _own(name: str, summary: str, params: _Params) -> dict[str, Any]:
+    listed = [{"name": param, "schema": schema, "required": required} for param, schema, required in params]
+    return {"name": name, "summary": summary, "params": listed, "paramStructure": "by-name"}
+
+
+def _description(thing: Mapping[str, Any], hints: Mapping[str, Any] = {}) -> str:
+    said = [words[0 if hints[hint] else 1] for hint, words in _HINTS.items() if isinstance(hints.get(hint), bool)]
+    hinted = ", ".join(filter(None, said))
+    text = cleandoc(_text(thing.get("description"))) or _text(thing.get("title"))
+    return "\n\n".join(filter(None, (text, f"It says of itself: {hinted}." if hinted else "")))
+
+
+def _relocated(schema: dict[str, Any], key: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    """A schema as a part of the document, where what it refers to in itself is found too."""
+    if b'"$ref"' not in encode_value(schema):
+        return schema
+    place = "#/components/schemas/" + key.replace("~", "~0").replace("/", "~1").replace("%", "%25")
+
+    def moved(reference: str) -> str:
+        return place + reference[1:] if reference == "#" or reference.startswith("#/") else reference
+
+    relocated = _with_references(schema, moved)
+    schemas[key] = {"$schema": _DIALECT, **relocated}
+    return relocated
+
+
+def _with_references(schema: dict[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:
+    """A copy in which the references lead elsewhere; schemas come from servers and may be nested deep."""
+    copy: dict[str, Any] = {}
+    todo: list[tuple[Any, Any]] = [(schema, copy)]
+    while todo:
+        source, target = todo.pop()
+        for key, value in source.items() if isinstance(source, dict) else enumerate(source):
+            inner: Any = {} if isinstance(value, dict) else [None] * len(value) if isinstance(value, list) else value
+            if key == "$ref" and isinstance(value, str):
+                inner = moved(value)
+            target[key] = inner
+            if isinstance(value, dict | list):
+                todo.append((value, inner))
+    return copy
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

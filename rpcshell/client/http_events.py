@@ -1,0 +1,80 @@
+"""A stream of events whose data is JSON (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import ProtocolError
+from rpcwire import MAX_REPLY, MessageError, decode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from http.client import HTTPResponse
+
+__all__ = ["EventPlace"]
+
+_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 60.0
+_LONGEST_DIGITS: Final = 9
+
+
+class EventPlace:
+    """How far a stream has come, so that another request can go on with it.
+
+    Args:
+        id: What the reply has that the stream is there for, or None where it is there for none.
+
+    Attributes:
+        answered: Whether that reply has come.
+        last: The id of the last event, or None where the server has given none: then nothing can go on.
+        pause: Seconds to wait before going on.
+    """
+
+    def __init__(self, id: object = None) -> None:
+        self.id = id
+        self.answered = False
+        self.last: str | None = None
+        self.pause = _PAUSE
+
+    def receive(self, response: HTTPResponse, give: Callable[[bytes], object]) -> None:
+        """Read a stream to its end, and give each message that is in it.
+
+        Raises:
+            ProtocolError: An event is larger than a reply may be.
+            HTTPException: The stream is broken.
+            OSError: It cannot be read.
+        """
+        data: list[bytes] = []
+        size = 0
+        while line := response.readline(MAX_REPLY + 1):
+            size += len(line)
+            if size > MAX_REPLY:
+                raise ProtocolError(f"a server's event is over the limit of {MAX_REPLY} bytes")
+            name, _, value = line.rstrip(b"\r\n").partition(b":")
+            value = value.removeprefix(b" ")
+            match name:
+                case b"" if not line.rstrip(b"\r\n"):
+                    self._give(b"\n".join(data), give)
+                    data, size = [], 0
+                case b"data":
+                    data.append(value)
+                case b"id" if value.isascii() and value.decode("ascii").isprintable():
+                    self.last = value.decode("ascii")
+                case b"retry" if value.isdigit() and len(value) <= _LONGEST_DIGITS:
+                    self.pause = min(max(int(value) / 1000, _PAUSE), _LONGEST_PAUSE)
+
+    def _give(self, message: bytes, give: Callable[[bytes], object]) -> None:
+        if not message.strip():
+            return
+        if self.id is not None and not self.answered:
+            self.answered = _answers(message, self.id)
+        give(message + b"\n")
+
+
+def _answers(message: bytes, id: object) -> bool:
+    try:
+        decoded = decode_value(message)
+    except MessageError:
+        return False
+    messages = decoded if isinstance(decoded, list) else [decoded]
+    return any(isinstance(one, dict) and one.get("id") == id and "method" not in one for one in messages)
