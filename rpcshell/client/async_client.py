@@ -17,7 +17,7 @@ from rpcshell.client.fleet import Attempts
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Callable, Generator
-    from types import EllipsisType, TracebackType
+    from types import EllipsisType
     from typing import Self, Unpack
 
     from rpcshell.client.any_client import ClientOptions
@@ -65,12 +65,7 @@ class AsyncClient(AnyClient):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:
@@ -335,12 +330,7 @@ class _Connecting:
         await self._client.connect()
         return self._client
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
 

@@ -18,7 +18,7 @@ from rpcshell.client.fleet import Attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import EllipsisType, TracebackType
+    from types import EllipsisType
     from typing import Self, Unpack
 
     from rpcshell.client.any_client import ClientOptions
@@ -73,12 +73,7 @@ class Client(AnyClient):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

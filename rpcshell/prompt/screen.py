@@ -25,7 +25,6 @@ from rpcshell.view.width import cells
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from types import TracebackType
     from typing import Self, TextIO
 
     from prompt_toolkit.application import Application
@@ -309,9 +308,7 @@ class LiveView:
         self._output.flush()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._output.enable_autowrap()
         self._output.show_cursor()
         self._output.quit_alternate_screen()

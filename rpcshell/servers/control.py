@@ -19,7 +19,6 @@ from rpcwire.control import Events, Frozen, LogPart, Reloading, Scaled, ServerSt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from rpcshell.client.connection import Connection
     from rpcshell.client.target import Target
@@ -57,9 +56,7 @@ class Control:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -14,7 +14,6 @@ from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ShellError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from rpcshell.servers.control import Control
     from rpcwire.control import Events, LogPart, LogPosition, ServerStatus
@@ -45,9 +44,7 @@ class LocalServerWatch:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

@@ -25,7 +25,6 @@ from rpcwire import GOODBYE, MAX_REPLY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from rpcshell.client.tls import TlsStream
     from rpcshell.lab.drills.drill import Drill
@@ -351,9 +350,7 @@ class _Crowd:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     def count(self, state: str) -> int:

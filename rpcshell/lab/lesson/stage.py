@@ -18,7 +18,6 @@ from rpcshell.servers.watch import LocalServerWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from rpcshell.lab.lesson.page import Teller
     from rpcwire import Meta, Reply
@@ -98,9 +97,7 @@ class LessonServer:
             self._exits = exits.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._exits.close()
 
     @property

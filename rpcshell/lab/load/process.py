@@ -25,8 +25,6 @@ from rpcshell.lab.load.messages import Begin, Ready, Stop, Task, Tick, read_orde
 from rpcwire import FrameDecoder, frame
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from rpcshell.lab.load.messages import Order, Report
 
 __all__ = ["LoadProcess", "LoadProcesses"]
@@ -138,9 +136,7 @@ class LoadProcesses:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def _end(self) -> None:

@@ -18,7 +18,6 @@ from rpcwire import ClientConnection, Reply, TruncatedFrame
 if TYPE_CHECKING:
     import ssl
     from pathlib import Path
-    from types import TracebackType
 
 _READ_SIZE = 256 * 1024
 
@@ -118,9 +117,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _connect(self) -> None:
