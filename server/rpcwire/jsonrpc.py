@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw
 
 from rpcwire.errors import InvalidRequest, MessageError, ParseError
 from rpcwire.framing import PREFIX_SIZE, frame
-from rpcwire.messages import GOODBYE, Fault, Meta, decode_params, encode_value, parse_error
+from rpcwire.messages import GOODBYE, Fault, Meta, decode_params, encode_value, optional_keys, parse_error
 
 _VERSION: Final = "2.0"
 _ABSENT: Final = Raw(b"")
@@ -72,12 +72,7 @@ class JsonRpcRequest(msgspec.Struct, frozen=True):
         close = close and self.close
         if self.id is _ABSENT:
             return GOODBYE if close else b""
-        members = b""
-        if meta is not None:
-            members += b',"meta":' + encode_value(meta)
-        if close:
-            members += b',"close":true'
-        return frame(b'%b,"id":%b%b}' % (outcome, self.id, members))
+        return frame(b'%b,"id":%b%b}' % (outcome, self.id, optional_keys(UNSET, meta, close)))
 
 
 UNREADABLE: Final = JsonRpcRequest("", id=_NULL)

@@ -335,7 +335,7 @@ class ReplyEncoder:
             EncodeError: JSON cannot carry the result or the id.
             FrameTooLarge: the reply is longer than a prefix can say.
         """
-        return frame(self._head + encode_value(result) + _optional_keys(id, meta, close) + b"}")
+        return frame(self._head + encode_value(result) + optional_keys(id, meta, close) + b"}")
 
 
 def encode_reply(
@@ -352,7 +352,7 @@ def encode_reply(
         EncodeError: JSON cannot carry one of the values.
     """
     head = b'{"out":' + encode_value(out) + b',"result":' + encode_value(result)
-    return head + _optional_keys(id, meta, close) + b"}"
+    return head + optional_keys(id, meta, close) + b"}"
 
 
 def encode_fault(fault: Fault, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False) -> bytes:
@@ -364,7 +364,8 @@ def encode_fault(fault: Fault, *, id: Id | UnsetType = UNSET, meta: Meta | None 
     return encode_reply(ERROR_OUT, fault, id=id, meta=meta, close=close)
 
 
-def _optional_keys(id: Id | UnsetType, meta: Meta | None, close: bool) -> bytes:
+def optional_keys(id: Id | UnsetType, meta: Meta | None, close: bool) -> bytes:
+    """Write what stands at the end of a reply, for those who ask."""
     keys = b""
     if id is not UNSET:
         keys += b',"id":' + encode_value(id)

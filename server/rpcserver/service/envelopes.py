@@ -82,8 +82,11 @@ def read_members(body: bytes | bytearray, peer: Peer) -> list[Raw]:
 
 def unread(error: MessageError, peer: Peer) -> AnyRequest:
     """Return what stands for a request that could not be read, to be answered in the envelope of its sender."""
-    if isinstance(error, InvalidCall):
-        return error.request
+    return error.request if isinstance(error, InvalidCall) else stand_in(peer)
+
+
+def stand_in(peer: Peer) -> AnyRequest:
+    """Return what stands for a request that was not read."""
     return UNREADABLE if peer.jsonrpc else NO_REQUEST
 
 

@@ -33,15 +33,6 @@ class AtExit:
     def note_files(self) -> None:
         """Note the files that are open, before `gc.freeze` hides them, and flush them, so that children need not."""
         self._files += [weakref.ref(file) for file in _young_files()]
-        self._flush()
-
-    def run(self) -> None:
-        """Call the exit functions, and write what is buffered for files that are still open."""
-        atexit._run_exitfuncs()
-        self._files += [weakref.ref(file) for file in _young_files()]
-        self._flush()
-
-    def _flush(self) -> None:
         for reference in self._files:
             file = reference()
             try:
@@ -50,6 +41,11 @@ class AtExit:
             except BaseException:
                 # An app may call anything a file, and a disk may be full.
                 logger.debug("%r cannot be flushed", file, exc_info=True)
+
+    def run(self) -> None:
+        """Call the exit functions, and write what is buffered for files that are still open."""
+        atexit._run_exitfuncs()
+        self.note_files()
 
 
 def _young_files() -> Iterator[io.IOBase]:

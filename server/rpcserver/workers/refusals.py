@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
-from rpcserver.service.envelopes import refuse_body
-from rpcwire import NO_REQUEST, ErrorCode, Fault, FrameError, FrameTooLarge
-from rpcwire.jsonrpc import UNREADABLE
+from rpcserver.service.envelopes import refuse_body, stand_in
+from rpcwire import ErrorCode, Fault, FrameError, FrameTooLarge
 
 if TYPE_CHECKING:
     from rpcserver.service.context import Peer
-    from rpcserver.service.envelopes import AnyRequest
 
 _TLS: Final = 0x0316
 """How a prefix ends that is the start of a TLS handshake: type and major version (RFC 8446, 5.1)."""
@@ -73,7 +71,7 @@ def refuse_request(body: bytes | bytearray, limit: int, *, close: bool) -> bytes
 def refuse_frame(peer: Peer, *, close: bool) -> bytes:
     """Reply to a request that was thrown away as it came; it was not executed, and may be sent again."""
     fault = Fault(ErrorCode.BUSY, str(CrowdedOut()), {"retry": True})
-    return _stand_in(peer).frame_fault(fault, close=close)
+    return stand_in(peer).frame_fault(fault, close=close)
 
 
 def give_up(body: bytes | bytearray, limit: float) -> bytes:
@@ -83,9 +81,4 @@ def give_up(body: bytes | bytearray, limit: float) -> bytes:
 
 
 def _closing(fault: Fault, peer: Peer) -> bytes:
-    return _stand_in(peer).frame_fault(fault, close=True)
-
-
-def _stand_in(peer: Peer) -> AnyRequest:
-    """What stands for the request that was not read."""
-    return UNREADABLE if peer.jsonrpc else NO_REQUEST
+    return stand_in(peer).frame_fault(fault, close=True)
