@@ -6,12 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from msgspec.structs import replace
 
 from rpcshell import __version__
 from rpcshell.app.options import Options, places
 from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import Target, TlsFiles, TlsTarget
+from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, TlsTarget, names_dialect
 from rpcshell.servers.folders import config_file, history_file
 from rpcshell.shell.config import usable_config
 from rpcshell.view.help_page import HelpPage
@@ -29,11 +30,18 @@ __all__ = ["read", "read_arguments", "tls_files", "tls_options"]
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
+_TARGET_AND_FILE: Final = 2
+
 _TARGETS: Final = (
     ("host:port, port, [v6]:port", "a TCP address; a port alone is one of this machine"),
     ("unix:/path", "a Unix socket, also as a path with a slash"),
     ("unix:@name", "one with an abstract name, without a file (Linux)"),
     ("tls://host:port", "a TCP address where the server speaks TLS; it is always verified"),
+    (
+        "DIALECT:ADDRESS",
+        "a server that speaks something else, as in jsonrpc+line:host:port or jsonrpc:https://host/path",
+    ),
+    ("DIALECT -- COMMAND ARG", "a child that is started, and talked to over its standard streams"),
     ("NAME", "a target of the configuration"),
 )
 _ENVIRONMENT: Final = (
@@ -61,6 +69,7 @@ _EXAMPLES: Final = (
     ("rpcshell bench 8080 ping -c 16", "load on a server, and a report; bench --help says more"),
     ("echo now | rpcshell unix:/run/calc.sock", "the lines of a pipe"),
     ("rpcshell tls://rpc.example.org:8443 --tls-ca ca.pem", "an authority of one's own"),
+    ("rpcshell jsonrpc+line -c status -- api-server --stdio", "one call to a child; what follows -- is its command"),
     ("rpcshell --config-reference > config.toml", "a configuration to begin with"),
     ('eval "$(rpcshell --completion bash)"', "Tab for this command, in ~/.bashrc"),
 )
@@ -178,6 +187,14 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
     callback=_print_reference,
     help="Print a configuration that explains itself.",
 )
+@option(
+    "--mcp-config",
+    "mcp_config",
+    group="Connection",
+    type=(click.Path(), str),
+    metavar="FILE NAME",
+    help="A server of such a file as other clients of MCP have.",
+)
 @option("--debug", group="Other", is_flag=True, help="Show where in rpcshell an unexpected error was.")
 @option(
     "--completion",
@@ -189,7 +206,9 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
     help="Print the completion of this command for a shell.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_obj
 def _command(
+    behind: list[str],
     target: str | None,
     file: str | None,
     lines: tuple[str, ...],
@@ -206,6 +225,7 @@ def _command(
     format_: str | None,
     pairs: tuple[str, ...],
     config: str | None,
+    mcp_config: tuple[str, str] | None,
     debug: bool,
 ) -> Options:
     """Call the methods of an RPC server.
@@ -215,7 +235,15 @@ def _command(
     Each result is then one line of JSON on standard output, and errors go to standard error.
     """
     known, problem = usable_config(config)
-    where, script = places(target, file, spawned=spawn is not None, names=known.targets)
+    given = [word for word in (target, file) if word is not None]
+    where: Target | str | None
+    if mcp_config is not None:
+        given.insert(0, mcp_config[1])
+        known = _with_mcp_server(known, *mcp_config)
+    if behind and len(given) == 1 and given[0] not in known.targets and names_dialect(given[0]):
+        where, script = ChildTarget(tuple(behind), dialect=given[0]), None
+    else:
+        where, script = _places([*given, *behind], known, spawned=spawn is not None)
     if spawn is None and (app is not None or model is not None or keep):
         raise UsageError("--app, --model and --keep are for a server started with --spawn")
     if script is not None and lines:
@@ -242,17 +270,39 @@ def _command(
 
 def read_arguments(arguments: list[str]) -> Options | None:
     """What the command line of `rpcshell` asks for; as `read`."""
-    return read(_command, "rpcshell", arguments)
+    # Behind a dialect and `--` is a child's own command line, which click would take for this one's.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return read(_command, "rpcshell", arguments[:end], behind=arguments[end + 1 :])
 
 
-def read(command: click.Command, program: str, arguments: list[str]) -> Options | None:
+def _with_mcp_server(config: Config, file: str, name: str) -> Config:
+    from rpcshell.shell.mcp_servers import mcp_server
+
+    return replace(config, targets={**config.targets, name: mcp_server(file, name)})
+
+
+def _places(words: list[str], config: Config, *, spawned: bool) -> tuple[Target | str | None, Path | None]:
+    if len(words) > _TARGET_AND_FILE:
+        raise UsageError(
+            f"{words[_TARGET_AND_FILE]!r} is one word too many: there is a TARGET and a FILE",
+            hint="write DIALECT -- COMMAND ARG for a child",
+        )
+    first, second, *_ = (*words, None, None)
+    return places(first, second, spawned=spawned, names=config.targets)
+
+
+def read(
+    command: click.Command, program: str, arguments: list[str], *, behind: list[str] | None = None
+) -> Options | None:
     """What a command line asks for, or None where it was help that is shown by now.
+
+    The words `behind` it are the command's to understand.
 
     Raises:
         UsageError: It makes no sense, or the help cannot be written.
     """
     try:
-        options = command.main(arguments, prog_name=program, standalone_mode=False)
+        options = command.main(arguments, prog_name=program, standalone_mode=False, obj=behind or [])
     except click.Abort:
         raise KeyboardInterrupt from None
     except OSError as error:
@@ -274,6 +324,10 @@ def _settings(format_: str | None, timeout: float | None, pairs: tuple[str, ...]
     return tuple(given)
 
 
+def _speaks_tls(target: Target) -> bool:
+    return isinstance(target.address if isinstance(target, HttpTarget) else target, TlsTarget)
+
+
 def tls_files(
     ca: str | None, cert: str | None, key: str | None, where: Target | str | None, config: Config, *, spawned: bool
 ) -> TlsFiles | None:
@@ -285,6 +339,6 @@ def tls_files(
     if ca is cert is key is None:
         return None
     target = config.targets[where].target if isinstance(where, str) else where
-    if spawned or (target is not None and not isinstance(target, TlsTarget)):
+    if spawned or (target is not None and not _speaks_tls(target)):
         raise UsageError("--tls-ca, --tls-cert and --tls-key are for a target with TLS", hint="write tls://host:port")
     return TlsFiles(ca, cert, key)

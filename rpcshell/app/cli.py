@@ -15,6 +15,7 @@ from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
 from rpcshell.servers.folders import state_folder
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config import usable_config
+from rpcshell.shell.connect import connect
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.plain import is_terminal
@@ -123,12 +124,12 @@ def _run_script(options: Options) -> int:
     session = _session(options, settings)
     session.on_note(output.note)
     try:
-        _open(session, options, output)
+        shell = Shell(session, output, load_commands, settings=settings, aliases=dict(options.config.aliases))
+        _open(shell, options, output)
         if options.bench is not None:
-            return _run_bench(options.bench, Shell(session, output, load_commands, settings=settings))
+            return _run_bench(options.bench, shell)
         if not options.lines and options.file is None and is_terminal(sys.stdin):
             output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
-        shell = Shell(session, output, load_commands, settings=settings, aliases=dict(options.config.aliases))
         return run_statements(shell, output, _statements(options), keep_going=options.keep_going, debug=options.debug)
     except OutputClosed:
         return _BROKEN_PIPE
@@ -143,13 +144,13 @@ def _run_bench(bench: tuple[str, BenchOptions], shell: Shell) -> int:
     return 0
 
 
-def _open(session: Session, options: Options, output: ScriptOutput) -> None:
+def _open(shell: Shell, options: Options, output: ScriptOutput) -> None:
     if options.spawn is not None:
-        server = session.spawn(options.spawn)
+        server = shell.session.spawn(options.spawn)
         if server.kept:
             output.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
     elif options.target is not None:
-        session.connect(options.target)
+        connect(shell, options.target)
 
 
 def _memory() -> TargetMemory:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.options import BenchOptions
     from rpcshell.servers.spawn import SpawnOptions
     from rpcshell.shell.command import CommandRegistry
-    from rpcshell.shell.config import ConfigProblem, TargetConfig
+    from rpcshell.shell.config import ConfigProblem
+    from rpcshell.shell.target_config import TargetConfig
 
 __all__ = ["Options", "load_commands", "places"]
 

@@ -17,6 +17,7 @@ from rpcshell.app.guard import TERMINAL_GONE, foreseen, threads_told
 from rpcshell.app.options import load_commands
 from rpcshell.client.errors import ShellError, Unexpected
 from rpcshell.line.reply_values import ReplyValues
+from rpcshell.shell.connect import connect
 from rpcshell.shell.journal import Variables
 from rpcshell.shell.shell import Leave, Shell
 
@@ -194,7 +195,7 @@ def _begin(shell: Shell, target: Target | str | None, spawn: SpawnOptions | None
 
                 start_server(shell, spawn)
             elif target is not None:
-                shell.session.connect(target)
+                connect(shell, target)
     except ShellError as error:
         shell.output.error(error)
 

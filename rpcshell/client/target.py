@@ -15,9 +15,10 @@ import msgspec
 
 from rpcshell.client.errors import UsageError
 
-__all__ = ["ChildTarget", "HttpTarget", "Target", "TcpTarget", "TlsFiles", "TlsTarget", "UnixTarget"]
+__all__ = ["ChildTarget", "HttpTarget", "Target", "TcpTarget", "TlsFiles", "TlsTarget", "UnixTarget", "names_dialect"]
 
-_DIALECT = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?:(?!//)")
+_SPOKEN = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?")
+_DIALECT = re.compile(rf"{_SPOKEN.pattern}:(?!//)")
 _KINDS = ("unix", "exec")
 _LISTENER = re.compile(r"([a-z0-9-]+)\+(?:tcp://(?=.)|(?=unix:|tls://))")
 _NATIVE = "native"
@@ -210,6 +211,12 @@ class TlsFiles(msgspec.Struct, frozen=True):
         return TlsFiles(ca, cert, key)
 
 
+def names_dialect(text: str) -> bool:
+    """Whether a text is a dialect, with or without a framing, and no place: what stands before a child's command."""
+    found = _SPOKEN.fullmatch(text)
+    return found is not None and _names_dialect(found[1], "")
+
+
 def _is_framing(name: str) -> bool:
     # A call in the native protocol needs none but its own.
     from rpcwire.framings import FRAMINGS
@@ -289,6 +296,8 @@ def _address(address: str, text: str) -> tuple[str, int]:
     if not colon and not address.isdecimal():
         if not address:
             raise UsageError("an empty target" if not text else f"target {text!r} has no host and port", hint=_FORMS)
+        if names_dialect(address):
+            raise UsageError(f"{text!r} is a dialect, and no target", hint=f"write {text}:ADDRESS or {text} -- COMMAND")
         raise UsageError(f"target {text!r} has no port", hint=_FORMS)
     if ":" in host:
         raise UsageError(f"target {text!r} has several colons", hint="put an IPv6 address in brackets: [::1]:8080")

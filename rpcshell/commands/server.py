@@ -6,12 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from msgspec.structs import replace
 
 from rpcshell.client.errors import NotConnected, UsageError
-from rpcshell.client.target import TlsFiles
+from rpcshell.client.target import ChildTarget, Target, TlsFiles, names_dialect
 from rpcshell.servers.directory import local_servers
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.command import TARGET, KindOfWord, command
+from rpcshell.shell.connect import connect as connect_shell
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
 from rpcshell.view.units import count_of, duration, size
@@ -194,10 +196,12 @@ def server_line(status: ServerStatus) -> str:
         ":connect prod",
         ":connect unix:/run/calc.sock",
         ":connect tls://rpc.example.org:8443 --tls-ca ca.pem",
+        ":connect jsonrpc+line:unix:/run/api.sock",
+        ":connect jsonrpc+line -- api-server --stdio",
         ":connect 8080 --plain",
     ),
 )
-@click.argument("target", type=TARGET)
+@click.argument("target", metavar="TARGET", type=TARGET, nargs=-1, required=True)
 @click.option("--plain", is_flag=True, help="For servers of the bare protocol: send no probe, no optional keys.")
 @click.option("--refresh", is_flag=True, help="Ask what the server offers even if it could not say before.")
 @click.option("--tls-ca", type=_FILE, help="The authorities to trust, instead of the system's.")
@@ -206,7 +210,7 @@ def server_line(status: ServerStatus) -> str:
 def connect(
     shell: Shell,
     *,
-    target: str,
+    target: tuple[str, ...],
     plain: bool,
     refresh: bool,
     tls_ca: str | None,
@@ -216,14 +220,28 @@ def connect(
     """Connect to a server that is running.
 
     TARGET is host:port, port, [v6]:port, unix:/path, the path of a socket, tls://host:port, or a name of the
-    configuration.
+    configuration. Where something else than rpcshell's own protocol is spoken, its dialect stands before it. What
+    follows exec:, or a dialect and --, is the command of a child, to its end.
     """
     tls = None
     if not tls_ca is tls_cert is tls_key is None:
         tls = TlsFiles(tls_ca, tls_cert, tls_key)
-    shell.session.connect(target, plain=plain or None, probe_again=refresh, tls=tls)
+    connect_shell(shell, _target_of(target), plain=plain or None, probe_again=refresh, tls=tls)
     name, where = shell.session.name, shell.session.target
     shell.output.note(f"connected to {where if name == str(where) else f'{name} ({where})'}")
+
+
+def _target_of(words: tuple[str, ...]) -> Target | str:
+    """What is to be connected to; several words are a child's."""
+    first, *rest = words
+    if not rest:
+        return first
+    if names_dialect(first):
+        return ChildTarget(tuple(rest), dialect=first)
+    target = Target.parse(first)
+    if not isinstance(target, ChildTarget):
+        raise UsageError(f"{first} and {rest[0]} are two targets", hint=":connect takes one")
+    return replace(target, argv=(*target.argv, *rest))
 
 
 @command("disconnect", group="Connection")

@@ -12,25 +12,33 @@ import msgspec
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import Target
 from rpcshell.line.near_names import near_names
+from rpcshell.shell.target_config import filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rpcshell.client.target import TlsFiles
     from rpcshell.servers.target_memory import TargetMemory
-    from rpcshell.shell.config import TargetConfig
+    from rpcshell.shell.target_config import TargetConfig
 
 __all__ = ["AddressBook", "Destination"]
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """A target and how to talk to it; its name is that of the configuration, or its address."""
+    """A target and how to talk to it; its name is that of the configuration, or its address.
+
+    Attributes:
+        openrpc: What it offers, where it cannot say: a file, or a command that prints it.
+        init: Lines to run once it is connected.
+    """
 
     target: Target
     name: str
     tls: TlsFiles | None = None
     plain: bool = False
     timeout: float | None = None
+    openrpc: str | list[str] | None = None
+    init: tuple[str, ...] = ()
 
 
 class AddressBook:
@@ -47,12 +55,20 @@ class AddressBook:
         """The target that a name or an address means.
 
         Raises:
-            UsageError: It means none.
+            UsageError: It means none, or the configuration names a variable that is not set.
         """
         if isinstance(where, Target):
             return Destination(where, str(where))
         if (found := self._named.get(where)) is not None:
-            return Destination(found.target, where, found.tls, found.plain, found.timeout)
+            return Destination(
+                filled(found.target),
+                where,
+                tls=found.tls,
+                plain=found.plain,
+                timeout=found.timeout,
+                openrpc=found.openrpc,
+                init=tuple(found.init),
+            )
         try:
             target = Target.parse(where)
         except UsageError as error:

@@ -6,6 +6,7 @@ its help, what completes it, and what it does.
 
 from __future__ import annotations
 
+import re
 import shutil
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _WIDTH: Final = 80
+_CHILD: Final = re.compile(r"(?:[a-z][\w+-]*:)?exec:")
 
 
 # Generic since click 8.5; what it was before takes no parameters at run time.
@@ -147,7 +149,7 @@ class Command:
             return
         text = shell.rest(call) if inner else ""
         behind = options_behind(text, self.spec)
-        own += _words(text[behind:])
+        own = _options_over(own + _words(text[behind:]))
         try:
             # What belongs to the call are no options of the command's.
             params = self._definition.make_context(f":{self.name}", [*own, "--", *inner] if inner else own).params
@@ -295,6 +297,16 @@ def _kind(param: click.Parameter) -> ValueKind:
     if isinstance(param.type, click.Path):
         return "path"
     return "int" if isinstance(param.type, click.IntRange | type(click.INT)) else "text"
+
+
+def _options_over(words: list[str]) -> list[str]:
+    """The words with a `--` before the command of a child, whose options are none of this one's."""
+    for at, word in enumerate(words):
+        if word == "--":
+            break
+        if _CHILD.match(word):
+            return [*words[:at], "--", *words[at:]]
+    return words
 
 
 def _words(text: str) -> list[str]:

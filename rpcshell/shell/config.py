@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import Meta
 
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import Target, TlsFiles
 from rpcshell.line.near_names import near_names
 from rpcshell.servers.folders import config_file, user_path
+from rpcshell.shell.target_config import TargetConfig, TargetProblem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-__all__ = ["VARIABLE", "Config", "ConfigProblem", "TargetConfig", "load_config", "parse_config", "usable_config"]
+__all__ = ["VARIABLE", "Config", "ConfigProblem", "load_config", "parse_config", "usable_config"]
 
 VARIABLE: Final = "RPCSHELL_CONFIG"
 """The environment variable that says where the file is; empty for none."""
@@ -47,52 +46,6 @@ class ConfigProblem(UsageError):
 
     def __init__(self, path: Path, reason: str, *, line: int | None = None, hint: str | None = None) -> None:
         super().__init__(f"{path}{'' if line is None else f':{line}'}: {reason}", hint=hint)
-
-
-class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
-    """A target with a name."""
-
-    address: Annotated[
-        str,
-        Meta(
-            description="Where the server listens: host:port, port, [v6]:port, unix:/path, unix:@name or tls://host:port.",
-            examples=["tls://rpc.example.org:8443"],
-        ),
-    ]
-    tls_ca: Annotated[
-        str | None,
-        Meta(
-            description="The file with the certificates of the authorities to trust, instead of the system's.",
-            examples=["certificates/ca.pem"],
-        ),
-    ] = None
-    tls_cert: Annotated[
-        str | None,
-        Meta(description="The file with the client's certificate.", examples=["certificates/me.pem"]),
-    ] = None
-    tls_key: Annotated[
-        str | None,
-        Meta(description="The file with its key, where that is another one.", examples=["~/.ssl/me.key"]),
-    ] = None
-    plain: Annotated[
-        bool,
-        Meta(
-            description="Whether the server knows the bare protocol alone: no question for its methods, no optional "
-            "keys.",
-            examples=[True],
-        ),
-    ] = False
-    timeout: Annotated[float | None, Meta(description="Seconds for a call.", examples=[5.0])] = None
-
-    @property
-    def target(self) -> Target:
-        """The address as a target."""
-        return Target.parse(self.address)
-
-    @property
-    def tls(self) -> TlsFiles:
-        """The files of TLS."""
-        return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
 
 
 _ENTRIES: Final[dict[str, Any]] = {
@@ -238,8 +191,10 @@ class _File:
             raise self._error(where, f"{name!r} is no name for a target", hint=hint)
         try:
             _ = found.target
-        except UsageError as error:
-            raise self._error([*where, "address"], error.message, hint=error.hint) from None
+        except TargetProblem as problem:
+            place = [*where, problem.key] if problem.key else where
+            reason = problem.message if problem.key in ("address", "dialect") else f"targets.{name} {problem.message}"
+            raise self._error(place, reason, hint=problem.hint) from None
         if found.timeout is not None and not found.timeout > 0:
             raise self._error([*where, "timeout"], f"targets.{name}.timeout is a number of seconds above 0")
         return msgspec.structs.replace(
@@ -247,6 +202,8 @@ class _File:
             tls_ca=self._beside(found.tls_ca),
             tls_cert=self._beside(found.tls_cert),
             tls_key=self._beside(found.tls_key),
+            cwd=self._beside(found.cwd),
+            openrpc=self._beside(found.openrpc) if isinstance(found.openrpc, str) else found.openrpc,
         )
 
     def _beside(self, file: str | None) -> str | None:
@@ -273,10 +230,11 @@ class _File:
         found = re.match(r"Expected `(.*)`, got `(.*?)`(?: - at `\$\.(.*)`)?$", message)
         if found is None:
             return self._error(where, f"{'.'.join(where)}: {message}")
-        path = [*where, found[3]] if found[3] else where
+        path = [*where, found[3].partition("[")[0]] if found[3] else where
         kinds = [_KINDS.get(kind, kind) for kind in found[1].split(" | ") if kind != "null"]
         wanted = _WHOLE_ENTRIES.get(found[1], kinds[0]) if path is where else " or ".join(kinds)
-        return self._error(path, f"{'.'.join(path)} is {wanted}, not {_KINDS.get(found[2], found[2])}")
+        what = ".".join(path) if "[" not in (found[3] or "") else f"what is in {'.'.join(path)}"
+        return self._error(path, f"{what} is {wanted}, not {_KINDS.get(found[2], found[2])}")
 
     def _error(self, where: list[str], reason: str, *, hint: str | None = None) -> ConfigProblem:
         return ConfigProblem(self._path, reason, line=self._place(where) or self._place(where[:-1]), hint=hint)

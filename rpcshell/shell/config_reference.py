@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 import msgspec
 
-from rpcshell.shell.config import TargetConfig
+from rpcshell.shell.target_config import TargetConfig
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ _TARGETS: Final = """\
 # Targets by name: `rpcshell NAME`, `:connect NAME`. A name begins with a letter and has no colon, slash or blank.
 # Files are looked for beside this one, unless their path says otherwise; ~ is your home.
 """
+_EXAMPLES: Final = (
+    ("prod", 0, ("address", "tls-ca", "tls-cert", "tls-key", "plain", "timeout")),
+    ("tools", 0, ("dialect", "command", "env", "cwd", "init", "openrpc")),
+    ("api", -1, ("address", "dialect", "headers")),
+)
+"""Targets whose keys go together, and which example of each key is for them."""
+
 _ALIASES: Final = """\
 # Words that stand for the beginning of a line: `NAME rest` runs `LINE rest`.
 """
@@ -44,7 +51,9 @@ def config_reference() -> str:
     lines = [_HEAD]
     lines += [_SETTINGS + "[settings]", *(line for setting in Settings().items() for line in _setting(setting))]
     lines += ["", _TARGETS + "[targets]", '# local = "127.0.0.1:8080"', ""]
-    lines += ["# [targets.prod]", *_target()]
+    for name, number, keys in _EXAMPLES:
+        lines += [f"# [targets.{name}]", *_target(keys, number), ""]
+    lines.pop()
     lines += ["", _ALIASES + "[aliases]", '# w = ":watch 1"']
     lines += ["", _KEYS + "[keys]", '# f5 = ":methods"', ""]
     return "\n".join(lines)
@@ -56,12 +65,19 @@ def _setting(setting: Setting) -> Iterator[str]:
     yield f"# {setting.name} = {_value(setting.default)}"
 
 
-def _target() -> Iterator[str]:
+def _target(keys: tuple[str, ...], number: int) -> Iterator[str]:
     hints = get_type_hints(TargetConfig, include_extras=True)
-    for field in msgspec.structs.fields(TargetConfig):
-        (meaning,) = hints[field.name].__metadata__
+    written = {field.encode_name: field.name for field in msgspec.structs.fields(TargetConfig)}
+    for key in keys:
+        (meaning,) = hints[written[key]].__metadata__
         yield f"# # {meaning.description}"
-        yield f"# {field.encode_name} = {json.dumps(meaning.examples[0])}"
+        yield f"# {key} = {_toml(meaning.examples[number])}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {json.dumps(each)}' for key, each in value.items())} }}"
+    return json.dumps(value)
 
 
 def _value(text: str) -> Any:

@@ -22,7 +22,7 @@ from rpcshell.client.target import Target
 from rpcshell.shell.address_book import AddressBook, Destination
 from rpcshell.shell.call import Call
 from rpcshell.shell.call_trace import CallTrace
-from rpcshell.shell.target_connection import TargetConnection
+from rpcshell.shell.target_connection import TargetConnection, client_for
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Session:
         plain: bool | None = None,
         probe_again: bool = False,
         tls: TlsFiles | None = None,
-    ) -> None:
+    ) -> Destination:
         """Connect to a target, a name or an address, and leave the one before.
 
         Args:
@@ -155,6 +155,9 @@ class Session:
             plain: Whether to send no probe and no optional keys; the target's own way if not given.
             probe_again: Ask the target to describe itself even if it is remembered that it cannot.
             tls: Files of TLS that go before those of the session and of a named target.
+
+        Returns:
+            What is known of it; its lines to run are the caller's business.
 
         Raises:
             UsageError: The target's text makes no sense.
@@ -177,6 +180,7 @@ class Session:
         if self._background:
             self._book.used(found.name)
         self._describe_on_connect(probe_again)
+        return found
 
     def disconnect(self) -> None:
         """Close the connection and forget the target; a spawned server goes on."""
@@ -345,15 +349,9 @@ class Session:
             self._described(connection, connection.describe(probe_again=probe_again))
 
     def _client(self, where: Destination, plain: bool, tls: TlsFiles | None = None) -> Client:
-        # The first prompt needs no socket.
-        from rpcshell.client.any_client import CONNECT_TIMEOUT
-        from rpcshell.client.client import Client
-
-        own = self.settings.timeout
-        limit = CONNECT_TIMEOUT if own is None else min(own, CONNECT_TIMEOUT)
         given = [files for files in (tls, self._tls, where.tls) if files is not None]
         files = given[0].before(*given[1:]) if given else None
-        return Client(where.target, connect_timeout=limit, plain=plain, floats="text", tls=files)
+        return client_for(where, plain=plain, tls=files, limit=self.settings.timeout)
 
     def _adopt(self, connection: TargetConnection, state: State) -> None:
         former, self._connection = self._connection, connection

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled
+from rpcshell.client.target import ChildTarget
 from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from rpcshell.shell.discovery import Discovery
     from rpcwire import Reply
 
-__all__ = ["TargetConnection"]
+__all__ = ["TargetConnection", "client_for"]
+
+_START_TIMEOUT: Final = 60.0
+"""Seconds for a child to start and to greet: what runs it may have to fetch it first."""
 
 _NOT_SENT: Final = "cancelled: the request was not sent"
 _GIVEN_UP: Final = "cancelled: the connection goes on, but the server may still be running it"
@@ -179,6 +183,24 @@ class TargetConnection:
             self.refreshing = False
             self.described.set()
         return found
+
+
+def client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit: float | None) -> Client:
+    """A client of a target, not connected yet.
+
+    Args:
+        where: The target, and what it offers where it cannot say.
+        plain: Whether requests carry only a method and its params.
+        tls: The files that the target is verified with, and those that it is shown.
+        limit: Seconds that the user gives a call, and making the connection, or None for the usual.
+    """
+    # The first prompt needs no socket.
+    from rpcshell.client.any_client import CONNECT_TIMEOUT
+    from rpcshell.client.client import Client
+
+    usual = _START_TIMEOUT if isinstance(where.target, ChildTarget) else CONNECT_TIMEOUT
+    timeout = usual if limit is None else min(limit, usual)
+    return Client(where.target, connect_timeout=timeout, plain=plain, floats="text", tls=tls, openrpc=where.openrpc)
 
 
 def _is_own(target: Target) -> bool:

@@ -9,8 +9,8 @@ import pytest
 from rpcshell import CallTimeout, ConnectionFailed, TcpTarget, TlsFiles, UsageError
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.address_book import AddressBook
-from rpcshell.shell.config import TargetConfig
 from rpcshell.shell.session import Session
+from rpcshell.shell.target_config import TargetConfig
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.describing import offering
 from tests.rpcshell.peers import Peer, free_port, serving

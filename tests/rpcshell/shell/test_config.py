@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import TcpTarget, TlsFiles, TlsTarget, UsageError
-from rpcshell.shell.config import Config, ConfigProblem, TargetConfig, load_config, parse_config
+from rpcshell.shell.config import Config, ConfigProblem, load_config, parse_config
 from rpcshell.shell.config_reference import config_reference
+from rpcshell.shell.target_config import TargetConfig
 from rpcshell.view.settings import Settings
 
 
@@ -73,7 +74,27 @@ f5 = ":methods"
         ("[targets.prod]\naddress = 'x:1'\ntimeout = '5'\n", 3, "targets.prod.timeout is a number, not a text"),
         ("[targets.prod]\naddress = 'x:1'\ntimeout = -1\n", 3, "above 0"),
         ("[targets.prod]\naddress = 'x:1'\ntls_ca = 'ca'\n", 3, "tls_ca means nothing (did you mean tls-ca?)"),
-        ("[targets.prod]\nplain = true\n", 1, "targets.prod has no address"),
+        ("[targets.prod]\nplain = true\n", 1, "targets.prod has no address and no command"),
+        ("[targets.a]\naddress = 'x:1'\ndialect = 'x'\n", 3, "there is no dialect 'x'"),
+        ("[targets.a]\naddress = 'x:1'\ndialect = 'jsonrpc+x'\n", 3, "has no framing 'x'"),
+        ("[targets.a]\naddress = 'jsonrpc:x:1'\ndialect = 'jsonrpc1'\n", 2, "has several colons"),
+        ("[targets.a]\naddress = 'x:1'\ncommand = ['x']\n", 3, "targets.a has an address and a command"),
+        ("[targets.a]\ncommand = ['x']\n", 2, "targets.a has a command but no dialect"),
+        ("[targets.a]\ndialect = 'jsonrpc'\ncommand = []\n", 3, "a command without a program"),
+        ("[targets.a]\ndialect = 'jsonrpc'\ncommand = ['x', 1]\n", 3, "what is in targets.a.command is a text"),
+        ("[targets.a]\ndialect = 'jsonrpc'\ncommand = 'x'\n", 3, "targets.a.command is a list, not a text"),
+        ("[targets.a]\ndialect = 'jsonrpc'\ncommand = ['x']\nenv = {A = 1}\n", 4, "what is in targets.a.env is a text"),
+        (
+            "[targets.a]\naddress = 'x:1'\n[targets.a.env]\nA = 'b'\n",
+            3,
+            "has env, which is for a target with a command",
+        ),
+        ("[targets.a]\naddress = 'x:1'\nheaders = {A = 'b'}\n", 3, "has headers, which is for an address with http"),
+        (
+            "[targets.a]\naddress = 'http://x'\ndialect = 'jsonrpc'\nheaders = {'A B' = 'c'}\n",
+            4,
+            "is no header of HTTP",
+        ),
         ("targets.prod.address = 'x'\n", 1, "has no port"),
         ("[aliases]\nw = 1\n", 2, "aliases.w is a text in quotes"),
         ("[aliases]\n':w' = 'x'\n", 2, "no word for an alias"),
@@ -129,10 +150,10 @@ def test_the_reference_changes_nothing_as_it_is_and_is_right_without_its_comment
         before = settings.text(name)
         settings.set(name, value)
         assert settings.text(name) == before
-    assert set(config.targets) == {"local", "prod"}
-    defaults = TargetConfig("x:1")
-    prod = config.targets["prod"]
-    assert all(getattr(prod, name) != getattr(defaults, name) for name in TargetConfig.__struct_fields__)
+    assert set(config.targets) == {"local", "prod", "tools", "api"}
+    defaults, described = TargetConfig("x:1"), list(config.targets.values())[1:]
+    for name in TargetConfig.__struct_fields__:
+        assert any(getattr(target, name) != getattr(defaults, name) for target in described), name
     assert config.aliases
     assert config.keys
 

@@ -1,0 +1,39 @@
+"""Connecting a shell: its session to a target, and then the lines that the target's configuration has for that."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from rpcshell.client.errors import ShellError
+from rpcshell.shell.output import Diverted
+
+if TYPE_CHECKING:
+    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.shell.shell import Shell
+
+__all__ = ["connect"]
+
+
+def connect(
+    shell: Shell,
+    target: Target | str,
+    *,
+    plain: bool | None = None,
+    probe_again: bool = False,
+    tls: TlsFiles | None = None,
+) -> None:
+    """Connect as `Session.connect` does, and run the target's lines, whose results are not shown.
+
+    Raises:
+        ShellError: As `Session.connect`, or what one of the lines raised; the connection stays.
+    """
+    found = shell.session.connect(target, plain=plain, probe_again=probe_again, tls=tls)
+    quiet = copy.copy(shell)
+    quiet.output = Diverted(shell.output, shell.settings, indented=False)
+    for number, line in enumerate(found.init, 1):
+        try:
+            quiet.execute(line)
+        except ShellError as error:
+            error.message = f"line {number} of init of {found.name} failed: {error.message}"
+            raise

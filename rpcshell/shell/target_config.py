@@ -1,0 +1,209 @@
+"""A target with a name, as the configuration and the files of other clients have it.
+
+What it says may be secret: its environment and its headers are never shown and never written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from rpcshell.client.errors import UsageError
+from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, names_dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["TargetConfig", "TargetProblem", "fill", "filled"]
+
+_VARIABLE: Final = re.compile(r"\$\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)
+
+
+class TargetProblem(UsageError):
+    """A target that makes no sense, and the key that is wrong."""
+
+    def __init__(self, key: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(reason, hint=hint)
+        self.key = key
+
+
+class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """A target with a name."""
+
+    address: Annotated[
+        str | None,
+        Meta(
+            description="Where the server listens: host:port, port, [v6]:port, unix:/path, unix:@name, tls://host:port "
+            "or, in a dialect, https://host/path.",
+            examples=["tls://rpc.example.org:8443", "https://rpc.example.org/api"],
+        ),
+    ] = None
+    dialect: Annotated[
+        str | None,
+        Meta(
+            description="What it speaks, if not rpcshell's own protocol, with the framing where that is not the usual.",
+            examples=["jsonrpc+line", "jsonrpc"],
+        ),
+    ] = None
+    command: Annotated[
+        list[str] | None,
+        Meta(
+            description="In place of an address: the program to start, and to talk to over its standard streams.",
+            examples=[["node", "server.js", "--stdio"]],
+        ),
+    ] = None
+    env: Annotated[
+        dict[str, str],
+        Meta(
+            description="What is added to its environment. ${NAME} stands for what the shell's own has, ${NAME:-TEXT} "
+            "for TEXT where it has none.",
+            examples=[{"LOG_LEVEL": "info"}],
+        ),
+    ] = {}
+    cwd: Annotated[str | None, Meta(description="The folder that it is started in.", examples=["~/project"])] = None
+    headers: Annotated[
+        dict[str, str],
+        Meta(
+            description="What goes with every request over HTTP; ${NAME} as above.",
+            examples=[{"Authorization": "Bearer ${TOKEN}"}],
+        ),
+    ] = {}
+    init: Annotated[
+        list[str],
+        Meta(
+            description="Lines to run once it is connected; their results are not shown.", examples=[["subscribe all"]]
+        ),
+    ] = []
+    openrpc: Annotated[
+        str | list[str] | None,
+        Meta(
+            description="What it offers, where it cannot say: a file with an OpenRPC document, or a command that "
+            "prints one.",
+            examples=["api.json"],
+        ),
+    ] = None
+    tls_ca: Annotated[
+        str | None,
+        Meta(
+            description="The file with the certificates of the authorities to trust, instead of the system's.",
+            examples=["certificates/ca.pem"],
+        ),
+    ] = None
+    tls_cert: Annotated[
+        str | None,
+        Meta(description="The file with the client's certificate.", examples=["certificates/me.pem"]),
+    ] = None
+    tls_key: Annotated[
+        str | None,
+        Meta(description="The file with its key, where that is another one.", examples=["~/.ssl/me.key"]),
+    ] = None
+    plain: Annotated[
+        bool,
+        Meta(
+            description="Whether the server knows the bare protocol alone: no question for its methods, no optional "
+            "keys.",
+            examples=[True],
+        ),
+    ] = False
+    timeout: Annotated[float | None, Meta(description="Seconds for a call.", examples=[5.0])] = None
+
+    def __repr__(self) -> str:
+        return f"TargetConfig(address={self.address!r}, dialect={self.dialect!r}, command={self.command!r})"
+
+    @property
+    def target(self) -> Target:
+        """The target, with variables where it has them.
+
+        Raises:
+            TargetProblem: It makes no sense.
+        """
+        if self.dialect is not None:
+            self._check_dialect(self.dialect)
+        if self.command is not None:
+            return self._child(self.command)
+        if self.address is None:
+            raise TargetProblem("", "has no address and no command")
+        written = self.address if self.dialect is None else f"{self.dialect}:{self.address}"
+        try:
+            target = Target.parse(written)
+        except UsageError as error:
+            raise TargetProblem("address", error.message, hint=error.hint) from None
+        if isinstance(target, ChildTarget):
+            return replace(target, env=tuple(self.env.items()), cwd=self.cwd)
+        self._refuse("env", "cwd", why="is for a target with a command")
+        if not isinstance(target, HttpTarget):
+            self._refuse("headers", why="is for an address with http:// or https://")
+            return target
+        for name, value in self.headers.items():
+            if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
+                raise TargetProblem("headers", f"{name!r} is no header of HTTP, or its value has a line's end in it")
+        return replace(target, headers=tuple(self.headers.items()))
+
+    @property
+    def tls(self) -> TlsFiles:
+        """The files of TLS."""
+        return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
+
+    def _child(self, command: list[str]) -> ChildTarget:
+        if self.address is not None:
+            raise TargetProblem("command", "has an address and a command: it is the one or the other")
+        self._refuse("headers", why="is for an address with http:// or https://")
+        if not command or not command[0] or any("\0" in word for word in command):
+            raise TargetProblem("command", "has a command without a program")
+        if self.dialect is None:
+            raise TargetProblem("command", "has a command but no dialect", hint='as in dialect = "mcp"')
+        return ChildTarget(tuple(command), dialect=self.dialect, env=tuple(self.env.items()), cwd=self.cwd)
+
+    def _refuse(self, *keys: str, why: str) -> None:
+        for key in keys:
+            if getattr(self, key):
+                raise TargetProblem(key, f"has {key}, which {why}")
+
+    def _check_dialect(self, dialect: str) -> None:
+        from rpcshell.client.dialects.registry import dialect_factory
+
+        if names_dialect(dialect) and "+" not in dialect:
+            # What is not used need not be loaded.
+            return
+        try:
+            dialect_factory(dialect)
+        except UsageError as error:
+            raise TargetProblem("dialect", error.message, hint=error.hint) from None
+
+
+def filled(target: Target, environment: Mapping[str, str] = os.environ) -> Target:
+    """A target with the values of the variables in its environment and its headers.
+
+    Raises:
+        UsageError: One is not set, and has no default.
+    """
+    match target:
+        case ChildTarget(env=env) if env:
+            return replace(target, env=tuple((name, fill(value, environment)) for name, value in env))
+        case HttpTarget(headers=headers) if headers:
+            return replace(target, headers=tuple((name, fill(value, environment)) for name, value in headers))
+    return target
+
+
+def fill(text: str, environment: Mapping[str, str]) -> str:
+    """A text with the values of its variables, `${NAME}` and `${NAME:-DEFAULT}`.
+
+    Raises:
+        UsageError: One is not set, and has no default.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        name, default = found["name"], found["default"]
+        known = environment.get(name)
+        if known is None and default is None:
+            raise UsageError(f"the environment variable {name} is not set", hint="the target's configuration names it")
+        # As in the shell of POSIX, the default is for what is empty too.
+        return known or default or ""
+
+    return _VARIABLE.sub(value, text)
