@@ -23,6 +23,7 @@ from rpcshell.line.language import (
     VariableNode,
     WordNode,
     node_value,
+    scalars,
     typed_word,
     walk,
 )
@@ -84,7 +85,7 @@ class _Check:
         if isinstance(node, VariableNode):
             yield from self._variable(node, schema)
             return
-        branches, steps = unfolded(schema, self._resolve)
+        branches, steps = unfolded(schema, self._resolve, scalars(node.members) if isinstance(node, ObjectNode) else {})
         self._left -= steps - 1
         if any(map(is_foreign, branches)):
             return

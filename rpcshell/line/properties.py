@@ -40,7 +40,7 @@ class Properties:
     """
 
     def __init__(self, schema: Schema, resolve: Resolver, present: Mapping[str, Any] = ANYTHING) -> None:
-        all_branches = alternatives(schema, resolve)
+        all_branches = alternatives(schema, resolve, present)
         branches = [branch for branch in all_branches if isinstance(branch.get("properties"), Mapping)]
         fitting = [branch for branch in branches if not _ruled_out(branch, present, resolve)] or branches
         self._named: list[Mapping[str, Any]] = [branch["properties"] for branch in fitting]
@@ -131,7 +131,7 @@ def property_schema(
     named = Properties(schema, resolve, present).schema(name)
     if named is not None:
         return named
-    for branch in alternatives(schema, resolve):
+    for branch in alternatives(schema, resolve, present):
         # A name may fit a pattern; those are not tried, as a server's may take for ever.
         if isinstance(rest := branch.get("additionalProperties"), Mapping) and "patternProperties" not in branch:
             return rest

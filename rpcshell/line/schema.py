@@ -25,6 +25,9 @@ MAX_VALUES = 10_000
 """Of an `enum`; of one with more nobody chooses, and each key press would go through them."""
 
 _KEYS_A_STEP = 100
+_MOST_DISCRIMINATORS = 5
+"""Variants of variants of objects."""
+
 
 _TYPES = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
 _ABOUT_ITEMS = frozenset(("items", "prefixItems"))
@@ -51,21 +54,24 @@ def is_modern(schema: Schema) -> bool:
     return found is not None and found["year"] is not None
 
 
-def alternatives(schema: Schema, resolve: Resolver) -> tuple[Schema, ...]:
+def alternatives(schema: Schema, resolve: Resolver, present: Mapping[str, Any] = ANYTHING) -> tuple[Schema, ...]:
     """The schemas of which a value must meet one: references followed, `anyOf` and `oneOf` unfolded, `allOf` merged.
 
-    At most `MAX_ALTERNATIVES`, found in `MAX_STEPS` at most; where there are more, one that allows anything too.
+    At most `MAX_ALTERNATIVES`, found in `MAX_STEPS` at most; where there are more, one that allows anything too. For an
+    object that has the scalars in `present`, a `discriminator` (OpenAPI's) among them leads to the one that is meant.
     """
-    return unfolded(schema, resolve)[0]
+    return unfolded(schema, resolve, present)[0]
 
 
-def unfolded(schema: Schema, resolve: Resolver) -> tuple[tuple[Schema, ...], int]:
+def unfolded(
+    schema: Schema, resolve: Resolver, present: Mapping[str, Any] = ANYTHING
+) -> tuple[tuple[Schema, ...], int]:
     """The alternatives of a schema, and in how many steps they were found."""
     found: list[Schema] = []
     todo: list[Schema] = [schema]
     steps = 0
     while todo and len(found) < MAX_ALTERNATIVES and steps < MAX_STEPS:
-        current, copied = _merged(resolve(todo.pop()), resolve)
+        current, copied = _merged(_meant(resolve(todo.pop()), resolve, present), resolve)
         steps += 1 + copied // _KEYS_A_STEP
         branches = next((b for key in ("anyOf", "oneOf") if isinstance(b := current.get(key), list) and b), None)
         if branches is None:
@@ -85,6 +91,20 @@ def unfolded(schema: Schema, resolve: Resolver) -> tuple[tuple[Schema, ...], int
             unfolding.append(ANYTHING)
         todo += reversed(unfolding)
     return (*found, ANYTHING) if todo else tuple(found), steps
+
+
+def _meant(schema: Schema, resolve: Resolver, present: Mapping[str, Any]) -> Schema:
+    """What the `discriminator` of a schema leads to, and the discriminators there, or the schema itself."""
+    for _ in range(_MOST_DISCRIMINATORS if present else 0):
+        told = schema.get("discriminator")
+        tag = told.get("propertyName") if isinstance(told, Mapping) else None
+        value = present.get(tag) if isinstance(tag, str) else None
+        mapping = told.get("mapping") if isinstance(told, Mapping) else None
+        reference = mapping.get(value) if isinstance(mapping, Mapping) and isinstance(value, str) else None
+        if not isinstance(reference, str):
+            break
+        schema = resolve({"$ref": reference})
+    return schema
 
 
 def _merged(schema: Schema, resolve: Resolver) -> tuple[Schema, int]:

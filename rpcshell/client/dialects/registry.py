@@ -21,6 +21,8 @@ _OWN: Final = {
     "jsonrpc": "jsonrpc:JsonRpc",
     "jsonrpc1": "jsonrpc:JsonRpc1",
     "mcp": "mcp:Mcp",
+    "qmp": "qmp:Qmp",
+    "qga": "qga:GuestAgent",
 }
 
 

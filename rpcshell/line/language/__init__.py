@@ -30,6 +30,7 @@ from rpcshell.line.language.nodes import (
     Word,
     WordNode,
     leading_word,
+    scalars,
 )
 from rpcshell.line.language.parser import Assembler, expand_alias, parse, statements
 from rpcshell.line.language.tokens import LineError, Problem, Severity, Token, TokenKind
@@ -77,6 +78,7 @@ __all__ = [
     "node_value",
     "parse",
     "quote",
+    "scalars",
     "statements",
     "typed_word",
     "unparse",

@@ -205,3 +205,14 @@ def leading_word(line: Line) -> tuple[int, int] | None:
         case CommandLine(name_start=start, name_end=end):
             return start - 1, end
     return None
+
+
+def scalars(members: tuple[Member, ...]) -> dict[str, str | bool | None]:
+    """The members whose values are strings or keywords: what can tell apart the alternatives of a schema."""
+    found: dict[str, str | bool | None] = {}
+    for member in members:
+        if isinstance(member.value, StringNode | KeywordNode):
+            found[member.key] = member.value.value
+        elif isinstance(member.value, WordNode):
+            found[member.key] = member.value.text
+    return found

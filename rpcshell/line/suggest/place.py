@@ -9,15 +9,14 @@ from rpcshell.line.catalog import Method
 from rpcshell.line.language import (
     ArrayNode,
     CallLine,
-    KeywordNode,
     Line,
     Member,
     MissingNode,
     Node,
     ObjectNode,
-    StringNode,
     TokenKind,
     WordNode,
+    scalars,
 )
 from rpcshell.line.properties import Properties, property_schema
 from rpcshell.line.schema import ANYTHING, Resolver, Schema, item_schema
@@ -133,17 +132,6 @@ def find_spot(call: CallLine, cursor: int, method: Method) -> Spot:
 
 def _around(node: ObjectNode | ArrayNode, cursor: int) -> bool:
     return node.start < cursor and (cursor < node.end or not node.closed)
-
-
-def scalars(members: tuple[Member, ...]) -> dict[str, Any]:
-    """The members whose values are strings or keywords: what can tell apart the alternatives of a schema."""
-    found: dict[str, Any] = {}
-    for member in members:
-        if isinstance(member.value, StringNode | KeywordNode):
-            found[member.key] = member.value.value
-        elif isinstance(member.value, WordNode):
-            found[member.key] = member.value.text
-    return found
 
 
 class _Inner(NamedTuple):

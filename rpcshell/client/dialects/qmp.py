@@ -1,0 +1,121 @@
+"""QEMU's monitor protocol, QMP (https://www.qemu.org/docs/master/interop/qmp-spec.html).
+
+The server greets, and takes commands once its capabilities are negotiated. A monitor serves one client at a time:
+another one is connected, and hears nothing. Commands run one after another and none can be ended early: a call that is
+given up runs on, its reply is ignored, and the next one begins after it. Out-of-band execution is not asked for.
+
+Discovery asks `query-qmp-schema`; `rpcshell.client.dialects.qapi` reads what that says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from msgspec import UNSET
+
+from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear
+from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.qapi import described
+from rpcshell.client.errors import CallTimeout
+from rpcwire import ERROR_OUT, EncodeError, ErrorCode, InvalidReply, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcshell.client.dialects import Message, Steps
+
+__all__ = ["GREETING", "Qapi", "Qmp"]
+
+GREETING: Final = "QMP"
+"""The event that a greeting is to the dialect; its params are the greeting's."""
+
+GREETING_TIMEOUT: Final = 4.0
+"""Seconds that a monitor has to greet; one that is free does so at once."""
+
+DESCRIPTION_TIMEOUT: Final = 10.0
+"""Seconds that a server has to say what it offers."""
+
+
+class Qapi(FramedDialect):
+    """What QMP and the guest agent have in common: how commands, replies and errors look."""
+
+    framings: ClassVar[tuple[str, ...]] = ("stream",)
+
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
+        """A command.
+
+        Raises:
+            EncodeError: The params are not by name.
+        """
+        return self.encode(self.command(method, params, id=number))
+
+    def command(self, method: str, params: object, **rest: Any) -> dict[str, Any]:
+        """A command as it is sent.
+
+        Raises:
+            EncodeError: The params are not by name.
+        """
+        if params is None:
+            return {"execute": method, **rest}
+        if not isinstance(params, dict):
+            raise EncodeError("arguments go by name, as an object")
+        return {"execute": method, "arguments": params, **rest}
+
+    def read(self, message: Any) -> Iterator[Message]:
+        """What a message says."""
+        if "event" in message:
+            yield Event(str(message["event"]), {key: value for key, value in message.items() if key != "event"})
+            return
+        id = message.get("id")
+        # Without an id it is for the oldest call; what has another than a number was never asked here.
+        if id is None or type(id) is int:
+            number = UNSET if id is None else id
+            if "error" in message:
+                yield Reply(ERROR_OUT, fault(message["error"]), id=number)
+            elif "return" in message:
+                yield Reply("return", message["return"], id=number)
+            else:
+                raise InvalidReply('a message has "return", "error" or "event"')
+
+
+class Qmp(Qapi):
+    """A monitor."""
+
+    def read(self, message: Any) -> Iterator[Message]:
+        """What a message says; the greeting is an event."""
+        if GREETING in message:
+            yield Event(GREETING, message[GREETING])
+        else:
+            yield from super().read(message)
+
+    def hello(self) -> Steps[None]:
+        """Wait for the greeting, and negotiate: nothing is asked for."""
+        try:
+            greeting: Event = yield Hear(timeout=GREETING_TIMEOUT)
+        except CallTimeout:
+            raise HandshakeFailed(
+                f"it did not greet within {GREETING_TIMEOUT:g} s: it may be held by another client, libvirt perhaps",
+                "a monitor serves one client at a time; -qmp may be given to QEMU several times",
+            ) from None
+        if greeting.name != GREETING:
+            raise HandshakeFailed(f"it does not greet as a QMP monitor but says {greeting.name!r:.40}")
+        reply: Reply = yield Ask("qmp_capabilities", timeout=GREETING_TIMEOUT)
+        if (refusal := reply.fault) is not None:
+            raise HandshakeFailed(f"it refuses to negotiate: {refusal.message}")
+
+    def describe(self) -> Steps[Description]:
+        """Ask for the schema."""
+        try:
+            reply: Reply = yield Ask("query-qmp-schema", timeout=DESCRIPTION_TIMEOUT)
+        except CallTimeout as error:
+            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        if (refusal := reply.fault) is not None:
+            return Description(missing="unknown", reason=f"it refuses query-qmp-schema: {refusal.message}")
+        return described(reply.result, "QEMU")
+
+
+def fault(error: Any) -> dict[str, Any]:
+    """An error of QAPI, which has a class and a text."""
+    kind = error["class"]
+    code = ErrorCode.METHOD_NOT_FOUND if kind == "CommandNotFound" else ErrorCode.APPLICATION_ERROR
+    return {"code": int(code), "message": error["desc"], "data": {"class": kind}}
