@@ -106,7 +106,6 @@ class OwnSignals:
     def __init__(self, wakeup: int) -> None:
         self._wakeup = wakeup
         self._handlers: dict[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers] = {}
-        self._told: set[signal.Signals] = set()
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
 
     @property
@@ -119,14 +118,14 @@ class OwnSignals:
         self._handlers[number] = handler
         signal.signal(number, handler)
 
-    def put_back(self, *, in_loop: bool = False) -> list[str]:
+    def put_back(self, *, in_loop: bool = False) -> set[signal.Signals]:
         """Handle again what the app has taken; for the main thread.
 
         Args:
             in_loop: whether an event loop runs in it, which then has the wakeup descriptor.
 
         Returns:
-            The names of the signals that it had taken, each once in the life of the process.
+            The signals that it had taken.
         """
         handlers = self._handlers
         taken = {number for number, handler in handlers.items() if signal.getsignal(number) != handler}
@@ -138,9 +137,7 @@ class OwnSignals:
         taken |= {number for number in handlers if number in blocked}
         if not in_loop:
             signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
-        new = sorted(taken - self._told)
-        self._told |= taken
-        return [number.name for number in new]
+        return taken
 
     def become_child(self) -> None:
         """Go on in a forked child of the server's own, which has no children and no wakeup descriptor."""

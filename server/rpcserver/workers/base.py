@@ -144,6 +144,7 @@ class Worker(abc.ABC):
         self._retiring = False
         self._full = RateLimit(FULL_AGAIN)
         self._look_at_signals = RateLimit(TICK)
+        self._taken_before: set[signal.Signals] = set()
         self._runner = CoroutineRunner()
         self._info = WorkerInfo(worker=setup.worker, pid=os.getpid(), generation=setup.generation, model=self.model)
         self._request_limit = 0
@@ -226,13 +227,17 @@ class Worker(abc.ABC):
 
     def keep_signals(self, *, in_loop: bool = False) -> None:
         """Put back what the app's code has taken of the server's signals, and heed what has gone to that instead."""
-        if taken := self.signals.put_back(in_loop=in_loop):
+        taken = self.signals.put_back(in_loop=in_loop)
+        if new := sorted(taken - self._taken_before):
+            self._taken_before |= taken
             logger.warning(
                 "the app has taken %s, which the server needs and has taken back: clean up in @service.on_worker_stop",
-                ", ".join(taken),
+                ", ".join(number.name for number in new),
             )
         if taken or not faulthandler.is_enabled():
             self._enable_faulthandler()
+        if REOPEN in taken:
+            self._logs.reopen()
         if self.board.leaving and not self.draining:
             self._on_graceful(GRACEFUL, None)
             self.wake()

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import socket
 import struct
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -47,7 +48,7 @@ class BlockingConnection:
         connection: a connected stream socket; `serve` closes it.
         answer: what answers.
         settings: limits and deadlines.
-        on_tick: called after each wait that ended without data.
+        on_tick: called after each wait that ended without data, and about once a second beside.
         linger: takes the connection over after the last word, so that `serve` need not wait for the client's end.
         layers: what lies between the connection's bytes and its messages.
         budget: what large requests may take of memory.
@@ -69,6 +70,7 @@ class BlockingConnection:
         self._settings = settings
         self._on_tick = on_tick
         self._linger = linger
+        self._due = inf if on_tick is None else 0.0
         # Two waits fit into the time after which an idle connection may be reclaimed.
         reclaim = settings.reclaim_idle / 2 or TICK
         self._tick = min(TICK, settings.idle_timeout or TICK, settings.read_timeout or TICK, reclaim)
@@ -144,6 +146,7 @@ class BlockingConnection:
         answer = self._answer
         peer = conversation.peer
         while (following := self._go_on()) is READ:
+            due = self._look_around()
             while True:
                 # While the client is silent, its last call holds no memory.
                 data, body, reply = b"", None, b""
@@ -164,7 +167,9 @@ class BlockingConnection:
                 except BlockingIOError:
                     sent = 0
                 if sent == len(reply) and not last:
-                    continue
+                    if monotonic() < due:
+                        continue
+                    break
                 conversation.hold(memoryview(reply)[sent:], last=last)
                 break
         return following is LINGER and self._end()
@@ -201,6 +206,13 @@ class BlockingConnection:
         except BlockingIOError:
             if self._on_tick is not None:
                 self._on_tick()
+
+    def _look_around(self) -> float:
+        """Call `on_tick` about once a second, however busy the client keeps this; return when it is due again."""
+        if self._on_tick is not None and (now := monotonic()) >= self._due:
+            self._due = now + TICK
+            self._on_tick()
+        return self._due
 
     def _look_at_deadline(self) -> None:
         """A wait has ended without data."""

@@ -64,3 +64,43 @@ def test_signals_that_a_handler_takes_are_taken_back(model: str, method: str, to
             server.signal(signal.SIGTERM)
             assert server.wait() == 0
         assert "did not stop in time" not in server.log()
+
+
+@pytest.mark.parametrize("model", ["sync", "fork"])
+def test_signals_that_a_handler_takes_are_taken_back_while_its_client_never_pauses(model: str, tmp_path: Path) -> None:
+    with running("-m", model, "-w", "1", app=PROBE_APP + IN_MAIN_THREAD, folder=tmp_path) as server:
+        with server.connect() as client:
+            assert client.call("take").fault is None
+            server.signal(signal.SIGTERM)
+            while not client.call("echo", close=True).close:
+                pass
+            assert server.wait() == 0
+        assert "the app has taken SIGTERM," in server.log()
+        assert "did not stop in time" not in server.log()
+
+
+ROTATING = """
+import logging
+
+@service.method
+def rotate(arbiter: int) -> None:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    os.rename("log", "log.1")
+    os.kill(arbiter, signal.SIGUSR1)
+
+@service.method
+def note() -> None:
+    logging.warning("a note")
+"""
+
+
+@pytest.mark.parametrize("model", ["sync", "fork"])
+def test_a_log_is_opened_again_although_a_handler_had_taken_the_signal_for_it(model: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with (
+        running("-m", model, "-w", "1", "--log-file", str(log), app=PROBE_APP + ROTATING, folder=tmp_path) as server,
+        server.connect() as client,
+    ):
+        assert client.call("rotate", [server.pid]).fault is None
+        while not log.exists() or "a note" not in log.read_text():
+            assert client.call("note").fault is None
