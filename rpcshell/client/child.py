@@ -30,6 +30,15 @@ __all__ = ["ChildStream"]
 _GRACE: Final = 2.0
 """Seconds that a child has to end by itself, and then those after SIGTERM."""
 
+_WATCH: Final = """\
+read -r word
+[ "$word" = over ] && exit
+sleep "$2"
+kill -s TERM -- "-$1" && sleep "$2"
+kill -s KILL -- "-$1"
+"""
+"""What sh(1) runs beside a child: whoever is to say "over" may be killed, and the child would go on without it."""
+
 _LEAVING: Final = 0.3
 """Seconds between a child's last word and its end, for which it is worth waiting to tell how it ended."""
 
@@ -41,7 +50,7 @@ class ChildStream:
     """A running child, with the methods of a non-blocking socket.
 
     It runs in a session of its own, so that Ctrl-C at the terminal is this side's to handle, and everything that it has
-    started ends with it.
+    started ends with it. That it ends when this process is killed is seen to by another one.
 
     Args:
         target: What to start.
@@ -73,7 +82,8 @@ class ChildStream:
         self._socket.setblocking(False)
         self._listener = threading.Thread(target=self._read_log, name="child's log", daemon=True)
         self._listener.start()
-        self._end = weakref.finalize(self, _end, self._process, os.getpid())
+        self._watcher = _watched(self._process.pid)
+        self._end = weakref.finalize(self, _end, self._process, self._watcher, os.getpid())
 
     @property
     def pid(self) -> int:
@@ -121,8 +131,10 @@ class ChildStream:
         self._listener.join(_GRACE)
 
     def abandon(self) -> None:
-        """Close the descriptor, and leave the child to the process that has started it."""
+        """Close the descriptors, and leave the child to the process that has started it."""
         self._socket.close()
+        if self._watcher is not None and self._watcher.stdin is not None:
+            self._watcher.stdin.close()
 
     def _discard_output(self) -> None:
         """Read what still comes, for a while: who cannot write cannot end well."""
@@ -145,7 +157,22 @@ class ChildStream:
                 self._on_log(text)
 
 
-def _end(process: subprocess.Popen[bytes], parent: int) -> None:
+def _watched(pid: int) -> subprocess.Popen[bytes] | None:
+    """Have a child ended when this process is no more; None where the system has no sh(1)."""
+    try:
+        return subprocess.Popen(
+            ("/bin/sh", "-c", _WATCH, "rpcshell-child", str(pid), f"{_GRACE:g}"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except OSError:
+        return None
+
+
+def _end(process: subprocess.Popen[bytes], watcher: subprocess.Popen[bytes] | None, parent: int) -> None:
     """Have a child end whose standard input is closed; also at the end of this process, unless it was forked."""
     if os.getpid() != parent:
         return
@@ -159,6 +186,9 @@ def _end(process: subprocess.Popen[bytes], parent: int) -> None:
     # What it has started and left behind.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    if watcher is not None:
+        with contextlib.suppress(BrokenPipeError):
+            watcher.communicate(b"over\n")
 
 
 def _not_started(target: ChildTarget, error: OSError | ValueError) -> ConnectionFailed:

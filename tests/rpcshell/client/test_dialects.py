@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import select
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -310,6 +313,33 @@ def test_a_child_that_does_not_end_is_made_to(connect: Connect, on_term: str, mo
             client.call("m", timeout=0.3)
         children = {int(text) for text in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux tells of the end of a process of others")
+def test_a_child_does_not_outlive_whoever_started_it_and_was_killed() -> None:
+    stubborn = "import os; print('{\"method\":\"' + str(os.getpid()) + '\"}')\n" + CHILD.format(
+        on_term="signal.SIG_IGN"
+    )
+    program = f"""
+import signal, sys
+import rpcshell.client.child
+from rpcshell import ChildTarget, connect
+rpcshell.client.child._GRACE = 0.2
+with connect(ChildTarget((sys.executable, "-c", {stubborn!r}), dialect="jsonrpc")) as client:
+    client.connect()
+    print(next(client.events()).name, flush=True)
+    signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    try:
+        assert select.select([child], [], [], DEADLINE)[0]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(child, signal.SIGKILL)
+        os.close(child)
 
 
 def test_an_interrupt_ends_the_call_and_not_the_connection() -> None:
