@@ -16,7 +16,7 @@ from rpcshell.client.fleet import Attempts
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable, Generator
+    from collections.abc import AsyncIterator, Callable, Generator, Mapping
     from types import EllipsisType
     from typing import Self, Unpack
 
@@ -237,6 +237,19 @@ class AsyncClient(AnyClient):
             return await follow_async(self._dialect(self._max_reply, self._floats).describe(), self._ask)
         except TimeoutError:
             raise CallTimeout(self.timeout or 0.0) from None
+
+    async def complete(
+        self, method: str, param: str, typed: str, others: Mapping[str, Any], *, timeout: float | None = None
+    ) -> list[str]:
+        """Ask the server what a parameter may be; parameters and errors are those of `Client.complete`."""
+        deadline = None if timeout is None else self._enter().time() + timeout
+        if not self.listens:
+            raise self._deaf()
+        try:
+            connection = await self._listen(self._fleet.choose(), deadline)
+            return await connection.follow(connection.dialect.complete(method, param, typed, others), deadline)
+        except TimeoutError:
+            raise CallTimeout(timeout or 0.0) from None
 
     async def _ask(self, step: Step) -> Reply:
         if not isinstance(step, Ask):

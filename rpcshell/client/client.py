@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpcshell.client.any_client import AnyClient, as_target
 from rpcshell.client.connection import Connection
@@ -17,12 +17,12 @@ from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet import Attempts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import EllipsisType
     from typing import Self, Unpack
 
     from rpcshell.client.any_client import ClientOptions
-    from rpcshell.client.dialects import Description, Event, Step
+    from rpcshell.client.dialects import Description, Event, Listening, Step, Steps
     from rpcshell.client.hearing import Hearing, RequestHandler
     from rpcshell.client.listening import ListeningConnection
     from rpcshell.client.target import Target
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Client", "connect"]
+
+_T = TypeVar("_T")
 
 
 class Client(AnyClient):
@@ -277,16 +279,30 @@ class Client(AnyClient):
             return known
         if not self.listens:
             return follow(self._dialect(self._max_reply, self._floats).describe(), self._ask)
-        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        return self._followed(lambda dialect: dialect.describe(), self.timeout)
+
+    def complete(
+        self, method: str, param: str, typed: str, others: Mapping[str, Any], *, timeout: float | None = None
+    ) -> list[str]:
+        """Ask the server what a parameter may be that begins as typed, where these are the other params.
+
+        Raises:
+            ShellError: As `exchange`.
+        """
+        return self._followed(lambda dialect: dialect.complete(method, param, typed, others), timeout)
+
+    def _followed(self, steps: Callable[[Listening], Steps[_T]], timeout: float | None) -> _T:
+        """What the steps of a listening dialect come to."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         self._new_caller()
         with self._turn:
             connection = self._ready(self._fleet.choose(), deadline, None)
             if isinstance(connection, Connection):
                 raise self._deaf()
             try:
-                return connection.follow(connection.dialect.describe(), deadline)
+                return connection.follow(steps(connection.dialect), deadline)
             except TimeoutError:
-                raise CallTimeout(self.timeout or 0.0) from None
+                raise CallTimeout(timeout or 0.0) from None
 
     def _ask(self, step: Step) -> Reply:
         if not isinstance(step, Ask):

@@ -180,7 +180,7 @@ class HttpStream:
             received = {name.lower(): value for name, value in response.getheaders()}
             if (over := self._dialect.response_headers(response.status, received)) is not None:
                 # What else is under way may run.
-                raise Dropped(over, not_run=len(self._busy) <= 1)
+                raise Dropped(over, not_run=self._calls <= 1)
             kind = received.get("content-type", "").partition(";")[0].strip().lower()
             streams = kind == "text/event-stream" and response.status == http.HTTPStatus.OK
             if streams:
@@ -202,6 +202,12 @@ class HttpStream:
         # Not before another call may use the connection: whoever gets this may make one.
         self._inside.sendall(body)
         return streams
+
+    @property
+    def _calls(self) -> int:
+        """How many requests are under way that are calls."""
+        with self._lock:
+            return sum(id is not None for id in self._busy.values())
 
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self._target.url)

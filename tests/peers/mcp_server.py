@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp.types import Completion, ToolAnnotations
+from mcp.types import Completion, ElicitRequest, ElicitRequestFormParams, InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel
 
 server = MCPServer("calc", version="3.1", log_level="ERROR")
@@ -96,11 +96,25 @@ async def ask(ctx: Context) -> str:
     return f"{found.action} {found.data.name}" if found.action == "accept" else found.action
 
 
+@server.tool(structured_output=False)
+async def ask_again(ctx: Context) -> str | InputRequiredResult:
+    """Ask for a name, as it is done without a session."""
+    if not (given := ctx.input_responses):
+        schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+        request = ElicitRequest(params=ElicitRequestFormParams(message="who are you?", requested_schema=schema))
+        return InputRequiredResult(input_requests={"who": request}, request_state="asked")
+    answer = given["who"]
+    return f"{answer.action} {answer.content['name']}"
+
+
 @server.tool()
 async def learn(ctx: Context) -> str:
     """Have one tool more from now on."""
     server.add_tool(echo, name="learnt", structured_output=False)
-    await ctx.session.send_tool_list_changed()
+    if ctx.request_context.protocol_version >= "2026":
+        await ctx.notify_tools_changed()
+    else:
+        await ctx.session.send_tool_list_changed()
     return "learnt"
 
 

@@ -284,6 +284,12 @@ class Listening(Speaking, Protocol):
             HandshakeFailed: The server cannot be talked to.
         """
 
+    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
+        """Ask the server what a parameter may be that has begun as typed, and has these others beside it.
+
+        Asked of parameters that the description marks with `"x-completes": true`.
+        """
+
     def bye(self) -> Steps[None]:
         """What comes last on a connection that works, within a second."""
 

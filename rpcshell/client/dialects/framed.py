@@ -73,6 +73,11 @@ class FramedDialect:
         yield from ()
         return Description(missing="unknown", reason="this dialect has no way to ask")
 
+    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
+        """Nothing: the server does not say what values there are."""
+        yield from ()
+        return []
+
     def bye(self) -> Steps[None]:
         """Nothing: the connection is just closed."""
         yield from ()

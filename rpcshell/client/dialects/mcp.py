@@ -157,7 +157,7 @@ class Mcp(JsonRpc):
                 break
         return found
 
-    def complete(self, method: str, argument: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
+    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
         """Ask what an argument of a prompt or a resource may be."""
         if method.startswith(methods.PROMPT):
             reference = {"type": "ref/prompt", "name": method.removeprefix(methods.PROMPT)}
@@ -166,7 +166,7 @@ class Mcp(JsonRpc):
             reference = {"type": "ref/resource", "uri": str(found.get("uriTemplate", ""))}
         params = {
             "ref": reference,
-            "argument": {"name": argument, "value": typed},
+            "argument": {"name": param, "value": typed},
             "context": {"arguments": texts(others)},
         }
         reply: Reply = yield Ask("completion/complete", params)

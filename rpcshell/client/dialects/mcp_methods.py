@@ -7,7 +7,7 @@ methods, as `mcp:METHOD` is for whichever method. Results are what people want t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from inspect import cleandoc
 from typing import Any, Final
 
@@ -73,7 +73,17 @@ _OF_ERA: Final = {
 """Methods that there are only since the protocol has no handshake any more (True), or only before that (False)."""
 
 _PLAIN_SCHEMA: Final = frozenset(
-    ("type", "properties", "required", "title", "description", "$schema", "$defs", "definitions")
+    (
+        "type",
+        "properties",
+        "required",
+        "title",
+        "description",
+        "$schema",
+        "$defs",
+        "definitions",
+        "additionalProperties",
+    )
 )
 _HINTS: Final = {
     "readOnlyHint": ("reads only", ""),
@@ -94,9 +104,8 @@ def document(
         modern: Whether the protocol has no handshake.
         lists: What the server has listed: `tools`, `prompts`, `resources`, `templates`.
     """
-    schemas: dict[str, Any] = {}
     completes = "completions" in capabilities
-    tools = (_tool(tool, schemas) for tool in _named(lists["tools"], "name"))
+    tools = (_tool(tool) for tool in _named(lists["tools"], "name"))
     prompts = (_prompt(prompt, completes) for prompt in _named(lists["prompts"], "name"))
     resources = (
         _resource(name, resource, completes)
@@ -109,7 +118,7 @@ def document(
     )
     named = {"title": _text(info.get("title")) or _text(info.get("name")), "version": _text(info.get("version"))}
     methods = [*tools, *prompts, *resources, *own]
-    return {"openrpc": "1.3.2", "info": named, "methods": methods, "components": {"schemas": schemas}}
+    return {"openrpc": "1.3.2", "info": named, "methods": methods}
 
 
 def resource_names(resources: list[Any], templates: list[Any]) -> dict[str, Mapping[str, Any]]:
@@ -190,33 +199,34 @@ def _named(listed: list[Any], key: str) -> list[dict[str, Any]]:
     return [one for one in listed if isinstance(one, dict) and isinstance(one.get(key), str) and one[key]]
 
 
-def _tool(tool: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     name = tool["name"]
     clashes = name in OWN or name.startswith((TOOL, PROMPT, RESOURCE, PROTOCOL))
     given = tool.get("inputSchema")
-    key = f"{name} arguments"
-    schema = _relocated(given if isinstance(given, dict) else {}, key, schemas)
     annotations = tool.get("annotations")
     hints = annotations if isinstance(annotations, dict) else {}
     method: dict[str, Any] = {
         "name": f"{TOOL}{name}" if clashes else name,
         "description": _description(tool, hints),
         "x-idempotent": hints.get("readOnlyHint") is True or hints.get("idempotentHint") is True,
-        **_params(schema),
+        **_params(given if isinstance(given, dict) else {}),
     }
     if isinstance(output := tool.get("outputSchema"), dict):
-        method["result"] = {"name": "result", "schema": _relocated(output, f"{name} result", schemas)}
+        method["result"] = {"name": "result", "schema": output}
     return method
 
 
 def _params(schema: dict[str, Any]) -> dict[str, Any]:
-    """Parameters one by one where that is all that the schema says of them, or else the whole object."""
-    properties, required = schema.get("properties", {}), schema.get("required", [])
-    plain = _PLAIN_SCHEMA | ({"additionalProperties"} if schema.get("additionalProperties") is False else set())
-    if not isinstance(properties, dict) or not isinstance(required, list) or not schema.keys() <= plain:
-        return {"params": [{"name": "arguments", "schema": schema, "required": True}], "x-params": "whole"}
-    params = [{"name": name, "schema": one, "required": name in required} for name, one in properties.items()]
-    return {"params": params, "paramStructure": "by-name"}
+    """Parameters one by one, and the schema of all where it says more than that."""
+    properties, required = schema.get("properties"), schema.get("required")
+    names = required if isinstance(required, list) else []
+    params = [
+        {"name": name, "schema": _with_definitions(one, schema), "required": name in names}
+        for name, one in (properties.items() if isinstance(properties, dict) else ())
+    ]
+    if schema.get("additionalProperties", False) is False and schema.keys() <= _PLAIN_SCHEMA:
+        return {"params": params, "paramStructure": "by-name"}
+    return {"params": params, "paramStructure": "by-name", "x-params-schema": {"$schema": _DIALECT, **schema}}
 
 
 def _prompt(prompt: dict[str, Any], completes: bool) -> dict[str, Any]:
@@ -263,34 +273,12 @@ def _description(thing: Mapping[str, Any], hints: Mapping[str, Any] = {}) -> str
     return "\n\n".join(filter(None, (text, f"It says of itself: {hinted}." if hinted else "")))
 
 
-def _relocated(schema: dict[str, Any], key: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    """A schema as a part of the document, where what it refers to in itself is found too."""
-    if b'"$ref"' not in encode_value(schema):
+def _with_definitions(schema: Any, whole: Mapping[str, Any]) -> Any:
+    """A part of a schema as one of its own, with what it may refer to."""
+    if not isinstance(schema, dict) or b'"$ref"' not in encode_value(schema):
         return schema
-    place = "#/components/schemas/" + key.replace("~", "~0").replace("/", "~1").replace("%", "%25")
-
-    def moved(reference: str) -> str:
-        return place + reference[1:] if reference == "#" or reference.startswith("#/") else reference
-
-    relocated = _with_references(schema, moved)
-    schemas[key] = {"$schema": _DIALECT, **relocated}
-    return relocated
-
-
-def _with_references(schema: dict[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:
-    """A copy in which the references lead elsewhere; schemas come from servers and may be nested deep."""
-    copy: dict[str, Any] = {}
-    todo: list[tuple[Any, Any]] = [(schema, copy)]
-    while todo:
-        source, target = todo.pop()
-        for key, value in source.items() if isinstance(source, dict) else enumerate(source):
-            inner: Any = {} if isinstance(value, dict) else [None] * len(value) if isinstance(value, list) else value
-            if key == "$ref" and isinstance(value, str):
-                inner = moved(value)
-            target[key] = inner
-            if isinstance(value, dict | list):
-                todo.append((value, inner))
-    return copy
+    kept = {key: whole[key] for key in ("$defs", "definitions", "additionalProperties") if key in whole}
+    return {"$schema": whole.get("$schema", _DIALECT), **kept, **schema}
 
 
 def _text(value: Any) -> str:

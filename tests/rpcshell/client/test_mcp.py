@@ -1,0 +1,418 @@
+"""MCP as a dialect: what its messages mean, both eras, and odd servers. Real ones are in `test_mcp_servers`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcshell import CallError, CallTimeout, ConnectionFailed, TcpTarget, UsageError, connect
+from rpcshell.client.dialects import Event, Form, Partial, Progress, ServerRequest, Stray
+from rpcshell.client.dialects.mcp import Mcp
+from rpcshell.client.dialects.mcp_headers import header_places, header_value
+from rpcshell.client.dialects.mcp_methods import document, resource_names
+from rpcshell.client.dialects.uri_template import expand, variables
+from rpcshell.client.dialogue import Dialogue
+from rpcshell.line.catalog import Catalog
+from rpcwire import MAX_REPLY, Reply
+from tests.rpcshell.client.test_dialects import heard_by
+from tests.rpcshell.faces import Connect
+from tests.rpcshell.mcp_peer import McpPeer
+from tests.rpcshell.peers import DEADLINE, Peer, serving
+from tests.rpcwire.feeding import cut, single_bytes
+
+TARGET = TcpTarget("127.0.0.1", 1, dialect="mcp")
+
+RECORDED = (
+    b'{"method":"notifications/tools/list_changed","jsonrpc":"2.0"}\n'
+    b"Starting default (STDIO) server...\n"
+    b'{"level":"info","error":"none"}\n'
+    b'{"method":"roots/list","jsonrpc":"2.0","id":0}\n'
+    b'{"method":"notifications/progress","params":{"progress":1,"total":3,"progressToken":1},"jsonrpc":"2.0"}\n'
+    b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":2,"message":"at 2"}}\n'
+    b'{"result":{"content":[{"type":"text","text":"The sum of 1 and 2 is 3."}]},"jsonrpc":"2.0","id":1}\r\n'
+    b'{"method":"notifications/message","params":{"level":"debug","data":"Debug-level message"},"jsonrpc":"2.0"}\n'
+    b'{"jsonrpc":"2.0","id":2,"result":{"content":[{"text":"3","type":"text"}],"structuredContent":{"result":3}}}\n'
+    b'{"jsonrpc":"2.0","id":3,"result":{"content":[{"text":"boom has failed","type":"text"}],"isError":true}}\n'
+    b'{"jsonrpc":"2.0","id":4,"error":{"code":-32601,"message":"Method not found","data":"nope"}}\n'
+    b'{"jsonrpc":"2.0","id":5,"result":{"messages":[{"content":{"text":"hi A","type":"text"},"role":"user"}]}}\n'
+    b'{"jsonrpc":"2.0","id":6,"result":{"contents":[{"mimeType":"application/json","text":"{\\"a\\":1}","uri":"note://x"}]}}\n'
+)
+"""What two servers have said, the one with Python's SDK and the everything server."""
+
+CALLS = ("get-sum", "add", "boom", "mcp:nope", "prompt:greet", "resource:note://x")
+UNDERSTOOD = [
+    Event("notifications/tools/list_changed", None, offers_changed=True),
+    Stray("Starting default (STDIO) server..."),
+    Stray('{"level":"info","error":"none"}'),
+    ServerRequest("roots/list", None, 0),
+    Partial(Progress(1.0, 3.0), 1),
+    Partial(Progress(2.0, None, "at 2"), 1),
+    Reply("result", "The sum of 1 and 2 is 3.", 1),
+    Event("notifications/message", {"level": "debug", "data": "Debug-level message"}),
+    Reply("result", {"result": 3}, 2),
+    Reply("error", {"code": -32000, "message": "boom has failed"}, 3),
+    Reply("error", {"code": -32601, "message": "Method not found", "data": "nope"}, 4),
+    Reply("result", [{"content": "hi A", "role": "user"}], 5),
+    Reply("result", {"a": 1}, 6),
+]
+
+
+def calling(*methods: str) -> Mcp:
+    dialect = Mcp(MAX_REPLY)
+    for number, method in enumerate(methods, 1):
+        dialect.encode_call(method, None, meta=False, plain=False, number=number)
+    return dialect
+
+
+def said(dialect: Mcp, *pieces: bytes) -> list[Any]:
+    found = []
+    for piece in pieces:
+        dialect.receive(piece)
+        while (message := dialect.next_event()) is not None:
+            found.append(message)
+    return found
+
+
+@given(st.lists(st.integers(0, len(RECORDED)), max_size=8))
+def test_a_recorded_conversation_means_the_same_however_it_is_cut(at: list[int]) -> None:
+    assert said(calling(*CALLS), *cut(RECORDED, at)) == UNDERSTOOD
+
+
+def test_a_recorded_conversation_is_understood_byte_by_byte() -> None:
+    assert said(calling(*CALLS), *single_bytes(RECORDED)) == UNDERSTOOD
+
+
+ANYTHING = st.fixed_dictionaries(
+    {"jsonrpc": st.just("2.0"), "id": st.sampled_from([None, 1, 2, 2**32 + 1, "changes"])},
+    optional={
+        "method": st.sampled_from(["notifications/progress", "elicitation/create", "notifications/x/list_changed"]),
+        "params": st.dictionaries(
+            st.sampled_from(["progressToken", "progress", "total", "requestedSchema"]),
+            st.sampled_from([1, 2, None, True, {}, 10**400]),
+        ),
+        "result": st.dictionaries(
+            st.sampled_from(
+                ["content", "isError", "structuredContent", "resultType", "inputRequests", "contents", "messages"]
+            ),
+            st.sampled_from(
+                [
+                    True,
+                    None,
+                    "input_required",
+                    [],
+                    {},
+                    [{"type": "text", "text": "x"}],
+                    {"k": {"method": "ping"}},
+                    {"k": 1},
+                ]
+            ),
+        ),
+        "error": st.sampled_from([None, "broken", {"code": 1, "message": "m"}]),
+    },
+)
+
+
+@given(st.lists(ANYTHING, max_size=4), st.lists(st.integers(0, 300), max_size=3))
+def test_whatever_a_server_says_each_call_ends_once(messages: list[object], at: list[int]) -> None:
+    stream = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
+
+    def fresh(hear: Any) -> Dialogue:
+        return Dialogue(TARGET, Mcp(MAX_REPLY), hear)
+
+    whole = heard_by(fresh, [stream])
+    assert [call for call, _ in heard_by(fresh, cut(stream, at))] == [call for call, _ in whole]
+
+
+def test_names_tell_what_is_called() -> None:
+    def sent(method: str, params: Any = None) -> Any:
+        return json.loads(Mcp(MAX_REPLY).encode_call(method, params, meta=False, plain=False, number=7))
+
+    meta = {"_meta": {"progressToken": 7}}
+    assert sent("echo", {"a": 1})["params"] == {"name": "echo", "arguments": {"a": 1}, **meta}
+    assert sent("tool:tools/list")["params"]["name"] == "tools/list"
+    assert sent("prompt:p", {"n": 1, "t": "x"})["params"] == {"name": "p", "arguments": {"n": "1", "t": "x"}, **meta}
+    assert sent("resource:a://{b}", {"b": "c d"})["params"]["uri"] == "a://c%20d"
+    assert sent("tools/list") == {"jsonrpc": "2.0", "id": 7, "method": "tools/list"}
+    assert sent("mcp:x/y", {"z": 1}) == {"jsonrpc": "2.0", "id": 7, "method": "x/y", "params": {"z": 1}}
+    assert sent("tools/call", {"name": "a", "_meta": {"mine": 1}})["params"]["_meta"] == {"progressToken": 7, "mine": 1}
+
+
+def test_params_go_by_name_only(connect: Connect) -> None:
+    with serving(McpPeer()) as server, connect(f"mcp:{server.target}") as client:
+        with pytest.raises(UsageError, match="by name"):
+            client.call("echo", [1])
+        assert client.call("echo", {"a": 1})["arguments"] == {"a": 1}
+
+
+@pytest.mark.parametrize("modern", [False, True])
+def test_both_eras_of_the_protocol(connect: Connect, modern: bool) -> None:
+    mcp = McpPeer(modern=modern)
+    with serving(mcp) as server, connect(f"mcp:{server.target}") as client:
+        assert client.call("tool1")["name"] == "tool1"
+        with connect(f"mcp:{server.target}"):
+            pass
+    sent = [message["method"] for message in mcp.received[:3]]
+    if not modern:
+        assert sent == ["initialize", "notifications/initialized", "tools/call"]
+        return
+    assert sent == ["initialize", "server/discover", "subscriptions/listen"]
+    meta = mcp.received[1]["params"]["_meta"]
+    assert meta["io.modelcontextprotocol/protocolVersion"] == "2026-07-28"
+    assert meta["io.modelcontextprotocol/clientCapabilities"]["elicitation"] == {"form": {}}
+
+
+@pytest.mark.parametrize("modern", [False, True])
+def test_all_pages_of_a_list_are_in_the_description(modern: bool) -> None:
+    with serving(McpPeer(modern=modern)) as server, connect(f"mcp:{server.target}") as client:
+        catalog = Catalog.from_openrpc(client.describe().document)
+    assert [name for name in catalog.methods if name.startswith("tool") and "/" not in name] == [
+        f"tool{n}" for n in range(5)
+    ]
+    assert (catalog.title, catalog.version) == ("peer", "2" if modern else "1")
+    assert ("server/discover" in catalog.methods) is modern
+    assert ("mcp:ping" in catalog.methods) is not modern
+
+
+def asking(*rounds: dict[str, Any]) -> Any:
+    """Replies that are no results yet, and then one."""
+    waiting = list(rounds)
+
+    def reply(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if waiting:
+            yield {"id": id, "result": {"resultType": "input_required", **waiting.pop(0)}}
+        else:
+            yield {"id": id, "result": {"resultType": "complete", "structuredContent": params}}
+
+    return reply
+
+
+def test_what_a_server_without_sessions_asks_for_goes_with_the_call_once_more() -> None:
+    ask = {"who": {"method": "elicitation/create", "params": {"message": "who?"}}, "where": {"method": "roots/list"}}
+    rounds = asking({"inputRequests": ask, "requestState": "s1"}, {"requestState": "s2"})
+    mcp = McpPeer({"tools/call": rounds}, modern=True)
+    with serving(mcp) as server, connect(f"mcp:{server.target}") as client:
+        client.on_request(lambda request: {"action": "accept"} if request.method.startswith("elic") else NotImplemented)
+        params = client.call("t", {"x": 1})
+    assert (params["name"], params["arguments"], params["requestState"]) == ("t", {"x": 1}, "s2")
+    calls = [message for message in mcp.received if message["method"] == "tools/call"]
+    assert len({call["id"] for call in calls}) == 3
+    inputs = calls[1]["params"]["inputResponses"]
+    assert (inputs["who"], calls[1]["params"]["requestState"]) == ({"action": "accept"}, "s1")
+    assert inputs["where"]["roots"] == [{"uri": Path.cwd().as_uri(), "name": Path.cwd().name}]
+
+
+def test_a_server_that_asks_for_what_was_refused_or_without_end_gets_no_further() -> None:
+    refused = {"inputRequests": {"k": {"method": "sampling/createMessage", "params": {}}}}
+    mcp = McpPeer({"tools/call": asking(refused, refused)}, modern=True)
+    with serving(mcp) as server, connect(f"mcp:{server.target}") as client:
+        with pytest.raises(CallError, match="no model to ask"):
+            client.call("t")
+        assert client.call("t")
+    endless = asking(*[{"requestState": "again"}] * 200)
+    with serving(McpPeer({"tools/call": endless}, modern=True)) as server, connect(f"mcp:{server.target}") as client:
+        with pytest.raises(CallError, match="has asked 100 times"):
+            client.call("t")
+        assert client.call("mcp:server/discover")
+
+
+def test_a_call_that_is_given_up_is_cancelled_by_its_id() -> None:
+    mcp = McpPeer({"tools/call": lambda id, params: iter(())})
+    with serving(mcp) as server, connect(f"mcp:{server.target}") as client:
+        with pytest.raises(CallTimeout):
+            client.call("slow", timeout=0.05)
+        with pytest.raises(CallError):
+            client.call("mcp:next")
+    call = next(message for message in mcp.received if message["method"] == "tools/call")
+    cancelled = next(message for message in mcp.received if message["method"] == "notifications/cancelled")
+    assert cancelled["params"]["requestId"] == call["id"]
+
+
+def test_a_servers_requests_are_answered_where_nobody_else_does() -> None:
+    dialect = Mcp(MAX_REPLY)
+    assert dialect.default_answer(ServerRequest("ping", None, 1)) == {}
+    assert dialect.default_answer(ServerRequest("elicitation/create", {}, 1)) == {"action": "decline"}
+    assert dialect.default_answer(ServerRequest("sampling/createMessage", {}, 1)).code == -1
+    assert dialect.default_answer(ServerRequest("other", {}, 1)).code == -32601
+
+
+def test_what_a_person_is_asked_is_a_form() -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    asked = b'{"jsonrpc":"2.0","id":3,"method":"elicitation/create","params":{"message":"who?","requestedSchema":%s}}\n'
+    (request,) = said(Mcp(MAX_REPLY), asked % b'{"type":"object","properties":{"name":{"type":"string"}}}')
+    form: Form = request.form
+    assert (form.message, form.schema) == ("who?", schema)
+    assert form.answer("accept", {"name": "A"}) == {"action": "accept", "content": {"name": "A"}}
+    assert form.answer("cancel", {}) == {"action": "cancel"}
+
+
+def test_a_resource_is_found_by_its_name_without_a_catalog() -> None:
+    def templates(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        page = [{"name": "note", "uriTemplate": "note://{name}"}] if params else []
+        yield {"id": id, "result": {"resourceTemplates": page, **({} if params else {"nextCursor": "2"})}}
+
+    def resources(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"id": id, "result": {"resources": [{"name": "settings", "uri": "config://main"}]}}
+
+    def read(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"id": id, "result": {"contents": [{"uri": params["uri"], "text": f"at {params['uri']}"}]}}
+
+    mcp = McpPeer({"resources/templates/list": templates, "resources/list": resources, "resources/read": read})
+    with serving(mcp) as server, connect(f"mcp:{server.target}") as client:
+        assert client.call("resource:note", {"name": "x/y"}) == "at note://x%2Fy"
+        assert client.call("resource:settings") == "at config://main"
+        assert client.call("resource:other://z") == "at other://z"
+        with pytest.raises(CallError, match="no resource none"):
+            client.call("resource:none")
+
+
+@pytest.mark.parametrize(
+    ("replies", "says"),
+    [
+        ({"initialize": lambda id, params: iter(())}, r"did not greet within 0\.3 s"),
+        ({"initialize": lambda id, params: iter([{"id": id, "result": []}])}, "says nothing"),
+        ({"initialize": lambda id, params: iter([{"id": id, "result": {}}])}, "names no version"),
+        ({"initialize": lambda id, params: iter([{"id": id, "error": {"code": 1, "message": "go away"}}])}, "go away"),
+    ],
+)
+def test_a_handshake_that_fails_is_said_in_a_line(connect: Connect, replies: dict[str, Any], says: str) -> None:
+    with serving(McpPeer(replies)) as server, pytest.raises(ConnectionFailed, match=says) as caught:
+        connect(f"mcp:{server.target}", connect_timeout=0.3)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flood_of_events_and_of_requests_ends_no_client() -> None:
+    flooded = threading.Event()
+
+    def serve(peer: Peer) -> None:
+        lines = peer.sock.makefile("rb")
+        peer.sock.sendall(
+            json.dumps(
+                {"jsonrpc": "2.0", "id": json.loads(next(lines))["id"], "result": {"protocolVersion": "x"}}
+            ).encode()
+            + b"\n"
+        )
+        threading.Thread(target=lambda: [0 for _ in lines], daemon=True).start()
+        event = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"x"}}\n'
+        ask = b'{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{}}\n'
+        for _ in range(10):
+            peer.sock.sendall((event + ask) * 500)
+        flooded.set()
+        peer.sock.sendall(b'{"jsonrpc":"2.0","id":2,"result":{"content":[]}}\n')
+        peer.wait_for_end()
+
+    with serving(serve) as server, connect(f"mcp:{server.target}") as client:
+        assert client.call("t", timeout=DEADLINE) is None
+        assert flooded.is_set()
+        assert next(client.events()).name == "notifications/message"
+
+
+def test_lists_without_end_are_read_to_an_end() -> None:
+    pages = iter(range(10**9))
+
+    def endless(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"id": id, "result": {"tools": [{"name": f"t{next(pages)}"}], "nextCursor": str(next(pages))}}
+
+    with serving(McpPeer({"tools/list": endless})) as server, connect(f"mcp:{server.target}") as client:
+        assert len(client.describe().document["methods"]) < 400
+
+
+def test_results_are_what_people_want_to_see() -> None:
+    image = {"type": "image", "data": "AA==", "mimeType": "image/png"}
+    results = [
+        ({"content": []}, None),
+        ({"content": [{"type": "text", "text": "a"}, image]}, ["a", image]),
+        ({"content": [{"type": "text", "text": "{}"}], "structuredContent": {"a": 1}}, {"a": 1}),
+        ({"content": [image], "structuredContent": 1}, {"structuredContent": 1, "content": [image]}),
+        ({}, None),
+    ]
+    for result, seen in results:
+        line = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode() + b"\n"
+        assert said(calling("t"), line) == [Reply("result", seen, 1)]
+        assert said(calling("tools/call"), line) == [Reply("result", result, 1)]
+
+
+def test_a_tools_schema_is_that_of_its_method() -> None:
+    door = {"type": "object", "properties": {"colour": {"$ref": "#/$defs/Colour"}}}
+    paint = {
+        "name": "paint",
+        "description": "Paint.\n\n    More.",
+        "annotations": {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True},
+        "inputSchema": {
+            "type": "object",
+            "properties": {"door": {"$ref": "#/$defs/Door"}, "coats": {"type": "integer", "default": 1}},
+            "required": ["door"],
+            "$defs": {"Door": door, "Colour": {"enum": ["red", "green"]}},
+        },
+    }
+    either = {
+        "name": "tools/list",
+        "inputSchema": {"type": "object", "properties": {"a": {}}, "anyOf": [{"required": ["a"]}]},
+    }
+    broken: list[Any] = [
+        None,
+        {"name": 1},
+        {"name": "odd", "inputSchema": 7},
+        {"name": "odder", "inputSchema": {"properties": []}},
+    ]
+    lists = {"tools": [paint, either, *broken], "prompts": [], "resources": [], "templates": []}
+    methods = Catalog.from_openrpc(document({}, {}, modern=False, **lists)).methods
+    assert list(methods)[:4] == ["paint", "tool:tools/list", "odd", "odder"]
+    method = methods["paint"]
+    assert method.signature == "paint(door: Door, coats: integer = 1) -> any"
+    assert method.by_name
+    assert method.idempotent
+    assert "may destroy, may be repeated" in method.description
+    inner = method.resolve(method.resolve(method.params[0].schema)["properties"]["colour"])
+    assert inner["enum"] == ["red", "green"]
+    assert methods["tool:tools/list"].params_schema["anyOf"]
+
+
+def test_resources_of_one_name_are_told_apart_by_their_uris() -> None:
+    found = resource_names(
+        [{"name": "a", "uri": "x:1"}, {"uri": "x:2"}, {"name": 1}], [{"name": "a", "uriTemplate": "x:{b}"}]
+    )
+    assert list(found) == ["a", "x:1", "x:2"]
+    assert found["a"] == {"name": "a", "uriTemplate": "x:{b}"}
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "uri"),
+    [
+        ("note://{name}", {"name": "a/b c"}, "note://a%2Fb%20c"),
+        ("file:///{+path}", {"path": "a/b c"}, "file:///a/b%20c"),
+        ("x:{a,b}{?q,r*}{&s}", {"a": 1, "b": True, "q": "é", "r": [1, 2]}, "x:1,true?q=%C3%A9&r=1&r=2"),
+        ("x{/a*}{.e}{#f}{;g,h}", {"a": ["b", "c"], "e": "txt", "f": "top", "g": "", "h": 2}, "x/b/c.txt#top;g;h=2"),
+        ("x:{a:3}", {"a": "abcdef"}, "x:abc"),
+        ("x:{", {}, "x:{"),
+    ],
+)
+def test_templates_are_expanded_as_the_rfc_has_it(template: str, values: dict[str, Any], uri: str) -> None:
+    assert expand(template, values) == uri
+
+
+def test_what_a_template_needs_is_told() -> None:
+    assert variables("x:{a}/{+b}{?c,a}{#d}") == {"a": True, "b": True, "c": False, "d": False}
+
+
+@given(st.text(), st.dictionaries(st.text(), st.none() | st.text() | st.integers() | st.lists(st.text())))
+def test_any_template_has_an_expansion(template: str, values: dict[str, Any]) -> None:
+    variables(template)
+    expand(template, values)
+
+
+def test_headers_carry_any_value() -> None:
+    assert header_value("us-west1") == "us-west1"
+    assert header_value(" padded ") == "=?base64?IHBhZGRlZCA=?="
+    assert header_value("=?base64?literal?=") == "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="
+    assert header_value("line1\nline2") == "=?base64?bGluZTEKbGluZTI=?="
+    assert [header_value(value) for value in (True, -7)] == ["true", "-7"]
+    region = {"type": "string", "x-mcp-header": "Region"}
+    tool = {"inputSchema": {"properties": {"a": {"properties": {"region": region}}}}}
+    assert header_places(tool) == {"Mcp-Param-Region": ("a", "region")}
