@@ -12,11 +12,10 @@ from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, few, whole_json
 from rpcshell.line.language import unparse
 from rpcshell.line.properties import Properties
 from rpcshell.line.schema import alternatives, as_schema, fixed_values, type_names
-from rpcshell.line.schema_text import type_text
+from rpcshell.line.schema_text import limits_text, type_text
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.prose import prose
 from rpcshell.view.width import cells, pad
-from rpcwire import TextFloat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,18 +48,6 @@ _NARROWEST: Final = 30
 _NARROWEST_LAST: Final = 16
 """Columns that the last column of a table needs; with less it goes below the others."""
 
-_RANGES: Final = (
-    ("minimum", "maximum", ""),
-    ("minLength", "maxLength", " characters"),
-    ("minItems", "maxItems", " items"),
-)
-_LIMITS: Final = {
-    "exclusiveMinimum": "more than {}",
-    "exclusiveMaximum": "less than {}",
-    "multipleOf": "a multiple of {}",
-    "pattern": "like {}",
-    "format": "{}",
-}
 _DEPTH: Final = 6
 _LARGEST_NUMBER: Final = 10**30
 
@@ -161,30 +148,9 @@ def _param(name: str, schema: Schema, required: bool, description: str) -> tuple
     """A parameter or a member of an object: its name, its type, whether it has to be there, and what it is."""
     default = f"default {_json(schema['default'], _LONGEST_DEFAULT)}" if "default" in schema else "optional"
     need = "required" if required else default
-    limits = ", ".join(_limits(schema))
+    limits = limits_text(schema, _LONGEST_DEFAULT)
     said = _said(description)
     return name, type_text(schema), need, f"{said} ({limits})" if said and limits else said or limits
-
-
-def _limits(schema: Schema) -> Iterator[str]:
-    """What a schema says of a value beside its type."""
-    for low, high, unit in _RANGES:
-        first, last = _number(schema.get(low)), _number(schema.get(high))
-        if first and last:
-            yield f"{first} to {last}{unit}"
-        elif first or last:
-            yield f"at least {first}{unit}" if first else f"at most {last}{unit}"
-    for key, text in _LIMITS.items():
-        value = schema.get(key)
-        if limit := brief(value, _LONGEST_DEFAULT) if isinstance(value, str) else _number(value):
-            yield text.format(limit)
-
-
-def _number(value: object) -> str:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return ""
-    short = abs(value) < _LARGEST_NUMBER and not isinstance(value, TextFloat)
-    return f"{value:,}" if short else brief_json(value, LONGEST_NAME)
 
 
 def _json(value: Any, most: int) -> str:

@@ -50,22 +50,26 @@ def _named_types(schema: Schema, depth: int) -> str:
     return " | ".join(_unique(names)) or "any"
 
 
-def limits_text(schema: Schema) -> str:
-    """What a schema demands beside the type, in a few words: `1 to 1000`, `format date`; nothing if it demands nothing.
+def limits_text(schema: Schema, longest: int = _LONGEST_LIMIT) -> str:
+    """What a schema demands beside the type, in a few words: `1 to 1000`, `date`; nothing if it demands nothing.
 
-    The schema has no references.
+    The schema has no references; a pattern is cut to the longest that is to be shown, in characters.
     """
     parts = [
         _range(schema.get("minimum"), schema.get("maximum"), ""),
         _range(schema.get("minLength"), schema.get("maxLength"), "characters"),
         _range(schema.get("minItems"), schema.get("maxItems"), "items"),
     ]
-    for key, words in (("exclusiveMinimum", "more than"), ("exclusiveMaximum", "less than"), ("multipleOf", "times")):
+    for key, words in (
+        ("exclusiveMinimum", "more than"),
+        ("exclusiveMaximum", "less than"),
+        ("multipleOf", "a multiple of"),
+    ):
         if is_number(schema.get(key)):
             parts.append(f"{words} {number_text(schema[key])}")
     for key, words in (("format", ""), ("pattern", "matching ")):
-        if isinstance(value := schema.get(key), str) and len(value) <= _LONGEST_LIMIT:
-            parts += [f"{words}{value}"]
+        if isinstance(value := schema.get(key), str):
+            parts.append(f"{words}{brief(value, longest)}")
     return ", ".join(part for part in parts if part)
 
 

@@ -129,7 +129,7 @@ def test_the_documentation_has_everything() -> None:
     assert "Deprecated: it may go away." in shown
     assert shown.count("Do it.") == 1
     assert sections["Params"].splitlines() == [
-        "  a  integer  required     How often to do it. (1 to 5,000)",
+        "  a  integer  required     How often to do it. (1 to 5000)",
         "  b  Colour   optional",
         '  c  string   default "x"  at most 9 characters',
     ]
