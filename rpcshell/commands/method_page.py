@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, few, whole_json
 from rpcshell.line.language import unparse
 from rpcshell.line.properties import Properties
-from rpcshell.line.schema import alternatives, as_schema, fixed_values, type_names
+from rpcshell.line.schema import as_schema, fixed_values, likeliest, type_names
 from rpcshell.line.schema_text import limits_text, type_text
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.prose import prose
@@ -304,8 +304,7 @@ class _ExampleMaker:
     def value(self, schema: Schema, depth: int) -> Any:
         """One value."""
         self._left -= 1
-        choices = alternatives(schema, self._resolve)
-        branch = next((choice for choice in choices if type_names(choice) != {"null"}), choices[0] if choices else {})
+        branch = likeliest(schema, self._resolve)
         for key in ("examples", "enum"):
             listed = branch.get(key)
             if isinstance(listed, list) and listed and _is_short(listed[0]):

@@ -163,9 +163,15 @@ def mask_text(text: str, params: Any) -> str:
 
 
 def mask_texts(value: Any, params: Any) -> Any:
-    """A JSON value, such as what a server adds to an error, with texts that hold none of a call's secrets."""
+    """A JSON value, such as what a server adds to an error, without the secrets of a call that it may repeat."""
     mask = text_masker(params)
-    return _copied(value, lambda _, part: mask(part) if isinstance(part, str) else part)
+
+    def masked(_: str | int, part: Any) -> Any:
+        if isinstance(part, str):
+            return mask(part)
+        return MASKED if isinstance(part, int | float) and mask(str(part)) == MASKED else part
+
+    return _copied(value, masked)
 
 
 def mask_line(text: str, known: Known = _NOTHING) -> str:

@@ -146,6 +146,12 @@ def combined(parts: Sequence[Schema]) -> tuple[Schema, int]:
     return combined, copied
 
 
+def likeliest(schema: Schema, resolve: Resolver) -> Schema:
+    """The first alternative that is not null, to make a value of."""
+    choices = alternatives(schema, resolve)
+    return next((choice for choice in choices if type_names(choice) != {"null"}), choices[0] if choices else ANYTHING)
+
+
 def declared_types(schema: Schema) -> frozenset[str]:
     """The JSON types that a schema without alternatives allows; empty if it does not say, or says what is no type."""
     declared = schema.get("type")

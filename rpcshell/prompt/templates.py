@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rpcshell.line.brief import LONGEST_NAME, brief, few, first_line, whole_json
 from rpcshell.line.language import escape, quote
 from rpcshell.line.properties import Properties
-from rpcshell.line.schema import alternatives, as_schema, fixed_values, type_names
+from rpcshell.line.schema import as_schema, fixed_values, likeliest, type_names
 from rpcshell.line.schema_text import type_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def call_template(method: Method, width: int = _WIDEST) -> Template | None:
     """
     if not method.params:
         return None
-    if method.whole and not type_names(_branch(method.params_schema, method)):
+    if method.whole and not type_names(likeliest(method.params_schema, method.resolve)):
         return None
     found = _build(method, broken=False)
     if len(found.text) + len(method.name) >= width:
@@ -114,21 +114,7 @@ class _Builder:
             for name, schema, required, about in members
             if required or (depth == 0 and not many and self._default(schema) is not None)
         ]
-        self._text += "{"
-        self._indent += 1
-        if not asked and members:
-            self._field("", "…", f"optional: {few([name for name, *_ in members], _MOST_NAMED)}")
-        for number, (name, schema, about) in enumerate(asked):
-            if len(self._fields) >= _MOST_FIELDS or len(self._text) > _LONGEST_TEMPLATE:
-                break
-            self._text += "," if number else ""
-            self._row(" " if number else "")
-            self._text += f"{quote(name)}: "
-            self.value(schema, name, depth + 1, about)
-        self._indent -= 1
-        if asked:
-            self._row("")
-        self._text += "}"
+        self._listed("{}", asked, [name for name, *_ in members], depth)
 
     def items(self, members: Iterable[tuple[str, Schema, bool, str]]) -> None:
         """Params by position: those up to the last that is required or has a plain default."""
@@ -136,24 +122,35 @@ class _Builder:
         many = len(members) > _MOST_PARAMS
         asked = [required or (not many and self._default(schema) is not None) for _, schema, required, _ in members]
         last = len(members) - next((place for place, wanted in enumerate(reversed(asked)) if wanted), len(members))
-        self._text += "["
+        self._listed(
+            "[]",
+            [(name, schema, about) for name, schema, _, about in members[:last]],
+            [name for name, *_ in members],
+            0,
+        )
+
+    def _listed(self, brackets: str, asked: list[tuple[str, Schema, str]], names: list[str], depth: int) -> None:
+        """What is asked for, in brackets; where that is nothing, a field for what may be given."""
+        self._text += brackets[0]
         self._indent += 1
-        if not last and members:
-            self._field("", "…", f"optional: {few([name for name, *_ in members], _MOST_NAMED)}")
-        for number, (name, schema, _, about) in enumerate(members[:last]):
+        if not asked and names:
+            self._field("", "…", f"optional: {few(names, _MOST_NAMED)}")
+        for number, (name, schema, about) in enumerate(asked):
             if len(self._fields) >= _MOST_FIELDS or len(self._text) > _LONGEST_TEMPLATE:
                 break
             self._text += "," if number else ""
             self._row(" " if number else "")
-            self.value(schema, name, 1, about)
+            if brackets == "{}":
+                self._text += f"{quote(name)}: "
+            self.value(schema, name, depth + 1, about)
         self._indent -= 1
-        if last:
+        if asked:
             self._row("")
-        self._text += "]"
+        self._text += brackets[1]
 
     def value(self, schema: Schema, name: str, depth: int, about: str = "") -> None:
         """A value of a schema, with fields wherever one has to be chosen."""
-        branch = _branch(schema, self._method)
+        branch = likeliest(schema, self._method.resolve)
         types = type_names(branch) - {"null"}
         about = " · ".join(part for part in (f"{brief(name, LONGEST_NAME)}: {type_text(schema)}", about) if part)
         default = self._default(schema)
@@ -182,7 +179,7 @@ class _Builder:
 
     def _array(self, branch: Schema, name: str, depth: int, about: str) -> None:
         items = as_schema(branch["items"]) if isinstance(branch.get("items"), dict) else {}
-        nested = type_names(_branch(items, self._method)) & {"object", "array"}
+        nested = type_names(likeliest(items, self._method.resolve)) & {"object", "array"}
         self._text += "["
         if nested:
             self.value(items, name, depth + 1)
@@ -207,9 +204,7 @@ class _Builder:
     ) -> None:
         start = len(self._text)
         self._text += default
-        if len(shown) > _LONGEST_SHOWN:
-            shown = f"{shown[: _LONGEST_SHOWN - 1]}…"
-        about = brief(about, _LONGEST_ABOUT)
+        shown, about = brief(shown, _LONGEST_SHOWN), brief(about, _LONGEST_ABOUT)
         self._fields.append(TemplateField(start, len(self._text), shown, about, quoted, choices))
 
     def _row(self, blank: str) -> None:
@@ -219,12 +214,6 @@ class _Builder:
         """A default that is plain enough to be shown in its place."""
         found = self._method.resolve(schema).get("default")
         return found if isinstance(found, str | int | float) and _literal(found) is not None else None
-
-
-def _branch(schema: Schema, method: Method) -> Schema:
-    """The first alternative that is not null."""
-    choices = alternatives(schema, method.resolve)
-    return next((choice for choice in choices if type_names(choice) != {"null"}), choices[0] if choices else {})
 
 
 def _literal(value: Any) -> str | None:

@@ -10,6 +10,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Final
 
+from rpcshell.line.brief import brief
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ _LONGEST_HEADING: Final = 200
 
 def prose(text: str, width: int) -> list[str]:
     """The lines of a text from a server, safe for a terminal; code may be wider than the columns to fill."""
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}…"
+    text = brief(text, _LONGEST)
     lines: list[str] = []
     for block, is_code in _blocks(visible(text.expandtabs(4), newlines=True)):
         if lines:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from rpcshell.line.brief import brief
 from rpcshell.line.masking import MASKED, mask_secrets, secret_texts
 from rpcshell.line.secrets import is_secret
 from rpcshell.view.differences import identity
@@ -249,8 +250,7 @@ class Secrets:
 def reason(record: Call, secrets: Secrets) -> str:
     """The error that a call was answered with, for a comment."""
     text = visible(secrets.without("" if record.error is None else record.error.message))
-    short = text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
-    return f"error {record.code}: {short}"
+    return f"error {record.code}: {brief(text, _LONGEST_REASON)}"
 
 
 def _hidden(value: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rpcshell.line.brief import brief
 from rpcshell.line.masking import mask_params, mask_secrets, mask_text, named_params
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.histogram import Histogram
@@ -58,9 +59,7 @@ def call_text(plan: Plan) -> str:
     if plan.params is None:
         return visible(plan.method)
     params = visible_json(encode_value(mask_params(plan.params, plan.names)).decode())
-    if len(params) > _LONGEST_PARAMS:
-        params = f"{params[:_LONGEST_PARAMS]}…"
-    return f"{visible(plan.method)} {params}"
+    return f"{visible(plan.method)} {brief(params, _LONGEST_PARAMS)}"
 
 
 def load_text(plan: Plan) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.line.masking import MASKED, blot_bytes, mask_value, text_masker
+from rpcshell.line.masking import blot_bytes, mask_texts, mask_value
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
 from rpcshell.view.pretty import render_json
@@ -164,7 +164,7 @@ def _meaning(body: bytes, params: Any, width: int, *, full: bool) -> Iterator[Fr
         yield ERROR, f"{_MARGIN}not JSON: {visible(str(error))}\n"
         return
     if params is not None:
-        value = _without_repeated(value, params)
+        value = mask_texts(value, params)
     room = max(width - len(_MARGIN), 20)
     if full:
         yield "", _MARGIN
@@ -179,20 +179,3 @@ def _meaning(body: bytes, params: Any, width: int, *, full: bool) -> Iterator[Fr
         rows[-1] = f"{rows[-1][: room - 1]}…"
     for row in rows:
         yield "", f"{_MARGIN}{row}\n"
-
-
-def _without_repeated(value: Any, params: Any) -> Any:
-    """A value without the secrets of a call's params, which a reply may repeat under other names; changed in place."""
-    mask = text_masker(params)
-    root = [value]
-    todo: list[Any] = [root]
-    while todo:
-        part = todo.pop()
-        for place, inner in part.items() if isinstance(part, dict) else enumerate(part):
-            if isinstance(inner, str):
-                part[place] = mask(inner)
-            elif isinstance(inner, int | float) and mask(str(inner)) == MASKED:
-                part[place] = MASKED
-            elif isinstance(inner, dict | list):
-                todo.append(inner)
-    return root[0]
