@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import ShellError, UsageError
-from rpcshell.line.masking import is_secret, mask_line
+from rpcshell.line.masking import mask_line
+from rpcshell.line.secrets import is_secret
 from rpcshell.servers.folders import user_path
 from rpcshell.shell.command import CALL, KindOfWord, command
 from rpcshell.shell.statements import read_statements

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 import click
 
 from rpcshell.client.errors import Cancelled, UsageError
-from rpcshell.line.masking import blot_bytes, named_params
+from rpcshell.line.masking import blot_bytes
+from rpcshell.line.secrets import named_params
 from rpcshell.shell.command import CALL, command
 from rpcshell.shell.why.evidence import gather
 from rpcshell.shell.why.explanation import render_explanation

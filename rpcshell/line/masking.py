@@ -44,7 +44,6 @@ __all__ = [
     "Known",
     "blot_bytes",
     "blot_line",
-    "is_secret",
     "mask_line",
     "mask_message",
     "mask_params",
@@ -53,7 +52,6 @@ __all__ = [
     "mask_texts",
     "mask_value",
     "masked_places",
-    "named_params",
     "secret_texts",
     "text_masker",
 ]

@@ -77,7 +77,7 @@ class ReplyValues:
 
 def _values(result: Any, nouns: list[str]) -> Iterator[tuple[str, str | int | float]]:
     """The scalars of a reply with the names they go by, breadth first: every part of it gets its turn."""
-    from rpcshell.line.masking import is_secret
+    from rpcshell.line.secrets import is_secret
 
     parts: list[tuple[Any, str, list[str]]] = [(result, "", nouns)]
     for seen, (part, name, owners) in enumerate(parts):

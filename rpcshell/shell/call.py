@@ -82,7 +82,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def named_params(self) -> Any:
         """The params by name where that is known, to tell which are secrets."""
-        from rpcshell.line.masking import named_params
+        from rpcshell.line.secrets import named_params
 
         return named_params(self.params, self.names)
 

@@ -9,7 +9,8 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rpcshell.line.brief import brief
-from rpcshell.line.masking import mask_params, mask_secrets, mask_text, named_params
+from rpcshell.line.masking import mask_params, mask_secrets, mask_text
+from rpcshell.line.secrets import named_params
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import count_of, latency, number, per_second, plural, share

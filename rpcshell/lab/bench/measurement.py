@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from rpcshell.client.target import TlsFiles
-from rpcshell.line.masking import mask_params, mask_secrets, mask_text, named_params
+from rpcshell.line.masking import mask_params, mask_secrets, mask_text
+from rpcshell.line.secrets import named_params
 from rpcshell.view.histogram import Histogram
 from rpcwire import TextFloat
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from rpcshell.line.json_text import json_text
 from rpcshell.line.language import Line, TokenKind
-from rpcshell.line.masking import MASKED, is_secret
+from rpcshell.line.masking import MASKED
+from rpcshell.line.secrets import is_secret
 from rpcshell.line.suggest.names import Suggestion, matching
 
 _STEPS = r"""(?:\.[\w-]*|\[(?:"(?:[^"\\\n]|\\[^\n])*(?:"\]?)?|'(?:[^'\\\n]|\\[^\n])*(?:'\]?)?|[^\[\]"'\s]*\]?))*"""
