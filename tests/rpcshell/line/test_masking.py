@@ -9,15 +9,14 @@ from rpcshell.line.masking import (
     MASKED,
     Known,
     blot_line,
-    is_secret,
     mask_line,
     mask_message,
     mask_params,
     mask_text,
     mask_value,
     masked_places,
-    named_params,
 )
+from rpcshell.line.secrets import is_secret, named_params
 from tests.steps import steps
 
 
