@@ -11,7 +11,7 @@ from rpcshell.client.errors import UsageError
 if TYPE_CHECKING:
     from rpcshell.client.dialects import DialectFactory
 
-__all__ = ["ENTRY_POINTS", "dialect_factory", "is_dialect"]
+__all__ = ["ENTRY_POINTS", "dialect_factory", "framing_of", "is_dialect"]
 
 ENTRY_POINTS: Final = "rpcshell.dialects"
 """The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
@@ -53,6 +53,26 @@ def dialect_factory(spoken: str, *, http: bool = False) -> DialectFactory:
         framing = "stream"
     factory: DialectFactory = partial(dialect, framing=framing) if framing else dialect
     return factory
+
+
+def framing_of(spoken: str, *, http: bool = False) -> str:
+    """How messages are told apart where this is spoken; of HTTP only bodies are seen, one after another.
+
+    Args:
+        spoken: As for `dialect_factory`; nothing for the native protocol.
+        http: Whether messages are bodies of HTTP.
+
+    Returns:
+        One of `rpcwire.framings.FRAMINGS`, or nothing where the dialect does not say.
+
+    Raises:
+        UsageError: There is no such dialect.
+    """
+    if http or not spoken:
+        return "stream" if http else "u32le"
+    name, _, framing = spoken.partition("+")
+    framings: tuple[str, ...] = getattr(_load(name), "framings", ())
+    return framing or next(iter(framings), "")
 
 
 def _load(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Bytes of the wire for people: each frame's length prefix, its bytes in hexadecimal, and what they say.
+"""Bytes of the wire for people: what is around each message, its bytes in hexadecimal, and what they say.
 
 Long frames are cut, and the bytes of secrets are asterisks: as many as there were bytes, so that every length stays
 true. Nothing is sent or received here.
@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from rpcshell.client.dialects.registry import framing_of
+from rpcshell.client.target import HttpTarget, Target
 from rpcshell.line.masking import blot_bytes, mask_texts, mask_value
+from rpcshell.shell.why.cutting import cut_frames
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
 from rpcshell.view.pretty import render_json
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["WireFrame", "cut_frames", "hex_rows", "render_call", "render_frames"]
+__all__ = ["hex_rows", "render_call", "render_frames"]
 
 ARROW: Final = "class:out"
 DIM: Final = "class:footer"
@@ -44,43 +47,12 @@ _MARGIN: Final = "  "
 _decode = msgspec.json.Decoder(float_hook=read_float).decode
 
 
-class WireFrame(msgspec.Struct, frozen=True):
-    """A frame as far as its bytes are there.
-
-    Attributes:
-        prefix: The bytes of its length; fewer than four where the stream ends in them.
-        body: Its bytes.
-        length: How many there should be.
-    """
-
-    prefix: bytes
-    body: bytes = b""
-    length: int = 0
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of it is there."""
-        return len(self.prefix) == PREFIX_SIZE and len(self.body) == self.length
-
-
-def cut_frames(data: bytes) -> list[WireFrame]:
-    """The frames of a stream of bytes, from the beginning of one on; the last may not be whole."""
-    found = []
-    while data:
-        prefix, data = data[:PREFIX_SIZE], data[PREFIX_SIZE:]
-        if len(prefix) < PREFIX_SIZE:
-            found.append(WireFrame(prefix))
-            break
-        length = int.from_bytes(prefix, "little")
-        found.append(WireFrame(prefix, data[:length], length))
-        data = data[length:]
-    return found
-
-
 def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragment]:
     """The frames of a call, as far as its bytes are kept, each with its time since the call began."""
     trace = call.trace
     began = trace.began
+    target = Target.parse(call.target)
+    framing = framing_of(target.dialect, http=isinstance(target, HttpTarget))
     if trace.connected and trace.dialled:
         yield ARROW, f"{OUT} "
         took = call_time(trace.connected - trace.dialled)
@@ -91,44 +63,50 @@ def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragm
         yield ARROW, f"{OUT} "
         when = call_time((trace.sent or trace.sending) - began)
         yield "", f"{when:>8}  request: {trace.request_size} bytes{times}{whole}\n"
-        yield from render_frames(trace.request, width, trace.request_size - len(trace.request), full=full)
+        yield from render_frames(
+            trace.request, width, trace.request_size - len(trace.request), framing=framing, full=full
+        )
     if trace.reads:
         received = b"".join(trace.received)
         yield ARROW, f"{IN} "
         size = f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
         yield "", f"{call_time(trace.first - began):>8}  reply: {size}\n"
         more = trace.received_size - len(received)
-        yield from render_frames(received, width, more, params=call.named_params, full=full)
+        yield from render_frames(received, width, more, framing=framing, params=call.named_params, full=full)
     if call.outcome in {"failed", "cancelled"}:
         yield ERROR, f"✗ {call_time(trace.ended - began):>8}  "
         yield "", visible("no reply" if call.error is None else call.error.message.replace("\n", " ").rstrip()) + "\n"
 
 
 def render_frames(
-    data: bytes, width: int, missing: int = 0, *, params: Any = None, full: bool = False
+    data: bytes, width: int, missing: int = 0, *, framing: str = "u32le", params: Any = None, full: bool = False
 ) -> Iterator[Fragment]:
-    """Frames with their length, bytes and meaning, ending in a newline.
+    """Frames with what is around their messages, bytes and meaning, ending in a newline.
 
     Args:
         data: Bytes from the beginning of a frame on.
         width: Columns of the screen.
         missing: How many more bytes there were that are not kept.
+        framing: How messages are told apart.
         params: What may have secrets that the frames repeat.
         full: Whether to show all of the bytes.
     """
-    for frame in cut_frames(data):
-        if len(frame.prefix) < PREFIX_SIZE:
-            yield from _row(frame.prefix, PREFIX_SIZE, f"{len(frame.prefix)} of the 4 bytes of a length")
-            return
-        yield from _row(frame.prefix, PREFIX_SIZE, f"length {frame.length} = 0x{frame.length:x}, little-endian")
-        body = blot_bytes(frame.body, params)
-        yield from hex_rows(body, width, full=full)
+    for frame in cut_frames(data, framing):
+        if len(frame.head) <= PREFIX_SIZE:
+            yield from _row(frame.head, PREFIX_SIZE, frame.about) if frame.head else ()
+        else:
+            yield from hex_rows(frame.head, width, full=full)
+        yield from hex_rows(blot_bytes(frame.body, params), width, full=full)
+        if frame.tail:
+            yield from _row(frame.tail, PREFIX_SIZE, frame.about)
         if frame.whole:
-            yield from _meaning(frame.body, params, width, full=full)
+            yield from _meaning(frame.body, params, width, full=full) if frame.body else ()
         elif missing:
             yield DIM, f"{_MARGIN}… {missing} more bytes were not kept\n"
-        else:
-            yield DIM, f"{_MARGIN}… and nothing more: {frame.length - len(frame.body)} bytes of the frame are missing\n"
+        elif frame.missing:
+            yield DIM, f"{_MARGIN}… and nothing more: {frame.missing} bytes of the frame are missing\n"
+        elif frame.body:
+            yield DIM, f"{_MARGIN}… and nothing more: this is no whole frame\n"
 
 
 def hex_rows(data: bytes, width: int, *, full: bool = False) -> Iterator[Fragment]:

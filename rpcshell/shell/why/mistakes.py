@@ -17,7 +17,7 @@ import msgspec
 
 from rpcshell.client.diagnosis import system_reason
 from rpcshell.client.dialling import dial
-from rpcshell.shell.why.frames import cut_frames
+from rpcshell.shell.why.cutting import cut_frames
 from rpcshell.view.units import duration
 from rpcwire import ErrorCode, FrameDecoder, FrameError, MessageError, Reply, decode_reply
 from rpcwire.framing import MAX_REPLY, PREFIX_SIZE, frame

@@ -71,6 +71,15 @@ def test_servers_and_attach_know_it(shell: Shell, output: Recording, framed: Spa
         shell.execute(":disconnect")
 
 
+def test_frames_are_shown_by_their_framing(connected: Shell, output: Recording) -> None:
+    connected.execute("ping [1]")
+    connected.execute(":wire last")
+    shown = output.texts[-1]
+    assert shown.count("the end of the line") == 2
+    assert '"method":"ping","params":[1]}' in shown
+    assert '"result":[1]' in shown
+
+
 @pytest.mark.parametrize("line", [":all ping", ":wire send split", ":kill 1 --yes"])
 def test_what_takes_the_native_protocol_says_so(connected: Shell, line: str) -> None:
     with pytest.raises(UsageError, match="takes a server that speaks rpcshell's own protocol, and jsonrpc"):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.line.masking import blot_bytes
-from rpcshell.shell.why.frames import cut_frames, render_frames
+from rpcshell.shell.why.cutting import cut_frames
+from rpcshell.shell.why.frames import render_frames
 from rpcshell.view.escape import visible
 from rpcwire import encode_request, frame
+from rpcwire.framings import FRAMINGS
 
 json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -31,9 +34,22 @@ def test_frames_are_cut_where_they_were_put_together(bodies: list[bytes], rest: 
     assert not rest or not found[-1].whole
 
 
-@given(st.binary(max_size=200), st.integers(20, 120))
-def test_whatever_comes_is_shown_without_harm(data: bytes, width: int) -> None:
-    text = shown(data, width, full=True)
+@given(st.lists(json.map(lambda value: msgspec.json.encode([value])), max_size=4), st.data())
+@pytest.mark.parametrize("framing", sorted(FRAMINGS))
+def test_every_framing_is_cut_and_no_byte_is_lost(framing: str, bodies: list[bytes], data: st.DataObject) -> None:
+    sent = b"".join(map(FRAMINGS[framing].frame, bodies))
+    found = cut_frames(sent, framing)
+    assert [one.body for one in found] == bodies
+    assert all(one.whole for one in found)
+    cut = data.draw(st.integers(0, len(sent)))
+    found = cut_frames(sent[:cut], framing)
+    assert b"".join(one.head + one.body + one.tail for one in found) == sent[:cut]
+    assert [one.body for one in found[:-1]] == bodies[: len(found[:-1])]
+
+
+@given(st.binary(max_size=200), st.integers(20, 120), st.sampled_from([*FRAMINGS, ""]))
+def test_whatever_comes_is_shown_without_harm(data: bytes, width: int, framing: str) -> None:
+    text = shown(data, width, full=True, framing=framing)
     assert visible(text, newlines=True) == text
 
 
@@ -64,3 +80,15 @@ def test_a_frame_is_annotated_and_a_long_one_cut() -> None:
     assert "3 of the 4 bytes of a length" in shown(b"\1\0\0")
     assert "2 bytes of the frame are missing" in shown(b"\3\0\0\0{")
     assert "not JSON" in shown(frame(b'"\xff"'))
+
+
+def test_what_is_around_a_message_is_annotated_in_every_framing() -> None:
+    assert shown(b"\0\0\0\1{", framing="u32be").splitlines()[0] == "  00 00 00 01   length 1 = 0x1, big-endian"
+    assert shown(b"{}\r\n", framing="line").splitlines()[1] == "  0d 0a         the end of the line"
+    assert shown(b"{}\0", framing="nul").splitlines()[1] == "  00            NUL"
+    rows = shown(b"Content-Length: 2\r\n\r\n{}", framing="content-length").splitlines()
+    assert rows[0].endswith("Content-Length: ")
+    assert rows[-1] == "  {}"
+    assert shown(b'{}{"a":1}', framing="stream").splitlines()[1] == "  {}"
+    assert "this is no whole frame" in shown(b"{", framing="line")
+    assert "not JSON" in shown(b"x\n", framing="line")
