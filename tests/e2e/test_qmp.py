@@ -1,0 +1,76 @@
+"""A person at QEMU's monitor: completion deep inside, calls, errors, a call given up, leaving; and one-shot calls."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+from pathlib import Path
+
+from rpcshell import connect
+from tests.e2e.shells import leave
+from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal
+from tests.rpcshell.peers import Peer, serving
+from tests.rpcshell.qemu import monitor, needs_qemu
+
+pytestmark = needs_qemu
+
+arrived, go_on = threading.Event(), threading.Event()
+
+
+def silent(peer: Peer) -> None:
+    """An export that keeps QEMU waiting for its first word."""
+    arrived.set()
+    go_on.wait(PATIENCE)
+
+
+INSIDE = 'blockdev-add {"driver":"qcow2","file":{"driver":"nbd","server":{"type":"inet",'
+
+
+def test_a_session_with_a_monitor(tmp_path: Path) -> None:
+    with (
+        monitor() as target,
+        serving(silent) as export,
+        Terminal(tmp_path, (*SHELL, target), columns=160, rows=40) as terminal,
+    ):
+        terminal.wait_for(rf"^{re.escape(target)}> $")
+        terminal.send(INSIDE)
+        terminal.wait_for(r"^ +host +string · required *\n +port +string · required *\n")
+        terminal.wait_for(r"^ +keep-alive +boolean")
+        terminal.send(f'"k{TAB}')
+        terminal.wait_for(r'"type":"inet","keep-alive": ')
+        terminal.send(CTRL_C)
+        terminal.mark()
+        terminal.send(f"query-status{ENTER}")
+        terminal.wait_for(r'^return \{"status": "prelaunch"')
+        terminal.send(f"device_del id=no{ENTER}")
+        terminal.wait_for(r"^error -32000: Device 'no' not found")
+        terminal.send(f"device_dell{ENTER}")
+        terminal.wait_for(r"^error -32601: The command device_dell has not been found")
+        terminal.send(f"human-monitor-command command-line='info status'{ENTER}")
+        terminal.wait_for(r"VM status: paused")
+        host, _, port = str(export.target).rpartition(":")
+        server = f'{{"type":"inet","host":"{host}","port":"{port}"}}'
+        terminal.send(f'blockdev-add {{"driver":"nbd","node-name":"n","server":{server}}}{ENTER}')
+        assert arrived.wait(PATIENCE)
+        terminal.wait_until_signals()
+        terminal.send(CTRL_C)
+        terminal.wait_for("^error: cancelled")
+        terminal.mark()
+        terminal.send(f"query-status{ENTER}")
+        # It runs one command after another.
+        go_on.set()
+        terminal.wait_for(r'^return \{"status": "prelaunch"')
+        assert leave(terminal) == 0
+
+
+def test_a_call_of_one_line_and_a_monitor_that_is_held() -> None:
+    with monitor() as target:
+        argv = (*SHELL, target, "-c")
+        found = subprocess.run([*argv, "query-status"], capture_output=True, text=True, check=True)
+        assert found.stdout.startswith('{"status":"prelaunch"')
+        with connect(target):
+            held = subprocess.run([*argv, "query-status"], capture_output=True, text=True, check=False)
+        assert held.returncode == 3
+        assert held.stderr.count("\n") == 1
+        assert "it may be held by another client, libvirt perhaps" in held.stderr
