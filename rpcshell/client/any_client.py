@@ -77,12 +77,14 @@ class AnyClient:
         self._floats: Floats = floats
         self._openrpc = openrpc
         self._fleet = Fleet(target)
-        self.listens = False
+        self.listens = self.absent_params = False
         if target.dialect:
             from rpcshell.client.dialects.registry import dialect_factory
 
             self._dialect = dialect_factory(target.dialect, http=isinstance(target, HttpTarget))
-            self.listens = self._dialect(max_reply, floats).listens
+            spoken = self._dialect(max_reply, floats)
+            self.listens = spoken.listens
+            self.absent_params = spoken.listens and spoken.absent_params
         elif isinstance(target, ChildTarget | HttpTarget):
             hint = f"name what it speaks: jsonrpc:{target}"
             raise UsageError("the native protocol goes over sockets only", hint=hint)

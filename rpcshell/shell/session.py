@@ -319,12 +319,15 @@ class Session:
             self.refresh()
         return reply, elapsed
 
-    def method(self, name: str) -> Method | None:
-        """What the target says about a method, or None. Asks the target, or waits for its answer, if need be."""
+    def method(self, name: str, *, params: bool = True) -> Method | None:
+        """What the target says about a method, or None. Asks the target, or waits for its answer, if need be.
+
+        There is none without params where these are the same for all methods.
+        """
         connection = self._connection
         if connection is None:
             return None
-        if not connection.described.is_set():
+        if not connection.described.is_set() and (params or not connection.absent_params):
             try:
                 if connection.refreshing:
                     # The thread sets the event at its end, whatever comes of it.

@@ -353,7 +353,7 @@ class Shell:
         from rpcshell.line.language import call_params
 
         # JSON says by itself what it means; only the short forms depend on what the method takes.
-        method = None if call.form == "json" else self.session.method(call.method)
+        method = None if call.form == "json" else self.session.method(call.method, params=call.form == "pairs")
         params = self._evaluated(line, lambda: call_params(call, method, self.variables.lookup))
         return params if method is None else method.arranged(params)
 

@@ -74,6 +74,11 @@ class TargetConnection:
         return self._client.tls
 
     @property
+    def absent_params(self) -> bool:
+        """Whether a call without params means the same for every method."""
+        return self._client.absent_params
+
+    @property
     def connected(self) -> bool:
         """Whether there is a connection now."""
         return self._client.connected

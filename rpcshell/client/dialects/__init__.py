@@ -270,6 +270,9 @@ class Listening(Speaking, Protocol):
     in_order: ClassVar[bool]
     """Whether replies come in the order of their calls, and carry no number."""
 
+    absent_params: ClassVar[bool]
+    """Whether every method takes no params for none by name, so that nobody has to know how it takes them."""
+
     def next_event(self) -> Message | None:
         """Take what the server has said next, or None when more bytes are needed.
 

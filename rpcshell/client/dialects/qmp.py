@@ -40,6 +40,7 @@ class Qapi(FramedDialect):
     """What QMP and the guest agent have in common: how commands, replies and errors look."""
 
     framings: ClassVar[tuple[str, ...]] = ("stream",)
+    absent_params: ClassVar[bool] = True
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """A command.

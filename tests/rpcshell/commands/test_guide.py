@@ -16,7 +16,7 @@ class ShopSession(Session):
     def catalog(self) -> Catalog:
         return Catalog.from_openrpc(DOCUMENT)
 
-    def method(self, name: str) -> Method | None:
+    def method(self, name: str, *, params: bool = True) -> Method | None:
         return self.catalog.methods.get(name)
 
 

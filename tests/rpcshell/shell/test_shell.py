@@ -193,3 +193,21 @@ def test_a_command_with_an_open_quote_is_not_run(shell: Shell) -> None:
 def test_the_command_to_leave_leaves(shell: Shell) -> None:
     with pytest.raises(Leave):
         shell.execute(":quit")
+
+
+@pytest.mark.parametrize(("line", "asks"), [("query-status", False), ('eject {"id":"x"}', False), ("eject id=x", True)])
+def test_a_server_is_asked_what_it_offers_where_that_matters(shell: Shell, line: str, asks: bool) -> None:
+    heard: list[str] = []
+
+    def monitor(peer: Peer) -> None:
+        peer.sock.sendall(b'{"QMP": {}}')
+        for received in peer.sock.makefile("rb"):
+            command = json.loads(received)
+            heard.append(command["execute"])
+            peer.sock.sendall(json.dumps({"return": [], "id": command["id"]}).encode())
+
+    with serving(monitor) as server:
+        shell.session.connect(f"qmp:{server.target}")
+        shell.execute(line)
+        shell.session.disconnect()
+    assert heard == ["qmp_capabilities", *["query-qmp-schema"] * asks, line.split(maxsplit=1)[0]]
