@@ -45,11 +45,6 @@ class JsonRpcRequest(msgspec.Struct, frozen=True):
     meta: bool = False
     close: bool = False
 
-    @property
-    def notification(self) -> bool:
-        """Whether nothing is ever answered to it."""
-        return self.id is _ABSENT
-
     def frame_result(self, result: object, *, meta: Meta | None = None, close: bool = False) -> bytes:
         """Write the reply as a frame.
 

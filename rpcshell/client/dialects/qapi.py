@@ -84,11 +84,9 @@ class _Reader:
                         name += "'"
                     taken.add(name)
                     self._names[type_name] = name
-                    todo += ((part.get("type"), f"{name}.{part['name']}") for part in _named(entry, "members"))
+                    todo += _parts(entry, name)
                     for case, variant in self._variants(entry):
-                        todo += (
-                            (part.get("type"), f"{name}:{case}.{part['name']}") for part in _named(variant, "members")
-                        )
+                        todo += _parts(variant, f"{name}:{case}")
 
     def _method(self, command: _Schema) -> dict[str, Any]:
         taken = self._types.get(str(command.get("arg-type")), {})
