@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET
 
+from rpcserver.service.signature import schema_of_object
 from rpcserver.service.source import unwrapped
 from rpcwire import EncodeError, encode_value
 
@@ -43,7 +44,9 @@ def openrpc_document(service: Service, endpoints: Sequence[Endpoint]) -> dict[st
         for endpoint in endpoints
         for type_ in (*(parameter.type for parameter in endpoint.signature.parameters), endpoint.signature.result)
     ]
-    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schemas, components = msgspec.json.schema_components(
+        types, ref_template="#/components/schemas/{name}", schema_hook=schema_of_object
+    )
     remaining = iter(schemas)
     methods = []
     for endpoint in endpoints:

@@ -89,6 +89,18 @@ def read_signature(handler: Callable[..., Any], name: str | None = None) -> Sign
     return reader.read()
 
 
+def schema_of_object(annotation: type) -> dict[str, Any]:
+    """The schema of `object`, at any depth, which takes what `Any` does: a schema_hook for msgspec.
+
+    Raises:
+        NotImplementedError: it is another type that msgspec does not know.
+    """
+    if annotation is object:
+        # As good as empty, which msgspec would take for none.
+        return {"$comment": "anything"}
+    raise NotImplementedError
+
+
 def usage(name: str, signature: Signature) -> str:
     """A call's form, as in `add(a: number, b: number = 0)`."""
     shown = [_shown(parameter) for parameter in signature.positional]
@@ -98,7 +110,8 @@ def usage(name: str, signature: Signature) -> str:
 
 
 def _shown(parameter: Parameter) -> str:
-    kind = _type_in_words(msgspec.json.schema(parameter.type, ref_template="{name}"))
+    schema = msgspec.json.schema(parameter.type, ref_template="{name}", schema_hook=schema_of_object)
+    kind = _type_in_words(schema)
     text = parameter.name if kind == "any" else f"{parameter.name}: {kind}"
     if parameter.required:
         return text
@@ -204,7 +217,7 @@ class _SignatureReader:
             return annotation
         try:
             msgspec.json.Decoder(annotation)
-            msgspec.json.schema(annotation)
+            msgspec.json.schema(annotation, schema_hook=schema_of_object)
         except (TypeError, NameError, AttributeError, RecursionError) as error:
             reason = str(error).strip().splitlines()[-1]
             self._refuse(f"the type of {what} cannot be sent as JSON: {reason}")

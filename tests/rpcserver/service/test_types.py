@@ -50,6 +50,11 @@ class Pair(NamedTuple):
     right: str = "r"
 
 
+class Crate(msgspec.Struct):
+    content: dict[str, object]
+    label: object = None
+
+
 class Tree(msgspec.Struct):
     value: int
     children: list[Tree] = []
@@ -66,6 +71,10 @@ KINDS: list[tuple[Any, Any, Any, Any]] = [
     (bytes, "aGk=", b"hi", "?"),
     (object, [1], [1], ABSENT),
     (Any, {"a": None}, {"a": None}, ABSENT),
+    (list[object], [1, {"a": None}], [1, {"a": None}], {}),
+    (dict[str, object], {"a": [None, 0.5]}, {"a": [None, 0.5]}, [1]),
+    (object | None, {"a": "x"}, {"a": "x"}, ABSENT),
+    (Crate, {"content": {"a": [1]}}, Crate({"a": [1]}), {"content": [1]}),
     (list, [1], [1], {}),
     (dict, {"a": 1}, {"a": 1}, []),
     (list[int], [1, 2], [1, 2], ["1"]),
