@@ -9,13 +9,13 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rpcwire import FrameDecoder, Goodbye, Reply, decode_reply, encode_request, frame
+from tests import forks
 
 PATIENCE = 20.0
 """Seconds after which a test gives up; far more than anything here takes."""
@@ -106,9 +106,10 @@ class Client:
 class Server:
     """A server process that was started for a test."""
 
-    def __init__(self, process: subprocess.Popen[bytes], link: socket.socket) -> None:
+    def __init__(self, process: forks.Process | subprocess.Popen[bytes], link: socket.socket, log: int) -> None:
         self.process = process
         self.link = link
+        self.log_end = log
         self.ready: dict[str, Any] = {}
         self.addresses: list[str] = []
         self._events = b""
@@ -169,6 +170,11 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def wait_until_stopped(self) -> None:
+        """Wait until SIGSTOP has stopped the arbiter."""
+        assert isinstance(self.process, forks.Process)
+        self.process.wait_until_stopped()
+
     def log(self) -> str:
         """What the server has written to standard error so far."""
         self._read_log(0)
@@ -189,11 +195,9 @@ class Server:
         return self.process.wait(max(0.0, deadline - time.monotonic()))
 
     def _read_log(self, timeout: float) -> bool:
-        pipe = self.process.stderr
-        assert pipe is not None
-        if not select.select([pipe], [], [], timeout)[0]:
+        if not select.select([self.log_end], [], [], timeout)[0]:
             return False
-        data = os.read(pipe.fileno(), 65536)
+        data = os.read(self.log_end, 65536)
         self._log += data
         return bool(data)
 
@@ -206,27 +210,25 @@ def request(method: str, params: object = None, **flags: Any) -> bytes:
 def launched(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> Iterator[Server]:
     """A server that was started and may be ready, or not ever."""
     ours, theirs = socket.socketpair()
-    command = [sys.executable, "-P", "-m", "rpcserver", "--link-fd", str(theirs.fileno()), *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RPCSERVER_")}
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+    log, written = os.pipe()
+    process = forks.start(
+        "rpcserver",
+        ["--link-fd", str(theirs.fileno()), *arguments],
+        stderr=written,
         pass_fds=[theirs.fileno()],
         cwd=cwd,
         env={**environment, "PYTHONWARNINGS": "error", **(env or {})},
-        start_new_session=True,
     )
     theirs.close()
-    server = Server(process, ours)
+    os.close(written)
+    server = Server(process, ours, log)
     try:
         yield server
     finally:
-        if process.poll() is None:
-            process.kill()
+        process.kill()
         process.wait(PATIENCE)
-        assert process.stderr is not None
-        process.stderr.close()
+        os.close(log)
         ours.close()
 
 

@@ -424,10 +424,11 @@ def test_a_runtime_folder_that_cannot_be_trusted_is_said_once_and_not_used(kind:
 def test_an_arbiter_without_descriptors_serves_clients_later(spare: int, tmp_path: Path) -> None:
     with running("-w", "1", folder=tmp_path) as server:
         limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-        highest = max(int(found.name) for found in Path(f"/proc/{server.pid}/fd").iterdir())
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, limits[1]))
-        # Free numbers below the highest are taken by those who come first.
-        early = [control_client(server) for _ in range(4)]
+        numbers = [int(found.name) for found in Path(f"/proc/{server.pid}/fd").iterdir()]
+        limit = max(numbers) + 1 + spare
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, limits[1]))
+        # Free numbers are taken by those who come first.
+        early = [control_client(server) for _ in range(limit - len(numbers) + 2)]
         server.wait_for_log("clients of the control socket are not served for now: Too many open files")
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
         with steering(server) as arbiter:

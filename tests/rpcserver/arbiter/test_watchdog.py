@@ -189,7 +189,7 @@ def test_an_arbiter_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
     ):
         pids = sorted(server.workers())
         server.signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
+        server.wait_until_stopped()
         second.send("gate", gate.params)
         gate.wait()
         assert first.call("slow", [1.4]).result == "done"
@@ -210,7 +210,7 @@ def test_a_whole_server_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
         with steering(server) as arbiter:
             arbiter.wait_until(lambda status: any(worker["call"] for worker in status["workers"]))
         os.killpg(server.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
+        server.wait_until_stopped()
         # Nothing can be waited for while everything stands still, but the clock itself.
         subprocess.run([sys.executable, "-c", "import select; select.select([], [], [], 1.4)"], check=True)
         os.killpg(server.pid, signal.SIGCONT)

@@ -162,14 +162,13 @@ def version(number: int) -> str:
 def change(server: Server, file: Path, text: str, condition: Callable[[], bool]) -> None:
     """Change the app, again and again, since the watcher may not be up yet, until that has had its effect."""
     deadline = time.monotonic() + PATIENCE
-    assert server.process.stderr is not None
     while not condition():
         assert time.monotonic() < deadline, server.log()
         file.write_text(text)
         # No oftener than the watcher takes for a single change.
         until = time.monotonic() + 0.5
         while (left := until - time.monotonic()) > 0 and not condition():
-            select.select([server.process.stderr], [], [], min(left, 0.05))
+            select.select([server.log_end], [], [], min(left, 0.05))
 
 
 def serves(server: Server, number: int) -> Callable[[], bool]:

@@ -61,7 +61,8 @@ def test_a_server_whose_standard_streams_are_closed_serves(closed: str, tmp_path
         pass_fds=[theirs.fileno()],
     )
     theirs.close()
-    server = Server(process, ours)
+    assert process.stderr is not None
+    server = Server(process, ours, process.stderr.fileno())
     try:
         event = server.event()
         assert event is not None
@@ -74,6 +75,5 @@ def test_a_server_whose_standard_streams_are_closed_serves(closed: str, tmp_path
     finally:
         process.kill()
         process.wait()
-        assert process.stderr is not None
         process.stderr.close()
         ours.close()

@@ -1,0 +1,167 @@
+"""Starts programs of this repository as forks of a process that has imported them, for the price of a fork.
+
+Each is a process of its own in a session of its own, with its own arguments, environment, folder and descriptors, and
+ends as an interpreter does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+_LARGEST = 1 << 20
+_HEEDED = ("LANG", "LC_", "PYTHON")
+"""Variables that an interpreter heeds at its start begin with these: each set of them has its own origin."""
+
+_ABOVE_ALL = 200
+"""No descriptor that a test hands on has so high a number."""
+
+
+class Process:
+    """A started program, as far as tests use a `subprocess.Popen`."""
+
+    def __init__(self, origin: _Origin, pid: int) -> None:
+        self.pid = pid
+        self._origin = origin
+        self._descriptor = os.pidfd_open(pid)
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code, or None as long as it runs; negative for a signal."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, so many seconds at most.
+
+        Raises:
+            subprocess.TimeoutExpired: it runs on.
+        """
+        if self.returncode is None:
+            if not select.select([self._descriptor], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a fork", timeout or 0.0)
+            self.returncode = os.waitstatus_to_exitcode(self._origin.ask({"wait": self.pid, "options": 0}))
+            os.close(self._descriptor)
+        return self.returncode
+
+    def wait_until_stopped(self) -> None:
+        """Wait until a signal has stopped it."""
+        self._origin.ask({"wait": self.pid, "options": os.WUNTRACED})
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._descriptor, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class _Origin:
+    """The process that has imported a program, and forks."""
+
+    def __init__(self, program: str, heeded: Mapping[str, str]) -> None:
+        self._turn = threading.Lock()
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        code = f"from tests.forks import serve; serve({program!r}, {theirs.fileno()})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); {code}"],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env=heeded,
+            start_new_session=True,
+        )
+        theirs.close()
+
+    def ask(self, request: Mapping[str, object], descriptors: Sequence[int] = ()) -> int:
+        with self._turn:
+            socket.send_fds(self._ours, [json.dumps(request).encode()], descriptors)
+            return int(self._ours.recv(_LARGEST))
+
+    def close(self) -> None:
+        self._ours.close()
+        self._process.wait()
+
+
+@functools.cache
+def _origin(program: str, heeded: tuple[tuple[str, str], ...]) -> _Origin:
+    origin = _Origin(program, dict(heeded))
+    atexit.register(origin.close)
+    return origin
+
+
+def start(
+    program: str,
+    arguments: Sequence[str],
+    *,
+    stdin: int | None = None,
+    stdout: int = 1,
+    stderr: int = 2,
+    pass_fds: Sequence[int] = (),
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Process:
+    """Start a program, as `subprocess.Popen` does; without `stdin` it has nothing to read."""
+    environment = dict(os.environ if env is None else env)
+    heeded = tuple(sorted((name, text) for name, text in environment.items() if name.startswith(_HEEDED)))
+    origin = _origin(program, heeded)
+    with Path(os.devnull).open("rb") as nothing:
+        descriptors = [nothing.fileno() if stdin is None else stdin, stdout, stderr, *pass_fds]
+        request = {
+            "arguments": arguments,
+            "descriptors": [0, 1, 2, *pass_fds],
+            "cwd": str(cwd or Path.cwd()),
+            "env": environment,
+        }
+        return Process(origin, origin.ask(request, descriptors))
+
+
+def serve(program: str, descriptor: int) -> None:
+    """Fork for each request, and return in a child only: as the program."""
+    import_module(f"{program}.__main__")
+    del sys.modules[f"{program}.__main__"]
+    with socket.socket(fileno=descriptor) as link:
+        while True:
+            message, received, _, _ = socket.recv_fds(link, _LARGEST, 64)
+            if not message:
+                return
+            request = json.loads(message)
+            if "wait" in request:
+                link.send(b"%d" % os.waitpid(request["wait"], request["options"])[1])
+            elif pid := os.fork():
+                for number in received:
+                    os.close(number)
+                link.send(b"%d" % pid)
+            else:
+                break
+    _become(program, request, received)
+
+
+def _become(program: str, request: Mapping[str, Any], received: Sequence[int]) -> None:
+    import fcntl
+
+    os.setsid()
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    above = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL) for number in received]
+    os.closerange(3, _ABOVE_ALL)
+    for number, wanted in zip(above, request["descriptors"], strict=True):
+        os.dup2(number, wanted)
+        os.close(number)
+    sys.argv[1:] = request["arguments"]
+    runpy.run_module(program, run_name="__main__", alter_sys=True)
