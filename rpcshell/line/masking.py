@@ -32,7 +32,7 @@ from rpcshell.line.language import (
     quote,
     statements,
 )
-from rpcshell.line.secrets import is_secret, may_hold_secrets, name_at, named_params, secrets_in_text
+from rpcshell.line.secrets import is_secret, may_hold_secrets, name_at, named_params, secret_places, secrets_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,9 +100,9 @@ def mask_value(value: Any) -> Any:
     """
     room = _BUDGET
 
-    def masked(key: str | int, part: Any) -> Any:
+    def masked(part: Any, secret: bool) -> Any:
         nonlocal room
-        if isinstance(key, str) and _hides(key, part):
+        if secret and part is not None and not isinstance(part, bool):
             return MASKED
         if not isinstance(part, str) or not may_hold_secrets(part):
             return part
@@ -126,19 +126,17 @@ def mask_secrets(text: str) -> str:
     return _inside(text)[0]
 
 
-def _copied(value: Any, replace: Callable[[str | int, Any], Any]) -> Any:
-    """A copy of a JSON value, however deep, with what `replace` makes of each part and its key or place."""
+def _copied(value: Any, replace: Callable[[Any, bool], Any]) -> Any:
+    """A copy of a JSON value, however deep, with what `replace` makes of each part; it is told which are secrets."""
     root = [value]
-    todo: list[tuple[Any, Any]] = [(root, 0)]
+    todo: list[tuple[Any, Any, bool]] = [(root, 0, False)]
     while todo:
-        holder, place = todo.pop()
-        part = replace(place, holder[place])
-        if isinstance(part, dict):
-            part = dict(part)
-            todo += [(part, key) for key in part]
-        elif isinstance(part, list | tuple):
-            part = list(part)
-            todo += [(part, index) for index in range(len(part))]
+        holder, place, secret = todo.pop()
+        part = replace(holder[place], secret)
+        if isinstance(part, dict | list | tuple):
+            part = dict(part) if isinstance(part, dict) else list(part)
+            secrets = secret_places(part)
+            todo += [(part, key, key in secrets) for key in (part if isinstance(part, dict) else range(len(part)))]
         holder[place] = part
     return root[0]
 
@@ -164,7 +162,7 @@ def mask_texts(value: Any, params: Any) -> Any:
     """A JSON value, such as what a server adds to an error, without the secrets of a call that it may repeat."""
     mask = text_masker(params)
 
-    def masked(_: str | int, part: Any) -> Any:
+    def masked(part: Any, _: bool) -> Any:
         if isinstance(part, str):
             return mask(part)
         return MASKED if isinstance(part, int | float) and mask(str(part)) == MASKED else part
@@ -224,19 +222,15 @@ def blot_bytes(body: bytes, params: Any = None) -> bytes:
     return blotted
 
 
-def _hides(key: Any, value: Any) -> bool:
-    return value is not None and not isinstance(value, bool) and is_secret(str(key))
-
-
 def secret_texts(params: Any) -> Iterator[str]:
     """The texts and numbers that are secrets in a value."""
     todo: list[tuple[Any, bool]] = [(params, False)]
     while todo:
         part, secret = todo.pop()
-        if isinstance(part, dict):
-            todo += [(inner, secret or is_secret(str(key))) for key, inner in part.items()]
-        elif isinstance(part, list | tuple):
-            todo += [(inner, secret) for inner in part]
+        if isinstance(part, dict | list | tuple):
+            secrets = secret_places(part)
+            inner = part.items() if isinstance(part, dict) else enumerate(part)
+            todo += [(value, secret or place in secrets) for place, value in inner]
         elif secret and not isinstance(part, bool | None):
             if len(str(part)) >= _SHORTEST:
                 yield str(part)
@@ -366,28 +360,35 @@ def _names_secret(text: str, token: Token) -> bool:
 def _secrets_in_node(text: str, root: Node, names: Sequence[str]) -> Iterator[_Secret]:
     """The secrets in the params of a method, by their names or by what they hold; what is inside one is part of it."""
     if isinstance(root, ArrayNode):
-        nodes: list[tuple[str, Node]] = [
-            (name_at(names, number) if names else "", item) for number, item in enumerate(root.items)
+        hidden = secret_places([_text_of(item) for item in root.items])
+        nodes = [
+            (item, number in hidden or bool(names and is_secret(name_at(names, number))))
+            for number, item in enumerate(root.items)
         ]
     elif isinstance(root, ObjectNode) and (len(names) != 1 or names[0] in {member.key for member in root.members}):
-        nodes = [("", root)]
+        nodes = [(root, False)]
     else:
-        nodes = [(next(filter(is_secret, names), ""), root)]
+        nodes = [(root, any(map(is_secret, names)))]
     while nodes:
-        name, node = nodes.pop()
-        if is_secret(name):
+        node, secret = nodes.pop()
+        if secret:
             yield _whole(node)
         elif isinstance(node, ArrayNode):
-            nodes += [("", item) for item in node.items]
+            hidden = secret_places([_text_of(item) for item in node.items])
+            nodes += [(item, number in hidden) for number, item in enumerate(node.items)]
         elif isinstance(node, ObjectNode):
-            nodes += [(member.key, member.value) for member in node.members]
+            hidden = secret_places({member.key: _text_of(member.value) for member in node.members})
+            nodes += [(member.value, member.key in hidden) for member in node.members]
         elif isinstance(node, TemplateNode):
             yield from _in_free_text(text, node.start + 2, node.end - 1, quoted=True)
-        elif isinstance(node, StringNode | WordNode):
-            value = node.value if isinstance(node, StringNode) else node.text
+        elif value := _text_of(node):
             masked, inside = _inside(value)
             if inside or masked != value:
                 yield _Secret(node.start, node.end, quote(masked), inside or (value,))
+
+
+def _text_of(node: Node) -> str | None:
+    return node.value if isinstance(node, StringNode) else node.text if isinstance(node, WordNode) else None
 
 
 def _whole(node: Node) -> _Secret:

@@ -6,16 +6,21 @@ What is done about them is `masking`'s to say.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["is_secret", "may_hold_secrets", "name_at", "named_params", "secrets_in_text"]
+__all__ = [
+    "is_secret",
+    "may_hold_secrets",
+    "name_at",
+    "named_params",
+    "secret_places",
+    "secrets_in_text",
+]
 
 _ANYWHERE: Final = (
     *("password", "passwd", "passphrase", "passcode", "passkey", "secret", "credential", "authorization"),
-    *("privatekey", "jwt", "sessionid", "sessid"),
+    *("privatekey", "jwt", "sessionid", "sessid", "pswd", "passwort", "kennwort", "motdepasse"),
 )
 _AT_END: Final = (
     *("token", "apikey", "accesskey", "authkey", "encryptionkey", "masterkey", "sessionkey", "signingkey", "sshkey"),
@@ -26,7 +31,7 @@ _OTHER_ENDS: Final = ("bypass", "compass", "encompass", "surpass", "trespass", "
 _COUNTED: Final = ("max", "min", "num", "total", "prompt", "completion", "input", "output", "cached", "used")
 """What stands before `tokens` that are counted, and before no token that is kept."""
 
-_WORDS: Final = {"pass", "pw", "pwd", "otp", "totp", "auth", "session", "bearer", "cookie"}
+_WORDS: Final = {"pass", "pw", "pwd", "otp", "totp", "mfa", "psk", "cred", "auth", "session", "bearer", "cookie"}
 _ABOUT: Final = {
     *(
         "count",
@@ -46,12 +51,21 @@ _ABOUT: Final = {
 }
 """Last words of names that tell something about a secret, such as how long it lasts."""
 
+_VALUES: Final = {"value", "values", "val", "v"}
+"""Keys of what another member of the same object names, as in `{"name": "password", "value": "x"}`."""
+
+_ACCOUNT_OPTIONS: Final = {"-u", "-U", "-a", "--user", "--proxy-user"}
+"""Options whose values are `USER:PASSWORD`: those of curl and of programs like it."""
+
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_NO_NAME: Final = re.compile(r"[\s=:/]")
+_LONGEST_NAME: Final = 64
 _BETWEEN: Final = re.compile(r"[\W_]+")
 _DIGITS: Final = "0123456789"
 
 _MAY_HOLD: Final = re.compile(
-    r"pass|pw|secret|credential|auth|key|jwt|sess|token|otp|bearer|cookie|eyJ|\\u", re.IGNORECASE
+    r"pass|pw|secret|cred|auth|key|jwt|sess|token|otp|mfa|psk|pswd|kennwort|bearer|cookie|eyJ|\\u|-[ua]|-user",
+    re.IGNORECASE,
 )
 # A server may have sent the text: nothing here may take longer than in proportion to it.
 _NAMED: Final = re.compile(
@@ -62,11 +76,13 @@ _NAMED: Final = re.compile(
 """A name and what may be its value, in text that is no call: `key=value`, `Key: several words`, `--key value`; of the
 value but its first character."""
 
+_CLOSES: Final = {",", "}", "]"}
 _REST_END: Final = re.compile(r"""["'\r\n]""")
 _QUERY_END: Final = re.compile(r"""[&#\s"'<>]""")
 _PLAIN: Final = re.compile(
     r"""//(?P<userinfo>[^\s/?\#"'<>]+|[^\s/?\#:@"'<>]+:(?!\d*[/?\#])[^\s"'<>]{1,200})@   # RFC 3986, section 3.2.1
     | \bbearer\s+(?P<bearer>[^\s"']{4,}|\*{3})                                           # RFC 6750
+    | (?<!\S)(?:-[uUa]\s*|--(?:proxy-)?user(?:\s+|=))["']?[^\s"':@]+:(?P<account>(?!\d+\b)[^\s"']+)  # curl(1)
     | (?<![\w-])eyJ(?P<jwt>[\w-]+\.[\w-]+\.[\w-]*|\*{3})                                         # RFC 7519
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -88,6 +104,34 @@ def is_secret(key: str) -> bool:
         and words[-1] not in _ABOUT
         and any(word.removesuffix("s") in _WORDS or word in _WORDS for word in words)
     )
+
+
+def secret_places(holder: Mapping[str, object] | Sequence[object]) -> set[str | int]:
+    """Which keys of an object, or items of an array, have secrets for their values; of the values only texts count.
+
+    A secret is named by its key, by another member (`{"name": "password", "value": "x"}`), or by the item before it:
+    an option (`["--password", "x"]`), or the first one of a pair.
+    """
+    if isinstance(holder, Mapping):
+        texts = [text for key, text in holder.items() if isinstance(text, str) and key.lower() not in _VALUES]
+        named = any(key.lower() in _VALUES for key in holder) and any(map(_is_secret_word, texts))
+        return {key for key in holder if is_secret(key) or (named and key.lower() in _VALUES)}
+    return {number for number in range(1, len(holder)) if _is_secret_item(holder, number)}
+
+
+def _is_secret_item(items: Sequence[object], number: int) -> bool:
+    before, item = items[number - 1], items[number]
+    if not isinstance(before, str):
+        return False
+    if not before.startswith("-"):
+        return len(items) == 2 and _is_secret_word(before)
+    if before in _ACCOUNT_OPTIONS:
+        return isinstance(item, str) and ":" in item
+    return _is_secret_word(before) and not (isinstance(item, str) and item.startswith("-"))
+
+
+def _is_secret_word(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and not _NO_NAME.search(text) and is_secret(text)
 
 
 def named_params(params: Any, names: Sequence[str]) -> Any:
@@ -151,6 +195,9 @@ def _value_end(text: str, start: int, begin: int, end: int) -> int:
             while closing > 0 and text[start] == '"' and text[closing - 1] == "\\":
                 closing = text.find('"', closing + 1, end)
             start = end if closing < 0 else closing
+            if text[start + 1 : start + 2] in _CLOSES:
+                # JSON that stands in a shell's word or is followed by more than itself.
+                return start + 1
         elif text[start] == "\\":
             start += 1
         start += 1

@@ -97,6 +97,42 @@ def test_secrets_inside_texts_are_masked_and_the_rest_is_kept(line: str, stored:
     assert mask_line(stored) == stored
 
 
+@pytest.mark.parametrize(
+    ("line", "stored"),
+    [
+        ('run ["--password", "abcd", "-v"]', 'run ["--password", "***", "-v"]'),
+        ('run argv=["x","--token","abcd"]', 'run argv=["x","--token","***"]'),
+        ('run ["curl","-u","bob:abcd"]', 'run ["curl","-u","***"]'),
+        ('run ["--no-password", "--force"]', 'run ["--no-password", "--force"]'),
+        ('set [["Authorization", "Basic abcd"], ["a", "b"]]', 'set [["Authorization", "***"], ["a", "b"]]'),
+        ('find ["id", "password", "mail"]', 'find ["id", "password", "mail"]'),
+        ('set {"name": "password", "value": "abcd"}', 'set {"name": "password", "value": "***"}'),
+        ("set key=DB_PASSWORD value=abcd", 'set key=DB_PASSWORD value="***"'),
+        ('env {"e": [{"k": "API_TOKEN", "v": ["abcd"]}]}', 'env {"e": [{"k": "API_TOKEN", "v": "***"}]}'),
+        ('set {"value": 1, "text": "I forgot my password"}', 'set {"value": 1, "text": "I forgot my password"}'),
+        ('set {"name": "token", "limit": 2}', 'set {"name": "token", "limit": 2}'),
+        ("ping | curl -u bob:abcd host", 'ping | curl -u bob:"***" host'),
+        ("ping | curl -ubob:abcd host", 'ping | curl -ubob:"***" host'),
+        ("ping | docker run -u 1000:1000 x", "ping | docker run -u 1000:1000 x"),
+        ('run cmd="curl --user bob:abcd h"', 'run cmd="curl --user bob:*** h"'),
+        (':bench login {"password": "abcd"} -c 4', ':bench login {"password": "***"} -c 4'),
+        ("a creds=abcd mfa_code=abcd", 'a creds="***" mfa_code="***"'),
+    ],
+)
+def test_secrets_that_are_named_beside_their_place_are_masked(line: str, stored: str) -> None:
+    assert mask_line(line) == stored
+    assert mask_line(stored) == stored
+
+
+def test_values_named_as_secrets_by_what_stands_beside_them_are_masked() -> None:
+    params = {"env": [{"name": "DB_PASSWORD", "value": "abcd"}], "argv": ["--token", "abcd", "x"]}
+    assert mask_value(params) == {
+        "env": [{"name": "DB_PASSWORD", "value": MASKED}],
+        "argv": ["--token", MASKED, "x"],
+    }
+    assert mask_text("no abcd here", params) == "no *** here"
+
+
 NAMES = {"login": ("user", "password"), "unlock": ("token",)}
 KNOWN = Known(lambda method: NAMES.get(method, ()), {"li": "login", "in": "login user=bob password="})
 
