@@ -22,7 +22,7 @@ from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -90,12 +90,23 @@ class CoroutineRunner:
         if self._loop is None or self._pid != os.getpid():
             loop = _new_loop()
             try:
-                thread = start_thread(partial(_serve_loop, loop), "rpcserver-coroutines")
+                thread = start_thread(partial(self._serve, loop), "rpcserver-coroutines")
             except NoThread as error:
                 loop.close()
                 raise _nothing_left(error) from error
             self._loop, self._thread, self._pid = loop, thread, os.getpid()
         return self._loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
+        asyncio.set_event_loop(loop)
+        try:
+            # From the time that its thread is known to be there until `close`, it is the runner's.
+            run_until_stopped(loop, lambda: self._loop is not loop)
+        finally:
+            loop.run_until_complete(_end_tasks(loop))
+            loop.close()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -125,13 +136,15 @@ def ended_from_outside(error: BaseException) -> bool:
     return task is None or task.cancelling() > 0
 
 
-def run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
-    """Run a loop until its `stop`."""
-    stopped = False
-    while not stopped:
+def run_until_stopped(loop: asyncio.AbstractEventLoop, meant: Callable[[], bool]) -> None:
+    """Run a loop until it is stopped, and `meant` says that it was meant: a user's code may call its `stop` too."""
+    while True:
         with survived():
             loop.run_forever()
-            stopped = True
+            if not meant():
+                logger.warning("the app has stopped its event loop, which goes on")
+        if meant():
+            return
 
 
 @contextlib.contextmanager
@@ -141,17 +154,6 @@ def survived() -> Iterator[None]:
         yield
     except (SystemExit, KeyboardInterrupt):
         logger.exception("a task of the app has raised what would end its event loop, which goes on")
-
-
-def _serve_loop(loop: asyncio.AbstractEventLoop) -> None:
-    import asyncio
-
-    asyncio.set_event_loop(loop)
-    try:
-        run_until_stopped(loop)
-    finally:
-        loop.run_until_complete(_end_tasks(loop))
-        loop.close()
 
 
 class _Call:

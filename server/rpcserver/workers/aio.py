@@ -112,7 +112,7 @@ class AsyncWorker(Worker):
         self._make_room()
         self._due = time.monotonic()
         self._timer = self._loop.call_later(self._tick, self._check)
-        run_until_stopped(self._loop)
+        run_until_stopped(self._loop, lambda: self._quitting or self._is_done())
         self._stopping = False
         if self._quitting:
             raise QuickStop
@@ -208,8 +208,11 @@ class AsyncWorker(Worker):
         self._accepting = False
         self._stop_if_done()
 
+    def _is_done(self) -> bool:
+        return not self._accepting and not self._connections
+
     def _stop_if_done(self) -> None:
-        if not self._accepting and not self._connections:
+        if self._is_done():
             self._loop.stop()
 
     def keep_signals(self, *, in_loop: bool = False) -> None:

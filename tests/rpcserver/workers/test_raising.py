@@ -56,6 +56,12 @@ async def task_beside(kind: str):
     return "went on"
 
 @service.method
+async def stops_its_loop():
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0.001)
+    return "went on"
+
+@service.method
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
@@ -116,6 +122,14 @@ def test_a_coroutine_that_cancels_its_own_task_is_an_error_reply(server: Server)
 def test_what_a_task_of_a_handler_raises_leaves_the_loop_running(server: Server, kind: str) -> None:
     with server.connect() as client:
         assert client.call("task_beside", [kind]).result == "went on"
+
+
+def test_a_loop_that_a_handler_stops_goes_on(server: Server) -> None:
+    with server.connect() as client:
+        pid = client.call("pid").result
+        assert [client.call("stops_its_loop").result for _ in range(2)] == ["went on"] * 2
+        assert client.call("pid").result == pid
+        server.wait_for_log("the app has stopped its event loop, which goes on")
 
 
 def test_no_descriptor_and_no_thread_is_lost(server: Server) -> None:
