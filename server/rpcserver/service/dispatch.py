@@ -150,7 +150,7 @@ class Dispatcher:
 
         Returns:
             the reply as a frame where it is there at once, which spares a task: errors, and handlers registered
-            with `blocking=False`, unless the request is large; else a coroutine that must be awaited for it.
+            with `blocking=False`, unless the request, or their last reply, is large; else a coroutine that must be awaited for it.
         """
         request: AnyRequest
         try:
@@ -163,9 +163,12 @@ class Dispatcher:
             except MessageError:
                 return Dispatcher.answer(self, body, connection, close)
         endpoint = self._endpoints.get(request.method)
-        if endpoint is None or not (endpoint.method.blocking or endpoint.signature.is_async or len(body) > LARGE):
-            return Dispatcher.answer(self, body, connection, close, request)
-        return self._run_counted(body, request, endpoint, connection, close, executor)
+        if endpoint is not None and (not endpoint.at_once or endpoint.last_was_large or len(body) > LARGE):
+            return self._run_counted(body, request, endpoint, connection, close, executor)
+        reply = Dispatcher.answer(self, body, connection, close, request)
+        if endpoint is not None and len(reply) > LARGE:
+            endpoint.last_was_large = True
+        return reply
 
     async def answer_async(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, executor: Executor | None = None

@@ -39,6 +39,7 @@ class Endpoint:
     Attributes:
         decoder: reads params as nearly every caller sends them; `read` knows every form.
         call: calls the handler with what was read; where `direct` is false, use `invoke`.
+        at_once: whether the handler neither blocks nor is awaited, so that an event loop may call it.
         last_was_large: whether its last reply was, and the next probably is.
         direct: whether `decode`, `call` and `encode` are all there is to a call.
 
@@ -51,6 +52,7 @@ class Endpoint:
         "_by_position",
         "_usage",
         "_worker",
+        "at_once",
         "call",
         "decode",
         "decoder",
@@ -73,6 +75,7 @@ class Endpoint:
         self.log = MethodLogger(HANDLER_LOG, method.name)
         self.last_was_large = False
         self.direct = signature.context_at is None
+        self.at_once = not (method.blocking or signature.is_async)
         self._worker = worker
         self._usage: str | None = None
         self._arguments: type[msgspec.Struct] | None = None

@@ -42,6 +42,11 @@ async def zeros(count: int) -> list[int]:
     return [0] * count
 
 
+@service.method(blocking=False)
+def zeros_at_once(count: int) -> list[int]:
+    return [0] * count
+
+
 @service.method
 async def sums(count: int) -> list[float]:
     return [0.0] * count + [float("nan")]
@@ -248,6 +253,13 @@ def test_a_result_that_is_or_may_be_large_is_written_in_a_thread(bodies: list[by
     assert started == 1
     assert all(reply["result"] in ([0] * 300_000, {"items": [0] * 300_000}) for reply in replies)
     assert large_threads(body("zeros", [3]), body("page", [3]))[1] == 0
+
+
+def test_the_next_result_of_a_handler_that_does_not_block_is_written_in_a_thread_after_a_large_one() -> None:
+    replies, started = large_threads(body("zeros_at_once", [300_000]), body("zeros_at_once", [3]))
+    assert started == 1
+    assert [len(reply["result"]) for reply in replies] == [300_000, 3]
+    assert large_threads(body("zeros_at_once", [3]), body("zeros_at_once", [3]))[1] == 0
 
 
 @pytest.mark.parametrize("request_", [body("sums", [300_000]), body("not_a_number", "x" * 300_000)])
