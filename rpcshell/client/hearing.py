@@ -49,6 +49,7 @@ class Hearing:
         on_log: Is told each line that is no message.
         caller: Has the thread of a call that waits, and takes parts, do something meanwhile; None where there is none.
         asked_to_end: Whether the server was asked to end the call that was given up last.
+        over: Whether there is no connection to hear anything on.
         lost: How many events have given way to newer ones.
     """
 
@@ -60,6 +61,7 @@ class Hearing:
         self.on_log: Callable[[str], None] | None = None
         self.caller: Callable[[Callable[[], object]], None] | None = None
         self.asked_to_end = False
+        self.over = True
         self.lost = 0
         self._events: deque[Event] = deque()
         self._changed = threading.Condition()

@@ -248,6 +248,7 @@ class ListeningConnection(AnyListeningConnection):
     def _end_greeting(self) -> None:
         with self._lock:
             greeting, self._greeting = self._greeting, None
+            self._hearing.over = self._dialogue.failure is not None
             while greeting is not None and not greeting.empty():
                 if (event := greeting.get()) is not None:
                     self._hearing.hear(event, self.answer)
@@ -280,7 +281,8 @@ class ListeningConnection(AnyListeningConnection):
             self._pump.hand_out()
             if self._greeting is not None:
                 self._greeting.put(None)
-            elif not self.closed and (failure := self.failure) is not None:
+            self._hearing.over = True
+            if self._greeting is None and not self.closed and (failure := self.failure) is not None:
                 self._hearing.end(failure)
             self._hearing.wake()
 

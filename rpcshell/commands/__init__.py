@@ -18,6 +18,7 @@ def load_commands() -> CommandRegistry:
     from rpcshell.commands import all as all_workers
     from rpcshell.commands import (
         drills,
+        events,
         guide,
         history,
         lines,
@@ -40,6 +41,7 @@ def load_commands() -> CommandRegistry:
         methods,  # methods doc
         repeat,  # watch bench
         all_workers,
+        events,  # events wait
         why,  # why wire
         stats,
         export,

@@ -1,4 +1,4 @@
-"""The command that shows a server's log, and follows it: `:logs`."""
+"""The command that shows a server's log, or what a child says out of turn, and follows it: `:logs`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rpcshell.client.errors import UsageError
+from rpcshell.client.errors import ShellError, UsageError
 from rpcshell.servers.log import LogFilter, LogFollower, LogSink, Throttle, read_records
 from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.shell.command import WORKER, command, worker_number
+from rpcshell.shell.unasked import Subscription, iso_time
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
+from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from rpcshell.servers.log import LogRecord
     from rpcshell.shell.shell import Shell
+    from rpcshell.shell.unasked import LoggedLine, StrayLog
     from rpcshell.view.pretty import Fragment
 
 _SHOWN: Final = 20
@@ -50,7 +53,7 @@ def logs(
 
     With -f it is followed while you go on typing, until :logs off; in a script until Ctrl-C or the end of the server.
     Where more comes than anybody reads, the rest is counted. It works for a server of yours on this machine whose log
-    is a file.
+    is a file, and for what a child prints to standard error, or any server says that is no message.
     """
     if worker == "off":
         _end(shell)
@@ -58,6 +61,11 @@ def logs(
     if follow and shell.output.diverted:
         raise UsageError("what is followed has no end, so it cannot go to a file or a program", hint="leave out -f")
     number = None if worker is None else worker_number(worker)
+    if (unasked := shell.session.unasked) is not None and not _has_log(shell):
+        if number is not None or level is not None:
+            raise UsageError("what a server prints has no workers and no levels", hint="--grep TEXT is possible")
+        _strays(shell, unasked.strays, grep, _SHOWN if lines is None else lines, follow=follow)
+        return
     wanted = LogFilter(worker=number, level=level, text=grep)
     watch = LocalServerWatch(shell.supervisor.control)
     try:
@@ -74,6 +82,50 @@ def logs(
         raise
     if not follow:
         watch.close()
+
+
+def _has_log(shell: Shell) -> bool:
+    """Whether the server is one of one's own, with a log."""
+    try:
+        shell.supervisor.path()
+    except ShellError:
+        return False
+    return True
+
+
+def _strays(shell: Shell, log: StrayLog, text: str | None, count: int, *, follow: bool) -> None:
+    """Show what a server has said that is no message."""
+    output = shell.output
+    wanted = "" if text is None else text.lower()
+    found = [line for line in log.recent() if wanted in line.text.lower()][-count:] if count else []
+    styled = shell.interactive and not output.diverted and shell.settings.format != "raw"
+    if found and styled:
+        output.pieces(chain.from_iterable(map(_stray_pieces, found)))
+    elif shell.for_programs and shell.settings.format == "json" and not follow:
+        output.value("", [line.data for line in found])
+    elif found:
+        output.text("\n".join(f"{iso_time(line.time)} {visible(line.who)}: {visible(line.text)}" for line in found))
+    elif not follow:
+        output.note("it has said nothing of that out of turn")
+    if not follow:
+        return
+    if not shell.interactive:
+        raise UsageError("what a server prints is followed at the prompt only", hint="leave out -f")
+
+    def show(line: LoggedLine, left_out: int) -> bool:
+        if wanted not in line.text.lower():
+            return True
+        note = [(_FAINT, f"… {count_of(left_out, 'line')} left out\n")] if left_out else []
+        return output.above([*note, *_stray_pieces(line)])
+
+    shell.follow(Subscription(log.listeners, show, _LINES_A_SECOND))
+    output.note(f"following what {visible(log.who)} says out of turn; :logs off ends that")
+
+
+def _stray_pieces(line: LoggedLine) -> Iterator[Fragment]:
+    yield "class:log.time", f"{_clock(iso_time(line.time))} "
+    yield "class:log.who", visible(line.who)
+    yield "", f" {visible(line.text)}\n"
 
 
 def _last(watch: LocalServerWatch, wanted: LogFilter, count: int) -> list[LogRecord]:

@@ -16,6 +16,7 @@ _LONGEST_TEXT = 20_001
 """Characters of a description that are kept: one more than are ever shown."""
 
 _LONGEST_METHOD = 1000
+_LONGEST_NOUN = 20
 _LONGEST_DEFAULT = 60
 _MOST_SIGNED = 40
 """Parameters in a signature, before and behind the one that it is about."""
@@ -127,11 +128,16 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The methods of one server at one time; `index` finds them by what a user typed."""
+    """The methods of one server at one time; `index` finds them by what a user typed.
+
+    `events` are the names of what it may say unasked, with one line on each. `method_noun` is what it calls a method.
+    """
 
     title: str = ""
     version: str = ""
     methods: Mapping[str, Method] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    method_noun: str = "method"
     index: MethodIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -167,6 +173,7 @@ class _Reader:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._info = _mapping(document.get("info"))
         self._entries = document["methods"]
+        self._named_events = document.get("x-events")
         self._components = _mapping(document.get("components"))
         self._own: list[Schema] = []
         schemas = {
@@ -184,7 +191,18 @@ class _Reader:
             if isinstance(entry, Mapping) and _is_name(name := entry.get("name"))
         }
         title, version = _text(self._info.get("title")), _text(self._info.get("version"))
-        return Catalog(title, version, types.MappingProxyType(methods))
+        noun = brief(_text(self._info.get("x-method-noun")), _LONGEST_NOUN) or "method"
+        return Catalog(title, version, types.MappingProxyType(methods), self._events(), noun)
+
+    def _events(self) -> Mapping[str, str]:
+        events = (_mapping(event) for event in _listed(self._named_events, {}))
+        return types.MappingProxyType(
+            {
+                name: first_line(event.get("summary")) or first_line(event.get("description"))
+                for event in events
+                if _is_name(name := event.get("name"))
+            }
+        )
 
     def _method(self, name: str, entry: Mapping[str, Any]) -> Method:
         listed = entry.get("params")

@@ -97,12 +97,24 @@ class LineContext(msgspec.Struct, eq=False):
             self.commands.specs,
             targets=self._targets,
             workers=self.workers,
+            events=self._events,
             variables={} if self.helpless else self.variables,
             aliases=self.aliases,
             settings=self.settings,
             reply_values=None if self.helpless else self.reply_values,
             paths=list_paths if paths is None else paths,
         )
+
+    def _events(self) -> list[tuple[str, str]]:
+        """What the server may say unasked, and what it has said, with one line on each."""
+        from rpcshell.view.units import count_of
+
+        unasked = self.session.unasked
+        seen = {} if unasked is None or self.helpless else unasked.events.names()
+        found = dict(self.catalog.events)
+        for name, times in seen.items():
+            found[name] = " · ".join(filter(None, (found.get(name), f"came {count_of(times, 'time')}")))
+        return list(found.items())
 
     def _targets(self) -> tuple[str, ...]:
         """The server that was started here first."""

@@ -20,7 +20,7 @@ from rpcshell.prompt.theme import THEME
 from rpcshell.shell.output import Output
 from rpcshell.view.escape import visible
 from rpcshell.view.settings import Settings
-from rpcshell.view.width import cells
+from rpcshell.view.width import cells, cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,6 +81,7 @@ class Screen(Output):
         # prompt_toolkit's outputs lose text when two threads write. A thread may hold it twice: a pager that cannot
         # be started is a note too.
         self._writing = threading.RLock()
+        self._has_progress = False
 
     def result(self, call: Call) -> None:
         """Show a reply, and one dim line with its time, worker and pid, if they are to be told."""
@@ -96,6 +97,16 @@ class Screen(Output):
         from rpcshell.view.render import render_value
 
         self._show(render_value(name, value, self._columns, self._settings))
+
+    def progress(self, text: str) -> None:
+        """Draw over the dim line from before; any thread may call this."""
+        if isinstance(self._output, PlainTextOutput):
+            return
+        with self._writing:
+            self._clear_progress()
+            if text:
+                self._painter.paint(self._output, [("class:footer", cut(visible(text), self._columns - 1))])
+                self._has_progress = True
 
     def timing(self, call: Call) -> None:
         """Show the dim line of a reply whose result went elsewhere."""
@@ -113,7 +124,7 @@ class Screen(Output):
             self._show(pieces)
             return
         with self._writing:
-            self._painter.paint(self._output, pieces)
+            self._paint(pieces)
         self.show_notes()
 
     def note(self, text: str) -> None:
@@ -135,7 +146,7 @@ class Screen(Output):
         # Whoever is writing shows them at its end, and so does a thread that let go while this one looked.
         while self._notes and self._writing.acquire(blocking=False):
             try:
-                self._painter.paint(self._output, _taken(self._notes))
+                self._paint(_taken(self._notes))
             finally:
                 self._writing.release()
 
@@ -168,6 +179,7 @@ class Screen(Output):
         """Have notes wait until something else that has the terminal lets go of it."""
         try:
             with self._writing:
+                self._clear_progress()
                 yield
         finally:
             self.show_notes()
@@ -192,7 +204,7 @@ class Screen(Output):
 
         footer = render_footer(call.elapsed, call.meta, self._settings, self._columns)
         if footer:
-            self._painter.paint(self._output, [(FOOTER, footer + "\n")])
+            self._paint([(FOOTER, footer + "\n")])
 
     def _add_notes(self, pieces: Sequence[Fragment]) -> None:
         # At once, so that no line of another thread comes between them.
@@ -215,8 +227,9 @@ class Screen(Output):
         pieces = chain(first, pieces)
         pager = None if fits else find_pager()
         if pager is None:
-            self._painter.paint(self._output, pieces)
+            self._paint(pieces)
             return
+        self._clear_progress()
         painter = self._painter if pager.colours else None
         size = self._output.get_size()
 
@@ -230,7 +243,18 @@ class Screen(Output):
             pager.show(write)
         except OSError as error:
             self.note(f"the pager {pager.command[0]} cannot be started: {error.strerror}")
-            self._painter.paint(self._output, pieces)
+            self._paint(pieces)
+
+    def _paint(self, pieces: Iterable[Fragment]) -> None:
+        self._clear_progress()
+        self._painter.paint(self._output, pieces)
+
+    def _clear_progress(self) -> None:
+        if self._has_progress:
+            self._has_progress = False
+            self._output.write_raw("\r")
+            self._output.erase_end_of_line()
+            self._output.flush()
 
     def _fits(self, pieces: Iterator[Fragment], taken: list[Fragment]) -> bool:
         """Whether pieces fit on the screen with the prompt below them; those it took to tell are put in `taken`."""

@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 
     from rpcshell.line.language import Line
     from rpcshell.prompt.context import LineContext
+    from rpcshell.prompt.event_line import EventLine
     from rpcshell.prompt.templates import Template
+    from rpcshell.shell.unasked import Unasked
 
 __all__ = ["Prompt"]
 
@@ -82,6 +84,7 @@ class Prompt:
         self._on_ready = on_ready
         self._lexer: LineLexer | None = None
         self._ending: BaseException | None = None
+        self._event_line: EventLine | None = None
         complaints: list[str] = []
         suggesting = Condition(lambda: settings.suggestions)
         with create_app_session(output=output or _plain_output()):
@@ -147,6 +150,8 @@ class Prompt:
             pre_run=self._take_failures,
         )
         self._raise_ending()
+        if self._event_line is not None:
+            self._event_line.begin_anew()
         self._context.helpless = False
         return line
 
@@ -220,13 +225,22 @@ class Prompt:
         target = self._session.target
         if target is None:
             return [("class:prompt", "rpcshell> ")]
+        above = [] if self._session.unasked is None else self._events_above(self._session.unasked)
         name = visible(self._session.name or str(target))
         longest = min(self._columns // 2, _LONGEST_NAME)
         if len(name) > longest:
             name = f"…{name[1 - longest :]}"
         if self._session.state == "lost":
-            return [("class:prompt", name), ("class:prompt.lost", " (lost)"), ("class:prompt", "> ")]
-        return [("class:prompt", f"{name}> ")]
+            return [*above, ("class:prompt", name), ("class:prompt.lost", " (lost)"), ("class:prompt", "> ")]
+        return [*above, ("class:prompt", f"{name}> ")]
+
+    def _events_above(self, unasked: Unasked) -> StyleAndTextTuples:
+        """What has come unasked since the line before, on a row of its own."""
+        if self._event_line is None or self._event_line.events is not unasked.events:
+            from rpcshell.prompt.event_line import EventLine
+
+            self._event_line = EventLine(unasked.events, self._prompt.app)
+        return self._event_line.fragments(self._columns)
 
     def _indent(self, width: int, _row: int, _wrapped: int) -> str:
         """What further rows begin with: they are in line with the first one where that leaves room for them."""

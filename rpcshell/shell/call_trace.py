@@ -32,6 +32,7 @@ class CallTrace:
         on_silence: Called with this, from the thread that makes the call, whenever it has been silent for long.
 
     Attributes:
+        on_partial: Given each reply before the last one, by the thread that makes the call.
         attempts: How many times it was, at least in part, sent.
         request: The bytes of the request, up to KEPT once it is over.
         received: The bytes that came back, as they were read, up to about KEPT.
@@ -46,6 +47,7 @@ class CallTrace:
     ends: Ends | None = None
     served_by: Meta | None = None
     patience = PATIENCE
+    on_partial: Callable[[Any], None] | None = None
 
     def __init__(self, on_silence: Callable[[Any], None] | None = None) -> None:
         self.on_silence = on_silence

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CALL",
     "COMMAND",
+    "EVENT",
     "METHOD",
     "TARGET",
     "WORKER",
@@ -61,6 +62,7 @@ TARGET: Final = KindOfWord("target")
 METHOD: Final = KindOfWord("method")
 COMMAND: Final = KindOfWord("command")
 WORKER: Final = KindOfWord("worker")
+EVENT: Final = KindOfWord("event")
 CALL: Final = KindOfWord("call")
 """All that is left of the line, exactly as typed; for the last argument, with `nargs=-1`."""
 

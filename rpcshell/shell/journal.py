@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rpcshell.line.language import VariableNode
     from rpcshell.shell.call import Call
 
-__all__ = ["LARGEST", "LAST", "MOST_RECORDS", "CallCounts", "CallStatistics", "Journal", "Variables"]
+__all__ = ["LARGEST", "LAST", "MOST_RECORDS", "CallCounts", "CallStatistics", "Journal", "Variables", "memory_of"]
 
 MOST_RECORDS: Final = 100
 """Calls that are remembered; the oldest are forgotten first."""
@@ -96,30 +96,35 @@ class Journal:
 
 
 def _fits(value: Any, room: int) -> bool:
-    """Whether a value of JSON takes no more than that much memory, and is not nested too deeply for who looks at it.
+    return memory_of(value, room) is not None
 
-    Stops looking once it is known.
+
+def memory_of(value: Any, most: int) -> int | None:
+    """Bytes, about, that a value of JSON takes in memory; None if more than the most, or nested too deeply.
+
+    What is nested too deeply is nothing for who looks at it. Stops looking once it is known.
     """
+    used = 0
     level = [value]
     for _ in range(_DEEPEST):
         inner: list[Any] = []
         for item in level:
-            room -= _SCALAR
+            used += _SCALAR
             if isinstance(item, str):
-                room -= len(item)
+                used += len(item)
             elif isinstance(item, dict | list | tuple):
-                room -= _SCALAR * len(item)
-                if room < 0:
-                    return False
+                used += _SCALAR * len(item)
+                if used > most:
+                    return None
                 inner.extend(item)
                 if isinstance(item, dict):
                     inner.extend(item.values())
-            if room < 0:
-                return False
+            if used > most:
+                return None
         if not inner:
-            return True
+            return used
         level = inner
-    return False
+    return None
 
 
 class CallCounts:

@@ -49,6 +49,14 @@ class Output(Protocol):
     def value(self, name: str, value: Any) -> None:
         """Show a value that no call brought just now, under a name such as `$u.items`."""
 
+    def part(self, number: int, value: Any) -> None:
+        """Show a part of a result that has not come whole yet; they are counted from 1."""
+        self.value(f"part {number}", value)
+
+    def progress(self, text: str) -> None:
+        """Show in place how far the call is that is being made, or nothing of that any more; where there is a place."""
+        del text
+
     def timing(self, call: Call) -> None:
         """Tell how long a call took whose result went elsewhere."""
 
@@ -110,6 +118,10 @@ class Diverted(Output):
         """Collect a value; its name is for people."""
         del name
         self.collected += plain_text(value, self._settings, indented=self._indented)
+
+    def progress(self, text: str) -> None:
+        """Pass it on."""
+        self._beside.progress(text)
 
     def timing(self, call: Call) -> None:
         """Leave out the time."""

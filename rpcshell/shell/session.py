@@ -28,12 +28,12 @@ from rpcshell.view.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.client.client import Client
     from rpcshell.client.target import TlsFiles
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.discovery import Discovery
+    from rpcshell.shell.unasked import Unasked
     from rpcshell.shell.why.sighting import Sighting
     from rpcwire import Reply
 
@@ -103,6 +103,11 @@ class Session:
         return (self._connection and self._connection.catalog) or EMPTY_CATALOG
 
     @property
+    def unasked(self) -> Unasked | None:
+        """What the server says unasked, or None where it only answers, or there is none."""
+        return self._connection.unasked if self._connection else None
+
+    @property
     def plain(self) -> bool:
         """Whether requests carry only a method and its params."""
         return self._connection.plain if self._connection else self._plain
@@ -141,12 +146,7 @@ class Session:
         return self._book.names()
 
     def connect(
-        self,
-        target: Target | str,
-        *,
-        plain: bool | None = None,
-        probe_again: bool = False,
-        tls: TlsFiles | None = None,
+        self, target: Target | str, *, plain: bool | None = None, probe_again: bool = False, tls: TlsFiles | None = None
     ) -> Destination:
         """Connect to a target, a name or an address, and leave the one before.
 
@@ -167,14 +167,13 @@ class Session:
         """
         found = self._book.find(target)
         plain = found.plain or self._plain if plain is None else plain
-        connection = TargetConnection(self._client(found, plain, tls), self._memory, found)
+        client = client_for(found, plain=plain, tls=(tls, self._tls), limit=self.settings.timeout)
+        connection = TargetConnection(client, self._memory, found)
         try:
             connection.connect()
-        except (ConnectionFailed, KeyboardInterrupt) as error:
+        except (ConnectionFailed, Cancelled):
             if self._connection is None:
                 self._adopt(connection, "lost")
-            if isinstance(error, KeyboardInterrupt):
-                raise Cancelled("cancelled while connecting") from None
             raise
         self._adopt(connection, "connected")
         if self._background:
@@ -220,7 +219,8 @@ class Session:
             self._note(server.log_problem)
         server.watch(self._server_ended)
         found = self._book.find(Target.parse(server.addresses[0]))
-        connection = TargetConnection(self._client(found, plain=False), None, found)
+        client = client_for(found, plain=False, tls=(self._tls,), limit=self.settings.timeout)
+        connection = TargetConnection(client, None, found)
         self._adopt(connection, "lost")
         connection.connect()
         self._set_state("connected")
@@ -351,13 +351,9 @@ class Session:
         else:
             self._described(connection, connection.describe(probe_again=probe_again))
 
-    def _client(self, where: Destination, plain: bool, tls: TlsFiles | None = None) -> Client:
-        given = [files for files in (tls, self._tls, where.tls) if files is not None]
-        files = given[0].before(*given[1:]) if given else None
-        return client_for(where, plain=plain, tls=files, limit=self.settings.timeout)
-
     def _adopt(self, connection: TargetConnection, state: State) -> None:
         former, self._connection = self._connection, connection
+        connection.on_end = self._connection_ended
         if former is not None:
             former.retire()
         self._state = state
@@ -380,11 +376,9 @@ class Session:
 
     def _describe_on_connect(self, probe_again: bool) -> None:
         connection = self._connection
-        if connection is None:
-            return
-        if connection.plain:
+        if connection is not None and connection.plain:
             connection.described.set()
-        elif self._background:
+        elif connection is not None and self._background:
             connection.describe_in_background(self._described, probe_again=probe_again)
 
     def _described(self, connection: TargetConnection, found: Discovery) -> None:
@@ -392,6 +386,11 @@ class Session:
             if found.note and (self._background or not found.refused):
                 self._note(found.note)
             self._changed()
+
+    def _connection_ended(self, connection: TargetConnection, how: str) -> None:
+        if connection is self._connection:
+            self._set_state("lost")
+            self._note(how)
 
     def _server_ended(self, server: SpawnedServer) -> None:
         if server is self.server:

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
     from rpcshell.line.language import CallLine, CommandLine, Line, LineError, Problem, Sink, ValueLine
     from rpcshell.line.masking import Known
-    from rpcshell.servers.log import LogFollower
     from rpcshell.shell.call import Call
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.output import Output
+    from rpcshell.shell.parts import Parts
     from rpcshell.shell.session import Session
     from rpcshell.shell.supervisor import Supervisor
+    from rpcshell.shell.unasked import Follower
 
     Listener = Callable[["Shell", Call], None]
 
@@ -100,7 +101,7 @@ class Shell:
         self._commands = cache(commands)
         self._supervisor = cache(self._make_supervisor) if supervisor is None else supervisor
         self._lookout = Lookout(self._supervisor)
-        self._following: list[LogFollower] = []
+        self._following: list[Follower] = []
         self._command: tuple[str, CommandLine] | None = None
 
     def _make_supervisor(self) -> Supervisor:
@@ -164,15 +165,15 @@ class Shell:
         """A shell for the lines of a file."""
         return self._derived(sources=(*self.sources, source))
 
-    def follow(self, follower: LogFollower) -> None:
-        """Have a log followed in the background, instead of the one before."""
+    def follow(self, follower: Follower) -> None:
+        """Have a log, or events, followed in the background, instead of the one before."""
         self.close()
         self._following.append(follower)
         follower.start()
 
     @property
     def follows(self) -> bool:
-        """Whether a log is being followed."""
+        """Whether a log is being followed, or events are."""
         return any(not follower.stopped for follower in self._following)
 
     def execute(self, text: str) -> None:
@@ -283,12 +284,13 @@ class Shell:
             from rpcshell.shell.pipeline import check_sink
 
             check_sink(call.sink)
-        made = self._made(line.text, call.method, params)
+        parts = self._parts(keep=call.sink is not None)
+        made = self._made(line.text, call.method, params, parts)
         result = made.result
         if call.assignment is not None:
             self.variables[call.assignment.name] = result
         if call.sink is not None:
-            self._send_value(call.sink, result)
+            self._send_values(call.sink, [result] if parts is None else [*parts.kept, result])
             self.output.timing(made)
         elif call.assignment is not None and not self.interactive:
             # What a script keeps for later is not what it has to say.
@@ -305,12 +307,14 @@ class Shell:
             name = f"${body.assignment.name}"
             self.variables[body.assignment.name] = value
         if body.sink is not None:
-            self._send_value(body.sink, value)
+            self._send_values(body.sink, [value])
         elif body.assignment is None or self.interactive:
             self.output.value(name, value)
 
-    def _send_value(self, sink: Sink, value: Any) -> None:
-        self._send(sink, plain_text(value, self.settings, indented=self.interactive))
+    def _send_values(self, sink: Sink, values: Sequence[Any]) -> None:
+        self._send(
+            sink, (text for value in values for text in plain_text(value, self.settings, indented=self.interactive))
+        )
 
     def _send(self, sink: Sink, pieces: Iterable[str]) -> None:
         from rpcshell.line.language import Redirect
@@ -334,10 +338,22 @@ class Shell:
             if isinstance(sink, Redirect) and self.interactive:
                 self.output.note(f"{written} bytes {'added ' if sink.append else ''}to {sink.path}")
 
-    def _made(self, text: str, method: str, params: object) -> Call:
+    def _parts(self, *, keep: bool) -> Parts | None:
+        """What takes the parts of a result, where there may be some; events count from now on for who waits for one."""
+        if (unasked := self.session.unasked) is None:
+            return None
+        from rpcshell.shell.parts import MOST_SHOWN, Parts
+
+        unasked.events.mark()
+        return Parts(self.output, most=MOST_SHOWN if self.interactive else None, keep=keep)
+
+    def _made(self, text: str, method: str, params: object, parts: Parts | None) -> Call:
         """Make a call, and tell the journal and the listeners what came of it."""
         sighting = self._lookout.begin(str(self.session.target), watchful=self.interactive)
+        sighting.trace.on_partial = parts
         call = self.session.attempt(method, params, line=text, sighting=sighting)
+        if parts is not None:
+            parts.end()
         self.journal.add(call)
         if call.outcome in {"failed", "cancelled"}:
             sighting.look()

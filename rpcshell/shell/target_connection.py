@@ -14,7 +14,7 @@ from rpcshell.client.target import ChildTarget
 from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpcshell.client.client import Client
     from rpcshell.client.target import Target, TlsFiles
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.address_book import Destination
     from rpcshell.shell.call_trace import CallTrace
     from rpcshell.shell.discovery import Discovery
+    from rpcshell.shell.unasked import Unasked
     from rpcwire import Reply
 
 __all__ = ["TargetConnection", "client_for"]
@@ -31,8 +32,13 @@ _START_TIMEOUT: Final = 60.0
 """Seconds for a child to start and to greet: what runs it may have to fetch it first."""
 
 _NOT_SENT: Final = "cancelled: the request was not sent"
-_GIVEN_UP: Final = "cancelled: the connection goes on, but the server may still be running it"
 _STILL_RUNNING: Final = "cancelled: the connection was closed, but the server may still be running it"
+_ASKED_TO_END: Final = "cancelled: the server was asked to end it, and the session goes on"
+_GIVEN_UP: Final = (
+    "cancelled: the session goes on, but the server cannot be asked to end it and may still be running it"
+)
+_CLOSED: Final = "cancelled again: the connection was closed"
+_CHILD_ENDED: Final = "cancelled again: the child was ended"
 
 
 class TargetConnection:
@@ -44,6 +50,8 @@ class TargetConnection:
         catalog: What the target offers, replaced whole, or None until it has told.
         described: Set once it is known whether the target describes itself.
         refreshing: Whether the target is being asked.
+        unasked: What its server says unasked, or None where it only answers.
+        on_end: Called, from the thread that reads, with how a connection ended that nobody used just then.
     """
 
     def __init__(self, client: Client, memory: Callable[[], TargetMemory] | None, where: Destination) -> None:
@@ -52,11 +60,19 @@ class TargetConnection:
         self.catalog: Catalog | None = None
         self.described = threading.Event()
         self.refreshing = False
+        self.unasked: Unasked | None = None
+        self.on_end: Callable[[TargetConnection, str], None] | None = None
         self._client = client
         self._lock = threading.Lock()
+        self._given_up = False
         self._generation: int | None = None
         self._memory = memory
         self._retired = False
+        if client.listens:
+            from rpcshell.shell.unasked import Unasked
+
+            self.unasked = Unasked(client, where.name)
+            self.unasked.hearing.on_end = self._ended
 
     @property
     def target(self) -> Target:
@@ -84,8 +100,16 @@ class TargetConnection:
         return self._client.connected
 
     def connect(self) -> None:
-        """Make the connection."""
-        self._client.connect()
+        """Make the connection.
+
+        Raises:
+            Cancelled: Ctrl-C was pressed.
+            ConnectionFailed: It could not be made.
+        """
+        try:
+            self._client.connect()
+        except KeyboardInterrupt:
+            raise Cancelled("cancelled while connecting") from None
 
     def method(self, name: str) -> Method | None:
         """What the target has told about a method."""
@@ -103,7 +127,8 @@ class TargetConnection:
             the connection is a new one or the app was reloaded.
 
         Raises:
-            Cancelled: Ctrl-C was pressed; the connection was closed.
+            Cancelled: Ctrl-C was pressed. The connection goes on where the dialect has it so, and is closed where the
+                call before was cancelled too, and nothing has been answered since.
             ShellError: As `Client.exchange`.
         """
         requests = None
@@ -119,13 +144,15 @@ class TargetConnection:
                     meta=meta and self.described.is_set(),
                     idempotent=described is not None and described.idempotent,
                     trace=trace,
+                    partial=trace.on_partial,
                 )
                 elapsed = time.monotonic() - began
+                self._given_up = False
         except KeyboardInterrupt:
             sent = requests is not None and self._client.requests != requests
             if not sent:
                 raise Cancelled(_NOT_SENT) from None
-            raise Cancelled(_GIVEN_UP if self._client.connected else _STILL_RUNNING) from None
+            raise Cancelled(self._cancelled()) from None
         former = self._generation
         if reply.meta is not None:
             self._generation = reply.meta.generation
@@ -175,6 +202,29 @@ class TargetConnection:
         self._retired = True
         self.close(patience=0)
 
+    def _cancelled(self) -> str:
+        """What has become of the call that was interrupted just now, and of the connection."""
+        if self.unasked is None or not self._client.connected:
+            return _STILL_RUNNING
+        again, self._given_up = self._given_up, True
+        if again:
+            self._given_up = False
+            self._client.close()
+            return _CHILD_ENDED if isinstance(self.target, ChildTarget) else _CLOSED
+        return _ASKED_TO_END if self.unasked.hearing.asked_to_end else _GIVEN_UP
+
+    def _ended(self, failure: Exception) -> None:
+        if self.unasked is not None:
+            self.unasked.events.wake()
+        # Who makes a call just now is told by that.
+        if self.on_end is not None and not self._retired and not self._lock.locked():
+            reason, hint = getattr(failure, "reason", str(failure)), getattr(failure, "hint", None)
+            self.on_end(self, f"{self.name}: {reason}{f'; {hint}' if hint else ''}; the next call {self._begins_anew}")
+
+    @property
+    def _begins_anew(self) -> str:
+        return "starts it anew" if isinstance(self.target, ChildTarget) else "makes a new connection"
+
     def _ask(self, probe_again: bool) -> Discovery:
         from rpcshell.shell.discovery import describe
 
@@ -190,22 +240,25 @@ class TargetConnection:
         return found
 
 
-def client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit: float | None) -> Client:
+def client_for(where: Destination, *, plain: bool, tls: Sequence[TlsFiles | None], limit: float | None) -> Client:
     """A client of a target, not connected yet.
 
     Args:
         where: The target, and what it offers where it cannot say.
         plain: Whether requests carry only a method and its params.
-        tls: The files that the target is verified with, and those that it is shown.
+        tls: The files that the target is verified with, and those that it is shown; they go before each other, and
+            before the target's own.
         limit: Seconds that the user gives a call, and making the connection, or None for the usual.
     """
     # The first prompt needs no socket.
     from rpcshell.client.any_client import CONNECT_TIMEOUT
     from rpcshell.client.client import Client
 
+    given = [files for files in (*tls, where.tls) if files is not None]
+    files = given[0].before(*given[1:]) if given else None
     usual = _START_TIMEOUT if isinstance(where.target, ChildTarget) else CONNECT_TIMEOUT
     timeout = usual if limit is None else min(limit, usual)
-    return Client(where.target, connect_timeout=timeout, plain=plain, floats="text", tls=tls, openrpc=where.openrpc)
+    return Client(where.target, connect_timeout=timeout, plain=plain, floats="text", tls=files, openrpc=where.openrpc)
 
 
 def _is_own(target: Target) -> bool:

@@ -159,6 +159,8 @@ class _Values:
                 yield from _matching(targets, typed, start, end, "argument")
             case "worker":
                 yield from _matching(self._around.workers(), typed, start, end, "argument")
+            case "event":
+                yield from _matching(self._around.events(), typed, start, end, "argument")
             case "method":
                 yield from suggest_methods(typed, start, end, self._around.catalog, self._limit)
             case "command":

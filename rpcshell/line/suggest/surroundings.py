@@ -30,6 +30,7 @@ ValueKind = Literal[
     "alias",
     "call",
     "worker",
+    "event",
 ]
 """What a word is; a `setting_value` is one of the setting named by the word before it, a `call` a whole line."""
 
@@ -128,14 +129,15 @@ class KnownSettings(Protocol):
 class Surroundings:
     """What a line can refer to at one time.
 
-    Targets are what `:connect` may be given. Workers are numbers, with what to say of each. Variables have no dollar
-    sign.
+    Targets are what `:connect` may be given. Workers are numbers, events names, with what to say of each. Variables
+    have no dollar sign.
     """
 
     catalog: Catalog = EMPTY_CATALOG
     commands: Sequence[CommandSpec] = ()
     targets: Callable[[], Sequence[str]] = tuple
     workers: Callable[[], Sequence[tuple[str, str]]] = tuple
+    events: Callable[[], Sequence[tuple[str, str]]] = tuple
     variables: Mapping[str, Any] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     settings: KnownSettings | None = None

@@ -70,7 +70,7 @@ def test_an_interrupt_of_a_call_to_who_may_speak_unasked_keeps_the_connection() 
     with serving(serve) as server:
         target = Target.parse(f"jsonrpc:{server.target}")
         connection = TargetConnection(Client(target), None, AddressBook().find(target))
-        with pytest.raises(Cancelled, match="the connection goes on"):
+        with pytest.raises(Cancelled, match="the session goes on, but the server cannot be asked"):
             connection.exchange("slow", None, timeout=DEADLINE, meta=False, trace=CallTrace())
         assert connection.connected
         connection.retire()

@@ -1,0 +1,89 @@
+"""What comes of a call before its last reply, as it comes: parts of the result, and how far it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.client.dialects import Progress
+from rpcshell.client.errors import ShellError
+from rpcshell.view.units import count_of
+
+if TYPE_CHECKING:
+    from rpcshell.shell.output import Output
+
+__all__ = ["MOST_SHOWN", "Parts"]
+
+MOST_SHOWN: Final = 200
+"""Parts of one result that are shown to a person; there may be more than anybody reads."""
+
+MOST_KEPT: Final = 100_000
+
+_DRAW_EVERY: Final = 0.1
+"""Seconds between two lines that tell how far a call is."""
+
+_FIGURES: Final = 4
+
+
+class Parts:
+    """Shows what comes of one call; for the thread that makes it.
+
+    Args:
+        output: Where it is shown.
+        most: How many parts of the result are, before they are only counted; None for no end.
+        keep: Whether parts are kept instead, for whoever gets the result.
+
+    Attributes:
+        kept: The parts that were kept.
+    """
+
+    def __init__(self, output: Output, *, most: int | None, keep: bool = False) -> None:
+        self.kept: list[Any] = []
+        self._output = output
+        self._most = most
+        self._keep = keep
+        self._count = 0
+        self._drawn = 0.0
+
+    def __call__(self, value: Any) -> None:
+        """Take a part of the result, or a `Progress`.
+
+        Raises:
+            ShellError: There are more than can be kept.
+        """
+        if isinstance(value, Progress):
+            self._tell(lambda: _progress_text(value))
+            return
+        self._count += 1
+        if self._keep:
+            if self._count > MOST_KEPT:
+                raise ShellError(
+                    f"more than {MOST_KEPT:,} parts came, which are too many to keep", hint="leave out | or >"
+                )
+            self.kept.append(value)
+        elif self._most is None or self._count <= self._most:
+            self._output.part(self._count, value)
+        else:
+            self._tell(lambda: f"{count_of(self._count, 'part')}, of which {self._most} are shown; Ctrl-C cancels")
+
+    def end(self) -> None:
+        """The last reply has come, or will not."""
+        self._output.progress("")
+        if self._most is not None and self._count > self._most and not self._keep:
+            self._output.note(f"{count_of(self._count, 'part')} came, of which {self._most} are shown")
+
+    def _tell(self, text: Any) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= _DRAW_EVERY:
+            self._drawn = now
+            self._output.progress(text())
+
+
+def _progress_text(progress: Progress) -> str:
+    done, total = progress.done, progress.total
+    figure = ""
+    if done is not None and total:
+        figure = f"{max(0.0, min(done / total, 1.0)):.0%}"
+    elif done is not None:
+        figure = f"{done:.{_FIGURES}g}" if done % 1 else f"{done:,.0f}"
+    return " · ".join(filter(None, (figure, progress.text)))

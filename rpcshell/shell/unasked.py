@@ -1,0 +1,296 @@
+"""What the server of a connection has said unasked, kept in memory within bounds: its events, and lines that are no
+messages.
+
+It is written by the thread that reads the connection, and read by commands and the prompt. Who answers what the server
+asks is in `rpcshell.shell.questions`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+
+import msgspec
+
+from rpcshell.client.target import ChildTarget
+from rpcshell.shell.journal import memory_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rpcshell.client.client import Client
+    from rpcshell.client.dialects import Event
+    from rpcshell.client.target import Target
+
+__all__ = [
+    "MOST_EVENTS",
+    "EventLog",
+    "Follower",
+    "HeardEvent",
+    "LoggedLine",
+    "StrayLog",
+    "Subscription",
+    "Unasked",
+    "iso_time",
+]
+
+_T = TypeVar("_T")
+
+MOST_EVENTS: Final = 1000
+"""Events that are kept; the oldest give way."""
+
+MOST_LINES: Final = 1000
+
+MOST_MEMORY: Final = 16 << 20
+"""Bytes, about, that all events which are kept may take."""
+
+_MOST_NAMES: Final = 1000
+_LONGEST_NAME: Final = 1000
+_LONGEST_LINE: Final = 16 * 1024
+
+
+class HeardEvent(msgspec.Struct, frozen=True):
+    """An event.
+
+    Attributes:
+        number: Which one of its connection, from 1.
+        time: When it came, in seconds since the epoch.
+        name: Its name.
+        params: What it said.
+        has_params: Whether the params are kept; not where they are too large or too deep.
+    """
+
+    number: int
+    time: float
+    name: str
+    params: Any = None
+    has_params: bool = True
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """It as a result: what it is for `$_`, and for programs."""
+        return {"time": iso_time(self.time), "name": self.name, "params": self.params}
+
+
+class EventLog:
+    """The latest events, oldest first; for several threads.
+
+    Attributes:
+        count: How many have come.
+        listeners: Called with each one, from the thread that reads.
+    """
+
+    def __init__(self, *, most: int = MOST_EVENTS, memory: int = MOST_MEMORY) -> None:
+        self.count = 0
+        self.listeners: list[Callable[[HeardEvent], object]] = []
+        self._events: deque[tuple[HeardEvent, int]] = deque()
+        self._most = most
+        self._memory = memory
+        self._used = 0
+        self._names: Counter[str] = Counter()
+        self._mark = 0
+        self._taken: set[int] = set()
+        self._changed = threading.Condition()
+        self._wanted: Callable[[HeardEvent], bool] | None = None
+        self._found: HeardEvent | None = None
+
+    def add(self, event: Event) -> None:
+        """Take one."""
+        room = self._memory // 4
+        used = memory_of((event.name, event.params), room)
+        params, kept = (event.params, True) if used is not None else (None, False)
+        name = event.name[:_LONGEST_NAME]
+        with self._changed:
+            self.count += 1
+            heard = HeardEvent(self.count, time.time(), name, params, kept)
+            self._events.append((heard, used or len(name)))
+            self._used += used or len(name)
+            while len(self._events) > self._most or self._used > self._memory:
+                former, size = self._events.popleft()
+                self._used -= size
+                self._taken.discard(former.number)
+            if name in self._names or len(self._names) < _MOST_NAMES:
+                self._names[name] += 1
+            # What is not kept can be waited for all the same.
+            whole = heard if kept else msgspec.structs.replace(heard, params=event.params, has_params=True)
+            if self._wanted is not None and self._found is None and self._wanted(whole):
+                self._found = whole
+                self._taken.add(heard.number)
+                self._changed.notify_all()
+        for listener in tuple(self.listeners):
+            listener(heard)
+
+    def recent(self) -> list[HeardEvent]:
+        """Those that are kept, oldest first."""
+        with self._changed:
+            return [event for event, _ in self._events]
+
+    def names(self) -> dict[str, int]:
+        """The names that were seen, with how often, the most frequent first."""
+        with self._changed:
+            return dict(self._names.most_common())
+
+    def mark(self) -> None:
+        """Have what comes from now on count for whoever waits, even if it comes before they do."""
+        with self._changed:
+            self._mark = self.count
+            self._taken.clear()
+
+    def wait(
+        self, wanted: Callable[[HeardEvent], bool], timeout: float | None, over: Callable[[], bool]
+    ) -> HeardEvent | None:
+        """Take the first event that is wanted, of those since the mark which nobody has taken yet, or of what comes.
+
+        Returns:
+            The event, or None where none has come within so many seconds or it is over; `wake` has that looked at.
+        """
+        with self._changed:
+            for event, _ in self._events:
+                if event.number > self._mark and event.number not in self._taken and wanted(event):
+                    self._taken.add(event.number)
+                    return event
+            self._wanted, self._found = wanted, None
+            try:
+                self._changed.wait_for(lambda: self._found is not None or over(), timeout)
+                return self._found
+            finally:
+                self._wanted = None
+
+    def wake(self) -> None:
+        """Have whoever waits look whether it is over."""
+        with self._changed:
+            self._changed.notify_all()
+
+
+class LoggedLine(msgspec.Struct, frozen=True):
+    """A line that is no message: when it came, in seconds since the epoch, who has said it, and what."""
+
+    time: float
+    who: str
+    text: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """It for programs."""
+        return {"time": iso_time(self.time), "who": self.who, "message": self.text}
+
+
+class StrayLog:
+    """The latest lines that were no messages, oldest first; for several threads.
+
+    Attributes:
+        who: Who says them.
+        listeners: Called with each one, from the thread that reads it.
+    """
+
+    def __init__(self, who: str) -> None:
+        self.listeners: list[Callable[[LoggedLine], object]] = []
+        self.who = who
+        self._lines: deque[LoggedLine] = deque(maxlen=MOST_LINES)
+
+    def add(self, text: str) -> None:
+        """Take what was said, which may have several lines."""
+        for line in text[:_LONGEST_LINE].splitlines():
+            logged = LoggedLine(time.time(), self.who, line)
+            self._lines.append(logged)
+            for listener in tuple(self.listeners):
+                listener(logged)
+
+    def recent(self) -> Sequence[LoggedLine]:
+        """Those that are kept, oldest first."""
+        return tuple(self._lines)
+
+
+class Unasked:
+    """What is heard from one server.
+
+    Attributes:
+        hearing: What the client hears it with.
+        events: Its events.
+        strays: Its lines that are no messages.
+    """
+
+    def __init__(self, client: Client, name: str) -> None:
+        hearing = client.hearing()
+        self.hearing = hearing
+        self.events = EventLog()
+        self.strays = StrayLog(_who(client.target, name))
+        hearing.on_event = self.events.add
+        hearing.on_log = self.strays.add
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection that it can be heard on."""
+        return not self.hearing.over
+
+
+class Follower(Protocol):
+    """What shows something that goes on, until it is stopped."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it shows nothing any more."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """Show nothing any more."""
+
+
+class Subscription(Generic[_T]):
+    """Shows what comes of one kind, in the thread that reads it; a `Follower`.
+
+    What comes faster than so many a second is counted, and told with the next that is shown.
+
+    Args:
+        listeners: Where to hear of it.
+        show: Shows one, after so many that were left out; false where too much waits to be shown already.
+        most: How many are shown in a second.
+    """
+
+    def __init__(self, listeners: list[Callable[[_T], object]], show: Callable[[_T, int], bool], most: int) -> None:
+        self._listeners = listeners
+        self._show = show
+        self._most = most
+        self._since = 0.0
+        self._shown = self._left_out = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it hears of nothing."""
+        return self._take not in self._listeners
+
+    def start(self) -> None:
+        """Hear of what comes from now on."""
+        self._listeners.append(self._take)
+
+    def stop(self) -> None:
+        """Hear of nothing any more."""
+        if not self.stopped:
+            self._listeners.remove(self._take)
+
+    def _take(self, one: _T) -> None:
+        now = time.monotonic()
+        if now - self._since >= 1:
+            self._since, self._shown = now, 0
+        if self._shown < self._most and self._show(one, self._left_out):
+            self._shown += 1
+            self._left_out = 0
+        else:
+            self._left_out += 1
+
+
+def iso_time(moment: float) -> str:
+    """A time in seconds since the epoch as ISO 8601 has it, in UTC, with milliseconds."""
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(moment))}.{int(moment % 1 * 1000):03d}Z"
+
+
+def _who(target: Target, name: str) -> str:
+    """What to call a server: by its name in the configuration, or its program."""
+    if isinstance(target, ChildTarget) and name == str(target):
+        return os.path.basename(target.argv[0])  # noqa: PTH119 - a program's name need not be a path
+    return name

@@ -1,0 +1,164 @@
+"""Servers that speak at any time, at a real terminal: events, parts, forms, cancelling, children, and hostile ones."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.shells import leave
+from tests.e2e.terminal import CTRL_C, ENTER, SHELL, Terminal
+from tests.rpcshell import loud
+from tests.rpcshell.peers import serving
+
+CHILD = f"loud:exec:{sys.executable} -m tests.rpcshell.loud"
+
+
+@contextmanager
+def shell_at(home: Path, target: str, *, columns: int = 160) -> Iterator[Terminal]:
+    """A shell at its prompt, which knows the dialects of the tests."""
+    loud.install(home)
+    environment = {"PYTHONPATH": f"{loud.ROOT}:{home}"}
+    with Terminal(home, (*SHELL, target), environment=environment, columns=columns) as terminal:
+        terminal.wait_for(r"> $")
+        yield terminal
+
+
+@contextmanager
+def talking(home: Path, dialect: str = "loud") -> Iterator[tuple[Terminal, loud.Server]]:
+    server = loud.Server()
+    with serving(server) as peer, shell_at(home, f"{dialect}:{peer.target}") as terminal:
+        terminal.wait_for("Loud 7.2")
+        yield terminal, server
+
+
+def assert_harmless(terminal: Terminal) -> None:
+    assert "\x1b[2J" not in terminal.raw.decode()
+
+
+def test_what_is_spoken_and_with_whom_is_said_at_the_bottom(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.wait_for(r"^loud · Loud 7\.2 · 7 commands · ")
+
+
+def test_events_are_folded_into_one_row_that_leaves_what_is_typed_alone(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f"tell{ENTER}")
+        terminal.wait_for(r"^result \"told\"\n(.*\n)?<- DONE, TICK x3\n.*> $")
+        terminal.mark()
+        terminal.send(f"tell n=1{ENTER}")
+        terminal.wait_for(r"told\"\n(.*\n)?<- DONE, TICK\n.*> $")
+        terminal.mark()
+        terminal.send(f":events TICK{ENTER}")
+        terminal.wait_for(r'TICK \{"number":2\}\n.*TICK \{"number":0\}\n')
+        terminal.send(f":events DO*{ENTER}")
+        terminal.wait_for(r'DONE \{"id":"job0","evil":"\\u001b\[2J"\}')
+        assert_harmless(terminal)
+
+
+def test_an_event_is_waited_for_and_completed(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f"tell{ENTER}")
+        terminal.wait_for(r"<- DONE")
+        terminal.send(":wait D")
+        terminal.wait_for(r"DONE +a job is done · came 1 time")
+        terminal.send(f"ONE id=job0{ENTER}")
+        terminal.wait_for(r'^DONE \{"time": ".*", "name": "DONE"|"id": "job0"')
+        terminal.send(f":wait TICK number=77{ENTER}")
+        terminal.wait_until_signals()
+        terminal.mark()
+        terminal.send(CTRL_C)
+        terminal.wait_for(r"^loud:\S+> $")
+        leave(terminal)
+
+
+def test_events_are_followed_above_the_prompt(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f":events -f{ENTER}")
+        terminal.wait_for("events are followed")
+        terminal.send(f"tell{ENTER}")
+        terminal.wait_for(r'TICK \{"number":2\}')
+        terminal.send(f":events off{ENTER}")
+        terminal.wait_for("followed no more")
+
+
+def test_parts_come_as_they_are_and_progress_in_place(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f"parts{ENTER}")
+        terminal.wait_for(r'^part 1 \{"number": 0\}\npart 2 \{"number": 1\}\npart 3 \{"number": 2\}\nresult "all"$')
+        assert "0% · reading\\x1b[2J" in terminal.raw.decode()
+        assert_harmless(terminal)
+
+
+def test_interrupting_a_call_keeps_the_session_and_doing_it_again_closes_it(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, server):
+        terminal.send(f"hang{ENTER}")
+        terminal.wait_until_signals()
+        while "hang" not in server.received:
+            terminal.wait_until_quiet(0.01)
+        terminal.send(CTRL_C)
+        terminal.wait_for("^error: cancelled: the server was asked to end it, and the session goes on$")
+        assert server.cancelled.wait(30)
+        terminal.wait_until_keys()
+        terminal.send(f"hang{ENTER}")
+        terminal.wait_until_signals()
+        while server.received.count("hang") < 2:
+            terminal.wait_until_quiet(0.01)
+        terminal.send(CTRL_C)
+        terminal.wait_for("^error: cancelled again: the connection was closed$")
+        terminal.wait_until_keys()
+        terminal.mark()
+        terminal.send(f"tell{ENTER}")
+        terminal.wait_for("told")
+
+
+def test_what_a_child_prints_is_in_the_logs_and_its_end_is_said(tmp_path: Path) -> None:
+    with shell_at(tmp_path, CHILD) as terminal:
+        terminal.wait_for("Loud 7.2")
+        terminal.send(f"print{ENTER}")
+        terminal.wait_for('result "printed"')
+        assert not re.search("stderr|JSON", terminal.all_text)
+        terminal.send(f":logs{ENTER}")
+        name = re.escape(Path(sys.executable).name)
+        terminal.wait_for(rf"^\S+ {name} to stderr \\x1b\[2J$")
+        terminal.wait_for(rf"^\S+ {name} not JSON$")
+        terminal.send(f"die{ENTER}")
+        terminal.wait_for(r"^error: lost the connection .*the child has ended \(exit code 3\)")
+        terminal.wait_for(r"it said: the last line")
+        terminal.wait_for(r" \(lost\)> $")
+        terminal.mark()
+        terminal.send(f"tell{ENTER}")
+        terminal.wait_for("told")
+        assert_harmless(terminal)
+        leave(terminal)
+
+
+def test_a_flood_of_events_is_one_row_and_the_prompt_lives(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f"flood{ENTER}")
+        terminal.wait_for(r"^<- TICK x\d\d,\d{3} · :events shows the last 1,000$")
+        terminal.send("hang n=1")
+        terminal.wait_for(r"> hang n=1$")
+        assert terminal.text.count("<- ") == 1
+        terminal.send(CTRL_C)
+        terminal.send(f":disconnect{ENTER}")
+        terminal.wait_for(r"^rpcshell> $")
+
+
+def test_parts_without_end_are_counted_and_can_be_ended(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f"endless{ENTER}")
+        terminal.wait_for(r"^[\d,]+ parts, of which 200 are shown; Ctrl-C cancels$")
+        terminal.send(CTRL_C)
+        terminal.wait_for("^error: cancelled: the server was asked to end it")
+        terminal.send("tell")
+        terminal.wait_for("> tell$")
+
+
+def test_a_server_that_never_greets_is_said_in_one_line(tmp_path: Path) -> None:
+    with serving(lambda peer: peer.wait_for_end()) as peer, shell_at(tmp_path, f"mute:{peer.target}") as terminal:
+        terminal.wait_for(r"^error: cannot connect to .*: it did not greet within 0.5 s")
+        terminal.send("typed")
+        terminal.wait_for("> typed$")
