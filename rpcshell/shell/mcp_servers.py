@@ -15,6 +15,7 @@ import msgspec
 from rpcshell.client.errors import UsageError
 from rpcshell.line.near_names import near_names
 from rpcshell.shell.target_config import TargetConfig, fill
+from rpcwire import ParseError, decode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,10 +55,10 @@ def mcp_server(file: str | Path, name: str, environment: Mapping[str, str] = os.
 
 def _servers(file: str | Path) -> dict[str, Any]:
     try:
-        document = msgspec.json.decode(Path(file).expanduser().read_bytes())
+        document = decode_value(Path(file).expanduser().read_bytes())
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ParseError as error:
         raise UsageError(f"{file} is no JSON: {error}") from error
     found = [document[table] for table in _TABLES if isinstance(document, dict) and table in document]
     if not found or not isinstance(found[0], dict):

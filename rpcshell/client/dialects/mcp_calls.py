@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from rpcshell.client.dialects import mcp_methods as methods
 from rpcshell.client.dialects.uri_template import expand
-from rpcwire import ERROR_OUT, ErrorCode, Fault, Reply
+from rpcwire import ERROR_OUT, ErrorCode, Fault, Reply, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +85,4 @@ def uri_of(resource: Mapping[str, Any], values: Mapping[str, Any]) -> str:
 
 def texts(values: Mapping[str, Any]) -> dict[str, str]:
     """Arguments of prompts are texts."""
-    return {
-        name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in values.items()
-    }
+    return {name: value if isinstance(value, str) else encode_value(value).decode() for name, value in values.items()}

@@ -9,8 +9,6 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from rpcshell.client.dialects.registry import framing_of
 from rpcshell.client.target import HttpTarget, Target
 from rpcshell.line.masking import blot_bytes, mask_texts, mask_value
@@ -19,7 +17,7 @@ from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
 from rpcshell.view.pretty import render_json
 from rpcshell.view.units import call_time, count_of
-from rpcwire import read_float
+from rpcwire import ParseError, decode_value
 from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
@@ -43,8 +41,6 @@ _WIDE_ENOUGH: Final = 72
 _MOST_ROWS: Final = 4
 _MOST_LINES: Final = 3
 _MARGIN: Final = "  "
-
-_decode = msgspec.json.Decoder(float_hook=read_float).decode
 
 
 def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragment]:
@@ -137,8 +133,8 @@ def _row_size(width: int) -> int:
 def _meaning(body: bytes, params: Any, width: int, *, full: bool) -> Iterator[Fragment]:
     """What a body says, as JSON without its secrets."""
     try:
-        value = mask_value(_decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        value = mask_value(decode_value(body, "text"))
+    except ParseError as error:
         yield ERROR, f"{_MARGIN}not JSON: {visible(str(error))}\n"
         return
     if params is not None:

@@ -20,7 +20,7 @@ from rpcshell.client.dialects.mcp_methods import document, resource_names
 from rpcshell.client.dialects.uri_template import expand, variables
 from rpcshell.client.dialogue import Dialogue
 from rpcshell.line.catalog import Catalog
-from rpcwire import MAX_REPLY, Reply
+from rpcwire import MAX_REPLY, Reply, TextFloat
 from tests.rpcshell.client.test_dialects import heard_by
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.mcp_peer import McpPeer
@@ -138,6 +138,7 @@ def test_names_tell_what_is_called() -> None:
     assert sent("echo", {"a": 1})["params"] == {"name": "echo", "arguments": {"a": 1}, **meta}
     assert sent("tool:tools/list")["params"]["name"] == "tools/list"
     assert sent("prompt:p", {"n": 1, "t": "x"})["params"] == {"name": "p", "arguments": {"n": "1", "t": "x"}, **meta}
+    assert sent("prompt:p", {"n": TextFloat("2.50")})["params"]["arguments"] == {"n": "2.50"}
     assert sent("resource:a://{b}", {"b": "c d"})["params"]["uri"] == "a://c%20d"
     assert sent("tools/list") == {"jsonrpc": "2.0", "id": 7, "method": "tools/list"}
     assert sent("mcp:x/y", {"z": 1}) == {"jsonrpc": "2.0", "id": 7, "method": "x/y", "params": {"z": 1}}

@@ -66,6 +66,7 @@ def test_the_table_may_be_called_servers(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("{", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
         ("[]", "has no servers"),
         ('{"mcpServers": []}', "has no servers"),
         ('{"mcpServers": {}}', "has no server 'api' (it has none)"),

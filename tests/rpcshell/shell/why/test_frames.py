@@ -53,6 +53,10 @@ def test_whatever_comes_is_shown_without_harm(data: bytes, width: int, framing: 
     assert visible(text, newlines=True) == text
 
 
+def test_what_is_nested_too_deeply_to_be_read_is_shown_as_bytes() -> None:
+    assert "not JSON: the JSON is nested too deeply" in shown(frame(b"[" * 100_000))
+
+
 @given(json, st.text(alphabet='abcdefgü"\\\n', min_size=4, max_size=20))
 def test_a_secret_is_in_no_row_and_every_length_stays_true(value: object, secret: str) -> None:
     secret = f"Q{secret}Q"
