@@ -152,7 +152,7 @@ def _rendered(shell: Shell, outcome: Call | ShellError, columns: int) -> tuple[I
     if isinstance(outcome, ShellError):
         return render_error(outcome, columns, shell.settings), ""
     footer = render_footer(outcome.elapsed, outcome.meta, shell.settings)
-    return render_result(outcome.out, outcome.result, columns, shell.settings), footer
+    return render_result(outcome.out, outcome.result, columns, shell.settings, text=outcome.is_text), footer
 
 
 @command(

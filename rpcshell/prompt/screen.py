@@ -88,7 +88,8 @@ class Screen(Output):
         from rpcshell.view.render import render_result
 
         with self._writing:
-            self._page(render_result(call.out, call.result, self._columns, self._settings))
+            shown = render_result(call.out, call.result, self._columns, self._settings, text=call.is_text)
+            self._page(shown)
             self._show_footer(call)
         self.show_notes()
 

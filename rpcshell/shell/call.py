@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from rpcshell.client.dialects import TextReply
 from rpcshell.client.errors import (
     CallError,
     CallTimeout,
@@ -117,6 +118,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def result(self) -> Any:
         """The result, or None where there is none."""
         return None if self.reply is None else self.reply.result
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the result is a text to be read."""
+        return isinstance(self.reply, TextReply) and isinstance(self.reply.result, str)
 
     @property
     def out(self) -> str:

@@ -40,12 +40,20 @@ _RESERVED: Final = range(-32768, -31999)
 """Error codes that JSON-RPC 2.0 (section 5.1) keeps for itself and for servers."""
 
 
-def render_result(out: str, result: Any, width: int, settings: Settings) -> Iterator[Fragment]:
-    """The out name and the result of a reply in the format that was set, ending in a newline."""
+def render_result(out: str, result: Any, width: int, settings: Settings, *, text: bool = False) -> Iterator[Fragment]:
+    """The out name and the result of a reply in the format that was set, ending in a newline.
+
+    One that is a `text` to be read is shown as that in any format.
+    """
     if settings.format == "raw":
         yield from _raw(result)
         return
     yield OUT, visible(out)
+    if text:
+        lines = result.replace("\r\n", "\n").removesuffix("\n")
+        yield "", "\n" if "\n" in lines else " "
+        yield from _raw(lines)
+        return
     yield from _after_name(result, width, cells(visible(out)), settings)
 
 

@@ -48,7 +48,9 @@ def test_a_session_with_a_monitor(tmp_path: Path) -> None:
         terminal.send(f"device_dell{ENTER}")
         terminal.wait_for(r"^error -32601: The command device_dell has not been found")
         terminal.send(f"human-monitor-command command-line='info status'{ENTER}")
-        terminal.wait_for(r"VM status: paused")
+        terminal.wait_for(r"^return VM status: paused \(prelaunch\)$")
+        terminal.send(f"human-monitor-command command-line='info mtree'{ENTER}")
+        terminal.wait_for(r"^return\naddress-space: .*\n")
         host, _, port = str(export.target).rpartition(":")
         server = f'{{"type":"inet","host":"{host}","port":"{port}"}}'
         terminal.send(f'blockdev-add {{"driver":"nbd","node-name":"n","server":{server}}}{ENTER}')

@@ -45,11 +45,16 @@ __all__ = [
     "Steps",
     "Stray",
     "Tell",
+    "TextReply",
     "follow",
     "follow_async",
 ]
 
 _T = TypeVar("_T")
+
+
+class TextReply(Reply, frozen=True):
+    """A reply whose result is a text to be read, such as what a command line inside the server prints."""
 
 
 class Partial(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import UNSET
 
-from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear
+from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, TextReply
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.qapi import described
 from rpcshell.client.errors import CallTimeout
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rpcshell.client.dialects import Message, Steps
+    from rpcwire import Floats
 
 __all__ = ["GREETING", "Qapi", "Qmp"]
 
@@ -36,11 +37,19 @@ DESCRIPTION_TIMEOUT: Final = 10.0
 """Seconds that a server has to say what it offers."""
 
 
+_PRINTING: Final = frozenset(("human-monitor-command",))
+"""Commands that return what the monitor for people would print."""
+
+
 class Qapi(FramedDialect):
     """What QMP and the guest agent have in common: how commands, replies and errors look."""
 
     framings: ClassVar[tuple[str, ...]] = ("stream",)
     absent_params: ClassVar[bool] = True
+
+    def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
+        super().__init__(max_reply, floats, framing)
+        self._printing: set[int] = set()
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """A command.
@@ -48,7 +57,10 @@ class Qapi(FramedDialect):
         Raises:
             EncodeError: The params are not by name.
         """
-        return self.encode(self.command(method, params, id=number))
+        data = self.encode(self.command(method, params, id=number))
+        if method in _PRINTING:
+            self._printing.add(number)
+        return data
 
     def command(self, method: str, params: object, **rest: Any) -> dict[str, Any]:
         """A command as it is sent.
@@ -71,10 +83,12 @@ class Qapi(FramedDialect):
         # Without an id it is for the oldest call; what has another than a number was never asked here.
         if id is None or type(id) is int:
             number = UNSET if id is None else id
+            kind = TextReply if id in self._printing else Reply
+            self._printing.discard(id)
             if "error" in message:
                 yield Reply(ERROR_OUT, fault(message["error"]), id=number)
             elif "return" in message:
-                yield Reply("return", message["return"], id=number)
+                yield kind("return", message["return"], id=number)
             else:
                 raise InvalidReply('a message has "return", "error" or "event"')
 

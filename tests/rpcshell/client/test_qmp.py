@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rpcshell import CallError, CallTimeout, ConnectionFailed, ProtocolError, TcpTarget, UsageError
 from rpcshell import connect as connect_blocking
-from rpcshell.client.dialects import Event
+from rpcshell.client.dialects import Event, TextReply
 from rpcshell.client.dialects.qmp import Qmp
 from rpcshell.client.dialogue import Dialogue
 from rpcshell.line.catalog import Catalog
@@ -89,6 +89,16 @@ def test_whatever_comes_is_a_message_or_breaks_the_rules(messages: list[object],
         for message in heard(cut(stream, places)):
             assert isinstance(message, Event | Reply)
             assert not isinstance(message, Reply) or message.fault is None or message.fault.message is not None
+
+
+def test_what_the_monitor_for_people_prints_is_a_text() -> None:
+    dialect = Qmp(MAX_REPLY)
+    for number, method in enumerate(("human-monitor-command", "query-name", "human-monitor-command"), 1):
+        dialect.encode_call(method, {}, meta=False, plain=False, number=number)
+    dialect.receive(
+        b'{"return": "1", "id": 1} {"return": "2", "id": 2} {"error": {"class": "A", "desc": "b"}, "id": 3}'
+    )
+    assert [type(dialect.next_event()) for _ in range(3)] == [TextReply, Reply, Reply]
 
 
 def test_an_event_may_come_before_the_reply_to_what_has_caused_it() -> None:

@@ -36,6 +36,14 @@ def test_a_reply_is_its_out_name_and_its_result() -> None:
     assert result_text("pong", {"a": 1}) == 'pong {"a": 1}\n'
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("", "out \n"), ("one\r\n", "out one\n"), ("a\r\n\tb\n", "out\na\n\tb\n"), ("\x1b[2J", "out \\x1b[2J\n")],
+)
+def test_a_text_to_be_read_is_shown_as_that(text: str, shown: str) -> None:
+    assert "".join(text for _, text in render_result("out", text, 60, Settings(), text=True)) == shown
+
+
 def in_format(format_: Literal["auto", "json", "table", "raw"], result: Any, **others: int) -> str:
     settings = Settings()
     settings.format = format_
