@@ -51,18 +51,24 @@ def test_a_session_with_a_monitor(tmp_path: Path) -> None:
         terminal.wait_for(r"^return VM status: paused \(prelaunch\)$")
         terminal.send(f"human-monitor-command command-line='info mtree'{ENTER}")
         terminal.wait_for(r"^return\naddress-space: .*\n")
+        terminal.send(f"cont{ENTER}")
+        terminal.wait_for("^<- RESUME$")
+        terminal.send(f":wait RESU{TAB}")
+        terminal.wait_for(":wait RESUME")
+        terminal.send(ENTER)
+        terminal.wait_for(r'^RESUME \{"time": .*"params": \{"timestamp": \{')
         host, _, port = str(export.target).rpartition(":")
         server = f'{{"type":"inet","host":"{host}","port":"{port}"}}'
         terminal.send(f'blockdev-add {{"driver":"nbd","node-name":"n","server":{server}}}{ENTER}')
         assert arrived.wait(PATIENCE)
         terminal.wait_until_signals()
         terminal.send(CTRL_C)
-        terminal.wait_for("^error: cancelled")
+        terminal.wait_for("^error: cancelled: the session goes on, but the server cannot be asked to end it")
         terminal.mark()
         terminal.send(f"query-status{ENTER}")
         # It runs one command after another.
         go_on.set()
-        terminal.wait_for(r'^return \{"status": "prelaunch"')
+        terminal.wait_for(r'^return \{"status": "running"')
         assert leave(terminal) == 0
 
 

@@ -34,12 +34,12 @@ _MOST_VARIANTS: Final = 5_000
 _Schema = dict[str, Any]
 
 
-def described(entries: object, title: str) -> Description:
+def described(entries: object, title: str, version: str = "") -> Description:
     """What a server's schema says of its commands."""
     if not isinstance(entries, list):
         return Description(missing="unknown", reason="its schema is no list")
     types = {name: entry for entry in entries if isinstance(entry, dict) and isinstance(name := entry.get("name"), str)}
-    return Description(_Reader(types).document(title))
+    return Description(_Reader(types).document(title, version))
 
 
 class _Reader:
@@ -52,14 +52,15 @@ class _Reader:
         self._variants_left = _MOST_VARIANTS
         self._name_objects()
 
-    def document(self, title: str) -> dict[str, Any]:
+    def document(self, title: str, version: str) -> dict[str, Any]:
         for type_name, name in self._names.items():
             self._schemas[name] = self._object(name, self._types[type_name])
         return {
             "openrpc": "1.3.2",
-            "info": {"title": title, "version": ""},
+            "info": {"title": title, "version": version, "x-method-noun": "command"},
             "methods": [self._method(command) for command in self._commands],
             "components": {"schemas": self._schemas},
+            "x-events": [self._event(entry) for entry in self._types.values() if entry.get("meta-type") == "event"],
         }
 
     def _name_objects(self) -> None:
@@ -106,6 +107,11 @@ class _Reader:
             "x-out": "return",
             **_features(command, "summary"),
         }
+
+    def _event(self, entry: _Schema) -> dict[str, Any]:
+        data = self._types.get(str(entry.get("arg-type")), {})
+        names = [member["name"] + "?" * _is_optional(member) for member in _named(data, "members")]
+        return {"name": entry["name"], "summary": ", ".join(names)}
 
     def _schema(self, type_name: object, depth: int = 0) -> _Schema:
         """A type, where it is used."""

@@ -91,7 +91,8 @@ class GuestAgent(Qapi):
             return Description(missing="unknown", reason=f"it refuses guest-info: {refusal.message}")
         told = reply.result.get("supported_commands") if isinstance(reply.result, dict) else None
         methods = [_method(one) for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-        return Description({"openrpc": "1.3.2", "info": {"title": "guest agent", "version": ""}, "methods": methods})
+        info = {"title": "QEMU guest agent", "version": "", "x-method-noun": "command"}
+        return Description({"openrpc": "1.3.2", "info": info, "methods": methods})
 
 
 def _method(command: dict[str, Any]) -> dict[str, Any]:

@@ -75,9 +75,11 @@ class Qapi(FramedDialect):
         return {"execute": method, "arguments": params, **rest}
 
     def read(self, message: Any) -> Iterator[Message]:
-        """What a message says."""
+        """What a message says; an event's data have its timestamp among them."""
         if "event" in message:
-            yield Event(str(message["event"]), {key: value for key, value in message.items() if key != "event"})
+            data = message.get("data", {})
+            params = {**data, "timestamp": message.get("timestamp")} if isinstance(data, dict) else data
+            yield Event(str(message["event"]), params)
             return
         id = message.get("id")
         # Without an id it is for the oldest call; what has another than a number was never asked here.
@@ -95,6 +97,8 @@ class Qapi(FramedDialect):
 
 class Qmp(Qapi):
     """A monitor."""
+
+    _version = ""
 
     def read(self, message: Any) -> Iterator[Message]:
         """What a message says; the greeting is an event."""
@@ -114,6 +118,7 @@ class Qmp(Qapi):
             ) from None
         if greeting.name != GREETING:
             raise HandshakeFailed(f"it does not greet as a QMP monitor but says {greeting.name!r:.40}")
+        self._version = _version(greeting.params)
         reply: Reply = yield Ask("qmp_capabilities", timeout=GREETING_TIMEOUT)
         if (refusal := reply.fault) is not None:
             raise HandshakeFailed(f"it refuses to negotiate: {refusal.message}")
@@ -126,7 +131,7 @@ class Qmp(Qapi):
             return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
         if (refusal := reply.fault) is not None:
             return Description(missing="unknown", reason=f"it refuses query-qmp-schema: {refusal.message}")
-        return described(reply.result, "QEMU")
+        return described(reply.result, "QEMU", self._version)
 
 
 def fault(error: Any) -> dict[str, Any]:
@@ -134,3 +139,12 @@ def fault(error: Any) -> dict[str, Any]:
     kind = error["class"]
     code = ErrorCode.METHOD_NOT_FOUND if kind == "CommandNotFound" else ErrorCode.APPLICATION_ERROR
     return {"code": int(code), "message": error["desc"], "data": {"class": kind}}
+
+
+def _version(greeting: Any) -> str:
+    """What a greeting says of the version: `7.2.22`."""
+    try:
+        told = greeting["version"]["qemu"]
+        return f"{told['major']:d}.{told['minor']:d}.{told['micro']:d}"
+    except (LookupError, TypeError, ValueError):
+        return ""

@@ -75,6 +75,7 @@ SCHEMA: list[dict[str, Any]] = [
     {"name": "device_add", "meta-type": "command", "arg-type": "32", "ret-type": "0", "features": ["deprecated"]},
     {"name": "nbd-server-start", "meta-type": "command", "arg-type": "33", "ret-type": "0"},
     {"name": "STOP", "meta-type": "event", "arg-type": "0"},
+    {"name": "ADDED", "meta-type": "event", "arg-type": "31"},
 ]
 
 
@@ -111,6 +112,7 @@ def test_commands_are_methods_and_types_have_names(name: str, signature: str) ->
 
 
 def test_only_commands_are_methods() -> None:
+    assert CATALOG.events == {"STOP": "", "ADDED": "paths, force?"}
     assert list(CATALOG.methods) == ["blockdev-add", "query-block", "x-open", "device_add", "nbd-server-start"]
     assert (CATALOG.methods["device_add"].deprecated, CATALOG.methods["x-open"].deprecated) == (True, False)
     assert CATALOG.methods["x-open"].summary == "unstable"

@@ -27,6 +27,7 @@ from tests.rpcwire.feeding import cut, single_bytes
 VERSION = {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": "Debian 1:7.2+dfsg-7+deb12u18+b3"}
 GREETING = {"QMP": {"version": VERSION, "capabilities": ["oob"]}}
 RESUME = {"timestamp": {"seconds": 1795880058, "microseconds": 148122}, "event": "RESUME"}
+RESUMED = Event("RESUME", {"timestamp": RESUME["timestamp"]})
 RECORDED = b"\r\n".join(
     encode_value(message)
     for message in (
@@ -43,7 +44,7 @@ RECORDED = b"\r\n".join(
 MEANT = [
     Event("QMP", GREETING["QMP"]),
     Reply("return", {}, 1),
-    Event("RESUME", {"timestamp": RESUME["timestamp"]}),
+    RESUMED,
     Reply("return", {}, 2),
     Reply(
         ERROR_OUT,
@@ -54,7 +55,7 @@ MEANT = [
         ERROR_OUT,
         {"code": -32000, "message": "JSON parse error, expecting value", "data": {"class": "GenericError"}},
     ),
-    Event("NIC_RX_FILTER_CHANGED", {"data": {"path": "/x"}, "timestamp": {"seconds": 1, "microseconds": 2}}),
+    Event("NIC_RX_FILTER_CHANGED", {"path": "/x", "timestamp": {"seconds": 1, "microseconds": 2}}),
 ]
 
 
@@ -109,7 +110,7 @@ def test_an_event_may_come_before_the_reply_to_what_has_caused_it() -> None:
     made.receive(encode_value(RESUME) + encode_value({"return": {}, "id": number}))
     for give, what in made.arrived():
         give(what)
-    assert came == [Event("RESUME", {"timestamp": RESUME["timestamp"]}), Reply("return", {}, number)]
+    assert came == [RESUMED, Reply("return", {}, number)]
 
 
 def served(*answers: Callable[[Peer, dict[str, Any]], object], greeting: object = GREETING) -> Callable[[Peer], None]:
@@ -273,5 +274,8 @@ def test_a_real_schema_names_every_command_and_none_by_a_number(qemu: str) -> No
         commands = {one["name"] for one in client.call("query-commands")}
         catalog = Catalog.from_openrpc(client.describe().document)
     assert catalog.methods.keys() == commands
+    assert catalog.events["DEVICE_DELETED"] == "device?, path"
+    assert (catalog.title, catalog.method_noun) == ("QEMU", "command")
+    assert catalog.version
     for method in catalog.methods.values():
         assert not any(word.strip("[]?:,()|").isdigit() for word in method.signature.split())
