@@ -33,12 +33,13 @@ class CatalogError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A parameter of a method that binds by name."""
+    """A parameter of a method that binds by name; `completes` means that the server says what it may be."""
 
     name: str
     schema: Schema
     required: bool
     description: str = ""
+    completes: bool = False
 
     @property
     def signature(self) -> str:
@@ -246,7 +247,9 @@ class _Reader:
             return None
         schema = self._schema(descriptor.get("schema"))
         description = _text(descriptor.get("description")) or _text(descriptor.get("summary"))
-        return Param(name, schema, descriptor.get("required") is True, description or _text(schema.get("description")))
+        description = description or _text(schema.get("description"))
+        completes = descriptor.get("x-completes") is True
+        return Param(name, schema, descriptor.get("required") is True, description, completes)
 
     def _schema(self, given: object) -> Schema:
         schema = as_schema(given)

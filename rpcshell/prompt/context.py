@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rpcshell.line.language import Line
     from rpcshell.line.masking import Known
     from rpcshell.line.reply_values import ReplyValues
-    from rpcshell.line.suggest import PathChoice, Surroundings
+    from rpcshell.line.suggest import PathChoice, Surroundings, ValueQuestion
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
     from rpcshell.view.settings import Settings
@@ -88,9 +88,16 @@ class LineContext(msgspec.Struct, eq=False):
 
         return expand_alias(self.read(text), self.aliases)
 
-    def surroundings(self, paths: Callable[[str], Iterable[PathChoice]] | None = None) -> Surroundings:
-        """What a line can refer to at this moment; without `paths`, whoever completes one waits for the disk."""
-        from rpcshell.line.suggest import Surroundings, list_paths
+    def surroundings(
+        self,
+        paths: Callable[[str], Iterable[PathChoice]] | None = None,
+        server_values: Callable[[ValueQuestion], Sequence[str]] | None = None,
+    ) -> Surroundings:
+        """What a line can refer to at this moment.
+
+        Without `paths`, whoever completes one waits for the disk; without `server_values`, no server is asked.
+        """
+        from rpcshell.line.suggest import Surroundings, list_paths, no_values
 
         return Surroundings(
             self.catalog,
@@ -103,6 +110,7 @@ class LineContext(msgspec.Struct, eq=False):
             settings=self.settings,
             reply_values=None if self.helpless else self.reply_values,
             paths=list_paths if paths is None else paths,
+            server_values=no_values if server_values is None else server_values,
         )
 
     def _events(self) -> list[tuple[str, str]]:
@@ -115,6 +123,10 @@ class LineContext(msgspec.Struct, eq=False):
         for name, times in seen.items():
             found[name] = " · ".join(filter(None, (found.get(name), f"came {count_of(times, 'time')}")))
         return list(found.items())
+
+    def ask_server(self, question: ValueQuestion) -> Sequence[str]:
+        """What the target says that a parameter may be; this waits for it."""
+        return self.session.complete(question.method, question.param, question.typed, dict(question.others))
 
     def _targets(self) -> tuple[str, ...]:
         """The server that was started here first."""

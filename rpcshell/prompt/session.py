@@ -29,6 +29,7 @@ from rpcshell.prompt.completer import LineCompleter, PathListing
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
+from rpcshell.prompt.late_listing import LateListing
 from rpcshell.prompt.lexer import LineLexer, MatchingBrackets, ProblemMarks
 from rpcshell.prompt.programs import edit_text
 from rpcshell.prompt.screen import Screen, call_in_loop
@@ -92,7 +93,9 @@ class Prompt:
                 self._message,
                 multiline=True,
                 lexer=DynamicLexer(self._current_lexer),
-                completer=LineCompleter(context, PathListing(self._changed)),
+                completer=LineCompleter(
+                    context, PathListing(self._changed), LateListing(context.ask_server, self._values_came)
+                ),
                 complete_while_typing=True,
                 reserve_space_for_menu=_MENU_ROWS,
                 auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), suggesting),
@@ -219,6 +222,15 @@ class Prompt:
         self._prompt.app.invalidate()
         buffer = self._prompt.default_buffer
         if buffer.text.strip() and buffer.complete_state is None and buffer.document.is_cursor_at_the_end:
+            buffer.start_completion()
+
+    def _values_came(self) -> None:
+        """Show what the server says that a parameter may be; any thread may call this."""
+        call_in_loop(self._prompt.app, self._offer_values)
+
+    def _offer_values(self) -> None:
+        buffer = self._prompt.default_buffer
+        if buffer.text.strip() and (buffer.complete_state is None or buffer.complete_state.complete_index is None):
             buffer.start_completion()
 
     def _message(self) -> StyleAndTextTuples:

@@ -1,13 +1,12 @@
 """One session: the target, its connection and catalog, and the server that was spawned, if any.
 
-A frontend asks a session for everything that goes beyond the screen. Lines are parsed elsewhere, and what a server is
-started with and how it ends is in `rpcshell.servers.spawn`. Nothing here prints.
+A frontend asks a session for all beyond the screen. Servers are `rpcshell.servers.spawn`'s; nothing here prints.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rpcshell.client.errors import (
     CallError,
@@ -26,7 +25,7 @@ from rpcshell.shell.target_connection import TargetConnection, client_for
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rpcshell.client.target import TlsFiles
     from rpcshell.line.catalog import Catalog, Method
@@ -337,6 +336,10 @@ class Session:
             except KeyboardInterrupt:
                 raise Cancelled("cancelled while asking the server what it offers") from None
         return connection.method(name)
+
+    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> list[str]:
+        """What the target says that a parameter may be."""
+        return self._connection.complete(method, param, typed, others) if self._connection else []
 
     def refresh(self, *, probe_again: bool = False) -> None:
         """Ask the target again what it offers, in the background where the session has one.

@@ -9,12 +9,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.errors import Cancelled
+from rpcshell.client.errors import Cancelled, ShellError
 from rpcshell.client.target import ChildTarget
 from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from rpcshell.client.client import Client
     from rpcshell.client.target import Target, TlsFiles
@@ -30,6 +31,9 @@ __all__ = ["TargetConnection", "client_for"]
 
 _START_TIMEOUT: Final = 60.0
 """Seconds for a child to start and to greet: what runs it may have to fetch it first."""
+
+_COMPLETION: Final = 2.0
+"""Seconds that a server has to say what a parameter may be: a call has to wait for that."""
 
 _NOT_SENT: Final = "cancelled: the request was not sent"
 _STILL_RUNNING: Final = "cancelled: the connection was closed, but the server may still be running it"
@@ -158,6 +162,18 @@ class TargetConnection:
             self._generation = reply.meta.generation
         reloaded = former is not None and self._generation != former
         return reply, elapsed, reloaded or self._client.connections != connections
+
+    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> list[str]:
+        """Ask the target what a parameter may be; nothing where its connection is in use, or gone."""
+        if not self._lock.acquire(blocking=False):
+            return []
+        try:
+            connected = self._client.connected and self._client.listens
+            return self._client.complete(method, param, typed, others, timeout=_COMPLETION) if connected else []
+        except ShellError:
+            return []
+        finally:
+            self._lock.release()
 
     def describe(self, *, probe_again: bool) -> Discovery:
         """Ask the target what it offers, after whatever uses the client now; with `probe_again` even a plain one."""

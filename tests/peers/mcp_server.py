@@ -74,7 +74,9 @@ cancelled = asyncio.Event()
 
 @server.tool()
 async def sleep() -> str:
-    """Never end."""
+    """Never end; who waits at a pipe is told that it has begun."""
+    if (called := Path("called")).is_fifo():
+        called.write_text("!")
     try:
         await asyncio.Event().wait()
     finally:

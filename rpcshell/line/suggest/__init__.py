@@ -37,6 +37,8 @@ from rpcshell.line.suggest.surroundings import (
     OptionSpec,
     Surroundings,
     ValueKind,
+    ValueQuestion,
+    no_values,
 )
 from rpcshell.line.suggest.variables import suggest_variables
 
@@ -51,9 +53,11 @@ __all__ = [
     "SuggestionKind",
     "Surroundings",
     "ValueKind",
+    "ValueQuestion",
     "find_spot",
     "inner_call",
     "list_paths",
+    "no_values",
     "options_behind",
     "suggest",
 ]

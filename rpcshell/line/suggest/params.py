@@ -9,7 +9,7 @@ from typing import Any
 
 from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, first_line, whole_json
 from rpcshell.line.catalog import Method
-from rpcshell.line.language import CallLine, Line, escape, key_text, quote, word_value
+from rpcshell.line.language import CallLine, Line, ObjectNode, escape, key_text, quote, scalars, word_value
 from rpcshell.line.properties import MAX_NAMES, Properties, Property
 from rpcshell.line.schema import (
     Resolver,
@@ -24,8 +24,10 @@ from rpcshell.line.schema import (
 from rpcshell.line.schema_text import limits_text, type_text
 from rpcshell.line.suggest.names import Suggestion, matching
 from rpcshell.line.suggest.place import KeyPlace, ValuePlace, find_places
-from rpcshell.line.suggest.surroundings import Surroundings
+from rpcshell.line.suggest.surroundings import Surroundings, ValueQuestion
 from rpcshell.line.suggest.variables import preview
+
+Others = tuple[tuple[str, str | bool | None], ...]
 
 _MOST_SHOWN = 100
 _MOST_EXAMPLES = 200
@@ -45,7 +47,7 @@ def suggest_params(
         if isinstance(place, KeyPlace):
             yield from _keys(place, method.resolve)
         else:
-            yield from _values(place, method, around)
+            yield from _values(place, method, around, _beside(call, place))
 
 
 def _keys(place: KeyPlace, resolve: Resolver) -> Iterator[Suggestion]:
@@ -100,14 +102,20 @@ def _key_meta(found: Property, resolve: Resolver) -> str:
     return brief(" · ".join(part for part in parts if part), _LONGEST_VALUE)
 
 
-def _values(place: ValuePlace, method: Method, around: Surroundings) -> Iterator[Suggestion]:
+def _beside(call: CallLine, place: ValuePlace) -> Others:
+    """The params beside the one at a place."""
+    members = call.params.members if isinstance(call.params, ObjectNode) else ()
+    return tuple((key, value) for key, value in scalars(tuple(members)).items() if key != place.field)
+
+
+def _values(place: ValuePlace, method: Method, around: Surroundings, others: Others) -> Iterator[Suggestion]:
     resolve = method.resolve
     mark = place.typed[:1] if place.typed[:1] in ('"', "'") else ""
     query = place.typed.lower()
     bare_query = query.lstrip("\"'")
     better: dict[str, str] = {}
     inner: dict[str, str] = {}
-    for value, meta in _offered(place, method, around):
+    for value, meta in _offered(place, method, around, others):
         if mark and not isinstance(value, str):
             continue
         text = _literal(value, mark, pair=place.pair)
@@ -137,9 +145,13 @@ def _values(place: ValuePlace, method: Method, around: Surroundings) -> Iterator
             yield Suggestion(f"${name}", place.start, place.end, f"${name}", meta, "variable")
 
 
-def _offered(place: ValuePlace, method: Method, around: Surroundings) -> Iterator[tuple[Any, str]]:
-    """Values for a place, with what to say of each: those of the schema, then those that were seen before."""
+def _offered(place: ValuePlace, method: Method, around: Surroundings, others: Others) -> Iterator[tuple[Any, str]]:
+    """Values for a place, with what to say of each: of the schema, of the server, then those that were seen before."""
     yield from _known_values(place.schema, method.resolve)
+    if any(param.completes and param.name == place.field for param in method.params):
+        question = ValueQuestion(method.name, place.field, place.typed.strip("\"'"), others)
+        for text in around.server_values(question):
+            yield text, ""
     if around.reply_values is None or not place.field:
         return
     types = allowed_types(place.schema, method.resolve)

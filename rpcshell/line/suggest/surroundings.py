@@ -6,7 +6,7 @@ What a `:command` takes is data here: enough to complete and explain it without 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
 from rpcshell.line.suggest.names import PathChoice, list_paths
@@ -100,6 +100,23 @@ def _argument_usage(argument: ArgumentSpec) -> str:
     return name if argument.required else f"[{name}]"
 
 
+class ValueQuestion(NamedTuple):
+    """What a server may be asked for: what a parameter of a method may be that begins as typed.
+
+    `others` are the params beside it, as far as they are texts or keywords.
+    """
+
+    method: str
+    param: str
+    typed: str
+    others: tuple[tuple[str, str | bool | None], ...]
+
+
+def no_values(question: ValueQuestion) -> Sequence[str]:
+    """Where no server can be asked."""
+    return ()
+
+
 class KnownSetting(Protocol):
     """What completion says of a setting."""
 
@@ -143,6 +160,7 @@ class Surroundings:
     settings: KnownSettings | None = None
     reply_values: ReplyValues | None = None
     paths: Callable[[str], Iterable[PathChoice]] = list_paths
+    server_values: Callable[[ValueQuestion], Sequence[str]] = no_values
 
     def command(self, name: str) -> CommandSpec | None:
         """The command of a name or alias."""

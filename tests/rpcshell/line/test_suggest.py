@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
 from rpcshell.line.language import parse
 from rpcshell.line.reply_values import ReplyValues
-from rpcshell.line.suggest import Suggestion, Surroundings, suggest
+from rpcshell.line.suggest import Suggestion, Surroundings, ValueQuestion, suggest
 from rpcshell.view.settings import Settings
 from tests.rpcshell.line.language.strategies import line_texts
 from tests.rpcshell.line.test_catalog import ODD_METHODS, ODD_OBJECTS
@@ -350,3 +350,27 @@ def test_a_key_press_takes_few_steps_for_each_of_ten_thousand_methods() -> None:
 
     for typed in ("", "u", "order.cart", "uoi9", "zzzz"):
         assert steps(partial(suggested, typed)) < 100_000
+
+
+def test_values_that_the_server_tells_are_offered_for_the_parameters_that_it_tells_them_of() -> None:
+    asked: list[ValueQuestion] = []
+
+    def tell(question: ValueQuestion) -> tuple[str, ...]:
+        asked.append(question)
+        return ("Ada", "Alan Turing", "Grace")
+
+    who = {"name": "who", "schema": {"type": "string"}, "x-completes": True}
+    method = {"name": "prompt:greet", "params": [who, {"name": "how", "schema": {"type": "string"}}]}
+    catalog = Catalog.from_openrpc({"methods": [method]})
+    around = replace(AROUND, server_values=tell)
+
+    def offered(marked: str) -> list[str]:
+        return [found.text for found in suggestions(marked, catalog, around)]
+
+    assert offered("prompt:greet how=hi who=A|") == ["Ada", '"Alan Turing"']
+    assert offered('prompt:greet {"who": "G|", "how": null}') == ['"Grace"']
+    assert offered("prompt:greet how=|") == []
+    assert asked == [
+        ValueQuestion("prompt:greet", "who", "A", (("how", "hi"),)),
+        ValueQuestion("prompt:greet", "who", "G", (("how", None),)),
+    ]
