@@ -68,7 +68,7 @@ class Decoder(Protocol):
         """
 
 
-class _Buffered:
+class _Buffered(Decoder):
     """What the decoders share: the bytes not taken yet, and how far they have been looked at."""
 
     def __init__(self, max_frame: int) -> None:
@@ -78,15 +78,9 @@ class _Buffered:
         self._failure: FrameError | None = None
 
     def feed(self, data: bytes) -> None:
-        """Add what a read brought."""
         self._buffer += data
 
     def next_frame(self) -> bytes | None:
-        """Take the next whole body, or None when more bytes are needed.
-
-        Raises:
-            FrameError: The stream is out of step.
-        """
         if self._failure is not None:
             raise self._failure
         try:
@@ -97,28 +91,20 @@ class _Buffered:
 
     @property
     def held(self) -> int:
-        """How many bytes are held that were not taken."""
         return len(self._buffer)
 
     def skip_frame(self) -> bool:
-        """Do nothing: where the frame ends is not known before it has come."""
+        # Where the frame ends is not known before it has come.
         return False
 
     def clear(self) -> None:
-        """Throw away all that has come."""
         self._buffer.clear()
 
     @property
     def mid_frame(self) -> bool:
-        """Whether something has begun to arrive and is not taken yet."""
         return bool(self._buffer)
 
     def feed_eof(self) -> None:
-        """Say that the stream has ended.
-
-        Raises:
-            TruncatedFrame: It ended inside a frame.
-        """
         if self._buffer:
             raise TruncatedFrame(len(self._buffer), None)
 
