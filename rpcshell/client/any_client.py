@@ -16,11 +16,12 @@ from rpcwire import MAX_REPLY
 from rpcwire.numbers import FLOAT_HOOKS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import TypedDict
 
     from rpcshell.client.dialects import Description, DialectFactory, Listening
+    from rpcshell.client.hearing import AnyHearing, RequestHandler
     from rpcshell.client.target import TlsFiles
     from rpcwire import Floats
 
@@ -94,6 +95,38 @@ class AnyClient:
     def _after_fork(self) -> None:
         """Let go, in a child that was forked, of what is the parent's: connections, and turns that its threads have."""
         raise NotImplementedError
+
+    def hearing(self) -> AnyHearing:
+        """What hears the server, to which handlers may be given.
+
+        Raises:
+            UsageError: It says nothing unasked.
+        """
+        raise NotImplementedError
+
+    def on_request(self, handler: RequestHandler | None) -> None:
+        """Have a function answer what the server asks of its client.
+
+        It takes a `ServerRequest` and returns the result; a `CallError` that it raises is the answer instead. For
+        NotImplemented, and without a handler, the dialect answers by itself. The blocking client calls it in a thread
+        of its own, for one request after the other; the asyncio client on its loop, where it may be a coroutine
+        function.
+
+        Raises:
+            UsageError: The server does not ask.
+
+        Example:
+            >>> client.on_request(lambda request: {"roots": []})  # doctest: +SKIP
+        """
+        self.hearing().on_request = handler
+
+    def on_log(self, handler: Callable[[str], None] | None) -> None:
+        """Have a function told each line that a child prints to standard error, and what else it says out of turn.
+
+        Raises:
+            UsageError: The server says nothing unasked.
+        """
+        self.hearing().on_log = handler
 
     def _requester(self, instance: Target) -> Requester:
         """What speaks for this client on a new connection to an instance, with a dialect that does not listen."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rpcshell.client.async_connection import AsyncConnection
     from rpcshell.client.async_listening import AsyncHearing, AsyncListeningConnection
     from rpcshell.client.dialects import Description, Event, Step
-    from rpcshell.client.hearing import RequestHandler
     from rpcshell.client.target import Target
     from rpcwire import Reply
 
@@ -210,19 +209,11 @@ class AsyncClient(AnyClient):
             ...     print(event.name, event.params)
         """
         self._enter()
-        hearing = self._hearing()
+        hearing = self.hearing()
         connection = self._listening or await self._listen(self._fleet.choose(), None)
         while (event := await hearing.next_event(timeout, lambda: not connection.reusable)) is not None:
             yield event
         connection.check_end()
-
-    def on_request(self, handler: RequestHandler | None) -> None:
-        """Have a function or a coroutine function answer what the server asks; as `Client.on_request`, on the loop."""
-        self._hearing().on_request = handler
-
-    def on_log(self, handler: Callable[[str], None] | None) -> None:
-        """Have a function told what is no message; as `Client.on_log`, on the loop."""
-        self._hearing().on_log = handler
 
     async def describe(self) -> Description:
         """Ask the server what it offers; errors are those of `Client.describe`."""
@@ -270,16 +261,12 @@ class AsyncClient(AnyClient):
                 await former.close()
             limit = self._dialling_limit(deadline, asyncio.get_running_loop().time())
             self._listening = await AsyncListeningConnection.open(
-                instance, self._listening_dialect(), self._hearing(), timeout=limit, tls=self.tls
+                instance, self._listening_dialect(), self.hearing(), timeout=limit, tls=self.tls
             )
             return self._listening
 
-    def _hearing(self) -> AsyncHearing:
-        """What hears the server.
-
-        Raises:
-            UsageError: It says nothing unasked.
-        """
+    def hearing(self) -> AsyncHearing:
+        """What hears the server, to which handlers may be given; errors are those of `AnyClient.hearing`."""
         if not self.listens:
             raise self._deaf()
         if self._hearing_of is None:

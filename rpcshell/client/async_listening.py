@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpcshell.client.any_listening import BYE, AnyListeningConnection, handshake_error
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, ServerRequest, Stray, Tell, follow_async
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.hearing import MOST_EVENTS, MOST_REQUESTS, busy, fault_of
+from rpcshell.client.hearing import MOST_REQUESTS, AnyHearing, busy, fault_of
 from rpcshell.client.transport import abandon, break_off, open_transport, start_request
 from rpcwire import Reply
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import Listening, Step, Steps
     from rpcshell.client.dialogue import Delivery, Heard
-    from rpcshell.client.hearing import RequestHandler
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.transport import Transport
 
@@ -33,23 +31,14 @@ __all__ = ["AsyncHearing", "AsyncListeningConnection"]
 _T = TypeVar("_T")
 
 
-class AsyncHearing:
-    """What the asyncio client hears; `Hearing` documents it. A handler of requests may be a coroutine function."""
+class AsyncHearing(AnyHearing):
+    """What the asyncio client hears, on its loop. A handler of requests may be a coroutine function."""
 
     def __init__(self) -> None:
-        self.on_request: RequestHandler | None = None
-        self.on_log: Callable[[str], None] | None = None
-        self.lost = 0
+        super().__init__()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._events: deque[Event] = deque()
         self._changed = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
-
-    def renewed(self) -> AsyncHearing:
-        """One that has heard nothing yet, with the same handlers: for another loop."""
-        other = AsyncHearing()
-        other.on_request, other.on_log = self.on_request, self.on_log
-        return other
 
     def belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hear from a loop, before anything is heard."""
@@ -62,19 +51,11 @@ class AsyncHearing:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self.log, line)
 
-    def log(self, line: str) -> None:
-        """Take a line that is no message."""
-        if self.on_log is not None:
-            self.on_log(line)
-
     def hear(self, heard: Heard, answer: Callable[[ServerRequest, Any], None]) -> None:
         """Take what has come."""
         match heard:
             case Event():
-                if len(self._events) == MOST_EVENTS:
-                    self._events.popleft()
-                    self.lost += 1
-                self._events.append(heard)
+                self._keep(heard)
                 self._changed.set()
             case Stray(text):
                 self.log(text)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.dialects import Description, Event, Listening, Step, Steps
-    from rpcshell.client.hearing import Hearing, RequestHandler
+    from rpcshell.client.hearing import Hearing
     from rpcshell.client.listening import ListeningConnection
     from rpcshell.client.target import Target
     from rpcshell.client.trace import Trace
@@ -246,29 +246,6 @@ class Client(AnyClient):
             yield event
         connection.check_end()
 
-    def on_request(self, handler: RequestHandler | None) -> None:
-        """Have a function answer what the server asks of its client.
-
-        It is called in a thread of its own, one request after the other, with a `ServerRequest`, and returns the
-        result; a `CallError` that it raises is the answer instead. For NotImplemented, and without a handler, the
-        dialect answers by itself.
-
-        Raises:
-            UsageError: The server does not ask.
-
-        Example:
-            >>> client.on_request(lambda request: {"roots": []})  # doctest: +SKIP
-        """
-        self.hearing().on_request = handler
-
-    def on_log(self, handler: Callable[[str], None] | None) -> None:
-        """Have a function told each line that a child prints to standard error, and what else it says out of turn.
-
-        Raises:
-            UsageError: The server says nothing unasked.
-        """
-        self.hearing().on_log = handler
-
     def describe(self) -> Description:
         """Ask the server what it offers.
 
@@ -353,11 +330,7 @@ class Client(AnyClient):
         return ListeningConnection.open(instance, dialect, self.hearing(), timeout=timeout, tls=self.tls)
 
     def hearing(self) -> Hearing:
-        """What hears the server, to which handlers may be given.
-
-        Raises:
-            UsageError: It says nothing unasked.
-        """
+        """What hears the server, to which handlers may be given; errors are those of `AnyClient.hearing`."""
         if not self.listens:
             raise self._deaf()
         if self._hearing_of is None:

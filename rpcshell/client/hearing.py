@@ -9,7 +9,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from rpcshell.client.dialects import Event, ServerRequest, Stray
 from rpcshell.client.errors import CallError
@@ -18,7 +18,7 @@ from rpcwire import ErrorCode, Fault
 if TYPE_CHECKING:
     from rpcshell.client.dialogue import Heard
 
-__all__ = ["MOST_EVENTS", "MOST_REQUESTS", "Answer", "FormHandler", "Hearing", "RequestHandler", "busy", "fault_of"]
+__all__ = ["MOST_REQUESTS", "Answer", "AnyHearing", "FormHandler", "Hearing", "RequestHandler", "busy", "fault_of"]
 
 MOST_EVENTS: Final = 10_000
 """Events that are kept for nobody yet; the oldest give way."""
@@ -36,43 +36,68 @@ FormHandler = Callable[[ServerRequest, Answer], bool]
 """Takes a request with a form, to answer it some time; False leaves it to the dialect."""
 
 
-class Hearing:
-    """What the blocking client hears, from the thread that reads.
+class AnyHearing:
+    """What both clients do with what they hear.
 
     Attributes:
-        on_request: Answers the server's requests, in a thread of its own, one after the other; None leaves them to
-            the dialect.
-        on_form: Takes the requests that a person has to be asked for; called in the thread that reads, so it must not
-            wait. None leaves them to `on_request`.
-        on_event: Is given each event at once, in the thread that reads; none is kept then.
-        on_end: Is told what ended the connection, where that was not closed here, in the thread that reads.
+        on_request: Answers the server's requests; None leaves them to the dialect.
         on_log: Is told each line that is no message.
-        caller: Has the thread of a call that waits, and takes parts, do something meanwhile; None where there is none.
-        asked_to_end: Whether the server was asked to end the call that was given up last.
-        over: Whether there is no connection to hear anything on.
         lost: How many events have given way to newer ones.
     """
 
     def __init__(self) -> None:
         self.on_request: RequestHandler | None = None
+        self.on_log: Callable[[str], None] | None = None
+        self.lost = 0
+        self._events: deque[Event] = deque()
+
+    def renewed(self) -> Self:
+        """One that has heard nothing yet, with the same handlers: for another process, or another loop."""
+        other = type(self)()
+        other.on_request, other.on_log = self.on_request, self.on_log
+        return other
+
+    def log(self, line: str) -> None:
+        """Take a line that is no message."""
+        if self.on_log is not None:
+            self.on_log(line)
+
+    def _keep(self, event: Event) -> None:
+        if len(self._events) == MOST_EVENTS:
+            self._events.popleft()
+            self.lost += 1
+        self._events.append(event)
+
+
+class Hearing(AnyHearing):
+    """What the blocking client hears, from the thread that reads; requests are answered in another, one by one.
+
+    Attributes:
+        on_form: Takes the requests that a person has to be asked for; called in the thread that reads, so it must not
+            wait. None leaves them to `on_request`.
+        on_event: Is given each event at once, in the thread that reads; none is kept then.
+        on_end: Is told what ended the connection, where that was not closed here, in the thread that reads.
+        caller: Has the thread of a call that waits, and takes parts, do something meanwhile; None where there is none.
+        asked_to_end: Whether the server was asked to end the call that was given up last.
+        over: Whether there is no connection to hear anything on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
         self.on_form: FormHandler | None = None
         self.on_event: Callable[[Event], None] | None = None
         self.on_end: Callable[[Exception], None] | None = None
-        self.on_log: Callable[[str], None] | None = None
         self.caller: Callable[[Callable[[], object]], None] | None = None
         self.asked_to_end = False
         self.over = True
-        self.lost = 0
-        self._events: deque[Event] = deque()
         self._changed = threading.Condition()
         self._requests: queue.Queue[tuple[ServerRequest, Answer]] = queue.Queue(MOST_REQUESTS)
         self._answering: threading.Thread | None = None
 
-    def renewed(self) -> Hearing:
-        """One that has heard nothing yet, with the same handlers: for a process that was forked."""
-        other = Hearing()
-        other.on_request, other.on_form, other.on_log = self.on_request, self.on_form, self.on_log
-        other.on_event, other.on_end = self.on_event, self.on_end
+    def renewed(self) -> Self:
+        """One that has heard nothing yet, with the same handlers."""
+        other = super().renewed()
+        other.on_form, other.on_event, other.on_end = self.on_form, self.on_event, self.on_end
         return other
 
     def hear(self, heard: Heard, answer: Answer) -> None:
@@ -82,20 +107,12 @@ class Hearing:
                 self.on_event(heard)
             case Event():
                 with self._changed:
-                    if len(self._events) == MOST_EVENTS:
-                        self._events.popleft()
-                        self.lost += 1
-                    self._events.append(heard)
+                    self._keep(heard)
                     self._changed.notify()
             case Stray(text):
                 self.log(text)
             case ServerRequest():
                 self._ask(heard, answer)
-
-    def log(self, line: str) -> None:
-        """Take a line that is no message."""
-        if self.on_log is not None:
-            self.on_log(line)
 
     def end(self, failure: Exception) -> None:
         """Take it that the connection has ended, and was not closed here."""

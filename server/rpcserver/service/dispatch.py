@@ -150,7 +150,8 @@ class Dispatcher:
 
         Returns:
             the reply as a frame where it is there at once, which spares a task: errors, and handlers registered
-            with `blocking=False`, unless the request, or their last reply, is large; else a coroutine that must be awaited for it.
+            with `blocking=False`, unless the request, or their last reply, is large; else a coroutine that must be
+            awaited for it.
         """
         request: AnyRequest
         try:
