@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from rpcserver.service.envelopes import AnyRequest
     from rpcserver.service.service import Service
 
-__all__ = ["Dispatcher", "Peer", "WorkerInfo"]
-
 _RECEIVING: Final = 0
 _READING: Final = 1
 _CALLING: Final = 2
@@ -149,9 +147,8 @@ class Dispatcher:
         in a thread too. The calls of a batch run one after another, as those of a client that pipelines.
 
         Returns:
-            the reply as a frame where it is there at once, which spares a task: errors, and handlers registered
-            with `blocking=False`, unless the request, or their last reply, is large; else a coroutine that must be
-            awaited for it.
+            the reply as a frame where it is there at once, which spares a task: errors, and handlers registered with
+            `blocking=False`, unless the request or their last reply is large; else a coroutine to be awaited for it.
         """
         request: AnyRequest
         try:
@@ -272,7 +269,8 @@ class Dispatcher:
             connection.heeds_close = True
         endpoint = self._endpoints.get(request.method)
         if endpoint is None:
-            return self._answer_unknown(request, close)
+            fault = self._faults.of_unknown_method(request.method, self._endpoints)
+            return self._refuse(fault, request, close, self._meta(request, time.perf_counter_ns()))
         if endpoint is not self._noted:
             self._note(endpoint)
         if stage <= _READING:
@@ -347,7 +345,7 @@ class Dispatcher:
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
     def _reply(self, result: Any, request: AnyRequest, endpoint: Endpoint, started: int, close: bool) -> bytes:
-        meta = self._meta(started) if request.meta else None
+        meta = self._meta(request, started)
         if isinstance(request, JsonRpcRequest):
             return request.frame_result(result, meta=meta, close=close)
         return endpoint.replies.encode_with(result, id=request.id, meta=meta, close=close)
@@ -355,7 +353,7 @@ class Dispatcher:
     def _reply_fault(
         self, stage: int, error: BaseException, request: AnyRequest, endpoint: Endpoint, started: int, close: bool
     ) -> bytes:
-        meta = self._meta(started) if request.meta else None
+        meta = self._meta(request, started)
         try:
             return self._refuse(self._fault_of(stage, error, request, endpoint), request, close, meta)
         except QuickStop:
@@ -371,11 +369,6 @@ class Dispatcher:
         if stage == _READING and isinstance(error, msgspec.ValidationError):
             return self._faults.of_params(endpoint, request.params, error)
         return self._faults.of_handler(endpoint, error)
-
-    def _answer_unknown(self, request: AnyRequest, close: bool) -> bytes:
-        started = time.perf_counter_ns() if request.meta else 0
-        fault = self._faults.of_unknown_method(request.method, self._endpoints)
-        return self._refuse(fault, request, close, self._meta(started) if request.meta else None)
 
     def _refuse(self, fault: Fault, request: AnyRequest, close: bool, meta: Meta | None = None) -> bytes:
         reply = request.frame_fault(fault, meta=meta, close=close)
@@ -397,7 +390,9 @@ class Dispatcher:
             batch.add(batch.refusal(member) or await self.answer_async(bytes(member), connection, False, executor))
         return batch.frame(close and connection.heeds_close)
 
-    def _meta(self, started: int) -> Meta:
+    def _meta(self, request: AnyRequest, started: int) -> Meta | None:
+        if not request.meta:
+            return None
         worker = self.worker
         microseconds = (time.perf_counter_ns() - started) // 1000
         return Meta(worker.worker, worker.pid, worker.generation, worker.model, microseconds, self.served)
