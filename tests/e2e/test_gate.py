@@ -109,15 +109,15 @@ def served_by(steer: Steering, *, workers: int, generation: int = 0) -> None:
 @lengths
 def test_reloads_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
     with (
-        running("-w", "4", "--model", model, folder=tmp_path) as server,
+        running("-w", "3", "--model", model, folder=tmp_path) as server,
         steering(server) as steer,
         Callers(server.addresses[0]) as callers,
     ):
         for generation in range(1, rounds + 1):
-            callers.wait_for_more(50)
+            callers.wait_for_more(30)
             server.signal(signal.SIGHUP)
-            served_by(steer, workers=4, generation=generation)
-        callers.wait_for_more(50)
+            served_by(steer, workers=3, generation=generation)
+        callers.wait_for_more(30)
 
 
 @models
@@ -130,21 +130,21 @@ def test_scaling_loses_no_call(model: str, rounds: int, tmp_path: Path) -> None:
     ):
         for _ in range(rounds):
             for workers in (6, 4):
-                callers.wait_for_more(50)
+                callers.wait_for_more(30)
                 steer.call("arbiter.scale", workers=workers)
                 served_by(steer, workers=workers)
-        callers.wait_for_more(50)
+        callers.wait_for_more(30)
 
 
 @models
 @lengths
 def test_workers_that_retire_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
-    limits = ("--max-requests", "100", "--max-requests-jitter", "50")
-    with running("-w", "4", "--model", model, *limits, folder=tmp_path) as server, steering(server) as steer:
+    limits = ("--max-requests", "30", "--max-requests-jitter", "20")
+    with running("-w", "2", "--model", model, *limits, folder=tmp_path) as server, steering(server) as steer:
         first = {worker["pid"] for worker in steer.workers()}
         with Callers(server.addresses[0]) as callers:
             for _ in range(rounds):
-                callers.wait_for_more(600)
+                callers.wait_for_more(100)
             steer.wait_until(lambda status: not first <= {worker["pid"] for worker in status["workers"]})
 
 

@@ -68,7 +68,7 @@ def run_loops(
     threads = [threading.Thread(target=call, args=(server, marks, loop, calls)) for loop in loops]
     for thread in threads:
         thread.start()
-    for _ in range(300):
+    for _ in range(100):
         assert calls.acquire(timeout=10)
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
