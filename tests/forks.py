@@ -7,7 +7,6 @@ ends as an interpreter does.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import json
 import os
@@ -19,11 +18,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 _LARGEST = 1 << 20
+_IMPORTED = {
+    "rpcserver": ("rpcserver.run",),
+    "rpcshell": (
+        "rpcshell.app.arguments",
+        "rpcshell.app.script",
+        "rpcshell.client.client",
+        "rpcshell.shell.statements",
+    ),
+}
+"""What every run of a program imports when it comes to it."""
+
 _HEEDED = ("LANG", "LC_", "PYTHON")
 """Variables that an interpreter heeds at its start begin with these: each set of them has its own origin."""
 
@@ -42,7 +54,7 @@ class Process:
 
     def poll(self) -> int | None:
         """The exit code, or None as long as it runs; negative for a signal."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with suppress(subprocess.TimeoutExpired):
             self.wait(0)
         return self.returncode
 
@@ -130,9 +142,37 @@ def start(
         return Process(origin, origin.ask(request, descriptors))
 
 
+def run(
+    program: str,
+    arguments: Sequence[object],
+    *,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, with pipes for its standard streams."""
+    (read, typed), (told, written), (complained, logged) = os.pipe(), os.pipe(), os.pipe()
+    words = [str(word) for word in arguments]
+    process = start(program, words, stdin=read, stdout=written, stderr=logged, cwd=cwd, env=env)
+    for theirs in (read, written, logged):
+        os.close(theirs)
+    with ThreadPoolExecutor(2) as pool:
+        texts = pool.map(_text_of, (told, complained))
+        with suppress(BrokenPipeError), os.fdopen(typed, "wb") as file:
+            file.write(stdin)
+        out, err = texts
+    return subprocess.CompletedProcess(words, process.wait(), out, err)
+
+
+def _text_of(descriptor: int) -> str:
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read().decode()
+
+
 def serve(program: str, descriptor: int) -> None:
     """Fork for each request, and return in a child only: as the program."""
-    import_module(f"{program}.__main__")
+    for module in (f"{program}.__main__", *_IMPORTED[program]):
+        import_module(module)
     del sys.modules[f"{program}.__main__"]
     with socket.socket(fileno=descriptor) as link:
         while True:

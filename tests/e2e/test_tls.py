@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,13 @@ from rpcshell import connect, connect_async
 from rpcshell.client.errors import TlsFailed
 from rpcshell.client.target import TlsFiles
 from rpcwire.control import MODELS
+from tests import forks
 from tests.rpcserver.tls_serving import make_certificates
 from tests.servers import running
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rpcshell", *map(str, arguments)]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    return forks.run("rpcshell", arguments)
 
 
 @pytest.mark.parametrize("model", MODELS)

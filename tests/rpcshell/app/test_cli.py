@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import forks
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.peers import Peer, PeerServer, echo, free_port, serving
 
@@ -42,16 +43,12 @@ def answering(peer: Peer) -> None:
             peer.send({"out": "pong", "result": request["params"]})
 
 
-def run(*arguments: object, stdin: str | bytes = b"", **options: object) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [*RPCSHELL, *map(str, arguments)],
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        timeout=30,
-        check=False,
-        **options,  # type: ignore[call-overload]
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+def run(
+    *arguments: object, stdin: str | bytes = b"", cwd: Path | None = None, env: dict[str, str] | None = None
+) -> tuple[int, str, str]:
+    typed = stdin.encode() if isinstance(stdin, str) else stdin
+    done = forks.run("rpcshell", arguments, stdin=typed, cwd=cwd, env=env)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_a_line_is_run_and_its_result_is_one_line_of_json(server: PeerServer) -> None:

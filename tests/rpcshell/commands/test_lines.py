@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,7 @@ from rpcshell.commands import load_commands
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Leave, Shell
 from rpcshell.view.settings import Settings
+from tests import forks
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import PeerServer, serving
 from tests.rpcshell.shell.test_pipeline import answering
@@ -48,14 +47,7 @@ def shell(server: PeerServer, output: Recording) -> Iterator[Shell]:
 
 
 def run(server: PeerServer, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "rpcshell", str(server.target), "--plain", *arguments],
-        input=stdin,
-        capture_output=True,
-        timeout=30,
-        check=False,
-        text=True,
-    )
+    done = forks.run("rpcshell", [server.target, "--plain", *arguments], stdin=stdin.encode())
     return done.returncode, done.stdout, done.stderr
 
 

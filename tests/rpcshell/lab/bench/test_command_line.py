@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forks
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.peers import DEADLINE, Peer, echo, free_port, serving
 
@@ -24,8 +25,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
-    command = [*BENCH, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = forks.run("rpcshell", ["bench", *arguments])
     return done.returncode, done.stdout, done.stderr
 
 
