@@ -177,7 +177,7 @@ class Session:
         self._adopt(connection, "connected")
         if self._background:
             self._book.used(found.name)
-        self._describe_on_connect(probe_again)
+        self._describe_on_connect(connection, probe_again)
         return found
 
     def disconnect(self) -> None:
@@ -223,7 +223,7 @@ class Session:
         self._adopt(connection, "lost")
         connection.connect()
         self._set_state("connected")
-        self._describe_on_connect(probe_again=False)
+        self._describe_on_connect(connection, probe_again=False)
         return server
 
     def stop(self) -> None:
@@ -332,7 +332,7 @@ class Session:
                     # The thread sets the event at its end, whatever comes of it.
                     connection.described.wait()
                 else:
-                    self._described(connection, connection.describe(probe_again=False))
+                    connection.describe(probe_again=False)
             except KeyboardInterrupt:
                 raise Cancelled("cancelled while asking the server what it offers") from None
         return connection.method(name)
@@ -349,14 +349,12 @@ class Session:
         connection = self._connection
         if connection is None or connection.refreshing or (connection.plain and not probe_again):
             return
-        if self._background:
-            connection.describe_in_background(self._described, probe_again=probe_again)
-        else:
-            self._described(connection, connection.describe(probe_again=probe_again))
+        ask = connection.describe_in_background if self._background else connection.describe
+        ask(probe_again=probe_again)
 
     def _adopt(self, connection: TargetConnection, state: State) -> None:
         former, self._connection = self._connection, connection
-        connection.on_end = self._connection_ended
+        connection.on_end, connection.on_described = self._connection_ended, self._described
         if former is not None:
             former.retire()
         self._state = state
@@ -377,12 +375,11 @@ class Session:
             for callback in self._note_listeners:
                 callback(text)
 
-    def _describe_on_connect(self, probe_again: bool) -> None:
-        connection = self._connection
-        if connection is not None and connection.plain:
+    def _describe_on_connect(self, connection: TargetConnection, probe_again: bool) -> None:
+        if connection.plain:
             connection.described.set()
-        elif connection is not None and self._background:
-            connection.describe_in_background(self._described, probe_again=probe_again)
+        elif self._background:
+            connection.describe_in_background(probe_again=probe_again)
 
     def _described(self, connection: TargetConnection, found: Discovery) -> None:
         if connection is self._connection:

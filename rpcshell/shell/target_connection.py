@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ShellError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rpcshell.client.client import Client
+    from rpcshell.client.dialects import Event
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.target_memory import TargetMemory
@@ -55,6 +57,7 @@ class TargetConnection:
         described: Set once it is known whether the target describes itself.
         refreshing: Whether the target is being asked.
         unasked: What its server says unasked, or None where it only answers.
+        on_described: Called, from any thread, with what came of asking the target what it offers.
         on_end: Called, from the thread that reads, with how a connection ended that nobody used just then.
     """
 
@@ -65,10 +68,11 @@ class TargetConnection:
         self.described = threading.Event()
         self.refreshing = False
         self.unasked: Unasked | None = None
+        self.on_described: Callable[[TargetConnection, Discovery], None] | None = None
         self.on_end: Callable[[TargetConnection, str], None] | None = None
         self._client = client
         self._lock = threading.Lock()
-        self._given_up = False
+        self._given_up = self._outdated = False
         self._generation: int | None = None
         self._memory = memory
         self._retired = False
@@ -76,6 +80,7 @@ class TargetConnection:
             from rpcshell.shell.unasked import Unasked
 
             self.unasked = Unasked(client, where.name)
+            self.unasked.hearing.on_event = partial(self._take_event, self.unasked)
             self.unasked.hearing.on_end = self._ended
 
     @property
@@ -179,10 +184,12 @@ class TargetConnection:
         """Ask the target what it offers, after whatever uses the client now; with `probe_again` even a plain one."""
         with self._lock:
             self.refreshing = True
-            return self._ask(probe_again)
+            found = self._ask(probe_again)
+        self._tell(found)
+        return found
 
-    def describe_in_background(self, done: Callable[[TargetConnection, Discovery], None], *, probe_again: bool) -> None:
-        """Ask the target what it offers in a thread, which then calls `done`; later calls wait for it."""
+    def describe_in_background(self, *, probe_again: bool) -> None:
+        """Ask the target what it offers in a thread; later calls wait for it."""
         begun = threading.Event()
 
         def run() -> None:
@@ -195,12 +202,36 @@ class TargetConnection:
                 # Not before the lock is free: `retire` may have tried it until then.
                 if self._retired:
                     self.retire()
-            done(self, found)
+            self._tell(found)
 
         if thread_for(run, "catalog") is None:
             run()
         # No call may come before the probe. An interrupt here leaves the lock to the thread that took it.
         begun.wait()
+
+    def _tell(self, found: Discovery) -> None:
+        if self.on_described is not None:
+            self.on_described(self, found)
+
+    def _take_event(self, unasked: Unasked, event: Event) -> None:
+        unasked.events.add(event)
+        if event.offers_changed and self.catalog is not None and not self._outdated:
+            # The thread that reads cannot wait for its turn; where there is no other, the catalog stays as it is.
+            self._outdated = True
+            if thread_for(self._describe_anew, "catalog") is None:
+                self._outdated = False
+
+    def _describe_anew(self) -> None:
+        """Ask once for all that has changed so far."""
+        with self._lock:
+            self._outdated = False
+            if self._retired or not self._client.connected:
+                return
+            self.refreshing = True
+            found = self._ask(probe_again=False)
+        if self._retired:
+            self.retire()
+        self._tell(found)
 
     def close(self, patience: float = -1) -> None:
         """Close the connection until it is needed again, once nobody uses it.

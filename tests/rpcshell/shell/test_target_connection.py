@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,8 +16,10 @@ from rpcshell.client.errors import Cancelled
 from rpcshell.client.target import Target
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.call_trace import CallTrace
+from rpcshell.shell.discovery import Discovery
 from rpcshell.shell.target_connection import TargetConnection
 from tests.rpcshell.describing import document, offering
+from tests.rpcshell.mcp_peer import McpPeer
 from tests.rpcshell.peers import DEADLINE, Peer, serving
 
 
@@ -28,7 +33,7 @@ def test_an_interrupt_while_the_thread_is_started_leaves_the_connection_usable(m
             # No signal can be timed to come between two instructions.
             patch.setattr(threading.Thread, "start", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                connection.describe_in_background(lambda _connection, _found: None, probe_again=False)
+                connection.describe_in_background(probe_again=False)
         assert not connection.refreshing
         assert set(connection.describe(probe_again=False).catalog.methods) == {"ping"}
         connection.retire()
@@ -51,7 +56,8 @@ def test_a_connection_that_is_retired_while_it_asks_is_closed_by_its_thread() ->
 
     with serving(slow) as server:
         connection = TargetConnection(Client(server.target), None, AddressBook().find(server.target))
-        connection.describe_in_background(lambda _connection, _found: done.set(), probe_again=False)
+        connection.on_described = lambda _connection, _found: done.set()
+        connection.describe_in_background(probe_again=False)
         assert asked.wait(DEADLINE)
         connection.retire()
         assert connection.connected
@@ -73,4 +79,27 @@ def test_an_interrupt_of_a_call_to_who_may_speak_unasked_keeps_the_connection() 
         with pytest.raises(Cancelled, match="the session goes on, but the server cannot be asked"):
             connection.exchange("slow", None, timeout=DEADLINE, meta=False, trace=CallTrace())
         assert connection.connected
+        connection.retire()
+
+
+def test_what_a_server_has_told_is_asked_for_anew_when_it_says_that_it_has_changed() -> None:
+    tools = ["learn"]
+
+    def learn(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        tools.append("learnt")
+        yield {"method": "notifications/tools/list_changed"}
+        yield {"id": id, "result": {"content": []}}
+
+    def listed(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"id": id, "result": {"tools": [{"name": name} for name in tools]}}
+
+    with serving(McpPeer({"tools/call": learn, "tools/list": listed})) as server:
+        told: queue.SimpleQueue[Discovery] = queue.SimpleQueue()
+        target = Target.parse(f"mcp:{server.target}")
+        connection = TargetConnection(Client(target), None, AddressBook().find(target))
+        connection.on_described = lambda _connection, found: told.put(found)
+        connection.describe_in_background(probe_again=False)
+        assert "learnt" not in told.get(timeout=DEADLINE).catalog.methods
+        connection.exchange("learn", None, timeout=None, meta=False, trace=CallTrace())
+        assert "learnt" in told.get(timeout=DEADLINE).catalog.methods
         connection.retire()
