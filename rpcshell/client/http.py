@@ -22,7 +22,7 @@ from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.http_events import EventPlace
 from rpcshell.client.target import TlsFiles, TlsTarget
-from rpcwire import MAX_REPLY, MessageError, decode_value, encode_value
+from rpcwire import MAX_REPLY, MessageError, decode_value
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
@@ -153,8 +153,11 @@ class HttpStream:
             OSError: Nobody receives any more.
         """
         place = EventPlace(id)
-        self._exchange("POST", message, place)
-        while id is not None and not place.answered:
+        streams = self._exchange("POST", message, place)
+        while streams and isinstance(id, str) and not place.answered and not self._ended.wait(place.pause):
+            # No call, but what listens to the server for good.
+            streams = self._exchange("POST", message, place)
+        while isinstance(id, int) and not place.answered:
             if place.last is None:
                 raise Dropped("the stream of events ended before the reply", not_run=False)
             if self._given_up.get(id) or self._ended.wait(place.pause):
@@ -171,7 +174,7 @@ class HttpStream:
         }
         if message:
             headers["Content-Type"] = "application/json"
-        if place.last is not None:
+        if place.last is not None and method == "GET":
             headers["Last-Event-ID"] = place.last
         connection, response = self._respond(method, message, headers, place.id)
         reusable = streams = False
@@ -185,6 +188,8 @@ class HttpStream:
             streams = kind == "text/event-stream" and response.status == http.HTTPStatus.OK
             if streams:
                 place.receive(response, self._inside.sendall)
+                # One of a known length is not closed by its last line.
+                response.close()
             else:
                 body = self._body_of(response, place) if message else self._whole(response)[:0]
             reusable = not response.will_close
@@ -273,8 +278,7 @@ class HttpStream:
     def _body_of(self, response: http.client.HTTPResponse, place: EventPlace) -> bytes:
         """The message that a response is, or nothing."""
         body = self._whole(response)
-        message = _message_in(body)
-        if message is None:
+        if not _is_message(body):
             if response.status >= http.HTTPStatus.MULTIPLE_CHOICES or body.strip():
                 raise self._unusable(response, body)
             place.answered = True
@@ -282,11 +286,9 @@ class HttpStream:
         if place.id is None and response.status >= http.HTTPStatus.MULTIPLE_CHOICES:
             # No call made that request, so none may take this for its reply.
             return b""
+        message = place.addressed(body)
         place.answered = True
-        if isinstance(message, dict) and "error" in message and message.get("id") is None:
-            # It could not be read far enough to tell whose it was, or did not get that far.
-            body = encode_value({**message, "id": place.id})
-        return body + b"\n"
+        return message + b"\n"
 
     def _whole(self, response: http.client.HTTPResponse) -> bytes:
         if response.length is not None and response.length <= MAX_REPLY:
@@ -331,7 +333,7 @@ class HttpStream:
         try:
             self.request(message, id)
         except (ShellError, Dropped) as error:
-            if not self._given_up.get(id):
+            if isinstance(id, int) and not self._given_up.get(id):
                 self._failure = self._failure or error
                 with contextlib.suppress(OSError):
                     self._inside.shutdown(socket.SHUT_RDWR)
@@ -344,17 +346,15 @@ class HttpStream:
             self._turns.release()
 
 
-def _message_in(body: bytes) -> dict[str, Any] | list[Any] | None:
-    """The object or the array of JSON-RPC in a body, or None for the words of a proxy or a framework."""
+def _is_message(body: bytes) -> bool:
+    """Whether a body is an object or an array of JSON-RPC, rather than the words of a proxy or a framework."""
     try:
         message = decode_value(body)
     except MessageError:
-        return None
-    if isinstance(message, list):
-        return message
-    if not isinstance(message, dict) or {"jsonrpc", "id"}.isdisjoint(message):
-        return None
-    return None if {"result", "error", "method"}.isdisjoint(message) else message
+        return False
+    if not isinstance(message, dict):
+        return isinstance(message, list)
+    return not {"jsonrpc", "id"}.isdisjoint(message) and not {"result", "error", "method"}.isdisjoint(message)
 
 
 def _readable(sock: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ProtocolError
-from rpcwire import MAX_REPLY, MessageError, decode_value
+from rpcwire import MAX_REPLY, MessageError, decode_value, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,17 +64,24 @@ class EventPlace:
                     self.pause = min(max(int(value) / 1000, _PAUSE), _LONGEST_PAUSE)
 
     def _give(self, message: bytes, give: Callable[[bytes], object]) -> None:
-        if not message.strip():
-            return
-        if self.id is not None and not self.answered:
-            self.answered = _answers(message, self.id)
-        give(message + b"\n")
+        if message.strip():
+            give(self.addressed(message) + b"\n")
 
-
-def _answers(message: bytes, id: object) -> bool:
-    try:
-        decoded = decode_value(message)
-    except MessageError:
-        return False
-    messages = decoded if isinstance(decoded, list) else [decoded]
-    return any(isinstance(one, dict) and one.get("id") == id and "method" not in one for one in messages)
+    def addressed(self, body: bytes) -> bytes:
+        """A message, and if it is the reply, then `answered` is set; an error that names no request is that of this."""
+        if self.id is None or self.answered:
+            return body
+        try:
+            decoded = decode_value(body)
+        except MessageError:
+            return body
+        for one in decoded if isinstance(decoded, list) else (decoded,):
+            if not isinstance(one, dict) or "method" in one:
+                continue
+            if one.get("id") == self.id:
+                self.answered = True
+            elif one.get("id") is None and "error" in one:
+                # It could not be read far enough to tell whose it was, or did not get that far.
+                self.answered = True
+                return encode_value({**one, "id": self.id})
+        return body

@@ -107,7 +107,7 @@ class Mcp(JsonRpc):
         yield HttpRequest("GET")
 
     def _discover(self, refusal: Fault) -> Steps[None]:
-        self._modern, self._version = True, _STATELESS
+        self._modern, self._version, self._session = True, _STATELESS, None
         reply: Reply = yield Ask("server/discover")
         if reply.fault is not None:
             raise HandshakeFailed(f"it refuses to initialize: {refusal.message}", "is this an MCP server?")
