@@ -131,6 +131,14 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.process.isalive():
+            # pexpect asks and kills too, but gives up after tenths of a second, which are nothing to a busy machine.
+            self.hang_up()
+            try:
+                wait_until_ended({self.pid})
+            except AssertionError:
+                self.kill()
+                wait_until_ended({self.pid})
         self.process.close(force=True)
 
     @property
