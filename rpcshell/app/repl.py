@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.call import Call
     from rpcshell.shell.session import Session
     from rpcshell.shell.supervisor import Supervisor
+    from rpcshell.shell.unasked import Unasked
 
 __all__ = ["Terminated", "run_repl"]
 
@@ -116,6 +117,7 @@ def run_repl(
         listeners=[remember],
     )
     session.on_change(_CatalogKept(session))
+    session.on_change(_QuestionsHeard(session, prompt))
     session.on_note(screen.note)
     for note in notes:
         screen.note(note)
@@ -168,6 +170,22 @@ class _CatalogKept:
             self._seen = catalog
             if len(catalog.methods) >= _MANY_METHODS:
                 gc.freeze()
+
+
+class _QuestionsHeard:
+    """Has the prompt ask what a server wants to know of the person; to be called whenever the target may be another."""
+
+    def __init__(self, session: Session, prompt: Prompt) -> None:
+        self._session = session
+        self._prompt = prompt
+        self._heard: Unasked | None = None
+
+    def __call__(self) -> None:
+        unasked = self._session.unasked
+        if unasked is not self._heard:
+            self._heard = unasked
+            if unasked is not None:
+                self._prompt.hear_questions(unasked)
 
 
 def _collect_again() -> None:

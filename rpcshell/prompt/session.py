@@ -49,16 +49,22 @@ if TYPE_CHECKING:
     from prompt_toolkit.lexers import Lexer
     from prompt_toolkit.output import Output
 
+    from rpcshell.client.hearing import Hearing
     from rpcshell.line.language import Line
     from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.event_line import EventLine
     from rpcshell.prompt.templates import Template
+    from rpcshell.shell.questions import Questions
     from rpcshell.shell.unasked import Unasked
 
 __all__ = ["Prompt"]
 
 _LONGEST_NAME: Final = 40
 _MENU_ROWS: Final = 6
+
+
+class _Asked(Exception):
+    """A line is not read on, since there is a question first."""
 
 
 class Prompt:
@@ -86,6 +92,7 @@ class Prompt:
         self._lexer: LineLexer | None = None
         self._ending: BaseException | None = None
         self._event_line: EventLine | None = None
+        self._questions: Questions | None = None
         complaints: list[str] = []
         suggesting = Condition(lambda: settings.suggestions)
         with create_app_session(output=output or _plain_output()):
@@ -144,19 +151,67 @@ class Prompt:
         """
         self._raise_ending()
         self.screen.show_notes()
-        # While keys are read, Ctrl-C is one of them. A signal that comes when they are no longer read is for what the
-        # line does: prompt_toolkit's handler would lose it with its event loop, asyncio's raises KeyboardInterrupt.
-        line = self._prompt.prompt(
-            default=self._actions.take_draft() or "",
-            handle_sigint=False,
-            set_exception_handler=False,
-            pre_run=self._take_failures,
-        )
+        self.ask_waiting()
+        line = self._read_line()
         self._raise_ending()
         if self._event_line is not None:
             self._event_line.begin_anew()
+        if self._questions is not None:
+            self._questions.line_entered()
+            # What the line leads to may wait for the answer.
+            self.ask_waiting()
         self._context.helpless = False
         return line
+
+    def ask_waiting(self) -> None:
+        """Ask what servers want to know of the person; not while a line is read."""
+        if self._questions is None:
+            return
+        from rpcshell.prompt.form import FormPrompt, Interrupted
+
+        application = self._prompt.app
+        form = FormPrompt(self.screen, application.input, application.output)
+        while (question := self._questions.next()) is not None:
+            try:
+                question.answer(*form.ask(self._session.name or "", question.form, self._prompt.style or THEME))
+            except Interrupted:
+                question.answer("cancel")
+                self._questions.give_up()
+
+    def _read_line(self) -> str:
+        # While keys are read, Ctrl-C is one of them. A signal that comes when they are no longer read is for what the
+        # line does: prompt_toolkit's handler would lose it with its event loop, asyncio's raises KeyboardInterrupt.
+        while True:
+            try:
+                return self._prompt.prompt(
+                    default=self._actions.take_draft() or "",
+                    handle_sigint=False,
+                    set_exception_handler=False,
+                    pre_run=self._begin_line,
+                )
+            except _Asked:
+                self._prompt.app.erase_when_done = False
+                self.ask_waiting()
+
+    def hear_questions(self, unasked: Unasked) -> None:
+        """Have what a server asks a person asked here, from now on."""
+        if self._questions is None:
+            from rpcshell.shell.questions import Questions
+
+            self._questions = Questions(self._asked, self.screen.note)
+        self._questions.listen(unasked.hearing)
+
+    def _asked(self, hearing: Hearing) -> None:
+        """A question has come: it is asked at once, above a call that waits or an empty line, or after the line."""
+        if not call_in_loop(self._prompt.app, self._leave_empty_line) and (caller := hearing.caller) is not None:
+            caller(self.ask_waiting)
+
+    def _leave_empty_line(self) -> None:
+        application = self._prompt.app
+        if not self._prompt.default_buffer.text and application.is_running and not application.is_done:
+            application.erase_when_done = True
+            application.exit(exception=_Asked())
+        application.invalidate()
 
     def leave_help_out(self) -> bool:
         """Have the line that could not be read go on, without help from what the server said; false if it had none."""
@@ -166,7 +221,7 @@ class Prompt:
         self._actions.keep_draft(self._prompt.default_buffer.text)
         return True
 
-    def _take_failures(self) -> None:
+    def _begin_line(self) -> None:
         """Have `read` raise what goes wrong while keys are read; prompt_toolkit would show a traceback as it is."""
         application = self._prompt.app
 
@@ -176,6 +231,9 @@ class Prompt:
                 application.exit(exception=error)
 
         get_running_loop().set_exception_handler(fail)
+        if self._questions:
+            # It has come since they were asked last.
+            get_running_loop().call_soon(self._leave_empty_line)
 
     def lines(self) -> Sequence[str]:
         """The lines that were typed, in earlier sessions too, oldest first."""
@@ -238,6 +296,8 @@ class Prompt:
         if target is None:
             return [("class:prompt", "rpcshell> ")]
         above = [] if self._session.unasked is None else self._events_above(self._session.unasked)
+        if self._questions:
+            above = [*above, ("class:prompt.lost", "the server asks something; it comes after this line\n")]
         name = visible(self._session.name or str(target))
         longest = min(self._columns // 2, _LONGEST_NAME)
         if len(name) > longest:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.shells import leave
-from tests.e2e.terminal import CTRL_C, ENTER, SHELL, Terminal
+from tests.e2e.terminal import CTRL_C, CTRL_D, ENTER, SHELL, TAB, Terminal
 from tests.rpcshell import loud
-from tests.rpcshell.peers import serving
+from tests.rpcshell.peers import Peer, serving
+
+CTRL_U = "\x15"
 
 CHILD = f"loud:exec:{sys.executable} -m tests.rpcshell.loud"
 
@@ -160,5 +163,100 @@ def test_parts_without_end_are_counted_and_can_be_ended(tmp_path: Path) -> None:
 def test_a_server_that_never_greets_is_said_in_one_line(tmp_path: Path) -> None:
     with serving(lambda peer: peer.wait_for_end()) as peer, shell_at(tmp_path, f"mute:{peer.target}") as terminal:
         terminal.wait_for(r"^error: cannot connect to .*: it did not greet within 0.5 s")
+        terminal.send("typed")
+        terminal.wait_for("> typed$")
+
+
+def fill_in(terminal: Terminal) -> None:
+    """Fill in the form of the tests, from its first field to its end."""
+    terminal.wait_for(r"^  Your name: $")
+    terminal.wait_for(r"as on the badge · string · Enter goes on")
+    terminal.send(ENTER)
+    terminal.wait_for("this has to be filled in")
+    terminal.send(f"Ada Lovelace{ENTER}")
+    terminal.wait_for(r"^  size \(optional\): medium$")
+    terminal.send(f"{CTRL_U}lar")
+    terminal.wait_for(r"^ +large *$")
+    terminal.send(f"{TAB}{ENTER}")
+    terminal.wait_for(r"^  age \(optional\): $")
+    terminal.send(f"17{ENTER}")
+    terminal.wait_for("at least 18")
+    terminal.send(f"\x7f8{ENTER}")
+    terminal.wait_for(r"^  news \(optional\): $")
+    terminal.send(ENTER)
+    terminal.wait_for(r"accept, decline or cancel\? $")
+    terminal.send(f"a{ENTER}")
+
+
+def test_a_form_is_filled_in_above_the_call_that_waits_for_it(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, server):
+        terminal.send(f"ask{ENTER}")
+        terminal.wait_for(r"^loud:\S+ asks: Badge\nWho are you\?\\x1b\[2J$")
+        fill_in(terminal)
+        terminal.wait_for(
+            r'^result \{"action": "accept", "content": \{"name": "Ada Lovelace", "size": "large", "age": 18\}\}'
+        )
+        assert server.answers == [{"action": "accept", "content": {"name": "Ada Lovelace", "size": "large", "age": 18}}]
+        assert_harmless(terminal)
+        leave(terminal)
+
+
+def test_a_form_is_declined_and_cancelled_by_a_key(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f"ask{ENTER}")
+        terminal.wait_for(r"^  Your name: $")
+        terminal.send(CTRL_D)
+        terminal.wait_for(r'^result \{"action": "decline"\}')
+        terminal.send(f"ask{ENTER}")
+        terminal.wait_for(r'decline"\}\n(.*\n)*  Your name: $')
+        terminal.send(CTRL_C)
+        terminal.wait_for(r'^result \{"action": "cancel"\}')
+        leave(terminal)
+
+
+def test_a_form_waits_for_what_is_being_typed(tmp_path: Path) -> None:
+    asked = threading.Event()
+    server = loud.Server()
+
+    def ask_later(peer: Peer) -> None:
+        def ask() -> None:
+            if asked.wait(30):
+                peer.sock.sendall(loud.QUESTION)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        server(peer)
+        asking.join()
+
+    with serving(ask_later) as peer, shell_at(tmp_path, f"loud:{peer.target}") as terminal:
+        terminal.wait_for("Loud 7.2")
+        terminal.send("tell n=1")
+        terminal.wait_for("> tell n=1$")
+        asked.set()
+        terminal.wait_for(r"^the server asks something; it comes after this line\n\S+> tell n=1$")
+        terminal.send(ENTER)
+        fill_in(terminal)
+        terminal.wait_for('^result "told"')
+        assert server.answered.wait(30)
+        leave(terminal)
+
+
+def test_a_form_comes_at_once_at_an_empty_line(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, server):
+        terminal.send(f"later{ENTER}")
+        fill_in(terminal)
+        assert server.answered.wait(30)
+        terminal.wait_for(r"cancel\? a\n\S+> $")
+        terminal.send(f"tell{ENTER}")
+        terminal.wait_for("told")
+
+
+def test_questions_without_end_are_one_line_and_the_prompt_lives(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f"requests{ENTER}")
+        terminal.wait_for(r"asks: Badge\nAgain\?")
+        terminal.wait_for(r"accept, decline or cancel\? $")
+        terminal.send(CTRL_C)
+        terminal.wait_for(r"the server asks more than anybody answers \(fill\): declined until you have entered a line")
         terminal.send("typed")
         terminal.wait_for("> typed$")

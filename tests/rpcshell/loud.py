@@ -44,6 +44,11 @@ DOCUMENT = {
 }
 
 
+QUESTION = (
+    json.dumps({"jsonrpc": "2.0", "id": "q", "method": "fill", "params": {"message": "Who?", "schema": SCHEMA}}) + "\n"
+).encode()
+
+
 class Loud(JsonRpc):
     """The client's side."""
 

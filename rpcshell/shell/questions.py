@@ -1,0 +1,110 @@
+"""What servers ask a person: requests with a form, which wait here until somebody is there to answer.
+
+How a form is asked is the prompt's; what else a server asks is answered by its dialect.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from rpcshell.view.escape import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.client.dialects import Form, FormAction, ServerRequest
+    from rpcshell.client.hearing import Answer, Hearing
+
+__all__ = ["MOST_WAITING", "Question", "Questions"]
+
+MOST_WAITING: Final = 20
+"""Forms that may wait; nobody answers more."""
+
+
+class Question:
+    """A form that waits."""
+
+    def __init__(self, request: ServerRequest, form: Form, answer: Answer, hearing: Hearing) -> None:
+        self.method = request.method
+        self.form = form
+        self._request = request
+        self._answer = answer
+        self._hearing = hearing
+
+    @property
+    def moot(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self._hearing.over
+
+    def answer(self, action: FormAction, fields: dict[str, Any] | None = None) -> None:
+        """Answer it: with the fields where it was accepted."""
+        self._answer(self._request, self.form.answer(action, fields or {}))
+
+
+class Questions:
+    """The forms that wait, the oldest first; for several threads.
+
+    Args:
+        came: Called, in the thread that reads, when there is another one.
+        note: Shows a line.
+    """
+
+    def __init__(self, came: Callable[[Hearing], object], note: Callable[[str], object]) -> None:
+        self._came = came
+        self._note = note
+        self._waiting: deque[Question] = deque()
+        self._lock = threading.Lock()
+        self._refusing = self._told = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def listen(self, hearing: Hearing) -> None:
+        """Take what a server asks from now on."""
+
+        def take(request: ServerRequest, answer: Answer) -> bool:
+            return self._take(request, answer, hearing)
+
+        hearing.on_form = take
+
+    def next(self) -> Question | None:
+        """Take the oldest one that somebody still waits for, or None."""
+        with self._lock:
+            while self._waiting:
+                question = self._waiting.popleft()
+                if not question.moot:
+                    return question
+        return None
+
+    def give_up(self) -> None:
+        """Cancel all that wait, and take none until a line was entered: the person wants to be left alone."""
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            self._refusing = True
+        for question in waiting:
+            if not question.moot:
+                question.answer("cancel")
+
+    def line_entered(self) -> None:
+        """Take questions again: the person has gone on."""
+        with self._lock:
+            self._refusing = self._told = False
+
+    def _take(self, request: ServerRequest, answer: Answer, hearing: Hearing) -> bool:
+        if request.form is None:
+            return False
+        with self._lock:
+            if not self._refusing and len(self._waiting) < MOST_WAITING:
+                self._waiting.append(Question(request, request.form, answer, hearing))
+                took, tell = True, False
+            else:
+                took, tell, self._told = False, not self._told, True
+        if took:
+            self._came(hearing)
+        elif tell:
+            what = visible(request.method[:100])
+            self._note(f"the server asks more than anybody answers ({what}): declined until you have entered a line")
+        return took
