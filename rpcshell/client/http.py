@@ -65,7 +65,7 @@ class HttpStream:
         self._lock = threading.Lock()
         self._closed = False
         self._turns = threading.Semaphore(_AT_ONCE)
-        self._busy: dict[http.client.HTTPConnection, object] = {}
+        self._busy: dict[http.client.HTTPConnection, EventPlace] = {}
         self._given_up: dict[object, bool] = {}
         self._ended = threading.Event()
         self._idle = [self._connect()]
@@ -136,8 +136,8 @@ class HttpStream:
         with self._lock:
             if number in self._given_up:
                 self._given_up[number] = True
-                for connection, id in self._busy.items():
-                    if id == number:
+                for connection, place in self._busy.items():
+                    if place.id == number:
                         _break_off(connection)
 
     def request(self, message: bytes, id: object) -> None:
@@ -176,7 +176,7 @@ class HttpStream:
             headers["Content-Type"] = "application/json"
         if place.last is not None and method == "GET":
             headers["Last-Event-ID"] = place.last
-        connection, response = self._respond(method, message, headers, place.id)
+        connection, response = self._respond(method, message, headers, place)
         reusable = streams = False
         body = b""
         try:
@@ -210,9 +210,9 @@ class HttpStream:
 
     @property
     def _calls(self) -> int:
-        """How many requests are under way that are calls."""
+        """How many requests are under way that are calls without a reply."""
         with self._lock:
-            return sum(id is not None for id in self._busy.values())
+            return sum(isinstance(place.id, int) and not place.answered for place in self._busy.values())
 
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self._target.url)
@@ -242,7 +242,7 @@ class HttpStream:
             raise
 
     def _respond(
-        self, method: str, body: bytes, headers: dict[str, str], id: object
+        self, method: str, body: bytes, headers: dict[str, str], place: EventPlace
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send a request over a connection that is idle, or else a new one."""
         parts = urlsplit(self._target.url)
@@ -254,8 +254,8 @@ class HttpStream:
             connection = self._idle.pop() if self._idle else None
         connection = connection or self._connect()
         with self._lock:
-            self._busy[connection] = id
-            if self._closed or self._given_up.get(id):
+            self._busy[connection] = place
+            if self._closed or self._given_up.get(place.id):
                 _break_off(connection)
         try:
             connection.request(method, path, body or None, headers)
