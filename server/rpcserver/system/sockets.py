@@ -221,8 +221,10 @@ def _compare_with_kernel(backlog: int) -> None:
 
 
 def _open_tcp(bind: TcpBind) -> list[Listener]:
+    # As bytes, an ASCII name spares the import of the IDNA codec.
+    host = bind.host.encode("ascii") if bind.host.isascii() else bind.host
     try:
-        found = socket.getaddrinfo(bind.host, bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host, bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise BindError(str(bind), f"the host name is not known ({error.strerror})") from error
     except UnicodeError as error:
@@ -240,8 +242,7 @@ def _open_tcp(bind: TcpBind) -> list[Listener]:
             for listener in listeners:
                 listener.close()
             raise BindError(str(bind), _reason(error)) from error
-        host, port = listening.getsockname()[:2]
-        listeners.append(Listener(listening, format_host_port(host, port)))
+        listeners.append(Listener(listening, format_host_port(*listening.getsockname()[:2])))
     if not listeners and absent is not None:
         raise BindError(str(bind), _reason(absent)) from absent
     return listeners
