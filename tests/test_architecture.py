@@ -7,6 +7,7 @@ import importlib
 import re
 import sys
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -81,14 +82,19 @@ def imports_of(file: Path, name: str) -> list[Import]:
 
 MODULES = {module_name(file, root): file for root in SOURCES.values() for file in sorted(root.rglob("*.py"))}
 MODULES[PLUGIN] = ROOT / f"server/{PLUGIN}.py"
-IMPORTS = [found for name, file in MODULES.items() for found in imports_of(file, name)]
+
+
+@cache
+def all_imports() -> tuple[Import, ...]:
+    """The imports of all modules; every process of a run loads this file, and one of them needs them."""
+    return tuple(found for name, file in MODULES.items() for found in imports_of(file, name))
 
 
 def between(importer: str, imported: set[str]) -> list[str]:
     """The imports, of any kind but typing, from modules under `importer` into modules under `imported`."""
     return [
         f"{found.importer} imports {found.imported}"
-        for found in IMPORTS
+        for found in all_imports()
         if not found.typing_only
         and f"{found.importer}.".startswith(f"{importer}.")
         and any(f"{found.imported}.".startswith(f"{target}.") for target in imported)
@@ -101,7 +107,7 @@ def test_the_sources_are_found() -> None:
 
 def test_nobody_imports_server() -> None:
     everywhere = [
-        *IMPORTS,
+        *all_imports(),
         *(
             found
             for file in ROOT.glob("tests/**/*.py")
@@ -126,7 +132,7 @@ def test_nobody_imports_server() -> None:
 def test_a_package_imports_only_its_own_dependencies(package: str, allowed: set[str]) -> None:
     outside = {
         found.package
-        for found in IMPORTS
+        for found in all_imports()
         if found.importer.partition(".")[0] == package and found.package not in sys.stdlib_module_names
     }
     assert outside - {package} <= allowed
@@ -134,7 +140,7 @@ def test_a_package_imports_only_its_own_dependencies(package: str, allowed: set[
 
 @pytest.mark.parametrize("package", OPTIONAL)
 def test_what_need_not_be_installed_is_imported_in_one_place(package: str) -> None:
-    found = {found.importer for found in IMPORTS if found.package == package and not found.typing_only}
+    found = {found.importer for found in all_imports() if found.package == package and not found.typing_only}
     assert found == {OPTIONAL[package]}
 
 
@@ -143,7 +149,7 @@ def test_the_wire_has_no_sockets_threads_or_event_loops() -> None:
 
 
 def test_the_screen_is_drawn_in_one_place() -> None:
-    drawing = {found.importer for found in IMPORTS if found.package in SCREEN and not found.typing_only}
+    drawing = {found.importer for found in all_imports() if found.package in SCREEN and not found.typing_only}
     assert {name for name in drawing if not name.startswith(DRAWING)} == set()
 
 
@@ -188,7 +194,7 @@ def test_imports_run_down_from_floor_to_floor(house: str) -> None:
     packages = {"rpcserver", "rpcwire", PLUGIN} if house == "the server" else {*SOURCES, PLUGIN}
     upwards = [
         f"{found.importer} imports {found.imported}"
-        for found in IMPORTS
+        for found in all_imports()
         if found.imported.partition(".")[0] in packages
         and found.importer.partition(".")[0] in packages
         and (inner := room_of(found.importer, set(floors))) != (outer := room_of(found.imported, set(floors)))
@@ -202,7 +208,7 @@ def test_imports_run_down_from_floor_to_floor(house: str) -> None:
 @pytest.mark.parametrize("package", SOURCES)
 def test_no_module_needs_one_that_needs_it(package: str) -> None:
     graph: dict[str, set[str]] = {}
-    for found in IMPORTS:
+    for found in all_imports():
         # A package's own names come from its modules; the circle through it is Python's way of saying so.
         if found.package == package and found.imported not in {package, found.importer}:
             graph.setdefault(found.importer, set()).add(found.imported)
@@ -246,7 +252,7 @@ def test_what_two_threads_may_import_at_once_is_imported_by_its_package(package:
     offered = {f"{package}.{name}" for name in importlib.import_module(package).__all__}
     assert [
         f"{found.importer} imports {found.imported}"
-        for found in IMPORTS
+        for found in all_imports()
         if found.imported.startswith(f"{package}.")
         and found.imported not in offered
         and not found.typing_only
