@@ -190,6 +190,9 @@ class Shell:
         line = self._expanded(text)
         if (problem := line.blocking) is not None:
             raise _syntax_problem(line, problem)
+        if line.problems and not self.interactive:
+            # At the prompt they are underlined.
+            self._note_problems(line)
         match line.body:
             case CommandLine() as command:
                 self._run_command(line, command)
@@ -197,6 +200,11 @@ class Shell:
                 self._call(line, call)
             case ValueLine() as value:
                 self._show_value(line, value)
+
+    def _note_problems(self, line: Line) -> None:
+        for problem in line.problems:
+            doubt = _syntax_problem(line, problem)
+            self.output.note(f"column {doubt.column + 1}: {doubt}")
 
     def _refuse_masked(self, text: str) -> None:
         """Refuse a line as the history keeps it, which would send asterisks for a secret."""

@@ -195,6 +195,16 @@ def test_the_command_to_leave_leaves(shell: Shell) -> None:
         shell.execute(":quit")
 
 
+def test_a_script_is_told_that_a_key_stands_twice_and_its_line_is_run(shell: Shell, shown: Shown) -> None:
+    with serving(echo) as server:
+        shell.session.connect(server.target, plain=True)
+        shell.execute('ping {"a": 1, "a": 2}')
+        shell.interactive = True
+        shell.execute("ping a=1 a=2")
+    assert [call.params for call in shell.journal] == [{"a": 2}] * 2
+    assert shown.texts == ["column 15: a is here twice; the last one counts"]
+
+
 @pytest.mark.parametrize(("line", "asks"), [("query-status", False), ('eject {"id":"x"}', False), ("eject id=x", True)])
 def test_a_server_is_asked_what_it_offers_where_that_matters(shell: Shell, line: str, asks: bool) -> None:
     heard: list[str] = []
