@@ -18,9 +18,11 @@ from msgspec import UNSET, Raw, UnsetType
 from rpcwire.errors import EncodeError, ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest, ParseError
 from rpcwire.finite import refuse_nonfinite
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
-from rpcwire.numbers import FLOAT_HOOKS, write_text_float
+from rpcwire.numbers import json_decoders, write_text_float
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcwire.numbers import Floats
 
 Id = str | int
@@ -152,11 +154,9 @@ _encode_decimals = msgspec.json.Encoder(enc_hook=write_text_float, decimal_forma
 read_request: Final = msgspec.json.Decoder(Request).decode
 """Reads a request as `decode_request` does, but raises msgspec's own errors: for who asks that one why it failed."""
 
-_decode_reply = {
-    floats: msgspec.json.Decoder(_ReplyFrame, float_hook=hook).decode for floats, hook in FLOAT_HOOKS.items()
-}
-_value_decoders: Final = {floats: msgspec.json.Decoder(float_hook=hook) for floats, hook in FLOAT_HOOKS.items()}
-_any_decoder: Final = _value_decoders["float"]
+_decode_reply: dict[str, Callable[[bytes | bytearray], _ReplyFrame]] = json_decoders(_ReplyFrame)
+_decode_value: dict[str, Callable[[bytes | bytearray], Any]] = json_decoders(Any)
+_any_decoder: Final = msgspec.json.Decoder()
 
 
 def decode_request(body: bytes | bytearray) -> Request:
@@ -234,7 +234,7 @@ def decode_value(body: bytes | bytearray, floats: Floats = "float") -> Any:
         ParseError: it is not JSON.
     """
     try:
-        return _value_decoders[floats].decode(body)
+        return _decode_value[floats](body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise parse_error(error) from None
 

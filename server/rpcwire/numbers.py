@@ -1,17 +1,23 @@
 """Numbers with a fraction or an exponent, and what becomes of them: Python's float holds only some of them exactly.
 
-Integers need none of this: Python has them in any size.
+Integers need none of this, as Python has them in any size, but for `-0`, which it has as a float only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from decimal import Decimal, InvalidOperation
-from typing import Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 import msgspec
 
-__all__ = ["FLOAT_HOOKS", "Floats", "TextFloat", "read_float", "write_text_float"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["FLOAT_HOOKS", "Floats", "TextFloat", "json_decoders", "read_float", "write_text_float"]
+
+T = TypeVar("T")
 
 Floats = Literal["float", "decimal", "text"]
 """What such a number of JSON is read as.
@@ -21,6 +27,12 @@ but a `TextFloat` where Python would write it otherwise.
 """
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+
+
+_NEGATIVE_ZERO: Final = re.compile(rb"(?<![eE])-0(?![.\deE])")
+_STRING_OR_NEGATIVE_ZERO: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![eE])-0(?![.\deE])', re.DOTALL)
+_MARKED: Final = b"-0E-00000000"
+"""A negative zero as nobody writes it: a float for msgspec."""
 
 
 class TextFloat(float):
@@ -54,9 +66,25 @@ class TextFloat(float):
 
 def read_float(text: str) -> float:
     """The float of a number of JSON: a plain one where that is written just so, else a `TextFloat`."""
+    if text == _MARKED.decode():
+        text = "-0"
     value = float(text)
     # Of exponents Python and msgspec write each their own form.
     return value if repr(value) == text and "e" not in text else TextFloat(text)
+
+
+def _reading_negative_zeros(decode: Callable[[bytes | bytearray], T]) -> Callable[[bytes | bytearray], T]:
+    """Make a decoder of msgspec, with `read_float` for its hook, read each integer `-0` as the `TextFloat` of it."""
+
+    def decode_marked(body: bytes | bytearray) -> T:
+        if b"-0" in body and _NEGATIVE_ZERO.search(body):
+            marked = _STRING_OR_NEGATIVE_ZERO.sub(lambda found: _MARKED if found[0] == b"-0" else found[0], body)
+            # It may stand where only an integer may.
+            with contextlib.suppress(msgspec.ValidationError):
+                return decode(marked)
+        return decode(body)
+
+    return decode_marked
 
 
 def write_text_float(value: object) -> msgspec.Raw:
@@ -78,4 +106,9 @@ def _read_decimal(text: str) -> Decimal:
 
 
 FLOAT_HOOKS: Final = {"float": None, "decimal": _read_decimal, "text": read_float}
-"""Reads a number for msgspec, by what is wanted."""
+
+
+def json_decoders(wanted: type[T] | Any) -> dict[str, Callable[[bytes | bytearray], T]]:
+    """What decodes JSON into what is wanted, for each of `Floats`; it raises what decoders of msgspec raise."""
+    decoders = {floats: msgspec.json.Decoder(wanted, float_hook=hook).decode for floats, hook in FLOAT_HOOKS.items()}
+    return {**decoders, "text": _reading_negative_zeros(decoders["text"])}

@@ -16,6 +16,7 @@ from rpcwire import (
     Reply,
     TextFloat,
     decode_reply,
+    decode_value,
     encode_request,
     encode_value,
     read_float,
@@ -65,6 +66,20 @@ def test_a_number_with_a_text_is_the_nearest_float(text: str) -> None:
 def test_what_is_no_float_does_not_depend_on_what_floats_become(value: object) -> None:
     text = encode_value(value)
     assert encode_value(result_of(text.decode(), "text")) == text
+
+
+@pytest.mark.parametrize("text", ["-0", "[-0,-0.0,0]", '{"a-0":-0,"-0":"-0,-0","\\\\":[ -0 ]}', '"-0"', '["\\"-0"]'])
+def test_a_negative_zero_without_a_fraction_is_written_as_it_was(text: str) -> None:
+    assert encode_value(result_of(text, "text")) == text.replace(" ", "").encode()
+    assert encode_value(decode_value(text.encode(), "text")) == text.replace(" ", "").encode()
+    assert repr(result_of("-0", "float")) == "0"
+
+
+def test_a_negative_zero_in_the_envelope_is_the_integer() -> None:
+    reply = decode_reply(b'{"out":"error","id":-0,"result":{"code":-0,"message":"-0"}}', "text")
+    assert isinstance(reply, Reply)
+    assert reply.fault is not None
+    assert (reply.id, reply.fault.code, reply.fault.message) == (0, 0, "-0")
 
 
 def test_floats_are_the_nearest_of_python_unless_told_otherwise() -> None:
