@@ -331,11 +331,9 @@ class Dispatcher:
             stage = _REPLYING
             if large or endpoint.last_was_large or (type(result) in HOLDERS and len(result) > MANY):
                 reply = await self._large_values.run(self._reply, result, request, endpoint, started, close)
-                endpoint.last_was_large = len(reply) > LARGE
             else:
                 reply = self._reply(result, request, endpoint, started, close)
-                if len(reply) > LARGE:
-                    endpoint.last_was_large = True
+            endpoint.last_was_large = len(reply) > LARGE
             return reply
         except QuickStop:
             raise
