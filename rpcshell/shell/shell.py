@@ -187,12 +187,7 @@ class Shell:
         from rpcshell.line.language import CallLine, CommandLine, ValueLine
 
         self._refuse_masked(text)
-        line = self._expanded(text)
-        if (problem := line.blocking) is not None:
-            raise _syntax_problem(line, problem)
-        if line.problems and not self.interactive:
-            # At the prompt they are underlined.
-            self._note_problems(line)
+        line = self._parsed(text)
         match line.body:
             case CommandLine() as command:
                 self._run_command(line, command)
@@ -200,11 +195,6 @@ class Shell:
                 self._call(line, call)
             case ValueLine() as value:
                 self._show_value(line, value)
-
-    def _note_problems(self, line: Line) -> None:
-        for problem in line.problems:
-            doubt = _syntax_problem(line, problem)
-            self.output.note(f"column {doubt.column + 1}: {doubt}")
 
     def _refuse_masked(self, text: str) -> None:
         """Refuse a line as the history keeps it, which would send asterisks for a secret."""
@@ -226,9 +216,7 @@ class Shell:
         """
         from rpcshell.line.language import CallLine
 
-        line = self._expanded(text)
-        if (problem := line.blocking) is not None:
-            raise _syntax_problem(line, problem)
+        line = self._parsed(text)
         if not isinstance(line.body, CallLine) or line.body.assignment is not None:
             raise UsageError(f"{text} is no call", hint='a call is a method and its params, such as ping {"a": 1}')
         return line.body.method, self._params(line, line.body)
@@ -260,11 +248,17 @@ class Shell:
         """
         raise Leave
 
-    def _expanded(self, text: str) -> Line:
-        """A line with the alias it begins with replaced."""
+    def _parsed(self, text: str) -> Line:
+        """A line that can be run, with the alias it begins with replaced; what is doubtful in it is told of."""
         from rpcshell.line.language import expand_alias, parse
 
-        return expand_alias(parse(text), self.aliases)[0]
+        line = expand_alias(parse(text), self.aliases)[0]
+        if (problem := line.blocking) is not None:
+            raise _syntax_problem(line, problem)
+        # At the prompt it is underlined.
+        for doubt in () if self.interactive else line.problems:
+            self.output.note(f"column {doubt.start + 1}: {_syntax_problem(line, doubt)}")
+        return line
 
     def _run_command(self, line: Line, command: CommandLine) -> None:
         found = self.commands.resolve(command.name)
