@@ -18,7 +18,7 @@ from rpcwire import ErrorCode, Fault
 if TYPE_CHECKING:
     from rpcshell.client.dialogue import Heard
 
-__all__ = ["MOST_REQUESTS", "Answer", "AnyHearing", "FormHandler", "Hearing", "RequestHandler", "busy", "fault_of"]
+__all__ = ["MOST_REQUESTS", "Answer", "AnyHearing", "AskedHandler", "Hearing", "RequestHandler", "busy", "fault_of"]
 
 MOST_EVENTS: Final = 10_000
 """Events that are kept for nobody yet; the oldest give way."""
@@ -32,8 +32,8 @@ RequestHandler = Callable[[ServerRequest], Any]
 Answer = Callable[[ServerRequest, Any], None]
 """Sends the answer to a request: a result, or a `Fault`."""
 
-FormHandler = Callable[[ServerRequest, Answer], bool]
-"""Takes a request with a form, to answer it some time; False leaves it to the dialect."""
+AskedHandler = Callable[[ServerRequest, Answer], bool]
+"""Takes a request, to answer it some time; False leaves it to others."""
 
 
 class AnyHearing:
@@ -73,8 +73,8 @@ class Hearing(AnyHearing):
     """What the blocking client hears, from the thread that reads; requests are answered in another, one by one.
 
     Attributes:
-        on_form: Takes the requests that a person has to be asked for; called in the thread that reads, so it must not
-            wait. None leaves them to `on_request`.
+        on_asked: Takes requests of the server, to answer them some time; called in the thread that reads, so it must
+            not wait. What it does not take, and with None all, is left to `on_request`.
         on_event: Is given each event at once, in the thread that reads; none is kept then.
         on_end: Is told what ended the connection, where that was not closed here, in the thread that reads.
         caller: Has the thread of a call that waits, and takes parts, do something meanwhile; None where there is none.
@@ -84,7 +84,7 @@ class Hearing(AnyHearing):
 
     def __init__(self) -> None:
         super().__init__()
-        self.on_form: FormHandler | None = None
+        self.on_asked: AskedHandler | None = None
         self.on_event: Callable[[Event], None] | None = None
         self.on_end: Callable[[Exception], None] | None = None
         self.caller: Callable[[Callable[[], object]], None] | None = None
@@ -97,7 +97,7 @@ class Hearing(AnyHearing):
     def renewed(self) -> Self:
         """One that has heard nothing yet, with the same handlers."""
         other = super().renewed()
-        other.on_form, other.on_event, other.on_end = self.on_form, self.on_event, self.on_end
+        other.on_asked, other.on_event, other.on_end = self.on_asked, self.on_event, self.on_end
         return other
 
     def hear(self, heard: Heard, answer: Answer) -> None:
@@ -131,7 +131,7 @@ class Hearing(AnyHearing):
             return self._events.popleft() if self._events else None
 
     def _ask(self, request: ServerRequest, answer: Answer) -> None:
-        if request.form is not None and self.on_form is not None and self.on_form(request, answer):
+        if self.on_asked is not None and self.on_asked(request, answer):
             return
         if self.on_request is None:
             answer(request, NotImplemented)

@@ -8,7 +8,7 @@ import queue
 import select
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rpcshell.client.any_listening import BYE, AnyListeningConnection, handshake_error
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, Partial, Tell, follow
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ListeningConnection"]
 
+MOST_UNTAKEN: Final = 1000
+"""What may have come of a call and wait for whoever makes it, before nothing more is read."""
+
 _T = TypeVar("_T")
 
 
@@ -44,6 +47,8 @@ class ListeningConnection(AnyListeningConnection):
         self._hearing = hearing
         self._lock = threading.Lock()
         self._closed = self._shut = False
+        self._inbox: queue.SimpleQueue[Any] | None = None
+        self._held_back = False
         # Events that come before the greeting is over may be what it waits for.
         self._greeting: queue.SimpleQueue[Event | None] | None = queue.SimpleQueue()
         self._woken, self._wake_end = os.pipe()
@@ -122,6 +127,7 @@ class ListeningConnection(AnyListeningConnection):
             if trace is not None:
                 self._pump.on_data = inbox.put
                 trace.request_started(data, None)
+        self._inbox = inbox
         try:
             if partial is not None:
                 self._hearing.caller = inbox.put
@@ -129,6 +135,8 @@ class ListeningConnection(AnyListeningConnection):
                 trace.request_sent()
             while True:
                 came = self._next(inbox, deadline, trace)
+                if self._held_back and inbox.qsize() < MOST_UNTAKEN // 2:
+                    self._wake()
                 if isinstance(came, Reply):
                     return came
                 if isinstance(came, Exception):
@@ -153,6 +161,9 @@ class ListeningConnection(AnyListeningConnection):
             break_off(self._pump.transport, number)
             raise
         finally:
+            self._inbox = None
+            if self._held_back:
+                self._wake()
             if partial is not None:
                 self._hearing.caller = None
             if trace is not None:
@@ -291,7 +302,7 @@ class ListeningConnection(AnyListeningConnection):
         descriptor = self._pump.transport.fileno()
         poll.register(self._woken, select.POLLIN)
         while self.reusable:
-            events = select.POLLIN if self._pump.wants_to_read else 0
+            events = select.POLLIN if self._pump.wants_to_read and self._has_room() else 0
             poll.register(descriptor, events | (select.POLLOUT if self._pump.wants_to_write else 0))
             ready = dict(poll.poll())
             if ready.pop(self._woken, 0):
@@ -303,6 +314,14 @@ class ListeningConnection(AnyListeningConnection):
                     self._pump.write()
                     self._pump.read()
             self._pump.hand_out()
+
+    def _has_room(self) -> bool:
+        """Whether more may be read for whoever makes a call, and takes what comes of it at a pace of their own."""
+        # Said first, so that who takes something meanwhile wakes whoever reads.
+        self._held_back = True
+        inbox = self._inbox
+        self._held_back = inbox is not None and inbox.qsize() > MOST_UNTAKEN
+        return not self._held_back
 
     def _hear(self, heard: Heard) -> None:
         if isinstance(heard, Event):

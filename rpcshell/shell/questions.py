@@ -6,6 +6,7 @@ How a form is asked is the prompt's; what else a server asks is answered by its 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import Form, FormAction, ServerRequest
     from rpcshell.client.hearing import Answer, Hearing
 
-__all__ = ["MOST_WAITING", "Question", "Questions"]
+__all__ = ["MANY", "MOST_WAITING", "Question", "Questions"]
 
 MOST_WAITING: Final = 20
 """Forms that may wait; nobody answers more."""
+
+MANY: Final = 1000
+"""Other requests in so many seconds that are worth a line."""
+
+_WINDOW: Final = 10.0
 
 
 class Question:
@@ -57,6 +63,8 @@ class Questions:
         self._waiting: deque[Question] = deque()
         self._lock = threading.Lock()
         self._refusing = self._told = False
+        self._counted = 0
+        self._counted_since = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -67,7 +75,7 @@ class Questions:
         def take(request: ServerRequest, answer: Answer) -> bool:
             return self._take(request, answer, hearing)
 
-        hearing.on_form = take
+        hearing.on_asked = take
 
     def next(self) -> Question | None:
         """Take the oldest one that somebody still waits for, or None."""
@@ -93,8 +101,20 @@ class Questions:
         with self._lock:
             self._refusing = self._told = False
 
+    def _count(self, method: str) -> None:
+        """Say once, until a line is entered, that the server asks the dialect more than any server needs."""
+        now = time.monotonic()
+        if now - self._counted_since > _WINDOW:
+            self._counted_since, self._counted = now, 0
+        self._counted += 1
+        if self._counted == MANY and not self._told:
+            self._told = True
+            what = visible(method[:100])
+            self._note(f"the server asks without end ({what}, {MANY:,} times by now); its dialect answers")
+
     def _take(self, request: ServerRequest, answer: Answer, hearing: Hearing) -> bool:
         if request.form is None:
+            self._count(request.method)
             return False
         with self._lock:
             if not self._refusing and len(self._waiting) < MOST_WAITING:

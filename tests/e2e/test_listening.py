@@ -260,3 +260,24 @@ def test_questions_without_end_are_one_line_and_the_prompt_lives(tmp_path: Path)
         terminal.wait_for(r"the server asks more than anybody answers \(fill\): declined until you have entered a line")
         terminal.send("typed")
         terminal.wait_for("> typed$")
+
+
+def test_a_child_that_ends_while_nobody_calls_is_said_and_started_anew_by_the_next_call(tmp_path: Path) -> None:
+    with shell_at(tmp_path, CHILD) as terminal:
+        terminal.wait_for("Loud 7.2")
+        terminal.send(f"leave{ENTER}")
+        terminal.wait_for(r"the child has ended \(exit code 3\); it said: the last line; the next call starts it anew$")
+        terminal.wait_for(r" \(lost\)> $")
+        terminal.mark()
+        terminal.send(f"tell{ENTER}")
+        terminal.wait_for('^result "told"')
+        leave(terminal)
+
+
+def test_requests_without_end_are_one_line_and_the_prompt_lives(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f"nag{ENTER}")
+        terminal.wait_for(r"the server asks without end \(roots, 1,000 times by now\); its dialect answers$")
+        terminal.send("typed")
+        terminal.wait_for("> typed$")
+        assert terminal.all_text.count("without end") == 1

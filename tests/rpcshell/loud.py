@@ -160,6 +160,14 @@ class Server:
             case "requests":
                 send(id=id, result="asking")
                 self._forever(write, {"id": "r", "method": "fill", "params": {"message": "Again?"}})
+            case "nag":
+                send(id=id, result="nagging")
+                self._forever(write, {"id": "n", "method": "roots", "params": {}})
+            case "leave":
+                send(id=id, result="leaving")
+                sys.stderr.write("the last line\n")
+                sys.stderr.flush()
+                sys.exit(3)
             case "endless":
                 self._forever(write, {"method": "part", "params": {"id": id, "value": 1}})
             case "die":

@@ -39,6 +39,7 @@ from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialogue import Dialogue
 from rpcshell.client.exchange import Dropped
 from rpcwire import MAX_REPLY, Reply, encode_value
+from tests.rpcshell import loud
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, Peer, PeerServer, serving
 from tests.rpcwire.feeding import cut, single_bytes
@@ -422,3 +423,37 @@ def test_a_document_may_come_from_a_file_or_a_command() -> None:
         ):
             with connect(target, openrpc=source) as client, pytest.raises(UsageError, match=says):
                 client.describe()
+
+
+def test_parts_that_nobody_takes_are_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    loud.install(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    stuck, done = threading.Event(), threading.Event()
+    part = b'{"jsonrpc":"2.0","method":"part","params":{"id":1,"value":1}}\n' * 1000
+
+    def serve(peer: Peer) -> None:
+        peer.sock.recv(65536)
+        peer.sock.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                peer.sock.sendall(part)
+        stuck.set()
+        done.wait(DEADLINE)
+
+    def take(_: Any) -> None:
+        assert stuck.wait(DEADLINE)
+        raise UsageError("enough")
+
+    with serving(serve) as server, connect(f"loud:{server.target}") as client:
+        with pytest.raises(UsageError, match="enough"):
+            client.call("parts", partial=take)
+        done.set()
+
+
+def test_parts_are_all_taken_however_slowly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    loud.install(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    taken: list[Any] = []
+    with serving(loud.Server()) as server, connect(f"loud:{server.target}") as client:
+        assert client.call("parts", {"n": 20_000}, partial=taken.append) == "all"
+    assert len(taken) == 40_000

@@ -6,7 +6,7 @@ from typing import Any
 
 from rpcshell.client.dialects import Form, ServerRequest
 from rpcshell.client.hearing import Hearing
-from rpcshell.shell.questions import MOST_WAITING, Questions
+from rpcshell.shell.questions import MANY, MOST_WAITING, Questions
 
 
 class Asking:
@@ -85,3 +85,16 @@ def test_nobody_is_asked_for_a_server_that_has_gone() -> None:
     server.hearing.over = True
     assert server.questions.next() is None
     assert server.answers == []
+
+
+def test_asking_without_end_is_said_once_until_a_line_is_entered() -> None:
+    server = Asking()
+    for _ in range(2):
+        for id in range(3 * MANY):
+            server.ask(id, form=False)
+        assert len(server.notes) == 1
+    server.questions.line_entered()
+    server.questions._counted_since = 0.0
+    for id in range(MANY):
+        server.ask(id, form=False)
+    assert len(server.notes) == 2
