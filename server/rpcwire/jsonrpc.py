@@ -67,7 +67,8 @@ class JsonRpcRequest(msgspec.Struct, frozen=True):
         close = close and self.close
         if self.id is _ABSENT:
             return GOODBYE if close else b""
-        return frame(b'%b,"id":%b%b}' % (outcome, self.id, optional_keys(UNSET, meta, close)))
+        asked = optional_keys(UNSET, meta, close) if meta is not None or close else b""
+        return frame(b'%b,"id":%b%b}' % (outcome, self.id, asked))
 
 
 UNREADABLE: Final = JsonRpcRequest("", id=_NULL)

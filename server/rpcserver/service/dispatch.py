@@ -270,7 +270,8 @@ class Dispatcher:
         endpoint = self._endpoints.get(request.method)
         if endpoint is None:
             fault = self._faults.of_unknown_method(request.method, self._endpoints)
-            return self._refuse(fault, request, close, self._meta(request, time.perf_counter_ns()))
+            meta = self._meta(time.perf_counter_ns()) if request.meta else None
+            return self._refuse(fault, request, close, meta)
         if endpoint is not self._noted:
             self._note(endpoint)
         if stage <= _READING:
@@ -343,7 +344,7 @@ class Dispatcher:
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
     def _reply(self, result: Any, request: AnyRequest, endpoint: Endpoint, started: int, close: bool) -> bytes:
-        meta = self._meta(request, started)
+        meta = self._meta(started) if request.meta else None
         if isinstance(request, JsonRpcRequest):
             return request.frame_result(result, meta=meta, close=close)
         return endpoint.replies.encode_with(result, id=request.id, meta=meta, close=close)
@@ -351,7 +352,7 @@ class Dispatcher:
     def _reply_fault(
         self, stage: int, error: BaseException, request: AnyRequest, endpoint: Endpoint, started: int, close: bool
     ) -> bytes:
-        meta = self._meta(request, started)
+        meta = self._meta(started) if request.meta else None
         try:
             return self._refuse(self._fault_of(stage, error, request, endpoint), request, close, meta)
         except QuickStop:
@@ -388,9 +389,7 @@ class Dispatcher:
             batch.add(batch.refusal(member) or await self.answer_async(bytes(member), connection, False, executor))
         return batch.frame(close and connection.heeds_close)
 
-    def _meta(self, request: AnyRequest, started: int) -> Meta | None:
-        if not request.meta:
-            return None
+    def _meta(self, started: int) -> Meta:
         worker = self.worker
         microseconds = (time.perf_counter_ns() - started) // 1000
         return Meta(worker.worker, worker.pid, worker.generation, worker.model, microseconds, self.served)
