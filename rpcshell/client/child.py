@@ -125,7 +125,10 @@ class ChildStream:
         """End the child: close its standard input, and if it stays, ask it (SIGTERM) and then make it (SIGKILL)."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        self._discard_output()
+        if not self._discard_output():
+            # It has had its time to end by itself.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGTERM)
         self._socket.close()
         self._end()
         self._listener.join(_GRACE)
@@ -136,15 +139,17 @@ class ChildStream:
         if self._watcher is not None and self._watcher.stdin is not None:
             self._watcher.stdin.close()
 
-    def _discard_output(self) -> None:
-        """Read what still comes, for a while: who cannot write cannot end well."""
+    def _discard_output(self) -> bool:
+        """Read what still comes, for a while, as who cannot write cannot end well; whether it came to its end."""
         deadline = time.monotonic() + _GRACE
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         with contextlib.suppress(OSError):
             while (remaining := deadline - time.monotonic()) > 0 and poll.poll(remaining * 1000):
                 if not self._socket.recv(65536):
-                    return
+                    return True
+            return False
+        return True
 
     def _read_log(self) -> None:
         stream = self._process.stderr
