@@ -233,7 +233,8 @@ class AsyncClient(AnyClient):
         self, method: str, param: str, typed: str, others: Mapping[str, Any], *, timeout: float | None = None
     ) -> list[str]:
         """Ask the server what a parameter may be; parameters and errors are those of `Client.complete`."""
-        deadline = None if timeout is None else self._enter().time() + timeout
+        loop = self._enter()
+        deadline = None if timeout is None else loop.time() + timeout
         if not self.listens:
             raise self._deaf()
         try:
