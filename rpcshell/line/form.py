@@ -113,6 +113,10 @@ class Field:
         for choice in self.choices:
             if typed in (choice.text, choice.title):
                 return choice.value
+        lowered = typed.lower()
+        begun = [choice for choice in self.choices if choice.text.lower().startswith(lowered)]
+        if len(begun) == 1:
+            return begun[0].value
         if self.choices:
             raise FormProblem(f"one of {', '.join(choice.text for choice in self.choices[:5])} is wanted")
         if kind == "string":

@@ -173,10 +173,16 @@ class Prompt:
         form = FormPrompt(self.screen, application.input, application.output)
         while (question := self._questions.next()) is not None:
             try:
-                question.answer(*form.ask(self._session.name or "", question.form, self._prompt.style or THEME))
+                question.answer(*form.ask(self._who(), question.form, self._prompt.style or THEME))
             except Interrupted:
                 question.answer("cancel")
                 self._questions.give_up()
+
+    def _who(self) -> str:
+        """Who asks: what the user calls the server, and what it calls itself."""
+        unasked, title = self._session.unasked, self._context.catalog.title
+        name = (unasked and unasked.strays.who) or ""
+        return f"{name} ({title[:_LONGEST_NAME]})" if title and title != name else name
 
     def _read_line(self) -> str:
         # While keys are read, Ctrl-C is one of them. A signal that comes when they are no longer read is for what the

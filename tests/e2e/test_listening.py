@@ -191,7 +191,7 @@ def fill_in(terminal: Terminal) -> None:
 def test_a_form_is_filled_in_above_the_call_that_waits_for_it(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, server):
         terminal.send(f"ask{ENTER}")
-        terminal.wait_for(r"^loud:\S+ asks: Badge\nWho are you\?\\x1b\[2J$")
+        terminal.wait_for(r"^loud:\S+ \(Loud\) asks: Badge\nWho are you\?\\x1b\[2J$")
         fill_in(terminal)
         terminal.wait_for(
             r'^result \{"action": "accept", "content": \{"name": "Ada Lovelace", "size": "large", "age": 18\}\}'

@@ -42,6 +42,7 @@ FIELDS = {field.name: field for field in fields_of(SCHEMA)}
         ("news", "false", False),
         ("tags", "c, a", ["c", "a"]),
         ("shared", "high", "high"),
+        ("shared", "Hi", "high"),
         ("rest", '{"a": [1]}', {"a": [1]}),
         ("rest", "just a text", "just a text"),
     ],
