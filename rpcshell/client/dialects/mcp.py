@@ -114,7 +114,7 @@ class Mcp(JsonRpc):
         result = self._introduced(reply.result, "server/discover")
         self._info = _mapping(_mapping(result.get("_meta")).get(f"{_META}serverInfo"))
         wanted = {f"{kind}ListChanged": True for kind in ("tools", "prompts", "resources")}
-        told = self._with_meta("subscriptions/listen", {"notifications": wanted})
+        told = self._with_meta({"notifications": wanted})
         yield Tell(self.encode(self.envelope("subscriptions/listen", told, id="changes")))
 
     def _introduced(self, result: Any, method: str) -> Mapping[str, Any]:
@@ -130,26 +130,32 @@ class Mcp(JsonRpc):
 
     def describe(self) -> Steps[Description]:
         """List all that there is."""
-        lists: dict[str, list[Any]] = {}
+        lists: dict[str, list[Any]] = {name: [] for name in _LISTS}
+        faults: list[Fault] = []
         try:
             for name, (capability, method, key) in _LISTS.items():
-                lists[name] = (yield from self._listed(method, key)) if capability in self._offers else []
+                if capability in self._offers:
+                    lists[name] = yield from self._listed(method, key, faults)
         except CallTimeout as error:
             return Description(missing="busy", reason=error.message)
+        if faults and not any(lists.values()):
+            return Description(missing="unknown", reason=f"it does not list what it has: {faults[0].message}")
         self._resources = methods.resource_names(lists["resources"], lists["templates"])
         self._headers = {
-            tool["name"]: found
+            str(tool.get("name")): found
             for tool in lists["tools"]
             if self._modern and isinstance(tool, dict) and (found := header_places(tool))
         }
         return Description(methods.document(self._info, self._offers, modern=self._modern, **lists))
 
-    def _listed(self, method: str, key: str) -> Steps[list[Any]]:
-        """Everything in a list, page by page."""
+    def _listed(self, method: str, key: str, faults: list[Fault]) -> Steps[list[Any]]:
+        """Everything in a list, page by page; what goes wrong is added to the faults."""
         found: list[Any] = []
         cursor: Any = None
         for _ in range(_MOST_PAGES):
             reply: Reply = yield Ask(method, {"cursor": cursor} if cursor else None, timeout=_LIST_TIMEOUT)
+            if reply.fault is not None:
+                faults.append(reply.fault)
             page = _mapping(reply.result)
             found += _list(page.get(key))
             former, cursor = cursor, page.get("nextCursor")
@@ -167,7 +173,7 @@ class Mcp(JsonRpc):
         params = {
             "ref": reference,
             "argument": {"name": param, "value": typed},
-            "context": {"arguments": texts(others)},
+            "context": {"arguments": texts(others, self._floats)},
         }
         reply: Reply = yield Ask("completion/complete", params)
         values = _mapping(_mapping(reply.result).get("completion")).get("values")
@@ -181,7 +187,7 @@ class Mcp(JsonRpc):
         """
         if params is not None and not isinstance(params, dict):
             raise EncodeError("MCP takes params by name, as an object")
-        call = routed(method, params, self._resources)
+        call = routed(method, params, self._resources, self._floats)
         # Nothing waits for a call that cannot be sent.
         data = self.encode(self._request(number, call))
         self._calls[number] = call
@@ -195,10 +201,10 @@ class Mcp(JsonRpc):
             params = {**(params or {}), "inputResponses": call.inputs}
             params |= {} if call.state is UNSET else {"requestState": call.state}
         if self._modern:
-            params = self._with_meta(call.method, params)
+            params = self._with_meta(params)
         return self.envelope(call.method, params, id=number + call.id_offset)
 
-    def _with_meta(self, method: str, params: dict[str, Any] | None) -> dict[str, Any]:
+    def _with_meta(self, params: dict[str, Any] | None) -> dict[str, Any]:
         said = {
             f"{_META}protocolVersion": self._version,
             f"{_META}clientInfo": _CLIENT,
@@ -246,7 +252,7 @@ class Mcp(JsonRpc):
             yield from self._asked(number, call, reply.result)
         else:
             del self._calls[number]
-            yield outcome(number, call, reply.result)
+            yield outcome(number, call, reply.result, self._floats)
 
     def _looked_up(
         self, number: int, call: Call, sought: tuple[str, dict[str, Any]], page: Mapping[str, Any]

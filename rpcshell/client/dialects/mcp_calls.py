@@ -15,6 +15,8 @@ from rpcwire import ERROR_OUT, ErrorCode, Fault, Reply, encode_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rpcwire import Floats
+
 __all__ = ["ROUND", "SOUGHT_IN", "Call", "outcome", "routed", "texts", "uri_of"]
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -48,12 +50,14 @@ class Call(msgspec.Struct):
         return self.round * ROUND
 
 
-def routed(method: str, params: dict[str, Any] | None, resources: Mapping[str, Mapping[str, Any]]) -> Call:
+def routed(
+    method: str, params: dict[str, Any] | None, resources: Mapping[str, Mapping[str, Any]], floats: Floats
+) -> Call:
     """What a method stands for, where these are the names of resources that are known."""
     if method in methods.OWN or method.startswith(methods.PROTOCOL):
         return Call(method.removeprefix(methods.PROTOCOL), params, plainly=True)
     if method.startswith(methods.PROMPT):
-        named = {"name": method.removeprefix(methods.PROMPT), "arguments": texts(params or {})}
+        named = {"name": method.removeprefix(methods.PROMPT), "arguments": texts(params or {}, floats)}
         return Call("prompts/get", named, plainly=False)
     if method.startswith(methods.RESOURCE):
         return _reading(method.removeprefix(methods.RESOURCE), params or {}, resources)
@@ -69,13 +73,13 @@ def _reading(name: str, values: dict[str, Any], resources: Mapping[str, Mapping[
     return Call(SOUGHT_IN[0], None, plainly=False, sought=(name, values))
 
 
-def outcome(number: int, call: Call, result: dict[str, Any]) -> Reply:
+def outcome(number: int, call: Call, result: dict[str, Any], floats: Floats) -> Reply:
     """The reply to a call that a result is."""
     if call.method == "tools/call" and result.get("isError") is True:
         message, data = methods.error_of(result)
         error = {"code": ErrorCode.APPLICATION_ERROR, "message": message}
         return Reply(ERROR_OUT, error if data is None else {**error, "data": data}, id=number)
-    return Reply("result", result if call.plainly else methods.shown(call.method, result), id=number)
+    return Reply("result", result if call.plainly else methods.shown(call.method, result, floats), id=number)
 
 
 def uri_of(resource: Mapping[str, Any], values: Mapping[str, Any]) -> str:
@@ -83,6 +87,13 @@ def uri_of(resource: Mapping[str, Any], values: Mapping[str, Any]) -> str:
     return expand(resource["uriTemplate"], values) if "uriTemplate" in resource else str(resource["uri"])
 
 
-def texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Arguments of prompts are texts."""
-    return {name: value if isinstance(value, str) else encode_value(value).decode() for name, value in values.items()}
+def texts(values: Mapping[str, Any], floats: Floats) -> dict[str, str]:
+    """Arguments of prompts, which are texts: what is none is what JSON has for it.
+
+    Raises:
+        EncodeError: JSON cannot carry it.
+    """
+    return {
+        name: value if isinstance(value, str) else encode_value(value, floats).decode()
+        for name, value in values.items()
+    }

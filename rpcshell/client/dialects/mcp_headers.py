@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["header_places", "header_value"]
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def header_places(tool: dict[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -18,7 +21,7 @@ def header_places(tool: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     while todo:
         path, schema = todo.pop()
         name = schema.get("x-mcp-header")
-        if isinstance(name, str) and path:
+        if isinstance(name, str) and path and _TOKEN.fullmatch(name):
             found[f"Mcp-Param-{name}"] = path
         todo += [((*path, key), _mapping(one)) for key, one in _mapping(schema.get("properties")).items()]
     return found

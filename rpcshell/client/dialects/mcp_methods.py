@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import cleandoc
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects.uri_template import variables
 from rpcwire import MessageError, decode_value, encode_value
+
+if TYPE_CHECKING:
+    from rpcwire import Floats
 
 __all__ = ["OWN", "PROMPT", "PROTOCOL", "RESOURCE", "TOOL", "document", "error_of", "resource_names", "shown"]
 
@@ -131,10 +134,16 @@ def resource_names(resources: list[Any], templates: list[Any]) -> dict[str, Mapp
     return found
 
 
-def shown(method: str, result: Mapping[str, Any]) -> Any:
+def shown(method: str, result: Mapping[str, Any], floats: Floats = "float") -> Any:
     """What people want to see of a result: of `tools/call`, `prompts/get` or `resources/read`, or else all of it."""
-    view = {"tools/call": _of_tool, "prompts/get": _of_prompt, "resources/read": _of_resource}.get(method)
-    return result if view is None else view(result)
+    match method:
+        case "tools/call":
+            return _of_tool(result)
+        case "prompts/get":
+            return _of_prompt(result)
+        case "resources/read":
+            return _of_resource(result, floats)
+    return result
 
 
 def error_of(result: Mapping[str, Any]) -> tuple[str, Any]:
@@ -164,11 +173,11 @@ def _of_prompt(result: Mapping[str, Any]) -> Any:
     return [{**one, "content": _block(one.get("content"))} if isinstance(one, Mapping) else one for one in messages]
 
 
-def _of_resource(result: Mapping[str, Any]) -> Any:
+def _of_resource(result: Mapping[str, Any], floats: Floats) -> Any:
     contents = result.get("contents")
     if not isinstance(contents, list):
         return result
-    return _one_or_all([_content(content) for content in contents])
+    return _one_or_all([_content(content, floats) for content in contents])
 
 
 def _one_or_all(values: list[Any]) -> Any:
@@ -179,13 +188,13 @@ def _block(block: Any) -> Any:
     return block["text"] if _is_text(block) else block
 
 
-def _content(content: Any) -> Any:
+def _content(content: Any, floats: Floats) -> Any:
     if not isinstance(content, Mapping) or not isinstance(text := content.get("text"), str):
         return content
     kind = _text(content.get("mimeType")).partition(";")[0].strip()
     if kind == "application/json" or kind.endswith("+json"):
         try:
-            return decode_value(text.encode())
+            return decode_value(text.encode(), floats)
         except (MessageError, UnicodeEncodeError):
             return text
     return text

@@ -20,7 +20,7 @@ from rpcshell.client.dialects.mcp_methods import document, resource_names
 from rpcshell.client.dialects.uri_template import expand, variables
 from rpcshell.client.dialogue import Dialogue
 from rpcshell.line.catalog import Catalog
-from rpcwire import MAX_REPLY, Reply, TextFloat
+from rpcwire import MAX_REPLY, Floats, Reply, TextFloat, decode_value
 from tests.rpcshell.client.test_dialects import heard_by
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.mcp_peer import McpPeer
@@ -417,3 +417,28 @@ def test_headers_carry_any_value() -> None:
     region = {"type": "string", "x-mcp-header": "Region"}
     tool = {"inputSchema": {"properties": {"a": {"properties": {"region": region}}}}}
     assert header_places(tool) == {"Mcp-Param-Region": ("a", "region")}
+    region["x-mcp-header"] = "Region\r\nEvil: 1"
+    assert header_places(tool) == {}
+
+
+def test_why_nothing_is_listed_is_told() -> None:
+    def refuse(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"id": id, "error": {"code": -32000, "message": "not today"}}
+
+    with serving(McpPeer({"tools/list": refuse})) as server, connect(f"mcp:{server.target}") as client:
+        described = client.describe()
+    assert (described.missing, described.reason) == ("unknown", "it does not list what it has: not today")
+
+
+@pytest.mark.parametrize(("floats", "text"), [("float", "1.5"), ("text", "1.50"), ("decimal", "1.50")])
+def test_numbers_keep_their_spelling_where_that_is_wanted(floats: Floats, text: str) -> None:
+    dialect = Mcp(MAX_REPLY, floats)
+    number = decode_value(b"1.50", floats)
+    sent = json.loads(dialect.encode_call("prompt:p", {"n": number}, meta=False, plain=False, number=1))
+    assert sent["params"]["arguments"] == {"n": text}
+    dialect.encode_call("resource:a:b", None, meta=False, plain=False, number=2)
+    content = {"mimeType": "application/json", "text": "1.50"}
+    (reply,) = said(
+        dialect, json.dumps({"jsonrpc": "2.0", "id": 2, "result": {"contents": [content]}}).encode() + b"\n"
+    )
+    assert reply.result == number
