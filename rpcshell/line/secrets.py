@@ -82,7 +82,7 @@ _QUERY_END: Final = re.compile(r"""[&#\s"'<>]""")
 _PLAIN: Final = re.compile(
     r"""//(?P<userinfo>[^\s/?\#"'<>]+|[^\s/?\#:@"'<>]+:(?!\d*[/?\#])[^\s"'<>]{1,200})@   # RFC 3986, section 3.2.1
     | \bbearer\s+(?P<bearer>[^\s"']{4,}|\*{3})                                           # RFC 6750
-    | (?<!\S)(?:-[uUa]\s*|--(?:proxy-)?user(?:\s+|=))["']?[^\s"':@]+:(?P<account>(?!\d+\b)[^\s"']+)  # curl(1)
+    | (?<!\S)(?:-[uUa]\s*|--(?:proxy-)?user(?:\s+|=))["']?[^\s"':@]+:(?P<account>(?!\d+\b)[^\s"']+|"\*{3}")  # curl(1)
     | (?<![\w-])eyJ(?P<jwt>[\w-]+\.[\w-]+\.[\w-]*|\*{3})                                         # RFC 7519
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -126,7 +126,7 @@ def _is_secret_item(items: Sequence[object], number: int) -> bool:
     if not before.startswith("-"):
         return len(items) == 2 and _is_secret_word(before)
     if before in _ACCOUNT_OPTIONS:
-        return isinstance(item, str) and ":" in item
+        return isinstance(item, str) and (":" in item or item == "***")
     return _is_secret_word(before) and not (isinstance(item, str) and item.startswith("-"))
 
 

@@ -122,6 +122,7 @@ def test_secrets_inside_texts_are_masked_and_the_rest_is_kept(line: str, stored:
 def test_secrets_that_are_named_beside_their_place_are_masked(line: str, stored: str) -> None:
     assert mask_line(line) == stored
     assert mask_line(stored) == stored
+    assert bool(masked_places(stored)) == (line != stored)
 
 
 def test_values_named_as_secrets_by_what_stands_beside_them_are_masked() -> None:
