@@ -6,10 +6,11 @@ Each is in a file of its own (`dialling`, `tls`, `child`, `http`); a further one
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rpcshell.client.dialling import dial
-from rpcshell.client.target import ChildTarget, HttpTarget
+from rpcshell.client.errors import ConnectionFailed
+from rpcshell.client.target import ChildTarget, HttpTarget, UnixTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
 
 __all__ = ["Transport", "abandon", "break_off", "open_transport", "start_request", "why_ended"]
+
+
+_QUEUING: Final = 4.0
+"""Seconds to be let in by a server that serves one client at a time."""
 
 
 class Transport(Protocol):
@@ -72,7 +77,15 @@ def open_transport(
             from rpcshell.client.http import HttpStream
 
             return HttpStream(target, dialect, timeout, tls)
-    stream = dial(target, timeout, tls)
+    alone = dialect.serves_one and isinstance(target, UnixTarget)
+    try:
+        # The queue of whoever serves one at a time does not move soon.
+        stream = dial(target, min(timeout, _QUEUING) if alone else timeout, tls)
+    except ConnectionFailed as error:
+        if not (alone and isinstance(error.__cause__, BlockingIOError)):
+            raise
+        hint = "it serves one client at a time, and others wait already: libvirt perhaps holds it"
+        raise ConnectionFailed(target, error.reason, hint=hint) from error
     if isinstance(stream, socket.socket):
         stream.setblocking(False)
     return stream

@@ -280,6 +280,9 @@ class Listening(Speaking, Protocol):
     absent_params: ClassVar[bool]
     """Whether every method takes no params for none by name, so that nobody has to know how it takes them."""
 
+    serves_one: ClassVar[bool]
+    """Whether a server serves one client at a time, while others are connected or wait to be, and hear nothing."""
+
     def next_event(self) -> Message | None:
         """Take what the server has said next, or None when more bytes are needed.
 

@@ -30,6 +30,7 @@ class FramedDialect:
     listens: ClassVar[Literal[True]] = True
     in_order: ClassVar[bool] = False
     absent_params: ClassVar[bool] = False
+    serves_one: ClassVar[bool] = False
 
     framings: ClassVar[tuple[str, ...]] = ("stream",)
     """The framings that a target may ask for, as `NAME+FRAMING:`, the usual one first.

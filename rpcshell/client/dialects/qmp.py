@@ -46,6 +46,7 @@ class Qapi(FramedDialect):
 
     framings: ClassVar[tuple[str, ...]] = ("stream",)
     absent_params: ClassVar[bool] = True
+    serves_one: ClassVar[bool] = True
 
     def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
         super().__init__(max_reply, floats, framing)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -153,6 +155,16 @@ def test_a_monitor_that_another_client_holds_is_said(connect: Connect, monkeypat
         connect(f"qmp:{server.target}")
     assert "did not greet within 0.2 s: it may be held by another client, libvirt perhaps" in str(caught.value)
     assert caught.value.exit_code == 3
+
+
+def test_a_monitor_before_which_others_wait_is_said(connect: Connect) -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/s")
+        listener.listen(0)
+        with socket.socket(socket.AF_UNIX) as other:
+            other.connect(f"{folder}/s")
+            with pytest.raises(ConnectionFailed, match=r"no room in its queue within 0\.2 s \(it serves one client"):
+                connect(f"qmp:unix:{folder}/s", connect_timeout=0.2)
 
 
 def flood(peer: Peer) -> None:
