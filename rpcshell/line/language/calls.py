@@ -32,7 +32,8 @@ from rpcshell.line.language.values import (
 )
 from rpcshell.line.language.variables import TEMPLATE, read_template, read_variable, warn_of_plain
 
-_METHOD = re.compile(r"""[^\s{}\[\]<>"',=|$][^\s{\[<"'>|]*""")
+# No variable begins with `$/`, as methods of LSP's base protocol do.
+_METHOD = re.compile(r"""(?:\$/|[^\s{}\[\]<>"',=|$])[^\s{\[<"'>|]*""")
 _KEY = re.compile(r"""[^\s\[\]{}<>,:="']+""")
 _TEXT = re.compile(r"""[^\W\d][^\s\[\]{}<>,:="'|]*""")
 _TOUCHING_SINK = re.compile(r"\||>>?")
@@ -233,7 +234,7 @@ def value_ahead(scan: Scan, *, assigned: bool) -> bool:
     unless params follow it, since methods can be quoted too.
     """
     if scan.char == "$":
-        return True
+        return not _METHOD.match(scan.text, scan.pos)
     if not assigned or scan.at_end:
         return False
     if scan.char in "{[<":

@@ -6,7 +6,7 @@ from typing import Any
 
 from rpcshell.line.json_text import json_text
 
-_PLAIN_METHOD = re.compile(r"[^\W\d][\w.\-/:]*")
+_PLAIN_METHOD = re.compile(r"(?:\$/|[^\W\d])[\w.\-/:]*")
 _PLAIN_KEY = re.compile(r"[^\W\d][\w.\-]*")
 
 

@@ -42,3 +42,15 @@ def test_a_key_is_read_back(name: str) -> None:
     body = parse(f"m {key_text(name)}=1").body
     assert isinstance(body, CallLine)
     assert call_params(body, None) == {name: 1}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["$/cancelRequest", "org.varlink.service.GetInfo", "tools/call", "system.listMethods", "block-commit", "Foo::bar"],
+)
+def test_methods_of_other_protocols_need_no_quotes(name: str) -> None:
+    assert method_text(name) == name
+    for line in (name, f'{name} <"a":1>', f"{name} a=1", f"x = {name} [1]"):
+        body = parse(line).body
+        assert isinstance(body, CallLine)
+        assert (body.method, parse(line).blocking) == (name, None)
