@@ -139,7 +139,11 @@ class Terminal:
             except AssertionError:
                 self.kill()
                 wait_until_ended({self.pid})
-        self.process.close(force=True)
+        try:
+            self.process.close(force=True)
+        except pexpect.ExceptionPexpect:
+            # It is killed by now, and a busy machine takes longer to bury it than pexpect waits.
+            self.process.wait()
 
     @property
     def pid(self) -> int:
