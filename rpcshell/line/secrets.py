@@ -31,7 +31,24 @@ _OTHER_ENDS: Final = ("bypass", "compass", "encompass", "surpass", "trespass", "
 _COUNTED: Final = ("max", "min", "num", "total", "prompt", "completion", "input", "output", "cached", "used")
 """What stands before `tokens` that are counted, and before no token that is kept."""
 
-_WORDS: Final = {"pass", "pw", "pwd", "otp", "totp", "mfa", "psk", "cred", "auth", "session", "bearer", "cookie"}
+_WORDS: Final = {
+    "pass",
+    "pw",
+    "pwd",
+    "otp",
+    "totp",
+    "mfa",
+    "psk",
+    "cred",
+    "auth",
+    "session",
+    "bearer",
+    "cookie",
+    "pin",
+    "cvv",
+    "cvc",
+    "ssn",
+}
 _ABOUT: Final = {
     *(
         "count",
@@ -64,7 +81,7 @@ _BETWEEN: Final = re.compile(r"[\W_]+")
 _DIGITS: Final = "0123456789"
 
 _MAY_HOLD: Final = re.compile(
-    r"pass|pw|secret|cred|auth|key|jwt|sess|token|otp|mfa|psk|pswd|kennwort|bearer|cookie|eyJ|\\u|-[ua]|-user",
+    r"pass|pw|secret|cred|auth|key|jwt|sess|token|otp|mfa|psk|pswd|kennwort|pin(?!g)|cvv|cvc|ssn|bearer|cookie|eyJ|\\u|-[ua]|-user",
     re.IGNORECASE,
 )
 # A server may have sent the text: nothing here may take longer than in proportion to it.

@@ -219,7 +219,7 @@ def test_a_line_that_was_masked_tells_where(line: str, places: list[int]) -> Non
         ),
         *("pass", "db_pass", "userPass", "dbpass", "pw", "user_pw", "jwt", "id_jwt", "jwts", "otp", "totp", "otp_code"),
         *("auth", "basicAuth", "session", "sessions", "session_id", "sessionId", "sessionid", "PHPSESSID", "token2"),
-        *("cookies", "Set-Cookie", "auth.tokens", "passcode"),
+        *("cookies", "Set-Cookie", "auth.tokens", "passcode", "pin", "card_pin", "PINs", "cvv", "cardCvc", "ssn"),
     ],
 )
 def test_secret_keys(key: str) -> None:
@@ -243,6 +243,7 @@ def test_secret_keys(key: str) -> None:
             "passenger",
         ),
         *("compass", "bypass", "passed", "obsession", "session_timeout", "auth_type", "pass_count", "footprint", "2"),
+        *("ping", "pinned", "spin", "pinCount", "pin_type"),
     ],
 )
 def test_other_keys(key: str) -> None:
@@ -322,7 +323,21 @@ KEYS = st.builds(
     lambda before, word, after, change: change(f"{before}{word}{after}"),
     st.sampled_from(["", "user_", "x-", "Db.", "my "]),
     st.sampled_from(
-        ["password", "pass", "pw", "jwt", "otp", "auth", "session", "token", "api_key", "secret", "cookie"]
+        [
+            "password",
+            "pass",
+            "pw",
+            "jwt",
+            "otp",
+            "auth",
+            "session",
+            "token",
+            "api_key",
+            "secret",
+            "cookie",
+            "pin",
+            "cvv",
+        ]
     ),
     st.sampled_from(["", "s", "2"]),
     st.sampled_from([str.lower, str.upper, str.title]),
