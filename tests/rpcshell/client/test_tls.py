@@ -99,7 +99,9 @@ def test_files_that_cannot_be_used_are_named(certificates: Certificates, connect
         assert reason(ca=ca, cert=cert, key=str(certificates.stranger.key)) == (
             f"the key in {certificates.stranger.key} is not that of the certificate in {cert}"
         )
-        assert reason(ca=ca, cert=cert) == f"{cert} and {cert} hold no certificate and key in PEM form"
+        alone = refusal(server, connect, TlsFiles(ca=ca, cert=cert))
+        assert alone.reason == f"{cert} does not hold both a certificate and its key in PEM form"
+        assert alone.hint == "--tls-key FILE names the key, where it is another file"
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl encrypts the key")
