@@ -20,6 +20,7 @@ from rpcserver.arbiter.crew import MAX_WORKERS, Crew
 from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.reload import Reload
+from rpcserver.arbiter.slots import number_of_workers
 from rpcserver.system.errors import ServerError
 from rpcserver.system.loop import Loop, Reactor
 from rpcserver.system.process import reap_strays
@@ -367,12 +368,11 @@ class Arbiter:
         addresses = tuple(listener.address for listener in self._listeners)
         control = None if self._control is None else self._control.address
         workers = len(self._crew.slots)
-        logger.info(
-            "listening on %s, %d workers (%s), pid %d", ", ".join(addresses), workers, settings.model, os.getpid()
-        )
+        said = number_of_workers(workers)
+        logger.info("listening on %s, %s (%s), pid %d", ", ".join(addresses), said, settings.model, os.getpid())
         if control is not None:
             logger.info("control socket: %s", control)
-        self._notifier.ready(f"{workers} workers")
+        self._notifier.ready(said)
         if self._parent is not None:
             seconds = round(time.monotonic() - self._started, 3)
             self._parent.send(

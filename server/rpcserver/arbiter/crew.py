@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rpcserver.arbiter.events import EventRing
-from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
+from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot, number_of_workers
 from rpcserver.arbiter.spawner import Spawner
 from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady
 from rpcserver.system.scoreboard import Scoreboard, SlotState
@@ -200,8 +200,8 @@ class Crew:
         before = len(self.slots)
         if workers == before:
             return
-        logger.info("scaling from %d to %d workers", before, workers)
-        self.events.add("scaling", text=f"from {before} to {workers} workers")
+        logger.info("scaling from %d to %s", before, number_of_workers(workers))
+        self.events.add("scaling", text=f"from {before} to {number_of_workers(workers)}")
         taken = {slot.number for slot in self.slots}
         free = (number for number in range(1, MAX_WORKERS + 1) if number not in taken)
         for _ in range(workers - before):

@@ -202,7 +202,8 @@ class Reclaim:
             cure = f"more --workers, --model thread or a shorter --reclaim-idle ({self._idle_text}) would help"
         else:
             cure = "more --workers or --max-connections would help"
-        logger.warning("%s, since connections hold all %d workers: %s", clients, workers, cure)
+        held = "the only worker" if workers == 1 else f"all {workers} workers"
+        logger.warning("%s, since connections hold %s: %s", clients, held, cure)
 
 
 class BusyShares:

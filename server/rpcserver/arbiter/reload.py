@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from rpcserver.arbiter.slots import number_of_workers
 from rpcserver.system.errors import TlsError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Reload:
             return
         outdated = [slot for slot in crew.slots if slot.worker is not None and slot.worker.generation < crew.generation]
         if not outdated:
-            logger.info("reloaded: %d workers of generation %d", len(crew.slots), crew.generation)
+            logger.info("reloaded: %s of generation %d", number_of_workers(len(crew.slots)), crew.generation)
             crew.events.add("reloaded", generation=crew.generation)
             self._end()
             return
@@ -107,7 +108,7 @@ class Reload:
 
     def _end(self) -> None:
         self.active = False
-        self._notifier.ready(f"{len(self._crew.slots)} workers, generation {self._crew.generation}")
+        self._notifier.ready(f"{number_of_workers(len(self._crew.slots))}, generation {self._crew.generation}")
         if self._again:
             self._again = False
             self.begin()

@@ -23,6 +23,11 @@ _LONGEST_DELAY: Final = 30.0
 _LONGEST_DELAY_ONCE_READY: Final = 1.0
 
 
+def number_of_workers(number: int) -> str:
+    """How many they are, in words: `1 worker`, `3 workers`."""
+    return "1 worker" if number == 1 else f"{number} workers"
+
+
 class WorkerProcess(msgspec.Struct, eq=False):
     """A worker as the arbiter sees it."""
 

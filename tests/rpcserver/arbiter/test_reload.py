@@ -209,7 +209,7 @@ def test_a_reload_brings_dead_workers_back_at_once(tmp_path: Path) -> None:
         server.wait_for_log("a new one starts in 0.4 s")
         rewrite(tmp_path, PROBE_APP)
         server.signal(signal.SIGHUP)
-        server.wait_for_log("reloaded: 1 workers")
+        server.wait_for_log("reloaded: 1 worker of generation")
         with server.connect() as client:
             assert client.call("echo", 1).result == 1
 

@@ -21,7 +21,7 @@ def test_signals_add_and_take_workers_one_by_one(tmp_path: Path) -> None:
             arbiter.wait_until(lambda status, workers=workers: len(status["workers"]) == workers)  # type: ignore[misc]
         server.signal(signal.SIGTTOU)
         server.signal(signal.SIGHUP)
-        server.wait_for_log("reloaded: 1 workers")
+        server.wait_for_log("reloaded: 1 worker of generation")
 
 
 def test_numbers_are_used_again(tmp_path: Path) -> None:
