@@ -22,6 +22,7 @@ from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.http_events import EventPlace
 from rpcshell.client.target import TlsFiles, TlsTarget
+from rpcshell.client.threads import thread_for
 from rpcwire import MAX_REPLY, MessageError, decode_value
 from rpcwire.framings import FRAMINGS
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["HttpStream"]
 
 _AT_ONCE: Final = 16
+_HEARD: Final = 2.0
+"""Seconds that a server has to say that it has heard what needs no reply, before it is sent more."""
+
 _ACCEPT: Final = "application/json, text/event-stream"
 _PIECE: Final = 1024 * 1024
 _SHOWN: Final = 200
@@ -128,7 +132,8 @@ class HttpStream:
             finally:
                 done.set_result(None)
 
-        threading.Thread(target=run, name="http", daemon=True).start()
+        if thread_for(run, "http") is None:
+            done.set_result(None)
         return done
 
     def break_off(self, number: int) -> None:
@@ -278,7 +283,7 @@ class HttpStream:
     def _body_of(self, response: http.client.HTTPResponse, place: EventPlace) -> bytes:
         """The message that a response is, or nothing."""
         body = self._whole(response)
-        if not _is_message(body):
+        if not _is_message(body, response.status):
             if response.status >= http.HTTPStatus.MULTIPLE_CHOICES or body.strip():
                 raise self._unusable(response, body)
             place.answered = True
@@ -318,22 +323,23 @@ class HttpStream:
                     self._post_one(bytes(message))
 
     def _post_one(self, message: bytes) -> None:
-        decoded = decode_value(message)
-        id = decoded.get("id") if isinstance(decoded, dict) and "method" in decoded else None
+        id = _reply_id(message)
         self._turns.acquire()
-        if id is None:
+        if id is not None:
+            with self._lock:
+                self._given_up[id] = False
+        thread = thread_for(partial(self._post, message, id), "http")
+        if thread is None:
+            self._post(message, id)
+        elif id is None:
             # What follows it may be wrong where this was not yet heard.
-            self._post(message, None)
-            return
-        with self._lock:
-            self._given_up[id] = False
-        threading.Thread(target=self._post, args=(message, id), name="http", daemon=True).start()
+            thread.join(_HEARD)
 
     def _post(self, message: bytes, id: object) -> None:
         try:
             self.request(message, id)
         except (ShellError, Dropped) as error:
-            if isinstance(id, int) and not self._given_up.get(id):
+            if (isinstance(id, int) or id is EventPlace.ANY) and not self._given_up.get(id):
                 self._failure = self._failure or error
                 with contextlib.suppress(OSError):
                     self._inside.shutdown(socket.SHUT_RDWR)
@@ -346,15 +352,27 @@ class HttpStream:
             self._turns.release()
 
 
-def _is_message(body: bytes) -> bool:
-    """Whether a body is an object or an array of JSON-RPC, rather than the words of a proxy or a framework."""
+def _is_message(body: bytes, status: int) -> bool:
+    """Whether a body is an object or an array of JSON-RPC, rather than the words of a proxy or a framework.
+
+    Those say "error" too, where there is one.
+    """
     try:
         message = decode_value(body)
     except MessageError:
         return False
     if not isinstance(message, dict):
         return isinstance(message, list)
-    return not {"jsonrpc", "id"}.isdisjoint(message) and not {"result", "error", "method"}.isdisjoint(message)
+    marked = status < http.HTTPStatus.MULTIPLE_CHOICES or not {"jsonrpc", "id"}.isdisjoint(message)
+    return marked and not {"result", "error", "method"}.isdisjoint(message)
+
+
+def _reply_id(message: bytes) -> object:
+    """What tells the reply to a message: None where it has none, `EventPlace.ANY` where that cannot be told."""
+    decoded = decode_value(message)
+    if not isinstance(decoded, dict) or {"method", "result", "error"}.isdisjoint(decoded):
+        return EventPlace.ANY
+    return decoded.get("id") if "method" in decoded else None
 
 
 def _readable(sock: Any) -> bool:

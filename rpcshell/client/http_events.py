@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from rpcshell.client.errors import ProtocolError
 from rpcwire import MAX_REPLY, MessageError, decode_value, encode_value
@@ -29,6 +29,9 @@ class EventPlace:
         last: The id of the last event, or None where the server has given none: then nothing can go on.
         pause: Seconds to wait before going on.
     """
+
+    ANY: ClassVar[object] = object()
+    """For `id`: there is a reply, and nothing tells it."""
 
     def __init__(self, id: object = None) -> None:
         self.id = id
@@ -69,7 +72,7 @@ class EventPlace:
 
     def addressed(self, body: bytes) -> bytes:
         """A message, and if it is the reply, then `answered` is set; an error that names no request is that of this."""
-        if self.id is None or self.answered:
+        if not isinstance(self.id, int | str) or self.answered:
             return body
         try:
             decoded = decode_value(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ import pytest
 
 from rpcshell import CallError, CallTimeout, ConnectionLost, HttpTarget, ProtocolError, connect
 from rpcshell.client.dialects import Event
+from rpcshell.client.dialects.mcp import Mcp
+from rpcshell.client.http import HttpStream
+from rpcwire import MAX_REPLY
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.mcp_peer import McpPeer
 from tests.rpcshell.peers import DEADLINE
@@ -226,3 +230,54 @@ def test_a_call_that_is_given_up_gives_up_its_request(connect: Connect) -> None:
             assert gone.wait(DEADLINE)
             assert client.call("quick")["name"] == "quick"
         assert "notifications/cancelled" in [method for method, _ in server.seen]
+
+
+def test_a_server_that_never_says_that_it_has_heard_a_notification_holds_up_no_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rpcshell.client.http._HEARD", 0.05)
+    over = threading.Event()
+
+    def respond(handler: Handler, message: dict[str, Any]) -> bool:
+        if message["method"] == "notifications/initialized":
+            over.wait(DEADLINE)
+        return False
+
+    with served() as server:
+        server.respond = respond  # type: ignore[method-assign]
+        with connect(f"mcp:{server.url}") as client:
+            assert client.call("t")["name"] == "t"
+            over.set()
+
+
+def test_what_is_no_json_rpc_is_answered_over_http_too() -> None:
+    answers = iter([(200, b'{"result": 5}'), (500, b"broken")])
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            status, body = next(answers)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        target = HttpTarget(f"http://127.0.0.1:{server.server_address[1]}/")
+        stream = HttpStream(target, Mcp(MAX_REPLY), DEADLINE, None)
+        try:
+            came = []
+            for _ in range(2):
+                stream.send(memoryview(b'{"call": "x"}\n'))
+                select.select([stream], [], [], DEADLINE)
+                came.append(stream.recv(100))
+            assert came == [b'{"result": 5}\n', b""]
+            assert isinstance(stream.why_ended(), ProtocolError)
+        finally:
+            stream.close()
+            server.shutdown()
+            thread.join()
