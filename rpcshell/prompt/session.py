@@ -213,8 +213,9 @@ class Prompt:
             caller(self.ask_waiting)
 
     def _leave_empty_line(self) -> None:
-        application = self._prompt.app
-        if not self._prompt.default_buffer.text and application.is_running and not application.is_done:
+        application, buffer = self._prompt.app, self._prompt.default_buffer
+        typing = buffer.text or not application.layout.has_focus(buffer)
+        if not typing and application.is_running and not application.is_done:
             application.erase_when_done = True
             application.exit(exception=_Asked())
         application.invalidate()

@@ -106,6 +106,7 @@ class CallTrace:
     def end(self) -> None:
         """The call is over: keep what may be asked for, and let go of the rest."""
         self.ended = self.ended or monotonic()
+        self.on_partial = None
         self.request_size = len(self.request)
         if self.request_size > KEPT:
             self.request = self.request[:KEPT]

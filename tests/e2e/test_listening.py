@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.shells import leave
-from tests.e2e.terminal import CTRL_C, CTRL_D, ENTER, SHELL, TAB, Terminal
+from tests.e2e.terminal import CTRL_C, CTRL_D, CTRL_R, ENTER, SHELL, TAB, Terminal
 from tests.rpcshell import loud
 from tests.rpcshell.peers import Peer, serving
 
@@ -214,7 +214,9 @@ def test_a_form_is_declined_and_cancelled_by_a_key(tmp_path: Path) -> None:
         leave(terminal)
 
 
-def test_a_form_waits_for_what_is_being_typed(tmp_path: Path) -> None:
+@contextmanager
+def asking_later(home: Path) -> Iterator[tuple[Terminal, loud.Server, threading.Event]]:
+    """A server that asks when the event is set."""
     asked = threading.Event()
     server = loud.Server()
 
@@ -228,8 +230,13 @@ def test_a_form_waits_for_what_is_being_typed(tmp_path: Path) -> None:
         server(peer)
         asking.join()
 
-    with serving(ask_later) as peer, shell_at(tmp_path, f"loud:{peer.target}") as terminal:
+    with serving(ask_later) as peer, shell_at(home, f"loud:{peer.target}") as terminal:
         terminal.wait_for("Loud 7.2")
+        yield terminal, server, asked
+
+
+def test_a_form_waits_for_what_is_being_typed(tmp_path: Path) -> None:
+    with asking_later(tmp_path) as (terminal, server, asked):
         terminal.send("tell n=1")
         terminal.wait_for("> tell n=1$")
         asked.set()
@@ -238,6 +245,24 @@ def test_a_form_waits_for_what_is_being_typed(tmp_path: Path) -> None:
         fill_in(terminal)
         terminal.wait_for('^result "told"')
         assert server.answered.wait(30)
+        leave(terminal)
+
+
+def test_a_form_waits_for_a_search_in_the_history(tmp_path: Path) -> None:
+    with asking_later(tmp_path) as (terminal, _, asked):
+        terminal.send(f"tell n=1{ENTER}")
+        terminal.wait_for('^result "told"')
+        terminal.send(CTRL_R)
+        terminal.wait_for("I-search")
+        asked.set()
+        terminal.wait_for(r"^the server asks something; it comes after this line$")
+        terminal.send("ell")
+        terminal.wait_for("I-search.*ell")
+        terminal.send(ENTER)
+        terminal.wait_for("> tell n=1$")
+        terminal.send(ENTER)
+        terminal.wait_for(r"^  Your name: $")
+        terminal.send(CTRL_D)
         leave(terminal)
 
 

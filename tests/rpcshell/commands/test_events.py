@@ -162,6 +162,8 @@ def test_parts_are_a_line_each_in_a_script_and_go_where_the_result_goes(tmp_path
         assert [value for _, value in output.values] == [{"number": 0}, {"number": 1}, {"number": 2}]
         assert output.results[-1].result == "all"
         shell.execute("parts > out.txt")
+        assert shell.journal.last is not None
+        assert shell.journal.last.trace.on_partial is None
         assert [json.loads(line) for line in (tmp_path / "out.txt").read_text().splitlines()] == [
             {"number": 0},
             {"number": 1},
