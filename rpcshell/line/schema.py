@@ -28,7 +28,6 @@ _KEYS_A_STEP = 100
 _MOST_DISCRIMINATORS = 5
 """Variants of variants of objects."""
 
-
 _TYPES = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
 _ABOUT_ITEMS = frozenset(("items", "prefixItems"))
 _DIALECT = re.compile(r"https?://json-schema\.org/(?:draft-0[3467]|draft/(?P<year>\d{4})-\d\d)/schema#?|\s*")
@@ -95,14 +94,16 @@ def unfolded(
 
 def _meant(schema: Schema, resolve: Resolver, present: Mapping[str, Any]) -> Schema:
     """What the `discriminator` of a schema leads to, and the discriminators there, or the schema itself."""
-    for _ in range(_MOST_DISCRIMINATORS if present else 0):
+    seen: set[str] = set()
+    while present and len(seen) < _MOST_DISCRIMINATORS:
         told = schema.get("discriminator")
         tag = told.get("propertyName") if isinstance(told, Mapping) else None
         value = present.get(tag) if isinstance(tag, str) else None
         mapping = told.get("mapping") if isinstance(told, Mapping) else None
         reference = mapping.get(value) if isinstance(mapping, Mapping) and isinstance(value, str) else None
-        if not isinstance(reference, str):
+        if not isinstance(reference, str) or reference in seen:
             break
+        seen.add(reference)
         schema = resolve({"$ref": reference})
     return schema
 

@@ -51,11 +51,12 @@ def _named_types(schema: Schema, depth: int) -> str:
 
 
 def limits_text(schema: Schema, longest: int = _LONGEST_LIMIT) -> str:
-    """What a schema demands beside the type, in a few words: `1 to 1000`, `date`; nothing if it demands nothing.
+    """What a schema says beside the type, in a few words: `1 to 1000`, `date`, `deprecated`; nothing if it does not.
 
     The schema has no references; a pattern is cut to the longest that is to be shown, in characters.
     """
     parts = [
+        "deprecated" if schema.get("deprecated") is True else "",
         _range(schema.get("minimum"), schema.get("maximum"), ""),
         _range(schema.get("minLength"), schema.get("maxLength"), "characters"),
         _range(schema.get("minItems"), schema.get("maxItems"), "items"),

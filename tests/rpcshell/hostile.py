@@ -52,6 +52,16 @@ def _params(count: int, schema: Any) -> dict[str, Any]:
     return {"methods": [{"name": "m", "params": params, "result": {}}], "components": {"schemas": multiplying(14)}}
 
 
+def _discriminated(mapping: dict[str, Any]) -> dict[str, Any]:
+    """Params that are told apart by one of them, which is not where it should be in some."""
+    union = {
+        "properties": {"p1": {"enum": list(mapping)}, "a": reference("U"), "p0": reference("B1")},
+        "discriminator": {"propertyName": "p1", "mapping": mapping},
+    }
+    method = {"name": "m", "params": [{"name": "a", "schema": {}}], "x-params-schema": reference("U")}
+    return {"methods": [method], "components": {"schemas": {**multiplying(14), "U": union}}}
+
+
 def _named(names: Iterable[str]) -> dict[str, Any]:
     return {name: {"type": "string", "description": name} for name in names}
 
@@ -73,6 +83,7 @@ DOCUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "alternatives of alternatives": lambda: described(
         reference("B0"), {f"B{at}": {"anyOf": [reference(f"B{(at + 1) % 3}")] * 14} for at in range(3)}
     ),
+    "discriminators in a circle": lambda: _discriminated({"x": "#/components/schemas/U", "y": 1, "z": "#/nowhere"}),
     "many properties": lambda: described(reference("T"), {"T": {"properties": _named(_MANY)}}),
     "many required properties": lambda: described(
         {"type": "object", "properties": {name: reference("B0") for name in _MANY}, "required": _MANY}, multiplying(14)

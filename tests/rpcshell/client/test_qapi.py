@@ -111,6 +111,13 @@ def test_commands_are_methods_and_types_have_names(name: str, signature: str) ->
     assert CATALOG.methods[name].signature == signature
 
 
+def test_what_goes_away_is_said_where_it_is_offered() -> None:
+    line = 'blockdev-add {"driver":"nbd","ol'
+    assert [found.meta for found in suggest(parse(line), len(line), Surroundings(CATALOG))] == [
+        "integer · unstable · deprecated"
+    ]
+
+
 def test_only_commands_are_methods() -> None:
     assert CATALOG.events == {"STOP": "", "ADDED": "paths, force?"}
     assert list(CATALOG.methods) == ["blockdev-add", "query-block", "x-open", "device_add", "nbd-server-start"]
