@@ -28,7 +28,7 @@ HEEDED = (
 HEEDED_BEGINNINGS = ("LC_", "PROMPT_TOOLKIT_", "PYTHON", "RPCSERVER_", "RPCSHELL_", "XDG_", "_RPCSHELL_")
 """Variables that the product or its libraries heed, and that differ from one user to the next."""
 
-KEPT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+KEPT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "RPCSHELL_NODE_MODULES")
 
 home = pytest.StashKey[str]()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,15 +20,16 @@ from rpcshell.client.dialects.mcp import Mcp
 from rpcshell.line.catalog import Catalog
 from rpcwire import Fault
 from tests import peers
+from tests.peers.node import program
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE
 
 SERVER = Path(peers.__file__).parent / "mcp_server.py"
 STDIO = f"mcp:exec:{sys.executable} {SERVER} stdio"
-EVERYTHING = shutil.which("mcp-server-everything")
+EVERYTHING = program("mcp-server-everything")
 
 with_sdk = pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="the extra `peers` is not installed")
-with_everything = pytest.mark.skipif(EVERYTHING is None, reason="there is no mcp-server-everything on the PATH")
+with_everything = pytest.mark.skipif(EVERYTHING is None, reason="there is no mcp-server-everything")
 
 
 class WithoutSessions(Mcp):
