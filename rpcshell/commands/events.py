@@ -109,7 +109,7 @@ def wait(shell: Shell, *, event: str, conditions: tuple[str, ...], timeout: floa
         return named(heard) and all(_at(heard.params, path) == value for path, value in wanted)
 
     try:
-        found = unasked.events.wait(meets, timeout, lambda: not unasked.connected)
+        found = unasked.wait(meets, timeout)
     except KeyboardInterrupt:
         raise Cancelled("cancelled: nothing was waited for any longer") from None
     if found is None and not unasked.connected:

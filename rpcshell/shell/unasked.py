@@ -226,6 +226,29 @@ class Unasked:
         """Whether there is a connection that it can be heard on."""
         return not self.hearing.over
 
+    def wait(self, wanted: Callable[[HeardEvent], bool], timeout: float | None) -> HeardEvent | None:
+        """Wait for an event as the log of events does; what somebody is asked meanwhile is asked by this thread."""
+        tasks: deque[Callable[[], object]] = deque()
+
+        def give(task: Callable[[], object]) -> None:
+            tasks.append(task)
+            self.events.wake()
+
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self.hearing.caller = give
+        try:
+            while True:
+                left = None if deadline is None else max(deadline - time.monotonic(), 0)
+                found = self.events.wait(wanted, left, lambda: bool(tasks) or not self.connected)
+                if found is not None or not tasks:
+                    return found
+                began = time.monotonic()
+                tasks.popleft()()
+                # That was the person's own time.
+                deadline = None if deadline is None else deadline + time.monotonic() - began
+        finally:
+            self.hearing.caller = None
+
 
 class Follower(Protocol):
     """What shows something that goes on, until it is stopped."""

@@ -306,3 +306,38 @@ def test_requests_without_end_are_one_line_and_the_prompt_lives(tmp_path: Path) 
         terminal.send("typed")
         terminal.wait_for("> typed$")
         assert terminal.all_text.count("without end") == 1
+
+
+def test_a_form_comes_above_the_waiting_for_an_event(tmp_path: Path) -> None:
+    with asking_later(tmp_path) as (terminal, server, asked):
+        terminal.send(f":wait NEVER --timeout 0.5{ENTER}")
+        terminal.wait_for("^error: no NEVER within 0.5 s")
+        terminal.send(f":wait NEVER{ENTER}")
+        terminal.wait_until_signals()
+        asked.set()
+        terminal.wait_for(r"^  Your name: $")
+        terminal.send(CTRL_D)
+        assert server.answered.wait(30)
+        terminal.wait_until_signals()
+        terminal.mark()
+        terminal.press_until(CTRL_C, r"^loud:\S+> $")
+        leave(terminal)
+
+
+def test_a_server_that_never_answers_is_said_in_one_line_and_can_be_left(tmp_path: Path) -> None:
+    called = threading.Event()
+
+    def listen(peer: Peer) -> None:
+        for line in peer.sock.makefile("rb"):
+            if b"ping" in line:
+                called.set()
+
+    with serving(listen) as peer, shell_at(tmp_path, f"jsonrpc+line:{peer.target}") as terminal:
+        terminal.wait_for(r"it did not say within 2 s what it offers, so its methods cannot be completed")
+        terminal.send(f"ping{ENTER}")
+        terminal.wait_until_signals()
+        assert called.wait(30)
+        terminal.send(CTRL_C)
+        terminal.wait_for(r"^error: cancelled: the session goes on, but the server cannot be asked to end it")
+        terminal.send("typed")
+        terminal.wait_for("> typed$")

@@ -20,7 +20,7 @@ from rpcshell.shell.shell import Shell
 from rpcshell.shell.unasked import EventLog, StrayLog, Subscription
 from tests.rpcshell import loud
 from tests.rpcshell.commands.recording import Recording
-from tests.rpcshell.peers import DEADLINE, serving
+from tests.rpcshell.peers import DEADLINE, Peer, serving
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +112,30 @@ def test_who_only_answers_has_no_events(shell: Shell) -> None:
         with pytest.raises(UsageError, match="only answers"):
             shell.execute(":events")
         shell.session.disconnect()
+
+
+def test_events_are_followed_in_a_script_until_the_connection_ends() -> None:
+    told = threading.Event()
+
+    def tell(peer: Peer) -> None:
+        told.wait(DEADLINE)
+        peer.sock.sendall(b'{"jsonrpc":"2.0","method":"a","params":[1]}\n{"jsonrpc":"2.0","method":"b"}\n')
+
+    class Told(Recording):
+        def value(self, name: str, value: Any) -> None:
+            super().value(name, value)
+            told.set()
+
+    output = Told()
+    session = Session(background=False)
+    with serving(tell) as peer:
+        session.connect(f"loud:{peer.target}")
+        unasked = session.unasked
+        assert unasked is not None
+        unasked.events.add(Event("a", [0]))
+        Shell(session, output, load_commands).execute(":events a -f")
+        session.close()
+    assert [(value["name"], value["params"]) for _, value in output.values] == [("a", [0]), ("a", [1])]
 
 
 def test_the_log_of_events_is_bounded() -> None:
