@@ -128,6 +128,8 @@ class Peer:
                 self.reply(params["id"], error={"code": -32800, "message": "cancelled"})
             case "received":
                 self.reply(id, result=[m["method"] for m in self.received if "method" in m])
+            case "refuse":
+                self.reply(id, error={"code": -32603, "message": "not today"})
             case "rpc.discover" if self._version == "2.0":
                 self.reply(id, result=DOCUMENT)
             case "system.listMethods" if self._version == "1.0":

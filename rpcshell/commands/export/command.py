@@ -12,6 +12,7 @@ import msgspec
 
 from rpcshell import __version__
 from rpcshell.client.errors import CallError, UsageError
+from rpcshell.client.target import ChildTarget, HttpTarget
 from rpcshell.commands.export import Export, export_text, leave_out
 from rpcshell.commands.export.exported import call_key, lost_in_floats
 from rpcshell.servers.folders import user_path
@@ -21,7 +22,7 @@ from rpcshell.view.units import count_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rpcshell.client.target import TlsFiles
+    from rpcshell.client.target import Target, TlsFiles
     from rpcshell.commands.export import Kind
     from rpcshell.commands.export.exported import Key
     from rpcshell.shell.call import Call
@@ -72,9 +73,26 @@ def export(shell: Shell, *, kind: Kind, count: int | None, output: str | None, f
     server = shell.session.server
     if server is not None and not server.kept and any(record.target in server.addresses for record in records):
         shell.output.note("the server ends with this shell; RPCSHELL_TARGET names another to the file")
+    target = shell.session.target
+    if (
+        target is not None
+        and (named := _not_written(target))
+        and any(record.target == str(target) for record in records)
+    ):
+        shell.output.note(f"{named} of {shell.session.name} is not in the file, where it could be read")
     if left_out:
         what = count_of(left_out, "call")
         shell.output.note(f"left out: {what} that had no reply, was too large or too deep, or depends on others")
+
+
+def _not_written(target: Target) -> str:
+    """What is known of a target that its text does not say."""
+    match target:
+        case ChildTarget(env=env, cwd=cwd):
+            return " and ".join(["the environment"] * bool(env) + ["the folder"] * (cwd is not None))
+        case HttpTarget(headers=headers) if headers:
+            return "the headers"
+    return ""
 
 
 def _latest(records: list[Call], count: int | None) -> list[Call]:

@@ -26,6 +26,16 @@ _MAIN_SHARE: Final = 0.5
 """The share of a call's time from which a part of it is the reason for it."""
 
 
+def foreign_error(evidence: Evidence) -> Diagnosis | None:
+    """A server of another protocol answered with an error, whose code may mean anything."""
+    if not evidence.foreign or evidence.call.outcome != "error" or evidence.call.code == ErrorCode.METHOD_NOT_FOUND:
+        return None
+    return Diagnosis(
+        f"the server answered with an error after {duration(evidence.timing.total)}: {evidence.error}",
+        f":doc {evidence.call.method} says what it takes, as far as the server has told",
+    )
+
+
 def busy(evidence: Evidence) -> Diagnosis | None:
     """The server said that it has too much to do."""
     if evidence.call.code != ErrorCode.BUSY:
@@ -91,6 +101,7 @@ def handler_raised(evidence: Evidence) -> Diagnosis | None:
 
 
 REFUSALS: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
+    foreign_error,
     busy,
     timed_out,
     request_too_large,

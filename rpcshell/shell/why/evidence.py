@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from rpcshell.client.errors import ShellError
+from rpcshell.client.target import Target
 from rpcshell.line.masking import mask_text
 from rpcshell.shell.why.sighting import LOOK, Snapshot, take_snapshot
 
@@ -83,6 +84,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     def status(self) -> ServerStatus | None:
         """The server then, or None."""
         return None if self.then is None else self.then.status
+
+    @property
+    def foreign(self) -> bool:
+        """Whether what answered may be any server: it speaks another protocol, and is none that can be looked at."""
+        return bool(self.call.target) and self.unseen is not None and bool(Target.parse(self.call.target).dialect)
 
     @property
     def queued(self) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rpcshell.client.errors import UsageError
-from rpcshell.client.target import Target
+from rpcshell.client.errors import CallError, ConnectionLost, UsageError
+from rpcshell.client.target import ChildTarget, Target
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.conftest import needs_server
@@ -78,6 +79,38 @@ def test_frames_are_shown_by_their_framing(connected: Shell, output: Recording) 
     assert shown.count("the end of the line") == 2
     assert '"method":"ping","params":[1]}' in shown
     assert '"result":[1]' in shown
+
+
+PEER = Path(__file__).parents[1] / "jsonrpc_peer.py"
+
+
+@pytest.fixture
+def child(shell: Shell) -> Shell:
+    target = ChildTarget((sys.executable, str(PEER), "line"), env=(("API_TOKEN", "hush"),), dialect="jsonrpc+line")
+    shell.session.connect(target)
+    return shell
+
+
+def test_a_call_to_a_child_is_exported_without_its_environment(child: Shell, output: Recording) -> None:
+    child.execute("add [1, 2]")
+    for kind in ("python", "shell", "pytest"):
+        child.execute(f":export {kind}")
+        assert "jsonrpc+line:exec:" in output.texts[-1]
+        assert "hush" not in output.texts[-1]
+        assert output.notes[-1].startswith("the environment of jsonrpc+line:exec:")
+
+
+def test_why_says_of_a_foreign_error_what_is_true(child: Shell, output: Recording) -> None:
+    with pytest.raises(CallError):
+        child.execute("refuse []")
+    child.execute(":why")
+    text = " ".join(output.texts[-1].split())
+    assert "the server answered with an error after" in text
+    assert "--debug" not in text
+    with pytest.raises(ConnectionLost):
+        child.execute("end [3]")
+    child.execute(":why")
+    assert "exit code 3" in " ".join(output.texts[-1].split())
 
 
 @pytest.mark.parametrize("line", [":all ping", ":wire send split", ":kill 1 --yes"])

@@ -57,6 +57,7 @@ def evidence_of(
     meta: Meta | None = None,
     served_by: Meta | None = None,
     size: int = 0,
+    target: str = "",
     timing: Timing = Timing(),  # noqa: B008  (frozen)
     **more: Any,
 ) -> Evidence:
@@ -64,7 +65,9 @@ def evidence_of(
     trace.served_by = served_by
     trace.received_size = size
     reply = Reply(method, None, meta=meta) if error is None else None
-    return Evidence(call=Call(method=method, reply=reply, error=error, trace=trace), timing=timing, **more)
+    return Evidence(
+        call=Call(method=method, target=target, reply=reply, error=error, trace=trace), timing=timing, **more
+    )
 
 
 def hung(snapshot: Snapshot | None = None, **more: Any) -> Evidence:
@@ -94,6 +97,11 @@ LOST: dict[str, Any] = {"error": ConnectionLost(TARGET, "the server closed it wi
 NOT_RUN: dict[str, Any] = {"error": ConnectionLost(TARGET, "the server closed it without a reply", may_have_run=False)}
 
 CASES: dict[str, tuple[Evidence, str, str]] = {
+    "a server of another protocol has codes of its own": (
+        evidence_of("slow", CallError("no", code=-32001), target="jsonrpc+line:a:1", unseen="it is not yours"),
+        r"^the server answered with an error after .*: no",
+        r":doc slow",
+    ),
     "idle connections hold all workers": (
         hung(then(worker(1), worker(2), place=QUEUED)),
         r"^both workers were held by idle connections, so the request waited 3\.0 s in the listen queue",
