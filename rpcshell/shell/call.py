@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from rpcshell.client.dialects import TextReply
 from rpcshell.client.errors import (
     CallError,
     CallTimeout,
@@ -122,6 +121,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_text(self) -> bool:
         """Whether the result is a text to be read."""
+        # The first prompt needs no dialect.
+        from rpcshell.client.dialects import TextReply
+
         return isinstance(self.reply, TextReply) and isinstance(self.reply.result, str)
 
     @property
