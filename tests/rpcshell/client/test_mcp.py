@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from rpcshell.client.dialects.mcp_headers import header_places, header_value
 from rpcshell.client.dialects.mcp_methods import document, resource_names
 from rpcshell.client.dialects.uri_template import expand, variables
 from rpcshell.client.dialogue import Dialogue
+from rpcshell.client.target import ChildTarget
 from rpcshell.line.catalog import Catalog
 from rpcwire import MAX_REPLY, Floats, Reply, TextFloat, decode_value
 from tests.rpcshell.client.test_dialects import heard_by
@@ -442,3 +444,20 @@ def test_numbers_keep_their_spelling_where_that_is_wanted(floats: Floats, text: 
         dialect, json.dumps({"jsonrpc": "2.0", "id": 2, "result": {"contents": [content]}}).encode() + b"\n"
     )
     assert reply.result == number
+
+
+CHATTY = """
+import json, sys
+print("Starting...")
+for line in sys.stdin:
+    message = json.loads(line)
+    print("42\\n[1]\\n{\\"level\\": 30, \\"error\\": \\"none\\"}\\n\\"text\\"\\n")
+    if "id" in message:
+        result = {"protocolVersion": "2025-11-25", "capabilities": {}, "content": [{"type": "text", "text": "hi"}]}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+
+
+def test_what_a_child_prints_between_messages_is_for_the_log(connect: Connect) -> None:
+    with connect(ChildTarget((sys.executable, "-S", "-c", CHATTY), dialect="mcp"), connect_timeout=60) as client:
+        assert [client.call("t") for _ in range(3)] == ["hi"] * 3
