@@ -272,7 +272,7 @@ def test_a_log_that_nobody_reads_loses_records_says_how_many_and_waits_for_nobod
     else:
         reader, writer = os.openpty()
         tty.setraw(writer)
-    emitted = 2000
+    emitted = 300
     try:
         handler = LineHandler(writer, as_json=False)
         for number in range(emitted):
@@ -290,7 +290,7 @@ def test_a_log_that_nobody_reads_loses_records_says_how_many_and_waits_for_nobod
         os.close(writer)
     # The last one that was written was perhaps written in part.
     whole = len(re.findall(rb"(?m)^\d{4}-.* (?:\d+ x{5000}|after \d+)$", data))
-    lost = re.findall(rb"(?m)^\d{4}-.* (\d+) records were lost here before: nobody read the log$", data)
+    lost = re.findall(rb"(?m)^\d{4}-.* (\d+) records? (?:was|were) lost here before: nobody read the log$", data)
     assert 1 < whole < emitted
     assert sum(map(int, lost)) == emitted - whole
 
