@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.errors import ShellError, UsageError
-from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.target import ChildTarget, HttpTarget, Target, TcpTarget, TlsTarget, UnixTarget
 from rpcshell.servers.control import Control
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ def listens_at(address: str, target: Target) -> bool:
 
 
 def is_on_this_machine(target: Target) -> bool:
-    """Whether a target can only be here: a Unix socket, or a host all of whose addresses are this machine's."""
-    where = _tcp(target)
+    """Whether a target can only be here: a child, a Unix socket, or a host all of whose addresses are local."""
+    where = _tcp(target.address if isinstance(target, HttpTarget) else target)
     if where is None:
-        return isinstance(target, UnixTarget)
+        return isinstance(target, ChildTarget | UnixTarget)
     found = _addresses(where)
     return bool(found) and all(_is_local(ip) for ip in found)
 

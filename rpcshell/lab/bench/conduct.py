@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
-from rpcshell.client.target import TlsFiles
+from rpcshell.client.target import Target, TlsFiles
 from rpcshell.lab.bench import page, report
 from rpcshell.lab.bench.compare import against_last
 from rpcshell.lab.bench.findings import call_text, load_text, name_of
@@ -73,7 +73,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
         tls=shell.session.tls or TlsFiles(),
     )
     if not options.models:
-        _refuse_far_targets(shell, allowed=options.yes_remote)
+        _refuse_targets(shell, options)
     try:
         # What serves one connection at a time would serve this one.
         shell.session.hang_up()
@@ -85,16 +85,22 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
         _tell_by_exit_code(measured)
 
 
-def _refuse_far_targets(shell: Shell, *, allowed: bool) -> None:
+def _refuse_what_no_client_can(target: Target, options: BenchOptions) -> None:
+    if target.dialect and options.pipeline > 1:
+        raise UsageError(f"--pipeline is for rpcshell's own protocol, and {target} speaks {target.dialect}")
+    if target != Target.parse(str(target)):
+        raise UsageError(
+            f"{target} has an environment, a folder or headers, which no load process is told",
+            hint=":watch repeats a call of any",
+        )
+
+
+def _refuse_targets(shell: Shell, options: BenchOptions) -> None:
     target = shell.session.target
     if target is None:
         raise NotConnected
-    if target.dialect:
-        raise UsageError(
-            f"only servers that speak rpcshell's own protocol can be loaded, and {target} speaks {target.dialect}",
-            hint=":watch repeats a call of any",
-        )
-    if not allowed and not is_on_this_machine(target):
+    _refuse_what_no_client_can(target, options)
+    if not options.yes_remote and not is_on_this_machine(target):
         raise UsageError(
             f"{target} is not on this machine, and load on a server of others is no small thing",
             hint="--yes-remote says that you may",

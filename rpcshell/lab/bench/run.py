@@ -12,11 +12,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from rpcshell.client.target import Target
 from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress, summed
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
 from rpcshell.lab.load.process import LoadProcesses
 from rpcshell.view.histogram import Histogram
-from rpcwire import encode_request
+from rpcwire import encode_request, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,8 +50,11 @@ def _tasks(plan: Plan) -> list[Task]:
     wanted = max(-(-plan.connections // _CONNECTIONS_EACH), int((plan.rate or 0.0) / _CALLS_EACH) + 1)
     count = plan.processes or min(usable, wanted)
     count = max(1, min(count, plan.connections, plan.calls or plan.connections))
+    foreign = bool(Target.parse(plan.target).dialect)
     body = encode_request(plan.method, plan.params, close=not plan.plain)
-    first = body if plan.plain else encode_request(plan.method, plan.params, meta=True, close=True)
+    if foreign:
+        body = encode_value([plan.method, plan.params], "text")
+    first = body if foreign or plan.plain else encode_request(plan.method, plan.params, meta=True, close=True)
     return [
         Task(
             target=plan.target,

@@ -27,7 +27,7 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
 
     target: str
     body: bytes
-    """Of every request."""
+    """Of every request; in another dialect than the native one `[method, params]`."""
 
     first: bytes
     """Of the first request on a connection: the same call, which asks who serves it where the server knows that."""

@@ -25,6 +25,8 @@ from rpcshell.lab.load.messages import Begin, Ready, Stop, Task, Tick, read_orde
 from rpcwire import FrameDecoder, frame
 
 if TYPE_CHECKING:
+    from rpcshell.lab.load.client_generator import ClientGenerator
+    from rpcshell.lab.load.generator import Parent
     from rpcshell.lab.load.messages import Order, Report
 
 __all__ = ["LoadProcess", "LoadProcesses"]
@@ -240,7 +242,7 @@ def main() -> None:
         if not isinstance(task, Task):
             return
         _allow_descriptors(task.connections + _SPARE_DESCRIPTORS)
-        generator = Generator(task, shell)
+        generator = _generator(task, shell)
         try:
             generator.connect()
         except ConnectionFailed as error:
@@ -253,6 +255,14 @@ def main() -> None:
         pass
     # Threads that still connect are left where they are.
     os._exit(0)
+
+
+def _generator(task: Task, parent: Parent) -> Generator | ClientGenerator:
+    if not Target.parse(task.target).dialect:
+        return Generator(task, parent)
+    from rpcshell.lab.load.client_generator import ClientGenerator
+
+    return ClientGenerator(task, parent)
 
 
 def _allow_descriptors(wanted: int) -> None:

@@ -24,7 +24,6 @@ from rpcshell.shell.shell import Shell
 from rpcshell.view.pretty import Fragment
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
-from tests.rpcshell.peers import serving
 
 pytestmark = needs_server
 
@@ -173,14 +172,6 @@ def test_servers_of_others_are_not_loaded_by_accident(output: Recording) -> None
         shell.execute(":bench ping")
     assert raised.value.hint == "--yes-remote says that you may"
     session.close()
-
-
-def test_only_servers_of_the_own_protocol_are_loaded(shell: Shell) -> None:
-    with serving(lambda peer: peer.wait_for_end()) as server:
-        shell.session.connect(f"jsonrpc:{server.target}", plain=True)
-        with pytest.raises(UsageError, match="speaks jsonrpc"):
-            shell.execute(":bench ping")
-        shell.session.disconnect()
 
 
 @pytest.mark.parametrize("line", [":bench ping -c 8", ":bench -c 8 ping a=1 -d 3 --json", ":bench ping a=-c"])

@@ -81,6 +81,16 @@ def test_frames_are_shown_by_their_framing(connected: Shell, output: Recording) 
     assert '"result":[1]' in shown
 
 
+@pytest.mark.parametrize("options", ["--calls 200 -c 4", "--calls 40 -c 2 --rate 400"])
+def test_load_on_a_server_of_another_dialect(connected: Shell, output: Recording, options: str) -> None:
+    connected.execute(f":bench ping [1] {options} --json")
+    measured = output.values[-1][1]
+    assert measured["calls"] == int(options.split()[1])
+    assert measured["problems"] == {}
+    with pytest.raises(UsageError, match="--pipeline is for rpcshell's own protocol"):
+        connected.execute(":bench ping [1] --calls 2 --pipeline 2")
+
+
 PEER = Path(__file__).parents[1] / "jsonrpc_peer.py"
 
 
@@ -89,6 +99,14 @@ def child(shell: Shell) -> Shell:
     target = ChildTarget((sys.executable, str(PEER), "line"), env=(("API_TOKEN", "hush"),), dialect="jsonrpc+line")
     shell.session.connect(target)
     return shell
+
+
+def test_load_on_a_child_takes_no_environment_along(child: Shell, output: Recording) -> None:
+    with pytest.raises(UsageError, match="has an environment, a folder or headers"):
+        child.execute(":bench add [1,2] --calls 2")
+    child.execute(f":connect {child.session.target}")
+    child.execute(":bench add [1,2] --calls 20 -c 2 --json")
+    assert output.values[-1][1]["calls"] == 20
 
 
 def test_a_call_to_a_child_is_exported_without_its_environment(child: Shell, output: Recording) -> None:
