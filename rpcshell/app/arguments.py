@@ -69,7 +69,7 @@ _EXAMPLES: Final = (
     ("rpcshell bench 8080 ping -c 16", "load on a server, and a report; bench --help says more"),
     ("echo now | rpcshell unix:/run/calc.sock", "the lines of a pipe"),
     ("rpcshell tls://rpc.example.org:8443 --tls-ca ca.pem", "an authority of one's own"),
-    ("rpcshell jsonrpc+line -c status -- api-server --stdio", "one call to a child; what follows -- is its command"),
+    ("rpcshell mcp -- npx -y PACKAGE ARG", "a child, here a server of MCP; what follows -- is its command"),
     ("rpcshell --config-reference > config.toml", "a configuration to begin with"),
     ('eval "$(rpcshell --completion bash)"', "Tab for this command, in ~/.bashrc"),
 )

@@ -41,21 +41,21 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         Meta(
             description="Where the server listens: host:port, port, [v6]:port, unix:/path, unix:@name, tls://host:port "
             "or, in a dialect, https://host/path.",
-            examples=["tls://rpc.example.org:8443", "https://rpc.example.org/api"],
+            examples=["tls://rpc.example.org:8443", "https://mcp.example.org/mcp"],
         ),
     ] = None
     dialect: Annotated[
         str | None,
         Meta(
             description="What it speaks, if not rpcshell's own protocol, with the framing where that is not the usual.",
-            examples=["jsonrpc+line", "jsonrpc"],
+            examples=["mcp"],
         ),
     ] = None
     command: Annotated[
         list[str] | None,
         Meta(
             description="In place of an address: the program to start, and to talk to over its standard streams.",
-            examples=[["node", "server.js", "--stdio"]],
+            examples=[["npx", "-y", "@modelcontextprotocol/server-everything"]],
         ),
     ] = None
     env: Annotated[

@@ -13,17 +13,6 @@ from rpcshell.client.target import ChildTarget, HttpTarget
 from rpcshell.shell.mcp_servers import mcp_server
 from rpcshell.shell.target_config import filled
 
-pytestmark = pytest.mark.usefixtures("mcp")
-
-
-@pytest.fixture
-def mcp() -> None:
-    """The dialect has to be there."""
-    from rpcshell.client.dialects.registry import is_dialect
-
-    if not is_dialect("mcp"):
-        pytest.skip("there is no dialect mcp")
-
 
 def written(folder: Path, **servers: Any) -> Path:
     file = folder / "mcp.json"
