@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
@@ -214,7 +213,16 @@ class Screen(Output):
             self.show_notes()
 
     def _show_notes_above(self) -> None:
-        run_in_terminal(self.show_notes)
+        # prompt_toolkit's own way has the terminal echo the keys that are pressed meanwhile, which spoils the line.
+        application = self._application
+        if application is None or not application.is_running:
+            self.show_notes()
+            return
+        application.renderer.erase()
+        self.show_notes()
+        application.renderer.reset()
+        application.renderer.request_absolute_cursor_position()
+        application.invalidate()
 
     def _show(self, fragments: Iterable[Fragment]) -> None:
         with self._writing:

@@ -69,11 +69,11 @@ def test_an_event_is_waited_for_and_completed(tmp_path: Path) -> None:
         terminal.wait_for(r"DONE +a job is done · came 1 time")
         terminal.send(f"ONE id=job0{ENTER}")
         terminal.wait_for(r'^DONE \{"time": ".*", "name": "DONE"|"id": "job0"')
+        terminal.wait_until_keys()
         terminal.send(f":wait TICK number=77{ENTER}")
+        terminal.wait_for("number=77$")
         terminal.wait_until_signals()
-        terminal.mark()
-        terminal.send(CTRL_C)
-        terminal.wait_for(r"^loud:\S+> $")
+        terminal.press_until(CTRL_C, r"number=77\n(.*\n)*loud:\S+> $")
         leave(terminal)
 
 
@@ -312,7 +312,9 @@ def test_a_form_comes_above_the_waiting_for_an_event(tmp_path: Path) -> None:
     with asking_later(tmp_path) as (terminal, server, asked):
         terminal.send(f":wait NEVER --timeout 0.5{ENTER}")
         terminal.wait_for("^error: no NEVER within 0.5 s")
+        terminal.wait_until_keys()
         terminal.send(f":wait NEVER{ENTER}")
+        terminal.wait_for(":wait NEVER$")
         terminal.wait_until_signals()
         asked.set()
         terminal.wait_for(r"^  Your name: $")
@@ -341,3 +343,16 @@ def test_a_server_that_never_answers_is_said_in_one_line_and_can_be_left(tmp_pat
         terminal.wait_for(r"^error: cancelled: the session goes on, but the server cannot be asked to end it")
         terminal.send("typed")
         terminal.wait_for("> typed$")
+
+
+def test_what_is_typed_while_lines_come_above_it_is_whole(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, _):
+        terminal.send(f":events -f{ENTER}")
+        terminal.wait_for("events are followed")
+        terminal.send(f"flood{ENTER}")
+        terminal.wait_for("flooding")
+        terminal.wait_until_keys()
+        typed = "abcdefghijklmnopqrstuvwxyz" * 3
+        for at in range(len(typed)):
+            terminal.send(typed[at])
+            terminal.wait_for(f"> {typed[: at + 1]}$")
