@@ -301,12 +301,14 @@ def test_a_flood_of_events_and_of_requests_ends_no_client() -> None:
             ).encode()
             + b"\n"
         )
-        threading.Thread(target=lambda: [0 for _ in lines], daemon=True).start()
+        called = threading.Event()
+        threading.Thread(target=lambda: [called.set() for line in lines if b"tools/call" in line], daemon=True).start()
         event = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"x"}}\n'
         ask = b'{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{}}\n'
         for _ in range(10):
             peer.sock.sendall((event + ask) * 500)
         flooded.set()
+        called.wait()
         peer.sock.sendall(b'{"jsonrpc":"2.0","id":2,"result":{"content":[]}}\n')
         peer.wait_for_end()
 
