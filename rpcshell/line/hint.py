@@ -22,6 +22,7 @@ from rpcshell.line.language import (
     TemplateNode,
     ValueLine,
     VariableNode,
+    method_text,
     parse,
     walk,
 )
@@ -191,7 +192,7 @@ def _parameter_at(call: CallLine, cursor: int, method: Method) -> int | None:
 
 def _unknown_method(call: CallLine, catalog: Catalog) -> Problem:
     near = catalog.index.near(call.method)
-    also = f"; did you mean {', '.join(near)}?" if near else ""
+    also = f"; did you mean {', '.join(map(method_text, near))}?" if near else ""
     return Problem(f"unknown method {call.method}{also}", call.start, call.end)
 
 

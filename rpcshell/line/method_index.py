@@ -67,8 +67,13 @@ class MethodIndex:
                 found |= dict.fromkeys([*short, *inner, *scattered])
         return list(islice(found, limit))
 
+    def beginning(self, typed: str, limit: int) -> list[str]:
+        """At most `limit` names that begin with what was typed."""
+        first, last = self._prefixed(typed.lower())
+        return self._names[first : min(last, first + limit)]
+
     def near(self, typed: str) -> list[str]:
-        """At most three names that look like what was typed: for "did you mean"."""
+        """At most three names that what was typed is the first word of, or that look like it: for "did you mean"."""
         query = typed.lower()
         if not query:
             return []
@@ -78,8 +83,9 @@ class MethodIndex:
         return list(self._near[1])
 
     def _look_near(self, query: str) -> list[str]:
+        found = dict.fromkeys(self.beginning(f"{query} ", _NEAR))
         close = near_names(query, self._candidates(query), _NEAR)
-        found = dict.fromkeys(self._names[bisect_left(self._lower, lower)] for lower in close)
+        found |= dict.fromkeys(self._names[bisect_left(self._lower, lower)] for lower in close)
         if len(found) < _NEAR:
             for name in self.search(query, _NEAR):
                 found.setdefault(name)

@@ -24,6 +24,7 @@ from rpcshell.line.suggest.names import (
     Suggestion,
     SuggestionKind,
     list_paths,
+    named,
     suggest_aliases,
     suggest_methods,
     suggest_paths,
@@ -144,8 +145,13 @@ class _Suggester:
         yield from _moved(self.at(parse(line.text[start:]), cursor - start), start)
 
     def _params(self, line: Line, call: CallLine, cursor: int) -> Iterator[Suggestion]:
-        if (method := self._around.catalog.methods.get(call.method)) is not None:
+        catalog = self._around.catalog
+        if (method := catalog.methods.get(call.method)) is not None:
             yield from suggest_params(line, call, cursor, method, self._around)
+        else:
+            # A name with blanks, typed without the quotes that it needs.
+            typed = line.text[call.start : cursor]
+            yield from named(catalog.index.beginning(typed, self._limit), call.start, cursor, catalog)
 
 
 def _moved(suggestions: Iterator[Suggestion], by: int) -> Iterator[Suggestion]:

@@ -46,7 +46,12 @@ def matching(choices: Iterable[_T], typed: str, text: Callable[[_T], str] = str)
 
 def suggest_methods(typed: str, start: int, end: int, catalog: Catalog, limit: int) -> Iterator[Suggestion]:
     """Methods for what was typed so far, to replace `start` to `end`; deprecated ones last."""
-    methods = [catalog.methods[name] for name in catalog.index.search(typed, limit)]
+    yield from named(catalog.index.search(typed, limit), start, end, catalog)
+
+
+def named(names: Iterable[str], start: int, end: int, catalog: Catalog) -> Iterator[Suggestion]:
+    """The methods of these names, to replace `start` to `end`; deprecated ones last."""
+    methods = [catalog.methods[name] for name in names]
     for method in sorted(methods, key=lambda method: method.deprecated):
         text = method_text(method.name)
         meta = f"deprecated · {method.summary}".rstrip(" ·") if method.deprecated else method.summary

@@ -221,6 +221,12 @@ def test_without_a_catalog_no_method_is_unknown() -> None:
     assert hint_at("zzz {}", EMPTY_CATALOG) == Hint("")
 
 
+def test_the_first_word_of_a_name_with_blanks_is_told_how_the_name_is_typed() -> None:
+    catalog = Catalog.from_openrpc({"methods": [{"name": name, "params": []} for name in ("dynamics", "dynamic blob")]})
+
+    assert hint_at("dynamic b", catalog).text.endswith('unknown method dynamic; did you mean "dynamic blob", dynamics?')
+
+
 def test_a_method_that_is_still_typed_is_not_unknown() -> None:
     assert hint_at("ad") == Hint("")
 

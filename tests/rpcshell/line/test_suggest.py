@@ -318,6 +318,16 @@ def test_paths_are_listed_folders_with_a_slash(tmp_path: Path) -> None:
     assert texts(f":spawn {tmp_path}/nowhere/|") == []
 
 
+def test_a_name_with_blanks_that_is_typed_without_its_quotes_gets_them() -> None:
+    catalog = Catalog.from_openrpc({"methods": [{"name": f"resource:Dynamic {kind}", "params": []} for kind in "BT"]})
+
+    found = [(one.text, one.start, one.end) for one in suggestions("r = Resource:dynamic b| {}", catalog)]
+
+    assert found == [('"resource:Dynamic B"', 4, 22)]
+    assert len(list(suggestions("resource:Dynamic |", catalog))) == 2
+    assert list(suggestions("resource:Dynamic B {|", catalog)) == []
+
+
 @given(line_texts, st.integers(-2, 60))
 def test_no_line_makes_it_raise_and_all_spans_are_within_the_line(text: str, cursor: int) -> None:
     for catalog in (CATALOG, EMPTY_CATALOG):
