@@ -302,7 +302,13 @@ def test_a_flood_of_events_and_of_requests_ends_no_client() -> None:
             + b"\n"
         )
         called = threading.Event()
-        threading.Thread(target=lambda: [called.set() for line in lines if b"tools/call" in line], daemon=True).start()
+
+        def drain() -> None:
+            for line in lines:
+                if b"tools/call" in line:
+                    called.set()
+
+        threading.Thread(target=drain, daemon=True).start()
         event = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"x"}}\n'
         ask = b'{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{}}\n'
         for _ in range(10):
