@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, TlsFailed
+from rpcshell.client.dialects import Description
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, TlsFailed
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog, CatalogError
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def describe(
     except (ConnectionFailed, ConnectionLost):
         # The call that comes next meets the same failure and tells the user.
         return Discovery()
+    except CallTimeout as error:
+        found = Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
     except ProtocolError as error:
         return Discovery(plain=True, note=error.message)
     match found.missing:
@@ -72,7 +75,7 @@ def describe(
             try:
                 return Discovery(Catalog.from_openrpc(found.document))
             except CatalogError:
-                return _plain(target, "its answer to rpc.discover is no OpenRPC document")
+                return _plain(target, "what it says of itself is no OpenRPC document")
         case "busy":
             return Discovery(note=f"{target} is too busy to say what it offers")
         case "silent" if is_own(client.target):

@@ -17,11 +17,11 @@ Whatever moves the bytes, and in whichever thread or loop, is nothing to a diale
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar
 
 import msgspec
 
-from rpcshell.client.errors import ShellError
+from rpcshell.client.errors import ProtocolError, ShellError
 from rpcwire import Fault, Floats, Goodbye, Reply
 
 __all__ = [
@@ -337,8 +337,18 @@ DialectFactory = Callable[[int, Floats], Dialect | Listening]
 """Makes the dialect of a new connection; it is given the most bytes that a reply may have, and what floats become."""
 
 
+OTHER_FORM: Final = (LookupError, TypeError, ValueError, AttributeError)
+"""What Python raises where something that a server says has another form than a dialect reads it in."""
+
+
 def follow(steps: Steps[_T], do: Callable[[Step], Any]) -> _T:
-    """Do each step, tell the dialect what came of it, and return the outcome, or raise what the steps let through."""
+    """Do each step, tell the dialect what came of it, and return the outcome.
+
+    Raises:
+        ProtocolError: What came of a step has another form than the steps read it in.
+        ShellError: What else the steps let through, or raise themselves.
+    """
+    steps = _reading(steps)
     try:
         step = next(steps)
         while True:
@@ -355,6 +365,7 @@ def follow(steps: Steps[_T], do: Callable[[Step], Any]) -> _T:
 
 async def follow_async(steps: Steps[_T], do: Callable[[Step], Awaitable[Any]]) -> _T:
     """Do as `follow` does."""
+    steps = _reading(steps)
     try:
         step = next(steps)
         while True:
@@ -367,3 +378,10 @@ async def follow_async(steps: Steps[_T], do: Callable[[Step], Awaitable[Any]]) -
     except StopIteration as end:
         outcome: _T = end.value
         return outcome
+
+
+def _reading(steps: Steps[_T]) -> Steps[_T]:
+    try:
+        return (yield from steps)
+    except OTHER_FORM as error:
+        raise ProtocolError(f"a reply has another form than it should: {error!r:.100}") from error

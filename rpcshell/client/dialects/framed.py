@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from rpcshell.client.dialects import Description, Stray
+from rpcshell.client.dialects import OTHER_FORM, Description, Stray
 from rpcwire import ErrorCode, Fault, InvalidReply, ParseError, decode_value, encode_value
 from rpcwire.framings import FRAMINGS
 
@@ -134,7 +134,7 @@ class FramedDialect:
                 return Stray(bytes(body).decode("utf-8", "replace"))
             try:
                 self._said.extend(self.read(message))
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
+            except OTHER_FORM as error:
                 # A message may have any shape, and `read` need not look at all of it.
                 raise InvalidReply(f"a message has another form than it should: {error!r:.100}") from error
         return self._said.popleft()

@@ -85,8 +85,9 @@ def _load(name: str) -> Any:
         raise UsageError(f"there is no dialect {name!r}", hint=f"there are {known}")
     try:
         return others[name].load()
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"the dialect {name} cannot be loaded: {error}") from error
+    except Exception as error:
+        # Another package's module may raise anything.
+        raise UsageError(f"the dialect {name} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def _others() -> dict[str, Any]:

@@ -92,7 +92,8 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "toy-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
-    lines = [f"toy = {__name__}:Toy", "broken = no.such.module:Broken"]
+    lines = [f"toy = {__name__}:Toy", "broken = no.such.module:Broken", "odd = odd:Odd"]
+    (tmp_path / "odd.py").write_text("1 / 0")
     (info / "entry_points.txt").write_text("\n".join(["[rpcshell.dialects]", *lines, ""]))
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -190,7 +191,11 @@ def test_where_turns_count_a_call_that_is_given_up_keeps_its_own() -> None:
 
 @pytest.mark.usefixtures("_installed")
 def test_a_dialect_that_cannot_be_found_or_loaded_is_said(connect: Connect) -> None:
-    for target, says in (("broken:unix:/run/x", "cannot be loaded"), ("toy+u32be:h:1", "it has line, nul")):
+    for target, says in (
+        ("broken:unix:/run/x", "cannot be loaded: ModuleNotFoundError"),
+        ("odd:unix:/run/x", "cannot be loaded: ZeroDivisionError"),
+        ("toy+u32be:h:1", "it has line, nul"),
+    ):
         with pytest.raises(UsageError, match=says):
             connect(target)
     with pytest.raises(UsageError, match="there are broken, jsonrpc"):
