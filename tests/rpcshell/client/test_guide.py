@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import runpy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ import pytest
 import rpcshell
 from rpcshell import CallError, ConnectionFailed, ProtocolError
 from rpcshell.client.dialects import Event
+from rpcshell.line.catalog import Catalog
+from rpcshell.shell.discovery import describe
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import Peer, serving
 
@@ -44,9 +49,9 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
 
 
-def watchman(peer: Peer) -> None:
+def watchman(peer: Peer, said: dict[str, list[dict[str, Any]]] = SAID) -> None:
     for line in peer.sock.makefile("rb"):
-        for message in SAID[line.decode().strip()]:
+        for message in said[line.decode().strip()]:
             peer.sock.sendall(json.dumps(message).encode() + b"\n")
 
 
@@ -55,7 +60,8 @@ def test_it_calls_lists_and_hears(connect: Connect) -> None:
         assert client.call("get-pid")["pid"] == 7
         with pytest.raises(CallError, match="unknown command nope"):
             client.call("nope")
-        assert client.call("subscribe", SUBSCRIBE)["subscribe"] == "s1"
+        for params in (SUBSCRIBE, tuple(SUBSCRIBE)):
+            assert client.call("subscribe", params)["subscribe"] == "s1"
 
 
 def test_it_describes_and_tells_events() -> None:
@@ -64,6 +70,48 @@ def test_it_describes_and_tells_events() -> None:
         assert [method["name"] for method in found["methods"]] == ["get-pid", "watch"]
         client.call("subscribe", SUBSCRIBE)
         assert next(client.events()) == Event("s1", FILES)
+
+
+def test_a_server_that_refuses_to_say_what_it_offers_is_no_fault_of_ours() -> None:
+    refused = {**SAID, '["list-capabilities"]': [{"error": "no"}]}
+    says = "another form than it should"
+
+    async def ask(target: str) -> None:
+        async with rpcshell.connect_async(target) as client:
+            with pytest.raises(ProtocolError, match=says):
+                await client.describe()
+
+    with serving(partial(watchman, said=refused)) as server:
+        asyncio.run(ask(f"watchman:{server.target}"))
+        with rpcshell.connect(f"watchman:{server.target}") as client:
+            with pytest.raises(ProtocolError, match=says):
+                client.describe()
+            assert client.call("get-pid")["pid"] == 7
+
+
+def test_a_server_that_does_not_say_in_time_what_it_offers_is_plain() -> None:
+    silent = {**SAID, '["list-capabilities"]': []}
+    with serving(partial(watchman, said=silent)) as server:
+        with rpcshell.connect(f"watchman:{server.target}", timeout=0.1) as client:
+            found = describe(client, None, lambda _target: False)
+        assert found.plain
+        assert "it did not say within 0.1 s what it offers" in str(found.note)
+
+
+def test_it_is_tested_without_a_server(tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```\n(dialect = .*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "tested.py").write_text(f"from rpcshell_watchman import *\n{code}")
+    runpy.run_path(str(tmp_path / "tested.py"))
+
+
+def test_a_document_is_read_as_the_guide_says() -> None:
+    (document,) = re.findall(r"^```json\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    catalog = Catalog.from_openrpc(json.loads(document))
+    assert list(catalog.events) == ["property-change"]
+    assert (catalog.title, catalog.version, catalog.method_noun) == ("mpv", "0.35.1", "command")
+    method = catalog.methods["observe_property"]
+    assert method.by_position
+    assert [param.completes for param in method.params] == [False, True]
 
 
 @pytest.mark.parametrize(
