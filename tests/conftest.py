@@ -39,8 +39,18 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     config.stash[home] = tempfile.mkdtemp(prefix="rpcshell-home-")
     os.environ |= {"HOME": config.stash[home], "LANG": "C.UTF-8", "TERM": "xterm-256color"}
-    configuration.set_hypothesis_home_dir(config.stash[home])
+    configuration.set_hypothesis_home_dir(_kept_folder(config) or config.stash[home])
     settings.load_profile(config.getoption("--hypothesis-profile") or "suite")
+
+
+def _kept_folder(config: pytest.Config) -> str | None:
+    """Where hypothesis keeps what it reads in all sources, which takes seconds of each process; None for nowhere."""
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    try:
+        return None if cache is None else str(cache.mkdir("hypothesis"))
+    except OSError:
+        # A checkout that belongs to somebody else.
+        return None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
