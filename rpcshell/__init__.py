@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rpcshell.version import __version__
+
 if TYPE_CHECKING:
     from rpcshell.client.async_client import AsyncClient, connect_async
     from rpcshell.client.client import Client, connect
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
         UnixTarget,
     )
 
-__version__ = "0.1.0"
 
 __all__ = [
     "AsyncClient",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from msgspec.structs import replace
 
-from rpcshell import __version__
 from rpcshell.app.options import Options, places
 from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, TlsTarget, names_dialect
 from rpcshell.servers.folders import config_file, history_file
 from rpcshell.shell.config import usable_config
+from rpcshell.version import __version__
 from rpcshell.view.help_page import HelpPage
 from rpcshell.view.help_page import grouped_option as option
 from rpcshell.view.settings import FORMATS

@@ -12,7 +12,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from rpcshell import __version__
 from rpcshell.app.guard import TERMINAL_GONE, foreseen, threads_told
 from rpcshell.app.options import load_commands
 from rpcshell.client.errors import ShellError, Unexpected
@@ -20,6 +19,7 @@ from rpcshell.line.reply_values import ReplyValues
 from rpcshell.shell.connect import connect
 from rpcshell.shell.journal import Variables
 from rpcshell.shell.shell import Leave, Shell
+from rpcshell.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

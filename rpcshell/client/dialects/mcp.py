@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from rpcshell import __version__
 from rpcshell.client.dialects import (
     Ask,
     Description,
@@ -34,6 +33,7 @@ from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.mcp_calls import ROUND, SOUGHT_IN, Call, outcome, routed, texts, uri_of
 from rpcshell.client.dialects.mcp_headers import header_places, header_value
 from rpcshell.client.errors import CallTimeout
+from rpcshell.version import __version__
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Reply, decode_value
 
 if TYPE_CHECKING:

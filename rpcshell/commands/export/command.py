@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from rpcshell import __version__
 from rpcshell.client.errors import CallError, UsageError
 from rpcshell.client.target import ChildTarget, HttpTarget
 from rpcshell.commands.export import Export, export_text, leave_out
 from rpcshell.commands.export.exported import call_key, lost_in_floats
 from rpcshell.servers.folders import user_path
 from rpcshell.shell.command import command
+from rpcshell.version import __version__
 from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:

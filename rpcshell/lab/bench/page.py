@@ -12,12 +12,12 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpcshell import __version__
 from rpcshell.lab.bench import charts, page_tables
 from rpcshell.lab.bench.compare import ahead
 from rpcshell.lab.bench.findings import Finding, call_text, findings, length_text, load_text, server_text, target_text
 from rpcshell.lab.bench.measurement import as_json
 from rpcshell.lab.bench.rounds import side_by_side
+from rpcshell.version import __version__
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import a_call, latency, number, per_second, share, size, unbroken
