@@ -43,7 +43,7 @@ def server(model: str, certificates: Certificates, tmp_path_factory: pytest.Temp
 @pytest.fixture
 def hasty(model: str, certificates: Certificates, tmp_path: Path) -> Iterator[Server]:
     """A server without patience, for tests of that alone: a busy machine makes any client slow."""
-    limits = ("--read-timeout", "0.3", "--write-timeout", "0.3")
+    limits = ("--read-timeout", "2", "--write-timeout", "0.3")
     with running("-m", model, "-w", "5", *limits, *certificates.asking, app=TLS_APP, folder=tmp_path) as server:
         yield server
 
@@ -176,11 +176,11 @@ def test_a_client_that_does_not_go_on_with_what_it_has_begun_is_let_go(
         # A byte now and then is no reason to go on waiting.
         drip(dripping)
         assert in_handshake.socket.recv(1) == silent.recv(1) == b""
-        assert time.monotonic() - started > 0.2
+        assert time.monotonic() - started > 1.5
         lost = (silent, in_handshake.socket, dripping.socket)
         addresses = ["{}:{}".format(*connection.getsockname()) for connection in lost]
     for address in addresses:
-        hasty.wait_for_log(f"{address}: the TLS handshake took longer than 0.3 s")
+        hasty.wait_for_log(f"{address}: the TLS handshake took longer than 2 s")
 
 
 def test_a_client_that_never_reads_is_reset(hasty: Server, certificates: Certificates) -> None:
