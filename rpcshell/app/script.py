@@ -139,7 +139,7 @@ def _one_line(text: str) -> str:
 
 
 def _data(error: CallError) -> str:
-    if error.data is None:
+    if error.data is None or error.data == error.message:
         return ""
     from rpcshell.line.masking import mask_value
 

@@ -125,7 +125,7 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
     yield ERROR, label
     yield "", message
     column = len(label) + cells(message)
-    if isinstance(error, CallError) and error.data is not None:
+    if isinstance(error, CallError) and error.data is not None and error.data != error.message:
         yield from _error_data(error, width, column)
     if hint_said and hint_said not in said:
         hint = visible(hint_said, newlines=True)

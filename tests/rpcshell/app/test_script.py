@@ -133,6 +133,10 @@ def test_an_error_of_a_server_has_code_and_data_and_reaches_the_terminal_escaped
     assert text == 'rpcshell: f:3: add: error -32602: bad\\x1b[2J\\x0athing (data: {"path":"\\u009b"})\n'
 
 
+def test_an_error_that_is_only_a_text_is_said_once() -> None:
+    assert complaint(CallError("no", code=-32000, data="no", method="m")) == "rpcshell: m: error -32000: no\n"
+
+
 def test_a_syntax_problem_has_line_and_column_counted_from_one() -> None:
     error = SyntaxProblem("what", line="ping {\n  x}", column=9, expected="a value")
     assert complaint(error, "f:3") == "rpcshell: f:4:3: what (expected a value)\n"

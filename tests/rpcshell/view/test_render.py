@@ -227,6 +227,10 @@ def test_servers_of_other_kinds_get_the_hint_too() -> None:
     )
 
 
+def test_an_error_that_is_only_a_text_is_said_once() -> None:
+    assert error_text(CallError("no such user", code=-32000, data="no such user")).count("no such user") == 1
+
+
 def test_other_errors_stay_as_they_are() -> None:
     error = CallError("no; rpc.discover lists the methods", code=404)
     assert in_the_shells_words(error) == (error.message, None)
