@@ -24,6 +24,7 @@ _LISTENER = re.compile(r"([a-z0-9-]+)\+(?:tcp://(?=.)|(?=unix:|tls://))")
 _NATIVE = "native"
 _NATIVE_FRAMING = "u32le"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_KIND = re.compile(rf"unix:|exec:|{_SCHEME.pattern}")
 _HOST = re.compile(r"[\w.-]{1,253}")
 _ZONE = re.compile(r"[\w.-]+")
 _FORMS = "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:COMMAND, after DIALECT: if it has one"
@@ -74,6 +75,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.structs.replace(_place(text[listener.end() :], text, spoken), dialect=spoken)
         found = _DIALECT.match(text)
         if found is None or found[1] in _KINDS or not _names_dialect(found[1], text[found.end() :]):
+            if found is not None and found[1] not in _KINDS and _KIND.match(text, found.end()):
+                raise _unknown_dialect(found[1])
             return _place(text, text, "")
         spoken = found[0][:-1]
         place = _place(text[found.end() :], text, spoken)
@@ -229,6 +232,12 @@ def _names_dialect(name: str, rest: str) -> bool:
     from rpcshell.client.dialects.registry import is_dialect
 
     return is_dialect(name, other_packages=not rest.isdecimal())
+
+
+def _unknown_dialect(name: str) -> UsageError:
+    from rpcshell.client.dialects.registry import unknown_dialect
+
+    return unknown_dialect(name)
 
 
 def _place(place: str, text: str, dialect: str) -> Target:

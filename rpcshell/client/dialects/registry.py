@@ -75,14 +75,19 @@ def framing_of(spoken: str, *, http: bool = False) -> str:
     return framing or next(iter(framings), "")
 
 
+def unknown_dialect(name: str) -> UsageError:
+    """What to tell of a dialect that there is not."""
+    known = ", ".join(sorted({*_OWN, *_others()}))
+    return UsageError(f"there is no dialect {name!r}", hint=f"there are {known}")
+
+
 def _load(name: str) -> Any:
     if (own := _OWN.get(name)) is not None:
         module, _, attribute = own.partition(":")
         return getattr(import_module(f"rpcshell.client.dialects.{module}"), attribute)
     others = _others()
     if name not in others:
-        known = ", ".join(sorted({*_OWN, *others}))
-        raise UsageError(f"there is no dialect {name!r}", hint=f"there are {known}")
+        raise unknown_dialect(name)
     try:
         return others[name].load()
     except Exception as error:
