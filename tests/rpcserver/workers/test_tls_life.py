@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import ssl
@@ -267,11 +268,13 @@ def test_what_a_certificate_holds_costs_its_client_alone(
         (worker,) = server.workers()
         neighbours = [] if model == "sync" else [secured(server, certificates.context())]
         for extension in UNREADABLE:
+            # How much of the end a client is told depends on its ssl module.
             with (
                 secured(server, odd_client(certificates, NAMELESS, extension)) as client,
-                pytest.raises((ssl.SSLError, ConnectionError)),
+                contextlib.suppress(ssl.SSLError, ConnectionError),
             ):
-                client.call("subject")
+                client.send("subject")
+                assert client.receive() is None
         server.wait_for_log("the client's certificate cannot be read", times=len(UNREADABLE))
         for client in neighbours:
             assert str(client.call("subject").result).startswith("CN=alice")
