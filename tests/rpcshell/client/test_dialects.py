@@ -202,7 +202,8 @@ def test_a_dialect_that_cannot_be_found_or_loaded_is_said(connect: Connect) -> N
         connect(TcpTarget("h", 1, dialect="unheard"))
 
 
-IDS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.lists(st.integers())
+_FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+IDS = st.none() | st.booleans() | st.integers() | _FLOATS | st.text() | st.lists(st.integers())
 KEYS = st.sampled_from(["jsonrpc", "id", "method", "params", "result", "error", "code", "more"])
 VALUES = IDS | st.dictionaries(st.text(), IDS) | st.sampled_from(["2.0", 1, 2, 3])
 MESSAGES = st.dictionaries(KEYS, VALUES, max_size=5) | st.lists(st.dictionaries(KEYS, VALUES), max_size=3) | VALUES
