@@ -38,6 +38,8 @@ def test_every_key_goes_on(tmp_path: Path, name: str) -> None:
             terminal.wait_for(r"^Params:$")
             terminal.wait_for(rf"(?s)Params:.*{prompt}m")
             terminal.send(CTRL_C)
+            # Only from a prompt that stands again can rows be counted.
+            terminal.wait_for(rf"{prompt}$")
         terminal.mark()
         terminal.send(f"echo 17{ENTER}")
         terminal.wait_for(r"^pong 17$")
