@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import select
 import signal
 import socket
@@ -13,12 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.arbiter.control import open_control, runtime_folder
-from rpcserver.system.addresses import BindError
 from rpcserver.system.process import Exit, Forker
 from rpcwire import ErrorCode, Goodbye, frame
 from tests.rpcserver.steering import Gate, control_client, control_path, steering
-from tests.servers import PATIENCE, launched, request, running
+from tests.servers import PATIENCE, request, running
 
 
 def test_the_status_tells_everything_about_an_idle_server(tmp_path: Path) -> None:
@@ -311,128 +308,3 @@ def test_sockets_of_killed_servers_are_removed_and_others_left_alone(tmp_path: P
                 assert Path(control_path(living)).exists()
                 with steering(living) as arbiter:
                     assert len(arbiter.workers()) == 1
-
-
-def test_a_server_without_a_control_socket_has_none(tmp_path: Path) -> None:
-    with running("-w", "1", "--control", "none", folder=tmp_path) as server:
-        assert server.ready["control"] is None
-        with server.connect() as client:
-            assert client.call("echo", 1).result == 1
-
-
-def test_a_folder_that_others_may_look_into_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    (tmp_path / "rpcserver").mkdir(0o755)
-    with pytest.raises(BindError, match="not this user's alone"):
-        runtime_folder()
-    (tmp_path / "rpcserver").rmdir()
-    (tmp_path / "elsewhere").mkdir(0o700)
-    (tmp_path / "rpcserver").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BindError, match="not this user's alone"):
-        open_control("auto")
-
-
-def test_the_socket_can_be_anywhere(tmp_path: Path) -> None:
-    path = tmp_path / "here.sock"
-    with running("-w", "1", "--control", str(path), folder=tmp_path) as server, steering(server) as arbiter:
-        assert control_path(server) == str(path)
-        assert len(arbiter.workers()) == 1
-        server.signal(signal.SIGTERM)
-        assert server.wait() == 0
-    assert not path.exists()
-
-
-def test_workers_do_not_hold_the_control_sockets_connections(tmp_path: Path) -> None:
-    with running("-w", "1", folder=tmp_path) as server, control_client(server) as client:
-        assert client.call("arbiter.scale", {"workers": 3}).fault is None
-        assert client.call("arbiter.reload").fault is None
-        server.wait_for_log("reloaded:")
-        assert client.call("arbiter.stop").fault is None
-        assert isinstance(client.receive(), Goodbye)
-        # A descriptor left in a worker would keep the stream open.
-        assert client.receive() is None
-        assert server.wait() == 0
-
-
-def test_a_server_does_without_where_there_is_no_place_for_it_unless_one_was_asked_for(tmp_path: Path) -> None:
-    (tmp_path / "rpcserver").write_text("in the way")
-    with running("-w", "1", folder=tmp_path, env={"XDG_RUNTIME_DIR": str(tmp_path)}) as server:
-        assert server.ready["control"] is None
-        assert "there will be no control socket" in server.log()
-    with launched("-b", "127.0.0.1:0", "--control", str(tmp_path / "missing" / "x.sock")) as refused:
-        event = refused.event()
-        assert event is not None
-        assert "no such folder" in event["message"]
-        assert refused.wait() == 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
-@pytest.mark.parametrize("vanishing", ["socket", "folder", "runtime folder"])
-def test_a_socket_that_has_vanished_is_made_again(number: signal.Signals, vanishing: str, tmp_path: Path) -> None:
-    runtime = tmp_path / "run"
-    with running("-w", "1", "--control", "auto", folder=tmp_path, env={"XDG_RUNTIME_DIR": str(runtime)}) as server:
-        path = Path(control_path(server))
-        path.unlink()
-        if vanishing != "socket":
-            path.parent.rmdir()
-        if vanishing == "runtime folder":
-            runtime.rmdir()
-        server.signal(number)
-        server.wait_for_log(f"was made again: unix:{path}")
-        with steering(server) as arbiter:
-            assert arbiter.status()["pid"] == server.pid
-        server.signal(signal.SIGTERM)
-        assert server.wait() == 0
-        assert not path.exists()
-
-
-def test_a_socket_that_cannot_be_made_again_is_said_and_the_server_goes_on(tmp_path: Path) -> None:
-    folder = tmp_path / "there"
-    folder.mkdir()
-    with running("-w", "1", "--control", str(folder / "x.sock"), folder=tmp_path) as server:
-        (folder / "x.sock").unlink()
-        folder.rmdir()
-        server.signal(signal.SIGHUP)
-        assert "no such folder" in server.wait_for_log("cannot be made again")
-        server.wait_for_log("reloaded")
-        with server.connect() as client:
-            assert client.call("echo", 1).result == 1
-
-
-@pytest.mark.parametrize("kind", ["missing", "relative", "writable by others", "another user's"])
-def test_a_runtime_folder_that_cannot_be_trusted_is_said_once_and_not_used(kind: str, tmp_path: Path) -> None:
-    runtime = tmp_path / "run"
-    if kind == "missing":
-        runtime /= "deeper"
-    elif kind == "another user's" and os.geteuid() != 0:
-        pytest.skip("only root can give a folder away")
-    else:
-        runtime.mkdir()
-    if kind == "writable by others":
-        runtime.chmod(0o777)
-    elif kind == "another user's":
-        os.chown(runtime, 65534, 65534)
-    named = "run" if kind == "relative" else str(runtime)
-    with running("-w", "1", folder=tmp_path, env={"XDG_RUNTIME_DIR": named, "TMPDIR": str(tmp_path)}) as server:
-        assert not Path(control_path(server)).is_relative_to(runtime)
-        assert server.log().count("XDG_RUNTIME_DIR is not used") == 1
-        with steering(server) as arbiter:
-            assert len(arbiter.workers()) == 1
-
-
-@pytest.mark.parametrize("spare", [0, 1])
-def test_an_arbiter_without_descriptors_serves_clients_later(spare: int, tmp_path: Path) -> None:
-    with running("-w", "1", folder=tmp_path) as server:
-        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-        numbers = [int(found.name) for found in Path(f"/proc/{server.pid}/fd").iterdir()]
-        limit = max(numbers) + 1 + spare
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, limits[1]))
-        # Free numbers are taken by those who come first; some of those that were seen may be free again.
-        early = [control_client(server) for _ in range(limit)]
-        server.wait_for_log("clients of the control socket are not served for now: Too many open files")
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
-        with steering(server) as arbiter:
-            assert arbiter.status()["pid"] == server.pid
-        for client in early:
-            client.close()
-        assert server.log().count("not served for now") == 1

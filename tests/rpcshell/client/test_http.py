@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +18,23 @@ from rpcshell.client.dialects import Event
 from tests.rpcshell import jsonrpc_peer
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.http_peer import JSON, SayingHandler
 from tests.rpcshell.peers import Peer, serving
 
-JSON = "application/json"
 Respond = Callable[["Handler", list[Any]], None]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(SayingHandler):
     """Has a peer say what it says, and a function of the test respond with it."""
 
-    protocol_version = "HTTP/1.1"
     respond: Respond
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - as http.server names it
         self.server.requests.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
         said: list[Any] = []
         peer = jsonrpc_peer.Peer(said.append)
         peer.take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         type(self).respond(self, said)
-
-    def say(self, body: bytes, kind: str = JSON, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def as_json(handler: Handler, said: list[Any]) -> None:

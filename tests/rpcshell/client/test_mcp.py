@@ -16,14 +16,11 @@ from hypothesis import strategies as st
 from rpcshell import CallError, CallTimeout, ConnectionFailed, TcpTarget, UsageError, connect
 from rpcshell.client.dialects import Event, Form, Partial, Progress, ServerRequest, Stray
 from rpcshell.client.dialects.mcp import Mcp
-from rpcshell.client.dialects.mcp_headers import header_places, header_value
-from rpcshell.client.dialects.mcp_methods import document, resource_names
-from rpcshell.client.dialects.uri_template import expand, variables
 from rpcshell.client.dialogue import Dialogue
 from rpcshell.client.target import ChildTarget
 from rpcshell.line.catalog import Catalog
 from rpcwire import MAX_REPLY, Floats, Reply, TextFloat, decode_value
-from tests.rpcshell.client.test_dialects import heard_by
+from tests.rpcshell.client.test_dialogue import heard_by
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.mcp_peer import McpPeer
 from tests.rpcshell.peers import Peer, serving
@@ -332,103 +329,6 @@ def test_lists_without_end_are_read_to_an_end() -> None:
 
     with serving(McpPeer({"tools/list": endless})) as server, connect(f"mcp:{server.target}") as client:
         assert len(client.describe().document["methods"]) < 400
-
-
-def test_results_are_what_people_want_to_see() -> None:
-    image = {"type": "image", "data": "AA==", "mimeType": "image/png"}
-    results = [
-        ({"content": []}, None),
-        ({"content": [{"type": "text", "text": "a"}, image]}, ["a", image]),
-        ({"content": [{"type": "text", "text": "{}"}], "structuredContent": {"a": 1}}, {"a": 1}),
-        ({"content": [image], "structuredContent": 1}, {"structuredContent": 1, "content": [image]}),
-        ({}, None),
-    ]
-    for result, seen in results:
-        line = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode() + b"\n"
-        assert said(calling("t"), line) == [Reply("result", seen, 1)]
-        assert said(calling("tools/call"), line) == [Reply("result", result, 1)]
-
-
-def test_a_tools_schema_is_that_of_its_method() -> None:
-    door = {"type": "object", "properties": {"colour": {"$ref": "#/$defs/Colour"}}}
-    paint = {
-        "name": "paint",
-        "description": "Paint.\n\n    More.",
-        "annotations": {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True},
-        "inputSchema": {
-            "type": "object",
-            "properties": {"door": {"$ref": "#/$defs/Door"}, "coats": {"type": "integer", "default": 1}},
-            "required": ["door"],
-            "$defs": {"Door": door, "Colour": {"enum": ["red", "green"]}},
-        },
-    }
-    either = {
-        "name": "tools/list",
-        "inputSchema": {"type": "object", "properties": {"a": {}}, "anyOf": [{"required": ["a"]}]},
-    }
-    broken: list[Any] = [
-        None,
-        {"name": 1},
-        {"name": "odd", "inputSchema": 7},
-        {"name": "odder", "inputSchema": {"properties": []}},
-    ]
-    lists = {"tools": [paint, either, *broken], "prompts": [], "resources": [], "templates": []}
-    methods = Catalog.from_openrpc(document({}, {}, modern=False, **lists)).methods
-    assert list(methods)[:4] == ["paint", "tool:tools/list", "odd", "odder"]
-    method = methods["paint"]
-    assert method.signature == "paint(door: Door, coats: integer = 1) -> any"
-    assert method.by_name
-    assert method.idempotent
-    assert "may destroy, may be repeated" in method.description
-    inner = method.resolve(method.resolve(method.params[0].schema)["properties"]["colour"])
-    assert inner["enum"] == ["red", "green"]
-    assert methods["tool:tools/list"].params_schema["anyOf"]
-
-
-def test_resources_of_one_name_are_told_apart_by_their_uris() -> None:
-    found = resource_names(
-        [{"name": "a", "uri": "x:1"}, {"uri": "x:2"}, {"name": 1}], [{"name": "a", "uriTemplate": "x:{b}"}]
-    )
-    assert list(found) == ["a", "x:1", "x:2"]
-    assert found["a"] == {"name": "a", "uriTemplate": "x:{b}"}
-
-
-@pytest.mark.parametrize(
-    ("template", "values", "uri"),
-    [
-        ("note://{name}", {"name": "a/b c"}, "note://a%2Fb%20c"),
-        ("file:///{+path}", {"path": "a/b c"}, "file:///a/b%20c"),
-        ("x:{a,b}{?q,r*}{&s}", {"a": 1, "b": True, "q": "é", "r": [1, 2]}, "x:1,true?q=%C3%A9&r=1&r=2"),
-        ("x{/a*}{.e}{#f}{;g,h}", {"a": ["b", "c"], "e": "txt", "f": "top", "g": "", "h": 2}, "x/b/c.txt#top;g;h=2"),
-        ("x:{a:3}", {"a": "abcdef"}, "x:abc"),
-        ("x:{", {}, "x:{"),
-    ],
-)
-def test_templates_are_expanded_as_the_rfc_has_it(template: str, values: dict[str, Any], uri: str) -> None:
-    assert expand(template, values) == uri
-
-
-def test_what_a_template_needs_is_told() -> None:
-    assert variables("x:{a}/{+b}{?c,a}{#d}") == {"a": True, "b": True, "c": False, "d": False}
-
-
-@given(st.text(), st.dictionaries(st.text(), st.none() | st.text() | st.integers() | st.lists(st.text())))
-def test_any_template_has_an_expansion(template: str, values: dict[str, Any]) -> None:
-    variables(template)
-    expand(template, values)
-
-
-def test_headers_carry_any_value() -> None:
-    assert header_value("us-west1") == "us-west1"
-    assert header_value(" padded ") == "=?base64?IHBhZGRlZCA=?="
-    assert header_value("=?base64?literal?=") == "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="
-    assert header_value("line1\nline2") == "=?base64?bGluZTEKbGluZTI=?="
-    assert [header_value(value) for value in (True, -7)] == ["true", "-7"]
-    region = {"type": "string", "x-mcp-header": "Region"}
-    tool = {"inputSchema": {"properties": {"a": {"properties": {"region": region}}}}}
-    assert header_places(tool) == {"Mcp-Param-Region": ("a", "region")}
-    region["x-mcp-header"] = "Region\r\nEvil: 1"
-    assert header_places(tool) == {}
 
 
 def test_why_nothing_is_listed_is_told() -> None:

@@ -18,19 +18,19 @@ from rpcshell.client.dialects.mcp import Mcp
 from rpcshell.client.http import HttpStream
 from rpcwire import MAX_REPLY
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.http_peer import SayingHandler
 from tests.rpcshell.mcp_peer import McpPeer
 from tests.rpcshell.peers import DEADLINE
 
 EVENTS = "text/event-stream"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(SayingHandler):
     """Posts are what a peer says to them, as a stream of events; the test has its say first."""
 
-    protocol_version = "HTTP/1.1"
     server: Server
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - as http.server names it
         body = self.rfile.read(int(self.headers["Content-Length"]))
         message = json.loads(body)
         self.server.seen.append((message["method"], dict(self.headers)))
@@ -46,24 +46,14 @@ class Handler(BaseHTTPRequestHandler):
         session: Any = {"Mcp-Session-Id": "s1"} if message["method"] == "initialize" else {}
         self.say(b"".join(event(one) for one in said), EVENTS, **session)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - as http.server names it
         self.server.seen.append(("GET", dict(self.headers)))
         if not self.server.respond(self, {"method": "GET"}):
             self.say(b"", status=405)
 
-    def do_DELETE(self) -> None:
+    def do_DELETE(self) -> None:  # noqa: N802 - as http.server names it
         self.server.seen.append(("DELETE", dict(self.headers)))
         self.say(b"")
-
-    def say(self, body: bytes, kind: str = "application/json", status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def event(message: dict[str, Any], **fields: object) -> bytes:

@@ -1,0 +1,115 @@
+"""Metrics of a whole server: scraped, held by nobody else, and gone with it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+from pathlib import Path
+
+from tests.rpcserver.ops.series import Series, of_worker, series
+from tests.servers import PATIENCE, all_gone, launched, running, watched
+
+
+def scraped(address: str) -> Series:
+    host, _, port = address.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+    try:
+        connection.request("GET", "/metrics")
+        response = connection.getresponse()
+        assert response.status == 200
+        return series(response.read().decode())
+    finally:
+        connection.close()
+
+
+def metrics_address(log: str) -> str:
+    return log.partition("metrics are at http://")[2].partition("/metrics")[0]
+
+
+def test_a_server_tells_its_calls_deaths_and_workers(tmp_path: Path) -> None:
+    with running("-w", "2", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
+        address = metrics_address(server.wait_for_log("metrics are at"))
+        with server.connect() as client:
+            client.call("echo", {"a": 1})
+            client.call("absent")
+            pid = client.call("pid").result
+        found = scraped(address)
+        assert found["rpcserver_requests_total", ()] == 3
+        assert found["rpcserver_errors_total", ()] == 1
+        assert found["rpcserver_accepts_total", ()] == 1
+        assert found["rpcserver_sent_bytes_total", ()] > 0
+        assert found["rpcserver_workers", (("state", "ready"),)] == 2
+        assert sum(found["rpcserver_worker_requests_total", of_worker(number)] for number in (1, 2)) == 3
+        assert min(found["rpcserver_worker_resident_bytes", of_worker(number)] for number in (1, 2)) > 1 << 20
+        (queue_limit,) = (value for (name, _), value in found.items() if name == "rpcserver_listen_queue_limit")
+        assert queue_limit > 0
+        os.kill(pid, signal.SIGKILL)
+        server.wait_for_log("was killed by SIGKILL")
+        found = scraped(address)
+        assert found["rpcserver_worker_deaths_total", ()] == 1
+        assert found["rpcserver_requests_total", ()] == 3
+        assert found["rpcserver_lost_requests_total", ()] == 0
+
+
+def listening_inode(address: str) -> str:
+    port = int(address.rpartition(":")[2])
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(f":{port:04X}") and fields[3] == "0A":
+            return fields[9]
+    raise AssertionError(address)
+
+
+def holders(inode: str, pids: list[int]) -> list[int]:
+    return [
+        pid for pid in pids if any(_target(entry) == f"socket:[{inode}]" for entry in Path(f"/proc/{pid}/fd").iterdir())
+    ]
+
+
+def _target(entry: Path) -> str:
+    try:
+        return str(entry.readlink())
+    except FileNotFoundError:
+        return ""
+
+
+def test_workers_hold_nothing_of_the_metrics_and_the_companion_nothing_of_the_workers(tmp_path: Path) -> None:
+    with running("-w", "3", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
+        address = metrics_address(server.wait_for_log("metrics are at"))
+        children = server.workers()
+        assert len(children) == 4
+        (companion,) = holders(listening_inode(address), children)
+        assert set(holders(listening_inode(server.addresses[0]), children)) == {*children} - {companion}
+
+
+def test_the_companion_is_gone_with_the_server(tmp_path: Path) -> None:
+    with running("-w", "1", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
+        server.wait_for_log("metrics are at")
+        with watched(server.workers()) as processes:
+            server.process.kill()
+            assert all_gone(processes, PATIENCE)
+
+
+def test_metrics_on_a_port_that_is_taken_are_a_clear_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with launched("--bind", "127.0.0.1:0", "--metrics", address, cwd=tmp_path) as server:
+            event = server.event()
+            assert event is not None
+            assert event["event"] == "failed"
+            assert address in event["message"]
+            assert "in use" in event["message"]
+            assert server.wait() == 1
+
+
+def test_without_prometheus_client_the_error_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['prometheus_client'] = None\n")
+    with launched(
+        "--bind", "127.0.0.1:0", "--metrics", "127.0.0.1:0", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}
+    ) as server:
+        event = server.event()
+        assert event is not None
+        assert "pip install 'rpcshell[metrics]'" in event["message"]
+        assert server.wait() == 1
