@@ -242,7 +242,7 @@ class Client(AnyClient):
         connection = self._connection
         if connection is None or isinstance(connection, Connection):
             return
-        while (event := hearing.next_event(timeout, lambda: not connection.reusable)) is not None:
+        while (event := hearing.next_event(timeout, lambda: connection.finished)) is not None:
             yield event
         connection.check_end()
 

@@ -46,7 +46,7 @@ class ListeningConnection(AnyListeningConnection):
         super().__init__(target, dialect, transport, self._hear)
         self._hearing = hearing
         self._lock = threading.Lock()
-        self._closed = self._shut = False
+        self._closed = self._shut = self._finished = False
         self._inbox: queue.SimpleQueue[Any] | None = None
         self._held_back = False
         # Events that come before the greeting is over may be what it waits for.
@@ -89,6 +89,11 @@ class ListeningConnection(AnyListeningConnection):
     def closed(self) -> bool:
         """Whether it was closed here."""
         return self._closed or self._shut
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that came has been handed out, and nothing more will come."""
+        return self._finished or self.closed
 
     def exchange(
         self,
@@ -292,7 +297,7 @@ class ListeningConnection(AnyListeningConnection):
             self._pump.hand_out()
             if self._greeting is not None:
                 self._greeting.put(None)
-            self._hearing.over = True
+            self._finished = self._hearing.over = True
             if self._greeting is None and not self.closed and (failure := self.failure) is not None:
                 self._hearing.end(failure)
             self._hearing.wake()

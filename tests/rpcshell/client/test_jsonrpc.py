@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from rpcshell import (
     CallError,
     CallTimeout,
+    Client,
     ConnectionFailed,
     ConnectionLost,
     ProtocolError,
@@ -22,6 +24,7 @@ from rpcshell import (
     connect,
 )
 from rpcshell.client.dialects import Event, ServerRequest
+from rpcshell.client.hearing import Answer, Hearing
 from rpcwire.framings import FRAMINGS
 from tests.rpcshell import jsonrpc_peer
 from tests.rpcshell.certificates import Certificates
@@ -113,6 +116,40 @@ def test_events_come_while_nobody_calls() -> None:
 def test_events_end_with_an_error_where_the_connection_does() -> None:
     tell = serving(lambda peer: peer.sock.sendall(b'{"method":"last"}'))
     with tell as server, connect(f"jsonrpc:{server.target}") as client:
+        events = client.events()
+        assert next(events) == Event("last")
+        with pytest.raises(ConnectionLost):
+            next(events)
+
+
+def test_an_event_that_comes_with_the_end_is_heard_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, looked = threading.Event(), threading.Event()
+    next_event = Hearing.next_event
+
+    def look(hearing: Hearing, timeout: float | None, over: Callable[[], bool]) -> Event | None:
+        def is_over() -> bool:
+            try:
+                return over()
+            finally:
+                looked.set()
+
+        return next_event(hearing, timeout, is_over)
+
+    def take(_request: ServerRequest, _answer: Answer) -> bool:
+        asked.set()
+        return looked.wait(DEADLINE)
+
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(b'{"method":"ask","id":1}{"method":"last"}')
+    ours.setblocking(False)
+    monkeypatch.setattr(Hearing, "next_event", look)
+    monkeypatch.setattr("rpcshell.client.listening.open_transport", lambda *_args, **_options: ours)
+    with Client(Target.parse("jsonrpc:127.0.0.1:1")) as client:
+        client.hearing().on_asked = take
+        client.connect()
+        # All is read, and handed out once somebody has looked for an event.
+        assert asked.wait(DEADLINE)
         events = client.events()
         assert next(events) == Event("last")
         with pytest.raises(ConnectionLost):
