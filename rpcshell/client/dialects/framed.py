@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from rpcshell.client.dialects import Message, ServerRequest, Steps
+    from rpcshell.client.dialects.recognition import Guess, Recognition
     from rpcwire import Floats
 
 __all__ = ["FramedDialect"]
@@ -38,12 +39,21 @@ class FramedDialect:
     Over HTTP it is always "stream": bodies stand for themselves.
     """
 
+    guesses: ClassVar[tuple[Guess, ...]] = ()
+    """What is said to a server that nobody has named, each on a connection of its own, to find out if it is such a one;
+    nothing where it shows that by itself, or by what it makes of the guesses of other dialects."""
+
     def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
         self._floats: Floats = floats
         self.framing = framing or self.framings[0]
         self._frame = FRAMINGS[self.framing].frame
         self._decoder = FRAMINGS[self.framing].decoder(max_reply)
         self._said: deque[Message] = deque()
+
+    @classmethod
+    def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
+        """Nothing: such a server is not found without its name."""
+        return None
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """The bytes of a call, as `Dialect.encode_call` has it; usually by `encode`."""

@@ -6,14 +6,17 @@ whatever its id. Discovery asks `rpc.discover` for an OpenRPC document, then `sy
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import UNSET
 
 from rpcshell.client.dialects import Ask, Description, Event, ServerRequest
 from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.recognition import HTTP, Guess, Recognition, framing_seen, messages_in
 from rpcshell.client.errors import CallTimeout, ConnectionLost
 from rpcwire import ERROR_OUT, EncodeError, Fault, InvalidReply, Reply
+from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,11 +28,42 @@ __all__ = ["JsonRpc", "JsonRpc1"]
 PROBE_TIMEOUT: Final = 2.0
 """Seconds that a server has to say what it offers."""
 
+_DISCOVER: Final = b'{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}'
+_LIST_METHODS: Final = b'{"method":"system.listMethods","params":[],"id":1}'
+_VERSION: Final = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"')
+
+
+def _guess(framing: str, name: str, rank: int) -> Guess:
+    return Guess(FRAMINGS[framing].frame(_DISCOVER), name, rank)
+
 
 class JsonRpc(FramedDialect):
     """Version 2.0."""
 
     framings: ClassVar[tuple[str, ...]] = ("stream", "line", "nul", "content-length", "u32le", "u32be")
+    guesses: ClassVar[tuple[Guess, ...]] = (
+        _guess("line", "a line of JSON-RPC", rank=10),
+        _guess("content-length", "JSON-RPC after a Content-Length", rank=30),
+        _guess("u32be", "JSON-RPC after a big-endian length", rank=50),
+        _guess("nul", "JSON-RPC before a NUL", rank=60),
+        _guess("u32le", "JSON-RPC after a little-endian length", rank=70),
+    )
+
+    @classmethod
+    def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
+        """A message of version 2.0 in any framing, or a piece of one in a response of HTTP."""
+        if guess.refines == HTTP:
+            return Recognition("jsonrpc", certain=False) if _VERSION.search(first) else None
+        framing = framing_seen(first)
+        if framing is None or first.startswith(guess.said):
+            # A server that sends back what it is sent says nothing of its own.
+            return None
+        said = next(messages_in(first, framing), None)
+        one = said[0] if isinstance(said, list) and said else said
+        whole = isinstance(one, dict) and one.get("jsonrpc") == "2.0"
+        if not whole and (said is not None or not _VERSION.search(first)):
+            return None
+        return Recognition("jsonrpc" if framing == "stream" else f"jsonrpc+{framing}", certain=False)
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """A request; no params are absent ones."""
@@ -95,6 +129,17 @@ class JsonRpc(FramedDialect):
 
 class JsonRpc1(JsonRpc):
     """Version 1.0: params are a list, replies have both `result` and `error`, notifications the id null."""
+
+    guesses: ClassVar[tuple[Guess, ...]] = (Guess(_LIST_METHODS + b"\n", "a line of JSON-RPC 1.0", rank=40),)
+
+    @classmethod
+    def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
+        """A reply with both members."""
+        framing = framing_seen(first)
+        said = None if framing is None else next(messages_in(first, framing), None)
+        if not isinstance(said, dict) or "jsonrpc" in said or not {"result", "error", "id"} <= said.keys():
+            return None
+        return Recognition("jsonrpc1" if framing == "stream" else f"jsonrpc1+{framing}", certain=False)
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """A request.

@@ -29,11 +29,11 @@ from rpcshell.client.dialects import (
     Tell,
 )
 from rpcshell.client.dialects import mcp_methods as methods
+from rpcshell.client.dialects import mcp_signs as signs
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.mcp_calls import ROUND, SOUGHT_IN, Call, outcome, routed, texts, uri_of
 from rpcshell.client.dialects.mcp_headers import header_places, header_value
 from rpcshell.client.errors import CallTimeout
-from rpcshell.version import __version__
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Reply, decode_value
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mcp"]
 
-_HANDSHAKE: Final = "2025-11-25"
 _STATELESS: Final = "2026-07-28"
-_CLIENT: Final = {"name": "rpcshell", "version": __version__}
 _META: Final = "io.modelcontextprotocol/"
 _REFUSED: Final = -1
 """The code for what the user does not want, as the specification has it for sampling."""
@@ -76,6 +74,8 @@ class Mcp(JsonRpc):
     """MCP in both its eras."""
 
     framings: ClassVar[tuple[str, ...]] = ("line",)
+    guesses = signs.GUESSES
+    recognises = staticmethod(signs.recognises)
 
     capabilities: ClassVar[Mapping[str, Any]] = {"roots": {}, "elicitation": {"form": {}}}
     """What this client can be asked for. Who has a model to offer derives a dialect with `sampling` in it."""
@@ -93,7 +93,7 @@ class Mcp(JsonRpc):
 
     def hello(self) -> Steps[None]:
         """Open a session, or find out that the server needs none."""
-        params = {"protocolVersion": _HANDSHAKE, "capabilities": self.capabilities, "clientInfo": _CLIENT}
+        params = {"protocolVersion": signs.HANDSHAKE, "capabilities": self.capabilities, "clientInfo": signs.CLIENT}
         reply: Reply = yield Ask("initialize", params)
         if reply.fault is not None:
             yield from self._discover(reply.fault)
@@ -207,7 +207,7 @@ class Mcp(JsonRpc):
     def _with_meta(self, params: dict[str, Any] | None) -> dict[str, Any]:
         said = {
             f"{_META}protocolVersion": self._version,
-            f"{_META}clientInfo": _CLIENT,
+            f"{_META}clientInfo": signs.CLIENT,
             f"{_META}clientCapabilities": self.capabilities,
         }
         return {**(params or {}), "_meta": {**said, **_mapping((params or {}).get("_meta"))}}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Tell
 from rpcshell.client.dialects.qmp import Qapi
+from rpcshell.client.dialects.recognition import Recognition, messages_in
 from rpcshell.client.errors import CallTimeout
 from rpcwire.framings import FRAMINGS
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rpcshell.client.dialects import Message, Steps
+    from rpcshell.client.dialects.recognition import Guess
     from rpcwire import Floats
 
 __all__ = ["GuestAgent"]
@@ -37,6 +39,13 @@ _SILENT: Final = frozenset(("guest-shutdown", "guest-suspend-disk", "guest-suspe
 
 class GuestAgent(Qapi):
     """An agent in a machine."""
+
+    @classmethod
+    def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
+        """An error about what another dialect has asked; a monitor would have greeted before it."""
+        answer = next(messages_in(first, "stream"), None)
+        error = answer.get("error") if isinstance(answer, dict) else None
+        return Recognition("qga") if isinstance(error, dict) and {"class", "desc"} <= error.keys() else None
 
     def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
         super().__init__(max_reply, floats, framing)

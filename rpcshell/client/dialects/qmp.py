@@ -16,6 +16,7 @@ from msgspec import UNSET
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, TextReply
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.qapi import described
+from rpcshell.client.dialects.recognition import Recognition, messages_in
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, InvalidReply, Reply
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rpcshell.client.dialects import Message, Steps
+    from rpcshell.client.dialects.recognition import Guess
     from rpcwire import Floats
 
 __all__ = ["GREETING", "Qapi", "Qmp"]
@@ -100,6 +102,12 @@ class Qmp(Qapi):
     """A monitor."""
 
     _version = ""
+
+    @classmethod
+    def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
+        """A greeting, which comes unasked."""
+        greeting = next(messages_in(first, "stream"), None)
+        return Recognition("qmp") if isinstance(greeting, dict) and GREETING in greeting else None
 
     def read(self, message: Any) -> Iterator[Message]:
         """What a message says; the greeting is an event."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
-    from rpcshell.client.dialects import DialectFactory
+    from collections.abc import Iterator
 
-__all__ = ["ENTRY_POINTS", "dialect_factory", "framing_of", "is_dialect"]
+    from rpcshell.client.dialects import DialectFactory
+    from rpcshell.client.dialects.recognition import Recogniser
+
+__all__ = ["ENTRY_POINTS", "dialect_factory", "framing_of", "is_dialect", "recognisers"]
 
 ENTRY_POINTS: Final = "rpcshell.dialects"
 """The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
@@ -73,6 +77,21 @@ def framing_of(spoken: str, *, http: bool = False) -> str:
     name, _, framing = spoken.partition("+")
     framings: tuple[str, ...] = getattr(_load(name), "framings", ())
     return framing or next(iter(framings), "")
+
+
+def recognisers() -> Iterator[Recogniser]:
+    """What tells each dialect by a server's first bytes; some have no such thing, and some cannot be loaded."""
+    from rpcshell.client.dialects.recognition import NATIVE, NativeSigns
+
+    yield NativeSigns()
+    for name in dict.fromkeys((*_OWN, *_others())):
+        if name == NATIVE:
+            continue
+        with contextlib.suppress(UsageError):
+            dialect = _load(name)
+            # What a base class recognises is that one's business.
+            if "recognises" in vars(dialect) if isinstance(dialect, type) else hasattr(dialect, "recognises"):
+                yield dialect
 
 
 def unknown_dialect(name: str) -> UsageError:
