@@ -103,7 +103,7 @@ def workers(shell: Shell) -> None:
     """Show the server's workers and what each of them does.
 
     It works for a server of yours on this machine. A worker's call is what it runs now, and since when; busy is the
-    share of the last seconds that it spent in calls.
+    share of the last seconds that it spent in calls. One is stalled whose process is stopped or whose loop is blocked.
     """
     with shell.supervisor.control() as control:
         status = control.status()
@@ -159,7 +159,7 @@ def worker_row(worker: WorkerStatus, status: ServerStatus) -> dict[str, Any]:
     if status.generation:
         row["gen"] = worker.generation
     return row | {
-        "state": worker.state if call is None or worker.state != "ready" else "busy",
+        "state": worker.activity,
         "call": running,
         "conns": worker.connections,
         "calls": worker.calls,

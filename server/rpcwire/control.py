@@ -92,6 +92,18 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     """Resident bytes; what workers share counts for each of them."""
     age: float = 0.0
     """Seconds since it was started."""
+    silent: float | None = None
+    """Seconds since its loop last went round, of which there is one a second; None where it need not, as in a call of
+    model sync, and where the server does not tell."""
+    stalled: bool = False
+    """Whether it is ready and serves nobody: its process is stopped, or its loop is blocked."""
+
+    @property
+    def activity(self) -> str:
+        """What it is about in a word: its state, or of one that is ready, stalled or busy."""
+        if self.state != "ready":
+            return self.state
+        return "stalled" if self.stalled else "ready" if self.call is None else "busy"
 
 
 class ListenerStatus(msgspec.Struct, frozen=True):
@@ -169,6 +181,8 @@ EventKind = Literal[
     "reclaim",
     "frozen",
     "thawed",
+    "stalled",
+    "recovered",
     "signalled",
     "scaling",
     "reloading",
@@ -176,7 +190,8 @@ EventKind = Literal[
     "reload_failed",
 ]
 """What a server of this version tells of. `delayed` says that a worker lived too briefly to be replaced at once,
-`retiring` that it wants to be replaced, `reclaim` that it is asked to let its idle connection go."""
+`retiring` that it wants to be replaced, `reclaim` that it is asked to let its idle connection go, `stalled` that its
+loop stands still, and `recovered` that it goes round again."""
 
 
 class ServerEvent(msgspec.Struct, frozen=True):

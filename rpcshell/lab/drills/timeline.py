@@ -255,6 +255,10 @@ class Follower:
                 return f"{who} is frozen {event.text}: SIGSTOP"
             case "thawed":
                 return f"{who} goes on: SIGCONT"
+            case "stalled":
+                return f"{who} is stalled: its loop stands still"
+            case "recovered":
+                return f"{who} is not stalled any more"
             case "delayed":
                 return f"{who} lived for less than a second: {event.text}"
             case "scaling":

@@ -75,13 +75,13 @@ _STATES: Final = {
     "starting": "class:top.high",
     "draining": "class:top.high",
     "aborting": "class:top.full",
+    "stalled": "class:top.full",
 }
 
 
 def _state(line: WorkerLine) -> str:
     """What a worker is about, in a word."""
-    worker = line.status
-    return worker.state if worker.call is None or worker.state != "ready" else "busy"
+    return line.status.activity
 
 
 def _call_seconds(line: WorkerLine) -> float:

@@ -159,8 +159,11 @@ def _queue(listener: ListenerStatus, named: bool) -> _Row:
 def _workers(board: Dashboard, picture: Picture) -> _Row:
     status = picture.status
     ready = sum(worker.state == "ready" for worker in status.workers)
-    busy = sum(worker.state == "ready" and worker.call is not None for worker in status.workers)
+    busy = sum(worker.activity == "busy" for worker in status.workers)
+    stalled = sum(worker.stalled for worker in status.workers)
     pieces: _Row = [("", f"{status.wanted} {plural(status.wanted, 'worker')}, {busy} busy")]
+    if stalled:
+        pieces.append((_HIGH, f", {stalled} stalled"))
     if ready < status.wanted:
         pieces.append((_HIGH, f", {status.wanted - ready} not ready"))
     if len(board.lines) > board.page:

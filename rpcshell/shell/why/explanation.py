@@ -156,6 +156,8 @@ def _worker(worker: WorkerStatus, snapshot: Snapshot) -> str:
             doing = "held by an idle connection"
     if snapshot.stopped(worker.pid):
         doing = f"stopped (SIGSTOP), {doing}"
+    elif worker.stalled:
+        doing = f"stalled, {doing}"
     state = "" if worker.state == "ready" else f"{worker.state}, "
     held = "" if is_sync else f", {count_of(worker.connections, 'connection')}"
     return f"{worker.worker} (pid {worker.pid}) {state}{doing}{held}"

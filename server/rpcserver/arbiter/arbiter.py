@@ -252,7 +252,7 @@ class Arbiter:
             self._settings,
             self._crew,
             self._reload,
-            self._housekeeping.shares,
+            self._housekeeping,
             self._listeners,
             phase=self._phase.value,
             uptime=time.monotonic() - self._started,
@@ -268,6 +268,7 @@ class Arbiter:
             version=program_version(),
             model=self._settings.model,
             generation=self._crew.generation,
+            liveness=self._housekeeping.liveness,
         )
 
     def worker_ready(self, worker: WorkerProcess) -> None:

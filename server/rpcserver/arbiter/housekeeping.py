@@ -11,6 +11,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.arbiter.liveness import Liveness
 from rpcserver.system.scoreboard import SlotState
 from rpcserver.system.sockets import listen_queue
 from rpcserver.workers.base import RECLAIM
@@ -48,6 +49,8 @@ class Housekeeping:
 
     Attributes:
         deadline: when the next round is due, in monotonic seconds.
+        shares: how busy workers are.
+        liveness: which of them serve.
     """
 
     def __init__(self, settings: ServerSettings, crew: Crew, listeners: Sequence[Listener]) -> None:
@@ -56,12 +59,16 @@ class Housekeeping:
         self._watchdog = Watchdog(settings)
         self._reclaim = Reclaim(settings)
         self.shares = BusyShares()
+        self.liveness = Liveness(settings.model)
+        self._stalled: set[int] = set()
         self._period = min(self._watchdog.period, self._reclaim.period)
         self.deadline: float | None = time.monotonic() + self._period
 
     def forgive(self) -> None:
         """Count nobody's time from before now, since this process could not look."""
-        self._watchdog.begin_anew(time.monotonic_ns())
+        now = time.monotonic_ns()
+        self._watchdog.begin_anew(now)
+        self.liveness.begin_anew(now)
 
     def run_due(self, now: float) -> None:
         """Go the round if it is due."""
@@ -77,11 +84,25 @@ class Housekeeping:
                 logger.error("%s %s; its stack follows, and it is killed", worker, problem)
                 crew.abort(worker)
         self.shares.sample([reading for _, reading in readings], now_ns)
+        self._note_stalls(readings, now_ns)
         if crew.closing:
             return
         for worker in self._reclaim.look(readings, self._waiting(), now_ns):
             crew.events.add("reclaim", worker)
             worker.process.send_signal(RECLAIM)
+
+    def _note_stalls(self, readings: Sequence[tuple[WorkerProcess, SlotReading]], now: int) -> None:
+        """Tell whose loop has begun to stand still, and whose goes round again."""
+        stalled = {worker.pid for worker, reading in readings if self.liveness.is_stalled(reading, now)}
+        for worker, reading in readings:
+            if worker.pid in stalled - self._stalled:
+                self._crew.events.add("stalled", worker)
+                inside = f" in {reading.method!r}" if reading.running else ""
+                logger.warning("%s is stalled%s: it has not looked for connections for a while", worker, inside)
+            elif worker.pid in self._stalled - stalled and worker.state is SlotState.READY:
+                self._crew.events.add("recovered", worker)
+                logger.info("%s is not stalled any more", worker)
+        self._stalled = stalled
 
     def _waiting(self) -> int | None:
         """How many clients wait; None where no listener has any and one cannot tell."""

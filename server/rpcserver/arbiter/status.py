@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rpcserver.arbiter.crew import Crew
-    from rpcserver.arbiter.housekeeping import BusyShares
+    from rpcserver.arbiter.housekeeping import Housekeeping
+    from rpcserver.arbiter.liveness import Liveness
     from rpcserver.arbiter.reload import Reload
     from rpcserver.system.scoreboard import Scoreboard
     from rpcserver.system.settings import ServerSettings
@@ -33,7 +34,7 @@ def server_status(
     settings: ServerSettings,
     crew: Crew,
     reload: Reload,
-    shares: BusyShares,
+    housekeeping: Housekeeping,
     listeners: Sequence[Listener],
     *,
     phase: str,
@@ -52,14 +53,15 @@ def server_status(
         uptime=round(uptime, 3),
         listeners=[listener_status(listener) for listener in listeners],
         wanted=len(crew.slots),
-        workers=worker_statuses(crew, shares),
+        workers=worker_statuses(crew, housekeeping),
         totals=total_status(crew),
     )
 
 
-def worker_statuses(crew: Crew, shares: BusyShares) -> list[WorkerStatus]:
+def worker_statuses(crew: Crew, housekeeping: Housekeeping) -> list[WorkerStatus]:
     """Describe every worker, by their numbers."""
     now = time.monotonic_ns()
+    liveness = housekeeping.liveness
     return [
         WorkerStatus(
             worker=reading.number,
@@ -75,11 +77,13 @@ def worker_statuses(crew: Crew, shares: BusyShares) -> list[WorkerStatus]:
             calls=reading.requests,
             errors=reading.errors,
             busy_seconds=busy_ns(reading, now) / _SECOND,
-            busy=round(shares.share(reading, now), 4),
+            busy=round(housekeeping.shares.share(reading, now), 4),
             bytes_in=reading.bytes_in,
             bytes_out=reading.bytes_out,
             memory=resident_memory(reading.pid),
             age=round((now - reading.born) / _SECOND, 3),
+            silent=None if (silent := liveness.silent_for(reading, now)) is None else round(silent / _SECOND, 3),
+            stalled=liveness.is_stalled(reading, now),
         )
         for reading in crew.board.readings()
     ]
@@ -131,10 +135,11 @@ class NoSample(ServerError):
 
 
 class WorkerSample(msgspec.Struct, frozen=True, array_like=True):
-    """One worker at one moment: its slot on the scoreboard, and its resident memory in bytes."""
+    """One worker at one moment: its slot on the scoreboard, its resident memory in bytes, and whether it is stalled."""
 
     reading: SlotReading
     resident: int
+    stalled: bool = False
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
@@ -149,14 +154,24 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
 
 def take_sample(
-    board: Scoreboard, listeners: Iterable[Listener], *, version: str, model: str, generation: int
+    board: Scoreboard,
+    listeners: Iterable[Listener],
+    *,
+    version: str,
+    model: str,
+    generation: int,
+    liveness: Liveness,
 ) -> Sample:
     """Read the scoreboard and the listen queues."""
+    now = time.monotonic_ns()
     return Sample(
         version,
         model,
         generation,
         board.totals(),
-        tuple(WorkerSample(reading, resident_memory(reading.pid)) for reading in board.readings()),
+        tuple(
+            WorkerSample(reading, resident_memory(reading.pid), liveness.is_stalled(reading, now))
+            for reading in board.readings()
+        ),
         tuple(listener_status(listener) for listener in listeners if listener.fileno() >= 0),
     )

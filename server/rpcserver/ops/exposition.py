@@ -61,6 +61,7 @@ _WORKER_COUNTERS: Final = (
     ("worker_busy_seconds", "Time that the worker's requests took, added up", "busy_ns", _NANOSECONDS),
 )
 _WORKER_GAUGES: Final = (
+    ("worker_stalled", "Whether the worker is ready and its loop does not go round", attrgetter("stalled")),
     ("worker_connections", "Open connections", attrgetter("reading.connections")),
     ("worker_resident_bytes", "Resident memory, pages shared with other processes included", attrgetter("resident")),
 )

@@ -229,6 +229,16 @@ def reap_strays(known: Collection[int]) -> None:
             logger.debug("reaped process %d, which is none of ours", info.si_pid)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal or a debugger: proc(5), the third field of stat."""
+    try:
+        # The name before it may hold anything, parentheses too.
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in {b"T", b"t"}
+
+
 def allow_descriptors(more: int) -> None:
     """Raise this process's limit of open files (getrlimit(2)) as far as it may be, for that many more."""
     try:

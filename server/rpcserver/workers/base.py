@@ -317,6 +317,7 @@ class Worker(abc.ABC):
             gc.freeze()
             gc.enable()
             self._loading = False
+            self.board.tick()
             self.channel.ready()
             self.run()
         finally:

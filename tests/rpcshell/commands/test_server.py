@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands import load_commands
@@ -129,6 +130,7 @@ def test_what_a_server_says_of_itself_is_shown_safely() -> None:
     row = worker_row(worker, status)
     assert (row["state"], row["busy"], row["rss"]) == ("busy", "150%", "2.5 MB")
     assert row["call"].endswith("2.0 s (of 3)")
+    assert worker_row(replace(worker, stalled=True), status)["state"] == "stalled"
 
 
 def test_people_see_tables_also_where_results_are_json(address: str) -> None:

@@ -37,6 +37,15 @@ def test_the_head_says_how_the_server_is() -> None:
         assert said in text
 
 
+def test_the_head_and_the_row_say_that_a_worker_is_stalled() -> None:
+    board, _ = a_dashboard(a_picture(a_worker(1, call=calling("a"), stalled=True), a_worker(2, call=calling("b"))))
+    assert any("2 workers, 1 busy, 1 stalled" in row for row in rows(board))
+    assert [word for row in rows(board) for word in row.split() if word in {"stalled", "busy"}][-2:] == [
+        "stalled",
+        "busy",
+    ]
+
+
 @pytest.mark.parametrize(("waiting", "style"), [(0, "low"), (70, "high"), (128, "full")])
 def test_the_gauge_of_the_queue_changes_its_colour_as_it_fills(waiting: int, style: str) -> None:
     board, _ = a_dashboard(a_picture(a_worker(1), listeners=[ListenerStatus("unix:/a", waiting, 128)]))
