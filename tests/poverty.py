@@ -5,11 +5,14 @@ As another user they may not read the folders of Python: what is imported late h
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import resource
 import select
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +65,30 @@ def few_descriptors(more: int) -> Callable[[], object]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (least + more, least + more))
 
     return prepare
+
+
+class Room:
+    """How many children each process may have, shared with all that are forked later; threads do not count."""
+
+    def __init__(self, children: int) -> None:
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self._fork = os.fork
+        self.children = children
+
+    @property
+    def children(self) -> int:
+        return self._memory[0]
+
+    @children.setter
+    def children(self, number: int) -> None:
+        self._memory[0] = number
+
+    def prepare(self) -> None:
+        """Have forks fail in this process and in those forked from it, as where RLIMIT_NPROC allows no more."""
+        os.fork = self._limited_fork
+
+    def _limited_fork(self) -> int:
+        here = f"/proc/{os.getpid()}/task/{os.getpid()}/children"
+        if len(Path(here).read_text().split()) >= self.children:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return self._fork()

@@ -14,6 +14,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.arbiter.boot import Boot
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
 from rpcserver.arbiter.crew import MAX_WORKERS, Crew
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.control import ControlSocket
     from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
     from rpcserver.arbiter.status import Sample
-    from rpcserver.system.channel import ArbiterEnd, ParentLink
+    from rpcserver.system.channel import ArbiterEnd, ParentLink, WorkerFailed
     from rpcserver.system.log import LineHandler
     from rpcserver.system.process import Closeable, Exit
     from rpcserver.system.settings import ServerSettings
@@ -49,7 +50,6 @@ __all__ = ["Arbiter", "BootError"]
 logger = logging.getLogger(__name__)
 
 _QUICK_SECONDS: Final = 1.0
-_APART: Final = 0.05
 _CAUGHT: Final = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP),
     *(signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2),
@@ -116,6 +116,7 @@ class Arbiter:
         self._companions = Companions(self._reactor, logs, self._not_for_companions)
         self._notifier = notifier or Notifier()
         self._crew = Crew(settings, listeners, logs, self._reactor, self._private, self, tls)
+        self._boot = Boot(self._crew)
         self._reload = Reload(self._crew, self._notifier, tls)
         self._housekeeping = Housekeeping(settings, self._crew, listeners)
         self._freezer = Freezer(self._crew)
@@ -147,18 +148,10 @@ class Arbiter:
         gc.freeze()
         for duty in () if self._duties is None else self._duties(self):
             self._companions.add(duty)
-        self._start_first_workers()
+        self._boot.begin()
         gc.enable()
-        parts = (
-            self._crew,
-            self._pending,
-            self._freezer,
-            self._housekeeping,
-            self._companions,
-            self._notifier,
-            self._control,
-        )
-        loop = Loop(self._reactor, [part for part in parts if part is not None], self._forgive)
+        parts = (self._crew, self._pending, self._freezer, self._housekeeping, self._companions, self._notifier)
+        loop = Loop(self._reactor, parts if self._control is None else (*parts, self._control), self._forgive)
         while not self.leaving or len(self._crew):
             loop.run_once()
         self._pending.close()
@@ -274,9 +267,7 @@ class Arbiter:
     def worker_ready(self, worker: WorkerProcess) -> None:
         """Go on with what waited for a worker to be ready; called by the crew."""
         if self._phase is Phase.BOOTING:
-            following = next((slot for slot in self._crew.slots if slot.is_unused), None)
-            if following is not None:
-                self._crew.start(following)
+            self._boot.go_on()
             self._look_for_completion()
         self._reload.step()
 
@@ -284,12 +275,15 @@ class Arbiter:
         """Give a draining worker a connection that waits, if any; called by the crew."""
         self._pending.hand_one_over(channel)
 
-    def start_failed(self, slot: WorkerSlot, problem: str, traceback: str | None) -> bool:
+    def start_failed(self, slot: WorkerSlot, failure: WorkerFailed) -> bool:
         """Decide what follows from a worker that did not start; called by the crew."""
         if self._phase is not Phase.BOOTING:
-            return self.leaving or self._reload.start_failed(slot, problem, traceback)
+            return self.leaving or self._reload.start_failed(slot, failure)
+        if not self._boot.has_failed(slot, failure):
+            self._look_for_completion()
+            return False
         if self._boot_error is None:
-            self._boot_error = BootError(problem, traceback)
+            self._boot_error = BootError(failure.message, failure.traceback)
             self.quit()
         return True
 
@@ -348,28 +342,19 @@ class Arbiter:
         for slot in self._crew.slots:
             slot.retry_at = None
 
-    def _start_first_workers(self) -> None:
-        """Start one worker per processor now and the others as these become ready, so that the first call is
-        answered early; or a little apart, where loading the app is mostly waiting.
-        """
-        processors = len(os.sched_getaffinity(0))
-        now = time.monotonic()
-        for number, slot in enumerate(self._crew.slots[processors:], 1):
-            slot.retry_at = now + number * _APART
-        for slot in self._crew.slots[:processors]:
-            self._crew.start(slot)
-
     def _look_for_completion(self) -> None:
-        if self._phase is Phase.BOOTING and all(slot.serves for slot in self._crew.slots):
+        if self._phase is Phase.BOOTING and (serving := self._boot.count_serving()):
             self._phase = Phase.RUNNING
-            self._announce()
+            self._boot.end()
+            self._announce(serving)
 
-    def _announce(self) -> None:
+    def _announce(self, serving: int) -> None:
         settings = self._settings
         addresses = tuple(listener.address for listener in self._listeners)
         control = None if self._control is None else self._control.address
-        workers = len(self._crew.slots)
-        said = number_of_workers(workers)
+        said = number_of_workers(len(self._crew.slots))
+        if serving < len(self._crew.slots):
+            said = f"{serving} of {said}"
         logger.info("listening on %s, %s (%s), pid %d", ", ".join(addresses), said, settings.model, os.getpid())
         if control is not None:
             logger.info("control socket: %s", control)
@@ -377,7 +362,7 @@ class Arbiter:
         if self._parent is not None:
             seconds = round(time.monotonic() - self._started, 3)
             self._parent.send(
-                ServerReady(os.getpid(), addresses, workers, settings.model, settings.app, seconds, control)
+                ServerReady(os.getpid(), addresses, serving, settings.model, settings.app, seconds, control)
             )
 
     def _private(self) -> Iterator[Closeable]:

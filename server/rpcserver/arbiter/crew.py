@@ -15,6 +15,7 @@ from rpcserver.arbiter.events import EventRing
 from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot, number_of_workers
 from rpcserver.arbiter.spawner import Spawner
 from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady
+from rpcserver.system.log import RateLimit
 from rpcserver.system.scoreboard import Scoreboard, SlotState
 from rpcserver.workers.base import GRACEFUL
 
@@ -40,6 +41,7 @@ MAX_WORKERS: Final = 1000
 
 _MOST_SLOTS: Final = 2048
 _ROOM_FOR_EACH: Final = 4
+_SHORTAGE_AGAIN: Final = 60.0
 
 
 class Overseer(Protocol):
@@ -51,7 +53,7 @@ class Overseer(Protocol):
     def worker_wants_connection(self, channel: ArbiterEnd) -> None:
         """A draining worker is free for a connection that waits."""
 
-    def start_failed(self, slot: WorkerSlot, problem: str, traceback: str | None) -> bool:
+    def start_failed(self, slot: WorkerSlot, failure: WorkerFailed) -> bool:
         """A worker did not get ready; returns whether that is dealt with, and no other one shall be started."""
 
     def worker_left(self, worker: WorkerProcess, end: Exit) -> None:
@@ -95,6 +97,7 @@ class Crew:
         self.closing = False
         self.hurried = False
         self.events = EventRing()
+        self._shortage = RateLimit(_SHORTAGE_AGAIN)
 
     def __len__(self) -> int:
         return len(self._living)
@@ -142,7 +145,8 @@ class Crew:
                 self.board.vacate(index)
                 raise
         except OSError as error:
-            self._start_failed(slot, f"worker {slot.number} cannot be started: {error.strerror}")
+            problem = f"worker {slot.number} cannot be started: {error.strerror}"
+            self._start_failed(slot, WorkerFailed(problem, shortage=True))
             return
         self.board.set_pid(index, process.pid)
         limit = self._settings.start_timeout
@@ -263,7 +267,8 @@ class Crew:
         slot = worker.slot
         if worker is slot.successor and (former := slot.promote()) is not None:
             self.dismiss(former)
-        logger.debug("worker %d is ready", worker.number)
+        logger.log(logging.INFO if slot.short else logging.DEBUG, "worker %d is ready", worker.number)
+        slot.short = False
         self._overseer.worker_ready(worker)
 
     def _on_retiring(self, worker: WorkerProcess, reason: str) -> None:
@@ -323,32 +328,42 @@ class Crew:
         self._overseer.worker_left(worker, end)
 
     def _on_early_end(self, worker: WorkerProcess, end: Exit, failure: WorkerFailed | None) -> None:
-        if failure is not None:
-            self._start_failed(worker.slot, failure.message, failure.traceback, worker, end)
-        elif worker.deadline is None and self._start_limit:
+        if failure is None and worker.deadline is None and self._start_limit:
             problem = f"worker {worker.number} was not ready after {self._start_limit:g} s"
             advice = "see what the app does when it starts, or raise --start-timeout"
-            self._start_failed(worker.slot, f"{problem}: {advice}", None, worker, end)
-        else:
-            self._start_failed(worker.slot, f"worker {worker.number} {end} before it was ready", None, worker, end)
+            failure = WorkerFailed(f"{problem}: {advice}")
+        elif failure is None:
+            failure = WorkerFailed(f"worker {worker.number} {end} before it was ready")
+        self._start_failed(worker.slot, failure, worker, end)
 
     def _start_failed(
         self,
         slot: WorkerSlot,
-        problem: str,
-        traceback: str | None = None,
+        failure: WorkerFailed,
         worker: WorkerProcess | None = None,
         end: Exit | None = None,
     ) -> None:
-        if self._overseer.start_failed(slot, problem, traceback):
+        known = any(found.short for found in self.slots)
+        slot.short = failure.shortage
+        former = slot.worker if slot.serves else None
+        if failure.shortage and former is not None and any(found.serves for found in self.slots if found is not slot):
+            self._say_shortage(failure, "workers leave before others start in their place", known=known)
+            self.dismiss(former)
+            return
+        if self._overseer.start_failed(slot, failure):
             return
         delay = slot.retry(time.monotonic())
+        problem = failure.message
         self.events.add("start_failed", worker, text=f"{problem}; the next try is in {delay:g} s")
-        if end is None or worker is None:
-            logger.error("%s; the next try is in %g s", problem, delay)
-            return
-        logger.error("worker %d did not start: %s", slot.number, problem, extra={"traceback": traceback})
-        logger.warning("%s %s; a new one starts in %g s", worker, end, delay)
+        if failure.shortage:
+            self._say_shortage(failure, "the server goes on with those that it has, and tries again", known=known)
+        elif worker is not None:
+            logger.error("worker %d did not start: %s", slot.number, problem, extra={"traceback": failure.traceback})
+            logger.warning("%s %s; a new one starts in %g s", worker, end, delay)
+
+    def _say_shortage(self, failure: WorkerFailed, consequence: str, *, known: bool) -> None:
+        if not known and self._shortage.allows():
+            logger.warning("%s: %s", failure.message, consequence)
 
     def _replace(self, worker: WorkerProcess, end: Exit) -> None:
         slot = worker.slot

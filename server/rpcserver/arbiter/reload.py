@@ -15,6 +15,7 @@ from rpcserver.system.errors import TlsError
 if TYPE_CHECKING:
     from rpcserver.arbiter.crew import Crew
     from rpcserver.arbiter.slots import WorkerSlot
+    from rpcserver.system.channel import WorkerFailed
     from rpcserver.system.systemd import Notifier
     from rpcserver.system.tls import ServerTls
 
@@ -36,6 +37,7 @@ class Reload:
         self._tls = tls
         self._notifier = notifier
         self._again = False
+        self._replaced: WorkerSlot | None = None
         self.active = False
         self.problem: str | None = None
 
@@ -49,6 +51,7 @@ class Reload:
             logger.info("one more reload follows the one that is under way")
             return
         self.problem = None
+        self._replaced = None
         self._notifier.reloading()
         try:
             if self._tls is not None:
@@ -72,7 +75,7 @@ class Reload:
         crew = self._crew
         if not self.active or crew.closing:
             return
-        if any(slot.successor is not None for slot in crew.slots):
+        if any(slot.successor is not None for slot in crew.slots) or self._awaits_replacement():
             return
         outdated = [slot for slot in crew.slots if slot.worker is not None and slot.worker.generation < crew.generation]
         if not outdated:
@@ -82,23 +85,29 @@ class Reload:
             return
         ready = next((slot for slot in outdated if slot.serves), None)
         if ready is not None:
+            self._replaced = ready
             crew.succeed(ready)
 
-    def start_failed(self, slot: WorkerSlot, problem: str, traceback: str | None) -> bool:
-        """Give the reload up, if one is under way, since a worker did not start.
+    def _awaits_replacement(self) -> bool:
+        """Whether a worker is leaving, or has left, so that there is room for the one in its place."""
+        slot = self._replaced
+        return slot in self._crew.slots and not slot.serves
+
+    def start_failed(self, slot: WorkerSlot, failure: WorkerFailed) -> bool:
+        """Give the reload up, if one is under way, since a worker did not start; a slot without any waits for room.
 
         Returns:
             Whether the slot goes on with the worker that it has.
         """
-        if not self.active:
+        if not self.active or (failure.shortage and slot.worker is None):
             return False
         crew = self._crew
         new = sum(slot.worker is not None and slot.worker.generation == crew.generation for slot in crew.slots)
         stays = f"{new} of {len(crew.slots)} workers are new" if new else "the workers that serve now stay"
-        logger.error("the reload has failed, %s: %s", stays, problem, extra={"traceback": traceback})
+        logger.error("the reload has failed, %s: %s", stays, failure.message, extra={"traceback": failure.traceback})
         if not new:
             crew.generation -= 1
-        self._fail(problem)
+        self._fail(failure.message)
         return slot.worker is not None and not slot.worker.retiring
 
     def _fail(self, problem: str) -> None:

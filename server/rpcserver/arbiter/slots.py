@@ -77,6 +77,8 @@ class WorkerSlot(msgspec.Struct, eq=False):
     retry_at: float | None = None
     early_deaths: int = 0
     """How many workers in a row died of their start."""
+    short: bool = False
+    """Whether the system had no room for the last one that was to start."""
 
     @property
     def is_unused(self) -> bool:

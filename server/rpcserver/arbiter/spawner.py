@@ -80,7 +80,7 @@ class Spawner:
             try:
                 worker = self._model(setup)
             except OSError as error:
-                worker_end.failed(f"the worker cannot start: {error}", None)
+                worker_end.failed(f"the worker cannot start: {error}", shortage=True)
                 return EXIT_APP
             return worker.main()
 

@@ -35,10 +35,12 @@ class WorkerReady(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class WorkerFailed(msgspec.Struct, frozen=True, tag="failed"):
-    """The app could not be loaded or started; `traceback` has the frames of the user's own code only."""
+    """A worker could not start; `traceback` has the frames of the user's own code only."""
 
     message: str
-    traceback: str | None
+    traceback: str | None = None
+    shortage: bool = False
+    """Whether the system had no process, thread or descriptor left, and it is nothing else."""
 
 
 class NextWanted(msgspec.Struct, frozen=True, tag="next"):
@@ -111,11 +113,11 @@ class WorkerEnd:
         """Report that connections are accepted from now on."""
         self._report(WorkerReady())
 
-    def failed(self, message: str, traceback: str | None) -> None:
+    def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
         """Report why the worker cannot start."""
         if traceback is not None:
             traceback = traceback[-_MAX_TRACEBACK:].encode("utf-8", "backslashreplace").decode()
-        self._report(WorkerFailed(message.encode("utf-8", "backslashreplace").decode(), traceback))
+        self._report(WorkerFailed(message.encode("utf-8", "backslashreplace").decode(), traceback, shortage))
 
     def retiring(self, reason: str) -> None:
         """Ask to be replaced; the arbiter starts a successor, and sends SIGTERM when that is ready."""

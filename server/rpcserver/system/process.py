@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import logging
 import os
@@ -30,6 +31,9 @@ _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _SPARE_DESCRIPTORS: Final = 64
 _STANDARD_ERROR: Final = 2
 _SIGNALS: Final = frozenset(signal.Signals)
+
+NO_MORE_PROCESSES: Final = "the limits of processes allow no more (ulimit -u, pids.max)"
+"""RLIMIT_NPROC (getrlimit(2)), or pids.max of a control group (cgroups(7)): threads count too."""
 
 
 class Closeable(Protocol):
@@ -145,8 +149,10 @@ class Forker:
             if pid == 0:
                 os.close(lifeline)
                 self._run(main, parent, end, in_main_thread)
-        except OSError:
+        except OSError as error:
             os.close(lifeline)
+            if error.errno == errno.EAGAIN:
+                raise BlockingIOError(errno.EAGAIN, NO_MORE_PROCESSES) from error
             raise
         finally:
             os.close(end)

@@ -9,16 +9,17 @@ import threading
 from typing import TYPE_CHECKING
 
 from rpcserver.system.errors import ServerError
+from rpcserver.system.process import NO_MORE_PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class NoThread(ServerError):
-    """The system has no thread left: RLIMIT_NPROC (getrlimit(2)), or pids.max of a control group (cgroups(7))."""
+    """The system has no thread left."""
 
     def __str__(self) -> str:
-        return "no thread can be started: the limits of processes allow no more (ulimit -u, pids.max)"
+        return f"no thread can be started: {NO_MORE_PROCESSES}"
 
 
 def start_thread(run: Callable[[], object], name: str) -> threading.Thread:

@@ -81,7 +81,7 @@ class AsyncWorker(Worker):
 
     def _live(self) -> int:
         if _new_loop is None:
-            self.channel.failed("the async model needs uvloop: run `pip install uvloop`, or choose another model", None)
+            self.channel.failed("the async model needs uvloop: run `pip install uvloop`, or choose another model")
             return EXIT_APP
         self._loop = _new_loop()
         self.threads = HandlerThreads(self.settings.threads, self._loop)

@@ -215,7 +215,7 @@ class Worker(abc.ABC):
             if not self._loading:
                 raise
             # What a user's code raises by then is a `LoadError`.
-            self.channel.failed(f"the worker cannot start: {error}", None)
+            self.channel.failed(f"the worker cannot start: {error}", shortage=True)
             return EXIT_APP
 
     def tick(self) -> None:
