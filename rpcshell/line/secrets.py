@@ -31,6 +31,12 @@ _OTHER_ENDS: Final = ("bypass", "compass", "encompass", "surpass", "trespass", "
 _COUNTED: Final = ("max", "min", "num", "total", "prompt", "completion", "input", "output", "cached", "used")
 """What stands before `tokens` that are counted, and before no token that is kept."""
 
+_MARKS: Final = (
+    *("progress", "page", "paging", "pagination", "next", "prev", "previous", "cursor", "continuation", "continue"),
+    *("cancel", "cancellation", "workdone", "partialresult", "sync", "delta", "semantic"),
+)
+"""What stands before a `token` that names a call, or a place in a list or a text, and lets nobody in."""
+
 _WORDS: Final = {
     "pass",
     "pw",
@@ -115,7 +121,9 @@ def is_secret(key: str) -> bool:
     if any(word in plain for word in _ANYWHERE):
         return True
     if plain.endswith(_ENDS) and not plain.endswith(_OTHER_ENDS):
-        return not (plain.endswith("tokens") and plain.removesuffix("tokens").endswith(_COUNTED))
+        before, token, plural = plain.rpartition("token")
+        harmless = (*_MARKS, *_COUNTED) if plural else _MARKS
+        return not (token and plural in {"", "s"} and before.endswith(harmless))
     return (
         words[-1:] != []
         and words[-1] not in _ABOUT

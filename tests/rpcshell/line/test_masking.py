@@ -212,6 +212,7 @@ def test_a_line_that_was_masked_tells_where(line: str, places: list[int]) -> Non
         *("pass", "db_pass", "userPass", "dbpass", "pw", "user_pw", "jwt", "id_jwt", "jwts", "otp", "totp", "otp_code"),
         *("auth", "basicAuth", "session", "sessions", "session_id", "sessionId", "sessionid", "PHPSESSID", "token2"),
         *("cookies", "Set-Cookie", "auth.tokens", "passcode", "pin", "card_pin", "PINs", "cvv", "cardCvc", "ssn"),
+        *("accessToken", "pageAccessToken", "csrf-token", "resetToken", "nextRefreshToken", "id_tokens"),
     ],
 )
 def test_secret_keys(key: str) -> None:
@@ -236,6 +237,8 @@ def test_secret_keys(key: str) -> None:
         ),
         *("compass", "bypass", "passed", "obsession", "session_timeout", "auth_type", "pass_count", "footprint", "2"),
         *("ping", "pinned", "spin", "pinCount", "pin_type"),
+        *("progressToken", "progress_token", "pageToken", "nextPageToken", "NextToken", "continuation-token"),
+        *("cancellationToken", "workDoneToken", "partialResultToken", "nextSyncToken", "semanticTokens"),
     ],
 )
 def test_other_keys(key: str) -> None:
