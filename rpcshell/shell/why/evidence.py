@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from rpcshell.client.errors import ShellError
-from rpcshell.client.target import Target
+from rpcshell.client.target import ChildTarget, Target
 from rpcshell.line.masking import mask_text
 from rpcshell.shell.why.sighting import LOOK, Snapshot, take_snapshot
 
@@ -89,6 +89,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     def foreign(self) -> bool:
         """Whether what answered may be any server: it speaks another protocol, and is none that can be looked at."""
         return bool(self.call.target) and self.unseen is not None and bool(Target.parse(self.call.target).dialect)
+
+    @property
+    def child(self) -> bool:
+        """Whether the server is a child of this shell."""
+        return bool(self.call.target) and isinstance(Target.parse(self.call.target), ChildTarget)
 
     @property
     def queued(self) -> bool:
@@ -183,12 +188,21 @@ def gather(call: Call, session: Session, supervisor: Supervisor) -> Evidence:
     try:
         path = supervisor.path()
     except ShellError as error:
-        return _with(evidence, unseen=error.message)
+        return _with(evidence, unseen=_why_unseen(session.target, error))
     now = take_snapshot(path, None, evidence.arbiter)
     evidence = _with(evidence, now=now)
     if now.status is None:
         return _with(evidence, unseen=f"the server does not answer on its control socket within {LOOK:g} s")
     return _with_events_and_log(evidence, supervisor)
+
+
+def _why_unseen(target: Target | None, error: ShellError) -> str:
+    match target:
+        case ChildTarget():
+            return "a child of this shell: what it says beside the protocol is in :logs"
+        case Target(dialect=str(dialect)) if dialect:
+            return f"it speaks {dialect.partition('+')[0]}: what goes on inside it is not seen from here"
+    return error.message
 
 
 def _with(evidence: Evidence, **more: object) -> Evidence:

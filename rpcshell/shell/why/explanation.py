@@ -112,7 +112,8 @@ def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
     else:
         yield "request", "not sent"
     if trace.reads:
-        yield "reply", f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
+        label = "reply" if evidence.call.outcome in {"ok", "error"} else "came"
+        yield label, f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
     elif timing.attempts:
         yield "reply", "not a byte"
     if evidence.unseen is not None:

@@ -69,14 +69,15 @@ def unconnected(evidence: Evidence) -> Diagnosis | None:
     """There was no connection to send anything on."""
     if evidence.call.failure == "unconnected":
         hint = evidence.hint or "start the server, or connect to where it is"
-        return Diagnosis(
-            f"the request was never sent: {evidence.error}.", f"{hint.rstrip('?')}: :servers lists those of yours"
-        )
+        more = "" if evidence.foreign else ": :servers lists those of yours"
+        return Diagnosis(f"the request was never sent: {evidence.error}.", f"{hint.rstrip('?')}{more}")
     timing = evidence.timing
     if evidence.call.outcome == "cancelled" and timing.dialled and not timing.connected:
         return Diagnosis(
             f"the request was never sent: after {duration(timing.connect)} there was no connection yet.",
-            "the host may be down, a firewall may drop the packets, or the server's listen queue may be full",
+            ":logs shows what the child has said; it may still have been starting"
+            if evidence.child
+            else "the host may be down, a firewall may drop the packets, or the server's listen queue may be full",
         )
     return None
 
@@ -228,7 +229,8 @@ def before_the_call(evidence: Evidence) -> Diagnosis | None:
     return Diagnosis(
         f"the request was not sent: for {duration(evidence.timing.total)} the shell waited for an answer to its "
         f"question what the server offers.",
-        "what held up that question would have held up the call: :workers shows who is busy",
+        "what held up that question would have held up the call"
+        + ("" if evidence.foreign else ": :workers shows who is busy"),
     )
 
 
@@ -279,6 +281,26 @@ def accepted_but_silent(evidence: Evidence) -> Diagnosis | None:
     return Diagnosis(
         f"{named(worker)} had the connection but did not begin the call within {duration(evidence.timing.wait)}.",
         f":logs {worker.worker} tells what it did; :kill {worker.worker} has another take its place",
+    )
+
+
+def foreign_silence(evidence: Evidence) -> Diagnosis | None:
+    """A server of another protocol had the request; what came meanwhile may have been anything but the reply."""
+    if not evidence.foreign or not evidence.timing.sent or evidence.call.failure in {"lost", "not_run", "protocol"}:
+        return None
+    waited = duration(evidence.timing.ended_at - evidence.timing.sent_at)
+    match evidence.call.outcome:
+        case "cancelled":
+            became = evidence.error.removeprefix("cancelled: ")
+        case "failed":
+            became = "the server may still be running it"
+        case _:
+            return None
+    came = "what came meanwhile was no reply" if evidence.timing.answered else "nothing came back"
+    return Diagnosis(
+        f"the request was sent whole, and within {waited} {came}; {became}.",
+        f"{':logs' if evidence.child else ':events'} shows what it said meanwhile; a server that runs one call after "
+        f"another begins the next when this one has ended",
     )
 
 
@@ -354,6 +376,7 @@ RULES: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
     accepted_but_silent,
     *SLOWNESS,
     lost,
+    foreign_silence,
     silence,
     all_well,
 )

@@ -128,7 +128,9 @@ def test_why_says_of_a_foreign_error_what_is_true(child: Shell, output: Recordin
     with pytest.raises(ConnectionLost):
         child.execute("end [3]")
     child.execute(":why")
-    assert "exit code 3" in " ".join(output.texts[-1].split())
+    text = " ".join(output.texts[-1].split())
+    assert "exit code 3" in text
+    assert "server a child of this shell: what it says beside the protocol is in :logs" in text
 
 
 @pytest.mark.parametrize("line", [":all ping", ":wire send split", ":kill 1 --yes"])

@@ -10,6 +10,7 @@ import pytest
 
 from rpcshell.client.errors import (
     CallError,
+    CallTimeout,
     Cancelled,
     ConnectionFailed,
     ConnectionLost,
@@ -96,7 +97,35 @@ TARGET = TcpTarget("a", 1)
 LOST: dict[str, Any] = {"error": ConnectionLost(TARGET, "the server closed it without a reply", may_have_run=True)}
 NOT_RUN: dict[str, Any] = {"error": ConnectionLost(TARGET, "the server closed it without a reply", may_have_run=False)}
 
+QMP: dict[str, Any] = {"target": "qmp:unix:/m", "unseen": "it speaks qmp"}
+CHILD: dict[str, Any] = {"target": "mcp:exec:npx -y server", "unseen": "a child"}
+
 CASES: dict[str, tuple[Evidence, str, str]] = {
+    "a cancelled call of another protocol": (
+        hung(error=Cancelled("cancelled: the server was asked to end it, and the session goes on"), **QMP),
+        r"^the request was sent whole, and within 3\.0 s nothing came back; the server was asked to end it, and the",
+        r"^:events shows .*one call after another begins the next when this one has ended$",
+    ),
+    "a cancelled call of a child that has told of something": (
+        hung(timing=msgspec.structs.replace(HUNG, answered=True), **CHILD),
+        r"^the request was sent whole, and within 3\.0 s what came meanwhile was no reply; ",
+        r"^:logs shows",
+    ),
+    "a call of another protocol that took too long": (
+        hung(error=CallTimeout(3, method="slow"), **QMP),
+        r"nothing came back; the server may still be running it\.$",
+        r"^:events",
+    ),
+    "a child that was still starting": (
+        hung(timing=NOT_CONNECTED, **CHILD),
+        "^the request was never sent: after 3.0 s there was no connection yet",
+        "^:logs shows what the child has said",
+    ),
+    "a child that cannot be started": (
+        evidence_of(error=ConnectionFailed(TARGET, "no program", hint="is it installed?"), **CHILD),
+        "^the request was never sent: .*no program",
+        "^is it installed$",
+    ),
     "a server of another protocol has codes of its own": (
         evidence_of("slow", CallError("no", code=-32001), target="jsonrpc+line:a:1", unseen="it is not yours"),
         r"^the server answered with an error after .*: no",
