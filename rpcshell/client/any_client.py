@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from types import EllipsisType
+from types import EllipsisType, MappingProxyType
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -16,12 +16,12 @@ from rpcwire import MAX_REPLY
 from rpcwire.numbers import FLOAT_HOOKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import TypedDict
 
     from rpcshell.client.dialects import Description, DialectFactory, Listening
-    from rpcshell.client.hearing import AnyHearing, RequestHandler
+    from rpcshell.client.hearing import AnyHearing, FormHandler, RequestHandler
     from rpcshell.client.target import TlsFiles
     from rpcwire import Floats
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         floats: Floats
         tls: TlsFiles | None
         openrpc: str | Path | Sequence[str] | None
+        answers: Mapping[str, RequestHandler]
 
 
 __all__ = ["CONNECT_TIMEOUT", "TIMEOUT", "AnyClient", "as_target"]
@@ -66,6 +67,7 @@ class AnyClient:
         floats: Floats = "float",
         tls: TlsFiles | None = None,
         openrpc: str | Path | Sequence[str] | None = None,
+        answers: Mapping[str, RequestHandler] = MappingProxyType({}),
     ) -> None:
         self.target = target
         self.timeout = timeout
@@ -77,19 +79,21 @@ class AnyClient:
             raise UsageError(f"floats is one of {', '.join(FLOAT_HOOKS)}, not {floats!r}")
         self._floats: Floats = floats
         self._openrpc = openrpc
+        self._answers = answers
         self._fleet = Fleet(target)
         self.listens = self.absent_params = False
         if target.dialect:
             from rpcshell.client.dialects.registry import dialect_factory
 
-            self._dialect = dialect_factory(target.dialect, http=isinstance(target, HttpTarget))
+            self._dialect = dialect_factory(target.dialect, http=isinstance(target, HttpTarget), answers=answers)
             spoken = self._dialect(max_reply, floats)
             self.listens = spoken.listens
             self.absent_params = spoken.listens and spoken.absent_params
         elif isinstance(target, ChildTarget | HttpTarget):
             hint = f"name what it speaks: jsonrpc:{target}"
             raise UsageError("the native protocol goes over sockets only", hint=hint)
-
+        if answers and not self.listens:
+            raise self._deaf()
         _CLIENTS.add(self)
 
     def _after_fork(self) -> None:
@@ -118,7 +122,22 @@ class AnyClient:
         Example:
             >>> client.on_request(lambda request: {"roots": []})  # doctest: +SKIP
         """
-        self.hearing().on_request = handler
+        self.hearing().handle(request=handler)
+
+    def on_form(self, handler: FormHandler | None) -> None:
+        """Have a function fill in the forms that the server asks a person, such as MCP's elicitation.
+
+        It takes a `Form`, whose `schema` tells what may be filled in, and returns the fields by name, or None to
+        decline. For NotImplemented, and without a handler, such a request is answered as all others are. It is called
+        where a handler of requests is, and of the asyncio client it may be a coroutine function too.
+
+        Raises:
+            UsageError: The server does not ask.
+
+        Example:
+            >>> client.on_form(lambda form: {"name": "Ada"})  # doctest: +SKIP
+        """
+        self.hearing().handle(form=handler)
 
     def on_log(self, handler: Callable[[str], None] | None) -> None:
         """Have a function told each line that a child prints to standard error, and what else it says out of turn.
@@ -126,7 +145,7 @@ class AnyClient:
         Raises:
             UsageError: The server says nothing unasked.
         """
-        self.hearing().on_log = handler
+        self.hearing().handle(log=handler)
 
     def _requester(self, instance: Target) -> Requester:
         """What speaks for this client on a new connection to an instance, with a dialect that does not listen."""

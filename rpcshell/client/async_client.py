@@ -272,8 +272,9 @@ class AsyncClient(AnyClient):
             raise self._deaf()
         if self._hearing_of is None:
             from rpcshell.client.async_listening import AsyncHearing
+            from rpcshell.client.hearing import Handlers
 
-            self._hearing_of = AsyncHearing()
+            self._hearing_of = AsyncHearing(Handlers(methods=self._answers))
         return self._hearing_of
 
     async def _attempt(

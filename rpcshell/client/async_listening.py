@@ -14,7 +14,7 @@ from rpcshell.client.any_listening import BYE, AnyListeningConnection, handshake
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, ServerRequest, Stray, Tell, follow_async
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.hearing import MOST_REQUESTS, AnyHearing, busy, fault_of
+from rpcshell.client.hearing import MOST_REQUESTS, NO_HANDLERS, AnyHearing, busy, fault_of
 from rpcshell.client.transport import abandon, break_off, open_transport, start_request
 from rpcwire import Reply
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import Listening, Step, Steps
     from rpcshell.client.dialogue import Delivery, Heard
+    from rpcshell.client.hearing import Answer, Asked, Handlers
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.transport import Transport
 
@@ -34,8 +35,8 @@ _T = TypeVar("_T")
 class AsyncHearing(AnyHearing):
     """What the asyncio client hears, on its loop. A handler of requests may be a coroutine function."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, handlers: Handlers = NO_HANDLERS) -> None:
+        super().__init__(handlers)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
@@ -51,7 +52,7 @@ class AsyncHearing(AnyHearing):
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self.log, line)
 
-    def hear(self, heard: Heard, answer: Callable[[ServerRequest, Any], None]) -> None:
+    def hear(self, heard: Heard, answer: Answer) -> None:
         """Take what has come."""
         match heard:
             case Event():
@@ -59,14 +60,8 @@ class AsyncHearing(AnyHearing):
                 self._changed.set()
             case Stray(text):
                 self.log(text)
-            case ServerRequest() if self.on_request is None:
-                answer(heard, NotImplemented)
-            case ServerRequest() if len(self._answers) >= MOST_REQUESTS:
-                answer(heard, busy())
             case ServerRequest():
-                task = asyncio.get_running_loop().create_task(self._answer(heard, answer))
-                self._answers.add(task)
-                task.add_done_callback(self._answers.discard)
+                self._ask(heard, answer)
 
     def wake(self) -> None:
         """Have whoever waits look whether there will be more."""
@@ -81,11 +76,20 @@ class AsyncHearing(AnyHearing):
                     await self._changed.wait()
         return self._events.popleft() if self._events else None
 
-    async def _answer(self, request: ServerRequest, answer: Callable[[ServerRequest, Any], None]) -> None:
+    def _ask(self, request: ServerRequest, answer: Answer) -> None:
+        if (asked := self._asked(request)) is None:
+            answer(request, NotImplemented)
+        elif len(self._answers) >= MOST_REQUESTS:
+            answer(request, busy())
+        else:
+            task = asyncio.get_running_loop().create_task(self._answer(request, asked, answer))
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
+
+    async def _answer(self, request: ServerRequest, asked: Asked, answer: Answer) -> None:
         try:
-            outcome = NotImplemented if self.on_request is None else self.on_request(request)
-            if inspect.isawaitable(outcome):
-                outcome = await outcome
+            found = asked.find()
+            outcome = asked.outcome(await found if inspect.isawaitable(found) else found)
         except Exception as error:  # noqa: BLE001 - a handler is the user's code: the server is told what it raised
             outcome = fault_of(error)
         answer(request, outcome)

@@ -56,6 +56,8 @@ class Client(AnyClient):
         tls: The files that a TLS target is verified with, and those that it is shown.
         openrpc: An OpenRPC document of the server, which is then not asked for one: a file, or a list with a command
             that prints it.
+        answers: Functions that answer what the server asks of its client, as `on_request` takes one, each by its
+            method and from the first moment on. Servers of MCP are told of `sampling/createMessage` among them.
 
     Attributes:
         connections: How many connections were made so far.
@@ -334,9 +336,9 @@ class Client(AnyClient):
         if not self.listens:
             raise self._deaf()
         if self._hearing_of is None:
-            from rpcshell.client.hearing import Hearing
+            from rpcshell.client.hearing import Handlers, Hearing
 
-            self._hearing_of = Hearing()
+            self._hearing_of = Hearing(Handlers(methods=self._answers))
         return self._hearing_of
 
 
@@ -348,7 +350,7 @@ def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOpti
             pair; before an address, what is spoken there, as in `jsonrpc+line:host:port`. `jsonrpc:exec:COMMAND ARG` is
             a child, `jsonrpc:https://host/path` a server over HTTP.
         options: As `Client` takes them: `timeout`, `connect_timeout`, `plain`, `max_reply`, `floats`, `tls`,
-            `openrpc`.
+            `openrpc`, `answers`.
 
     Raises:
         UsageError: The target's text makes no sense.

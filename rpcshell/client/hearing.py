@@ -8,17 +8,45 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from rpcshell.client.dialects import Event, ServerRequest, Stray
+import msgspec
+
+from rpcshell.client.dialects import Event, Form, ServerRequest, Stray
 from rpcshell.client.errors import CallError
 from rpcwire import ErrorCode, Fault
 
 if TYPE_CHECKING:
+    from typing import TypedDict, Unpack
+
     from rpcshell.client.dialogue import Heard
 
-__all__ = ["MOST_REQUESTS", "Answer", "AnyHearing", "AskedHandler", "Hearing", "RequestHandler", "busy", "fault_of"]
+    class SomeHandlers(TypedDict, total=False):
+        """Those of `Handlers` that change."""
+
+        request: RequestHandler | None
+        form: FormHandler | None
+        log: Callable[[str], None] | None
+        asked: AskedHandler | None
+        event: Callable[[Event], None] | None
+        end: Callable[[Exception], None] | None
+
+
+__all__ = [
+    "MOST_REQUESTS",
+    "NO_HANDLERS",
+    "Answer",
+    "AnyHearing",
+    "AskedHandler",
+    "FormHandler",
+    "Handlers",
+    "Hearing",
+    "RequestHandler",
+    "busy",
+    "fault_of",
+]
 
 MOST_EVENTS: Final = 10_000
 """Events that are kept for nobody yet; the oldest give way."""
@@ -29,6 +57,9 @@ MOST_REQUESTS: Final = 100
 RequestHandler = Callable[[ServerRequest], Any]
 """Returns the result, or NotImplemented for what the dialect answers by itself; a `CallError` refuses the request."""
 
+FormHandler = Callable[[Form], Any]
+"""Returns the fields by name, or None to decline, or NotImplemented for what the dialect answers by itself."""
+
 Answer = Callable[[ServerRequest, Any], None]
 """Sends the answer to a request: a result, or a `Fault`."""
 
@@ -36,31 +67,64 @@ AskedHandler = Callable[[ServerRequest, Answer], bool]
 """Takes a request, to answer it some time; False leaves it to others."""
 
 
+class Handlers(msgspec.Struct, frozen=True):
+    """Who is told what a server says unasked; what None has, is left to others or to nobody.
+
+    Attributes:
+        request: Answers the server's requests; None leaves them to the dialect.
+        form: Fills in the forms among them.
+        methods: Answers those of some methods, before `request`.
+        log: Is told each line that is no message.
+        asked: Takes requests of the server, to answer them some time; called in the thread that reads, so it must not
+            wait. What it does not take is left to the others. This one and what follows is for the blocking client.
+        event: Is given each event at once, in the thread that reads; none is kept then.
+        end: Is told what ended the connection, where that was not closed here, in the thread that reads.
+    """
+
+    request: RequestHandler | None = None
+    form: FormHandler | None = None
+    methods: Mapping[str, RequestHandler] = {}
+    log: Callable[[str], None] | None = None
+    asked: AskedHandler | None = None
+    event: Callable[[Event], None] | None = None
+    end: Callable[[Exception], None] | None = None
+
+
+NO_HANDLERS: Final = Handlers()
+
+
+class Asked(NamedTuple):
+    """How a request is answered: what finds that out, which may be awaitable, and what makes the outcome of it."""
+
+    find: Callable[[], Any]
+    outcome: Callable[[Any], Any]
+
+
 class AnyHearing:
     """What both clients do with what they hear.
 
     Attributes:
-        on_request: Answers the server's requests; None leaves them to the dialect.
-        on_log: Is told each line that is no message.
+        handlers: Who is told.
         lost: How many events have given way to newer ones.
     """
 
-    def __init__(self) -> None:
-        self.on_request: RequestHandler | None = None
-        self.on_log: Callable[[str], None] | None = None
+    def __init__(self, handlers: Handlers = NO_HANDLERS) -> None:
+        self.handlers = handlers
         self.lost = 0
         self._events: deque[Event] = deque()
 
+    def handle(self, **handlers: Unpack[SomeHandlers]) -> None:
+        """Have others told, by the names in `Handlers`; the rest stays."""
+        self.handlers = msgspec.structs.replace(self.handlers, **handlers)
+
     def renewed(self) -> Self:
         """One that has heard nothing yet, with the same handlers: for another process, or another loop."""
-        other = type(self)()
-        other.on_request, other.on_log = self.on_request, self.on_log
-        return other
+        return type(self)(self.handlers)
 
     def log(self, line: str) -> None:
         """Take a line that is no message."""
-        if self.on_log is not None:
-            self.on_log(line)
+        if self.handlers.log is not None:
+            self.handlers.log(line)
 
     def _keep(self, event: Event) -> None:
         if len(self._events) == MOST_EVENTS:
@@ -68,43 +132,46 @@ class AnyHearing:
             self.lost += 1
         self._events.append(event)
 
+    def _asked(self, request: ServerRequest) -> Asked | None:
+        """How a request is answered, or None where the dialect does."""
+        handlers, form = self.handlers, request.form
+        if form is not None and handlers.form is not None:
+            return Asked(partial(handlers.form, form), partial(_filled, form))
+        if (answer := handlers.methods.get(request.method, handlers.request)) is not None:
+            return Asked(partial(answer, request), lambda outcome: outcome)
+        return None
+
 
 class Hearing(AnyHearing):
     """What the blocking client hears, from the thread that reads; requests are answered in another, one by one.
 
     Attributes:
-        on_asked: Takes requests of the server, to answer them some time; called in the thread that reads, so it must
-            not wait. What it does not take, and with None all, is left to `on_request`.
-        on_event: Is given each event at once, in the thread that reads; none is kept then.
-        on_end: Is told what ended the connection, where that was not closed here, in the thread that reads.
-        caller: Has the thread of a call that waits, and takes parts, do something meanwhile; None where there is none.
-        asked_to_end: Whether the server was asked to end the call that was given up last.
         over: Whether there is no connection to hear anything on.
+        asked_to_end: Whether the server was asked to end the call that was given up last.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.on_asked: AskedHandler | None = None
-        self.on_event: Callable[[Event], None] | None = None
-        self.on_end: Callable[[Exception], None] | None = None
-        self.caller: Callable[[Callable[[], object]], None] | None = None
-        self.asked_to_end = False
+    def __init__(self, handlers: Handlers = NO_HANDLERS) -> None:
+        super().__init__(handlers)
         self.over = True
+        self.asked_to_end = False
+        self._caller: Callable[[Callable[[], object]], None] | None = None
         self._changed = threading.Condition()
-        self._requests: queue.Queue[tuple[ServerRequest, Answer]] = queue.Queue(MOST_REQUESTS)
+        self._requests: queue.Queue[tuple[ServerRequest, Asked, Answer]] = queue.Queue(MOST_REQUESTS)
         self._answering: threading.Thread | None = None
 
-    def renewed(self) -> Self:
-        """One that has heard nothing yet, with the same handlers."""
-        other = super().renewed()
-        other.on_asked, other.on_event, other.on_end = self.on_asked, self.on_event, self.on_end
-        return other
+    def begin(self) -> None:
+        """Take it that there is a connection."""
+        self.over = False
+
+    def stop(self) -> None:
+        """Take it that there is none any more."""
+        self.over = True
 
     def hear(self, heard: Heard, answer: Answer) -> None:
         """Take what has come."""
         match heard:
-            case Event() if self.on_event is not None:
-                self.on_event(heard)
+            case Event() if self.handlers.event is not None:
+                self.handlers.event(heard)
             case Event():
                 with self._changed:
                     self._keep(heard)
@@ -116,8 +183,8 @@ class Hearing(AnyHearing):
 
     def end(self, failure: Exception) -> None:
         """Take it that the connection has ended, and was not closed here."""
-        if self.on_end is not None:
-            self.on_end(failure)
+        if self.handlers.end is not None:
+            self.handlers.end(failure)
 
     def wake(self) -> None:
         """Have whoever waits look whether there will be more."""
@@ -130,29 +197,50 @@ class Hearing(AnyHearing):
             self._changed.wait_for(lambda: self._events or over(), timeout)
             return self._events.popleft() if self._events else None
 
+    def lend_caller(self, give: Callable[[Callable[[], object]], None] | None) -> None:
+        """Have `give` give tasks to a thread that waits, for a reply or an event, from now on; None ends that."""
+        self._caller = give
+
+    def have_caller_do(self, task: Callable[[], object]) -> bool:
+        """Have the thread that waits do something meanwhile; False where none does."""
+        if (give := self._caller) is None:
+            return False
+        give(task)
+        return True
+
+    def call_given_up(self, *, asked_to_end: bool) -> None:
+        """Take it that nobody waits for a call any more, and whether the server was asked to end it."""
+        self.asked_to_end = asked_to_end
+
     def _ask(self, request: ServerRequest, answer: Answer) -> None:
-        if self.on_asked is not None and self.on_asked(request, answer):
+        if self.handlers.asked is not None and self.handlers.asked(request, answer):
             return
-        if self.on_request is None:
+        if (asked := self._asked(request)) is None:
             answer(request, NotImplemented)
             return
         if self._answering is None:
             self._answering = threading.Thread(target=self._answer_all, name="answers", daemon=True)
             self._answering.start()
         try:
-            self._requests.put_nowait((request, answer))
+            self._requests.put_nowait((request, asked, answer))
         except queue.Full:
             answer(request, busy())
 
     def _answer_all(self) -> None:
         while True:
-            request, answer = self._requests.get()
-            handler = self.on_request
+            request, asked, answer = self._requests.get()
             try:
-                outcome = NotImplemented if handler is None else handler(request)
+                outcome = asked.outcome(asked.find())
             except Exception as error:  # noqa: BLE001 - a handler is the user's code: the server is told what it raised
                 outcome = fault_of(error)
             answer(request, outcome)
+
+
+def _filled(form: Form, fields: Any) -> Any:
+    """The outcome of a request whose form was filled in with these fields, or was not."""
+    if fields is NotImplemented:
+        return NotImplemented
+    return form.answer("decline", {}) if fields is None else form.answer("accept", fields)
 
 
 def busy() -> Fault:

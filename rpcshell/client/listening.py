@@ -135,7 +135,7 @@ class ListeningConnection(AnyListeningConnection):
         self._inbox = inbox
         try:
             if partial is not None:
-                self._hearing.caller = inbox.put
+                self._hearing.lend_caller(inbox.put)
             if self._flush() and trace is not None:
                 trace.request_sent()
             while True:
@@ -161,7 +161,7 @@ class ListeningConnection(AnyListeningConnection):
             if trace is not None:
                 trace.failed(self._pump.ends())
             with self._lock:
-                self._hearing.asked_to_end = self._dialogue.abandon(number)
+                self._hearing.call_given_up(asked_to_end=self._dialogue.abandon(number))
             self._flush()
             break_off(self._pump.transport, number)
             raise
@@ -170,7 +170,7 @@ class ListeningConnection(AnyListeningConnection):
             if self._held_back:
                 self._wake()
             if partial is not None:
-                self._hearing.caller = None
+                self._hearing.lend_caller(None)
             if trace is not None:
                 self._pump.on_data = None
 
@@ -264,7 +264,8 @@ class ListeningConnection(AnyListeningConnection):
     def _end_greeting(self) -> None:
         with self._lock:
             greeting, self._greeting = self._greeting, None
-            self._hearing.over = self._dialogue.failure is not None
+            if self._dialogue.failure is None:
+                self._hearing.begin()
             while greeting is not None and not greeting.empty():
                 if (event := greeting.get()) is not None:
                     self._hearing.hear(event, self.answer)
@@ -297,7 +298,8 @@ class ListeningConnection(AnyListeningConnection):
             self._pump.hand_out()
             if self._greeting is not None:
                 self._greeting.put(None)
-            self._finished = self._hearing.over = True
+            self._finished = True
+            self._hearing.stop()
             if self._greeting is None and not self.closed and (failure := self.failure) is not None:
                 self._hearing.end(failure)
             self._hearing.wake()

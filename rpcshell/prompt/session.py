@@ -209,8 +209,8 @@ class Prompt:
 
     def _asked(self, hearing: Hearing) -> None:
         """A question has come: it is asked at once, above a call that waits or an empty line, or after the line."""
-        if not call_in_loop(self._prompt.app, self._leave_empty_line) and (caller := hearing.caller) is not None:
-            caller(self.ask_waiting)
+        if not call_in_loop(self._prompt.app, self._leave_empty_line):
+            hearing.have_caller_do(self.ask_waiting)
 
     def _leave_empty_line(self) -> None:
         application, buffer = self._prompt.app, self._prompt.default_buffer

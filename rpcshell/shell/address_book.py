@@ -30,6 +30,7 @@ class Destination(msgspec.Struct, frozen=True):
     Attributes:
         openrpc: What it offers, where it cannot say: a file, or a command that prints it.
         init: Lines to run once it is connected.
+        sampling: A command that asks a model, where its servers may; empty for none.
     """
 
     target: Target
@@ -39,6 +40,7 @@ class Destination(msgspec.Struct, frozen=True):
     timeout: float | None = None
     openrpc: str | list[str] | None = None
     init: tuple[str, ...] = ()
+    sampling: tuple[str, ...] = ()
 
 
 class AddressBook:
@@ -68,6 +70,7 @@ class AddressBook:
                 timeout=found.timeout,
                 openrpc=found.openrpc,
                 init=tuple(found.init),
+                sampling=tuple(found.sampling or ()),
             )
         try:
             target = Target.parse(where)

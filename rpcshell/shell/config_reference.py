@@ -33,7 +33,7 @@ _TARGETS: Final = """\
 """
 _EXAMPLES: Final = (
     ("prod", 0, ("address", "tls-ca", "tls-cert", "tls-key", "plain", "timeout")),
-    ("tools", 0, ("dialect", "command", "env", "cwd", "init", "openrpc")),
+    ("tools", 0, ("dialect", "command", "env", "cwd", "init", "openrpc", "sampling")),
     ("api", -1, ("address", "dialect", "headers")),
 )
 """Targets whose keys go together, and which example of each key is for them."""

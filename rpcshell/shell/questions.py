@@ -75,7 +75,7 @@ class Questions:
         def take(request: ServerRequest, answer: Answer) -> bool:
             return self._take(request, answer, hearing)
 
-        hearing.on_asked = take
+        hearing.handle(asked=take)
 
     def next(self) -> Question | None:
         """Take the oldest one that somebody still waits for, or None."""

@@ -88,6 +88,14 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             examples=["api.json"],
         ),
     ] = None
+    sampling: Annotated[
+        list[str] | None,
+        Meta(
+            description="A command that asks a model for a server of MCP: it reads the params of "
+            "sampling/createMessage as JSON, and prints the result. Without one, sampling is declined.",
+            examples=[["python3", "ask_model.py"]],
+        ),
+    ] = None
     tls_ca: Annotated[
         str | None,
         Meta(
@@ -125,6 +133,8 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         """
         if self.dialect is not None:
             self._check_dialect(self.dialect)
+        if self.sampling is not None:
+            self._check_sampling(self.sampling)
         if self.command is not None:
             return self._child(self.command)
         if self.address is None:
@@ -164,6 +174,21 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         for key in keys:
             if getattr(self, key):
                 raise TargetProblem(key, f"has {key}, which {why}")
+
+    def _check_sampling(self, command: list[str]) -> None:
+        from rpcshell.client.dialects.registry import announces
+
+        if not command or not command[0] or any("\0" in word for word in command):
+            raise TargetProblem("sampling", "has a command for sampling without a program")
+        if not announces(self._spoken):
+            raise TargetProblem("sampling", "has sampling, which is for a server of MCP")
+
+    @property
+    def _spoken(self) -> str:
+        """The dialect, which an address may have before it."""
+        if self.dialect is not None or self.address is None:
+            return self.dialect or "native"
+        return Target.parse(self.address).dialect or "native"
 
     def _check_dialect(self, dialect: str) -> None:
         from rpcshell.client.dialects.registry import dialect_factory

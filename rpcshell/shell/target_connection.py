@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.client import Client
     from rpcshell.client.dialects import Event
+    from rpcshell.client.hearing import RequestHandler
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.target_memory import TargetMemory
@@ -80,8 +81,7 @@ class TargetConnection:
             from rpcshell.shell.unasked import Unasked
 
             self.unasked = Unasked(client, where.name)
-            self.unasked.hearing.on_event = partial(self._take_event, self.unasked)
-            self.unasked.hearing.on_end = self._ended
+            self.unasked.hearing.handle(event=partial(self._take_event, self.unasked), end=self._ended)
 
     @property
     def target(self) -> Target:
@@ -305,7 +305,21 @@ def client_for(where: Destination, *, plain: bool, tls: Sequence[TlsFiles | None
     files = given[0].before(*given[1:]) if given else None
     usual = _START_TIMEOUT if isinstance(where.target, ChildTarget) else CONNECT_TIMEOUT
     timeout = usual if limit is None else min(limit, usual)
-    return Client(where.target, connect_timeout=timeout, plain=plain, floats="text", tls=files, openrpc=where.openrpc)
+    answers: dict[str, RequestHandler] = {}
+    if where.sampling:
+        from rpcshell.client.dialects.mcp_requests import SAMPLING
+        from rpcshell.shell.sampling import sampling_by
+
+        answers[SAMPLING] = sampling_by(where.sampling)
+    return Client(
+        where.target,
+        connect_timeout=timeout,
+        plain=plain,
+        floats="text",
+        tls=files,
+        openrpc=where.openrpc,
+        answers=answers,
+    )
 
 
 def _is_own(target: Target) -> bool:

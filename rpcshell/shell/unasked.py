@@ -218,8 +218,7 @@ class Unasked:
         self.hearing = hearing
         self.events = EventLog()
         self.strays = StrayLog(_who(client.target, name))
-        hearing.on_event = self.events.add
-        hearing.on_log = self.strays.add
+        hearing.handle(event=self.events.add, log=self.strays.add)
 
     @property
     def connected(self) -> bool:
@@ -235,7 +234,7 @@ class Unasked:
             self.events.wake()
 
         deadline = None if timeout is None else time.monotonic() + timeout
-        self.hearing.caller = give
+        self.hearing.lend_caller(give)
         try:
             while True:
                 left = None if deadline is None else max(deadline - time.monotonic(), 0)
@@ -247,7 +246,7 @@ class Unasked:
                 # That was the person's own time.
                 deadline = None if deadline is None else deadline + time.monotonic() - began
         finally:
-            self.hearing.caller = None
+            self.hearing.lend_caller(None)
 
 
 class Follower(Protocol):

@@ -9,6 +9,7 @@ from rpcshell import connect, connect_async
 from rpcshell.client.target import Target
 
 if TYPE_CHECKING:
+    from rpcshell.client.hearing import FormHandler
     from rpcwire import Reply
 
 
@@ -22,6 +23,7 @@ class Face(Protocol):
     def __exit__(self, *_: object) -> None: ...
     def close(self) -> None: ...
     def call(self, method: str, params: object = None, **options: Any) -> Any: ...
+    def on_form(self, handler: FormHandler | None) -> None: ...
     def exchange(self, method: str, params: object = None, **options: Any) -> Reply: ...
 
 
@@ -63,6 +65,9 @@ class InLoop:
 
     def call(self, method: str, params: object = None, **options: Any) -> Any:
         return self._runner.run(self._client.call(method, params, **options))
+
+    def on_form(self, handler: FormHandler | None) -> None:
+        self._client.on_form(handler)
 
     def exchange(self, method: str, params: object = None, **options: Any) -> Any:
         return self._runner.run(self._client.exchange(method, params, **options))

@@ -9,7 +9,6 @@ methods is `mcp_methods`' business.
 from __future__ import annotations
 
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import msgspec
@@ -19,7 +18,6 @@ from rpcshell.client.dialects import (
     Ask,
     Description,
     Event,
-    Form,
     HandshakeFailed,
     HttpRequest,
     Partial,
@@ -33,22 +31,20 @@ from rpcshell.client.dialects import mcp_signs as signs
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.mcp_calls import ROUND, SOUGHT_IN, Call, outcome, routed, texts, uri_of
 from rpcshell.client.dialects.mcp_headers import header_places, header_value
+from rpcshell.client.dialects.mcp_requests import CAPABILITIES, capabilities_with, for_a_person, own_answer
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Reply, decode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rpcshell.client.dialects import FormAction, Message, Steps
+    from rpcshell.client.dialects import Message, Steps
     from rpcwire import Floats
 
 __all__ = ["Mcp"]
 
 _STATELESS: Final = "2026-07-28"
 _META: Final = "io.modelcontextprotocol/"
-_REFUSED: Final = -1
-"""The code for what the user does not want, as the specification has it for sampling."""
-
 _LIST_TIMEOUT: Final = 10.0
 _MOST_PAGES: Final = 200
 _MOST_ROUNDS: Final = 100
@@ -77,11 +73,20 @@ class Mcp(JsonRpc):
     guesses = signs.GUESSES
     recognises = staticmethod(signs.recognises)
 
-    capabilities: ClassVar[Mapping[str, Any]] = {"roots": {}, "elicitation": {"form": {}}}
-    """What this client can be asked for. Who has a model to offer derives a dialect with `sampling` in it."""
+    announces: ClassVar[bool] = True
+    capabilities: ClassVar[Mapping[str, Any]] = CAPABILITIES
+    """What this client can be asked for; with `sampling/createMessage` among the `answers`, for a model's word too."""
 
-    def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
+    def __init__(
+        self,
+        max_reply: int,
+        floats: Floats = "float",
+        framing: str | None = None,
+        *,
+        answers: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(max_reply, floats, framing)
+        self._capabilities = capabilities_with(answers, self.capabilities)
         self._modern = False
         self._version: str | None = None
         self._session: str | None = None
@@ -93,7 +98,7 @@ class Mcp(JsonRpc):
 
     def hello(self) -> Steps[None]:
         """Open a session, or find out that the server needs none."""
-        params = {"protocolVersion": signs.HANDSHAKE, "capabilities": self.capabilities, "clientInfo": signs.CLIENT}
+        params = {"protocolVersion": signs.HANDSHAKE, "capabilities": self._capabilities, "clientInfo": signs.CLIENT}
         reply: Reply = yield Ask("initialize", params)
         if reply.fault is not None:
             yield from self._discover(reply.fault)
@@ -208,7 +213,7 @@ class Mcp(JsonRpc):
         said = {
             f"{_META}protocolVersion": self._version,
             f"{_META}clientInfo": signs.CLIENT,
-            f"{_META}clientCapabilities": self.capabilities,
+            f"{_META}clientCapabilities": self._capabilities,
         }
         return {**(params or {}), "_meta": {**said, **_mapping((params or {}).get("_meta"))}}
 
@@ -228,7 +233,7 @@ class Mcp(JsonRpc):
             ):
                 yield Partial(_progress(progress), number)
             case ServerRequest():
-                yield _for_a_person(said)
+                yield for_a_person(said)
             case Event(name, params):
                 if name not in ("reply", "notifications/subscriptions/acknowledged"):
                     yield Event(name, params, offers_changed=name.endswith("/list_changed"))
@@ -293,7 +298,7 @@ class Mcp(JsonRpc):
             yield Tell(self.encode(self._request(number, call)))
         for key, request in requests.items():
             asked = ServerRequest(request["method"], request.get("params"), _Input(number, call.round, key))
-            yield _for_a_person(asked)
+            yield for_a_person(asked)
 
     def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
         """A reply; or the call once more, with all that the server has asked for."""
@@ -311,17 +316,8 @@ class Mcp(JsonRpc):
 
     def default_answer(self, request: ServerRequest) -> Any | Fault:
         """That this client is there, and where; what only people or models can answer is declined."""
-        match request.method:
-            case "ping":
-                return {}
-            case "roots/list":
-                here = Path.cwd()
-                return {"roots": [{"uri": here.as_uri(), "name": here.name}]}
-            case "elicitation/create":
-                return {"action": "decline"}
-            case "sampling/createMessage":
-                return Fault(_REFUSED, "this client has no model to ask")
-        return super().default_answer(request)
+        own = own_answer(request)
+        return super().default_answer(request) if own is None else own
 
     def cancel(self, number: int) -> bytes | None:
         """The notification for it; a handshake cannot be cancelled."""
@@ -371,20 +367,6 @@ def _number(value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return None
-
-
-def _for_a_person(request: ServerRequest) -> ServerRequest:
-    """A request with the form that it asks for, if it does."""
-    if request.method != "elicitation/create":
-        return request
-    params = _mapping(request.params)
-    message = params.get("message")
-    form = Form(_filled_in, message if isinstance(message, str) else "", _mapping(params.get("requestedSchema")))
-    return msgspec.structs.replace(request, form=form)
-
-
-def _filled_in(action: FormAction, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"action": action, "content": fields} if action == "accept" else {"action": action}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.dialects.recognition import Recogniser
 
-__all__ = ["ENTRY_POINTS", "dialect_factory", "framing_of", "is_dialect", "recognisers"]
+__all__ = ["ENTRY_POINTS", "announces", "dialect_factory", "framing_of", "is_dialect", "recognisers"]
 
 ENTRY_POINTS: Final = "rpcshell.dialects"
 """The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
@@ -35,12 +35,13 @@ def is_dialect(name: str, *, other_packages: bool = True) -> bool:
     return name in _OWN or (other_packages and name in _others())
 
 
-def dialect_factory(spoken: str, *, http: bool = False) -> DialectFactory:
+def dialect_factory(spoken: str, *, http: bool = False, answers: Iterable[str] = ()) -> DialectFactory:
     """What makes the dialect that a target's prefix names, for each connection.
 
     Args:
         spoken: `NAME`, or `NAME+FRAMING`.
         http: Whether messages are bodies of HTTP.
+        answers: Methods that the client's program answers; a dialect tells its servers of them where it `announces`.
 
     Raises:
         UsageError: There is no such dialect, or it has no such framing.
@@ -55,8 +56,20 @@ def dialect_factory(spoken: str, *, http: bool = False) -> DialectFactory:
         if not framings or framing:
             raise UsageError(f"{spoken} is not spoken over HTTP" if framing else f"{name} is not spoken over HTTP")
         framing = "stream"
-    factory: DialectFactory = partial(dialect, framing=framing) if framing else dialect
+    options: dict[str, Any] = {"framing": framing} if framing else {}
+    if announces(spoken) and (asked := frozenset(answers)):
+        options["answers"] = asked
+    factory: DialectFactory = partial(dialect, **options) if options else dialect
     return factory
+
+
+def announces(spoken: str) -> bool:
+    """Whether a dialect tells its servers what else its client can be asked for, as MCP does of a model.
+
+    Raises:
+        UsageError: There is no such dialect.
+    """
+    return bool(getattr(_load(spoken.partition("+")[0]), "announces", False))
 
 
 def framing_of(spoken: str, *, http: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -89,3 +90,58 @@ def test_what_a_target_offers_is_read_from_a_file_beside_the_configuration(tmp_p
     assert (code, err) == (0, "")
     assert "echo" in out
     assert "add" not in out
+
+
+ASKING = """
+import json, sys
+
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("method") == "initialize":
+        told = message["params"]["capabilities"]
+        result = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}}
+    elif message.get("method") == "tools/call":
+        asked, params = message["id"], {"told": "sampling" in told, "maxTokens": 1.50}
+        said = {"id": "s", "method": "sampling/createMessage", "params": params}
+        print(json.dumps({"jsonrpc": "2.0", **said}), flush=True)
+        continue
+    elif message.get("id") == "s":
+        message["id"], result = asked, {"structuredContent": {key: message.get(key) for key in ("result", "error")}}
+    else:
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+MODEL = "import json, sys; print(json.dumps({'role': 'assistant', 'asked': json.load(sys.stdin)}))"
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (MODEL, '{"result":{"role":"assistant","asked":{"told":true,"maxTokens":1.5}},"error":null}'),
+        ("print(1", r'"result":null,"error":.*the command that asks a model ended with 1: .*SyntaxError'),
+        ("print('yes')", r'"result":null,"error":.*the command that asks a model printed no JSON'),
+        (None, r'"result":null,"error":\{"code":-1,"message":"this client has no model to ask"\}'),
+    ],
+)
+def test_a_model_is_asked_by_the_command_of_the_configuration(tmp_path: Path, model: str | None, said: str) -> None:
+    server, config = tmp_path / "server.py", tmp_path / "config.toml"
+    server.write_text(ASKING)
+    sampling = "" if model is None else f"sampling = {json.dumps([sys.executable, '-c', model])}\n"
+    command = json.dumps([sys.executable, str(server)])
+    config.write_text(f'[targets.a]\ndialect = "mcp"\ncommand = {command}\n{sampling}')
+    code, out, err = run("--config", config, "a", "-c", "tools/call {}")
+    assert (code, err) == (0, "")
+    assert re.search(said if model != MODEL else re.escape(said), out)
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ('address = "1"\nsampling = ["x"]', "has sampling, which is for a server of MCP"),
+        ('address = "1"\ndialect = "mcp"\nsampling = []', "has a command for sampling without a program"),
+    ],
+)
+def test_a_model_is_for_servers_of_mcp(tmp_path: Path, target: str, problem: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f"[targets.a]\n{target}\n")
+    assert problem in run("--config", config, "2", "-c", ":help")[2]

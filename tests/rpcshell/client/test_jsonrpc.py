@@ -146,7 +146,7 @@ def test_an_event_that_comes_with_the_end_is_heard_before_it(monkeypatch: pytest
     monkeypatch.setattr(Hearing, "next_event", look)
     monkeypatch.setattr("rpcshell.client.listening.open_transport", lambda *_args, **_options: ours)
     with Client(Target.parse("jsonrpc:127.0.0.1:1")) as client:
-        client.hearing().on_asked = take
+        client.hearing().handle(asked=take)
         client.connect()
         # All is read, and handed out once somebody has looked for an event.
         assert asked.wait(DEADLINE)

@@ -6,7 +6,6 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -178,48 +177,6 @@ def test_all_pages_of_a_list_are_in_the_description(modern: bool) -> None:
     assert (catalog.title, catalog.version) == ("peer", "2" if modern else "1")
     assert ("server/discover" in catalog.methods) is modern
     assert ("mcp:ping" in catalog.methods) is not modern
-
-
-def asking(*rounds: dict[str, Any]) -> Any:
-    """Replies that are no results yet, and then one."""
-    waiting = list(rounds)
-
-    def reply(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        if waiting:
-            yield {"id": id, "result": {"resultType": "input_required", **waiting.pop(0)}}
-        else:
-            yield {"id": id, "result": {"resultType": "complete", "structuredContent": params}}
-
-    return reply
-
-
-def test_what_a_server_without_sessions_asks_for_goes_with_the_call_once_more() -> None:
-    ask = {"who": {"method": "elicitation/create", "params": {"message": "who?"}}, "where": {"method": "roots/list"}}
-    rounds = asking({"inputRequests": ask, "requestState": "s1"}, {"requestState": "s2"})
-    mcp = McpPeer({"tools/call": rounds}, modern=True)
-    with serving(mcp) as server, connect(f"mcp:{server.target}") as client:
-        client.on_request(lambda request: {"action": "accept"} if request.method.startswith("elic") else NotImplemented)
-        params = client.call("t", {"x": 1})
-    assert (params["name"], params["arguments"], params["requestState"]) == ("t", {"x": 1}, "s2")
-    calls = [message for message in mcp.received if message["method"] == "tools/call"]
-    assert len({call["id"] for call in calls}) == 3
-    inputs = calls[1]["params"]["inputResponses"]
-    assert (inputs["who"], calls[1]["params"]["requestState"]) == ({"action": "accept"}, "s1")
-    assert inputs["where"]["roots"] == [{"uri": Path.cwd().as_uri(), "name": Path.cwd().name}]
-
-
-def test_a_server_that_asks_for_what_was_refused_or_without_end_gets_no_further() -> None:
-    refused = {"inputRequests": {"k": {"method": "sampling/createMessage", "params": {}}}}
-    mcp = McpPeer({"tools/call": asking(refused, refused)}, modern=True)
-    with serving(mcp) as server, connect(f"mcp:{server.target}") as client:
-        with pytest.raises(CallError, match="no model to ask"):
-            client.call("t")
-        assert client.call("t")
-    endless = asking(*[{"requestState": "again"}] * 200)
-    with serving(McpPeer({"tools/call": endless}, modern=True)) as server, connect(f"mcp:{server.target}") as client:
-        with pytest.raises(CallError, match="has asked 100 times"):
-            client.call("t")
-        assert client.call("mcp:server/discover")
 
 
 def test_a_call_that_is_given_up_is_cancelled_by_its_id() -> None:

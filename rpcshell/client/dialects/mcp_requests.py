@@ -1,0 +1,62 @@
+"""What MCP's servers ask of their client: something of a person, a word of a model, and where the client is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from rpcshell.client.dialects import Form, ServerRequest
+from rpcwire import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Set
+
+    from rpcshell.client.dialects import FormAction
+
+__all__ = ["CAPABILITIES", "SAMPLING", "capabilities_with", "for_a_person", "own_answer"]
+
+SAMPLING: Final = "sampling/createMessage"
+"""What a server asks of a model that its client has."""
+
+CAPABILITIES: Final[Mapping[str, Any]] = {"roots": {}, "elicitation": {"form": {}}}
+"""What this client can be asked for, whoever uses it."""
+
+_ELICITATION: Final = "elicitation/create"
+_REFUSED: Final = -1
+"""The code for what the user does not want, as the specification has it for sampling."""
+
+
+def capabilities_with(answers: Set[str], capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a client can be asked for whose program answers these methods."""
+    return {**capabilities, "sampling": {}} if SAMPLING in answers else capabilities
+
+
+def for_a_person(request: ServerRequest) -> ServerRequest:
+    """A request with the form that it asks for, if it does."""
+    if request.method != _ELICITATION:
+        return request
+    params = request.params if isinstance(request.params, dict) else {}
+    message, schema = params.get("message"), params.get("requestedSchema")
+    form = Form(_filled_in, message if isinstance(message, str) else "", schema if isinstance(schema, dict) else {})
+    return msgspec.structs.replace(request, form=form)
+
+
+def _filled_in(action: FormAction, fields: dict[str, Any]) -> dict[str, Any]:
+    return {"action": action, "content": fields} if action == "accept" else {"action": action}
+
+
+def own_answer(request: ServerRequest) -> Any | Fault | None:
+    """That this client is there, and where; what only people or models can answer is declined. None for the rest."""
+    match request.method:
+        case "ping":
+            return {}
+        case "roots/list":
+            here = Path.cwd()
+            return {"roots": [{"uri": here.as_uri(), "name": here.name}]}
+        case method if method == _ELICITATION:
+            return {"action": "decline"}
+        case method if method == SAMPLING:
+            return Fault(_REFUSED, "this client has no model to ask")
+    return None
