@@ -56,6 +56,22 @@ _NUMBERED: Final = re.compile(r"example \d+")
 
 _VALUES: Final = {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
 
+# JSON Schema Validation 2020-12, sections 7.3 and 8.3, and msgspec's own.
+_FORMATTED: Final = {
+    "date-time": "2030-01-31T12:30:00Z",
+    "date": "2030-01-31",
+    "time": "12:30:00Z",
+    "duration": "PT90S",
+    "email": "user@example.com",
+    "hostname": "host.example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "uri": "https://example.com/",
+    "uuid": "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+    "decimal": "1.50",
+    "base64": "dGV4dA==",
+}
+
 
 def describe_method(method: Method) -> str:
     """Everything about a method, in several lines without a newline at the end; safe for a terminal."""
@@ -321,6 +337,9 @@ class _ExampleMaker:
         low = branch.get("minimum", branch.get("exclusiveMinimum"))
         if names & {"integer", "number"} and isinstance(low, int) and 1 <= low < _LARGEST_NUMBER:
             return low if "minimum" in branch else low + 1
+        if "string" in names:
+            said = (branch.get("format"), branch.get("contentEncoding"))
+            return next((_FORMATTED[word] for word in said if isinstance(word, str) and word in _FORMATTED), "text")
         return next((value for name, value in _VALUES.items() if name in names), 1)
 
 

@@ -1,5 +1,9 @@
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +52,19 @@ def param(name: str, schema: Any, *, required: bool = True, description: str = "
 )
 def test_values_are_made_up_from_the_schema(schema: Any, value: str) -> None:
     assert example_call(method(params=[param("p", schema)])) == f'm {{"p": {value}}}'
+
+
+@pytest.mark.parametrize("kind", [Decimal, date, timedelta, UUID, bytes])
+def test_text_of_a_format_is_made_up_so_that_it_is_taken(kind: type) -> None:
+    line = example_call(method(params=[param("p", msgspec.json.schema(kind))]))
+    made = msgspec.json.decode(line.removeprefix("m "))["p"]
+    assert isinstance(msgspec.convert(made, kind, strict=False), kind)
+
+
+def test_a_format_that_is_no_text_or_not_known_is_none() -> None:
+    for named in (5, ["date"], "colour"):
+        schema = {"type": "string", "format": named, "contentEncoding": named}
+        assert example_call(method(params=[param("p", schema)])) == 'm {"p": "text"}'
 
 
 def test_only_required_params_are_given_where_there_are_any() -> None:
