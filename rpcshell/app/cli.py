@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from rpcshell.app.guard import threads_told
 from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
@@ -44,6 +44,10 @@ _COLLECTIONS: Final = (50_000, 50, 100)
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code. They are the process's own, if none are given."""
     gc.set_threshold(*_COLLECTIONS)
+    # Python sets a stream to None where the process was started with it closed; typeshed does not know.
+    stdout: IO[str] | None = sys.stdout
+    if stdout is None:
+        _fill_stdout()
     options: Options | None = None
     try:
         options = _options(sys.argv[1:] if arguments is None else arguments)
@@ -176,11 +180,17 @@ def _statements(options: Options) -> Iterator[Statement]:
         raise UsageError(f"cannot read {name}: {error.strerror}") from error
 
 
+def _fill_stdout() -> None:
+    """Have something in place of a closed stdout that cannot be written to either, so that no connection gets there."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 1)
+    if null != 1:
+        os.close(null)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
+
+
 def _settle_stdout() -> None:
     """Drop what cannot be written: at exit Python would try once more, and complain."""
-    # Python sets a stream to None where the process was started with it closed.
-    if sys.stdout is None:
-        return
     try:
         sys.stdout.flush()
     except OSError:

@@ -45,9 +45,7 @@ __all__ = [
 
 def process_output(settings: Settings | None = None) -> ScriptOutput:
     """The output of this process's own streams."""
-    # Python sets a stream to None where the process was started with it closed; typeshed does not know.
-    stdout: IO[str] | None = sys.stdout
-    return ScriptOutput(None if stdout is None else sys.stdout.buffer, sys.stderr, settings)
+    return ScriptOutput(sys.stdout.buffer, sys.stderr, settings)
 
 
 class OutputClosed(Exception):
@@ -61,10 +59,10 @@ class OutputFailed(UsageError):
 class ScriptOutput(Output):
     """Plain streams: results and texts to stdout, notes and errors to stderr.
 
-    Stdout takes bytes, since results are UTF-8 whatever the locale says. A stream is None where it is closed.
+    Stdout takes bytes, since results are UTF-8 whatever the locale says. Stderr is None where it is closed.
     """
 
-    def __init__(self, stdout: IO[bytes] | None, stderr: IO[str] | None, settings: Settings | None = None) -> None:
+    def __init__(self, stdout: IO[bytes], stderr: IO[str] | None, settings: Settings | None = None) -> None:
         self.settings = Settings(script=True) if settings is None else settings
         self._stdout = stdout
         self._stderr = stderr
@@ -77,7 +75,7 @@ class ScriptOutput(Output):
     def value(self, name: str, value: object) -> None:
         """Write a value as a result is written; its name is for people."""
         width = None
-        if self.settings.format in {"table", "raw"} and self._stdout is not None and self._stdout.isatty():
+        if self.settings.format in {"table", "raw"} and self._stdout.isatty():
             width = shutil.get_terminal_size().columns
         self._write(plain_text(value, self.settings, indented=False, width=width))
 
@@ -97,8 +95,6 @@ class ScriptOutput(Output):
         self._write((text, "\n"))
 
     def _write(self, pieces: Iterable[str]) -> None:
-        if self._stdout is None:
-            return
         try:
             for piece in pieces:
                 self._stdout.write(piece.encode("utf-8", "backslashreplace"))

@@ -7,6 +7,7 @@ over the defaults. The options themselves are in `options`; the server is put to
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import sys
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: the command line after the program's name; the process's own unless given.
     """
     started = time.monotonic()
+    told_to_nobody = sys.stdout is None
     fill_standard_descriptors()
     # Until the workers are forked nearly everything that is made stays; the arbiter switches it on again.
     gc.disable()
@@ -59,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         invocation = parse(arguments, early["config"])
     except (SettingsError, ValueError) as error:
         _fail(str(error), EXIT_USAGE, parent)
+    if invocation is None and told_to_nobody:
+        _fail(f"the output cannot be written: {os.strerror(errno.EBADF)}", EXIT_USAGE, parent)
     if invocation is None:
         sys.exit(0)
     try:

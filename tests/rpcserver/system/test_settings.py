@@ -252,6 +252,16 @@ def test_a_help_that_cannot_be_written_is_said(option: str, unbuffered: str) -> 
     )
 
 
+def test_a_help_that_is_written_to_nobody_is_no_success() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "rpcserver", "--help"],
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, b"rpcserver: the output cannot be written: Bad file descriptor\n")
+
+
 def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
     assert settings(config=file(tmp_path, "\ufeffworkers = 3\n")).workers == 3
     wrong = problem(config=file(tmp_path, "\ufeffworkers = 0\n"))

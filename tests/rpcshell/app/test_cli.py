@@ -291,17 +291,32 @@ def test_an_output_that_cannot_be_written_is_said(
     )
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
-def test_a_closed_stream_is_no_crash(server: PeerServer, closed: str) -> None:
-    command = f'exec "$@" {closed}'
+def run_with_closed(server: PeerServer, closed: str, *arguments: str) -> tuple[int, str, str]:
     done = subprocess.run(
-        ["/bin/sh", "-c", command, "sh", *RPCSHELL, str(server.target), "-c", "ping 1"],
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *RPCSHELL, str(server.target), *arguments],
         capture_output=True,
         timeout=30,
         check=False,
     )
-    assert done.returncode == 0
-    assert b"Traceback" not in done.stderr
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
+def test_a_closed_stream_is_no_crash(server: PeerServer, closed: str) -> None:
+    assert run_with_closed(server, closed, "-c", "ping 1") == (0, "1\n", "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
+@pytest.mark.parametrize(
+    "arguments", [("-c", "ping 1"), ("--help",), ("--config-reference",)], ids=lambda found: found[0]
+)
+def test_an_output_that_is_closed_cannot_be_written(
+    server: PeerServer, arguments: tuple[str, ...], closed: str
+) -> None:
+    code, _, said = run_with_closed(server, closed, *arguments)
+    assert (code, said) == (2, "rpcshell: the output cannot be written: Bad file descriptor\n")
+    # Where nothing is written, nothing is missing.
+    assert run_with_closed(server, closed, "-c", ":set indent=4") == (0, "", "")
 
 
 def test_the_version_and_the_help_are_told() -> None:

@@ -11,7 +11,7 @@ from rpcwire import Meta
 
 def test_an_error_reply_in_a_script_tells_who_answered_where_that_is_asked_for() -> None:
     stderr = io.StringIO()
-    output = ScriptOutput(None, stderr)
+    output = ScriptOutput(io.BytesIO(), stderr)
     error = CallError("no", code=-32000, method="m", elapsed=0.002, meta=Meta(3, 4711, 0, "sync", 1500, 1))
     output.error(error)
     assert stderr.getvalue() == "rpcshell: m: error -32000: no\n"
