@@ -181,6 +181,11 @@ _OTHER: Final = "Other"
     help="What a worker holds of large requests, one --max-frame at least; more are answered busy. 0 is no limit.",
 )
 @_seconds("--idle-timeout", group=_LIMITS, help="Silence between requests.")
+@_seconds(
+    "--max-connection-age",
+    group=_LIMITS,
+    help="Age at which a connection ends between two calls, or up to a fifth sooner, to be balanced anew.",
+)
 @_seconds("--read-timeout", group=_LIMITS, help="From a request's first byte to its last, and to the first request.")
 @_seconds("--write-timeout", group=_LIMITS, help="For a client to take the next 64 KiB of a reply.")
 @_seconds("--drain-timeout", group=_STOP, help="How long workers may take to finish before they are killed.")

@@ -76,6 +76,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 1024
     """A sync worker has one."""
     timeout: float = 60.0
+    max_connection_age: float = 0.0
     max_requests: int = 0
     max_requests_jitter: int = 0
     """At random, so that workers are not replaced all at once."""

@@ -75,7 +75,7 @@ class AsyncWorker(Worker):
         self._accepting = True
         settings = self.settings
         limits = (settings.idle_timeout, settings.read_timeout, settings.write_timeout, settings.timeout)
-        self._tick = min(TICK, *(limit for limit in limits if limit)) if any(limits) else TICK
+        self._tick = min(limit or TICK for limit in (TICK, settings.max_connection_age, *limits))
         self._due = 0.0
         self._stopping = False
 

@@ -188,6 +188,7 @@ class LoopConnection(asyncio.Protocol):
         if self._lost or conversation.lost or not self._opened:
             return NEVER
         conversation.note_silence(now)
+        conversation.note_age(now)
         if conversation.unwritten:
             self._note_progress()
         deadline = conversation.deadline

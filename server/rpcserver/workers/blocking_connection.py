@@ -70,10 +70,11 @@ class BlockingConnection:
         self._settings = settings
         self._on_tick = on_tick
         self._linger = linger
-        self._due = inf if on_tick is None else 0.0
+        self._due = 0.0 if on_tick is not None or settings.max_connection_age else inf
         # Two waits fit into the time after which an idle connection may be reclaimed.
         reclaim = settings.reclaim_idle / 2 or TICK
-        self._tick = min(TICK, settings.idle_timeout or TICK, settings.read_timeout or TICK, reclaim)
+        limits = (settings.idle_timeout, settings.read_timeout, settings.max_connection_age)
+        self._tick = min(reclaim, *(limit or TICK for limit in limits), TICK)
 
     @property
     def _answer(self) -> Answer:
@@ -208,10 +209,12 @@ class BlockingConnection:
                 self._on_tick()
 
     def _look_around(self) -> float:
-        """Call `on_tick` about once a second, however busy the client keeps this; return when it is due again."""
-        if self._on_tick is not None and (now := monotonic()) >= self._due:
-            self._due = now + TICK
-            self._on_tick()
+        """Do what is due about once a second, however busy the client keeps this; return when it is due again."""
+        if self._due < inf and (now := monotonic()) >= self._due:
+            self._due = now + min(TICK, self._settings.max_connection_age or TICK)
+            self.conversation.note_age(now)
+            if self._on_tick is not None:
+                self._on_tick()
         return self._due
 
     def _look_at_deadline(self) -> None:

@@ -17,7 +17,7 @@ from rpcserver.workers.frame_budget import BudgetShare
 from rpcserver.workers.layers import reframed
 from rpcserver.workers.limits import LINGER_BYTES, LINGER_SECONDS, NEVER, PROGRESS, READ_SIZE, WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, CLOSE, LINGER, READ, WRITE, Next
-from rpcserver.workers.refusals import CrowdedOut, SlowFrame, describe, give_up, refuse_frame, refuse_stream
+from rpcserver.workers.refusals import CrowdedOut, SlowFrame, describe, refuse_frame, refuse_stream
 from rpcwire import GOODBYE, FrameDecoder, FrameError
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ class Conversation:
 
     __slots__ = (
         "_crowded_out", "_decoder", "_discarded", "_end_said", "_failure", "_following", "_frame_began", "_framing",
-        "_grace_deadline", "_hurried", "_linger_deadline", "_plain", "_quiet_since", "_replies", "_settings",
-        "_share", "_tls", "_unsent", "_write_began", "ended", "heard", "held", "last_said", "leaving", "lost",
-        "peer", "reset", "sole_request", "spoken", "taken", "unwritten",
+        "_grace_deadline", "_hurried", "_linger_deadline", "_old_from", "_plain", "_quiet_since", "_replies",
+        "_settings", "_share", "_tls", "_unsent", "_write_began", "ended", "heard", "held", "last_said", "leaving",
+        "lost", "peer", "reset", "sole_request", "spoken", "taken", "unwritten",
     )  # fmt: skip
 
     sole_request: Callable[[bytes], bytes | None]
@@ -79,7 +79,7 @@ class Conversation:
         # The protocol's own envelope goes with its own framing.
         self.peer.jsonrpc = framing is not None
         self._framing = framing
-        self.heard = self._hurried = False
+        self.heard = self.spoken = self._hurried = self._end_said = False
         self.leaving = self.last_said = self.ended = self.lost = self.reset = False
         self.held = self.unwritten = self.taken = 0
         self._settings = settings
@@ -94,12 +94,11 @@ class Conversation:
         self._replies: list[bytes | memoryview] = []
         self._plain = _NOTHING
         self._unsent: bytes | memoryview = b""
-        self._end_said = False
         # Each is 0 where nothing of the kind is waited for.
         self._frame_began = self._write_began = self._linger_deadline = 0.0
         self._grace_deadline = NEVER
         self._quiet_since = monotonic()
-        self.spoken = False
+        self._old_from = limits.old_from(settings, self._quiet_since)
         self._discarded = 0
         self._tls: TlsSession | None = None
         self.sole_request = own.sole_frame if framing is None and tls is None else lambda _data: None
@@ -132,8 +131,12 @@ class Conversation:
             return min(deadline, self._grace_deadline) if untouched else deadline
         if self.leaving:
             return 0.0 if self.peer.heeds_close else self._grace_deadline
-        limit = limits.silence_allowed(self._settings, spoken=self.spoken)
-        return NEVER if self.heard or not limit else self._quiet_since + limit
+        limit = limits.silence_allowed(self._settings, spoken=self.spoken) or NEVER
+        quiet_since = NEVER if self.heard else self._quiet_since
+        if self._old_from == NEVER:
+            return quiet_since + limit
+        grace, heeds = self._settings.drain_grace, self.peer.heeds_close
+        return min(quiet_since + limit, limits.age_ends(self._old_from, quiet_since, grace, heeds_close=heeds))
 
     def receive(self, data: bytes) -> None:
         """Take what a read brought; nothing is the client's end."""
@@ -273,6 +276,11 @@ class Conversation:
         self._grace_deadline = grace_deadline
         self.leaving = True
 
+    def note_age(self, now: float) -> None:
+        """End as soon as what has arrived is answered, where it is old; clients that heed nothing fall silent."""
+        if now >= self._old_from and self.peer.heeds_close and not self.leaving:
+            self.leave(now + self._settings.drain_grace)
+
     def note_silence(self, since: float) -> None:
         """Note that nothing has come since then, unless the silence is known to have begun before."""
         if self.heard:
@@ -302,7 +310,7 @@ class Conversation:
             late = self._tls.give_up(limit) if self._tls is not None and self._shaking else None
             self._failure = late or SlowFrame(limit)
         else:
-            if not self.leaving:
+            if not self.leaving and monotonic() < self._old_from:
                 limit = limits.silence_allowed(self._settings, spoken=self.spoken)
                 logger.info("%s: closed after %g s of silence", self.peer.address, limit)
             self.last_said = True
@@ -314,10 +322,6 @@ class Conversation:
         self._following = None
         self._decoder.clear()
         self.hold(reply, last=True)
-
-    def give_up(self, body: bytes | bytearray) -> None:
-        """Answer a request whose handler does not come to an end, as the last one."""
-        self.refuse(give_up(body, self._settings.timeout))
 
     def lose(self, error: OSError) -> None:
         """Note that the connection is lost."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rpcserver.system.settings import ServerSettings
+
+_LEAST_AGE: Final = 0.8
 
 NEVER: Final = float("inf")
 """The deadline of what may take as long as it likes."""
@@ -34,6 +37,17 @@ def silence_allowed(settings: ServerSettings, *, spoken: bool) -> float:
     """How long a client may be silent, in seconds, 0 for ever; before its first request no longer than within one."""
     idle = settings.idle_timeout
     return idle if spoken or not idle else min(idle, settings.read_timeout or idle)
+
+
+def old_from(settings: ServerSettings, began: float) -> float:
+    """When a connection is old that began then, in monotonic seconds: the last fifth of its age is drawn by lot."""
+    age = settings.max_connection_age
+    return began + age * random.uniform(_LEAST_AGE, 1.0) if age else NEVER  # noqa: S311 - no secret
+
+
+def age_ends(old_from: float, quiet_since: float, grace: float, *, heeds_close: bool) -> float:
+    """When an idle connection ends of its age: at once where a goodbye is heeded, else after a silence of `grace`."""
+    return old_from if heeds_close else max(old_from, quiet_since + grace)
 
 
 def reading_allowed(settings: ServerSettings, held: int, *, hurried: bool) -> float:

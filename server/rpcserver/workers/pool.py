@@ -22,7 +22,7 @@ from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.layers import PLAIN, Layers
 from rpcserver.workers.limits import NEVER, WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE, Next
-from rpcserver.workers.refusals import refuse_request
+from rpcserver.workers.refusals import give_up, refuse_request
 from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, prepare
 from rpcserver.workers.thread import ThreadedWorker, take_overdue
 
@@ -111,7 +111,7 @@ class Parking:
         self._handing = threading.Lock()
         self._leave_by = NEVER
         limits = (settings.idle_timeout, settings.read_timeout, settings.write_timeout, settings.drain_grace)
-        self._tick = min(TICK, *(limit or TICK for limit in limits))
+        self._tick = min(TICK, settings.max_connection_age or TICK, *(limit or TICK for limit in limits))
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -203,6 +203,7 @@ class Parking:
                 if self._leave_by < NEVER and not connection.conversation.leaving:
                     connection.conversation.leave(self._leave_by)
                     connection.deadline = connection.conversation.deadline
+                connection.conversation.note_age(now)
                 if connection.awaits is not None and now >= connection.deadline:
                     due.append(connection)
         for connection in due:
@@ -381,7 +382,7 @@ class PoolWorker(ThreadedWorker):
                 continue
             del self._running[connection]
             self.note_given_up(connection, thread)
-            connection.conversation.give_up(body)
+            connection.conversation.refuse(give_up(body, self.settings.timeout))
             self._parking.settle(connection)
             # The others go on with as many threads as before, or else until the worker has been replaced.
             with contextlib.suppress(NoThread):

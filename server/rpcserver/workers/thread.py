@@ -23,6 +23,7 @@ from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.blocking_connection import Abandoned, BlockingConnection
 from rpcserver.workers.layers import PLAIN, Layers
+from rpcserver.workers.refusals import give_up
 
 if TYPE_CHECKING:
     import socket
@@ -181,7 +182,7 @@ class ThreadConnection(BlockingConnection):
 
     def give_up(self) -> None:
         """Answer the request that runs too long, after the replies that were held back for it, and close."""
-        self.conversation.give_up(self._given_up)
+        self.conversation.refuse(give_up(self._given_up, self._settings.timeout))
         self.serve()
 
     def _answer_claimed(self, body: bytes | bytearray, connection: Peer, close: bool) -> bytes:

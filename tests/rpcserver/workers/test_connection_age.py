@@ -1,0 +1,110 @@
+"""Connections that are too old, in every model: no call is lost with them, whether clients heed `close` or not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rpcserver.system.settings import ServerSettings
+from rpcserver.workers import MODELS
+from rpcserver.workers.conversation import Conversation
+from rpcserver.workers.limits import NEVER, old_from
+from rpcserver.workers.next_step import Next
+from rpcwire import GOODBYE, Goodbye, Reply
+from tests.rpcserver.workers.test_conversation import ONE, answer_all, write_all
+from tests.rpcserver.workers.test_framings import call, connect
+from tests.servers import Server, running
+
+AGE = 0.3
+OLD = ServerSettings(max_connection_age=1e-9, drain_grace=5.0)
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    options = ("-m", request.param, "-w", "2", "--max-connection-age", str(AGE), "--drain-grace", "0.1")
+    bind = ("127.0.0.1:0", "line+tcp://127.0.0.1:0")
+    with running(*options, folder=tmp_path_factory.mktemp(request.param), bind=bind) as server:
+        yield server
+
+
+def test_a_busy_client_that_heeds_it_is_told_to_go_on_elsewhere(server: Server, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    replies = ends = 0
+    while ends < 3:
+        with server.connect() as client:
+            while True:
+                client.send("count", [str(marks)], close=True)
+                received = client.receive()
+                # Not the bare end of the stream, which proves nothing.
+                assert received is not None
+                replies += isinstance(received, Reply)
+                if isinstance(received, Goodbye) or received.close:
+                    assert client.receive() is None
+                    break
+            ends += 1
+    assert marks.stat().st_size == replies
+
+
+def test_an_idle_client_that_heeds_it_is_told_goodbye(server: Server) -> None:
+    with server.connect() as client:
+        client.call("echo", close=True)
+        assert isinstance(client.receive(), Goodbye)
+        assert client.receive() is None
+
+
+def test_a_client_that_knows_nothing_of_it_is_let_go_once_it_is_silent(server: Server) -> None:
+    with server.connect() as client:
+        end = time.monotonic() + 2 * AGE
+        while time.monotonic() < end:
+            assert client.call("echo", 1).result == 1
+        assert client.receive() is None
+
+
+def test_a_client_of_another_framing_is_let_go_once_it_is_silent(server: Server) -> None:
+    with connect(server, "line") as client:
+        end = time.monotonic() + 2 * AGE
+        while time.monotonic() < end:
+            client.send(call(1, "echo", [1]))
+            assert client.receive()["result"] == [1]
+        assert client.receive() is None
+
+
+def test_connections_are_old_within_the_last_fifth_of_their_age_and_never_later() -> None:
+    drawn = [old_from(ServerSettings(max_connection_age=100.0), 1000.0) for _ in range(200)]
+    assert 1080 <= min(drawn) < max(drawn) <= 1100
+    assert old_from(ServerSettings(), 1000.0) == NEVER
+
+
+def test_an_old_connection_answers_what_has_come_and_the_reply_says_close() -> None:
+    conversation = Conversation(OLD)
+    conversation.peer.heeds_close = True
+    conversation.receive(ONE * 2)
+    conversation.note_age(time.monotonic())
+    assert answer_all(conversation) == [False, True]
+    write_all(conversation)
+    assert conversation.next() is Next.LINGER
+
+
+def test_an_old_connection_that_is_idle_ends_with_a_goodbye() -> None:
+    conversation = Conversation(OLD)
+    conversation.peer.heeds_close = True
+    assert conversation.deadline <= time.monotonic()
+    conversation.expire()
+    assert write_all(conversation) == GOODBYE
+
+
+def test_a_client_that_heeds_nothing_has_the_grace_after_each_request() -> None:
+    conversation = Conversation(OLD)
+    conversation.receive(ONE)
+    conversation.note_age(time.monotonic())
+    assert answer_all(conversation) == [False]
+    write_all(conversation)
+    assert conversation.deadline == NEVER
+    since = time.monotonic()
+    conversation.note_silence(since)
+    assert conversation.deadline == since + OLD.drain_grace
+    conversation.expire()
+    assert conversation.next() is Next.LINGER
