@@ -282,6 +282,9 @@ class Client(AnyClient):
                 return connection.follow(steps(connection.dialect), deadline)
             except TimeoutError:
                 raise CallTimeout(timeout or 0.0) from None
+            finally:
+                if not connection.reusable:
+                    self._drop()
 
     def _ask(self, step: Step) -> Reply:
         if not isinstance(step, Ask):

@@ -122,6 +122,9 @@ class Dialogue:
         """So many more bytes have been sent."""
         del self.unsent[:count]
         self._sent += count
+        if not self.unsent:
+            # A call that the server never answers is answered by the dialect, once it is on its way.
+            self._take_all()
 
     def lose_unsent(self) -> None:
         """Nothing can be sent any more; the end of the stream, which tells why, is still to come."""
@@ -133,17 +136,8 @@ class Dialogue:
             return
         if len(self._first) < SHOWN:
             self._first += data[:SHOWN]
-        dialect = self.dialect
-        dialect.receive(data)
-        while self.failure is None:
-            try:
-                message = dialect.next_event()
-            except RemoteError as error:
-                self.end(not_a_reply(self.target, error, self._first))
-                return
-            if message is None:
-                return
-            self._take(message)
+        self.dialect.receive(data)
+        self._take_all()
 
     def arrived(self) -> list[tuple[Callable[[Any], None], Delivery | Heard]]:
         """Take what has come, and whom each of it is to be given to."""
@@ -179,6 +173,17 @@ class Dialogue:
                 self._arrived.append((call.deliver, dropped))
             else:
                 self._arrived.append((call.deliver, failure))
+
+    def _take_all(self) -> None:
+        while self.failure is None:
+            try:
+                message = self.dialect.next_event()
+            except RemoteError as error:
+                self.end(not_a_reply(self.target, error, self._first))
+                return
+            if message is None:
+                return
+            self._take(message)
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Stray) and not (self._understood or self._may_print):

@@ -76,6 +76,10 @@ class FramedDialect:
         """
         return self._frame(encode_value(message, self._floats))
 
+    def say(self, message: Message) -> None:
+        """Have a message taken as one of the server: in `encode_call`, the reply to what the server does not answer."""
+        self._said.append(message)
+
     def hello(self) -> Steps[None]:
         """Nothing: the first call may come at once."""
         yield from ()
