@@ -143,7 +143,7 @@ def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> 
         raise UsageError(f"the params of {method} cannot be sent: {error}") from None
     mistake = MISTAKES[name]
     # A worker that serves one connection at a time could be held by the shell's own.
-    session.rest()
+    session.hang_up(wait=True)
     where = session.name if target == session.target else target
     shell.output.pieces([(DIM, f"{name}: {mistake.summary}, to {where} on a connection of its own\n")])
     events: list[WireEvent] = []

@@ -10,6 +10,7 @@ from rpcshell.shell.output import Diverted
 
 if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.shell.address_book import Destination
     from rpcshell.shell.shell import Shell
 
 __all__ = ["connect"]
@@ -25,10 +26,18 @@ def connect(
 ) -> None:
     """Connect as `Session.connect` does, and run the target's lines, whose results are not shown.
 
+    They are run again before the first call on a connection that had to be made anew.
+
     Raises:
         ShellError: As `Session.connect`, or what one of the lines raised; the connection stays.
     """
-    found = shell.session.connect(target, plain=plain, probe_again=probe_again, tls=tls)
+    shell.session.connect(
+        target, plain=plain, probe_again=probe_again, tls=tls, prepare=lambda found: _prepare(shell, found)
+    )
+
+
+def _prepare(shell: Shell, found: Destination) -> None:
+    """Run the lines of a target."""
     quiet = copy.copy(shell)
     quiet.output = Diverted(shell.output, shell.settings, indented=False)
     for number, line in enumerate(found.init, 1):

@@ -145,8 +145,14 @@ class Session:
         return self._book.names()
 
     def connect(
-        self, target: Target | str, *, plain: bool | None = None, probe_again: bool = False, tls: TlsFiles | None = None
-    ) -> Destination:
+        self,
+        target: Target | str,
+        *,
+        plain: bool | None = None,
+        probe_again: bool = False,
+        tls: TlsFiles | None = None,
+        prepare: Callable[[Destination], object] | None = None,
+    ) -> None:
         """Connect to a target, a name or an address, and leave the one before.
 
         Args:
@@ -154,20 +160,19 @@ class Session:
             plain: Whether to send no probe and no optional keys; the target's own way if not given.
             probe_again: Ask the target to describe itself even if it is remembered that it cannot.
             tls: Files of TLS that go before those of the session and of a named target.
-
-        Returns:
-            What is known of it; its lines to run are the caller's business.
+            prepare: Runs the target's lines, where it has any: now, and before the first call on each new connection.
 
         Raises:
             UsageError: The target's text makes no sense.
             ConnectionFailed: No connection could be made. A target from before stays; without one, this target is
                 kept, and the next call tries again.
             Cancelled: Ctrl-C was pressed; the same holds.
+            ShellError: What `prepare` raised; the connection stays.
         """
         found = self._book.find(target)
         plain = found.plain or self._plain if plain is None else plain
         client = client_for(found, plain=plain, tls=(tls, self._tls), limit=self.settings.timeout)
-        connection = TargetConnection(client, self._memory, found)
+        connection = TargetConnection(client, self._memory, found, prepare)
         try:
             connection.connect()
         except (ConnectionFailed, Cancelled):
@@ -178,7 +183,7 @@ class Session:
         if self._background:
             self._book.used(found.name)
         self._describe_on_connect(connection, probe_again)
-        return found
+        connection.prepare()
 
     def disconnect(self) -> None:
         """Close the connection and forget the target; a spawned server goes on."""
@@ -187,15 +192,10 @@ class Session:
             connection.retire()
             self._set_state("none")
 
-    def hang_up(self) -> None:
-        """Close the connection, which holds a worker that serves one only, unless it is in use; the target stays."""
+    def hang_up(self, *, wait: bool = False) -> None:
+        """Close the connection, which may hold a worker, unless it is in use, or once it is not; the target stays."""
         if self._connection is not None:
-            self._connection.close(patience=_IN_USE)
-
-    def rest(self) -> None:
-        """Close the connection, once nobody uses it, until the next call needs one; the target stays."""
-        if self._connection is not None:
-            self._connection.close()
+            self._connection.close(patience=-1 if wait else _IN_USE)
 
     def spawn(self, options: SpawnOptions) -> SpawnedServer:
         """Start a server and connect to it.

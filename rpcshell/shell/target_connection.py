@@ -51,6 +51,12 @@ _CHILD_ENDED: Final = "cancelled again: the child was ended"
 class TargetConnection:
     """A client, which is used with a lock held, and what its target has told about itself.
 
+    Args:
+        client: Makes the calls.
+        memory: Remembers targets that cannot tell what they offer.
+        where: What is known of the target.
+        prepare: Runs the target's lines, where it has any, which come first on each new connection.
+
     Attributes:
         name: What the user calls the target.
         timeout: Seconds for a call to it, or None for no limit of its own.
@@ -62,7 +68,13 @@ class TargetConnection:
         on_end: Called, from the thread that reads, with how a connection ended that nobody used just then.
     """
 
-    def __init__(self, client: Client, memory: Callable[[], TargetMemory] | None, where: Destination) -> None:
+    def __init__(
+        self,
+        client: Client,
+        memory: Callable[[], TargetMemory] | None,
+        where: Destination,
+        prepare: Callable[[Destination], object] | None = None,
+    ) -> None:
         self.name = where.name
         self.timeout = where.timeout
         self.catalog: Catalog | None = None
@@ -76,7 +88,9 @@ class TargetConnection:
         self._given_up = self._outdated = False
         self._generation: int | None = None
         self._memory = memory
-        self._retired = False
+        self._retired = self._preparing = False
+        self._prepare = partial(prepare, where) if prepare is not None and where.init else None
+        self._prepared = 0
         if client.listens:
             from rpcshell.shell.unasked import Unasked
 
@@ -120,6 +134,28 @@ class TargetConnection:
         except KeyboardInterrupt:
             raise Cancelled("cancelled while connecting") from None
 
+    def prepare(self) -> None:
+        """Connect if need be, and make the calls that come first on a new connection, where there are such.
+
+        Raises:
+            Cancelled: Ctrl-C was pressed.
+            ShellError: As `Client.connect`, or what one of these calls raised, which is not made again then.
+        """
+        if self._prepare is None or self._preparing:
+            return
+        try:
+            with self._lock:
+                self._client.connect()
+                former, self._prepared = self._prepared, self._client.connections
+        except KeyboardInterrupt:
+            raise Cancelled(_NOT_SENT) from None
+        if former != self._prepared:
+            self._preparing = True
+            try:
+                self._prepare()
+            finally:
+                self._preparing = False
+
     def method(self, name: str) -> Method | None:
         """What the target has told about a method."""
         return self.catalog.methods.get(name) if self.catalog else None
@@ -140,6 +176,7 @@ class TargetConnection:
                 call before was cancelled too, and nothing has been answered since.
             ShellError: As `Client.exchange`.
         """
+        self.prepare()
         requests = None
         try:
             with self._lock:
@@ -278,7 +315,8 @@ class TargetConnection:
         try:
             if probe_again:
                 self._client.plain = False
-            found = describe(self._client, self._memory and self._memory(), _is_own, probe_again=probe_again)
+            memory = self._memory and self._memory()
+            found = describe(self._client, memory, _is_own, probe_again=probe_again, known=self.catalog)
             self.catalog = found.catalog
             self._client.plain = found.plain
         finally:

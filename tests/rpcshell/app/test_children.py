@@ -92,6 +92,19 @@ def test_what_a_target_offers_is_read_from_a_file_beside_the_configuration(tmp_p
     assert "add" not in out
 
 
+def test_the_lines_of_a_target_are_run_again_on_each_new_connection(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    command = json.dumps(PEER)
+    config.write_text(f'[targets.a]\ndialect = "jsonrpc+line"\ncommand = {command}\ninit = ["echo [1]", "add [1]"]\n')
+    lines = ("received", "end", "received")
+    words = [word for line in lines for word in ("-c", line)]
+    code, out, err = run("--config", config, "-k", "a", *words)
+    assert (code, err.count("lost the connection")) == (3, 1)
+    first, again = map(json.loads, out.splitlines())
+    assert [method for method in first if not method.startswith(("rpc.", "system."))] == ["echo", "add", "received"]
+    assert [method for method in again if not method.startswith(("rpc.", "system."))] == ["echo", "add", "received"]
+
+
 ASKING = """
 import json, sys
 

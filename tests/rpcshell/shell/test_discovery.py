@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +14,8 @@ from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
 from tests.rpcshell.describing import Told, offering
-from tests.rpcshell.peers import Peer, echo, serving
+from tests.rpcshell.mcp_peer import McpPeer
+from tests.rpcshell.peers import DEADLINE, Peer, echo, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,3 +165,43 @@ def test_a_server_of_ones_own_whose_workers_are_held_is_not_taken_for_a_plain_on
         told.wait_until(lambda: "ping" in session.catalog.methods)
     finally:
         server.stop()
+
+
+def mute(peer: Peer) -> None:
+    """A server of MCP that takes a session and says no more."""
+    lines = peer.sock.makefile("rb")
+    asked = json.loads(lines.readline())
+    result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}}
+    peer.sock.sendall(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}).encode() + b"\n")
+    for line in lines:
+        if (message := json.loads(line)).get("method") == "tools/call":
+            reply = {"jsonrpc": "2.0", "id": message["id"], "result": {"content": []}}
+            peer.sock.sendall(json.dumps(reply).encode() + b"\n")
+
+
+def test_what_a_server_has_told_is_kept_where_it_fails_to_tell_it_again(
+    session: Session, told: Told, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave = threading.Event()
+
+    def once(peer: Peer) -> None:
+        def end() -> None:
+            leave.wait(DEADLINE)
+            peer.sock.shutdown(socket.SHUT_RDWR)
+
+        threading.Thread(target=end).start()
+        McpPeer()(peer)
+
+    with serving(once, mute) as server:
+        session.connect(f"mcp:{server.target}")
+        told.wait_until(lambda: "tool1" in session.catalog.methods)
+        # Who asks what there is has let go of the connection then.
+        session.call("tool1")
+        monkeypatch.setattr("rpcshell.client.dialects.mcp._LIST_TIMEOUT", 0.1)
+        leave.set()
+        told.wait_until(lambda: session.state == "lost")
+        session.call("tool1")
+        told.wait_until(lambda: told.notes and "has not said again what it offers" in told.notes[-1])
+        assert "tool1" in session.catalog.methods
+        assert not session.plain
+        assert not memory.remembers(f"mcp:{server.target}")

@@ -118,7 +118,7 @@ def idle_connections(target: Target | None, count: int) -> Iterator[None]:
 
 def test_workers_that_idle_connections_hold(asked: Asked) -> None:
     asked.ping()
-    asked.session.rest()
+    asked.session.hang_up(wait=True)
     with idle_connections(asked.session.target, 3):
         text = asked.give_up("ping 2")
     reason = r"both workers were held by idle connections, so the request waited \d+ ms in the listen queue and nobody"
