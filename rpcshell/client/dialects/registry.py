@@ -27,6 +27,7 @@ _OWN: Final = {
     "mcp": "mcp:Mcp",
     "qmp": "qmp:Qmp",
     "qga": "qga:GuestAgent",
+    "ovsdb": "ovsdb:Ovsdb",
     "varlink": "varlink:Varlink",
 }
 
