@@ -39,9 +39,8 @@ class PendingConnections:
     def take_from(self, listeners: Sequence[Listener], backlog: int, then: Callable[[], None]) -> None:
         """Withdraw listeners, take what waits in their queues, and close them.
 
-        That is done at once, unless a client is in the middle of its handshake: it has a second to end it. Whoever
-        connects meanwhile hears nothing and asks again after a second, so nothing else is waited for. `then` is called
-        at the end.
+        That is done in a moment, in which the kernel ends what it is about: a client that it had found a listener for
+        is then in the middle of its handshake, and has a second to end it. `then` is called at the end.
         """
         allow_descriptors(backlog * len(listeners))
         for listener in listeners:
@@ -49,7 +48,7 @@ class PendingConnections:
         self._listeners, self._then = listeners, then
         now = time.monotonic()
         self._patience = now + _LONGEST_HANDSHAKE
-        self._take(now)
+        self.deadline = now + _LOOK_AGAIN
 
     def run_due(self, now: float) -> None:
         """Look again at the listeners, if it is time."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import re
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 _UNIX_PATH_MAX: Final = 107  # unix(7): sun_path has 108 bytes, its closing zero included
 _ABSTRACT_MAX: Final = 108  # the zero is then the first
 _LONGEST_QUEUE: Final = Path("/proc/sys/net/core/somaxconn")
+
+_SO_BINDTOIFINDEX: Final = 62  # asm-generic/socket.h, Linux 5.1; since 5.7 no privilege is needed
+_NO_DEVICE: Final = 0x7FFF_FFFF
 
 # The least time to live of packets that a socket takes: ip(7), linux/in.h, linux/in6.h; socket does not name them.
 _LEAST_HOPS: Final = {socket.AF_INET: (socket.IPPROTO_IP, 21), socket.AF_INET6: (socket.IPPROTO_IPV6, 73)}
@@ -63,7 +67,8 @@ class Listener:
         self.socket = listening
         self.framing = NATIVE
         self._address = address
-        self._least_hops = _LEAST_HOPS.get(listening.family)
+        self._over_ip = listening.family in _LEAST_HOPS
+        self._least_hops = None if _may_leave_devices() else _LEAST_HOPS.get(listening.family)
 
     def fileno(self) -> int:
         """Return the socket's file descriptor, or -1 when it is closed."""
@@ -99,24 +104,28 @@ class Listener:
     def withdraw(self) -> None:
         """Let no further client into the queue, in any process; handshakes under way end, and who waits is kept.
 
-        Clients send packets with a time to live of 64 or 128. The kernel drops what asks a listener for a connection
-        with less than the least one; the handshakes that it has begun are not the listener's any more.
+        A listener that is bound to a device which does not exist is not found by who asks for a connection, so that
+        the kernel refuses it; the handshakes that it has begun are not the listener's any more. Where it takes
+        privilege to bind to a device, what asks for a connection is dropped, and asks again after a second: clients
+        send packets with a time to live of 64 or 128, and the listener takes none with less than 255.
         """
-        if self._least_hops is None:
+        if not self._over_ip:
             return
         try:
-            self.socket.setsockopt(*self._least_hops, _MORE_THAN_ANY)
+            if self._least_hops is None:
+                self.socket.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_DEVICE)
+            else:
+                self.socket.setsockopt(*self._least_hops, _MORE_THAN_ANY)
         except OSError as error:
-            reason = f"the kernel refuses IP_MINTTL: {error.strerror}"
+            option = "SO_BINDTOIFINDEX" if self._least_hops is None else "IP_MINTTL"
+            reason = f"the kernel refuses {option}: {error.strerror}"
             logger.warning("%s: clients that connect during this stop may lose a call (%s)", self.address, reason)
 
     def in_handshake(self) -> bool:
-        """Whether the kernel tells of clients whose handshake is under way; on the loopback it takes no time."""
-        if self._least_hops is None:
+        """Whether the kernel tells of clients whose handshake is under way."""
+        if not self._over_ip:
             return False
         host, port = self.socket.getsockname()[:2]
-        if host == "::1" or host.startswith("127."):
-            return False
         table = Path("/proc/net/tcp6" if ":" in host else "/proc/net/tcp")
         try:
             # proc(5): the local address, the remote one, and the state; 03 is SYN_RECV.
@@ -147,6 +156,15 @@ class Listener:
     def close(self) -> None:
         """Close this process's descriptor; the socket lives while another process holds one."""
         self.socket.close()
+
+
+@functools.cache
+def _may_leave_devices() -> bool:
+    """Whether this process may bind a socket to a device that does not exist."""
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_DEVICE)
+        return True
+    return False
 
 
 class UnixListener(Listener):

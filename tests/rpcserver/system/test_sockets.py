@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcserver.system.addresses import Bind, BindError, TcpBind, UnixBind, format_host_port, parse_bind, peer_address
-from rpcserver.system.sockets import Listener, open_listeners
+from rpcserver.system.sockets import _LEAST_HOPS, Listener, open_listeners
 
 LOCAL = TcpBind("127.0.0.1", 0)
 
@@ -258,9 +258,36 @@ def test_a_file_whose_name_begins_as_an_abstract_one_is_listened_on(
     assert UnixBind.of_name(listener.socket.getsockname()) == UnixBind("./@file")
 
 
-@pytest.mark.parametrize("bind", [LOCAL, TcpBind("::1", 0)], ids=["ipv4", "ipv6"])
-def test_a_withdrawn_listener_lets_nobody_in_but_keeps_those_who_wait(bind: Bind, opened: list[Listener]) -> None:
+def without_devices(listener: Listener) -> None:
+    """As where only root may bind a socket to a device: before Linux 5.7."""
+    listener._least_hops = _LEAST_HOPS[listener.socket.family]
+
+
+@pytest.mark.parametrize("bind", [LOCAL, TcpBind("::1", 0), TcpBind("0.0.0.0", 0)], ids=["ipv4", "ipv6", "any"])
+def test_a_withdrawn_listener_refuses_at_once_and_keeps_those_who_wait(bind: Bind, opened: list[Listener]) -> None:
     (listener,) = listen(opened, bind)
+    if listener._least_hops is not None:
+        pytest.skip("this kernel wants privilege for a socket to be bound to a device")
+    host, _, port = listener.address.rpartition(":")
+    target = (host.strip("[]"), int(port))
+    with socket.create_connection(target, 5) as early:
+        listener.withdraw()
+        early.sendall(b"hello")
+        for _ in range(3):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(target, 10)
+        (connection,) = listener.take_queued()
+        with connection:
+            connection.settimeout(5)
+            assert connection.recv(10) == b"hello"
+            connection.sendall(b"bye")
+            assert early.recv(10) == b"bye"
+
+
+@pytest.mark.parametrize("bind", [LOCAL, TcpBind("::1", 0)], ids=["ipv4", "ipv6"])
+def test_a_listener_that_is_withdrawn_without_devices_lets_nobody_in(bind: Bind, opened: list[Listener]) -> None:
+    (listener,) = listen(opened, bind)
+    without_devices(listener)
     host, _, port = listener.address.rpartition(":")
     target = (host.strip("[]"), int(port))
     with socket.create_connection(target, 5) as early:
@@ -284,8 +311,14 @@ def test_a_withdrawn_listener_lets_nobody_in_but_keeps_those_who_wait(bind: Bind
             assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
 
 
-def test_a_handshake_under_way_is_told_of_and_ends_after_withdrawing(opened: list[Listener]) -> None:
-    (listener,) = listen(opened, TcpBind("0.0.0.0", 0))
+@pytest.mark.parametrize("devices", [True, False])
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+def test_a_handshake_under_way_is_told_of_and_ends_after_withdrawing(
+    host: str, devices: bool, opened: list[Listener]
+) -> None:
+    (listener,) = listen(opened, TcpBind(host, 0))
+    if not devices:
+        without_devices(listener)
     # So the kernel leaves the handshake open until the client has said something.
     listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 10)
     port = int(listener.address.rpartition(":")[2])
