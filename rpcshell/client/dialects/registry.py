@@ -28,6 +28,7 @@ _OWN: Final = {
     "qmp": "qmp:Qmp",
     "qga": "qga:GuestAgent",
     "ovsdb": "ovsdb:Ovsdb",
+    "kodi": "kodi:Kodi",
     "varlink": "varlink:Varlink",
 }
 

@@ -162,7 +162,7 @@ def test_a_server_that_does_not_tell_what_it_offers_is_said_in_a_line_and_called
         session.connect(f"ovsdb:{server.target}")
         assert session.method("x") is None
         assert [reason in note and "\n" not in note for note in notes] == [True]
-        session.rest()
+        session.hang_up(wait=True)
         assert session.call("x").result["method"] == "x"
         session.close()
 
