@@ -18,7 +18,7 @@ from rpcwire.numbers import FLOAT_HOOKS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from typing import TypedDict
+    from typing import Any, TypedDict
 
     from rpcshell.client.dialects import Description, DialectFactory, Listening
     from rpcshell.client.hearing import AnyHearing, FormHandler, RequestHandler
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         tls: TlsFiles | None
         openrpc: str | Path | Sequence[str] | None
         answers: Mapping[str, RequestHandler]
+        options: Mapping[str, Any] | None
 
 
 __all__ = ["CONNECT_TIMEOUT", "TIMEOUT", "AnyClient", "as_target"]
@@ -68,6 +69,7 @@ class AnyClient:
         tls: TlsFiles | None = None,
         openrpc: str | Path | Sequence[str] | None = None,
         answers: Mapping[str, RequestHandler] = MappingProxyType({}),
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.target = target
         self.timeout = timeout
@@ -85,7 +87,8 @@ class AnyClient:
         if target.dialect:
             from rpcshell.client.dialects.registry import dialect_factory
 
-            self._dialect = dialect_factory(target.dialect, http=isinstance(target, HttpTarget), answers=answers)
+            http = isinstance(target, HttpTarget)
+            self._dialect = dialect_factory(target.dialect, http=http, answers=answers, options=options)
             spoken = self._dialect(max_reply, floats)
             self.listens = spoken.listens
             self.absent_params = spoken.listens and spoken.absent_params

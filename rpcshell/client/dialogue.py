@@ -97,6 +97,9 @@ class Dialogue:
         self._number = number
         self.tell(data)
         self._calls[number] = _Call(deliver, self._sent + len(self.unsent))
+        if not self.unsent:
+            # There is nothing to send for it, so that nothing will be sent.
+            self._take_all()
         return number, data
 
     def abandon(self, number: int) -> bool:

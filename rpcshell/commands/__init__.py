@@ -23,6 +23,7 @@ def load_commands() -> CommandRegistry:
         history,
         lines,
         logs,
+        lsp,
         methods,
         repeat,
         server,
@@ -42,6 +43,7 @@ def load_commands() -> CommandRegistry:
         repeat,  # watch bench
         all_workers,
         events,  # events wait
+        lsp,
         why,  # why wire
         stats,
         export,

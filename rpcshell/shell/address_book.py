@@ -5,7 +5,7 @@ Nothing here connects.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -31,6 +31,7 @@ class Destination(msgspec.Struct, frozen=True):
         openrpc: What it offers, where it cannot say: a file, or a command that prints it.
         init: Lines to run once it is connected.
         sampling: A command that asks a model, where its servers may; empty for none.
+        options: What is set for it, as its dialect has it.
     """
 
     target: Target
@@ -41,6 +42,7 @@ class Destination(msgspec.Struct, frozen=True):
     openrpc: str | list[str] | None = None
     init: tuple[str, ...] = ()
     sampling: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
 
 
 class AddressBook:
@@ -71,6 +73,7 @@ class AddressBook:
                 openrpc=found.openrpc,
                 init=tuple(found.init),
                 sampling=tuple(found.sampling or ()),
+                options=found.options,
             )
         try:
             target = Target.parse(where)

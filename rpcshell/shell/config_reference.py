@@ -34,6 +34,7 @@ _TARGETS: Final = """\
 _EXAMPLES: Final = (
     ("prod", 0, ("address", "tls-ca", "tls-cert", "tls-key", "plain", "timeout")),
     ("tools", 0, ("dialect", "command", "env", "cwd", "init", "openrpc", "sampling")),
+    ("code", 1, ("dialect", "command", "options")),
     ("api", -1, ("address", "dialect", "headers")),
 )
 """Targets whose keys go together, and which example of each key is for them."""
@@ -76,7 +77,7 @@ def _target(keys: tuple[str, ...], number: int) -> Iterator[str]:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {json.dumps(each)}' for key, each in value.items())} }}"
+        return f"{{ {', '.join(f'{key} = {_toml(each)}' for key, each in value.items())} }}"
     return json.dumps(value)
 
 

@@ -337,9 +337,9 @@ class Session:
                 raise Cancelled("cancelled while asking the server what it offers") from None
         return connection.method(name)
 
-    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> list[str]:
-        """What the target says that a parameter may be."""
-        return self._connection.complete(method, param, typed, others) if self._connection else []
+    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any], wait: bool = False) -> list[str]:
+        """What the target says that a parameter may be; nothing, without waiting, where its connection is in use."""
+        return self._connection.complete(method, param, typed, others, wait=wait) if self._connection else []
 
     def refresh(self, *, probe_again: bool = False) -> None:
         """Ask the target again what it offers, in the background where the session has one.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -48,14 +48,14 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         str | None,
         Meta(
             description="What it speaks, if not rpcshell's own protocol, with the framing where that is not the usual.",
-            examples=["mcp"],
+            examples=["mcp", "lsp", "mcp"],
         ),
     ] = None
     command: Annotated[
         list[str] | None,
         Meta(
             description="In place of an address: the program to start, and to talk to over its standard streams.",
-            examples=[["npx", "-y", "@modelcontextprotocol/server-everything"]],
+            examples=[["npx", "-y", "@modelcontextprotocol/server-everything"], ["pylsp"]],
         ),
     ] = None
     env: Annotated[
@@ -96,6 +96,14 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             examples=[["python3", "ask_model.py"]],
         ),
     ] = None
+    options: Annotated[
+        dict[str, Any],
+        Meta(
+            description="What its dialect takes: of lsp `settings`, by section, `initialization-options` and `root`; "
+            "of dap `adapter`, the name of the adapter.",
+            examples=[{"adapter": "python"}, {"settings": {"pylsp": {"plugins": {"pycodestyle": {"enabled": False}}}}}],
+        ),
+    ] = {}
     tls_ca: Annotated[
         str | None,
         Meta(

@@ -205,9 +205,9 @@ class TargetConnection:
         reloaded = former is not None and self._generation != former
         return reply, elapsed, reloaded or self._client.connections != connections
 
-    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> list[str]:
-        """Ask the target what a parameter may be; nothing where its connection is in use, or gone."""
-        if not self._lock.acquire(blocking=False):
+    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any], *, wait: bool) -> list[str]:
+        """Ask the target what a parameter may be; nothing where its connection is gone, or not waited for."""
+        if not self._lock.acquire(blocking=wait):
             return []
         try:
             connected = self._client.connected and self._client.listens
@@ -357,6 +357,7 @@ def client_for(where: Destination, *, plain: bool, tls: Sequence[TlsFiles | None
         tls=files,
         openrpc=where.openrpc,
         answers=answers,
+        options=where.options,
     )
 
 

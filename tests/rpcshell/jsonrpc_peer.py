@@ -60,7 +60,8 @@ def first_of(framing: str, data: bytes) -> tuple[bytes, bytes] | None:
         return (data[4 : 4 + length], data[4 + length :]) if len(data) >= 4 + length else None
     if framing == "content-length":
         head, ends, rest = data.partition(b"\r\n\r\n")
-        length = int(head.removeprefix(b"Content-Length: ") or 0)
+        # A head that is not whole is no head yet.
+        length = int(head.removeprefix(b"Content-Length: ")) if ends else 0
         return (rest[:length], rest[length:]) if ends and len(rest) >= length else None
     try:
         text = data.decode().lstrip()

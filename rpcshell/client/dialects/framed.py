@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import msgspec
+
 from rpcshell.client.dialects import OTHER_FORM, Description, Stray
+from rpcshell.client.errors import UsageError
 from rpcwire import ErrorCode, Fault, InvalidReply, ParseError, decode_value, encode_value
 from rpcwire.framings import FRAMINGS
 
@@ -33,6 +36,9 @@ class FramedDialect:
     absent_params: ClassVar[bool] = False
     serves_one: ClassVar[bool] = False
 
+    options_type: ClassVar[type[msgspec.Struct] | None] = None
+    """What users may set for a server, in `options`; nothing where it is None."""
+
     framings: ClassVar[tuple[str, ...]] = ("stream",)
     """The framings that a target may ask for, as `NAME+FRAMING:`, the usual one first.
 
@@ -49,6 +55,20 @@ class FramedDialect:
         self._frame = FRAMINGS[self.framing].frame
         self._decoder = FRAMINGS[self.framing].decoder(max_reply)
         self._said: deque[Message] = deque()
+        self.options: Any = None if self.options_type is None else self.options_type()
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Take what is set for the server, before anything is said to it.
+
+        Raises:
+            UsageError: There is no such option, or it cannot be that.
+        """
+        if self.options_type is None:
+            raise UsageError("this dialect has no options")
+        try:
+            self.options = msgspec.convert(options, self.options_type)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"the options of the target make no sense: {error}") from None
 
     @classmethod
     def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.dialects.recognition import Recogniser
+    from rpcwire import Floats
 
 __all__ = ["ENTRY_POINTS", "announces", "dialect_factory", "framing_of", "is_dialect", "recognisers"]
 
@@ -24,6 +25,7 @@ _OWN: Final = {
     "native": "native:Native",
     "jsonrpc": "jsonrpc:JsonRpc",
     "jsonrpc1": "jsonrpc:JsonRpc1",
+    "lsp": "lsp:Lsp",
     "mcp": "mcp:Mcp",
     "qmp": "qmp:Qmp",
     "qga": "qga:GuestAgent",
@@ -38,16 +40,23 @@ def is_dialect(name: str, *, other_packages: bool = True) -> bool:
     return name in _OWN or (other_packages and name in _others())
 
 
-def dialect_factory(spoken: str, *, http: bool = False, answers: Iterable[str] = ()) -> DialectFactory:
+def dialect_factory(
+    spoken: str,
+    *,
+    http: bool = False,
+    answers: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> DialectFactory:
     """What makes the dialect that a target's prefix names, for each connection.
 
     Args:
         spoken: `NAME`, or `NAME+FRAMING`.
         http: Whether messages are bodies of HTTP.
         answers: Methods that the client's program answers; a dialect tells its servers of them where it `announces`.
+        options: What is set for the server, as the dialect has it.
 
     Raises:
-        UsageError: There is no such dialect, or it has no such framing.
+        UsageError: There is no such dialect, or it has no such framing or no options.
     """
     name, _, framing = spoken.partition("+")
     dialect = _load(name)
@@ -59,11 +68,21 @@ def dialect_factory(spoken: str, *, http: bool = False, answers: Iterable[str] =
         if not framings or framing:
             raise UsageError(f"{spoken} is not spoken over HTTP" if framing else f"{name} is not spoken over HTTP")
         framing = "stream"
-    options: dict[str, Any] = {"framing": framing} if framing else {}
+    given: dict[str, Any] = {"framing": framing} if framing else {}
     if announces(spoken) and (asked := frozenset(answers)):
-        options["answers"] = asked
-    factory: DialectFactory = partial(dialect, **options) if options else dialect
-    return factory
+        given["answers"] = asked
+    factory: DialectFactory = partial(dialect, **given) if given else dialect
+    if not options:
+        return factory
+    if not hasattr(dialect, "configure"):
+        raise UsageError(f"the dialect {name} has no options")
+
+    def configured(max_reply: int, floats: Floats) -> Any:
+        made: Any = factory(max_reply, floats)
+        made.configure(options)
+        return made
+
+    return configured
 
 
 def announces(spoken: str) -> bool:

@@ -150,8 +150,9 @@ def _offered(place: ValuePlace, method: Method, around: Surroundings, others: Ot
     yield from _known_values(place.schema, method.resolve)
     if any(param.completes and param.name == place.field for param in method.params):
         question = ValueQuestion(method.name, place.field, place.typed.strip("\"'"), others)
+        textual = fits_type("string", allowed_types(place.schema, method.resolve))
         for text in around.server_values(question):
-            yield text, ""
+            yield text if textual else word_value(text), ""
     if around.reply_values is None or not place.field:
         return
     types = allowed_types(place.schema, method.resolve)

@@ -150,7 +150,7 @@ def test_the_reference_changes_nothing_as_it_is_and_is_right_without_its_comment
         before = settings.text(name)
         settings.set(name, value)
         assert settings.text(name) == before
-    assert set(config.targets) == {"local", "prod", "tools", "api"}
+    assert set(config.targets) == {"local", "prod", "tools", "code", "api"}
     defaults, described = TargetConfig("x:1"), list(config.targets.values())[1:]
     for name in TargetConfig.__struct_fields__:
         assert any(getattr(target, name) != getattr(defaults, name) for target in described), name

@@ -1,0 +1,156 @@
+"""Methods of protocols whose servers tell only what they are capable of: tables that are shipped with their dialects.
+
+`lsp.json` and `dap.json` beside this have, from what the protocols publish about themselves, the methods with their
+params and what a server must be capable of for each. A table is read when it is first needed.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["MethodTable", "ShippedMethod", "document", "is_capable", "shipped"]
+
+_FILE: Final = {"name": "file", "description": "its path", "schema": {"type": "string"}, "x-completes": True}
+_PLACE: Final = (
+    {"name": "line", "description": "counted from 0", "schema": {"type": "integer", "minimum": 0}},
+    {
+        "name": "character",
+        "description": "counted from 0, in UTF-16 code units",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+)
+_REFERENCES: Final = "#/components/schemas/"
+
+
+class ShippedParam(msgspec.Struct, frozen=True):
+    """A parameter by name; `completes` where a server can be asked what it may be."""
+
+    name: str
+    schema: dict[str, Any]
+    required: bool = False
+    completes: bool = False
+
+
+class ShippedMethod(msgspec.Struct, frozen=True):
+    """A method of a protocol.
+
+    Attributes:
+        name: Its name.
+        summary: One line on it.
+        needs: What a server is capable of that has it, with a dot for each step inside; nothing where all have it.
+        at: Whether it is about a file, or a position in one.
+        params: What else it takes.
+        more: Whether it takes params of the server's own besides.
+        whole: The schema of its params, where these are one object that a server has sent before.
+        replies: Whether it is a request, and no notification.
+    """
+
+    name: str
+    summary: str
+    needs: str = ""
+    at: Literal["", "file", "position"] = ""
+    params: list[ShippedParam] = []
+    more: bool = False
+    whole: dict[str, Any] | None = None
+    replies: bool = True
+
+
+class MethodTable(msgspec.Struct, frozen=True, dict=True):
+    """What is shipped about a protocol.
+
+    Attributes:
+        source: Where that is from.
+        requests: Its requests, those that are most used first.
+        notifications: What a client may say without getting a reply.
+        events: What a server may say unasked.
+        schemas: The schemas that others refer to.
+        client: What this client is capable of.
+        languages: What the endings of files say of their languages.
+    """
+
+    source: str
+    requests: list[ShippedMethod]
+    events: list[dict[str, str]]
+    schemas: dict[str, Any]
+    notifications: list[ShippedMethod] = []
+    client: dict[str, Any] = {}
+    languages: dict[str, str] = {}
+
+    @cached_property
+    def methods(self) -> Mapping[str, ShippedMethod]:
+        """The methods by name."""
+        told = (msgspec.structs.replace(one, replies=False) for one in self.notifications)
+        return {method.name: method for method in (*self.requests, *told)}
+
+
+@cache
+def shipped(protocol: str) -> MethodTable:
+    """The table of a protocol, "lsp" or "dap"."""
+    return msgspec.json.decode(Path(__file__).with_name(f"{protocol}.json").read_bytes(), type=MethodTable)
+
+
+def is_capable(capabilities: Any, needs: str) -> bool:
+    """Whether a server that says this of itself is capable of something."""
+    for step in needs.split("."):
+        capabilities = capabilities.get(step) if isinstance(capabilities, dict) else None
+    return capabilities is not None and capabilities is not False
+
+
+def document(
+    table: MethodTable, capabilities: Mapping[str, Any], *, title: str = "", version: str = "", noun: str = "method"
+) -> dict[str, Any]:
+    """An OpenRPC document of what a server with these capabilities offers."""
+    return {
+        "openrpc": "1.3.2",
+        "info": {"title": title, "version": version, "x-method-noun": noun},
+        "methods": [
+            _described(method)
+            for method in table.methods.values()
+            if not method.needs or is_capable(capabilities, method.needs)
+        ],
+        "components": {"schemas": table.schemas},
+        "x-events": table.events,
+    }
+
+
+def _described(method: ShippedMethod) -> dict[str, Any]:
+    told = {"name": method.name, "summary": method.summary}
+    if method.whole is not None:
+        return {**told, "x-params": "whole", "params": [{"name": "params", "schema": method.whole}]}
+    told["paramStructure"] = "by-name"
+    params = list(_params(method))
+    if not (method.at or method.more):
+        return {**told, "params": params}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {one["name"]: {"description": one.get("description", ""), **one["schema"]} for one in params},
+        "required": [param.name for param in method.params if param.required],
+        "additionalProperties": method.more,
+    }
+    if method.at:
+        # A file and a place are a short form of what the protocol has.
+        schema["properties"]["textDocument"] = {"$ref": f"{_REFERENCES}TextDocumentIdentifier"}
+    if method.at == "position":
+        schema["properties"]["position"] = {"$ref": f"{_REFERENCES}Position"}
+    return {**told, "params": params, "x-params-schema": schema}
+
+
+def _params(method: ShippedMethod) -> Iterator[dict[str, Any]]:
+    if method.at:
+        yield {**_FILE, "required": True}
+    if method.at == "position":
+        yield from ({**place, "required": True} for place in _PLACE)
+    for param in method.params:
+        yield {
+            "name": param.name,
+            "schema": param.schema,
+            "required": param.required,
+            "x-completes": param.completes,
+        }
