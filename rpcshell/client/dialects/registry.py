@@ -23,6 +23,7 @@ ENTRY_POINTS: Final = "rpcshell.dialects"
 
 _OWN: Final = {
     "native": "native:Native",
+    "dap": "dap:Dap",
     "jsonrpc": "jsonrpc:JsonRpc",
     "jsonrpc1": "jsonrpc:JsonRpc1",
     "lsp": "lsp:Lsp",
