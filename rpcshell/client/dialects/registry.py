@@ -29,6 +29,7 @@ _OWN: Final = {
     "lsp": "lsp:Lsp",
     "mcp": "mcp:Mcp",
     "qmp": "qmp:Qmp",
+    "mpv": "mpv:Mpv",
     "qga": "qga:GuestAgent",
     "ovsdb": "ovsdb:Ovsdb",
     "kodi": "kodi:Kodi",

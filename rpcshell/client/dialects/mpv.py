@@ -1,0 +1,240 @@
+"""mpv's JSON IPC (https://mpv.io/manual/stable/#json-ipc), as `--input-ipc-server` opens it.
+
+Input commands go by position or by name; the commands that only clients have go by position. All are sent as
+asynchronous, so that a slow one keeps no other waiting. None can be ended early: what is given up runs on. What it says
+of its commands names their arguments and types, without the values of choices, and calls an argument needed that has a
+default.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Stray
+from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.recognition import Recognition, messages_in
+from rpcshell.client.errors import CallTimeout
+from rpcwire import ERROR_OUT, EncodeError, ParseError, Reply, decode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rpcshell.client.dialects import Message, Steps
+    from rpcshell.client.dialects.recognition import Guess
+
+__all__ = ["Mpv"]
+
+HELLO_TIMEOUT: Final = 4.0
+"""Seconds that a player has to answer at first."""
+
+DESCRIPTION_TIMEOUT: Final = 10.0
+"""Seconds that a player has to say what it offers."""
+
+_TEXT: Final = {"type": "string"}
+_WHOLE: Final = {"type": "integer"}
+_LOOSE: Final = {"type": ["string", "number"]}
+_TYPES: Final[Mapping[str, dict[str, Any]]] = {
+    "String": _TEXT,
+    "Flags": _TEXT,
+    "Integer": _WHOLE,
+    "Integer64": _WHOLE,
+    "ByteSize": _WHOLE,
+    "Double": {"type": "number"},
+    "Flag": {"type": "boolean"},
+    "Time": _LOOSE,
+    "Choice": _LOOSE,
+    "up|down": _LOOSE,
+    "String list": {"type": "array", "items": _TEXT},
+    "Key/value list": {"type": "object", "additionalProperties": _TEXT},
+}
+_WITHOUT_DEFAULT: Final = frozenset(("String", "String list", "Time"))
+"""Types whose arguments have no default, so that what is not called optional is needed."""
+
+_EVENTS: Final = (
+    "audio-reconfig",
+    "client-message",
+    "command-reply",
+    "end-file",
+    "file-loaded",
+    "hook",
+    "idle",
+    "log-message",
+    "playback-restart",
+    "property-change",
+    "queue-overflow",
+    "seek",
+    "shutdown",
+    "start-file",
+    "video-reconfig",
+)
+
+_PARAMS: Final[Mapping[str, dict[str, Any]]] = {
+    "name": _TEXT,
+    "value": {},
+    "id": _WHOLE,
+    "level": {"enum": ["no", "fatal", "error", "warn", "info", "v", "debug", "trace"]},
+    "event": {"type": "string", "examples": ["all", *_EVENTS]},
+}
+_OF_CLIENTS: Final = {
+    "client_name": ("The name of this connection", ()),
+    "get_time_us": ("The player's clock, in microseconds", ()),
+    "get_version": ("The version of the interface", ()),
+    "get_property": ("The value of a property", ("name",)),
+    "get_property_string": ("The value of a property as a text", ("name",)),
+    "set_property": ("Give a property a value, native or as a text", ("name", "value")),
+    "set_property_string": ("The same as set_property", ("name", "value")),
+    "observe_property": ("Tell each change of a property as an event", ("id", "name")),
+    "observe_property_string": ("Tell each change of a property as an event, as a text", ("id", "name")),
+    "unobserve_property": ("Tell no more of what was observed with this id", ("id",)),
+    "request_log_messages": ("Tell what is logged, from this level on, as events", ("level",)),
+    "enable_event": ("Tell events of this name, or all", ("event",)),
+    "disable_event": ("Tell no events of this name, or none", ("event",)),
+}
+"""Commands that the player does not list, with what they do and their params by position."""
+
+_OF_PROPERTIES: Final = frozenset(("set", "add", "cycle", "multiply", "change-list"))
+"""Listed commands whose `name` is that of a property."""
+
+_NUMBER: Final = re.compile(r'"request_id":(\d+)')
+_NO_VALUE: Final = re.compile(r'(":)(?=[,}])')
+
+
+class Mpv(FramedDialect):
+    """A player."""
+
+    framings: ClassVar[tuple[str, ...]] = ("line",)
+    absent_params: ClassVar[bool] = True
+
+    @classmethod
+    def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
+        """What it makes of a line without a command; events may come before."""
+        refused = any(
+            isinstance(message, dict) and "request_id" in message and isinstance(message.get("error"), str)
+            for message in messages_in(first, "stream")
+        )
+        return Recognition("mpv") if refused else None
+
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
+        """A command.
+
+        Raises:
+            EncodeError: Params have names that the command has not.
+        """
+        return self.encode({"command": _command(method, params), "request_id": number, "async": True})
+
+    def next_event(self) -> Message | None:
+        """Take what the player has said next; what is no JSON, as it writes some results, is read all the same."""
+        message = super().next_event()
+        if not isinstance(message, Stray) or (found := _NUMBER.search(message.text)) is None:
+            return message
+        # Names of files may have bytes that are no UTF-8, and bytes that a program has printed are left out.
+        for text in (message.text, _NO_VALUE.sub(r"\1null", message.text)):
+            try:
+                (reply,) = self.read(decode_value(text.encode(), self._floats))
+            except (ParseError, ValueError):
+                continue
+            return reply
+        return Reply(ERROR_OUT, "it has sent a reply that is no JSON", id=int(found[1]))
+
+    def read(self, message: Any) -> Iterator[Message]:
+        """What a message says."""
+        if "event" in message:
+            yield Event(str(message["event"]), {key: value for key, value in message.items() if key != "event"})
+        elif (error := message["error"]) == "success":
+            yield Reply("data", message.get("data"), id=_number(message))
+        else:
+            yield Reply(ERROR_OUT, str(error), id=_number(message))
+
+    def hello(self) -> Steps[None]:
+        """Ask for the version, which any player tells at once."""
+        try:
+            reply: Reply = yield Ask("get_version", timeout=HELLO_TIMEOUT)
+        except CallTimeout as error:
+            reason = f"it did not tell its version within {error.seconds:g} s"
+            raise HandshakeFailed(reason, "is this what mpv's --input-ipc-server names?") from None
+        if (refusal := reply.fault) is not None:
+            raise HandshakeFailed(f"it does not tell its version: {refusal.message}")
+
+    def describe(self) -> Steps[Description]:
+        """Ask for the commands; those that only clients have are known."""
+        try:
+            listed: Reply = yield Ask("get_property", ["command-list"], timeout=DESCRIPTION_TIMEOUT)
+            version: Reply = yield Ask("get_property", ["mpv-version"], timeout=DESCRIPTION_TIMEOUT)
+        except CallTimeout as error:
+            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        if (refusal := listed.fault) is not None:
+            return Description(missing="unknown", reason=f"it refuses to list its commands: {refusal.message}")
+        known = [_own_method(name, *told) for name, told in _OF_CLIENTS.items()]
+        methods = known + [_method(command) for command in listed.result]
+        told = version.result.removeprefix("mpv ") if isinstance(version.result, str) and version.fault is None else ""
+        info = {"title": "mpv", "version": told, "x-method-noun": "command"}
+        events = [{"name": name} for name in _EVENTS]
+        return Description({"openrpc": "1.3.2", "info": info, "methods": methods, "x-events": events})
+
+    def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
+        """The names of properties, and after a slash of what is in one; of an option's values those that it has."""
+        path = typed.rpartition("/")[0]
+        asked = f"option-info/{others.get('name')}" if param == "value" else path or "property-list"
+        reply: Reply = yield Ask("get_property", [asked])
+        found = reply.result if reply.fault is None else None
+        if param == "value":
+            return [str(choice) for choice in found.get("choices", ())] if isinstance(found, dict) else []
+        if isinstance(found, list) and path:
+            found = [*range(len(found)), "count"]
+        return [f"{path}/{name}" if path else str(name) for name in found or ()]
+
+
+def _command(method: str, params: object) -> Any:
+    match params:
+        case None:
+            return [method]
+        case list() | tuple():
+            return [method, *params]
+        case dict() if method in _OF_CLIENTS:
+            _, names = _OF_CLIENTS[method]
+            if list(params) != list(names[: len(params)]) and params.keys() != set(names):
+                raise EncodeError(f"{method} takes {', '.join(names) or 'nothing'}")
+            return [method, *(params[name] for name in names if name in params)]
+        case {"name": name, **rest}:
+            # The command itself goes by that name.
+            return [method, name, *rest.values()]
+        case dict():
+            return {"name": method, **params}
+    return [method, params]
+
+
+def _number(message: dict[str, Any]) -> int:
+    """The number of the call that a reply is for; what another side has sent has none."""
+    id = message["request_id"]
+    if type(id) is not int:
+        raise TypeError("a request_id is a number")
+    return id
+
+
+def _own_method(name: str, summary: str, params: tuple[str, ...]) -> dict[str, Any]:
+    listed = [_param(param, _PARAMS[param], required=True, completes=param in ("name", "value")) for param in params]
+    return {"name": name, "summary": summary, "params": listed, "paramStructure": "by-position", "x-out": "data"}
+
+
+def _method(command: dict[str, Any]) -> dict[str, Any]:
+    args, name = command["args"], command["name"]
+    method = {"name": name, "x-out": "data"}
+    if command["vararg"]:
+        rest = {"type": "array", "prefixItems": [_TEXT for _ in args[:-1]], "items": _TEXT}
+        return {**method, "params": [{"name": args[-1]["name"], "schema": rest}], "x-params": "whole"}
+    names = [arg["name"] for arg in args]
+    params = [
+        _param(
+            arg["name"],
+            _TYPES.get(arg["type"], {}),
+            required=not arg["optional"] and arg["type"] in _WITHOUT_DEFAULT,
+            completes=name in _OF_PROPERTIES and arg["name"] in ("name", "value"),
+        )
+        for arg in args
+    ]
+    return {**method, "params": params, **({"paramStructure": "by-position"} if "name" in names else {})}
+
+
+def _param(name: str, schema: dict[str, Any], *, required: bool, completes: bool) -> dict[str, Any]:
+    return {"name": name, "schema": schema, "required": required, "x-completes": completes}
