@@ -18,6 +18,7 @@ from rpcserver.system.settings import (
     default_workers,
     parse_budget,
     parse_control,
+    parse_health,
     parse_metrics,
     parse_mode,
     parse_size,
@@ -192,6 +193,11 @@ _OTHER: Final = "Other"
 @_seconds(
     "--drain-grace", group=_STOP, help="How long an idle client that does not know `close` has for one last request."
 )
+@_seconds(
+    "--drain-settle",
+    group=_STOP,
+    help="How long SIGTERM leaves everything as it is, but for --health, so that balancers hear of it first.",
+)
 @_option(
     "--log-level",
     group=_LOGS,
@@ -216,6 +222,14 @@ _OTHER: Final = "Other"
     metavar="PATH",
     callback=_read_by(parse_control),
     help="A Unix socket for watching and steering the server; auto is one in your runtime folder, none is none.",
+)
+@_option(
+    "--health",
+    group=_OTHER,
+    metavar="ADDRESS",
+    callback=_read_by(parse_health),
+    help="Tell balancers there how the server is: /healthz and /readyz over HTTP, and HAProxy's agent checks. "
+    "HOST:PORT or unix:PATH.",
 )
 @_option(
     "--metrics",

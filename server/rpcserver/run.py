@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rpcserver.arbiter.arbiter import Arbiter
 from rpcserver.arbiter.control import ControlSocket, open_control
+from rpcserver.arbiter.health import open_health
 from rpcserver.system.addresses import BindError
 from rpcserver.system.errors import ServerError
 from rpcserver.system.process import named_folder
@@ -62,6 +63,7 @@ def run_server(
             logs,
             parent=parent,
             control=_control(settings),
+            health=() if settings.health is None else open_health(settings.health, settings.unix_mode),
             duties=duties,
             notifier=Notifier.from_environment() if managed else None,
             tls=tls,

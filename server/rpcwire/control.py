@@ -142,7 +142,7 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     app: str | None = None
     """What is served; None for the demo."""
     phase: str = "running"
-    """booting, running, draining or quitting."""
+    """booting, running, settling (balancers hear that it stops, and it serves as before), draining or quitting."""
     generation: int = 0
     """How many times the server was reloaded."""
     reloading: bool = False

@@ -135,7 +135,7 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[_Row]:
     if room >= _FEWEST_ROWS:
         flowed[-1] += [("", "  "), (STRING, sparkline(picture.history, room, max(picture.history, default=0)).strip())]
     # One that listens no more has no queue.
-    listeners = status.listeners if status.phase == "running" else []
+    listeners = status.listeners if status.phase in {"running", "settling"} else []
     queues = [_queue(listener, len(listeners) > 1) for listener in listeners]
     state = [*queues, _workers(board, picture), *_reload(status)]
     return [*_flow(about, columns), *flowed, *_flow(state, columns)]

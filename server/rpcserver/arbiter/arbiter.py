@@ -6,7 +6,6 @@ started and replaced by `crew`, reloaded by `reload`, judged by `watchdog`.
 
 from __future__ import annotations
 
-import enum
 import gc
 import logging
 import os
@@ -18,12 +17,15 @@ from rpcserver.arbiter.boot import Boot
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
 from rpcserver.arbiter.crew import MAX_WORKERS, Crew
+from rpcserver.arbiter.health import HealthServer
 from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
+from rpcserver.arbiter.phase import Phase
+from rpcserver.arbiter.readiness import judge
 from rpcserver.arbiter.reload import Reload
 from rpcserver.arbiter.slots import number_of_workers
 from rpcserver.system.errors import ServerError
-from rpcserver.system.loop import Loop, Reactor
+from rpcserver.system.loop import Loop, Reactor, Timer
 from rpcserver.system.process import reap_strays
 from rpcserver.system.signals import SentSignals, SignalQueue
 from rpcserver.system.systemd import Notifier
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from rpcserver.arbiter.companion import Duty
     from rpcserver.arbiter.control import ControlSocket
+    from rpcserver.arbiter.readiness import Readiness
     from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
     from rpcserver.arbiter.status import Sample
     from rpcserver.system.channel import ArbiterEnd, ParentLink, WorkerFailed
@@ -66,20 +69,12 @@ class BootError(ServerError):
         self.traceback = traceback
 
 
-class Phase(enum.Enum):
-    """What the arbiter is about."""
-
-    BOOTING = "booting"
-    RUNNING = "running"
-    DRAINING = "draining"
-    QUITTING = "quitting"
-
-
 class Arbiter:
     """Keeps a number of workers on a set of listeners.
 
     Args:
         logs: where the process's log goes; workers put their numbers there.
+        health: where balancers ask how the server is.
         started: when the program started, in monotonic seconds.
     """
 
@@ -91,6 +86,7 @@ class Arbiter:
         *,
         parent: ParentLink | None = None,
         control: ControlSocket | None = None,
+        health: Sequence[Listener] = (),
         duties: Callable[[Arbiter], Sequence[Duty]] | None = None,
         notifier: Notifier | None = None,
         tls: ServerTls | None = None,
@@ -112,6 +108,8 @@ class Arbiter:
         self._scaling_signals = SentSignals(_SCALING)
         patience = settings.read_timeout
         self._control = None if control is None else ControlServer(control, self._reactor, self, patience=patience)
+        self._health = HealthServer(health, self._reactor, self._judge)
+        self._settling = Timer(self._withdraw)
         self._duties = duties
         self._companions = Companions(self._reactor, logs, self._not_for_companions)
         self._notifier = notifier or Notifier()
@@ -129,7 +127,7 @@ class Arbiter:
     @property
     def leaving(self) -> bool:
         """Whether the server is on its way out."""
-        return self._phase in {Phase.DRAINING, Phase.QUITTING}
+        return self._phase.leaving
 
     def run(self) -> None:
         """Serve until asked to stop.
@@ -150,12 +148,14 @@ class Arbiter:
             self._companions.add(duty)
         self._boot.begin()
         gc.enable()
+        served = (self._health,) if self._control is None else (self._health, self._control)
         parts = (self._crew, self._pending, self._freezer, self._housekeeping, self._companions, self._notifier)
-        loop = Loop(self._reactor, parts if self._control is None else (*parts, self._control), self._forgive)
-        while not self.leaving or len(self._crew):
+        loop = Loop(self._reactor, (*parts, self._settling, *served), self._forgive)
+        while not self._phase.stopping or len(self._crew):
             loop.run_once()
         self._pending.close()
         self._companions.stop()
+        self._health.stop()
         if self._control is not None:
             self._control.stop()
         self._signals.close()
@@ -166,10 +166,20 @@ class Arbiter:
         logger.info("stopped")
 
     def drain(self) -> None:
-        """Stop without loss: what has arrived is answered, what comes now is refused."""
-        if self.leaving:
+        """Stop without loss: what has arrived is answered, what comes now is refused.
+
+        Balancers have `drain_settle` to hear of it, in which the server serves as before; asked again, it stops sooner.
+        """
+        if self._phase.stopping:
             self.quit()
-            return
+        elif self._phase is Phase.RUNNING and (seconds := self._settings.drain_settle):
+            self._phase = Phase.SETTLING
+            self._settling.start(seconds)
+            logger.info("stopping in %g s, which balancers have to hear of it", seconds)
+        else:
+            self._withdraw()
+
+    def _withdraw(self) -> None:
         self._leave(Phase.DRAINING)
         self._pending.take_from(self._listeners, self._settings.backlog, self._drain_workers)
 
@@ -264,6 +274,10 @@ class Arbiter:
             liveness=self._housekeeping.liveness,
         )
 
+    def _judge(self) -> Readiness:
+        crew, now = self._crew, time.monotonic_ns()
+        return judge(self._phase, crew.board.readings(), self._housekeeping.liveness, wanted=len(crew.slots), now=now)
+
     def worker_ready(self, worker: WorkerProcess) -> None:
         """Go on with what waited for a worker to be ready; called by the crew."""
         if self._phase is Phase.BOOTING:
@@ -278,7 +292,7 @@ class Arbiter:
     def start_failed(self, slot: WorkerSlot, failure: WorkerFailed) -> bool:
         """Decide what follows from a worker that did not start; called by the crew."""
         if self._phase is not Phase.BOOTING:
-            return self.leaving or self._reload.start_failed(slot, failure)
+            return self._phase.stopping or self._reload.start_failed(slot, failure)
         if not self._boot.has_failed(slot, failure):
             self._look_for_completion()
             return False
@@ -336,6 +350,7 @@ class Arbiter:
         self._housekeeping.forgive()
 
     def _leave(self, phase: Phase) -> None:
+        self._settling.stop()
         self._notifier.stopping()
         self._phase = phase
         self._crew.closing = True
@@ -374,6 +389,7 @@ class Arbiter:
             yield self._parent
         if self._control is not None:
             yield self._control
+        yield self._health
         yield self._companions
 
     def _not_for_companions(self) -> Iterator[Closeable]:

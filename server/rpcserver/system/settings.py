@@ -98,10 +98,12 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float = 30.0
     """0 is not at all."""
     drain_grace: float = 1.0
+    drain_settle: float = 0.0
     debug: bool = False
     control: str = "auto"
     """A path, `auto` or `none`."""
     metrics: TcpBind | None = None
+    health: Bind | None = None
     reload: bool = False
     access_log: bool = False
 
@@ -172,6 +174,18 @@ def parse_metrics(text: str | None) -> TcpBind | None:
     bind = parse_bind(text)
     if not isinstance(bind, TcpBind) or bind.framing != NATIVE:
         raise ValueError(f"{text!r} is no TCP address: write HOST:PORT, as in 127.0.0.1:9100")
+    return bind
+
+
+def parse_health(text: str | None) -> Bind | None:
+    """Read where balancers ask how the server is: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    bind = None if text is None else parse_bind(text)
+    if bind is not None and bind.framing != NATIVE:
+        raise ValueError(f"{text!r} has a framing, and HTTP has its own: write HOST:PORT or unix:PATH")
     return bind
 
 
