@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,7 +16,7 @@ from rpcshell.shell.command import CALL, command
 from rpcshell.view.differences import first_rows, identity, mark_changes
 from rpcshell.view.escape import visible
 from rpcshell.view.render import render_error, render_footer, render_result
-from rpcshell.view.units import plural
+from rpcshell.view.units import count_of, plural
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
@@ -50,12 +51,29 @@ def watch(shell: Shell, *, seconds: float, call: str, count: int | None) -> None
     On a terminal the result is drawn in place, and what differs from the one before is marked. Elsewhere each result
     that is not the same as the one before becomes a line. Ctrl-C stops.
 
-    On a terminal a server that has gone is waited for; elsewhere the first error ends the command.
+    On a terminal a server that has gone is waited for; elsewhere the first error ends the command. What a server asks a
+    person meanwhile is declined.
     """
     method, params = shell.read_call(call)
     if shell.session.target is None:
         raise NotConnected
-    calls = _Calls(shell, method, params, seconds, count)
+    with _declining(shell):
+        _watch(shell, call, _Calls(shell, method, params, seconds, count))
+
+
+@contextmanager
+def _declining(shell: Shell) -> Iterator[None]:
+    """Have what the server asks a person declined, and say so in the end: a form would wait unseen."""
+    if (unasked := shell.session.unasked) is None:
+        yield
+        return
+    with unasked.declining() as declined:
+        yield
+    for method, times in declined.items():
+        shell.output.note(f"the server asked something {count_of(times, 'time')} ({visible(method)}): declined")
+
+
+def _watch(shell: Shell, call: str, calls: _Calls) -> None:
     live = shell.output.live()
     if live is None:
         _print(shell, calls)
@@ -63,7 +81,10 @@ def watch(shell: Shell, *, seconds: float, call: str, count: int | None) -> None
     began = time.monotonic()
     with live as place:
         whole = _draw(
-            shell, calls, place, f"every {seconds:g} s · {visible(' '.join(mask_line(call, shell.known).split()))}"
+            shell,
+            calls,
+            place,
+            f"every {calls.seconds:g} s · {visible(' '.join(mask_line(call, shell.known).split()))}",
         )
     if isinstance(calls.last, ShellError):
         shell.output.error(calls.last)
@@ -77,6 +98,7 @@ class _Calls:
 
     Attributes:
         number: How many there were.
+        seconds: From the beginning of one to that of the next.
         last: What the last one brought.
     """
 
@@ -86,7 +108,7 @@ class _Calls:
         self._session = shell.session
         self._method = method
         self._params = params
-        self._seconds = seconds
+        self.seconds = seconds
         self._count = count
 
     def __iter__(self) -> Iterator[Call | ShellError]:
@@ -95,7 +117,7 @@ class _Calls:
         try:
             while self._count is None or self.number < self._count:
                 if self.number:
-                    due = max(due + self._seconds, time.monotonic())
+                    due = max(due + self.seconds, time.monotonic())
                     never.wait(due - time.monotonic())
                 outcome = self._call()
                 self.number += 1

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -19,10 +20,11 @@ from rpcshell.client.target import ChildTarget
 from rpcshell.shell.journal import memory_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rpcshell.client.client import Client
-    from rpcshell.client.dialects import Event
+    from rpcshell.client.dialects import Event, ServerRequest
+    from rpcshell.client.hearing import Answer
     from rpcshell.client.target import Target
 
 __all__ = [
@@ -247,6 +249,24 @@ class Unasked:
                 deadline = None if deadline is None else deadline + time.monotonic() - began
         finally:
             self.hearing.lend_caller(None)
+
+    @contextmanager
+    def declining(self) -> Iterator[Counter[str]]:
+        """Have forms declined at once until it is left, as nobody would see them; gives the methods that had some."""
+        former = self.hearing.handlers.asked
+        declined: Counter[str] = Counter()
+
+        def take(request: ServerRequest, answer: Answer) -> bool:
+            if request.form is None:
+                return former is not None and former(request, answer)
+            declined[request.method[:_LONGEST_NAME]] += 1
+            return False
+
+        self.hearing.handle(asked=take)
+        try:
+            yield declined
+        finally:
+            self.hearing.handle(asked=former)
 
 
 class Follower(Protocol):

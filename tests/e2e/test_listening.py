@@ -328,6 +328,18 @@ def test_a_form_comes_above_the_waiting_for_an_event(tmp_path: Path) -> None:
         leave(terminal)
 
 
+def test_a_form_is_declined_while_calls_are_watched(tmp_path: Path) -> None:
+    with talking(tmp_path) as (terminal, server):
+        terminal.send(f":watch -n 2 0.05 ask{ENTER}")
+        terminal.wait_for(r"^the server asked something 2 times \(fill\): declined$")
+        assert server.answers == [{"action": "decline"}] * 2
+        terminal.mark()
+        terminal.send(f"ask{ENTER}")
+        terminal.wait_for(r"^  Your name: $")
+        terminal.send(CTRL_D)
+        leave(terminal)
+
+
 def test_a_server_that_never_answers_is_said_in_one_line_and_can_be_left(tmp_path: Path) -> None:
     called = threading.Event()
 
