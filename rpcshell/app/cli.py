@@ -127,6 +127,8 @@ def _run_script(options: Options) -> int:
     _apply_settings(options, settings, output.error)
     session = _session(options, settings)
     session.on_note(output.note)
+    if output.at_terminal:
+        session.on_progress(output.progress)
     try:
         shell = Shell(session, output, load_commands, settings=settings, aliases=dict(options.config.aliases))
         _open(shell, options, output)

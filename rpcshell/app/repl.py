@@ -119,6 +119,7 @@ def run_repl(
     session.on_change(_CatalogKept(session))
     session.on_change(_QuestionsHeard(session, prompt))
     session.on_note(screen.note)
+    session.on_progress(screen.progress)
     for note in notes:
         screen.note(note)
     try:

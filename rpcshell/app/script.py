@@ -7,9 +7,11 @@ executor's business.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
-from typing import IO, TYPE_CHECKING
+import threading
+from typing import IO, TYPE_CHECKING, Final
 
 from rpcshell.app.guard import foreseen
 from rpcshell.client.errors import (
@@ -26,6 +28,7 @@ from rpcshell.shell.shell import Leave
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact, plain_text
 from rpcshell.view.settings import Settings
+from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +44,9 @@ __all__ = [
     "process_output",
     "run_statements",
 ]
+
+_LINE_AGAIN: Final = "\r\x1b[K"
+"""Has a terminal write over its line (ECMA-48, EL)."""
 
 
 def process_output(settings: Settings | None = None) -> ScriptOutput:
@@ -66,6 +72,14 @@ class ScriptOutput(Output):
         self.settings = Settings(script=True) if settings is None else settings
         self._stdout = stdout
         self._stderr = stderr
+        self._writing = threading.RLock()
+        self._has_progress = False
+
+    @property
+    def at_terminal(self) -> bool:
+        """Whether a person sees what is said to stderr, on a terminal that can draw over a line."""
+        terminal = self._stderr is not None and self._stderr.isatty()
+        return terminal and os.environ.get("TERM", "dumb") != "dumb"
 
     def result(self, call: Call) -> None:
         """Write the result, as one line of JSON unless the settings say otherwise."""
@@ -90,11 +104,22 @@ class ScriptOutput(Output):
             if footer := render_footer(answered.elapsed, answered.meta, self.settings):
                 self.note(footer)
 
+    def progress(self, text: str) -> None:
+        """Draw over the line from before, where stderr is a terminal; any thread may call this."""
+        if self._stderr is None or not (self._has_progress or (text and self.at_terminal)):
+            return
+        with self._writing, contextlib.suppress(OSError):
+            shown = cut(visible(text), shutil.get_terminal_size().columns - 1)
+            self._has_progress = bool(shown)
+            self._stderr.write(_LINE_AGAIN + shown)
+            self._stderr.flush()
+
     def text(self, text: str) -> None:
         """Write a command's text."""
         self._write((text, "\n"))
 
     def _write(self, pieces: Iterable[str]) -> None:
+        self.progress("")
         try:
             for piece in pieces:
                 self._stdout.write(piece.encode("utf-8", "backslashreplace"))
@@ -123,6 +148,7 @@ class ScriptOutput(Output):
             self._complain(visible(error.traceback.rstrip("\n"), newlines=True))
 
     def _complain(self, text: str) -> None:
+        self.progress("")
         # Nobody may be reading it, which is no reason to stop.
         if self._stderr is not None:
             with contextlib.suppress(OSError):

@@ -21,7 +21,8 @@ from rpcshell.client.target import Target
 from rpcshell.shell.address_book import AddressBook, Destination
 from rpcshell.shell.call import Call
 from rpcshell.shell.call_trace import CallTrace
-from rpcshell.shell.target_connection import TargetConnection, client_for
+from rpcshell.shell.target_client import client_for
+from rpcshell.shell.target_connection import TargetConnection
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Session:
         self._closed = False
         self._note_listeners: list[Callable[[str], None]] = []
         self._change_listeners: list[Callable[[], None]] = []
+        self._progress: Callable[[str], object] | None = None
 
     @property
     def target(self) -> Target | None:
@@ -140,6 +142,10 @@ class Session:
         """Have `callback` called, from any thread, with each line of information, until the session is closed."""
         self._note_listeners.append(callback)
 
+    def on_progress(self, callback: Callable[[str], object]) -> None:
+        """Have `callback` called, from any thread, with how connecting goes that takes its time; with "" in the end."""
+        self._progress = callback
+
     def target_names(self) -> tuple[str, ...]:
         """What `connect` can be given: names of the configuration, and targets that were used before."""
         return self._book.names()
@@ -172,7 +178,7 @@ class Session:
         found = self._book.find(target)
         plain = found.plain or self._plain if plain is None else plain
         client = client_for(found, plain=plain, tls=(tls, self._tls), limit=self.settings.timeout)
-        connection = TargetConnection(client, self._memory, found, prepare)
+        connection = TargetConnection(client, self._memory, found, prepare, self._progress)
         try:
             connection.connect()
         except (ConnectionFailed, Cancelled):
@@ -227,11 +233,7 @@ class Session:
         return server
 
     def stop(self) -> None:
-        """End the spawned server, gracefully at first.
-
-        Raises:
-            UsageError: This session has none.
-        """
+        """End the spawned server, gracefully at first; a `UsageError` where this session has none."""
         server = self.server
         if server is None:
             raise UsageError("there is no server to stop: none was spawned here")
@@ -260,10 +262,7 @@ class Session:
         """Call a method of the target, reconnecting first where the connection was lost.
 
         Raises:
-            CallError: The server answered with an error.
-            NotConnected: There is no target.
-            Cancelled: Ctrl-C was pressed; the connection was closed.
-            ShellError: As `Client.exchange`.
+            ShellError: As `Client.call`; `NotConnected` where there is no target, `Cancelled` where Ctrl-C was pressed.
         """
         call = self.attempt(method, params)
         if call.error is not None:

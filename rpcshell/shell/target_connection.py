@@ -10,17 +10,16 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.errors import Cancelled, ShellError
+from rpcshell.client.errors import Cancelled, ConnectionFailed, ShellError
 from rpcshell.client.target import ChildTarget
 from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from rpcshell.client.client import Client
     from rpcshell.client.dialects import Event
-    from rpcshell.client.hearing import RequestHandler
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.target_memory import TargetMemory
@@ -30,10 +29,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.unasked import Unasked
     from rpcwire import Reply
 
-__all__ = ["TargetConnection", "client_for"]
-
-_START_TIMEOUT: Final = 60.0
-"""Seconds for a child to start and to greet: what runs it may have to fetch it first."""
+__all__ = ["TargetConnection"]
 
 _COMPLETION: Final = 2.0
 """Seconds that a server has to say what a parameter may be: a call has to wait for that."""
@@ -56,6 +52,7 @@ class TargetConnection:
         memory: Remembers targets that cannot tell what they offer.
         where: What is known of the target.
         prepare: Runs the target's lines, where it has any, which come first on each new connection.
+        tell: Is told, from another thread, how it looks while connecting takes its time; with nothing in the end.
 
     Attributes:
         name: What the user calls the target.
@@ -74,6 +71,7 @@ class TargetConnection:
         memory: Callable[[], TargetMemory] | None,
         where: Destination,
         prepare: Callable[[Destination], object] | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> None:
         self.name = where.name
         self.timeout = where.timeout
@@ -91,6 +89,7 @@ class TargetConnection:
         self._retired = self._preparing = False
         self._prepare = partial(prepare, where) if prepare is not None and where.init else None
         self._prepared = 0
+        self._tell_progress = tell
         if client.listens:
             from rpcshell.shell.unasked import Unasked
 
@@ -130,9 +129,31 @@ class TargetConnection:
             ConnectionFailed: It could not be made.
         """
         try:
-            self._client.connect()
+            self._connect()
         except KeyboardInterrupt:
             raise Cancelled("cancelled while connecting") from None
+
+    @property
+    def _gone(self) -> bool:
+        """Whether a server that may speak unasked has to be connected to first, which may take its time."""
+        return self.unasked is not None and not self.unasked.connected
+
+    def _connect(self) -> None:
+        """Make the connection where there is none that works, and tell how it looks if that takes its time."""
+        if self._tell_progress is None:
+            self._client.connect()
+            return
+        from rpcshell.shell.connecting import told_while
+
+        began = time.monotonic()
+
+        def text() -> str:
+            said = self.unasked.strays.recent() if self.unasked is not None else ()
+            last = f" · {said[-1].text}" if said else ""
+            return f"connecting to {self.name} for {time.monotonic() - began:.0f} s, Ctrl-C cancels{last}"
+
+        with told_while(text, self._tell_progress):
+            self._client.connect()
 
     def prepare(self) -> None:
         """Connect if need be, and make the calls that come first on a new connection, where there are such.
@@ -145,7 +166,7 @@ class TargetConnection:
             return
         try:
             with self._lock:
-                self._client.connect()
+                self._connect()
                 former, self._prepared = self._prepared, self._client.connections
         except KeyboardInterrupt:
             raise Cancelled(_NOT_SENT) from None
@@ -181,6 +202,10 @@ class TargetConnection:
         try:
             with self._lock:
                 requests, connections = self._client.requests, self._client.connections
+                if self._gone:
+                    trace.connecting()
+                    self._connect()
+                    trace.connection_made()
                 began = time.monotonic()
                 described = self.method(method)
                 reply = self._client.exchange(
@@ -217,13 +242,19 @@ class TargetConnection:
         finally:
             self._lock.release()
 
-    def describe(self, *, probe_again: bool) -> Discovery:
+    def describe(self, *, probe_again: bool) -> None:
         """Ask the target what it offers, after whatever uses the client now; with `probe_again` even a plain one."""
         with self._lock:
+            if self._gone:
+                try:
+                    self._connect()
+                except ConnectionFailed:
+                    # The call that comes next meets the same failure and tells the user.
+                    self.described.set()
+                    return
             self.refreshing = True
             found = self._ask(probe_again)
         self._tell(found)
-        return found
 
     def describe_in_background(self, *, probe_again: bool) -> None:
         """Ask the target what it offers in a thread; later calls wait for it."""
@@ -323,42 +354,6 @@ class TargetConnection:
             self.refreshing = False
             self.described.set()
         return found
-
-
-def client_for(where: Destination, *, plain: bool, tls: Sequence[TlsFiles | None], limit: float | None) -> Client:
-    """A client of a target, not connected yet.
-
-    Args:
-        where: The target, and what it offers where it cannot say.
-        plain: Whether requests carry only a method and its params.
-        tls: The files that the target is verified with, and those that it is shown; they go before each other, and
-            before the target's own.
-        limit: Seconds that the user gives a call, and making the connection, or None for the usual.
-    """
-    # The first prompt needs no socket.
-    from rpcshell.client.any_client import CONNECT_TIMEOUT
-    from rpcshell.client.client import Client
-
-    given = [files for files in (*tls, where.tls) if files is not None]
-    files = given[0].before(*given[1:]) if given else None
-    usual = _START_TIMEOUT if isinstance(where.target, ChildTarget) else CONNECT_TIMEOUT
-    timeout = usual if limit is None else min(limit, usual)
-    answers: dict[str, RequestHandler] = {}
-    if where.sampling:
-        from rpcshell.client.dialects.mcp_requests import SAMPLING
-        from rpcshell.shell.sampling import sampling_by
-
-        answers[SAMPLING] = sampling_by(where.sampling)
-    return Client(
-        where.target,
-        connect_timeout=timeout,
-        plain=plain,
-        floats="text",
-        tls=files,
-        openrpc=where.openrpc,
-        answers=answers,
-        options=where.options,
-    )
 
 
 def _is_own(target: Target) -> bool:

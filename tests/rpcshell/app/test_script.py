@@ -150,3 +150,34 @@ def test_a_syntax_problem_of_a_single_line_has_its_column() -> None:
 def test_the_traceback_of_an_app_follows_its_line() -> None:
     error = SpawnFailed("the app failed", traceback='File "a.py", line 1\nZeroDivisionError: \x1b[2J\n')
     assert complaint(error) == 'rpcshell: the app failed\nFile "a.py", line 1\nZeroDivisionError: \\x1b[2J\n'
+
+
+class Stream(io.StringIO):
+    """A stream that is a terminal or not."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+@pytest.mark.parametrize(
+    ("terminal", "kind", "shown"),
+    [
+        (True, "xterm", "\r\x1b[Kwaiting \\x1b\r\x1b[Knote\n"),
+        (True, "dumb", "note\n"),
+        (False, "xterm", "note\n"),
+    ],
+)
+def test_how_far_something_is_is_drawn_over_where_a_person_sees_it(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, kind: str, shown: str
+) -> None:
+    monkeypatch.setenv("TERM", kind)
+    stderr = Stream(terminal=terminal)
+    output = ScriptOutput(io.BytesIO(), stderr)
+    output.progress("waiting \x1b")
+    output.note("note")
+    output.progress("")
+    assert stderr.getvalue() == shown

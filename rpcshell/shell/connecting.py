@@ -1,0 +1,42 @@
+"""Telling whoever waits for a connection that it takes its time, and what a child says meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.threads import thread_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["AT_FIRST", "told_while"]
+
+AT_FIRST: Final = 1.0
+"""Seconds after which it is worth a line."""
+
+_AGAIN: Final = 0.5
+
+
+@contextmanager
+def told_while(text: Callable[[], str], tell: Callable[[str], object]) -> Iterator[None]:
+    """Tell, from a thread, what the text is by now for as long as this lasts, if it lasts; then nothing any more."""
+    over = threading.Event()
+
+    def run() -> None:
+        if over.wait(AT_FIRST):
+            return
+        while not over.is_set():
+            tell(text())
+            over.wait(_AGAIN)
+        tell("")
+
+    thread = thread_for(run, "connecting")
+    try:
+        yield
+    finally:
+        over.set()
+        if thread is not None:
+            # What is said next must not be drawn over.
+            thread.join()
