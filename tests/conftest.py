@@ -3,8 +3,11 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 
 import pytest
 from hypothesis import HealthCheck, configuration, settings
@@ -28,7 +31,7 @@ HEEDED = (
 HEEDED_BEGINNINGS = ("LC_", "PROMPT_TOOLKIT_", "PYTHON", "RPCSERVER_", "RPCSHELL_", "XDG_", "_RPCSHELL_")
 """Variables that the product or its libraries heed, and that differ from one user to the next."""
 
-KEPT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "RPCSHELL_NODE_MODULES")
+KEPT = ("PYTHONPATH", "RPCSHELL_NODE_MODULES")
 
 home = pytest.StashKey[str]()
 
@@ -37,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name not in KEPT and (name in HEEDED or name.startswith(HEEDED_BEGINNINGS)):
             del os.environ[name]
+    # Most of what tests cost before the first one runs is pytest's rewriting of their sources, in each process.
+    sys.dont_write_bytecode = False
     config.stash[home] = tempfile.mkdtemp(prefix="rpcshell-home-")
     os.environ |= {"HOME": config.stash[home], "LANG": "C.UTF-8", "TERM": "xterm-256color"}
     configuration.set_hypothesis_home_dir(_kept_folder(config) or config.stash[home])
@@ -51,6 +56,17 @@ def _kept_folder(config: pytest.Config) -> str | None:
     except OSError:
         # A checkout that belongs to somebody else.
         return None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Share a first rewriting of all sources among the processes: each begins elsewhere, and finds the others' work."""
+    config = session.config
+    if hasattr(config, "workerinput") and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        number = int(config.workerinput["workerid"].removeprefix("gw"))
+        for file in sorted(config.rootpath.glob("tests/**/test_*.py"))[number :: config.workerinput["workercount"]]:
+            # What cannot be imported here, or skips itself, says so when it is collected.
+            with suppress(Exception, pytest.skip.Exception):
+                import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
