@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpcshell.line.suggest import PathChoice, ValueQuestion
     from rpcshell.prompt.context import LineContext
 
-__all__ = ["LineCompleter", "PathListing"]
+__all__ = ["LineCompleter", "PathListing", "dialect_listing"]
 
 _MOST_METHODS: Final = 40
 """prompt_toolkit measures everything in the menu at every key, and nobody scrolls further than this."""
@@ -31,7 +31,8 @@ _MOST_METHODS: Final = 40
 class LineCompleter(Completer):
     """Completes a line from what is known at this moment; nothing here waits.
 
-    Without `paths`, whoever types waits for the disk; without `server_values`, no server is asked for values.
+    Without `paths` and `dialects`, whoever types waits for the disk; without `server_values`, no server is asked for
+    values.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class LineCompleter(Completer):
         context: LineContext,
         paths: PathListing | None = None,
         server_values: Callable[[ValueQuestion], Sequence[str]] | None = None,
+        dialects: Callable[[str], Sequence[str]] | None = None,
     ) -> None:
         self._context = context
         self._paths = paths
         self._server_values = server_values
+        self._dialects = dialects
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """What could stand at the cursor."""
@@ -51,7 +54,7 @@ class LineCompleter(Completer):
         from rpcshell.line.suggest import suggest
 
         cursor = document.cursor_position
-        around = self._context.surroundings(self._paths, self._server_values)
+        around = self._context.surroundings(self._paths, self._server_values, self._dialects)
         for found in suggest(self._context.read(document.text), cursor, around, limit=_MOST_METHODS):
             # What is right of the cursor stays, so the part of it that is there already is not put in again.
             rest = document.text[cursor : found.end]
@@ -63,6 +66,17 @@ class LineCompleter(Completer):
                 display_meta=visible(found.meta),
                 style=f"class:{found.kind}",
             )
+
+
+def dialect_listing(on_late: Callable[[], object]) -> LateListing[str, str]:
+    """Lists what may stand before an address: for those of other packages all that is installed is looked through."""
+
+    def listing(typed: str) -> Iterable[str]:
+        from rpcshell.client.dialects.registry import prefixes
+
+        return prefixes(typed)
+
+    return LateListing(listing, on_late)
 
 
 class PathListing(LateListing[str, "PathChoice"]):

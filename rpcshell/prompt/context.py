@@ -38,6 +38,12 @@ def _cached_parse() -> Callable[[str], Line]:
     return read
 
 
+def _dialects(typed: str) -> list[str]:
+    from rpcshell.client.dialects.registry import prefixes
+
+    return prefixes(typed)
+
+
 class LineContext(msgspec.Struct, eq=False):
     """Where a line is typed. The commands are asked for when the first key is pressed, not before."""
 
@@ -92,10 +98,12 @@ class LineContext(msgspec.Struct, eq=False):
         self,
         paths: Callable[[str], Iterable[PathChoice]] | None = None,
         server_values: Callable[[ValueQuestion], Sequence[str]] | None = None,
+        dialects: Callable[[str], Sequence[str]] | None = None,
     ) -> Surroundings:
         """What a line can refer to at this moment.
 
-        Without `paths`, whoever completes one waits for the disk; without `server_values`, no server is asked.
+        Without `paths` and `dialects`, whoever completes one waits for the disk; without `server_values`, no server is
+        asked.
         """
         from rpcshell.line.suggest import Surroundings, list_paths, no_values
 
@@ -103,6 +111,7 @@ class LineContext(msgspec.Struct, eq=False):
             self.catalog,
             self.commands.specs,
             targets=self._targets,
+            dialects=_dialects if dialects is None else dialects,
             workers=self.workers,
             events=self._events,
             variables={} if self.helpless else self.variables,

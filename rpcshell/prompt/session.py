@@ -25,7 +25,7 @@ from prompt_toolkit.utils import is_dumb_terminal
 from rpcshell.client.errors import UsageError
 from rpcshell.client.threads import thread_for
 from rpcshell.prompt.actions import Actions, action_bindings
-from rpcshell.prompt.completer import LineCompleter, PathListing
+from rpcshell.prompt.completer import LineCompleter, PathListing, dialect_listing
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
@@ -101,7 +101,10 @@ class Prompt:
                 multiline=True,
                 lexer=DynamicLexer(self._current_lexer),
                 completer=LineCompleter(
-                    context, PathListing(self._changed), LateListing(context.ask_server, self._values_came)
+                    context,
+                    PathListing(self._changed),
+                    LateListing(context.ask_server, self._values_came),
+                    dialect_listing(self._changed),
                 ),
                 complete_while_typing=True,
                 reserve_space_for_menu=_MENU_ROWS,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.recognition import Recogniser
     from rpcwire import Floats
 
-__all__ = ["ENTRY_POINTS", "announces", "dialect_factory", "framing_of", "is_dialect", "recognisers"]
+__all__ = ["ENTRY_POINTS", "announces", "dialect_factory", "framing_of", "is_dialect", "prefixes", "recognisers"]
 
 ENTRY_POINTS: Final = "rpcshell.dialects"
 """The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
@@ -40,6 +40,16 @@ _OWN: Final = {
 def is_dialect(name: str, *, other_packages: bool = True) -> bool:
     """Whether there is a dialect of that name, here or in other packages."""
     return name in _OWN or (other_packages and name in _others())
+
+
+def prefixes(typed: str) -> list[str]:
+    """What may stand before an address and begins as typed: each dialect, and the framings of one that is named."""
+    name, plus, _ = typed.partition("+")
+    found = [] if plus else [f"{known}:" for known in sorted({*_OWN, *_others()})]
+    if name in _OWN or (name and name in _others()):
+        with contextlib.suppress(UsageError):
+            found += [f"{name}+{framing}:" for framing in getattr(_load(name), "framings", ())[1:]]
+    return [prefix for prefix in found if prefix.startswith(typed)]
 
 
 def dialect_factory(

@@ -18,6 +18,9 @@ from rpcshell.line.suggest.variables import preview
 _LEAD = ":_ "
 """Makes a command line of any text, so that it is cut into words."""
 
+_KINDS = (("unix:", "a Unix socket"), ("tls://", "TLS over TCP"), ("exec:", "a child"), ("https://", "HTTP"))
+"""What an address may begin with, and what that is."""
+
 CallsInside = Callable[[Line, int, int], Iterator[Suggestion]]
 """Suggests for the call that begins at a place in a line, at a cursor."""
 
@@ -157,6 +160,7 @@ class _Values:
             case "target":
                 targets = [(target, "target") for target in self._around.targets()]
                 yield from _matching(targets, typed, start, end, "argument")
+                yield from self._place(typed, start, end, {target for target, _ in targets})
             case "worker":
                 yield from _matching(self._around.workers(), typed, start, end, "argument")
             case "event":
@@ -177,6 +181,23 @@ class _Values:
                 yield from _matching(list(self._around.aliases.items()), typed, start, end, "alias")
             case _:
                 return
+
+    def _place(self, typed: str, start: int, end: int, known: set[str]) -> Iterator[Suggestion]:
+        """What an address may begin with, or go on with: dialects, kinds of addresses, files of sockets."""
+        spoken, colon, rest = typed.rpartition(":")
+        if not colon:
+            dialects = [(one, "dialect") for one in self._around.dialects(typed)]
+            for choice, meta in [*dialects, *(kind for kind in _KINDS if typed and kind[0].startswith(typed))]:
+                yield Suggestion(choice, start, end, choice, meta, "argument")
+        elif spoken.rpartition(":")[2] == "unix":
+            for path in self._around.paths(rest):
+                text = f"{spoken}:{path.text}"
+                if text not in known:
+                    yield Suggestion(as_word(text), start, end, path.name, path.meta, "path")
+        elif spoken and f"{spoken}:" in self._around.dialects(spoken):
+            for kind, meta in _KINDS:
+                if kind.startswith(rest):
+                    yield Suggestion(f"{spoken}:{kind}", start, end, kind, meta, "argument")
 
     def _setting(self, kind: str, typed: str, start: int, end: int) -> Iterator[Suggestion]:
         settings = self._around.settings

@@ -117,6 +117,12 @@ def no_values(question: ValueQuestion) -> Sequence[str]:
     return ()
 
 
+def no_dialects(typed: str) -> Sequence[str]:
+    """Where there are none to choose from."""
+    del typed
+    return ()
+
+
 class KnownSetting(Protocol):
     """What completion says of a setting."""
 
@@ -146,13 +152,15 @@ class KnownSettings(Protocol):
 class Surroundings:
     """What a line can refer to at one time.
 
-    Targets are what `:connect` may be given. Workers are numbers, events names, with what to say of each. Variables
+    Targets are what `:connect` may be given, dialects what may stand before an address as far as it is typed. Workers
+    are numbers, events names, with what to say of each. Variables
     have no dollar sign.
     """
 
     catalog: Catalog = EMPTY_CATALOG
     commands: Sequence[CommandSpec] = ()
     targets: Callable[[], Sequence[str]] = tuple
+    dialects: Callable[[str], Sequence[str]] = no_dialects
     workers: Callable[[], Sequence[tuple[str, str]]] = tuple
     events: Callable[[], Sequence[tuple[str, str]]] = tuple
     variables: Mapping[str, Any] = field(default_factory=dict)

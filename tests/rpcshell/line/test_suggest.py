@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rpcshell.client.dialects.jsonrpc import JsonRpc1
+from rpcshell.client.dialects.registry import prefixes
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
 from rpcshell.line.language import parse
 from rpcshell.line.reply_values import ReplyValues
@@ -22,6 +24,7 @@ REPLY_VALUES.remember("order.create", {"id": 7, "zip": "9711 AA", "item": {"sku"
 VARIABLES = {"_": [{"id": 1}, 2], "user": {"id": 7, "full name": "Ada", "tags": ["x"], "password": "hunter2"}, "n": 3}
 AROUND = Surroundings(
     targets=lambda: ("local", "my shop", "unix:/run/x"),
+    dialects=prefixes,
     aliases={"mk": "order.create color=red", "plus": "add", ":again": ":watch 2"},
     settings=Settings(),
 )
@@ -43,6 +46,25 @@ def first_applied(marked: str) -> str:
     line = marked.replace("|", "", 1)
     taken = next(suggestions(marked))
     return line[: taken.start] + taken.text + line[taken.end :]
+
+
+def test_targets() -> None:
+    offered = texts(":connect |")
+    assert offered[:3] == ["local", "'my shop'", "unix:/run/x"]
+    assert {"qmp:", "mcp:", "jsonrpc:"} <= set(offered[3:])
+    assert texts(":connect jsonrpc1|") == ["jsonrpc1:", *(f"jsonrpc1+{one}:" for one in JsonRpc1.framings[1:])]
+    assert texts(":connect jsonrpc+l|") == ["jsonrpc+line:"]
+    assert texts(":connect qmp:|") == ["qmp:unix:", "qmp:tls://", "qmp:exec:", "qmp:https://"]
+    assert texts(":connect un|") == ["unix:/run/x", "unix:"]
+    assert texts(":connect nope:|") == texts(":connect 127.0.0.1:|") == []
+
+
+@pytest.mark.parametrize("place", ["unix:", "qmp:unix:", "jsonrpc+line:unix:"])
+def test_sockets_of_targets(tmp_path: Path, place: str) -> None:
+    for name in ("a.sock", "b c"):
+        (tmp_path / name).touch()
+    assert texts(f":connect {place}{tmp_path}/|") == [f"{place}{tmp_path}/a.sock", f"'{place}{tmp_path}/b c'"]
+    assert texts(f":connect '{place}{tmp_path}/b |") == [f"'{place}{tmp_path}/b c'"]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +207,6 @@ def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
         (":spawn --model=s|", ["sync"]),
         (":spawn -- -|", []),
         (":help c|", ["connect", "describe", "watch"]),
-        (":connect |", ["local", "'my shop'", "unix:/run/x"]),
         (":connect local |", []),
         (":describe order.c|", ["order.create", "order.cancel"]),
         (":describe ping add|", ["add"]),
