@@ -103,7 +103,7 @@ class Varlink(FramedDialect):
             raise InvalidReply("a reply came that no call waits for")
         number, call = self._waiting[0]
         error, parameters = message.get("error"), message.get("parameters")
-        if not number and error is not None:
+        if not number and error is not None and not _refuses_info(error, parameters):
             yield Event(str(error), parameters)
             return
         if message.get("continues"):
@@ -143,6 +143,13 @@ class Varlink(FramedDialect):
         except CallTimeout as error:
             return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
         return Description(document_of(told, definitions))
+
+
+def _refuses_info(error: object, parameters: object) -> bool:
+    """Whether an error is the answer of a service that does not tell of itself, as systemd's did not before 255."""
+    told = parameters.values() if isinstance(parameters, dict) else ()
+    about = (_SERVICE, "GetInfo", f"{_SERVICE}.GetInfo")
+    return error == f"{_SERVICE}.MethodNotImplemented" or any(one in about for one in told)
 
 
 def _fault(name: str, parameters: object) -> dict[str, Any]:

@@ -120,6 +120,19 @@ def test_a_call_without_a_reply_is_over_once_it_is_sent_and_takes_nobodys_reply(
     assert hand_out() == [Event("a.b.E", {"f": 1}), Reply("parameters", {"d": 1}, 2)]
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"error": "org.varlink.service.MethodNotImplemented", "parameters": {}},
+        {"error": "org.varlink.service.MethodNotFound", "parameters": {"method": "GetInfo"}},
+        {"error": "org.varlink.service.InterfaceNotFound", "parameters": {"interface": "org.varlink.service"}},
+    ],
+)
+def test_a_service_that_does_not_tell_of_itself_takes_calls_without_a_reply(refusal: dict[str, Any]) -> None:
+    pieces = [encode_value(refusal) + b"\0", b'{"parameters":{"d":1}}\0']
+    assert heard(pieces, ["oneway:a.b.C", "a.b.D"]) == [Reply("sent", id=1), Reply("parameters", {"d": 1}, 2)]
+
+
 def served(*interfaces: str, **answers: Callable[[Peer], object]) -> Callable[[Peer], None]:
     """A service of these interfaces that answers some calls as it is told, and others with what they were."""
 
