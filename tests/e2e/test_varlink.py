@@ -34,7 +34,7 @@ def test_a_session_with_a_service(tmp_path: Path) -> None:
         terminal.wait_for(r"^error -32000: org\.example\.music\.NoSuchTrack")
         terminal.send(f"org.example.music.Watch count=2{ENTER}")
         terminal.wait_for(r'\{"position": 0\}(.|\n)*\{"position": 1\}(.|\n)*^parameters \{"position": 2\}')
-        terminal.send(f"oneway:org.example.music.Watch count=2{ENTER}")
+        terminal.send(f"org.example.music.Watch:oneway count=2{ENTER}")
         terminal.wait_for(r"^sent null")
         terminal.send(f"org.example.music.Hang pipe={tmp_path}/called{ENTER}")
         (tmp_path / "called").read_text()
@@ -57,5 +57,5 @@ def test_calls_of_one_line() -> None:
         refused = subprocess.run([*argv, wrong], capture_output=True, text=True, check=False)
         assert refused.returncode == 1
         assert refused.stderr.count("\n") == 1
-        sent = subprocess.run([*argv, "oneway:org.example.music.Nope"], capture_output=True, text=True, check=True)
+        sent = subprocess.run([*argv, "org.example.music.Nope:oneway"], capture_output=True, text=True, check=True)
         assert sent.stdout == "null\n"

@@ -140,6 +140,8 @@ class _Types:
                 columns = self._tables.setdefault(table, {})
                 for column, entry in _named(told, "columns"):
                     columns.setdefault(column, _column(entry))
+        # Servers tell them in no order.
+        self._tables = {table: dict(sorted(columns.items())) for table, columns in sorted(self._tables.items())}
         for table, columns in self._tables.items():
             self._add_table(table, columns)
         self._add_operations()

@@ -2,7 +2,7 @@
 
 Messages end with a NUL. Replies carry no id and come in the order of the calls. A method may have several replies where
 the call says `more`; nothing tells that but an error, org.varlink.service.ExpectedMore, upon which the call is sent
-again with it. `more:METHOD` says so at once, for methods that may have several, and `oneway:METHOD` asks for none.
+again with it. `METHOD:more` says so at once, for methods that may have several, and `METHOD:oneway` asks for none.
 
 Nothing ends a call: the connection on which it was given up is closed.
 """
@@ -31,8 +31,8 @@ __all__ = ["Varlink", "document_of"]
 DESCRIPTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""
 
-MORE: Final = "more:"
-ONEWAY: Final = "oneway:"
+MORE: Final = ":more"
+ONEWAY: Final = ":oneway"
 
 _SERVICE: Final = "org.varlink.service"
 _MAY_HAVE_MORE: Final = "[Supports 'more' flag]"
@@ -82,12 +82,12 @@ class Varlink(FramedDialect):
         """
         if params is not None and not isinstance(params, dict):
             raise EncodeError("parameters go by name, as an object")
-        flag = next((flag for flag in (MORE, ONEWAY) if method.startswith(flag)), "")
-        call: dict[str, Any] = {"method": method.removeprefix(flag)}
+        flag = next((flag for flag in (MORE, ONEWAY) if method.endswith(flag)), "")
+        call: dict[str, Any] = {"method": method.removesuffix(flag)}
         if params is not None:
             call["parameters"] = params
         if flag:
-            call[flag[:-1]] = True
+            call[flag[1:]] = True
         data = self.encode(call)
         if flag == ONEWAY:
             self.say(Reply("sent", id=number))
@@ -183,4 +183,4 @@ def _with_more(methods: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     told = any(mark in method["description"] for method in methods for mark in (_MAY_HAVE_MORE, _HAS_MORE))
     for method in methods:
         if _MAY_HAVE_MORE in method["description"] if told else not method["name"].startswith(f"{_SERVICE}."):
-            yield {**method, "name": MORE + method["name"]}
+            yield {**method, "name": method["name"] + MORE}

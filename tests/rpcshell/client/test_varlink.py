@@ -26,7 +26,7 @@ from tests.rpcshell.peers import DEADLINE, Peer, serving
 from tests.rpcshell.varlink_peer import DEFINITION, music, needs_varlink
 from tests.rpcwire.feeding import cut, single_bytes
 
-CALLS = ("a.b.Get", "a.b.List", "more:a.b.Watch", "a.b.Nope")
+CALLS = ("a.b.Get", "a.b.List", "a.b.Watch:more", "a.b.Nope")
 EXPECTED_MORE = {"error": "org.varlink.service.ExpectedMore", "parameters": {}}
 RECORDED = b"".join(
     encode_value(message) + b"\0"
@@ -82,7 +82,7 @@ MESSAGES = st.dictionaries(KEYS, VALUES, max_size=4) | VALUES | ERRORS
 def test_whatever_comes_is_for_a_call_or_breaks_the_rules(messages: list[object], at: list[int], oneway: bool) -> None:
     stream = b"".join(encode_value(message) + b"\0" for message in messages)
     with suppress(RemoteError):
-        for message in heard(cut(stream, at), ["oneway:a.b.C"] * oneway + ["a.b.C", "a.b.D"]):
+        for message in heard(cut(stream, at), ["a.b.C:oneway"] * oneway + ["a.b.C", "a.b.D"]):
             assert isinstance(message, Event | Reply | Partial | Tell)
             assert not isinstance(message, Reply) or message.fault is None or message.fault.message is not None
 
@@ -95,9 +95,9 @@ def test_calls_have_flags_and_parameters_by_name_or_none() -> None:
         return [json.loads(call) for call in data.split(b"\0")[:-1]]
 
     assert sent("a.b.C", None) == [{"method": "a.b.C"}]
-    assert sent("more:a.b.C", {}) == [{"method": "a.b.C", "parameters": {}, "more": True}]
+    assert sent("a.b.C:more", {}) == [{"method": "a.b.C", "parameters": {}, "more": True}]
     fence = {"method": "org.varlink.service.GetInfo"}
-    assert sent("oneway:a.b.C", {"a": 1}) == [{"method": "a.b.C", "parameters": {"a": 1}, "oneway": True}, fence]
+    assert sent("a.b.C:oneway", {"a": 1}) == [{"method": "a.b.C", "parameters": {"a": 1}, "oneway": True}, fence]
 
 
 def test_a_call_without_a_reply_is_over_once_it_is_sent_and_takes_nobodys_reply() -> None:
@@ -110,7 +110,7 @@ def test_a_call_without_a_reply_is_over_once_it_is_sent_and_takes_nobodys_reply(
         taken, came[:] = list(came), []
         return taken
 
-    made.call("oneway:a.b.C", None, came.append, meta=False, plain=False)
+    made.call("a.b.C:oneway", None, came.append, meta=False, plain=False)
     assert hand_out() == []
     made.sent(len(made.unsent))
     assert hand_out() == [Reply("sent", id=1)]
@@ -130,7 +130,7 @@ def test_a_call_without_a_reply_is_over_once_it_is_sent_and_takes_nobodys_reply(
 )
 def test_a_service_that_does_not_tell_of_itself_takes_calls_without_a_reply(refusal: dict[str, Any]) -> None:
     pieces = [encode_value(refusal) + b"\0", b'{"parameters":{"d":1}}\0']
-    assert heard(pieces, ["oneway:a.b.C", "a.b.D"]) == [Reply("sent", id=1), Reply("parameters", {"d": 1}, 2)]
+    assert heard(pieces, ["a.b.C:oneway", "a.b.D"]) == [Reply("sent", id=1), Reply("parameters", {"d": 1}, 2)]
 
 
 def served(*interfaces: str, **answers: Callable[[Peer], object]) -> Callable[[Peer], None]:
@@ -220,7 +220,7 @@ def test_an_interface_that_is_refused_or_has_no_name_is_left_out() -> None:
     answers = iter([{"error": "a.b.No"}, {"parameters": {"description": "interface c.d\nmethod E() -> ()"}}])
     server_of = served("a.b", "c.d", "../e", GetInterfaceDescription=describe)
     with serving(server_of) as server, connect_blocking(f"varlink:{server.target}") as client:
-        assert list(Catalog.from_openrpc(client.describe().document).methods) == ["c.d.E", "more:c.d.E"]
+        assert list(Catalog.from_openrpc(client.describe().document).methods) == ["c.d.E", "c.d.E:more"]
 
 
 @pytest.fixture(scope="module")
@@ -252,13 +252,13 @@ def test_a_real_service_is_described_called_and_refuses(connect: Connect, real: 
 
 
 @needs_varlink
-@pytest.mark.parametrize("flag", ["", "more:"])
+@pytest.mark.parametrize("flag", ["", ":more"])
 def test_a_real_service_is_asked_for_more_by_itself_or_because_it_is_said(
     connect: Connect, real: str, flag: str
 ) -> None:
     with connect(real) as client:
         parts: list[Any] = []
-        assert client.call(f"{flag}org.example.music.Watch", {"count": 2}, partial=parts.append) == {"position": 2}
+        assert client.call(f"org.example.music.Watch{flag}", {"count": 2}, partial=parts.append) == {"position": 2}
         assert parts == [{"position": 0}, {"position": 1}]
 
 
@@ -266,7 +266,7 @@ def test_a_real_service_is_asked_for_more_by_itself_or_because_it_is_said(
 def test_a_real_service_that_answers_what_it_should_not_keeps_its_turns(connect: Connect, real: str) -> None:
     with connect(real) as client:
         for number in itertools.islice(itertools.count(), 3):
-            assert client.call("oneway:org.example.music.Nope") is None
+            assert client.call("org.example.music.Nope:oneway") is None
             reply = client.call("org.example.music.Play", {"track": {"title": f"{number}", "tags": {}}})
             assert reply == {"playing": f"{number} None"}
 

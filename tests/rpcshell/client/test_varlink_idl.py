@@ -100,15 +100,15 @@ def test_methods_errors_and_flags_are_in_the_catalog() -> None:
     assert (CATALOG.title, CATALOG.version) == ("p", "1")
     assert SET.signature == "io.example.states.Set(tree: Tree, force?: boolean | null) -> object"
     assert [error["message"] for error in SET.errors] == ["io.example.states.Busy", "io.example.states.Gone"]
-    assert [name for name in CATALOG.methods if name.startswith("more:")] == ["more:io.example.states.Set"]
+    assert [name for name in CATALOG.methods if name.endswith(":more")] == ["io.example.states.Set:more"]
     alone = catalog(org_example_music=DEFINITION, org_varlink_service="method GetInfo() -> ()")
-    assert "more:org.example.music.Watch" in alone.methods
-    assert "more:org.varlink.service.GetInfo" not in alone.methods
+    assert "org.example.music.Watch:more" in alone.methods
+    assert "org.varlink.service.GetInfo:more" not in alone.methods
 
 
 def test_what_is_nested_is_offered_and_found_wrong() -> None:
     assert offered("io.example.states.Set tree={|")[:3] == ["children", "state", "limits"]
-    assert offered("more:io.example.states.Set tree={'children':[{'state':|")[:3] == ['"idle"', '"running"', "null"]
+    assert offered("io.example.states.Set:more tree={'children':[{'state':|")[:3] == ['"idle"', '"running"', "null"]
     assert offered("org.example.music.Play order=|")[:2] == ["straight", "shuffled"]
     assert offered("org.example.music.Play volume={|") == ["level", "muted"]
     assert wrong('org.example.music.Play {"track": {"title": 1, "tags": {}}}') == ["expected string, not an integer"]
