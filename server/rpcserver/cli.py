@@ -21,7 +21,7 @@ from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.channel import ParentLink
 from rpcserver.system.errors import ServerError, TlsError
 from rpcserver.system.log import configure
-from rpcserver.system.process import fill_standard_descriptors
+from rpcserver.system.process import fill_standard_descriptors, open_standard_streams
 from rpcserver.system.settings import SettingsError, line_of, read_file
 from rpcwire.control import StartFailed
 
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     started = time.monotonic()
     told_to_nobody = sys.stdout is None
     fill_standard_descriptors()
+    open_standard_streams()
     # Until the workers are forked nearly everything that is made stays; the arbiter switches it on again.
     gc.disable()
     arguments = sys.argv[1:] if arguments is None else arguments

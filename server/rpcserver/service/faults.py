@@ -5,7 +5,6 @@ The messages say what to do next. A handler's traceback goes to the log, and to 
 
 from __future__ import annotations
 
-import contextlib
 import re
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from rpcserver.service.source import one_line, own_traceback, printable
-from rpcserver.system.errors import RpcError
+from rpcserver.service.source import class_name, one_line, own_traceback, printable
+from rpcserver.system.errors import QuickStop, RpcError
 from rpcserver.system.near_names import near_names
 from rpcwire import EncodeError, ErrorCode, Fault, MessageError, ParseError, decode_params, encode_value
 
@@ -45,7 +44,7 @@ class Faults:
 
     def of_cancelled_batch(self, error: BaseException) -> Fault:
         """For a batch one of whose handlers has cancelled the task that all of them run in."""
-        kind = type(error).__name__
+        kind = class_name(error)
         return Fault(ErrorCode.INTERNAL_ERROR, f"a call of the batch failed with {kind}", {"exception": kind})
 
     def of_unknown_method(self, name: str, known: Iterable[str]) -> Fault:
@@ -67,7 +66,7 @@ class Faults:
         """For whatever a handler raised: its own `RpcError`, or a failure."""
         if isinstance(error, RpcError):
             return self._of_rpc_error(endpoint, error)
-        kind = type(error).__name__
+        kind = class_name(error)
         said = printable(f"{endpoint.method.name} failed: {one_line(error)}")
         trace = printable(own_traceback(error))
         endpoint.log.error("%s\n%s", said, trace.rstrip())
@@ -82,12 +81,15 @@ class Faults:
 
     def of_failed_fault(self, endpoint: Endpoint, error: BaseException, failure: BaseException) -> Fault:
         """For an exception of which no other fault can be made, and which may be looked at no more."""
-        kind = type(error).__name__
+        kind = class_name(error)
         message = f"{endpoint.method.name} failed with {kind}, of which no reply can be made"
-        # The log may be what has failed.
-        with contextlib.suppress(Exception):
+        try:
             trace = "".join(traceback.format_tb(error.__traceback__) + traceback.format_tb(failure.__traceback__))
-            endpoint.log.error("%s: %s\n%s", printable(message), type(failure).__name__, printable(trace).rstrip())
+            endpoint.log.error("%s: %s\n%s", printable(message), class_name(failure), printable(trace).rstrip())
+        except QuickStop:
+            raise
+        except BaseException:  # noqa: BLE001, S110 - the log may be what has failed, and be the user's
+            pass
         return Fault(ErrorCode.INTERNAL_ERROR, printable(message), {"exception": printable(kind)})
 
     def of_result(self, endpoint: Endpoint, error: BaseException) -> Fault:
@@ -95,7 +97,7 @@ class Faults:
         reason = printable(error.reason if isinstance(error, EncodeError) else one_line(error))
         message = f"{endpoint.method.name} returned what cannot be sent as JSON: {reason}"
         endpoint.log.error("%s", message)
-        return Fault(ErrorCode.INTERNAL_ERROR, message, {"exception": type(error).__name__})
+        return Fault(ErrorCode.INTERNAL_ERROR, message, {"exception": class_name(error)})
 
     def _of_rpc_error(self, endpoint: Endpoint, error: RpcError) -> Fault:
         data = error.data

@@ -20,6 +20,8 @@ _WIRE = Path(rpcwire.__file__).parent
 _SHOWN = _PACKAGE / "testing" / "demo"
 """The demo is written as a user's service would be, so its frames are shown."""
 
+_name_of = type.__dict__["__name__"].__get__
+
 _MACHINERY = (
     "<frozen importlib",
     "<frozen runpy>",
@@ -64,15 +66,21 @@ def own_traceback(error: BaseException) -> str:
     return "".join(shown.format())
 
 
+def class_name(error: BaseException) -> str:
+    """The name of an exception's class, whatever a metaclass of the user's says that it is."""
+    name: str = _name_of(type(error))
+    return name
+
+
 def one_line(error: BaseException) -> str:
     """An exception's class and text, as Python ends a traceback."""
-    kind = type(error).__name__
+    kind = class_name(error)
     try:
         text = str(error)
     except QuickStop:
         raise
     except BaseException as failure:  # noqa: BLE001 - a user's exception may fail to describe itself
-        text = f"(its text cannot be made: {type(failure).__name__})"
+        text = f"(its text cannot be made: {class_name(failure)})"
     return f"{kind}: {text}" if text else kind
 
 

@@ -205,6 +205,10 @@ def fill_standard_descriptors() -> None:
         os.set_inheritable(opened, True)
         opened = os.open(os.devnull, os.O_RDWR)
     os.close(opened)
+
+
+def open_standard_streams() -> None:
+    """Have streams on the standard descriptors where Python made none, since these were closed."""
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
     sys.stderr = sys.stderr or open(_STANDARD_ERROR, "w", closefd=False)  # noqa: SIM115 - as above
 

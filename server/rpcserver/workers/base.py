@@ -26,6 +26,7 @@ from rpcserver.service.loader import load_service
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import RateLimit, keep_enabled
+from rpcserver.system.process import fill_standard_descriptors
 from rpcserver.system.signals import OwnSignals, ignore
 from rpcserver.system.threads import NoThread
 from rpcserver.workers.acceptor import TICK, Acceptor
@@ -297,6 +298,8 @@ class Worker(abc.ABC):
         keep_enabled()
         try:
             service = load_service(self.settings.app)
+            # What an app has closed must become no connection that a handler's print is sent to.
+            fill_standard_descriptors()
             self.dispatcher = self.make_dispatcher(service, self.board)
             self.answer = self._answer_counted if self._request_limit else self.dispatcher.answer
             self.start_service()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import Any
 
@@ -130,6 +131,16 @@ class Misnumbered(RpcError):
         self.code: Any = object()
 
 
+class Secretive(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise GeneratorExit
+
+
+class Nameless(BaseException, metaclass=Secretive):
+    pass
+
+
 @pytest.mark.parametrize("error", [Unfinished(), Unprintable(), Misnumbered()])
 def test_an_exception_of_which_no_reply_can_be_made_is_a_fault_too(
     error: Exception, caplog: pytest.LogCaptureFixture
@@ -140,6 +151,30 @@ def test_an_exception_of_which_no_reply_can_be_made_is_a_fault_too(
         fault = caller.request("f", **keys)["result"]
         assert (fault["code"], fault["data"]["exception"]) == (-32603, type(error).__name__)
     assert type(error).__name__ in caplog.text
+
+
+def test_an_exception_whose_class_has_no_name_is_a_fault_too() -> None:
+    caller = caller_of(raising(Nameless()))
+    try:
+        fault = caller.fault("f")
+    except BaseException:  # noqa: BLE001 - pytest could not show it
+        fault = None
+    assert fault is not None
+    assert fault["data"] == {"exception": "Nameless"}
+
+
+class Broken(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_log_that_cannot_be_written_costs_no_reply() -> None:
+    broken = Broken()
+    logging.getLogger().addHandler(broken)
+    try:
+        assert caller_of(raising(ValueError("x"))).fault("f")["data"] == {"exception": "ValueError"}
+    finally:
+        logging.getLogger().removeHandler(broken)
 
 
 def test_what_a_type_raises_while_params_are_read_is_a_fault() -> None:

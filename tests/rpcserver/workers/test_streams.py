@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -42,6 +43,19 @@ def test_a_worker_whose_streams_are_replaced_serves_and_leaves(model: str, repla
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_printed_goes_to_no_client_where_the_app_has_closed_the_output(model: str, tmp_path: Path) -> None:
+    app = (
+        "import os\nfor number in range(3): os.close(number)\n"
+        + PROBE_APP
+        + "\n@service.method\ndef streams() -> list[str]:\n"
+        "    print('told to nobody', flush=True)\n"
+        "    return [os.readlink(f'/proc/self/fd/{number}') for number in range(3)]\n"
+    )
+    with running("-m", model, "-w", "1", app=app, folder=tmp_path) as server, server.connect() as client:
+        assert client.call("streams").result == [os.devnull] * 3
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
