@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from threading import current_thread, main_thread
+from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects import Ask, HandshakeFailed
@@ -118,12 +120,14 @@ class Pump:
 
     Attributes:
         on_data: Is told what each read brought, before it is understood.
+        on_sent: Is told that all there was to send is sent.
     """
 
     def __init__(self, transport: Transport, dialogue: Dialogue) -> None:
         self.transport = transport
         self.dialogue = dialogue
         self.on_data: Callable[[bytes], None] | None = None
+        self.on_sent: Callable[[], None] | None = None
         self._asleep = seconds_asleep()
 
     @property
@@ -167,20 +171,31 @@ class Pump:
         if dialogue.dialect.mid_frame and isinstance(stream, socket.socket) and stream.family != socket.AF_UNIX:
             acknowledge(stream)
 
+    @property
+    def interruptible(self) -> bool:
+        """Whether a signal's handler, which may raise, can run between sending something and knowing it."""
+        return not isinstance(self.transport.send, BuiltinMethodType) and current_thread() is main_thread()
+
     def write(self) -> None:
         """Send what there is room for."""
         dialogue = self.dialogue
         while self.wants_to_write:
             # A copy, since what was refused for now has to be given to TLS again as it was.
             data = memoryview(bytes(dialogue.unsent[:_WRITE]))
+            counts: list[int] = []
             try:
-                dialogue.sent(self.transport.send(data))
+                # All in C, so that a signal's handler runs only once the count is known, and nothing is sent twice.
+                counts.extend(map(self.transport.send, (data,)))
             except BlockingIOError:
                 return
             except OSError:
                 # Why comes to whoever reads next, for which there must not be too much unsent.
                 dialogue.lose_unsent()
                 return
+            finally:
+                dialogue.sent(sum(counts))
+        if self.on_sent is not None and not dialogue.unsent:
+            self.on_sent()
 
     def hand_out(self) -> None:
         """Give everybody what has come for them, in the order in which it came."""

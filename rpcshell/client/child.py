@@ -80,6 +80,7 @@ class ChildStream:
                 self._socket.close()
                 raise _not_started(target, error) from error
         self._socket.setblocking(False)
+        self.send: Callable[[memoryview], int] = self._socket.send
         self._listener = threading.Thread(target=self._read_log, name="child's log", daemon=True)
         self._listener.start()
         self._watcher = _watched(self._process.pid)
@@ -105,10 +106,6 @@ class ChildStream:
         except ConnectionResetError:
             # It left something of ours unread.
             return b""
-
-    def send(self, data: memoryview) -> int:
-        """Send; what was not taken has to be given again."""
-        return self._socket.send(data)
 
     def why_ended(self) -> Exception | None:
         """How the child ended and what it said last, or None while it runs."""

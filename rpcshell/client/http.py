@@ -27,6 +27,8 @@ from rpcwire import MAX_REPLY, MessageError, decode_value
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rpcshell.client.dialects import Listening
     from rpcshell.client.target import HttpTarget
 
@@ -75,6 +77,8 @@ class HttpStream:
         self._idle = [self._connect()]
         self._socket, self._inside = socket.socketpair()
         self._socket.setblocking(False)
+        # Each message is a line, and is posted by itself.
+        self.send: Callable[[memoryview], int] = self._socket.send
         threading.Thread(target=self._post_all, name="http", daemon=True).start()
 
     def fileno(self) -> int:
@@ -88,10 +92,6 @@ class HttpStream:
             BlockingIOError: Nothing has.
         """
         return self._socket.recv(size)
-
-    def send(self, data: memoryview) -> int:
-        """Post messages, each of which is a line; what was not taken has to be given again."""
-        return self._socket.send(data)
 
     def why_ended(self) -> Exception | None:
         """Why the stream has ended, where it was not closed here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import queue
 import select
@@ -131,13 +132,13 @@ class ListeningConnection(AnyListeningConnection):
             number, data = self._dialogue.call(method, params, inbox.put, meta=meta, plain=plain)
             if trace is not None:
                 self._pump.on_data = inbox.put
+                self._pump.on_sent = functools.partial(inbox.put, trace.request_sent)
                 trace.request_started(data, None)
         self._inbox = inbox
         try:
             if partial is not None:
                 self._hearing.lend_caller(inbox.put)
-            if self._flush() and trace is not None:
-                trace.request_sent()
+            self._flush()
             while True:
                 came = self._next(inbox, deadline, trace)
                 if self._held_back and inbox.qsize() < MOST_UNTAKEN // 2:
@@ -172,7 +173,7 @@ class ListeningConnection(AnyListeningConnection):
             if partial is not None:
                 self._hearing.lend_caller(None)
             if trace is not None:
-                self._pump.on_data = None
+                self._pump.on_data = self._pump.on_sent = None
 
     def answer(self, request: ServerRequest, outcome: Any) -> None:
         """Answer a server's request with a result, with a `Fault`, or by default where it is NotImplemented."""
@@ -270,17 +271,17 @@ class ListeningConnection(AnyListeningConnection):
                 if (event := greeting.get()) is not None:
                     self._hearing.hear(event, self.answer)
 
-    def _flush(self) -> bool:
-        """Send what there is room for, and have the thread send the rest; whether there is none."""
+    def _flush(self) -> None:
+        """Send what there is room for, and have the thread send the rest."""
         with self._lock:
             if self._closed:
-                return True
-            self._pump.write()
+                return
+            if not self._pump.interruptible:
+                self._pump.write()
             rest = self._pump.wants_to_write
         self._pump.hand_out()
         if rest:
             self._wake()
-        return not rest
 
     def _wake(self) -> None:
         # A pipe that is full wakes as well; one that is closed needs not.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import signal
 import socket
 import sys
 import threading
@@ -190,6 +194,48 @@ def test_a_handler_of_requests_may_call_the_server_itself() -> None:
     with served() as target, connect(target) as client, connect(target) as other:
         client.on_request(lambda request: other.call("add", request.params))
         assert client.call("ask", ["sum", 1, 2]) == 3
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETSIG"), reason="nothing interrupts a call in the moment it is sent")
+def test_an_interrupt_as_a_call_is_sent_does_not_send_it_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    monkeypatch.setattr("rpcshell.client.listening.open_transport", lambda *_args, **_options: ours)
+    with theirs, Client(Target.parse("jsonrpc+line:127.0.0.1:1")) as client:
+        client.connect()
+        # What comes in there interrupts us here, fcntl(2).
+        fcntl.fcntl(theirs, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(theirs, fcntl.F_SETSIG, signal.SIGINT)
+        flags = fcntl.fcntl(theirs, fcntl.F_GETFL)
+        fcntl.fcntl(theirs, fcntl.F_SETFL, flags | os.O_ASYNC)
+        with pytest.raises(KeyboardInterrupt):
+            client.call("pay", [10])
+        fcntl.fcntl(theirs, fcntl.F_SETFL, flags)
+        with pytest.raises(CallTimeout):
+            client.call("pay", [11], timeout=0.01)
+        calls = [json.loads(line) for line in theirs.recv(65536).splitlines()]
+    assert [call["params"] for call in calls if "id" in call] == [[10], [11]]
+
+
+def test_what_an_interrupt_might_send_twice_is_sent_by_the_thread_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    senders: set[str] = set()
+
+    class Stream:
+        """As that of TLS: it is written in Python."""
+
+        fileno, recv, close = ours.fileno, ours.recv, ours.close
+
+        def send(self, data: memoryview) -> int:
+            senders.add(threading.current_thread().name)
+            theirs.sendall(b'{"id":1,"result":1}\n')
+            return ours.send(data)
+
+    monkeypatch.setattr("rpcshell.client.listening.open_transport", lambda *_args, **_options: Stream())
+    with theirs, Client(Target.parse("jsonrpc+line:127.0.0.1:1")) as client:
+        assert client.call("add") == 1
+    assert senders == {"reader"}
 
 
 def test_a_call_that_takes_too_long_leaves_the_connection_good(connect: Connect) -> None:
