@@ -21,6 +21,7 @@ from rpcserver.system.settings import (
     parse_health,
     parse_metrics,
     parse_mode,
+    parse_proxies,
     parse_size,
 )
 from rpcserver.workers import MODELS
@@ -137,6 +138,14 @@ _OTHER: Final = "Other"
     default=f"{_DEFAULTS.unix_mode:o}",
     callback=_read_by(parse_mode),
     help="Permissions of the paths of Unix sockets.",
+)
+@_option(
+    "--proxy-protocol",
+    group=_LISTEN,
+    metavar="FROM",
+    callback=_read_by(parse_proxies),
+    help="Take clients' addresses from the PROXY headers (v1 or v2) that these proxies must send: addresses, networks "
+    "and unix, with commas between them.",
 )
 @_file("--tls-cert", group=_TLS, help="The server's certificate, its issuers' after it: speak TLS on TCP addresses.")
 @_file("--tls-key", group=_TLS, help="The certificate's key, unless it is in the same file.")

@@ -96,6 +96,8 @@ class Spawner:
 def _import_for_workers(settings: ServerSettings) -> None:
     if settings.access_log:
         importlib.import_module("rpcserver.service.access")
+    if settings.proxy_protocol is not None:
+        importlib.import_module("rpcserver.workers.proxied")
     if settings.app is None:
         # The demo is no user's code, and stays as it is.
         load_service(None)

@@ -35,16 +35,18 @@ class Peer:
         heeds_close: whether it said that it heeds a goodbye (`"close": true` in a request).
         subject: whom the client's certificate is for, as in `CN=alice,O=Example` (RFC 4514); None where the server
             has asked for none, as on a Unix socket.
+        via: the proxy that it connected through, where that has told the client's `address` (`--proxy-protocol`).
         jsonrpc: whether it speaks JSON-RPC 2.0, so that it is told in that envelope what is no reply to a request.
     """
 
-    __slots__ = ("address", "heeds_close", "jsonrpc", "subject")
+    __slots__ = ("address", "heeds_close", "jsonrpc", "subject", "via")
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.heeds_close = False
         self.jsonrpc = False
         self.subject: str | None = None
+        self.via: str | None = None
 
     def __repr__(self) -> str:
         return f"Peer({self.address!r})"

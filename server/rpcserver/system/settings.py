@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rpcserver.system.proxy_protocol import TrustedProxies
+
 _MIN_WORKERS: Final = 4
 _SMALLEST_FRAME: Final = 2
 _LARGEST_FRAME: Final = (1 << 32) - 1
@@ -102,6 +104,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     debug: bool = False
     control: str = "auto"
     """A path, `auto` or `none`."""
+    proxy_protocol: TrustedProxies | None = None
     metrics: TcpBind | None = None
     health: Bind | None = None
     reload: bool = False
@@ -187,6 +190,20 @@ def parse_health(text: str | None) -> Bind | None:
     if bind is not None and bind.framing != NATIVE:
         raise ValueError(f"{text!r} has a framing, and HTTP has its own: write HOST:PORT or unix:PATH")
     return bind
+
+
+def parse_proxies(text: str | None) -> TrustedProxies | None:
+    """Read whose PROXY headers are taken; see `parse_trusted`.
+
+    Raises:
+        ValueError: it names no addresses.
+    """
+    if text is None:
+        return None
+    # What knows networks takes a while to import, and few servers stand behind a proxy.
+    from rpcserver.system.proxy_protocol import parse_trusted
+
+    return parse_trusted(text)
 
 
 def parse_mode(text: str) -> int:

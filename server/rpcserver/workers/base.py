@@ -135,7 +135,7 @@ class Worker(abc.ABC):
         self.settings = setup.settings
         self.channel = setup.channel
         self.board = setup.board
-        self.layers = Layers.of(setup.listeners, setup.tls)
+        self.layers = Layers.of(setup.listeners, setup.tls, setup.settings.proxy_protocol)
         self.budget = FrameBudget(setup.settings, setup.board)
         self.draining = False
         self._listeners = setup.listeners

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
 
+    from rpcserver.system.proxy_protocol import TrustedProxies
     from rpcserver.system.sockets import Listener
 
 _ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what a socket that listens everywhere is called
@@ -28,16 +29,20 @@ class Layers:
     Attributes:
         tls: the certificate, where TLS is spoken on TCP addresses.
         framings: those of listeners that have another than the protocol's own, by their addresses.
+        proxies: who begins connections with a PROXY header; None where nobody does.
     """
 
     tls: ssl.SSLContext | None
     framings: Mapping[Any, Framing]
+    proxies: TrustedProxies | None = None
 
     @classmethod
-    def of(cls, listeners: Sequence[Listener], tls: ssl.SSLContext | None) -> Layers:
+    def of(
+        cls, listeners: Sequence[Listener], tls: ssl.SSLContext | None, proxies: TrustedProxies | None = None
+    ) -> Layers:
         """Read off the listeners how they are spoken to."""
         named = [listener for listener in listeners if listener.framing != NATIVE]
-        return cls(tls, {_key(listener.socket): FRAMINGS[listener.framing] for listener in named})
+        return cls(tls, {_key(listener.socket): FRAMINGS[listener.framing] for listener in named}, proxies)
 
     def tls_of(self, connection: socket.socket) -> ssl.SSLContext | None:
         """Return the certificate for a connection; on Unix sockets none is needed."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _TLS: Final = 0x0316
 """How a prefix ends that is the start of a TLS handshake: type and major version (RFC 8446, 5.1)."""
 
+_PROXY: Final = frozenset(int.from_bytes(start, "little") for start in (b"PROX", b"\r\n\r\n"))
+"""Prefixes that are the start of a PROXY header."""
+
 
 class SlowFrame(FrameError):
     """A request took too long to arrive."""
@@ -42,6 +45,8 @@ def describe(error: FrameError) -> str:
     """Say for the log what is wrong with a stream, also where it is of another kind."""
     if isinstance(error, FrameTooLarge) and error.length & 0xFFFF == _TLS:
         return f"{error}; it looks like TLS, which is spoken here only with --tls-cert"
+    if isinstance(error, FrameTooLarge) and error.length in _PROXY:
+        return f"{error}; it looks like a PROXY header, which is read only with --proxy-protocol"
     return str(error)
 
 

@@ -41,7 +41,13 @@ def converse(
     budget: FrameBudget | None = None,
 ) -> Conversation:
     """Begin a conversation on an accepted socket."""
-    return Conversation(settings, layers.tls_of(connection), budget, layers.framing_of(connection))
+    tls, framing = layers.tls_of(connection), layers.framing_of(connection)
+    if layers.proxies is None:
+        return Conversation(settings, tls, budget, framing)
+    # Few servers stand behind a proxy, and what reads its headers takes a while to import.
+    from rpcserver.workers.proxied import ProxiedConversation
+
+    return ProxiedConversation(settings, layers.proxies, tls, budget, framing)
 
 
 def prepare(connection: socket.socket, conversation: Conversation) -> None:

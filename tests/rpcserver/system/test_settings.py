@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rpcserver.cli import parse
 from rpcserver.options import Invocation
 from rpcserver.system.addresses import TcpBind, UnixBind
+from rpcserver.system.proxy_protocol import parse_trusted
 from rpcserver.system.settings import (
     ServerSettings,
     SettingsError,
@@ -71,6 +72,7 @@ def test_every_setting_can_come_from_the_command_line() -> None:
         " --drain-grace 6 --debug --threads 2 --queue 3 --max-children 4 --max-connections 5 --timeout 7"
         " --max-requests 8 --max-requests-jitter 9 --reclaim-idle 10 --control /c.sock --metrics [::1]:9100"
         " --reload --access-log --max-connection-age 11 --health unix:/h.sock --drain-settle 12"
+        " --proxy-protocol 10.0.0.0/8,unix"
     )
     assert settings(*arguments.split()) == ServerSettings(
         app="app.py", bind=(TcpBind("127.0.0.1", 1), UnixBind("/x")), workers=7, model="sync", backlog=8,
@@ -79,6 +81,7 @@ def test_every_setting_can_come_from_the_command_line() -> None:
         drain_timeout=5, drain_grace=6, debug=True, threads=2, queue=3, max_children=4, max_connections=5, timeout=7,
         max_requests=8, max_requests_jitter=9, reclaim_idle=10, control="/c.sock", metrics=TcpBind("::1", 9100),
         reload=True, access_log=True, max_connection_age=11, health=UnixBind("/h.sock"), drain_settle=12,
+        proxy_protocol=parse_trusted("10.0.0.0/8,unix"),
     )  # fmt: skip
 
 
@@ -92,7 +95,7 @@ def test_every_setting_can_come_from_a_file(tmp_path: Path) -> None:
         'log-format = "json"\nlog-file = "x.log"\nthreads = 2\nqueue = 3\nmax-children = 4\nmax-connections = 5\n'
         'timeout = 7\nmax-requests = 8\nmax-requests-jitter = 9\nreclaim-idle = 10.5\ncontrol = "none"\n'
         'metrics = "127.0.0.1:9100"\nreload = true\naccess-log = true\nmax-connection-age = 11\n'
-        'health = "unix:/h.sock"\ndrain-settle = 12\n',
+        'health = "unix:/h.sock"\ndrain-settle = 12\nproxy-protocol = "10.0.0.0/8,unix"\n',
     )
     found = invocation(config=config)
     assert found.settings == ServerSettings(
@@ -102,6 +105,7 @@ def test_every_setting_can_come_from_a_file(tmp_path: Path) -> None:
         drain_timeout=5, drain_grace=6, debug=True, threads=2, queue=3, max_children=4, max_connections=5, timeout=7,
         max_requests=8, max_requests_jitter=9, reclaim_idle=10.5, control="none", metrics=TcpBind("127.0.0.1", 9100),
         reload=True, access_log=True, max_connection_age=11, health=UnixBind("/h.sock"), drain_settle=12,
+        proxy_protocol=parse_trusted("10.0.0.0/8,unix"),
     )  # fmt: skip
     assert (found.log_level, found.log_format, found.log_file) == ("debug", "json", Path("x.log"))
 
@@ -147,6 +151,7 @@ def test_a_single_address_in_a_file_needs_no_list(tmp_path: Path) -> None:
         (["--control", ""], ["--control", "none"]),
         (["--metrics", "9100"], ["--metrics", "HOST:PORT"]),
         (["--metrics", "unix:/x"], ["--metrics", "HOST:PORT"]),
+        (["--proxy-protocol", "balancer"], ["--proxy-protocol", "networks"]),
         (["--health", "9100"], ["--health", "HOST:PORT"]),
         (["--health", "line+tcp://127.0.0.1:1"], ["--health", "framing"]),
         (["--wrokers", "3"], ["--wrokers", "--workers"]),
