@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +41,12 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 @click.option("-m", "--model", type=click.Choice(MODELS), help="How a worker serves its connections.")
 @click.option("-b", "--bind", multiple=True, metavar="ADDRESS", help="Where to listen, instead of a free port here.")
 @click.option("--max-buffered", metavar="SIZE", help="What each worker holds of large requests, such as 64M.")
+@click.option("--max-connection-age", metavar="S", help="Seconds after which a connection ends between two calls.")
+@click.option("--health", metavar="ADDRESS", help="Where balancers ask how the server is, such as 127.0.0.1:8081.")
+@click.option("--drain-settle", metavar="S", help="Seconds that they have to hear of its stop.")
+@click.option(
+    "--proxy-protocol", metavar="FROM", help="Proxies that must say for whom they connect, such as 10.0.0.0/8."
+)
 @click.option("--keep", is_flag=True, help="Leave the server running when the shell is left.")
 def spawn(
     shell: Shell,
@@ -48,8 +55,8 @@ def spawn(
     app: str | None,
     model: str | None,
     bind: tuple[str, ...],
-    max_buffered: str | None,
     keep: bool,
+    **passed_on: str | None,
 ) -> None:
     """Start a server and connect to it.
 
@@ -66,7 +73,8 @@ def spawn(
             raise UsageError(f"N is a number of workers, not {workers!r}", hint=":spawn 10 calc.py")
         workers, app = None, workers
     count = int(workers) if workers else None
-    extra = () if max_buffered is None else ("--max-buffered", max_buffered)
+    given = {f"--{name.replace('_', '-')}": value for name, value in passed_on.items() if value is not None}
+    extra = tuple(itertools.chain.from_iterable(given.items()))
     start_server(shell, SpawnOptions(count, app, model, bind or SpawnOptions().bind, keep, extra))
 
 

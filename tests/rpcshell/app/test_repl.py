@@ -99,8 +99,9 @@ def test_a_server_can_be_started_at_first_and_ends_with_the_loop(run: Run) -> No
 
 
 @needs_server
-def test_spawn_takes_the_budget_for_large_requests(run: Run) -> None:
-    assert run(":spawn 1 --max-buffered 5apples\r:spawn 1 --max-buffered 20M\rping 7\r\x04") == 0
+def test_spawn_takes_options_of_the_server_as_they_are(run: Run) -> None:
+    balanced = "--health 127.0.0.1:0 --drain-settle 0.1 --max-connection-age 60 --proxy-protocol unix"
+    assert run(f":spawn 1 --max-buffered 5apples\r:spawn 1 --max-buffered 20M {balanced}\rping 7\r\x04") == 0
     assert "'5apples' is no size" in run.text
     assert "pong 7\n" in run.text
 
