@@ -142,6 +142,7 @@ class _Types:
                     columns.setdefault(column, _column(entry))
         # Servers tell them in no order.
         self._tables = {table: dict(sorted(columns.items())) for table, columns in sorted(self._tables.items())}
+        self._one_of_tables: _Schema = {"type": "string", "enum": list(self._tables)}
         for table, columns in self._tables.items():
             self._add_table(table, columns)
         self._add_operations()
@@ -181,7 +182,7 @@ class _Types:
         row = {"type": "object"} if table is None else _ref(f"row of {table}")
         kinds: dict[str, _Schema] = {
             "op": {"type": "string", "enum": list(_OPERATIONS)},
-            "table": {"type": "string", "enum": list(self._tables)},
+            "table": self._one_of_tables,
             "row": row,
             "rows": _list(row),
             "uuid-name": {**_TEXT, "description": 'named in other operations as ["named-uuid", NAME]'},

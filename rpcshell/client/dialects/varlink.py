@@ -32,7 +32,10 @@ DESCRIPTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""
 
 MORE: Final = ":more"
+"""Behind a method's name: it may have several replies."""
+
 ONEWAY: Final = ":oneway"
+"""Behind a method's name: it is to have none."""
 
 _SERVICE: Final = "org.varlink.service"
 _MAY_HAVE_MORE: Final = "[Supports 'more' flag]"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from rpcshell.line.suggest import Surroundings, suggest
 from rpcshell.shell.session import Session
 from rpcwire import ERROR_OUT, MAX_REPLY, Reply
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.http_peer import SayingHandler
 from tests.rpcshell.jsonrpc_peer import taken_from
 from tests.rpcshell.kodi_peer import INTROSPECT
 from tests.rpcshell.kodi_peer import Kodi as KodiPeer
@@ -173,6 +176,23 @@ def test_notifications_are_events() -> None:
         client.call("Application.SetVolume", {"volume": 33})
         event = next(iter(client.events(timeout=DEADLINE)))
         assert (event.name, event.params["data"]["volume"]) == ("Application.OnVolumeChanged", 33)
+
+
+def test_kodi_over_http_is_described_and_called() -> None:
+    class Handler(SayingHandler):
+        def do_POST(self) -> None:  # noqa: N802 - as http.server names it
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.say(json.dumps({"jsonrpc": "2.0", **KodiPeer().answers(request)[-1]}).encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        serving_it = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        serving_it.start()
+        with connect_blocking(f"kodi:http://127.0.0.1:{server.server_port}/jsonrpc") as client:
+            assert "Player.Seek" in Catalog.from_openrpc(client.describe().document).methods
+            assert client.call("JSONRPC.Ping") == "pong"
+        server.shutdown()
+        serving_it.join()
 
 
 def served(introspect: Callable[[Peer, Any], object]) -> Callable[[Peer], None]:
