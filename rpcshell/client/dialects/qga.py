@@ -2,7 +2,7 @@
 
 Nobody tells either side of a serial port that the other one has changed: what an earlier client has left is told apart
 by `guest-sync-delimited`, which both sides begin with a byte that no JSON has. The agent tells the names of its
-commands and nothing of their params. It runs one after another, and ends none early.
+commands and nothing of their params, which are in `qga_params`. It runs one after another, and ends none early.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Tell
+from rpcshell.client.dialects.qga_params import known_of
 from rpcshell.client.dialects.qmp import Qapi
 from rpcshell.client.dialects.recognition import Recognition, messages_in
 from rpcshell.client.errors import CallTimeout
@@ -100,16 +101,16 @@ class GuestAgent(Qapi):
             return Description(missing="unknown", reason=f"it refuses guest-info: {refusal.message}")
         told = reply.result.get("supported_commands") if isinstance(reply.result, dict) else None
         methods = [_method(one) for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-        info = {"title": "QEMU guest agent", "version": "", "x-method-noun": "command"}
+        version = reply.result.get("version") if isinstance(reply.result, dict) else None
+        info = {
+            "title": "QEMU guest agent",
+            "version": version if isinstance(version, str) else "",
+            "x-method-noun": "command",
+        }
         return Description({"openrpc": "1.3.2", "info": info, "methods": methods})
 
 
 def _method(command: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": command.get("name"),
-        "summary": "switched off in the guest" if command.get("enabled") is False else "",
-        "params": [],
-        "paramStructure": "by-name",
-        "x-params-schema": {"type": "object"},
-        "x-out": "return",
-    }
+    name = command.get("name")
+    method = {**known_of(name), "name": name, "paramStructure": "by-name", "x-out": "return"}
+    return {**method, "summary": "switched off in the guest"} if command.get("enabled") is False else method

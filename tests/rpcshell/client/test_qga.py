@@ -11,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import CallError, ConnectionFailed
+from rpcshell import connect as connect_blocking
 from rpcshell.client.dialects import Ask, Tell
 from rpcshell.client.dialects.qga import GuestAgent
 from rpcshell.line.catalog import Catalog
+from rpcshell.line.hint import problems
+from rpcshell.line.language import parse
+from rpcshell.line.suggest import Surroundings, suggest
 from rpcwire import MAX_REPLY, Reply, encode_value
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import Peer, serving
@@ -21,7 +25,7 @@ from tests.rpcshell.qemu import guest_agent, needs_guest_agent
 from tests.rpcwire.feeding import cut, single_bytes
 
 STRAY = b'{"error": {"class": "GenericError", "desc": "JSON parse error, stray \'\\\\uFFFD\'"}}\n'
-INFO = {
+INFO: dict[str, Any] = {
     "version": "7.2.22",
     "supported_commands": [
         {"enabled": True, "name": "guest-ping", "success-response": True},
@@ -125,15 +129,40 @@ def test_whatever_an_earlier_client_has_left_both_get_in_step(left: bytes, place
         assert dialect.next_event() == Reply("return", {}, 1)
 
 
-def test_what_an_agent_offers_are_names_and_any_params() -> None:
+def offered(commands: list[Any]) -> Catalog:
     describe = GuestAgent(MAX_REPLY).describe()
     assert isinstance(asked := next(describe), Ask)
     assert asked.method == "guest-info"
     with pytest.raises(StopIteration) as end:
-        describe.send(Reply("return", INFO, 1))
-    methods = Catalog.from_openrpc(end.value.value.document).methods
-    assert list(methods) == ["guest-ping", "guest-get-devices", "guest-shutdown"]
+        describe.send(Reply("return", {**INFO, "supported_commands": commands}, 1))
+    return Catalog.from_openrpc(end.value.value.document)
+
+
+def test_what_an_agent_offers_is_what_it_lists_with_params_that_are_known() -> None:
+    catalog = offered([*INFO["supported_commands"], {"name": "guest-file-seek"}, {"name": "guest-new"}])
+    assert catalog.version == "7.2.22"
+    methods = catalog.methods
+    assert list(methods) == ["guest-ping", "guest-get-devices", "guest-shutdown", "guest-file-seek", "guest-new"]
     assert methods["guest-get-devices"].summary == "switched off in the guest"
+    line = 'guest-file-seek {"handle": 1, "whence": "'
+    found = {one.text for one in suggest(parse(line), len(line), Surroundings(catalog))}
+    assert {'"set"', '"cur"', '"end"'} <= found
+    for line, wrong in {
+        'guest-shutdown {"mode": "reboot"}': 0,
+        'guest-shutdown {"mode": "sleep"}': 1,
+        'guest-file-seek {"handle": "x", "offset": 1, "whence": 0}': 1,
+        'guest-file-seek {"handle": 1}': 1,
+        'guest-new {"a": 1}': 0,
+        'guest-ping {"newer": 1}': 0,
+    }.items():
+        assert len(list(problems(parse(line), len(line), Surroundings(catalog)))) == wrong, line
+
+
+@given(
+    st.lists(st.none() | st.dictionaries(st.text(), st.text()) | st.fixed_dictionaries({"name": st.lists(st.text())}))
+)
+def test_whatever_an_agent_lists_is_read(commands: list[Any]) -> None:
+    offered(commands)
 
 
 @needs_guest_agent
@@ -146,3 +175,6 @@ def test_a_real_agent(connect: Connect) -> None:
                     client.call("guest-file-open", {})
                 names = {one["name"] for one in client.call("guest-info")["supported_commands"]}
                 assert "guest-sync-delimited" in names
+        with connect_blocking(target) as client:
+            described = {one["name"]: one["params"] for one in client.describe().document["methods"]}
+            assert [param["name"] for param in described["guest-file-open"]] == ["path", "mode"]
