@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.errors import ConnectionFailed, ProtocolError
 from rpcshell.client.target import TcpTarget, TlsTarget
 from rpcwire import FrameTooLarge
+from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
     from rpcshell.client.target import Target, UnixTarget
@@ -89,11 +90,25 @@ def other_protocol(target: Target, first: bytes) -> ProtocolError | None:
     """The error for a server of another protocol, or None where the bytes tell of none."""
     name = next((name for start, name in _OTHER_PROTOCOLS if first.startswith(start)), None)
     if name is None:
-        return None
+        return None if target.dialect else _other_framing(target, first)
     if name == "a TLS server":
         hint = f"connect to tls://{target}" if isinstance(target, TcpTarget) else "connect without TLS before it"
         return ProtocolError(f"{target} is a TLS server, and this connection is not encrypted", hint=hint)
     return ProtocolError(f"{target} is {name}, not an RPC server: it answered {_seen(first)}", hint="check the port")
+
+
+def _other_framing(target: Target, first: bytes) -> ProtocolError | None:
+    """The error for a server of JSON that does not begin its replies with their length, as the native protocol does."""
+    if first.lstrip().startswith((b'{"', b"[{")):
+        framing = "line"
+    elif first[:14].lower() == b"content-length":
+        framing = "content-length"
+    elif first.startswith(b"\0\0") and first[PREFIX_SIZE : PREFIX_SIZE + 2] == b'{"':
+        framing = "u32be"
+    else:
+        return None
+    hint = f"name what it speaks, such as jsonrpc+{framing}:{target}"
+    return ProtocolError(f"{target} speaks JSON in another way: it began with {_seen(first)}", hint=hint)
 
 
 def silence_hint(target: Target) -> str | None:

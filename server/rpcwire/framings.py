@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _HEADER_LIMIT: Final = 8 * 1024
 _length_be = struct.Struct(">I")
 _QUOTE: Final = ord('"')
+_NUL: Final = b"\0"
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["\[\]{}]', re.DOTALL)
 _STRING_END: Final = re.compile(rb'["\\]')
@@ -127,23 +128,34 @@ class _Buffered(Decoder):
 
 
 class LineDecoder(_Buffered):
-    r"""Messages that end with `\n`, or `\r\n`; empty lines are none."""
+    r"""Messages that end with `\n`, or `\r\n`; empty lines are none.
+
+    One that begins as the native framing's prefix does, with a NUL in its first bytes, would wait for its end for ever.
+    """
 
     _delimiter = b"\n"
+    _refuses_nul = True
 
     def _next(self) -> bytes | None:
         while (end := self._buffer.find(self._delimiter, self._seen)) >= 0:
+            self._refuse_prefix(end)
             if body := self._take(0, end, end + 1).strip(b" \t\r\n"):
                 return body
         self._seen = len(self._buffer)
+        self._refuse_prefix(self._seen)
         self._check(self._seen)
         return None
+
+    def _refuse_prefix(self, end: int) -> None:
+        if self._refuses_nul and self._buffer.find(_NUL, 0, min(end, PREFIX_SIZE)) >= 0:
+            raise FrameError("a line of JSON has no NUL in it: does the other side speak another framing?")
 
 
 class NulDecoder(LineDecoder):
     """Messages that end with a NUL, as varlink's."""
 
-    _delimiter = b"\0"
+    _delimiter = _NUL
+    _refuses_nul = False
 
 
 class BigEndianDecoder(_Buffered):
@@ -181,6 +193,8 @@ class ContentLengthDecoder(_Buffered):
         found = _HEADER_END.search(self._buffer, max(self._seen - 3, 0))
         if (found.start() if found else len(self._buffer)) > _HEADER_LIMIT:
             raise FrameError(f"no header ends within {_HEADER_LIMIT} bytes")
+        if self._buffer.find(_NUL, 0, min(found.start() if found else PREFIX_SIZE, PREFIX_SIZE)) >= 0:
+            raise FrameError("a header has no NUL in it: does the other side speak another framing?")
         if found is None:
             self._seen = len(self._buffer)
             return None

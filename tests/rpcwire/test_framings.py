@@ -108,3 +108,12 @@ def test_a_length_of_any_size_is_refused_in_words() -> None:
     decoder.feed(b"Content-Length: 999999999999999999\r\n\r\n")
     with pytest.raises(FrameTooLarge, match="999999999999999999 bytes"):
         decoder.next_frame()
+
+
+@pytest.mark.parametrize("name", ["line", "content-length"])
+@given(st.binary(min_size=1, max_size=200))
+def test_a_native_request_is_refused_at_once_where_no_length_is_expected(name: str, body: bytes) -> None:
+    decoder = FRAMINGS[name].decoder(1000)
+    decoder.feed(FRAMINGS["u32le"].frame(body)[:4])
+    with pytest.raises(FrameError, match="does the other side speak another framing"):
+        decoder.next_frame()

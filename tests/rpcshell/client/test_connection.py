@@ -301,6 +301,29 @@ def test_a_server_of_another_protocol_is_named(first: bytes, name: str, connect:
         assert f"is {name}" in str(refuse_call(server, ProtocolError, connect))
 
 
+@pytest.mark.parametrize(
+    ("first", "framing"),
+    [
+        (b'{"jsonrpc":"2.0","error":{}}\n', "line"),
+        (b"Content-Length: 2\r\n\r\n{}", "content-length"),
+        (b'\0\0\0\x11{"jsonrpc":"2.0"}', "u32be"),
+    ],
+)
+def test_a_server_of_json_in_another_framing_is_said_with_what_to_name(
+    first: bytes, framing: str, connect: Connect
+) -> None:
+    def answer(peer: Peer) -> None:
+        peer.sock.recv(1)
+        peer.sock.sendall(first)
+        peer.wait_for_end()
+
+    with serving(answer) as server:
+        error = refuse_call(server, ProtocolError, connect)
+        assert isinstance(error, ProtocolError)
+        assert "speaks JSON in another way" in error.message
+        assert f"jsonrpc+{framing}:{server.target}" in (error.hint or "")
+
+
 def test_what_was_seen_of_a_foreign_server_is_shown_escaped(connect: Connect) -> None:
     def answer(peer: Peer) -> None:
         peer.read()
