@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -17,12 +18,14 @@ F1 = "\x1bOP"
 
 @pytest.mark.parametrize("name", ["types that multiply", "many params", "a deep default", "escape sequences"])
 def test_every_key_goes_on(tmp_path: Path, name: str) -> None:
-    document = DOCUMENTS[name]()
+    described = json.dumps({"out": "pong", "result": DOCUMENTS[name]()}).encode()
 
     def answer(peer: Peer) -> None:
         while (request := peer.read()) is not None:
-            described = request["in"] == "rpc.discover"
-            peer.send({"out": "pong", "result": document if described else request.get("params")})
+            if request["in"] == "rpc.discover":
+                peer.send_body(described)
+            else:
+                peer.send({"out": "pong", "result": request.get("params")})
 
     with (
         serving(answer) as server,
@@ -31,7 +34,12 @@ def test_every_key_goes_on(tmp_path: Path, name: str) -> None:
         prompt = rf"{re.escape(str(server.target))}> "
         terminal.wait_for(rf"^{prompt}")
         terminal.send(f":methods{ENTER}")
-        terminal.wait_for(rf"(?s)^  m\b.*{prompt}")
+        while terminal.wait_for(r"^  m\b|^:connect .* --refresh asks again")[0] != "  m":
+            # On a busy machine it takes longer than a server has to say what it offers.
+            terminal.wait_for(rf"{prompt}$")
+            terminal.mark()
+            terminal.send(f":connect {server.target} --refresh{ENTER}:methods{ENTER}")
+        terminal.wait_for(rf"{prompt}$")
         for keys in (f"m {TAB}", 'm {"a": {"', f"m [1, {TAB}", "m p1="):
             terminal.mark()
             terminal.send(keys + F1)
