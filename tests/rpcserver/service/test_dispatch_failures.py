@@ -165,7 +165,7 @@ def test_an_exception_whose_class_has_no_name_is_a_fault_too() -> None:
 
 class Broken(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        raise KeyboardInterrupt
+        raise GeneratorExit
 
 
 def test_a_log_that_cannot_be_written_costs_no_reply() -> None:
