@@ -107,10 +107,14 @@ _PLAIN: Final = re.compile(
     | \bbearer\s+(?P<bearer>[^\s"']{4,}|\*{3})                                           # RFC 6750
     | (?<!\S)(?:-[uUa]\s*|--(?:proxy-)?user(?:\s+|=))["']?[^\s"':@]+:(?P<account>(?!\d+\b)[^\s"']+|"\*{3}")  # curl(1)
     | (?<![\w-])eyJ(?P<jwt>[\w-]+\.[\w-]+\.[\w-]*|\*{3})                                         # RFC 7519
+    | -----BEGIN\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY-----(?P<pem>(?:(?!-----END)[^"'])+)                # RFC 7468
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""What is a secret by its looks, or was one: the user and password of an URL, and tokens."""
+"""What is a secret by its looks, or was one: the user and password of an URL, tokens, and private keys."""
+
+_ELEMENT: Final = re.compile(r"<(?P<name>[\w.:-]{1,64})(?:\s[^<>]*)?>(?P<value>[^<>]+)</")
+"""An element of XML that holds nothing but text."""
 
 
 def is_secret(key: str) -> bool:
@@ -189,6 +193,7 @@ def secrets_in_text(text: str, start: int = 0, end: int | None = None) -> list[t
     """Where the secrets are in text of another language, such as a shell command, an URL or a log; in order."""
     begin, end = start, len(text) if end is None else end
     spans = [found.span(found.lastgroup or 0) for found in _PLAIN.finditer(text, start, end)]
+    spans += [found.span("value") for found in _ELEMENT.finditer(text, start, end) if is_secret(found["name"])]
     while found := _NAMED.search(text, start, end):
         marked = found["rest"] or found["mark"].strip() or found["dashes"]
         if not marked or not is_secret(found["name"]):

@@ -72,6 +72,12 @@ def test_secrets_in_a_line_are_masked(line: str, stored: str) -> None:
         ('a body="[1] # password=abcd"', 'a body="[1] # password=\\"***\\""'),
         ('a h="X-Auth: one two"', 'a h="X-Auth: ***"'),
         ('a h="Bearer abcdef" j="eyJab.cd.ef"', 'a h="Bearer ***" j="eyJ***"'),
+        (
+            'a k="-----BEGIN RSA PRIVATE KEY-----\\nProc-Type: 4\\nabcd\\n-----END RSA PRIVATE KEY-----" b=1',
+            'a k="-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----" b=1',
+        ),
+        ('a k="-----BEGIN CERTIFICATE-----abcd"', 'a k="-----BEGIN CERTIFICATE-----abcd"'),
+        ("a x=\"<u><name>bob</name><pw a='1'>x y</pw></u>\"", "a x=\"<u><name>bob</name><pw a='1'>***</pw></u>\""),
         ("a env=DB_PASS=hunter2", 'a env="DB_PASS=***"'),
         ('a x=$"https://u:abcd@h/${n}"', 'a x=$"https://***@h/${n}"'),
         ('a x=$"${n}"', 'a x=$"${n}"'),

@@ -176,6 +176,10 @@ def test_no_secret_by_its_place_reaches_the_file(key: str, text: str, closed: bo
         "'",
         "pw='",
         "a.b-",
+        "<pw>",
+        "<pw ",
+        "<pw>a",
+        "-----BEGIN PRIVATE KEY-----",
     ],
 )
 def test_a_text_that_a_server_sends_costs_steps_in_proportion_to_it(piece: str) -> None:
