@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import atexit
 import functools
+import io
 import json
 import os
+import pkgutil
 import runpy
 import select
 import signal
@@ -35,6 +37,9 @@ _IMPORTED = {
     ),
 }
 """What every run of a program imports when it comes to it."""
+
+PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.commands", "rpcshell.line.hint", "rpcshell.line.suggest")
+"""What a shell imports beside it that has a prompt; of packages all modules."""
 
 _HEEDED = ("LANG", "LC_", "PYTHON")
 """Variables that an interpreter heeds at its start begin with these: each set of them has its own origin."""
@@ -86,14 +91,14 @@ class Process:
 class _Origin:
     """The process that has imported a program, and forks."""
 
-    def __init__(self, program: str, heeded: Mapping[str, str]) -> None:
+    def __init__(self, program: str, imported: Sequence[str], heeded: Mapping[str, str]) -> None:
         self._turn = threading.Lock()
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         lines = (
             "import os, sys",
             "os.fork() and os._exit(0)",  # tests count and kill the children of their process
             f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})",
-            f"from tests.forks import serve; serve({program!r}, {theirs.fileno()})",
+            f"from tests.forks import serve; serve({program!r}, {imported!r}, {theirs.fileno()})",
         )
         subprocess.run(
             [sys.executable, "-P", "-c", "\n".join(lines)],
@@ -116,8 +121,8 @@ class _Origin:
 
 
 @functools.cache
-def _origin(program: str, heeded: tuple[tuple[str, str], ...]) -> _Origin:
-    origin = _Origin(program, dict(heeded))
+def _origin(program: str, imported: Sequence[str], heeded: tuple[tuple[str, str], ...]) -> _Origin:
+    origin = _Origin(program, imported, dict(heeded))
     atexit.register(origin.close)
     return origin
 
@@ -132,11 +137,15 @@ def start(
     pass_fds: Sequence[int] = (),
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    imported: tuple[str, ...] = (),
 ) -> Process:
-    """Start a program, as `subprocess.Popen` does; without `stdin` it has nothing to read."""
+    """Start a program, as `subprocess.Popen` does; without `stdin` it has nothing to read.
+
+    A terminal as `stdin` becomes the one that controls it. What is `imported` is there beside what every run imports.
+    """
     environment = dict(os.environ if env is None else env)
     heeded = tuple(sorted((name, text) for name, text in environment.items() if name.startswith(_HEEDED)))
-    origin = _origin(program, heeded)
+    origin = _origin(program, imported, heeded)
     with Path(os.devnull).open("rb") as nothing:
         descriptors = [nothing.fileno() if stdin is None else stdin, stdout, stderr, *pass_fds]
         request = {
@@ -175,10 +184,11 @@ def _text_of(descriptor: int) -> str:
         return file.read().decode()
 
 
-def serve(program: str, descriptor: int) -> None:
+def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
     """Fork for each request, and return in a child only: as the program."""
-    for module in (f"{program}.__main__", *_IMPORTED[program]):
-        import_module(module)
+    for name in (f"{program}.__main__", *_IMPORTED[program], *imported):
+        for inner in pkgutil.iter_modules(getattr(import_module(name), "__path__", ())):
+            import_module(f"{name}.{inner.name}")
     del sys.modules[f"{program}.__main__"]
     with socket.socket(fileno=descriptor) as link:
         while True:
@@ -199,6 +209,7 @@ def serve(program: str, descriptor: int) -> None:
 
 def _become(program: str, request: Mapping[str, Any], received: Sequence[int]) -> None:
     import fcntl
+    import termios
 
     os.setsid()
     os.chdir(request["cwd"])
@@ -209,5 +220,9 @@ def _become(program: str, request: Mapping[str, Any], received: Sequence[int]) -
     for number, wanted in zip(above, request["descriptors"], strict=True):
         os.dup2(number, wanted)
         os.close(number)
+    if os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    if os.isatty(1) and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     sys.argv[1:] = request["arguments"]
     runpy.run_module(program, run_name="__main__", alter_sys=True)

@@ -9,12 +9,15 @@ import signal
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pexpect
 import pyte
+
+from tests import forks
 
 SHELL = (sys.executable, "-m", "rpcshell")
 
@@ -84,6 +87,64 @@ class _Screen(pyte.Screen):
         self.answers += data.encode()
 
 
+class _Fork:
+    """A shell that is forked from a process which has imported it, as far as a `pexpect.spawn` is used here."""
+
+    def __init__(self, arguments: Sequence[str], cwd: Path, env: dict[str, str], dimensions: tuple[int, int]) -> None:
+        self.child_fd, theirs = os.openpty()
+        self.setwinsize(*dimensions)
+        self._process = forks.start(
+            "rpcshell",
+            arguments,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=cwd,
+            env=env,
+            imported=forks.PROMPT,
+        )
+        os.close(theirs)
+        self.pid = self._process.pid
+
+    def setwinsize(self, rows: int, columns: int) -> None:
+        termios.tcsetwinsize(self.child_fd, (rows, columns))
+
+    def send(self, keys: str) -> None:
+        os.write(self.child_fd, keys.encode())
+
+    def isalive(self) -> bool:
+        return self._process.poll() is None
+
+    def close(self, *, force: bool) -> None:
+        if force:
+            self._process.kill()
+        self.wait()
+        os.close(self.child_fd)
+
+    def wait(self) -> None:
+        self._process.wait()
+
+    @property
+    def exitstatus(self) -> int | None:
+        code = self._process.returncode
+        return code if code is not None and code >= 0 else None
+
+    @property
+    def signalstatus(self) -> int | None:
+        code = self._process.returncode
+        return -code if code is not None and code < 0 else None
+
+
+def _started(
+    command: Sequence[str], home: Path, variables: dict[str, str], dimensions: tuple[int, int]
+) -> pexpect.spawn[str]:
+    process = pexpect.spawn(
+        command[0], list(command[1:]), cwd=str(home), env=variables, dimensions=dimensions, timeout=None
+    )
+    process.delaybeforesend = None
+    return process
+
+
 class Terminal:
     """A program in a terminal of its own, with a home folder of its own.
 
@@ -92,7 +153,8 @@ class Terminal:
 
     Args:
         home: Where all of the program's files go; also its working folder.
-        command: The program and its arguments.
+        command: The program and its arguments. A shell is a fork of one that has been imported.
+        afresh: Start an interpreter for a shell too.
         environment: Variables beside the few that every program gets.
     """
 
@@ -104,6 +166,7 @@ class Terminal:
         environment: dict[str, str] | None = None,
         rows: int = 24,
         columns: int = 80,
+        afresh: bool = False,
     ) -> None:
         self.home = home
         variables = {
@@ -120,10 +183,11 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
         self._unseen = b""
-        self.process = pexpect.spawn(
-            command[0], list(command[1:]), cwd=str(home), env=variables, dimensions=(rows, columns), timeout=None
+        self.process = (
+            _Fork(command[len(SHELL) :], home, variables, (rows, columns))
+            if command[: len(SHELL)] == SHELL and not afresh
+            else _started(command, home, variables, (rows, columns))
         )
-        self.process.delaybeforesend = None
 
     def __enter__(self) -> Self:
         return self

@@ -34,29 +34,31 @@ def test_the_first_screen_says_what_to_type(terminal: Terminal) -> None:
     assert leave(terminal) == 0
 
 
-def test_from_nothing_to_replies_and_back(terminal: Terminal) -> None:
-    address = spawn(terminal, "10")
-    assert terminal.wait_for(SPAWNED)[1] == "10"
-    servers = servers_of(terminal.home)
-    assert len(servers) == 11
+def test_from_nothing_to_replies_and_back(tmp_path: Path) -> None:
+    with Terminal(tmp_path, afresh=True) as terminal:
+        terminal.wait_for(r"^rpcshell> ")
+        address = spawn(terminal, "10")
+        assert terminal.wait_for(SPAWNED)[1] == "10"
+        servers = servers_of(terminal.home)
+        assert len(servers) == 11
 
-    terminal.send("pi")
-    terminal.wait_for(r"^ +ping +Answer")
-    terminal.send(TAB)
-    terminal.wait_for(r"> ping$")
-    terminal.send(' {"a":1}' + ENTER)
-    terminal.wait_for(r"^pong \{\"a\": 1\}$")
-    footer = terminal.wait_for(FOOTER)
-    assert 1 <= int(footer[2]) <= 10
-    assert int(footer[3]) in servers
+        terminal.send("pi")
+        terminal.wait_for(r"^ +ping +Answer")
+        terminal.send(TAB)
+        terminal.wait_for(r"> ping$")
+        terminal.send(' {"a":1}' + ENTER)
+        terminal.wait_for(r"^pong \{\"a\": 1\}$")
+        footer = terminal.wait_for(FOOTER)
+        assert 1 <= int(footer[2]) <= 10
+        assert int(footer[3]) in servers
 
-    terminal.send('ping <"a":1>' + ENTER)
-    terminal.wait_for(rf"^{re.escape(address)}> ping <\"a\":1>\npong \{{\"a\": 1\}}\n{FOOTER[1:]}")
+        terminal.send('ping <"a":1>' + ENTER)
+        terminal.wait_for(rf"^{re.escape(address)}> ping <\"a\":1>\npong \{{\"a\": 1\}}\n{FOOTER[1:]}")
 
-    assert leave(terminal) == 0
-    assert "stopping the server" in terminal.text
-    wait_until_ended(servers)
-    assert not servers_of(terminal.home)
+        assert leave(terminal) == 0
+        assert "stopping the server" in terminal.text
+        wait_until_ended(servers)
+        assert not servers_of(terminal.home)
 
 
 def test_the_toolbar_says_how_a_method_is_called_and_what_is_wrong(terminal: Terminal) -> None:
