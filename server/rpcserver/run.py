@@ -54,6 +54,7 @@ def run_server(
     tls = _tls(settings)
     duties = _duties(settings)
     try:
+        health = () if settings.health is None else open_health(settings.health, settings.unix_mode)
         listeners = (inherited_listeners() if managed else []) or open_listeners(
             settings.bind, backlog=settings.backlog, unix_mode=settings.unix_mode
         )
@@ -63,7 +64,7 @@ def run_server(
             logs,
             parent=parent,
             control=_control(settings),
-            health=() if settings.health is None else open_health(settings.health, settings.unix_mode),
+            health=health,
             duties=duties,
             notifier=Notifier.from_environment() if managed else None,
             tls=tls,
