@@ -120,6 +120,9 @@ class Dap(FramedDialect):
             self._held[method, self.encode(source)] = self.encode(params) and params
             self.say(Reply("held", None, id=number))
             return b""
+        if method in _STARTS:
+            # As editors do: where there is nothing else, some adapters miss the arguments.
+            params = {"request": method, **(params or {})}
         data = self._request(method, params, number)
         if method in _STARTS:
             self._started = True

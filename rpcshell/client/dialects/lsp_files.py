@@ -124,6 +124,9 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 def _read(path: Path) -> tuple[tuple[int, int] | None, str]:
     stamp = _stamp(path)
+    if stamp is not None and not path.is_file():
+        # Reading a pipe would wait for whoever writes to it.
+        raise EncodeError(f"{path} is no file with a text")
     try:
         return stamp, path.read_bytes().decode()
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,9 +160,11 @@ def test_a_file_that_a_call_names_is_opened_and_told_of_when_it_has_changed(file
 
 def test_what_cannot_be_read_is_not_opened(file: Path, connect: Connect) -> None:
     (file.parent / "bytes").write_bytes(b"\xff")
+    os.mkfifo(file.parent / "pipe")
     for params, says in (
         ({"file": "nope.py", "line": 0, "character": 0}, "nope.py: No such file"),
         ({"file": "bytes", "line": 0, "character": 0}, "bytes is no text in UTF-8"),
+        ({"file": "pipe", "line": 0, "character": 0}, "pipe is no file with a text"),
         ({"file": "a b.py"}, "a line and a character"),
     ):
         with serving(speaking(serve)) as server, connect(f"lsp:{server.target}") as client:
