@@ -15,9 +15,11 @@ import re
 import select
 import stat
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+from rpcserver.system.errors import QuickStop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,9 +67,10 @@ def _bounded(text: str, written: Callable[[str], bytes]) -> str:
 
 
 class _AlwaysEnabled(logging.Logger):
-    """A logger that its level alone can silence.
+    """A logger that its level alone can silence, and that raises nothing.
 
-    An app's `dictConfig` disables all loggers that exist unless told otherwise, and `logging.disable` all of them.
+    An app's `dictConfig` disables all loggers that exist unless told otherwise, and `logging.disable` all of them. Its
+    record factory, its filters and its handlers may raise whatever they like.
     """
 
     @property
@@ -80,6 +83,21 @@ class _AlwaysEnabled(logging.Logger):
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the base class's
         return level >= self.getEffectiveLevel()
+
+    def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802 - the base class's
+        try:
+            return super().makeRecord(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - the factory is the app's
+            name, level, path, line, message, values, error = args[:7]
+            return logging.LogRecord(name, level, path, line, message, values, error)
+
+    def handle(self, record: logging.LogRecord) -> None:
+        try:
+            super().handle(record)
+        except QuickStop:
+            raise
+        except BaseException:  # noqa: BLE001, S110 - what handles records is the app's, and where to say so as well
+            pass
 
 
 def keep_enabled() -> None:
@@ -144,6 +162,13 @@ class LineHandler(logging.Handler):
         """Take the records of all loggers again where an app has left nobody who does."""
         if not logging.root.handlers:
             logging.root.addHandler(self)
+
+    def filter(self, record: logging.LogRecord) -> Any:
+        """Let pass what the app's filters let pass, and what they fail at."""
+        try:
+            return super().filter(record)
+        except Exception:  # noqa: BLE001 - as above
+            return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; a log that cannot be written must not stop a server."""

@@ -351,6 +351,9 @@ def test_a_server_whose_log_cannot_be_written_serves_and_stops(tmp_path: Path) -
 SILENCING = {
     "disable": "logging.disable()",
     "no handlers": "logging.config.dictConfig({'version': 1, 'root': {'level': 'WARNING'}})",
+    "filters that raise": "logging.root.handlers[0].addFilter(lambda record: 1 / 0)",
+    "a factory that raises": "logging.setLogRecordFactory(lambda *given: 1 / 0)",
+    "handlers that raise": "h = logging.Handler(); h.emit = lambda record: exit(); logging.root.addHandler(h)",
     "no level": "logging.getLogger().setLevel(logging.CRITICAL)",
     "forced": "logging.basicConfig(force=True, level='WARNING')",
 }
