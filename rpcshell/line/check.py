@@ -23,6 +23,7 @@ from rpcshell.line.language import (
     VariableNode,
     WordNode,
     node_value,
+    scalar_items,
     scalars,
     typed_word,
     walk,
@@ -85,7 +86,7 @@ class _Check:
         if isinstance(node, VariableNode):
             yield from self._variable(node, schema)
             return
-        branches, steps = unfolded(schema, self._resolve, scalars(node.members) if isinstance(node, ObjectNode) else {})
+        branches, steps = unfolded(schema, self._resolve, _present(node))
         self._left -= steps - 1
         if any(map(is_foreign, branches)):
             return
@@ -227,6 +228,16 @@ class _Check:
                 yield from self.value(item, items, depth + 1)
         if node.closed:
             yield from _bounds(node, len(node.items), schema, "minItems", "maxItems", "item")
+
+
+def _present(node: Node) -> Mapping[str, Any]:
+    """The values in it that a `discriminator` may go by."""
+    match node:
+        case ObjectNode():
+            return scalars(node.members)
+        case ArrayNode():
+            return scalar_items(node.items)
+    return {}
 
 
 def _bounds(node: Node, size: float, schema: Schema, low: str, high: str, noun: str = "") -> Iterator[Problem]:

@@ -57,7 +57,8 @@ def alternatives(schema: Schema, resolve: Resolver, present: Mapping[str, Any] =
     """The schemas of which a value must meet one: references followed, `anyOf` and `oneOf` unfolded, `allOf` merged.
 
     At most `MAX_ALTERNATIVES`, found in `MAX_STEPS` at most; where there are more, one that allows anything too. For an
-    object that has the scalars in `present`, a `discriminator` (OpenAPI's) among them leads to the one that is meant.
+    object that has the scalars in `present`, a `discriminator` (OpenAPI's) among them leads to the one that is meant,
+    and for an array that has them at these places.
     """
     return unfolded(schema, resolve, present)[0]
 
@@ -224,9 +225,12 @@ def fixed_values(schema: Schema) -> Sequence[Any]:
     return listed if isinstance(listed, list) and len(listed) <= MAX_VALUES else ()
 
 
-def item_schema(schema: Schema, index: int, resolve: Resolver) -> Schema | None:
-    """The schema of one item of an array, or None where the schema does not speak of it."""
-    for branch in alternatives(schema, resolve):
+def item_schema(schema: Schema, index: int, resolve: Resolver, present: Mapping[str, Any] = ANYTHING) -> Schema | None:
+    """The schema of one item of an array, or None where the schema does not speak of it.
+
+    What is `present` are the scalars before it by their places.
+    """
+    for branch in alternatives(schema, resolve, present):
         leading = branch.get("prefixItems")
         if isinstance(leading, list) and index < len(leading):
             return as_schema(leading[index])

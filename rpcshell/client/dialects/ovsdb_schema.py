@@ -1,7 +1,7 @@
 """The schemas of OVSDB databases (RFC 7047, section 3.2) and the methods of the protocol, as an OpenRPC document.
 
-What a transaction's operation takes depends on its `op` and its `table`, to which discriminators lead. A table that
-several databases have is taken for one, with the columns of all.
+What a transaction's operation takes depends on its `op` and its `table`, and a condition's value on its column: there
+lead discriminators. A table that several databases have is taken for one, with the columns of all.
 """
 
 from __future__ import annotations
@@ -150,7 +150,11 @@ class _Types:
 
     def _add_table(self, table: str, columns: dict[str, _Schema]) -> None:
         names: _Schema = {"type": "string", "enum": [*columns, "_uuid", "_version"]}
-        condition = _tuple(names, {"type": "string", "enum": _FUNCTIONS}, _ANY)
+        function: _Schema = {"type": "string", "enum": _FUNCTIONS}
+        for column, value in columns.items():
+            self.schemas[f"condition on {table} {column}"] = _tuple(names, function, value)
+        # What the value is depends on the first item, the column.
+        condition = {**_tuple(names, function, _ANY), "discriminator": _led_by("0", columns, f"condition on {table} ")}
         self.schemas |= {
             f"row of {table}": _object(columns, ()),
             f"columns of {table}": _list(names),

@@ -30,6 +30,7 @@ from rpcshell.line.language.nodes import (
     Word,
     WordNode,
     leading_word,
+    scalar_items,
     scalars,
 )
 from rpcshell.line.language.parser import Assembler, expand_alias, parse, statements
@@ -78,6 +79,7 @@ __all__ = [
     "node_value",
     "parse",
     "quote",
+    "scalar_items",
     "scalars",
     "statements",
     "typed_word",

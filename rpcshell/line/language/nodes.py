@@ -5,13 +5,17 @@ for a large line, which is why they are structs the garbage collector need not t
 structs are defined in a tenth of the time that dataclasses take, which every run of a single call pays.
 """
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Final, Literal
 
 import msgspec
 
 from rpcshell.line.language.tokens import Problem, Token
 
 Form = Literal["none", "json", "pairs"]
+
+_MOST_TAGS: Final = 4
+"""Items of a list that may tell alternatives apart."""
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -209,10 +213,19 @@ def leading_word(line: Line) -> tuple[int, int] | None:
 
 def scalars(members: tuple[Member, ...]) -> dict[str, str | bool | None]:
     """The members whose values are strings or keywords: what can tell apart the alternatives of a schema."""
+    return _scalars((member.key, member.value) for member in members)
+
+
+def scalar_items(items: tuple[Node, ...]) -> dict[str, str | bool | None]:
+    """The first items of a list that are such values, by their places as texts."""
+    return _scalars((str(place), item) for place, item in enumerate(items[:_MOST_TAGS]))
+
+
+def _scalars(named: Iterable[tuple[str, Node]]) -> dict[str, str | bool | None]:
     found: dict[str, str | bool | None] = {}
-    for member in members:
-        if isinstance(member.value, StringNode | KeywordNode):
-            found[member.key] = member.value.value
-        elif isinstance(member.value, WordNode):
-            found[member.key] = member.value.text
+    for name, node in named:
+        if isinstance(node, StringNode | KeywordNode):
+            found[name] = node.value
+        elif isinstance(node, WordNode):
+            found[name] = node.text
     return found

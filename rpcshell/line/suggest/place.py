@@ -16,6 +16,7 @@ from rpcshell.line.language import (
     ObjectNode,
     TokenKind,
     WordNode,
+    scalar_items,
     scalars,
 )
 from rpcshell.line.properties import Properties, property_schema
@@ -125,7 +126,8 @@ def find_spot(call: CallLine, cursor: int, method: Method) -> Spot:
                 trail = (method.params[index].name,)
             else:
                 trail = (*trail[:-1], f"{trail[-1] if trail else ''}[]")
-            schema = item_schema(schema, index, method.resolve) or ANYTHING
+            before = scalar_items(node.items[:index])
+            schema = item_schema(schema, index, method.resolve, before) or ANYTHING
         node = inner if isinstance(inner, ObjectNode | ArrayNode) and _around(inner, cursor) else None
     return spot
 
@@ -217,13 +219,13 @@ class _Finder:
         index = 0
         for item in node.items:
             if self.touches(item) and not isinstance(item, MissingNode):
-                return _Inner(item, self._item(schema, index), names[index] if index < len(names) else field)
+                return _Inner(item, self._item(node, schema, index), names[index] if index < len(names) else field)
             if item.end > self._cursor:
                 break
             index += 1
         if self._mark_before() in ("[", ","):
             field = names[index] if index < len(names) else field
-            return ValuePlace(self._item(schema, index), self._cursor, self._cursor, "", pair=False, field=field)
+            return ValuePlace(self._item(node, schema, index), self._cursor, self._cursor, "", pair=False, field=field)
         return None
 
     def _key(self, node: ObjectNode, member: Member | None, schema: Schema, *, pair: bool) -> KeyPlace:
@@ -251,8 +253,8 @@ class _Finder:
         found = property_schema(schema, member.key, self._resolve, present)
         return ANYTHING if found is None else found
 
-    def _item(self, schema: Schema, index: int) -> Schema:
-        return item_schema(schema, index, self._resolve) or ANYTHING
+    def _item(self, node: ArrayNode, schema: Schema, index: int) -> Schema:
+        return item_schema(schema, index, self._resolve, scalar_items(node.items[:index])) or ANYTHING
 
     def _mark_before(self) -> str:
         """The last token left of the cursor that is neither blank nor comment."""

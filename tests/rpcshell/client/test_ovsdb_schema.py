@@ -70,6 +70,11 @@ IN = 'transact ["Open_vSwitch", '
         (IN + '{"op": "insert", "table": "Bridge", "row": {"fail_mode": "s|', ['"standalone"', '"secure"']),
         (IN + '{"op": "update", "table": "Bridge", "where": [[|', ['"fail_mode"', '"flood_vlans"']),
         (IN + '{"op": "update", "table": "Bridge", "where": [["name", |', ['"=="', '"!="', '"<"']),
+        (IN + '{"op": "delete", "table": "Bridge", "where": [["fail_mode", "==", |', ['"standalone"', '"secure"']),
+        (
+            IN + '{"op": "delete", "table": "Bridge", "where": [["name", "==", "a"], ["fail_mode", "==", "|',
+            ['"standalone"'],
+        ),
         (IN + '{"op": "mutate", "table": "Port", "where": [], "mutations": [["cost", |', ['"+="', '"-="']),
         (IN + '{"op": "select", "table": "Port", "where": [], "columns": [|', ['"cost"', '"tag"', '"_uuid"']),
         (IN + '{"op": "insert", "table": "Database", "row": {"model": |', ['"clustered"']),
@@ -98,6 +103,14 @@ def test_what_may_stand_at_a_place_is_offered(marked: str, expected: list[str]) 
         ('{"op": "insert", "table": "Bridge", "row": {"flood_vlans": 4096}}', "at most 4095"),
         ('{"op": "insert", "table": "Bridge", "row": {"other_config": ["map", [["a"]]]}}', "at least 2 items"),
         ('{"op": "delete", "table": "Nope", "where": []}', 'expected "Bridge" | "Database" | "Port"'),
+        (
+            '{"op": "delete", "table": "Bridge", "where": [["flood_vlans", "<", 10], ["_uuid", "==", ["uuid", "a"]]]}',
+            None,
+        ),
+        ('{"op": "delete", "table": "Bridge", "where": [["flood_vlans", "<", 4096]]}', "at most 4095"),
+        ('{"op": "delete", "table": "Bridge", "where": [["fail_mode", "==", "open"]]}', "expected"),
+        ('{"op": "delete", "table": "Bridge", "where": [["fail_mod", "==", "secure"]]}', 'expected "fail_mode"'),
+        ('{"op": "delete", "table": "Bridge", "where": [["name", "like", "a"]]}', 'expected "=="'),
         ('{"op": "drop"}', 'expected "select"'),
     ],
 )
