@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -194,6 +195,20 @@ def test_a_server_whose_workers_are_all_stopped_is_not_ready(tmp_path: Path) -> 
         os.kill(worker, signal.SIGCONT)
         server.wait_for_log("is not stalled any more")
         assert ask(address, b"\n") == b"ready up\n"
+
+
+def test_without_a_descriptor_left_who_asks_is_told_later(tmp_path: Path) -> None:
+    with running("-w", "1", "--health", "127.0.0.1:0", folder=tmp_path) as server:
+        address = asked_at(server)
+        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        with connected(address) as client:
+            client.sendall(b"GET /readyz HTTP/1.1\r\n\r\n")
+            server.wait_for_log("nobody is told about the server's health for now: Too many open files")
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+            assert read_all(client).startswith(b"HTTP/1.1 200 ")
+        assert get(address, "/readyz")[0] == 200
+        assert server.log().count("nobody is told") == 1
 
 
 def test_an_address_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
