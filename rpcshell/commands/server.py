@@ -181,9 +181,11 @@ def worker_row(worker: WorkerStatus, status: ServerStatus) -> dict[str, Any]:
 def server_line(status: ServerStatus) -> str:
     """A server in one line that is safe on a terminal."""
     queues = [f"{one.waiting}/{one.limit}" for one in status.listeners if one.waiting is not None]
+    stalled = sum(worker.stalled for worker in status.workers)
     parts = [
         f"pid {status.pid}",
         count_of(len(status.workers), f"{status.model} worker"),
+        f"{stalled} stalled" if stalled else "",
         f"queue {' '.join(queues)}" if queues else "",
         f"{status.totals.calls} calls",
         f"{status.totals.errors} errors" if status.totals.errors else "",

@@ -130,7 +130,9 @@ def test_what_a_server_says_of_itself_is_shown_safely() -> None:
     row = worker_row(worker, status)
     assert (row["state"], row["busy"], row["rss"]) == ("busy", "150%", "2.5 MB")
     assert row["call"].endswith("2.0 s (of 3)")
-    assert worker_row(replace(worker, stalled=True), status)["state"] == "stalled"
+    stalled = replace(worker, stalled=True)
+    assert worker_row(stalled, status)["state"] == "stalled"
+    assert "1 stalled" in server_line(replace(status, workers=[stalled])).split(" · ")
 
 
 def test_people_see_tables_also_where_results_are_json(address: str) -> None:
