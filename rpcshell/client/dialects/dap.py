@@ -61,10 +61,10 @@ class Dap(FramedDialect):
 
     @classmethod
     def recognises(cls, first: bytes, guess: Guess) -> Recognition | None:
-        """An event, a response or a request with a number of its own."""
+        """An event or a response with a number of its own; who sends back what it hears says requests only."""
         for said in messages_in(first, "content-length") if framing_seen(first) == "content-length" else ():
             match said:
-                case {"seq": int(), "type": "event" | "response" | "request"} if not first.startswith(guess.said):
+                case {"seq": int(), "type": "event" | "response"}:
                     return Recognition("dap")
         return None
 

@@ -77,6 +77,7 @@ class Lsp(JsonRpc):
     options_type = LspOptions
     guesses: ClassVar[tuple[Guess, ...]] = (
         Guess(FRAMINGS["content-length"].frame(_INITIALIZE), "LSP's initialize", rank=35),
+        Guess(FRAMINGS["content-length"].frame(_INITIALIZE), "LSP's initialize", refines="jsonrpc+content-length"),
     )
 
     @classmethod
@@ -174,22 +175,20 @@ class Lsp(JsonRpc):
             EncodeError: A file cannot be read, or JSON cannot carry the params.
         """
         known = self._table.methods.get(method)
-        by_name = isinstance(params, dict)
-        told: Iterator[Told] = self._files.changed()
-        if known is None or known.whole is not None or not (by_name or params is None):
-            return b"".join(
-                (*self._encoded(told), super().encode_call(method, params, meta=meta, plain=plain, number=number))
-            )
-        given = dict(params) if isinstance(params, dict) else {}
-        given = {**{one.name: one.schema["default"] for one in known.params if "default" in one.schema}, **given}
-        file = given.get("file") if known.at else None
-        if isinstance(file, str):
-            given = _placed(known, given, uri_of(file))
-            told = chain(self._files.close(file) if method == CLOSE else self._files.open(file), told)
-        message = self.envelope(method, given or params, **({"id": number} if known.replies else {}))
-        own = b"" if isinstance(file, str) and method in (OPEN, CLOSE) else self.encode(message)
-        data = b"".join((*self._encoded(told), own))
-        if not known.replies:
+        if known is not None and known.whole is None and (params is None or isinstance(params, dict)):
+            params = {**known.defaults, **(params or {})} or None
+        file = params.get("file") if isinstance(params, dict) and known is not None and known.at else None
+        told: Iterator[Told] = iter(())
+        if known is not None and isinstance(params, dict) and isinstance(file, str):
+            params = _placed(known, params, uri_of(file))
+            told = self._files.close(file) if method == CLOSE else self._files.open(file)
+        replies = known is None or known.replies
+        # First of all what may fail, as what is told of files is told once.
+        own = self.encode(self.envelope(method, params, **({"id": number} if replies else {})))
+        if isinstance(file, str) and method in (OPEN, CLOSE):
+            own = b""
+        data = b"".join((*self._encoded(chain(told, self._files.changed())), own))
+        if not replies:
             self.say(Reply("sent", None, id=number))
         return data
 

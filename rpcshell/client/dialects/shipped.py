@@ -61,6 +61,11 @@ class ShippedMethod(msgspec.Struct, frozen=True):
     whole: dict[str, Any] | None = None
     replies: bool = True
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What its params are where nobody says."""
+        return {param.name: param.schema["default"] for param in self.params if "default" in param.schema}
+
 
 class MethodTable(msgspec.Struct, frozen=True, dict=True):
     """What is shipped about a protocol.

@@ -21,7 +21,7 @@ from rpcshell.client.dialogue import Dialogue
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.check import check
 from rpcshell.line.language import CallLine, parse
-from rpcwire import MAX_REPLY, Reply
+from rpcwire import MAX_REPLY, EncodeError, Reply
 from tests.rpcshell.client.test_dialogue import heard_by
 from tests.rpcshell.content_length_peer import Say, framed, speaking
 from tests.rpcshell.faces import Connect
@@ -156,6 +156,17 @@ def test_a_file_that_a_call_names_is_opened_and_told_of_when_it_has_changed(file
     assert sent(dialect, "workspace/symbol")[0]["method"] == "workspace/symbol"
     assert [one["method"] for one in sent(dialect, "textDocument/didClose", {"file": uri})] == ["textDocument/didClose"]
     assert dialect.next_event() == Reply("sent", None, 7)
+
+
+def test_what_cannot_be_sent_loses_no_change_of_a_file(file: Path) -> None:
+    dialect = Lsp(MAX_REPLY)
+    sent(dialect, "textDocument/didOpen", {"file": "a b.py"})
+    file.write_text("x = 12\n")
+    for method in ("its/own", "textDocument/hover"):
+        with pytest.raises(EncodeError):
+            sent(dialect, method, {"x": float("nan")})
+    assert [one["method"] for one in sent(dialect, "its/own")] == ["textDocument/didChange", "its/own"]
+    assert "id" not in sent(dialect, "textDocument/didSave", [1])[0]
 
 
 def test_what_cannot_be_read_is_not_opened(file: Path, connect: Connect) -> None:
