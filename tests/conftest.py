@@ -5,9 +5,11 @@ import shutil
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, configuration, settings
@@ -32,6 +34,13 @@ HEEDED_BEGINNINGS = ("LC_", "PROMPT_TOOLKIT_", "PYTHON", "RPCSERVER_", "RPCSHELL
 """Variables that the product or its libraries heed, and that differ from one user to the next."""
 
 KEPT = ("PYTHONPATH", "RPCSHELL_NODE_MODULES")
+
+HERE = Path(__file__).parent
+
+QUICK = ("rpcserver/service", "rpcshell/line", "rpcshell/prompt", "rpcshell/shell", "rpcshell/view", "rpcwire")
+"""The rooms that hardly start a process. What is `quick` stands there, except for properties and the files below."""
+
+TOILSOME = {"test_budgets.py", "test_speed.py"}
 
 home = pytest.StashKey[str]()
 
@@ -61,12 +70,32 @@ def _kept_folder(config: pytest.Config) -> str | None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Share a first rewriting of all sources among the processes: each begins elsewhere, and finds the others' work."""
     config = session.config
-    if hasattr(config, "workerinput") and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.getoption("markexpr") != "quick"
+    if everything and hasattr(config, "workerinput"):
         number = int(config.workerinput["workerid"].removeprefix("gw"))
         for file in sorted(config.rootpath.glob("tests/**/test_*.py"))[number :: config.workerinput["workercount"]]:
-            # What cannot be imported here, or skips itself, says so when it is collected.
-            with suppress(Exception, pytest.skip.Exception):
+            # What cannot be imported here, warns of something or skips itself, says so when it is collected.
+            with suppress(Exception, pytest.skip.Exception), warnings.catch_warnings(action="error"):
                 import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
+
+
+def _may_be_quick(file: Path) -> bool:
+    place = file.relative_to(HERE) if file.is_relative_to(HERE) else file
+    return place.as_posix().startswith(QUICK) and file.name not in TOILSOME
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no files that have nothing of what is wanted."""
+    if config.getoption("markexpr") == "quick" and collection_path.is_file() and not _may_be_quick(collection_path):
+        return True
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _may_be_quick(item.path) and not getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("quick")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -11,8 +11,8 @@ import pytest
 from rpcshell import connect, connect_async
 from rpcshell.client.errors import TlsFailed
 from rpcshell.client.target import TlsFiles
-from rpcwire.control import MODELS
 from tests import forks
+from tests.models import of_each_kind
 from tests.rpcserver.tls_serving import make_certificates
 from tests.servers import running
 
@@ -21,7 +21,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return forks.run("rpcshell", arguments)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_the_shell_and_the_library_talk_to_a_server_over_tls(model: str, tmp_path: Path) -> None:
     files = make_certificates(tmp_path)
     with running("--model", model, "--workers", "2", *files.asking, app=None, folder=tmp_path) as server:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcwire import ErrorCode, FrameDecoder, Goodbye, Reply, decode_reply
+from tests.models import EACH_KIND
 from tests.rpcserver.tls_serving import TLS_APP, Certificates, Records, make_certificates, raw, secured
 from tests.servers import Client, Server, request, running
 
@@ -25,7 +25,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=EACH_KIND)
 def model(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
+from tests.models import of_each_kind
 from tests.rpcserver.tls_serving import make_certificates, place
 from tests.servers import PATIENCE, Client, Server, running
-
-models = pytest.mark.parametrize("model", MODELS)
 
 WITHOUT_LIMITS = ("--idle-timeout", "0", "--read-timeout", "0", "--write-timeout", "0")
 
@@ -44,7 +42,7 @@ def takes_no_reply(server: Server) -> Client:
     return client
 
 
-@models
+@of_each_kind
 @pytest.mark.parametrize("kind", [says_nothing, has_called_once, begins_a_request, takes_no_reply])
 def test_others_are_served_soon_though_every_place_is_held(
     model: str, kind: Callable[[Server], Client], tmp_path: Path
@@ -63,7 +61,7 @@ def test_others_are_served_soon_though_every_place_is_held(
             holder.close()
 
 
-@models
+@of_each_kind
 def test_who_says_nothing_at_all_has_as_long_as_for_a_request(model: str, tmp_path: Path) -> None:
     options = ("-m", model, "-w", "2", "--read-timeout", "0.3")
     with running(*options, folder=tmp_path) as server, server.connect() as silent, server.connect() as other:
@@ -73,7 +71,7 @@ def test_who_says_nothing_at_all_has_as_long_as_for_a_request(model: str, tmp_pa
         assert other.call("echo", 2).result == 2
 
 
-@models
+@of_each_kind
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="only openssl s_client sends a KeyUpdate when told to")
 def test_records_that_hold_nothing_do_not_end_a_silence(model: str, tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)

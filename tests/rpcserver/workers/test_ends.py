@@ -5,9 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import pytest
-
-from rpcserver.workers import MODELS
+from tests.models import of_each_kind
 from tests.servers import PATIENCE, all_gone, running, watched
 
 # A change of user has the kernel forget PR_SET_PDEATHSIG; only root can make one, and anybody can forget it.
@@ -33,7 +31,7 @@ def parent() -> int:
 """
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_workers_that_have_changed_their_user_die_with_the_arbiter(model: str, tmp_path: Path) -> None:
     with running("-m", model, "-w", "2", app=SETUID, folder=tmp_path) as server, server.connect() as client:
         parent = client.call("parent").result
@@ -82,7 +80,7 @@ def sell(name: str) -> str:
 """
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_a_graceful_end_runs_exit_functions_and_flushes(model: str, tmp_path: Path) -> None:
     with running("-m", model, "-w", "1", app=EXITING, folder=tmp_path) as server:
         workers = server.workers()

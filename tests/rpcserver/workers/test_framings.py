@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcwire import FrameDecoder, decode_reply
 from rpcwire.framings import FRAMINGS, Framing
+from tests.models import EACH_KIND, of_each_kind
 from tests.servers import PATIENCE, Server, request, running
 
 
@@ -67,7 +67,7 @@ def binds(folder: Path) -> list[str]:
     return ["127.0.0.1:0", f"u32be+unix:{folder}/x.sock", *tcp]
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=EACH_KIND)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
     with running("-m", request.param, "-w", "2", "--max-frame", "64K", folder=folder, bind=binds(folder)) as server:
@@ -132,7 +132,7 @@ def test_both_envelopes_may_come_on_one_connection(server: Server) -> None:
         assert decode_reply(bodies[1]).result == 2  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_a_stop_tells_those_who_heed_close_and_answers_the_others(model: str, tmp_path: Path) -> None:
     options = ("-m", model, "-w", "2", "--drain-grace", "20")
     with running(*options, folder=tmp_path, bind=["line+tcp://127.0.0.1:0"]) as server:

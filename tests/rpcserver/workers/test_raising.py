@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcwire import ErrorCode
+from tests.models import EACH_KIND, of_each_kind
 from tests.servers import PROBE_APP, Server, running
 
 RAISING_APP = (
@@ -87,7 +87,7 @@ KINDS = ["CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit", "
 HANDLERS = ["plain", "on_the_loop", "coroutine"]
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=EACH_KIND)
 def model(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -145,7 +145,7 @@ def test_no_descriptor_and_no_thread_is_lost(server: Server) -> None:
     assert count() <= before + 1
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_stop_hooks_run_after_one_that_has_failed(model: str, tmp_path: Path) -> None:
     mark = tmp_path / "stopped"
     env = {**os.environ, "STOPPED": str(mark)}
@@ -157,7 +157,7 @@ def test_stop_hooks_run_after_one_that_has_failed(model: str, tmp_path: Path) ->
     assert mark.read_text() == "ran"
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_an_interrupt_while_the_app_is_imported_is_said(model: str, tmp_path: Path) -> None:
     app = "import os\nif os.path.exists('broken'):\n    raise KeyboardInterrupt\n" + PROBE_APP
     with running("-m", model, "-w", "1", app=app, folder=tmp_path) as server:
@@ -168,7 +168,7 @@ def test_an_interrupt_while_the_app_is_imported_is_said(model: str, tmp_path: Pa
             assert client.call("echo", [1]).result == [1]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_logging_of_the_apps_that_raises_costs_a_connection_and_nothing_else(model: str, tmp_path: Path) -> None:
     app = (
         PROBE_APP

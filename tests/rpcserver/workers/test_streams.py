@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
+from tests.models import of_each_kind
 from tests.servers import PROBE_APP, Server, running
 
 NO_FLUSH = "class ToLog:\n    def write(self, text): pass\n"
@@ -23,7 +23,7 @@ REPLACED = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 @pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
 def test_a_worker_whose_streams_are_replaced_serves_and_leaves(model: str, replace: str, tmp_path: Path) -> None:
     control = tmp_path / "control.sock"
@@ -45,7 +45,7 @@ def test_a_worker_whose_streams_are_replaced_serves_and_leaves(model: str, repla
         assert "Traceback" not in server.log()
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_what_is_printed_goes_to_no_client_where_the_app_has_closed_the_output(model: str, tmp_path: Path) -> None:
     app = (
         "import os\nfor number in range(3): os.close(number)\n"

@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from rpcserver import Context, Service
 from rpcserver.testing import Client, serve
-from rpcserver.workers import MODELS
 from rpcwire import ErrorCode, Goodbye, Reply
+from tests.models import of_each_kind
 from tests.rpcserver.steering import steering
 from tests.rpcserver.tls_serving import (
     TLS_APP,
@@ -32,8 +32,6 @@ from tests.rpcserver.tls_serving import (
 from tests.servers import PATIENCE, Server, request, running
 
 CLIENTS = 3
-
-models = pytest.mark.parametrize("model", MODELS)
 
 
 @pytest.fixture
@@ -89,7 +87,7 @@ def shown(server: Server, certificates: Certificates) -> bytes | None:
         return client.socket.getpeercert(binary_form=True)
 
 
-@models
+@of_each_kind
 def test_reloads_take_up_renewed_certificates_and_neither_they_nor_a_stop_lose_a_call(
     model: str, certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -118,7 +116,7 @@ def test_reloads_take_up_renewed_certificates_and_neither_they_nor_a_stop_lose_a
         assert marks.stat().st_size == callers.end()
 
 
-@models
+@of_each_kind
 def test_what_has_begun_when_the_server_stops_is_served(model: str, certificates: Certificates, tmp_path: Path) -> None:
     with (
         running("-m", model, "-w", "3", "--drain-grace", "0.2", *certificates.options, folder=tmp_path) as server,
@@ -260,7 +258,7 @@ UNREADABLE = [
 ]
 
 
-@models
+@of_each_kind
 def test_what_a_certificate_holds_costs_its_client_alone(
     model: str, certificates: Certificates, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from rpcshell.client.target import Target, TlsFiles
 from rpcshell.servers.control import Control
 from rpcshell.servers.fanout import FanOut
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from tests.models import of_each_kind
 from tests.rpcshell.certificates import Certificates
 from tests.servers import PATIENCE
 
@@ -95,7 +96,7 @@ def marks(path: Path) -> list[int]:
     return sorted(map(int, path.read_text().split())) if path.exists() else []
 
 
-@pytest.mark.parametrize("model", ["sync", "thread", "pool", "async", "fork"])
+@of_each_kind
 def test_every_worker_runs_the_call_once(tmp_path: Path, model: str) -> None:
     with serving(tmp_path, 4, model) as server:
         for round_ in (1, 2):
