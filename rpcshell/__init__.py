@@ -18,6 +18,7 @@ from rpcshell.version import __version__
 if TYPE_CHECKING:
     from rpcshell.client.async_client import AsyncClient, connect_async
     from rpcshell.client.client import Client, connect
+    from rpcshell.client.dialects.envelope import Envelope
     from rpcshell.client.errors import (
         CallError,
         CallTimeout,
@@ -53,6 +54,7 @@ __all__ = [
     "Client",
     "ConnectionFailed",
     "ConnectionLost",
+    "Envelope",
     "HttpTarget",
     "NotConnected",
     "ProtocolError",
@@ -77,6 +79,7 @@ _MODULES = {
     "connect_async": "async_client",
     "Client": "client",
     "connect": "client",
+    "Envelope": "dialects.envelope",
     "ChildTarget": "target",
     "HttpTarget": "target",
     "Target": "target",

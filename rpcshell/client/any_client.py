@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         openrpc: str | Path | Sequence[str] | None
         answers: Mapping[str, RequestHandler]
         options: Mapping[str, Any] | None
+        dialect: DialectFactory | None
 
 
 __all__ = ["CONNECT_TIMEOUT", "TIMEOUT", "AnyClient", "as_target"]
@@ -70,6 +71,7 @@ class AnyClient:
         openrpc: str | Path | Sequence[str] | None = None,
         answers: Mapping[str, RequestHandler] = MappingProxyType({}),
         options: Mapping[str, Any] | None = None,
+        dialect: DialectFactory | None = None,
     ) -> None:
         self.target = target
         self.timeout = timeout
@@ -83,15 +85,20 @@ class AnyClient:
         self._openrpc = openrpc
         self._answers = answers
         self._fleet = Fleet(target)
-        self.listens = self.absent_params = False
-        if target.dialect:
+        self.listens = self.absent_params = self.one_call = False
+        self._pipelined = True
+        if target.dialect or dialect is not None:
             from rpcshell.client.dialects.registry import dialect_factory
 
+            if target.dialect and dialect is not None:
+                raise UsageError(f"{target} names a dialect, and one is given", hint="leave out the one or the other")
             http = isinstance(target, HttpTarget)
-            self._dialect = dialect_factory(target.dialect, http=http, answers=answers, options=options)
+            self._dialect = dialect_factory(target.dialect, given=dialect, http=http, answers=answers, options=options)
             spoken = self._dialect(max_reply, floats)
             self.listens = spoken.listens
             self.absent_params = spoken.listens and spoken.absent_params
+            self.one_call = spoken.listens and spoken.one_call
+            self._pipelined = not spoken.listens or spoken.pipelined
         elif isinstance(target, ChildTarget | HttpTarget):
             hint = f"name what it speaks: jsonrpc:{target}"
             raise UsageError("the native protocol goes over sockets only", hint=hint)

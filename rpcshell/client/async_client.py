@@ -6,7 +6,7 @@ Importing this does not import asyncio; that happens when a client is made.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpcshell.client.any_client import AnyClient, as_target
 from rpcshell.client.dialects import Ask, follow_async
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.async_connection import AsyncConnection
     from rpcshell.client.async_listening import AsyncHearing, AsyncListeningConnection
-    from rpcshell.client.dialects import Description, Event, Step
+    from rpcshell.client.dialects import Description, Event, Listening, Step, Steps
     from rpcshell.client.target import Target
     from rpcwire import Reply
 
 __all__ = ["AsyncClient", "connect_async"]
+
+_T = TypeVar("_T")
 
 
 class AsyncClient(AnyClient):
@@ -53,10 +55,12 @@ class AsyncClient(AnyClient):
         super().__init__(target, **options)
         if parallel < 1:
             raise UsageError(f"at least one call has to be under way at once, not {parallel}")
-        self._parallel = parallel
-        self._turns = asyncio.Semaphore(parallel)
+        # Calls that share a connection take turns where none may be sent before the one before it is answered.
+        self._parallel = parallel if self._pipelined or self.one_call else 1
+        self._turns = asyncio.Semaphore(self._parallel)
         self._connecting = asyncio.Lock()
         self._listening: AsyncListeningConnection | None = None
+        self._for_one_call: set[AsyncListeningConnection] = set()
         self._hearing_of: AsyncHearing | None = None
         self._idle: list[AsyncConnection] = []
         self._open: set[AsyncConnection] = set()
@@ -73,7 +77,7 @@ class AsyncClient(AnyClient):
     @property
     def connected(self) -> bool:
         """Whether a connection is held; whether it still works shows only when it is used."""
-        return bool(self._open) or self._listening is not None
+        return bool(self._open or self._for_one_call) or self._listening is not None
 
     async def connect(self) -> None:
         """Connect now, rather than with the first call.
@@ -83,7 +87,7 @@ class AsyncClient(AnyClient):
         """
         self._enter()
         if self.listens:
-            await self._listen(self._fleet.choose(), None)
+            await self._listen(self._fleet.choose(), None, for_call=False)
             return
         async with self._turns:
             self._idle.append(await self._ready(self._fleet.choose(), None))
@@ -99,6 +103,8 @@ class AsyncClient(AnyClient):
         listening, self._listening = self._listening, None
         if listening is not None:
             await listening.close()
+        for taken in tuple(self._for_one_call):
+            await self._give_up(taken)
 
     async def call(
         self,
@@ -152,9 +158,13 @@ class AsyncClient(AnyClient):
                         if self.listens:
                             listening = await self._listen(attempts.instance, deadline)
                             sent = True
-                            return await listening.exchange(
-                                method, params, meta=meta, plain=self.plain, deadline=deadline, partial=partial
-                            )
+                            try:
+                                return await listening.exchange(
+                                    method, params, meta=meta, plain=self.plain, deadline=deadline, partial=partial
+                                )
+                            finally:
+                                if self.one_call:
+                                    await self._give_up(listening)
                         connection = await self._ready(attempts.instance, deadline)
                         sent = True
                         return await self._attempt(connection, method, params, meta, deadline)
@@ -195,8 +205,9 @@ class AsyncClient(AnyClient):
         self._turns = asyncio.Semaphore(self._parallel)
         self._connecting = asyncio.Lock()
         listening, self._listening = self._listening, None
-        if listening is not None:
-            listening.abandon()
+        for taken in (*self._for_one_call, *([] if listening is None else [listening])):
+            taken.abandon()
+        self._for_one_call.clear()
         if self._hearing_of is not None:
             self._hearing_of = self._hearing_of.renewed()
         self.__dict__.pop("_loop", None)
@@ -210,7 +221,7 @@ class AsyncClient(AnyClient):
         """
         self._enter()
         hearing = self.hearing()
-        connection = self._listening or await self._listen(self._fleet.choose(), None)
+        connection = self._listening or await self._listen(self._fleet.choose(), None, for_call=False)
         while (event := await hearing.next_event(timeout, lambda: not connection.reusable)) is not None:
             yield event
         connection.check_end()
@@ -223,8 +234,7 @@ class AsyncClient(AnyClient):
         deadline = None if self.timeout is None else loop.time() + self.timeout
         try:
             if self.listens:
-                connection = await self._listen(self._fleet.choose(), deadline)
-                return await connection.follow(connection.dialect.describe(), deadline)
+                return await self._followed(lambda dialect: dialect.describe(), deadline)
             return await follow_async(self._dialect(self._max_reply, self._floats).describe(), self._ask)
         except TimeoutError:
             raise CallTimeout(self.timeout or 0.0) from None
@@ -238,33 +248,53 @@ class AsyncClient(AnyClient):
         if not self.listens:
             raise self._deaf()
         try:
-            connection = await self._listen(self._fleet.choose(), deadline)
-            return await connection.follow(connection.dialect.complete(method, param, typed, others), deadline)
+            return await self._followed(lambda dialect: dialect.complete(method, param, typed, others), deadline)
         except TimeoutError:
             raise CallTimeout(timeout or 0.0) from None
+
+    async def _followed(self, steps: Callable[[Listening], Steps[_T]], deadline: float | None) -> _T:
+        """What the steps of a listening dialect come to."""
+        connection = await self._listen(self._fleet.choose(), deadline)
+        try:
+            return await connection.follow(steps(connection.dialect), deadline)
+        finally:
+            if self.one_call:
+                await self._give_up(connection)
 
     async def _ask(self, step: Step) -> Reply:
         if not isinstance(step, Ask):
             raise TypeError("a dialect that does not listen can only ask")
         return await self.exchange(step.method, step.params, timeout=step.timeout)
 
-    async def _listen(self, instance: Target, deadline: float | None) -> AsyncListeningConnection:
-        """The connection that all calls share, made anew where it is no good any more."""
+    async def _listen(
+        self, instance: Target, deadline: float | None, *, for_call: bool = True
+    ) -> AsyncListeningConnection:
+        """The connection that all calls share, made anew where it is no good any more.
+
+        Where it is good for one call only, a call takes it, and gives it up in the end.
+        """
         import asyncio
 
         from rpcshell.client.async_listening import AsyncListeningConnection
 
         async with self._connecting:
-            if self._listening is not None:
-                if self._listening.usable():
-                    return self._listening
+            if self._listening is not None and not self._listening.usable():
                 former, self._listening = self._listening, None
                 await former.close()
-            limit = self._dialling_limit(deadline, asyncio.get_running_loop().time())
-            self._listening = await AsyncListeningConnection.open(
-                instance, self._listening_dialect(), self.hearing(), timeout=limit, tls=self.tls
-            )
-            return self._listening
+            if self._listening is None:
+                limit = self._dialling_limit(deadline, asyncio.get_running_loop().time())
+                self._listening = await AsyncListeningConnection.open(
+                    instance, self._listening_dialect(), self.hearing(), timeout=limit, tls=self.tls
+                )
+            connection = self._listening
+            if for_call and self.one_call:
+                self._listening = None
+                self._for_one_call.add(connection)
+            return connection
+
+    async def _give_up(self, connection: AsyncListeningConnection) -> None:
+        self._for_one_call.discard(connection)
+        await connection.close(greet=False)
 
     def hearing(self) -> AsyncHearing:
         """What hears the server, to which handlers may be given; errors are those of `AnyClient.hearing`."""

@@ -59,6 +59,8 @@ class Client(AnyClient):
         answers: Functions that answer what the server asks of its client, as `on_request` takes one, each by its
             method and from the first moment on. Servers of MCP are told of `sampling/createMessage` among them.
         options: What is set for the server, as the dialect has it: `settings` of LSP, for one.
+        dialect: What is spoken there, where the target names nothing: an `Envelope`, or a class such as
+            `docs/dialects.md` tells how to write.
 
     Attributes:
         connections: How many connections were made so far.
@@ -354,7 +356,7 @@ def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOpti
             pair; before an address, what is spoken there, as in `jsonrpc+line:host:port`. `jsonrpc:exec:COMMAND ARG` is
             a child, `jsonrpc:https://host/path` a server over HTTP.
         options: As `Client` takes them: `timeout`, `connect_timeout`, `plain`, `max_reply`, `floats`, `tls`,
-            `openrpc`, `answers`, `options`.
+            `openrpc`, `answers`, `options`, `dialect`.
 
     Raises:
         UsageError: The target's text makes no sense.

@@ -222,3 +222,5 @@ class Dialogue:
             del self._calls[number]
         if call.deliver is not None:
             self._arrived.append((call.deliver, message))
+        if self.dialect.one_call and isinstance(message, Reply):
+            self.end(Dropped("it was for one call", not_run=True))

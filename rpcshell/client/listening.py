@@ -301,7 +301,8 @@ class ListeningConnection(AnyListeningConnection):
                 self._greeting.put(None)
             self._finished = True
             self._hearing.stop()
-            if self._greeting is None and not self.closed and (failure := self.failure) is not None:
+            ended = not (self.closed or self.dialect.one_call)
+            if self._greeting is None and ended and (failure := self.failure) is not None:
                 self._hearing.end(failure)
             self._hearing.wake()
 

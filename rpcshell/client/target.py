@@ -10,16 +10,31 @@ import shlex
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rpcshell.client.errors import UsageError
 
-__all__ = ["ChildTarget", "HttpTarget", "Target", "TcpTarget", "TlsFiles", "TlsTarget", "UnixTarget", "names_dialect"]
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+__all__ = [
+    "ChildTarget",
+    "HttpTarget",
+    "Target",
+    "TcpTarget",
+    "TlsFiles",
+    "TlsTarget",
+    "UnixTarget",
+    "is_dialect_name",
+    "names_dialect",
+]
 
 _SPOKEN = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?")
 _DIALECT = re.compile(rf"{_SPOKEN.pattern}:(?!//)")
 _KINDS = ("unix", "exec")
+_NOT_DIALECTS = (*_KINDS, "tcp", "tls", "http", "https", "localhost")
 _LISTENER = re.compile(r"([a-z0-9-]+)\+(?:tcp://(?=.)|(?=unix:|tls://))")
 _NATIVE = "native"
 _NATIVE_FRAMING = "u32le"
@@ -51,7 +66,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.dialect}:" if self.dialect else ""
 
     @staticmethod
-    def parse(text: str) -> Target:
+    def parse(text: str, dialects: Container[str] = ()) -> Target:
         """The target that a text names.
 
         Args:
@@ -61,6 +76,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
                 `https://...` a server of JSON over HTTP. Before any of them a dialect, as in `qmp:unix:/path` or
                 `jsonrpc+line:host:port`. An address as rpcserver writes it, such as `line+tcp://host:port`, is one of
                 JSON-RPC.
+            dialects: Names of dialects beside those that the registry knows.
 
         Raises:
             UsageError: The text is none of these.
@@ -74,7 +90,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             spoken = "" if listener[1] == _NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
             return msgspec.structs.replace(_place(text[listener.end() :], text, spoken), dialect=spoken)
         found = _DIALECT.match(text)
-        if found is None or found[1] in _KINDS or not _names_dialect(found[1], text[found.end() :]):
+        known = found is not None and (found[1] in dialects or _names_dialect(found[1], text[found.end() :]))
+        if found is None or found[1] in _KINDS or not known:
             if found is not None and found[1] not in _KINDS and _KIND.match(text, found.end()):
                 raise _unknown_dialect(found[1])
             return _place(text, text, "")
@@ -218,6 +235,12 @@ def names_dialect(text: str) -> bool:
     """Whether a text is a dialect, with or without a framing, and no place: what stands before a child's command."""
     found = _SPOKEN.fullmatch(text)
     return found is not None and _names_dialect(found[1], "")
+
+
+def is_dialect_name(name: str) -> bool:
+    """Whether a dialect may be called so: nothing else that stands before an address is."""
+    found = _SPOKEN.fullmatch(name)
+    return found is not None and found[1] == name and name not in _NOT_DIALECTS
 
 
 def _is_framing(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The user's configuration: named targets, settings, keys and aliases, read from a TOML file.
+"""The user's configuration: named targets, dialects, settings, keys and aliases, read from a TOML file.
 
 What a setting may be is `rpcshell.view.settings`'s to say, what a key does the prompt's. Nothing is imported to read
 a file that is not there.
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
 from rpcshell.client.errors import UsageError
+from rpcshell.client.target import is_dialect_name
 from rpcshell.line.near_names import near_names
 from rpcshell.servers.folders import config_file, user_path
 from rpcshell.shell.target_config import TargetConfig, TargetProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from rpcshell.client.dialects.envelope import Envelope
 
 
 __all__ = ["VARIABLE", "Config", "ConfigProblem", "load_config", "parse_config", "usable_config"]
@@ -50,6 +53,7 @@ class ConfigProblem(UsageError):
 
 _ENTRIES: Final[dict[str, Any]] = {
     "targets": TargetConfig,
+    "dialects": dict,
     "settings": str | int | float | bool,
     "keys": str,
     "aliases": str,
@@ -60,11 +64,12 @@ _ENTRIES: Final[dict[str, Any]] = {
 class Config(msgspec.Struct, frozen=True):
     """What the configuration says; empty without one.
 
-    Targets are by name, keys have an action or a line, aliases stand for the beginning of a line. The values of
-    settings are not checked; `lines` has the lines of the file on which they are given.
+    Targets and dialects are by name, keys have an action or a line, aliases stand for the beginning of a line. The
+    values of settings are not checked; `lines` has the lines of the file on which they are given.
     """
 
     targets: Mapping[str, TargetConfig] = {}
+    dialects: Mapping[str, Envelope] = {}
     settings: Mapping[str, str | int | float | bool] = {}
     keys: Mapping[str, str] = {}
     aliases: Mapping[str, str] = {}
@@ -117,11 +122,18 @@ def parse_config(path: Path, text: str) -> Config:
 def usable_config(path: Path | str | None = None) -> tuple[Config, ConfigProblem | None]:
     """The configuration, and what is wrong with it; a bad one counts as none, unless it was asked for by name.
 
+    The names of its dialects stand for them from now on, in all of the process.
+
     Raises:
         ConfigProblem: The file of `path` cannot be used.
     """
     try:
-        return load_config(path), None
+        config = load_config(path)
+        if config.dialects:
+            from rpcshell.client.dialects.registry import name_dialects
+
+            name_dialects(config.dialects)
+        return config, None
     except ConfigProblem as error:
         if path is not None:
             raise
@@ -151,8 +163,10 @@ class _File:
             table: {name: self._entry([table, name], value, kind) for name, value in document.get(table, {}).items()}
             for table, kind in _ENTRIES.items()
         }
+        dialects = {name: self._dialect(name, table) for name, table in found["dialects"].items()}
         return Config(
-            targets={name: self._target(name, target) for name, target in found["targets"].items()},
+            targets={name: self._target(name, target, dialects) for name, target in found["targets"].items()},
+            dialects=dialects,
             settings={name.replace("-", "_"): value for name, value in found["settings"].items()},
             keys=found["keys"],
             aliases=self._aliases(found["aliases"]),
@@ -169,7 +183,7 @@ class _File:
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            raise self._invalid(where, str(error)) from None
+            raise self._invalid(where, str(error), kind) from None
 
     def _document(self) -> dict[str, Any]:
         import tomllib
@@ -184,13 +198,30 @@ class _File:
             column = f" at column {found[3]}" if found[3] else " at the end of the file"
             raise ConfigProblem(self._path, f"this is not TOML{column}: {_lower(found[1])}", line=line) from None
 
-    def _target(self, name: str, found: TargetConfig) -> TargetConfig:
+    def _dialect(self, name: str, table: dict[str, Any]) -> Envelope:
+        from rpcshell.client.dialects.envelope import Envelope, EnvelopeProblem
+        from rpcshell.client.dialects.registry import is_own
+
+        where = ["dialects", name]
+        if not is_dialect_name(name):
+            hint = "a name has small letters, digits and _, begins with a letter, and is no kind of address"
+            raise self._error(where, f"{name!r} is no name for a dialect", hint=hint)
+        if is_own(name):
+            raise self._error(where, f"{name} is a dialect of rpcshell's own", hint="give it another name")
+        try:
+            found: Envelope = self._entry(where, table, Envelope)
+        except EnvelopeProblem as problem:
+            reason = f"{'.'.join(where)}.{problem.message}"
+            raise self._error([*where, problem.key], reason, hint=problem.hint) from None
+        return found
+
+    def _target(self, name: str, found: TargetConfig, dialects: Mapping[str, Envelope]) -> TargetConfig:
         where = ["targets", name]
         if not _NAME.fullmatch(name):
             hint = "a name begins with a letter and has no colon, slash or blank"
             raise self._error(where, f"{name!r} is no name for a target", hint=hint)
         try:
-            _ = found.target
+            found.target_among(dialects)
         except TargetProblem as problem:
             place = [*where, problem.key] if problem.key else where
             reason = problem.message if problem.key in ("address", "dialect") else f"targets.{name} {problem.message}"
@@ -219,25 +250,29 @@ class _File:
                 raise self._error(["aliases", name], f"aliases.{name} stands for nothing")
         return aliases
 
-    def _invalid(self, where: list[str], message: str) -> ConfigProblem:
+    def _invalid(self, where: list[str], message: str, kind: Any) -> ConfigProblem:
         """The error that msgspec tells of, in words."""
-        if unknown := re.match(r"Object contains unknown field `(.*)`", message):
-            names = [field.encode_name for field in msgspec.structs.fields(TargetConfig)]
-            path = [*where, unknown[1]]
+        reason, _, inside = message.partition(" - at `$.")
+        inner = re.split(r"[.\[]", inside.rstrip("`"))[0]
+        table = [*where, inner] if inner else where
+        if unknown := re.match(r"Object contains unknown field `(.*)`", reason):
+            names = [field.encode_name for struct in _structs(kind, inner) for field in msgspec.structs.fields(struct)]
+            path = [*table, unknown[1]]
             return self._error(path, f"{'.'.join(path)} means nothing", hint=_near(unknown[1], names))
-        if missing := re.match(r"Object missing required field `(.*)`", message):
-            return self._error(where, f"{'.'.join(where)} has no {missing[1]}")
+        if missing := re.match(r"Object missing required field `(.*)`", reason):
+            return self._error(table, f"{'.'.join(table)} has no {missing[1]}")
         found = re.match(r"Expected `(.*)`, got `(.*?)`(?: - at `\$\.(.*)`)?$", message)
         if found is None:
             return self._error(where, f"{'.'.join(where)}: {message}")
-        path = [*where, found[3].partition("[")[0]] if found[3] else where
+        path = [*where, *found[3].partition("[")[0].split(".")] if found[3] else where
         kinds = [_KINDS.get(kind, kind) for kind in found[1].split(" | ") if kind != "null"]
         wanted = _WHOLE_ENTRIES.get(found[1], kinds[0]) if path is where else " or ".join(kinds)
         what = ".".join(path) if "[" not in (found[3] or "") else f"what is in {'.'.join(path)}"
         return self._error(path, f"{what} is {wanted}, not {_KINDS.get(found[2], found[2])}")
 
     def _error(self, where: list[str], reason: str, *, hint: str | None = None) -> ConfigProblem:
-        return ConfigProblem(self._path, reason, line=self._place(where) or self._place(where[:-1]), hint=hint)
+        places = (self._place(where[:end]) for end in range(len(where), 0, -1))
+        return ConfigProblem(self._path, reason, line=next(filter(None, places), None), hint=hint)
 
     def _place(self, where: list[str]) -> int | None:
         """The number of the line on which a key is given, or None where that cannot be told."""
@@ -250,6 +285,17 @@ class _File:
             elif "=" in line and [*table, *_path(line.partition("=")[0])] == where:
                 return number
         return None
+
+
+def _structs(kind: Any, inner: str) -> Iterator[type[msgspec.Struct]]:
+    """The tables that an entry, or what is in it under a key, may be."""
+    kinds = [kind]
+    if inner:
+        kinds = [field.type for field in msgspec.structs.fields(kind) if field.encode_name == inner]
+    for each in kinds:
+        for one in (each, *get_args(each)):
+            if isinstance(one, type) and issubclass(one, msgspec.Struct):
+                yield one
 
 
 def _path(text: str) -> list[str]:

@@ -6,19 +6,20 @@ It is made from the code that reads configurations, so that it cannot tell of wh
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 import msgspec
 
+from rpcshell.client.dialects.envelope import Envelope
 from rpcshell.shell.target_config import TargetConfig
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rpcshell.view.settings import Setting
 
-__all__ = ["config_reference"]
+__all__ = ["DIALECTS", "config_reference"]
 
 _HEAD: Final = """\
 # The configuration of rpcshell. Every line is optional: take the # away from what you want to change.
@@ -39,6 +40,49 @@ _EXAMPLES: Final = (
 )
 """Targets whose keys go together, and which example of each key is for them."""
 
+_DIALECTS: Final = """\
+# Dialects of servers with an envelope of their own, by name: `rpcshell NAME:unix:/run/x.sock`, or a target's dialect.
+# Places in messages are keys with dots between them, "problem.text".
+"""
+DIALECTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "kea": (
+        "Kea's DHCP servers: JSON after JSON, and a connection for each call.",
+        {
+            "request": {"command": "$method", "arguments": "$params"},
+            "reply": {
+                "ok": {"result": [0, 3]},
+                "result": ["arguments", "text"],
+                "error": "text",
+                "code": "result",
+            },
+            "names": {"method": "list-commands"},
+            "one-call": True,
+        },
+    ),
+    "suricata": (
+        "Suricata's socket: it wants to hear of a version first.",
+        {
+            "framing": "line",
+            "hello": {"version": "0.2"},
+            "request": {"command": "$method", "arguments": "$params"},
+            "reply": {"ok": {"return": "OK"}, "result": "message", "error": "message"},
+            "names": {"method": "command-list", "path": "commands"},
+            "pipelined": False,
+        },
+    ),
+    "watchman": (
+        "Watchman: a call is a list, and what has `unilateral` was not asked for.",
+        {
+            "framing": "line",
+            "request": ["$method", "$params..."],
+            "event": {"key": "unilateral", "name": "subscription"},
+            "names": {"method": "list-capabilities", "path": "capabilities", "prefix": "cmd-"},
+            "pipelined": False,
+        },
+    ),
+}
+"""Dialects of servers that there are, with a line on each."""
+
 _ALIASES: Final = """\
 # Words that stand for the beginning of a line: `NAME rest` runs `LINE rest`.
 """
@@ -53,7 +97,11 @@ def config_reference() -> str:
     lines += [_SETTINGS + "[settings]", *(line for setting in Settings().items() for line in _setting(setting))]
     lines += ["", _TARGETS + "[targets]", '# local = "127.0.0.1:8080"', ""]
     for name, number, keys in _EXAMPLES:
-        lines += [f"# [targets.{name}]", *_target(keys, number), ""]
+        lines += [f"# [targets.{name}]", *_keys(TargetConfig, keys, number), ""]
+    lines += [_DIALECTS + "[dialects]", "", "# [dialects.mine]", *_keys(Envelope), ""]
+    for name, (about, table) in DIALECTS.items():
+        lines += [f"# # {about}", f"# [dialects.{name}]"]
+        lines += [*(f"# {key} = {_toml(value)}" for key, value in table.items()), ""]
     lines.pop()
     lines += ["", _ALIASES + "[aliases]", '# w = ":watch 1"']
     lines += ["", _KEYS + "[keys]", '# f5 = ":methods"', ""]
@@ -66,18 +114,29 @@ def _setting(setting: Setting) -> Iterator[str]:
     yield f"# {setting.name} = {_value(setting.default)}"
 
 
-def _target(keys: tuple[str, ...], number: int) -> Iterator[str]:
-    hints = get_type_hints(TargetConfig, include_extras=True)
-    written = {field.encode_name: field.name for field in msgspec.structs.fields(TargetConfig)}
-    for key in keys:
+def _keys(struct: type[msgspec.Struct], keys: tuple[str, ...] = (), number: int = 0) -> Iterator[str]:
+    """Keys of a table, or all, each with what it means, and with one of its examples."""
+    hints = get_type_hints(struct, include_extras=True)
+    written = {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
+    for key in keys or written:
         (meaning,) = hints[written[key]].__metadata__
         yield f"# # {meaning.description}"
+        for kind in (hints[written[key]].__origin__, *get_args(hints[written[key]].__origin__)):
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+                yield from (f"# #   {name}: {what}" for name, what in _meanings(kind))
         yield f"# {key} = {_toml(meaning.examples[number])}"
+
+
+def _meanings(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+    hints = get_type_hints(struct, include_extras=True)
+    for field in msgspec.structs.fields(struct):
+        (meaning,) = hints[field.name].__metadata__
+        yield field.encode_name, meaning.description
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {_toml(each)}' for key, each in value.items())} }}"
+        return f"{{ {', '.join(f'{key} = {_toml(each)}' for key, each in value.items())} }}" if value else "{}"
     return json.dumps(value)
 
 

@@ -19,6 +19,8 @@ from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, na
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rpcshell.client.dialects import DialectFactory
+
 __all__ = ["TargetConfig", "TargetProblem", "fill", "filled"]
 
 _VARIABLE: Final = re.compile(r"\$\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}")
@@ -139,7 +141,11 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         Raises:
             TargetProblem: It makes no sense.
         """
-        if self.dialect is not None:
+        return self.target_among({})
+
+    def target_among(self, dialects: Mapping[str, DialectFactory]) -> Target:
+        """The target, where the configuration has these dialects of its own; as `target`."""
+        if self.dialect is not None and self.dialect.partition("+")[0] not in dialects:
             self._check_dialect(self.dialect)
         if self.sampling is not None:
             self._check_sampling(self.sampling)
@@ -149,7 +155,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             raise TargetProblem("", "has no address and no command")
         written = self.address if self.dialect is None else f"{self.dialect}:{self.address}"
         try:
-            target = Target.parse(written)
+            target = Target.parse(written, dialects)
         except UsageError as error:
             raise TargetProblem("address", error.message, hint=error.hint) from None
         if isinstance(target, ChildTarget):

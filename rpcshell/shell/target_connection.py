@@ -228,7 +228,8 @@ class TargetConnection:
         if reply.meta is not None:
             self._generation = reply.meta.generation
         reloaded = former is not None and self._generation != former
-        return reply, elapsed, reloaded or self._client.connections != connections
+        reconnected = self._client.connections != connections and not self._client.one_call
+        return reply, elapsed, reloaded or reconnected
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any], *, wait: bool) -> list[str]:
         """Ask the target what a parameter may be; nothing where its connection is gone, or not waited for."""

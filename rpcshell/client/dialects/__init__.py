@@ -274,14 +274,23 @@ class Listening(Speaking, Protocol):
 
     listens: ClassVar[Literal[True]]
 
-    in_order: ClassVar[bool]
-    """Whether replies come in the order of their calls, and carry no number."""
-
     absent_params: ClassVar[bool]
     """Whether every method takes no params for none by name, so that nobody has to know how it takes them."""
 
     serves_one: ClassVar[bool]
     """Whether a server serves one client at a time, while others are connected or wait to be, and hear nothing."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether replies come in the order of their calls, and carry no number."""
+
+    @property
+    def one_call(self) -> bool:
+        """Whether a connection is for one call, and the next one needs another."""
+
+    @property
+    def pipelined(self) -> bool:
+        """Whether a call may be sent before the one before it is answered."""
 
     def next_event(self) -> Message | None:
         """Take what the server has said next, or None when more bytes are needed.

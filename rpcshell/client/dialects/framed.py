@@ -35,6 +35,8 @@ class FramedDialect:
     in_order: ClassVar[bool] = False
     absent_params: ClassVar[bool] = False
     serves_one: ClassVar[bool] = False
+    one_call: ClassVar[bool] = False
+    pipelined: ClassVar[bool] = True
 
     options_type: ClassVar[type[msgspec.Struct] | None] = None
     """What users may set for a server, in `options`; nothing where it is None."""
@@ -119,8 +121,8 @@ class FramedDialect:
         yield from ()
 
     def cancel(self, number: int) -> bytes | None:
-        """Nothing: a reply that nobody waits for is ignored."""
-        return b""
+        """Nothing where a reply that nobody waits for is ignored; where the next call cannot be sent, None."""
+        return b"" if self.pipelined and not self.one_call else None
 
     def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
         """Nothing: there are no such requests."""

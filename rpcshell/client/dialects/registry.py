@@ -1,10 +1,13 @@
-"""Dialects by name: those that are here, and those that other packages offer by the entry point `rpcshell.dialects`."""
+"""Dialects by name: those that are here, those of the configuration, and those that other packages offer by the entry
+point `rpcshell.dialects`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from functools import partial
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.errors import UsageError
@@ -16,7 +19,18 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects.recognition import Recogniser
     from rpcwire import Floats
 
-__all__ = ["ENTRY_POINTS", "announces", "dialect_factory", "framing_of", "is_dialect", "prefixes", "recognisers"]
+__all__ = [
+    "ENTRY_POINTS",
+    "announces",
+    "dialect_factory",
+    "framing_of",
+    "is_dialect",
+    "is_own",
+    "name_dialects",
+    "named_dialects",
+    "prefixes",
+    "recognisers",
+]
 
 ENTRY_POINTS: Final = "rpcshell.dialects"
 """The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
@@ -37,16 +51,36 @@ _OWN: Final = {
 }
 
 
+_named: dict[str, DialectFactory] = {}
+"""Those of the configuration of this process, which are set once: targets are read from their texts in many places."""
+
+
+def name_dialects(dialects: Mapping[str, DialectFactory]) -> None:
+    """Have names stand for these dialects from now on, and for none that were so named before."""
+    _named.clear()
+    _named.update(dialects)
+
+
+def named_dialects() -> Mapping[str, DialectFactory]:
+    """The dialects that were given names in this process."""
+    return MappingProxyType(_named)
+
+
+def is_own(name: str) -> bool:
+    """Whether a dialect of that name is here."""
+    return name in _OWN
+
+
 def is_dialect(name: str, *, other_packages: bool = True) -> bool:
-    """Whether there is a dialect of that name, here or in other packages."""
-    return name in _OWN or (other_packages and name in _others())
+    """Whether there is a dialect of that name, here, in the configuration, or in other packages."""
+    return name in _OWN or name in _named or (other_packages and name in _others())
 
 
 def prefixes(typed: str) -> list[str]:
     """What may stand before an address and begins as typed: each dialect, and the framings of one that is named."""
     name, plus, _ = typed.partition("+")
-    found = [] if plus else [f"{known}:" for known in sorted({*_OWN, *_others()})]
-    if name in _OWN or (name and name in _others()):
+    found = [] if plus else [f"{known}:" for known in sorted({*_OWN, *_named, *_others()})]
+    if name and is_dialect(name):
         with contextlib.suppress(UsageError):
             found += [f"{name}+{framing}:" for framing in getattr(_load(name), "framings", ())[1:]]
     return [prefix for prefix in found if prefix.startswith(typed)]
@@ -55,6 +89,7 @@ def prefixes(typed: str) -> list[str]:
 def dialect_factory(
     spoken: str,
     *,
+    given: DialectFactory | None = None,
     http: bool = False,
     answers: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
@@ -63,6 +98,7 @@ def dialect_factory(
 
     Args:
         spoken: `NAME`, or `NAME+FRAMING`.
+        given: What is spoken where there is no name for it.
         http: Whether messages are bodies of HTTP.
         answers: Methods that the client's program answers; a dialect tells its servers of them where it `announces`.
         options: What is set for the server, as the dialect has it.
@@ -71,19 +107,20 @@ def dialect_factory(
         UsageError: There is no such dialect, or it has no such framing or no options.
     """
     name, _, framing = spoken.partition("+")
-    dialect = _load(name)
+    dialect: Any = _load(name) if given is None else given
+    name = name or getattr(dialect, "__name__", type(dialect).__name__)
     framings: tuple[str, ...] = getattr(dialect, "framings", ())
     if framing and framing not in framings:
         hint = f"it has {', '.join(framings)}" if framings else "it has only one"
         raise UsageError(f"the dialect {name} has no framing {framing!r}", hint=hint)
     if http:
         if not framings or framing:
-            raise UsageError(f"{spoken} is not spoken over HTTP" if framing else f"{name} is not spoken over HTTP")
+            raise UsageError(f"{spoken or name} is not spoken over HTTP")
         framing = "stream"
-    given: dict[str, Any] = {"framing": framing} if framing else {}
-    if announces(spoken) and (asked := frozenset(answers)):
-        given["answers"] = asked
-    factory: DialectFactory = partial(dialect, **given) if given else dialect
+    fixed: dict[str, Any] = {"framing": framing} if framing else {}
+    if getattr(dialect, "announces", False) and (asked := frozenset(answers)):
+        fixed["answers"] = asked
+    factory: DialectFactory = partial(dialect, **fixed) if fixed else dialect
     if not options:
         return factory
     if not hasattr(dialect, "configure"):
@@ -143,7 +180,7 @@ def recognisers() -> Iterator[Recogniser]:
 
 def unknown_dialect(name: str) -> UsageError:
     """What to tell of a dialect that there is not."""
-    known = ", ".join(sorted({*_OWN, *_others()}))
+    known = ", ".join(sorted({*_OWN, *_named, *_others()}))
     return UsageError(f"there is no dialect {name!r}", hint=f"there are {known}")
 
 
@@ -151,6 +188,8 @@ def _load(name: str) -> Any:
     if (own := _OWN.get(name)) is not None:
         module, _, attribute = own.partition(":")
         return getattr(import_module(f"rpcshell.client.dialects.{module}"), attribute)
+    if (named := _named.get(name)) is not None:
+        return named
     others = _others()
     if name not in others:
         raise unknown_dialect(name)

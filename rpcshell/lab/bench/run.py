@@ -12,6 +12,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from rpcshell.client.dialects.registry import named_dialects
 from rpcshell.client.target import Target
 from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress, summed
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
@@ -51,6 +54,7 @@ def _tasks(plan: Plan) -> list[Task]:
     count = plan.processes or min(usable, wanted)
     count = max(1, min(count, plan.connections, plan.calls or plan.connections))
     foreign = bool(Target.parse(plan.target).dialect)
+    envelopes = {name: msgspec.to_builtins(table) for name, table in named_dialects().items()} if foreign else {}
     body = encode_request(plan.method, plan.params, close=not plan.plain)
     if foreign:
         body = encode_value([plan.method, plan.params], "text")
@@ -68,6 +72,7 @@ def _tasks(plan: Plan) -> list[Task]:
             calls=None if plan.calls is None else _part(plan.calls, count, number),
             timeout=plan.timeout,
             tls=plan.tls,
+            envelopes=envelopes,
         )
         for number in range(count)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -50,6 +50,9 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
 
     timeout: float = 10.0
     """Seconds after which a call without a reply is given up."""
+
+    envelopes: dict[str, Any] = {}
+    """The tables of dialects that the configuration names."""
 
     connect_timeout: float = 10.0
     tls: TlsFiles = TlsFiles()

@@ -241,6 +241,11 @@ def main() -> None:
         task = shell.next_order()
         if not isinstance(task, Task):
             return
+        if task.envelopes:
+            from rpcshell.client.dialects.envelope import Envelope
+            from rpcshell.client.dialects.registry import name_dialects
+
+            name_dialects({name: Envelope.from_table(table) for name, table in task.envelopes.items()})
         _allow_descriptors(task.connections + _SPARE_DESCRIPTORS)
         generator = _generator(task, shell)
         try:

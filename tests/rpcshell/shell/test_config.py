@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import TcpTarget, TlsFiles, TlsTarget, UsageError
-from rpcshell.shell.config import Config, ConfigProblem, load_config, parse_config
-from rpcshell.shell.config_reference import config_reference
+from rpcshell import Envelope, Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget, UsageError
+from rpcshell.client.dialects.registry import name_dialects
+from rpcshell.shell.config import Config, ConfigProblem, load_config, parse_config, usable_config
+from rpcshell.shell.config_reference import DIALECTS, config_reference
 from rpcshell.shell.target_config import TargetConfig
 from rpcshell.view.settings import Settings
 
@@ -96,6 +97,29 @@ f5 = ":methods"
             "is no header of HTTP",
         ),
         ("targets.prod.address = 'x'\n", 1, "has no port"),
+        ("[dialects]\na = 1\n", 2, "dialects.a is a table, not a whole number"),
+        ("[dialects.mcp]\nrequest = ['$method']\n", 1, "mcp is a dialect of rpcshell's own"),
+        ("[dialects.unix]\nrequest = ['$method']\n", 1, "'unix' is no name for a dialect"),
+        ("[dialects.'a-b']\nrequest = ['$method']\n", 1, "'a-b' is no name for a dialect"),
+        ("[dialects.a]\nframing = 'line'\n", 1, "dialects.a has no request"),
+        ("[dialects.a]\nframing = 'line'\nrequest = {a = 1}\n", 3, "dialects.a.request has no $method"),
+        ("[dialects.a]\nrequest = ['$method', '$id']\n", 1, "dialects.a.reply has no id"),
+        ("[dialects.a]\nrequest = ['$method']\nframing = 'x'\n", 3, "dialects.a.framing is no way to tell messages"),
+        ("[dialects.a]\nrequest = '$method'\n", 2, "dialects.a.request is a table or a list, not a text"),
+        (
+            "[dialects.a]\nrequest = ['$method']\none_call = true\n",
+            3,
+            "one_call means nothing (did you mean one-call?)",
+        ),
+        (
+            "[dialects.a]\nrequest = ['$method']\nreply = { eror = 'x' }\n",
+            3,
+            "dialects.a.reply.eror means nothing (did you mean error?)",
+        ),
+        ("[dialects.a]\nrequest = ['$method']\nreply = { error = 1 }\n", 3, "dialects.a.reply.error is a text"),
+        ("[dialects.a]\nrequest = ['$method']\n[dialects.a.event]\nname = 'x'\n", 3, "dialects.a.event has no key"),
+        ("[dialects.a]\nrequest = ['$method']\nnames = { path = 'x' }\n", 3, "dialects.a.names has no method"),
+        ("[dialects.a]\nrequest = ['$method']\n[targets.b]\naddress = 'b:x:1'\n", 4, "has several colons"),
         ("[aliases]\nw = 1\n", 2, "aliases.w is a text in quotes"),
         ("[aliases]\n':w' = 'x'\n", 2, "no word for an alias"),
         ("[aliases]\nw = ' '\n", 2, "stands for nothing"),
@@ -142,6 +166,7 @@ def test_the_reference_changes_nothing_as_it_is_and_is_right_without_its_comment
     file.write_text(config_reference())
     as_it_is = load_config(file)
     assert (as_it_is.targets, as_it_is.settings, as_it_is.aliases, as_it_is.keys) == ({}, {}, {}, {})
+    assert as_it_is.dialects == {}
     file.write_text(re.sub(r"(?m)^# (?=\[|[\w-]+ = |# )", "", config_reference()))
     config = load_config(file)
     settings = Settings()
@@ -156,6 +181,46 @@ def test_the_reference_changes_nothing_as_it_is_and_is_right_without_its_comment
         assert any(getattr(target, name) != getattr(defaults, name) for target in described), name
     assert config.aliases
     assert config.keys
+    assert config.dialects.keys() == {"mine", *DIALECTS}
+    usual, mine = Envelope(request={"m": "$method"}), config.dialects["mine"]
+    for name in Envelope.__struct_fields__:
+        assert getattr(mine, name) != getattr(usual, name), name
+    for name, (_, table) in DIALECTS.items():
+        assert config.dialects[name] == Envelope.from_table(table)
+
+
+def test_targets_speak_dialects_of_the_same_file(file: Path) -> None:
+    file.write_text(
+        """\
+[targets.dhcp]
+address = "unix:/run/kea.sock"
+dialect = "kea"
+
+[targets.other]
+address = "kea+line:h:1"
+
+[dialects.kea]
+request = { command = "$method" }
+"""
+    )
+    config = load_config(file)
+    assert config.targets["dhcp"].target_among(config.dialects) == UnixTarget("/run/kea.sock", dialect="kea")
+    assert config.targets["other"].target_among(config.dialects) == TcpTarget("h", 1, dialect="kea+line")
+
+
+def test_a_configuration_in_use_names_its_dialects_everywhere(file: Path) -> None:
+    file.write_text("[dialects.kea]\nrequest = { command = '$method' }\n")
+    try:
+        config, problem = usable_config(file)
+        assert problem is None
+        target = Target.parse("kea:unix:/run/kea.sock")
+        assert target == UnixTarget("/run/kea.sock", dialect="kea")
+        assert Target.parse(str(target)) == target
+        assert config.targets == {}
+    finally:
+        name_dialects({})
+    with pytest.raises(UsageError, match="there is no dialect 'kea'"):
+        Target.parse("kea:unix:/run/kea.sock")
 
 
 @given(st.text(max_size=60) | st.text("[]targetskeys.='\"\n 0{}", max_size=60))

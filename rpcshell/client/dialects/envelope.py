@@ -1,0 +1,342 @@
+"""Dialects that are told and not written: what the messages of a server look like, as a table has it.
+
+A table of the configuration, or of a program that uses the clients, names what a call looks like and where in a reply
+things stand. Places are keys with dots between them: `message.commands`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import UNSET, Meta
+
+from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Tell
+from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.message_template import (
+    ID,
+    METHOD,
+    PARAMS,
+    SPREAD,
+    STANDING,
+    Json,
+    at_path,
+    filled,
+    is_one_of,
+    path_of,
+    spreads_elsewhere,
+    texts_in,
+)
+from rpcshell.client.errors import CallTimeout, UsageError
+from rpcwire import ERROR_OUT, EncodeError, Reply
+from rpcwire.framings import FRAMINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rpcshell.client.dialects import Message, Steps
+    from rpcwire import Floats
+
+__all__ = ["Envelope", "EnvelopeProblem", "Enveloped", "EventShape", "NamesQuestion", "ReplyShape"]
+
+HELLO_TIMEOUT: Final = 4.0
+"""Seconds that a server has to greet, and to answer a greeting."""
+
+NAMES_TIMEOUT: Final = 10.0
+"""Seconds that a server has to say what it offers."""
+
+_HELLO: Final = "hello"
+"""The event that whatever comes is until the server has been greeted."""
+
+_UNSAID: Final = "message"
+"""What an event is called that has no name."""
+
+
+class EnvelopeProblem(UsageError):
+    """A table that describes no dialect, and the key that is wrong."""
+
+    def __init__(self, key: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{key} {reason}", hint=hint)
+        self.key = key
+
+
+class ReplyShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """Where in a reply things stand."""
+
+    ok: Annotated[
+        dict[str, Json],
+        Meta(description="What a good reply has: values by their places, a list for any of several."),
+    ] = {}
+    result: Annotated[
+        str | list[str],
+        Meta(description="Where the result is; of several places the first that is there; else it is all."),
+    ] = ""
+    error: Annotated[str, Meta(description="Where an error is told; without ok, what has one is no good reply.")] = (
+        "error"
+    )
+    code: Annotated[str, Meta(description="Where the number of an error is.")] = ""
+    id: Annotated[str, Meta(description="Where the number of the call is, if not where the request has it.")] = ""
+
+
+class EventShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """How what comes unasked is told from a reply."""
+
+    key: Annotated[str, Meta(description="What only an event has; where it is a text, it is the event's name.")]
+    name: Annotated[str, Meta(description="Where its name is, if elsewhere.")] = ""
+    params: Annotated[str, Meta(description="Where what it says is; else that is all.")] = ""
+
+
+class NamesQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """How a server is asked for the names of its methods."""
+
+    method: Annotated[str, Meta(description="The method that returns them.")]
+    params: Annotated[Json | None, Meta(description="Its params.")] = None
+    path: Annotated[
+        str,
+        Meta(description="Where in the result they are: a list of texts, or of objects with a name, or an object."),
+    ] = ""
+    prefix: Annotated[str, Meta(description="What the names of methods begin with there, and not in a call.")] = ""
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """What the messages of a server look like; it makes the dialect of a connection.
+
+    Give it to a client as its `dialect`. `from_table` reads it from a table as the configuration has it.
+
+    Raises:
+        EnvelopeProblem: It makes no sense.
+
+    Example:
+        >>> kea = Envelope.from_table({
+        ...     "request": {"command": "$method", "arguments": "$params"},
+        ...     "reply": {"ok": {"result": 0}, "result": "arguments", "error": "text"},
+        ...     "one-call": True,
+        ... })
+        >>> connect("unix:/run/kea/kea4-ctrl-socket", dialect=kea)  # doctest: +SKIP
+    """
+
+    request: Annotated[
+        dict[str, Any] | list[Any],
+        Meta(
+            description='A call as it is sent. "$method", "$params" and "$id", a number, stand for what differs, '
+            '"$params..." in a list for params as items of it; all else is sent as it is.',
+            examples=[{"call": "$method", "with": "$params", "number": "$id", "version": 2}],
+        ),
+    ]
+    no_params: Annotated[
+        Json | msgspec.UnsetType,
+        Meta(description="What stands for $params in a call without any; else it is left out.", examples=[{}]),
+    ] = UNSET
+    reply: Annotated[
+        ReplyShape,
+        Meta(
+            description="Where in a reply things stand.",
+            examples=[{"result": "data", "error": "problem.text", "code": "problem.number"}],
+        ),
+    ] = ReplyShape()
+    event: Annotated[
+        EventShape | None,
+        Meta(
+            description="How what comes unasked is told from a reply; where the request has $id, it has no number.",
+            examples=[{"key": "event", "params": "data"}],
+        ),
+    ] = None
+    names: Annotated[
+        NamesQuestion | list[str] | None,
+        Meta(
+            description="How to ask for the names of the methods, or a list of them.",
+            examples=[{"method": "help", "params": {"all": True}, "path": "calls"}],
+        ),
+    ] = None
+    framing: Annotated[
+        str,
+        Meta(
+            description=f"How messages are told apart: {', '.join(FRAMINGS)}. stream is one after another, lines too.",
+            examples=["line"],
+        ),
+    ] = "stream"
+    greets: Annotated[bool, Meta(description="Whether the server says something first.", examples=[True])] = False
+    hello: Annotated[
+        Json | None,
+        Meta(description="What is sent first on a connection, before any call.", examples=[{"login": "me"}]),
+    ] = None
+    hello_reply: Annotated[bool, Meta(description="Whether that is answered.", examples=[False])] = True
+    pipelined: Annotated[
+        bool,
+        Meta(
+            description="Whether a call may be sent before the one before it is answered; else Ctrl-C closes the "
+            "connection.",
+            examples=[False],
+        ),
+    ] = True
+    one_call: Annotated[bool, Meta(description="Whether each call needs a connection of its own.", examples=[True])] = (
+        False
+    )
+
+    def __post_init__(self) -> None:
+        standing = [text for text in texts_in(self.request) if text.startswith("$") and not text.startswith("$$")]
+        if unknown := next((text for text in standing if text not in STANDING), None):
+            hint = f"there are {', '.join(STANDING)}; a text that begins with $ is written $$"
+            raise EnvelopeProblem("request", f"has {unknown}, which stands for nothing", hint=hint)
+        if METHOD not in standing:
+            raise EnvelopeProblem("request", f"has no {METHOD}", hint=f'as in request = {{ call = "{METHOD}" }}')
+        if spreads_elsewhere(self.request):
+            raise EnvelopeProblem("request", f"has {SPREAD} elsewhere than in a list")
+        if self.framing not in FRAMINGS:
+            hint = f"there are {', '.join(FRAMINGS)}"
+            raise EnvelopeProblem("framing", f"is no way to tell messages apart: {self.framing!r}", hint=hint)
+        if self.reply.id and ID not in standing:
+            raise EnvelopeProblem("reply", f"has an id, and the request has no {ID}")
+        if ID in standing and not self.id_path:
+            raise EnvelopeProblem("reply", f"has no id, and the request has {ID} in a list")
+        if not self.hello_reply and self.hello is None:
+            raise EnvelopeProblem("hello-reply", "is for a dialect with a hello")
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Envelope:
+        """Read a table with the keys of the configuration.
+
+        Raises:
+            UsageError: It makes no sense.
+        """
+        try:
+            return msgspec.convert(table, cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"the dialect makes no sense: {str(error)[:1].lower()}{str(error)[1:]}") from None
+
+    @property
+    def framings(self) -> tuple[str, ...]:
+        """Those that a target may ask for, the usual one first."""
+        return tuple(dict.fromkeys((self.framing, *FRAMINGS)))
+
+    @property
+    def id_path(self) -> str:
+        """Where in a reply the number of its call is; nothing where replies come in order."""
+        return self.reply.id or path_of(ID, self.request) or ""
+
+    def __call__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> Enveloped:
+        """The dialect of one connection."""
+        return Enveloped(self, max_reply, floats, framing or self.framing)
+
+
+class Enveloped(FramedDialect):
+    """What an envelope describes, on one connection."""
+
+    framings: ClassVar[tuple[str, ...]] = tuple(FRAMINGS)
+
+    def __init__(self, envelope: Envelope, max_reply: int, floats: Floats, framing: str) -> None:
+        super().__init__(max_reply, floats, framing)
+        self._envelope = envelope
+        self._id_path = envelope.id_path
+        self._greeted = not (envelope.greets or (envelope.hello is not None and envelope.hello_reply))
+        results = envelope.reply.result
+        self._results = [results] if isinstance(results, str) else results
+
+    @property
+    def in_order(self) -> bool:  # type: ignore[override]  # an envelope decides it, and not the class
+        """Whether replies carry no number."""
+        return not self._id_path
+
+    @property
+    def one_call(self) -> bool:  # type: ignore[override]
+        """Whether each call needs a connection of its own."""
+        return self._envelope.one_call
+
+    @property
+    def pipelined(self) -> bool:  # type: ignore[override]
+        """Whether a call may be sent before the one before it is answered."""
+        return self._envelope.pipelined
+
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
+        """A call as the table has it.
+
+        Raises:
+            EncodeError: It has no place for params.
+        """
+        request = self._envelope.request
+        if params is not None and not ({PARAMS, SPREAD} & set(texts_in(request))):
+            raise EncodeError("calls of this dialect have no place for params")
+        given = self._envelope.no_params if params is None else params
+        return self.encode(filled(request, {METHOD: method, PARAMS: given, SPREAD: given, ID: number}))
+
+    def read(self, message: Any) -> Iterator[Message]:
+        """What a message says."""
+        if (event := self._event(message)) is not None:
+            yield event
+        elif not self._greeted:
+            yield Event(_HELLO, message)
+        elif not self._id_path:
+            yield self._reply(message)
+        elif type(number := at_path(message, self._id_path)) is int:
+            yield self._reply(message, number)
+        else:
+            # What was not asked for has no number, or none that was sent.
+            yield Event(_UNSAID, message)
+
+    def hello(self) -> Steps[None]:
+        """Hear and say what comes first."""
+        envelope = self._envelope
+        if envelope.greets:
+            yield from self._heard("it did not greet", "does it speak first?")
+        if envelope.hello is not None:
+            yield Tell(self.encode(envelope.hello))
+            if envelope.hello_reply:
+                reply = self._reply((yield from self._heard("it did not answer the hello", "is this its dialect?")))
+                if (refusal := reply.fault) is not None:
+                    raise HandshakeFailed(f"it refuses the hello: {refusal.message}")
+        self._greeted = True
+
+    def describe(self) -> Steps[Description]:
+        """Ask for the names of the methods, if there is a way."""
+        names = self._envelope.names
+        if names is None:
+            return Description(missing="unknown", reason="its dialect has no names in the configuration")
+        if isinstance(names, list):
+            return Description.of_names(names)
+        try:
+            reply: Reply = yield Ask(names.method, names.params, timeout=NAMES_TIMEOUT)
+        except CallTimeout as error:
+            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        if (refusal := reply.fault) is not None:
+            return Description(missing="unknown", reason=f"it refuses {names.method}: {refusal.message}")
+        found = at_path(reply.result, names.path)
+        if not isinstance(found, list | dict):
+            where = f"{names.path} in what {names.method} returns" if names.path else f"what {names.method} returns"
+            return Description(missing="unknown", reason=f"{where} is no list")
+        told = [one.get("name") if isinstance(one, dict) else one for one in found]
+        prefix = names.prefix
+        return Description.of_names(
+            name.removeprefix(prefix) for name in told if isinstance(name, str) and name.startswith(prefix)
+        )
+
+    def _heard(self, failed: str, hint: str) -> Steps[Any]:
+        """The next message that is no event of the server's own."""
+        try:
+            while (heard := (yield Hear(timeout=HELLO_TIMEOUT))).name != _HELLO:
+                pass
+        except CallTimeout as error:
+            raise HandshakeFailed(f"{failed} within {error.seconds:g} s", hint) from None
+        return heard.params
+
+    def _event(self, message: Any) -> Event | None:
+        shape = self._envelope.event
+        if shape is None or not (told := at_path(message, shape.key)):
+            return None
+        name = at_path(message, shape.name) if shape.name else told
+        last = shape.key.rpartition(".")[2]
+        return Event(name if isinstance(name, str) else last, at_path(message, shape.params))
+
+    def _reply(self, message: Any, number: int | msgspec.UnsetType = UNSET) -> Reply:
+        shape = self._envelope.reply
+        error = at_path(message, shape.error)
+        if shape.ok:
+            good = all(is_one_of(at_path(message, path), wanted) for path, wanted in shape.ok.items())
+        else:
+            good = not error
+        if not good:
+            code = at_path(message, shape.code) if shape.code else None
+            if isinstance(error, str) and type(code) is int:
+                return Reply(ERROR_OUT, {"code": code, "message": error}, id=number)
+            return Reply(ERROR_OUT, error or message, id=number)
+        found = (at_path(message, path) for path in self._results)
+        return Reply("result", next((one for one in found if one is not None), None), id=number)
