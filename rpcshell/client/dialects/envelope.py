@@ -60,7 +60,9 @@ class EnvelopeProblem(UsageError):
         self.key = key
 
 
-class ReplyShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+class ReplyShape(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
+):
     """Where in a reply things stand."""
 
     ok: Annotated[
@@ -78,7 +80,9 @@ class ReplyShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     id: Annotated[str, Meta(description="Where the number of the call is, if not where the request has it.")] = ""
 
 
-class EventShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+class EventShape(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
+):
     """How what comes unasked is told from a reply."""
 
     key: Annotated[str, Meta(description="What only an event has; where it is a text, it is the event's name.")]
@@ -86,7 +90,9 @@ class EventShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     params: Annotated[str, Meta(description="Where what it says is; else that is all.")] = ""
 
 
-class NamesQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+class NamesQuestion(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
+):
     """How a server is asked for the names of its methods."""
 
     method: Annotated[str, Meta(description="The method that returns them.")]
@@ -98,7 +104,9 @@ class NamesQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     prefix: Annotated[str, Meta(description="What the names of methods begin with there, and not in a call.")] = ""
 
 
-class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+class Envelope(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
+):
     """What the messages of a server look like; it makes the dialect of a connection.
 
     Give it to a client as its `dialect`. `from_table` reads it from a table as the configuration has it.
@@ -290,7 +298,7 @@ class Enveloped(FramedDialect):
         """Ask for the names of the methods, if there is a way."""
         names = self._envelope.names
         if names is None:
-            return Description(missing="unknown", reason="its dialect has no names in the configuration")
+            return Description(missing="unknown", reason="its dialect has no names")
         if isinstance(names, list):
             return Description.of_names(names)
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from rpcshell.client.dialects.registry import named_dialects
 from rpcshell.line.brief import brief
 from rpcshell.line.masking import MASKED, mask_secrets, secret_texts
 from rpcshell.line.secrets import is_secret
@@ -26,7 +27,9 @@ __all__ = [
     "Key",
     "Secret",
     "Secrets",
+    "address_of",
     "call_key",
+    "envelope_of",
     "files_of",
     "introduction",
     "leave_out",
@@ -112,6 +115,20 @@ def targets_of(records: Iterable[Call]) -> dict[str, str]:
     """The targets of calls in order, each with what a name for it ends in: nothing, then `_2`, `_3`."""
     targets = dict.fromkeys(record.target for record in records)
     return {target: f"_{number}" if number > 1 else "" for number, target in enumerate(targets, 1)}
+
+
+def address_of(target: str) -> str:
+    """Where a target is; without the name of a dialect that only the configuration knows."""
+    return target if envelope_of(target) is None else target.partition(":")[2]
+
+
+def envelope_of(target: str) -> dict[str, Any] | None:
+    """The table of what is spoken with a target, if only the configuration knows its name."""
+    name, _, framing = target.partition(":")[0].partition("+")
+    if (dialect := named_dialects().get(name)) is None:
+        return None
+    table: dict[str, Any] = msgspec.to_builtins(dialect)
+    return {**table, "framing": framing} if framing else table
 
 
 def files_of(export: Export, target: str) -> dict[str, str]:

@@ -10,7 +10,9 @@ from rpcshell.commands.export.expected import ANY, Expectations
 from rpcshell.commands.export.exported import (
     Secret,
     Secrets,
+    address_of,
     call_key,
+    envelope_of,
     files_of,
     introduction,
     reason,
@@ -92,6 +94,8 @@ def imported(export: Export) -> str:
     names = ["connect"]
     if any(record.outcome == "error" for record in export.records):
         names.insert(0, "CallError")
+    if any(envelope_of(record.target) is not None for record in export.records):
+        names.insert(-1, "Envelope")
     if any(files_of(export, record.target) for record in export.records):
         names.insert(-1, "TlsFiles")
     return f"from rpcshell import {', '.join(names)}"
@@ -99,10 +103,10 @@ def imported(export: Export) -> str:
 
 def constants(export: Export, secrets: Secrets) -> list[str]:
     """The lines that say where the servers are and take the secrets from the environment."""
-    lines = [
-        f"TARGET{ending} = os.environ.get({literal(f'RPCSHELL_TARGET{ending}')}, {literal(mask_secrets(target))})"
-        for target, ending in targets_of(export.records).items()
-    ]
+    lines = []
+    for target, ending in targets_of(export.records).items():
+        where = literal(mask_secrets(address_of(target)))
+        lines.append(f"TARGET{ending} = os.environ.get({literal(f'RPCSHELL_TARGET{ending}')}, {where})")
     for secret in secrets.used:
         read = f"os.environ[{literal(secret.variable)}]"
         value = read if secret.text else f"json.loads({read}{', parse_float=Decimal' if export.decimals else ''})"
@@ -118,6 +122,8 @@ def connections(export: Export) -> dict[str, str]:
         arguments: list[Any] = [Code(f"TARGET{ending}")]
         if limit is not None:
             arguments.append(Code(f"timeout={limit}"))
+        if (table := envelope_of(target)) is not None:
+            arguments.append(Code(f"dialect={call_text('Envelope.from_table', [table])}"))
         if target in export.plain:
             arguments.append(Code("plain=True"))
         if export.decimals:

@@ -54,7 +54,7 @@ def _tasks(plan: Plan) -> list[Task]:
     count = plan.processes or min(usable, wanted)
     count = max(1, min(count, plan.connections, plan.calls or plan.connections))
     foreign = bool(Target.parse(plan.target).dialect)
-    envelopes = {name: msgspec.to_builtins(table) for name, table in named_dialects().items()} if foreign else {}
+    envelopes = {name: msgspec.to_builtins(dialect) for name, dialect in named_dialects().items()} if foreign else {}
     body = encode_request(plan.method, plan.params, close=not plan.plain)
     if foreign:
         body = encode_value([plan.method, plan.params], "text")

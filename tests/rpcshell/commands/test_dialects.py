@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rpcshell.client.dialects.registry import name_dialects
 from rpcshell.client.errors import CallError, ConnectionLost, UsageError
 from rpcshell.client.target import ChildTarget, Target
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.shell import Shell
+from rpcwire import encode_value
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
+from tests.rpcshell.enveloped import KEA
+from tests.rpcshell.peers import Peer, serving
 
 pytestmark = needs_server
 
@@ -44,6 +50,32 @@ def test_a_server_is_spawned_at_an_address_with_a_framing(shell: Shell, output: 
     assert "ping" in shell.session.catalog.methods
     shell.execute(":stop")
     assert shell.session.target is None
+
+
+@pytest.fixture
+def _named() -> Iterator[None]:
+    name_dialects({"once": KEA})
+    yield
+    name_dialects({})
+
+
+def once(peer: Peer) -> None:
+    """A call, a reply, and the end."""
+    request = json.loads(peer.sock.recv(65536))
+    peer.sock.sendall(encode_value({"result": 0, "arguments": request.get("arguments")}))
+
+
+@pytest.mark.usefixtures("_named")
+def test_a_call_in_a_dialect_of_the_configuration_is_exported_with_its_table(
+    shell: Shell, output: Recording, tmp_path: Path
+) -> None:
+    with serving(once) as server:
+        shell.execute(f":connect once:{server.target}")
+        shell.execute("echo {a: 1}")
+        shell.execute(f":export python -o {tmp_path}/calls.py")
+        # A program knows no configuration.
+        done = subprocess.run([sys.executable, f"{tmp_path}/calls.py"], capture_output=True, text=True, check=True)
+        assert done.stdout == "{'a': 1}\n"
 
 
 def test_a_native_address_is_preferred(tmp_path: Path, shell: Shell, output: Recording) -> None:

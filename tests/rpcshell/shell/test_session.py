@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,13 @@ from rpcshell import (
     TcpTarget,
     UsageError,
 )
+from rpcshell.client.dialects.registry import name_dialects
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
 from rpcshell.view.settings import Settings
+from rpcwire import encode_value
 from tests.rpcshell.describing import META, Told, document, offering
+from tests.rpcshell.enveloped import KEA
 from tests.rpcshell.peers import DEADLINE, Peer, free_port, serving
 
 if TYPE_CHECKING:
@@ -32,6 +36,27 @@ def test_a_new_session_has_no_target_and_says_so(session: Session) -> None:
     assert session.method("ping") is None
     with pytest.raises(NotConnected):
         session.call("ping")
+
+
+def test_a_server_of_one_call_a_connection_is_asked_once_what_it_offers(session: Session, told: Told) -> None:
+    def once(peer: Peer) -> None:
+        request = json.loads(peer.sock.recv(65536))
+        names = ["echo"] if request["command"] == "list-commands" else None
+        peer.sock.sendall(encode_value({"result": 0, "arguments": names or request.get("arguments")}))
+
+    name_dialects({"once": KEA})
+    try:
+        with serving(once) as server:
+            session.connect(f"once:{server.target}")
+            told.wait_until(lambda: session.catalog.methods)
+            for number in range(3):
+                reply = session.call("echo", {"a": number}).reply
+                assert reply is not None
+                assert reply.result == {"a": number}
+            assert not session.discovering
+            assert server.accepted == 4
+    finally:
+        name_dialects({})
 
 
 def test_the_catalog_arrives_in_the_background(session: Session, told: Told) -> None:
