@@ -18,6 +18,7 @@ from rpcshell.version import __version__
 if TYPE_CHECKING:
     from rpcshell.client.async_client import AsyncClient, connect_async
     from rpcshell.client.client import Client, connect
+    from rpcshell.client.detecting import detect
     from rpcshell.client.dialects.envelope import Envelope
     from rpcshell.client.errors import (
         CallError,
@@ -72,6 +73,7 @@ __all__ = [
     "__version__",
     "connect",
     "connect_async",
+    "detect",
 ]
 
 _MODULES = {
@@ -80,6 +82,7 @@ _MODULES = {
     "Client": "client",
     "connect": "client",
     "Envelope": "dialects.envelope",
+    "detect": "detecting",
     "ChildTarget": "target",
     "HttpTarget": "target",
     "Target": "target",

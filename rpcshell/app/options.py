@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import Target, UnixTarget
+from rpcshell.client.target import Target, UnixTarget, names_native
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config import Config
 from rpcshell.view.plain import is_terminal
@@ -72,11 +72,11 @@ def places(
             raise UsageError("a server started with --spawn is the target: give at most a FILE")
         return None, _script_file(first)
     if second is not None:
-        return first if first in names else Target.parse(first), _script_file(second)
+        return first if first in names else _target(first), _script_file(second)
     if first in names:
         return first, None
     try:
-        target = Target.parse(first)
+        target = _target(first)
     except UsageError:
         if (file := _existing_file(first)) is not None:
             if _looks_like_path(first):
@@ -88,6 +88,12 @@ def places(
     if isinstance(target, UnixTarget) and _looks_like_path(first) and (file := _existing_file(first)) is not None:
         return None, file
     return target, None
+
+
+def _target(text: str) -> Target | str:
+    """A target; one whose dialect is named stays a text where a target does not show that."""
+    target = Target.parse(text)
+    return text if names_native(text) and not target.dialect else target
 
 
 def _looks_like_path(text: str) -> bool:

@@ -101,6 +101,10 @@ class Client(AnyClient):
         with self._turn:
             self._ready(self._fleet.choose(), None, None)
 
+    def listening_program(self) -> str:
+        """Who listens at the other end of a Unix socket, where that is known: a program and its process."""
+        return self._connection.program() if isinstance(self._connection, Connection) else ""
+
     def close(self) -> None:
         """Close the connection, so that a call of another thread ends with ConnectionLost. The next makes a new one."""
         if self._caller != threading.get_ident() and self._turn.acquire(blocking=False):
@@ -251,8 +255,10 @@ class Client(AnyClient):
             yield event
         connection.check_end()
 
-    def describe(self) -> Description:
+    def describe(self, *, patience: float | None = None) -> Description:
         """Ask the server what it offers.
+
+        With `patience`, a server that only answers has so many seconds for it at most.
 
         Raises:
             ShellError: As `exchange`, where that says nothing about what it can tell of itself.
@@ -260,7 +266,8 @@ class Client(AnyClient):
         if (known := self._described()) is not None:
             return known
         if not self.listens:
-            return follow(self._dialect(self._max_reply, self._floats).describe(), self._ask)
+            dialect = self._dialect(self._max_reply, self._floats)
+            return follow(dialect.describe(), lambda step: self._ask(step, patience))
         return self._followed(lambda dialect: dialect.describe(), self.timeout)
 
     def complete(
@@ -289,10 +296,11 @@ class Client(AnyClient):
                 if not connection.reusable:
                     self._drop()
 
-    def _ask(self, step: Step) -> Reply:
+    def _ask(self, step: Step, patience: float | None) -> Reply:
         if not isinstance(step, Ask):
             raise TypeError("a dialect that does not listen can only ask")
-        return self.exchange(step.method, step.params, timeout=step.timeout)
+        limits = [limit for limit in (step.timeout, patience) if limit is not None]
+        return self.exchange(step.method, step.params, timeout=min(limits, default=None))
 
     def _attempt(
         self,

@@ -7,11 +7,20 @@ import math
 import os
 import select
 import socket
-import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.dialling import LONGEST_WAIT, NAP, acknowledge, dial, seconds_asleep
+from rpcshell.client.dialling import (
+    CREDENTIALS,
+    LONGEST_WAIT,
+    NAP,
+    acknowledge,
+    dial,
+    listening_program,
+    part,
+    seconds_asleep,
+)
+from rpcshell.client.errors import ProtocolError
 from rpcshell.client.target import TcpTarget
 
 if TYPE_CHECKING:
@@ -27,8 +36,6 @@ _READ: Final = 64 * 1024
 _READ_LARGE: Final = 1024 * 1024
 
 _PEER_CREDENTIALS: Final[int | None] = getattr(socket, "SO_PEERCRED", None)
-_CREDENTIALS: Final = struct.Struct("iII")
-"""struct ucred: a process, its user and its group."""
 
 
 class Connection:
@@ -75,10 +82,14 @@ class Connection:
         """
         if _PEER_CREDENTIALS is None or not isinstance(self._socket, socket.socket):
             return None
-        _pid, user, _group = _CREDENTIALS.unpack(
-            self._socket.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, _CREDENTIALS.size)
+        _pid, user, _group = CREDENTIALS.unpack(
+            self._socket.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, CREDENTIALS.size)
         )
         return int(user)
+
+    def program(self) -> str:
+        """Who listens at the other end of a Unix socket, where the system tells: a program and its process."""
+        return listening_program(self._socket)
 
     def close(self) -> None:
         """Close the socket; what still arrives for it is lost."""
@@ -141,7 +152,9 @@ class Connection:
                 self._receive(deadline)
                 reply = requester.next_reply()
             return reply
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, ProtocolError) and isinstance(self._socket, socket.socket):
+                part(self._socket)
             if trace is not None:
                 trace.failed(self._ends())
             raise

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from rpcwire import RemoteError
 
 __all__ = [
+    "HTTP_SERVER",
     "SHOWN",
     "lookup_failed",
     "not_a_reply",
     "other_protocol",
+    "seen",
     "silence_hint",
+    "stranger",
     "system_reason",
     "tcp_failed",
     "unix_failed",
@@ -31,12 +34,25 @@ __all__ = [
 SHOWN: Final = 24
 """How many of the first bytes a message shows."""
 
+HTTP_SERVER: Final = "an HTTP server"
+_TLS: Final = "a TLS server"
 _OTHER_PROTOCOLS: Final = (
-    (b"HTTP/", "an HTTP server"),
+    (b"HTTP/", HTTP_SERVER),
+    # What is no request of any version may be answered as one of HTTP/0.9 was, without a status.
+    (b"<!DOCTYPE", HTTP_SERVER),
+    (b"<html", HTTP_SERVER),
     (b"SSH-", "an SSH server"),
     (b"220", "a mail or FTP server"),
     (b"-ERR", "a Redis server"),
-    (b"\x15\x03", "a TLS server"),
+    (b"-NOAUTH", "a Redis server"),
+    (b"-DENIED", "a Redis server"),
+    (b"+OK ", "a POP3 server"),
+    (b"* OK", "an IMAP server"),
+    (b"AMQP", "an AMQP server"),
+    (b"RFB ", "a VNC server"),
+    # Records of an alert and of a handshake (RFC 8446, section 5.1).
+    (b"\x15\x03", _TLS),
+    (b"\x16\x03", _TLS),
 )
 
 
@@ -86,15 +102,20 @@ def system_reason(error: OSError) -> str:
     return text[0].lower() + text[1:]
 
 
+def stranger(first: bytes) -> str | None:
+    """What a server is that is none of JSON, by the first bytes that it says, where these tell."""
+    return next((name for start, name in _OTHER_PROTOCOLS if first.startswith(start)), None)
+
+
 def other_protocol(target: Target, first: bytes) -> ProtocolError | None:
     """The error for a server of another protocol, or None where the bytes tell of none."""
-    name = next((name for start, name in _OTHER_PROTOCOLS if first.startswith(start)), None)
+    name = stranger(first)
     if name is None:
         return None if target.dialect else _other_framing(target, first)
-    if name == "a TLS server":
+    if name == _TLS:
         hint = f"connect to tls://{target}" if isinstance(target, TcpTarget) else "connect without TLS before it"
         return ProtocolError(f"{target} is a TLS server, and this connection is not encrypted", hint=hint)
-    return ProtocolError(f"{target} is {name}, not an RPC server: it answered {_seen(first)}", hint="check the port")
+    return ProtocolError(f"{target} is {name}, not an RPC server: it answered {seen(first)}", hint="check the port")
 
 
 def _other_framing(target: Target, first: bytes) -> ProtocolError | None:
@@ -108,7 +129,7 @@ def _other_framing(target: Target, first: bytes) -> ProtocolError | None:
     else:
         return None
     hint = f"name what it speaks, such as jsonrpc+{framing}:{target}"
-    return ProtocolError(f"{target} speaks JSON in another way: it began with {_seen(first)}", hint=hint)
+    return ProtocolError(f"{target} speaks JSON in another way: it began with {seen(first)}", hint=hint)
 
 
 def silence_hint(target: Target) -> str | None:
@@ -129,9 +150,10 @@ def not_a_reply(target: Target, error: RemoteError, first: bytes) -> ProtocolErr
     what = str(error)
     if isinstance(error, FrameTooLarge):
         what = f"it announced a reply of {error.length} bytes and the limit is {error.limit}"
-    return ProtocolError(f"{target} does not answer as an RPC server: {what}", hint=f"it began with {_seen(first)}")
+    return ProtocolError(f"{target} does not answer as an RPC server: {what}", hint=f"it began with {seen(first)}")
 
 
-def _seen(data: bytes) -> str:
+def seen(data: bytes) -> str:
+    """The first bytes of what was said, as a message shows them."""
     text = data[:SHOWN].decode("latin-1")
     return '"' + "".join(c if c.isascii() and c.isprintable() else f"\\x{ord(c):02x}" for c in text) + '"'

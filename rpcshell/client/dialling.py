@@ -5,6 +5,7 @@ What goes over a connection is `rpcshell.client.connection`'s, the handshake of 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import select
@@ -34,6 +35,8 @@ __all__ = [
     "dial",
     "dial_tcp",
     "encoded_host",
+    "listening_program",
+    "part",
     "seconds_asleep",
     "settle",
     "streams",
@@ -50,6 +53,13 @@ LONGEST_WAIT: Final = 86_400.0
 """What the system's own clocks take, in seconds."""
 
 _QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
+
+CREDENTIALS: Final = struct.Struct("iII")
+"""struct ucred: a process, its user and its group."""
+
+_PEER_CREDENTIALS: Final[int | None] = getattr(socket, "SO_PEERCRED", None)
+_PARTING: Final = 0.25
+_MOST_PARTING: Final = 64 * 1024
 
 NAP: Final = 1.0
 """Seconds of the machine's sleep that no peer notices; the clocks differ by less while it is awake."""
@@ -220,6 +230,34 @@ def tune(sock: socket.socket) -> None:
     for name, value in _OPTIONS:
         if (option := getattr(socket, name, None)) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def listening_program(sock: object) -> str:
+    """Who listens at the other end of a Unix socket: its name and its process, where Linux tells (unix(7), proc(5))."""
+    if _PEER_CREDENTIALS is None or not isinstance(sock, socket.socket) or sock.family != socket.AF_UNIX:
+        return ""
+    try:
+        pid, _user, _group = CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, CREDENTIALS.size))
+        with open(f"/proc/{pid}/comm", errors="replace") as file:  # noqa: PTH123 - pathlib takes as long as the rest
+            name = file.read().strip()
+    except OSError:
+        return ""
+    return f"{name} (pid {pid})"
+
+
+def part(sock: socket.socket) -> None:
+    """End a connection to a server that has not understood what was said to it: let it finish first, for a moment.
+
+    QEMU's monitor, for one, never answers anybody again that is left by a client while it still refuses what it got.
+    """
+    deadline = time.monotonic() + _PARTING
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while (left := deadline - time.monotonic()) > 0 and poll.poll(math.ceil(left * 1000)):
+            if not sock.recv(_MOST_PARTING):
+                return
 
 
 def _connect_unix(target: UnixTarget, timeout: float) -> socket.socket:

@@ -29,6 +29,7 @@ __all__ = [
     "UnixTarget",
     "is_dialect_name",
     "names_dialect",
+    "names_native",
 ]
 
 _SPOKEN = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?")
@@ -243,6 +244,11 @@ def is_dialect_name(name: str) -> bool:
     return found is not None and found[1] == name and name not in _NOT_DIALECTS
 
 
+def names_native(text: str) -> bool:
+    """Whether the text of a target says that the native protocol is spoken there, which a `Target` does not show."""
+    return text.startswith((f"{_NATIVE}:", f"{_NATIVE_FRAMING}+"))
+
+
 def _is_framing(name: str) -> bool:
     # A call in the native protocol needs none but its own.
     from rpcwire.framings import FRAMINGS
@@ -270,7 +276,7 @@ def _place(place: str, text: str, dialect: str) -> Target:
     if place.startswith("exec:"):
         return _child(place.removeprefix("exec:"), text)
     if scheme := _SCHEME.match(place):
-        return _with_scheme(scheme[1].lower(), place, text, dialect)
+        return _with_scheme(scheme[1].lower(), place, text)
     if "/" in place:
         return _unix(place, text)
     return TcpTarget(*_address(place, text))
@@ -286,14 +292,13 @@ def _child(command: str, text: str) -> ChildTarget:
     return ChildTarget(argv)
 
 
-def _with_scheme(scheme: str, place: str, text: str, dialect: str) -> Target:
+def _with_scheme(scheme: str, place: str, text: str) -> Target:
     rest = place[len(scheme) + len("://") :]
-    if scheme in ("http", "https") and dialect:
+    if scheme in ("http", "https"):
         return _http(place)
     _refuse_user(rest)
     if scheme not in ("tls", "tcp"):
-        hint = f"write jsonrpc:{place}, or another dialect" if scheme in ("http", "https") else _FORMS
-        raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=hint)
+        raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=_FORMS)
     if "/" in rest:
         raise UsageError(f"target {text!r} has more than a host and a port", hint=f"write {scheme}://host:port")
     return (TlsTarget if scheme == "tls" else TcpTarget)(*_address(rest, text))

@@ -122,18 +122,10 @@ class Toolbar:
             return f"no connection to {session.target}; the next call tries again"
         if not session.target.dialect:
             return _IDLE
-        return f"{_BETWEEN.join(_spoken_with(session.target.dialect, session.catalog))} · Tab completes · :help"
+        from rpcshell.shell.discovery import introduction
 
-
-def _spoken_with(dialect: str, catalog: Catalog) -> Iterator[str]:
-    """What is spoken, with whom, and what there is to call."""
-    from rpcshell.view.units import count_of
-
-    yield dialect
-    if who := f"{catalog.title} {catalog.version}".strip():
-        yield visible(who)
-    if catalog.methods:
-        yield count_of(len(catalog.methods), catalog.method_noun)
+        about = _BETWEEN.join(introduction(session.target.dialect, session.catalog))
+        return f"{visible(about)} · Tab completes · :help"
 
 
 def _signature(found: Hint) -> list[Fragment]:

@@ -1,4 +1,5 @@
-"""What is remembered between runs about targets: which are plain, and which were used, in one file of the state folder.
+"""What is remembered between runs about targets, in one file of the state folder: what they speak, which are plain,
+and which were used.
 
 The file is a convenience: a damaged, unreadable or unwritable one means that nothing is remembered, never an error.
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,7 @@ _MOST_BYTES: Final = 256 * 1024
 class _Remembered(msgspec.Struct):
     plain_until: dict[str, float] = {}
     recent: list[str] = []
+    spoken: dict[str, str] = {}
 
 
 class TargetMemory:
@@ -44,7 +47,7 @@ class TargetMemory:
         known = self._read()
         entries = {**known.plain_until, target: self._clock() + seconds}
         latest = sorted(entries.items(), key=lambda entry: entry[1], reverse=True)[:_MOST_ENTRIES]
-        self._write(_Remembered(dict(latest), known.recent))
+        self._write(replace(known, plain_until=dict(latest)))
 
     def forget(self, target: str) -> None:
         """Forget that a target is plain."""
@@ -61,7 +64,18 @@ class TargetMemory:
         known = self._read()
         recent = [target, *(other for other in known.recent if other != target)][:_MOST_RECENT]
         if recent != known.recent:
-            self._write(_Remembered(known.plain_until, recent))
+            self._write(replace(known, recent=recent))
+
+    def spoken(self, target: str) -> str | None:
+        """Where a target without a dialect leads, with the one that it spoke last, or None."""
+        return self._read().spoken.get(target)
+
+    def learn(self, target: str, spoken: str) -> None:
+        """Remember what a target without a dialect speaks; what was learnt first makes room."""
+        known = self._read()
+        others = {one: leads for one, leads in known.spoken.items() if one != target}
+        latest = [*others.items(), (target, spoken)][-_MOST_ENTRIES:]
+        self._write(replace(known, spoken=dict(latest)))
 
     def _read(self) -> _Remembered:
         try:
@@ -73,14 +87,16 @@ class TargetMemory:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _Remembered()
         now = self._clock()
-        return _Remembered({target: until for target, until in found.plain_until.items() if until > now}, found.recent)
+        plain = {target: until for target, until in found.plain_until.items() if until > now}
+        return replace(found, plain_until=plain)
 
     def _write(self, content: _Remembered) -> None:
         import tempfile
 
         plain = {target: until for target, until in content.plain_until.items() if not _holds_secret(target)}
         recent = [target for target in content.recent if not _holds_secret(target)]
-        data = msgspec.json.encode(_Remembered(plain, recent))
+        spoken = {target: leads for target, leads in content.spoken.items() if not _holds_secret(leads)}
+        data = msgspec.json.encode(_Remembered(plain, recent, spoken))
         # Another shell may be writing too: each writes a file of its own, and the last rename wins.
         with contextlib.suppress(OSError):
             folder = self._folder()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import Target
+from rpcshell.client.target import Target, names_native
 from rpcshell.line.near_names import near_names
 from rpcshell.shell.target_config import filled
 
@@ -30,6 +30,7 @@ class Destination(msgspec.Struct, frozen=True):
     Attributes:
         openrpc: What it offers, where it cannot say: a file, or a command that prints it.
         init: Lines to run once it is connected.
+        named: Whether it was said what the target speaks, so that nobody has to find out.
         sampling: A command that asks a model, where its servers may; empty for none.
         options: What is set for it, as its dialect has it.
     """
@@ -41,6 +42,7 @@ class Destination(msgspec.Struct, frozen=True):
     timeout: float | None = None
     openrpc: str | list[str] | None = None
     init: tuple[str, ...] = ()
+    named: bool = False
     sampling: tuple[str, ...] = ()
     options: dict[str, Any] = {}
 
@@ -62,8 +64,9 @@ class AddressBook:
             UsageError: It means none, or the configuration names a variable that is not set.
         """
         if isinstance(where, Target):
-            return Destination(where, str(where))
+            return Destination(where, str(where), named=bool(where.dialect))
         if (found := self._named.get(where)) is not None:
+            named = found.dialect is not None or names_native(found.address or "") or bool(found.target.dialect)
             return Destination(
                 filled(found.target),
                 where,
@@ -72,6 +75,7 @@ class AddressBook:
                 timeout=found.timeout,
                 openrpc=found.openrpc,
                 init=tuple(found.init),
+                named=named,
                 sampling=tuple(found.sampling or ()),
                 options=found.options,
             )
@@ -86,7 +90,12 @@ class AddressBook:
                 hint = f"the configuration names {names}; any other is host:port"
                 raise UsageError(f"there is no target {where!r}", hint=hint) from None
             raise error from None
-        return Destination(target, str(target))
+        return Destination(target, str(target), named=bool(target.dialect) or names_native(where))
+
+    def own(self, address: str) -> Destination:
+        """A server of one's own, of which it is known what it speaks."""
+        target = Target.parse(address)
+        return Destination(target, str(target), named=True)
 
     def names(self) -> tuple[str, ...]:
         """What can be connected to by name, and what was connected to before, the last one first."""

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["AT_FIRST", "told_while"]
+    from rpcshell.shell.unasked import LoggedLine
+
+__all__ = ["AT_FIRST", "told_while", "waiting_for"]
 
 AT_FIRST: Final = 1.0
 """Seconds after which it is worth a line."""
 
 _AGAIN: Final = 0.5
+
+
+def waiting_for(name: str, strays: Callable[[], Sequence[LoggedLine]]) -> Callable[[], str]:
+    """What there is to tell of a target by now, from this moment on; a child's own last line goes with it."""
+    began = time.monotonic()
+
+    def text() -> str:
+        said = strays()
+        last = f" · {said[-1].text}" if said else ""
+        return f"connecting to {name} for {time.monotonic() - began:.0f} s, Ctrl-C cancels{last}"
+
+    return text
 
 
 @contextmanager

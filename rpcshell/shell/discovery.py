@@ -6,22 +6,25 @@ dialect's business; when, the session's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from rpcshell.client.dialects import Description
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, TlsFailed
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog, CatalogError
+from rpcshell.shell.dialect_finder import PATIENCE, is_own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rpcshell.client.client import Client
     from rpcshell.client.target import Target
     from rpcshell.servers.target_memory import TargetMemory
+    from rpcshell.shell.dialect_finder import DialectFinder
 
-__all__ = ["Discovery", "describe"]
+__all__ = ["Discovery", "describe", "described", "introduction"]
 
 # A server that dies of being asked should not soon be asked again; one that was only slow, perhaps busy, soon may.
 _REMEMBERED: Final = {"ended": 7 * 24 * 3600.0, "silent": 3600.0}
@@ -41,6 +44,19 @@ class Discovery(msgspec.Struct, frozen=True):
     failed: bool = False
     """Whether that says nothing about what it offers: another time it may be told."""
 
+    found_out: str = ""
+    """What it speaks, and with whom, in one line, where nobody had named it and it was found out just now."""
+
+    doubt: Literal["", "silent", "other"] = ""
+    """Whether the target may speak another dialect than it was asked in: it has said nothing, or nothing understood."""
+
+    def lines(self, *, at_prompt: bool) -> Iterator[str]:
+        """What is to be told: in a script neither what went well nor what its next call tells as well."""
+        if self.note and (at_prompt or not self.refused):
+            yield self.note
+        if self.found_out and at_prompt:
+            yield self.found_out
+
 
 def describe(
     client: Client,
@@ -49,6 +65,7 @@ def describe(
     *,
     probe_again: bool = False,
     known: Catalog | None = None,
+    patience: float | None = None,
 ) -> Discovery:
     """Ask a target what it offers.
 
@@ -58,9 +75,10 @@ def describe(
         is_own: Whether a server of the user listens at a target, which always describes itself.
         probe_again: Ask even a target that is remembered as plain.
         known: What it has said before, which holds where it fails to say so again.
+        patience: Seconds that it has to say so at most, where it is not known that it speaks the client's dialect.
     """
     holds = known is not None and bool(known.methods)
-    found = _asked(client, None if holds else memory, is_own, probe_again=probe_again)
+    found = _asked(client, None if holds else memory, is_own, probe_again, patience)
     if known is None or not holds or not found.failed:
         return found
     note = f"{client.target} has not said again what it offers: what it said before is kept"
@@ -68,7 +86,11 @@ def describe(
 
 
 def _asked(
-    client: Client, memory: TargetMemory | None, is_own: Callable[[Target], bool], *, probe_again: bool
+    client: Client,
+    memory: TargetMemory | None,
+    is_own: Callable[[Target], bool],
+    probe_again: bool,
+    patience: float | None,
 ) -> Discovery:
     if client.plain:
         return Discovery(plain=True)
@@ -79,7 +101,7 @@ def _asked(
         elif memory.remembers(target):
             return Discovery(plain=True)
     try:
-        found = client.describe()
+        found = client.describe(patience=patience)
     except TlsFailed as error:
         # What a server thinks of a client's certificate it may tell only after the connection is there.
         return Discovery(note=str(error) if client.connections else None, refused=True, failed=True)
@@ -89,7 +111,7 @@ def _asked(
     except CallTimeout as error:
         found = Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
     except ProtocolError as error:
-        return Discovery(plain=True, note=error.message, failed=client.listens)
+        return Discovery(plain=True, note=error.message, failed=client.listens, doubt="other")
     match found.missing:
         case None:
             try:
@@ -98,6 +120,8 @@ def _asked(
                 return _plain(target, "what it says of itself is no OpenRPC document")
         case "busy":
             return Discovery(note=f"{target} is too busy to say what it offers", failed=True)
+        case "silent" if patience is not None:
+            return Discovery(doubt="silent", failed=True)
         case "silent" if is_own(client.target):
             # Its workers are held by others; when one is free again, it does say what it offers.
             hint = f":connect {target} --refresh asks again"
@@ -105,9 +129,81 @@ def _asked(
         case "silent" | "ended" as missing if memory is not None:
             memory.remember(target, seconds=_REMEMBERED[missing])
     # A native server that ends the connection, or knows no such question, is another one by now.
-    return _plain(target, found.reason, found.hint, failed=client.listens or found.missing == "silent")
+    failed = client.listens or found.missing == "silent"
+    return _plain(target, found.reason, found.hint, failed=failed, doubt="other" if found.missing == "ended" else "")
 
 
-def _plain(target: str, why: str, hint: str | None = None, *, failed: bool = False) -> Discovery:
+def _plain(
+    target: str, why: str, hint: str | None = None, *, failed: bool = False, doubt: Literal["", "other"] = ""
+) -> Discovery:
     note = f"{target} is a plain server: {why}, so its methods cannot be completed or checked"
-    return Discovery(plain=True, note=f"{note}; {hint}" if hint else note, failed=failed)
+    return Discovery(plain=True, note=f"{note}; {hint}" if hint else note, failed=failed, doubt=doubt)
+
+
+def described(
+    client: Client,
+    memory: TargetMemory | None,
+    finder: DialectFinder | None,
+    turn_to: Callable[[Target], Client],
+    *,
+    probe_again: bool,
+    known: Catalog | None,
+) -> Discovery:
+    """Ask a target what it offers; one that seems to speak another dialect, in that one.
+
+    Args:
+        client: Leads to the target.
+        memory: Remembers plain targets between runs, or None.
+        finder: Finds out what it speaks, or None where that was said.
+        turn_to: Makes the client that speaks otherwise.
+        probe_again: Ask even a target that is remembered as plain.
+        known: What it has said before, which holds where it fails to say so again.
+    """
+    if finder is None:
+        return describe(client, memory, is_own, probe_again=probe_again, known=known)
+    found = _settled(client, memory, finder, turn_to, probe_again, known)
+    if not finder.untold or found.note is not None:
+        return found
+    finder.untold = False
+    spoken = ", ".join(introduction(finder.target.dialect or "native", found.catalog))
+    return replace(found, found_out=f"{finder.asked}: {spoken}")
+
+
+def _settled(
+    client: Client,
+    memory: TargetMemory | None,
+    finder: DialectFinder,
+    turn_to: Callable[[Target], Client],
+    probe_again: bool,
+    known: Catalog | None,
+) -> Discovery:
+    patience = None if finder.settled else PATIENCE
+    found = describe(client, memory, is_own, probe_again=probe_again, known=known, patience=patience)
+    if patience is None:
+        return found
+    if not found.doubt:
+        if (found.catalog.methods or found.note) and not found.refused:
+            finder.confirm()
+        return found
+    again = found.doubt == "silent"
+    try:
+        # Of the user's own server the control socket tells that it is one, all of whose workers may be held.
+        if not (again and is_own(finder.asked)) and finder.look():
+            client = turn_to(finder.target)
+            again = True
+    except ConnectionFailed:
+        return Discovery(failed=True)
+    except ProtocolError as error:
+        return Discovery(plain=True, note=str(error))
+    return describe(client, memory, is_own, probe_again=True) if again else found
+
+
+def introduction(spoken: str, catalog: Catalog) -> Iterator[str]:
+    """What is spoken, with whom, and what there is to call; as the server has it, for whoever shows it to escape."""
+    from rpcshell.view.units import count_of
+
+    yield spoken
+    if who := f"{catalog.title} {catalog.version}".strip():
+        yield who
+    if catalog.methods:
+        yield count_of(len(catalog.methods), catalog.method_noun)

@@ -14,25 +14,25 @@ from rpcshell.client.errors import (
     ConnectionFailed,
     ConnectionLost,
     NotConnected,
+    ProtocolError,
     ShellError,
     UsageError,
 )
-from rpcshell.client.target import Target
 from rpcshell.shell.address_book import AddressBook, Destination
 from rpcshell.shell.call import Call
 from rpcshell.shell.call_trace import CallTrace
-from rpcshell.shell.target_client import client_for
-from rpcshell.shell.target_connection import TargetConnection
+from rpcshell.shell.target_client import connection_to
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from rpcshell.client.target import TlsFiles
+    from rpcshell.client.target import Target, TlsFiles
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.discovery import Discovery
+    from rpcshell.shell.target_connection import TargetConnection
     from rpcshell.shell.unasked import Unasked
     from rpcshell.shell.why.sighting import Sighting
     from rpcwire import Reply
@@ -177,11 +177,13 @@ class Session:
         """
         found = self._book.find(target)
         plain = found.plain or self._plain if plain is None else plain
-        client = client_for(found, plain=plain, tls=(tls, self._tls), limit=self.settings.timeout)
-        connection = TargetConnection(client, self._memory, found, prepare, self._progress)
+        tls_files, limit = (tls, self._tls), self.settings.timeout
+        connection = connection_to(
+            found, self._memory, plain=plain, tls=tls_files, limit=limit, prepare=prepare, tell=self._progress
+        )
         try:
             connection.connect()
-        except (ConnectionFailed, Cancelled):
+        except (ConnectionFailed, ProtocolError, Cancelled):
             if self._connection is None:
                 self._adopt(connection, "lost")
             raise
@@ -223,9 +225,8 @@ class Session:
         if server.log_problem is not None:
             self._note(server.log_problem)
         server.watch(self._server_ended)
-        found = self._book.find(Target.parse(server.addresses[0]))
-        client = client_for(found, plain=False, tls=(self._tls,), limit=self.settings.timeout)
-        connection = TargetConnection(client, None, found)
+        found = self._book.own(server.addresses[0])
+        connection = connection_to(found, None, plain=False, tls=(self._tls,), limit=self.settings.timeout)
         self._adopt(connection, "lost")
         connection.connect()
         self._set_state("connected")
@@ -382,8 +383,8 @@ class Session:
 
     def _described(self, connection: TargetConnection, found: Discovery) -> None:
         if connection is self._connection:
-            if found.note and (self._background or not found.refused):
-                self._note(found.note)
+            for line in found.lines(at_prompt=self._background):
+                self._note(line)
             self._changed()
 
     def _connection_ended(self, connection: TargetConnection, how: str) -> None:

@@ -1,41 +1,80 @@
-"""The client of a target: what its configuration, the options and the settings make of it."""
+"""The connection to a target, not made yet, and its client: what configuration, options and settings make of them.
+
+Where nobody has said what the target speaks, there is who finds it out.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from rpcshell.client.target import ChildTarget
+from rpcshell.shell.target_connection import TargetConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rpcshell.client.client import Client
     from rpcshell.client.hearing import RequestHandler
-    from rpcshell.client.target import TlsFiles
+    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.address_book import Destination
 
-__all__ = ["client_for"]
+__all__ = ["connection_to"]
 
 _START_TIMEOUT: Final = 60.0
 """Seconds for a child to start and to greet: what runs it may have to fetch it first."""
 
 
-def client_for(where: Destination, *, plain: bool, tls: Sequence[TlsFiles | None], limit: float | None) -> Client:
-    """A client of a target, not connected yet.
+def connection_to(
+    where: Destination,
+    memory: Callable[[], TargetMemory] | None,
+    *,
+    plain: bool,
+    tls: Sequence[TlsFiles | None],
+    limit: float | None,
+    prepare: Callable[[Destination], object] | None = None,
+    tell: Callable[[str], object] | None = None,
+) -> TargetConnection:
+    """A connection to a target, not made yet.
 
     Args:
         where: The target, and what it offers where it cannot say.
+        memory: Gives the place where it is remembered what targets speak, and which are plain.
         plain: Whether requests carry only a method and its params.
         tls: The files that the target is verified with, and those that it is shown; they go before each other, and
             before the target's own.
         limit: Seconds that the user gives a call, and making the connection, or None for the usual.
+        prepare: Makes the calls that come first on each new connection, where the target has such.
+        tell: Is told how connecting looks, if that takes its time.
+
+    Raises:
+        ConnectionFailed: Nobody has said what a URL speaks, and it cannot be connected to.
+        ProtocolError: The same, and what is there is nothing to talk to.
     """
+    given = [files for files in (*tls, where.tls) if files is not None]
+    files = given[0].before(*given[1:]) if given else None
+    if where.named or plain or isinstance(where.target, ChildTarget):
+        client = _client_for(where, plain=plain, tls=files, limit=limit)
+        return TargetConnection(client, memory, where, prepare, tell)
+    from rpcshell.shell.dialect_finder import CONNECT_TIMEOUT, DialectFinder
+
+    finder = DialectFinder(where.target, memory, files)
+    if not finder.remembered:
+        limit = CONNECT_TIMEOUT if limit is None else min(limit, CONNECT_TIMEOUT)
+
+    def client_at(target: Target) -> Client:
+        return _client_for(replace(where, target=target), plain=plain, tls=files, limit=limit)
+
+    return TargetConnection(client_at(finder.target), memory, where, prepare, tell, finder, client_at)
+
+
+def _client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit: float | None) -> Client:
     # The first prompt needs no socket.
     from rpcshell.client.any_client import CONNECT_TIMEOUT
     from rpcshell.client.client import Client
 
-    given = [files for files in (*tls, where.tls) if files is not None]
-    files = given[0].before(*given[1:]) if given else None
     usual = _START_TIMEOUT if isinstance(where.target, ChildTarget) else CONNECT_TIMEOUT
     timeout = usual if limit is None else min(limit, usual)
     answers: dict[str, RequestHandler] = {}
@@ -49,7 +88,7 @@ def client_for(where: Destination, *, plain: bool, tls: Sequence[TlsFiles | None
         connect_timeout=timeout,
         plain=plain,
         floats="text",
-        tls=files,
+        tls=tls,
         openrpc=where.openrpc,
         answers=answers,
         options=where.options,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.address_book import Destination
     from rpcshell.shell.call_trace import CallTrace
+    from rpcshell.shell.dialect_finder import DialectFinder
     from rpcshell.shell.discovery import Discovery
     from rpcshell.shell.unasked import Unasked
     from rpcwire import Reply
@@ -63,6 +64,7 @@ class TargetConnection:
         unasked: What its server says unasked, or None where it only answers.
         on_described: Called, from any thread, with what came of asking the target what it offers.
         on_end: Called, from the thread that reads, with how a connection ended that nobody used just then.
+        finder: Finds out what the target speaks, where nobody has said it.
     """
 
     def __init__(
@@ -72,16 +74,18 @@ class TargetConnection:
         where: Destination,
         prepare: Callable[[Destination], object] | None = None,
         tell: Callable[[str], object] | None = None,
+        finder: DialectFinder | None = None,
+        client_at: Callable[[Target], Client] | None = None,
     ) -> None:
         self.name = where.name
         self.timeout = where.timeout
         self.catalog: Catalog | None = None
         self.described = threading.Event()
         self.refreshing = False
-        self.unasked: Unasked | None = None
         self.on_described: Callable[[TargetConnection, Discovery], None] | None = None
         self.on_end: Callable[[TargetConnection, str], None] | None = None
-        self._client = client
+        self.finder = finder
+        self._client, self._client_at = client, client_at
         self._lock = threading.Lock()
         self._given_up = self._outdated = False
         self._generation: int | None = None
@@ -90,11 +94,7 @@ class TargetConnection:
         self._prepare = partial(prepare, where) if prepare is not None and where.init else None
         self._prepared = 0
         self._tell_progress = tell
-        if client.listens:
-            from rpcshell.shell.unasked import Unasked
-
-            self.unasked = Unasked(client, where.name)
-            self.unasked.hearing.handle(event=partial(self._take_event, self.unasked), end=self._ended)
+        self._hear()
 
     @property
     def target(self) -> Target:
@@ -127,9 +127,20 @@ class TargetConnection:
         Raises:
             Cancelled: Ctrl-C was pressed.
             ConnectionFailed: It could not be made.
+            ProtocolError: What is there is nothing to talk to.
         """
         try:
-            self._connect()
+            try:
+                self._connect()
+                if self.finder is not None and self.finder.looks_first(self._client.listening_program()):
+                    self._client.close()
+                    if self.finder.look():
+                        self._turn_to(self.finder.target)
+                    self._connect()
+            except ShellError as error:
+                if not self._turned(error):
+                    raise
+                self._connect()
         except KeyboardInterrupt:
             raise Cancelled("cancelled while connecting") from None
 
@@ -143,16 +154,10 @@ class TargetConnection:
         if self._tell_progress is None:
             self._client.connect()
             return
-        from rpcshell.shell.connecting import told_while
+        from rpcshell.shell.connecting import told_while, waiting_for
 
-        began = time.monotonic()
-
-        def text() -> str:
-            said = self.unasked.strays.recent() if self.unasked is not None else ()
-            last = f" · {said[-1].text}" if said else ""
-            return f"connecting to {self.name} for {time.monotonic() - began:.0f} s, Ctrl-C cancels{last}"
-
-        with told_while(text, self._tell_progress):
+        strays = self.unasked.strays.recent if self.unasked is not None else tuple
+        with told_while(waiting_for(self.name, strays), self._tell_progress):
             self._client.connect()
 
     def prepare(self) -> None:
@@ -207,29 +212,40 @@ class TargetConnection:
                     self._connect()
                     trace.connection_made()
                 began = time.monotonic()
-                described = self.method(method)
-                reply = self._client.exchange(
-                    method,
-                    params,
-                    timeout=timeout,
-                    meta=meta and self.described.is_set(),
-                    idempotent=described is not None and described.idempotent,
-                    trace=trace,
-                    partial=trace.on_partial,
-                )
+                if self.finder is not None:
+                    self.finder.watch(trace)
+                try:
+                    reply = self._reply(method, params, timeout, meta, trace)
+                except ShellError as error:
+                    if not self._turned(error):
+                        raise
+                    requests = connections = 0
+                    reply = self._reply(method, params, timeout, meta, trace)
                 elapsed = time.monotonic() - began
                 self._given_up = False
+                if self.finder is not None:
+                    self.finder.confirm()
         except KeyboardInterrupt:
-            sent = requests is not None and self._client.requests != requests
-            if not sent:
+            if requests is None or self._client.requests == requests:
                 raise Cancelled(_NOT_SENT) from None
             raise Cancelled(self._cancelled()) from None
         former = self._generation
-        if reply.meta is not None:
-            self._generation = reply.meta.generation
+        self._generation = former if reply.meta is None else reply.meta.generation
         reloaded = former is not None and self._generation != former
         reconnected = self._client.connections != connections and not self._client.one_call
         return reply, elapsed, reloaded or reconnected
+
+    def _reply(self, method: str, params: object, timeout: float | None, meta: bool, trace: CallTrace) -> Reply:
+        described = self.method(method)
+        return self._client.exchange(
+            method,
+            params,
+            timeout=timeout,
+            meta=meta and self.described.is_set(),
+            idempotent=described is not None and described.idempotent,
+            trace=trace,
+            partial=trace.on_partial,
+        )
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any], *, wait: bool) -> list[str]:
         """Ask the target what a parameter may be; nothing where its connection is gone, or not waited for."""
@@ -342,13 +358,15 @@ class TargetConnection:
         return "starts it anew" if isinstance(self.target, ChildTarget) else "makes a new connection"
 
     def _ask(self, probe_again: bool) -> Discovery:
-        from rpcshell.shell.discovery import describe
+        from rpcshell.shell.discovery import described
 
         try:
             if probe_again:
                 self._client.plain = False
             memory = self._memory and self._memory()
-            found = describe(self._client, memory, _is_own, probe_again=probe_again, known=self.catalog)
+            found = described(
+                self._client, memory, self.finder, self._turn_to, probe_again=probe_again, known=self.catalog
+            )
             self.catalog = found.catalog
             self._client.plain = found.plain
         finally:
@@ -356,9 +374,27 @@ class TargetConnection:
             self.described.set()
         return found
 
+    def _turned(self, error: ShellError) -> bool:
+        """Whether an error means that the target speaks another dialect, which is spoken from now on."""
+        if self.finder is None or not self.finder.turns(error):
+            return False
+        self._turn_to(self.finder.target)
+        return True
 
-def _is_own(target: Target) -> bool:
-    """Whether a server of the user on this machine listens there."""
-    from rpcshell.servers.directory import listens_at, local_servers
+    def _turn_to(self, target: Target) -> Client:
+        """Speak to the target as it has been found out to speak."""
+        self._client.close()
+        self._client = self._client_at(target) if self._client_at is not None else self._client
+        self.catalog = None
+        self.described.clear()
+        self._hear()
+        return self._client
 
-    return any(listens_at(address, target) for server in local_servers() for address in server.addresses)
+    def _hear(self) -> None:
+        """Keep what the server says unasked, if its dialect has such things."""
+        self.unasked: Unasked | None = None
+        if self._client.listens:
+            from rpcshell.shell.unasked import Unasked
+
+            self.unasked = Unasked(self._client, self.name)
+            self.unasked.hearing.handle(event=partial(self._take_event, self.unasked), end=self._ended)

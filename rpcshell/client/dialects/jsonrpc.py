@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from rpcshell.client.dialects import Ask, Description, Event, ServerRequest
 from rpcshell.client.dialects.framed import FramedDialect
-from rpcshell.client.dialects.recognition import HTTP, Guess, Recognition, framing_seen, messages_in
+from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition, framing_seen, messages_in
 from rpcshell.client.errors import CallTimeout, ConnectionLost
 from rpcwire import ERROR_OUT, EncodeError, Fault, InvalidReply, Reply
 from rpcwire.framings import FRAMINGS
@@ -54,14 +54,15 @@ class JsonRpc(FramedDialect):
         """A message of version 2.0 in any framing, or a piece of one in a response of HTTP."""
         if guess.refines == HTTP:
             return Recognition("jsonrpc", certain=False) if _VERSION.search(first) else None
-        framing = framing_seen(first)
-        if framing is None or first.startswith(guess.said):
-            # A server that sends back what it is sent says nothing of its own.
+        # That it ends with a NUL shows only at the end.
+        framing = "nul" if guess.said.endswith(b"\0") else framing_seen(first)
+        if framing is None:
             return None
         said = next(messages_in(first, framing), None)
         one = said[0] if isinstance(said, list) and said else said
-        whole = isinstance(one, dict) and one.get("jsonrpc") == "2.0"
-        if not whole and (said is not None or not _VERSION.search(first)):
+        # A document of methods may be longer than what is looked at.
+        long = one is None and len(first) >= MOST_FIRST_BYTES and _VERSION.search(first)
+        if not long and not (isinstance(one, dict) and one.get("jsonrpc") == "2.0"):
             return None
         return Recognition("jsonrpc" if framing == "stream" else f"jsonrpc+{framing}", certain=False)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GuestAgent"]
 
-SYNC_TIMEOUT: Final = 4.0
+SYNC_TIMEOUT: Final = 3.0
 """Seconds that an agent has to answer at first."""
 
 DESCRIPTION_TIMEOUT: Final = 10.0

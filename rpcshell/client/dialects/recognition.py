@@ -94,7 +94,8 @@ class Recogniser(Protocol):
 class NativeSigns:
     """The recogniser of the native protocol, whose dialect is loaded for every call and should not need this."""
 
-    guesses: Final = (Guess(frame(encode_request("rpc.discover")), "rpcshell's own protocol", rank=0),)
+    # Simple servers die of a method that they do not know, and all that there are know this one.
+    guesses: Final = (Guess(frame(encode_request("ping")), "a ping of rpcshell's own protocol", rank=0),)
 
     @staticmethod
     def recognises(first: bytes, guess: Guess) -> Recognition | None:

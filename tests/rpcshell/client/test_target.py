@@ -57,6 +57,7 @@ targets = st.one_of(
         ("line+tls://example.org:80", TlsTarget("example.org", 80, dialect="jsonrpc+line")),
         ("u32le+tcp://127.0.0.1:8081", TcpTarget("127.0.0.1", 8081)),
         ("jsonrpc:https://example.org/rpc?a=1", HttpTarget("https://example.org/rpc?a=1", dialect="jsonrpc")),
+        ("http://host/path", HttpTarget("http://host/path")),
     ],
 )
 def test_every_form_of_a_target_is_read(text: str, target: Target) -> None:
@@ -101,7 +102,6 @@ def test_a_relative_socket_path_is_made_absolute(text: str, tmp_path: Path, monk
         ("tls://host:443/path", "more than a host and a port"),
         ("tls://[::1]", "no port"),
         ("tls://unix:/path", "more than"),
-        ("http://host/path", "not supported"),
         ("jsonrpc:ftp://host/path", "not supported"),
         ("jsonrpc:http://", "no URL"),
         ("jsonrpc:http://host:port/", "no URL"),

@@ -1,0 +1,230 @@
+"""Finding out what a server speaks that nobody has named: connections, waiting, and the verdict.
+
+Which guess comes when, and what the answers say, is `rpcshell.client.detection`'s business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import select
+import socket
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from rpcshell.client.any_client import as_target
+from rpcshell.client.detection import LIMIT, PATIENCE, TLS_GREETING, Detection, Outcome
+from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess
+from rpcshell.client.dialects.registry import recognisers
+from rpcshell.client.dialling import dial, listening_program
+from rpcshell.client.errors import ConnectionFailed, UsageError
+from rpcshell.client.target import ChildTarget, HttpTarget, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.verdict import Finding, greets
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.tls import TlsStream
+
+__all__ = ["CONNECT_TIMEOUT", "detect", "find_out"]
+
+CONNECT_TIMEOUT: Final = 4.0
+"""Seconds for the first connection."""
+
+_LONGEST_ROUND_TRIP: Final = 0.3
+_PATH: Final = "/mcp"
+"""The path at which a server of HTTP is asked where none was given: the one that MCP's own examples have."""
+
+
+def detect(
+    target: str | tuple[str, int] | Target, *, timeout: float = CONNECT_TIMEOUT, tls: TlsFiles | None = None
+) -> Target:
+    """Find out what a server speaks, by guesses on connections of their own, in less than 3 s.
+
+    Args:
+        target: Where it is, as for `connect`, without a dialect; or a URL, without one as well.
+        timeout: Seconds for making the first connection.
+        tls: The files that a TLS target is verified with, and those that it is shown.
+
+    Returns:
+        The target with what is spoken there, for `connect` and `connect_async`.
+
+    Raises:
+        UsageError: The target's text makes no sense, or it is a child, of which nobody can tell.
+        ConnectionFailed: No connection could be made.
+        ProtocolError: What answers is not understood, or nothing does; the message says what there is.
+
+    Example:
+        >>> with connect(detect("unix:/run/vm.sock")) as client:  # doctest: +SKIP
+        ...     client.call("query-status")
+    """
+    where = as_target(target)
+    if where.dialect:
+        return where
+    finding = find_out(where, timeout=timeout, tls=tls)
+    if finding.target is None:
+        raise finding.error
+    return finding.target
+
+
+def find_out(
+    target: Target,
+    *,
+    timeout: float = CONNECT_TIMEOUT,
+    tls: TlsFiles | None = None,
+    limit: float | None = None,
+    without: Collection[Guess] = (),
+) -> Finding:
+    """Look at a server as `detect` does, and say what was found, whatever that is.
+
+    Args:
+        target: Where it is.
+        timeout: Seconds for making the first connection.
+        tls: As for `detect`.
+        limit: Seconds for all guesses together, if not the usual ones.
+        without: Guesses that are not made.
+
+    Raises:
+        UsageError: It is a child.
+        ConnectionFailed: No connection could be made, or its server of TLS refuses this client.
+    """
+    if isinstance(target, ChildTarget):
+        raise UsageError("what a child speaks has to be named", hint=f"as in jsonrpc:{target}")
+    address = target.address if isinstance(target, HttpTarget) else target
+    dialects = tuple(recognisers())
+    if isinstance(target, UnixTarget):
+        # No URL leads to a Unix socket.
+        without = (*without, *(guess for one in dialects for guess in one.guesses if guess.refines == HTTP))
+    began = time.monotonic()
+    first = dial(address, timeout, tls)
+    with contextlib.ExitStack() as stack:
+        stack.callback(first.close)
+        program = listening_program(first)
+        now = time.monotonic()
+        detection = Detection(
+            dialects,
+            (TLS_GREETING,) if isinstance(target, TcpTarget | UnixTarget) else (),
+            without=without,
+            over_http=isinstance(target, HttpTarget),
+            began=now,
+            limit=LIMIT if limit is None else limit,
+            patience=PATIENCE + min(now - began, _LONGEST_ROUND_TRIP),
+            greets=greets(program),
+        )
+        outcome = _Driver(target, detection, stack, first, tls).run()
+    return Finding(target, _spoken_at(target, detection), outcome, tuple(detection.attempts), program)
+
+
+def _spoken_at(target: Target, detection: Detection) -> Target | None:
+    recognition = detection.recognition
+    if detection.outcome != "recognised" or recognition is None:
+        return None
+    if detection.over_http and not isinstance(target, HttpTarget):
+        target = _url(target)
+    return msgspec.structs.replace(target, dialect="" if recognition.spoken == NATIVE else recognition.spoken)
+
+
+class _Driver:
+    """The connections of one detection, all of which the stack closes."""
+
+    def __init__(
+        self,
+        target: Target,
+        detection: Detection,
+        stack: contextlib.ExitStack,
+        first: socket.socket | TlsStream,
+        tls: TlsFiles | None,
+    ) -> None:
+        self._target = target
+        self._address = target.address if isinstance(target, HttpTarget) else target
+        self._detection = detection
+        self._stack = stack
+        self._first: socket.socket | TlsStream | None = first
+        self._tls = tls
+        self._streams: dict[int, tuple[int, socket.socket | TlsStream]] = {}
+        self._last: socket.socket | TlsStream | None = None
+        self._poll = select.poll()
+
+    def run(self) -> Outcome:
+        """Make guesses until there is an outcome."""
+        detection = self._detection
+        while True:
+            while (guess := detection.next_guess(time.monotonic())) is not None:
+                self._make(guess)
+            if detection.outcome is not None:
+                return detection.outcome
+            self._listen(max(detection.due - time.monotonic(), 0))
+
+    def _make(self, guess: Guess) -> None:
+        number = len(self._detection.attempts) - 1
+        if self._last is not None:
+            # The server may go on to the next connection; what it still has to say to this one is heard.
+            with contextlib.suppress(OSError):
+                self._last.shutdown(socket.SHUT_WR)
+        try:
+            stream = self._first or dial(self._address, max(self._detection.end - time.monotonic(), 0.01), self._tls)
+        except ConnectionFailed:
+            self._last = None
+            self._detection.ended(number, time.monotonic(), failed=True)
+            return
+        if self._first is None:
+            self._stack.callback(stream.close)
+        self._first, self._last = None, stream
+        if isinstance(stream, socket.socket):
+            stream.setblocking(False)
+        said = _post(_url(self._target), guess.said) if guess.refines == HTTP else guess.said
+        # A guess is shorter than any buffer. Where it cannot be sent the end that is read next says why.
+        with contextlib.suppress(OSError):
+            if said:
+                stream.send(memoryview(said))
+        self._streams[stream.fileno()] = number, stream
+        self._poll.register(stream.fileno(), select.POLLIN)
+        self._detection.sent(time.monotonic())
+
+    def _listen(self, seconds: float) -> None:
+        for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000)):
+            number, stream = self._streams[descriptor]
+            if not self._read(number, stream):
+                self._poll.unregister(descriptor)
+
+    def _read(self, number: int, stream: socket.socket | TlsStream) -> bool:
+        """Read what there is; whether there may be more of it."""
+        try:
+            while data := stream.recv(MOST_FIRST_BYTES):
+                if not self._detection.received(number, data, time.monotonic()):
+                    return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        self._detection.ended(number, time.monotonic())
+        return False
+
+
+def _url(target: Target) -> HttpTarget:
+    """The URL at which a target is asked over HTTP."""
+    if isinstance(target, HttpTarget):
+        return target
+    scheme = "https" if isinstance(target, TlsTarget) else "http"
+    return HttpTarget(f"{scheme}://{target.address if isinstance(target, TlsTarget) else target}{_PATH}")
+
+
+def _post(target: HttpTarget, body: bytes) -> bytes:
+    """A request of HTTP (RFC 9112) for which the server closes the connection."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(target.url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = {
+        "Host": parts.netloc,
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+        **dict(target.headers),
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    return "\r\n".join(lines).encode() + body

@@ -1,0 +1,208 @@
+"""Finding out what a server speaks that nobody has named, sans-IO: which guess comes next, and what the answers say.
+
+A frame that a server does not understand can deafen it for good, so that each guess has a connection of its own. The
+one before is only closed for sending then: who serves one client after the other goes on to the next, and an answer
+that comes late is still heard. What is said and how answers are recognised is the dialects' business; bytes are moved
+by `rpcshell.client.detecting`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from rpcshell.client.diagnosis import HTTP_SERVER, stranger
+from rpcshell.client.dialects import OTHER_FORM
+from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from rpcshell.client.dialects.recognition import Recogniser
+
+__all__ = ["LIMIT", "LISTEN", "PATIENCE", "TLS_GREETING", "Attempt", "Detection", "Outcome"]
+
+PATIENCE: Final = 0.15
+"""Seconds that a guess has to itself, beside the time that bytes take there and back."""
+
+GREETING_PATIENCE: Final = 1.0
+"""Seconds that a server has which is known to greet."""
+
+LIMIT: Final = 2.4
+"""Seconds for all guesses together."""
+
+_MOST_GUESSES: Final = 24
+_REST: Final = 0.05
+"""Seconds that the rest of an answer may take that says nothing so far."""
+
+# A ClientHello (RFC 5246, section 7.4.1.2) without extensions, of which TLS 1.2 is the latest version. Servers of any
+# version answer it with a record of TLS, be it an alert.
+_CLIENT_HELLO: Final = bytes.fromhex("160301002f0100002b0303") + bytes(32) + bytes.fromhex("000004c02f009c0100")
+LISTEN: Final = Guess(b"", "nothing, to hear who speaks first", rank=-1)
+"""The first guess: who greets is known by that, and has nothing left over to answer to whoever connects next."""
+
+TLS_GREETING: Final = Guess(_CLIENT_HELLO, "a greeting of TLS", rank=90)
+"""The last guess where nothing is encrypted yet: what is silent or leaves at everything else may be a server of TLS."""
+
+Outcome = Literal["recognised", "stranger", "echo", "unclear", "closes", "silent"]
+"""What is known of a server in the end: what it speaks; that it is of another kind, sends back what it is sent, says
+what nobody understands, ends each connection without a word, or says nothing."""
+
+
+class Attempt(msgspec.Struct):
+    """One guess and what came of it.
+
+    Attributes:
+        guess: What was said.
+        at: When, in seconds from the beginning.
+        first: The first bytes that came.
+        end: Whether the server has ended the connection by itself, or it could not be made.
+    """
+
+    guess: Guess
+    at: float
+    first: bytes = b""
+    end: Literal["", "closed", "failed"] = ""
+
+
+class Detection:
+    """One server's.
+
+    A driver makes the guess that `next_guess` has, on a connection of its own, and asks for another one at the time
+    that is `due`, or earlier after something has happened; it says what came on which connection, counted from 0, and
+    stops once there is an `outcome`::
+
+        while detection.outcome is None:
+            while (guess := detection.next_guess(now())) is not None:
+                connections.append(connect_and_send(guess))
+            wait_until(detection.due)
+
+    Args:
+        recognisers: The dialects, or those of them that may be spoken.
+        guesses: What is to be said besides.
+        over_http: Whether it is known to be a server of HTTP.
+        without: Guesses that are not made.
+        began: When, on the driver's clock in seconds; as all times.
+        limit: Seconds for all guesses together.
+        patience: Seconds that a guess has to itself.
+        greets: Whether it is known to be one that greets: nothing is said to it, and it has longer for that.
+
+    Attributes:
+        over_http: Whether it is a server of HTTP, for all that is known.
+        attempts: The guesses that were made.
+        recognition: What is spoken, as far as is known.
+        outcome: What is known in the end, or None.
+        due: When to ask for the next guess.
+        end: When all is over.
+    """
+
+    def __init__(
+        self,
+        recognisers: Iterable[Recogniser],
+        guesses: Sequence[Guess] = (),
+        *,
+        over_http: bool = False,
+        without: Collection[Guess] = (),
+        began: float = 0.0,
+        limit: float = LIMIT,
+        patience: float = PATIENCE,
+        greets: bool = False,
+    ) -> None:
+        self._recognisers = tuple(recognisers)
+        of_dialects = (guess for recogniser in self._recognisers for guess in recogniser.guesses)
+        said = {(guess.said, guess.refines): guess for guess in (LISTEN, *guesses, *of_dialects)}
+        self._guesses = sorted((one for one in said.values() if one not in without), key=lambda guess: guess.rank)
+        self.over_http = over_http
+        self._stage = HTTP if over_http else ""
+        self._open = [guess for guess in self._guesses if guess.refines == self._stage]
+        if greets:
+            self._open, patience = [LISTEN], GREETING_PATIENCE
+        self._began = began
+        self.end = began + limit
+        self._patience = patience
+        self.attempts: list[Attempt] = []
+        self.recognition: Recognition | None = Recognition(HTTP, certain=False) if over_http else None
+        self.outcome: Outcome | None = None
+        self.due = began
+
+    def next_guess(self, now: float) -> Guess | None:
+        """The guess that is to be made now, where one is due."""
+        if self.outcome is not None or now < min(self.due, self.end):
+            return None
+        if not self._open or now >= self.end or len(self.attempts) >= _MOST_GUESSES:
+            self.outcome = self._judged()
+            return None
+        guess = self._open.pop(0)
+        self.attempts.append(Attempt(guess, now - self._began))
+        self.due = now + self._patience
+        return guess
+
+    def sent(self, now: float) -> None:
+        """The last guess is on its way: its time begins."""
+        self.due = now + self._patience
+
+    def received(self, number: int, data: bytes, now: float) -> bool:
+        """Take what came on a connection; whether more of it matters."""
+        attempt = self.attempts[number]
+        attempt.first += data[: MOST_FIRST_BYTES - len(attempt.first)]
+        if self.outcome is None:
+            self._hear(attempt, now)
+        return len(attempt.first) < MOST_FIRST_BYTES
+
+    def ended(self, number: int, now: float, *, failed: bool = False) -> None:
+        """The server has ended a connection, or there was none to be made.
+
+        One that was closed for sending is expected to end.
+        """
+        if number == len(self.attempts) - 1:
+            self.attempts[number].end = "failed" if failed else "closed"
+            self.due = min(self.due, now)
+
+    def _hear(self, attempt: Attempt, now: float) -> None:
+        found = self._recognised(attempt)
+        if found is None:
+            if attempt is self.attempts[-1]:
+                self.due = min(self.due, now + _REST)
+        elif found.certain:
+            self.recognition, self.outcome = found, "recognised"
+        elif self._stage == HTTP:
+            if found.spoken != HTTP:
+                # The rest of the response may say that it is something more.
+                self.recognition, self._open = found, []
+                self.due = min(self.due, now + _REST)
+        elif self.recognition is None:
+            # What is only the common part of several dialects is told by what they would ask next.
+            self.recognition, self._stage = found, found.spoken
+            self.over_http = found.spoken == HTTP
+            self._open = [guess for guess in self._guesses if guess.refines == found.spoken]
+            self.due = now
+
+    def _recognised(self, attempt: Attempt) -> Recognition | None:
+        if attempt.first == attempt.guess.said[: len(attempt.first)]:
+            # It sends back what it is sent, and says nothing of its own.
+            return None
+        found = []
+        for recogniser in self._recognisers:
+            # What a server says may have any form.
+            with contextlib.suppress(*OTHER_FORM):
+                if (one := recogniser.recognises(attempt.first, attempt.guess)) is not None:
+                    found.append(one)
+        if found:
+            return next((one for one in found if one.certain), found[0])
+        if (other := stranger(attempt.first)) == HTTP_SERVER:
+            return Recognition(HTTP, certain=False)
+        if other is not None:
+            self.outcome = "stranger"
+        return None
+
+    def _judged(self) -> Outcome:
+        if self.recognition is not None:
+            return "stranger" if self.recognition.spoken == HTTP else "recognised"
+        answered = [attempt for attempt in self.attempts if attempt.first]
+        if answered:
+            echo = all(attempt.first == attempt.guess.said[: len(attempt.first)] for attempt in answered)
+            return "echo" if echo else "unclear"
+        asked = [attempt for attempt in self.attempts if attempt.guess.said]
+        return "closes" if asked and all(attempt.end for attempt in asked) else "silent"

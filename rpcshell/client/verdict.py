@@ -1,0 +1,80 @@
+"""What was found out of a server that nobody had named: what it speaks, or in words what it is instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rpcshell.client.diagnosis import HTTP_SERVER, other_protocol, seen, stranger
+from rpcshell.client.errors import ProtocolError
+from rpcshell.client.target import HttpTarget, TcpTarget
+
+if TYPE_CHECKING:
+    from rpcshell.client.detection import Attempt, Outcome
+    from rpcshell.client.target import Target
+
+__all__ = ["Finding", "greets"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was found out.
+
+    Attributes:
+        asked: Where it was looked for.
+        target: The same with what it speaks, or None where that is not known.
+        outcome: What is known.
+        attempts: The guesses that were made, in their order.
+        program: Who listens there, where the system tells: a program and its process.
+    """
+
+    asked: Target
+    target: Target | None
+    outcome: Outcome
+    attempts: tuple[Attempt, ...] = ()
+    program: str = ""
+
+    @property
+    def said(self) -> bytes:
+        """The first bytes that the server has said last, if any."""
+        return next((attempt.first for attempt in reversed(self.attempts) if attempt.first), b"")
+
+    @property
+    def error(self) -> ProtocolError:
+        """What there is instead of a server to talk to, for one that was not recognised."""
+        where = self.asked
+        name = f"DIALECT:{where} names what it speaks"
+        who = f"; {self.program} listens there" if self.program else ""
+        match self.outcome:
+            case "stranger" if stranger(self.said) == HTTP_SERVER:
+                return self._no_rpc_over_http()
+            case "stranger" if (known := other_protocol(where, self.said)) is not None:
+                return known
+            case "echo":
+                return ProtocolError(f"{where} sends back what it is sent: it is an echo server", hint="check the port")
+            case "closes":
+                hint = f"it may be for other hosts or users, or want something first; {name}"
+                return ProtocolError(f"{where} ends every connection without a word{who}", hint=hint)
+            case "silent" if greets(self.program):
+                hint = "a monitor serves one client at a time; -qmp may be given to QEMU several times"
+                held = f"{where} is held by another client, libvirt perhaps: {self.program} says nothing"
+                return ProtocolError(held, hint=hint)
+            case "silent":
+                hint = f"its workers may be busy, or another client may hold it, as one does a QMP monitor; {name}"
+                return ProtocolError(f"{where} takes connections and says nothing to any guess{who}", hint=hint)
+        return ProtocolError(f"{where} speaks nothing that is known here{who}: it said {seen(self.said)}", hint=name)
+
+    def _no_rpc_over_http(self) -> ProtocolError:
+        status = self.said.partition(b"\r")[0].partition(b" ")[2]
+        if isinstance(self.asked, HttpTarget):
+            wants_name = status.startswith(b"401")
+            hint = "it wants to know who asks: give an Authorization header" if wants_name else "is this the path?"
+            return ProtocolError(f"{self.asked} answers neither MCP nor JSON-RPC, but {seen(status)}", hint=hint)
+        what = f"{self.asked} is an HTTP server, and no server of MCP at /mcp: it answered {seen(status)}"
+        where = f"http://{self.asked}/PATH" if isinstance(self.asked, TcpTarget) else "https://HOST:PORT/PATH"
+        return ProtocolError(what, hint=f"{where} names another path")
+
+
+def greets(program: str) -> bool:
+    """Whether who listens at a socket greets, so that nothing should be said to it before: QEMU, but for its agent."""
+    return program.startswith("qemu-") and not program.startswith("qemu-ga ")

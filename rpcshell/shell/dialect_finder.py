@@ -1,0 +1,179 @@
+"""What a target speaks whose dialect nobody has named: taken for rpcshell's own protocol, or what it spoke last time,
+until it shows to be another one, and then found out.
+
+So a server of one's own costs nothing more. Looking is `rpcshell.client.detecting`'s business, remembering
+`rpcshell.servers.target_memory`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from rpcshell.client.dialects import HandshakeFailed
+from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
+from rpcshell.client.target import HttpTarget, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.client.target import TlsFiles
+    from rpcshell.client.verdict import Finding
+    from rpcshell.servers.target_memory import TargetMemory
+    from rpcshell.shell.call_trace import CallTrace
+
+__all__ = ["CONNECT_TIMEOUT", "PATIENCE", "DialectFinder", "SpeaksOtherwise", "is_own"]
+
+PATIENCE: Final = 0.4
+"""Seconds in which a server that is not known yet has to say what it offers, before it is looked at more closely."""
+
+CONNECT_TIMEOUT: Final = 4.0
+"""Seconds in which it has to take a connection."""
+
+
+_LIMIT_AFTER_GREETING: Final = 0.9
+
+
+class SpeaksOtherwise(ProtocolError):
+    """A call waits in vain: its server speaks another dialect than the one that it was made in."""
+
+
+class DialectFinder:
+    """One target's.
+
+    Args:
+        asked: The target, without a dialect.
+        memory: Gives the place where it is remembered what targets speak, or None.
+        tls: The files of TLS, as its client has them.
+
+    Attributes:
+        target: Where to go, with the dialect that it is taken to speak.
+        remembered: Whether it spoke that in an earlier session.
+        settled: Whether it has spoken it in this one.
+        finding: What was found out last, if anything had to be.
+        untold: Whether nobody was told yet what was found out.
+
+    Raises:
+        ConnectionFailed: It is a URL, of which nothing can be taken for granted, and cannot be connected to.
+        ProtocolError: The same, and what is there is nothing to talk to.
+    """
+
+    def __init__(self, asked: Target, memory: Callable[[], TargetMemory] | None, tls: TlsFiles | None) -> None:
+        self.asked = asked
+        self._memory = memory
+        self._tls = tls
+        known = None if memory is None else memory().spoken(str(asked))
+        self.target = asked if known is None else self._with_headers(known)
+        self.remembered = known is not None
+        self.settled = False
+        self.finding: Finding | None = None
+        self.untold = False
+        if isinstance(self.target, HttpTarget) and not self.target.dialect:
+            self.look()
+
+    def confirm(self) -> None:
+        """It has answered in the dialect that it is taken to speak."""
+        if self.settled:
+            return
+        self.settled = True
+        if not self.remembered and self._memory is not None:
+            self._memory().learn(str(self.asked), f"{'' if self.target.dialect else 'native:'}{self.target}")
+        self.remembered = True
+
+    def looks_first(self, program: str) -> bool:
+        """Whether to look before anything is said, as a program listens there that may suffer from it."""
+        if self.remembered or not program:
+            return False
+        from rpcshell.client.verdict import greets
+
+        return greets(program)
+
+    def turns(self, error: ShellError) -> bool:
+        """Whether what has happened means that it speaks another dialect, in which the same can be done again.
+
+        Raises:
+            ProtocolError: As `look`.
+        """
+        if isinstance(error, SpeaksOtherwise):
+            return True
+        if self.settled or not _is_doubtful(error):
+            return False
+        # Who was waited for in vain for a greeting was so for long enough.
+        greeted = not isinstance(error, ConnectionFailed)
+        return self._looks(None if greeted else _LIMIT_AFTER_GREETING)
+
+    def watch(self, trace: CallTrace) -> None:
+        """Look closer where a call is silent for long, which raises `SpeaksOtherwise`, or as `look`, out of the call.
+
+        A server of one's own may take its time, as may one that is known to speak what the call is made in.
+        """
+        if self.settled:
+            return
+        before = trace.on_silence
+
+        def look_closer(seen: CallTrace) -> None:
+            if before is not None:
+                before(seen)
+            trace.on_silence = before
+            if self.settled:
+                return
+            if is_own(self.asked):
+                self.settled = True
+            elif self._looks():
+                raise SpeaksOtherwise(f"{self.asked} speaks {self.target.dialect}")
+
+        trace.on_silence = look_closer
+
+    def look(self, limit: float | None = None) -> bool:
+        """Find out what it speaks; whether that is something else than it was taken for.
+
+        Args:
+            limit: Seconds for that, if not the usual ones.
+
+        Raises:
+            ProtocolError: It is nothing that is known, and never was.
+        """
+        from rpcshell.client.detecting import find_out
+
+        self.finding = finding = find_out(self.asked, timeout=CONNECT_TIMEOUT, limit=limit, tls=self._tls)
+        if finding.target is None:
+            if self.remembered:
+                return False
+            raise finding.error
+        other = finding.target != self.target
+        if other:
+            self.target, self.remembered, self.untold = finding.target, False, True
+        self.settled = False
+        self.confirm()
+        return other
+
+    def _looks(self, limit: float | None = None) -> bool:
+        try:
+            return self.look(limit)
+        except ConnectionFailed:
+            # There was a connection before, and what came of that says more.
+            return False
+
+    def _with_headers(self, known: str) -> Target:
+        """The target that is remembered; headers, which may be secret, are not."""
+        try:
+            target = Target.parse(known)
+        except UsageError:
+            return self.asked
+        return replace(self.asked, dialect=target.dialect) if isinstance(self.asked, HttpTarget) else target
+
+
+def is_own(target: Target) -> bool:
+    """Whether a server of the user on this machine listens there."""
+    from rpcshell.servers.directory import listens_at, local_servers
+
+    return any(listens_at(address, target) for server in local_servers() for address in server.addresses)
+
+
+def _is_doubtful(error: ShellError) -> bool:
+    """Whether an error may mean that a server speaks another dialect."""
+    if isinstance(error, ConnectionFailed):
+        # There was a connection, and no agreement on it.
+        return isinstance(error.__cause__, HandshakeFailed | ShellError)
+    return isinstance(error, ProtocolError | ConnectionLost)

@@ -1,0 +1,267 @@
+"""A session with a target whose dialect nobody has named: found out, told once, remembered, and found out again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError
+from rpcshell.client.target import HttpTarget, Target, TcpTarget, UnixTarget
+from rpcshell.servers.target_memory import TargetMemory
+from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.session import Session
+from rpcshell.shell.target_config import TargetConfig
+from tests.rpcshell.describing import Told, offering
+from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, free_port, serving
+from tests.rpcshell.qemu import monitor, needs_qemu
+
+_T = TypeVar("_T")
+
+METHODS = {"openrpc": "1.3.2", "info": {"title": "lines", "version": "2"}, "methods": [{"name": "add", "params": []}]}
+
+
+def lines(peer: Peer) -> None:
+    """JSON-RPC in lines; what is none it does not answer."""
+    for line in peer.sock.makefile("rb"):
+        try:
+            request = json.loads(line)
+        except ValueError:
+            continue
+        result = METHODS if request["method"] == "rpc.discover" else request.get("params")
+        reply = {"jsonrpc": "2.0", "id": request["id"], "result": result}
+        peer.sock.sendall(json.dumps(reply).encode() + b"\n")
+
+
+def silent(peer: Peer) -> None:
+    peer.wait_for_end()
+
+
+@pytest.fixture
+def script(memory: TargetMemory) -> Iterator[Session]:
+    """A session of a run without a prompt."""
+    session = Session(memory=lambda: memory, background=False)
+    yield session
+    session.close()
+
+
+def test_it_is_found_out_told_once_and_remembered(session: Session, told: Told, memory: TargetMemory) -> None:
+    with serving(lines) as server:
+        session.connect(server.target)
+        told.wait_until(lambda: session.catalog.methods and told.notes)
+        assert told.notes == [f"{server.target}: jsonrpc, lines 2, 1 method"]
+        assert str(session.target) == f"jsonrpc:{server.target}"
+        assert session.name == str(server.target)
+        assert session.call("add", [1]).result == [1]
+        assert memory.spoken(str(server.target)) == f"jsonrpc:{server.target}"
+        before = server.accepted
+
+        session.connect(server.target)
+        told.wait_until(lambda: session.catalog.methods)
+        assert session.call("add", [2]).result == [2]
+        assert len(told.notes) == 1
+        assert server.accepted == before + 1
+
+
+def test_a_call_that_comes_first_is_made_in_what_is_spoken(script: Session, memory: TargetMemory) -> None:
+    told = Told(script)
+    with serving(lines) as server:
+        script.connect(server.target)
+        assert script.call("add", [1]).result == [1]
+        assert str(script.target) == f"jsonrpc:{server.target}"
+        assert script.method("add") is not None
+        assert told.notes == []
+
+
+def test_our_own_protocol_takes_no_connection_more(script: Session, memory: TargetMemory) -> None:
+    with serving(offering("ping")) as server:
+        script.connect(server.target)
+        assert script.call("ping", 1).result == 1
+        assert server.accepted == 1
+        assert memory.spoken(str(server.target)) == f"native:{server.target}"
+        assert script.method("ping") is not None
+        assert server.accepted == 1
+
+
+@pytest.mark.parametrize("handlers", [(echo, lines), (lines, echo)])
+def test_what_is_remembered_and_no_longer_true_is_found_out_again(
+    handlers: tuple[Handler, Handler], script: Session, memory: TargetMemory
+) -> None:
+    port = free_port()
+    for handler in handlers:
+        with serving(handler, port=port) as server:
+            script.connect(server.target)
+            assert script.call("add", [1]).result == [1]
+            spoken = "native" if handler is echo else "jsonrpc"
+            assert memory.spoken(str(server.target)) == f"{spoken}:{server.target}"
+            script.disconnect()
+
+
+def test_a_monitor_that_is_remembered_and_gone_is_found_out_again(
+    script: Session, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpcshell.client.dialects.qmp.GREETING_TIMEOUT", 0.1)
+    with serving(lines) as server:
+        memory.learn(str(server.target), f"qmp:{server.target}")
+        script.connect(server.target)
+        assert script.call("add", [1]).result == [1]
+        assert memory.spoken(str(server.target)) == f"jsonrpc:{server.target}"
+
+
+def test_what_listens_and_says_nothing_is_told_and_not_waited_for(script: Session) -> None:
+    with serving(silent) as server:
+        script.connect(server.target)
+        with pytest.raises(ProtocolError, match="says nothing to any guess"):
+            script.call("ping", {"a": 1})
+
+
+def test_at_the_prompt_it_is_a_note_and_the_session_lives(session: Session, told: Told) -> None:
+    with serving(silent) as server:
+        session.connect(server.target)
+        told.wait_until(lambda: told.notes)
+        assert "says nothing to any guess" in told.notes[0]
+        assert f"DIALECT:{server.target} names what it speaks" in told.notes[0]
+
+
+def test_one_that_is_known_may_take_its_time(script: Session, memory: TargetMemory) -> None:
+    looked = threading.Event()
+
+    def slow(peer: Peer) -> None:
+        if peer.number:
+            looked.set()
+            peer.wait_for_end()
+            return
+        request = peer.read()
+        assert looked.wait(DEADLINE)
+        assert request is not None
+        peer.send({"out": "pong", "result": request["params"]})
+
+    with serving(slow) as server:
+        memory.learn(str(server.target), f"native:{server.target}")
+        script.connect(server.target)
+        assert script.call("ping", 1).result == 1
+
+
+def test_one_that_answers_a_guess_may_take_its_time(script: Session) -> None:
+    answered = threading.Event()
+
+    def slow(peer: Peer) -> None:
+        if (request := peer.read()) is None:
+            return
+        if peer.number:
+            answered.set()
+        else:
+            assert answered.wait(DEADLINE)
+        peer.send({"out": "pong", "result": request["params"]})
+        peer.wait_for_end()
+
+    with serving(slow) as server:
+        script.connect(server.target)
+        assert script.call("ping", 1).result == 1
+        # One for the call, one to hear who speaks first, and one for a ping.
+        assert server.accepted == 3
+
+
+def test_a_call_in_vain_is_made_again_in_what_is_spoken(script: Session) -> None:
+    def deaf_but_to_content_length(peer: Peer) -> None:
+        data = b""
+        while more := peer.sock.recv(4096):
+            data += more
+            if data.startswith(b"Content-Length: ") and data.endswith(b"}"):
+                request = json.loads(data.partition(b"\r\n\r\n")[2])
+                body = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": request["method"]}).encode()
+                peer.sock.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+                data = b""
+
+    with serving(deaf_but_to_content_length) as server:
+        script.connect(server.target)
+        assert script.call("add", [1]).result == "add"
+        assert str(script.target) == f"jsonrpc+content-length:{server.target}"
+
+
+@pytest.mark.parametrize("name", ["native:{}", "named"])
+def test_who_has_a_name_for_it_is_not_second_guessed(name: str, memory: TargetMemory) -> None:
+    with serving(silent) as server:
+        book = AddressBook({"named": TargetConfig(address=str(server.target), dialect="native")})
+        session = Session(memory=lambda: memory, background=False, book=book)
+        session.settings.timeout = 0.8
+        session.connect(name.format(server.target))
+        with pytest.raises(CallTimeout):
+            session.call("ping", {"a": 1})
+        session.close()
+        assert server.accepted == 1
+
+
+def test_a_plain_session_looks_at_nothing() -> None:
+    session = Session(plain=True, background=False)
+    with serving(lambda peer: peer.read()) as server:
+        session.connect(server.target)
+        with pytest.raises(ConnectionLost):
+            session.call("ping", 1)
+        assert server.accepted == 1
+        session.close()
+
+
+def test_a_url_is_looked_at_before_it_is_connected_to(script: Session) -> None:
+    def pages(peer: Peer) -> None:
+        peer.sock.recv(4096)
+        peer.sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(pages) as server, pytest.raises(ProtocolError, match="neither MCP nor JSON-RPC"):
+        script.connect(HttpTarget(f"http://{server.target}/"))
+    with pytest.raises(ConnectionFailed, match="refused"):
+        script.connect(HttpTarget(f"http://127.0.0.1:{free_port()}/"))
+
+
+@needs_qemu
+def test_a_monitor_is_found_out_and_its_commands_are_counted(session: Session, told: Told) -> None:
+    with monitor() as target:
+        address = target.removeprefix("qmp:")
+        session.connect(Target.parse(address))
+        told.wait_until(lambda: told.notes)
+        assert told.notes[0].startswith(f"{address}: qmp, QEMU ")
+        assert told.notes[0].endswith(" commands")
+        assert session.unasked is not None
+        assert session.call("query-status").result["status"] == "prelaunch"
+
+
+@pytest.mark.parametrize(
+    "broken", ["not json", '{"spoken": 3}', '{"spoken": {"127.0.0.1:1": "no such thing:"}}', ""], ids=str
+)
+def test_a_memory_that_is_broken_or_away_remembers_nothing(broken: str, tmp_path: Path) -> None:
+    (tmp_path / "targets.json").write_text(broken)
+    for folder in (tmp_path, tmp_path / "away"):
+        memory = TargetMemory(_of(folder))
+        session = Session(memory=_of(memory), background=False)
+        with serving(lines) as server:
+            session.connect(server.target)
+            assert session.call("add", [1]).result == [1]
+        session.close()
+
+
+def _of(value: _T) -> Callable[[], _T]:
+    return lambda: value
+
+
+def test_the_memory_is_for_its_owner_alone_and_has_an_end(tmp_path: Path) -> None:
+    memory = TargetMemory(lambda: tmp_path)
+    for number in range(1, 251):
+        memory.learn(str(TcpTarget("h", number)), f"qmp:h:{number}")
+    assert (memory.spoken("h:50"), memory.spoken("h:51"), memory.spoken("h:250")) == (None, "qmp:h:51", "qmp:h:250")
+    assert (tmp_path / "targets.json").stat().st_mode & 0o777 == 0o600
+    memory.learn("h:51", "native:h:51")
+    memory.remember("x:1", seconds=60)
+    memory.used("x:2")
+    assert memory.spoken("h:51") == "native:h:51"
+    memory.learn("http://h/", "mcp:http://h/?token=secret")
+    assert memory.spoken("http://h/") is None
+
+
+def test_an_address_of_a_socket_file_is_remembered_whole(memory: TargetMemory) -> None:
+    path = UnixTarget("/run/a b.sock")
+    memory.learn(str(path), f"qmp:{path}")
+    assert Target.parse(memory.spoken(str(path)) or "") == UnixTarget("/run/a b.sock", dialect="qmp")
