@@ -13,7 +13,7 @@ import pytest
 
 from tests.servers import PATIENCE
 
-__all__ = ["needs_package", "program", "run_script"]
+__all__ = ["module", "needs_package", "program", "run_script"]
 
 VARIABLE = "RPCSHELL_NODE_MODULES"
 FOLDER = Path(os.environ.get(VARIABLE) or "/nonexistent")
@@ -29,6 +29,12 @@ def needs_package(name: str) -> pytest.MarkDecorator:
 def program(name: str) -> str | None:
     """Where a program of those packages is, or None."""
     return shutil.which(name, path=os.pathsep.join([str(FOLDER / ".bin"), os.environ.get("PATH", "")]))
+
+
+def module(name: str, folder: Path) -> Path:
+    """A module beside this one, in a folder from which it finds those packages."""
+    (folder / "node_modules").symlink_to(FOLDER.absolute())
+    return Path(shutil.copy(Path(__file__).with_name(name), folder))
 
 
 def run_script(text: str, *arguments: str) -> Any:

@@ -37,6 +37,7 @@ ENTRY_POINTS: Final = "rpcshell.dialects"
 
 _OWN: Final = {
     "native": "native:Native",
+    "acp": "acp:Acp",
     "dap": "dap:Dap",
     "jsonrpc": "jsonrpc:JsonRpc",
     "jsonrpc1": "jsonrpc:JsonRpc1",

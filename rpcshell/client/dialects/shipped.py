@@ -1,7 +1,7 @@
 """Methods of protocols whose servers tell only what they are capable of: tables that are shipped with their dialects.
 
-`lsp.json` and `dap.json` beside this have, from what the protocols publish about themselves, the methods with their
-params and what a server must be capable of for each. A table is read when it is first needed.
+`acp.json`, `dap.json` and `lsp.json` beside this have, from what the protocols publish about themselves, the methods
+with their params and what a server must be capable of for each. A table is read when it is first needed.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class MethodTable(msgspec.Struct, frozen=True, dict=True):
 
 @cache
 def shipped(protocol: str) -> MethodTable:
-    """The table of a protocol, "lsp" or "dap"."""
+    """The table of a protocol: "acp", "dap" or "lsp"."""
     return msgspec.json.decode(Path(__file__).with_name(f"{protocol}.json").read_bytes(), type=MethodTable)
 
 

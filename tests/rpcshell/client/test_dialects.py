@@ -186,7 +186,7 @@ def test_a_dialect_that_cannot_be_found_or_loaded_is_said(connect: Connect) -> N
     ):
         with pytest.raises(UsageError, match=says):
             connect(target)
-    with pytest.raises(UsageError, match="there are broken, dap, jsonrpc"):
+    with pytest.raises(UsageError, match="there are acp, broken, dap, jsonrpc"):
         connect(TcpTarget("h", 1, dialect="unheard"))
 
 
