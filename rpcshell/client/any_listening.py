@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Ends
     from rpcshell.client.transport import Transport
 
-__all__ = ["BYE", "AnyListeningConnection", "handshake_error"]
+__all__ = ["BYE", "MOST_EARLY", "AnyListeningConnection", "handshake_error"]
 
 BYE: Final = 1.0
 """Seconds that a goodbye may take."""
+
+MOST_EARLY: Final = 10_000
+"""Events that are kept while the greeting lasts; a server that says more then is not heard."""
 
 _READ: Final = 256 * 1024
 _WRITE: Final = 64 * 1024

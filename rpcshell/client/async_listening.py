@@ -10,7 +10,7 @@ import contextlib
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpcshell.client.any_listening import BYE, AnyListeningConnection, handshake_error
+from rpcshell.client.any_listening import BYE, MOST_EARLY, AnyListeningConnection, handshake_error
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, ServerRequest, Stray, Tell, follow_async
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
@@ -260,7 +260,8 @@ class AsyncListeningConnection(AnyListeningConnection):
 
     def _hear(self, heard: Heard) -> None:
         if isinstance(heard, Event) and self._greeting is not None:
-            self._greeting.put_nowait(heard)
+            if self._greeting.qsize() < MOST_EARLY:
+                self._greeting.put_nowait(heard)
         else:
             self._hearing.hear(heard, self.answer)
 

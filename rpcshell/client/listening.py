@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from rpcshell.client.any_listening import BYE, AnyListeningConnection, handshake_error
+from rpcshell.client.any_listening import BYE, MOST_EARLY, AnyListeningConnection, handshake_error
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, Partial, Tell, follow
 from rpcshell.client.dialling import LONGEST_WAIT
 from rpcshell.client.errors import ShellError
@@ -336,6 +336,7 @@ class ListeningConnection(AnyListeningConnection):
         if isinstance(heard, Event):
             with self._lock:
                 if self._greeting is not None:
-                    self._greeting.put(heard)
+                    if self._greeting.qsize() < MOST_EARLY:
+                        self._greeting.put(heard)
                     return
         self._hearing.hear(heard, self.answer)

@@ -9,7 +9,7 @@ from rpcshell import connect, connect_async
 from rpcshell.client.target import Target
 
 if TYPE_CHECKING:
-    from rpcshell.client.hearing import FormHandler
+    from rpcshell.client.hearing import AnyHearing, FormHandler
     from rpcwire import Reply
 
 
@@ -24,6 +24,7 @@ class Face(Protocol):
     def close(self) -> None: ...
     def call(self, method: str, params: object = None, **options: Any) -> Any: ...
     def on_form(self, handler: FormHandler | None) -> None: ...
+    def hearing(self) -> AnyHearing: ...
     def exchange(self, method: str, params: object = None, **options: Any) -> Reply: ...
 
 
@@ -65,6 +66,10 @@ class InLoop:
 
     def call(self, method: str, params: object = None, **options: Any) -> Any:
         return self._runner.run(self._client.call(method, params, **options))
+
+    def hearing(self) -> AnyHearing:
+        found: AnyHearing = self._client.hearing()
+        return found
 
     def on_form(self, handler: FormHandler | None) -> None:
         self._client.on_form(handler)

@@ -326,3 +326,19 @@ for line in sys.stdin:
 def test_what_a_child_prints_between_messages_is_for_the_log(connect: Connect) -> None:
     with connect(ChildTarget((sys.executable, "-S", "-c", CHATTY), dialect="mcp"), connect_timeout=60) as client:
         assert [client.call("t") for _ in range(3)] == ["hi"] * 3
+
+
+def test_what_is_said_without_measure_before_the_greeting_is_kept_within_bounds(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("listening", "async_listening"):
+        monkeypatch.setattr(f"rpcshell.client.{module}.MOST_EARLY", 3)
+
+    def greet(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield from ({"method": "early", "params": {"number": number}} for number in range(100))
+        yield {"id": id, "result": {"protocolVersion": "2025-06-18", "capabilities": {}}}
+
+    with serving(McpPeer({"initialize": greet})) as server, connect(f"mcp:{server.target}") as client:
+        client.call("t")
+        heard = client.hearing()._events
+        assert [event.params["number"] for event in heard] == [0, 1, 2]
