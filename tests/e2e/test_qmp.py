@@ -82,3 +82,16 @@ def test_a_call_of_one_line_and_a_monitor_that_is_held() -> None:
         assert held.returncode == 3
         assert held.stderr.count("\n") == 1
         assert "it may be held by another client, libvirt perhaps" in held.stderr
+
+
+def test_a_monitor_is_found_out_without_its_dialect_and_told_once(tmp_path: Path) -> None:
+    with monitor() as target, Terminal(tmp_path, (*SHELL, target.removeprefix("qmp:")), columns=160) as terminal:
+        address = re.escape(target.removeprefix("qmp:"))
+        terminal.wait_for(rf"^{address}: qmp, QEMU \d.*, \d+ commands$")
+        terminal.wait_for(rf"^{address}> $")
+        terminal.send(f"query-status{ENTER}")
+        terminal.wait_for(r'^return \{"status": "prelaunch"')
+        assert leave(terminal) == 0
+        argv = [*SHELL, target.removeprefix("qmp:"), "-c", "query-status"]
+        again = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (again.returncode, again.stderr) == (0, "")
