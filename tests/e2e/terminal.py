@@ -183,9 +183,11 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
         self._unseen = b""
+        # A folder of its own for modules needs an interpreter of its own, and to import into that takes longer.
+        forked = command[: len(SHELL)] == SHELL and not afresh and "PYTHONPATH" not in variables
         self.process = (
             _Fork(command[len(SHELL) :], home, variables, (rows, columns))
-            if command[: len(SHELL)] == SHELL and not afresh
+            if forked
             else _started(command, home, variables, (rows, columns))
         )
 
