@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import CallError, CallTimeout
+from rpcshell import CallError, CallTimeout, detect
 from rpcshell import connect as connect_blocking
 from rpcshell.client.dialects import Event
 from rpcshell.client.dialects.kodi import Kodi, described
@@ -175,6 +175,11 @@ def test_notifications_are_events() -> None:
         client.call("Application.SetVolume", {"volume": 33})
         event = next(iter(client.events(timeout=DEADLINE)))
         assert (event.name, event.params["data"]["volume"]) == ("Application.OnVolumeChanged", 33)
+
+
+def test_kodi_is_found_out() -> None:
+    with serving(KodiPeer()) as server:
+        assert str(detect(str(server.target))) == f"kodi:{server.target}"
 
 
 def test_kodi_over_http_is_described_and_called() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import CallError, CallTimeout, UsageError
+from rpcshell import CallError, CallTimeout, UsageError, detect
 from rpcshell import connect as connect_blocking
 from rpcshell.client.dialects import Event, ServerRequest, Tell
 from rpcshell.client.dialects.ovsdb import Ovsdb
@@ -237,6 +237,12 @@ def test_a_real_server_tells_what_changes_and_is_asked_to_end_what_waits(real: D
                 client.call("transact", ["Open_vSwitch", never], timeout=0.1)
         assert client.call("echo", [1]) == [1]
         assert client.connections == 1
+
+
+@needs_ovsdb
+def test_a_real_server_is_found_out(real: Database) -> None:
+    for target in real:
+        assert str(detect(target.removeprefix("ovsdb:"))) == target
 
 
 @needs_ovsdb

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import CallError, CallTimeout, ProtocolError, TcpTarget, UsageError
+from rpcshell import CallError, CallTimeout, ProtocolError, TcpTarget, UsageError, detect
 from rpcshell import connect as connect_blocking
 from rpcshell.client.dialects import Event, Partial, Tell
 from rpcshell.client.dialects.varlink import Varlink
@@ -252,6 +252,11 @@ def test_a_real_service_is_described_called_and_refuses(connect: Connect, real: 
         }
     assert (catalog.title, catalog.version) == ("music", "2.1")
     assert "org.varlink.service.GetInfo" in catalog.methods
+
+
+@needs_varlink
+def test_a_real_service_is_found_out(real: str) -> None:
+    assert str(detect(real.removeprefix("varlink:"))) == real
 
 
 @needs_varlink
