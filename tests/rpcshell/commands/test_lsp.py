@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from rpcshell.client.errors import NotConnected, UsageError
+from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
+from rpcshell.shell.target_config import TargetConfig
 from tests.rpcshell.client.test_lsp import serve
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.content_length_peer import speaking
@@ -63,3 +66,16 @@ def test_other_servers_have_no_such_files(shell: Shell) -> None:
         shell.execute(f":connect {server.target} --plain")
         with pytest.raises(UsageError, match="is no language server"):
             shell.execute(":lsp open a.py")
+
+
+def test_settings_are_those_of_the_target_in_the_configuration() -> None:
+    asked = {"method": "workspace/configuration", "params": {"items": [{"section": "a"}]}}
+    with serving(speaking(serve)) as server:
+        found = TargetConfig(address=str(server.target), dialect="lsp", options={"settings": {"a": 1}})
+        wrong = TargetConfig(address=str(server.target), dialect="lsp", options={"setting": {}})
+        session = Session(background=False, book=AddressBook({"code": found, "wrong": wrong}))
+        session.connect("code")
+        assert session.call("ask", asked).result == [1]
+        with pytest.raises(UsageError, match=r"options of the target make no sense: .*`setting`"):
+            session.connect("wrong")
+        session.close()

@@ -405,3 +405,15 @@ def test_values_that_the_server_tells_are_offered_for_the_parameters_that_it_tel
         ValueQuestion("prompt:greet", "who", "A", (("how", "hi"),)),
         ValueQuestion("prompt:greet", "who", "G", (("how", None),)),
     ]
+
+
+def test_what_the_server_tells_is_offered_as_what_the_parameter_takes() -> None:
+    params = [{"name": name, "schema": {"type": name}, "x-completes": True} for name in ("integer", "string")]
+    catalog = Catalog.from_openrpc({"methods": [{"name": "pause", "params": params}]})
+    around = replace(AROUND, server_values=lambda question: ("1", "12"))
+
+    def offered(marked: str) -> list[str]:
+        return [found.text for found in suggestions(marked, catalog, around) if found.kind == "value"]
+
+    assert offered("pause integer=|") == ["1", "12"]
+    assert offered("pause string=1|") == ["'1'", "'12'"]
