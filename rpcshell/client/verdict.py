@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from rpcshell.client.detection import Attempt, Outcome
     from rpcshell.client.target import Target
 
-__all__ = ["Finding", "greets"]
+__all__ = ["Finding", "Unrecognised", "greets"]
+
+
+class Unrecognised(ProtocolError):
+    """What answers at a target, or does not, is nothing that can be talked to.
+
+    Attributes:
+        attempts: The guesses that were made to find that out, in their order.
+    """
+
+    def __init__(self, message: str, *, hint: str | None, attempts: tuple[Attempt, ...]) -> None:
+        super().__init__(message, hint=hint)
+        self.attempts = attempts
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -40,8 +52,12 @@ class Finding(msgspec.Struct, frozen=True):
         return next((attempt.first for attempt in reversed(self.attempts) if attempt.first), b"")
 
     @property
-    def error(self) -> ProtocolError:
+    def error(self) -> Unrecognised:
         """What there is instead of a server to talk to, for one that was not recognised."""
+        error = self._error()
+        return Unrecognised(error.message, hint=error.hint, attempts=self.attempts)
+
+    def _error(self) -> ProtocolError:
         where = self.asked
         name = f"DIALECT:{where} names what it speaks"
         who = f"; {self.program} listens there" if self.program else ""

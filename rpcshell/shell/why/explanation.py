@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
+from rpcshell.client.diagnosis import seen
+from rpcshell.client.verdict import Unrecognised
 from rpcshell.shell.why.rules import diagnose
 from rpcshell.view.escape import visible
 from rpcshell.view.units import call_time, count_of, duration
@@ -116,12 +118,21 @@ def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield label, f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
     elif timing.attempts:
         yield "reply", "not a byte"
+    if isinstance(evidence.call.error, Unrecognised):
+        yield from _tried(evidence.call.error)
     if evidence.unseen is not None:
         yield "server", evidence.unseen
     yield from _server_then(evidence)
     now = evidence.now
     if now is not None and now.status is not None:
         yield "now", f"{_server(now.status)}{_worker_now(evidence, now)}"
+
+
+def _tried(error: Unrecognised) -> Iterator[tuple[str, str]]:
+    """What was said to a server to find out what it speaks, each on a connection of its own, and what it answered."""
+    for place, attempt in enumerate(error.attempts):
+        came = {"closed": "it ended the connection", "failed": "no connection"}.get(attempt.end, "nothing came")
+        yield "" if place else "tried", f"{attempt.guess.name}: {seen(attempt.first) if attempt.first else came}"
 
 
 def _server_then(evidence: Evidence) -> Iterator[tuple[str, str]]:

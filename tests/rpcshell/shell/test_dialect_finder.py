@@ -15,7 +15,10 @@ from rpcshell.client.target import HttpTarget, Target, TcpTarget, UnixTarget
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.session import Session
+from rpcshell.shell.supervisor import Supervisor
 from rpcshell.shell.target_config import TargetConfig
+from rpcshell.shell.why.evidence import gather
+from rpcshell.shell.why.explanation import render_explanation
 from tests.rpcshell.describing import Told, offering
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, free_port, serving
 from tests.rpcshell.qemu import monitor, needs_qemu
@@ -117,6 +120,20 @@ def test_what_listens_and_says_nothing_is_told_and_not_waited_for(script: Sessio
         script.connect(server.target)
         with pytest.raises(ProtocolError, match="says nothing to any guess"):
             script.call("ping", {"a": 1})
+
+
+def test_why_shows_what_was_tried(script: Session) -> None:
+    def hangs_up_on_lines(peer: Peer) -> None:
+        while (data := peer.sock.recv(4096)) and not data.endswith(b"\n"):
+            pass
+
+    with serving(hangs_up_on_lines) as server:
+        script.connect(server.target)
+        call = script.attempt("ping", {"a": 1})
+    text = "".join(part for _, part in render_explanation(gather(call, script, Supervisor(script)), 100))
+    assert "tried    nothing, to hear who speaks first: nothing came\n" in text
+    assert " a ping of rpcshell's own protocol: nothing came\n" in text
+    assert " a line of JSON-RPC: it ended the connection\n" in text
 
 
 def test_at_the_prompt_it_is_a_note_and_the_session_lives(session: Session, told: Told) -> None:
