@@ -55,11 +55,11 @@ class Boot:
     def has_failed(self, slot: WorkerSlot, failure: WorkerFailed) -> bool:
         """Whether the server cannot start, since this worker could not."""
         others = [other for other in self._crew.slots if other is not slot]
-        if not failure.shortage or self._last_try is not None:
+        if not failure.shortage:
             return True
         if any(other.worker is not None for other in others):
             return False
-        if not any(other.short for other in others):
+        if self._last_try is not None or not any(other.short for other in others):
             return True
         # They may have taken the room from each other.
         self._last_try = slot
