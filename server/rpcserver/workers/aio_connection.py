@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from rpcserver.service.context import Peer
     from rpcserver.service.dispatch import Dispatcher
     from rpcserver.system.settings import ServerSettings
-    from rpcserver.workers.frame_budget import FrameBudget
-    from rpcserver.workers.layers import Layers
+    from rpcserver.workers.terms import Terms
 
     Begin = Callable[[bytes | bytearray, Peer, bool, Executor], bytes | Coroutine[Any, Any, bytes]]
     """How a request becomes a framed reply, or what must be awaited for one: `Dispatcher.begin`."""
@@ -38,8 +37,7 @@ class Host(Protocol):
 
     settings: ServerSettings
     dispatcher: Dispatcher
-    layers: Layers
-    budget: FrameBudget
+    terms: Terms
     begin: Begin
     threads: HandlerThreads
 
@@ -88,7 +86,7 @@ class LoopConnection(asyncio.Protocol):
     _write: Callable[[bytes], None]
 
     def __init__(self, connection: socket.socket, host: Host, loop: asyncio.AbstractEventLoop) -> None:
-        self.conversation = converse(connection, host.settings, host.layers, host.budget)
+        self.conversation = converse(connection, host.terms)
         prepare(connection, self.conversation)
         self._sole_request = self.conversation.sole_request
         self.peer = self.conversation.peer

@@ -33,6 +33,7 @@ from rpcserver.workers.acceptor import TICK, Acceptor
 from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.layers import Layers
 from rpcserver.workers.offspring import Offspring
+from rpcserver.workers.terms import Terms
 
 if TYPE_CHECKING:
     import ssl
@@ -116,6 +117,7 @@ class Worker(abc.ABC):
     Attributes:
         answer: like the dispatcher's, and sees to `max_requests`; for models that block.
         budget: what large requests may take of memory.
+        terms: what all conversations have in common.
         draining: whether the worker was asked to answer what has arrived, and to leave.
         signals: what it does at signals.
         offspring: sees to what is forked here.
@@ -135,8 +137,9 @@ class Worker(abc.ABC):
         self.settings = setup.settings
         self.channel = setup.channel
         self.board = setup.board
-        self.layers = Layers.of(setup.listeners, setup.tls, setup.settings.proxy_protocol)
+        layers = Layers.of(setup.listeners, setup.tls, setup.settings.proxy_protocol)
         self.budget = FrameBudget(setup.settings, setup.board)
+        self.terms = Terms(setup.settings, layers, self.budget)
         self.draining = False
         self._listeners = setup.listeners
         self._logs = setup.logs

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.errors import QuickStop
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.layers import PLAIN, Layers
 from rpcserver.workers.limits import READ_SIZE
 from rpcserver.workers.next_step import ANSWER, LINGER, READ, WRITE, Next
 from rpcserver.workers.socket_drivers import NonBlockingConnection, acknowledge, converse, prepare, reset_on_close
@@ -23,9 +22,8 @@ from rpcserver.workers.socket_drivers import NonBlockingConnection, acknowledge,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.conversation import Answer
-    from rpcserver.workers.frame_budget import FrameBudget
+    from rpcserver.workers.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -47,24 +45,21 @@ class BlockingConnection:
     Args:
         connection: a connected stream socket; `serve` closes it.
         answer: what answers.
-        settings: limits and deadlines.
+        terms: what all conversations of the worker have in common.
         on_tick: called after each wait that ended without data, and about once a second beside.
         linger: takes the connection over after the last word, so that `serve` need not wait for the client's end.
-        layers: what lies between the connection's bytes and its messages.
-        budget: what large requests may take of memory.
     """
 
     def __init__(
         self,
         connection: socket.socket,
         answer: Answer,
-        settings: ServerSettings,
+        terms: Terms,
         on_tick: Callable[[], None] | None = None,
         linger: Callable[[NonBlockingConnection], None] | None = None,
-        layers: Layers = PLAIN,
-        budget: FrameBudget | None = None,
     ) -> None:
-        self.conversation = converse(connection, settings, layers, budget)
+        settings = terms.settings
+        self.conversation = converse(connection, terms)
         self._socket = connection
         self._run = answer
         self._settings = settings

@@ -12,7 +12,7 @@ import random
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -187,7 +187,7 @@ class ForkWorker(Worker):
                 "a client was turned away: all %d processes are taken; more --max-children or --workers would help",
                 self.settings.max_children,
             )
-        conversation = converse(connection, self.settings, self.layers)
+        conversation = converse(connection, replace(self.terms, budget=None))
         reply = refuse_connection(self.settings.max_children, conversation.peer)
         try:
             prepare(connection, conversation)
@@ -269,9 +269,8 @@ class ForkWorker(Worker):
         msgspec.structs.force_setattr(dispatcher.worker, "pid", os.getpid())
         siblings = [self.board.child(index) for index in range(self.settings.max_children)]
         self.budget = FrameBudget(self.settings, board, siblings)
-        self._current = BlockingConnection(
-            connection, dispatcher.answer, self.settings, self._on_tick, layers=self.layers, budget=self.budget
-        )
+        terms = replace(self.terms, budget=self.budget)
+        self._current = BlockingConnection(connection, dispatcher.answer, terms, self._on_tick)
         if self.draining:
             self._current.drain()
         try:

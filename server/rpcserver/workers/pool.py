@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.layers import PLAIN, Layers
 from rpcserver.workers.limits import NEVER, WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE, Next
 from rpcserver.workers.refusals import give_up, refuse_request
@@ -30,9 +29,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.base import WorkerSetup
-    from rpcserver.workers.frame_budget import FrameBudget
+    from rpcserver.workers.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +63,9 @@ class PooledConnection(NonBlockingConnection):
     def __init__(
         self,
         connection: socket.socket,
-        settings: ServerSettings,
-        layers: Layers,
-        budget: FrameBudget | None,
+        terms: Terms,
     ) -> None:
-        conversation = converse(connection, settings, layers, budget)
+        conversation = converse(connection, terms)
         super().__init__(connection, conversation)
         prepare(connection, conversation)
         self.running: dict[float, bytes | bytearray] = {}
@@ -82,27 +78,22 @@ class Parking:
     is the thread's that runs its requests, until that calls `settle`. So neither touches what is the other's.
 
     Args:
-        settings: limits and deadlines.
+        terms: what all conversations of the worker have in common.
         submit: called in the poller's thread, and from `settle`, with a connection that has requests to run;
             whether they are new tells the second argument.
         closed: called in any thread after a connection has been closed.
-        layers: what lies between a connection's bytes and its messages.
-        budget: what large requests may take of memory.
     """
 
     def __init__(
         self,
-        settings: ServerSettings,
+        terms: Terms,
         submit: Callable[[PooledConnection, bool], None],
         closed: Callable[[], None],
-        layers: Layers = PLAIN,
-        budget: FrameBudget | None = None,
     ) -> None:
-        self._settings = settings
-        self._budget = budget
+        settings = terms.settings
+        self._terms = terms
         self._submit = submit
         self._closed = closed
-        self._layers = layers
         self._epoll = select.epoll()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wakeup, select.EPOLLIN)
@@ -119,7 +110,7 @@ class Parking:
     def add(self, accepted: socket.socket) -> bool:
         """Take a connection in; False if its client has gone already."""
         try:
-            connection = PooledConnection(accepted, self._settings, self._layers, self._budget)
+            connection = PooledConnection(accepted, self._terms)
         except OSError as error:
             logger.debug("a connection was lost before it was served: %s", error.strerror)
             accepted.close()
@@ -132,7 +123,7 @@ class Parking:
 
     def drain(self) -> None:
         """Ask every connection, and those that come, for an end without loss; safe in any thread."""
-        self._leave_by = monotonic() + self._settings.drain_grace
+        self._leave_by = monotonic() + self._terms.settings.drain_grace
         self._wake()
 
     def reclaim(self, choose: Callable[[list[PooledConnection]], list[PooledConnection]]) -> None:
@@ -144,7 +135,7 @@ class Parking:
         with self._handing:
             waiting = [connection for connection in self._connections.copy().values() if connection.awaits is not None]
             for connection in choose(waiting):
-                connection.conversation.leave(monotonic() + self._settings.drain_grace)
+                connection.conversation.leave(monotonic() + self._terms.settings.drain_grace)
             for connection in waiting:
                 connection.deadline = connection.conversation.deadline
         self._wake()
@@ -255,7 +246,7 @@ class PoolWorker(ThreadedWorker):
         self._queue: SimpleQueue[PooledConnection] = SimpleQueue()
         self._stuck = False
         self._running: dict[PooledConnection, threading.Thread] = {}
-        self._parking = Parking(self.settings, self._submit, self._closed, self.layers, self.budget)
+        self._parking = Parking(self.terms, self._submit, self._closed)
 
     def prepare(self) -> None:
         """Start the poller and the pool, which has fewer threads where there are no more."""

@@ -20,9 +20,7 @@ from rpcserver.workers.limits import LINGER_SECONDS, READ_SIZE
 from rpcserver.workers.next_step import CLOSE, LINGER, READ, WRITE, Next
 
 if TYPE_CHECKING:
-    from rpcserver.system.settings import ServerSettings
-    from rpcserver.workers.frame_budget import FrameBudget
-    from rpcserver.workers.layers import Layers
+    from rpcserver.workers.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +32,9 @@ _TCP: Final = int(socket.IPPROTO_TCP)
 _QUICKACK: Final = int(socket.TCP_QUICKACK)
 
 
-def converse(
-    connection: socket.socket,
-    settings: ServerSettings,
-    layers: Layers,
-    budget: FrameBudget | None = None,
-) -> Conversation:
+def converse(connection: socket.socket, terms: Terms) -> Conversation:
     """Begin a conversation on an accepted socket."""
+    settings, layers, budget = terms.settings, terms.layers, terms.budget
     tls, framing = layers.tls_of(connection), layers.framing_of(connection)
     if layers.proxies is None:
         return Conversation(settings, tls, budget, framing)

@@ -46,9 +46,7 @@ class SyncWorker(Worker):
 
     def _serve(self, connection: socket.socket) -> None:
         self.board.connection_opened()
-        self._current = BlockingConnection(
-            connection, self.answer, self.settings, self._on_tick, self._lingering.add, self.layers, self.budget
-        )
+        self._current = BlockingConnection(connection, self.answer, self.terms, self._on_tick, self._lingering.add)
         if self.draining:
             self.drain()
         self._current.serve()

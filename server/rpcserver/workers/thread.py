@@ -22,18 +22,16 @@ from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.blocking_connection import Abandoned, BlockingConnection
-from rpcserver.workers.layers import PLAIN, Layers
 from rpcserver.workers.refusals import give_up
 
 if TYPE_CHECKING:
     import socket
 
     from rpcserver.service.context import Peer
-    from rpcserver.system.settings import ServerSettings
     from rpcserver.workers.base import WorkerSetup
     from rpcserver.workers.conversation import Answer
-    from rpcserver.workers.frame_budget import FrameBudget
     from rpcserver.workers.socket_drivers import NonBlockingConnection
+    from rpcserver.workers.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -154,11 +152,9 @@ class ThreadConnection(BlockingConnection):
         self,
         connection: socket.socket,
         answer: Answer,
-        settings: ServerSettings,
-        layers: Layers = PLAIN,
-        budget: FrameBudget | None = None,
+        terms: Terms,
     ) -> None:
-        super().__init__(connection, answer, settings, layers=layers, budget=budget)
+        super().__init__(connection, answer, terms)
         self.abandoned = False
         # The request that runs, by its start.
         self._running: dict[float, bytes | bytearray] = {}
@@ -225,7 +221,7 @@ class ThreadWorker(ThreadedWorker):
 
     def serve(self, accepted: socket.socket) -> None:
         """Serve a connection in a thread of its own."""
-        connection = ThreadConnection(accepted, self.answer, self.settings, self.layers, self.budget)
+        connection = ThreadConnection(accepted, self.answer, self.terms)
         if self.draining:
             connection.drain()
         thread = threading.Thread(target=self._run, args=(connection,), name="rpcserver-connection", daemon=True)
