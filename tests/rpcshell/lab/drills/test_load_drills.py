@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 
@@ -119,14 +118,23 @@ def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypa
         assert time.monotonic() < deadline
 
 
-def test_a_server_that_dies_in_a_drill_ends_it_with_an_error(drilled: Start) -> None:
+def test_a_server_that_dies_in_a_drill_ends_it_with_an_error(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = drilled(1)
     pid = server.status().pid
-    timer = threading.Timer(0.3, os.kill, (pid, signal.SIGKILL))
-    timer.start()
+    from rpcshell.lab.drills.timeline import Follower
+
+    step = Follower.step
+    held = iter([False, True])
+
+    def killing(self: Follower, tick: Callable[[], None] | None = None) -> None:
+        step(self, tick)
+        # What the first step has seen is told before the second one.
+        if sum(worker.connections for worker in self.status.workers) and next(held, False):
+            os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr(Follower, "step", killing)
     with pytest.raises(ConnectionFailed, match="the server has gone in the middle of the drill"):
         server.run(":hold 2 -d 30")
-    timer.join()
     _, rows = server.output.values[-1]
     assert [row["worker"] for row in rows if row["event"] == "held"] == [1]
     assert rows[-1]["event"] == "summary"
