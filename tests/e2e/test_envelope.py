@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
+import threading
 from pathlib import Path
 
 from rpcshell.shell.config_reference import config_reference
 from tests.e2e.shells import leave
-from tests.e2e.terminal import CTRL_C, ENTER, SHELL, TAB, Terminal
+from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal
 from tests.rpcshell.enveloped import kea, needs_kea, needs_watchman, watchman
+from tests.rpcshell.peers import Peer, serving
 
 OPENRPC = """{"openrpc": "1.3.2", "info": {"title": "", "version": ""}, "methods": [
     {"name": "watch-project", "params": [{"name": "path", "required": true, "schema": {"enum": ["PATH", "/other"]}}],
      "paramStructure": "by-position"},
     {"name": "subscribe", "params": [], "x-params": "whole"}, {"name": "get-pid", "params": []}]}"""
+
+
+arrived = threading.Event()
+
+
+def silent(peer: Peer) -> None:
+    """It says what it has, and never answers a call."""
+    for line in peer.sock.makefile("rb"):
+        if b"list-capabilities" in line:
+            peer.sock.sendall(b'{"capabilities":["cmd-get-pid"]}\n')
+        else:
+            arrived.set()
 
 
 def configured(folder: Path, *lines: str) -> Path:
@@ -31,7 +44,7 @@ def test_a_session_with_watchman(tmp_path: Path) -> None:
     (watched := tmp_path / "watched").mkdir()
     (watched / "old").touch()
     (tmp_path / "api.json").write_text(OPENRPC.replace("PATH", str(watched)))
-    with watchman() as (address, process):
+    with watchman() as address, serving(silent) as slow:
         file = configured(
             tmp_path, "[targets.files]", f'address = "{address}"', 'dialect = "watchman"', 'openrpc = "api.json"'
         )
@@ -53,17 +66,19 @@ def test_a_session_with_watchman(tmp_path: Path) -> None:
             terminal.mark()
             terminal.send(f":wait mine is_fresh_instance=false{ENTER}")
             terminal.wait_for(r'"files": \["new"\]')
-            # Signals are on until the prompt stands again.
-            terminal.wait_for(r"^files> $")
-            process.send_signal(signal.SIGSTOP)
+            terminal.mark()
+            terminal.send(f":connect watchman:{slow.target}{ENTER}")
+            terminal.wait_for(rf"^watchman:{slow.target}> $")
             terminal.send(f"get-pid{ENTER}")
+            assert arrived.wait(PATIENCE)
             terminal.wait_until_signals()
             terminal.send(CTRL_C)
             terminal.wait_for("^error: cancelled: the connection was closed")
-            process.send_signal(signal.SIGCONT)
             terminal.mark()
+            terminal.send(f":connect files{ENTER}")
+            terminal.wait_for("^files> $")
             terminal.send(f"get-pid{ENTER}")
-            terminal.wait_for(rf'"pid": {process.pid}')
+            terminal.wait_for(r'^result \{"version": .*"pid": \d+|^result \{"pid": \d+')
             assert leave(terminal) == 0
 
 

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies as st
 
 from rpcshell import Envelope
 from rpcshell.shell.config_reference import DIALECTS
-from tests.rpcshell.activation import listening
+from tests.rpcshell.activation import listening, running
 
-__all__ = ["KEA", "SURICATA", "WATCHMAN", "kea", "needs_kea", "needs_watchman", "watchman"]
+__all__ = ["JSON", "KEA", "SURICATA", "TABLES", "WATCHMAN", "kea", "needs_kea", "needs_watchman", "watchman"]
 
 KEA, SURICATA, WATCHMAN = (Envelope.from_table(DIALECTS[name][1]) for name in ("kea", "suricata", "watchman"))
 
@@ -27,6 +28,46 @@ _WATCHMAN = shutil.which("watchman")
 
 needs_kea = pytest.mark.skipif(_KEA is None, reason="there is no kea-dhcp4")
 needs_watchman = pytest.mark.skipif(_WATCHMAN is None, reason="there is no watchman")
+
+
+KEYS = st.sampled_from(["a", "b", "c"])
+PATHS = st.lists(KEYS, max_size=3).map(".".join)
+JSON = st.recursive(
+    st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "x", "$$x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
+TEMPLATES = st.recursive(
+    JSON | st.sampled_from(["$method", "$params", "$params...", "$id", "$other"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+TABLES = st.fixed_dictionaries(
+    {"request": TEMPLATES},
+    optional={
+        "no-params": JSON,
+        "reply": st.fixed_dictionaries(
+            {},
+            optional={
+                "ok": st.dictionaries(PATHS, JSON, max_size=2),
+                "result": PATHS | st.lists(PATHS, max_size=2),
+                "error": PATHS,
+                "code": PATHS,
+                "id": PATHS,
+            },
+        ),
+        "event": st.fixed_dictionaries({"key": PATHS}, optional={"name": PATHS, "params": PATHS}),
+        "names": st.lists(KEYS) | st.fixed_dictionaries({"method": KEYS}, optional={"path": PATHS, "prefix": KEYS}),
+        "framing": st.sampled_from(["line", "stream", "nul", "x"]),
+        "hello": JSON,
+        "hello-reply": st.booleans(),
+        "greets": st.booleans(),
+        "one-call": st.booleans(),
+        "pipelined": st.booleans(),
+        "other": JSON,
+    },
+)
+"""Tables of dialects, most of which make no sense."""
 
 
 @contextmanager
@@ -49,27 +90,17 @@ def kea() -> Iterator[str]:
         ) as process:
             assert process.stdout is not None
             try:
-                assert any("COMMAND_ACCEPTOR_START" in line for line in process.stdout)
+                assert any("DHCP4_STARTED" in line for line in process.stdout)
                 yield f"unix:{path}"
             finally:
                 process.terminate()
 
 
 @contextmanager
-def watchman() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A service; the address of its socket, and its process."""
+def watchman() -> Iterator[str]:
+    """A service; the address of its socket."""
     assert _WATCHMAN is not None
     with listening() as (listener, path):
         kept = ("--sockname", str(path), "--logfile", f"{path}.log", "--pidfile", f"{path}.pid", "--no-save-state")
-        process = subprocess.Popen(
-            (_WATCHMAN, "--inetd", "--foreground", *kept),
-            stdin=listener.fileno(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            yield f"unix:{path}", process
-        finally:
-            # A test may have stopped it.
-            process.kill()
-            process.wait()
+        with running(_WATCHMAN, "--inetd", "--foreground", *kept, listener=listener):
+            yield f"unix:{path}"

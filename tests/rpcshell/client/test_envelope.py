@@ -27,7 +27,7 @@ from rpcshell import (
 from rpcshell import connect as connect_blocking
 from rpcshell.client.dialects import Event, Stray
 from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
-from tests.rpcshell.enveloped import KEA, SURICATA, WATCHMAN
+from tests.rpcshell.enveloped import JSON, KEA, SURICATA, TABLES, WATCHMAN
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, Peer, serving
 from tests.rpcwire.feeding import cut, single_bytes
@@ -169,45 +169,6 @@ def test_a_table_that_makes_no_sense_is_one_line(table: dict[str, Any], says: st
     with pytest.raises(UsageError, match=says) as caught:
         Envelope.from_table(table)
     assert "\n" not in str(caught.value)
-
-
-KEYS = st.sampled_from(["a", "b", "c"])
-PATHS = st.lists(KEYS, max_size=3).map(".".join)
-JSON = st.recursive(
-    st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "x", "$$x"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
-    max_leaves=6,
-)
-TEMPLATES = st.recursive(
-    JSON | st.sampled_from(["$method", "$params", "$params...", "$id", "$other"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
-    max_leaves=8,
-)
-TABLES = st.fixed_dictionaries(
-    {"request": TEMPLATES},
-    optional={
-        "no-params": JSON,
-        "reply": st.fixed_dictionaries(
-            {},
-            optional={
-                "ok": st.dictionaries(PATHS, JSON, max_size=2),
-                "result": PATHS | st.lists(PATHS, max_size=2),
-                "error": PATHS,
-                "code": PATHS,
-                "id": PATHS,
-            },
-        ),
-        "event": st.fixed_dictionaries({"key": PATHS}, optional={"name": PATHS, "params": PATHS}),
-        "names": st.lists(KEYS) | st.fixed_dictionaries({"method": KEYS}, optional={"path": PATHS, "prefix": KEYS}),
-        "framing": st.sampled_from(["line", "stream", "nul", "x"]),
-        "hello": JSON,
-        "hello-reply": st.booleans(),
-        "greets": st.booleans(),
-        "one-call": st.booleans(),
-        "pipelined": st.booleans(),
-        "other": JSON,
-    },
-)
 
 
 @given(TABLES, st.none() | JSON, st.lists(JSON | st.none(), max_size=4), st.lists(st.integers(0, 100), max_size=4))

@@ -22,7 +22,7 @@ def dhcp() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def files() -> Iterator[str]:
-    with watchman() as (target, _):
+    with watchman() as target:
         yield target
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from rpcshell.shell.config import Config, ConfigProblem, load_config, parse_conf
 from rpcshell.shell.config_reference import DIALECTS, config_reference
 from rpcshell.shell.target_config import TargetConfig
 from rpcshell.view.settings import Settings
+from tests.rpcshell.enveloped import TABLES
 
 
 @pytest.fixture
@@ -221,6 +224,27 @@ def test_a_configuration_in_use_names_its_dialects_everywhere(file: Path) -> Non
         name_dialects({})
     with pytest.raises(UsageError, match="there is no dialect 'kea'"):
         Target.parse("kea:unix:/run/kea.sock")
+
+
+def toml(value: Any) -> str:
+    match value:
+        case dict():
+            return f"{{ {', '.join(f'{json.dumps(key)} = {toml(inner)}' for key, inner in value.items())} }}"
+        case list():
+            return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value)
+
+
+@given(TABLES)
+def test_any_table_of_a_dialect_is_one_or_one_line_with_its_place(table: dict[str, Any]) -> None:
+    lines = ["[dialects.mine]", *(f"{key} = {toml(value)}" for key, value in table.items()), ""]
+    try:
+        dialect = parse_config(Path("c.toml"), "\n".join(lines)).dialects["mine"]
+    except ConfigProblem as error:
+        assert re.match(r"c\.toml:[1-9]\d*: dialects\.mine", error.message)
+        assert "\n" not in str(error)
+    else:
+        assert dialect == Envelope.from_table(table)
 
 
 @given(st.text(max_size=60) | st.text("[]targetskeys.='\"\n 0{}", max_size=60))
