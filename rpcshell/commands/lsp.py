@@ -27,9 +27,12 @@ def lsp(shell: Shell, *, action: str | None, files: tuple[str, ...]) -> None:
     session = shell.session
     if session.target is None:
         raise NotConnected
+    from rpcshell.client.dialects.lsp import CLOSE, OPEN
+
+    # What is spoken where nobody has named it, may have to be found out first.
+    session.method(OPEN)
     if session.target.dialect.partition("+")[0] != "lsp":
         raise UsageError(f"{session.target} is no language server", hint="the target of one begins with lsp:")
-    from rpcshell.client.dialects.lsp import CLOSE, OPEN
 
     if action is None:
         names = session.complete(CLOSE, "file", "", {}, wait=True)
