@@ -44,7 +44,9 @@ class Boot:
     def count_serving(self) -> int:
         """Return how many workers serve, once none is awaited but those that the system has no room for; else 0."""
         slots = self._crew.slots
-        awaited = any(not (slot.serves or slot.short or (slot.worker is slot.retry_at is None)) for slot in slots)
+        awaited = any(
+            not (slot.serves or slot.short or (slot.worker is None and slot.retry_at is None)) for slot in slots
+        )
         return 0 if awaited else sum(slot.serves for slot in slots)
 
     def end(self) -> None:
