@@ -123,7 +123,7 @@ class Pump:
 
     Attributes:
         on_data: Is told what each read brought, before it is understood.
-        on_sent: Is told that all there was to send is sent.
+        on_sent: Is told once that all there was to send is sent.
     """
 
     def __init__(self, transport: Transport, dialogue: Dialogue) -> None:
@@ -198,7 +198,8 @@ class Pump:
             finally:
                 dialogue.sent(sum(counts))
         if self.on_sent is not None and not dialogue.unsent:
-            self.on_sent()
+            told, self.on_sent = self.on_sent, None
+            told()
 
     def hand_out(self) -> None:
         """Give everybody what has come for them, in the order in which it came."""

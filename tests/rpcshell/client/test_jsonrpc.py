@@ -29,6 +29,7 @@ from rpcshell import (
 )
 from rpcshell.client.dialects import Event, ServerRequest
 from rpcshell.client.hearing import Answer, Hearing
+from rpcshell.shell.call_trace import CallTrace
 from rpcwire.framings import FRAMINGS
 from tests.rpcshell import jsonrpc_peer
 from tests.rpcshell.certificates import Certificates
@@ -400,3 +401,18 @@ def test_a_server_that_never_listened_and_leaves_is_noticed(connect: Connect) ->
         pytest.raises(ConnectionLost),
     ):
         client.call("add", [1], timeout=DEADLINE)
+
+
+def test_when_a_request_was_sent_is_told_once() -> None:
+    class Counting(CallTrace):
+        times = 0
+
+        def request_sent(self) -> None:
+            self.times += 1
+            super().request_sent()
+
+    trace = Counting()
+    with served() as target, connect(target) as client:
+        client.exchange("tell", [3], trace=trace)
+    assert trace.times == 1
+    assert trace.sent <= trace.last
