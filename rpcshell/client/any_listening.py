@@ -170,6 +170,9 @@ class Pump:
             if self.on_data is not None:
                 self.on_data(data)
             dialogue.receive(data)
+            if dialogue.has_arrived:
+                # Who waits for it should not wait for what a server that never pauses says next.
+                break
         stream = self.transport
         if dialogue.dialect.mid_frame and isinstance(stream, socket.socket) and stream.family != socket.AF_UNIX:
             acknowledge(stream)

@@ -142,6 +142,11 @@ class Dialogue:
         self.dialect.receive(data)
         self._take_all()
 
+    @property
+    def has_arrived(self) -> bool:
+        """Whether something has come for somebody."""
+        return bool(self._arrived)
+
     def arrived(self) -> list[tuple[Callable[[Any], None], Delivery | Heard]]:
         """Take what has come, and whom each of it is to be given to."""
         arrived, self._arrived = self._arrived, []

@@ -37,8 +37,8 @@ def test_a_stop_loses_no_call_of_clients_that_connect_for_each(model: str, tmp_p
     marks = tmp_path / "marks"
     with running("-m", model, "-w", "2", folder=tmp_path) as server:
         run_loops(server, marks, [Loop() for _ in range(6)], connect_for_each_call_until_refused)
-        # No privilege is needed to keep new clients out: the log would say so.
-        assert " WARNING " not in server.log()
+        # No privilege is needed to keep new clients out: the log would say so. That some wait may be said before.
+        assert [line for line in server.log().splitlines() if " WARNING " in line and " wait, since " not in line] == []
 
 
 def connect_for_each_call_until_refused(server: Server, marks: Path, loop: Loop, calls: threading.Semaphore) -> None:

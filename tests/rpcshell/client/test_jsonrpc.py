@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import queue
 import signal
 import socket
 import sys
@@ -159,6 +160,36 @@ def test_an_event_that_comes_with_the_end_is_heard_before_it(monkeypatch: pytest
         assert next(events) == Event("last")
         with pytest.raises(ConnectionLost):
             next(events)
+
+
+def test_what_has_come_is_handed_out_before_more_is_read_of_a_server_that_never_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Flood:
+        """What is read of it never ends, once it has begun."""
+
+        begun = False
+        reads = 0
+
+        def __init__(self) -> None:
+            self._socket, theirs = socket.socketpair()
+            theirs.close()
+            self.fileno, self.send, self.close = self._socket.fileno, self._socket.send, self._socket.close
+
+        def recv(self, _size: int) -> bytes:
+            if not self.begun:
+                raise BlockingIOError
+            self.reads += 1
+            return b'{"method":"more"}\n'
+
+    flood = Flood()
+    reads: queue.SimpleQueue[int] = queue.SimpleQueue()
+    monkeypatch.setattr("rpcshell.client.listening.open_transport", lambda *_args, **_options: flood)
+    with Client(Target.parse("jsonrpc+line:127.0.0.1:1")) as client:
+        client.hearing().handle(event=lambda _event: reads.put(flood.reads))
+        client.connect()
+        flood.begun = True
+        assert [reads.get(timeout=DEADLINE) for _ in range(5)] == [1, 2, 3, 4, 5]
 
 
 def test_a_server_that_only_answers_has_no_events() -> None:

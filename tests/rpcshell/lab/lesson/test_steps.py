@@ -73,8 +73,6 @@ def test_of_eleven_clients_on_ten_workers_one_waits(run: Run) -> None:
     assert told["left"] == {"client": 1}
     assert told["reclaimed"]["client"] != 1
     assert told.conclusion["left"] >= 0.2
-    # Nobody has to go who was not idle for the second that was given.
-    assert told.conclusion["left"] + told.conclusion["reclaimed"] >= 0.9
 
 
 def test_threads_let_all_in(run: Run) -> None:
