@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rpcshell.prompt.tabstops import Tabstops
     from rpcshell.prompt.templates import Template
 
-__all__ = ["cursor_shapes", "key_bindings", "prompt_escape"]
+__all__ = ["complete", "cursor_shapes", "key_bindings", "prompt_escape"]
 
 _INDENT: Final = "  "
 
@@ -91,7 +91,7 @@ def key_bindings(
         elif menu is not None and len(menu.completions) > 1:
             buffer.complete_next()
         else:
-            _complete(buffer)
+            complete(buffer)
 
     @keys.add("s-tab", filter=typing)
     def _(event: KeyPressEvent) -> None:
@@ -150,13 +150,16 @@ def _to_fill_in(
     return found if len(longer) <= 1 else None
 
 
-def _complete(buffer: Buffer) -> None:
+def complete(buffer: Buffer) -> None:
     """Put in the only completion, or what all of them have in common, and else open the menu.
 
     The menu alone would not do: it ignores a key that comes while it is still being filled for the one before.
     """
     document = buffer.document
     found = list(buffer.completer.get_completions(document, CompleteEvent(completion_requested=True)))
+    if not found and (menu := buffer.complete_state) is not None:
+        # The server that told it may be busy with another question just now.
+        found = menu.completions
     if len(found) == 1:
         buffer.apply_completion(found[0])
         return

@@ -38,7 +38,7 @@ def test_a_debug_adapter_is_completed_called_and_left(terminal: Terminal) -> Non
     terminal.mark()
     terminal.send("stackTrace levels=1 threadId=")
     terminal.wait_for(r"threadId=\n +1 *$")
-    terminal.send(f"1{ENTER}")
+    terminal.send(TAB + ENTER)
     terminal.wait_for('"line": 3')
     terminal.wait_until_keys()
     terminal.send("frame = $_.stackFrames[0].id" + ENTER)
