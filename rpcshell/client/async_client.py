@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rpcshell.client.any_client import AnyClient, as_target
 from rpcshell.client.dialects import Ask, follow_async
+from rpcshell.client.dialects.steps import offered
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet import Attempts
@@ -234,8 +235,8 @@ class AsyncClient(AnyClient):
         deadline = None if self.timeout is None else loop.time() + self.timeout
         try:
             if self.listens:
-                return await self._followed(lambda dialect: dialect.describe(), deadline)
-            return await follow_async(self._dialect(self._max_reply, self._floats).describe(), self._ask)
+                return await self._followed(lambda dialect: offered(dialect.describe()), deadline)
+            return await follow_async(offered(self._dialect(self._max_reply, self._floats).describe()), self._ask)
         except TimeoutError:
             raise CallTimeout(self.timeout or 0.0) from None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rpcshell.client.any_client import AnyClient, as_target
 from rpcshell.client.connection import Connection
 from rpcshell.client.dialects import Ask, follow
+from rpcshell.client.dialects.steps import offered
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet import Attempts
@@ -267,8 +268,8 @@ class Client(AnyClient):
             return known
         if not self.listens:
             dialect = self._dialect(self._max_reply, self._floats)
-            return follow(dialect.describe(), lambda step: self._ask(step, patience))
-        return self._followed(lambda dialect: dialect.describe(), self.timeout)
+            return follow(offered(dialect.describe()), lambda step: self._ask(step, patience))
+        return self._followed(lambda dialect: offered(dialect.describe()), self.timeout)
 
     def complete(
         self, method: str, param: str, typed: str, others: Mapping[str, Any], *, timeout: float | None = None

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from rpcshell.client.diagnosis import HTTP_SERVER, stranger
-from rpcshell.client.dialects import OTHER_FORM
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition
+from rpcshell.client.dialects.steps import OTHER_FORM
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -16,12 +16,32 @@ Whatever moves the bytes, and in whichever thread or loop, is nothing to a diale
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Protocol
 
-import msgspec
-
-from rpcshell.client.errors import ProtocolError, ShellError
+from rpcshell.client.dialects.messages import (
+    Event,
+    Form,
+    FormAction,
+    Message,
+    Partial,
+    Progress,
+    ServerRequest,
+    Stray,
+    TextReply,
+)
+from rpcshell.client.dialects.steps import (
+    Ask,
+    Description,
+    HandshakeFailed,
+    Hear,
+    HttpRequest,
+    Step,
+    Steps,
+    Tell,
+    follow,
+    follow_async,
+)
 from rpcwire import Fault, Floats, Goodbye, Reply
 
 __all__ = [
@@ -49,171 +69,6 @@ __all__ = [
     "follow",
     "follow_async",
 ]
-
-_T = TypeVar("_T")
-
-
-class TextReply(Reply, frozen=True):
-    """A reply whose result is a text to be read, such as what a command line inside the server prints."""
-
-
-class Partial(msgspec.Struct, frozen=True):
-    """One of several replies to a call, with more to come: a part of the result, or a `Progress`.
-
-    Attributes:
-        value: What it says.
-        number: The call's, or None for the oldest one that waits.
-    """
-
-    value: Any
-    number: int | None = None
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """The value of a `Partial` that is no part of the result, and only tells how far the call has come.
-
-    Attributes:
-        done: How much is done, in whatever the server counts.
-        total: How much there is to do, in the same, or None where that is not known.
-        text: What is being done.
-    """
-
-    done: float | None = None
-    total: float | None = None
-    text: str = ""
-
-
-class Event(msgspec.Struct, frozen=True):
-    """What a server says unasked.
-
-    Attributes:
-        name: The event's name, or the method of a notification.
-        params: What it says.
-        offers_changed: Whether the server offers other methods from now on.
-    """
-
-    name: str
-    params: Any = None
-    offers_changed: bool = False
-
-
-class ServerRequest(msgspec.Struct, frozen=True):
-    """What a server asks of its client.
-
-    Attributes:
-        method: What it asks for.
-        params: With what.
-        id: What identifies it to the server; of any kind.
-        form: What a person has to be asked for it, where one has.
-    """
-
-    method: str
-    params: Any
-    id: Any
-    form: Form | None = None
-
-
-FormAction = Literal["accept", "decline", "cancel"]
-"""What becomes of a form: it was filled in, the person does not want to, or does not say."""
-
-
-class Form(msgspec.Struct, frozen=True):
-    """What a request of a server asks a person.
-
-    Attributes:
-        answer: Makes the outcome of the request, as `answer` of the dialect takes it, of what became of the form and
-            of the fields by name, which are empty unless it was accepted.
-        message: What it is about.
-        schema: A JSON Schema of an object whose properties are the fields; without any, it is a question of yes or no.
-        title: A few words.
-    """
-
-    answer: Callable[[FormAction, dict[str, Any]], Any]
-    message: str = ""
-    schema: Mapping[str, Any] = {}
-    title: str = ""
-
-
-class Stray(msgspec.Struct, frozen=True):
-    """What came between messages and is none: a line that a child has printed."""
-
-    text: str
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """A request that a dialect wants to have made for itself, and the seconds it may take; sent the `Reply`."""
-
-    method: str
-    params: Any = None
-    timeout: float | None = None
-
-
-class Tell(msgspec.Struct, frozen=True):
-    """What a dialect wants to have said without a reply: the bytes; sent None."""
-
-    data: bytes
-
-
-class HttpRequest(msgspec.Struct, frozen=True):
-    """A request without a body, such as GET or DELETE; what its response holds is received as any other's.
-
-    Sent None: after the response where that is waited for, and at once where it is not, or where this is not HTTP.
-    """
-
-    method: str
-    wait: bool = False
-
-
-class Hear(msgspec.Struct, frozen=True):
-    """The next event is waited for, so many seconds; sent the `Event`."""
-
-    timeout: float | None = None
-
-
-Step = Ask | Tell | Hear | HttpRequest
-
-Steps = Generator[Step, Any, _T]
-"""Yields what is to be done, is sent what came of each, or thrown the `ShellError` that came instead, and returns the
-outcome. The steps of a dialect that does not listen are `Ask`s."""
-
-
-Message = Reply | Goodbye | Partial | Event | ServerRequest | Stray | Tell
-"""What a server may say, and the `Tell` that has to be said at once in turn.
-
-The `id` of a reply is the number of its call; without one it is for the oldest that waits.
-"""
-
-
-class HandshakeFailed(Exception):
-    """A `hello` has found that the server cannot be talked to: why, and what to do about it."""
-
-    def __init__(self, reason: str, hint: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-
-
-class Description(msgspec.Struct, frozen=True):
-    """What a server has told about its methods, or why it has not."""
-
-    document: Any = None
-    """An OpenRPC document, or what should be one. A method with `"x-params": "whole"` and no params takes anything.
-    `"x-events"` is a list of what the server may say unasked, each with a `"name"` and a `"summary"`; in its `"info"`,
-    `"x-method-noun"` is what the server calls a method."""
-
-    missing: Literal["unknown", "ended", "silent", "busy"] | None = None
-    """Why there is none: it knows of no such thing, ended the connection, said nothing in time, or had no time."""
-
-    reason: str = ""
-    """That, in words where there is more to say."""
-
-    hint: str | None = None
-
-    @classmethod
-    def of_names(cls, names: Iterable[object]) -> Description:
-        """Of a server that tells the names of its methods and nothing of their params, which may then be anything."""
-        methods = [{"name": name, "params": [], "x-params": "whole"} for name in names if isinstance(name, str)]
-        return cls({"openrpc": "1.3.2", "info": {"title": "", "version": ""}, "methods": methods})
 
 
 class Speaking(Protocol):
@@ -344,53 +199,3 @@ class Listening(Speaking, Protocol):
 
 DialectFactory = Callable[[int, Floats], Dialect | Listening]
 """Makes the dialect of a new connection; it is given the most bytes that a reply may have, and what floats become."""
-
-
-OTHER_FORM: Final = (LookupError, TypeError, ValueError, AttributeError)
-"""What Python raises where something that a server says has another form than a dialect reads it in."""
-
-
-def follow(steps: Steps[_T], do: Callable[[Step], Any]) -> _T:
-    """Do each step, tell the dialect what came of it, and return the outcome.
-
-    Raises:
-        ProtocolError: What came of a step has another form than the steps read it in.
-        ShellError: What else the steps let through, or raise themselves.
-    """
-    steps = _reading(steps)
-    try:
-        step = next(steps)
-        while True:
-            try:
-                came = do(step)
-            except ShellError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(came)
-    except StopIteration as end:
-        outcome: _T = end.value
-        return outcome
-
-
-async def follow_async(steps: Steps[_T], do: Callable[[Step], Awaitable[Any]]) -> _T:
-    """Do as `follow` does."""
-    steps = _reading(steps)
-    try:
-        step = next(steps)
-        while True:
-            try:
-                came = await do(step)
-            except ShellError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(came)
-    except StopIteration as end:
-        outcome: _T = end.value
-        return outcome
-
-
-def _reading(steps: Steps[_T]) -> Steps[_T]:
-    try:
-        return (yield from steps)
-    except OTHER_FORM as error:
-        raise ProtocolError(f"a reply has another form than it should: {error!r:.100}") from error

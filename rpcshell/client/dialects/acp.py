@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from rpcshell.client.dialects import Ask, Description, Event, Form, HandshakeFailed, Partial, ServerRequest
 from rpcshell.client.dialects.jsonrpc import JsonRpc
+from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.shipped import document, shipped
 from rpcshell.version import __version__
 from rpcwire import EncodeError, Reply
@@ -21,7 +22,7 @@ from rpcwire import EncodeError, Reply
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rpcshell.client.dialects import FormAction, Message, Steps
+    from rpcshell.client.dialects import Message, Steps
     from rpcwire import Fault, Floats
 
 __all__ = ["Acp"]
@@ -33,7 +34,6 @@ PERMISSION: Final = "session/request_permission"
 _VERSION: Final = 1
 _BEGIN: Final = frozenset((NEW, "session/load", "session/resume"))
 _NAMELESS: Final = frozenset((NEW, "session/list", "authenticate"))
-_DECLINED: Final = {"outcome": {"outcome": "cancelled"}}
 
 
 class Acp(JsonRpc):
@@ -59,23 +59,23 @@ class Acp(JsonRpc):
         reply: Reply = yield Ask("initialize", params)
         if (refusal := reply.fault) is not None:
             raise HandshakeFailed(f"it refuses to initialize: {refusal.message}")
-        result = _mapping(reply.result)
+        result = as_mapping(reply.result)
         if result.get("protocolVersion") != _VERSION:
             raise HandshakeFailed(f"it does not speak version {_VERSION} of ACP", "is this an agent?")
-        self._offers, self._info = _mapping(result.get("agentCapabilities")), _mapping(result.get("agentInfo"))
-        self._ways = _list(result.get("authMethods"))
+        self._offers, self._info = as_mapping(result.get("agentCapabilities")), as_mapping(result.get("agentInfo"))
+        self._ways = as_list(result.get("authMethods"))
 
     def describe(self) -> Steps[Description]:
         """The methods of the protocol that the agent is capable of; it need not be asked."""
         yield from ()
         title, version = self._info.get("title") or self._info.get("name"), self._info.get("version")
-        return Description(document(shipped("acp"), self._offers, title=_text(title), version=_text(version)))
+        return Description(document(shipped("acp"), self._offers, title=as_text(title), version=as_text(version)))
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
         """The sessions that were begun here, or the ways to log in."""
         yield from ()
         if param == "methodId":
-            return [str(_mapping(way).get("id")) for way in self._ways]
+            return [str(as_mapping(way).get("id")) for way in self._ways]
         return list(reversed(self._sessions))
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
@@ -100,7 +100,7 @@ class Acp(JsonRpc):
         if method in _BEGIN:
             params.setdefault("cwd", str(Path.cwd()))
         if method == PROMPT and "text" in params:
-            params["prompt"] = [*_list(params.get("prompt")), {"type": "text", "text": params.pop("text")}]
+            params["prompt"] = [*as_list(params.get("prompt")), {"type": "text", "text": params.pop("text")}]
         if method not in _NAMELESS and "sessionId" not in params:
             if not self._sessions:
                 raise EncodeError("there is no session: session/new begins one")
@@ -115,11 +115,11 @@ class Acp(JsonRpc):
                     number = next((n for n, call in self._calls.items() if call == (PROMPT, session)), None)
                     yield said if number is None else Partial(_shown(update), number)
                 case ServerRequest("session/request_permission", params):
-                    yield msgspec.structs.replace(said, form=_permission(_mapping(params)))
+                    yield msgspec.structs.replace(said, form=_permission(as_mapping(params)))
                 case Reply() if said.id is not UNSET:
                     method, session = self._calls.pop(int(said.id), ("", None))
                     if method in _BEGIN and said.fault is None:
-                        self._begun(_text(_mapping(said.result).get("sessionId")) or session)
+                        self._begun(as_text(as_mapping(said.result).get("sessionId")) or session)
                     yield said
                 case _:
                     yield said
@@ -136,26 +136,23 @@ class Acp(JsonRpc):
     def default_answer(self, request: ServerRequest) -> Any | Fault:
         """No: nobody is there to allow anything."""
         if request.method == PERMISSION:
-            options = _list(_mapping(request.params).get("options"))
-            refusal = next((one for one in options if _mapping(one).get("kind") == "reject_once"), None)
-            return _selected(refusal) if refusal else _DECLINED
+            options = as_list(as_mapping(request.params).get("options"))
+            refusal = next((one for one in options if as_mapping(one).get("kind") == "reject_once"), None)
+            return _selected(refusal)
         return super().default_answer(request)
 
 
 def _permission(params: Mapping[str, Any]) -> Form:
     """What a person is asked: which of the options to choose."""
-    options = {_text(one.get("name")): one for one in map(_mapping, _list(params.get("options")))}
-
-    def chosen(action: FormAction, fields: dict[str, Any]) -> Any:
-        option = options.get(str(fields.get("option"))) if action == "accept" else None
-        return _DECLINED if option is None else _selected(option)
-
-    schema = {"type": "object", "properties": {"option": {"enum": list(options)}}, "required": ["option"]}
-    title = _text(_mapping(params.get("toolCall")).get("title"))
-    return Form(chosen, f"The agent asks for permission: {title or 'it does not say what for'}", schema)
+    options = {as_text(one.get("name")): one for one in map(as_mapping, as_list(params.get("options")))}
+    title = as_text(as_mapping(params.get("toolCall")).get("title")) or "it does not say what for"
+    return Form.choosing("option", options, _selected, f"The agent asks for permission: {title}")
 
 
-def _selected(option: Mapping[str, Any]) -> dict[str, Any]:
+def _selected(option: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The outcome of a request for permission."""
+    if option is None:
+        return {"outcome": {"outcome": "cancelled"}}
     return {"outcome": {"outcome": "selected", "optionId": option.get("optionId")}}
 
 
@@ -165,15 +162,3 @@ def _shown(update: Any) -> Any:
         case {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": str() as text}}:
             return text
     return update
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

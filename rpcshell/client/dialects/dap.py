@@ -15,6 +15,7 @@ import msgspec
 
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, ServerRequest, Tell
 from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.lenient import as_list, as_mapping
 from rpcshell.client.dialects.recognition import Guess, Recognition, framing_seen, messages_in
 from rpcshell.client.dialects.shipped import document, is_capable, shipped
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, InvalidReply, Reply
@@ -91,7 +92,7 @@ class Dap(FramedDialect):
         reply: Reply = yield Ask("initialize", arguments)
         if (refusal := reply.fault) is not None:
             raise HandshakeFailed(f"it refuses to initialize: {refusal.message}")
-        self._capabilities = _mapping(reply.result)
+        self._capabilities = as_mapping(reply.result)
 
     def bye(self) -> Steps[None]:
         """End the debugging: what was launched is ended, what was attached to goes on."""
@@ -143,7 +144,7 @@ class Dap(FramedDialect):
             return b""
         self._configured = True
         held = [(command, arguments) for (command, _), arguments in self._held.items()]
-        filters = [one for one in _list(self._capabilities.get("exceptionBreakpointFilters")) if one.get("default")]
+        filters = [one for one in as_list(self._capabilities.get("exceptionBreakpointFilters")) if one.get("default")]
         if filters and all(command != EXCEPTIONS for command, _ in held):
             held.append((EXCEPTIONS, {"filters": [one["filter"] for one in filters]}))
         if is_capable(self._capabilities, "supportsConfigurationDoneRequest"):
@@ -172,7 +173,7 @@ class Dap(FramedDialect):
     def _happened(self, event: str, body: Any) -> Iterator[Message]:
         changed = event == "capabilities"
         if changed:
-            self._capabilities |= _mapping(_mapping(body).get("capabilities"))
+            self._capabilities |= as_mapping(as_mapping(body).get("capabilities"))
         yield Event(event, body, offers_changed=changed)
         if event == "initialized":
             self._initialized = True
@@ -207,8 +208,8 @@ class Dap(FramedDialect):
 
 def _fault(response: Mapping[str, Any]) -> dict[str, Any]:
     """An error, which is a word or a text, or has a format with variables beside it."""
-    error = _mapping(_mapping(response.get("body")).get("error"))
-    variables = _mapping(error.get("variables"))
+    error = as_mapping(as_mapping(response.get("body")).get("error"))
+    variables = as_mapping(error.get("variables"))
     word, text = response.get("message"), error.get("format")
     code = error.get("id")
     fault = {"code": code if type(code) is int else int(ErrorCode.APPLICATION_ERROR)}
@@ -216,11 +217,3 @@ def _fault(response: Mapping[str, Any]) -> dict[str, Any]:
         return {**fault, "message": word if isinstance(word, str) and word else "the request has failed"}
     told = _VARIABLE.sub(lambda found: str(variables.get(found[1], found[0])), text)
     return {**fault, "message": told, **({"data": {"reason": word}} if word and word != told else {})}
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

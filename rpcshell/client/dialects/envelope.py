@@ -27,6 +27,7 @@ from rpcshell.client.dialects.message_template import (
     spreads_elsewhere,
     texts_in,
 )
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout, UsageError
 from rpcwire import ERROR_OUT, EncodeError, Reply
 from rpcwire.framings import FRAMINGS
@@ -41,9 +42,6 @@ __all__ = ["Envelope", "EnvelopeProblem", "Enveloped", "EventShape", "NamesQuest
 
 HELLO_TIMEOUT: Final = 4.0
 """Seconds that a server has to greet, and to answer a greeting."""
-
-NAMES_TIMEOUT: Final = 10.0
-"""Seconds that a server has to say what it offers."""
 
 _HELLO: Final = "hello"
 """The event that whatever comes is until the server has been greeted."""
@@ -301,12 +299,9 @@ class Enveloped(FramedDialect):
             return Description(missing="unknown", reason="its dialect has no names")
         if isinstance(names, list):
             return Description.of_names(names)
-        try:
-            reply: Reply = yield Ask(names.method, names.params, timeout=NAMES_TIMEOUT)
-        except CallTimeout as error:
-            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        reply: Reply = yield Ask(names.method, names.params, timeout=DESCRIPTION_TIMEOUT)
         if (refusal := reply.fault) is not None:
-            return Description(missing="unknown", reason=f"it refuses {names.method}: {refusal.message}")
+            return Description.refused(names.method, refusal)
         found = at_path(reply.result, names.path)
         if not isinstance(found, list | dict):
             where = f"{names.path} in what {names.method} returns" if names.path else f"what {names.method} returns"

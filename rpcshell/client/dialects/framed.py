@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
-from rpcshell.client.dialects import OTHER_FORM, Description, Stray
+from rpcshell.client.dialects import Description, Stray
+from rpcshell.client.dialects.steps import OTHER_FORM
 from rpcshell.client.errors import UsageError
 from rpcwire import ErrorCode, Fault, InvalidReply, ParseError, decode_value, encode_value
 from rpcwire.framings import FRAMINGS

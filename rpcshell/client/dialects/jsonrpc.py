@@ -14,7 +14,8 @@ from msgspec import UNSET
 from rpcshell.client.dialects import Ask, Description, Event, ServerRequest
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition, framing_seen, messages_in
-from rpcshell.client.errors import CallTimeout, ConnectionLost
+from rpcshell.client.dialects.steps import PROBE_TIMEOUT
+from rpcshell.client.errors import ConnectionLost
 from rpcwire import ERROR_OUT, EncodeError, Fault, InvalidReply, Reply
 from rpcwire.framings import FRAMINGS
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import Message, Steps
 
 __all__ = ["JsonRpc", "JsonRpc1"]
-
-PROBE_TIMEOUT: Final = 2.0
-"""Seconds that a server has to say what it offers."""
 
 _DISCOVER: Final = b'{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}'
 _LIST_METHODS: Final = b'{"method":"system.listMethods","params":[],"id":1}'
@@ -116,13 +114,8 @@ class JsonRpc(FramedDialect):
             if reply.fault is None and isinstance(reply.result, dict):
                 return Description(reply.result)
             reply = yield Ask("system.listMethods", timeout=PROBE_TIMEOUT)
-        except CallTimeout:
-            return Description(missing="silent", reason=f"it did not say within {PROBE_TIMEOUT:g} s what it offers")
         except ConnectionLost as error:
-            if not error.may_have_run:
-                raise
-            reason = "it ended the connection when asked what it offers"
-            return Description(missing="ended", reason=reason, hint=error.hint)
+            return Description.ended(error)
         if reply.fault is None and isinstance(reply.result, list):
             return Description.of_names(reply.result)
         return Description(missing="unknown", reason="it knows neither rpc.discover nor system.listMethods")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from rpcshell.client.dialects import Ask, Description
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
-from rpcshell.client.errors import CallTimeout
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from rpcwire import Reply
 
 __all__ = ["Kodi"]
-
-DESCRIPTION_TIMEOUT: Final = 10.0
-"""Seconds that Kodi has to say what it offers; small machines take their time."""
 
 _DEEPEST: Final = 20
 """Schemas in each other; Kodi has five."""
@@ -54,12 +51,9 @@ class Kodi(JsonRpc):
     def describe(self) -> Steps[Description]:
         """Ask for methods, types and notifications, as far as this way to Kodi has them."""
         question = {"getdescriptions": True, "getmetadata": True, "filterbytransport": True}
-        try:
-            reply: Reply = yield Ask("JSONRPC.Introspect", question, timeout=DESCRIPTION_TIMEOUT)
-        except CallTimeout as error:
-            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        reply: Reply = yield Ask("JSONRPC.Introspect", question, timeout=DESCRIPTION_TIMEOUT)
         if (refusal := reply.fault) is not None:
-            return Description(missing="unknown", reason=f"it refuses JSONRPC.Introspect: {refusal.message}")
+            return Description.refused("JSONRPC.Introspect", refusal)
         return described(reply.result)
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from rpcshell.client.dialects import Ask, Description, Event, Form, HandshakeFailed, ServerRequest, Tell
 from rpcshell.client.dialects.jsonrpc import JsonRpc
+from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.lsp_files import OpenFiles, uri_of
 from rpcshell.client.dialects.recognition import Guess, Recognition, framing_seen, messages_in
 from rpcshell.client.dialects.shipped import document, shipped
@@ -28,7 +29,7 @@ from rpcwire.framings import FRAMINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rpcshell.client.dialects import FormAction, Message, Steps
+    from rpcshell.client.dialects import Message, Steps
     from rpcshell.client.dialects.lsp_files import Told
     from rpcshell.client.dialects.shipped import ShippedMethod
     from rpcwire import Fault, Floats
@@ -118,7 +119,7 @@ class Lsp(JsonRpc):
             raise HandshakeFailed(f"it refuses to initialize: {refusal.message}")
         if not isinstance(reply.result, dict) or "capabilities" not in reply.result:
             raise HandshakeFailed("it does not tell what it is capable of", "is this a language server?")
-        self._static, self._info = _mapping(reply.result["capabilities"]), _mapping(reply.result.get("serverInfo"))
+        self._static, self._info = as_mapping(reply.result["capabilities"]), as_mapping(reply.result.get("serverInfo"))
         yield Tell(self.encode(self.envelope("initialized", {})))
         if settings := self.options.settings:
             yield Tell(self.encode(self.envelope("workspace/didChangeConfiguration", {"settings": settings})))
@@ -132,8 +133,8 @@ class Lsp(JsonRpc):
         """The methods of the protocol that the server is capable of; it need not be asked."""
         yield from ()
         name, version = self._info.get("name"), self._info.get("version")
-        told = document(self._table, self._capabilities, title=_text(name), version=_text(version))
-        commands = _mapping(self._capabilities.get("executeCommandProvider")).get("commands")
+        told = document(self._table, self._capabilities, title=as_text(name), version=as_text(version))
+        commands = as_mapping(self._capabilities.get("executeCommandProvider")).get("commands")
         for method in told["methods"] if isinstance(commands, list) else ():
             if method["name"] == "workspace/executeCommand":
                 method["params"][0] = {**method["params"][0], "schema": {"type": "string", "examples": commands}}
@@ -200,27 +201,27 @@ class Lsp(JsonRpc):
         for said in super().read(message):
             match said:
                 case ServerRequest(method, params) if method in (REGISTER, UNREGISTER):
-                    self._register(_mapping(params))
+                    self._register(as_mapping(params))
                     yield said
                     yield Event(method, params, offers_changed=True)
                 case ServerRequest("window/showMessageRequest", params):
-                    yield msgspec.structs.replace(said, form=_choice(_mapping(params)))
+                    yield msgspec.structs.replace(said, form=_choice(as_mapping(params)))
                 case _:
                     yield said
 
     def _register(self, params: Mapping[str, Any]) -> None:
-        for one in _list(params.get("registrations")):
+        for one in as_list(params.get("registrations")):
             if len(self._registered) < _MOST_REGISTRATIONS:
                 self._registered[str(one["id"])] = (str(one["method"]), one.get("registerOptions"))
         # The protocol has spelt it so since it has it.
-        for one in _list(params.get("unregisterations")):
+        for one in as_list(params.get("unregisterations")):
             self._registered.pop(str(one["id"]), None)
 
     def default_answer(self, request: ServerRequest) -> Any | Fault:
         """What is configured, and where this is; nothing is changed and nothing is shown for a server."""
         match request.method, request.params:
             case "workspace/configuration", {"items": list() as items}:
-                return [_section(self.options.settings, _mapping(item).get("section")) for item in items]
+                return [_section(self.options.settings, as_mapping(item).get("section")) for item in items]
             case "workspace/workspaceFolders", _:
                 return self._folders
             case "workspace/applyEdit", _:
@@ -245,13 +246,8 @@ def _placed(method: ShippedMethod, params: dict[str, Any], uri: str) -> dict[str
 
 def _choice(params: Mapping[str, Any]) -> Form:
     """What a person is asked: one of the actions, or none."""
-    actions = {_text(action.get("title")): action for action in _list(params.get("actions"))}
-
-    def chosen(action: FormAction, fields: dict[str, Any]) -> Any:
-        return actions.get(str(fields.get("action"))) if action == "accept" else None
-
-    schema = {"type": "object", "properties": {"action": {"enum": list(actions)}}, "required": ["action"]}
-    return Form(chosen, _text(params.get("message")), schema if actions else {})
+    actions = {as_text(action.get("title")): action for action in as_list(params.get("actions"))}
+    return Form.choosing("action", actions, lambda chosen: chosen, as_text(params.get("message")))
 
 
 def _section(settings: Any, section: Any) -> Any:
@@ -263,15 +259,3 @@ def _section(settings: Any, section: Any) -> Any:
     for step in section.split("."):
         settings = settings.get(step) if isinstance(settings, dict) else None
     return settings
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -29,6 +29,7 @@ from rpcshell.client.dialects import (
 from rpcshell.client.dialects import mcp_methods as methods
 from rpcshell.client.dialects import mcp_signs as signs
 from rpcshell.client.dialects.jsonrpc import JsonRpc
+from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.mcp_calls import ROUND, SOUGHT_IN, Call, outcome, routed, texts, uri_of
 from rpcshell.client.dialects.mcp_headers import header_places, header_value
 from rpcshell.client.dialects.mcp_requests import CAPABILITIES, capabilities_with, for_a_person, own_answer
@@ -107,7 +108,7 @@ class Mcp(JsonRpc):
         if not isinstance(version, str):
             raise HandshakeFailed("it names no version of MCP", "is this an MCP server?")
         self._version = version
-        self._info = _mapping(reply.result.get("serverInfo"))
+        self._info = as_mapping(reply.result.get("serverInfo"))
         yield Tell(self.encode(self.envelope("notifications/initialized", None)))
         yield HttpRequest("GET")
 
@@ -117,7 +118,7 @@ class Mcp(JsonRpc):
         if reply.fault is not None:
             raise HandshakeFailed(f"it refuses to initialize: {refusal.message}", "is this an MCP server?")
         result = self._introduced(reply.result, "server/discover")
-        self._info = _mapping(_mapping(result.get("_meta")).get(f"{_META}serverInfo"))
+        self._info = as_mapping(as_mapping(result.get("_meta")).get(f"{_META}serverInfo"))
         wanted = {f"{kind}ListChanged": True for kind in ("tools", "prompts", "resources")}
         told = self._with_meta({"notifications": wanted})
         yield Tell(self.encode(self.envelope("subscriptions/listen", told, id="changes")))
@@ -125,7 +126,7 @@ class Mcp(JsonRpc):
     def _introduced(self, result: Any, method: str) -> Mapping[str, Any]:
         if not isinstance(result, dict):
             raise HandshakeFailed(f"its answer to {method} says nothing", "is this an MCP server?")
-        self._offers = _mapping(result.get("capabilities"))
+        self._offers = as_mapping(result.get("capabilities"))
         return result
 
     def bye(self) -> Steps[None]:
@@ -161,8 +162,8 @@ class Mcp(JsonRpc):
             reply: Reply = yield Ask(method, {"cursor": cursor} if cursor else None, timeout=_LIST_TIMEOUT)
             if reply.fault is not None:
                 faults.append(reply.fault)
-            page = _mapping(reply.result)
-            found += _list(page.get(key))
+            page = as_mapping(reply.result)
+            found += as_list(page.get(key))
             former, cursor = cursor, page.get("nextCursor")
             if not isinstance(cursor, str) or cursor == former:
                 break
@@ -181,8 +182,8 @@ class Mcp(JsonRpc):
             "context": {"arguments": texts(others, self._floats)},
         }
         reply: Reply = yield Ask("completion/complete", params)
-        values = _mapping(_mapping(reply.result).get("completion")).get("values")
-        return [value for value in _list(values) if isinstance(value, str)]
+        values = as_mapping(as_mapping(reply.result).get("completion")).get("values")
+        return [value for value in as_list(values) if isinstance(value, str)]
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """A request: of a tool, a prompt, a resource, or by the protocol's own name.
@@ -201,7 +202,7 @@ class Mcp(JsonRpc):
     def _request(self, number: int, call: Call) -> dict[str, Any]:
         params = call.params
         if call.method in _WITH_PROGRESS:
-            params = {**(params or {}), "_meta": {"progressToken": number, **_mapping((params or {}).get("_meta"))}}
+            params = {**(params or {}), "_meta": {"progressToken": number, **as_mapping((params or {}).get("_meta"))}}
         if call.inputs is not None:
             params = {**(params or {}), "inputResponses": call.inputs}
             params |= {} if call.state is UNSET else {"requestState": call.state}
@@ -215,7 +216,7 @@ class Mcp(JsonRpc):
             f"{_META}clientInfo": signs.CLIENT,
             f"{_META}clientCapabilities": self._capabilities,
         }
-        return {**(params or {}), "_meta": {**said, **_mapping((params or {}).get("_meta"))}}
+        return {**(params or {}), "_meta": {**said, **as_mapping((params or {}).get("_meta"))}}
 
     def read(self, message: Any) -> Iterator[Message]:
         """What a message says; what is none, a child has printed."""
@@ -249,7 +250,7 @@ class Mcp(JsonRpc):
             # Of a round that is over.
             return
         if call is not None and call.sought is not None:
-            yield from self._looked_up(number, call, call.sought, _mapping(reply.result))
+            yield from self._looked_up(number, call, call.sought, as_mapping(reply.result))
         elif call is None or reply.fault is not None or not isinstance(reply.result, dict):
             self._calls.pop(number, None)
             yield msgspec.structs.replace(reply, id=number)
@@ -264,7 +265,7 @@ class Mcp(JsonRpc):
     ) -> Iterator[Message]:
         """The next page of what there is has come: the resource is read if it is there, or else looked for further."""
         name, values = sought
-        listed = [one for key in ("resourceTemplates", "resources") for one in _list(page.get(key))]
+        listed = [one for key in ("resourceTemplates", "resources") for one in as_list(page.get(key))]
         found = methods.resource_names(listed, listed).get(name)
         cursor = page.get("nextCursor")
         if found is not None:
@@ -283,7 +284,7 @@ class Mcp(JsonRpc):
 
     def _asked(self, number: int, call: Call, result: dict[str, Any]) -> Iterator[Message]:
         """The server wants to know something before it gives the result."""
-        requests = _mapping(result.get("inputRequests"))
+        requests = as_mapping(result.get("inputRequests"))
         if call.refused is not None or call.round == _MOST_ROUNDS:
             why = call.refused or Fault(
                 ErrorCode.APPLICATION_ERROR, f"it has asked {_MOST_ROUNDS} times, and has no result"
@@ -335,13 +336,13 @@ class Mcp(JsonRpc):
         if self._modern and message:
             request = decode_value(message)
             headers["Mcp-Method"] = request["method"]
-            params = _mapping(request.get("params"))
+            params = as_mapping(request.get("params"))
             if request["method"] in _WITH_PROGRESS:
                 headers["Mcp-Name"] = header_value(params.get("name", params.get("uri", "")))
             for header, path in self._headers.get(str(params.get("name")), {}).items():
                 value: Any = params.get("arguments")
                 for step in path:
-                    value = _mapping(value).get(step)
+                    value = as_mapping(value).get(step)
                 if isinstance(value, str | int):
                     headers[header] = header_value(value)
         return headers
@@ -357,7 +358,7 @@ class Mcp(JsonRpc):
 
 def _progress(params: Mapping[Any, Any]) -> Progress:
     done, total, text = params.get("progress"), params.get("total"), params.get("message")
-    return Progress(_number(done), _number(total), text if isinstance(text, str) else "")
+    return Progress(_number(done), _number(total), as_text(text))
 
 
 def _number(value: Any) -> float | None:
@@ -367,11 +368,3 @@ def _number(value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

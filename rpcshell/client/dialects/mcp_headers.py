@@ -6,6 +6,8 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from rpcshell.client.dialects.lenient import as_mapping
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,13 +19,13 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 def header_places(tool: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     """Which arguments a tool wants in headers, by the paths to them (`x-mcp-header`)."""
     found: dict[str, tuple[str, ...]] = {}
-    todo: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [((), _mapping(tool.get("inputSchema")))]
+    todo: list[tuple[tuple[str, ...], Mapping[str, Any]]] = [((), as_mapping(tool.get("inputSchema")))]
     while todo:
         path, schema = todo.pop()
         name = schema.get("x-mcp-header")
         if isinstance(name, str) and path and _TOKEN.fullmatch(name):
             found[f"Mcp-Param-{name}"] = path
-        todo += [((*path, key), _mapping(one)) for key, one in _mapping(schema.get("properties")).items()]
+        todo += [((*path, key), as_mapping(one)) for key, one in as_mapping(schema.get("properties")).items()]
     return found
 
 
@@ -34,7 +36,3 @@ def header_value(value: str | int) -> str:
     if safe and not (text.startswith("=?base64?") and text.endswith("?=")):
         return text
     return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

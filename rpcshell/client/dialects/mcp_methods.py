@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Final
 
+from rpcshell.client.dialects.lenient import as_text
 from rpcshell.client.dialects.uri_template import variables
 from rpcwire import MessageError, decode_value, encode_value
 
@@ -119,7 +120,7 @@ def document(
         for name, (capability, summary, params) in _METHODS.items()
         if _OF_ERA.get(name, modern) == modern and (not capability or capability in capabilities)
     )
-    named = {"title": _text(info.get("title")) or _text(info.get("name")), "version": _text(info.get("version"))}
+    named = {"title": as_text(info.get("title")) or as_text(info.get("name")), "version": as_text(info.get("version"))}
     methods = [*tools, *prompts, *resources, *own]
     return {"openrpc": "1.3.2", "info": named, "methods": methods}
 
@@ -129,7 +130,7 @@ def resource_names(resources: list[Any], templates: list[Any]) -> dict[str, Mapp
     found: dict[str, Mapping[str, Any]] = {}
     for resource in (*_named(templates, "uriTemplate"), *_named(resources, "uri")):
         uri = resource["uriTemplate"] if "uriTemplate" in resource else resource["uri"]
-        name = _text(resource.get("name")) or uri
+        name = as_text(resource.get("name")) or uri
         found[uri if name in found else name] = resource
     return found
 
@@ -191,7 +192,7 @@ def _block(block: Any) -> Any:
 def _content(content: Any, floats: Floats) -> Any:
     if not isinstance(content, Mapping) or not isinstance(text := content.get("text"), str):
         return content
-    kind = _text(content.get("mimeType")).partition(";")[0].strip()
+    kind = as_text(content.get("mimeType")).partition(";")[0].strip()
     if kind == "application/json" or kind.endswith("+json"):
         try:
             return decode_value(text.encode(), floats)
@@ -243,7 +244,7 @@ def _prompt(prompt: dict[str, Any], completes: bool) -> dict[str, Any]:
     params = [
         {
             "name": argument["name"],
-            "description": _text(argument.get("description")) or _text(argument.get("title")),
+            "description": as_text(argument.get("description")) or as_text(argument.get("title")),
             "required": argument.get("required") is True,
             "schema": _TEXT,
             "x-completes": completes,
@@ -260,7 +261,7 @@ def _resource(name: str, resource: Mapping[str, Any], completes: bool) -> dict[s
         {"name": variable, "required": required, "schema": _TEXT, "x-completes": completes}
         for variable, required in (variables(template) if isinstance(template, str) else {}).items()
     ]
-    about = [_description(resource), f"{template or resource['uri']} {_text(resource.get('mimeType'))}".strip()]
+    about = [_description(resource), f"{template or resource['uri']} {as_text(resource.get('mimeType'))}".strip()]
     return {
         "name": f"{RESOURCE}{name}",
         "description": "\n\n".join(filter(None, about)),
@@ -278,7 +279,7 @@ def _own(name: str, summary: str, params: _Params) -> dict[str, Any]:
 def _description(thing: Mapping[str, Any], hints: Mapping[str, Any] = {}) -> str:
     said = [words[0 if hints[hint] else 1] for hint, words in _HINTS.items() if isinstance(hints.get(hint), bool)]
     hinted = ", ".join(filter(None, said))
-    text = cleandoc(_text(thing.get("description"))) or _text(thing.get("title"))
+    text = cleandoc(as_text(thing.get("description"))) or as_text(thing.get("title"))
     return "\n\n".join(filter(None, (text, f"It says of itself: {hinted}." if hinted else "")))
 
 
@@ -288,7 +289,3 @@ def _with_definitions(schema: Any, whole: Mapping[str, Any]) -> Any:
         return schema
     kept = {key: whole[key] for key in ("$defs", "definitions", "additionalProperties") if key in whole}
     return {"$schema": whole.get("$schema", _DIALECT), **kept, **schema}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcshell.client.dialects import Form, ServerRequest
+from rpcshell.client.dialects.lenient import as_mapping, as_text
 from rpcwire import Fault
 
 if TYPE_CHECKING:
@@ -37,9 +38,8 @@ def for_a_person(request: ServerRequest) -> ServerRequest:
     """A request with the form that it asks for, if it does."""
     if request.method != _ELICITATION:
         return request
-    params = request.params if isinstance(request.params, dict) else {}
-    message, schema = params.get("message"), params.get("requestedSchema")
-    form = Form(_filled_in, message if isinstance(message, str) else "", schema if isinstance(schema, dict) else {})
+    params = as_mapping(request.params)
+    form = Form(_filled_in, as_text(params.get("message")), as_mapping(params.get("requestedSchema")))
     return msgspec.structs.replace(request, form=form)
 
 

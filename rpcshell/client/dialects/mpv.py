@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Stray
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.recognition import Recognition, messages_in
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ParseError, Reply, decode_value
 
@@ -27,9 +28,6 @@ __all__ = ["Mpv"]
 
 HELLO_TIMEOUT: Final = 4.0
 """Seconds that a player has to answer at first."""
-
-DESCRIPTION_TIMEOUT: Final = 10.0
-"""Seconds that a player has to say what it offers."""
 
 _TEXT: Final = {"type": "string"}
 _WHOLE: Final = {"type": "integer"}
@@ -158,13 +156,10 @@ class Mpv(FramedDialect):
 
     def describe(self) -> Steps[Description]:
         """Ask for the commands; those that only clients have are known."""
-        try:
-            listed: Reply = yield Ask("get_property", ["command-list"], timeout=DESCRIPTION_TIMEOUT)
-            version: Reply = yield Ask("get_property", ["mpv-version"], timeout=DESCRIPTION_TIMEOUT)
-        except CallTimeout as error:
-            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        listed: Reply = yield Ask("get_property", ["command-list"], timeout=DESCRIPTION_TIMEOUT)
+        version: Reply = yield Ask("get_property", ["mpv-version"], timeout=DESCRIPTION_TIMEOUT)
         if (refusal := listed.fault) is not None:
-            return Description(missing="unknown", reason=f"it refuses to list its commands: {refusal.message}")
+            return Description.refused("to list its commands", refusal)
         known = [_own_method(name, *told) for name, told in _OF_CLIENTS.items()]
         methods = known + [_method(command) for command in listed.result]
         told = version.result.removeprefix("mpv ") if isinstance(version.result, str) and version.fault is None else ""

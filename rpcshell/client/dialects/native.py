@@ -9,16 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from rpcshell.client.dialects import Ask, Description
-from rpcshell.client.errors import CallTimeout, ConnectionLost
+from rpcshell.client.dialects.steps import PROBE_TIMEOUT
+from rpcshell.client.errors import ConnectionLost
 from rpcwire import ClientConnection, ErrorCode
 
 if TYPE_CHECKING:
     from rpcshell.client.dialects import Steps
 
-__all__ = ["PROBE_TIMEOUT", "Native"]
-
-PROBE_TIMEOUT: Final = 2.0
-"""Seconds that a server has to say what it offers."""
+__all__ = ["Native"]
 
 _TEMPORARY: Final = (ErrorCode.BUSY, ErrorCode.TIMED_OUT)
 
@@ -35,12 +33,7 @@ class Native(ClientConnection):
         try:
             reply = yield Ask("rpc.discover", timeout=PROBE_TIMEOUT)
         except ConnectionLost as error:
-            if not error.may_have_run:
-                raise
-            reason = "it ended the connection when asked what it offers"
-            return Description(missing="ended", reason=reason, hint=error.hint)
-        except CallTimeout:
-            return Description(missing="silent", reason=f"it did not say within {PROBE_TIMEOUT:g} s what it offers")
+            return Description.ended(error)
         if (fault := reply.fault) is None:
             return Description(reply.result)
         if fault.code in _TEMPORARY:

@@ -15,7 +15,6 @@ from rpcshell.client.dialects import Ask, Description, ServerRequest, Tell
 from rpcshell.client.dialects.jsonrpc import JsonRpc1
 from rpcshell.client.dialects.ovsdb_schema import described
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
-from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, ErrorCode, Reply
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ovsdb"]
 
-DESCRIPTION_TIMEOUT: Final = 5.0
+QUESTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""
 
 _MOST_DATABASES: Final = 100
@@ -88,16 +87,13 @@ class Ovsdb(JsonRpc1):
     def describe(self) -> Steps[Description]:
         """Ask for the schema of every database; one that is refused is left out."""
         schemas: dict[str, Any] = {}
-        try:
-            reply: Reply = yield Ask("list_dbs", timeout=DESCRIPTION_TIMEOUT)
-            if (refusal := reply.fault) is not None:
-                return Description(missing="unknown", reason=f"it refuses list_dbs: {refusal.message}")
-            for name in reply.result[:_MOST_DATABASES]:
-                reply = yield Ask("get_schema", [name], timeout=DESCRIPTION_TIMEOUT)
-                if reply.fault is None:
-                    schemas[str(name)] = reply.result
-        except CallTimeout as error:
-            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        reply: Reply = yield Ask("list_dbs", timeout=QUESTION_TIMEOUT)
+        if (refusal := reply.fault) is not None:
+            return Description.refused("list_dbs", refusal)
+        for name in reply.result[:_MOST_DATABASES]:
+            reply = yield Ask("get_schema", [name], timeout=QUESTION_TIMEOUT)
+            if reply.fault is None:
+                schemas[str(name)] = reply.result
         return described(schemas)
 
 

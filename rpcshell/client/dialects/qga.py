@@ -11,9 +11,11 @@ from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Tell
+from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.qga_params import known_of
 from rpcshell.client.dialects.qmp import Qapi
 from rpcshell.client.dialects.recognition import Recognition, messages_in
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
 from rpcwire.framings import FRAMINGS
 
@@ -22,15 +24,12 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import Message, Steps
     from rpcshell.client.dialects.recognition import Guess
-    from rpcwire import Floats
+    from rpcwire import Floats, Reply
 
 __all__ = ["GuestAgent"]
 
 SYNC_TIMEOUT: Final = 3.0
 """Seconds that an agent has to answer at first."""
-
-DESCRIPTION_TIMEOUT: Final = 10.0
-"""Seconds that an agent has to say what it offers."""
 
 _DELIMITER: Final = b"\xff"
 _SYNC: Final = "guest-sync-delimited"
@@ -93,20 +92,12 @@ class GuestAgent(Qapi):
 
     def describe(self) -> Steps[Description]:
         """Ask for the names of the commands; those that are switched off are said to be."""
-        try:
-            reply = yield Ask("guest-info", timeout=DESCRIPTION_TIMEOUT)
-        except CallTimeout as error:
-            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        reply: Reply = yield Ask("guest-info", timeout=DESCRIPTION_TIMEOUT)
         if (refusal := reply.fault) is not None:
-            return Description(missing="unknown", reason=f"it refuses guest-info: {refusal.message}")
-        told = reply.result.get("supported_commands") if isinstance(reply.result, dict) else None
-        methods = [_method(one) for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-        version = reply.result.get("version") if isinstance(reply.result, dict) else None
-        info = {
-            "title": "QEMU guest agent",
-            "version": version if isinstance(version, str) else "",
-            "x-method-noun": "command",
-        }
+            return Description.refused("guest-info", refusal)
+        told = as_mapping(reply.result)
+        methods = [_method(one) for one in as_list(told.get("supported_commands")) if isinstance(one, dict)]
+        info = {"title": "QEMU guest agent", "version": as_text(told.get("version")), "x-method-noun": "command"}
         return Description({"openrpc": "1.3.2", "info": info, "methods": methods})
 
 

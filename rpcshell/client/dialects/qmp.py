@@ -17,6 +17,7 @@ from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, H
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.qapi import described
 from rpcshell.client.dialects.recognition import Recognition, messages_in
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, InvalidReply, Reply
 
@@ -34,10 +35,6 @@ GREETING: Final = "QMP"
 
 GREETING_TIMEOUT: Final = 3.0
 """Seconds that a monitor has to greet; one that is free does so at once."""
-
-DESCRIPTION_TIMEOUT: Final = 10.0
-"""Seconds that a server has to say what it offers."""
-
 
 _PRINTING: Final = frozenset(("human-monitor-command",))
 """Commands that return what the monitor for people would print."""
@@ -134,12 +131,9 @@ class Qmp(Qapi):
 
     def describe(self) -> Steps[Description]:
         """Ask for the schema."""
-        try:
-            reply: Reply = yield Ask("query-qmp-schema", timeout=DESCRIPTION_TIMEOUT)
-        except CallTimeout as error:
-            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        reply: Reply = yield Ask("query-qmp-schema", timeout=DESCRIPTION_TIMEOUT)
         if (refusal := reply.fault) is not None:
-            return Description(missing="unknown", reason=f"it refuses query-qmp-schema: {refusal.message}")
+            return Description.refused("query-qmp-schema", refusal)
         return described(reply.result, "QEMU", self._version)
 
 

@@ -17,7 +17,6 @@ from rpcshell.client.dialects import Ask, Description, Event, Partial, Tell
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
 from rpcshell.client.dialects.varlink_idl import parse
-from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, InvalidReply, Reply, encode_value
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Varlink", "document_of"]
 
-DESCRIPTION_TIMEOUT: Final = 5.0
+QUESTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""
 
 MORE: Final = ":more"
@@ -130,21 +129,18 @@ class Varlink(FramedDialect):
 
     def describe(self) -> Steps[Description]:
         """Ask for the definition of every interface; one that is refused or cannot be read is left out."""
-        try:
-            reply: Reply = yield Ask(f"{_SERVICE}.GetInfo", timeout=DESCRIPTION_TIMEOUT)
-            if (refusal := reply.fault) is not None:
-                return Description(missing="unknown", reason=f"it refuses {_SERVICE}.GetInfo: {refusal.message}")
-            told = reply.result
-            definitions: dict[str, str] = {}
-            for name in told["interfaces"][:_MOST_INTERFACES]:
-                if not _NAME.fullmatch(name):
-                    continue
-                question = {"interface": name}
-                reply = yield Ask(f"{_SERVICE}.GetInterfaceDescription", question, timeout=DESCRIPTION_TIMEOUT)
-                if reply.fault is None:
-                    definitions[name] = str(reply.result["description"])
-        except CallTimeout as error:
-            return Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
+        reply: Reply = yield Ask(f"{_SERVICE}.GetInfo", timeout=QUESTION_TIMEOUT)
+        if (refusal := reply.fault) is not None:
+            return Description.refused(f"{_SERVICE}.GetInfo", refusal)
+        told = reply.result
+        definitions: dict[str, str] = {}
+        for name in told["interfaces"][:_MOST_INTERFACES]:
+            if not _NAME.fullmatch(name):
+                continue
+            question = {"interface": name}
+            reply = yield Ask(f"{_SERVICE}.GetInterfaceDescription", question, timeout=QUESTION_TIMEOUT)
+            if reply.fault is None:
+                definitions[name] = str(reply.result["description"])
         return Description(document_of(told, definitions))
 
 

@@ -158,7 +158,7 @@ def test_a_server_that_does_not_tell_what_it_offers_is_said_in_a_line_and_called
     session: Session, monkeypatch: pytest.MonkeyPatch, answers: dict[str, Callable[[Peer, Any], object]], reason: str
 ) -> None:
     if "0.2 s" in reason:
-        monkeypatch.setattr("rpcshell.client.dialects.ovsdb.DESCRIPTION_TIMEOUT", 0.2)
+        monkeypatch.setattr("rpcshell.client.dialects.ovsdb.QUESTION_TIMEOUT", 0.2)
     notes: list[str] = []
     session.on_note(notes.append)
     with serving(served(**answers), served()) as server:

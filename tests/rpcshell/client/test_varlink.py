@@ -191,7 +191,7 @@ def test_a_service_that_does_not_tell_what_it_offers_is_said_in_a_line_and_calle
     session: Session, monkeypatch: pytest.MonkeyPatch, answers: dict[str, Callable[[Peer], object]], reason: str
 ) -> None:
     if "0.2 s" in reason:
-        monkeypatch.setattr("rpcshell.client.dialects.varlink.DESCRIPTION_TIMEOUT", 0.2)
+        monkeypatch.setattr("rpcshell.client.dialects.varlink.QUESTION_TIMEOUT", 0.2)
     notes: queue.SimpleQueue[str] = queue.SimpleQueue()
     session.on_note(notes.put)
     with serving(served("a.b", **answers)) as server:
