@@ -30,8 +30,6 @@ __all__ = ["read", "read_arguments", "tls_files", "tls_options"]
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
-_TARGET_AND_FILE: Final = 2
-
 _TARGETS: Final = (
     ("host:port, port, [v6]:port", "a TCP address; a port alone is one of this machine"),
     ("unix:/path", "a Unix socket, also as a path with a slash"),
@@ -64,7 +62,8 @@ _EXIT_CODES: Final = (
 )
 _EXAMPLES: Final = (
     ("rpcshell --spawn 10", "a prompt, and ten workers of the demo to try"),
-    ("rpcshell 8080 -c 'add a=1 b=2'", "one call; its result on standard output"),
+    ("rpcshell 8080 add a=1 b=2", "one call; its result on standard output"),
+    ("rpcshell 8080 -c 'user.list | jq length'", "a line as at the prompt"),
     ("rpcshell prod calls.rpc", "the lines of a file, at a target of the configuration"),
     ("rpcshell bench 8080 ping -c 16", "load on a server, and a report; bench --help says more"),
     ("echo now | rpcshell unix:/run/calc.sock", "the lines of a pipe"),
@@ -136,7 +135,7 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("target", required=False, shell_complete=complete_target)
-@click.argument("file", required=False, type=click.Path())
+@click.argument("words", metavar="[FILE | METHOD [PARAM]...]", nargs=-1, type=click.Path())
 @option("-c", "--command", "lines", group="What to run", metavar="LINE", multiple=True, help="A line; repeatable.")
 @option("-k", "--keep-going", group="What to run", is_flag=True, help="Go on after an error; the first one counts.")
 @option(
@@ -210,7 +209,7 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
 def _command(
     behind: list[str],
     target: str | None,
-    file: str | None,
+    words: tuple[str, ...],
     lines: tuple[str, ...],
     keep_going: bool,
     timeout: float | None,
@@ -230,38 +229,38 @@ def _command(
 ) -> Options:
     """Call the methods of an RPC server.
 
-    At a prompt where there is a terminal and nothing else to run; line by line with -c; from a FILE; from a pipe. A
-    FILE without a TARGET has a slash in its path or ends in .rpc.
+    At a prompt where there is a terminal and nothing else to run; one METHOD with its PARAMs, a word each; line by line
+    with -c; from a FILE; from a pipe. A FILE without a TARGET has a slash in its path or ends in .rpc.
     Each result is then one line of JSON on standard output, and errors go to standard error.
     """
     known, problem = usable_config(config)
-    given = [word for word in (target, file) if word is not None]
-    where: Target | str | None
+    given = list(words) if target is None else [target, *words]
     if mcp_config is not None:
         given.insert(0, mcp_config[1])
         known = _with_mcp_server(known, *mcp_config)
-    if behind and len(given) == 1 and given[0] not in known.targets and names_dialect(given[0]):
-        where, script = ChildTarget(tuple(behind), dialect=given[0]), None
+    if behind and given and given[0] not in known.targets and names_dialect(given[0]):
+        child = ChildTarget(tuple(behind), dialect=given[0])
+        found = replace(places(given[1:], spawned=True), target=child)
     else:
-        where, script = _places([*given, *behind], known, spawned=spawn is not None)
+        found = places([*given, *behind], spawned=spawn is not None, names=known.targets)
     if spawn is None and (app is not None or model is not None or keep):
         raise UsageError("--app, --model and --keep are for a server started with --spawn")
-    if script is not None and lines:
-        raise UsageError("give a FILE or -c, not both")
+    if lines and (found.file is not None or found.line is not None):
+        raise UsageError("give a FILE, a METHOD or -c, and only one of them")
     server = None
     if spawn is not None:
         from rpcshell.servers.spawn import SpawnOptions
 
         server = SpawnOptions(workers=spawn, app=app, model=model, keep=keep)
     return Options(
-        target=where,
-        file=script,
-        lines=lines,
+        target=found.target,
+        file=found.file,
+        lines=lines if found.line is None else (found.line,),
         spawn=server,
         keep_going=keep_going,
         plain=plain,
         debug=debug,
-        tls=tls_files(tls_ca, tls_cert, tls_key, where, known, spawned=spawn is not None),
+        tls=tls_files(tls_ca, tls_cert, tls_key, found.target, known, spawned=spawn is not None),
         settings=_settings(format_, timeout, pairs),
         config=known,
         problem=problem,
@@ -279,16 +278,6 @@ def _with_mcp_server(config: Config, file: str, name: str) -> Config:
     from rpcshell.shell.mcp_servers import mcp_server
 
     return replace(config, targets={**config.targets, name: mcp_server(file, name)})
-
-
-def _places(words: list[str], config: Config, *, spawned: bool) -> tuple[Target | str | None, Path | None]:
-    if len(words) > _TARGET_AND_FILE:
-        raise UsageError(
-            f"{words[_TARGET_AND_FILE]!r} is one word too many: there is a TARGET and a FILE",
-            hint="write DIALECT -- COMMAND ARG for a child",
-        )
-    first, second, *_ = (*words, None, None)
-    return places(first, second, spawned=spawned, names=config.targets)
 
 
 def read(

@@ -67,7 +67,7 @@ def _command(
     own = spawn is not None or bool(models)
     if not own and len(words) == 1:
         raise UsageError("bench needs a TARGET and a CALL", hint="rpcshell bench 8080 ping, or --spawn 4 ping")
-    where, _ = (None, None) if own else places(words[0], None, spawned=False, names=known.targets)
+    where = None if own else places(words[:1], names=known.targets).target
     if not own and where is None:
         raise UsageError(f"{words[0]} is a file, and bench needs a TARGET", hint="rpcshell bench --help says more")
     return Options(

@@ -78,8 +78,8 @@ def _options(arguments: list[str]) -> Options | None:
         from rpcshell.app.options import Options, places
 
         config, problem = usable_config()
-        target, file = places(arguments[0] if arguments else None, None, spawned=False, names=config.targets)
-        return Options(target=target, file=file, config=config, problem=problem)
+        given = places(arguments, names=config.targets)
+        return Options(target=given.target, file=given.file, config=config, problem=problem)
     from rpcshell.app.arguments import read_arguments
 
     return read_arguments(arguments)

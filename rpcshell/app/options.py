@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from rpcshell.shell.config import Config
 from rpcshell.view.plain import is_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rpcshell.client.target import TlsFiles
     from rpcshell.lab.bench.options import BenchOptions
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from rpcshell.shell.config import ConfigProblem
     from rpcshell.shell.target_config import TargetConfig
 
-__all__ = ["Options", "load_commands", "places"]
+__all__ = ["Options", "Places", "load_commands", "places"]
 
 _SUFFIX: Final = ".rpc"
 """What a script of the current folder ends in, where no slash says that it is one."""
+
+_NO_KEY: Final = re.compile(r"""^$|[\s{}\[\]<>,:"']""")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +57,18 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return not given and is_terminal(sys.stdin) and is_terminal(sys.stdout)
 
 
+class Places(msgspec.Struct, frozen=True):
+    """What the words of a command line are: where to, and which file or line to run there, if any."""
+
+    target: Target | str | None = None
+    file: Path | None = None
+    line: str | None = None
+
+
 def places(
-    first: str | None, second: str | None, *, spawned: bool, names: Mapping[str, TargetConfig] = MappingProxyType({})
-) -> tuple[Target | str | None, Path | None]:
-    """Tell TARGET and FILE apart: a single argument may be either.
+    words: Sequence[str], *, spawned: bool = False, names: Mapping[str, TargetConfig] = MappingProxyType({})
+) -> Places:
+    """Tell TARGET, FILE and METHOD apart: a single word may be a target or a file.
 
     It is a file only where it looks like the path of one: nothing that happens to be in the current folder is run for
     the name of a target.
@@ -65,29 +76,52 @@ def places(
     Raises:
         UsageError: They make no sense.
     """
-    if first is None:
-        return None, None
     if spawned:
-        if second is not None:
-            raise UsageError("a server started with --spawn is the target: give at most a FILE")
-        return None, _script_file(first)
-    if second is not None:
-        return first if first in names else _target(first), _script_file(second)
+        return _run(None, words)
+    if not words:
+        return Places()
+    first, *rest = words
+    if rest:
+        return _run(first if first in names else _target(first), rest)
     if first in names:
-        return first, None
+        return Places(first)
     try:
         target = _target(first)
     except UsageError:
         if (file := _existing_file(first)) is not None:
             if _looks_like_path(first):
-                return None, file
+                return Places(file=file)
             raise UsageError(f"there is no target {first!r}", hint=f"./{first} runs the file of that name") from None
         if names:
             AddressBook(names).find(first)  # knows near names
         raise
     if isinstance(target, UnixTarget) and _looks_like_path(first) and (file := _existing_file(first)) is not None:
-        return None, file
-    return target, None
+        return Places(file=file)
+    return Places(target)
+
+
+def _run(target: Target | str | None, words: Sequence[str]) -> Places:
+    """What is to be run at a target: a file, or else a call."""
+    if not words:
+        return Places(target)
+    method, *params = words
+    names_file = method.endswith(_SUFFIX) or method.startswith((".", "/")) or _existing_file(method) is not None
+    if not params and names_file:
+        return Places(target, file=_script_file(method))
+    return Places(target, line=" ".join([method, *map(_param, params)]))
+
+
+def _param(word: str) -> str:
+    """A param as a line has it: a text that the system's shell has taken the quotes from gets some again."""
+    from rpcshell.line.language import CallLine, key_text, parse, quote
+
+    key, equals, value = word.partition("=")
+    if not equals or _NO_KEY.search(key):
+        return word
+    line = parse(f"method {word}")
+    body = line.body
+    whole = isinstance(body, CallLine) and body.form == "pairs" and body.sink is None and not line.problems
+    return word if whole else f"{key_text(key)}={quote(value)}"
 
 
 def _target(text: str) -> Target | str:

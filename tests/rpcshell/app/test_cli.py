@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -153,6 +154,30 @@ def test_leaving_ends_a_script_well(server: PeerServer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "params"),
+    [
+        ((), None),
+        (('{"a": 1}',), {"a": 1}),
+        (("a=1", "b=two", "c=[3, 4]"), {"a": 1, "b": "two", "c": [3, 4]}),
+        (
+            ("text=it's all | well > b", "empty=", "#=", 's="3"'),
+            {"text": "it's all | well > b", "empty": "", "#": "", "s": "3"},
+        ),
+        (("[1,", "2]"), [1, 2]),
+    ],
+)
+def test_a_call_may_be_words_of_the_command_line(words: tuple[str, ...], params: object, server: PeerServer) -> None:
+    assert run(server.target, "--plain", "ping", *words) == (0, json.dumps(params, separators=(",", ":")) + "\n", "")
+
+
+def test_a_file_of_the_folder_is_no_method_behind_a_target(server: PeerServer, tmp_path: Path) -> None:
+    (tmp_path / "calls").write_text("ping 1\nping 2\n")
+    (tmp_path / "ping").mkdir()
+    assert run(server.target, "--plain", "calls", cwd=tmp_path) == (0, "1\n2\n", "")
+    assert run(server.target, "--plain", "ping", cwd=tmp_path) == (0, "null\n", "")
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["nowhere", "-c", "ping"], "has no port"),
@@ -167,12 +192,12 @@ def test_leaving_ends_a_script_well(server: PeerServer) -> None:
         (["8080", "none.rpc"], "no such script file: none.rpc"),
         (["8080", "."], "is a folder"),
         (["--nonesuch"], "No such option"),
-        (["8080", "a", "b"], "unexpected extra argument"),
+        (["8080", "./none"], "no such script file: ./none"),
         (["--timeout", "0", "-c", "ping"], "--timeout"),
         (["--spawn", "0"], "--spawn"),
-        (["--spawn", "1", "8080", "file"], "at most a FILE"),
+        (["8080", "ping", "a=1", "-c", "ping"], "only one of them"),
         (["--app", "a.py", "-c", "ping"], "--spawn"),
-        (["8080", __file__, "-c", "ping"], "not both"),
+        (["8080", __file__, "-c", "ping"], "only one of them"),
     ],
 )
 def test_wrong_usage_is_one_line_and_ends_with_2(arguments: list[str], says: str) -> None:
