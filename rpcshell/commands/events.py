@@ -99,8 +99,10 @@ def wait(shell: Shell, *, event: str, conditions: tuple[str, ...], timeout: floa
     jobs[0].id. What has come since the last call began counts too, unless it was waited for already, so that an event
     cannot come too early. EVENT may have * and ? in it.
 
-    A script goes on when it comes, and ends with exit code 3 where it does not.
+    Without --timeout it waits as long as a call may take (:set timeout). A script goes on when it comes, and ends with
+    exit code 3 where it does not.
     """
+    timeout = shell.session.limit if timeout is None else timeout
     named = _named(event)
     wanted = [_condition(text) for text in conditions]
     unasked = _unasked(shell)

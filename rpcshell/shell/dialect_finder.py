@@ -7,6 +7,7 @@ So a server of one's own costs nothing more. Looking is `rpcshell.client.detecti
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -33,6 +34,9 @@ CONNECT_TIMEOUT: Final = 4.0
 
 
 _LIMIT_AFTER_GREETING: Final = 0.9
+
+_HOLDS: Final = 2.0
+"""Seconds for which a target stays what it was found out to be instead of a server to talk to."""
 
 
 class SpeaksOtherwise(ProtocolError):
@@ -69,6 +73,7 @@ class DialectFinder:
         self.settled = False
         self.finding: Finding | None = None
         self.untold = False
+        self._verdict: tuple[ProtocolError, float] | None = None
         if isinstance(self.target, HttpTarget) and not self.target.dialect:
             self.look()
 
@@ -107,9 +112,13 @@ class DialectFinder:
         """Look closer where a call is silent for long, which raises `SpeaksOtherwise`, or as `look`, out of the call.
 
         A server of one's own may take its time, as may one that is known to speak what the call is made in.
+
+        Raises:
+            ProtocolError: It was found out just now to be nothing to talk to.
         """
         if self.settled:
             return
+        self._repeat_verdict()
         before = trace.on_silence
 
         def look_closer(seen: CallTrace) -> None:
@@ -136,10 +145,12 @@ class DialectFinder:
         """
         from rpcshell.client.detecting import find_out
 
+        self._repeat_verdict()
         self.finding = finding = find_out(self.asked, timeout=CONNECT_TIMEOUT, limit=limit, tls=self._tls)
         if finding.target is None:
             if self.remembered:
                 return False
+            self._verdict = finding.error, time.monotonic()
             raise finding.error
         other = finding.target != self.target
         if other:
@@ -147,6 +158,11 @@ class DialectFinder:
         self.settled = False
         self.confirm()
         return other
+
+    def _repeat_verdict(self) -> None:
+        """Say again what was found out just now, as looking takes seconds."""
+        if self._verdict is not None and time.monotonic() - self._verdict[1] < _HOLDS:
+            raise self._verdict[0]
 
     def _looks(self, limit: float | None = None) -> bool:
         try:

@@ -194,7 +194,7 @@ def _settled(
     except ConnectionFailed:
         return Discovery(failed=True)
     except ProtocolError as error:
-        return Discovery(plain=True, note=str(error))
+        return Discovery(plain=True, note=str(error), refused=True)
     return describe(client, memory, is_own, probe_again=True) if again else found
 
 

@@ -68,6 +68,14 @@ def test_what_came_since_the_call_began_is_waited_for_once_each() -> None:
         assert caught.value.exit_code == 3
 
 
+def test_waiting_takes_no_longer_than_a_call_may() -> None:
+    with script() as (shell, _):
+        shell.session.settings.timeout = 0.1
+        with pytest.raises(ShellError, match=r"no NONE within 0\.1 s") as caught:
+            shell.execute(":wait NONE")
+        assert caught.value.exit_code == 3
+
+
 def test_an_event_that_is_still_to_come_ends_the_waiting() -> None:
     log = EventLog()
     found: list[Any] = []

@@ -122,6 +122,18 @@ def test_what_listens_and_says_nothing_is_told_and_not_waited_for(script: Sessio
             script.call("ping", {"a": 1})
 
 
+def test_what_is_nothing_to_talk_to_is_looked_at_and_told_once(script: Session) -> None:
+    told = Told(script)
+    with serving(silent) as server:
+        script.connect(server.target)
+        assert script.method("ping") is None
+        looked = server.accepted
+        with pytest.raises(ProtocolError, match="says nothing to any guess"):
+            script.call("ping", {"a": 1})
+        assert server.accepted == looked
+    assert told.notes == []
+
+
 def test_why_shows_what_was_tried(script: Session) -> None:
     def hangs_up_on_lines(peer: Peer) -> None:
         while (data := peer.sock.recv(4096)) and not data.endswith(b"\n"):
