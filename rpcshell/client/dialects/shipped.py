@@ -7,7 +7,7 @@ with their params and what a server must be capable of for each. A table is read
 from __future__ import annotations
 
 from functools import cache, cached_property
-from pathlib import Path
+from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -98,7 +98,8 @@ class MethodTable(msgspec.Struct, frozen=True, dict=True):
 @cache
 def shipped(protocol: str) -> MethodTable:
     """The table of a protocol: "acp", "dap" or "lsp"."""
-    return msgspec.json.decode(Path(__file__).with_name(f"{protocol}.json").read_bytes(), type=MethodTable)
+    # Packages may be in a zip file, which has no paths.
+    return msgspec.json.decode(get_data(__package__, f"{protocol}.json") or b"", type=MethodTable)
 
 
 def is_capable(capabilities: Any, needs: str) -> bool:
