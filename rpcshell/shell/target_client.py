@@ -79,7 +79,7 @@ def _client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit:
     timeout = usual if limit is None else min(limit, usual)
     answers: dict[str, RequestHandler] = {}
     if where.sampling:
-        from rpcshell.client.dialects.mcp_requests import SAMPLING
+        from rpcshell.client.dialects.mcp.requests import SAMPLING
         from rpcshell.shell.sampling import sampling_by
 
         answers[SAMPLING] = sampling_by(where.sampling)

@@ -42,7 +42,7 @@ _OWN: Final = {
     "jsonrpc": "jsonrpc:JsonRpc",
     "jsonrpc1": "jsonrpc:JsonRpc1",
     "lsp": "lsp:Lsp",
-    "mcp": "mcp:Mcp",
+    "mcp": "mcp.dialect:Mcp",
     "qmp": "qmp:Qmp",
     "mpv": "mpv:Mpv",
     "qga": "qga:GuestAgent",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rpcshell import CallError, CallTimeout, ConnectionFailed, TcpTarget, UsageError, connect
 from rpcshell.client.dialects import Event, Form, Partial, Progress, ServerRequest, Stray
-from rpcshell.client.dialects.mcp import Mcp
+from rpcshell.client.dialects.mcp.dialect import Mcp
 from rpcshell.client.dialogue import Dialogue
 from rpcshell.client.target import ChildTarget
 from rpcshell.line.catalog import Catalog

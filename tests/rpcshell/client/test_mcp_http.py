@@ -14,7 +14,7 @@ import pytest
 
 from rpcshell import CallError, CallTimeout, ConnectionLost, HttpTarget, ProtocolError, connect
 from rpcshell.client.dialects import Event
-from rpcshell.client.dialects.mcp import Mcp
+from rpcshell.client.dialects.mcp.dialect import Mcp
 from rpcshell.client.http import HttpStream
 from rpcwire import MAX_REPLY
 from tests.rpcshell.faces import Connect

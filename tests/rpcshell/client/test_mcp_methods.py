@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rpcshell.client.dialects.mcp_methods import document, resource_names
+from rpcshell.client.dialects.mcp.methods import document, resource_names
 from rpcshell.line.catalog import Catalog
 from rpcwire import Reply
 from tests.rpcshell.client.test_mcp import calling, said

@@ -17,7 +17,7 @@ import pytest
 
 from rpcshell import CallError, CallTimeout, Client, connect
 from rpcshell.client.dialects import Description, Event, Progress, ServerRequest, Steps
-from rpcshell.client.dialects.mcp import Mcp
+from rpcshell.client.dialects.mcp.dialect import Mcp
 from rpcshell.line.catalog import Catalog
 from rpcwire import Fault
 from tests import peers
@@ -196,7 +196,7 @@ def test_a_session_ends_with_its_client_and_is_made_anew_where_the_server_ended_
 @with_sdk
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 def test_the_era_without_sessions(transport: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rpcshell.client.dialects.mcp.Mcp", WithoutSessions)
+    monkeypatch.setattr("rpcshell.client.dialects.mcp.dialect.Mcp", WithoutSessions)
     with connect(STDIO if transport == "stdio" else url, connect_timeout=60) as client:
         assert client.call("add", {"a": 1}) == {"result": 3}
         assert client.call("resource:note://ü") == "about ü"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.client.dialects.mcp_headers import header_places, header_value
-from rpcshell.client.dialects.uri_template import expand, variables
+from rpcshell.client.dialects.mcp.headers import header_places, header_value
+from rpcshell.client.dialects.mcp.uri_template import expand, variables
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_what_a_server_has_told_is_kept_where_it_fails_to_tell_it_again(
         told.wait_until(lambda: "tool1" in session.catalog.methods)
         # Who asks what there is has let go of the connection then.
         session.call("tool1")
-        monkeypatch.setattr("rpcshell.client.dialects.mcp._LIST_TIMEOUT", 0.1)
+        monkeypatch.setattr("rpcshell.client.dialects.mcp.dialect.DESCRIPTION_TIMEOUT", 0.1)
         leave.set()
         told.wait_until(lambda: session.state == "lost")
         session.call("tool1")

@@ -3,7 +3,7 @@
 It has two eras: until 2025-11-25 a handshake, `initialize`, opens a session; since 2026-07-28 each request says by
 itself what a server has to know, and what the server needs to ask comes as a result that is no result yet. The
 handshake is tried first, as a server that has one takes no other first request. How tools, prompts and resources are
-methods is `mcp_methods`' business.
+methods is `methods`' business.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from rpcshell.client.dialects import (
     Stray,
     Tell,
 )
-from rpcshell.client.dialects import mcp_methods as methods
-from rpcshell.client.dialects import mcp_signs as signs
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
-from rpcshell.client.dialects.mcp_calls import ROUND, SOUGHT_IN, Call, outcome, routed, texts, uri_of
-from rpcshell.client.dialects.mcp_headers import header_places, header_value
-from rpcshell.client.dialects.mcp_requests import CAPABILITIES, capabilities_with, for_a_person, own_answer
+from rpcshell.client.dialects.mcp import methods, signs
+from rpcshell.client.dialects.mcp.calls import ROUND, SOUGHT_IN, Call, outcome, routed, texts, uri_of
+from rpcshell.client.dialects.mcp.headers import header_places, header_value
+from rpcshell.client.dialects.mcp.requests import CAPABILITIES, capabilities_with, for_a_person, own_answer
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Reply, decode_value
 
@@ -46,7 +46,6 @@ __all__ = ["Mcp"]
 
 _STATELESS: Final = "2026-07-28"
 _META: Final = "io.modelcontextprotocol/"
-_LIST_TIMEOUT: Final = 10.0
 _MOST_PAGES: Final = 200
 _MOST_ROUNDS: Final = 100
 _WITH_PROGRESS: Final = frozenset(("tools/call", "prompts/get", "resources/read"))
@@ -159,7 +158,7 @@ class Mcp(JsonRpc):
         found: list[Any] = []
         cursor: Any = None
         for _ in range(_MOST_PAGES):
-            reply: Reply = yield Ask(method, {"cursor": cursor} if cursor else None, timeout=_LIST_TIMEOUT)
+            reply: Reply = yield Ask(method, {"cursor": cursor} if cursor else None, timeout=DESCRIPTION_TIMEOUT)
             if reply.fault is not None:
                 faults.append(reply.fault)
             page = as_mapping(reply.result)

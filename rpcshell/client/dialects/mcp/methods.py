@@ -12,7 +12,7 @@ from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects.lenient import as_text
-from rpcshell.client.dialects.uri_template import variables
+from rpcshell.client.dialects.mcp.uri_template import variables
 from rpcwire import MessageError, decode_value, encode_value
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET
 
-from rpcshell.client.dialects import mcp_methods as methods
-from rpcshell.client.dialects.uri_template import expand
+from rpcshell.client.dialects.mcp import methods
+from rpcshell.client.dialects.mcp.uri_template import expand
 from rpcwire import ERROR_OUT, ErrorCode, Fault, Reply, encode_value
 
 if TYPE_CHECKING:
