@@ -146,7 +146,7 @@ def _type_of(parameter: click.Parameter) -> object:
 def _serve(invocation: Invocation, parent: ParentLink | None, started: float) -> int:
     """Run the server until it is stopped, and return the exit code."""
     # Neither the help nor a mistake on the command line waits for these.
-    from rpcserver.arbiter.arbiter import BootError
+    from rpcserver.arbiter.boot import BootError
     from rpcserver.run import run_server
 
     try:

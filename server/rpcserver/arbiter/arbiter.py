@@ -13,7 +13,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.arbiter.boot import Boot
+from rpcserver.arbiter.boot import Boot, BootError
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
 from rpcserver.arbiter.crew import MAX_WORKERS, Crew
@@ -24,7 +24,6 @@ from rpcserver.arbiter.phase import Phase
 from rpcserver.arbiter.readiness import judge
 from rpcserver.arbiter.reload import Reload
 from rpcserver.arbiter.slots import number_of_workers
-from rpcserver.system.errors import ServerError
 from rpcserver.system.loop import Loop, Reactor, Timer
 from rpcserver.system.process import reap_strays
 from rpcserver.system.signals import SentSignals, SignalQueue
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from rpcserver.system.tls import ServerTls
     from rpcwire.control import Events, ServerStatus
 
-__all__ = ["Arbiter", "BootError"]
+__all__ = ["Arbiter"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,15 +57,6 @@ _CAUGHT: Final = (
     *(signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2),
 )
 _SCALING: Final = (signal.SIGTTIN, signal.SIGTTOU)
-
-
-class BootError(ServerError):
-    """The workers did not start; the traceback has the frames of the user's own code, where it is to blame."""
-
-    def __init__(self, message: str, traceback: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.traceback = traceback
 
 
 class Arbiter:

@@ -9,12 +9,23 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.system.errors import ServerError
+
 if TYPE_CHECKING:
     from rpcserver.arbiter.crew import Crew
     from rpcserver.arbiter.slots import WorkerSlot
     from rpcserver.system.channel import WorkerFailed
 
 _APART: Final = 0.05
+
+
+class BootError(ServerError):
+    """The workers did not start; the traceback has the frames of the user's own code, where it is to blame."""
+
+    def __init__(self, message: str, traceback: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.traceback = traceback
 
 
 class Boot:

@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import stat
-import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcserver.service.context import Peer
-from rpcserver.system.addresses import BindError, UnixBind
+from rpcserver.system.addresses import BindError, UnixBind, peer_process
 from rpcserver.system.log import RateLimit
 from rpcserver.system.settings import ServerSettings
 from rpcserver.system.sockets import open_listeners
@@ -45,7 +44,6 @@ _ANSWERS_AT_ONCE: Final = 16
 _MOST_PATIENCE: Final = 5.0
 _PAUSE: Final = 1.0
 _SAID_AGAIN: Final = 60.0
-_CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
 _READING: Final = frozenset({READ, LINGER})
 _FOLDER_MODE: Final = 0o700
 _SOCKET_MODE: Final = 0o600
@@ -231,8 +229,7 @@ class ControlServer:
             self._reactor.unwatch(self._listener.fileno())
             self._accepts_again = time.monotonic() + _PAUSE
             return
-        credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        pid, user, _group = _CREDENTIALS.unpack(credentials)
+        pid, user = peer_process(client)
         if user not in {self._owner, 0}:
             # Its mode keeps others from the socket already, unless somebody has changed that.
             logger.warning("user %d (pid %d) may not use the control socket", user, pid)

@@ -8,7 +8,6 @@ https://docs.haproxy.org/2.6/configuration.html#5.2-agent-check
 
 from __future__ import annotations
 
-import errno
 import logging
 import socket
 import time
@@ -21,7 +20,7 @@ import msgspec
 
 from rpcserver.arbiter.readiness import Fitness, Readiness
 from rpcserver.system.log import RateLimit
-from rpcserver.system.sockets import open_listeners
+from rpcserver.system.sockets import SHORTAGE, open_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +46,6 @@ _PAUSE: Final = 1.0
 _SAID_AGAIN: Final = 60.0
 _METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT ")
 _AGENT_WORDS: Final = {Fitness.READY: "ready up", Fitness.DRAINING: "drain"}
-_SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 def open_health(bind: Bind, unix_mode: int) -> list[Listener]:
@@ -125,7 +123,7 @@ class HealthServer:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _SHORTAGE:
+                if error.errno in SHORTAGE:
                     self._pause(error)
                 return
             accepted.setblocking(False)

@@ -16,7 +16,7 @@ NATIVE: Final = "u32le"
 """The framing of the protocol, which addresses do not name."""
 
 _FRAMED: Final = re.compile(r"([a-z0-9-]+)\+(tcp://|unix:)(.*)", re.DOTALL)
-_UNIX_CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
+_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 class BindError(ServerError):
@@ -124,6 +124,17 @@ def format_host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def peer_process(connection: socket.socket) -> tuple[int, int]:
+    """Say which process, and which user's, has connected to a Unix socket: unix(7), SO_PEERCRED.
+
+    Raises:
+        OSError: the system does not tell.
+    """
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, user, _group = _CREDENTIALS.unpack(credentials)
+    return pid, user
+
+
 def peer_address(connection: socket.socket) -> str:
     """Say who is at the other end: `host:port`, or the process at the other end of a Unix socket.
 
@@ -131,8 +142,7 @@ def peer_address(connection: socket.socket) -> str:
         OSError: the peer has gone already.
     """
     if connection.family == socket.AF_UNIX:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UNIX_CREDENTIALS.size)
-        pid, uid, _gid = _UNIX_CREDENTIALS.unpack(credentials)
+        pid, uid = peer_process(connection)
         return f"unix:pid={pid},uid={uid}"
     host, port = connection.getpeername()[:2]
     return format_host_port(host, port)

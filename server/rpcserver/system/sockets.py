@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""The errors of accept(2) that say that the system has no room for a connection, which stays in the queue."""
+
 _UNIX_PATH_MAX: Final = 107  # unix(7): sun_path has 108 bytes, its closing zero included
 _ABSTRACT_MAX: Final = 108  # the zero is then the first
 _LONGEST_QUEUE: Final = Path("/proc/sys/net/core/somaxconn")

@@ -296,7 +296,7 @@ def _arbitrate(
     settings: ServerSettings, app: object, link_descriptor: int, process: int, log: int, log_level: str
 ) -> int:
     """Be the arbiter, in the forked child."""
-    from rpcserver.arbiter.arbiter import BootError
+    from rpcserver.arbiter.boot import BootError
     from rpcserver.run import run_server
 
     started = time.monotonic()

@@ -19,7 +19,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.sockets import listen_queue
+from rpcserver.system.sockets import SHORTAGE, listen_queue
 
 if TYPE_CHECKING:
     import socket
@@ -35,8 +35,6 @@ TICK: Final = 1.0
 _TURN: Final = 150e-6
 _LONGEST_TURN: Final = 2e-3
 _BURST: Final = 2e-3
-
-_SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Acceptor:
@@ -144,7 +142,7 @@ class Acceptor:
             if error.errno == errno.EINVAL:
                 # The server stops, and shut the listener down. The call to leave is about to wake this worker.
                 self._short_until = time.monotonic() + TICK
-            elif error.errno in _SHORTAGE:
+            elif error.errno in SHORTAGE:
                 # The connection stays in the queue for a worker that can take it, and epoll would report it
                 # to this one without end.
                 self._short_until = time.monotonic() + TICK
