@@ -11,11 +11,11 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.dialling import (
-    CREDENTIALS,
     LONGEST_WAIT,
     NAP,
     acknowledge,
     dial,
+    listening_process,
     listening_program,
     part,
     seconds_asleep,
@@ -34,8 +34,6 @@ __all__ = ["Connection"]
 
 _READ: Final = 64 * 1024
 _READ_LARGE: Final = 1024 * 1024
-
-_PEER_CREDENTIALS: Final[int | None] = getattr(socket, "SO_PEERCRED", None)
 
 
 class Connection:
@@ -76,16 +74,9 @@ class Connection:
         return self._requester.reusable
 
     def peer_user(self) -> int | None:
-        """The user id of the process that listens at the other end of a Unix socket, where the system tells it.
-
-        It is the one that the process had as it called listen(2): unix(7), SO_PEERCRED.
-        """
-        if _PEER_CREDENTIALS is None or not isinstance(self._socket, socket.socket):
-            return None
-        _pid, user, _group = CREDENTIALS.unpack(
-            self._socket.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, CREDENTIALS.size)
-        )
-        return int(user)
+        """The user id of the process that listens at the other end of a Unix socket, where the system tells it."""
+        listening = listening_process(self._socket)
+        return None if listening is None else listening[1]
 
     def program(self) -> str:
         """Who listens at the other end of a Unix socket, where the system tells: a program and its process."""

@@ -35,6 +35,7 @@ __all__ = [
     "dial",
     "dial_tcp",
     "encoded_host",
+    "listening_process",
     "listening_program",
     "part",
     "seconds_asleep",
@@ -54,7 +55,7 @@ LONGEST_WAIT: Final = 86_400.0
 
 _QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 
-CREDENTIALS: Final = struct.Struct("iII")
+_CREDENTIALS: Final = struct.Struct("iII")
 """struct ucred: a process, its user and its group."""
 
 _PEER_CREDENTIALS: Final[int | None] = getattr(socket, "SO_PEERCRED", None)
@@ -232,12 +233,23 @@ def tune(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def listening_program(sock: object) -> str:
-    """Who listens at the other end of a Unix socket: its name and its process, where Linux tells (unix(7), proc(5))."""
+def listening_process(sock: object) -> tuple[int, int] | None:
+    """Which process, and which user's, listens at the other end of a Unix socket, where Linux tells.
+
+    They are what they were as it called listen(2): unix(7), SO_PEERCRED.
+    """
     if _PEER_CREDENTIALS is None or not isinstance(sock, socket.socket) or sock.family != socket.AF_UNIX:
-        return ""
+        return None
+    pid, user, _group = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, _CREDENTIALS.size))
+    return pid, user
+
+
+def listening_program(sock: object) -> str:
+    """Who listens at the other end of a Unix socket: its name and its process, where Linux tells (proc(5))."""
     try:
-        pid, _user, _group = CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, CREDENTIALS.size))
+        if (listening := listening_process(sock)) is None:
+            return ""
+        pid, _user = listening
         with open(f"/proc/{pid}/comm", errors="replace") as file:  # noqa: PTH123 - pathlib takes as long as the rest
             name = file.read().strip()
     except OSError:

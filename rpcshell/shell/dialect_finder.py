@@ -24,14 +24,10 @@ if TYPE_CHECKING:
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.call_trace import CallTrace
 
-__all__ = ["CONNECT_TIMEOUT", "PATIENCE", "DialectFinder", "SpeaksOtherwise", "is_own"]
+__all__ = ["PATIENCE", "DialectFinder", "SpeaksOtherwise", "is_own"]
 
 PATIENCE: Final = 0.4
 """Seconds in which a server that is not known yet has to say what it offers, before it is looked at more closely."""
-
-CONNECT_TIMEOUT: Final = 4.0
-"""Seconds in which it has to take a connection."""
-
 
 _LIMIT_AFTER_GREETING: Final = 0.9
 
@@ -106,7 +102,7 @@ class DialectFinder:
             return False
         # Who was waited for in vain for a greeting was so for long enough.
         greeted = not isinstance(error, ConnectionFailed)
-        return self._looks(None if greeted else _LIMIT_AFTER_GREETING)
+        return self._look_if_reached(None if greeted else _LIMIT_AFTER_GREETING)
 
     def watch(self, trace: CallTrace) -> None:
         """Look closer where a call is silent for long, which raises `SpeaksOtherwise`, or as `look`, out of the call.
@@ -129,7 +125,7 @@ class DialectFinder:
                 return
             if is_own(self.asked):
                 self.settled = True
-            elif self._looks():
+            elif self._look_if_reached():
                 raise SpeaksOtherwise(f"{self.asked} speaks {self.target.dialect}")
 
         trace.on_silence = look_closer
@@ -146,7 +142,7 @@ class DialectFinder:
         from rpcshell.client.detecting import find_out
 
         self._repeat_verdict()
-        self.finding = finding = find_out(self.asked, timeout=CONNECT_TIMEOUT, limit=limit, tls=self._tls)
+        self.finding = finding = find_out(self.asked, limit=limit, tls=self._tls)
         if finding.target is None:
             if self.remembered:
                 return False
@@ -164,7 +160,7 @@ class DialectFinder:
         if self._verdict is not None and time.monotonic() - self._verdict[1] < _HOLDS:
             raise self._verdict[0]
 
-    def _looks(self, limit: float | None = None) -> bool:
+    def _look_if_reached(self, limit: float | None = None) -> bool:
         try:
             return self.look(limit)
         except ConnectionFailed:

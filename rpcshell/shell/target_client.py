@@ -58,7 +58,8 @@ def connection_to(
     if where.named or plain or isinstance(where.target, ChildTarget):
         client = _client_for(where, plain=plain, tls=files, limit=limit)
         return TargetConnection(client, memory, where, prepare, tell)
-    from rpcshell.shell.dialect_finder import CONNECT_TIMEOUT, DialectFinder
+    from rpcshell.client.detecting import CONNECT_TIMEOUT
+    from rpcshell.shell.dialect_finder import DialectFinder
 
     finder = DialectFinder(where.target, memory, files)
     if not finder.remembered:
