@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.liveness import Liveness
+from rpcserver.system.listen_queue import listen_queue
 from rpcserver.system.scoreboard import SlotState
-from rpcserver.system.sockets import listen_queue
 from rpcserver.workers.base import RECLAIM
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import msgspec
 
 from rpcserver.arbiter.housekeeping import busy_ns
 from rpcserver.system.errors import ServerError
+from rpcserver.system.listen_queue import listen_queue
 from rpcserver.system.scoreboard import SlotReading, Totals  # noqa: TC001 - msgspec reads the fields' types
-from rpcserver.system.sockets import listen_queue
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ import select
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.sockets import SHORTAGE, listen_queue
+from rpcserver.system.listen_queue import listen_queue
+from rpcserver.system.sockets import SHORTAGE
 
 if TYPE_CHECKING:
     import socket

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rpcserver.system.addresses import Bind, TcpBind, UnixBind
-from rpcserver.system.sockets import ListenQueue, listen_queue, open_listeners
+from rpcserver.system.listen_queue import ListenQueue, listen_queue
+from rpcserver.system.sockets import open_listeners
 
 
 def reach(address: str) -> socket.socket:
