@@ -21,9 +21,10 @@ from rpcshell.client.dialling import acknowledge, dial_tcp
 from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.http_events import EventPlace
+from rpcshell.client.http_responses import message_of, reply_id, whole_body
 from rpcshell.client.target import TlsFiles, TlsTarget
 from rpcshell.client.threads import thread_for
-from rpcwire import MAX_REPLY, MessageError, decode_value
+from rpcwire import MAX_REPLY
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
@@ -39,14 +40,6 @@ _HEARD: Final = 2.0
 """Seconds that a server has to say that it has heard what needs no reply, before it is sent more."""
 
 _ACCEPT: Final = "application/json, text/event-stream"
-_PIECE: Final = 1024 * 1024
-_SHOWN: Final = 200
-_HINTS: Final = {
-    401: "it wants to know who asks: give an Authorization header",
-    403: "it does not let this client in",
-    404: "is this the path?",
-    405: "is this the path? it takes no POST",
-}
 
 
 class HttpStream:
@@ -196,7 +189,7 @@ class HttpStream:
                 # One of a known length is not closed by its last line.
                 response.close()
             else:
-                body = self._body_of(response, place) if message else self._whole(response)[:0]
+                body = message_of(response, place, self._target) if message else whole_body(response, self._target)[:0]
             reusable = not response.will_close
         except (http.client.HTTPException, OSError) as error:
             if place.last is None or place.answered or self._closed:
@@ -280,39 +273,6 @@ class HttpStream:
             return ProtocolError(f"{self._target} is no HTTP server", hint="leave out http://, and name the framing")
         return Dropped(f"no whole response came: {str(error) or type(error).__name__}", not_run=False)
 
-    def _body_of(self, response: http.client.HTTPResponse, place: EventPlace) -> bytes:
-        """The message that a response is, or nothing."""
-        body = self._whole(response)
-        if not _is_message(body, response.status):
-            if response.status >= http.HTTPStatus.MULTIPLE_CHOICES or body.strip():
-                raise self._unusable(response, body)
-            place.answered = True
-            return b""
-        if place.id is None and response.status >= http.HTTPStatus.MULTIPLE_CHOICES:
-            # No call made that request, so none may take this for its reply.
-            return b""
-        message = place.addressed(body)
-        place.answered = True
-        return message + b"\n"
-
-    def _whole(self, response: http.client.HTTPResponse) -> bytes:
-        if response.length is not None and response.length <= MAX_REPLY:
-            # Only this tells of a body that was cut off.
-            return response.read()
-        body = bytearray()
-        while len(body) <= MAX_REPLY and response.length is None and (piece := response.read(_PIECE)):
-            body += piece
-        if response.length is not None or len(body) > MAX_REPLY:
-            raise ProtocolError(f"{self._target} sent a body over the limit of {MAX_REPLY} bytes")
-        return bytes(body)
-
-    def _unusable(self, response: http.client.HTTPResponse, body: bytes) -> ProtocolError:
-        if (location := response.getheader("Location")) is not None and response.status // 100 == 3:
-            return ProtocolError(f"{self._target} has moved: HTTP {response.status}", hint=f"connect to {location}")
-        said = " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
-        what = f"HTTP {response.status} {response.reason}" + (f": {said}" if said else "")
-        return ProtocolError(f"{self._target} answered no JSON: {what}", hint=_HINTS.get(response.status))
-
     def _post_all(self) -> None:
         """Post what this end is sent, until that ends."""
         lines = FRAMINGS["line"].decoder(MAX_REPLY)
@@ -323,7 +283,7 @@ class HttpStream:
                     self._post_one(bytes(message))
 
     def _post_one(self, message: bytes) -> None:
-        id = _reply_id(message)
+        id = reply_id(message)
         self._turns.acquire()
         if id is not None:
             with self._lock:
@@ -350,29 +310,6 @@ class HttpStream:
             with self._lock:
                 self._given_up.pop(id, None)
             self._turns.release()
-
-
-def _is_message(body: bytes, status: int) -> bool:
-    """Whether a body is an object or an array of JSON-RPC, rather than the words of a proxy or a framework.
-
-    Those say "error" too, where there is one.
-    """
-    try:
-        message = decode_value(body)
-    except MessageError:
-        return False
-    if not isinstance(message, dict):
-        return isinstance(message, list)
-    marked = status < http.HTTPStatus.MULTIPLE_CHOICES or not {"jsonrpc", "id"}.isdisjoint(message)
-    return marked and not {"result", "error", "method"}.isdisjoint(message)
-
-
-def _reply_id(message: bytes) -> object:
-    """What tells the reply to a message: None where it has none, `EventPlace.ANY` where that cannot be told."""
-    decoded = decode_value(message)
-    if not isinstance(decoded, dict) or {"method", "result", "error"}.isdisjoint(decoded):
-        return EventPlace.ANY
-    return decoded.get("id") if "method" in decoded else None
 
 
 def _readable(sock: Any) -> bool:

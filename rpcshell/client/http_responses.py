@@ -1,0 +1,97 @@
+"""What a response of HTTP is: the message that was asked for, or what there is instead; whose reply a message has."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import ProtocolError
+from rpcshell.client.http_events import EventPlace
+from rpcwire import MAX_REPLY, MessageError, decode_value
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+    from rpcshell.client.target import HttpTarget
+
+__all__ = ["message_of", "reply_id", "whole_body"]
+
+_PIECE: Final = 1024 * 1024
+_SHOWN: Final = 200
+_HINTS: Final = {
+    401: "it wants to know who asks: give an Authorization header",
+    403: "it does not let this client in",
+    404: "is this the path?",
+    405: "is this the path? it takes no POST",
+}
+
+
+def message_of(response: HTTPResponse, place: EventPlace, target: HttpTarget) -> bytes:
+    """The message that a response is, with its newline, or nothing.
+
+    Args:
+        response: What has come.
+        place: Whose message was posted; it is answered by this.
+        target: Where.
+
+    Raises:
+        ProtocolError: It is another kind of response.
+        HTTPException: It has broken off.
+        OSError: The same.
+    """
+    body = whole_body(response, target)
+    if not _is_message(body, response.status):
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES or body.strip():
+            raise _unusable(response, body, target)
+        place.answered = True
+        return b""
+    if place.id is None and response.status >= HTTPStatus.MULTIPLE_CHOICES:
+        # No call made that request, so none may take this for its reply.
+        return b""
+    message = place.addressed(body)
+    place.answered = True
+    return message + b"\n"
+
+
+def whole_body(response: HTTPResponse, target: HttpTarget) -> bytes:
+    """All of a response's body; errors are those of `message_of`."""
+    if response.length is not None and response.length <= MAX_REPLY:
+        # Only this tells of a body that was cut off.
+        return response.read()
+    body = bytearray()
+    while len(body) <= MAX_REPLY and response.length is None and (piece := response.read(_PIECE)):
+        body += piece
+    if response.length is not None or len(body) > MAX_REPLY:
+        raise ProtocolError(f"{target} sent a body over the limit of {MAX_REPLY} bytes")
+    return bytes(body)
+
+
+def _unusable(response: HTTPResponse, body: bytes, target: HttpTarget) -> ProtocolError:
+    if (location := response.getheader("Location")) is not None and response.status // 100 == 3:
+        return ProtocolError(f"{target} has moved: HTTP {response.status}", hint=f"connect to {location}")
+    said = " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
+    what = f"HTTP {response.status} {response.reason}" + (f": {said}" if said else "")
+    return ProtocolError(f"{target} answered no JSON: {what}", hint=_HINTS.get(response.status))
+
+
+def reply_id(message: bytes) -> object:
+    """What tells the reply to a message: None where it has none, `EventPlace.ANY` where that cannot be told."""
+    decoded = decode_value(message)
+    if not isinstance(decoded, dict) or {"method", "result", "error"}.isdisjoint(decoded):
+        return EventPlace.ANY
+    return decoded.get("id") if "method" in decoded else None
+
+
+def _is_message(body: bytes, status: int) -> bool:
+    """Whether a body is an object or an array of JSON-RPC, rather than the words of a proxy or a framework.
+
+    Those say "error" too, where there is one.
+    """
+    try:
+        message = decode_value(body)
+    except MessageError:
+        return False
+    if not isinstance(message, dict):
+        return isinstance(message, list)
+    marked = status < HTTPStatus.MULTIPLE_CHOICES or not {"jsonrpc", "id"}.isdisjoint(message)
+    return marked and not {"result", "error", "method"}.isdisjoint(message)
