@@ -91,7 +91,7 @@ def unix_failed(target: UnixTarget, error: OSError, timeout: float) -> Connectio
             hint = "the server that made it has gone, or the path names an ordinary file"
             return ConnectionFailed(target, "nothing listens on it", hint=hint)
         case BlockingIOError():
-            hint = "the server's queue is full: all of its workers are busy"
+            hint = "all of its workers are busy, or it serves one client at a time, as a QMP monitor does"
             return ConnectionFailed(target, f"no room in its queue within {timeout:g} s", hint=hint)
     return ConnectionFailed(target, system_reason(error))
 

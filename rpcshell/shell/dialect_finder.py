@@ -189,6 +189,7 @@ def is_own(target: Target) -> bool:
 def _is_doubtful(error: ShellError) -> bool:
     """Whether an error may mean that a server speaks another dialect."""
     if isinstance(error, ConnectionFailed):
-        # There was a connection, and no agreement on it.
-        return isinstance(error.__cause__, HandshakeFailed | ShellError)
+        # There was a connection, and no agreement on it; where there was none, another guess would have none either.
+        cause = error.__cause__
+        return isinstance(cause, HandshakeFailed | ShellError) and not isinstance(cause, ConnectionFailed)
     return isinstance(error, ProtocolError | ConnectionLost)

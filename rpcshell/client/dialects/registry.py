@@ -169,6 +169,11 @@ def recognisers() -> Iterator[Recogniser]:
     from rpcshell.client.dialects.recognition import NATIVE, NativeSigns
 
     yield NativeSigns()
+    if _named:
+        from rpcshell.client.dialects.envelope import Envelope
+        from rpcshell.client.dialects.envelope_signs import EnvelopeSigns
+
+        yield from (EnvelopeSigns(name, one) for name, one in _named.items() if isinstance(one, Envelope))
     for name in dict.fromkeys((*_OWN, *_others())):
         if name == NATIVE:
             continue

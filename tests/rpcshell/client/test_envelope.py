@@ -23,13 +23,17 @@ from rpcshell import (
     ProtocolError,
     UsageError,
     connect_async,
+    detect,
 )
 from rpcshell import connect as connect_blocking
 from rpcshell.client.dialects import Event, Stray
+from rpcshell.client.dialects.envelope_signs import EnvelopeSigns
+from rpcshell.client.dialects.recognition import Recognition
+from rpcshell.client.dialects.steps import OTHER_FORM
 from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
-from tests.rpcshell.enveloped import JSON, KEA, SURICATA, TABLES, WATCHMAN
+from tests.rpcshell.enveloped import JSON, KEA, SURICATA, TABLES, WATCHMAN, named
 from tests.rpcshell.faces import Connect
-from tests.rpcshell.peers import DEADLINE, Peer, serving
+from tests.rpcshell.peers import DEADLINE, Handler, Peer, serving
 from tests.rpcwire.feeding import cut, single_bytes
 
 MINE = Envelope.from_table(
@@ -449,3 +453,40 @@ def test_a_target_names_a_dialect_or_is_given_one(connect: Connect) -> None:
         with pytest.raises(UsageError, match="have no place for params"):
             client.call("a", 1)
         assert client.call("a") == {"m": "a"}
+
+
+def leaving(serve: Handler) -> Handler:
+    """A server that leaves at what it does not understand."""
+
+    def handle(peer: Peer) -> None:
+        with suppress(*OTHER_FORM):
+            serve(peer)
+
+    return handle
+
+
+@pytest.mark.parametrize(("answers", "name"), [(mine, "mine"), (suricata, "suricata")])
+def test_a_server_is_found_by_its_table(answers: Callable[[Any], list[object]], name: str) -> None:
+    tables = named(kea=KEA, mine=MINE, watchman=WATCHMAN, suricata=SURICATA)
+    with tables, serving(leaving(answering(answers))) as server:
+        assert str(detect(server.target)) == f"{name}:{server.target}"
+
+
+def test_a_server_of_something_else_is_not_found_by_a_table() -> None:
+    loose = Envelope.from_table({"request": {"do": "$method"}, "names": {"method": "list"}, "framing": "line"})
+    refuses = leaving(answering(lambda said: [{"status": "bad request", "about": said}]))
+    with named(loose=loose, kea=KEA, mine=MINE), serving(refuses) as server, pytest.raises(ProtocolError):
+        detect(server.target)
+
+
+@given(TABLES, st.binary() | st.lists(JSON).map(lambda said: b"".join(encode_value(one) + b"\n" for one in said)))
+def test_any_table_has_signs_and_any_bytes_can_be_looked_at(table: dict[str, Any], first: bytes) -> None:
+    try:
+        envelope = Envelope.from_table(table)
+    except UsageError:
+        return
+    signs = EnvelopeSigns("mine", envelope)
+    for guess in signs.guesses:
+        assert guess.said
+        with suppress(*OTHER_FORM):
+            assert signs.recognises(first, guess) in {None, Recognition("mine")}

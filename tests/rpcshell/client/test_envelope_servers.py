@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell import CallError
+from rpcshell import CallError, detect
 from rpcshell import connect as connect_blocking
-from tests.rpcshell.enveloped import KEA, WATCHMAN, kea, needs_kea, needs_watchman, watchman
+from tests.rpcshell.enveloped import KEA, SURICATA, WATCHMAN, kea, named, needs_kea, needs_watchman, watchman
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE
 
@@ -36,6 +36,18 @@ def test_kea_answers_and_refuses_call_after_call(connect: Connect, dhcp: str) ->
         with pytest.raises(CallError, match="'nope' command not supported") as caught:
             client.call("nope")
         assert caught.value.code == 2
+
+
+@needs_kea
+def test_kea_is_found_by_its_table(dhcp: str) -> None:
+    with named(KEA=KEA, WATCHMAN=WATCHMAN, SURICATA=SURICATA):
+        assert str(detect(dhcp)) == f"KEA:{dhcp}"
+
+
+@needs_watchman
+def test_watchman_is_found_by_its_table(files: str) -> None:
+    with named(KEA=KEA, WATCHMAN=WATCHMAN, SURICATA=SURICATA):
+        assert str(detect(files)) == f"WATCHMAN:{files}"
 
 
 @needs_kea

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,10 +12,11 @@ from typing import TypeVar
 
 import pytest
 
-from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError
+from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, connect
 from rpcshell.client.target import HttpTarget, Target, TcpTarget, UnixTarget
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.dialect_finder import DialectFinder
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
 from rpcshell.shell.target_config import TargetConfig
@@ -115,6 +118,21 @@ def test_a_monitor_that_is_remembered_and_gone_is_found_out_again(
         assert memory.spoken(str(server.target)) == f"jsonrpc:{server.target}"
 
 
+def test_a_monitor_whose_queue_is_full_is_waited_for_once(
+    script: Session, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("rpcshell.client.transport._QUEUING", 0.1)
+    looked: list[object] = []
+    monkeypatch.setattr(DialectFinder, "look", lambda *_: looked.append(1))
+    with full(tmp_path / "s") as target:
+        memory.learn(str(target), f"qmp:{target}")
+        with pytest.raises(ConnectionFailed, match="serves one client at a time"):
+            script.connect(target)
+        assert not looked
+        with pytest.raises(ConnectionFailed, match="as a QMP monitor does"):
+            connect(target, connect_timeout=0.1)
+
+
 def test_what_listens_and_says_nothing_is_told_and_not_waited_for(script: Session) -> None:
     with serving(silent) as server:
         script.connect(server.target)
@@ -146,6 +164,16 @@ def test_why_shows_what_was_tried(script: Session) -> None:
     assert "tried    nothing, to hear who speaks first: nothing came\n" in text
     assert " a ping of rpcshell's own protocol: nothing came\n" in text
     assert " a line of JSON-RPC: it ended the connection\n" in text
+
+
+@contextlib.contextmanager
+def full(path: Path) -> Iterator[UnixTarget]:
+    """A socket in whose queue there is no room."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
+        listener.bind(str(path))
+        listener.listen(0)
+        waiting.connect(str(path))
+        yield UnixTarget(str(path))
 
 
 def test_at_the_prompt_it_is_a_note_and_the_session_lives(session: Session, told: Told) -> None:
