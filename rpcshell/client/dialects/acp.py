@@ -15,7 +15,7 @@ from msgspec import UNSET
 from rpcshell.client.dialects import Ask, Description, Event, Form, HandshakeFailed, Partial, ServerRequest
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
-from rpcshell.client.dialects.shipped import document, shipped
+from rpcshell.client.dialects.method_tables import document, method_table
 from rpcshell.version import __version__
 from rpcwire import EncodeError, Reply
 
@@ -69,7 +69,7 @@ class Acp(JsonRpc):
         """The methods of the protocol that the agent is capable of; it need not be asked."""
         yield from ()
         title, version = self._info.get("title") or self._info.get("name"), self._info.get("version")
-        return Description(document(shipped("acp"), self._offers, title=as_text(title), version=as_text(version)))
+        return Description(document(method_table("acp"), self._offers, title=as_text(title), version=as_text(version)))
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
         """The sessions that were begun here, or the ways to log in."""
@@ -84,7 +84,7 @@ class Acp(JsonRpc):
         Raises:
             EncodeError: There is no session, or JSON cannot carry the params.
         """
-        known = shipped("acp").methods.get(method)
+        known = method_table("acp").methods.get(method)
         if known is not None and (params is None or isinstance(params, dict)):
             params = self._filled(method, {**known.defaults, **(params or {})})
         replies = known is None or known.replies

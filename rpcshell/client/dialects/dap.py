@@ -16,8 +16,8 @@ import msgspec
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, ServerRequest, Tell
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.lenient import as_list, as_mapping
+from rpcshell.client.dialects.method_tables import document, is_capable, method_table
 from rpcshell.client.dialects.recognition import Guess, Recognition, framing_seen, messages_in
-from rpcshell.client.dialects.shipped import document, is_capable, shipped
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, InvalidReply, Reply
 from rpcwire.framings import FRAMINGS
 
@@ -101,7 +101,7 @@ class Dap(FramedDialect):
     def describe(self) -> Steps[Description]:
         """The requests of the protocol that the adapter is capable of; it need not be asked."""
         yield from ()
-        return Description(document(shipped("dap"), self._capabilities, noun="request"))
+        return Description(document(method_table("dap"), self._capabilities, noun="request"))
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
         """Ask which threads there are."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rpcshell.client.dialects import Ask, Description
 from rpcshell.client.dialects.jsonrpc import JsonRpc
+from rpcshell.client.dialects.lenient import as_text
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 
@@ -61,11 +62,10 @@ def described(told: object) -> Description:
     """What JSONRPC.Introspect has told."""
     if not isinstance(told, dict) or not isinstance(told.get("methods"), dict):
         return Description(missing="unknown", reason="JSONRPC.Introspect tells no methods")
-    version = told.get("version")
     return Description(
         {
             "openrpc": "1.3.2",
-            "info": {"title": "Kodi's JSON-RPC", "version": version if isinstance(version, str) else ""},
+            "info": {"title": "Kodi's JSON-RPC", "version": as_text(told.get("version"))},
             "methods": [_method(name, method) for name, method in _members(told, "methods")],
             "components": {"schemas": {name: schema(kind) for name, kind in _members(told, "types")}},
             "x-events": [

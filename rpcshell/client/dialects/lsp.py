@@ -20,8 +20,8 @@ from rpcshell.client.dialects import Ask, Description, Event, Form, HandshakeFai
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.lsp_files import OpenFiles, uri_of
+from rpcshell.client.dialects.method_tables import document, method_table
 from rpcshell.client.dialects.recognition import Guess, Recognition, framing_seen, messages_in
-from rpcshell.client.dialects.shipped import document, shipped
 from rpcshell.version import __version__
 from rpcwire import EncodeError, Reply
 from rpcwire.framings import FRAMINGS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import Message, Steps
     from rpcshell.client.dialects.lsp_files import Told
-    from rpcshell.client.dialects.shipped import ShippedMethod
+    from rpcshell.client.dialects.method_tables import ShippedMethod
     from rpcwire import Fault, Floats
 
 __all__ = ["Lsp", "LspOptions"]
@@ -99,7 +99,7 @@ class Lsp(JsonRpc):
         self._static: Mapping[str, Any] = {}
         self._registered: dict[str, tuple[str, Any]] = {}
         self._info: Mapping[str, Any] = {}
-        self._table = shipped("lsp")
+        self._table = method_table("lsp")
         self._files = OpenFiles(self._table.languages)
 
     def hello(self) -> Steps[None]:

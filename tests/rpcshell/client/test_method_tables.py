@@ -13,10 +13,10 @@ import rpcwire
 TOLD = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from rpcshell.client.dialects import shipped
-print(shipped.__file__)
+from rpcshell.client.dialects import method_tables
+print(method_tables.__file__)
 for protocol in ("acp", "dap", "lsp"):
-    print(len(shipped.shipped(protocol).requests) > 3)
+    print(len(method_tables.method_table(protocol).requests) > 3)
 """
 
 

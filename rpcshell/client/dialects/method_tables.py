@@ -1,4 +1,4 @@
-"""Methods of protocols whose servers tell only what they are capable of: tables that are shipped with their dialects.
+"""The methods of protocols whose servers tell only what they are capable of, as tables that are shipped with dialects.
 
 `acp.json`, `dap.json` and `lsp.json` beside this have, from what the protocols publish about themselves, the methods
 with their params and what a server must be capable of for each. A table is read when it is first needed.
@@ -15,7 +15,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["MethodTable", "ShippedMethod", "document", "is_capable", "shipped"]
+__all__ = ["MethodTable", "ShippedMethod", "document", "is_capable", "method_table"]
 
 _FILE: Final = {"name": "file", "description": "its path", "schema": {"type": "string"}, "x-completes": True}
 _PLACE: Final = (
@@ -96,7 +96,7 @@ class MethodTable(msgspec.Struct, frozen=True, dict=True):
 
 
 @cache
-def shipped(protocol: str) -> MethodTable:
+def method_table(protocol: str) -> MethodTable:
     """The table of a protocol: "acp", "dap" or "lsp"."""
     # Packages may be in a zip file, which has no paths.
     return msgspec.json.decode(get_data(__package__, f"{protocol}.json") or b"", type=MethodTable)
