@@ -21,6 +21,7 @@ from rpcshell.line.catalog import Catalog
 from rpcwire import MAX_REPLY, Reply
 from tests.rpcshell.client.test_dialogue import heard_by
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.jsonrpc_peer import serve as serve_jsonrpc
 from tests.rpcshell.jsonrpc_peer import taken_from
 from tests.rpcshell.peers import Handler, Peer, serving
@@ -50,13 +51,11 @@ def calling() -> Acp:
     return dialect
 
 
-def said(dialect: Acp, *pieces: bytes) -> list[Any]:
-    found = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            found.append(msgspec.structs.replace(message, form=None) if isinstance(message, ServerRequest) else message)
-    return found
+def heard(*pieces: bytes) -> list[Any]:
+    return [
+        msgspec.structs.replace(message, form=None) if isinstance(message, ServerRequest) else message
+        for message in said(calling(), *pieces)
+    ]
 
 
 ASKED = json.loads(RECORDED.splitlines()[2])["params"]
@@ -72,11 +71,11 @@ UNDERSTOOD = [
 
 @given(st.lists(st.integers(0, len(RECORDED)), max_size=8))
 def test_a_recorded_conversation_means_the_same_however_it_is_cut(at: list[int]) -> None:
-    assert said(calling(), *cut(RECORDED + RECORDED[:20], at)) == UNDERSTOOD
+    assert heard(*cut(RECORDED + RECORDED[:20], at)) == UNDERSTOOD
 
 
 def test_a_recorded_conversation_is_understood_byte_by_byte() -> None:
-    assert said(calling(), *single_bytes(RECORDED)) == UNDERSTOOD
+    assert heard(*single_bytes(RECORDED)) == UNDERSTOOD
 
 
 ANYTHING: st.SearchStrategy[dict[str, Any]] = st.dictionaries(

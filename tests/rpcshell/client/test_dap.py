@@ -20,6 +20,7 @@ from rpcwire import MAX_REPLY, Reply
 from tests.rpcshell.client.test_dialogue import heard_by
 from tests.rpcshell.content_length_peer import Say, framed, speaking
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.jsonrpc_peer import taken_from
 from tests.rpcshell.peers import serving
 from tests.rpcwire.feeding import cut, single_bytes
@@ -54,15 +55,6 @@ def calling(*commands: str) -> Dap:
     for number, command in enumerate(commands, 1):
         dialect.encode_call(command, None, meta=False, plain=False, number=number)
     return dialect
-
-
-def said(dialect: Dap, *pieces: bytes) -> list[Any]:
-    found = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            found.append(message)
-    return found
 
 
 @given(st.lists(st.integers(0, len(RECORDED)), max_size=8), st.integers(0, 60))

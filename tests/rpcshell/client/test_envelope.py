@@ -33,6 +33,7 @@ from rpcshell.client.dialects.steps import OTHER_FORM
 from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
 from tests.rpcshell.enveloped import JSON, KEA, SURICATA, TABLES, WATCHMAN, named
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, serving
 from tests.rpcwire.feeding import cut, single_bytes
 
@@ -107,12 +108,7 @@ def heard(envelope: Envelope, pieces: Iterable[bytes]) -> list[Any]:
         next(steps)
         steps.send(None)
         steps.send(Event("hello", {"return": "OK"}))
-    messages = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            messages.append(message)
-    return messages
+    return said(dialect, *pieces)
 
 
 @pytest.mark.parametrize("name", RECORDINGS)

@@ -24,6 +24,7 @@ from rpcshell.line.suggest import Surroundings, suggest
 from rpcshell.shell.session import Session
 from rpcwire import ERROR_OUT, MAX_REPLY, Reply
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.http_peer import SayingHandler
 from tests.rpcshell.jsonrpc_peer import taken_from
 from tests.rpcshell.kodi_peer import INTROSPECT
@@ -50,13 +51,7 @@ MEANT = [
 
 
 def heard(pieces: Iterable[bytes]) -> list[Any]:
-    dialect = Kodi(MAX_REPLY)
-    messages = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            messages.append(message)
-    return messages
+    return said(Kodi(MAX_REPLY), *pieces)
 
 
 @given(st.lists(st.integers(0, len(RECORDED))))

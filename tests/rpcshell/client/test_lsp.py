@@ -25,6 +25,7 @@ from rpcwire import MAX_REPLY, EncodeError, Reply
 from tests.rpcshell.client.test_dialogue import heard_by
 from tests.rpcshell.content_length_peer import Say, framed, speaking
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.jsonrpc_peer import taken_from
 from tests.rpcshell.peers import serving
 from tests.rpcwire.feeding import cut, single_bytes
@@ -68,15 +69,6 @@ UNDERSTOOD = [
     Reply("error", {"code": -32800, "message": "request cancelled"}, 2),
     Reply("error", {"code": -32601, "message": "Method Not Found: nope"}, 4),
 ]
-
-
-def said(dialect: Lsp, *pieces: bytes) -> list[Any]:
-    found = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            found.append(message)
-    return found
 
 
 @given(st.lists(st.integers(0, len(RECORDED)), max_size=8), st.integers(0, 60))

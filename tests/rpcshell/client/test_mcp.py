@@ -21,6 +21,7 @@ from rpcshell.line.catalog import Catalog
 from rpcwire import MAX_REPLY, Floats, Reply, TextFloat, decode_value
 from tests.rpcshell.client.test_dialogue import heard_by
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.mcp_peer import McpPeer
 from tests.rpcshell.peers import Peer, serving
 from tests.rpcwire.feeding import cut, single_bytes
@@ -67,15 +68,6 @@ def calling(*methods: str) -> Mcp:
     for number, method in enumerate(methods, 1):
         dialect.encode_call(method, None, meta=False, plain=False, number=number)
     return dialect
-
-
-def said(dialect: Mcp, *pieces: bytes) -> list[Any]:
-    found = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            found.append(message)
-    return found
 
 
 @given(st.lists(st.integers(0, len(RECORDED)), max_size=8))

@@ -8,7 +8,8 @@ from typing import Any
 from rpcshell.client.dialects.mcp.methods import document, resource_names
 from rpcshell.line.catalog import Catalog
 from rpcwire import Reply
-from tests.rpcshell.client.test_mcp import calling, said
+from tests.rpcshell.client.test_mcp import calling
+from tests.rpcshell.feeding import said
 
 
 def test_results_are_what_people_want_to_see() -> None:

@@ -20,6 +20,7 @@ from rpcshell.client.dialects.mpv import Mpv
 from rpcshell.line.catalog import Catalog
 from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.mpv import needs_mpv, player
 from tests.rpcshell.peers import DEADLINE, Peer, serving
 from tests.rpcwire.feeding import cut, single_bytes
@@ -61,13 +62,7 @@ MEANT = [
 
 
 def heard(pieces: Iterable[bytes]) -> list[Any]:
-    dialect = Mpv(MAX_REPLY)
-    messages = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            messages.append(message)
-    return messages
+    return said(Mpv(MAX_REPLY), *pieces)
 
 
 @given(st.lists(st.integers(0, len(RECORDED))))

@@ -18,6 +18,7 @@ from rpcshell.line.catalog import Catalog
 from rpcshell.shell.session import Session
 from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.jsonrpc_peer import taken_from
 from tests.rpcshell.ovsdb_peer import Database, database, needs_ovsdb
 from tests.rpcshell.peers import DEADLINE, Peer, serving
@@ -53,12 +54,7 @@ def heard(pieces: Iterable[bytes]) -> list[Any]:
         method, _, operations = call.partition(" ")
         params = ["db", *[{}] * int(operations or 0)]
         dialect.encode_call(method, params, meta=False, plain=False, number=number)
-    messages = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            messages.append(message)
-    return messages
+    return said(dialect, *pieces)
 
 
 @given(st.lists(st.integers(0, len(RECORDED))))

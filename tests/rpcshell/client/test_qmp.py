@@ -22,6 +22,7 @@ from rpcshell.client.dialogue import Dialogue
 from rpcshell.line.catalog import Catalog
 from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.peers import DEADLINE, Peer, serving
 from tests.rpcshell.qemu import monitor, needs_qemu
 from tests.rpcwire.feeding import cut, single_bytes
@@ -62,13 +63,7 @@ MEANT = [
 
 
 def heard(pieces: Iterable[bytes]) -> list[Any]:
-    dialect = Qmp(MAX_REPLY)
-    messages = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            messages.append(message)
-    return messages
+    return said(Qmp(MAX_REPLY), *pieces)
 
 
 @given(st.lists(st.integers(0, len(RECORDED))))

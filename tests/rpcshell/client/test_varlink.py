@@ -22,6 +22,7 @@ from rpcshell.line.catalog import Catalog
 from rpcshell.shell.session import Session
 from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.feeding import said
 from tests.rpcshell.jsonrpc_peer import taken_from
 from tests.rpcshell.peers import DEADLINE, Peer, serving
 from tests.rpcshell.varlink_peer import DEFINITION, music, needs_varlink
@@ -56,12 +57,7 @@ def heard(pieces: Iterable[bytes], calls: Iterable[str] = CALLS) -> list[Any]:
     dialect = Varlink(MAX_REPLY)
     for number, method in enumerate(calls, 1):
         dialect.encode_call(method, {"x": 1}, meta=False, plain=False, number=number)
-    messages = []
-    for piece in pieces:
-        dialect.receive(piece)
-        while (message := dialect.next_event()) is not None:
-            messages.append(message)
-    return messages
+    return said(dialect, *pieces)
 
 
 @given(st.lists(st.integers(0, len(RECORDED))))
