@@ -59,15 +59,21 @@ def read_call(scan: Scan, assignment: Assignment | None = None) -> CallLine:
         else:
             form = "json"
             params = _read_text(scan) or read_value(scan)
-    sink = read_tail(scan, "the call ends before this")
+    if params is None or isinstance(params, ObjectNode):
+        sink = read_tail(scan, "the call ends before this")
+    else:
+        sink = read_tail(scan, "params are one value", "a list, as in [1, 2], or key=value pairs")
     return CallLine(method, start, end, params, form, assignment, sink)
 
 
-def read_tail(scan: Scan, message: str) -> Sink | None:
+def read_tail(scan: Scan, message: str, expected: str = "the end of the line") -> Sink | None:
     """Read what may follow a call or a value: a sink, blanks and comments."""
     scan.skip_blank()
     sink = read_sink(scan) if at_sink(scan) else None
-    read_end(scan, message if sink is None else "the line ends before this")
+    if sink is None:
+        read_end(scan, message, expected)
+    else:
+        read_end(scan, "the line ends before this")
     return sink
 
 

@@ -101,13 +101,13 @@ def read_sink(scan: Scan) -> Sink:
     return Redirect(word.text, word.start, word.end, append)
 
 
-def read_end(scan: Scan, message: str) -> None:
+def read_end(scan: Scan, message: str, expected: str = "the end of the line") -> None:
     """Consume what is left of the text; nothing but blanks and comments may be."""
     scan.skip_blank()
     if scan.at_end:
         return
     rest = scan.text[scan.pos :].rstrip()
-    scan.problem(message, scan.pos, scan.pos + len(rest), "the end of the line")
+    scan.problem(message, scan.pos, scan.pos + len(rest), expected)
     while not scan.at_end:
         if chunk := _CHUNK.match(scan.text, scan.pos):
             scan.take(TokenKind.ERROR, chunk.end())

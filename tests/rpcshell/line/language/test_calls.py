@@ -148,6 +148,8 @@ def test_integers_of_any_size_survive() -> None:
         ("ping [1", 7, "`,` or `]`"),
         ("ping ]", 5, "a value"),
         ('ping {"a": 1} b', 14, "the end of the line"),
+        ("add 1 2", 6, "a list, as in [1, 2], or key=value pairs"),
+        ('echo "a" "b" | cat', 9, "a list, as in [1, 2], or key=value pairs"),
         ('ping <"a":1> > file x', 20, "the end of the line"),
         ('ping "abc', 9, '"'),
         ('ping "\\x"', 6, 'one of \\" \\\\ \\/ \\b \\f \\n \\r \\t \\u'),
