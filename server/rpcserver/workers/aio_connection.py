@@ -179,14 +179,14 @@ class LoopConnection(asyncio.Protocol):
 
     def check(self, now: float) -> float:
         """See to the deadlines, and return when to look again at the latest, in monotonic seconds."""
-        call = self._call
+        conversation, call = self.conversation, self._call
+        # Also while a call runs, as one does at each look where a client never pauses.
+        conversation.note_age(now)
         if call is not None and call.task is not None:
             return self._check_call(call, now)
-        conversation = self.conversation
         if self._lost or conversation.lost or not self._opened:
             return NEVER
         conversation.note_silence(now)
-        conversation.note_age(now)
         if conversation.unwritten:
             self._note_progress()
         deadline = conversation.deadline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.rpcserver.workers.test_conversation import ONE, answer_all, write_all
 from tests.rpcserver.workers.test_framings import call, connect
 from tests.servers import Server, running
 
-AGE = 0.3
+AGE = 0.1
 OLD = ServerSettings(max_connection_age=1e-9, drain_grace=5.0)
 
 
@@ -46,6 +47,29 @@ def test_a_busy_client_that_heeds_it_is_told_to_go_on_elsewhere(server: Server, 
                     break
             ends += 1
     assert marks.stat().st_size == replies
+
+
+def test_a_connection_grows_old_on_a_loop_while_its_call_runs(tmp_path: Path) -> None:
+    entered, leave = tmp_path / "entered", tmp_path / "leave"
+    os.mkfifo(entered)
+    os.mkfifo(leave)
+    options = ("-m", "async", "-w", "1", "--max-connection-age", str(AGE))
+    with running(*options, folder=tmp_path) as server, server.connect() as client:
+        client.send("gate", [str(entered), str(leave)], close=True)
+        entered.read_bytes()
+        client.send("echo", [1], close=True)
+        for _ in range(2):
+            with server.connect() as younger:
+                younger.send("echo", close=True)
+                while younger.receive() is not None:
+                    pass
+        leave.write_bytes(b".")
+        first, last = client.receive(), client.receive()
+        assert isinstance(first, Reply)
+        assert isinstance(last, Reply)
+        assert (first.result, first.close) == ("through", False)
+        assert (last.result, last.close) == ([1], True)
+        assert client.receive() is None
 
 
 def test_an_idle_client_that_heeds_it_is_told_goodbye(server: Server) -> None:
