@@ -229,9 +229,9 @@ def test_every_public_name_is_exported_and_every_export_exists(package: str) -> 
     assert public - {"annotations", "TYPE_CHECKING", "Any"} <= set(exported)
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_a_module_says_first_what_lives_there(name: str) -> None:
-    assert ast.get_docstring(ast.parse(MODULES[name].read_text()))
+def test_a_module_says_first_what_lives_there() -> None:
+    # A module's docstring is its first statement: to read all of them as syntax takes seconds.
+    assert [name for name, file in MODULES.items() if not file.read_text().startswith(('"""', 'r"""'))] == []
 
 
 def test_files_stay_readable() -> None:

@@ -183,8 +183,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
         self._unseen = b""
-        # A folder of its own for modules needs an interpreter of its own, and to import into that takes longer.
-        forked = command[: len(SHELL)] == SHELL and not afresh and "PYTHONPATH" not in variables
+        forked = command[: len(SHELL)] == SHELL and not afresh
         self.process = (
             _Fork(command[len(SHELL) :], home, variables, (rows, columns))
             if forked

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, CTRL_D, CTRL_R, ENTER, SHELL, TAB, Terminal
@@ -19,11 +22,20 @@ CTRL_U = "\x15"
 CHILD = f"loud:exec:{sys.executable} -m tests.rpcshell.loud"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _dialects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Has all shells find the dialects of the tests in one folder, so that they can be forks of one process."""
+    folder = tmp_path_factory.mktemp("dialects")
+    loud.install(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{loud.ROOT}:{folder}")
+        yield
+
+
 @contextmanager
 def shell_at(home: Path, target: str, *, columns: int = 160) -> Iterator[Terminal]:
     """A shell at its prompt, which knows the dialects of the tests."""
-    loud.install(home)
-    environment = {"PYTHONPATH": f"{loud.ROOT}:{home}"}
+    environment = {"PYTHONPATH": os.environ["PYTHONPATH"]}
     with Terminal(home, (*SHELL, target), environment=environment, columns=columns) as terminal:
         terminal.wait_for(r"> $")
         yield terminal
@@ -123,9 +135,9 @@ def test_what_a_child_prints_is_in_the_logs_and_its_end_is_said(tmp_path: Path) 
         terminal.send(f"print{ENTER}")
         terminal.wait_for('result "printed"')
         assert not re.search("stderr|JSON", terminal.all_text)
-        terminal.send(f":logs{ENTER}")
         name = re.escape(Path(sys.executable).name)
-        terminal.wait_for(rf"^\S+ {name} to stderr \\x1b\[2J$")
+        # What comes by another pipe than the result may come after it.
+        terminal.press_until(f":logs{ENTER}", rf"^\S+ {name} to stderr \\x1b\[2J$")
         terminal.wait_for(rf"^\S+ {name} not JSON$")
         terminal.send(f"die{ENTER}")
         terminal.wait_for(r"^error: lost the connection .*the child has ended \(exit code 3\)")

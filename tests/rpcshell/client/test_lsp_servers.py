@@ -35,6 +35,13 @@ greet(1) + undefined
 CALL = {"file": "here.py", "line": 5, "character": 2}
 
 
+SETTINGS = {
+    "pylsp": {"pylsp": {"plugins": {"pycodestyle": {"enabled": True, "maxLineLength": 10}}}},
+    "jedi": {},
+    "pyright": {"python": {"analysis": {"diagnosticSeverityOverrides": {"reportUndefinedVariable": "warning"}}}},
+}
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -60,15 +67,19 @@ def text_of(hover: Any) -> str:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_server_tells_of_a_file_and_of_what_has_changed_in_it(folder: Path, name: str) -> None:
-    with connect(needs(name), connect_timeout=PATIENCE) as client:
+def test_a_server_heeds_settings_and_tells_of_a_file_and_of_what_has_changed_in_it(folder: Path, name: str) -> None:
+    # One conversation: some of these servers take seconds to start.
+    with connect(needs(name), connect_timeout=PATIENCE, options={"settings": SETTINGS[name]}) as client:
         offered = Catalog.from_openrpc(client.describe().document)
         assert {"textDocument/hover", "textDocument/references", "textDocument/didOpen"} <= offered.methods.keys()
+        if name == "jedi":
+            assert_a_call_that_is_never_answered_is_given_up(client)
         assert "Say hello" in text_of(client.call("textDocument/hover", CALL))
         found = client.call("textDocument/references", CALL)
         assert {place["range"]["start"]["line"] for place in found} == {0, 5}
         told = wait_for(client, "textDocument/publishDiagnostics")
         assert told.params["uri"] == (folder / "here.py").as_uri()
+        assert_settings_are_heeded(name, told.params["diagnostics"])
         (folder / "here.py").write_text(TEXT.replace("Say hello", "Welcome somebody"))
         assert "Welcome somebody" in text_of(client.call("textDocument/hover", CALL))
         with pytest.raises(CallError) as caught:
@@ -76,32 +87,20 @@ def test_a_server_tells_of_a_file_and_of_what_has_changed_in_it(folder: Path, na
         assert caught.value.code == -32601
 
 
-def test_settings_and_what_is_registered_are_heeded(folder: Path) -> None:
-    pycodestyle = {"enabled": True, "maxLineLength": 10}
-    settings = {"pylsp": {"plugins": {"pycodestyle": pycodestyle}}}
-    with connect(needs("pylsp"), connect_timeout=PATIENCE, options={"settings": settings}) as client:
-        client.call("textDocument/didOpen", {"file": "here.py"})
-        told = wait_for(client, "textDocument/publishDiagnostics").params["diagnostics"]
+def assert_settings_are_heeded(name: str, diagnostics: list[dict[str, Any]]) -> None:
+    if name == "pylsp":
         # Without its plugin it says nothing of style.
-        assert all(one["code"] == "E501" for one in told if one["source"] == "pycodestyle")
-
-
-def test_a_call_that_is_never_answered_is_given_up(folder: Path) -> None:
-    with connect(needs("jedi"), connect_timeout=PATIENCE) as client:
-        with pytest.raises(CallTimeout):
-            client.call("textDocument/hover", {"x": 1}, timeout=0.1)
-        assert wait_for(client, "window/showMessage").params["message"] == "Error in server: Invalid Params"
-        assert "Say hello" in text_of(client.call("textDocument/hover", CALL))
-
-
-def test_pyright_is_told_what_is_configured(folder: Path) -> None:
-    settings = {"python": {"analysis": {"diagnosticSeverityOverrides": {"reportUndefinedVariable": "warning"}}}}
-    with connect(needs("pyright"), connect_timeout=PATIENCE, options={"settings": settings}) as client:
-        client.call("textDocument/didOpen", {"file": "here.py"})
-        told = wait_for(client, "textDocument/publishDiagnostics").params["diagnostics"]
-        severities = {one["code"]: one["severity"] for one in told}
+        assert all(one["code"] == "E501" for one in diagnostics if one["source"] == "pycodestyle")
+    elif name == "pyright":
+        severities = {one["code"]: one["severity"] for one in diagnostics}
         assert severities["reportUndefinedVariable"] == 2
         assert severities["reportArgumentType"] == 1
+
+
+def assert_a_call_that_is_never_answered_is_given_up(client: Client) -> None:
+    with pytest.raises(CallTimeout):
+        client.call("textDocument/hover", {"x": 1}, timeout=0.1)
+    assert wait_for(client, "window/showMessage").params["message"] == "Error in server: Invalid Params"
 
 
 @contextmanager
