@@ -99,7 +99,7 @@ def schema(told: object, depth: int = 0) -> _Schema:
     if isinstance(reference := told.get("$ref"), str):
         return {**made, **_ref(reference)}
     made |= _typed(told.get("type"), depth)
-    made |= {"enum": told[key] for key in ("enum", "enums") if key in told}
+    made |= {ours: told[theirs] for theirs, ours in (("enum", "enum"), ("enums", "enum")) if theirs in told}
     if "divisibleBy" in told:
         made["multipleOf"] = told["divisibleBy"]
     if isinstance(told.get("properties"), dict):
