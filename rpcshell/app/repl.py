@@ -5,6 +5,7 @@ What a line does is the executor's business, what is on the screen `rpcshell.pro
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.app.guard import TERMINAL_GONE, foreseen, threads_told
 from rpcshell.app.options import load_commands
-from rpcshell.client.errors import ShellError, Unexpected
+from rpcshell.client.errors import Cancelled, ShellError, Unexpected
 from rpcshell.line.reply_values import ReplyValues
 from rpcshell.shell.connect import connect
 from rpcshell.shell.journal import Variables
@@ -225,8 +226,11 @@ def _loop(shell: Shell, prompt: Prompt, *, debug: bool) -> None:
         try:
             going = _step(shell, prompt, debug=debug)
         except KeyboardInterrupt:
-            # At the prompt the line is gone; anywhere else there was nothing to cancel.
-            continue
+            # Pressed again while that is told, it has been told.
+            with contextlib.suppress(KeyboardInterrupt):
+                # What was being shown ends where it is.
+                shell.output.text("")
+                shell.output.error(Cancelled("cancelled"))
 
 
 def _step(shell: Shell, prompt: Prompt, *, debug: bool) -> bool:
@@ -246,9 +250,6 @@ def _step(shell: Shell, prompt: Prompt, *, debug: bool) -> bool:
             _run(shell, text, debug=debug)
     except Leave:
         return False
-    except KeyboardInterrupt:
-        # What was being shown ends where it is.
-        shell.output.text("")
     return True
 
 

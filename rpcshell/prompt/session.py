@@ -67,6 +67,10 @@ class _Asked(Exception):
     """A line is not read on, since there is a question first."""
 
 
+class _Cleared(Exception):
+    """Ctrl-C was pressed among the keys of a line."""
+
+
 class Prompt:
     """Reads lines from a terminal.
 
@@ -116,6 +120,7 @@ class Prompt:
                 style=THEME,
                 include_default_pygments_style=False,
                 enable_suspend=True,
+                interrupt_exception=_Cleared,
                 input=input,
                 output=output,
             )
@@ -146,11 +151,11 @@ class Prompt:
             self.screen.note(complaint)
 
     def read(self) -> str:
-        """Read one line, which may have several rows.
+        """Read one line, which may have several rows; an empty one where Ctrl-C was pressed while it was typed.
 
         Raises:
             EOFError: Ctrl-D was pressed in an empty line, or the terminal is gone.
-            KeyboardInterrupt: Ctrl-C was pressed.
+            KeyboardInterrupt: Ctrl-C was pressed when the line had been entered.
         """
         self._raise_ending()
         self.screen.show_notes()
@@ -198,6 +203,8 @@ class Prompt:
                     set_exception_handler=False,
                     pre_run=self._begin_line,
                 )
+            except _Cleared:
+                return ""
             except _Asked:
                 self._prompt.app.erase_when_done = False
                 self.ask_waiting()

@@ -138,6 +138,21 @@ def test_a_signal_just_after_enter_is_not_lost(run: Run) -> None:
     assert "no server" not in run.text
 
 
+def test_an_interrupt_just_after_enter_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Application.run_async
+
+    async def interrupted(application: Application[str], **options: Any) -> str:
+        line = await whole(application, **options)
+        if line == "ping":
+            signal.raise_signal(signal.SIGINT)
+        return line
+
+    monkeypatch.setattr(Application, "run_async", interrupted)
+    assert run("ping\r\x04") == 0
+    assert run.text.count("error: cancelled") == 1
+    assert "no server" not in run.text
+
+
 @needs_server
 def test_pasted_lines_run_one_after_the_other_until_one_fails(run: Run) -> None:
     pasted = "\x1b[200~ping 1\nping a=2\nfail\nping 4\x1b[201~"
