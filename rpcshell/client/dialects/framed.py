@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rpcwire import Floats
 
 __all__ = ["FramedDialect"]
+
+_WITHOUT_HEADERS: Final = ("line", "nul", "stream")
+"""Framings in which whatever a child prints to its standard output may look like a frame."""
 
 
 class FramedDialect:
@@ -167,7 +170,10 @@ class FramedDialect:
                 return None
             try:
                 message = decode_value(body, self._floats)
-            except ParseError:
+            except ParseError as error:
+                if self.framing not in _WITHOUT_HEADERS:
+                    # What a child just prints would have no header.
+                    raise InvalidReply("what came is no JSON") from error
                 return Stray(bytes(body).decode("utf-8", "replace"))
             try:
                 self._said.extend(self.read(message))

@@ -22,6 +22,7 @@ from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialogue import Dialogue
 from rpcshell.client.exchange import Dropped
 from rpcwire import MAX_REPLY, Reply, encode_value
+from rpcwire.framings import FRAMINGS
 from tests.rpcwire.feeding import cut, single_bytes
 
 TARGET = TcpTarget("127.0.0.1", 1)
@@ -92,6 +93,19 @@ def test_messages_find_whom_they_are_for_in_the_order_in_which_they_came() -> No
     assert made.idle is False
     made.sent(len(made.unsent))
     assert made.idle is True
+
+
+@pytest.mark.parametrize("framing", ["content-length", "u32le", "u32be"])
+def test_a_frame_with_a_header_that_holds_no_json_ends_the_call_that_it_may_have_answered(framing: str) -> None:
+    frame = FRAMINGS[framing].frame
+    came: list[Any] = []
+    made = Dialogue(TcpTarget("127.0.0.1", 1, dialect="jsonrpc"), JsonRpc(MAX_REPLY, framing=framing), came.append)
+    made.call("m", None, came.append, meta=False, plain=False)
+    made.receive(frame(b'{"jsonrpc":"2.0","method":"e"}') + frame(b'{"jsonrpc":"2.0","id":1,"result":NaN}'))
+    for give, what in made.arrived():
+        give(what)
+    assert isinstance(came[-1], ProtocolError)
+    assert "no JSON" in str(came[-1])
 
 
 def test_only_what_was_not_sent_whole_surely_did_not_run() -> None:
