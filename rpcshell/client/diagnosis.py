@@ -113,7 +113,7 @@ def other_protocol(target: Target, first: bytes) -> ProtocolError | None:
     if name is None:
         return None if target.dialect else _other_framing(target, first)
     if name == _TLS:
-        hint = f"connect to tls://{target}" if isinstance(target, TcpTarget) else "connect without TLS before it"
+        hint = f"connect to {_with_tls(target)}" if isinstance(target, TcpTarget) else "connect without TLS before it"
         return ProtocolError(f"{target} is a TLS server, and this connection is not encrypted", hint=hint)
     return ProtocolError(f"{target} is {name}, not an RPC server: it answered {seen(first)}", hint="check the port")
 
@@ -137,10 +137,14 @@ def silence_hint(target: Target) -> str | None:
     match target:
         case TcpTarget():
             # A TLS server may leave without a word when it is not greeted as one.
-            return f"if it is a TLS server, connect to tls://{target}"
+            return f"if it is a TLS server, connect to {_with_tls(target)}"
         case TlsTarget():
             return "it may want a client certificate: --tls-cert FILE and --tls-key FILE"
     return None
+
+
+def _with_tls(target: TcpTarget) -> TlsTarget:
+    return TlsTarget(target.host, target.port, dialect=target.dialect)
 
 
 def not_a_reply(target: Target, error: RemoteError, first: bytes) -> ProtocolError:

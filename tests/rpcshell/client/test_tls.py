@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, TlsFailed, TlsFiles
+from rpcshell.client.diagnosis import silence_hint
+from rpcshell.client.target import Target, TlsTarget
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, Peer, PeerServer, echo, serving
@@ -163,6 +165,13 @@ def test_a_client_without_tls_is_told_of_it_where_the_server_leaves_without_a_wo
         with pytest.raises(ConnectionLost) as caught, connect(address) as client:
             client.call("ping", 1)
     assert caught.value.hint == f"if it is a TLS server, connect to tls://{address}"
+
+
+def test_the_target_with_tls_that_is_named_keeps_its_dialect() -> None:
+    hint = silence_hint(Target.parse("qmp:example.org:4444"))
+    assert hint is not None
+    assert hint.endswith(" connect to qmp:tls://example.org:4444")
+    assert Target.parse(hint.split()[-1]) == TlsTarget("example.org", 4444, dialect="qmp")
 
 
 def test_the_rule_of_retries_holds_over_tls(certificates: Certificates, connect: Connect) -> None:
