@@ -79,7 +79,8 @@ class TargetMemory:
 
     def _read(self) -> _Remembered:
         try:
-            with (self._folder() / "targets.json").open("rb") as file:
+            # A pipe in its place would have its opening wait for a writer.
+            with open(self._folder() / "targets.json", "rb", opener=_open_at_once) as file:
                 data = file.read(_MOST_BYTES + 1)
             if len(data) > _MOST_BYTES:
                 return _Remembered()
@@ -108,6 +109,10 @@ class TargetMemory:
             except BaseException:
                 Path(name).unlink(missing_ok=True)
                 raise
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _holds_secret(target: str) -> bool:

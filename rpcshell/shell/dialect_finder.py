@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from rpcshell.client.dialects import HandshakeFailed
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
-from rpcshell.client.target import HttpTarget, Target
+from rpcshell.client.target import ChildTarget, HttpTarget, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,6 +175,9 @@ class DialectFinder:
         try:
             target = Target.parse(known)
         except UsageError:
+            return self.asked
+        if isinstance(target, ChildTarget):
+            # A file says what is spoken, and never what is run.
             return self.asked
         return replace(self.asked, dialect=target.dialect) if isinstance(self.asked, HttpTarget) else target
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -90,6 +91,15 @@ def test_a_damaged_file_remembers_nothing_and_is_replaced(memory: TargetMemory, 
 def test_a_file_of_another_shape_remembers_nothing(memory: TargetMemory, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "targets.json").write_bytes(content)
     assert not memory.remembers("a:1")
+
+
+def test_a_pipe_in_the_place_of_the_file_remembers_nothing_and_is_replaced(
+    memory: TargetMemory, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "targets.json")
+    assert memory.spoken("h:1") is None
+    memory.learn("h:1", "qmp:h:1")
+    assert memory.spoken("h:1") == "qmp:h:1"
 
 
 def test_without_a_folder_nothing_is_remembered_and_nothing_fails(tmp_path: Path) -> None:

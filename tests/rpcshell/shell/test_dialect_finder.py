@@ -322,3 +322,10 @@ def test_an_address_of_a_socket_file_is_remembered_whole(memory: TargetMemory) -
     path = UnixTarget("/run/a b.sock")
     memory.learn(str(path), f"qmp:{path}")
     assert Target.parse(memory.spoken(str(path)) or "") == UnixTarget("/run/a b.sock", dialect="qmp")
+
+
+def test_what_is_remembered_never_is_a_command(tmp_path: Path) -> None:
+    memory = TargetMemory(lambda: tmp_path)
+    asked = TcpTarget("h", 1)
+    memory.learn(str(asked), "mcp:exec:touch nothing")
+    assert DialectFinder(asked, lambda: memory, None).target == asked
