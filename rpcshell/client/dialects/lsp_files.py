@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["OpenFiles", "uri_of"]
 
 _MOST_OFFERED: Final = 200
+_LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of a file; its text is held several times until it is sent."""
 
 Told = tuple[str, dict[str, Any]]
 """A notification: its method and its params."""
@@ -128,7 +130,11 @@ def _read(path: Path) -> tuple[tuple[int, int] | None, str]:
         # Reading a pipe would wait for whoever writes to it.
         raise EncodeError(f"{path} is no file with a text")
     try:
-        return stamp, path.read_bytes().decode()
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise EncodeError(f"{path} has more than {_LARGEST // 1024**2} MiB, which is more than is opened")
+        return stamp, data.decode()
     except OSError as error:
         raise EncodeError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -164,10 +164,13 @@ def test_what_cannot_be_sent_loses_no_change_of_a_file(file: Path) -> None:
 def test_what_cannot_be_read_is_not_opened(file: Path, connect: Connect) -> None:
     (file.parent / "bytes").write_bytes(b"\xff")
     os.mkfifo(file.parent / "pipe")
+    with (file.parent / "huge").open("wb") as huge:
+        huge.truncate(2**30)
     for params, says in (
         ({"file": "nope.py", "line": 0, "character": 0}, "nope.py: No such file"),
         ({"file": "bytes", "line": 0, "character": 0}, "bytes is no text in UTF-8"),
         ({"file": "pipe", "line": 0, "character": 0}, "pipe is no file with a text"),
+        ({"file": "huge", "line": 0, "character": 0}, "huge has more than 16 MiB"),
         ({"file": "a b.py"}, "a line and a character"),
     ):
         with serving(speaking(serve)) as server, connect(f"lsp:{server.target}") as client:
