@@ -47,6 +47,8 @@ class ListeningConnection(AnyListeningConnection):
         super().__init__(target, dialect, transport, self._hear)
         self._hearing = hearing
         self._lock = threading.Lock()
+        # Who wants the lock comes through here, so that whoever reads without a pause lets others have it in between.
+        self._turnstile = threading.Lock()
         self._closed = self._shut = self._finished = False
         self._inbox: queue.SimpleQueue[Any] | None = None
         self._held_back = False
@@ -128,7 +130,7 @@ class ListeningConnection(AnyListeningConnection):
             TimeoutError: The deadline passed.
         """
         inbox: queue.SimpleQueue[Delivery | bytes | Callable[[], object]] = queue.SimpleQueue()
-        with self._lock:
+        with self._turnstile, self._lock:
             number, data = self._dialogue.call(method, params, inbox.put, meta=meta, plain=plain)
             if trace is not None:
                 self._pump.on_data = inbox.put
@@ -161,7 +163,7 @@ class ListeningConnection(AnyListeningConnection):
         except BaseException:
             if trace is not None:
                 trace.failed(self._pump.ends())
-            with self._lock:
+            with self._turnstile, self._lock:
                 self._hearing.call_given_up(asked_to_end=self._dialogue.abandon(number))
             self._flush()
             break_off(self._pump.transport, number)
@@ -177,7 +179,7 @@ class ListeningConnection(AnyListeningConnection):
 
     def answer(self, request: ServerRequest, outcome: Any) -> None:
         """Answer a server's request with a result, with a `Fault`, or by default where it is NotImplemented."""
-        with self._lock:
+        with self._turnstile, self._lock:
             self._dialogue.tell(self._answer_bytes(request, outcome))
         self._flush()
 
@@ -195,7 +197,7 @@ class ListeningConnection(AnyListeningConnection):
         if greet and self.reusable and self._dialogue.idle and threading.current_thread() is not self._thread:
             with contextlib.suppress(ShellError, TimeoutError):
                 self.follow(self.dialect.bye(), time.monotonic() + BYE)
-        with self._lock:
+        with self._turnstile, self._lock:
             was_closed, self._closed = self._closed, True
             self._end()
         if was_closed:
@@ -212,7 +214,7 @@ class ListeningConnection(AnyListeningConnection):
     def shut_down(self) -> None:
         """End it for a thread that uses it, which then finds the end and closes it."""
         self._shut = True
-        with self._lock:
+        with self._turnstile, self._lock:
             self._end()
         self._pump.hand_out()
         self._wake()
@@ -238,7 +240,7 @@ class ListeningConnection(AnyListeningConnection):
 
     def _do(self, step: Step, deadline: float | None) -> Reply | Event | None:
         if isinstance(step, Tell):
-            with self._lock:
+            with self._turnstile, self._lock:
                 self._dialogue.tell(step.data)
             self._flush()
             return None
@@ -263,7 +265,7 @@ class ListeningConnection(AnyListeningConnection):
         return heard
 
     def _end_greeting(self) -> None:
-        with self._lock:
+        with self._turnstile, self._lock:
             greeting, self._greeting = self._greeting, None
             if self._dialogue.failure is None:
                 self._hearing.begin()
@@ -273,7 +275,7 @@ class ListeningConnection(AnyListeningConnection):
 
     def _flush(self) -> None:
         """Send what there is room for, and have the thread send the rest."""
-        with self._lock:
+        with self._turnstile, self._lock:
             if self._closed:
                 return
             if not self._pump.interruptible:
@@ -316,6 +318,8 @@ class ListeningConnection(AnyListeningConnection):
             ready = dict(poll.poll())
             if ready.pop(self._woken, 0):
                 os.read(self._woken, 4096)
+            with self._turnstile:
+                pass
             with self._lock:
                 if self._closed:
                     break

@@ -31,9 +31,9 @@ def forever(write: Callable[[bytes], object], data: bytes) -> None:
             write(data * 100)
 
 
-def monitor(peer: Peer, *, greets: bool) -> None:
-    """A monitor that tells of events without end, once it was called or without ever greeting."""
-    flood = json.dumps(TICK).encode() + b"\n"
+def monitor(peer: Peer, *, greets: bool = True, says: object = TICK) -> None:
+    """A monitor that says something without end, once it was called or without ever greeting."""
+    flood = json.dumps(says).encode() + b"\n"
     if not greets:
         forever(peer.sock.sendall, flood)
         return
@@ -106,6 +106,7 @@ HOSTILE = {
     # It does not greet, or did not within its time where the machine is busy.
     "events without end before a monitor greets": "cannot connect to {target}: it d",
     "events without end of a monitor": UNANSWERED,
+    "replies without end that nobody waits for": UNANSWERED,
     "a line without measure": NEVER,
 }
 """What a single call says of each server; `{target}` is its own."""
@@ -123,7 +124,8 @@ def hostile(kind: str) -> Iterator[str]:
     handlers: dict[str, Callable[[Peer], None]] = {
         "a monitor that never greets": Peer.wait_for_end,
         "events without end before a monitor greets": lambda peer: monitor(peer, greets=False),
-        "events without end of a monitor": lambda peer: monitor(peer, greets=True),
+        "events without end of a monitor": monitor,
+        "replies without end that nobody waits for": lambda peer: monitor(peer, says={"return": 1, "id": 0}),
         "a line without measure": long_line,
     }
     with serving(handlers[kind]) as server:
