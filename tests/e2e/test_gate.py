@@ -35,6 +35,7 @@ class Callers:
         self._address = address
         self._count = count
         self._enough = threading.Event()
+        self._connected = threading.Barrier(CLIENTS + 1)
         self._stopping = threading.Event()
         self._progress = threading.Condition()
         self._pool = ThreadPoolExecutor(CLIENTS)
@@ -42,6 +43,8 @@ class Callers:
 
     def __enter__(self) -> Callers:
         self._loops = [self._pool.submit(self._loop) for _ in range(CLIENTS)]
+        # Who comes only after the end is no caller.
+        self._connected.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -66,6 +69,7 @@ class Callers:
     def _loop(self) -> None:
         try:
             with connect(self._address, timeout=PATIENCE) as client:
+                self._connected.wait(PATIENCE)
                 while not self._enough.is_set():
                     for params in (SMALL, LARGE):
                         self._call(client.call, params)

@@ -261,15 +261,15 @@ def test_an_idle_connection_is_ended_with_a_goodbye_where_that_is_heeded(
     model: str, certificates: Certificates, tmp_path: Path
 ) -> None:
     with (
-        running("-m", model, "-w", "2", "--idle-timeout", "0.2", *certificates.options, folder=tmp_path) as server,
-        secured(server, certificates.context()) as heeding,
-        secured(server, certificates.context()) as plain,
+        running("-m", model, "-w", "2", "--idle-timeout", "1", *certificates.options, folder=tmp_path) as server,
     ):
-        assert heeding.call("echo", 1, close=True).result == 1
-        assert plain.call("echo", 1).result == 1
-        assert isinstance(heeding.receive(), Goodbye)
-        assert heeding.receive() is None
-        assert plain.receive() is None
+        with secured(server, certificates.context()) as heeding:
+            assert heeding.call("echo", 1, close=True).result == 1
+            assert isinstance(heeding.receive(), Goodbye)
+            assert heeding.receive() is None
+        with secured(server, certificates.context()) as plain:
+            assert plain.call("echo", 1).result == 1
+            assert plain.receive() is None
 
 
 def test_handlers_see_whose_the_clients_certificate_is(server: Server, certificates: Certificates) -> None:

@@ -475,7 +475,11 @@ def test_a_server_of_something_else_is_not_found_by_a_table() -> None:
         detect(server.target)
 
 
-@given(TABLES, st.binary() | st.lists(JSON).map(lambda said: b"".join(encode_value(one) + b"\n" for one in said)))
+def lines_of(said: list[Any]) -> bytes:
+    return b"".join(encode_value(one) + b"\n" for one in said)
+
+
+@given(TABLES, st.binary() | st.lists(JSON).map(lines_of))
 def test_any_table_has_signs_and_any_bytes_can_be_looked_at(table: dict[str, Any], first: bytes) -> None:
     try:
         envelope = Envelope.from_table(table)

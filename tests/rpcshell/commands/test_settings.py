@@ -59,7 +59,7 @@ def test_what_cannot_be_set_is_refused_with_what_can(shell: Shell) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 def test_what_is_set_on_one_line_holds_for_the_next(tmp_path: Path) -> None:
-    lines = (":set timeout 0.05", ":set format table", "whoami", "sleep seconds=0.3")
+    lines = (":set format table", "whoami", ":set timeout 0.05", "sleep seconds=0.3")
     done = subprocess.run(
         [sys.executable, "-m", "rpcshell", "--spawn", "1", *(word for line in lines for word in ("-c", line))],
         check=False,

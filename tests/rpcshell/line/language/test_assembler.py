@@ -43,12 +43,20 @@ def test_a_text_ends_where_nothing_is_open(lines: list[str], texts: list[str]) -
     assert assemble(lines) == texts
 
 
-@given(st.lists(line_texts.filter(lambda text: "\n" not in text), max_size=8))
+def is_one_line(text: str) -> bool:
+    return "\n" not in text
+
+
+def in_bracket(lines: list[str]) -> list[str]:
+    return ["p [", *lines]
+
+
+@given(st.lists(line_texts.filter(is_one_line), max_size=8))
 def test_it_gives_what_parsing_everything_again_would_give(lines: list[str]) -> None:
     assert assemble(lines) == assemble_by_parsing_everything_again(lines)
 
 
-@given(st.lists(st.text("[]{}<>\"'\\ab:#, ", max_size=12), max_size=8).map(lambda lines: ["p [", *lines]))
+@given(st.lists(st.text("[]{}<>\"'\\ab:#, ", max_size=12), max_size=8).map(in_bracket))
 def test_so_it_does_inside_brackets(lines: list[str]) -> None:
     assert assemble(lines) == assemble_by_parsing_everything_again(lines)
 
