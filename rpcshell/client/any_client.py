@@ -40,13 +40,16 @@ if TYPE_CHECKING:
         dialect: DialectFactory | None
 
 
-__all__ = ["CONNECT_TIMEOUT", "TIMEOUT", "AnyClient", "as_target"]
+__all__ = ["CONNECT_TIMEOUT", "STRANGER_CONNECT_TIMEOUT", "TIMEOUT", "AnyClient", "as_target"]
 
 TIMEOUT: Final = 90.0
 """Seconds a call may take unless told otherwise: longer than the 60 s after which rpcserver ends a request itself."""
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for making a connection unless told otherwise."""
+
+STRANGER_CONNECT_TIMEOUT: Final = 4.0
+"""The same, for the first one to a server of which it is not known what it speaks."""
 
 
 _CLIENTS: Final[WeakSet[AnyClient]] = WeakSet()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.any_client import as_target
+from rpcshell.client.any_client import STRANGER_CONNECT_TIMEOUT, as_target
 from rpcshell.client.detection import LIMIT, PATIENCE, TLS_GREETING, Detection, Outcome
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess
 from rpcshell.client.dialects.registry import recognisers
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.tls import TlsStream
 
-__all__ = ["CONNECT_TIMEOUT", "detect", "find_out"]
-
-CONNECT_TIMEOUT: Final = 4.0
-"""Seconds for the first connection."""
+__all__ = ["detect", "find_out"]
 
 _LONGEST_ROUND_TRIP: Final = 0.3
 _PATH: Final = "/mcp"
@@ -40,7 +37,7 @@ _PATH: Final = "/mcp"
 
 
 def detect(
-    target: str | tuple[str, int] | Target, *, timeout: float = CONNECT_TIMEOUT, tls: TlsFiles | None = None
+    target: str | tuple[str, int] | Target, *, timeout: float = STRANGER_CONNECT_TIMEOUT, tls: TlsFiles | None = None
 ) -> Target:
     """Find out what a server speaks, by guesses on connections of their own, in less than 3 s.
 
@@ -73,7 +70,7 @@ def detect(
 def find_out(
     target: Target,
     *,
-    timeout: float = CONNECT_TIMEOUT,
+    timeout: float = STRANGER_CONNECT_TIMEOUT,
     tls: TlsFiles | None = None,
     limit: float | None = None,
     without: Collection[Guess] = (),

@@ -58,12 +58,12 @@ def connection_to(
     if where.named or plain or isinstance(where.target, ChildTarget):
         client = _client_for(where, plain=plain, tls=files, limit=limit)
         return TargetConnection(client, memory, where, prepare, tell)
-    from rpcshell.client.detecting import CONNECT_TIMEOUT
+    from rpcshell.client.any_client import STRANGER_CONNECT_TIMEOUT
     from rpcshell.shell.dialect_finder import DialectFinder
 
     finder = DialectFinder(where.target, memory, files)
     if not finder.remembered:
-        limit = CONNECT_TIMEOUT if limit is None else min(limit, CONNECT_TIMEOUT)
+        limit = STRANGER_CONNECT_TIMEOUT if limit is None else min(limit, STRANGER_CONNECT_TIMEOUT)
 
     def client_at(target: Target) -> Client:
         return _client_for(replace(where, target=target), plain=plain, tls=files, limit=limit)
