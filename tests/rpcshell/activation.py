@@ -29,5 +29,6 @@ def running(*argv: str, listener: socket.socket) -> Iterator[None]:
     try:
         yield
     finally:
-        process.terminate()
+        # A guest agent that is asked to end in the moment a client leaves may stay for ever.
+        process.kill()
         process.wait()
