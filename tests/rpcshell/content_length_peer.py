@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from subprocess import Popen
 from typing import Any
 
 import msgspec
 
+from rpcshell import Client, ConnectionFailed, connect
 from tests.rpcshell.jsonrpc_peer import taken_from
 from tests.rpcshell.peers import Handler, Peer
+from tests.servers import PATIENCE
 
 Say = Callable[[Any], None]
 
@@ -28,3 +32,20 @@ def speaking(converse: Callable[[Iterator[Any], Say], object]) -> Handler:
         )
 
     return handle
+
+
+def never(messages: Iterator[Any], say: Say) -> None:
+    """Take all that comes, and say nothing."""
+    for _ in messages:
+        pass
+
+
+def connect_once_it_listens(target: str, process: Popen[Any]) -> Client:
+    """A client of a process that will listen at the target."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return connect(target, connect_timeout=PATIENCE)
+        except ConnectionFailed:
+            assert process.poll() is None
+            assert time.monotonic() < deadline

@@ -18,7 +18,7 @@ from rpcshell.client.dialogue import Dialogue
 from rpcshell.line.catalog import Catalog
 from rpcwire import MAX_REPLY, Reply
 from tests.rpcshell.client.test_dialogue import heard_by
-from tests.rpcshell.content_length_peer import Say, framed, speaking
+from tests.rpcshell.content_length_peer import Say, framed, never, speaking
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.feeding import said
 from tests.rpcshell.jsonrpc_peer import taken_from
@@ -270,11 +270,6 @@ def test_the_adapter_is_asked_for_by_its_name(connect: Connect) -> None:
 )
 def test_it_is_recognised_by_its_numbers(first: bytes, found: bool) -> None:
     assert Dap.recognises(first, Dap.guesses[0]) == (Recognition("dap") if found else None)
-
-
-def never(messages: Iterator[Any], say: Say) -> None:
-    for _ in messages:
-        pass
 
 
 def flood(messages: Iterator[Any], say: Say) -> None:

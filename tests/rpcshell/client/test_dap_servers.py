@@ -6,15 +6,15 @@ import importlib.util
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rpcshell import CallError, Client, ConnectionFailed, connect
+from rpcshell import CallError, Client, connect
 from rpcshell.line.catalog import Catalog
+from tests.rpcshell.content_length_peer import connect_once_it_listens
 from tests.rpcshell.peers import free_port
 from tests.servers import PATIENCE
 
@@ -78,15 +78,7 @@ def test_a_program_that_waits_on_a_port_is_attached_to(source: Path) -> None:
     listening = [sys.executable, "-m", "debugpy", "--listen", f"127.0.0.1:{port}", "--wait-for-client", str(source)]
     with subprocess.Popen(listening, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
-            deadline = time.monotonic() + PATIENCE
-            client = None
-            while client is None:
-                try:
-                    client = connect(f"dap:127.0.0.1:{port}", connect_timeout=PATIENCE)
-                except ConnectionFailed:
-                    assert process.poll() is None
-                    assert time.monotonic() < deadline
-            with client:
+            with connect_once_it_listens(f"dap:127.0.0.1:{port}", process) as client:
                 stop_at(client, source)
                 client.call("attach", {})
                 look_around(client)

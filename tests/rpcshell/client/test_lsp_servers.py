@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from rpcshell import CallError, CallTimeout, Client, ConnectionFailed, connect
+from rpcshell import CallError, CallTimeout, Client, connect
 from rpcshell.line.catalog import Catalog
 from tests.peers.node import program
+from tests.rpcshell.content_length_peer import connect_once_it_listens
 from tests.rpcshell.peers import free_port
 from tests.servers import PATIENCE
 
@@ -108,15 +108,7 @@ def over_tcp(command: list[str], port: int) -> Iterator[Client]:
     """A client of a server that listens on a port, once it does."""
     with Popen([*command, "--tcp", "--host", "127.0.0.1", "--port", str(port)], stderr=DEVNULL) as process:
         try:
-            deadline = time.monotonic() + PATIENCE
-            client = None
-            while client is None:
-                try:
-                    client = connect(f"lsp:127.0.0.1:{port}", connect_timeout=PATIENCE)
-                except ConnectionFailed:
-                    assert process.poll() is None
-                    assert time.monotonic() < deadline
-            with client:
+            with connect_once_it_listens(f"lsp:127.0.0.1:{port}", process) as client:
                 yield client
         finally:
             process.kill()
