@@ -236,6 +236,10 @@ class Terminal:
 
     def mark(self) -> None:
         """Let only the row of the cursor and what comes after it count from here on."""
+        # While a screen is drawn the cursor is hidden, and may be rows below the place it is to come to.
+        deadline = time.monotonic() + PATIENCE
+        while self._screen.cursor.hidden:
+            assert self._read(deadline), f"the cursor stays hidden; the screen:\n{self.text}"
         self._screen.mark = len(self._screen.scrollback) + self._screen.cursor.y
 
     def style_at(self, text: str) -> pyte.screens.Char:
