@@ -16,6 +16,7 @@ The tree says who should act::
             +-- ParseError
             +-- InvalidRequest
             +-- InvalidReply
+            +-- InvalidMember what a registry holds is no server of ours
 
 What a server answers when a call fails is no exception here but data: `rpcwire.Fault`.
 """
@@ -157,3 +158,7 @@ class InvalidReply(MessageError):
     """JSON, but no reply."""
 
     code: ClassVar[ErrorCode] = ErrorCode.INVALID_REQUEST
+
+
+class InvalidMember(MessageError):
+    """What a registry holds, but no member of a serverset."""
