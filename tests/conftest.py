@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, configuration, settings
 
+from tests.zookeeper import serverset, way, zookeeper
+
+__all__ = ["serverset", "way", "zookeeper"]
+
 # Time is no property of what is tested, and the same examples for everybody make a red run the fault of a change.
 settings.register_profile(
     "suite",

@@ -1,0 +1,365 @@
+"""A real ZooKeeper for tests: one server a run, a path of it a test, and a way there that can be cut.
+
+`from tests.zookeeper import …`: the fixtures are known everywhere (`tests/conftest.py`). Tests that kill or stop the
+server itself start one of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import os
+import select
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpcwire import InvalidMember
+from rpcwire.serverset import Member, ServersetAddress, decode_member, is_member_name
+from tests.servers import PATIENCE
+
+JAR = Path("/usr/share/java/zookeeper.jar")
+JAVA = shutil.which("java")
+
+SESSION = 1.0
+"""Seconds after which the server forgets who is silent, where a test wants to see it; it takes 0.4 to 60."""
+
+_CONFIGURATION = """
+dataDir={folder}
+clientPortAddress=127.0.0.1
+clientPort={port}
+tickTime=200
+maxSessionTimeout=60000
+maxClientCnxns=0
+admin.enableServer=false
+preAllocSize=64
+"""
+_JAVA = ("-Xmx64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Dzookeeper.forceSync=no")
+_MAIN = "org.apache.zookeeper.server.ZooKeeperServerMain"
+_KEEPER = """
+import os, select, subprocess, sys
+if os.fork():
+    os._exit(0)
+owner = os.pidfd_open(int(sys.argv[1]))
+server = subprocess.Popen(sys.argv[2:], stdout=2)
+print(server.pid, flush=True)
+os.close(1)
+select.select([owner, os.pidfd_open(server.pid)], [], [])
+server.kill()
+"""
+"""Starts the server, says its pid, and ends it with the process that it is for, which need not be who started it."""
+
+
+def why_not() -> str | None:
+    """Why there is no ZooKeeper here, or None."""
+    if JAVA is None or not JAR.exists():
+        return "ZooKeeper is not installed: apt install zookeeper"
+    if importlib.util.find_spec("kazoo") is None:
+        return "kazoo is not installed: pip install 'rpcshell[zookeeper]'"
+    return None
+
+
+class ZooKeeper:
+    """A ZooKeeper server, which may be killed and started again: what it is told outlives it.
+
+    Args:
+        folder: where it keeps that.
+        owner: with which process it ends at the latest.
+    """
+
+    def __init__(self, folder: Path, owner: int) -> None:
+        self._folder = folder
+        self._owner = owner
+        self.port = 0
+        self.pid = 0
+
+    @property
+    def hosts(self) -> str:
+        """Its address, as kazoo takes it."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, where it was before, and wait until it answers."""
+        for _ in range(10):
+            if self._has_started():
+                return
+        raise AssertionError(f"ZooKeeper does not start: {(self._folder / 'output').read_text()}")
+
+    def kill(self) -> None:
+        """Kill it."""
+        with contextlib.suppress(ProcessLookupError), _pidfd(self.pid) as process:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            assert select.select([process], [], [], PATIENCE)[0]
+
+    def _has_started(self) -> bool:
+        port = self.port or _free_port()
+        configuration = self._folder / "zoo.cfg"
+        configuration.write_text(_CONFIGURATION.format(folder=self._folder / "data", port=port))
+        keeper = (sys.executable, "-I", "-S", "-c", _KEEPER, str(self._owner))
+        server = (str(JAVA), *_JAVA, "-cp", str(JAR), _MAIN, str(configuration))
+        with (self._folder / "output").open("ab") as output:
+            told = subprocess.run(
+                [*keeper, *server], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output, check=True
+            )
+        self.pid = int(told.stdout)
+        with contextlib.suppress(ProcessLookupError), _pidfd(self.pid) as process:
+            while not _serves(port):
+                if select.select([process], [], [], 0.02)[0]:
+                    # Somebody else has taken the port meanwhile.
+                    return False
+            self.port = port
+            return True
+        return False
+
+
+@contextlib.contextmanager
+def _pidfd(pid: int) -> Iterator[int]:
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def _serves(port: int) -> bool:
+    """Whether a ZooKeeper serves there: it says so to a word of four letters."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+            connection.sendall(b"srvr")
+            return b"Mode: standalone" in connection.recv(65536, socket.MSG_WAITALL)
+    except OSError:
+        return False
+
+
+class Way:
+    """A way to a server, which goes through here and can be cut, as if the server or the network were gone.
+
+    Args:
+        port: the server's, on this machine.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._server = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._selector = selectors.DefaultSelector()
+        self._wakeup, self._waker = socket.socketpair()
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._state = "open"
+        self._other: dict[socket.socket, socket.socket] = {}
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._carry, daemon=True)
+        self._thread.start()
+
+    @property
+    def hosts(self) -> str:
+        """The address to use in place of the server's."""
+        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def cut(self) -> None:
+        """End all connections, and each new one at once, as where the server was killed."""
+        self._change("cut")
+
+    def hold(self) -> None:
+        """Carry nothing any more, and end nothing, as where the server or the network stands still."""
+        self._change("held")
+
+    def mend(self) -> None:
+        """Carry again."""
+        self._change("open")
+
+    def close(self) -> None:
+        """End it."""
+        self._change("closed")
+        self._thread.join()
+
+    def _change(self, state: str) -> None:
+        self._done.clear()
+        self._state = state
+        self._waker.send(b".")
+        assert self._done.wait(PATIENCE)
+
+    def _carry(self) -> None:
+        while self._state != "closed":
+            ready = {self._wakeup} if self._state == "held" else {key.fileobj for key, _ in self._selector.select()}
+            if self._wakeup in ready:
+                self._wakeup.recv(1)
+                if self._state in {"cut", "closed"}:
+                    for connection in tuple(self._other):
+                        self._end(connection)
+                self._done.set()
+            elif self._listener in ready:
+                self._accept()
+            else:
+                for connection in self._other.keys() & ready:
+                    # The other end of one before it may have taken it along.
+                    if connection in self._other:
+                        self._pass_on(connection)
+        for closed in (self._listener, self._wakeup, self._waker, self._selector):
+            closed.close()
+
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        try:
+            if self._state == "cut":
+                raise ConnectionRefusedError
+            server = socket.create_connection(self._server)
+        except OSError:
+            client.close()
+            return
+        self._other |= {client: server, server: client}
+        for connection in (client, server):
+            self._selector.register(connection, selectors.EVENT_READ)
+
+    def _pass_on(self, connection: socket.socket) -> None:
+        try:
+            data = connection.recv(65536)
+            self._other[connection].sendall(data)
+        except OSError:
+            data = b""
+        if not data:
+            self._end(connection)
+
+    def _end(self, connection: socket.socket) -> None:
+        for closed in (connection, self._other.pop(connection, None)):
+            if closed is not None:
+                self._other.pop(closed, None)
+                self._selector.unregister(closed)
+                closed.close()
+
+
+class Serverset:
+    """A path of a test's own, and what is there.
+
+    Args:
+        hosts: the ZooKeeper.
+    """
+
+    def __init__(self, hosts: str) -> None:
+        from kazoo.client import KazooClient
+
+        self.hosts = hosts
+        self.path = f"/test-{uuid.uuid4().hex}/calc"
+        self.client: Any = KazooClient(hosts, timeout=10.0)
+        self.client.start(PATIENCE)
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"zk://{self.hosts}{self.path}"
+
+    def by(self, way: Way) -> str:
+        """Its address by way of something that can be cut."""
+        return str(ServersetAddress.parse(f"zk://{way.hosts}{self.path}"))
+
+    def wait_for(self, condition: Callable[[dict[str, Member]], object]) -> dict[str, Member]:
+        """Wait until its members, by the names of their nodes, are as wanted, and return them."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            changed = threading.Event()
+            members = self.members(partial(_set, changed))
+            if condition(members):
+                return members
+            assert changed.wait(max(0.0, deadline - time.monotonic())), f"the members stay {members}"
+
+    def wait_for_addresses(self, *addresses: str) -> dict[str, Member]:
+        """Wait until exactly the servers with these addresses, `host:port`, are there."""
+        return self.wait_for(
+            lambda members: {str(member.service_endpoint) for member in members.values()} == set(addresses)
+        )
+
+    def members(self, watch: Callable[[object], None] | None = None) -> dict[str, Member]:
+        """Its members; `watch` is called once when they are others."""
+        from kazoo.exceptions import NoNodeError
+
+        try:
+            names = self.client.get_children(self.path, watch=watch)
+        except NoNodeError:
+            if self.client.exists(self.path, watch=watch) is None:
+                return {}
+            return self.members(watch)
+        found = {}
+        for name in filter(is_member_name, names):
+            with contextlib.suppress(NoNodeError, InvalidMember):
+                found[name] = decode_member(self.client.get(f"{self.path}/{name}", watch=watch)[0])
+        return found
+
+    def node(self, name: str) -> tuple[bytes, Any]:
+        """What a node holds, and what ZooKeeper tells about it."""
+        found: tuple[bytes, Any] = self.client.get(f"{self.path}/{name}")
+        return found
+
+    def put(self, name: str, data: bytes, *, ephemeral: bool = False) -> None:
+        """Make a node, or change what it holds."""
+        node = f"{self.path}/{name}"
+        if self.client.exists(node) is None:
+            self.client.create(node, data, ephemeral=ephemeral, makepath=True)
+        else:
+            self.client.set(node, data)
+
+    def remove(self, name: str) -> None:
+        """Remove a node."""
+        self.client.delete(f"{self.path}/{name}")
+
+    def close(self) -> None:
+        """Remove all of it."""
+        self.client.delete(self.path.rpartition("/")[0], recursive=True)
+        self.client.stop()
+        self.client.close()
+
+
+def _set(changed: threading.Event, _event: object) -> None:
+    changed.set()
+
+
+@pytest.fixture(scope="session")
+def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the run's ZooKeeper, which all of its processes share, and which ends with the run."""
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    of_many = "PYTEST_XDIST_WORKER" in os.environ
+    folder = tmp_path_factory.getbasetemp().parent if of_many else tmp_path_factory.getbasetemp()
+    told = folder / "zookeeper.address"
+    with (folder / "zookeeper.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            (folder / "zookeeper").mkdir()
+            server = ZooKeeper(folder / "zookeeper", os.getppid() if of_many else os.getpid())
+            server.start()
+            told.write_text(server.hosts)
+    return told.read_text()
+
+
+@pytest.fixture
+def serverset(zookeeper: str) -> Iterator[Serverset]:
+    """A path of the test's own in the run's ZooKeeper."""
+    found = Serverset(zookeeper)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def way(zookeeper: str) -> Iterator[Way]:
+    """A way to the run's ZooKeeper that can be cut."""
+    found = Way(int(zookeeper.rpartition(":")[2]))
+    yield found
+    found.close()
