@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rpcshell.line.password_options import password_items, passwords_in_commands
+
 __all__ = [
     "is_secret",
     "may_hold_secrets",
@@ -54,7 +56,12 @@ _WORDS: Final = {
     "cvv",
     "cvc",
     "ssn",
+    "csrf",
+    "xsrf",
 }
+_SIGNATURES: Final = {"sig", "signature"}
+_WHOLE: Final = {*_SIGNATURES, "sid", "connect_sid"}
+"""Names that are those of secrets only alone: `function_signature` and `account_sid` are not, `X-Amz-Signature` is."""
 _ABOUT: Final = {
     *(
         "count",
@@ -87,7 +94,8 @@ _BETWEEN: Final = re.compile(r"[\W_]+")
 _DIGITS: Final = "0123456789"
 
 _MAY_HOLD: Final = re.compile(
-    r"pass|pw|secret|cred|auth|key|jwt|sess|token|otp|mfa|psk|pswd|kennwort|pin(?!g)|cvv|cvc|ssn|bearer|cookie|eyJ|\\u|-[ua]|-user",
+    r"pass|pw|secret|cred|auth|key|jwt|sess|token|otp|mfa|psk|pswd|kennwort|pin(?!g)|cvv|cvc|ssn|[cx]srf|sid|sig|bearer"
+    r"|cookie|eyJ|\\u|-[uapw]|-user",
     re.IGNORECASE,
 )
 # A server may have sent the text: nothing here may take longer than in proportion to it.
@@ -108,6 +116,7 @@ _PLAIN: Final = re.compile(
     | (?<!\S)(?:-[uUa]\s*|--(?:proxy-)?user(?:\s+|=))["']?[^\s"':@]+:(?P<account>(?!\d+\b)[^\s"']+|"\*{3}")  # curl(1)
     | (?<![\w-])eyJ(?P<jwt>[\w-]+\.[\w-]+\.[\w-]*|\*{3})                                         # RFC 7519
     | -----BEGIN\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY-----(?P<pem>(?:(?!-----END)[^"'])+)                # RFC 7468
+    | \b(?:machine\s+\S+|default)\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+(?P<netrc>[^\s"']+)   # netrc(5)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -122,7 +131,9 @@ def is_secret(key: str) -> bool:
     words = [word.rstrip(_DIGITS) for word in _BETWEEN.split(_HUMP.sub("_", key).lower())]
     words = [word for word in words if word]
     plain = "".join(words)
-    if any(word in plain for word in _ANYWHERE):
+    if "_".join(words) in _WHOLE or any(word in plain for word in _ANYWHERE):
+        return True
+    if words[:1] == ["x"] and words[-1] in _SIGNATURES:
         return True
     if plain.endswith(_ENDS) and not plain.endswith(_OTHER_ENDS):
         before, token, plural = plain.rpartition("token")
@@ -145,7 +156,8 @@ def secret_places(holder: Mapping[str, object] | Sequence[object]) -> set[str | 
         texts = [text for key, text in holder.items() if isinstance(text, str) and key.lower() not in _VALUES]
         named = any(key.lower() in _VALUES for key in holder) and any(map(_is_secret_word, texts))
         return {key for key in holder if is_secret(key) or (named and key.lower() in _VALUES)}
-    return {number for number in range(1, len(holder)) if _is_secret_item(holder, number)}
+    named_before = (number for number in range(1, len(holder)) if _is_secret_item(holder, number))
+    return {*named_before, *password_items(holder)}
 
 
 def _is_secret_item(items: Sequence[object], number: int) -> bool:
@@ -194,6 +206,7 @@ def secrets_in_text(text: str, start: int = 0, end: int | None = None) -> list[t
     begin, end = start, len(text) if end is None else end
     spans = [found.span(found.lastgroup or 0) for found in _PLAIN.finditer(text, start, end)]
     spans += [found.span("value") for found in _ELEMENT.finditer(text, start, end) if is_secret(found["name"])]
+    spans += [(first, _value_end(text, first, begin, end)) for first in passwords_in_commands(text, start, end)]
     while found := _NAMED.search(text, start, end):
         marked = found["rest"] or found["mark"].strip() or found["dashes"]
         if not marked or not is_secret(found["name"]):

@@ -145,7 +145,9 @@ def _in_line(typed: Line, known: Known) -> list[Secret]:
         return [Secret(min(starts), len(text), f'"{MASKED}"', texts)] if rest.strip() else []
     secrets = [_told(text, secret) for secret in found if secret.texts]
     if isinstance(line.body, CallLine):
-        secrets += _in_free_text(text, line.body.start, line.body.end)
+        # A command of a shell that was typed here looks like a call with a word.
+        end = value.end if isinstance(value, WordNode) and not secrets else line.body.end
+        secrets += _in_free_text(text, line.body.start, end)
     if sink is not None:
         secrets += _in_free_text(text, sink.start, sink.end)
     for token in line.tokens:

@@ -179,6 +179,11 @@ def test_no_secret_by_its_place_reaches_the_file(key: str, text: str, closed: bo
         "<pw>",
         "<pw ",
         "<pw>a",
+        "mysql -pa ",
+        "-pa ",
+        "docker ",
+        "machine ",
+        "machine a login ",
         "-----BEGIN PRIVATE KEY-----",
     ],
 )
