@@ -290,7 +290,7 @@ class Shell:
         if call.assignment is not None:
             self.variables[call.assignment.name] = result
         if call.sink is not None:
-            self._send_values(call.sink, [result] if parts is None else [*parts.kept, result])
+            self._send_values(call.sink, [*parts.kept, result])
             self.output.timing(made)
         elif call.assignment is not None and not self.interactive:
             # What a script keeps for later is not what it has to say.
@@ -338,22 +338,20 @@ class Shell:
             if isinstance(sink, Redirect) and self.interactive:
                 self.output.note(f"{written} bytes {'added ' if sink.append else ''}to {sink.path}")
 
-    def _parts(self, *, keep: bool) -> Parts | None:
-        """What takes the parts of a result, where there may be some; events count from now on for who waits for one."""
-        if (unasked := self.session.unasked) is None:
-            return None
+    def _parts(self, *, keep: bool) -> Parts:
+        """What takes the parts of a result, of which any call may turn out to have some; events count from now on."""
         from rpcshell.shell.parts import MOST_SHOWN, Parts
 
-        unasked.events.mark()
+        if (unasked := self.session.unasked) is not None:
+            unasked.events.mark()
         return Parts(self.output, most=MOST_SHOWN if self.interactive else None, keep=keep)
 
-    def _made(self, text: str, method: str, params: object, parts: Parts | None) -> Call:
+    def _made(self, text: str, method: str, params: object, parts: Parts) -> Call:
         """Make a call, and tell the journal and the listeners what came of it."""
         sighting = self._lookout.begin(str(self.session.target), watchful=self.interactive)
         sighting.trace.on_partial = parts
         call = self.session.attempt(method, params, line=text, sighting=sighting)
-        if parts is not None:
-            parts.end()
+        parts.end()
         self.journal.add(call)
         if call.outcome in {"failed", "cancelled"}:
             sighting.look()

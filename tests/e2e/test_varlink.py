@@ -53,6 +53,9 @@ def test_calls_of_one_line() -> None:
         argv = (*SHELL, target, "-c")
         found = subprocess.run([*argv, "org.example.music.Watch count=1"], capture_output=True, text=True, check=True)
         assert found.stdout == '{"position":0}\n{"position":1}\n'
+        unnamed = (*SHELL, target.removeprefix("varlink:"), "org.example.music.Watch", '{"count": 1}')
+        met = subprocess.run(unnamed, capture_output=True, text=True, check=True)
+        assert met.stdout == found.stdout
         wrong = 'org.example.music.Play {"track": {"title": "none", "tags": {}}}'
         refused = subprocess.run([*argv, wrong], capture_output=True, text=True, check=False)
         assert refused.returncode == 1
