@@ -19,6 +19,7 @@ from rpcshell.client.diagnosis import lookup_failed, tcp_failed, unix_failed
 from rpcshell.client.dialling import (
     ATTEMPT_DELAY,
     NAP,
+    PARTING,
     acknowledge,
     dial_tcp,
     encoded_host,
@@ -55,7 +56,7 @@ class AsyncConnection(asyncio.Protocol):
         self._asleep = seconds_asleep()
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[Reply] | None = None
-        self._paused = False
+        self._paused = self._parts = False
         self._end: Exception | None = None
         self._loop = asyncio.get_running_loop()
         self._gone = self._loop.create_future()
@@ -110,13 +111,16 @@ class AsyncConnection(asyncio.Protocol):
             if not self._paused and not self._transport.is_closing():
                 self._requester.sent()
             return await self._reply
+        except ProtocolError:
+            await self.closed()
+            raise
         finally:
             self._reply = None
             if timer is not None:
                 timer.cancel()
 
     def close(self) -> None:
-        """Close it at once; what still arrives is lost."""
+        """Close it, at once unless it parts from a server; what still arrives is lost."""
         self._finish(Dropped(_CLOSED, not_run=self._requester.unsent))
 
     def abandon(self) -> None:
@@ -152,6 +156,8 @@ class AsyncConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived; asyncio calls this."""
+        if self._end is not None:
+            return
         requester = self._requester
         requester.receive(data)
         try:
@@ -189,8 +195,18 @@ class AsyncConnection(asyncio.Protocol):
             self._end = end
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(end)
-        if self._transport is not None:
-            self._transport.abort()
+        if self._transport is not None and not self._parts:
+            if isinstance(end, ProtocolError):
+                self._part(self._transport)
+            else:
+                self._transport.abort()
+
+    def _part(self, transport: asyncio.Transport) -> None:
+        """End it as `dialling.part` does."""
+        self._parts = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        self._loop.call_later(PARTING, transport.abort)
 
 
 async def _dial_tcp(target: TcpTarget | TlsTarget, deadline: float, timeout: float) -> socket.socket:

@@ -15,7 +15,7 @@ from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, S
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.hearing import MOST_REQUESTS, NO_HANDLERS, AnyHearing, busy, fault_of
-from rpcshell.client.transport import abandon, break_off, open_transport, start_request
+from rpcshell.client.transport import abandon, break_off, leave, open_transport, start_request
 from rpcwire import Reply
 
 if TYPE_CHECKING:
@@ -200,8 +200,8 @@ class AsyncListeningConnection(AnyListeningConnection):
             self._end()
             self._pump.hand_out()
             self._watch()
-            # Ending a child takes its time.
-            self._closing = self._loop.run_in_executor(None, self._pump.transport.close)
+            # Ending a child takes its time, as does leaving a server that has not understood something.
+            self._closing = self._loop.run_in_executor(None, leave, self._pump.transport, self.failure)
             self._hearing.wake()
         await asyncio.shield(self._closing)
 

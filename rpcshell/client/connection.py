@@ -144,7 +144,7 @@ class Connection:
                 reply = requester.next_reply()
             return reply
         except BaseException as error:
-            if isinstance(error, ProtocolError) and isinstance(self._socket, socket.socket):
+            if isinstance(error, ProtocolError):
                 part(self._socket)
             if trace is not None:
                 trace.failed(self._ends())

@@ -31,6 +31,7 @@ __all__ = [
     "ATTEMPT_DELAY",
     "LONGEST_WAIT",
     "NAP",
+    "PARTING",
     "acknowledge",
     "dial",
     "dial_tcp",
@@ -59,7 +60,9 @@ _CREDENTIALS: Final = struct.Struct("iII")
 """struct ucred: a process, its user and its group."""
 
 _PEER_CREDENTIALS: Final[int | None] = getattr(socket, "SO_PEERCRED", None)
-_PARTING: Final = 0.25
+PARTING: Final = 0.25
+"""Seconds that a server which has not understood what was said to it has to finish, before it is left."""
+
 _MOST_PARTING: Final = 64 * 1024
 
 NAP: Final = 1.0
@@ -257,18 +260,19 @@ def listening_program(sock: object) -> str:
     return f"{name} (pid {pid})"
 
 
-def part(sock: socket.socket) -> None:
+def part(stream: socket.socket | TlsStream) -> None:
     """End a connection to a server that has not understood what was said to it: let it finish first, for a moment.
 
     QEMU's monitor, for one, never answers anybody again that is left by a client while it still refuses what it got.
     """
-    deadline = time.monotonic() + _PARTING
+    deadline = time.monotonic() + PARTING
     poll = select.poll()
-    poll.register(sock, select.POLLIN)
+    poll.register(stream, select.POLLIN)
     with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_WR)
+        stream.shutdown(socket.SHUT_WR)
         while (left := deadline - time.monotonic()) > 0 and poll.poll(math.ceil(left * 1000)):
-            if not sock.recv(_MOST_PARTING):
+            # Nobody wants to know what it says; what is encrypted may stay so.
+            if not os.read(stream.fileno(), _MOST_PARTING):
                 return
 
 

@@ -16,7 +16,7 @@ from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, P
 from rpcshell.client.dialling import LONGEST_WAIT
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.transport import abandon, break_off, open_transport, start_request
+from rpcshell.client.transport import abandon, break_off, leave, open_transport, start_request
 from rpcwire import Reply
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class ListeningConnection(AnyListeningConnection):
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
             self._thread.join()
         self._pump.hand_out()
-        self._pump.transport.close()
+        leave(self._pump.transport, self.failure)
         os.close(self._wake_end)
         os.close(self._woken)
         self._hearing.wake()

@@ -6,10 +6,10 @@ Each is in a file of its own (`dialling`, `tls`, `child`, `http`); a further one
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from rpcshell.client.dialling import dial
-from rpcshell.client.errors import ConnectionFailed
+from rpcshell.client.dialling import dial, part
+from rpcshell.client.errors import ConnectionFailed, ProtocolError
 from rpcshell.client.target import ChildTarget, HttpTarget, UnixTarget
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import Listening
     from rpcshell.client.target import Target, TlsFiles
 
-__all__ = ["Transport", "abandon", "break_off", "open_transport", "start_request", "why_ended"]
+__all__ = ["Transport", "abandon", "break_off", "leave", "open_transport", "start_request", "why_ended"]
 
 
 _QUEUING: Final = 4.0
@@ -108,6 +108,13 @@ def start_request(transport: Transport, method: str) -> Future[None] | None:
     """Have a request of HTTP made that has no body, or None where this is not HTTP; the future tells of its end."""
     start: Callable[[str], Future[None]] | None = getattr(transport, "start", None)
     return None if start is None else start(method)
+
+
+def leave(transport: Transport, failure: Exception | None) -> None:
+    """Close a transport; a server that has not understood what was said to it may finish first, for a moment."""
+    if isinstance(failure, ProtocolError) and hasattr(transport, "shutdown"):
+        part(cast("socket.socket", transport))
+    transport.close()
 
 
 def abandon(transport: Transport) -> None:

@@ -1,0 +1,52 @@
+"""Leaving a server that has not understood what was said to it: it may finish first, in both clients."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from rpcshell import ProtocolError
+from tests.rpcshell.certificates import Certificates
+from tests.rpcshell.faces import Connect
+from tests.rpcshell.peers import DEADLINE, Peer, serving
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("dialect", ["", "jsonrpc:"], ids=["native", "listening"])
+def test_what_a_server_says_to_the_end_is_taken(
+    dialect: str,
+    tls: bool,
+    connect: Connect,
+    certificates: Certificates,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("dialling", "async_connection"):
+        monkeypatch.setattr(f"rpcshell.client.{module}.PARTING", DEADLINE)
+    finished: list[int] = []
+
+    def refuse(peer: Peer) -> None:
+        peer.sock.recv(1000)
+        peer.sock.sendall(b"}}}}no such thing\n")
+        peer.wait_for_end()
+        # A socket of TCP learns only by the first that there is nobody any more.
+        for _ in range(2):
+            socket.socket.sendall(peer.sock, b"nor this\n")
+        finished.append(peer.number)
+
+    context = certificates.server() if tls else None
+    with serving(refuse, unix=None if tls else tmp_path / "s", tls=context) as server:
+        for _ in range(2):
+            with (
+                pytest.raises(ProtocolError),
+                connect(f"{dialect}{server.target}", tls=certificates.trusting if tls else None) as client,
+            ):
+                client.call("ping", 1, timeout=DEADLINE)
+        assert finished == [0, 1]
