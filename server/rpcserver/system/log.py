@@ -71,7 +71,12 @@ class _AlwaysEnabled(logging.Logger):
 
     An app's `dictConfig` disables all loggers that exist unless told otherwise, and `logging.disable` all of them. Its
     record factory, its filters and its handlers may raise whatever they like.
+
+    Attributes:
+        last_resort: takes the records where an app has left nobody who does, at any time.
     """
+
+    last_resort: logging.Handler | None = None
 
     @property
     def disabled(self) -> bool:
@@ -99,12 +104,39 @@ class _AlwaysEnabled(logging.Logger):
         except BaseException:  # noqa: BLE001, S110 - what handles records is the app's, and where to say so as well
             pass
 
+    def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's
+        if self.last_resort is not None and self._unheard():
+            self.last_resort.handle(record)
+        else:
+            super().callHandlers(record)
 
-def keep_enabled() -> None:
-    """Let nothing that an app configures for all loggers silence the server's own that there are by now."""
+    def _unheard(self) -> bool:
+        """Whether nobody listens, up to the root: a logger in between that passes nothing on was told to."""
+        asked: logging.Logger | None = self
+        while asked is not None and not _heard(asked):
+            if asked.parent is None:
+                return True
+            asked = asked.parent if asked.propagate else None
+        return False
+
+
+def _heard(asked: logging.Logger) -> bool:
+    """Whether it has a handler that is more than a library's way to say that it configures none."""
+    return any(type(handler) is not logging.NullHandler for handler in asked.handlers)
+
+
+def keep_enabled(last_resort: logging.Handler | None) -> None:
+    """Let nothing that an app configures for all loggers silence the server's own that there are by now.
+
+    Args:
+        last_resort: what takes their records where an app leaves nobody who does.
+    """
     for name, found in list(logging.root.manager.loggerDict.items()):
-        if type(found) is logging.Logger and name.partition(".")[0] in _OWN:
-            found.__class__ = _AlwaysEnabled
+        if isinstance(found, logging.Logger) and name.partition(".")[0] in _OWN:
+            if type(found) is logging.Logger:
+                found.__class__ = _AlwaysEnabled
+            if isinstance(found, _AlwaysEnabled):
+                found.last_resort = last_resort
 
 
 class LineHandler(logging.Handler):
@@ -160,7 +192,7 @@ class LineHandler(logging.Handler):
 
     def stand_in(self) -> None:
         """Take the records of all loggers again where an app has left nobody who does."""
-        if not logging.root.handlers:
+        if not _heard(logging.root):
             logging.root.addHandler(self)
 
     def filter(self, record: logging.LogRecord) -> Any:
@@ -253,7 +285,7 @@ def configure(level: str, *, as_json: bool, path: Path | None) -> LineHandler:
     if path is not None:
         descriptor = _open(path)
     handler = LineHandler(descriptor, as_json=as_json, path=path)
-    keep_enabled()
+    keep_enabled(handler)
     root = logging.getLogger()
     root.addHandler(handler)
     for name in (None, *_OWN):

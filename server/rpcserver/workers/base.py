@@ -298,7 +298,7 @@ class Worker(abc.ABC):
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
             # What handlers print shall be seen when they do, in a file or pipe too.
             sys.stdout.reconfigure(line_buffering=True)
-        keep_enabled()
+        keep_enabled(self._logs)
         try:
             service = load_service(self.settings.app)
             # What an app has closed must become no connection that a handler's print is sent to.

@@ -127,6 +127,7 @@ def configured(path: Path) -> Iterator[LineHandler]:
         yield handler
     finally:
         logging.root.removeHandler(handler)
+        keep_enabled(None)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
         os.close(handler.fileno())
@@ -346,51 +347,3 @@ def test_a_server_whose_log_cannot_be_written_serves_and_stops(tmp_path: Path) -
     command = [sys.executable, "-P", "-m", "rpcserver", "--bind", "nonsense"]
     with Path("/dev/full").open("wb") as full:
         assert subprocess.run(command, stderr=full, check=False, timeout=PATIENCE).returncode == 2
-
-
-SILENCING = {
-    "disable": "logging.disable()",
-    "no handlers": "logging.config.dictConfig({'version': 1, 'root': {'level': 'WARNING'}})",
-    "filters that raise": "logging.root.handlers[0].addFilter(lambda record: 1 / 0)",
-    "a factory that raises": "logging.setLogRecordFactory(lambda *given: 1 / 0)",
-    "handlers that raise": "h = logging.Handler(); h.emit = lambda record: exit(); logging.root.addHandler(h)",
-    "no level": "logging.getLogger().setLevel(logging.CRITICAL)",
-    "forced": "logging.basicConfig(force=True, level='WARNING')",
-}
-
-
-@pytest.mark.parametrize("how", SILENCING)
-def test_no_way_to_configure_logging_silences_the_server(how: str, tmp_path: Path) -> None:
-    app = (
-        "import logging, logging.config\n"
-        "from rpcserver import Context, Service\n"
-        f"{SILENCING[how]}\n"
-        "service = Service('x')\n"
-        "@service.method\n"
-        "def boom() -> None:\n"
-        "    1 / 0\n"
-        "@service.method\n"
-        "def say(context: Context) -> str:\n"
-        "    context.log.warning('%d of %d', 'one')\n"
-        "    return 'said'\n"
-    )
-    with running("-w", "1", folder=tmp_path, app=app) as server, server.connect() as client:
-        assert client.call("boom").fault is not None
-        server.wait_for_log("ZeroDivisionError: division by zero")
-        assert client.call("say").result == "said"
-        server.wait_for_log("%d of %d")
-
-
-def test_an_app_that_configures_logging_does_not_silence_the_server() -> None:
-    before = logging.root.handlers[:]
-    own = logging.getLogger("rpcserver.made.for.this")
-    keep_enabled()
-    logging.config.dictConfig({"version": 1})
-    try:
-        assert own.isEnabledFor(logging.ERROR)
-        assert not own.disabled
-    finally:
-        logging.root.handlers[:] = before
-        for found in logging.root.manager.loggerDict.values():
-            if isinstance(found, logging.Logger):
-                found.disabled = False
