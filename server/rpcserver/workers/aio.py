@@ -13,11 +13,12 @@ import signal
 import socket
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcserver.service.coroutines import run_until_stopped, survived
 from rpcserver.system.errors import QuickStop
-from rpcserver.system.threads import start_thread
+from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.aio_calls import RESISTANCE, HandlerThreads
 from rpcserver.workers.aio_connection import LoopConnection
@@ -284,9 +285,15 @@ class AsyncWorker(Worker):
             return
         self._quitting = self._stopping = True
         self._loop.stop()
-        again = threading.Timer(_STOP_SECONDS, signal.pthread_kill, (threading.get_ident(), number))
-        again.daemon = True
-        again.start()
+        try:
+            start_thread(partial(_repeat, threading.get_ident(), number), "rpcserver-stop")
+        except NoThread as error:
+            logger.warning("a call that holds up the event loop may outlast this stop: %s", error)
+
+
+def _repeat(thread: int, number: int) -> None:
+    time.sleep(_STOP_SECONDS)
+    signal.pthread_kill(thread, number)
 
 
 def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import importlib
 import os
+import signal
 import socket
 
 import pytest
@@ -81,6 +82,20 @@ def test_a_server_goes_on_with_the_threads_that_there_are(model: str, processes:
         assert "Traceback" not in log
 
     in_a_child(lonely, few_processes(processes))
+
+
+@only_root
+def test_a_quick_stop_without_a_thread_that_could_insist_is_a_line() -> None:
+    def lonely() -> None:
+        with serve({"echo": echo}, model="async", workers=1) as server:
+            assert server.call("echo", 1) == 1
+            server.signal(signal.SIGINT)
+            assert server.wait(PATIENCE)
+            log = server.log()
+        assert log.count("may outlast this stop") == 1
+        assert "Traceback" not in log
+
+    in_a_child(lonely, few_processes(4))
 
 
 @only_root
