@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,6 +53,6 @@ def _read(source: str | Path | Sequence[str]) -> tuple[str, bytes]:
 
 def _decoded(name: str, data: bytes) -> Any:
     try:
-        return decode_value(data)
+        return decode_value(data.removeprefix(BOM_UTF8))
     except ParseError as error:
         raise UsageError(f"what {name} has is no JSON: {error}") from error

@@ -7,6 +7,7 @@ the table `servers`, and some have other names for the URL.
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,7 +56,7 @@ def mcp_server(file: str | Path, name: str, environment: Mapping[str, str] = os.
 
 def _servers(file: str | Path) -> dict[str, Any]:
     try:
-        document = decode_value(Path(file).expanduser().read_bytes())
+        document = decode_value(Path(file).expanduser().read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     except ParseError as error:

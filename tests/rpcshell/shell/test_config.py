@@ -138,6 +138,14 @@ def test_what_is_wrong_is_said_in_one_line_with_its_place(file: Path, text: str,
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_may_begin_with_a_mark_of_its_encoding(file: Path) -> None:
+    file.write_text("\ufeff[aliases]\np = 'ping 1'\n", encoding="utf-8")
+    assert load_config(file).aliases == {"p": "ping 1"}
+    file.write_text("\ufeff[aliases]\np = 1\n", encoding="utf-8")
+    with pytest.raises(ConfigProblem, match=":2: "):
+        load_config(file)
+
+
 def test_a_file_that_cannot_be_read_is_said(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigProblem, match="there is no such file"):
         load_config(file)

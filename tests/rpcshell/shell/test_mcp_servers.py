@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rpcshell import UsageError
+from rpcshell.client.description import description_from
 from rpcshell.client.target import ChildTarget, HttpTarget
 from rpcshell.shell.mcp_servers import mcp_server
 from rpcshell.shell.target_config import filled
@@ -43,6 +45,14 @@ def test_a_server_with_a_url(tmp_path: Path, key: str) -> None:
     headers = (("Authorization", "Bearer hush"),)
     assert target == HttpTarget("https://example.org/mcp", dialect="mcp", headers=headers)
     assert "hush" not in f"{target} {target!r}"
+
+
+def test_files_of_others_may_begin_with_a_mark_of_their_encoding(tmp_path: Path) -> None:
+    file = written(tmp_path, a={"command": "x"})
+    file.write_bytes(BOM_UTF8 + file.read_bytes())
+    assert mcp_server(file, "a", {}).target == ChildTarget(("x",), dialect="mcp")
+    file.write_bytes(BOM_UTF8 + b'{"methods": []}')
+    assert description_from(file).document == {"methods": []}
 
 
 def test_the_table_may_be_called_servers(tmp_path: Path) -> None:
