@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, silence_hint, system_reason
+from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, seen, silence_hint, system_reason
 from rpcshell.client.dialects import Event, Partial, ServerRequest, Stray, Tell
-from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.client.dialects.messages import not_json
+from rpcshell.client.errors import ProtocolError, ShellError, UsageError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.target import ChildTarget
-from rpcwire import EncodeError, FrameTooLarge, Goodbye, InvalidReply, RemoteError, Reply, TruncatedFrame
+from rpcwire import ERROR_OUT, EncodeError, FrameTooLarge, Goodbye, InvalidReply, RemoteError, Reply, TruncatedFrame
 
 if TYPE_CHECKING:
     from rpcshell.client.dialects import Listening, Message
@@ -62,6 +63,8 @@ class Dialogue:
     def __init__(self, target: Target, dialect: Listening, hear: Callable[[Heard], None]) -> None:
         self.target = target
         self.dialect = dialect
+        if isinstance(target, ChildTarget):
+            dialect.expect_printed()
         self.unsent = bytearray()
         self._hear = hear
         self._arrived: list[tuple[Callable[[Any], None], Delivery | Heard]] = []
@@ -194,12 +197,11 @@ class Dialogue:
             self._take(message)
 
     def _take(self, message: Message) -> None:
-        if isinstance(message, Stray) and not (self._understood or self._may_print):
-            error = InvalidReply("what came is no JSON")
-            self.end(not_a_reply(self.target, error, self._first))
-            return
         self._understood = self._understood or not isinstance(message, Stray)
         match message:
+            case Stray() if message.meant or not isinstance(self.target, ChildTarget):
+                # Nothing but messages is to be expected.
+                self._take_broken(message)
             case Reply(id=int() as number):
                 self._deliver(number, message)
             case Reply():
@@ -213,10 +215,21 @@ class Dialogue:
             case _:
                 self._arrived.append((self._hear, message))
 
-    @property
-    def _may_print(self) -> bool:
-        """Whether lines that are no messages are to be expected: a child's before it begins."""
-        return isinstance(self.target, ChildTarget)
+    def _take_broken(self, stray: Stray) -> None:
+        """End the call that something may be the reply to which cannot be read."""
+        if not self._understood:
+            self.end(not_a_reply(self.target, InvalidReply(stray.problem), self._first))
+        elif self._calls and (self.dialect.in_order or (stray.meant and len(self._calls) > 1)):
+            # Who knows whose it was: the next reply might be given to the wrong call.
+            broken = f"{self.target} has sent a reply that cannot be read: {stray.problem}"
+            self.end(ProtocolError(broken, hint=f"it begins with {seen(stray.text.encode())}"))
+        elif len(self._calls) == 1:
+            (number,) = self._calls
+            if (deliver := self._calls[number].deliver) is not None:
+                self._arrived.append((deliver, Reply(ERROR_OUT, not_json(stray.text, stray.problem), id=number)))
+            self.abandon(number)
+        else:
+            self._arrived.append((self._hear, stray))
 
     def _deliver(self, number: int, message: Reply | Partial) -> None:
         # Of a call that nobody knows any more, or never made, nobody wants to hear.

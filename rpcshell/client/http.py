@@ -21,7 +21,7 @@ from rpcshell.client.dialling import acknowledge, dial_tcp
 from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.http_events import EventPlace
-from rpcshell.client.http_responses import message_of, reply_id, whole_body
+from rpcshell.client.http_responses import check_length, message_of, reply_id, whole_body
 from rpcshell.client.target import TlsFiles, TlsTarget
 from rpcshell.client.threads import thread_for
 from rpcwire import MAX_REPLY
@@ -178,6 +178,7 @@ class HttpStream:
         reusable = streams = False
         body = b""
         try:
+            check_length(response, self._target)
             received = {name.lower(): value for name, value in response.getheaders()}
             if (over := self._dialect.response_headers(response.status, received)) is not None:
                 # What else is under way may run.
@@ -190,7 +191,8 @@ class HttpStream:
                 response.close()
             else:
                 body = message_of(response, place, self._target) if message else whole_body(response, self._target)[:0]
-            reusable = not response.will_close
+            # Of one that is both in chunks and of a length nobody knows where another reader sees its end.
+            reusable = not (response.will_close or (response.chunked and "content-length" in received))
         except (http.client.HTTPException, OSError) as error:
             if place.last is None or place.answered or self._closed:
                 raise self._broken(error) from error
@@ -201,6 +203,7 @@ class HttpStream:
                 if reusable:
                     self._idle.append(connection)
             if not reusable:
+                response.close()
                 connection.close()
         # Not before another call may use the connection: whoever gets this may make one.
         self._inside.sendall(body)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from rpcshell.client.dialects.lenient import nearly_json
 from rpcshell.client.errors import ProtocolError
-from rpcwire import MAX_REPLY, MessageError, decode_value, encode_value
+from rpcwire import MAX_REPLY, MessageError, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ class EventPlace:
         if not isinstance(self.id, int | str) or self.answered:
             return body
         try:
-            decoded = decode_value(body)
+            decoded = nearly_json(body)
         except MessageError:
             return body
         for one in decoded if isinstance(decoded, list) else (decoded,):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from rpcshell.client.dialects.lenient import nearly_json
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.http_events import EventPlace
 from rpcwire import MAX_REPLY, MessageError, decode_value
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import HttpTarget
 
-__all__ = ["message_of", "reply_id", "whole_body"]
+__all__ = ["check_length", "message_of", "reply_id", "whole_body"]
 
 _PIECE: Final = 1024 * 1024
 _SHOWN: Final = 200
+_MEDDLED: Final = "does a proxy in between pass on what it should not?"
 _HINTS: Final = {
     401: "it wants to know who asks: give an Authorization header",
     403: "it does not let this client in",
@@ -51,6 +53,20 @@ def message_of(response: HTTPResponse, place: EventPlace, target: HttpTarget) ->
     message = place.addressed(body)
     place.answered = True
     return message + b"\n"
+
+
+def check_length(response: HTTPResponse, target: HttpTarget) -> None:
+    """See that a response does not say twice how long it is, and each time another length (RFC 9112, section 6.3).
+
+    Raises:
+        ProtocolError: It does, or what it says is no length.
+    """
+    lengths = {length.strip() for length in response.headers.get_all("Content-Length", ())}
+    if len(lengths) > 1:
+        both = " and ".join(sorted(lengths))
+        raise ProtocolError(f"{target} answered with two lengths, Content-Length {both}", hint=_MEDDLED)
+    if not all(one.isascii() and one.isdigit() for one in lengths):
+        raise ProtocolError(f"{target} answered with a Content-Length that is no number", hint=_MEDDLED)
 
 
 def whole_body(response: HTTPResponse, target: HttpTarget) -> bytes:
@@ -88,7 +104,7 @@ def _is_message(body: bytes, status: int) -> bool:
     Those say "error" too, where there is one.
     """
     try:
-        message = decode_value(body)
+        message = nearly_json(body)
     except MessageError:
         return False
     if not isinstance(message, dict):

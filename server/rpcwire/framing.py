@@ -55,6 +55,9 @@ class FrameDecoder:
 
     __slots__ = ("_buffer", "_failure", "_skipped", "_start", "max_frame")
 
+    between = False
+    """Nothing is allowed between frames."""
+
     def __init__(self, max_frame: int = MAX_REQUEST) -> None:
         self.max_frame = max_frame
         # What the read brought, as it is, while every read holds whole frames; else a growing bytearray.

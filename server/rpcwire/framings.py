@@ -25,9 +25,10 @@ _NUL: Final = b"\0"
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["\[\]{}]', re.DOTALL)
 _STRING_END: Final = re.compile(rb'["\\]')
-_CONTENT_LENGTH: Final = re.compile(
-    rb"(?:^|\n)content-length[ \t]*:[ \t]*([0-9]{1,18})[ \t]*(?:\r?\n|$)", re.IGNORECASE
-)
+_CONTENT_LENGTH: Final = re.compile(rb"(?:^|\n)content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r?\n|$)", re.IGNORECASE)
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+_BLANK_LINES: Final = re.compile(rb"[\r\n]+")
+_FIELD: Final = re.compile(rb"content-(?:length|type)[ \t]*:", re.IGNORECASE)
 _HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
 
 
@@ -46,6 +47,10 @@ class Decoder(Protocol):
         Raises:
             FrameError: The stream is out of step; at every further call again.
         """
+
+    @property
+    def between(self) -> bool:
+        """Whether what was taken last is no frame but a line between frames, where these are allowed."""
 
     @property
     def held(self) -> int:
@@ -71,6 +76,8 @@ class Decoder(Protocol):
 
 class _Buffered(Decoder):
     """What the decoders share: the bytes not taken yet, and how far they have been looked at."""
+
+    between = False
 
     def __init__(self, max_frame: int) -> None:
         self.max_frame = max_frame
@@ -127,6 +134,26 @@ class _Buffered(Decoder):
             raise FrameTooLarge(length, self.max_frame)
 
 
+class InterruptedDecoder(_Buffered):
+    """Decoders that can tell what was printed between frames, line by line, from these.
+
+    Attributes:
+        lines_between: Whether there may be such lines; otherwise the stream is out of step.
+    """
+
+    lines_between = False
+
+    def _line_between(self) -> bytes | None:
+        """Take the line that the buffer begins with, once it is whole."""
+        end = self._buffer.find(b"\n", self._seen)
+        if end < 0:
+            self._seen = len(self._buffer)
+            self._check(self._seen)
+            return None
+        self.between = True
+        return self._take(0, end, end + 1).rstrip(b"\r")
+
+
 class LineDecoder(_Buffered):
     r"""Messages that end with `\n`, or `\r\n`; empty lines are none.
 
@@ -172,13 +199,20 @@ class BigEndianDecoder(_Buffered):
         return self._take(PREFIX_SIZE, end, end) if len(self._buffer) >= end else None
 
 
-class ContentLengthDecoder(_Buffered):
-    """Headers, an empty line, and as many bytes as `Content-Length` says (LSP's base protocol)."""
+class ContentLengthDecoder(InterruptedDecoder):
+    """Headers, an empty line, and as many bytes as `Content-Length` says (LSP's base protocol).
+
+    Lengths that contradict each other are refused, as RFC 9112 has it (section 6.3): who reads another one than whoever
+    passes it on is made to take one message for two.
+    """
 
     _body: tuple[int, int] | None = None
 
     def _next(self) -> bytes | None:
+        self.between = False
         if self._body is None:
+            if self.lines_between and not self._begins_with_field():
+                return self._line_between()
             self._body = self._header()
             if self._body is None:
                 return None
@@ -187,6 +221,12 @@ class ContentLengthDecoder(_Buffered):
             return None
         self._body = None
         return self._take(start, end, end)
+
+    def _begins_with_field(self) -> bool:
+        if begun := _BLANK_LINES.match(self._buffer):
+            del self._buffer[: begun.end()]
+            self._seen = 0
+        return _FIELD.match(self._buffer) is not None
 
     def _header(self) -> tuple[int, int] | None:
         """Where the body begins and ends, once its header is whole."""
@@ -199,14 +239,19 @@ class ContentLengthDecoder(_Buffered):
             self._seen = len(self._buffer)
             return None
         header = bytes(self._buffer[: found.start()])
-        length = _CONTENT_LENGTH.search(header)
-        if length is None:
+        lengths = set(_CONTENT_LENGTH.findall(header))
+        if not lengths:
             raise FrameError("a header has no Content-Length")
-        self._check(int(length[1]))
-        return found.end(), found.end() + int(length[1])
+        length = lengths.pop()
+        if lengths:
+            raise FrameError("a header has two values of Content-Length")
+        if not _LENGTH.fullmatch(length):
+            raise FrameError("a header has a Content-Length that is no number of bytes")
+        self._check(int(length))
+        return found.end(), found.end() + int(length)
 
 
-class StreamDecoder(_Buffered):
+class StreamDecoder(InterruptedDecoder):
     """JSON objects and arrays one after another, with or without white space between them."""
 
     _depth = 0
@@ -231,7 +276,10 @@ class StreamDecoder(_Buffered):
         if not self._depth:
             if (begun := _SPACE.match(buffer)) and begun.end():
                 del buffer[: begun.end()]
+            self.between = False
             if buffer and buffer[0] not in b"{[":
+                if self.lines_between:
+                    return self._line_between()
                 raise FrameError(f"a JSON object or array begins with {{ or [, not with byte 0x{buffer[0]:02x}")
         end = self._value_end()
         if end is None:

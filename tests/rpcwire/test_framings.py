@@ -103,6 +103,21 @@ def test_a_header_without_a_length_is_out_of_step(header: bytes) -> None:
         decoder.next_frame()
 
 
+@pytest.mark.parametrize(
+    ("lengths", "says"), [(["2", "3"], "two values"), (["x", "2"], "two values"), (["2, 2"], "no number")]
+)
+def test_lengths_that_contradict_each_other_are_out_of_step(lengths: list[str], says: str) -> None:
+    decoder = FRAMINGS["content-length"].decoder(100)
+    decoder.feed("".join(f"Content-Length: {length}\r\n" for length in lengths).encode() + b"\r\n{}")
+    with pytest.raises(FrameError, match=says):
+        decoder.next_frame()
+
+
+def test_a_length_that_is_said_twice_is_one() -> None:
+    header = b"Content-Length: 2\r\ncontent-length:2\r\n\r\n"
+    assert decode(FRAMINGS["content-length"].decoder(100), [header + b"{}"]) == [b"{}"]
+
+
 def test_a_length_of_any_size_is_refused_in_words() -> None:
     decoder = FRAMINGS["content-length"].decoder(100)
     decoder.feed(b"Content-Length: 999999999999999999\r\n\r\n")

@@ -148,6 +148,9 @@ class Listening(Speaking, Protocol):
     def pipelined(self) -> bool:
         """Whether a call may be sent before the one before it is answered."""
 
+    def expect_printed(self) -> None:
+        """Take it that the server is a child, which may print between its messages."""
+
     def next_event(self) -> Message | None:
         """Take what the server has said next, or None when more bytes are needed.
 

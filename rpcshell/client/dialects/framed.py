@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import msgspec
 
-from rpcshell.client.dialects import Description, Stray
+from rpcshell.client.dialects import Description, Stray, Tell
+from rpcshell.client.dialects.lenient import nearly_json
+from rpcshell.client.dialects.messages import not_json
 from rpcshell.client.dialects.steps import OTHER_FORM
 from rpcshell.client.errors import UsageError
-from rpcwire import ErrorCode, Fault, InvalidReply, ParseError, decode_value, encode_value
-from rpcwire.framings import FRAMINGS
+from rpcwire import (
+    ERROR_OUT,
+    ErrorCode,
+    Fault,
+    InvalidReply,
+    ParseError,
+    RemoteError,
+    Reply,
+    decode_value,
+    encode_value,
+)
+from rpcwire.framings import FRAMINGS, InterruptedDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,6 +107,30 @@ class FramedDialect:
         """
         raise NotImplementedError
 
+    def unreadable(self, body: bytes | bytearray, error: ParseError) -> Iterable[Message]:
+        """What a message that is no JSON says.
+
+        Where Python's own JSON reads it, which has NaN, Infinity and half characters, and it is the reply to a call,
+        that call ends with an error that shows it. All else is a stray.
+        """
+        text, unknown = body.decode("utf-8", "replace"), list[str]()
+        with contextlib.suppress(RemoteError, RecursionError, *OTHER_FORM):
+            said = [one for one in self.read(nearly_json(bytes(body), unknown)) if isinstance(one, Reply | Tell)]
+            fault = not_json(text, f"{unknown[0]} is no JSON" if unknown else error)
+            if said:
+                return [Reply(ERROR_OUT, fault, id=one.id) if isinstance(one, Reply) else one for one in said]
+        return (Stray(text, meant=self.has_headers),)
+
+    def expect_printed(self) -> None:
+        """Take it that the server is a child, which may print between its messages."""
+        if isinstance(self._decoder, InterruptedDecoder):
+            self._decoder.lines_between = True
+
+    @property
+    def has_headers(self) -> bool:
+        """Whether messages have a header, which what a child just prints has not."""
+        return self.framing not in _WITHOUT_HEADERS
+
     def encode(self, message: object) -> bytes:
         """A message as it goes on the wire.
 
@@ -168,13 +205,13 @@ class FramedDialect:
             body = self._decoder.next_frame()
             if body is None:
                 return None
+            if self._decoder.between:
+                return Stray(body.decode("utf-8", "replace"))
             try:
                 message = decode_value(body, self._floats)
             except ParseError as error:
-                if self.framing not in _WITHOUT_HEADERS:
-                    # What a child just prints would have no header.
-                    raise InvalidReply("what came is no JSON") from error
-                return Stray(bytes(body).decode("utf-8", "replace"))
+                self._said.extend(self.unreadable(body, error))
+                continue
             try:
                 self._said.extend(self.read(message))
             except OTHER_FORM as error:

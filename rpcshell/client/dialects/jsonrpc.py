@@ -11,23 +11,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import UNSET
 
-from rpcshell.client.dialects import Ask, Description, Event, ServerRequest
+from rpcshell.client.dialects import Ask, Description, Event, ServerRequest, Stray
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition, framing_seen, messages_in
 from rpcshell.client.dialects.steps import PROBE_TIMEOUT
 from rpcshell.client.errors import ConnectionLost
-from rpcwire import ERROR_OUT, EncodeError, Fault, InvalidReply, Reply
+from rpcwire import ERROR_OUT, EncodeError, Fault, Reply, encode_value
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rpcshell.client.dialects import Message, Steps
+    from rpcwire import ParseError
 
 __all__ = ["JsonRpc", "JsonRpc1"]
 
 _DISCOVER: Final = b'{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}'
 _LIST_METHODS: Final = b'{"method":"system.listMethods","params":[],"id":1}'
+_NO_MESSAGE: Final = 'a message is an object with "method", "result" or "error"'
 _VERSION: Final = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"')
 
 
@@ -76,17 +78,25 @@ class JsonRpc(FramedDialect):
     def read(self, message: Any) -> Iterator[Message]:
         """What a message, or each of a batch of them, says."""
         for one in message if isinstance(message, list) else (message,):
-            if not isinstance(one, dict):
-                raise InvalidReply(f"a message is an object, not {one!r:.40}")
-            yield from self._read(one)
+            if isinstance(one, dict) and (isinstance(one.get("method"), str) or "result" in one or "error" in one):
+                yield from self._read(one)
+            else:
+                text = encode_value(one, self._floats).decode()
+                yield Stray(text, self.has_headers or (isinstance(one, dict) and "jsonrpc" in one), _NO_MESSAGE)
+
+    def unreadable(self, body: bytes | bytearray, error: ParseError) -> Iterator[Message]:
+        """What a message that is no JSON says; it was meant to be a reply where it has what only messages have."""
+        for said in super().unreadable(body, error):
+            if isinstance(said, Stray) and b'"jsonrpc"' in body and b'"method"' not in body:
+                yield Stray(said.text, meant=True)
+            else:
+                yield said
 
     def _read(self, message: dict[str, Any]) -> Iterable[Message]:
         method, id = message.get("method"), message.get("id")
         if isinstance(method, str):
             params = message.get("params")
             return (Event(method, params) if id is None else ServerRequest(method, params, id),)
-        if "result" not in message and "error" not in message:
-            raise InvalidReply('a message has "method", "result" or "error"')
         number = id if type(id) is int else UNSET
         if id is not None and number is UNSET:
             # An id that was never sent, as nobody but the server knows why.

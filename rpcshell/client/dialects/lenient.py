@@ -1,10 +1,15 @@
-"""What a server says may have any form: members read as what they should be, and as nothing where they are not that."""
+"""What a server says may have any form: members read as what they should be, and as nothing where they are not that.
+
+Messages too, where they are JSON but for what other readers let through.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["as_list", "as_mapping", "as_text"]
+from rpcwire import ParseError, decode_value
+
+__all__ = ["as_list", "as_mapping", "as_text", "nearly_json"]
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
@@ -20,3 +25,26 @@ def as_list(value: Any) -> list[Any]:
 def as_text(value: Any) -> str:
     """A text, or an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def nearly_json(body: bytes, unknown: list[str] | None = None) -> Any:
+    """A message that is JSON, or that Python's own `json` takes for it: with NaN, Infinity, halves of characters.
+
+    Args:
+        body: What came.
+        unknown: Is added what JSON has no word for, which is null in the message.
+
+    Raises:
+        ParseError: It is neither.
+    """
+    try:
+        return decode_value(body)
+    except ParseError:
+        import json
+
+        words = [] if unknown is None else unknown
+        try:
+            return json.loads(body.decode("utf-8", "replace"), strict=False, parse_constant=words.append)
+        except (ValueError, RecursionError):
+            pass
+        raise

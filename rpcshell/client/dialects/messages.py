@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from rpcshell.client.dialects.steps import Tell
-from rpcwire import Goodbye, Reply
+from rpcwire import ErrorCode, Goodbye, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,11 @@ __all__ = [
     "ServerRequest",
     "Stray",
     "TextReply",
+    "not_json",
 ]
+
+_MOST_SHOWN: Final = 1000
+"""Characters of what came that an error shows."""
 
 
 class TextReply(Reply, frozen=True):
@@ -124,9 +128,23 @@ class Form(msgspec.Struct, frozen=True):
 
 
 class Stray(msgspec.Struct, frozen=True):
-    """What came between messages and is none: a line that a child has printed."""
+    """What came between messages and is none: a line that a child has printed, or a message that is broken.
+
+    Attributes:
+        text: What it is.
+        meant: Whether it was meant to be a message, as what a child just prints cannot look like that.
+        problem: What it is not.
+    """
 
     text: str
+    meant: bool = False
+    problem: str = "what came is no JSON"
+
+
+def not_json(text: str, problem: object) -> dict[str, Any]:
+    """The error of a call whose reply is none, with what came in its place."""
+    shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}\u2026"
+    return {"code": ErrorCode.PARSE_ERROR, "message": f"the reply cannot be read: {problem}", "data": shown}
 
 
 Message = Reply | Goodbye | Partial | Event | ServerRequest | Stray | Tell

@@ -9,17 +9,18 @@ default.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Stray
+from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.recognition import Recognition, messages_in
-from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
+from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, OTHER_FORM
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ParseError, Reply, decode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rpcshell.client.dialects import Message, Steps
     from rpcshell.client.dialects.recognition import Guess
@@ -121,19 +122,16 @@ class Mpv(FramedDialect):
         """
         return self.encode({"command": _command(method, params), "request_id": number, "async": True})
 
-    def next_event(self) -> Message | None:
-        """Take what the player has said next; what is no JSON, as it writes some results, is read all the same."""
-        message = super().next_event()
-        if not isinstance(message, Stray) or (found := _NUMBER.search(message.text)) is None:
-            return message
+    def unreadable(self, body: bytes | bytearray, error: ParseError) -> Iterable[Message]:
+        """What a message says that is no JSON, as the player writes some results."""
+        text = body.decode("utf-8", "replace")
         # Names of files may have bytes that are no UTF-8, and bytes that a program has printed are left out.
-        for text in (message.text, _NO_VALUE.sub(r"\1null", message.text)):
-            try:
-                (reply,) = self.read(decode_value(text.encode(), self._floats))
-            except (ParseError, ValueError):
-                continue
-            return reply
-        return Reply(ERROR_OUT, "it has sent a reply that is no JSON", id=int(found[1]))
+        for mended in (text, _NO_VALUE.sub(r"\1null", text)):
+            with suppress(ParseError, *OTHER_FORM):
+                return list(self.read(decode_value(mended.encode(), self._floats)))
+        if (found := _NUMBER.search(text)) is not None:
+            return [Reply(ERROR_OUT, "it has sent a reply that is no JSON", id=int(found[1]))]
+        return super().unreadable(body, error)
 
     def read(self, message: Any) -> Iterator[Message]:
         """What a message says."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import ProtocolError, TcpTarget
+from rpcshell import ChildTarget, ProtocolError, Target, TcpTarget
 from rpcshell.client.dialects import (
     Event,
     Partial,
@@ -26,6 +26,7 @@ from rpcwire.framings import FRAMINGS
 from tests.rpcwire.feeding import cut, single_bytes
 
 TARGET = TcpTarget("127.0.0.1", 1)
+SPOKEN = TcpTarget("127.0.0.1", 1, dialect="jsonrpc")
 _FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 IDS = st.none() | st.booleans() | st.integers() | _FLOATS | st.text() | st.lists(st.integers())
 KEYS = st.sampled_from(["jsonrpc", "id", "method", "params", "result", "error", "code", "more"])
@@ -95,17 +96,78 @@ def test_messages_find_whom_they_are_for_in_the_order_in_which_they_came() -> No
     assert made.idle is True
 
 
-@pytest.mark.parametrize("framing", ["content-length", "u32le", "u32be"])
-def test_a_frame_with_a_header_that_holds_no_json_ends_the_call_that_it_may_have_answered(framing: str) -> None:
+class InOrder(JsonRpc):
+    in_order = True
+
+
+def broken(
+    framing: str, *bodies: bytes, calls: int = 1, target: Target = SPOKEN, speak: type[JsonRpc] = JsonRpc
+) -> Any:
+    """A dialogue that was understood and then heard these, and what came of its calls and unasked."""
     frame = FRAMINGS[framing].frame
-    came: list[Any] = []
-    made = Dialogue(TcpTarget("127.0.0.1", 1, dialect="jsonrpc"), JsonRpc(MAX_REPLY, framing=framing), came.append)
-    made.call("m", None, came.append, meta=False, plain=False)
-    made.receive(frame(b'{"jsonrpc":"2.0","method":"e"}') + frame(b'{"jsonrpc":"2.0","id":1,"result":NaN}'))
-    for give, what in made.arrived():
-        give(what)
-    assert isinstance(came[-1], ProtocolError)
-    assert "no JSON" in str(came[-1])
+    ends: list[Any] = []
+    heard: list[Any] = []
+    made = Dialogue(target, speak(MAX_REPLY, framing=framing), heard.append)
+    for _ in range(calls):
+        made.call("m", None, ends.append, meta=False, plain=False)
+    taken(made, *(frame(body) for body in (b'{"jsonrpc":"2.0","method":"e"}', *bodies)))
+    return made, ends, heard[1:]
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_reply_with_what_json_has_no_word_for_ends_its_own_call_and_shows_it(framing: str) -> None:
+    reply = b'{"jsonrpc":"2.0","id":2,"result":[NaN,1]}'
+    made, ends, _ = broken(framing, reply, b'{"jsonrpc":"2.0","id":1,"result":1}', calls=2)
+    assert [(end.id, end.fault and end.fault.code) for end in ends] == [(2, -32700), (1, None)]
+    assert ends[0].fault.message == "the reply cannot be read: NaN is no JSON"
+    assert ends[0].fault.data == reply.decode()
+    assert made.failure is None
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"jsonrpc":"2.0","id":1,"result":["half,]}', b'{"jsonrpc":"2.0","id":1}', b"7", b"{,}"]
+)
+@pytest.mark.parametrize("framing", ["line", "nul", "content-length", "u32le", "u32be"])
+def test_what_cannot_be_read_ends_the_only_call_that_waits(framing: str, body: bytes) -> None:
+    made, ends, _ = broken(framing, body)
+    assert ends[0].fault.data == body.decode()
+    assert made.failure is None
+    made, ends, _ = broken(framing, body, calls=2)
+    assert (made.failure is None) == (not ends)
+    made, ends, _ = broken(framing, body, speak=InOrder)
+    assert isinstance(made.failure, ProtocolError)
+    assert ends == [made.failure]
+    assert "cannot be read" in str(made.failure)
+
+
+def test_an_event_that_cannot_be_read_is_for_the_log() -> None:
+    _, _, heard = broken("line", b'{"jsonrpc":"2.0","method":"e","params":[NaN]}', calls=0)
+    assert heard == [Stray('{"jsonrpc":"2.0","method":"e","params":[NaN]}')]
+
+
+@pytest.mark.parametrize(("framing", "end"), [("line", b"\n"), ("stream", b"\n"), ("content-length", b"\r\n")])
+@pytest.mark.parametrize("printed", [b"Starting...", b"INFO: x = {", b"7"])
+def test_what_a_child_prints_between_its_messages_is_for_the_log(framing: str, end: bytes, printed: bytes) -> None:
+    frame = FRAMINGS[framing].frame
+    ends: list[Any] = []
+    heard: list[Any] = []
+    made = Dialogue(ChildTarget(("x",), dialect="jsonrpc"), JsonRpc(MAX_REPLY, framing=framing), heard.append)
+    made.call("m", None, ends.append, meta=False, plain=False)
+    # What has a header is no print.
+    logged = [] if framing == "content-length" else [b'{"level":"info"}']
+    reply = frame(b'{"jsonrpc":"2.0","id":1,"result":1}')
+    taken(made, *single_bytes(printed + end + b"".join(map(frame, logged)) + printed + end + reply + end))
+    assert [stray.text.encode() for stray in heard] == [printed, *logged, printed]
+    assert ends == [Reply("result", 1, id=1)]
+    assert made.failure is None
+
+
+def test_a_child_that_prints_half_a_reply_ends_the_call_that_waits() -> None:
+    half = b'{"jsonrpc":"2.0","id":1,"result":{'
+    made, ends, heard = broken("line", half, b"{'a': 1}", target=ChildTarget(("x",), dialect="jsonrpc"))
+    assert ends[0].fault.data == half.decode()
+    assert heard == [Stray("{'a': 1}")]
+    assert made.failure is None
 
 
 def test_only_what_was_not_sent_whole_surely_did_not_run() -> None:

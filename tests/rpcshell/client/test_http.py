@@ -135,6 +135,8 @@ def test_headers_of_a_target_go_with_every_request(connect: Connect) -> None:
         (404, "text/html", b"<h1>no\n such page</h1>", {}, "HTTP 404 Not Found: <h1>no such page</h1>.*the path"),
         (200, "text/html", b"<h1>hello</h1>", {}, "answered no JSON: HTTP 200"),
         (200, JSON, b'{"detail":"hello"}', {}, "answered no JSON"),
+        (200, JSON, b"{}", {"content-length": "1"}, "two lengths, Content-Length 1 and 2"),
+        (200, JSON, b"{}", {"Content-Length": "2, 2"}, "Content-Length that is no number"),
         (307, "text/plain", b"", {"Location": "https://elsewhere.example/"}, "connect to https://elsewhere.example/"),
     ],
 )
@@ -146,6 +148,21 @@ def test_a_response_that_is_no_reply_is_said(
 
     with served(respond) as server, connect(server.url) as client, pytest.raises(ProtocolError, match=says):
         client.call("add", [1])
+
+
+@pytest.mark.parametrize("respond", [as_json, as_events])
+def test_a_reply_with_what_json_has_no_word_for_ends_its_call_and_nothing_else(
+    connect: Connect, respond: Respond
+) -> None:
+    def without_number(handler: Handler, said: list[Any]) -> None:
+        if said[0].get("result") == 3:
+            said[0]["result"] = float("nan")
+        respond(handler, said)
+
+    with served(without_number) as server, connect(server.url) as client:
+        with pytest.raises(CallError, match="the reply cannot be read: NaN is no JSON"):
+            client.call("add", [1, 2])
+        assert client.call("add", [2, 3]) == 5
 
 
 def test_an_error_in_the_body_of_a_bad_status_is_the_calls(connect: Connect) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rpcshell import CallError, CallTimeout, UsageError, detect
 from rpcshell import connect as connect_blocking
-from rpcshell.client.dialects import Event, ServerRequest, Tell
+from rpcshell.client.dialects import Event, ServerRequest, Stray, Tell
 from rpcshell.client.dialects.ovsdb import Ovsdb
 from rpcshell.line.catalog import Catalog
 from rpcshell.shell.session import Session
@@ -77,7 +77,7 @@ def test_whatever_comes_is_a_message_or_breaks_the_rules(messages: list[object],
     stream = b"".join(encode_value(message) for message in messages)
     with suppress(RemoteError):
         for message in heard(cut(stream, places)):
-            assert isinstance(message, Event | Reply | ServerRequest | Tell)
+            assert isinstance(message, Event | Reply | ServerRequest | Stray | Tell)
             assert not isinstance(message, Reply) or message.fault is None or message.fault.message is not None
 
 
