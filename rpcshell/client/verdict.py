@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from rpcshell.client.detection import Attempt, Outcome
     from rpcshell.client.target import Target
 
-__all__ = ["Finding", "Unrecognised", "greets"]
+__all__ = ["SILENCES", "Finding", "Unrecognised", "greets"]
+
+SILENCES: Final = {"": "nothing came", "closed": "it ended the connection", "failed": "no connection"}
+"""What the ends of attempts are where the server has said nothing."""
 
 
 class Unrecognised(ProtocolError):

@@ -14,7 +14,7 @@ from rpcshell.line.secrets import named_params
 from rpcshell.shell.command import CALL, command
 from rpcshell.shell.why.evidence import gather
 from rpcshell.shell.why.explanation import render_explanation
-from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_call, render_frames
+from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_call, render_finding, render_frames
 from rpcshell.shell.why.mistakes import MISTAKES, MistakeName, Provocation, judge, plan
 from rpcshell.view.escape import visible
 from rpcshell.view.units import call_time, plural
@@ -33,7 +33,7 @@ _WIDTH: Final = 100
 """Columns that lines fill where there is no screen."""
 
 _CONNECT: Final = 5.0
-_ACTIONS: Final = ("on", "off", "last", "send")
+_ACTIONS: Final = ("on", "off", "last", "guesses", "send")
 
 
 @command("why", group="Calls", examples=(":why", ":why 12"))
@@ -65,22 +65,26 @@ def why(shell: Shell, *, number: int | None) -> None:
         ":wire on",
         ":wire last",
         ":wire last --full",
+        ":wire guesses",
         ':wire send split ping <"a": 1>',
         ":wire send slow --rate 20",
         ":wire send garbage",
     ),
     verbatim=True,
 )
-@click.argument("action", metavar="[on|off|last|send]", type=click.Choice(_ACTIONS), required=False)
+@click.argument("action", metavar="[on|off|last|guesses|send]", type=click.Choice(_ACTIONS), required=False)
 @click.argument("fault", metavar="[FAULT]", type=click.Choice(get_args(MistakeName)), required=False)
 @click.argument("call", metavar="[METHOD PARAMS]", nargs=-1, type=CALL)
-@click.option("--full", is_flag=True, help="With last: all bytes that were kept, and all of the JSON.")
+@click.option("--full", is_flag=True, help="With last and guesses: all bytes that were kept, and all of the JSON.")
 @click.option("--rate", metavar="BYTES", type=click.FloatRange(0.1, 1e6), help="With send slow: bytes a second.")
 def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full: bool, rate: float | None) -> None:
     """Show the bytes of calls, or make mistakes on purpose.
 
     Each frame is shown with its length, its bytes, and what they say: `on` shows those of every call from now on,
     `last` those of the last one. Long frames are cut, secrets are masked.
+
+    `guesses` shows what was said to a target whose dialect nobody had named, to find out what it speaks, and what it
+    answered: that was on connections of its own, and is none of the calls.
 
     `send` makes a mistake on purpose, on a connection of its own, and shows what the server does about it; only with a
     server of yours on this machine. FAULT is split, truncated, oversized, zero, bad-utf8, slow or garbage.
@@ -90,6 +94,11 @@ def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full
     match action:
         case "on" | "off":
             _watch(shell, on=action == "on")
+        case "guesses":
+            if (finding := shell.session.finding) is None:
+                hint = ":connect ADDRESS --refresh asks what it offers; an address that was never met is found out"
+                raise UsageError("nothing had to be found out: what is spoken was named, or is remembered", hint=hint)
+            shell.output.pieces(render_finding(finding, shell.width or _WIDTH, full=full))
         case "send":
             if fault is None:
                 raise UsageError(
@@ -103,6 +112,8 @@ def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full
                 raise UsageError("no call was made yet", hint="call something; then :wire last shows its bytes")
             if last is not None:
                 shell.output.pieces(_frames(shell, last, full=full))
+                if shell.session.finding is not None:
+                    shell.output.note("what it speaks was found out on connections of their own: :wire guesses")
             if action is None:
                 state = "on" if _show_frames in shell.listeners else "off"
                 shell.output.note(f":wire is {state}; on shows the frames of every call, send makes mistakes")

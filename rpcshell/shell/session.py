@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.verdict import Finding
     from rpcshell.line.catalog import Catalog, Method
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
     from rpcshell.servers.target_memory import TargetMemory
@@ -107,6 +108,11 @@ class Session:
     def unasked(self) -> Unasked | None:
         """What the server says unasked, or None where it only answers, or there is none."""
         return self._connection.unasked if self._connection else None
+
+    @property
+    def finding(self) -> Finding | None:
+        """What was found out of a target whose dialect nobody had named, where anything had to be in this session."""
+        return self._connection.finder.finding if self._connection and self._connection.finder else None
 
     @property
     def plain(self) -> bool:
@@ -235,8 +241,7 @@ class Session:
 
     def stop(self) -> None:
         """End the spawned server, gracefully at first; a `UsageError` where this session has none."""
-        server = self.server
-        if server is None:
+        if (server := self.server) is None:
             raise UsageError("there is no server to stop: none was spawned here")
         self.server = None
         if self._connection is not None and str(self._connection.target) in server.addresses:
@@ -250,8 +255,7 @@ class Session:
         """
         self._closed = True
         self.disconnect()
-        server = self.server
-        if server is not None and server.kept:
+        if (server := self.server) is not None and server.kept:
             server.release()
         elif server is not None and at_once:
             server.stop(drain=0)
@@ -302,8 +306,7 @@ class Session:
 
     def _exchange(self, method: str, params: object, trace: CallTrace) -> tuple[Reply, float]:
         """The reply to a call, good or not, and the seconds it took."""
-        connection = self._connection
-        if connection is None:
+        if (connection := self._connection) is None:
             raise NotConnected
         meta = self.settings.meta or self.settings.time
         try:
@@ -323,8 +326,7 @@ class Session:
 
         There is none without params where these are the same for all methods.
         """
-        connection = self._connection
-        if connection is None:
+        if (connection := self._connection) is None:
             return None
         if not connection.described.is_set() and (params or not connection.absent_params):
             try:
@@ -346,8 +348,7 @@ class Session:
 
         With `probe_again` also a target that could not describe itself before is asked.
         """
-        connection = self._connection
-        if connection is None or connection.refreshing or (connection.plain and not probe_again):
+        if (connection := self._connection) is None or connection.refreshing or (connection.plain and not probe_again):
             return
         ask = connection.describe_in_background if self._background else connection.describe
         ask(probe_again=probe_again)

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.diagnosis import seen
-from rpcshell.client.verdict import Unrecognised
+from rpcshell.client.verdict import SILENCES, Unrecognised
 from rpcshell.shell.why.rules import diagnose
 from rpcshell.view.escape import visible
 from rpcshell.view.units import call_time, count_of, duration
@@ -131,8 +131,8 @@ def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
 def _tried(error: Unrecognised) -> Iterator[tuple[str, str]]:
     """What was said to a server to find out what it speaks, each on a connection of its own, and what it answered."""
     for place, attempt in enumerate(error.attempts):
-        came = {"closed": "it ended the connection", "failed": "no connection"}.get(attempt.end, "nothing came")
-        yield "" if place else "tried", f"{attempt.guess.name}: {seen(attempt.first) if attempt.first else came}"
+        came = seen(attempt.first) if attempt.first else SILENCES[attempt.end]
+        yield "" if place else "tried", f"{attempt.guess.name}: {came}"
 
 
 def _server_then(evidence: Evidence) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects.registry import framing_of
 from rpcshell.client.target import HttpTarget, Target
+from rpcshell.client.verdict import SILENCES
 from rpcshell.line.masking import blot_bytes, mask_texts, mask_value
 from rpcshell.shell.why.cutting import cut_frames
 from rpcshell.view.escape import visible
@@ -23,10 +24,12 @@ from rpcwire.framing import PREFIX_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from rpcshell.client.detection import Attempt
+    from rpcshell.client.verdict import Finding
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["hex_rows", "render_call", "render_frames"]
+__all__ = ["hex_rows", "render_call", "render_finding", "render_frames"]
 
 ARROW: Final = "class:out"
 DIM: Final = "class:footer"
@@ -72,6 +75,27 @@ def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragm
     if call.outcome in {"failed", "cancelled"}:
         yield ERROR, f"✗ {call_time(trace.ended - began):>8}  "
         yield "", visible("no reply" if call.error is None else call.error.message.replace("\n", " ").rstrip()) + "\n"
+
+
+def render_finding(finding: Finding, width: int, *, full: bool = False) -> Iterator[Fragment]:
+    """The guesses that a target was told by, each with its time since the first, and the first bytes that it said."""
+    found = "nothing that is known" if finding.target is None else finding.target.dialect or "rpcshell's own protocol"
+    yield DIM, f"{finding.asked} speaks {found}: {count_of(len(finding.attempts), 'guess', 'guesses')}, "
+    yield DIM, "each on a connection of its own\n"
+    for attempt in finding.attempts:
+        yield ARROW, f"{OUT} "
+        yield "", f"{call_time(attempt.at):>8}  {attempt.guess.name}\n"
+        yield from hex_rows(blot_bytes(attempt.guess.said, None), width, full=full)
+        yield from _heard(attempt, width, full=full)
+
+
+def _heard(attempt: Attempt, width: int, *, full: bool) -> Iterator[Fragment]:
+    if attempt.first:
+        yield ARROW, f"{IN} "
+        yield "", f"{count_of(len(attempt.first), 'byte')}\n"
+        yield from hex_rows(blot_bytes(attempt.first, None), width, full=full)
+    else:
+        yield DIM, f"✗ {SILENCES[attempt.end]}\n"
 
 
 def render_frames(

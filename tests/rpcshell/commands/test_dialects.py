@@ -113,6 +113,22 @@ def test_frames_are_shown_by_their_framing(connected: Shell, output: Recording) 
     assert '"result":[1]' in shown
 
 
+def test_the_guesses_that_a_server_was_told_by_are_shown_beside_its_calls(
+    shell: Shell, output: Recording, framed: SpawnedServer
+) -> None:
+    with pytest.raises(UsageError, match="nothing had to be found out"):
+        shell.execute(":wire guesses")
+    shell.execute(f":connect {framed.addresses[0].removeprefix('jsonrpc+line:')}")
+    shell.execute("ping [1]")
+    shell.execute(":wire last")
+    assert "found out" in output.notes[-1]
+    assert '"id":1,"method":"ping"' in output.texts[-1]
+    shell.execute(":wire guesses")
+    assert "speaks jsonrpc" in output.texts[-1]
+    assert '{"jsonrpc":"2.0"' in output.texts[-1]
+    assert output.texts[-1].count("\n→") > 1
+
+
 @pytest.mark.parametrize("options", ["--calls 200 -c 4", "--calls 40 -c 2 --rate 400"])
 def test_load_on_a_server_of_another_dialect(connected: Shell, output: Recording, options: str) -> None:
     connected.execute(f":bench ping [1] {options} --json")
