@@ -27,6 +27,7 @@ DRAWING = ("rpcshell.prompt.", "rpcshell.lab.top.screen")
 OPTIONAL = {
     "prometheus_client": {"rpcserver.ops.exposition"},
     "pytest": {PLUGIN},
+    "kazoo": {"rpcserver.ops.registry_session"},
     "watchfiles": {"rpcserver.ops.watch"},
 }
 """Packages that need not be installed, and the one module of the server, or of the shell, that imports each."""

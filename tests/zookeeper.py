@@ -191,18 +191,19 @@ class Way:
         """End it."""
         self._change("closed")
         self._thread.join()
+        for closed in (self._listener, self._wakeup, self._waker, self._selector):
+            closed.close()
 
     def _change(self, state: str) -> None:
         self._done.clear()
-        self._state = state
-        self._waker.send(b".")
+        self._waker.send(state.encode())
         assert self._done.wait(PATIENCE)
 
     def _carry(self) -> None:
         while self._state != "closed":
             ready = {self._wakeup} if self._state == "held" else {key.fileobj for key, _ in self._selector.select()}
             if self._wakeup in ready:
-                self._wakeup.recv(1)
+                self._state = self._wakeup.recv(16).decode()
                 if self._state in {"cut", "closed"}:
                     for connection in tuple(self._other):
                         self._end(connection)
@@ -214,8 +215,6 @@ class Way:
                     # The other end of one before it may have taken it along.
                     if connection in self._other:
                         self._pass_on(connection)
-        for closed in (self._listener, self._wakeup, self._waker, self._selector):
-            closed.close()
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
@@ -240,11 +239,13 @@ class Way:
             self._end(connection)
 
     def _end(self, connection: socket.socket) -> None:
-        for closed in (connection, self._other.pop(connection, None)):
-            if closed is not None:
-                self._other.pop(closed, None)
-                self._selector.unregister(closed)
-                closed.close()
+        """End a connection and the one behind it, unless that has happened."""
+        if (other := self._other.pop(connection, None)) is None:
+            return
+        del self._other[other]
+        for closed in (connection, other):
+            self._selector.unregister(closed)
+            closed.close()
 
 
 class Serverset:
@@ -321,8 +322,11 @@ class Serverset:
         self.client.delete(f"{self.path}/{name}")
 
     def close(self) -> None:
-        """Remove all of it."""
-        self.client.delete(self.path.rpartition("/")[0], recursive=True)
+        """Remove all of it that may be."""
+        from kazoo.exceptions import NoAuthError
+
+        with contextlib.suppress(NoAuthError):
+            self.client.delete(self.path.rpartition("/")[0], recursive=True)
         self.client.stop()
         self.client.close()
 

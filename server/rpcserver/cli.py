@@ -159,7 +159,7 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
         if error.traceback:
             _say(error.traceback.rstrip("\n"))
         _fail(error.message, EXIT_APP, parent, error.traceback)
-    except TlsError as error:
+    except (SettingsError, TlsError) as error:
         _fail(str(error), EXIT_USAGE, parent)
     except ServerError as error:
         _fail(str(error), EXIT_OTHER, parent)

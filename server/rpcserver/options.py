@@ -16,18 +16,20 @@ from rpcserver.system.settings import (
     ServerSettings,
     checked_seconds,
     default_workers,
+    parse_advertised,
     parse_budget,
     parse_control,
     parse_health,
     parse_metrics,
     parse_mode,
     parse_proxies,
+    parse_registry,
     parse_size,
 )
 from rpcserver.workers import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 ENVIRONMENT: Final = "RPCSERVER"
 """What the names of environment variables begin with."""
@@ -76,9 +78,11 @@ def _option(*names: str, group: str, **attributes: Any) -> Callable[[Callable[..
     return click.option(*names, cls=GroupedOption, group=group, **attributes)
 
 
+_SECONDS: Final = click.FloatRange(min=0, max=31_536_000)
+
+
 def _seconds(name: str, *, group: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 - click's word
-    seconds = click.FloatRange(min=0, max=31_536_000)
-    return _option(name, group=group, type=seconds, callback=_read_by(checked_seconds), metavar="S", help=help)
+    return _option(name, group=group, type=_SECONDS, callback=_read_by(checked_seconds), metavar="S", help=help)
 
 
 def _count(
@@ -108,11 +112,13 @@ def _read_by(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Para
     return callback
 
 
+_REGISTRY_TLS: Final = ("register_ca", "register_cert", "register_key")
 _LISTEN: Final = "Listening"
 _TLS: Final = "TLS (files in PEM form; read again when the server reloads)"
 _WORKERS: Final = "Workers"
 _LIMITS: Final = "Limits (seconds; 0 is no limit)"
 _STOP: Final = "Stopping"
+_REGISTRY: Final = "Registration (for clients of many machines; needs pip install 'rpcshell[zookeeper]')"
 _LOGS: Final = "Logs"
 _OTHER: Final = "Other"
 
@@ -202,11 +208,46 @@ _OTHER: Final = "Other"
 @_seconds(
     "--drain-grace", group=_STOP, help="How long an idle client that does not know `close` has for one last request."
 )
-@_seconds(
+@_option(
     "--drain-settle",
     group=_STOP,
+    type=_SECONDS,
+    callback=_read_by(checked_seconds),
+    metavar="S",
+    show_default="0, or 0.3 with --register",
     help="How long SIGTERM leaves everything as it is, but for --health, so that balancers hear of it first.",
 )
+@_option(
+    "--register",
+    group=_REGISTRY,
+    metavar="URL",
+    callback=_read_by(parse_registry),
+    help="Keep this server in ZooKeeper while it is ready: zk://HOST:PORT,HOST:PORT/path, or zks:// for TLS.",
+)
+@_option(
+    "--advertise",
+    group=_REGISTRY,
+    metavar="HOST[:PORT]",
+    callback=_read_by(parse_advertised),
+    show_default="where it listens",
+    help="As what: where clients on other machines connect to.",
+)
+@_file(
+    "--register-credentials",
+    group=_REGISTRY,
+    help="A TOML file that nobody else may read: user, password and, as zkCli writes it, acl.",
+)
+@_option(
+    "--register-session",
+    group=_REGISTRY,
+    type=click.FloatRange(min=1, max=3600),
+    callback=_read_by(checked_seconds),
+    metavar="S",
+    help="How long ZooKeeper waits for a server that is silent before it forgets it.",
+)
+@_file("--register-ca", group=_REGISTRY, help="Authorities to trust at a zks:// address, instead of the system's.")
+@_file("--register-cert", group=_REGISTRY, help="The certificate to show to ZooKeeper.")
+@_file("--register-key", group=_REGISTRY, help="Its key, unless it is in the same file.")
 @_option(
     "--log-level",
     group=_LOGS,
@@ -292,4 +333,17 @@ def command(
     """
     if settings["tls_cert"] is None and (settings["tls_key"] or settings["tls_client_ca"]):
         raise click.UsageError("a TLS key or authority serves nothing without a certificate: add --tls-cert")
+    _check_registration(settings)
     return Invocation(ServerSettings(**settings), log_level, log_format, log_file)
+
+
+def _check_registration(settings: Mapping[str, Any]) -> None:
+    """Refuse options that belong to a registration that is not asked for."""
+    about = [name for name in ("advertise", "register_credentials", *_REGISTRY_TLS) if settings[name] is not None]
+    registry = settings["register"]
+    if registry is None and about:
+        raise click.UsageError(f"--{about[0].replace('_', '-')} is for a registry: add --register zk://HOST:PORT/path")
+    if registry is not None and not registry.tls and (files := [name for name in about if name in _REGISTRY_TLS]):
+        raise click.UsageError(f"--{files[0].replace('_', '-')} is for TLS: write the registry's address as zks://...")
+    if settings["register_key"] and not settings["register_cert"]:
+        raise click.UsageError("--register-key is the key of a certificate: add --register-cert")

@@ -20,13 +20,15 @@ from rpcserver.system.sockets import open_listeners
 from rpcserver.system.systemd import Notifier, inherited_listeners
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpcserver.arbiter.companion import Duty
     from rpcserver.arbiter.control import Answer
+    from rpcserver.ops.registrar import Registrar
     from rpcserver.system.channel import ParentLink
     from rpcserver.system.log import LineHandler
     from rpcserver.system.settings import ServerSettings
+    from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,8 @@ def run_server(
     Raises:
         TlsError: a certificate or a key cannot be used.
         BindError: an address cannot be listened on.
-        MetricsUnavailable, WatchUnavailable: what the settings ask for cannot be had.
+        MetricsUnavailable, WatchUnavailable, RegistryUnavailable: what the settings ask for cannot be had.
+        SettingsError: the settings do not say as what the server is registered, or by whom.
         BootError: a worker did not become ready.
         ServerError: there is no descriptor left.
     """
@@ -66,6 +69,7 @@ def run_server(
             control=_control(settings),
             health=health,
             duties=duties,
+            registration=_registrar(settings, listeners),
             notifier=Notifier.from_environment() if managed else None,
             tls=tls,
             started=started,
@@ -104,6 +108,15 @@ def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:
         write_no_bytecode()
         made.append(lambda arbiter: watch_duty(find, arbiter.reload))
     return lambda arbiter: [make(arbiter) for make in made]
+
+
+def _registrar(settings: ServerSettings, listeners: Sequence[Listener]) -> Registrar | None:
+    """Prepare the registration that the settings ask for; None where they ask for none."""
+    if settings.register is None:
+        return None
+    from rpcserver.ops.registrar import registrar
+
+    return registrar(settings, listeners, settings.register)
 
 
 def _control(settings: ServerSettings) -> ControlSocket | None:

@@ -18,6 +18,7 @@ __all__ = [
     "ListenerStatus",
     "LogPart",
     "LogPosition",
+    "RegistrationStatus",
     "Reloading",
     "RunningCall",
     "Scaled",
@@ -131,6 +132,21 @@ class TotalStatus(msgspec.Struct, frozen=True):
     """Calls that they were in."""
 
 
+class RegistrationStatus(msgspec.Struct, frozen=True):
+    """Whether the server is registered for the clients of a fleet."""
+
+    registry: str
+    """The address of the serverset."""
+    address: str
+    """Where the registry says that the server is, as targets are written."""
+    state: str = "connecting"
+    """connecting, registered, absent (the server is not ready, or leaves) or away (the registry does not answer)."""
+    seconds: float = 0.0
+    """Since when."""
+    problem: str | None = None
+    """Why it is not registered though it should be."""
+
+
 class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The server: the result of `arbiter.status`."""
 
@@ -156,6 +172,8 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     workers: list[WorkerStatus]
     """Those that there are, by number."""
     totals: TotalStatus
+    registration: RegistrationStatus | None = None
+    """None where nobody has asked for one."""
 
     @property
     def waiting(self) -> int:
@@ -188,6 +206,8 @@ EventKind = Literal[
     "reloading",
     "reloaded",
     "reload_failed",
+    "registered",
+    "unregistered",
 ]
 """What a server of this version tells of. `delayed` says that a worker lived too briefly to be replaced at once,
 `retiring` that it wants to be replaced, `reclaim` that it is asked to let its idle connection go, `stalled` that its

@@ -29,6 +29,7 @@ __all__ = [
     "ServersetAddress",
     "decode_member",
     "encode_member",
+    "is_host",
     "is_member_name",
     "member_name",
 ]
@@ -144,7 +145,7 @@ def decode_member(data: bytes) -> Member:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidMember(f"no member of a serverset: {error}") from None
     endpoint = member.service_endpoint
-    if not _is_host(endpoint.host):
+    if not is_host(endpoint.host):
         raise InvalidMember(f"{endpoint.host!r} is no host")
     if member.rpc.address and not _leads_to(member.rpc, endpoint):
         raise InvalidMember(f"{member.rpc.address!r} is not how {endpoint} is written")
@@ -231,7 +232,7 @@ def _server(part: str, text: str) -> Endpoint:
     else:
         host, colon, port = part.partition(":")
         good = not colon or bool(port)
-    if not good or not _is_host(host) or not re.fullmatch(r"[0-9]{0,5}", port):
+    if not good or not is_host(host) or not re.fullmatch(r"[0-9]{0,5}", port):
         raise ValueError(f"{part!r} in {text!r} is no server: {_FORM}")
     number = int(port or DEFAULT_PORT)
     if not 1 <= number <= 65535:
@@ -239,7 +240,7 @@ def _server(part: str, text: str) -> Endpoint:
     return Endpoint(host, number)
 
 
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
     """Whether a text is a name, an IPv4 address, or an IPv6 address without brackets, with its zone or without."""
     if ":" not in text:
         return _HOST.fullmatch(text) is not None

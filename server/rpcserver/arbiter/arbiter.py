@@ -17,6 +17,7 @@ from rpcserver.arbiter.boot import Boot, BootError
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
 from rpcserver.arbiter.crew import MAX_WORKERS, Crew
+from rpcserver.arbiter.departure import PATIENCE, Departure
 from rpcserver.arbiter.health import HealthServer
 from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
 from rpcserver.arbiter.pending_connections import PendingConnections
@@ -24,7 +25,7 @@ from rpcserver.arbiter.phase import Phase
 from rpcserver.arbiter.readiness import judge
 from rpcserver.arbiter.reload import Reload
 from rpcserver.arbiter.slots import number_of_workers
-from rpcserver.system.loop import Loop, Reactor, Timer
+from rpcserver.system.loop import Loop, Reactor
 from rpcserver.system.process import reap_strays
 from rpcserver.system.signals import SentSignals, SignalQueue
 from rpcserver.system.systemd import Notifier
@@ -34,9 +35,11 @@ from rpcwire.control import ServerReady
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rpcserver.arbiter.companion import Duty
+    from rpcserver.arbiter.companion import Duty, Tell
     from rpcserver.arbiter.control import ControlSocket
+    from rpcserver.arbiter.health import Judge
     from rpcserver.arbiter.readiness import Readiness
+    from rpcserver.arbiter.registration import Registration
     from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
     from rpcserver.arbiter.status import Sample
     from rpcserver.system.channel import ArbiterEnd, ParentLink, WorkerFailed
@@ -52,6 +55,7 @@ __all__ = ["Arbiter"]
 logger = logging.getLogger(__name__)
 
 _QUICK_SECONDS: Final = 1.0
+_REGISTRY_QUICK_SECONDS: Final = 0.5
 _CAUGHT: Final = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP),
     *(signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2),
@@ -65,6 +69,7 @@ class Arbiter:
     Args:
         logs: where the process's log goes; workers put their numbers there.
         health: where balancers ask how the server is.
+        registration: makes the server's place in a registry.
         started: when the program started, in monotonic seconds.
     """
 
@@ -78,6 +83,7 @@ class Arbiter:
         control: ControlSocket | None = None,
         health: Sequence[Listener] = (),
         duties: Callable[[Arbiter], Sequence[Duty]] | None = None,
+        registration: Callable[[Crew, Judge, Tell], Registration] | None = None,
         notifier: Notifier | None = None,
         tls: ServerTls | None = None,
         started: float,
@@ -99,11 +105,12 @@ class Arbiter:
         patience = settings.read_timeout
         self._control = None if control is None else ControlServer(control, self._reactor, self, patience=patience)
         self._health = HealthServer(health, self._reactor, self._judge)
-        self._settling = Timer(self._withdraw)
         self._duties = duties
         self._companions = Companions(self._reactor, logs, self._not_for_companions)
         self._notifier = notifier or Notifier()
         self._crew = Crew(settings, listeners, logs, self._reactor, self._private, self, tls)
+        self._registration = registration and registration(self._crew, self._judge, self._companions.tell)
+        self._departure = Departure(settings.settle, self._registration, self._withdraw)
         self._boot = Boot(self._crew)
         self._reload = Reload(self._crew, self._notifier, tls)
         self._housekeeping = Housekeeping(settings, self._crew, listeners)
@@ -136,12 +143,14 @@ class Arbiter:
         gc.freeze()
         for duty in () if self._duties is None else self._duties(self):
             self._companions.add(duty)
+        if self._registration is not None:
+            self._companions.add(self._registration.duty)
         self._boot.begin()
         gc.enable()
         served = (self._health,) if self._control is None else (self._health, self._control)
         parts = (self._crew, self._pending, self._freezer, self._housekeeping, self._companions, self._notifier)
-        loop = Loop(self._reactor, (*parts, self._settling, *served), self._forgive)
-        while not self._phase.stopping or len(self._crew):
+        loop = Loop(self._reactor, (*parts, self._departure, *served), self._forgive)
+        while not self._phase.stopping or len(self._crew) or self._departure.awaits_registry:
             loop.run_once()
         self._pending.close()
         self._companions.stop()
@@ -158,19 +167,17 @@ class Arbiter:
     def drain(self) -> None:
         """Stop without loss: what has arrived is answered, what comes now is refused.
 
-        Balancers have `drain_settle` to hear of it, in which the server serves as before; asked again, it stops sooner.
+        Registries and balancers have time to hear of it, in which it serves as before; asked again, it stops sooner.
         """
         if self._phase.stopping:
             self.quit()
-        elif self._phase is Phase.RUNNING and (seconds := self._settings.drain_settle):
+        elif self._phase is Phase.RUNNING and self._departure.begin():
             self._phase = Phase.SETTLING
-            self._settling.start(seconds)
-            logger.info("stopping in %g s, which balancers have to hear of it", seconds)
         else:
             self._withdraw()
 
     def _withdraw(self) -> None:
-        self._leave(Phase.DRAINING)
+        self._leave(Phase.DRAINING, PATIENCE)
         self._pending.take_from(self._listeners, self._settings.backlog, self._drain_workers)
 
     def _drain_workers(self) -> None:
@@ -181,7 +188,7 @@ class Arbiter:
     def quit(self) -> None:
         """Stop now: workers have a second to leave."""
         number = signal.SIGKILL if self._phase is Phase.QUITTING else QUICK
-        self._leave(Phase.QUITTING)
+        self._leave(Phase.QUITTING, 0.0 if number is signal.SIGKILL else _REGISTRY_QUICK_SECONDS)
         self._crew.hurried = True
         for listener in self._listeners:
             listener.close()
@@ -249,6 +256,7 @@ class Arbiter:
             self._listeners,
             phase=self._phase.value,
             uptime=time.monotonic() - self._started,
+            registration=self._registration,
         )
 
     def sample(self) -> Sample:
@@ -339,8 +347,8 @@ class Arbiter:
         self._crew.forgive(seconds)
         self._housekeeping.forgive()
 
-    def _leave(self, phase: Phase) -> None:
-        self._settling.stop()
+    def _leave(self, phase: Phase, registry_seconds: float) -> None:
+        self._departure.end(registry_seconds)
         self._notifier.stopping()
         self._phase = phase
         self._crew.closing = True
@@ -352,6 +360,8 @@ class Arbiter:
             self._phase = Phase.RUNNING
             self._boot.end()
             self._announce(serving)
+            if self._registration is not None:
+                self._registration.tell()
 
     def _announce(self, serving: int) -> None:
         settings = self._settings

@@ -1,7 +1,7 @@
 """Processes beside the workers that do for the arbiter what would make it wait, or need threads.
 
 A companion is a child of the arbiter that dies with it, is started again when it dies first, and talks to it over a
-socket pair. What companions do is in `metrics` and `watch`.
+socket pair. What companions do is in `metrics`, `watch` and `registrar`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,13 +20,16 @@ from rpcserver.system.process import ChildProcess, Forker
 from rpcserver.system.signals import ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rpcserver.system.log import LineHandler
     from rpcserver.system.loop import Reactor
     from rpcserver.system.process import Closeable
 
 logger = logging.getLogger(__name__)
+
+Tell = Callable[[str, bytes], None]
+"""Sends the companion of a name a message, if it runs."""
 
 _MAX_MESSAGE: Final = 64 * 1024
 _AFTER_WORKERS: Final = 0.2
@@ -90,6 +94,12 @@ class Companions:
         for companion in self._all:
             if companion.due is not None and now >= companion.due:
                 self._start(companion)
+
+    def tell(self, name: str, message: bytes) -> None:
+        """Send a message to the companion of that name, if it runs."""
+        for companion in self._all:
+            if companion.duty.name == name:
+                self._send(companion, message)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to each; SIGUSR1 makes them open the log again."""
@@ -169,10 +179,15 @@ class Companions:
             return
         answer = companion.duty.on_message(message)
         if answer is not None:
-            try:
-                end.send(answer)
-            except OSError as error:
-                logger.warning("the %s companion cannot be answered: %s", companion.duty.name, error.strerror)
+            self._send(companion, answer)
+
+    def _send(self, companion: _Companion, message: bytes) -> None:
+        if companion.end is None:
+            return
+        try:
+            companion.end.send(message)
+        except OSError as error:
+            logger.warning("the %s companion cannot be told: %s", companion.duty.name, error.strerror)
 
     def _on_exit(self, companion: _Companion) -> None:
         process = companion.process

@@ -247,7 +247,8 @@ class Crew:
         try:
             while (report := worker.channel.receive()) is not None:
                 match report:
-                    case WorkerReady():
+                    case WorkerReady(loaded):
+                        worker.loaded = loaded
                         self._on_ready(worker)
                     case WorkerFailed():
                         self._failures[worker.pid] = report

@@ -12,7 +12,7 @@ import msgspec
 from rpcserver.system.scoreboard import SlotState
 
 if TYPE_CHECKING:
-    from rpcserver.system.channel import ArbiterEnd
+    from rpcserver.system.channel import ArbiterEnd, LoadedService
     from rpcserver.system.process import ChildProcess
 
 LIVED: Final = 1.0
@@ -43,6 +43,8 @@ class WorkerProcess(msgspec.Struct, eq=False):
     ready_since: float | None = None
     retiring: bool = False
     """Whether it has asked to be replaced."""
+    loaded: LoadedService | None = None
+    """What it serves, where it is told."""
 
     @property
     def pid(self) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.crew import Crew
     from rpcserver.arbiter.housekeeping import Housekeeping
     from rpcserver.arbiter.liveness import Liveness
+    from rpcserver.arbiter.registration import Registration
     from rpcserver.arbiter.reload import Reload
     from rpcserver.system.scoreboard import Scoreboard
     from rpcserver.system.settings import ServerSettings
@@ -39,6 +40,7 @@ def server_status(
     *,
     phase: str,
     uptime: float,
+    registration: Registration | None = None,
 ) -> ServerStatus:
     """Describe the server."""
     return ServerStatus(
@@ -55,6 +57,7 @@ def server_status(
         wanted=len(crew.slots),
         workers=worker_statuses(crew, housekeeping),
         totals=total_status(crew),
+        registration=None if registration is None else registration.status(),
     )
 
 

@@ -50,6 +50,7 @@ class Dispatcher:
     Attributes:
         served: how many requests have come, errors included. Under the GIL no count is lost to other threads,
             since nothing between reading and writing it can switch threads.
+        discovery: the endpoint that describes the service.
 
     Raises:
         ServiceError: a handler cannot be served as it is written.
@@ -78,7 +79,7 @@ class Dispatcher:
         self._large_values = LargeValues()
         self._faults = Faults(debug=debug)
         endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
-        endpoints[DISCOVER] = discovery_endpoint(service, tuple(endpoints.values()), worker)
+        endpoints[DISCOVER] = self.discovery = discovery_endpoint(service, tuple(endpoints.values()), worker)
         self._endpoints = endpoints
 
     def answer(

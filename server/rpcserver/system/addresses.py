@@ -124,6 +124,11 @@ def format_host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def is_wildcard(host: str) -> bool:
+    """Whether a host is every address of this machine: one to listen on, and none to connect to."""
+    return host in {"0.0.0.0", "::"}  # noqa: S104 - it is looked for, not listened on
+
+
 def peer_process(connection: socket.socket) -> tuple[int, int]:
     """Say which process, and which user's, has connected to a Unix socket: unix(7), SO_PEERCRED.
 

@@ -28,10 +28,27 @@ _LEAVE: Final = b"leave"
 _DESCRIPTOR: Final = struct.Struct("i")
 _PATIENCE: Final = 5.0
 _MAX_LINE: Final = 4096
+_LONGEST_NAME: Final = 256
+
+
+class LoadedService(msgspec.Struct, frozen=True):
+    """What a worker has loaded, for a registry; `openrpc` is a checksum of the document that describes it."""
+
+    name: str
+    version: str
+    openrpc: str
+
+    @classmethod
+    def of(cls, name: str, version: str, openrpc: str) -> LoadedService:
+        """Describe a service, whatever characters it is called by, as far as a registry has room for."""
+        return cls(_told(name)[:_LONGEST_NAME], _told(version)[:_LONGEST_NAME], openrpc)
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag="ready"):
     """The app is loaded and its start hooks have run: connections are accepted from now on."""
+
+    loaded: LoadedService | None = None
+    """None where no registry is told."""
 
 
 class WorkerFailed(msgspec.Struct, frozen=True, tag="failed"):
@@ -51,6 +68,11 @@ class Retiring(msgspec.Struct, frozen=True, tag="retiring"):
     """A worker goes on serving, and shall be replaced: it is told to drain once its successor is ready."""
 
     reason: str
+
+
+def _told(text: str) -> str:
+    """A text that any message can carry."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 Report = WorkerReady | WorkerFailed | NextWanted | Retiring
@@ -109,15 +131,15 @@ class WorkerEnd:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
 
-    def ready(self) -> None:
-        """Report that connections are accepted from now on."""
-        self._report(WorkerReady())
+    def ready(self, loaded: LoadedService | None = None) -> None:
+        """Report that connections are accepted from now on, by what was loaded."""
+        self._report(WorkerReady(loaded))
 
     def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
         """Report why the worker cannot start."""
         if traceback is not None:
-            traceback = traceback[-_MAX_TRACEBACK:].encode("utf-8", "backslashreplace").decode()
-        self._report(WorkerFailed(message.encode("utf-8", "backslashreplace").decode(), traceback, shortage))
+            traceback = _told(traceback[-_MAX_TRACEBACK:])
+        self._report(WorkerFailed(_told(message), traceback, shortage))
 
     def retiring(self, reason: str) -> None:
         """Ask to be replaced; the arbiter starts a successor, and sends SIGTERM when that is ready."""

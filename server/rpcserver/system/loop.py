@@ -63,32 +63,6 @@ class Reactor:
         self._epoll.close()
 
 
-class Timer:
-    """Calls back once at a time, a part of the loop.
-
-    Attributes:
-        deadline: when that is, in monotonic seconds; None where it was not started.
-    """
-
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback = callback
-        self.deadline: float | None = None
-
-    def start(self, seconds: float) -> None:
-        """Call back after so many seconds, and not at the time that was set before."""
-        self.deadline = time.monotonic() + seconds
-
-    def stop(self) -> None:
-        """Do not call back."""
-        self.deadline = None
-
-    def run_due(self, now: float) -> None:
-        """Call back if it is time."""
-        if self.deadline is not None and now >= self.deadline:
-            self.deadline = None
-            self._callback()
-
-
 class Part(Protocol):
     """Whoever has something to do at a certain time."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcserver.system.addresses import NATIVE, Bind, TcpBind, parse_bind
+from rpcserver.system.addresses import NATIVE, Bind, TcpBind, is_wildcard, parse_bind
 from rpcserver.system.errors import ServerError
 from rpcserver.system.near_names import near_names
 from rpcwire import MAX_REQUEST
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rpcserver.system.proxy_protocol import TrustedProxies
+    from rpcwire.serverset import ServersetAddress
 
 _MIN_WORKERS: Final = 4
+_REGISTRY_SETTLE: Final = 0.3
 _SMALLEST_FRAME: Final = 2
 _LARGEST_FRAME: Final = (1 << 32) - 1
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -100,15 +102,31 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float = 30.0
     """0 is not at all."""
     drain_grace: float = 1.0
-    drain_settle: float = 0.0
+    drain_settle: float | None = None
+    """None is not at all, but for what clients of a registry need."""
     debug: bool = False
     control: str = "auto"
     """A path, `auto` or `none`."""
     proxy_protocol: TrustedProxies | None = None
     metrics: TcpBind | None = None
     health: Bind | None = None
+    register: ServersetAddress | None = None
+    advertise: TcpBind | None = None
+    """Port 0 is that of the listener."""
+    register_credentials: Path | None = None
+    register_session: float = 5.0
+    register_ca: Path | None = None
+    register_cert: Path | None = None
+    register_key: Path | None = None
     reload: bool = False
     access_log: bool = False
+
+    @property
+    def settle(self) -> float:
+        """For how long the server serves on after it was told to stop gracefully, in seconds."""
+        if self.drain_settle is None:
+            return 0.0 if self.register is None else _REGISTRY_SETTLE
+        return self.drain_settle
 
 
 def default_workers() -> int:
@@ -119,13 +137,13 @@ def default_workers() -> int:
     return max(_MIN_WORKERS, 2 * len(os.sched_getaffinity(0)) + 1)
 
 
-def checked_seconds(seconds: float) -> float:
-    """Check a duration.
+def checked_seconds(seconds: float | None) -> float | None:
+    """Check a duration, where there is one.
 
     Raises:
         ValueError: it is no number; ranges let NaN through, since it compares with nothing.
     """
-    if math.isnan(seconds):
+    if seconds is not None and math.isnan(seconds):
         raise ValueError("NaN is no duration")
     return seconds
 
@@ -189,6 +207,39 @@ def parse_health(text: str | None) -> Bind | None:
     bind = None if text is None else parse_bind(text)
     if bind is not None and bind.framing != NATIVE:
         raise ValueError(f"{text!r} has a framing, and HTTP has its own: write HOST:PORT or unix:PATH")
+    return bind
+
+
+def parse_registry(text: str | None) -> ServersetAddress | None:
+    """Read where the server is registered: `zk://HOST:PORT,HOST:PORT/path`, or `zks://` for TLS.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    if text is None:
+        return None
+    # Few servers are registered.
+    from rpcwire.serverset import ServersetAddress
+
+    return ServersetAddress.parse(text)
+
+
+def parse_advertised(text: str | None) -> TcpBind | None:
+    """Read as what the server is registered: `HOST:PORT`, or `HOST` for the port that it listens on.
+
+    Raises:
+        ValueError: it is no address that clients could connect to.
+    """
+    if text is None:
+        return None
+    from rpcwire.serverset import is_host
+
+    whole = text if re.search(r"[^:\]]:[0-9]+$|\]:[0-9]+$", text) else f"{text}:0"
+    bind = parse_bind(whole)
+    if not isinstance(bind, TcpBind) or bind.framing != NATIVE or not is_host(bind.host):
+        raise ValueError(f"{text!r} is no address of a machine: write HOST:PORT, as in 10.0.0.1:8080, or HOST")
+    if is_wildcard(bind.host):
+        raise ValueError(f"{text!r} is every address of this machine: name the one that clients connect to")
     return bind
 
 

@@ -226,8 +226,8 @@ def serve(
     chosen = ServerSettings(app=name, model=model, workers=workers, bind=(parse_bind(bind),), **options)
     if workers < 1:
         raise ValueError("a server needs at least one worker")
-    if chosen.metrics is not None or chosen.reload:
-        raise ValueError("metrics and reload are not served in tests: start the rpcserver command for them")
+    if chosen.metrics is not None or chosen.reload or chosen.register is not None:
+        raise ValueError("metrics, reload and register are not for tests: start the rpcserver command for them")
     server, parent = _fork(chosen, app, log_level)
     try:
         try:

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
 
 from rpcserver.service.context import WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner
+from rpcserver.service.discovery import checksum_of
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.loader import load_service
 from rpcserver.system.at_exit import AtExit
+from rpcserver.system.channel import LoadedService
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import RateLimit, keep_enabled
 from rpcserver.system.process import fill_standard_descriptors
@@ -324,11 +326,18 @@ class Worker(abc.ABC):
             gc.enable()
             self._loading = False
             self.board.tick()
-            self.channel.ready()
+            self.channel.ready(self._described())
             self.run()
         finally:
             self.stop_service()
         return 0
+
+    def _described(self) -> LoadedService | None:
+        """Say what is served here, where that is registered."""
+        if self.settings.register is None:
+            return None
+        service = self.dispatcher.service
+        return LoadedService.of(service.name, service.version, checksum_of(self.dispatcher.discovery))
 
     def _answer_counted(self, body: bytes | bytearray, connection: Peer, close: bool = False) -> bytes:
         reply = self.dispatcher.answer(body, connection, close)

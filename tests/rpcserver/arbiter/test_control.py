@@ -34,6 +34,7 @@ def test_the_status_tells_everything_about_an_idle_server(tmp_path: Path) -> Non
             "reload_problem": None,
             "listeners": [{"address": server.addresses[0], "waiting": 0, "limit": 1024}],
             "wanted": 3,
+            "registration": None,
             "totals": {
                 "accepts": 0, "calls": 0, "errors": 0, "busy_seconds": 0, "bytes_in": 0, "bytes_out": 0, "died": 0,
                 "lost": 0,

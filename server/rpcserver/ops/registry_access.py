@@ -1,0 +1,195 @@
+"""What a server needs to be let into a registry: credentials and an ACL from a file, and the files of TLS.
+
+They are read when the server starts, so that what is wrong is said at once, and forgotten; the companion that talks to
+the registry reads them again. So no worker holds a password.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from rpcserver.system.errors import ServerError, TlsError
+from rpcserver.system.process import named_folder
+from rpcserver.system.settings import SettingsError, line_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rpcserver.system.settings import ServerSettings
+    from rpcwire.serverset import ServersetAddress
+
+T = TypeVar("T")
+
+_LARGEST: Final = 64 * 1024
+_SCHEMES: Final = ("world", "auth", "digest", "ip", "x509", "sasl", "super")
+_ENTRY: Final = re.compile(rf"({'|'.join(_SCHEMES)}):(.*):([cdrwa]+)", re.DOTALL)
+_FOR_ALL: Final = ("world:anyone:cdrwa",)
+_FOR_THE_USER: Final = ("auth::cdrwa", "world:anyone:r")
+
+
+class RegistryUnavailable(ServerError):
+    """The server cannot be registered, because kazoo is not installed."""
+
+    def __str__(self) -> str:
+        return "--register needs the package kazoo: pip install 'rpcshell[zookeeper]'"
+
+
+class RegistryAccess:
+    """Where the registry is, and the files that say who this server is to it.
+
+    Raises:
+        RegistryUnavailable: a package is missing.
+        SettingsError: the file of credentials cannot be used.
+        TlsError: a file for TLS cannot be used.
+    """
+
+    def __init__(self, settings: ServerSettings, address: ServersetAddress) -> None:
+        if importlib.util.find_spec("kazoo") is None:
+            raise RegistryUnavailable
+        # The companion may be started again, when the folder's name may lead elsewhere.
+        folder = named_folder()
+        self.address = address
+        self.session = settings.register_session
+        self.credentials = _in(folder, settings.register_credentials)
+        self.ca = _in(folder, settings.register_ca)
+        self.cert = _in(folder, settings.register_cert)
+        self.key = _in(folder, settings.register_key)
+        read_credentials(self.credentials)
+        if address.tls:
+            check_tls(self.ca, self.cert, self.key)
+
+
+class AclEntry(msgspec.Struct, frozen=True):
+    """Who may do what: a scheme, whom it means, and letters of `cdrwa` (create, delete, read, write, admin)."""
+
+    scheme: str
+    id: str
+    permissions: str
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """Who the server is to the registry, and who may do what with its node.
+
+    Attributes:
+        user: the user's name; None for none.
+        acl: of the nodes that are made here.
+    """
+
+    user: str | None
+    password: str
+    acl: tuple[AclEntry, ...]
+
+    def __repr__(self) -> str:
+        return f"Credentials(user={self.user!r})"
+
+
+def read_credentials(path: Path | None) -> Credentials:
+    """Read `user`, `password` and `acl` from a TOML file.
+
+    The ACL is a list of entries as zkCli writes them: `["auth::cdrwa", "world:anyone:r"]`, which is also what counts
+    where there is a user and no ACL. Without a file there is no user, and everybody may do everything.
+
+    Raises:
+        SettingsError: it cannot be read, others may read it, or it holds something else.
+    """
+    if path is None:
+        return Credentials(None, "", _acl(_FOR_ALL))
+    import tomllib
+
+    text = _read_secret(path)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # The message repeats no more than a character of the file.
+        raise SettingsError(f"is not TOML: {error}", source=path) from None
+    for key in document:
+        if key not in {"user", "password", "acl"}:
+            raise _wrong(path, text, key, "is no setting: there are user, password and acl")
+    user = _taken(document, "user", str, "a string", path, text)
+    password = _taken(document, "password", str, "a string", path, text)
+    entries = _taken(document, "acl", list[str], "a list of strings", path, text)
+    if (user is None) != (password is None):
+        raise SettingsError("needs both user and password, or neither", source=path)
+    if user is not None and (not user or ":" in user):
+        raise _wrong(path, text, "user", "must be a name without a colon")
+    if entries is not None and user is None and any(entry.startswith("auth:") for entry in entries):
+        raise _wrong(path, text, "acl", "names the user with auth:, and there is none")
+    try:
+        acl = _acl(_FOR_THE_USER if user is not None else _FOR_ALL) if entries is None else _acl(entries)
+    except ValueError as error:
+        raise _wrong(path, text, "acl", str(error)) from None
+    return Credentials(user, password or "", acl)
+
+
+def check_tls(ca: Path | None, cert: Path | None, key: Path | None) -> None:
+    """Try out the files that TLS to the registry takes.
+
+    Raises:
+        TlsError: one of them cannot be used.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca is not None:
+        try:
+            context.load_verify_locations(ca)
+        except OSError as error:
+            raise TlsError(ca, f"holds no authorities in PEM form that can be read: {error.strerror}") from None
+    if cert is not None:
+        try:
+            # A key with a password would have a person asked for it.
+            context.load_cert_chain(cert, key, password="")
+        except OSError as error:
+            holder = key if key is not None and not isinstance(error, ssl.SSLError) and cert.exists() else cert
+            reason = f"cannot be used with its key, which must be its own and without a password: {error.strerror}"
+            raise TlsError(holder, reason) from None
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise SettingsError("is no file", source=path)
+            # As PostgreSQL has it for keys: a file of root's may be shared with a group, as Kubernetes does.
+            shared = 0o007 if found.st_uid == 0 else 0o077
+            if found.st_mode & shared:
+                raise SettingsError("holds a password, and others may read it: chmod 600", source=path)
+            return file.read(_LARGEST).decode("utf-8-sig")
+    except OSError as error:
+        raise SettingsError(f"cannot be read: {error.strerror}", source=path) from error
+    except UnicodeDecodeError:
+        raise SettingsError("is not UTF-8 text", source=path) from None
+
+
+def _taken(document: dict[str, Any], key: str, kind: type[T], words: str, path: Path, text: str) -> T | None:
+    if key not in document:
+        return None
+    try:
+        return msgspec.convert(document[key], kind)
+    except msgspec.ValidationError:
+        raise _wrong(path, text, key, f"must be {words}") from None
+
+
+def _wrong(path: Path, text: str, key: str, reason: str) -> SettingsError:
+    return SettingsError(f"{key!r} {reason}", source=path, line=line_of(text, key))
+
+
+def _acl(entries: tuple[str, ...] | list[str]) -> tuple[AclEntry, ...]:
+    if not entries:
+        raise ValueError("has no entry: nobody could do anything")
+    found = [_ENTRY.fullmatch(entry) for entry in entries]
+    if None in found:
+        # Not which: a digest is nobody's business.
+        raise ValueError('has what is no entry: write SCHEME:ID:cdrwa, as in ["auth::cdrwa", "world:anyone:r"]')
+    return tuple(AclEntry(*match.groups()) for match in found if match is not None)
+
+
+def _in(folder: Path, file: Path | None) -> Path | None:
+    return None if file is None else folder / file
