@@ -34,7 +34,12 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 @command(
     "spawn",
     group="Server",
-    examples=(":spawn 10", ":spawn 4 calc.py", ":spawn calc.py:service --bind 127.0.0.1:8080 --keep"),
+    examples=(
+        ":spawn 10",
+        ":spawn 4 calc.py",
+        ":spawn calc.py:service --bind 127.0.0.1:8080 --keep",
+        ":spawn 10 --register zk://127.0.0.1:2181/services/calc",
+    ),
 )
 @click.argument("workers", metavar="[N]", type=KindOfWord("path"), required=False)
 @click.argument("app", type=KindOfWord("path"), required=False)
@@ -47,6 +52,9 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 @click.option(
     "--proxy-protocol", metavar="FROM", help="Proxies that must say for whom they connect, such as 10.0.0.0/8."
 )
+@click.option("--register", metavar="URL", help="Where clients find it, such as zk://127.0.0.1:2181/services/calc.")
+@click.option("--advertise", metavar="HOST[:PORT]", help="As what, where that is not where it listens.")
+@click.option("--register-credentials", metavar="FILE", help="By whom: a file with user and password.")
 @click.option("--keep", is_flag=True, help="Leave the server running when the shell is left.")
 def spawn(
     shell: Shell,
@@ -193,6 +201,7 @@ def server_line(status: ServerStatus) -> str:
         f"generation {status.generation}" if status.generation else "",
         "reloading" if status.reloading else "",
         status.phase if status.phase != "running" else "",
+        status.registration.summary if status.registration is not None else "",
         f"up {duration(status.uptime)}",
     ]
     return visible(" · ".join(part for part in parts if part))

@@ -146,6 +146,20 @@ class RegistrationStatus(msgspec.Struct, frozen=True):
     problem: str | None = None
     """Why it is not registered though it should be."""
 
+    @property
+    def summary(self) -> str:
+        """It in a few words; what the registry has said is in them."""
+        problem = f" ({self.problem})" if self.problem else ""
+        match self.state:
+            case "registered":
+                return f"registered at {self.registry}"
+            case "away":
+                return f"the registry {self.registry} is away{problem}"
+            case "connecting":
+                return f"the registry {self.registry} is not reached yet{problem}"
+            case _:
+                return f"not registered at {self.registry}{problem}"
+
 
 class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The server: the result of `arbiter.status`."""

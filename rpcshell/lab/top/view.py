@@ -124,6 +124,8 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[_Row]:
     ]
     if status.phase != "running":
         about.append([(_HIGH, visible(status.phase))])
+    if (registration := status.registration) is not None:
+        about.append([("" if registration.state == "registered" else _HIGH, visible(registration.summary))])
     calls: list[_Row] = [
         [(_BOLD, brief_rate(picture.rate)), ("", " calls/s")],
         [("", f"{totals.calls} calls")],

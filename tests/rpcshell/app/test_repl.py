@@ -21,6 +21,7 @@ from rpcshell.client.target import UnixTarget
 from rpcshell.prompt.session import Prompt
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.session import Session
+from tests.zookeeper import Serverset
 
 needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 
@@ -104,6 +105,13 @@ def test_spawn_takes_options_of_the_server_as_they_are(run: Run) -> None:
     assert run(f":spawn 1 --max-buffered 5apples\r:spawn 1 --max-buffered 20M {balanced}\rping 7\r\x04") == 0
     assert "'5apples' is no size" in run.text
     assert "pong 7\n" in run.text
+
+
+@needs_server
+def test_a_spawned_server_may_be_registered(run: Run, serverset: Serverset) -> None:
+    assert run(f":spawn 1 --register {serverset.url} --advertise 127.0.0.2:1\r:workers\r\x04") == 0
+    assert f"registry {serverset.url}" in run.text or f"registered at {serverset.url}" in run.text
+    assert serverset.members() == {}
 
 
 @needs_server

@@ -221,5 +221,6 @@ def test_usage_says_what_an_option_takes(shell: Shell) -> None:
         shell.execute(":spawn --nonsense")
     assert raised.value.hint == (
         "usage: :spawn [--model sync|thread|pool|fork|async] [--bind ADDRESS] [--max-buffered SIZE]"
-        " [--max-connection-age S] [--health ADDRESS] [--drain-settle S] [--proxy-protocol FROM] [--keep] [N] [APP]"
+        " [--max-connection-age S] [--health ADDRESS] [--drain-settle S] [--proxy-protocol FROM]"
+        " [--register URL] [--advertise HOST[:PORT]] [--register-credentials FILE] [--keep] [N] [APP]"
     )

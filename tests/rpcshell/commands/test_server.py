@@ -14,7 +14,7 @@ from rpcshell.commands.server import server_line, worker_row
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings
-from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
+from rpcwire.control import ListenerStatus, RegistrationStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 
@@ -123,7 +123,9 @@ def test_what_a_server_says_of_itself_is_shown_safely() -> None:
         phase="draining",
         generation=2,
         reloading=True,
+        registration=RegistrationStatus("zk://h:2181/a", "10.0.0.1:80", "away", problem="gone\x07"),
     )
+    assert "the registry zk://h:2181/a is away (gone\\x07)" in server_line(status).split(" · ")
     assert "\x07" not in server_line(status)
     for part in ("queue 4/128", "9 calls", "1 errors", "2 died, 1 calls lost", "generation 2", "reloading", "draining"):
         assert part in server_line(status).split(" · ")

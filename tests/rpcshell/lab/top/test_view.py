@@ -11,7 +11,7 @@ from rpcshell.lab.top.feed import News, WorkerLog
 from rpcshell.lab.top.view import draw
 from rpcshell.servers.log import LogRecord, read_records
 from rpcshell.view.width import cells
-from rpcwire.control import ListenerStatus, TotalStatus
+from rpcwire.control import ListenerStatus, RegistrationStatus, TotalStatus
 from tests.rpcshell.lab.top.making import Orders, a_dashboard, a_picture, a_worker, calling
 
 FIFTY = a_picture(*(a_worker(number, call=calling("sleep") if number < 4 else None) for number in range(1, 51)))
@@ -44,6 +44,13 @@ def test_the_head_and_the_row_say_that_a_worker_is_stalled() -> None:
         "stalled",
         "busy",
     ]
+
+
+@pytest.mark.parametrize(("state", "style"), [("registered", ""), ("away", "class:top.high")])
+def test_the_head_says_whether_the_server_is_registered(state: str, style: str) -> None:
+    registration = RegistrationStatus("zk://h:2181/a", "10.0.0.1:80", state)
+    board, _ = a_dashboard(a_picture(a_worker(1), registration=registration))
+    assert style_of(board, registration.summary) == style
 
 
 @pytest.mark.parametrize(("waiting", "style"), [(0, "low"), (70, "high"), (128, "full")])
