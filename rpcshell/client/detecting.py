@@ -172,7 +172,7 @@ class _Driver:
         self._first, self._last = None, stream
         if isinstance(stream, socket.socket):
             stream.setblocking(False)
-        said = _post(_url(self._target), guess.said) if guess.refines == HTTP else guess.said
+        said = _request(_url(self._target), guess.said) if guess.refines == HTTP else guess.said
         # A guess is shorter than any buffer. Where it cannot be sent the end that is read next says why.
         with contextlib.suppress(OSError):
             if said:
@@ -209,19 +209,20 @@ def _url(target: Target) -> HttpTarget:
     return HttpTarget(f"{scheme}://{target.address if isinstance(target, TlsTarget) else target}{_PATH}")
 
 
-def _post(target: HttpTarget, body: bytes) -> bytes:
-    """A request of HTTP (RFC 9112) for which the server closes the connection."""
+def _request(target: HttpTarget, body: bytes) -> bytes:
+    """A request of HTTP (RFC 9112) for which the server closes the connection: a POST, or without a body a GET."""
     from urllib.parse import urlsplit
 
     parts = urlsplit(target.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    about = {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}
     headers = {
         "Host": parts.netloc,
-        "Accept": "application/json, text/event-stream",
-        "Content-Type": "application/json",
-        **dict(target.headers),
-        "Content-Length": str(len(body)),
+        "Accept": "application/json, text/event-stream" if body else "text/event-stream",
+        **about,
+        **{name: value for name, value in target.headers if name.lower() != "content-length"},
         "Connection": "close",
     }
-    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    method = "POST" if body else "GET"
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     return "\r\n".join(lines).encode() + body

@@ -10,19 +10,18 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
-import ssl
 import threading
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin, urlsplit
 
-from rpcshell.client.dialling import acknowledge, dial_tcp
+from rpcshell.client.dialling import acknowledge
 from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
+from rpcshell.client.http_connection import is_readable, open_connection, shut_down
 from rpcshell.client.http_events import EventPlace
-from rpcshell.client.http_responses import check_length, message_of, reply_id, whole_body
-from rpcshell.client.target import TlsFiles, TlsTarget
+from rpcshell.client.http_responses import NoMessage, check_length, message_of, reply_id, unusable, whole_body
 from rpcshell.client.threads import thread_for
 from rpcwire import MAX_REPLY
 from rpcwire.framings import FRAMINGS
@@ -31,13 +30,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rpcshell.client.dialects import Listening
-    from rpcshell.client.target import HttpTarget
+    from rpcshell.client.target import HttpTarget, TlsFiles
 
 __all__ = ["HttpStream"]
 
 _AT_ONCE: Final = 16
 _HEARD: Final = 2.0
 """Seconds that a server has to say that it has heard what needs no reply, before it is sent more."""
+
+_CLIENT_ERROR: Final = 4
+"""What the status of a response begins with where the request is one that the server does not take."""
 
 _ACCEPT: Final = "application/json, text/event-stream"
 
@@ -67,7 +69,9 @@ class HttpStream:
         self._busy: dict[http.client.HTTPConnection, EventPlace] = {}
         self._given_up: dict[object, bool] = {}
         self._ended = threading.Event()
-        self._idle = [self._connect()]
+        self._post_to = target.url
+        self._channel: threading.Event | None = None
+        self._idle = [open_connection(self._target, self._timeout, self._tls)]
         self._socket, self._inside = socket.socketpair()
         self._socket.setblocking(False)
         # Each message is a line, and is posted by itself.
@@ -98,7 +102,7 @@ class HttpStream:
             self._closed = True
             idle, self._idle = self._idle, []
             for connection in self._busy:
-                _break_off(connection)
+                shut_down(connection)
         for connection in idle:
             connection.close()
 
@@ -113,8 +117,12 @@ class HttpStream:
         """Make a request without a body in a thread of its own; the future is done once its response has ended.
 
         A stream of events that GET opens is opened again whenever it ends, as long as the server goes along with that.
+        Nothing is done where all that the server says comes by a stream already.
         """
         done: Future[None] = Future()
+        if self._channel is not None:
+            done.set_result(None)
+            return done
 
         def run() -> None:
             place = EventPlace()
@@ -136,7 +144,7 @@ class HttpStream:
                 self._given_up[number] = True
                 for connection, place in self._busy.items():
                     if place.id == number:
-                        _break_off(connection)
+                        shut_down(connection)
 
     def request(self, message: bytes, id: object) -> None:
         """Post a message and receive what its response holds; where it breaks off, that is fetched if it can be.
@@ -150,8 +158,17 @@ class HttpStream:
             Dropped: The response did not come whole.
             OSError: Nobody receives any more.
         """
+        if self._channel is not None:
+            self._post_apart(message)
+            return
         place = EventPlace(id)
-        streams = self._exchange("POST", message, place)
+        try:
+            streams = self._exchange("POST", message, place)
+        except NoMessage as refusal:
+            if refusal.status // 100 != _CLIENT_ERROR or not (self._dialect.replies_apart and self._open_channel()):
+                raise
+            self._post_apart(message)
+            return
         while streams and isinstance(id, str) and not place.answered and not self._ended.wait(place.pause):
             # No call, but what listens to the server for good.
             streams = self._exchange("POST", message, place)
@@ -163,8 +180,68 @@ class HttpStream:
             if not self._exchange("GET", b"", place):
                 raise Dropped("the rest of the stream of events cannot be had", not_run=False)
 
-    def _exchange(self, method: str, message: bytes, place: EventPlace) -> bool:
-        """Make one request and receive what its response holds, until its end; whether that was a stream of events."""
+    def _open_channel(self) -> bool:
+        """Open the stream of events by which replies come, and wait for the URL that it names; whether it did.
+
+        As MCP has it in its version of 2024-11-05 (the transport "HTTP with SSE").
+        """
+        named = threading.Event()
+        refused: list[ProtocolError] = []
+
+        def name(endpoint: str) -> None:
+            url = urljoin(self._target.url, endpoint)
+            if urlsplit(url)[:2] != urlsplit(self._target.url)[:2]:
+                # What goes with each request, a token perhaps, is for this server alone.
+                raise ProtocolError(f"{self._target} wants messages to be posted to another server: {url}")
+            self._post_to, self._channel = url, named
+            named.set()
+
+        def read() -> None:
+            try:
+                self._exchange("GET", b"", EventPlace(), name)
+            except ProtocolError as error:
+                refused.append(error)
+            except (ShellError, Dropped, OSError):
+                pass
+            finally:
+                named.set()
+                if self._channel is not None:
+                    self._fail(Dropped("the stream of events ended", not_run=False))
+
+        if thread_for(read, "http") is None:
+            return False
+        named.wait()
+        if refused:
+            raise refused[0]
+        return self._channel is not None
+
+    def _post_apart(self, message: bytes) -> None:
+        """Post a message whose reply comes by the stream of events."""
+        connection, response = self._respond("POST", message, self._headers("POST", message), EventPlace())
+        reusable = False
+        try:
+            body = whole_body(response, self._target)
+            reusable = not response.will_close
+        except (http.client.HTTPException, OSError) as error:
+            raise self._broken(error) from error
+        finally:
+            self._let_go(connection, response, reusable=reusable)
+        if response.status >= http.HTTPStatus.MULTIPLE_CHOICES:
+            raise unusable(response, body, self._target)
+
+    def _let_go(
+        self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse, *, reusable: bool
+    ) -> None:
+        """Keep a connection for another request, or close it."""
+        with self._lock:
+            self._busy.pop(connection, None)
+            if reusable and not self._closed:
+                self._idle.append(connection)
+                return
+        response.close()
+        connection.close()
+
+    def _headers(self, method: str, message: bytes) -> dict[str, str]:
         headers = {
             "Accept": "text/event-stream" if method == "GET" else _ACCEPT,
             **dict(self._target.headers),
@@ -172,6 +249,19 @@ class HttpStream:
         }
         if message:
             headers["Content-Type"] = "application/json"
+        return headers
+
+    def _fail(self, error: Exception) -> None:
+        """End the stream for what uses it, for this reason if it is the first one."""
+        self._failure = self._failure or error
+        with contextlib.suppress(OSError):
+            self._inside.shutdown(socket.SHUT_RDWR)
+
+    def _exchange(
+        self, method: str, message: bytes, place: EventPlace, on_endpoint: Callable[[str], None] | None = None
+    ) -> bool:
+        """Make one request and receive what its response holds, until its end; whether that was a stream of events."""
+        headers = self._headers(method, message)
         if place.last is not None and method == "GET":
             headers["Last-Event-ID"] = place.last
         connection, response = self._respond(method, message, headers, place)
@@ -186,7 +276,7 @@ class HttpStream:
             kind = received.get("content-type", "").partition(";")[0].strip().lower()
             streams = kind == "text/event-stream" and response.status == http.HTTPStatus.OK
             if streams:
-                place.receive(response, self._inside.sendall)
+                place.receive(response, self._inside.sendall, on_endpoint)
                 # One of a known length is not closed by its last line.
                 response.close()
             else:
@@ -197,14 +287,7 @@ class HttpStream:
             if place.last is None or place.answered or self._closed:
                 raise self._broken(error) from error
         finally:
-            with self._lock:
-                self._busy.pop(connection, None)
-                reusable = reusable and not self._closed
-                if reusable:
-                    self._idle.append(connection)
-            if not reusable:
-                response.close()
-                connection.close()
+            self._let_go(connection, response, reusable=reusable)
         # Not before another call may use the connection: whoever gets this may make one.
         self._inside.sendall(body)
         return streams
@@ -215,49 +298,22 @@ class HttpStream:
         with self._lock:
             return sum(isinstance(place.id, int) and not place.answered for place in self._busy.values())
 
-    def _connect(self) -> http.client.HTTPConnection:
-        parts = urlsplit(self._target.url)
-        where = self._target.address
-        sock = dial_tcp(where, self._timeout)
-        if isinstance(where, TlsTarget):
-            sock = self._secure(sock, where)
-        sock.settimeout(None)
-        # Said without a port where that is the usual one, as a browser does.
-        connection = http.client.HTTPConnection(parts.netloc.rpartition("@")[2] if parts.port else where.host)
-        connection.sock = sock
-        connection.auto_open = 0
-        return connection
-
-    def _secure(self, sock: socket.socket, where: TlsTarget) -> socket.socket:
-        from rpcshell.client.tls import client_context, handshake_failed, server_name
-
-        try:
-            context = client_context(self._tls or TlsFiles(), where)
-            sock.settimeout(self._timeout)
-            return context.wrap_socket(sock, server_hostname=server_name(where))
-        except (OSError, ValueError) as error:
-            sock.close()
-            raise handshake_failed(where, error, self._timeout, partial(dial_tcp, where)) from error
-        except BaseException:
-            sock.close()
-            raise
-
     def _respond(
         self, method: str, body: bytes, headers: dict[str, str], place: EventPlace
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send a request over a connection that is idle, or else a new one."""
-        parts = urlsplit(self._target.url)
+        parts = urlsplit(self._target.url if method == "GET" else self._post_to)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         with self._lock:
             # One that its server has closed meanwhile can be read.
-            while self._idle and _readable(self._idle[-1].sock):
+            while self._idle and is_readable(self._idle[-1].sock):
                 self._idle.pop().close()
             connection = self._idle.pop() if self._idle else None
-        connection = connection or self._connect()
+        connection = connection or open_connection(self._target, self._timeout, self._tls)
         with self._lock:
             self._busy[connection] = place
             if self._closed or self._given_up.get(place.id):
-                _break_off(connection)
+                shut_down(connection)
         try:
             connection.request(method, path, body or None, headers)
             # A server may send headers and body apart, the body only once the headers are acknowledged.
@@ -303,9 +359,7 @@ class HttpStream:
             self.request(message, id)
         except (ShellError, Dropped) as error:
             if (isinstance(id, int) or id is EventPlace.ANY) and not self._given_up.get(id):
-                self._failure = self._failure or error
-                with contextlib.suppress(OSError):
-                    self._inside.shutdown(socket.SHUT_RDWR)
+                self._fail(error)
         except OSError:
             # It was closed here.
             pass
@@ -313,24 +367,3 @@ class HttpStream:
             with self._lock:
                 self._given_up.pop(id, None)
             self._turns.release()
-
-
-def _readable(sock: Any) -> bool:
-    if sock is None:
-        return True
-    sock.settimeout(0)
-    try:
-        # TLS has nothing to peek with: what it could read, an alert or a ticket, is no reason to keep it either.
-        sock.recv(1)
-    except (BlockingIOError, ssl.SSLWantReadError):
-        sock.settimeout(None)
-        return False
-    except OSError:
-        pass
-    return True
-
-
-def _break_off(connection: http.client.HTTPConnection) -> None:
-    if (sock := connection.sock) is not None:
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)

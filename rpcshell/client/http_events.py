@@ -40,8 +40,18 @@ class EventPlace:
         self.last: str | None = None
         self.pause = _PAUSE
 
-    def receive(self, response: HTTPResponse, give: Callable[[bytes], object]) -> None:
+    def receive(
+        self,
+        response: HTTPResponse,
+        give: Callable[[bytes], object],
+        on_endpoint: Callable[[str], object] | None = None,
+    ) -> None:
         """Read a stream to its end, and give each message that is in it.
+
+        Args:
+            response: What has come.
+            give: Is given each message, with its newline.
+            on_endpoint: Is given the data of events named `endpoint`, which are no messages then.
 
         Raises:
             ProtocolError: An event is larger than a reply may be.
@@ -49,6 +59,7 @@ class EventPlace:
             OSError: It cannot be read.
         """
         data: list[bytes] = []
+        kind = b""
         size = 0
         while line := response.readline(MAX_REPLY + 1):
             size += len(line)
@@ -58,8 +69,13 @@ class EventPlace:
             value = value.removeprefix(b" ")
             match name:
                 case b"" if not line.rstrip(b"\r\n"):
-                    self._give(b"\n".join(data), give)
-                    data, size = [], 0
+                    if on_endpoint is not None and kind == b"endpoint":
+                        on_endpoint(b"\n".join(data).decode("utf-8", "replace"))
+                    else:
+                        self._give(b"\n".join(data), give)
+                    data, kind, size = [], b"", 0
+                case b"event":
+                    kind = value
                 case b"data":
                     data.append(value)
                 case b"id" if value.isascii() and value.decode("ascii").isprintable():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.target import HttpTarget
 
-__all__ = ["check_length", "message_of", "reply_id", "whole_body"]
+__all__ = ["NoMessage", "check_length", "message_of", "reply_id", "unusable", "whole_body"]
 
 _PIECE: Final = 1024 * 1024
 _SHOWN: Final = 200
@@ -28,6 +28,18 @@ _HINTS: Final = {
 }
 
 
+class NoMessage(ProtocolError):
+    """A response is no message.
+
+    Attributes:
+        status: That of the response.
+    """
+
+    def __init__(self, message: str, status: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
 def message_of(response: HTTPResponse, place: EventPlace, target: HttpTarget) -> bytes:
     """The message that a response is, with its newline, or nothing.
 
@@ -37,14 +49,15 @@ def message_of(response: HTTPResponse, place: EventPlace, target: HttpTarget) ->
         target: Where.
 
     Raises:
-        ProtocolError: It is another kind of response.
+        NoMessage: It is another kind of response.
+        ProtocolError: Its body is over the limit.
         HTTPException: It has broken off.
         OSError: The same.
     """
     body = whole_body(response, target)
     if not _is_message(body, response.status):
         if response.status >= HTTPStatus.MULTIPLE_CHOICES or body.strip():
-            raise _unusable(response, body, target)
+            raise unusable(response, body, target)
         place.answered = True
         return b""
     if place.id is None and response.status >= HTTPStatus.MULTIPLE_CHOICES:
@@ -82,12 +95,14 @@ def whole_body(response: HTTPResponse, target: HttpTarget) -> bytes:
     return bytes(body)
 
 
-def _unusable(response: HTTPResponse, body: bytes, target: HttpTarget) -> ProtocolError:
-    if (location := response.getheader("Location")) is not None and response.status // 100 == 3:
-        return ProtocolError(f"{target} has moved: HTTP {response.status}", hint=f"connect to {location}")
+def unusable(response: HTTPResponse, body: bytes, target: HttpTarget) -> NoMessage:
+    """The error for a response that is no message."""
+    status = response.status
+    if (location := response.getheader("Location")) is not None and status // 100 == 3:
+        return NoMessage(f"{target} has moved: HTTP {status}", status, f"connect to {location}")
     said = " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
-    what = f"HTTP {response.status} {response.reason}" + (f": {said}" if said else "")
-    return ProtocolError(f"{target} answered no JSON: {what}", hint=_HINTS.get(response.status))
+    what = f"HTTP {status} {response.reason}" + (f": {said}" if said else "")
+    return NoMessage(f"{target} answered no JSON: {what}", status, _HINTS.get(status))
 
 
 def reply_id(message: bytes) -> object:

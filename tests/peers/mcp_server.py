@@ -1,4 +1,5 @@
-"""An MCP server with the protocol's own Python SDK, for tests: `python mcp_server.py stdio`, or `http PORT-FILE`.
+"""An MCP server with the protocol's own Python SDK, for tests: `python mcp_server.py stdio`, or `http PORT-FILE`,
+`sse PORT-FILE` (the transport of 2024-11-05).
 
 Only its own process imports it: the SDK is not there where the extra `peers` is not installed.
 """
@@ -161,7 +162,7 @@ def main() -> None:
 
     sock = socket.create_server(("127.0.0.1", 0))
     Path(sys.argv[2]).write_text(str(sock.getsockname()[1]))
-    app = server.streamable_http_app(json_response=sys.argv[1] == "json")
+    app = server.sse_app() if sys.argv[1] == "sse" else server.streamable_http_app(json_response=sys.argv[1] == "json")
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[sock])
 
 

@@ -136,6 +136,9 @@ class Listening(Speaking, Protocol):
     serves_one: ClassVar[bool]
     """Whether a server serves one client at a time, while others are connected or wait to be, and hear nothing."""
 
+    replies_apart: ClassVar[bool]
+    """Over HTTP: whether a server that takes no POST may open a stream of events, which names where to post to."""
+
     @property
     def in_order(self) -> bool:
         """Whether replies come in the order of their calls, and carry no number."""

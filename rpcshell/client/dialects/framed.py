@@ -53,6 +53,7 @@ class FramedDialect:
     absent_params: ClassVar[bool] = False
     serves_one: ClassVar[bool] = False
     one_call: ClassVar[bool] = False
+    replies_apart: ClassVar[bool] = False
     pipelined: ClassVar[bool] = True
 
     options_type: ClassVar[type[msgspec.Struct] | None] = None

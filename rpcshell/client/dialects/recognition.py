@@ -48,7 +48,8 @@ class Guess(msgspec.Struct, frozen=True):
     """What is said to a server that nobody knows, on a connection of its own, for it to show by its answer what it is.
 
     Attributes:
-        said: The bytes; with `refines=HTTP` the body of a POST. They should ask for little and change nothing.
+        said: The bytes; with `refines=HTTP` the body of a POST, or none for a GET. They should ask for little and
+            change nothing.
         name: What they are, in a few words for people: "a line of JSON-RPC".
         rank: Guesses are made from the lowest rank on: what most servers answer tellingly comes first.
         refines: Where it is made only once this has been recognised, as `NAME` or `NAME+FRAMING`, or `HTTP`.

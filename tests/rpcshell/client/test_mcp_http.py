@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rpcshell import CallError, CallTimeout, ConnectionLost, HttpTarget, ProtocolError, connect
+from rpcshell import CallError, CallTimeout, ConnectionFailed, ConnectionLost, HttpTarget, ProtocolError, connect
 from rpcshell.client.dialects import Event
 from rpcshell.client.dialects.mcp.dialect import Mcp
 from rpcshell.client.http import HttpStream
@@ -182,6 +182,51 @@ def test_a_stream_that_ends_without_a_reply_is_a_connection_lost() -> None:
         with connect(f"mcp:{server.url}") as client, pytest.raises(ConnectionLost, match="before the reply") as caught:
             client.call("t", timeout=DEADLINE)
     assert caught.value.may_have_run
+
+
+@contextmanager
+def streaming(endpoint: str, *said: dict[str, Any]) -> Iterator[Server]:
+    """A server that takes no POST where its stream of events is, and ends that once it has said this."""
+    posted = threading.Event()
+
+    def respond(handler: Handler, message: dict[str, Any]) -> bool:
+        if message["method"] != "GET":
+            if handler.path != "/mcp":
+                posted.set()
+            handler.say(b"", status=405 if handler.path == "/mcp" else 202)
+            return True
+        handler.send_response(200)
+        handler.send_header("Content-Type", EVENTS)
+        handler.end_headers()
+        handler.wfile.write(f"event: endpoint\ndata: {endpoint}\n\n".encode())
+        posted.wait(DEADLINE)
+        handler.wfile.write(b"".join(event(one) for one in said))
+        handler.close_connection = True
+        return True
+
+    with served() as server:
+        server.respond = respond  # type: ignore[method-assign]
+        yield server
+
+
+def test_a_stream_of_replies_that_ends_loses_the_calls(connect: Connect) -> None:
+    with (
+        streaming("/there?id=1") as server,
+        pytest.raises(ConnectionFailed, match="the stream of events ended"),
+        connect(f"mcp:{server.url}") as client,
+    ):
+        client.call("t")
+    assert [method for method, _ in server.seen] == ["initialize", "GET", "initialize"]
+
+
+def test_messages_are_posted_to_no_other_server(connect: Connect) -> None:
+    with (
+        streaming("http://127.0.0.2/there") as server,
+        pytest.raises(ProtocolError, match="to another server: http://127"),
+        connect(f"mcp:{server.url}") as client,
+    ):
+        client.call("t")
+    assert [method for method, _ in server.seen] == ["initialize", "GET"]
 
 
 def test_what_a_server_says_by_itself_comes_by_a_stream_of_its_own_that_is_opened_again() -> None:

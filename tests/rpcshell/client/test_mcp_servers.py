@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rpcshell import CallError, CallTimeout, Client, connect
+from rpcshell import CallError, CallTimeout, Client, connect, detect
 from rpcshell.client.dialects import Description, Event, Progress, ServerRequest, Steps
 from rpcshell.client.dialects.mcp.dialect import Mcp
 from rpcshell.line.catalog import Catalog
@@ -41,16 +41,16 @@ class WithoutSessions(Mcp):
 
 
 @contextmanager
-def over_http(folder: Path) -> Iterator[str]:
+def over_http(folder: Path, transport: str = "http") -> Iterator[str]:
     found = folder / "port"
-    with subprocess.Popen([sys.executable, SERVER, "http", found], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([sys.executable, SERVER, transport, found], stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 60
             while not (found.exists() and found.read_text()):
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 os.sched_yield()
-            yield f"mcp:http://127.0.0.1:{found.read_text()}/mcp"
+            yield f"mcp:http://127.0.0.1:{found.read_text()}/{'sse' if transport == 'sse' else 'mcp'}"
         finally:
             process.kill()
 
@@ -170,6 +170,20 @@ def test_values_are_completed_by_the_server(client: Client) -> None:
     client.describe()
     assert client.complete("prompt:greet", "who", "A", {"how": "hi"}) == ["Ada", "Alan"]
     assert client.complete("resource:note", "name", "", {}) == ["Ada", "Alan", "Grace"]
+
+
+@with_sdk
+def test_replies_by_a_stream_of_their_own_as_in_2024(tmp_path: Path) -> None:
+    with over_http(tmp_path, "sse") as url:
+        assert detect(url.removeprefix("mcp:")).dialect == "mcp"
+        with connect(url) as client:
+            assert client.call("add", {"a": 1, "b": 5}) == {"result": 6}
+            with pytest.raises(CallError, match="Error executing tool boom"):
+                client.call("boom")
+            assert client.call("ask") == {"result": "decline"}
+            with pytest.raises(CallTimeout):
+                client.call("sleep", timeout=0.3)
+            assert client.call("was_cancelled") == {"result": True}
 
 
 @with_sdk

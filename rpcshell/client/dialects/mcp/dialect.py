@@ -74,6 +74,7 @@ class Mcp(JsonRpc):
     recognises = staticmethod(signs.recognises)
 
     announces: ClassVar[bool] = True
+    replies_apart: ClassVar[bool] = True
     capabilities: ClassVar[Mapping[str, Any]] = CAPABILITIES
     """What this client can be asked for; with `sampling/createMessage` among the `answers`, for a model's word too."""
 

@@ -28,9 +28,16 @@ _INITIALIZE: Final = {
 }
 _INTRODUCED: Final = re.compile(rb'"(?:protocolVersion|supportedVersions|io\.modelcontextprotocol/[a-zA-Z]+)"\s*:')
 
-GUESSES: Final = (Guess(msgspec.json.encode(_INITIALIZE), "MCP over HTTP", rank=10, refines=HTTP),)
+_ENDPOINT: Final = re.compile(rb"^event: ?endpoint\r?$", re.MULTILINE)
+
+GUESSES: Final = (
+    Guess(msgspec.json.encode(_INITIALIZE), "MCP over HTTP", rank=10, refines=HTTP),
+    # Nothing to post: the stream of events is asked for.
+    Guess(b"", "MCP's stream of events, as it was in 2024", rank=20, refines=HTTP),
+)
 
 
 def recognises(first: bytes, guess: Guess) -> Recognition | None:
-    """What a response of HTTP tells: only MCP names its version so."""
-    return Recognition("mcp") if guess.refines == HTTP and _INTRODUCED.search(first) else None
+    """What a response of HTTP tells: only MCP names its version so, or where to post to."""
+    told = guess.refines == HTTP and (_INTRODUCED.search(first) or (not guess.said and _ENDPOINT.search(first)))
+    return Recognition("mcp") if told else None
