@@ -142,7 +142,7 @@ class _Driver:
         self._first: socket.socket | TlsStream | None = first
         self._tls = tls
         self._streams: dict[int, tuple[int, socket.socket | TlsStream]] = {}
-        self._last: socket.socket | TlsStream | None = None
+        self._current: list[socket.socket | TlsStream] = []
         self._poll = select.poll()
 
     def run(self) -> Outcome:
@@ -157,19 +157,12 @@ class _Driver:
 
     def _make(self, guess: Guess) -> None:
         number = len(self._detection.attempts) - 1
-        if self._last is not None:
-            # The server may go on to the next connection; what it still has to say to this one is heard.
-            with contextlib.suppress(OSError):
-                self._last.shutdown(socket.SHUT_WR)
         try:
-            stream = self._first or dial(self._address, max(self._detection.end - time.monotonic(), 0.01), self._tls)
+            stream = self._connected(beside=self._detection.beside)
         except ConnectionFailed:
-            self._last = None
             self._detection.ended(number, time.monotonic(), failed=True)
             return
-        if self._first is None:
-            self._stack.callback(stream.close)
-        self._first, self._last = None, stream
+        self._current.append(stream)
         if isinstance(stream, socket.socket):
             stream.setblocking(False)
         said = _request(_url(self._target), guess.said) if guess.refines == HTTP else guess.said
@@ -180,6 +173,28 @@ class _Driver:
         self._streams[stream.fileno()] = number, stream
         self._poll.register(stream.fileno(), select.POLLIN)
         self._detection.sent(time.monotonic())
+
+    def _connected(self, *, beside: bool) -> socket.socket | TlsStream:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        left = max(self._detection.end - time.monotonic(), 0.01)
+        stream = None
+        if beside:
+            # Where there is no room for it, those before have to go.
+            with contextlib.suppress(ConnectionFailed):
+                stream = dial(self._address, min(PATIENCE, left), self._tls)
+        if stream is None:
+            self._let_go()
+            stream = dial(self._address, left, self._tls)
+        self._stack.callback(stream.close)
+        return stream
+
+    def _let_go(self) -> None:
+        """Have the server go on to the next connection; what it still has to say to the current ones is heard."""
+        while self._current:
+            with contextlib.suppress(OSError):
+                self._current.pop().shutdown(socket.SHUT_WR)
 
     def _listen(self, seconds: float) -> None:
         for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000)):

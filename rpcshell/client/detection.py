@@ -2,8 +2,8 @@
 
 A frame that a server does not understand can deafen it for good, so that each guess has a connection of its own. The
 one before is only closed for sending then: who serves one client after the other goes on to the next, and an answer
-that comes late is still heard. What is said and how answers are recognised is the dialects' business; bytes are moved
-by `rpcshell.client.detecting`.
+that comes late is still heard. Tables of the configuration, of which there may be many, are guessed beside each other.
+What is said and how answers are recognised is the dialects' business; bytes are moved by `rpcshell.client.detecting`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ GREETING_PATIENCE: Final = 1.0
 LIMIT: Final = 2.4
 """Seconds for all guesses together."""
 
-_MOST_GUESSES: Final = 24
+_MOST_GUESSES: Final = 48
+_MOST_BESIDE: Final = 8
+"""Guesses that are made at a time."""
+
 _REST: Final = 0.05
 """Seconds that the rest of an answer may take that says nothing so far."""
 
@@ -92,6 +95,7 @@ class Detection:
     Attributes:
         over_http: Whether it is a server of HTTP, for all that is known.
         attempts: The guesses that were made.
+        beside: Whether the last guess is made beside the one before, which waits for its answer.
         recognition: What is spoken, as far as is known.
         outcome: What is known in the end, or None.
         due: When to ask for the next guess.
@@ -123,6 +127,8 @@ class Detection:
         self.end = began + limit
         self._patience = patience
         self.attempts: list[Attempt] = []
+        self.beside = False
+        self._round = 0
         self.recognition: Recognition | None = Recognition(HTTP, certain=False) if over_http else None
         self.outcome: Outcome | None = None
         self.due = began
@@ -135,20 +141,29 @@ class Detection:
             self.outcome = self._judged()
             return None
         guess = self._open.pop(0)
+        self.beside = bool(self.attempts) and self._is_beside(self.attempts[-1].guess, guess)
+        if not self.beside:
+            self._round = len(self.attempts)
         self.attempts.append(Attempt(guess, now - self._began))
-        self.due = now + self._patience
+        self.sent(now)
         return guess
 
     def sent(self, now: float) -> None:
-        """The last guess is on its way: its time begins."""
-        self.due = now + self._patience
+        """The last guess is on its way: its time begins, unless another one is to be made beside it."""
+        more = bool(self._open) and self._is_beside(self.attempts[-1].guess, self._open[0])
+        self.due = now if more else now + self._patience
+
+    def _is_beside(self, former: Guess, guess: Guess) -> bool:
+        """Whether a guess is made beside the one before, which has been made."""
+        alike = former.beside and guess.beside and former.rank == guess.rank
+        return alike and len(self.attempts) - self._round < _MOST_BESIDE
 
     def received(self, number: int, data: bytes, now: float) -> bool:
         """Take what came on a connection; whether more of it matters."""
         attempt = self.attempts[number]
         attempt.first += data[: MOST_FIRST_BYTES - len(attempt.first)]
         if self.outcome is None:
-            self._hear(attempt, now)
+            self._hear(number, now)
         return len(attempt.first) < MOST_FIRST_BYTES
 
     def ended(self, number: int, now: float, *, failed: bool = False) -> None:
@@ -156,14 +171,15 @@ class Detection:
 
         One that was closed for sending is expected to end.
         """
-        if number == len(self.attempts) - 1:
+        if number >= self._round:
             self.attempts[number].end = "failed" if failed else "closed"
-            self.due = min(self.due, now)
+            if all(attempt.end for attempt in self.attempts[self._round :]):
+                self.due = min(self.due, now)
 
-    def _hear(self, attempt: Attempt, now: float) -> None:
-        found = self._recognised(attempt)
+    def _hear(self, number: int, now: float) -> None:
+        found = self._recognised(self.attempts[number])
         if found is None:
-            if attempt is self.attempts[-1]:
+            if number >= self._round and all(one.first or one.end for one in self.attempts[self._round :]):
                 self.due = min(self.due, now + _REST)
         elif found.certain:
             self.recognition, self.outcome = found, "recognised"

@@ -34,11 +34,13 @@ class EnvelopeSigns:
         self._name = name
         self._envelope = envelope
         first = self._question()
-        self.guesses = () if first is None else (Guess(first, f"what {name} of the configuration is asked", _RANK),)
+        question = f"what {name} of the configuration is asked"
+        self.guesses = () if first is None else (Guess(first, question, _RANK, beside=True),)
 
     def recognises(self, first: bytes, guess: Guess) -> Recognition | None:
         """A good answer to the question: names of methods, or what the table says that a good reply has."""
-        if guess not in self.guesses:
+        # Tables that ask the same are told apart by what they make of the answer.
+        if all(guess.said != own.said for own in self.guesses):
             return None
         with suppress(FrameError, ParseError, RemoteError, HandshakeFailed):
             return Recognition(self._name) if self._answered(first) else None

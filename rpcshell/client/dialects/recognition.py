@@ -53,12 +53,14 @@ class Guess(msgspec.Struct, frozen=True):
         name: What they are, in a few words for people: "a line of JSON-RPC".
         rank: Guesses are made from the lowest rank on: what most servers answer tellingly comes first.
         refines: Where it is made only once this has been recognised, as `NAME` or `NAME+FRAMING`, or `HTTP`.
+        beside: Whether it may be made while others of its rank, which may be so as well, still wait for their answers.
     """
 
     said: bytes
     name: str
     rank: int = 50
     refines: str = ""
+    beside: bool = False
 
 
 class Recognition(msgspec.Struct, frozen=True):

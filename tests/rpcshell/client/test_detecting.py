@@ -12,15 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell import ConnectionFailed, HttpTarget, ProtocolError, TlsFailed, UsageError, connect, connect_async, detect
+from rpcshell import (
+    ConnectionFailed,
+    Envelope,
+    HttpTarget,
+    ProtocolError,
+    TlsFailed,
+    UsageError,
+    connect,
+    connect_async,
+    detect,
+)
 from rpcshell.client.detecting import find_out
 from rpcshell.client.target import Target, TcpTarget
 from rpcwire.framings import FRAMINGS
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.describing import offering
+from tests.rpcshell.enveloped import named
 from tests.rpcshell.http_peer import SayingHandler
 from tests.rpcshell.jsonrpc_peer import serve as serve_jsonrpc
-from tests.rpcshell.peers import Handler, Peer, free_port, serving
+from tests.rpcshell.peers import DEADLINE, Handler, Peer, free_port, serving
 from tests.rpcshell.qemu import guest_agent, monitor, needs_guest_agent, needs_qemu
 from tests.servers import running
 
@@ -120,6 +131,42 @@ def test_one_that_serves_a_client_after_the_other_comes_to_the_guess_that_it_und
 
     with serving(serve) as server:
         assert str(detect(server.target)) == f"jsonrpc+nul:{server.target}"
+
+
+def test_one_of_many_tables_is_found_with_a_server_that_has_room_for_nobody_else(tmp_path: Path) -> None:
+    tables = {
+        f"t{number}": Envelope.from_table({"request": {f"do{number}": "$method"}, "names": {"method": "help"}})
+        for number in range(12)
+    }
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                with contextlib.closing(listener.accept()[0]) as client:
+                    while data := client.recv(4096):
+                        if b"do11" in data:
+                            client.sendall(b'["a"]')
+
+    with socket.socket(socket.AF_UNIX) as listener, named(**tables):
+        listener.bind(str(tmp_path / "s"))
+        listener.listen(0)
+        serving_all = threading.Thread(target=serve, args=(listener,))
+        serving_all.start()
+        try:
+            assert str(detect(f"unix:{tmp_path}/s")) == f"t11:unix:{tmp_path}/s"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            serving_all.join(DEADLINE)
+
+
+def test_tables_that_ask_the_same_are_told_apart_by_the_answer() -> None:
+    asked = {"request": {"do": "$method"}, "names": {"method": "help", "path": "names"}}
+    tables = {
+        "other": Envelope.from_table({**asked, "reply": {"ok": {"status": "fine"}}}),
+        "right": Envelope.from_table({**asked, "reply": {"ok": {"status": "good"}}}),
+    }
+    with serving(says_first(b'{"status": "good", "names": ["a"]}')) as server, named(**tables):
+        assert str(detect(server.target)) == f"right:{server.target}"
 
 
 def test_a_port_that_nobody_answers_at_is_no_connection() -> None:

@@ -220,6 +220,45 @@ def test_the_end_of_a_connection_that_was_closed_for_sending_says_nothing() -> N
     assert detection.next_guess(0.26) is None
 
 
+class Table:
+    """One of many that are guessed beside each other."""
+
+    def __init__(self, number: int) -> None:
+        self._name = f"table{number}"
+        self.guesses = (Guess(self._name.encode(), self._name, rank=1, beside=True),)
+
+    def recognises(self, first: bytes, guess: Guess) -> Recognition | None:
+        return Recognition(self._name) if first == self._name.encode()[::-1] else None
+
+
+def test_guesses_that_are_made_beside_each_other_share_their_time() -> None:
+    detection = Detection([*map(Table, range(10)), Generic()], began=0.0)
+    times = []
+    while detection.outcome is None:
+        while detection.next_guess(detection.due) is not None:
+            times.append(round(detection.attempts[-1].at / PATIENCE))
+    assert times == [0] + 8 * [1] + 2 * [2] + [3]
+
+
+@pytest.mark.parametrize("number", [0, 4, 9])
+def test_any_of_those_beside_each_other_may_be_the_one(number: int) -> None:
+    detection = Detection(map(Table, range(10)), began=0.0)
+    while len(detection.attempts) <= number + 1:
+        assert detection.next_guess(detection.due) is not None
+    detection.received(number + 1, f"{number}elbat".encode(), detection.due)
+    assert detection.recognition == Recognition(f"table{number}")
+
+
+def test_once_all_those_beside_each_other_are_answered_others_have_their_turn() -> None:
+    detection = Detection([Table(0), Table(1), Generic()], began=0.0)
+    for now in (0.0, 1.0, 1.0):
+        assert detection.next_guess(now) is not None
+    detection.ended(1, 1.0)
+    assert detection.next_guess(1.0) is None
+    detection.ended(2, 1.0)
+    assert detection.next_guess(1.0) is Generic.guesses[0]
+
+
 class Generic:
     """A dialect that others build upon."""
 
