@@ -77,12 +77,12 @@ class ZooKeeper:
 
     Args:
         folder: where it keeps that.
-        owner: with which process it ends at the latest.
+        owner: with which process it ends at the latest; this one unless given.
     """
 
-    def __init__(self, folder: Path, owner: int) -> None:
+    def __init__(self, folder: Path, owner: int | None = None) -> None:
         self._folder = folder
-        self._owner = owner
+        self._owner = owner or os.getpid()
         self.port = 0
         self.pid = 0
 
@@ -97,6 +97,11 @@ class ZooKeeper:
             if self._has_started():
                 return
         raise AssertionError(f"ZooKeeper does not start: {(self._folder / 'output').read_text()}")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        with _pidfd(self.pid) as process:
+            signal.pidfd_send_signal(process, number)
 
     def kill(self) -> None:
         """Kill it."""
