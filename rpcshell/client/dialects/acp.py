@@ -40,6 +40,7 @@ class Acp(JsonRpc):
     """The client's side."""
 
     framings: ClassVar[tuple[str, ...]] = ("line",)
+    over_http: ClassVar[bool] = False
 
     def __init__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> None:
         super().__init__(max_reply, floats, framing)

@@ -216,6 +216,11 @@ class Envelope(
         return tuple(dict.fromkeys((self.framing, *FRAMINGS)))
 
     @property
+    def over_http(self) -> bool:
+        """Whether it may be spoken over HTTP: nothing is said there before a call."""
+        return not self.greets and self.hello is None
+
+    @property
     def id_path(self) -> str:
         """Where in a reply the number of its call is; nothing where replies come in order."""
         return self.reply.id or path_of(ID, self.request) or ""

@@ -65,6 +65,9 @@ class FramedDialect:
     Over HTTP it is always "stream": bodies stand for themselves.
     """
 
+    over_http: ClassVar[bool] = False
+    """Whether it is spoken over HTTP as well, each message as the body of a POST."""
+
     guesses: ClassVar[tuple[Guess, ...]] = ()
     """What is said to a server that nobody has named, each on a connection of its own, to find out if it is such a one;
     nothing where it shows that by itself, or by what it makes of the guesses of other dialects."""

@@ -41,6 +41,7 @@ class JsonRpc(FramedDialect):
     """Version 2.0."""
 
     framings: ClassVar[tuple[str, ...]] = ("stream", "line", "nul", "content-length", "u32le", "u32be")
+    over_http: ClassVar[bool] = True
     guesses: ClassVar[tuple[Guess, ...]] = (
         _guess("line", "a line of JSON-RPC", rank=10),
         _guess("content-length", "JSON-RPC after a Content-Length", rank=30),

@@ -75,6 +75,7 @@ class Lsp(JsonRpc):
     """The client's side."""
 
     framings: ClassVar[tuple[str, ...]] = ("content-length",)
+    over_http: ClassVar[bool] = False
     options_type = LspOptions
     guesses: ClassVar[tuple[Guess, ...]] = (
         Guess(FRAMINGS["content-length"].frame(_INITIALIZE), "LSP's initialize", rank=35),

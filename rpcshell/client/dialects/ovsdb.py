@@ -36,6 +36,7 @@ class Ovsdb(JsonRpc1):
     """The client's side."""
 
     framings: ClassVar[tuple[str, ...]] = ("stream",)
+    over_http: ClassVar[bool] = False
     absent_params: ClassVar[bool] = True
     guesses: ClassVar[tuple[Guess, ...]] = (Guess(_LIST, "a question of OVSDB", rank=35),)
 

@@ -78,13 +78,33 @@ def is_dialect(name: str, *, other_packages: bool = True) -> bool:
 
 
 def prefixes(typed: str) -> list[str]:
-    """What may stand before an address and begins as typed: each dialect, and the framings of one that is named."""
+    """What a target may begin with that begins as typed: each dialect, the framings of one that is named, and after its
+    colon the kinds of addresses at which it may be spoken.
+    """
+    spoken, colon, _ = typed.partition(":")
+    if colon:
+        return [prefix for prefix in _addresses(spoken) if prefix.startswith(typed)]
     name, plus, _ = typed.partition("+")
     found = [] if plus else [f"{known}:" for known in sorted({*_OWN, *_named, *_others()})]
     if name and is_dialect(name):
         with contextlib.suppress(UsageError):
             found += [f"{name}+{framing}:" for framing in getattr(_load(name), "framings", ())[1:]]
     return [prefix for prefix in found if prefix.startswith(typed)]
+
+
+def _addresses(spoken: str) -> list[str]:
+    name, _, framing = spoken.partition("+")
+    if not is_dialect(name):
+        return []
+    with contextlib.suppress(UsageError):
+        dialect = _load(name)
+        kinds = ["unix:", "tls://"]
+        if getattr(dialect, "listens", True):
+            kinds.append("exec:")
+        if getattr(dialect, "over_http", False) and not framing:
+            kinds.append("https://")
+        return [f"{spoken}:{kind}" for kind in kinds]
+    return []
 
 
 def dialect_factory(
@@ -115,8 +135,9 @@ def dialect_factory(
         hint = f"it has {', '.join(framings)}" if framings else "it has only one"
         raise UsageError(f"the dialect {name} has no framing {framing!r}", hint=hint)
     if http:
-        if not framings or framing:
-            raise UsageError(f"{spoken or name} is not spoken over HTTP")
+        if framing or not getattr(dialect, "over_http", False):
+            hint = "over a socket, TLS, or a child's standard streams it may be"
+            raise UsageError(f"{spoken or name} is not spoken over HTTP", hint=hint)
         framing = "stream"
     fixed: dict[str, Any] = {"framing": framing} if framing else {}
     if getattr(dialect, "announces", False) and (asked := frozenset(answers)):

@@ -194,10 +194,11 @@ class _Values:
                 text = f"{spoken}:{path.text}"
                 if text not in known:
                     yield Suggestion(as_word(text), start, end, path.name, path.meta, "path")
-        elif spoken and f"{spoken}:" in self._around.dialects(spoken):
-            for kind, meta in _KINDS:
-                if kind.startswith(rest):
-                    yield Suggestion(f"{spoken}:{kind}", start, end, kind, meta, "argument")
+        elif spoken:
+            known_kinds = dict(_KINDS)
+            for choice in self._around.dialects(typed):
+                kind = choice.removeprefix(f"{spoken}:")
+                yield Suggestion(choice, start, end, kind, known_kinds.get(kind, ""), "argument")
 
     def _setting(self, kind: str, typed: str, start: int, end: int) -> Iterator[Suggestion]:
         settings = self._around.settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rpcshell import CallError, CallTimeout, ConnectionLost, HttpTarget, ProtocolError, connect
+from rpcshell import CallError, CallTimeout, ConnectionLost, HttpTarget, ProtocolError, UsageError, connect
 from rpcshell.client.dialects import Event
 from tests.rpcshell import jsonrpc_peer
 from tests.rpcshell.certificates import Certificates
@@ -208,6 +209,12 @@ def test_tls(connect: Connect, tmp_path: Path) -> None:
         connect(server.url.replace("http:", "https:"), tls=certificates.trusting) as client,
     ):
         assert client.call("add", [1]) == 1
+
+
+@pytest.mark.parametrize("dialect", ["qmp", "lsp", "jsonrpc+line"])
+def test_what_is_not_spoken_over_http_is_refused(dialect: str) -> None:
+    with pytest.raises(UsageError, match=rf"{re.escape(dialect)} is not spoken over HTTP \(over a socket"):
+        connect(f"{dialect}:http://127.0.0.1:1/")
 
 
 def test_who_does_not_speak_http_is_named(connect: Connect) -> None:

@@ -54,7 +54,10 @@ def test_targets() -> None:
     assert {"qmp:", "mcp:", "jsonrpc:"} <= set(offered[3:])
     assert texts(":connect jsonrpc1|") == ["jsonrpc1:", *(f"jsonrpc1+{one}:" for one in JsonRpc1.framings[1:])]
     assert texts(":connect jsonrpc+l|") == ["jsonrpc+line:"]
-    assert texts(":connect qmp:|") == ["qmp:unix:", "qmp:tls://", "qmp:exec:", "qmp:https://"]
+    assert texts(":connect qmp:|") == ["qmp:unix:", "qmp:tls://", "qmp:exec:"]
+    assert texts(":connect mcp:h|") == ["mcp:https://"]
+    assert texts(":connect jsonrpc+line:|") == [f"jsonrpc+line:{kind}" for kind in ("unix:", "tls://", "exec:")]
+    assert texts(":connect native:|") == ["native:unix:", "native:tls://"]
     assert texts(":connect un|") == ["unix:/run/x", "unix:"]
     assert texts(":connect nope:|") == texts(":connect 127.0.0.1:|") == []
 
