@@ -245,8 +245,6 @@ def _command(
         found = places([*given, *behind], spawned=spawn is not None, names=known.targets)
     if spawn is None and (app is not None or model is not None or keep):
         raise UsageError("--app, --model and --keep are for a server started with --spawn")
-    if lines and (found.file is not None or found.line is not None):
-        raise UsageError("give a FILE, a METHOD or -c, and only one of them")
     server = None
     if spawn is not None:
         from rpcshell.servers.spawn import SpawnOptions
@@ -255,7 +253,7 @@ def _command(
     return Options(
         target=found.target,
         file=found.file,
-        lines=lines if found.line is None else (found.line,),
+        lines=found.lines_to_run(lines),
         spawn=server,
         keep_going=keep_going,
         plain=plain,

@@ -14,7 +14,6 @@ from rpcshell.app.guard import threads_told
 from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
 from rpcshell.servers.folders import state_folder
 from rpcshell.shell.address_book import AddressBook
-from rpcshell.shell.config import usable_config
 from rpcshell.shell.connect import connect
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
@@ -72,14 +71,10 @@ def _options(arguments: list[str]) -> Options | None:
         from rpcshell.app.bench_arguments import read_bench_arguments
 
         return read_bench_arguments(arguments[1:])
-    # The way to the prompt is mostly taken without options, and should not wait for what reads them.
-    short = len(arguments) <= 1 and not any(argument.startswith("-") for argument in arguments)
-    if short and _COMPLETION not in os.environ:
-        from rpcshell.app.options import Options, places
+    from rpcshell.app.options import plain_options
 
-        config, problem = usable_config()
-        given = places(arguments, names=config.targets)
-        return Options(target=given.target, file=given.file, config=config, problem=problem)
+    if _COMPLETION not in os.environ and (options := plain_options(arguments)) is not None:
+        return options
     from rpcshell.app.arguments import read_arguments
 
     return read_arguments(arguments)

@@ -1,4 +1,7 @@
-"""What a run of `rpcshell` was asked to do. How that is written on the command line is in `rpcshell.app.arguments`."""
+"""What a run of `rpcshell` was asked to do, and the usual command lines.
+
+All others, and what they mean, are in `rpcshell.app.arguments`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import msgspec
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import Target, UnixTarget, names_native
 from rpcshell.shell.address_book import AddressBook
-from rpcshell.shell.config import Config
+from rpcshell.shell.config import Config, usable_config
 from rpcshell.view.plain import is_terminal
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.config import ConfigProblem
     from rpcshell.shell.target_config import TargetConfig
 
-__all__ = ["Options", "Places", "load_commands", "places"]
+__all__ = ["Options", "Places", "load_commands", "places", "plain_options"]
 
 _SUFFIX: Final = ".rpc"
 """What a script of the current folder ends in, where no slash says that it is one."""
@@ -57,12 +60,50 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return not given and is_terminal(sys.stdin) and is_terminal(sys.stdout)
 
 
+def plain_options(arguments: Sequence[str]) -> Options | None:
+    """The options of the usual command lines, of words and -c alone; None of any other, which click has to read.
+
+    Click takes longer to import than a call takes.
+
+    Raises:
+        UsageError: They make no sense.
+    """
+    words: list[str] = []
+    lines: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        if argument == "-c":
+            line = next(left, None)
+            if line is None or line.startswith("-"):
+                return None
+            lines.append(line)
+        elif argument.startswith("-"):
+            return None
+        else:
+            words.append(argument)
+    config, problem = usable_config()
+    found = places(words, names=config.targets)
+    return Options(
+        target=found.target, file=found.file, lines=found.lines_to_run(lines), config=config, problem=problem
+    )
+
+
 class Places(msgspec.Struct, frozen=True):
     """What the words of a command line are: where to, and which file or line to run there, if any."""
 
     target: Target | str | None = None
     file: Path | None = None
     line: str | None = None
+
+    def lines_to_run(self, lines: Sequence[str]) -> tuple[str, ...]:
+        """The lines given with -c, or the one that the words are.
+
+        Raises:
+            UsageError: The words are already something to run.
+        """
+        if lines and (self.file is not None or self.line is not None):
+            raise UsageError("give a FILE, a METHOD or -c, and only one of them")
+        return tuple(lines) if self.line is None else (self.line,)
 
 
 def places(

@@ -6,7 +6,6 @@ Parsing and printing only; connecting is the client's job.
 from __future__ import annotations
 
 import re
-import shlex
 import socket
 import sys
 from pathlib import Path
@@ -176,6 +175,8 @@ class ChildTarget(Target, frozen=True):
     cwd: str | None = None
 
     def __str__(self) -> str:
+        import shlex
+
         return f"{self.prefix}exec:{shlex.join(self.argv)}"
 
     def __repr__(self) -> str:
@@ -283,6 +284,8 @@ def _place(place: str, text: str, dialect: str) -> Target:
 
 
 def _child(command: str, text: str) -> ChildTarget:
+    import shlex
+
     try:
         argv = tuple(shlex.split(command))
     except ValueError as error:

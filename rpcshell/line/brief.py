@@ -3,7 +3,6 @@
 Nothing here recurses, so no value is nested too deeply for it.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -89,4 +88,7 @@ def _members(container: Any, most: int) -> Iterator[str | _Inner]:
 def _scalar(value: Any, most: int) -> str:
     if isinstance(value, TextFloat):
         return value.text
+    # A call without a catalog does not wait for the import.
+    import json
+
     return json.dumps(value[: most + 1] if isinstance(value, str) else value, ensure_ascii=False, default=str)

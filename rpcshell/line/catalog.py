@@ -2,9 +2,10 @@
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
+
+import msgspec
 
 from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, first_line
 from rpcshell.line.method_index import MethodIndex
@@ -31,8 +32,7 @@ class CatalogError(Exception):
     """A document that is no OpenRPC document at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(msgspec.Struct, frozen=True):
     """A parameter of a method that binds by name; `completes` means that the server says what it may be."""
 
     name: str
@@ -50,8 +50,7 @@ class Param:
         return f"{name}{'' if self.required else '?'}: {type_text(self.schema)}"
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(msgspec.Struct, frozen=True, eq=False, dict=True):
     """A method of a server.
 
     `whole` means that it takes params as one value instead of binding them by name; its only param stands for that
@@ -64,16 +63,16 @@ class Method:
     summary: str = ""
     description: str = ""
     params: tuple[Param, ...] = ()
-    params_schema: Schema = field(default_factory=dict)
+    params_schema: Schema = ANYTHING
     whole: bool = False
     by_position: bool = False
     by_name: bool = False
-    result_schema: Schema = field(default_factory=dict)
+    result_schema: Schema = ANYTHING
     out: str = ""
     idempotent: bool = False
     deprecated: bool = False
     examples: tuple[Mapping[str, Any], ...] = ()
-    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    document: Mapping[str, Any] = _NOTHING
     result_description: str = ""
     errors: tuple[Mapping[str, Any], ...] = ()
     modern: bool = False
@@ -127,22 +126,27 @@ class Method:
         return resolve_reference(schema, self.document, modern=self.modern)
 
 
-@dataclass(frozen=True, slots=True)
 class Catalog:
     """The methods of one server at one time; `index` finds them by what a user typed.
 
     `events` are the names of what it may say unasked, with one line on each. `method_noun` is what it calls a method.
     """
 
-    title: str = ""
-    version: str = ""
-    methods: Mapping[str, Method] = field(default_factory=dict)
-    events: Mapping[str, str] = field(default_factory=dict)
-    method_noun: str = "method"
-    index: MethodIndex = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "index", MethodIndex(self.methods))
+    def __init__(
+        self,
+        title: str = "",
+        version: str = "",
+        methods: Mapping[str, Method] = _NOTHING,
+        events: Mapping[str, str] = _NOTHING,
+        method_noun: str = "method",
+    ) -> None:
+        self.title: Final = title
+        self.version: Final = version
+        self.methods: Final = methods
+        self.events: Final = events
+        self.method_noun: Final = method_noun
+        # Not when it is first searched: a key press has no time for that.
+        self.index: Final = MethodIndex(methods)
 
     @classmethod
     def from_openrpc(cls, document: object) -> "Catalog":

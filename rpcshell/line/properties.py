@@ -1,9 +1,10 @@
 """The properties that an object may have by its schema, with what is there already taken into account."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from rpcshell.line.brief import first_line
 from rpcshell.line.schema import ANYTHING, Resolver, Schema, alternatives, as_schema, fixed_values
@@ -18,8 +19,7 @@ _MOST_TAGS = 100
 """Scalars beside a property, and values of one, that may tell alternatives apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(msgspec.Struct, frozen=True):
     """A property that an object schema names."""
 
     name: str

@@ -1,6 +1,5 @@
 """From a call back to a line that can be typed, shown in a history or written to a script."""
 
-import json
 import re
 from typing import Any
 
@@ -34,6 +33,9 @@ def key_text(name: str) -> str:
 
 def quote(text: str, mark: str = '"') -> str:
     """A string literal with `mark`, a single or double quote, at both ends."""
+    # Most lines are only read.
+    import json
+
     literal = json.dumps(text, ensure_ascii=False)
     if mark == "'":
         literal = "'" + literal[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"

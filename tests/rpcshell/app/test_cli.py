@@ -303,7 +303,7 @@ def test_a_kept_server_is_told_with_its_address_and_goes_on() -> None:
         os.kill(pid, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("lines", [["-c", 'ping {"a":1}'], ["-c", "ping a=1", "-c", "ping"]])
+@pytest.mark.parametrize("lines", [["-c", 'ping {"a":1}'], ["-c", "ping a=1", "-c", "ping"], ["ping", "a=1"]])
 def test_single_lines_load_nothing_of_the_prompt(lines: list[str]) -> None:
     code = "import sys; from rpcshell.app.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     with serving(echo) as server:
@@ -317,4 +317,5 @@ def test_single_lines_load_nothing_of_the_prompt(lines: list[str]) -> None:
     loaded = {name.partition(".")[0] for name in done.stderr.split()}
     assert "rpcshell" in loaded
     assert not loaded & {"prompt_toolkit", "pygments", "asyncio", "rich", "rpcserver", "subprocess"}
+    assert not loaded & {"click", "dataclasses", "difflib", "gettext", "json", "shlex"}
     assert "rpcshell.commands" not in done.stderr

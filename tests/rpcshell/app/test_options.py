@@ -1,0 +1,66 @@
+"""The usual command lines, which are read without click, mean what they mean to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rpcshell.app.arguments import read_arguments
+from rpcshell.app.options import Options, plain_options
+from rpcshell.client.errors import UsageError
+
+pytestmark = pytest.mark.usefixtures("state")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["8080"],
+        ["jsonrpc+line:127.0.0.1:8080"],
+        ["8080", "ping"],
+        ["8080", "add", "a=1", "b=two words", ""],
+        ["8080", "-c", "ping"],
+        ["-c", "ping", "8080"],
+        ["8080", "-c", "ping a=1", "-c", "two # -c"],
+        ["-c", "", "-c", ":set"],
+        ["8080", "calls.rpc"],
+        ["./calls.rpc"],
+    ],
+)
+def test_words_and_lines_are_read_as_click_reads_them(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "calls.rpc").write_text("ping\n")
+    options = plain_options(arguments)
+    assert options is not None
+    assert options == read_arguments(arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-h"],
+        ["8080", "-c"],
+        ["-c", "--"],
+        ["-c", "-c"],
+        ["8080", "-cping"],
+        ["8080", "-kc", "ping"],
+        ["mcp", "--", "server"],
+        ["8080", "-"],
+    ],
+)
+def test_what_else_begins_with_a_hyphen_is_left_to_click(arguments: list[str]) -> None:
+    assert plain_options(arguments) is None
+
+
+@pytest.mark.parametrize("read", [plain_options, read_arguments])
+@pytest.mark.parametrize("arguments", [["no target"], ["8080", "ping", "-c", "ping"], ["8080", "none.rpc"]])
+def test_what_makes_no_sense_makes_none_to_either(
+    read: Callable[[list[str]], Options | None], arguments: list[str]
+) -> None:
+    with pytest.raises(UsageError):
+        read(arguments)
