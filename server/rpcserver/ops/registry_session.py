@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from kazoo.client import KazooClient
-from kazoo.exceptions import InvalidACLError, KazooException, NoAuthError, NoNodeError, RolledBackError
+from kazoo.exceptions import ConnectionLoss, InvalidACLError, KazooException, NoAuthError, NoNodeError, RolledBackError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import KeeperState
 from kazoo.security import ACL, Id, Permissions
@@ -43,6 +43,7 @@ _AGAIN: Final = 1.0
 _LARGEST: Final = 64 * 1024
 _NOW: Final = socket.MSG_DONTWAIT
 _RETRY: Final = {"max_tries": -1, "delay": 0.1, "backoff": 2, "max_delay": 2.0}
+_TRIES_AGAIN: Final = "Transition to CONNECTING"
 _LETTERS: Final = {
     "c": Permissions.CREATE,
     "d": Permissions.DELETE,
@@ -62,7 +63,7 @@ def keep_registered(end: socket.socket, access: RegistryAccess, name: str) -> in
         name: the node's name.
     """
     threading.excepthook = _end_with_thread
-    words = _LastWords()
+    words = LastWords()
     client = _client(access, words)
     acl = [_kazoo_acl(entry) for entry in read_credentials(access.credentials).acl]
     keeper = RegistryKeeper(end, client, access.address.path, name, acl, words)
@@ -81,7 +82,7 @@ class RegistryKeeper:
     """
 
     def __init__(
-        self, end: socket.socket, client: KazooClient, path: str, name: str, acl: list[ACL], words: _LastWords
+        self, end: socket.socket, client: KazooClient, path: str, name: str, acl: list[ACL], words: LastWords
     ) -> None:
         self._end = end
         self._client = client
@@ -94,7 +95,7 @@ class RegistryKeeper:
         self._state = RegistryState.CONNECTING
         self._problem = ""
         self._registered_in: int | None = None
-        self._done: bytes | None = None
+        self._done: tuple[int, bytes | None] = (-1, None)
         self._changed = threading.Event()
         self._changed.set()
         self._try_at = 0.0
@@ -115,6 +116,11 @@ class RegistryKeeper:
                 logger.error("ZooKeeper takes this server for nobody it knows: see --register-credentials")
                 return 1
             self._look()
+
+    def close(self) -> None:
+        """Let go of what it waits with, once kazoo's threads have ended."""
+        os.close(self._wakeup)
+        os.close(self._waker)
 
     def _on_event(self, _event: object) -> None:
         """Have the node looked at; called in kazoo's threads."""
@@ -170,7 +176,9 @@ class RegistryKeeper:
             self._problem = self._words.last
             return
         wanted, now = self._wanted, time.monotonic()
-        if (wanted == self._done and not self._changed.is_set()) or (now < self._try_at and wanted is not None):
+        if ((self._wish.number, wanted) == self._done and not self._changed.is_set()) or (
+            now < self._try_at and wanted is not None
+        ):
             return
         self._changed.clear()
         try:
@@ -184,7 +192,7 @@ class RegistryKeeper:
             elif self._state is not RegistryState.CONNECTING:
                 self._state = RegistryState.AWAY
         else:
-            self._done = wanted
+            self._done = (self._wish.number, wanted)
 
     def _settle(self, wanted: bytes | None) -> RegistryState:
         """Compare what is there with what shall be, and change it; return the new state.
@@ -193,7 +201,9 @@ class RegistryKeeper:
             KazooException, KazooTimeoutError: ZooKeeper refused, or did not answer.
         """
         self._problem = ""
-        session = self._client.client_id[0]
+        session, _ = self._client.client_id or (None, None)
+        if session is None:
+            raise ConnectionLoss
         found = self._read()
         mine = found is not None and found[1].ephemeralOwner == session
         if found is not None and not mine and self._registered_in == session:
@@ -201,7 +211,8 @@ class RegistryKeeper:
             self._problem = f"another server is registered as {self._node.rpartition('/')[2]}: see --advertise"
             return RegistryState.ABSENT
         if wanted is None:
-            if found is not None:
+            # One that is not ready yet takes nobody else away who may serve at this address.
+            if found is not None and (mine or self._wish.number):
                 self._answered(self._client.delete_async(self._node, version=found[1].version))
             return RegistryState.ABSENT
         if found is None:
@@ -244,7 +255,7 @@ class RegistryKeeper:
         return request.get(timeout=_PATIENCE)
 
 
-class _LastWords(logging.Handler):
+class LastWords(logging.Handler):
     """Keeps what kazoo says of its connection, which it says nowhere else; the log hears of it in other words.
 
     Attributes:
@@ -256,11 +267,12 @@ class _LastWords(logging.Handler):
         self.last = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
-        self.last = record.getMessage()
+        """Keep it, unless it only says that it tries again."""
+        if record.msg != _TRIES_AGAIN:
+            self.last = record.getMessage()
 
 
-def _client(access: RegistryAccess, words: _LastWords) -> KazooClient:
+def _client(access: RegistryAccess, words: LastWords) -> KazooClient:
     credentials = read_credentials(access.credentials)
     # What it says at a lower level holds passwords.
     said = logging.getLogger("kazoo")
