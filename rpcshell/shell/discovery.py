@@ -191,8 +191,9 @@ def _settled(
         if not (again and is_own(finder.asked)) and finder.look():
             client = turn_to(finder.target)
             again = True
-    except ConnectionFailed:
-        return Discovery(failed=True)
+    except ConnectionFailed as error:
+        once = f"{finder.asked} took one connection, and now: {error.reason}; it may serve a single client and end"
+        return Discovery(note=f"{once}: start it again, and name what it speaks, as in lsp:{finder.asked}", failed=True)
     except ProtocolError as error:
         return Discovery(plain=True, note=str(error), refused=True)
     return describe(client, memory, is_own, probe_again=True) if again else found

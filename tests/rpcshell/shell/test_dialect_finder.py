@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -71,6 +72,18 @@ def test_it_is_found_out_told_once_and_remembered(session: Session, told: Told, 
         assert session.call("add", [2]).result == [2]
         assert len(told.notes) == 1
         assert server.accepted == before + 1
+
+
+def test_one_that_serves_a_single_client_and_ends_is_told_as_that(session: Session, told: Told) -> None:
+    def serve_one(peer: Peer) -> None:
+        peer.sock.recv(1)
+        listener.shutdown(socket.SHUT_RDWR)
+
+    with serving(serve_one) as server:
+        listener = server._listener
+        session.connect(server.target)
+        told.wait_until(lambda: told.notes)
+    assert re.search(r"took one connection, and now: .*refused.* a single client .* as in lsp:127", told.notes[0])
 
 
 def test_a_call_that_comes_first_is_made_in_what_is_spoken(script: Session, memory: TargetMemory) -> None:
