@@ -11,6 +11,12 @@ from tests.rpcshell.peers import Peer
 Respond = Callable[[Any, dict[str, Any]], Iterator[dict[str, Any]]]
 """Says what a server says to a request, of which it has the id and the params."""
 
+
+def interrupted(_part: Any) -> None:
+    """What Ctrl-C does to a call once something has come of it."""
+    raise KeyboardInterrupt
+
+
 TOOLS = [{"name": f"tool{number}", "inputSchema": {"type": "object"}} for number in range(5)]
 REFUSAL = {"code": -32022, "message": "no handshake here", "data": {"supported": ["2026-07-28"]}}
 

@@ -156,7 +156,7 @@ def test_both_eras_of_the_protocol(connect: Connect, modern: bool) -> None:
     assert sent == ["initialize", "server/discover", "subscriptions/listen"]
     meta = mcp.received[1]["params"]["_meta"]
     assert meta["io.modelcontextprotocol/protocolVersion"] == "2026-07-28"
-    assert meta["io.modelcontextprotocol/clientCapabilities"]["elicitation"] == {"form": {}}
+    assert meta["io.modelcontextprotocol/clientCapabilities"]["elicitation"] == {"form": {}, "url": {}}
 
 
 @pytest.mark.parametrize("modern", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 
 from rpcshell import CallError, Client, Target, UsageError, connect_async
 from rpcshell import connect as connect_blocking
-from rpcshell.client.dialects import Form
+from rpcshell.client.dialects import Form, Progress, ServerRequest
+from rpcshell.client.dialects.mcp.requests import for_a_person
 from tests.rpcshell.faces import Connect
-from tests.rpcshell.mcp_peer import McpPeer
+from tests.rpcshell.mcp_peer import McpPeer, interrupted
 from tests.rpcshell.peers import serving
 
 
@@ -123,3 +125,96 @@ def test_a_server_that_asks_for_what_was_refused_or_without_end_gets_no_further(
         with pytest.raises(CallError, match="has asked 100 times"):
             client.call("t")
         assert client.call("mcp:server/discover")
+
+
+def url_asked(url: str) -> Form:
+    params = {"mode": "url", "message": "Sign in.", "url": url, "elicitationId": "e1"}
+    form = for_a_person(ServerRequest("elicitation/create", params, 1)).form
+    assert form is not None
+    return form
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://a@b.example:1/x", "To be opened in a browser, at b.example: https://a@b.example:1/x"),
+        ("file:///etc/passwd", "To be opened in a browser: file:///etc/passwd"),
+        ("http://[", "To be opened in a browser: http://["),
+    ],
+)
+def test_a_page_to_visit_is_shown_whole_with_its_host_and_nothing_is_sent_but_the_word(url: str, said: str) -> None:
+    form = url_asked(url)
+    assert form.message == f"Sign in.\n{said}"
+    assert not form.schema
+    for action in ("accept", "decline", "cancel"):
+        assert form.answer(action, {}) == {"action": action}
+
+
+def test_pages_to_visit_before_a_call_are_in_its_error(connect: Connect) -> None:
+    page = {"mode": "url", "message": "Sign in.", "url": "https://b.example/x", "elicitationId": "e1"}
+
+    def refuse(id: Any, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"id": id, "error": {"code": -32042, "message": "Who are you?", "data": {"elicitations": [page, 7]}}}
+
+    says = "Who are you\\? Sign in. To be opened in a browser, at b.example: https://b.example/x .*Then call again"
+    with (
+        serving(McpPeer({"tools/call": refuse})) as server,
+        connect(f"mcp:{server.target}") as client,
+        pytest.raises(CallError, match=says),
+    ):
+        client.call("t")
+
+
+class Tasks(McpPeer):
+    """Makes a task of what it is asked to, and gives its result when the test has it end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends = threading.Event()
+
+    def said(self, id: Any, method: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        task = {"taskId": "t1", "status": "working"}
+        match method:
+            case "initialize":
+                for one in super().said(id, method, params):
+                    made: Any = {"requests": {"tools": {"call": {}}}, "cancel": {}}
+                    one["result"]["capabilities"]["tasks"] = made
+                    yield one
+            case "tools/list":
+                tools = [{"name": "long", "execution": {"taskSupport": "required"}}, {"name": "short", "execution": 1}]
+                yield {"id": id, "result": {"tools": tools}}
+            case "tools/call" if "task" in params:
+                yield {"id": id, "result": {"task": {**task, "statusMessage": "begun"}}}
+                yield {"method": "notifications/tasks/status", "params": {**task, "statusMessage": "half done"}}
+                yield {"method": "notifications/tasks/status", "params": {**task, "taskId": "other"}}
+            case "tasks/result" if params["taskId"] == "t1" and self.ends.is_set():
+                yield {"id": id, "result": {"content": [{"type": "text", "text": "done"}], "isError": True}}
+            case "tasks/result":
+                pass
+            case _:
+                yield from super().said(id, method, params)
+
+
+def test_a_tool_that_has_to_be_a_task_is_one_and_its_result_is_that_of_the_call(connect: Connect) -> None:
+    mcp = Tasks()
+    mcp.ends.set()
+    with serving(mcp) as server, connect(f"mcp:{server.target}") as client:
+        came: list[Any] = []
+        with pytest.raises(CallError, match="done"):
+            client.call("long", {"x": 1}, partial=came.append)
+        assert came == [Progress(text="begun"), Progress(text="half done")]
+        assert client.call("short", {"x": 1})["arguments"] == {"x": 1}
+    calls = [message["params"] for message in mcp.received if message["method"] == "tools/call"]
+    assert ["task" in call for call in calls] == [True, False]
+
+
+def test_a_task_that_is_given_up_is_cancelled() -> None:
+    mcp = Tasks()
+    with serving(mcp) as server, connect_blocking(f"mcp:{server.target}") as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.call("long", partial=interrupted)
+        assert client.call("short", {"x": 1})
+    sent: dict[str, Any] = {message["method"]: message.get("params") for message in mcp.received}
+    assert sent["tasks/cancel"] == {"taskId": "t1"}
+    (asked,) = (message["id"] for message in mcp.received if message["method"] == "tasks/result")
+    assert sent["notifications/cancelled"]["requestId"] == asked

@@ -23,6 +23,7 @@ from rpcwire import Fault
 from tests import peers
 from tests.peers.node import program
 from tests.rpcshell.faces import Connect
+from tests.rpcshell.mcp_peer import interrupted
 from tests.rpcshell.peers import DEADLINE
 
 SERVER = Path(peers.__file__).parent / "mcp_server.py"
@@ -241,5 +242,10 @@ def test_the_everything_server() -> None:
         assert catalog.methods["get-sum"].signature == "get-sum(a: number, b: number) -> any"
         assert client.complete("prompt:completable-prompt", "department", "Eng", {}) == ["Engineering"]
         assert "decline" in str(client.call("trigger-elicitation-request"))
+        with pytest.raises(CallError, match=r"To be opened in a browser, at modelcontextprotocol\.io"):
+            client.call("trigger-url-elicitation", {"errorPath": True, "url": "https://modelcontextprotocol.io"})
+        with pytest.raises(KeyboardInterrupt):
+            client.call("simulate-research-query", {"topic": "x"}, partial=interrupted)
+        assert [task["status"] for task in client.call("tasks/list")["tasks"]] == ["cancelled"]
         roots = client.call("get-roots-list")
         assert Path.cwd().as_uri() in str(roots)

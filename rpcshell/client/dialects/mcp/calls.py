@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET
 
+from rpcshell.client.dialects import Progress
+from rpcshell.client.dialects.lenient import as_text
 from rpcshell.client.dialects.mcp import methods
 from rpcshell.client.dialects.mcp.uri_template import expand
 from rpcwire import ERROR_OUT, ErrorCode, Fault, Reply, encode_value
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from rpcwire import Floats
 
-__all__ = ["ROUND", "SOUGHT_IN", "Call", "outcome", "routed", "texts", "uri_of"]
+__all__ = ["ROUND", "SOUGHT_IN", "Call", "outcome", "progress", "routed", "texts", "uri_of"]
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 SOUGHT_IN: Final = ("resources/templates/list", "resources/list")
@@ -37,6 +39,12 @@ class Call(msgspec.Struct):
 
     sought: tuple[str, dict[str, Any]] | None = None
     """The name and the variables of the resource whose URI is looked for first."""
+
+    as_task: bool = False
+    """Whether the server is to make a task of it, whose result is asked for apart."""
+
+    task: str | None = None
+    """The task that it is."""
 
     round: int = 0
     wanted: int = 0
@@ -97,3 +105,18 @@ def texts(values: Mapping[str, Any], floats: Floats) -> dict[str, str]:
         name: value if isinstance(value, str) else encode_value(value, floats).decode()
         for name, value in values.items()
     }
+
+
+def progress(params: Mapping[Any, Any]) -> Progress:
+    """What a notification of progress tells."""
+    done, total, text = params.get("progress"), params.get("total"), params.get("message")
+    return Progress(_number(done), _number(total), as_text(text))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

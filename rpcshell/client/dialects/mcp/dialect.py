@@ -29,9 +29,9 @@ from rpcshell.client.dialects import (
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.mcp import methods, signs
-from rpcshell.client.dialects.mcp.calls import ROUND, SOUGHT_IN, Call, outcome, routed, texts, uri_of
+from rpcshell.client.dialects.mcp.calls import ROUND, SOUGHT_IN, Call, outcome, progress, routed, texts, uri_of
 from rpcshell.client.dialects.mcp.headers import header_places, header_value
-from rpcshell.client.dialects.mcp.requests import CAPABILITIES, capabilities_with, for_a_person, own_answer
+from rpcshell.client.dialects.mcp.requests import CAPABILITIES, capabilities_with, for_a_person, own_answer, with_urls
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Reply, decode_value
@@ -96,6 +96,7 @@ class Mcp(JsonRpc):
         self._calls: dict[int, Call] = {}
         self._resources: dict[str, Mapping[str, Any]] = {}
         self._headers: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._tasks: frozenset[str] = frozenset()
 
     def hello(self) -> Steps[None]:
         """Open a session, or find out that the server needs none."""
@@ -111,6 +112,23 @@ class Mcp(JsonRpc):
         self._info = as_mapping(reply.result.get("serverInfo"))
         yield Tell(self.encode(self.envelope("notifications/initialized", None)))
         yield HttpRequest("GET")
+        if self._makes_tasks:
+            # A tool may have to be called as a task, also before anybody asks what there is.
+            self._note_tasks((yield from self._listed("tools/list", "tools", [])))
+
+    @property
+    def _makes_tasks(self) -> bool:
+        made = as_mapping(as_mapping(self._offers.get("tasks")).get("requests"))
+        return not self._modern and "call" in as_mapping(made.get("tools"))
+
+    def _note_tasks(self, tools: list[Any]) -> None:
+        """Remember which tools have to be called as tasks."""
+        needed = (
+            as_text(as_mapping(tool).get("name"))
+            for tool in tools
+            if as_mapping(as_mapping(tool).get("execution")).get("taskSupport") == "required"
+        )
+        self._tasks = frozenset(needed) if self._makes_tasks else frozenset()
 
     def _discover(self, refusal: Fault) -> Steps[None]:
         self._modern, self._version, self._session = True, _STATELESS, None
@@ -147,6 +165,7 @@ class Mcp(JsonRpc):
         if faults and not any(lists.values()):
             return Description(missing="unknown", reason=f"it does not list what it has: {faults[0].message}")
         self._resources = methods.resource_names(lists["resources"], lists["templates"])
+        self._note_tasks(lists["tools"])
         self._headers = {
             str(tool.get("name")): found
             for tool in lists["tools"]
@@ -194,6 +213,7 @@ class Mcp(JsonRpc):
         if params is not None and not isinstance(params, dict):
             raise EncodeError("MCP takes params by name, as an object")
         call = routed(method, params, self._resources, self._floats)
+        call.as_task = call.method == "tools/call" and as_mapping(call.params).get("name") in self._tasks
         # Nothing waits for a call that cannot be sent.
         data = self.encode(self._request(number, call))
         self._calls[number] = call
@@ -201,6 +221,10 @@ class Mcp(JsonRpc):
 
     def _request(self, number: int, call: Call) -> dict[str, Any]:
         params = call.params
+        if call.task is not None:
+            return self.envelope("tasks/result", {"taskId": call.task}, id=number + call.id_offset)
+        if call.as_task:
+            params = {**(params or {}), "task": {}}
         if call.method in _WITH_PROGRESS:
             params = {**(params or {}), "_meta": {"progressToken": number, **as_mapping((params or {}).get("_meta"))}}
         if call.inputs is not None:
@@ -229,10 +253,12 @@ class Mcp(JsonRpc):
 
     def _understood(self, said: Message) -> Iterator[Message]:
         match said:
-            case Event("notifications/progress", {"progressToken": int() as number, **progress}) if (
-                number in self._calls
+            case Event("notifications/progress", {"progressToken": int() as number, **told}) if number in self._calls:
+                yield Partial(progress(told), number)
+            case Event("notifications/tasks/status", {"taskId": str() as task, **told}) if number := next(
+                (number for number, call in self._calls.items() if call.task == task), 0
             ):
-                yield Partial(_progress(progress), number)
+                yield Partial(Progress(text=_status(told)), number)
             case ServerRequest():
                 yield for_a_person(said)
             case Event(name, params):
@@ -253,12 +279,22 @@ class Mcp(JsonRpc):
             yield from self._looked_up(number, call, call.sought, as_mapping(reply.result))
         elif call is None or reply.fault is not None or not isinstance(reply.result, dict):
             self._calls.pop(number, None)
-            yield msgspec.structs.replace(reply, id=number)
+            result = reply.result if reply.out != ERROR_OUT else with_urls(reply.result)
+            yield msgspec.structs.replace(reply, id=number, result=result)
+        elif call.as_task and isinstance(as_mapping(reply.result.get("task")).get("taskId"), str):
+            yield from self._begun(number, call, reply.result["task"])
         elif reply.result.get("resultType") == "input_required":
             yield from self._asked(number, call, reply.result)
         else:
             del self._calls[number]
             yield outcome(number, call, reply.result, self._floats)
+
+    def _begun(self, number: int, call: Call, task: dict[str, Any]) -> Iterator[Message]:
+        """The server has made a task of a call: its result is asked for, which comes when the task has ended."""
+        call.task, call.as_task = task["taskId"], False
+        call.round += 1
+        yield Partial(Progress(text=_status(task)), number)
+        yield Tell(self.encode(self._request(number, call)))
 
     def _looked_up(
         self, number: int, call: Call, sought: tuple[str, dict[str, Any]], page: Mapping[str, Any]
@@ -326,7 +362,11 @@ class Mcp(JsonRpc):
         if call is None or call.method == "initialize":
             return b""
         params = {"requestId": number + call.id_offset, "reason": "no longer wanted"}
-        return self.encode(self.envelope("notifications/cancelled", params))
+        given_up = self.encode(self.envelope("notifications/cancelled", params))
+        if call.task is None:
+            return given_up
+        ended = self.envelope("tasks/cancel", {"taskId": call.task}, id=f"cancel {number}")
+        return self.encode(ended) + given_up
 
     def request_headers(self, message: bytes) -> Mapping[str, str]:
         """The session and the version; since there are no sessions, also what is called."""
@@ -356,15 +396,5 @@ class Mcp(JsonRpc):
         return None
 
 
-def _progress(params: Mapping[Any, Any]) -> Progress:
-    done, total, text = params.get("progress"), params.get("total"), params.get("message")
-    return Progress(_number(done), _number(total), as_text(text))
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
+def _status(task: Mapping[Any, Any]) -> str:
+    return as_text(task.get("statusMessage")) or as_text(task.get("status"))

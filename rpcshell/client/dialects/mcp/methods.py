@@ -31,6 +31,7 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Final = {"type": "string"}
 _OBJECT: Final = {"type": "object"}
 _CURSOR: Final = (("cursor", _TEXT, False),)
+_TASK: Final = (("taskId", _TEXT, True),)
 _LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 _Params = tuple[tuple[str, dict[str, Any], bool], ...]
@@ -58,6 +59,10 @@ _METHODS: Final[Mapping[str, tuple[str, str, _Params]]] = {
         "Say which log messages are wanted",
         (("level", {"type": "string", "enum": list(_LEVELS)}, True),),
     ),
+    "tasks/list": ("tasks", "What the server is at, and has done", _CURSOR),
+    "tasks/get": ("tasks", "How far a task is", _TASK),
+    "tasks/result": ("tasks", "The result of a task, when it has ended", _TASK),
+    "tasks/cancel": ("tasks", "End a task", _TASK),
     "mcp:ping": ("", "Ask whether the server is there", ()),
     "server/discover": ("", "What the server can do", ()),
     "subscriptions/listen": ("", "Have changes told", (("notifications", _OBJECT, True),)),
@@ -70,6 +75,10 @@ _OF_ERA: Final = {
     "resources/subscribe": False,
     "resources/unsubscribe": False,
     "logging/setLevel": False,
+    "tasks/list": False,
+    "tasks/get": False,
+    "tasks/result": False,
+    "tasks/cancel": False,
     "mcp:ping": False,
     "server/discover": True,
     "subscriptions/listen": True,
