@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import re
 import select
 import selectors
 import shutil
@@ -48,7 +49,7 @@ admin.enableServer=false
 preAllocSize=64
 """
 _JAVA = ("-Xmx64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Dzookeeper.forceSync=no")
-_MAIN = "org.apache.zookeeper.server.ZooKeeperServerMain"
+_MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 _KEEPER = """
 import os, select, subprocess, sys
 if os.fork():
@@ -78,11 +79,13 @@ class ZooKeeper:
     Args:
         folder: where it keeps that.
         owner: with which process it ends at the latest; this one unless given.
+        ensemble: more of its configuration, where it is one of several.
     """
 
-    def __init__(self, folder: Path, owner: int | None = None) -> None:
+    def __init__(self, folder: Path, owner: int | None = None, ensemble: str = "") -> None:
         self._folder = folder
         self._owner = owner or os.getpid()
+        self._ensemble = ensemble
         self.port = 0
         self.pid = 0
 
@@ -91,10 +94,15 @@ class ZooKeeper:
         """Its address, as kazoo takes it."""
         return f"127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    @property
+    def mode(self) -> str:
+        """What it is: standalone, leader or follower; nothing where it does not serve."""
+        return _mode(self.port)
+
+    def start(self, *, wait: bool = True) -> None:
         """Start it, where it was before, and wait until it answers."""
         for _ in range(10):
-            if self._has_started():
+            if self._has_started(wait):
                 return
         raise AssertionError(f"ZooKeeper does not start: {(self._folder / 'output').read_text()}")
 
@@ -109,10 +117,10 @@ class ZooKeeper:
             signal.pidfd_send_signal(process, signal.SIGKILL)
             assert select.select([process], [], [], PATIENCE)[0]
 
-    def _has_started(self) -> bool:
-        port = self.port or _free_port()
+    def _has_started(self, wait: bool) -> bool:
+        before, port = self.port, self.port or _free_port()
         configuration = self._folder / "zoo.cfg"
-        configuration.write_text(_CONFIGURATION.format(folder=self._folder / "data", port=port))
+        configuration.write_text(_CONFIGURATION.format(folder=self._folder / "data", port=port) + self._ensemble)
         keeper = (sys.executable, "-I", "-S", "-c", _KEEPER, str(self._owner))
         server = (str(JAVA), *_JAVA, "-cp", str(JAR), _MAIN, str(configuration))
         with (self._folder / "output").open("ab") as output:
@@ -120,12 +128,19 @@ class ZooKeeper:
                 [*keeper, *server], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output, check=True
             )
         self.pid = int(told.stdout)
+        # One that ends has lost its port to somebody else meanwhile.
+        self.port = port
+        if wait and not self.wait_until_it_serves():
+            self.port = before
+            return False
+        return True
+
+    def wait_until_it_serves(self) -> bool:
+        """Wait until it serves; False where it ends."""
         with contextlib.suppress(ProcessLookupError), _pidfd(self.pid) as process:
-            while not _serves(port):
+            while not self.mode:
                 if select.select([process], [], [], 0.02)[0]:
-                    # Somebody else has taken the port meanwhile.
                     return False
-            self.port = port
             return True
         return False
 
@@ -145,14 +160,54 @@ def _free_port() -> int:
         return port
 
 
-def _serves(port: int) -> bool:
-    """Whether a ZooKeeper serves there: it says so to a word of four letters."""
+def _mode(port: int) -> str:
+    """What the ZooKeeper there says that it is, to a word of four letters; nothing where none serves."""
     try:
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
             connection.sendall(b"srvr")
-            return b"Mode: standalone" in connection.recv(65536, socket.MSG_WAITALL)
+            found = re.search(rb"Mode: (\w+)", connection.recv(65536, socket.MSG_WAITALL))
     except OSError:
-        return False
+        return ""
+    return "" if found is None else found[1].decode()
+
+
+class Ensemble:
+    """Three ZooKeeper servers of one ensemble.
+
+    Args:
+        folder: where they keep what they are told.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        peers = "".join(f"server.{number}=127.0.0.1:{_free_port()}:{_free_port()}\n" for number in (1, 2, 3))
+        self.servers: list[ZooKeeper] = []
+        for number in (1, 2, 3):
+            own = folder / str(number)
+            (own / "data").mkdir(parents=True)
+            (own / "data/myid").write_text(str(number))
+            self.servers.append(ZooKeeper(own, ensemble=f"initLimit=50\nsyncLimit=25\n{peers}"))
+
+    @property
+    def hosts(self) -> str:
+        """Their addresses, as kazoo takes them."""
+        return ",".join(server.hosts for server in self.servers)
+
+    def start(self) -> None:
+        """Start all that do not run, and wait until each is a leader or a follower."""
+        down = [server for server in self.servers if not server.mode]
+        for server in down:
+            server.start(wait=False)
+        for server in down:
+            server.wait_until_it_serves()
+
+    def find(self, mode: str) -> ZooKeeper:
+        """One of the servers that is that, as leader."""
+        return next(server for server in self.servers if server.mode == mode)
+
+    def kill(self) -> None:
+        """Kill all."""
+        for server in self.servers:
+            server.kill()
 
 
 class Way:

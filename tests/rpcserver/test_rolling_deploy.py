@@ -17,7 +17,7 @@ import pytest
 from rpcserver.workers import MODELS
 from rpcwire import Goodbye, Reply
 from tests.servers import PATIENCE, PROBE_APP, Client, Server, running
-from tests.zookeeper import Serverset, ZooKeeper, why_not
+from tests.zookeeper import Ensemble, Serverset, ZooKeeper, why_not
 
 APP = (
     PROBE_APP
@@ -228,5 +228,30 @@ def test_a_zookeeper_that_goes_away_costs_no_call(own_zookeeper: ZooKeeper, tmp_
             serverset.wait_for_addresses(*fleet.addresses)
             for number in range(3):
                 fleet.replace(number)
+        assert caller.lost == []
+        assert caller.replies == (tmp_path / "marks").stat().st_size
+
+
+@pytest.mark.soak
+def test_of_three_zookeepers_any_may_die(tmp_path: Path) -> None:
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    ensemble = Ensemble(tmp_path / "zookeeper")
+    with contextlib.ExitStack() as opened:
+        opened.callback(ensemble.kill)
+        ensemble.start()
+        serverset = opened.enter_context(contextlib.closing(Serverset(ensemble.hosts)))
+        fleet = Fleet(serverset, tmp_path, ["async"] * 3, opened)
+        with under_load(serverset, tmp_path / "marks", "count") as caller:
+            for mode in ("follower", "leader"):
+                owners = {name: serverset.node(name)[1].ephemeralOwner for name in serverset.members()}
+                ensemble.find(mode).kill()
+                until = caller.replies + 2_000
+                while caller.replies < until:
+                    assert not caller.over.wait(0.1)
+                serverset.wait_for_addresses(*fleet.addresses)
+                assert {name: serverset.node(name)[1].ephemeralOwner for name in owners} == owners
+                fleet.replace(0)
+                ensemble.start()
         assert caller.lost == []
         assert caller.replies == (tmp_path / "marks").stat().st_size
