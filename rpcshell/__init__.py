@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from rpcshell.version import __version__
 
 if TYPE_CHECKING:
-    from rpcshell.client.async_client import AsyncClient, connect_async
-    from rpcshell.client.client import Client, connect
+    from rpcshell.client.async_client import AsyncClient
+    from rpcshell.client.client import Client
     from rpcshell.client.detecting import detect
     from rpcshell.client.dialects.envelope import Envelope
     from rpcshell.client.errors import (
@@ -35,9 +35,15 @@ if TYPE_CHECKING:
         Unexpected,
         UsageError,
     )
+    from rpcshell.client.fleet.instances import FleetEvent, InstanceState
+    from rpcshell.client.opening import connect, connect_async
     from rpcshell.client.target import (
         ChildTarget,
+        DnsTarget,
         HttpTarget,
+        ListTarget,
+        ServersetTarget,
+        SrvTarget,
         Target,
         TcpTarget,
         TlsFiles,
@@ -55,12 +61,18 @@ __all__ = [
     "Client",
     "ConnectionFailed",
     "ConnectionLost",
+    "DnsTarget",
     "Envelope",
+    "FleetEvent",
     "HttpTarget",
+    "InstanceState",
+    "ListTarget",
     "NotConnected",
     "ProtocolError",
+    "ServersetTarget",
     "ShellError",
     "SpawnFailed",
+    "SrvTarget",
     "SyntaxProblem",
     "Target",
     "TcpTarget",
@@ -78,14 +90,20 @@ __all__ = [
 
 _MODULES = {
     "AsyncClient": "async_client",
-    "connect_async": "async_client",
+    "connect_async": "opening",
     "Client": "client",
-    "connect": "client",
+    "connect": "opening",
     "Envelope": "dialects.envelope",
     "detect": "detecting",
+    "FleetEvent": "fleet.instances",
+    "InstanceState": "fleet.instances",
     "ChildTarget": "target",
     "HttpTarget": "target",
     "Target": "target",
+    "DnsTarget": "target",
+    "ListTarget": "target",
+    "ServersetTarget": "target",
+    "SrvTarget": "target",
     "TcpTarget": "target",
     "TlsFiles": "target",
     "TlsTarget": "target",

@@ -27,10 +27,11 @@ DRAWING = ("rpcshell.prompt.", "rpcshell.lab.top.screen")
 OPTIONAL = {
     "prometheus_client": {"rpcserver.ops.exposition"},
     "pytest": {PLUGIN},
-    "kazoo": {"rpcserver.ops.registry_session"},
+    "dns": {"rpcshell.client.fleet.dns_source"},
+    "kazoo": {"rpcserver.ops.registry_session", "rpcshell.client.fleet.serverset_source"},
     "watchfiles": {"rpcserver.ops.watch"},
 }
-"""Packages that need not be installed, and the one module of the server, or of the shell, that imports each."""
+"""Packages that need not be installed, and the one module of the server, and of the shell, that imports each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def test_nobody_imports_server() -> None:
         ("rpcwire", {"msgspec"}),
         (PLUGIN, {"rpcserver", "pytest", "pluggy"}),
         ("rpcserver", {"rpcwire", "msgspec", "click", "uvloop", *OPTIONAL}),
-        ("rpcshell", {"rpcwire", "msgspec", "click", "platformdirs", "plotext", "wcwidth", *SCREEN}),
+        ("rpcshell", {"rpcwire", "msgspec", "click", "platformdirs", "plotext", "wcwidth", "dns", "kazoo", *SCREEN}),
     ],
 )
 def test_a_package_imports_only_its_own_dependencies(package: str, allowed: set[str]) -> None:

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from rpcshell.app.options import Options, places
 from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
+from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, TlsTarget, names_dialect
+from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, TlsTarget
 from rpcshell.servers.folders import config_file, history_file
 from rpcshell.shell.config import usable_config
 from rpcshell.version import __version__

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from rpcshell.client.dialect_names import names_native
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import Target, UnixTarget, names_native
+from rpcshell.client.target import Target, UnixTarget
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.config import Config, usable_config
 from rpcshell.view.plain import is_terminal

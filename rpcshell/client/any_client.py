@@ -10,8 +10,7 @@ from weakref import WeakSet
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.errors import UsageError
 from rpcshell.client.exchange import Requester
-from rpcshell.client.fleet import Fleet
-from rpcshell.client.target import ChildTarget, HttpTarget, Target, TcpTarget
+from rpcshell.client.target import ChildTarget, HttpTarget, Target
 from rpcwire import MAX_REPLY
 from rpcwire.numbers import FLOAT_HOOKS
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, TypedDict
 
     from rpcshell.client.dialects import Description, DialectFactory, Listening
+    from rpcshell.client.fleet.instances import FleetEvent, InstanceState
     from rpcshell.client.hearing import AnyHearing, FormHandler, RequestHandler
     from rpcshell.client.target import TlsFiles
     from rpcwire import Floats
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         dialect: DialectFactory | None
 
 
-__all__ = ["CONNECT_TIMEOUT", "STRANGER_CONNECT_TIMEOUT", "TIMEOUT", "AnyClient", "as_target"]
+__all__ = ["CONNECT_TIMEOUT", "STRANGER_CONNECT_TIMEOUT", "TIMEOUT", "AnyClient"]
 
 TIMEOUT: Final = 90.0
 """Seconds a call may take unless told otherwise: longer than the 60 s after which rpcserver ends a request itself."""
@@ -87,7 +87,6 @@ class AnyClient:
         self._floats: Floats = floats
         self._openrpc = openrpc
         self._answers = answers
-        self._fleet = Fleet(target)
         self.listens = self.absent_params = self.one_call = False
         self._pipelined = True
         if target.dialect or dialect is not None:
@@ -160,6 +159,22 @@ class AnyClient:
         """
         self.hearing().handle(log=handler)
 
+    @property
+    def instances(self) -> tuple[InstanceState, ...]:
+        """The servers that calls go to: the instances of a fleet that are known by now, or the one that there is."""
+        from rpcshell.client.fleet.instances import InstanceState
+
+        return (InstanceState(self.target),)
+
+    def on_change(self, handler: Callable[[FleetEvent], object] | None) -> None:
+        """Have a function told of each change of a fleet: an instance was added, removed, ejected or is back.
+
+        Of a single server there is nothing to tell.
+
+        Example:
+            >>> client.on_change(lambda event: print(event.kind, event.instance.target))  # doctest: +SKIP
+        """
+
     def _requester(self, instance: Target) -> Requester:
         """What speaks for this client on a new connection to an instance, with a dialect that does not listen."""
         dialect = self._dialect(self._max_reply, self._floats)
@@ -202,14 +217,3 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-
-def as_target(target: str | tuple[str, int] | Target) -> Target:
-    """The target that a text, a (host, port) pair or a target names.
-
-    Raises:
-        UsageError: The text makes no sense.
-    """
-    if isinstance(target, str):
-        return Target.parse(target)
-    return TcpTarget(*target) if isinstance(target, tuple) else target

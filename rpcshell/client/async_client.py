@@ -8,16 +8,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpcshell.client.any_client import AnyClient, as_target
+from rpcshell.client.any_client import AnyClient
 from rpcshell.client.dialects import Ask, follow_async
 from rpcshell.client.dialects.steps import offered
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.fleet import Attempts
+from rpcshell.client.retry import Attempts
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable, Generator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import EllipsisType
     from typing import Self, Unpack
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target
     from rpcwire import Reply
 
-__all__ = ["AsyncClient", "connect_async"]
+__all__ = ["AsyncClient"]
 
 _T = TypeVar("_T")
 
@@ -88,10 +88,10 @@ class AsyncClient(AnyClient):
         """
         self._enter()
         if self.listens:
-            await self._listen(self._fleet.choose(), None, for_call=False)
+            await self._listen(self.target, None, for_call=False)
             return
         async with self._turns:
-            self._idle.append(await self._ready(self._fleet.choose(), None))
+            self._idle.append(await self._ready(self.target, None))
 
     async def close(self) -> None:
         """Close all connections. Calls that are under way end with ConnectionLost; the next call connects anew."""
@@ -146,7 +146,7 @@ class AsyncClient(AnyClient):
         deadline = None if limit is None else loop.time() + limit
         turns = self._turns
         sent = False
-        attempts = Attempts(self._fleet, idempotent)
+        attempts = Attempts(self.target, idempotent)
         try:
             if turns.locked():
                 async with asyncio.timeout_at(deadline):
@@ -157,7 +157,7 @@ class AsyncClient(AnyClient):
                 while True:
                     try:
                         if self.listens:
-                            listening = await self._listen(attempts.instance, deadline)
+                            listening = await self._listen(self.target, deadline)
                             sent = True
                             try:
                                 return await listening.exchange(
@@ -166,7 +166,7 @@ class AsyncClient(AnyClient):
                             finally:
                                 if self.one_call:
                                     await self._give_up(listening)
-                        connection = await self._ready(attempts.instance, deadline)
+                        connection = await self._ready(self.target, deadline)
                         sent = True
                         return await self._attempt(connection, method, params, meta, deadline)
                     except ConnectionFailed as error:
@@ -222,7 +222,7 @@ class AsyncClient(AnyClient):
         """
         self._enter()
         hearing = self.hearing()
-        connection = self._listening or await self._listen(self._fleet.choose(), None, for_call=False)
+        connection = self._listening or await self._listen(self.target, None, for_call=False)
         while (event := await hearing.next_event(timeout, lambda: not connection.reusable)) is not None:
             yield event
         connection.check_end()
@@ -255,7 +255,7 @@ class AsyncClient(AnyClient):
 
     async def _followed(self, steps: Callable[[Listening], Steps[_T]], deadline: float | None) -> _T:
         """What the steps of a listening dialect come to."""
-        connection = await self._listen(self._fleet.choose(), deadline)
+        connection = await self._listen(self.target, deadline)
         try:
             return await connection.follow(steps(connection.dialect), deadline)
         finally:
@@ -348,36 +348,3 @@ class AsyncClient(AnyClient):
         if connection in self._idle:
             self._idle.remove(connection)
         connection.close()
-
-
-class _Connecting:
-    """A client that is being connected: `await` it, or enter it with `async with`."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-
-    def __await__(self) -> Generator[Any, None, AsyncClient]:
-        return self.__aenter__().__await__()
-
-    async def __aenter__(self) -> AsyncClient:
-        await self._client.connect()
-        return self._client
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
-
-
-def connect_async(
-    target: str | tuple[str, int] | Target, *, parallel: int = 1, **options: Unpack[ClientOptions]
-) -> _Connecting:
-    """Connect to a server from an event loop; `await` the result, or enter it with `async with`.
-
-    Parameters and errors are those of `connect`; `parallel` is how many calls may be under way at once, each on a
-    connection of its own.
-
-    Example:
-        >>> async with connect_async("127.0.0.1:8080") as client:  # doctest: +SKIP
-        ...     await client.call("ping", {"a": 1})
-        {'a': 1}
-    """
-    return _Connecting(AsyncClient(as_target(target), parallel=parallel, **options))

@@ -9,13 +9,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rpcshell.client.any_client import AnyClient, as_target
+from rpcshell.client.any_client import AnyClient
 from rpcshell.client.connection import Connection
 from rpcshell.client.dialects import Ask, follow
 from rpcshell.client.dialects.steps import offered
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.fleet import Attempts
+from rpcshell.client.retry import Attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rpcwire import Reply
 
 
-__all__ = ["Client", "connect"]
+__all__ = ["Client"]
 
 _T = TypeVar("_T")
 
@@ -100,7 +100,7 @@ class Client(AnyClient):
         """
         self._new_caller()
         with self._turn:
-            self._ready(self._fleet.choose(), None, None)
+            self._ready(self.target, None, None)
 
     def listening_program(self) -> str:
         """Who listens at the other end of a Unix socket, where that is known: a program and its process."""
@@ -201,7 +201,7 @@ class Client(AnyClient):
         """
         limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
-        attempts = Attempts(self._fleet, idempotent)
+        attempts = Attempts(self.target, idempotent)
         turn, caller = self._turn, self._new_caller()
         try:
             if not turn.acquire(True, -1 if limit is None else min(limit, threading.TIMEOUT_MAX)):
@@ -209,7 +209,7 @@ class Client(AnyClient):
             self._caller = caller
             while True:
                 try:
-                    connection = self._ready(attempts.instance, deadline, trace)
+                    connection = self._ready(self.target, deadline, trace)
                     return self._attempt(connection, method, params, meta, deadline, trace, partial)
                 except ConnectionFailed as error:
                     attempts.not_connected(error)
@@ -286,7 +286,7 @@ class Client(AnyClient):
         deadline = None if timeout is None else time.monotonic() + timeout
         self._new_caller()
         with self._turn:
-            connection = self._ready(self._fleet.choose(), deadline, None)
+            connection = self._ready(self.target, deadline, None)
             if isinstance(connection, Connection):
                 raise self._deaf()
             try:
@@ -355,27 +355,3 @@ class Client(AnyClient):
 
             self._hearing_of = Hearing(Handlers(methods=self._answers))
         return self._hearing_of
-
-
-def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOptions]) -> Client:
-    """Connect to a server.
-
-    Args:
-        target: `host:port`, `port`, `[v6]:port`, `unix:/path`, `unix:@name`, `tls://host:port`, or a (host, port)
-            pair; before an address, what is spoken there, as in `jsonrpc+line:host:port`. `jsonrpc:exec:COMMAND ARG` is
-            a child, `jsonrpc:https://host/path` a server over HTTP.
-        options: As `Client` takes them: `timeout`, `connect_timeout`, `plain`, `max_reply`, `floats`, `tls`,
-            `openrpc`, `answers`, `options`, `dialect`.
-
-    Raises:
-        UsageError: The target's text makes no sense.
-        ConnectionFailed: No connection could be made.
-
-    Example:
-        >>> with connect("127.0.0.1:8080") as client:  # doctest: +SKIP
-        ...     client.call("ping", {"a": 1})
-        {'a': 1}
-    """
-    client = Client(as_target(target), **options)
-    client.connect()
-    return client

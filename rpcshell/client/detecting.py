@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.any_client import STRANGER_CONNECT_TIMEOUT, as_target
+from rpcshell.client.any_client import STRANGER_CONNECT_TIMEOUT
 from rpcshell.client.detection import LIMIT, PATIENCE, TLS_GREETING, Detection, Outcome
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess
 from rpcshell.client.dialects.registry import recognisers
 from rpcshell.client.dialling import dial, listening_program
 from rpcshell.client.errors import ConnectionFailed, UsageError
+from rpcshell.client.opening import as_target
 from rpcshell.client.target import ChildTarget, HttpTarget, TcpTarget, TlsTarget, UnixTarget
 from rpcshell.client.verdict import Finding, greets
 

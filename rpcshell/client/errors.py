@@ -10,7 +10,7 @@ The tree::
     │   └── TlsFailed               the two sides do not trust each other, or one of them does not speak TLS
     ├── NotConnected (3)            a call without a target
     ├── ConnectionLost (3)          the connection ended before the reply: target, may_have_run
-    ├── CallTimeout (3)             no reply in time: seconds
+    ├── CallTimeout (3)             no reply in time: seconds, target
     ├── ProtocolError (3)           the peer does not speak the protocol
     ├── SpawnFailed (3)             a server did not start: traceback, log
     ├── Cancelled (130)             interrupted by the user
@@ -121,7 +121,10 @@ class CallError(ShellError):
         data: What the server added, or None.
         elapsed: Seconds from request to reply.
         meta: Who answered, where that was asked for and told.
+        target: Which instance of a fleet answered, a `Target`; None where there is only one.
     """
+
+    target: object = None
 
     def __init__(
         self,
@@ -206,17 +209,21 @@ class CallTimeout(ShellError):
     Attributes:
         seconds: The limit that passed.
         may_have_run: Whether the request was sent, so that the server may be running it still.
+        target: Which instance of a fleet it was sent to last, a `Target`; None where there is only one.
     """
 
     exit_code = 3
 
-    def __init__(self, seconds: float, *, method: str = "", may_have_run: bool = True) -> None:
+    def __init__(self, seconds: float, *, method: str = "", may_have_run: bool = True, target: object = None) -> None:
         what = f"{method}: no reply" if method else "no reply"
+        if target is not None:
+            what += f" from {target}"
         fate = "the server may still be running it" if may_have_run else "the request was not sent"
         super().__init__(f"{what} within {seconds:g} s; {fate}")
         self.seconds = seconds
         self.method = method
         self.may_have_run = may_have_run
+        self.target = target
 
 
 class ProtocolError(ShellError):

@@ -1,4 +1,4 @@
-"""Targets: where a server is and what it speaks, as people write it and as it is printed, and the files that TLS takes.
+"""Targets: where servers are and what they speak, as people write and read it, and the files that TLS takes.
 
 Parsing and printing only; connecting is the client's job.
 """
@@ -6,13 +6,20 @@ Parsing and printing only; connecting is the client's job.
 from __future__ import annotations
 
 import re
-import socket
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from rpcshell.client.addresses import FORMS, host_and_port, refuse_user, socket_path
+from rpcshell.client.dialect_names import (
+    KINDS,
+    NATIVE,
+    NATIVE_FRAMING,
+    SPOKEN,
+    is_framing,
+    stands_for_dialect,
+    unknown_dialect,
+)
 from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,34 +27,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChildTarget",
+    "DnsTarget",
+    "FleetTarget",
     "HttpTarget",
+    "ListTarget",
+    "ServersetTarget",
+    "SrvTarget",
     "Target",
     "TcpTarget",
     "TlsFiles",
     "TlsTarget",
     "UnixTarget",
-    "is_dialect_name",
-    "names_dialect",
-    "names_native",
 ]
 
-_SPOKEN = re.compile(r"([a-z][a-z0-9_]*)(?:\+[a-z0-9-]+)?")
-_DIALECT = re.compile(rf"{_SPOKEN.pattern}:(?!//)")
-_KINDS = ("unix", "exec")
-_NOT_DIALECTS = (*_KINDS, "tcp", "tls", "http", "https", "localhost")
+_DIALECT = re.compile(rf"{SPOKEN.pattern}:(?!//)")
 _LISTENER = re.compile(r"([a-z0-9-]+)\+(?:tcp://(?=.)|(?=unix:|tls://))")
-_NATIVE = "native"
-_NATIVE_FRAMING = "u32le"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SRV = re.compile(r"_[\w-]{1,62}\._tcp(?:\.[\w-]{1,63})+\.?", re.ASCII)
 _KIND = re.compile(rf"unix:|exec:|{_SCHEME.pattern}")
-_HOST = re.compile(r"[\w.-]{1,253}")
-_ZONE = re.compile(r"[\w.-]+")
-_FORMS = "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:COMMAND, after DIALECT: if it has one"
-_LAST_PORT = 65535
-# sockaddr_un.sun_path holds 108 bytes with its final NUL on Linux, 104 on macOS (unix(7)).
-_LONGEST_PATH = 103
-# Abstract names are Linux's alone, and the NUL is their first byte.
-_LONGEST_NAME = 108
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +72,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
                 `exec:COMMAND ARG` is a child that is talked to over its standard input and output, `http://...` or
                 `https://...` a server of JSON over HTTP. Before any of them a dialect, as in `qmp:unix:/path` or
                 `jsonrpc+line:host:port`. An address as rpcserver writes it, such as `line+tcp://host:port`, is one of
-                JSON-RPC.
+                JSON-RPC. Several servers of one service are `host:port,host:port`, `zk://host,host/path` (ZooKeeper),
+                `srv://_service._tcp.name` or `dns://name:port`.
             dialects: Names of dialects beside those that the registry knows.
 
         Raises:
@@ -86,18 +84,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             TcpTarget(host='localhost', port=8080, dialect='')
         """
         listener = _LISTENER.match(text)
-        if listener is not None and _is_framing(listener[1]):
-            spoken = "" if listener[1] == _NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
-            return msgspec.structs.replace(_place(text[listener.end() :], text, spoken), dialect=spoken)
+        if listener is not None and is_framing(listener[1]):
+            spoken = "" if listener[1] == NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
+            return _speaking(spoken, _place(text[listener.end() :], text, spoken))
         found = _DIALECT.match(text)
-        known = found is not None and (found[1] in dialects or _names_dialect(found[1], text[found.end() :]))
-        if found is None or found[1] in _KINDS or not known:
-            if found is not None and found[1] not in _KINDS and _KIND.match(text, found.end()):
-                raise _unknown_dialect(found[1])
+        known = found is not None and (found[1] in dialects or stands_for_dialect(found[1], text[found.end() :]))
+        if found is None or found[1] in KINDS or not known:
+            if found is not None and found[1] not in KINDS and _KIND.match(text, found.end()):
+                raise unknown_dialect(found[1])
             return _place(text, text, "")
         spoken = found[0][:-1]
-        place = _place(text[found.end() :], text, spoken)
-        return msgspec.structs.replace(place, dialect="" if spoken == _NATIVE else spoken)
+        return _speaking("" if spoken == NATIVE else spoken, _place(text[found.end() :], text, spoken))
 
 
 class TcpTarget(Target, frozen=True):
@@ -114,7 +111,7 @@ class TcpTarget(Target, frozen=True):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         # A host may be called as what stands before an address is.
-        taken = host in _KINDS or (not self.dialect and host.isalnum() and _names_dialect(host, str(self.port)))
+        taken = host in KINDS or (not self.dialect and host.isalnum() and stands_for_dialect(host, str(self.port)))
         return f"{self.prefix}{'tcp://' if taken else ''}{host}:{self.port}"
 
 
@@ -210,6 +207,68 @@ class HttpTarget(Target, frozen=True):
         return kind(parts.hostname or "", parts.port or usual)
 
 
+class FleetTarget(Target, frozen=True):
+    """Several servers of one service, which all can do the same."""
+
+
+class ListTarget(FleetTarget, frozen=True):
+    """Servers that are named one by one.
+
+    Attributes:
+        targets: Two or more, all different.
+    """
+
+    targets: tuple[TcpTarget | TlsTarget, ...]
+
+    def __str__(self) -> str:
+        # What the first one says holds for those that say nothing.
+        plain = "tcp://" if isinstance(self.targets[0], TlsTarget) else ""
+        return ",".join(text if "://" in (text := str(one)) else f"{plain}{text}" for one in self.targets)
+
+
+class ServersetTarget(FleetTarget, frozen=True):
+    """The servers that are registered under a path in ZooKeeper.
+
+    Attributes:
+        url: The ZooKeeper servers and the path, as `rpcwire.serverset.ServersetAddress` prints them.
+    """
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class SrvTarget(FleetTarget, frozen=True):
+    """The servers of a service in the DNS (RFC 2782).
+
+    Attributes:
+        name: `_service._tcp.domain`.
+        tls: Whether they speak TLS, with certificates for the names of their hosts.
+    """
+
+    name: str
+    tls: bool = False
+
+    def __str__(self) -> str:
+        return f"srv{'+tls' if self.tls else ''}://{self.name}"
+
+
+class DnsTarget(FleetTarget, frozen=True):
+    """The servers at all addresses of a name, such as a headless service of Kubernetes.
+
+    Attributes:
+        host: The name.
+        port: The port of each of them, 1 to 65535.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"dns://{self.host}:{self.port}"
+
+
 class TlsFiles(msgspec.Struct, frozen=True):
     """The PEM files of the client's side.
 
@@ -233,41 +292,10 @@ class TlsFiles(msgspec.Struct, frozen=True):
         return TlsFiles(ca, cert, key)
 
 
-def names_dialect(text: str) -> bool:
-    """Whether a text is a dialect, with or without a framing, and no place: what stands before a child's command."""
-    found = _SPOKEN.fullmatch(text)
-    return found is not None and _names_dialect(found[1], "")
-
-
-def is_dialect_name(name: str) -> bool:
-    """Whether a dialect may be called so: nothing else that stands before an address is."""
-    found = _SPOKEN.fullmatch(name)
-    return found is not None and found[1] == name and name not in _NOT_DIALECTS
-
-
-def names_native(text: str) -> bool:
-    """Whether the text of a target says that the native protocol is spoken there, which a `Target` does not show."""
-    return text.startswith((f"{_NATIVE}:", f"{_NATIVE_FRAMING}+"))
-
-
-def _is_framing(name: str) -> bool:
-    # A call in the native protocol needs none but its own.
-    from rpcwire.framings import FRAMINGS
-
-    return name in FRAMINGS
-
-
-def _names_dialect(name: str, rest: str) -> bool:
-    """Whether what stands before a colon names a dialect; what stands before a port alone is first of all a host."""
-    from rpcshell.client.dialects.registry import is_dialect
-
-    return is_dialect(name, other_packages=not rest.isdecimal())
-
-
-def _unknown_dialect(name: str) -> UsageError:
-    from rpcshell.client.dialects.registry import unknown_dialect
-
-    return unknown_dialect(name)
+def _speaking(dialect: str, place: Target) -> Target:
+    if dialect and isinstance(place, FleetTarget):
+        raise UsageError(f"a fleet is called in the native protocol, not in {dialect}", hint="name one of its servers")
+    return msgspec.structs.replace(place, dialect=dialect)
 
 
 def _place(place: str, text: str, dialect: str) -> Target:
@@ -276,11 +304,14 @@ def _place(place: str, text: str, dialect: str) -> Target:
         return _unix(place.removeprefix("unix:"), text)
     if place.startswith("exec:"):
         return _child(place.removeprefix("exec:"), text)
-    if scheme := _SCHEME.match(place):
+    scheme = _SCHEME.match(place)
+    if "," in place and _is_list(place, scheme):
+        return _list(place, text)
+    if scheme:
         return _with_scheme(scheme[1].lower(), place, text)
     if "/" in place:
         return _unix(place, text)
-    return TcpTarget(*_address(place, text))
+    return TcpTarget(*host_and_port(place, text))
 
 
 def _child(command: str, text: str) -> ChildTarget:
@@ -299,12 +330,56 @@ def _with_scheme(scheme: str, place: str, text: str) -> Target:
     rest = place[len(scheme) + len("://") :]
     if scheme in ("http", "https"):
         return _http(place)
-    _refuse_user(rest)
+    refuse_user(rest)
+    if scheme in ("zk", "zks"):
+        return _serverset(f"{scheme}://{rest}")
+    if scheme in ("srv", "srv+tls"):
+        return _srv(rest, text, tls=scheme == "srv+tls")
+    if scheme == "dns":
+        return DnsTarget(*host_and_port(rest, text))
     if scheme not in ("tls", "tcp"):
-        raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=_FORMS)
+        raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=FORMS)
     if "/" in rest:
         raise UsageError(f"target {text!r} has more than a host and a port", hint=f"write {scheme}://host:port")
-    return (TlsTarget if scheme == "tls" else TcpTarget)(*_address(rest, text))
+    return (TlsTarget if scheme == "tls" else TcpTarget)(*host_and_port(rest, text))
+
+
+def _is_list(place: str, scheme: re.Match[str] | None) -> bool:
+    """Whether commas stand between servers, and not in a path or in a URL."""
+    if scheme is not None:
+        return scheme[1].lower() in ("tcp", "tls")
+    return "/" not in place or ("://" in place and "/" not in place.partition(",")[0])
+
+
+def _list(place: str, text: str) -> Target:
+    """What is said of the first one before its address holds for those that say nothing."""
+    refuse_user(place)
+    parts = place.split(",")
+    scheme = _SCHEME.match(parts[0])
+    said = scheme[0] if scheme else ""
+    found: dict[TcpTarget | TlsTarget, None] = {}
+    for part in parts:
+        target = _place(part if _KIND.match(part) else f"{said}{part}", text, "")
+        if not isinstance(target, TcpTarget | TlsTarget):
+            raise UsageError(f"{part!r} in target {text!r} is no server of a fleet", hint="write host:port,host:port")
+        found[target] = None
+    targets = tuple(found)
+    return targets[0] if len(targets) == 1 else ListTarget(targets)
+
+
+def _serverset(text: str) -> ServersetTarget:
+    from rpcwire.serverset import ServersetAddress
+
+    try:
+        return ServersetTarget(str(ServersetAddress.parse(text)))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _srv(name: str, text: str, *, tls: bool) -> SrvTarget:
+    if not _SRV.fullmatch(name):
+        raise UsageError(f"{text!r} names no service in the DNS", hint="write srv://_service._tcp.name")
+    return SrvTarget(name, tls)
 
 
 def _http(text: str) -> HttpTarget:
@@ -322,70 +397,5 @@ def _http(text: str) -> HttpTarget:
     return HttpTarget(text)
 
 
-def _refuse_user(address: str) -> None:
-    """Refuse what may have a password in it, without repeating it."""
-    if "@" in address:
-        raise UsageError("a target takes no user and no password", hint=_FORMS)
-
-
-def _address(address: str, text: str) -> tuple[str, int]:
-    _refuse_user(address)
-    if address.startswith("["):
-        return _bracketed(address, text)
-    host, colon, port = address.rpartition(":")
-    if not colon and not address.isdecimal():
-        if not address:
-            raise UsageError("an empty target" if not text else f"target {text!r} has no host and port", hint=_FORMS)
-        if names_dialect(address):
-            raise UsageError(f"{text!r} is a dialect, and no target", hint=f"write {text}:ADDRESS or {text} -- COMMAND")
-        raise UsageError(f"target {text!r} has no port", hint=_FORMS)
-    if ":" in host:
-        raise UsageError(f"target {text!r} has several colons", hint="put an IPv6 address in brackets: [::1]:8080")
-    if host and not _HOST.fullmatch(host):
-        raise UsageError(f"{host!r} is not a host name", hint=_FORMS)
-    return host or "localhost", _port(port, text)
-
-
 def _unix(path: str, text: str) -> UnixTarget:
-    abstract = path.startswith("@")
-    if path in {"", "@"} or "\0" in path or (path.endswith("/") and not abstract):
-        raise UsageError(f"target {text!r} names no socket", hint="write unix:/path/to/socket or unix:@name")
-    if abstract and sys.platform != "linux":
-        raise UsageError(f"abstract sockets are Linux's: {text!r}", hint="write unix:./@name for a file of that name")
-    try:
-        absolute = path if abstract else str(Path.cwd() / path)
-        length = len(absolute.encode())
-    except UnicodeEncodeError as error:
-        raise UsageError(f"target {text!r} is not valid Unicode") from error
-    except OSError as error:
-        raise UsageError(f"{path!r} cannot be found from here: {error.strerror}") from error
-    longest = _LONGEST_NAME if abstract else _LONGEST_PATH
-    if length > longest:
-        raise UsageError(
-            f"the socket path is {length} bytes long and the system takes {longest}: {absolute!r}",
-            hint="use a shorter path",
-        )
-    return UnixTarget(absolute)
-
-
-def _bracketed(bracketed: str, text: str) -> tuple[str, int]:
-    host, closed, rest = bracketed[1:].partition("]")
-    if not closed or not rest.startswith(":"):
-        raise UsageError(f"target {text!r} has no port after its brackets", hint="write [v6]:port, as in [::1]:8080")
-    address, percent, zone = host.partition("%")
-    try:
-        socket.inet_pton(socket.AF_INET6, address)
-    except (OSError, ValueError):
-        raise UsageError(f"{host!r} is not an IPv6 address", hint="write [v6]:port, as in [::1]:8080") from None
-    if percent and not _ZONE.fullmatch(zone):
-        raise UsageError(f"{zone!r} is not an interface name in target {text!r}")
-    return host, _port(rest[1:], text)
-
-
-def _port(digits: str, text: str) -> int:
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= len(str(_LAST_PORT))):
-        raise UsageError(f"{digits!r} is not a port in target {text!r}", hint=_FORMS)
-    port = int(digits)
-    if not 1 <= port <= _LAST_PORT:
-        raise UsageError(f"port {port} is out of range in target {text!r}", hint=f"ports go from 1 to {_LAST_PORT}")
-    return port
+    return UnixTarget(socket_path(path, text))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from msgspec.structs import replace
 
+from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import NotConnected, UsageError
-from rpcshell.client.target import ChildTarget, Target, TlsFiles, names_dialect
+from rpcshell.client.target import ChildTarget, Target, TlsFiles
 from rpcshell.servers.directory import local_servers
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.command import TARGET, KindOfWord, command

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from rpcshell.client.dialect_names import names_native
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import Target, names_native
+from rpcshell.client.target import Target
 from rpcshell.line.near_names import near_names
 from rpcshell.shell.target_config import filled
 

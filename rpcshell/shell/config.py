@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
+from rpcshell.client.dialect_names import is_dialect_name
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import is_dialect_name
 from rpcshell.line.near_names import near_names
 from rpcshell.servers.folders import config_file, user_path
 from rpcshell.shell.target_config import TargetConfig, TargetProblem

@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, names_dialect
+from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

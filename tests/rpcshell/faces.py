@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from rpcshell import connect, connect_async
+from rpcshell import InstanceState, connect, connect_async
 from rpcshell.client.target import Target
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ class Face(Protocol):
 
     target: Target
     connected: bool
+    instances: tuple[InstanceState, ...]
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
@@ -56,6 +57,11 @@ class InLoop:
     def __exit__(self, *_: object) -> None:
         self._runner.run(self._client.close())
         self._runner.close()
+
+    @property
+    def instances(self) -> tuple[InstanceState, ...]:
+        found: tuple[InstanceState, ...] = self._client.instances
+        return found
 
     @property
     def connected(self) -> bool:

@@ -334,8 +334,8 @@ def test_a_prompt_server_ends_no_call_early_when_the_limit_is_none(connect: Conn
 
 
 def test_importing_the_package_loads_nothing_of_the_prompt() -> None:
-    code = "import sys, rpcshell; rpcshell.connect; print(*sys.modules)"
+    code = "import sys, rpcshell; rpcshell.Client, rpcshell.connect; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     loaded = set(run.stdout.split())
-    assert "rpcshell.client.client" in loaded
+    assert {"rpcshell.client.client", "rpcshell.client.opening"} <= loaded
     assert not loaded & {"prompt_toolkit", "pygments", "asyncio", "click", "rich", "rpcserver"}

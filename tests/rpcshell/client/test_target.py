@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import ChildTarget, HttpTarget, Target, TcpTarget, TlsTarget, UnixTarget, UsageError
+from rpcshell import (
+    ChildTarget,
+    DnsTarget,
+    HttpTarget,
+    ListTarget,
+    ServersetTarget,
+    SrvTarget,
+    Target,
+    TcpTarget,
+    TlsTarget,
+    UnixTarget,
+    UsageError,
+)
 
 ports = st.integers(1, 65535)
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,40}", fullmatch=True)
@@ -24,6 +36,15 @@ targets = st.one_of(
     st.builds(TlsTarget, names, ports),
     st.builds(TlsTarget, st.ip_addresses(v=6).map(str), ports),
     st.builds(UnixTarget, paths),
+    st.builds(
+        ListTarget,
+        st.lists(st.builds(TcpTarget, names, ports) | st.builds(TlsTarget, names, ports), min_size=2, unique=True).map(
+            tuple
+        ),
+    ),
+    st.builds(DnsTarget, names, ports),
+    st.builds(SrvTarget, st.just("_rpc._tcp.example.org"), st.booleans()),
+    st.builds(ServersetTarget, st.just("zks://h1:2181,[::1]:2182/services/calc")),
 )
 
 
@@ -31,6 +52,16 @@ targets = st.one_of(
     ("text", "target"),
     [
         ("example.org:8080", TcpTarget("example.org", 8080)),
+        ("h1:1,[::1]:2,3", ListTarget((TcpTarget("h1", 1), TcpTarget("::1", 2), TcpTarget("localhost", 3)))),
+        ("tls://h1:1,h2:1,tcp://h3:1", ListTarget((TlsTarget("h1", 1), TlsTarget("h2", 1), TcpTarget("h3", 1)))),
+        ("h1:1,tls://h2:1", ListTarget((TcpTarget("h1", 1), TlsTarget("h2", 1)))),
+        ("native:h1:1,h2:1", ListTarget((TcpTarget("h1", 1), TcpTarget("h2", 1)))),
+        ("h1:1,h1:1", TcpTarget("h1", 1)),
+        ("/run/a,b", UnixTarget("/run/a,b")),
+        ("zk://h1,h2:3/services/calc", ServersetTarget("zk://h1:2181,h2:3/services/calc")),
+        ("srv://_rpc._tcp.calc.svc", SrvTarget("_rpc._tcp.calc.svc")),
+        ("srv+tls://_rpc._tcp.calc.svc.", SrvTarget("_rpc._tcp.calc.svc.", tls=True)),
+        ("dns://calc.svc:80", DnsTarget("calc.svc", 80)),
         ("8080", TcpTarget("localhost", 8080)),
         (":8080", TcpTarget("localhost", 8080)),
         ("[::1]:80", TcpTarget("::1", 80)),
@@ -115,6 +146,13 @@ def test_a_relative_socket_path_is_made_absolute(text: str, tmp_path: Path, monk
         ("mpc:unix:/run/x", "no dialect 'mpc'"),
         ("mpc:http://host/mcp", "no dialect 'mpc'"),
         ("exec:", "names no command"),
+        ("h1:1,", "has no host and port"),
+        ("h1:1,http://h2/x", "'http://h2/x' in target"),
+        ("jsonrpc:h1:1,h2:1", "in the native protocol, not in jsonrpc"),
+        ("line+tcp://h1:1,h2:1", "in the native protocol, not in jsonrpc"),
+        ("zk://h1", "has no path"),
+        ("srv://calc", "names no service in the DNS"),
+        ("dns://calc", "has no port"),
         ("exec:a 'b", "does not parse"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.client.client import connect
+from rpcshell.client.opening import connect
 from rpcshell.lab.bench.server_use import ServerMeter, processes_under, processor_time, proportional_memory
 from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions

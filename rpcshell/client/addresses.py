@@ -1,0 +1,107 @@
+"""Addresses as people write them: hosts, ports and the paths of sockets, checked."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+from rpcshell.client.dialect_names import names_dialect
+from rpcshell.client.errors import UsageError
+
+__all__ = ["FORMS", "host_and_port", "refuse_user", "socket_path"]
+
+FORMS: Final = (
+    "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:COMMAND, after DIALECT: if it has one; "
+    "or many: host:port,host:port, zk://host/path, srv://_service._tcp.name, dns://name:port"
+)
+"""What targets look like."""
+
+_HOST: Final = re.compile(r"[\w.-]{1,253}")
+_ZONE: Final = re.compile(r"[\w.-]+")
+_LAST_PORT: Final = 65535
+# sockaddr_un.sun_path holds 108 bytes with its final NUL on Linux, 104 on macOS (unix(7)).
+_LONGEST_PATH: Final = 103
+# Abstract names are Linux's alone, and the NUL is their first byte.
+_LONGEST_NAME: Final = 108
+
+
+def refuse_user(address: str) -> None:
+    """Refuse what may have a password in it, without repeating it."""
+    if "@" in address:
+        raise UsageError("a target takes no user and no password", hint=FORMS)
+
+
+def host_and_port(address: str, text: str) -> tuple[str, int]:
+    """The host and the port of an address, where errors name the target's whole text.
+
+    Raises:
+        UsageError: It is none.
+    """
+    refuse_user(address)
+    if address.startswith("["):
+        return _bracketed(address, text)
+    host, colon, port = address.rpartition(":")
+    if not colon and not address.isdecimal():
+        if not address:
+            raise UsageError("an empty target" if not text else f"target {text!r} has no host and port", hint=FORMS)
+        if names_dialect(address):
+            raise UsageError(f"{text!r} is a dialect, and no target", hint=f"write {text}:ADDRESS or {text} -- COMMAND")
+        raise UsageError(f"target {text!r} has no port", hint=FORMS)
+    if ":" in host:
+        raise UsageError(f"target {text!r} has several colons", hint="put an IPv6 address in brackets: [::1]:8080")
+    if host and not _HOST.fullmatch(host):
+        raise UsageError(f"{host!r} is not a host name", hint=FORMS)
+    return host or "localhost", _port(port, text)
+
+
+def socket_path(path: str, text: str) -> str:
+    """The absolute path of a Unix socket that a target's text has, or its abstract name with an @ before it.
+
+    Raises:
+        UsageError: It names none, or one that is too long.
+    """
+    abstract = path.startswith("@")
+    if path in {"", "@"} or "\0" in path or (path.endswith("/") and not abstract):
+        raise UsageError(f"target {text!r} names no socket", hint="write unix:/path/to/socket or unix:@name")
+    if abstract and sys.platform != "linux":
+        raise UsageError(f"abstract sockets are Linux's: {text!r}", hint="write unix:./@name for a file of that name")
+    try:
+        absolute = path if abstract else str(Path.cwd() / path)
+        length = len(absolute.encode())
+    except UnicodeEncodeError as error:
+        raise UsageError(f"target {text!r} is not valid Unicode") from error
+    except OSError as error:
+        raise UsageError(f"{path!r} cannot be found from here: {error.strerror}") from error
+    longest = _LONGEST_NAME if abstract else _LONGEST_PATH
+    if length > longest:
+        raise UsageError(
+            f"the socket path is {length} bytes long and the system takes {longest}: {absolute!r}",
+            hint="use a shorter path",
+        )
+    return absolute
+
+
+def _bracketed(address: str, text: str) -> tuple[str, int]:
+    host, closed, rest = address[1:].partition("]")
+    if not closed or not rest.startswith(":"):
+        raise UsageError(f"target {text!r} has no port after its brackets", hint="write [v6]:port, as in [::1]:8080")
+    number, percent, zone = host.partition("%")
+    try:
+        socket.inet_pton(socket.AF_INET6, number)
+    except (OSError, ValueError):
+        raise UsageError(f"{host!r} is not an IPv6 address", hint="write [v6]:port, as in [::1]:8080") from None
+    if percent and not _ZONE.fullmatch(zone):
+        raise UsageError(f"{zone!r} is not an interface name in target {text!r}")
+    return host, _port(rest[1:], text)
+
+
+def _port(digits: str, text: str) -> int:
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= len(str(_LAST_PORT))):
+        raise UsageError(f"{digits!r} is not a port in target {text!r}", hint=FORMS)
+    port = int(digits)
+    if not 1 <= port <= _LAST_PORT:
+        raise UsageError(f"port {port} is out of range in target {text!r}", hint=f"ports go from 1 to {_LAST_PORT}")
+    return port

@@ -1,0 +1,346 @@
+"""The asyncio client of a fleet: the connections and tasks over `rpcshell.client.fleet`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from functools import partial as bound
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from rpcshell.client.async_client import AsyncClient
+from rpcshell.client.async_connection import AsyncConnection
+from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
+from rpcshell.client.exchange import Dropped
+from rpcshell.client.fleet.balancer import Balancer
+from rpcshell.client.fleet.failover import Failover
+from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT
+from rpcshell.client.fleet.sources import listed_in, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from types import EllipsisType
+    from typing import Unpack
+
+    from rpcshell.client.any_client import ClientOptions
+    from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
+    from rpcshell.client.fleet.sources import Source
+    from rpcshell.client.target import FleetTarget
+    from rpcwire import Reply
+
+__all__ = ["AsyncFleetClient"]
+
+_CLOSED: Final = "it was closed here"
+
+_T = TypeVar("_T")
+
+
+class AsyncFleetClient(AsyncClient):
+    """An asyncio client of a fleet, which `connect_async` returns for a target that names several servers.
+
+    It takes what `AsyncClient` takes; `parallel` is how many calls may be under way at all instances together.
+    """
+
+    def __init__(self, target: FleetTarget, *, parallel: int = 1, **options: Unpack[ClientOptions]) -> None:
+        super().__init__(target, parallel=parallel, **options)
+        self._fleet = target
+        self._balancer = Balancer(time.monotonic)
+        self._pools: dict[Candidate, list[AsyncConnection]] = {}
+        self._source: Source | None = None
+        self._watched = asyncio.Event()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._probes: set[asyncio.Task[None]] = set()
+        self._closings = 0
+        self._handler: Callable[[FleetEvent], object] | None = None
+        self._balancer.replace(listed_in(target))
+        self._balancer.events.clear()
+
+    def __repr__(self) -> str:
+        return f"<AsyncFleetClient of {self.target}, instances: {len(self._balancer)}, connections: {len(self._open)}>"
+
+    @property
+    def instances(self) -> tuple[InstanceState, ...]:
+        """The instances that are known by now."""
+        return tuple(candidate.state for candidate in self._balancer.candidates)
+
+    def on_change(self, handler: Callable[[FleetEvent], object] | None) -> None:
+        """Have a function told of each change; it is called on the client's event loop."""
+        self._handler = handler
+
+    async def connect(self) -> None:
+        """Ask the registry for the instances, and connect to one of them, rather than with the first call."""
+        self._enter()
+        async with self._turns:
+            await self._watch(None)
+            await self._anywhere(Failover(self._balancer, self._fleet, idempotent=False), None, _nothing)
+
+    async def close(self) -> None:
+        """Close all connections, and leave the registry. Calls that are under way end with ConnectionLost."""
+        self._enter()
+        self._closings += 1
+        source, self._source = self._source, None
+        self._watched.clear()
+        if source is not None:
+            source.stop()
+        for probe in tuple(self._probes):
+            probe.cancel()
+        self._pools.clear()
+        await super().close()
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        source, self._source = self._source, None
+        if source is not None:
+            source.abandon()
+        self._watched = asyncio.Event()
+        self._waiting.clear()
+        self._probes.clear()
+        self._pools.clear()
+        self._balancer.start_over()
+
+    async def call(
+        self,
+        method: str,
+        params: object = None,
+        *,
+        timeout: float | EllipsisType | None = ...,
+        idempotent: bool = False,
+        partial: Callable[[Any], None] | None = None,
+    ) -> Any:
+        """Call a method of any instance and return its result; parameters and errors are those of `Client.call`."""
+        began = time.monotonic()
+        reply, instance = await self._exchange(method, params, timeout, idempotent, False)
+        if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
+            error.target = instance.target
+            raise error
+        return reply.result
+
+    async def exchange(
+        self,
+        method: str,
+        params: object = None,
+        *,
+        timeout: float | EllipsisType | None = ...,
+        idempotent: bool = False,
+        meta: bool = False,
+        partial: Callable[[Any], None] | None = None,
+    ) -> Reply:
+        """Call a method of any instance and return the whole reply, as `AsyncClient.exchange` does."""
+        return (await self._exchange(method, params, timeout, idempotent, meta))[0]
+
+    async def _exchange(
+        self, method: str, params: object, timeout: float | EllipsisType | None, idempotent: bool, meta: bool
+    ) -> tuple[Reply, Candidate]:
+        loop = self._enter()
+        limit = self._limit(timeout)
+        deadline = None if limit is None else loop.time() + limit
+        turns = self._turns
+        failover = Failover(self._balancer, self._fleet, idempotent)
+
+        def attempt(connection: AsyncConnection, until: float | None) -> Awaitable[Reply]:
+            return connection.exchange(method, params, meta=meta, plain=self.plain, deadline=until)
+
+        try:
+            if turns.locked():
+                async with asyncio.timeout_at(deadline):
+                    await turns.acquire()
+            else:
+                await turns.acquire()
+            try:
+                if not self._watched.is_set():
+                    await self._watch(deadline)
+                return await self._anywhere(failover, deadline, attempt)
+            finally:
+                turns.release()
+        except TimeoutError:
+            who, may_have_run = failover.last, failover.may_have_run
+            raise CallTimeout(limit or 0.0, method=method, may_have_run=may_have_run, target=who) from None
+
+    async def _anywhere(
+        self,
+        failover: Failover,
+        deadline: float | None,
+        attempt: Callable[[AsyncConnection, float | None], Awaitable[_T]],
+    ) -> tuple[_T, Candidate]:
+        """What an attempt returns that succeeds, and with which instance."""
+        closings, now = self._closings, asyncio.get_running_loop().time
+        while True:
+            candidate = failover.choose() or await self._take(failover, deadline)
+            connection: AsyncConnection | None = None
+            until = failover.attempt_deadline(now(), deadline)
+            try:
+                connection = await self._connection_to(candidate, failover, until)
+                result = await attempt(connection, until)
+                self._balancer.succeeded(candidate)
+                return result, candidate
+            except ConnectionFailed as error:
+                failover.not_connected(candidate, error)
+            except Dropped as dropped:
+                if self._closings != closings:
+                    raise ConnectionLost(candidate.target, _CLOSED, may_have_run=not dropped.not_run) from None
+                failover.lost(candidate, dropped)
+            except TimeoutError:
+                if not failover.timed_out(candidate, whole=until == deadline):
+                    raise
+            except ProtocolError as error:
+                self._balancer.failed(candidate, error.message)
+                raise
+            finally:
+                self._give_back(candidate, connection)
+                if candidate.ejected:
+                    self._look_after()
+                if self._balancer.events:
+                    self._tell()
+
+    async def _take(self, failover: Failover, deadline: float | None) -> Candidate:
+        """An instance for an attempt, once there is one that is not busy."""
+        async with asyncio.timeout_at(deadline):
+            while (candidate := failover.choose()) is None:
+                turn = asyncio.get_running_loop().create_future()
+                self._waiting.append(turn)
+                try:
+                    await turn
+                finally:
+                    with contextlib.suppress(ValueError):
+                        self._waiting.remove(turn)
+        return candidate
+
+    def _wake_all(self) -> None:
+        """Have all who wait for an instance look again."""
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_result(None)
+
+    async def _connection_to(self, candidate: Candidate, failover: Failover, until: float | None) -> AsyncConnection:
+        """A connection to an instance, which is this call's until it gives it back.
+
+        Raises:
+            Dropped: Those that there were have ended meanwhile: it may be about to stop.
+            ConnectionFailed: None can be made.
+        """
+        pool = self._pools.get(candidate)
+        if pool:
+            connection = pool.pop()
+            usable = False
+            try:
+                usable = await connection.usable()
+            finally:
+                if not usable:
+                    for ended in (connection, *pool):
+                        self._drop(ended)
+                    pool.clear()
+            if usable:
+                return connection
+            raise Dropped("the server has closed it", not_run=True)
+        limit = failover.dialling_limit(self._dialling_limit(until, asyncio.get_running_loop().time()))
+        connection = await AsyncConnection.open(self._requester(candidate.target), timeout=limit, tls=self.tls)
+        self._open.add(connection)
+        # A TLS server may have refused this client by now, and its word would be lost with the first write.
+        await connection.usable()
+        return connection
+
+    def _give_back(self, candidate: Candidate, connection: AsyncConnection | None) -> None:
+        self._balancer.release(candidate)
+        if connection is not None:
+            # After a timeout or a cancellation the reply may still come: no later call may take it for its own.
+            if connection.reusable and connection in self._open and candidate in self._balancer:
+                self._pools.setdefault(candidate, []).append(connection)
+            else:
+                self._drop(connection)
+        if self._waiting:
+            self._wake_all()
+
+    async def _watch(self, deadline: float | None) -> None:
+        """Have the registry watched, and wait until it has told of instances."""
+        loop = asyncio.get_running_loop()
+        if (source := self._source) is None:
+            self._source = source = source_of(self._fleet, self.tls)
+            if source is None:
+                self._watched.set()
+                return
+            source.start(bound(self._listed_elsewhere, loop, source))
+        if not len(self._balancer):
+            try:
+                async with asyncio.timeout(self._dialling_limit(deadline, loop.time())):
+                    await self._watched.wait()
+            except TimeoutError:
+                raise ConnectionFailed(self._fleet, source.problem()) from None
+
+    def _listed_elsewhere(self, loop: asyncio.AbstractEventLoop, source: Source, listed: Sequence[Listed]) -> None:
+        """Hand to the loop what the registry says; the threads of the source call this."""
+        # Of a loop that is closed nobody waits for it.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._listed, source, listed)
+
+    def _listed(self, source: Source, listed: Sequence[Listed]) -> None:
+        if source is not self._source:
+            return
+        for candidate in self._balancer.replace(listed):
+            for connection in self._pools.pop(candidate, []):
+                self._drop(connection)
+        if not self._watched.is_set():
+            # Whoever connects asks for the instances, and need not be told of them.
+            self._balancer.events.clear()
+            self._watched.set()
+        self._wake_all()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the user's function what has changed."""
+        while self._balancer.events:
+            event = self._balancer.events.popleft()
+            if self._handler is None:
+                continue
+            try:
+                self._handler(event)
+            except Exception as error:  # noqa: BLE001 - it is the user's code, and no call may fail by it
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "a function given to on_change failed", "exception": error}
+                )
+
+    def _look_after(self) -> None:
+        """Have a task for each ejected instance, until it works again or is gone."""
+        for candidate in self._balancer.to_probe():
+            probe = asyncio.create_task(self._probe_again(candidate))
+            self._probes.add(probe)
+            probe.add_done_callback(self._probes.discard)
+
+    async def _probe_again(self, candidate: Candidate) -> None:
+        try:
+            while (delay := self._balancer.probe_delay(candidate)) is not None:
+                if delay:
+                    await asyncio.sleep(delay)
+                    continue
+                problem = await self._probe(candidate)
+                self._balancer.probed(candidate, problem)
+                self._wake_all()
+                self._tell()
+        finally:
+            candidate.probing = False
+
+    async def _probe(self, candidate: Candidate) -> str | None:
+        """What is wrong with an instance that was ejected, or None."""
+        deadline = asyncio.get_running_loop().time() + PROBE_LIMIT
+        try:
+            connection = await AsyncConnection.open(
+                self._requester(candidate.target), timeout=PROBE_LIMIT, tls=self.tls
+            )
+        except ConnectionFailed as error:
+            return error.reason
+        try:
+            if not self.plain:
+                await connection.exchange(PROBE, None, meta=False, plain=False, deadline=deadline)
+        except Dropped as dropped:
+            return dropped.reason
+        except TimeoutError:
+            return "no reply in time"
+        except ShellError as error:
+            return error.message
+        finally:
+            connection.close()
+        return None
+
+
+async def _nothing(_connection: AsyncConnection, _until: float | None) -> None:
+    """An attempt that only connects."""

@@ -1,0 +1,206 @@
+"""Which instance of a fleet the next call goes to, and which ones are left out for a while. Sans-IO: no clock, no lock.
+
+A call goes to the better of two instances that are drawn at random, by the calls that are under way there: the power of
+two choices (Mitzenmacher, https://doi.org/10.1109/71.963420). Who fails is ejected for growing times, and comes back
+when a probe finds it well; while all are ejected, all are tried.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections import deque
+from itertools import accumulate
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.fleet.budget import RetryBudget
+from rpcshell.client.fleet.instances import Candidate, FleetEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from rpcshell.client.fleet.instances import Kind, Listed
+    from rpcshell.client.target import Target
+
+__all__ = ["LONGEST_EJECTION", "Balancer"]
+
+_FIRST_EJECTION: Final = 0.5
+LONGEST_EJECTION: Final = 30.0
+"""Seconds after which an ejected instance is looked at again at the latest, but for the jitter."""
+_JITTER: Final = 0.2
+_LEAVE: Final = 0.5
+"""Seconds without calls for who has ended a connection by `close`: it may be about to stop."""
+
+
+class Balancer:
+    """The instances of a fleet.
+
+    Args:
+        clock: Tells the time, in seconds.
+        random: Draws the instances.
+    """
+
+    def __init__(self, clock: Callable[[], float], random: Random | None = None) -> None:
+        self._clock = clock
+        self._random = random or Random()  # noqa: S311 - nothing here is secret
+        self._candidates: dict[Target, Candidate] = {}
+        self._draw: Sequence[Candidate] = ()
+        self._shares: Sequence[int] = ()
+        self._limited = False
+        self.budget = RetryBudget()
+        self.events: deque[FleetEvent] = deque()
+        """What has changed and was not told yet."""
+
+    def __len__(self) -> int:
+        return len(self._candidates)
+
+    def __contains__(self, candidate: Candidate) -> bool:
+        return self._candidates.get(candidate.target) is candidate
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All instances, in the order in which they came."""
+        return tuple(self._candidates.values())
+
+    def replace(self, listed: Iterable[Listed]) -> tuple[Candidate, ...]:
+        """Take the instances that there are by now, and return those that are gone. Of none nothing is taken."""
+        former, found = self._candidates, {one.target: one for one in listed}
+        if not found:
+            return ()
+        self._candidates = {}
+        for target, one in found.items():
+            self._candidates[target] = candidate = former.get(target) or Candidate(one)
+            if target not in former:
+                self._tell("added", candidate)
+            elif candidate.listed != one:
+                candidate.update(one)
+                self._tell("updated", candidate)
+        gone = tuple(candidate for target, candidate in former.items() if target not in found)
+        for candidate in gone:
+            self._tell("removed", candidate)
+        self._sort()
+        return gone
+
+    @property
+    def limited(self) -> bool:
+        """Whether a call may have to wait until another one is over."""
+        return self._limited
+
+    def choose(self, tried: Collection[Candidate] = ()) -> Candidate | None:
+        """The instance for an attempt, which counts as under way from now on until `release`.
+
+        None, where all that are as good as any serve as many calls of this client as they can.
+
+        Args:
+            tried: Instances that it shall not be. There has to be another: `exhausted` tells.
+        """
+        draw, shares = self._draw, self._shares
+        if tried or self._limited:
+            untried = [candidate for candidate in draw if candidate not in tried]
+            untried = untried or [candidate for candidate in self._candidates.values() if candidate not in tried]
+            draw = [candidate for candidate in untried if candidate.has_room]
+            if not draw:
+                return None
+            shares = tuple(accumulate(candidate.weight for candidate in draw))
+        chosen = draw[0] if len(draw) == 1 else self._better_of_two(draw, shares)
+        chosen.outstanding += 1
+        chosen.calls += 1
+        return chosen
+
+    def _better_of_two(self, draw: Sequence[Candidate], shares: Sequence[int]) -> Candidate:
+        random = self._random.random
+        total = shares[-1]
+        index = bisect(shares, random() * total)
+        first = draw[index]
+        # The second is drawn among the others: what the first has of the whole is left out.
+        point = random() * (total - first.weight)
+        if point >= shares[index] - first.weight:
+            point += first.weight
+        second = draw[min(bisect(shares, point), len(draw) - 1)]
+        return second if second.outstanding * first.weight < first.outstanding * second.weight else first
+
+    def exhausted(self, tried: Collection[Candidate]) -> bool:
+        """Whether there is no other instance than these."""
+        return all(candidate in tried for candidate in self._candidates.values())
+
+    def release(self, candidate: Candidate) -> None:
+        """An attempt is over, however it ended."""
+        candidate.outstanding -= 1
+
+    def succeeded(self, candidate: Candidate) -> None:
+        """A reply came, be it an error."""
+        self.budget.deposit()
+        if candidate.failures or candidate.ejected:
+            candidate.failures = 0
+            self._restore(candidate)
+
+    def failed(self, candidate: Candidate, reason: str, *, at_least: float = 0.0) -> None:
+        """An attempt failed at the instance: eject it for a while, which is longer each time, of `at_least` seconds."""
+        candidate.failures += 1
+        # The exponent has a limit, as numbers have.
+        growing = min(_FIRST_EJECTION * 2.0 ** min(candidate.failures - 1, 16), LONGEST_EJECTION)
+        self._eject(candidate, max(growing, at_least) * self._random.uniform(1 - _JITTER, 1 + _JITTER), reason)
+
+    def left(self, candidate: Candidate) -> None:
+        """The instance ended a connection in good order: let others have the calls until it is known to go on."""
+        if not candidate.ejected:
+            self._eject(candidate, _LEAVE)
+
+    def to_probe(self) -> list[Candidate]:
+        """The ejected instances that nobody looks after yet; whoever asks does, by `probe_delay` and `probed`."""
+        found = [one for one in self._candidates.values() if one.ejected and not one.probing]
+        for candidate in found:
+            candidate.probing = True
+        return found
+
+    def probe_delay(self, candidate: Candidate) -> float | None:
+        """Seconds until an instance is to be looked at; None if that is needed no more, and nobody looks after it."""
+        if candidate.ejected and candidate in self:
+            return max(candidate.due - self._clock(), 0.0)
+        candidate.probing = False
+        return None
+
+    def probed(self, candidate: Candidate, problem: str | None) -> None:
+        """An instance was looked at: it works, or has a problem. Failures are forgotten only when a call succeeds."""
+        if problem is None:
+            self._restore(candidate)
+        else:
+            self.failed(candidate, problem)
+
+    def start_over(self) -> None:
+        """Forget the calls and probes that were under way: they were another process's, or another event loop's."""
+        for candidate in self._candidates.values():
+            candidate.outstanding = 0
+            candidate.probing = False
+        self.events.clear()
+        self._sort()
+
+    def _eject(self, candidate: Candidate, seconds: float, reason: str = "") -> None:
+        candidate.due = self._clock() + seconds
+        if not candidate.ejected:
+            candidate.ejected = True
+            self._sort()
+        if reason and not candidate.told:
+            candidate.told = True
+            self._tell("ejected", candidate, reason)
+
+    def _restore(self, candidate: Candidate) -> None:
+        if candidate.ejected:
+            candidate.ejected = False
+            self._sort()
+        if candidate.told:
+            candidate.told = False
+            self._tell("restored", candidate)
+
+    def _sort(self) -> None:
+        """Find out which instances are drawn from: of the lowest priority that has one, or all if all are ejected."""
+        every = tuple(self._candidates.values())
+        fit = [candidate for candidate in every if not candidate.ejected] or every
+        first = min((candidate.listed.priority for candidate in fit), default=0)
+        self._draw = tuple(candidate for candidate in fit if candidate.listed.priority == first)
+        self._shares = tuple(accumulate(candidate.weight for candidate in self._draw))
+        self._limited = any(candidate.limited for candidate in every)
+
+    def _tell(self, kind: Kind, candidate: Candidate, reason: str = "") -> None:
+        if candidate in self or kind in {"added", "removed"}:
+            self.events.append(FleetEvent(kind, candidate.state, reason))

@@ -1,0 +1,163 @@
+"""The attempts at one call over a fleet: where it goes next, for how long, and when it goes no further. Sans-IO.
+
+What surely did not run goes on to the next instance for nothing. What may have run goes on only if it is idempotent,
+once, and while the budget for that lasts; its first attempt then has half of the time that is left.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import ConnectionFailed, ConnectionLost
+
+if TYPE_CHECKING:
+    from rpcshell.client.exchange import Dropped
+    from rpcshell.client.fleet.balancer import Balancer
+    from rpcshell.client.fleet.instances import Candidate
+    from rpcshell.client.target import Target
+
+__all__ = ["Failover"]
+
+_TURNED_AWAY: Final = 5
+"""Attempts beyond one an instance: servers that are being reloaded may turn a request away more than once."""
+
+_PATIENCE: Final = 1.0
+"""Seconds for a connection, where there is another instance to go to."""
+
+_TIMED_OUT_EJECTION: Final = 1.0
+"""Seconds without calls, at least, for who did not reply in time."""
+
+_TOLD: Final = 4
+"""Instances of which an error tells."""
+
+
+class Failover:
+    """The attempts at one call, which may run twice if it is `idempotent`.
+
+    Who makes them asks `choose` for an instance, gives it back by `release`, and says in between how it went.
+
+    Args:
+        balancer: Has the instances.
+        fleet: What the errors name where they are about all of them.
+        idempotent: Whether the call may run twice.
+    """
+
+    __slots__ = (
+        "_balancer",
+        "_count",
+        "_fleet",
+        "_idempotent",
+        "_reasons",
+        "_refused",
+        "_tried",
+        "last",
+        "may_have_run",
+    )
+
+    def __init__(self, balancer: Balancer, fleet: Target, idempotent: bool) -> None:
+        self._balancer = balancer
+        self._fleet = fleet
+        self._idempotent = idempotent
+        self._tried: list[Candidate] = []
+        self._refused: list[Candidate] = []
+        self._reasons: dict[Target, str] = {}
+        self._count = 0
+        self.may_have_run = False
+        """Whether an attempt so far may have run."""
+        self.last: Target | None = None
+        """Where the last attempt went."""
+
+    def choose(self) -> Candidate | None:
+        """The instance for the next attempt, or None while all are busy: ask again when one is released.
+
+        Raises:
+            ConnectionFailed: The fleet has no instances.
+        """
+        if not len(self._balancer):
+            raise ConnectionFailed(self._fleet, "there are no instances")
+        candidate = self._balancer.choose(self._tried)
+        if candidate is not None:
+            self.last = candidate.target
+        return candidate
+
+    def attempt_deadline(self, now: float, deadline: float | None) -> float | None:
+        """When the attempt is over, on the clock of `now`: halfway to `deadline`, if another one may follow."""
+        if deadline is None or not self._may_run_again() or self._is_last():
+            return deadline
+        return now + (deadline - now) / 2
+
+    def dialling_limit(self, usual: float) -> float:
+        """The seconds for a connection, of `usual` ones: no more than a second, if there is another instance."""
+        return usual if self._is_last() else min(usual, _PATIENCE)
+
+    def not_connected(self, candidate: Candidate, error: ConnectionFailed) -> None:
+        """Go on to another instance, as no connection to this one could be made.
+
+        Raises:
+            ConnectionFailed: There is no other.
+            ConnectionLost: The same, and an attempt before may have run.
+        """
+        self._balancer.failed(candidate, error.reason)
+        self._add(candidate, error.reason)
+        self._refused.append(candidate)
+        if self._spent() or self._balancer.exhausted(self._refused):
+            if self.may_have_run:
+                raise ConnectionLost(candidate.target, error.reason, may_have_run=True, hint=error.hint) from error
+            if len(self._reasons) == 1:
+                raise error
+            raise ConnectionFailed(self._fleet, self._all_reasons(), hint=error.hint) from error
+        self._start_over()
+
+    def lost(self, candidate: Candidate, dropped: Dropped) -> None:
+        """Go on to another instance, or to the same if it is alone, as the connection ended before the reply.
+
+        Raises:
+            ConnectionLost: The call may go no further.
+        """
+        again = dropped.not_run
+        if dropped.not_run:
+            self._balancer.left(candidate)
+        else:
+            self._balancer.failed(candidate, dropped.reason)
+            again = self._may_run_again() and self._balancer.budget.withdraw()
+        self._add(candidate, dropped.reason)
+        self.may_have_run = self.may_have_run or not dropped.not_run
+        if not again or self._spent():
+            raise ConnectionLost(
+                candidate.target, dropped.reason, may_have_run=self.may_have_run, hint=dropped.hint
+            ) from dropped
+        self._start_over()
+
+    def timed_out(self, candidate: Candidate, *, whole: bool) -> bool:
+        """Whether the call goes on to another instance, as no reply came; not if its `whole` time is over."""
+        self._balancer.failed(candidate, "no reply in time", at_least=_TIMED_OUT_EJECTION)
+        self._add(candidate, "no reply in time")
+        again = not whole and self._may_run_again() and self._balancer.budget.withdraw()
+        self.may_have_run = True
+        self._start_over()
+        return again
+
+    def _may_run_again(self) -> bool:
+        return self._idempotent and not self.may_have_run and self._balancer.budget.allows
+
+    def _is_last(self) -> bool:
+        """Whether there is none to go to after the one that is tried now."""
+        return len(self._tried) + 1 >= len(self._balancer)
+
+    def _spent(self) -> bool:
+        return self._count >= len(self._balancer) + _TURNED_AWAY
+
+    def _add(self, candidate: Candidate, reason: str) -> None:
+        self._count += 1
+        self._tried.append(candidate)
+        self._reasons[candidate.target] = reason
+
+    def _start_over(self) -> None:
+        """Where all were tried, try those again that did take a connection: servers that reload, or a lone one."""
+        if self._balancer.exhausted(self._tried):
+            self._tried = [] if self._balancer.exhausted(self._refused) else list(self._refused)
+
+    def _all_reasons(self) -> str:
+        told = [f"{target}: {reason}" for target, reason in list(self._reasons.items())[:_TOLD]]
+        more = len(self._reasons) - len(told)
+        return "; ".join(told) + (f"; and {more} more" if more > 0 else "")

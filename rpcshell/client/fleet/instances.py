@@ -1,0 +1,127 @@
+"""The instances of a fleet: what a list or a registry says of one, what a client knows of it, and what it tells."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from rpcshell.client.target import Target  # noqa: TC001 - the fields of a struct are looked up
+
+__all__ = ["Candidate", "FleetEvent", "InstanceState", "Kind", "Listed"]
+
+_ONE_CONNECTION_A_WORKER: Final = "sync"
+_MANY: Final = 1 << 30
+
+Kind = Literal["added", "removed", "updated", "ejected", "restored"]
+"""What happens to an instance."""
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """What a list or a registry says of an instance.
+
+    Attributes:
+        target: Where it serves.
+        weight: Its share of the calls, in proportion to the others'; 0 counts as 1.
+        priority: Those with the lowest get all calls, as long as one of them works (RFC 2782).
+        model: The worker model, if that is told.
+        workers: How many workers it has; 0 where that is not told.
+        generation: How many times it was reloaded.
+        service: The service's name, if that is told.
+        version: The service's version, if that is told.
+    """
+
+    target: Target
+    weight: int = 1
+    priority: int = 0
+    model: str = ""
+    workers: int = 0
+    generation: int = 0
+    service: str = ""
+    version: str = ""
+
+
+class InstanceState(Listed, frozen=True):
+    """An instance as a client sees it at a moment.
+
+    Attributes:
+        outstanding: Calls that are under way.
+        calls: Attempts at calls that were made so far.
+        failures: How many of them failed in a row: no connection, a lost one, or no reply in time.
+        ejected: Whether it gets no calls at present, as long as others work.
+    """
+
+    outstanding: int = 0
+    calls: int = 0
+    failures: int = 0
+    ejected: bool = False
+
+
+class FleetEvent(msgspec.Struct, frozen=True):
+    """Something that has changed about an instance.
+
+    Attributes:
+        kind: It was added to the fleet or removed from it; what is said of it has changed; it was ejected after a
+            failure; or restored, as it works again.
+        instance: What it is now.
+        reason: Why it was ejected.
+    """
+
+    kind: Kind
+    instance: InstanceState
+    reason: str = ""
+
+
+class Candidate:
+    """An instance that calls may go to, and how they went."""
+
+    __slots__ = (
+        "calls",
+        "due",
+        "ejected",
+        "failures",
+        "limit",
+        "limited",
+        "listed",
+        "outstanding",
+        "probing",
+        "target",
+        "told",
+        "weight",
+    )
+
+    def __init__(self, listed: Listed) -> None:
+        self.outstanding = self.calls = self.failures = 0
+        self.ejected = self.told = self.probing = False
+        self.due = 0.0
+        """When it is looked at again, once it was ejected."""
+        self.listed = listed
+        self.target = listed.target
+        self.update(listed)
+
+    def __repr__(self) -> str:
+        return f"<Candidate {self.target}, outstanding: {self.outstanding}{', ejected' if self.ejected else ''}>"
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it can serve another call of this client at once."""
+        return self.outstanding < self.limit
+
+    @property
+    def state(self) -> InstanceState:
+        """What users are told of it."""
+        return InstanceState(
+            **msgspec.structs.asdict(self.listed),
+            outstanding=self.outstanding,
+            calls=self.calls,
+            failures=self.failures,
+            ejected=self.ejected,
+        )
+
+    def update(self, listed: Listed) -> None:
+        """Take what is said of it by now."""
+        self.listed = listed
+        self.weight = max(listed.weight, 1)
+        self.limited = listed.model == _ONE_CONNECTION_A_WORKER and listed.workers > 0
+        self.limit = listed.workers if self.limited else _MANY
+        """How many calls may be under way: each has a connection, and a worker of model sync serves one."""

@@ -1,0 +1,193 @@
+"""The instances that are registered in ZooKeeper, as long as they are: read once, and then what has changed.
+
+kazoo keeps the session and tries again for ever; what it knew stays known while ZooKeeper is away. Names that were seen
+before are not read again when others come or go.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from kazoo.client import KazooClient, KazooState
+from kazoo.exceptions import KazooException, NoNodeError
+from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.protocol.states import EventType
+
+from rpcshell.client.errors import UsageError
+from rpcshell.client.fleet.instances import Listed
+from rpcshell.client.target import Target, TcpTarget, TlsTarget
+from rpcwire import InvalidMember
+from rpcwire.serverset import decode_member, is_member_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rpcshell.client.target import TlsFiles
+    from rpcwire.serverset import Member, ServersetAddress
+
+__all__ = ["ServersetSource"]
+
+_SESSION: Final = 10.0
+"""Seconds after which ZooKeeper forgets this client, of which it keeps nothing but that it watches."""
+
+_RETRY: Final = {"max_tries": -1, "delay": 0.1, "max_delay": 2.0}
+
+_log: Final = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())
+
+
+class ServersetSource:
+    """Watches a serverset, as `Source` says.
+
+    Args:
+        address: Where it is.
+        tls: The files that ZooKeeper is verified with, and those that it is shown, where the address says TLS.
+    """
+
+    def __init__(self, address: ServersetAddress, tls: TlsFiles | None) -> None:
+        self._address = address
+        self._client: Any = KazooClient(
+            address.hosts,
+            timeout=_SESSION,
+            connection_retry=dict(_RETRY),
+            logger=_log,
+            **_security(address, tls),
+        )
+        self._client.add_listener(self._state_changed)
+        self._members: dict[str, Listed | None] = {}
+        self._lock = threading.Lock()
+        self._stale: set[str] = set()
+        self._names_stale = self._stopped = False
+        self._woken = threading.Event()
+
+    def start(self, tell: Callable[[Sequence[Listed]], object]) -> None:
+        """Begin, as `Source` says."""
+        threading.Thread(target=self._watch, args=(tell,), name=f"watch {self._address}", daemon=True).start()
+
+    def problem(self) -> str:
+        """Why nothing was told yet."""
+        return "ZooKeeper does not answer" if not self._client.connected else "ZooKeeper does not tell who is there"
+
+    def stop(self) -> None:
+        """End, as `Source` says."""
+        self._stopped = True
+        self._woken.set()
+
+    def abandon(self) -> None:
+        """Let go of it in a process that was forked: its threads are the parent's, and need not be waited for."""
+        atexit.unregister(self._client.handler.stop)
+
+    def _watch(self, tell: Callable[[Sequence[Listed]], object]) -> None:
+        self._client.start_async()
+        while True:
+            self._woken.wait()
+            self._woken.clear()
+            if self._stopped:
+                break
+            try:
+                known = self._read()
+            except (KazooException, KazooTimeoutError) as error:
+                # The connection has ended; when there is another, all is read again.
+                _log.info("%s cannot be read: %r", self._address, error)
+            else:
+                if known is not None and not self._stopped:
+                    tell(known)
+        self._client.stop()
+        self._client.close()
+
+    def _read(self) -> tuple[Listed, ...] | None:
+        """All instances, or None where no news have come."""
+        with self._lock:
+            stale, self._stale = self._stale, set()
+            names_stale, self._names_stale = self._names_stale, False
+        if not stale and not names_stale:
+            return None
+        try:
+            if names_stale:
+                names = set(filter(is_member_name, self._names()))
+                self._members = {name: self._members[name] for name in self._members.keys() & names}
+                stale = (stale & names) | (names - self._members.keys())
+            read = {name: self._client.get_async(self._node(name), watch=self._node_changed) for name in sorted(stale)}
+            for name, answer in read.items():
+                try:
+                    data, _ = answer.get(timeout=_SESSION)
+                except NoNodeError:
+                    self._members.pop(name, None)
+                else:
+                    self._members[name] = self._listed(name, data)
+        except BaseException:
+            with self._lock:
+                self._stale |= stale
+                self._names_stale = True
+            raise
+        return tuple(one for _, one in sorted(self._members.items()) if one is not None)
+
+    def _names(self) -> list[str]:
+        while True:
+            try:
+                names: list[str] = self._client.get_children(self._address.path, watch=self._names_changed)
+            except NoNodeError:
+                if self._client.exists(self._address.path, watch=self._names_changed) is None:
+                    return []
+            else:
+                return names
+
+    def _node(self, name: str) -> str:
+        return f"{self._address.path}/{name}"
+
+    def _listed(self, name: str, data: bytes) -> Listed | None:
+        """What a node says, if it is an instance that can be called."""
+        try:
+            member = decode_member(data)
+            target = Target.parse(member.address)
+        except (InvalidMember, UsageError) as error:
+            _log.warning("%s is left out: %s", self._node(name), error)
+            return None
+        if not isinstance(target, TcpTarget | TlsTarget) or target.dialect or not member.alive:
+            return None
+        return _listed(target, member)
+
+    def _state_changed(self, state: str) -> None:
+        if state == KazooState.CONNECTED:
+            # Without a connection nothing was watched.
+            with self._lock:
+                self._stale |= self._members.keys()
+                self._names_stale = True
+            self._woken.set()
+
+    def _names_changed(self, event: Any) -> None:
+        if event.type != EventType.NONE:
+            with self._lock:
+                self._names_stale = True
+            self._woken.set()
+
+    def _node_changed(self, event: Any) -> None:
+        if event.type == EventType.CHANGED:
+            with self._lock:
+                self._stale.add(event.path.rpartition("/")[2])
+            self._woken.set()
+
+
+def _listed(target: Target, member: Member) -> Listed:
+    told = member.rpc
+    return Listed(
+        target,
+        weight=told.weight,
+        model=told.model,
+        workers=told.workers,
+        generation=told.generation,
+        service=told.service,
+        version=told.version,
+    )
+
+
+def _security(address: ServersetAddress, tls: TlsFiles | None) -> dict[str, object]:
+    if not address.tls:
+        return {}
+    files: dict[str, object] = (
+        {} if tls is None else {"ca": tls.ca, "certfile": tls.cert, "keyfile": tls.key or tls.cert}
+    )
+    return {"use_ssl": True, "verify_certs": True, "check_hostname": True, **files}

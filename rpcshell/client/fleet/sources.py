@@ -1,0 +1,66 @@
+"""Where the instances of a fleet come from: a list is there at once, registries are watched by a `Source`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from rpcshell.client.errors import UsageError
+from rpcshell.client.fleet.instances import Listed
+from rpcshell.client.target import DnsTarget, ListTarget, ServersetTarget, SrvTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rpcshell.client.target import FleetTarget, TlsFiles
+
+__all__ = ["Source", "listed_in", "source_of"]
+
+
+class Source(Protocol):
+    """Watches a registry, in threads of its own, for one process."""
+
+    def start(self, tell: Callable[[Sequence[Listed]], object]) -> None:
+        """Begin; `tell` is given all instances, at first and whenever they are others, also if there are none."""
+
+    def problem(self) -> str:
+        """Why nothing was told yet, in a few words."""
+
+    def stop(self) -> None:
+        """End; nothing is told from now on. It may not wait for whoever is telling."""
+
+    def abandon(self) -> None:
+        """Let go of it in a process that was forked, and leave the parent's as it is."""
+
+
+def listed_in(target: FleetTarget) -> tuple[Listed, ...]:
+    """The instances that a target names by itself."""
+    return tuple(map(Listed, target.targets)) if isinstance(target, ListTarget) else ()
+
+
+def source_of(target: FleetTarget, tls: TlsFiles | None) -> Source | None:
+    """What watches the registry of a target, or None where it has none.
+
+    Raises:
+        UsageError: A package is missing for it, which is named.
+    """
+    match target:
+        case ServersetTarget():
+            try:
+                from rpcshell.client.fleet.serverset_source import ServersetSource
+            except ModuleNotFoundError as error:
+                if error.name != "kazoo":
+                    raise
+                hint = "pip install 'rpcshell[zookeeper]'"
+                raise UsageError("ZooKeeper is asked with kazoo, which is not installed", hint=hint) from None
+            from rpcwire.serverset import ServersetAddress
+
+            return ServersetSource(ServersetAddress.parse(target.url), tls)
+        case SrvTarget():
+            from rpcshell.client.fleet.dns_source import SrvSource
+
+            return SrvSource(target)
+        case DnsTarget():
+            from rpcshell.client.fleet.dns_source import AddressSource
+
+            return AddressSource(target)
+    return None

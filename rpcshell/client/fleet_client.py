@@ -1,0 +1,363 @@
+"""The blocking client of a fleet: the connections, locks and threads under `rpcshell.client.fleet`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from functools import partial as bound
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from rpcshell.client.client import Client
+from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
+from rpcshell.client.exchange import Dropped
+from rpcshell.client.fleet.balancer import Balancer
+from rpcshell.client.fleet.failover import Failover
+from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT
+from rpcshell.client.fleet.sources import listed_in, source_of
+from rpcshell.client.threads import thread_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import EllipsisType
+    from typing import Unpack
+
+    from rpcshell.client.any_client import ClientOptions
+    from rpcshell.client.connection import Connection
+    from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
+    from rpcshell.client.fleet.sources import Source
+    from rpcshell.client.target import FleetTarget
+    from rpcshell.client.trace import Trace
+    from rpcwire import Reply
+
+__all__ = ["FleetClient"]
+
+_CLOSED: Final = "it was closed here"
+
+_T = TypeVar("_T")
+
+
+class FleetClient(Client):
+    """A blocking client of a fleet, which `connect` returns for a target that names several servers.
+
+    Threads may share it, and their calls run at once, each over a connection of its own. It takes what `Client` takes.
+    """
+
+    def __init__(self, target: FleetTarget, **options: Unpack[ClientOptions]) -> None:
+        super().__init__(target, **options)
+        self._fleet = target
+        self._balancer = Balancer(time.monotonic)
+        self._pools: dict[Candidate, list[Connection]] = {}
+        self._busy: set[Connection] = set()
+        self._source: Source | None = None
+        self._watched = threading.Event()
+        self._changed = threading.Condition(threading.RLock())
+        self._closings = 0
+        self._handler: Callable[[FleetEvent], object] | None = None
+        self._telling = False
+        self._balancer.replace(listed_in(target))
+        self._balancer.events.clear()
+
+    def __repr__(self) -> str:
+        return f"<FleetClient of {self.target}, instances: {len(self._balancer)}>"
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is held; whether it still works shows only when it is used."""
+        return bool(self._busy) or any(self._pools.values())
+
+    @property
+    def instances(self) -> tuple[InstanceState, ...]:
+        """The instances that are known by now."""
+        with self._changed:
+            return tuple(candidate.state for candidate in self._balancer.candidates)
+
+    def on_change(self, handler: Callable[[FleetEvent], object] | None) -> None:
+        """Have a function told of each change; it is called in the thread that finds it out, for one after another."""
+        self._handler = handler
+
+    def connect(self) -> None:
+        """Ask the registry for the instances, and connect to one of them, rather than with the first call."""
+        self._watch(None)
+        self._anywhere(Failover(self._balancer, self._fleet, idempotent=False), None, lambda *_: None)
+        self._tell()
+
+    def close(self) -> None:
+        """Close all connections, and leave the registry; calls of other threads end with ConnectionLost."""
+        with self._changed:
+            self._closings += 1
+            source, self._source = self._source, None
+            self._watched.clear()
+            idle = [connection for pool in self._pools.values() for connection in pool]
+            self._pools.clear()
+            busy = tuple(self._busy)
+            self._changed.notify_all()
+        for connection in idle:
+            connection.close()
+        for connection in busy:
+            connection.shut_down()
+        if source is not None:
+            source.stop()
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._changed = threading.Condition(threading.RLock())
+        self._watched = threading.Event()
+        source, self._source = self._source, None
+        if source is not None:
+            source.abandon()
+        for connection in (*self._busy, *(connection for pool in self._pools.values() for connection in pool)):
+            connection.abandon()
+        self._busy.clear()
+        self._pools.clear()
+        self._telling = False
+        self._balancer.start_over()
+
+    def call(
+        self,
+        method: str,
+        params: object = None,
+        *,
+        timeout: float | EllipsisType | None = ...,
+        idempotent: bool = False,
+        partial: Callable[[Any], None] | None = None,
+    ) -> Any:
+        """Call a method of any instance and return its result; parameters and errors are those of `Client.call`."""
+        began = time.monotonic()
+        reply, instance = self._exchange(method, params, timeout, idempotent, False, None)
+        if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
+            error.target = instance.target
+            raise error
+        return reply.result
+
+    def exchange(
+        self,
+        method: str,
+        params: object = None,
+        *,
+        timeout: float | EllipsisType | None = ...,
+        idempotent: bool = False,
+        meta: bool = False,
+        trace: Trace | None = None,
+        partial: Callable[[Any], None] | None = None,
+    ) -> Reply:
+        """Call a method of any instance and return the whole reply, as `Client.exchange` does."""
+        return self._exchange(method, params, timeout, idempotent, meta, trace)[0]
+
+    def _exchange(
+        self,
+        method: str,
+        params: object,
+        timeout: float | EllipsisType | None,
+        idempotent: bool,
+        meta: bool,
+        trace: Trace | None,
+    ) -> tuple[Reply, Candidate]:
+        limit = self._limit(timeout)
+        deadline = None if limit is None else time.monotonic() + limit
+        failover = Failover(self._balancer, self._fleet, idempotent)
+
+        def attempt(connection: Connection, until: float | None) -> Reply:
+            return connection.exchange(method, params, meta=meta, plain=self.plain, deadline=until, trace=trace)
+
+        try:
+            if not self._watched.is_set():
+                self._watch(deadline)
+            return self._anywhere(failover, deadline, attempt, trace)
+        except TimeoutError:
+            who, may_have_run = failover.last, failover.may_have_run
+            raise CallTimeout(limit or 0.0, method=method, may_have_run=may_have_run, target=who) from None
+        finally:
+            if trace is not None:
+                trace.call_ended()
+            if self._balancer.events:
+                self._tell()
+
+    def _anywhere(
+        self,
+        failover: Failover,
+        deadline: float | None,
+        attempt: Callable[[Connection, float | None], _T],
+        trace: Trace | None = None,
+    ) -> tuple[_T, Candidate]:
+        """What an attempt returns that succeeds, and with which instance."""
+        closings = self._closings
+        while True:
+            candidate = self._take(failover, deadline)
+            connection: Connection | None = None
+            until = deadline
+            try:
+                until = failover.attempt_deadline(time.monotonic(), deadline)
+                connection = self._connection_to(candidate, failover, until, trace)
+                result = attempt(connection, until)
+                self._balancer.succeeded(candidate)
+                return result, candidate
+            except ConnectionFailed as error:
+                with self._changed:
+                    failover.not_connected(candidate, error)
+            except Dropped as dropped:
+                if self._closings != closings:
+                    raise ConnectionLost(candidate.target, _CLOSED, may_have_run=not dropped.not_run) from None
+                with self._changed:
+                    failover.lost(candidate, dropped)
+            except TimeoutError:
+                with self._changed:
+                    if not failover.timed_out(candidate, whole=until == deadline):
+                        raise
+            except ProtocolError as error:
+                with self._changed:
+                    self._balancer.failed(candidate, error.message)
+                raise
+            finally:
+                self._give_back(candidate, connection, closings)
+                if candidate.ejected:
+                    self._look_after()
+
+    def _take(self, failover: Failover, deadline: float | None) -> Candidate:
+        """An instance for an attempt, once there is one that is not busy."""
+        with self._changed:
+            while (candidate := failover.choose()) is None:
+                wait = None if deadline is None else deadline - time.monotonic()
+                if wait is not None and wait <= 0:
+                    raise TimeoutError
+                self._changed.wait(None if wait is None else min(wait, threading.TIMEOUT_MAX))
+            return candidate
+
+    def _connection_to(
+        self, candidate: Candidate, failover: Failover, until: float | None, trace: Trace | None
+    ) -> Connection:
+        """A connection to an instance, which is this call's until it gives it back.
+
+        Raises:
+            Dropped: Those that there were have ended meanwhile: it may be about to stop.
+            ConnectionFailed: None can be made.
+        """
+        pool = self._pools.get(candidate)
+        if pool:
+            # Another thread may take the last one.
+            with contextlib.suppress(IndexError):
+                connection = pool.pop()
+                if connection.usable():
+                    self._busy.add(connection)
+                    return connection
+                while True:
+                    connection.close()
+                    connection = pool.pop()
+            raise Dropped("the server has closed it", not_run=True)
+        limit = failover.dialling_limit(self._dialling_limit(until, time.monotonic()))
+        if trace is not None:
+            trace.connecting()
+        connection = self._open(candidate.target, limit)
+        if trace is not None:
+            trace.connection_made()
+        self._busy.add(connection)
+        self.connections += 1
+        return connection
+
+    def _give_back(self, candidate: Candidate, connection: Connection | None, closings: int) -> None:
+        with self._changed:
+            self._balancer.release(candidate)
+            if connection is not None:
+                self.requests += 1
+                self._busy.discard(connection)
+                if connection.reusable and self._closings == closings and candidate in self._balancer:
+                    self._pools.setdefault(candidate, []).append(connection)
+                    connection = None
+            if self._balancer.limited:
+                self._changed.notify()
+        if connection is not None:
+            # After a timeout or an interrupt the reply may still come: no later call may take it for its own.
+            connection.close()
+
+    def _watch(self, deadline: float | None) -> None:
+        """Have the registry watched, and wait until it has told of instances."""
+        with self._changed:
+            if self._source is None:
+                self._source = source_of(self._fleet, self.tls)
+                if self._source is not None:
+                    self._source.start(bound(self._listed, self._source))
+            source = self._source
+        if source is None:
+            self._watched.set()
+        elif not len(self._balancer) and not self._watched.wait(self._dialling_limit(deadline, time.monotonic())):
+            raise ConnectionFailed(self._fleet, source.problem())
+
+    def _listed(self, source: Source, listed: Sequence[Listed]) -> None:
+        """Take what the registry says; the threads of the source call this."""
+        with self._changed:
+            if source is not self._source:
+                return
+            gone = self._balancer.replace(listed)
+            ended = [connection for candidate in gone for connection in self._pools.pop(candidate, [])]
+            if not self._watched.is_set():
+                # Whoever connects asks for the instances, and need not be told of them.
+                self._balancer.events.clear()
+            self._watched.set()
+            self._changed.notify_all()
+        for connection in ended:
+            connection.close()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the user's function what has changed, unless another thread is at it, which then goes on with this."""
+        events = self._balancer.events
+        with self._changed:
+            if self._handler is None:
+                events.clear()
+            if self._telling:
+                return
+            self._telling = True
+        while True:
+            with self._changed:
+                if not events or self._handler is None:
+                    self._telling = False
+                    return
+                handler, event = self._handler, events.popleft()
+            try:
+                handler(event)
+            except Exception:  # noqa: BLE001 - it is the user's code, and no call may fail by it
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+
+    def _look_after(self) -> None:
+        """Have a thread for each ejected instance, until it works again or is gone."""
+        with self._changed:
+            for candidate in self._balancer.to_probe():
+                if thread_for(bound(self._probe_again, candidate), f"probe {candidate.target}") is None:
+                    self._balancer.probed(candidate, None)
+                    candidate.probing = False
+            self._changed.notify_all()
+
+    def _probe_again(self, candidate: Candidate) -> None:
+        changed, closings = self._changed, self._closings
+        while True:
+            with changed:
+                while (delay := self._balancer.probe_delay(candidate)) and self._closings == closings:
+                    changed.wait(delay)
+                if delay is None or self._closings != closings:
+                    candidate.probing = False
+                    return
+            problem = self._probe(candidate)
+            with changed:
+                self._balancer.probed(candidate, problem)
+            self._tell()
+
+    def _probe(self, candidate: Candidate) -> str | None:
+        """What is wrong with an instance that was ejected, or None."""
+        deadline = time.monotonic() + PROBE_LIMIT
+        try:
+            connection = self._open(candidate.target, PROBE_LIMIT)
+        except ConnectionFailed as error:
+            return error.reason
+        try:
+            if not self.plain:
+                connection.exchange(PROBE, None, meta=False, plain=False, deadline=deadline)
+        except Dropped as dropped:
+            return dropped.reason
+        except TimeoutError:
+            return "no reply in time"
+        except ShellError as error:
+            return error.message
+        finally:
+            connection.close()
+        return None

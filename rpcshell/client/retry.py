@@ -1,0 +1,58 @@
+"""When a call that a lost connection has cut short may be sent again, to a single server.
+
+It goes again only where the first one provably did not run (it was never sent whole, or the server announced the close
+before its reply), or where the caller says that it is idempotent: then once. Over a fleet, that and more is
+`rpcshell.client.fleet.failover`'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import ConnectionLost
+
+if TYPE_CHECKING:
+    from rpcshell.client.errors import ConnectionFailed
+    from rpcshell.client.exchange import Dropped
+    from rpcshell.client.target import Target
+
+__all__ = ["Attempts"]
+
+# A server that is being reloaded may turn a request away more than once; one that always does is broken.
+_MOST_ATTEMPTS: Final = 5
+
+
+class Attempts:
+    """The attempts at one call, which may run twice if it is `idempotent`; who makes them says here how one failed."""
+
+    __slots__ = ("_count", "_idempotent", "_may_have_run", "_target")
+
+    def __init__(self, target: Target, idempotent: bool) -> None:
+        self._target = target
+        self._idempotent = idempotent
+        self._count = 0
+        self._may_have_run = False
+
+    def not_connected(self, error: ConnectionFailed) -> None:
+        """Say that no connection for this attempt could be made; the caller raises `error`, unless this raises.
+
+        Raises:
+            ConnectionLost: An earlier attempt may have run.
+        """
+        if self._may_have_run:
+            reason = f"reconnecting failed: {error.reason}"
+            raise ConnectionLost(self._target, reason, may_have_run=True, hint=error.hint) from error
+
+    def lost(self, dropped: Dropped) -> None:
+        """Go on to another attempt, after the connection of the last one ended.
+
+        Raises:
+            ConnectionLost: There may be no other.
+        """
+        self._count += 1
+        again = dropped.not_run or (self._idempotent and not self._may_have_run)
+        self._may_have_run = self._may_have_run or not dropped.not_run
+        if not again or self._count >= _MOST_ATTEMPTS:
+            raise ConnectionLost(
+                self._target, dropped.reason, may_have_run=self._may_have_run, hint=dropped.hint
+            ) from dropped
