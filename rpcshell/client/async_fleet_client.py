@@ -276,13 +276,14 @@ class AsyncFleetClient(AsyncClient):
     def _listed(self, source: Source, listed: Sequence[Listed]) -> None:
         if source is not self._source:
             return
+        known = len(self._balancer)
         for candidate in self._balancer.replace(listed):
             for connection in self._pools.pop(candidate, []):
                 self._drop(connection)
-        if not self._watched.is_set():
+        if not known:
             # Whoever connects asks for the instances, and need not be told of them.
             self._balancer.events.clear()
-            self._watched.set()
+        self._watched.set()
         self._wake_all()
         self._tell()
 

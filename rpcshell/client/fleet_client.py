@@ -288,9 +288,10 @@ class FleetClient(Client):
         with self._changed:
             if source is not self._source:
                 return
+            known = len(self._balancer)
             gone = self._balancer.replace(listed)
             ended = [connection for candidate in gone for connection in self._pools.pop(candidate, [])]
-            if not self._watched.is_set():
+            if not known:
                 # Whoever connects asks for the instances, and need not be told of them.
                 self._balancer.events.clear()
             self._watched.set()

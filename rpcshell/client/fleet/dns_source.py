@@ -77,8 +77,9 @@ class AddressSource(_Lookups):
         try:
             found = socket.getaddrinfo(encoded_host(TcpTarget(host, port)), port, type=socket.SOCK_STREAM)
         except (UnicodeError, socket.gaierror) as error:
-            self._problem = f"{host} cannot be found: {error}"
-            return None, _AGAIN
+            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+                return None, _AGAIN
+            return [], _AGAIN
         hosts = sorted({str(address[0]) for _, address in streams(found)})
         return [Listed(TcpTarget(one, port)) for one in hosts], _AGAIN
 
@@ -105,9 +106,8 @@ class SrvSource(_Lookups):
 
         try:
             answer = dns.resolver.resolve(self._target.name, "SRV")
-        except dns.resolver.NXDOMAIN:
-            self._problem = f"the DNS knows no {self._target.name}"
-            return None, _AGAIN
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return [], _AGAIN
         except (dns.exception.DNSException, OSError) as error:
             self._problem = " ".join(f"{self._target.name} cannot be found: {error}".split())
             return None, _AGAIN

@@ -74,7 +74,7 @@ class Failover:
             ConnectionFailed: The fleet has no instances.
         """
         if not len(self._balancer):
-            raise ConnectionFailed(self._fleet, "there are no instances")
+            raise ConnectionFailed(self._fleet, "no server is registered there")
         candidate = self._balancer.choose(self._tried)
         if candidate is not None:
             self.last = candidate.target

@@ -48,7 +48,7 @@ def source_of(target: FleetTarget, tls: TlsFiles | None) -> Source | None:
             try:
                 from rpcshell.client.fleet.serverset_source import ServersetSource
             except ModuleNotFoundError as error:
-                if error.name != "kazoo":
+                if (error.name or "").partition(".")[0] != "kazoo":
                     raise
                 hint = "pip install 'rpcshell[zookeeper]'"
                 raise UsageError("ZooKeeper is asked with kazoo, which is not installed", hint=hint) from None
