@@ -83,8 +83,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             >>> Target.parse("8080")
             TcpTarget(host='localhost', port=8080, dialect='')
         """
-        listener = _LISTENER.match(text)
-        if listener is not None and is_framing(listener[1]):
+        if (listener := _LISTENER.match(text)) is not None and is_framing(listener[1]):
             spoken = "" if listener[1] == NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
             return _speaking(spoken, _place(text[listener.end() :], text, spoken))
         found = _DIALECT.match(text)
@@ -345,9 +344,9 @@ def _with_scheme(scheme: str, place: str, text: str) -> Target:
 
 
 def _is_list(place: str, scheme: re.Match[str] | None) -> bool:
-    """Whether commas stand between servers, and not in a path or in a URL."""
     if scheme is not None:
         return scheme[1].lower() in ("tcp", "tls")
+    # In the path of a socket a comma is one.
     return "/" not in place or ("://" in place and "/" not in place.partition(",")[0])
 
 
