@@ -95,9 +95,10 @@ class ProxiedConversation(Conversation):
 
     def next(self) -> Next:
         """Say what the driver does next; a header that has begun is waited for as a request is."""
+        hurried = self._hurried
         following = super().next()
         if following is READ and self._prologue.began and not self._prologue.over:
-            self._frame_began = self._prologue.began
+            self._frame_began, self._hurried = self._prologue.began, hurried
         return following
 
     def _take(self, data: bytes) -> bytes | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,11 @@ from tests.rpcserver.tls_serving import make_certificates, place
 from tests.servers import PATIENCE, Client, Server, running
 
 WITHOUT_LIMITS = ("--idle-timeout", "0", "--read-timeout", "0", "--write-timeout", "0")
+
+
+PLACES = ("--max-connections", "2", "--max-children", "2", "--reclaim-idle", "0.2", "--drain-grace", "0.1")
+LONG_PROXY = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff"
+"""The beginning of a PROXY header, version 2, of 64 KiB."""
 
 
 def says_nothing(server: Server) -> Client:
@@ -47,18 +54,48 @@ def takes_no_reply(server: Server) -> Client:
 def test_others_are_served_soon_though_every_place_is_held(
     model: str, kind: Callable[[Server], Client], tmp_path: Path
 ) -> None:
-    places = ("--max-connections", "2", "--max-children", "2", "--reclaim-idle", "0.2", "--drain-grace", "0.1")
-    with running("-m", model, "-w", "1", *WITHOUT_LIMITS, *places, folder=tmp_path) as server:
+    with running("-m", model, "-w", "1", *WITHOUT_LIMITS, *PLACES, folder=tmp_path) as server:
         holders = [kind(server) for _ in range(1 if model == "sync" else 2)]
-        deadline = time.monotonic() + PATIENCE
-        served = False
-        while not served:
-            assert time.monotonic() < deadline, server.log()
-            with server.connect() as client:
-                # Model fork says busy to those who come meanwhile.
-                served = client.call("echo", 2).fault is None
+        others_are_served(server)
         for holder in holders:
             holder.close()
+
+
+@of_each_kind
+def test_others_are_served_soon_though_every_place_waits_for_a_proxys_header(model: str, tmp_path: Path) -> None:
+    options = (*WITHOUT_LIMITS, *PLACES, "--proxy-protocol", "127.0.0.0/8")
+    with running("-m", model, "-w", "1", *options, folder=tmp_path) as server:
+        holders = [server.connect() for _ in range(1 if model == "sync" else 2)]
+        over = threading.Event()
+
+        def drip() -> None:
+            for holder in holders:
+                holder.socket.sendall(LONG_PROXY)
+            while not over.wait(0.02):
+                for holder in holders:
+                    with contextlib.suppress(OSError):
+                        holder.socket.sendall(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            others_are_served(server, b"PROXY UNKNOWN\r\n")
+        finally:
+            over.set()
+            dripping.join()
+        for holder in holders:
+            holder.close()
+
+
+def others_are_served(server: Server, first: bytes = b"") -> None:
+    deadline = time.monotonic() + PATIENCE
+    served = False
+    while not served:
+        assert time.monotonic() < deadline, server.log()
+        with server.connect() as client:
+            client.socket.sendall(first)
+            # Model fork says busy to those who come meanwhile.
+            served = client.call("echo", 2).fault is None
 
 
 @of_each_kind
