@@ -1,0 +1,209 @@
+"""The `rpcshell` command: a prompt, a script or single lines, and the exit code.
+
+Nothing of the prompt is imported before it is known that there is one.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Final
+
+from rpcshell.app.guard import threads_told
+from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
+from rpcshell.servers.folders import state_folder
+from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.connect import connect
+from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
+from rpcshell.view.plain import is_terminal
+from rpcshell.view.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpcshell.app.options import Options
+    from rpcshell.app.script import ScriptOutput
+    from rpcshell.lab.bench.options import BenchOptions
+    from rpcshell.servers.target_memory import TargetMemory
+    from rpcshell.shell.statements import Statement
+
+__all__ = ["run"]
+
+_BROKEN_PIPE: Final = 141
+
+_COMPLETION: Final = "_RPCSHELL_COMPLETE"
+"""By this variable the user's shell asks for completions of the command, whose line is in other variables."""
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code. They are the process's own, if none are given."""
+    # Python sets a stream to None where the process was started with it closed; typeshed does not know.
+    stdout: IO[str] | None = sys.stdout
+    if stdout is None:
+        _fill_stdout()
+    options: Options | None = None
+    try:
+        options = _options(sys.argv[1:] if arguments is None else arguments)
+        if options is None:
+            return 0
+        with threads_told(_fail, debug=options.debug):
+            return _run_prompt(options) if options.interactive else _run_script(options)
+    except ShellError as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        return _fail(Cancelled("interrupted"))
+    except Exception as error:  # noqa: BLE001 - Python's own traceback may hold escape sequences of a server
+        return _fail(Unexpected(error, debug=options is not None and options.debug))
+    finally:
+        _settle_stdout()
+        # The process ends now. Its last collection, over all that was imported, would take longer than most calls.
+        gc.freeze()
+
+
+def _options(arguments: list[str]) -> Options | None:
+    if arguments[:1] == ["bench"]:
+        from rpcshell.app.bench_arguments import read_bench_arguments
+
+        return read_bench_arguments(arguments[1:])
+    from rpcshell.app.options import plain_options
+
+    if _COMPLETION not in os.environ and (options := plain_options(arguments)) is not None:
+        return options
+    from rpcshell.app.arguments import read_arguments
+
+    return read_arguments(arguments)
+
+
+def _apply_settings(options: Options, settings: Settings, complain: Callable[[ShellError], None]) -> None:
+    """Set what the configuration says, where it makes sense, and then what the options say."""
+    # Whatever reads a script's output expects the same for every user; how long to wait may differ.
+    unheeded = settings if options.interactive else Settings()
+    if options.problem is not None:
+        complain(options.problem)
+    for name, value in options.config.settings.items():
+        try:
+            (settings if name == "timeout" else unheeded).set(name, value)
+        except UsageError as error:
+            complain(options.config.problem(name, error))
+    for name, text in options.settings:
+        settings.set(name, text)
+
+
+def _session(options: Options, settings: Settings) -> Session:
+    return Session(
+        settings,
+        plain=options.plain,
+        background=options.interactive,
+        memory=_memory,
+        book=AddressBook(options.config.targets, _memory),
+        tls=options.tls,
+    )
+
+
+def _fail(error: ShellError) -> int:
+    from rpcshell.app.script import process_output
+
+    process_output().error(error)
+    return error.exit_code
+
+
+def _run_script(options: Options) -> int:
+    from rpcshell.app.options import load_commands
+    from rpcshell.app.script import OutputClosed, process_output, run_statements
+
+    settings = Settings(script=True)
+    output = process_output(settings)
+    _apply_settings(options, settings, output.error)
+    session = _session(options, settings)
+    session.on_note(output.note)
+    if output.at_terminal:
+        session.on_progress(output.progress)
+    try:
+        shell = Shell(session, output, load_commands, settings=settings, aliases=dict(options.config.aliases))
+        _open(shell, options, output)
+        if options.bench is not None:
+            return _run_bench(options.bench, shell)
+        if not options.lines and options.file is None and is_terminal(sys.stdin):
+            output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
+        return run_statements(shell, output, _statements(options), keep_going=options.keep_going, debug=options.debug)
+    except OutputClosed:
+        return _BROKEN_PIPE
+    finally:
+        session.close()
+
+
+def _run_bench(bench: tuple[str, BenchOptions], shell: Shell) -> int:
+    from rpcshell.lab.bench.conduct import conduct
+
+    conduct(shell, *bench)
+    return 0
+
+
+def _open(shell: Shell, options: Options, output: ScriptOutput) -> None:
+    if options.spawn is not None:
+        server = shell.session.spawn(options.spawn)
+        if server.kept:
+            output.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
+    elif options.target is not None:
+        connect(shell, options.target)
+
+
+def _memory() -> TargetMemory:
+    from rpcshell.servers.target_memory import TargetMemory
+
+    return TargetMemory(state_folder)
+
+
+def _statements(options: Options) -> Iterator[Statement]:
+    from rpcshell.shell.statements import Statement, read_statements
+
+    if options.lines:
+        yield from map(Statement, options.lines)
+        return
+    name = "stdin" if options.file is None else str(options.file)
+    try:
+        if options.file is not None:
+            with options.file.open("rb") as lines:
+                yield from read_statements(lines, name)
+        elif sys.stdin is not None:
+            yield from read_statements(sys.stdin.buffer, name)
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from error
+
+
+def _fill_stdout() -> None:
+    """Have something in place of a closed stdout that cannot be written to either, so that no connection gets there."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 1)
+    if null != 1:
+        os.close(null)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
+
+
+def _settle_stdout() -> None:
+    """Drop what cannot be written: at exit Python would try once more, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def _run_prompt(options: Options) -> int:
+    from rpcshell.app.repl import run_repl
+
+    notes: list[str] = []
+    settings = Settings()
+    _apply_settings(options, settings, lambda error: notes.append(str(error)))
+    return run_repl(
+        _session(options, settings),
+        target=options.target,
+        spawn=options.spawn,
+        aliases=dict(options.config.aliases),
+        keys=options.config.keys,
+        notes=notes,
+        debug=options.debug,
+    )
