@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 import time
@@ -52,7 +51,8 @@ class FleetClient(Client):
         self._busy: set[Connection] = set()
         self._source: Source | None = None
         self._watched = threading.Event()
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._closings = 0
         self._handler: Callable[[FleetEvent], object] | None = None
         self._telling = False
@@ -70,7 +70,7 @@ class FleetClient(Client):
     @property
     def instances(self) -> tuple[InstanceState, ...]:
         """The instances that are known by now."""
-        with self._changed:
+        with self._lock:
             return tuple(candidate.state for candidate in self._balancer.candidates)
 
     def on_change(self, handler: Callable[[FleetEvent], object] | None) -> None:
@@ -85,7 +85,7 @@ class FleetClient(Client):
 
     def close(self) -> None:
         """Close all connections, and leave the registry; calls of other threads end with ConnectionLost."""
-        with self._changed:
+        with self._lock:
             self._closings += 1
             source, self._source = self._source, None
             self._watched.clear()
@@ -102,7 +102,8 @@ class FleetClient(Client):
 
     def _after_fork(self) -> None:
         super()._after_fork()
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._watched = threading.Event()
         source, self._source = self._source, None
         if source is not None:
@@ -194,19 +195,19 @@ class FleetClient(Client):
                 self._balancer.succeeded(candidate)
                 return result, candidate
             except ConnectionFailed as error:
-                with self._changed:
+                with self._lock:
                     failover.not_connected(candidate, error)
             except Dropped as dropped:
                 if self._closings != closings:
                     raise ConnectionLost(candidate.target, _CLOSED, may_have_run=not dropped.not_run) from None
-                with self._changed:
+                with self._lock:
                     failover.lost(candidate, dropped)
             except TimeoutError:
-                with self._changed:
+                with self._lock:
                     if not failover.timed_out(candidate, whole=until == deadline):
                         raise
             except ProtocolError as error:
-                with self._changed:
+                with self._lock:
                     self._balancer.failed(candidate, error.message)
                 raise
             finally:
@@ -216,7 +217,7 @@ class FleetClient(Client):
 
     def _take(self, failover: Failover, deadline: float | None) -> Candidate:
         """An instance for an attempt, once there is one that is not busy."""
-        with self._changed:
+        with self._lock:
             while (candidate := failover.choose()) is None:
                 wait = None if deadline is None else deadline - time.monotonic()
                 if wait is not None and wait <= 0:
@@ -235,8 +236,7 @@ class FleetClient(Client):
         """
         pool = self._pools.get(candidate)
         if pool:
-            # Another thread may take the last one.
-            with contextlib.suppress(IndexError):
+            try:
                 connection = pool.pop()
                 if connection.usable():
                     self._busy.add(connection)
@@ -244,6 +244,9 @@ class FleetClient(Client):
                 while True:
                     connection.close()
                     connection = pool.pop()
+            except IndexError:
+                # Another thread may have taken the last one, and then there may be more.
+                pass
             raise Dropped("the server has closed it", not_run=True)
         limit = failover.dialling_limit(self._dialling_limit(until, time.monotonic()))
         if trace is not None:
@@ -256,7 +259,7 @@ class FleetClient(Client):
         return connection
 
     def _give_back(self, candidate: Candidate, connection: Connection | None, closings: int) -> None:
-        with self._changed:
+        with self._lock:
             self._balancer.release(candidate)
             if connection is not None:
                 self.requests += 1
@@ -272,7 +275,7 @@ class FleetClient(Client):
 
     def _watch(self, deadline: float | None) -> None:
         """Have the registry watched, and wait until it has told of instances."""
-        with self._changed:
+        with self._lock:
             if self._source is None:
                 self._source = source_of(self._fleet, self.tls)
                 if self._source is not None:
@@ -285,7 +288,7 @@ class FleetClient(Client):
 
     def _listed(self, source: Source, listed: Sequence[Listed]) -> None:
         """Take what the registry says; the threads of the source call this."""
-        with self._changed:
+        with self._lock:
             if source is not self._source:
                 return
             known = len(self._balancer)
@@ -303,14 +306,14 @@ class FleetClient(Client):
     def _tell(self) -> None:
         """Tell the user's function what has changed, unless another thread is at it, which then goes on with this."""
         events = self._balancer.events
-        with self._changed:
+        with self._lock:
             if self._handler is None:
                 events.clear()
             if self._telling:
                 return
             self._telling = True
         while True:
-            with self._changed:
+            with self._lock:
                 if not events or self._handler is None:
                     self._telling = False
                     return
@@ -322,7 +325,7 @@ class FleetClient(Client):
 
     def _look_after(self) -> None:
         """Have a thread for each ejected instance, until it works again or is gone."""
-        with self._changed:
+        with self._lock:
             for candidate in self._balancer.to_probe():
                 if thread_for(bound(self._probe_again, candidate), f"probe {candidate.target}") is None:
                     self._balancer.probed(candidate, None)
@@ -330,16 +333,16 @@ class FleetClient(Client):
             self._changed.notify_all()
 
     def _probe_again(self, candidate: Candidate) -> None:
-        changed, closings = self._changed, self._closings
+        lock, changed, closings = self._lock, self._changed, self._closings
         while True:
-            with changed:
+            with lock:
                 while (delay := self._balancer.probe_delay(candidate)) and self._closings == closings:
                     changed.wait(delay)
                 if delay is None or self._closings != closings:
                     candidate.probing = False
                     return
             problem = self._probe(candidate)
-            with changed:
+            with lock:
                 self._balancer.probed(candidate, problem)
             self._tell()
 

@@ -102,6 +102,8 @@ class Balancer:
             if not draw:
                 return None
             shares = tuple(accumulate(candidate.weight for candidate in draw))
+        elif not draw:
+            return None
         chosen = draw[0] if len(draw) == 1 else self._better_of_two(draw, shares)
         chosen.outstanding += 1
         chosen.calls += 1

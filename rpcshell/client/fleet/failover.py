@@ -58,9 +58,10 @@ class Failover:
         self._balancer = balancer
         self._fleet = fleet
         self._idempotent = idempotent
-        self._tried: list[Candidate] = []
-        self._refused: list[Candidate] = []
-        self._reasons: dict[Target, str] = {}
+        # Most calls need nothing of this.
+        self._tried: tuple[Candidate, ...] = ()
+        self._refused: tuple[Candidate, ...] = ()
+        self._reasons: tuple[tuple[Target, str], ...] = ()
         self._count = 0
         self.may_have_run = False
         """Whether an attempt so far may have run."""
@@ -73,16 +74,16 @@ class Failover:
         Raises:
             ConnectionFailed: The fleet has no instances.
         """
-        if not len(self._balancer):
-            raise ConnectionFailed(self._fleet, "no server is registered there")
         candidate = self._balancer.choose(self._tried)
         if candidate is not None:
             self.last = candidate.target
+        elif not len(self._balancer):
+            raise ConnectionFailed(self._fleet, "no server is registered there")
         return candidate
 
     def attempt_deadline(self, now: float, deadline: float | None) -> float | None:
         """When the attempt is over, on the clock of `now`: halfway to `deadline`, if another one may follow."""
-        if deadline is None or not self._may_run_again() or self._is_last():
+        if not self._idempotent or deadline is None or not self._may_run_again() or self._is_last():
             return deadline
         return now + (deadline - now) / 2
 
@@ -99,11 +100,11 @@ class Failover:
         """
         self._balancer.failed(candidate, error.reason)
         self._add(candidate, error.reason)
-        self._refused.append(candidate)
+        self._refused += (candidate,)
         if self._spent() or self._balancer.exhausted(self._refused):
             if self.may_have_run:
                 raise ConnectionLost(candidate.target, error.reason, may_have_run=True, hint=error.hint) from error
-            if len(self._reasons) == 1:
+            if self._count == 1:
                 raise error
             raise ConnectionFailed(self._fleet, self._all_reasons(), hint=error.hint) from error
         self._start_over()
@@ -149,15 +150,16 @@ class Failover:
 
     def _add(self, candidate: Candidate, reason: str) -> None:
         self._count += 1
-        self._tried.append(candidate)
-        self._reasons[candidate.target] = reason
+        self._tried += (candidate,)
+        self._reasons += ((candidate.target, reason),)
 
     def _start_over(self) -> None:
         """Where all were tried, try those again that did take a connection: servers that reload, or a lone one."""
         if self._balancer.exhausted(self._tried):
-            self._tried = [] if self._balancer.exhausted(self._refused) else list(self._refused)
+            self._tried = () if self._balancer.exhausted(self._refused) else self._refused
 
     def _all_reasons(self) -> str:
-        told = [f"{target}: {reason}" for target, reason in list(self._reasons.items())[:_TOLD]]
-        more = len(self._reasons) - len(told)
+        last = dict(self._reasons)
+        told = [f"{target}: {reason}" for target, reason in list(last.items())[:_TOLD]]
+        more = len(last) - len(told)
         return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
