@@ -21,7 +21,7 @@ from rpcshell.client.dialects.registry import recognisers
 from rpcshell.client.dialling import dial, listening_program
 from rpcshell.client.errors import ConnectionFailed, UsageError
 from rpcshell.client.opening import as_target
-from rpcshell.client.target import ChildTarget, HttpTarget, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarget, TlsTarget, UnixTarget
 from rpcshell.client.verdict import Finding, greets
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def detect(
         ...     client.call("query-status")
     """
     where = as_target(target)
-    if where.dialect:
+    if where.dialect or isinstance(where, FleetTarget):
         return where
     finding = find_out(where, timeout=timeout, tls=tls)
     if finding.target is None:

@@ -19,7 +19,8 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.diagnosis import lookup_failed, tcp_failed, unix_failed
-from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.errors import UsageError
+from rpcshell.client.target import FleetTarget, Target, TcpTarget, TlsTarget, UnixTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,6 +88,8 @@ def dial(target: Target, timeout: float, tls: TlsFiles | None = None) -> socket.
             return dial_tcp(target, timeout)
         case TlsTarget():
             return _connect_tls(target, timeout, tls)
+        case FleetTarget():
+            raise UsageError(f"{target} names several servers", hint="name one of them")
     raise TypeError(f"not a target: {target!r}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from rpcshell.client.target import ChildTarget
+from rpcshell.client.target import ChildTarget, FleetTarget
 from rpcshell.shell.target_connection import TargetConnection
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def connection_to(
     """
     given = [files for files in (*tls, where.tls) if files is not None]
     files = given[0].before(*given[1:]) if given else None
-    if where.named or plain or isinstance(where.target, ChildTarget):
+    # A fleet is called in the native protocol only.
+    if where.named or plain or isinstance(where.target, ChildTarget | FleetTarget):
         client = _client_for(where, plain=plain, tls=files, limit=limit)
         return TargetConnection(client, memory, where, prepare, tell)
     from rpcshell.client.any_client import STRANGER_CONNECT_TIMEOUT
@@ -74,7 +75,7 @@ def connection_to(
 def _client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit: float | None) -> Client:
     # The first prompt needs no socket.
     from rpcshell.client.any_client import CONNECT_TIMEOUT
-    from rpcshell.client.client import Client
+    from rpcshell.client.opening import client_of
 
     usual = _START_TIMEOUT if isinstance(where.target, ChildTarget) else CONNECT_TIMEOUT
     timeout = usual if limit is None else min(limit, usual)
@@ -84,7 +85,7 @@ def _client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit:
         from rpcshell.shell.sampling import sampling_by
 
         answers[SAMPLING] = sampling_by(where.sampling)
-    return Client(
+    return client_of(
         where.target,
         connect_timeout=timeout,
         plain=plain,

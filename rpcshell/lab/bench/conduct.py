@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
-from rpcshell.client.target import Target, TlsFiles
+from rpcshell.client.target import FleetTarget, Target, TlsFiles
 from rpcshell.lab.bench import page, report
 from rpcshell.lab.bench.compare import against_last
 from rpcshell.lab.bench.findings import call_text, load_text, name_of
@@ -100,6 +100,8 @@ def _refuse_targets(shell: Shell, options: BenchOptions) -> None:
     if target is None:
         raise NotConnected
     _refuse_what_no_client_can(target, options)
+    if isinstance(target, FleetTarget):
+        raise UsageError(f"{target} names several servers", hint="load one of them")
     if not options.yes_remote and not is_on_this_machine(target):
         raise UsageError(
             f"{target} is not on this machine, and load on a server of others is no small thing",

@@ -23,8 +23,11 @@ from rpcshell import (
     UsageError,
     connect,
     connect_async,
+    detect,
 )
+from rpcshell.client.dialling import dial
 from rpcshell.client.opening import async_client_of, client_of
+from rpcshell.shell.session import Session
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.client.test_sharing import in_child
 from tests.rpcshell.faces import Connect
@@ -310,3 +313,16 @@ def test_a_function_that_fails_ends_no_call(recwarn: pytest.WarningsRecorder) ->
 def test_a_single_server_is_its_own_only_instance(connect: Connect) -> None:
     with serving(echo) as server, connect(server.target) as client:
         assert [state.target for state in client.instances] == [server.target]
+
+
+def test_a_fleet_speaks_the_native_protocol_which_nobody_has_to_find_out(session: Session) -> None:
+    with fleet(named("a"), named("b")) as servers:
+        where = Target.parse(address(*servers))
+        assert detect(where) == where
+        session.connect(where, plain=True)
+        assert {session.call("who").result for _ in range(50)} == {"a", "b"}
+
+
+def test_what_takes_one_server_refuses_a_fleet() -> None:
+    with pytest.raises(UsageError, match="names several servers"):
+        dial(Target.parse("127.0.0.1:1,127.0.0.1:2"), 1.0)
