@@ -59,11 +59,15 @@ class Wish(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True):
-    """What is in the registry, after the wish with that number was heard; `problem` is why it is not what it shall."""
+    """What is in the registry, after the wish with that number was heard; `problem` is why it is not what it shall.
+
+    That the registry was `reached` is told before anything is done there.
+    """
 
     number: int
     state: RegistryState
     problem: str = ""
+    reached: bool = False
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -124,7 +128,7 @@ class Registration:
     @property
     def awaited(self) -> bool:
         """Whether clients may still be told of this server that leaves, and there is time to wait for the registry."""
-        if self.leaves_by is None or self.left or self._report.state is RegistryState.CONNECTING:
+        if self.leaves_by is None or self.left or not self._report.reached:
             return False
         return time.monotonic() < self.leaves_by
 

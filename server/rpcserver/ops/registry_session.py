@@ -94,6 +94,7 @@ class RegistryKeeper:
         self._heard = time.monotonic()
         self._state = RegistryState.CONNECTING
         self._problem = ""
+        self._reached = False
         self._registered_in: int | None = None
         self._done: tuple[int, bytes | None] = (-1, None)
         self._changed = threading.Event()
@@ -130,7 +131,7 @@ class RegistryKeeper:
             os.write(self._waker, b".")
 
     def _report(self) -> None:
-        report = Report(self._wish.number, self._state, self._problem)
+        report = Report(self._wish.number, self._state, self._problem, self._reached)
         now = time.monotonic()
         if report != self._reported or now >= self._report_at:
             self._reported, self._report_at = report, now + _PERIOD
@@ -175,6 +176,10 @@ class RegistryKeeper:
                 self._state = RegistryState.AWAY
             self._problem = self._words.last
             return
+        if not self._reached:
+            # From now on the server's end waits for what is done here.
+            self._reached = True
+            self._report()
         wanted, now = self._wanted, time.monotonic()
         if ((self._wish.number, wanted) == self._done and not self._changed.is_set()) or (
             now < self._try_at and wanted is not None

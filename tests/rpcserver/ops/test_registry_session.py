@@ -44,6 +44,12 @@ class Arbiter:
             if not silent:
                 self._answer()
 
+    def wait_until_reached(self) -> Report:
+        """Wait for the first report that the registry was reached."""
+        while not (report := msgspec.msgpack.decode(self._end.recv(65536), type=Report)).reached:
+            self._answer()
+        return report
+
     def _answer(self) -> None:
         self._end.send(msgspec.msgpack.encode(self._wish))
 
@@ -67,6 +73,13 @@ def arbiter(serverset: Serverset) -> Iterator[Arbiter]:
     client.close()
     keeper.close()
     theirs.close()
+
+
+def test_that_the_registry_is_reached_is_told_before_anything_is_done_there(arbiter: Arbiter) -> None:
+    # A server that stops right then has to wait for its node to go.
+    arbiter.tell(1, MEMBER)
+    assert arbiter.wait_until_reached().state is RegistryState.CONNECTING
+    assert arbiter.wait_for(1, RegistryState.REGISTERED).reached
 
 
 def test_one_that_is_not_ready_takes_nobody_else_away(serverset: Serverset, arbiter: Arbiter) -> None:
