@@ -5,6 +5,7 @@ Importing this imports neither of them, nor asyncio; that happens when a client 
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
 from rpcshell.client.target import FleetTarget, Target, TcpTarget
@@ -78,7 +79,10 @@ def connect(target: str | tuple[str, int] | Target, **options: Unpack[ClientOpti
         {'a': 1}
     """
     client = client_of(as_target(target), **options)
-    client.connect()
+    with ExitStack() as unless_connected:
+        unless_connected.callback(client.close)
+        client.connect()
+        unless_connected.pop_all()
     return client
 
 
@@ -92,7 +96,10 @@ class _Connecting:
         return self.__aenter__().__await__()
 
     async def __aenter__(self) -> AsyncClient:
-        await self._client.connect()
+        async with AsyncExitStack() as unless_connected:
+            unless_connected.push_async_callback(self._client.close)
+            await self._client.connect()
+            unless_connected.pop_all()
         return self._client
 
     async def __aexit__(self, *_: object) -> None:

@@ -54,6 +54,17 @@ def two() -> Iterator[tuple[PeerServer, PeerServer]]:
         yield first, second
 
 
+@pytest.fixture(autouse=True)
+def _nobody_is_left_behind() -> Iterator[None]:
+    """Hold that whoever watched a registry ends with its client, or where connecting failed and there is none."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith(("watch ", "look up ")):
+            thread.join(DEADLINE)
+            assert not thread.is_alive()
+
+
 def test_calls_go_to_who_is_registered(serverset: Serverset, connect: Connect) -> None:
     with two() as (first, second):
         register(serverset, first, weight=3, model="async", workers=4, version="1.2")
