@@ -90,7 +90,11 @@ def test_the_rate_is_kept_and_shown_on_the_way(address: str) -> None:
     # Where it is drawn depends on the machine; that it is drawn on the way does not.
     assert any("calls/s · p99 " in drawn and re.search(r" [1-9]\d%", drawn) for drawn in screen.drawn)
     assert all(len(row) <= 60 for drawn in screen.drawn for row in drawn.splitlines())
-    assert re.search(r"calls/s   120 calls in 0\.\d s", screen.texts[0])
+    told = " ".join(screen.texts[0].split())
+    calls = re.search(r"calls/s (\d+) calls in \d\.\d s", told)
+    assert calls is not None
+    # A machine that is busy with something else misses some, which is said.
+    assert calls[1] == "120" or "never sent" in told
 
 
 def test_what_draws_the_progress_fits_on_any_screen() -> None:
