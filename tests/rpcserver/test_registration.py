@@ -14,7 +14,8 @@ import trustme
 
 from tests.rpcserver.steering import Gate, steering
 from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, running, watched
-from tests.zookeeper import SESSION, Serverset, Way
+from tests.way import Way
+from tests.zookeeper import SESSION, Serverset
 
 PASSWORD = "hunter2-is-no-password"  # noqa: S105
 

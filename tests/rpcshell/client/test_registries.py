@@ -21,7 +21,8 @@ from tests.rpcshell.client.test_fleet_clients import named
 from tests.rpcshell.client.test_sharing import in_child
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, PeerServer, free_port, serving
-from tests.zookeeper import Serverset, Way
+from tests.way import Way
+from tests.zookeeper import Serverset
 
 
 def endpoint(server: PeerServer) -> Endpoint:
