@@ -176,9 +176,8 @@ class Session:
 
         Raises:
             UsageError: The target's text makes no sense.
-            ConnectionFailed: No connection could be made. A target from before stays; without one, this target is
-                kept, and the next call tries again.
-            Cancelled: Ctrl-C was pressed; the same holds.
+            ConnectionFailed, Cancelled: No connection could be made, or Ctrl-C was pressed. A target from before stays;
+                without one, this target is kept, and the next call tries again.
             ShellError: What `prepare` raised; the connection stays.
         """
         found = self._book.find(target)
@@ -192,6 +191,8 @@ class Session:
         except (ConnectionFailed, ProtocolError, Cancelled):
             if self._connection is None:
                 self._adopt(connection, "lost")
+            else:
+                connection.retire()
             raise
         self._adopt(connection, "connected")
         if self._background:
@@ -226,8 +227,7 @@ class Session:
         former, self.server = self.server, None
         if former is not None:
             former.release()
-        server = SpawnedServer.start(options)
-        self.server = server
+        server = self.server = SpawnedServer.start(options)
         if server.log_problem is not None:
             self._note(server.log_problem)
         server.watch(self._server_ended)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -25,9 +25,7 @@ from rpcwire import encode_value
 from tests.rpcshell.describing import META, Told, document, offering
 from tests.rpcshell.enveloped import KEA
 from tests.rpcshell.peers import DEADLINE, Peer, free_port, serving
-
-if TYPE_CHECKING:
-    pass
+from tests.zookeeper import Serverset
 
 
 def test_a_new_session_has_no_target_and_says_so(session: Session) -> None:
@@ -148,6 +146,18 @@ def test_a_failed_connect_keeps_the_target_from_before(session: Session) -> None
         with pytest.raises(ConnectionFailed):
             session.connect(TcpTarget("127.0.0.1", free_port()))
         assert session.target == server.target
+        assert session.call("ping", 1).result == 1
+
+
+def test_a_fleet_that_cannot_be_connected_to_is_not_watched_on(session: Session, serverset: Serverset) -> None:
+    with serving(offering("ping")) as server:
+        session.connect(server.target)
+        with pytest.raises(ConnectionFailed, match="no server is registered"):
+            session.connect(serverset.url)
+        for thread in threading.enumerate():
+            if thread.name == f"watch {serverset.url}":
+                thread.join(DEADLINE)
+                assert not thread.is_alive()
         assert session.call("ping", 1).result == 1
 
 
