@@ -123,8 +123,9 @@ class AsyncClient(AnyClient):
             3.0
         """
         began = time.monotonic()
-        reply = await self.exchange(method, params, timeout=timeout, idempotent=idempotent, partial=partial)
+        reply, instance = await self._exchange(method, params, timeout, idempotent, False, partial)
         if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
+            error.target = instance
             raise error
         return reply.result
 
@@ -139,6 +140,18 @@ class AsyncClient(AnyClient):
         partial: Callable[[Any], None] | None = None,
     ) -> Reply:
         """Call a method and return the whole reply; parameters and errors are those of `Client.exchange`."""
+        return (await self._exchange(method, params, timeout, idempotent, meta, partial))[0]
+
+    async def _exchange(
+        self,
+        method: str,
+        params: object,
+        timeout: float | EllipsisType | None,
+        idempotent: bool,
+        meta: bool,
+        partial: Callable[[Any], None] | None,
+    ) -> tuple[Reply, Target | None]:
+        """The whole reply, and which instance of a fleet it is from."""
         import asyncio
 
         loop = self._enter()
@@ -160,15 +173,16 @@ class AsyncClient(AnyClient):
                             listening = await self._listen(self.target, deadline)
                             sent = True
                             try:
-                                return await listening.exchange(
+                                reply = await listening.exchange(
                                     method, params, meta=meta, plain=self.plain, deadline=deadline, partial=partial
                                 )
+                                return reply, None
                             finally:
                                 if self.one_call:
                                     await self._give_up(listening)
                         connection = await self._ready(self.target, deadline)
                         sent = True
-                        return await self._attempt(connection, method, params, meta, deadline)
+                        return await self._attempt(connection, method, params, meta, deadline), None
                     except ConnectionFailed as error:
                         attempts.not_connected(error)
                         raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rpcshell.client.async_client import AsyncClient
 from rpcshell.client.async_connection import AsyncConnection
-from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet.balancer import Balancer
 from rpcshell.client.fleet.failover import Failover
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
     from rpcshell.client.fleet.sources import Source
-    from rpcshell.client.target import FleetTarget
+    from rpcshell.client.target import FleetTarget, Target
     from rpcwire import Reply
 
 __all__ = ["AsyncFleetClient"]
@@ -99,39 +99,15 @@ class AsyncFleetClient(AsyncClient):
         self._pools.clear()
         self._balancer.start_over()
 
-    async def call(
-        self,
-        method: str,
-        params: object = None,
-        *,
-        timeout: float | EllipsisType | None = ...,
-        idempotent: bool = False,
-        partial: Callable[[Any], None] | None = None,
-    ) -> Any:
-        """Call a method of any instance and return its result; parameters and errors are those of `Client.call`."""
-        began = time.monotonic()
-        reply, instance = await self._exchange(method, params, timeout, idempotent, False)
-        if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
-            error.target = instance.target
-            raise error
-        return reply.result
-
-    async def exchange(
-        self,
-        method: str,
-        params: object = None,
-        *,
-        timeout: float | EllipsisType | None = ...,
-        idempotent: bool = False,
-        meta: bool = False,
-        partial: Callable[[Any], None] | None = None,
-    ) -> Reply:
-        """Call a method of any instance and return the whole reply, as `AsyncClient.exchange` does."""
-        return (await self._exchange(method, params, timeout, idempotent, meta))[0]
-
     async def _exchange(
-        self, method: str, params: object, timeout: float | EllipsisType | None, idempotent: bool, meta: bool
-    ) -> tuple[Reply, Candidate]:
+        self,
+        method: str,
+        params: object,
+        timeout: float | EllipsisType | None,
+        idempotent: bool,
+        meta: bool,
+        partial: Callable[[Any], None] | None,
+    ) -> tuple[Reply, Target | None]:
         loop = self._enter()
         limit = self._limit(timeout)
         deadline = None if limit is None else loop.time() + limit
@@ -150,7 +126,8 @@ class AsyncFleetClient(AsyncClient):
             try:
                 if not self._watched.is_set():
                     await self._watch(deadline)
-                return await self._anywhere(failover, deadline, attempt)
+                reply, candidate = await self._anywhere(failover, deadline, attempt)
+                return reply, candidate.target
             finally:
                 turns.release()
         except TimeoutError:

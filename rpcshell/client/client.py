@@ -169,8 +169,9 @@ class Client(AnyClient):
             3.0
         """
         began = time.monotonic()
-        reply = self.exchange(method, params, timeout=timeout, idempotent=idempotent, partial=partial)
+        reply, instance = self._exchange(method, params, timeout, idempotent, False, None, partial)
         if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
+            error.target = instance
             raise error
         return reply.result
 
@@ -199,6 +200,19 @@ class Client(AnyClient):
         Raises:
             ShellError: As `call`, but for CallError.
         """
+        return self._exchange(method, params, timeout, idempotent, meta, trace, partial)[0]
+
+    def _exchange(
+        self,
+        method: str,
+        params: object,
+        timeout: float | EllipsisType | None,
+        idempotent: bool,
+        meta: bool,
+        trace: Trace | None,
+        partial: Callable[[Any], None] | None,
+    ) -> tuple[Reply, Target | None]:
+        """The whole reply, and which instance of a fleet it is from."""
         limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
         attempts = Attempts(self.target, idempotent)
@@ -210,7 +224,7 @@ class Client(AnyClient):
             while True:
                 try:
                     connection = self._ready(self.target, deadline, trace)
-                    return self._attempt(connection, method, params, meta, deadline, trace, partial)
+                    return self._attempt(connection, method, params, meta, deadline, trace, partial), None
                 except ConnectionFailed as error:
                     attempts.not_connected(error)
                     raise

@@ -9,7 +9,7 @@ from functools import partial as bound
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rpcshell.client.client import Client
-from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
+from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet.balancer import Balancer
 from rpcshell.client.fleet.failover import Failover
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcshell.client.connection import Connection
     from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
     from rpcshell.client.fleet.sources import Source
-    from rpcshell.client.target import FleetTarget
+    from rpcshell.client.target import FleetTarget, Target
     from rpcshell.client.trace import Trace
     from rpcwire import Reply
 
@@ -115,37 +115,6 @@ class FleetClient(Client):
         self._telling = False
         self._balancer.start_over()
 
-    def call(
-        self,
-        method: str,
-        params: object = None,
-        *,
-        timeout: float | EllipsisType | None = ...,
-        idempotent: bool = False,
-        partial: Callable[[Any], None] | None = None,
-    ) -> Any:
-        """Call a method of any instance and return its result; parameters and errors are those of `Client.call`."""
-        began = time.monotonic()
-        reply, instance = self._exchange(method, params, timeout, idempotent, False, None)
-        if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
-            error.target = instance.target
-            raise error
-        return reply.result
-
-    def exchange(
-        self,
-        method: str,
-        params: object = None,
-        *,
-        timeout: float | EllipsisType | None = ...,
-        idempotent: bool = False,
-        meta: bool = False,
-        trace: Trace | None = None,
-        partial: Callable[[Any], None] | None = None,
-    ) -> Reply:
-        """Call a method of any instance and return the whole reply, as `Client.exchange` does."""
-        return self._exchange(method, params, timeout, idempotent, meta, trace)[0]
-
     def _exchange(
         self,
         method: str,
@@ -154,7 +123,8 @@ class FleetClient(Client):
         idempotent: bool,
         meta: bool,
         trace: Trace | None,
-    ) -> tuple[Reply, Candidate]:
+        partial: Callable[[Any], None] | None,
+    ) -> tuple[Reply, Target | None]:
         limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
         failover = Failover(self._balancer, self._fleet, idempotent)
@@ -165,7 +135,8 @@ class FleetClient(Client):
         try:
             if not self._watched.is_set():
                 self._watch(deadline)
-            return self._anywhere(failover, deadline, attempt, trace)
+            reply, candidate = self._anywhere(failover, deadline, attempt, trace)
+            return reply, candidate.target
         except TimeoutError:
             who, may_have_run = failover.last, failover.may_have_run
             raise CallTimeout(limit or 0.0, method=method, may_have_run=may_have_run, target=who) from None
