@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from typing import Any
 
@@ -141,11 +142,15 @@ class Kodi:
         self.hung = threading.Event()
 
     def __call__(self, peer: Peer) -> None:
-        for request in taken_from("stream", lambda: peer.sock.recv(65536)):
+        # It reads from the first brace on, whatever comes before that.
+        first = iter([re.sub(rb"^[^{]*", b"", peer.sock.recv(65536))])
+        for request in taken_from("stream", lambda: next(first, None) or peer.sock.recv(65536)):
             for message in self.answers(request):
                 peer.sock.sendall(json.dumps({"jsonrpc": "2.0", **message}).encode())
 
     def answers(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        if "method" not in request:
+            return [{"id": None, "error": {"code": -32600, "message": "Invalid request."}}]
         params = request.get("params") or {}
         match request["method"]:
             case "JSONRPC.Introspect":

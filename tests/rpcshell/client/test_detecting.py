@@ -31,6 +31,7 @@ from tests.rpcshell.describing import offering
 from tests.rpcshell.enveloped import named
 from tests.rpcshell.http_peer import SayingHandler
 from tests.rpcshell.jsonrpc_peer import serve as serve_jsonrpc
+from tests.rpcshell.kodi_peer import Kodi
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, free_port, serving
 from tests.rpcshell.qemu import guest_agent, monitor, needs_guest_agent, needs_qemu
 from tests.servers import running
@@ -288,6 +289,11 @@ def test_our_own_server_is_known_in_every_framing(tmp_path: Path) -> None:
 async def _added(target: Target) -> object:
     async with await connect_async(target) as client:
         return await client.call("add", {"a": 1, "b": 2})
+
+
+def test_kodi_is_found_out() -> None:
+    with serving(Kodi()) as server:
+        assert str(detect(server.target)) == f"kodi:{server.target}"
 
 
 @needs_qemu
