@@ -101,7 +101,7 @@ class ScriptOutput(Output):
         if self.settings.time or self.settings.meta:
             from rpcshell.view.render import render_footer
 
-            if footer := render_footer(answered.elapsed, answered.meta, self.settings):
+            if footer := render_footer(answered.elapsed, answered.meta, self.settings, instance=answered.instance):
                 self.note(footer)
 
     def progress(self, text: str) -> None:

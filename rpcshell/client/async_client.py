@@ -124,8 +124,7 @@ class AsyncClient(AnyClient):
         """
         began = time.monotonic()
         reply, instance = await self._exchange(method, params, timeout, idempotent, False, partial)
-        if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
-            error.target = instance
+        if (error := CallError.of_reply(method, reply, time.monotonic() - began, instance)) is not None:
             raise error
         return reply.result
 

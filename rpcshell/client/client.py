@@ -170,8 +170,7 @@ class Client(AnyClient):
         """
         began = time.monotonic()
         reply, instance = self._exchange(method, params, timeout, idempotent, False, None, partial)
-        if (error := CallError.of_reply(method, reply, time.monotonic() - began)) is not None:
-            error.target = instance
+        if (error := CallError.of_reply(method, reply, time.monotonic() - began, instance)) is not None:
             raise error
         return reply.result
 

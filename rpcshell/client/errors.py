@@ -124,8 +124,6 @@ class CallError(ShellError):
         target: Which instance of a fleet answered, a `Target`; None where there is only one.
     """
 
-    target: object = None
-
     def __init__(
         self,
         message: str,
@@ -135,6 +133,7 @@ class CallError(ShellError):
         method: str = "",
         elapsed: float = 0.0,
         meta: Meta | None = None,
+        target: object = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -142,15 +141,23 @@ class CallError(ShellError):
         self.method = method
         self.elapsed = elapsed
         self.meta = meta
+        self.target = target
+
+    @property
+    def instance(self) -> str:
+        """Which instance of a fleet answered, as its address is written; empty where there is only one."""
+        return "" if self.target is None else str(self.target)
 
     @classmethod
-    def of_reply(cls, method: str, reply: Reply, elapsed: float) -> CallError | None:
-        """The error that an error reply tells of, or None for a good reply; `elapsed` in seconds."""
+    def of_reply(cls, method: str, reply: Reply, elapsed: float, target: object = None) -> CallError | None:
+        """The error that an error reply of an instance tells of, or None for a good reply; `elapsed` in seconds."""
         fault = reply.fault
         if fault is None:
             return None
         data = None if isinstance(fault.data, UnsetType) else fault.data
-        return cls(fault.message, code=fault.code, data=data, method=method, elapsed=elapsed, meta=reply.meta)
+        return cls(
+            fault.message, code=fault.code, data=data, method=method, elapsed=elapsed, meta=reply.meta, target=target
+        )
 
     def __str__(self) -> str:
         return f"error {self.code}: {self.message}"

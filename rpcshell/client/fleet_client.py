@@ -127,7 +127,7 @@ class FleetClient(Client):
     ) -> tuple[Reply, Target | None]:
         limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
-        failover = Failover(self._balancer, self._fleet, idempotent)
+        failover = Failover(self._balancer, self._fleet, idempotent, trace)
 
         def attempt(connection: Connection, until: float | None) -> Reply:
             return connection.exchange(method, params, meta=meta, plain=self.plain, deadline=until, trace=trace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from rpcshell.client.target import Target
     from rpcwire import Meta
 
 __all__ = ["Ends", "Trace"]
@@ -18,6 +19,12 @@ class Trace(Protocol):
 
     patience: float
     """Seconds without anything to read after which `silent` is called, if they are not up to the call's deadline."""
+
+    def attempt_begun(self, instance: Target) -> None:
+        """It goes to an instance of a fleet; of a single server this is not told."""
+
+    def attempt_failed(self, reason: str, *, may_have_run: bool) -> None:
+        """It brought no reply there, and may go on to another instance."""
 
     def connecting(self) -> None:
         """A connection is about to be made."""

@@ -173,7 +173,7 @@ def _draw(shell: Shell, calls: _Calls, place: Canvas, title: str) -> bool:
 def _rendered(shell: Shell, outcome: Call | ShellError, columns: int) -> tuple[Iterator[Fragment], str]:
     if isinstance(outcome, ShellError):
         return render_error(outcome, columns, shell.settings), ""
-    footer = render_footer(outcome.elapsed, outcome.meta, shell.settings)
+    footer = render_footer(outcome.elapsed, outcome.meta, shell.settings, instance=outcome.instance)
     return render_result(outcome.out, outcome.result, columns, shell.settings, text=outcome.is_text), footer
 
 

@@ -202,7 +202,7 @@ class Screen(Output):
     def _show_footer(self, call: Call) -> None:
         from rpcshell.view.render import FOOTER, render_footer
 
-        footer = render_footer(call.elapsed, call.meta, self._settings, self._columns)
+        footer = render_footer(call.elapsed, call.meta, self._settings, self._columns, instance=call.instance)
         if footer:
             self._paint([(FOOTER, footer + "\n")])
 

@@ -137,6 +137,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return self.error.code if isinstance(self.error, CallError) else None
 
     @property
+    def instance(self) -> str:
+        """Which instance of a fleet it went to last, as its address is written; empty where there is only one."""
+        return "" if self.trace.instance is None else str(self.trace.instance)
+
+    @property
     def meta(self) -> Meta | None:
         """Who answered, where that was asked for and told."""
         if isinstance(self.error, CallError):

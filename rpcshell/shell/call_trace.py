@@ -13,16 +13,25 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rpcshell.client.target import Target
     from rpcshell.client.trace import Ends
     from rpcwire import Meta
 
-__all__ = ["KEPT", "PATIENCE", "CallTrace", "Timing"]
+__all__ = ["KEPT", "PATIENCE", "CallTrace", "FailedAttempt", "Timing"]
 
 KEPT: Final = 64 * 1024
 """Bytes that are kept of a request, and of what came back."""
 
 PATIENCE: Final = 0.5
 """Seconds of silence after which a call counts as one that hangs; then twice as many, and so on."""
+
+
+class FailedAttempt(msgspec.Struct, frozen=True):
+    """An attempt at a call over a fleet that brought no reply."""
+
+    instance: Target
+    reason: str
+    may_have_run: bool
 
 
 class CallTrace:
@@ -38,6 +47,8 @@ class CallTrace:
         received: The bytes that came back, as they were read, up to about KEPT.
         ends: The addresses of the connection, where they were looked at: of a call that hung, or failed.
         served_by: Who answered the last call on the connection, where that is known.
+        instance: Where the last attempt went, over a fleet.
+        failed_attempts: Those that brought no reply, over a fleet.
     """
 
     # Defaults of the class rather than slots that are filled for every call: it is made for each one.
@@ -46,6 +57,8 @@ class CallTrace:
     request = b""
     ends: Ends | None = None
     served_by: Meta | None = None
+    instance: Target | None = None
+    failed_attempts: tuple[FailedAttempt, ...] = ()
     patience = PATIENCE
     on_partial: Callable[[Any], None] | None = None
 
@@ -53,6 +66,15 @@ class CallTrace:
         self.on_silence = on_silence
         self.received: list[bytes] = []
         self.began = monotonic()
+
+    def attempt_begun(self, instance: Target) -> None:
+        """It goes to an instance of a fleet."""
+        self.instance = instance
+
+    def attempt_failed(self, reason: str, *, may_have_run: bool) -> None:
+        """It brought no reply there."""
+        if self.instance is not None:
+            self.failed_attempts += (FailedAttempt(self.instance, reason, may_have_run),)
 
     def connecting(self) -> None:
         """A connection is about to be made."""

@@ -174,7 +174,8 @@ class CallStatistics:
 
     Attributes:
         methods: By method, in the order of their first calls.
-        workers: By target and worker, which is None for calls that did not tell who served them.
+        workers: By server, which over a fleet is an instance, and worker, which is None for calls that did not tell who
+            served them.
     """
 
     def __init__(self) -> None:
@@ -204,10 +205,11 @@ class CallStatistics:
 
     def add(self, call: Call) -> None:
         """Count a call."""
-        key = call.target, None if call.meta is None else call.meta.worker
+        server = call.instance or call.target
+        key = server, None if call.meta is None else call.meta.worker
         if key not in self.workers and len(self.workers) >= _MOST_WORKERS:
             # No server has so many: numbers that go on and on tell nobody apart.
-            key = call.target, None
+            key = server, None
         self.methods.setdefault(call.method, CallCounts()).add(call)
         self.workers.setdefault(key, CallCounts()).add(call)
 

@@ -285,7 +285,7 @@ class Session:
         error: ShellError | None = None
         try:
             reply, elapsed = self._exchange(method, params, trace)
-            error = CallError.of_reply(method, reply, elapsed)
+            error = CallError.of_reply(method, reply, elapsed, trace.instance)
         except ShellError as failure:
             error, elapsed = failure, time.monotonic() - trace.began
         trace.end()

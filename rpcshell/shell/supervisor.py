@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
-from rpcshell.client.target import Target, UnixTarget
+from rpcshell.client.target import FleetTarget, Target, UnixTarget
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import LocalServer, listens_at, local_servers
 from rpcshell.view.escape import visible
@@ -37,16 +37,22 @@ class Supervisor:
         self._known: dict[Target, str] = {}
         self._seen: dict[str, ServerStatus] = {}
 
-    def path(self) -> str:
-        """The path of the control socket of the server that calls go to.
+    def path(self, instance: Target | None = None) -> str:
+        """The path of the control socket of the server that calls go to, or of an instance of the fleet.
 
         Raises:
             NotConnected: There is no target.
-            UsageError: The server is not on this machine, or not this user's, or has no control socket.
+            UsageError: The server is not on this machine, or not this user's, or has no control socket; or it is a
+                fleet, and no instance was named.
         """
-        target = self._session.target
+        target = instance or self._session.target
         if target is None:
             raise NotConnected
+        if isinstance(target, FleetTarget):
+            raise UsageError(
+                f"{target} is several servers, and this is done to one",
+                hint=":servers lists them, :connect joins one",
+            )
         server = self._session.server
         if server is not None and server.poll() is None and server.control and str(target) in server.addresses:
             return server.control
@@ -62,19 +68,19 @@ class Supervisor:
             hint=":servers lists them, :spawn starts one",
         )
 
-    def arbiter(self) -> int | None:
+    def arbiter(self, instance: Target | None = None) -> int | None:
         """The process id of the server, where it was spawned here."""
-        server = self._session.server
-        return server.pid if server is not None and str(self._session.target) in server.addresses else None
+        server, target = self._session.server, instance or self._session.target
+        return server.pid if server is not None and str(target) in server.addresses else None
 
-    def control(self, *, timeout: float = 5.0) -> Control:
+    def control(self, instance: Target | None = None, *, timeout: float = 5.0) -> Control:
         """A new connection to that control socket, with so many seconds for a call; close it after use.
 
         Raises:
             NotConnected: As `path`.
             UsageError: As `path`.
         """
-        path = self.path()
+        path = self.path(instance)
         return Control(path, timeout=timeout, on_status=lambda status: self._seen.update({path: status}))
 
     def native_target(self, what: str) -> Target:

@@ -88,10 +88,12 @@ def _raw(result: Any) -> Iterator[Fragment]:
         yield "", "\n"
 
 
-def render_footer(elapsed: float, meta: Meta | None, settings: Settings, width: int | None = None) -> str:
+def render_footer(
+    elapsed: float, meta: Meta | None, settings: Settings, width: int | None = None, *, instance: str = ""
+) -> str:
     """How long a call took and who served it, without a newline at the end; empty if neither is to be told.
 
-    It has lines of a `width`, or one line however long.
+    Over a fleet that is an instance too. It has lines of a `width`, or one line however long.
     """
     parts = []
     if settings.time:
@@ -100,6 +102,8 @@ def render_footer(elapsed: float, meta: Meta | None, settings: Settings, width: 
         # What no clock of ours could have measured is no figure to show.
         if 0 <= served <= elapsed:
             parts.append(f"{_share(served, elapsed)} server, {_share(elapsed - served, elapsed)} waiting")
+    if settings.meta and instance:
+        parts.append(instance)
     if settings.meta and meta is not None:
         parts += [f"worker {meta.worker}", f"pid {meta.pid}"]
     lines: list[str] = []
@@ -136,7 +140,9 @@ def render_error(error: ShellError, width: int, settings: Settings) -> Iterator[
         yield from _caret(error, width)
     if isinstance(error, Unexpected) and error.traceback:
         yield "", visible(error.traceback.rstrip("\n"), newlines=True) + "\n"
-    if isinstance(error, CallError) and (footer := render_footer(error.elapsed, error.meta, settings, width)):
+    if isinstance(error, CallError) and (
+        footer := render_footer(error.elapsed, error.meta, settings, width, instance=error.instance)
+    ):
         yield FOOTER, footer + "\n"
 
 

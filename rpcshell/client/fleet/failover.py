@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rpcshell.client.fleet.balancer import Balancer
     from rpcshell.client.fleet.instances import Candidate
     from rpcshell.client.target import Target
+    from rpcshell.client.trace import Trace
 
 __all__ = ["Failover"]
 
@@ -40,6 +41,7 @@ class Failover:
         balancer: Has the instances.
         fleet: What the errors name where they are about all of them.
         idempotent: Whether the call may run twice.
+        trace: Is told of the attempts.
     """
 
     __slots__ = (
@@ -49,15 +51,17 @@ class Failover:
         "_idempotent",
         "_reasons",
         "_refused",
+        "_trace",
         "_tried",
         "last",
         "may_have_run",
     )
 
-    def __init__(self, balancer: Balancer, fleet: Target, idempotent: bool) -> None:
+    def __init__(self, balancer: Balancer, fleet: Target, idempotent: bool, trace: Trace | None = None) -> None:
         self._balancer = balancer
         self._fleet = fleet
         self._idempotent = idempotent
+        self._trace = trace
         # Most calls need nothing of this.
         self._tried: tuple[Candidate, ...] = ()
         self._refused: tuple[Candidate, ...] = ()
@@ -77,6 +81,8 @@ class Failover:
         candidate = self._balancer.choose(self._tried)
         if candidate is not None:
             self.last = candidate.target
+            if self._trace is not None:
+                self._trace.attempt_begun(candidate.target)
         elif not len(self._balancer):
             raise ConnectionFailed(self._fleet, "no server is registered there")
         return candidate
@@ -99,7 +105,7 @@ class Failover:
             ConnectionLost: The same, and an attempt before may have run.
         """
         self._balancer.failed(candidate, error.reason)
-        self._add(candidate, error.reason)
+        self._add(candidate, error.reason, may_have_run=False)
         self._refused += (candidate,)
         if self._spent() or self._balancer.exhausted(self._refused):
             if self.may_have_run:
@@ -121,7 +127,7 @@ class Failover:
         else:
             self._balancer.failed(candidate, dropped.reason)
             again = self._may_run_again() and self._balancer.budget.withdraw()
-        self._add(candidate, dropped.reason)
+        self._add(candidate, dropped.reason, may_have_run=not dropped.not_run)
         self.may_have_run = self.may_have_run or not dropped.not_run
         if not again or self._spent():
             raise ConnectionLost(
@@ -132,7 +138,7 @@ class Failover:
     def timed_out(self, candidate: Candidate, *, whole: bool) -> bool:
         """Whether the call goes on to another instance, as no reply came; not if its `whole` time is over."""
         self._balancer.failed(candidate, "no reply in time", at_least=_TIMED_OUT_EJECTION)
-        self._add(candidate, "no reply in time")
+        self._add(candidate, "no reply in time", may_have_run=True)
         again = not whole and self._may_run_again() and self._balancer.budget.withdraw()
         self.may_have_run = True
         self._start_over()
@@ -148,7 +154,9 @@ class Failover:
     def _spent(self) -> bool:
         return self._count >= len(self._balancer) + _TURNED_AWAY
 
-    def _add(self, candidate: Candidate, reason: str) -> None:
+    def _add(self, candidate: Candidate, reason: str, *, may_have_run: bool) -> None:
+        if self._trace is not None:
+            self._trace.attempt_failed(reason, may_have_run=may_have_run)
         self._count += 1
         self._tried += (candidate,)
         self._reasons += ((candidate.target, reason),)

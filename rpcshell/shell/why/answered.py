@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.shell.why.evidence import Diagnosis
-from rpcshell.view.units import duration
+from rpcshell.view.units import count_of, duration
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
@@ -141,6 +141,22 @@ def slow_start(evidence: Evidence) -> Diagnosis | None:
     )
 
 
+def went_on(evidence: Evidence) -> Diagnosis | None:
+    """An instance of a fleet did not answer, and another one did."""
+    failed = evidence.call.trace.failed_attempts
+    if not failed or evidence.call.outcome not in {"ok", "error"}:
+        return None
+    first, more = failed[0], len(failed) - 1
+    others = f", nor did {count_of(more, 'attempt')} after it" if more else ""
+    may_run_twice = any(attempt.may_have_run for attempt in failed)
+    return Diagnosis(
+        f"{first.instance} did not answer it ({first.reason}){others}, so {evidence.call.instance} was asked.",
+        f"nothing is left to do: {evidence.call.method} is idempotent, so it may run twice"
+        if may_run_twice
+        else "nothing is left to do: what did not run goes on to another instance; :servers tells how they are",
+    )
+
+
 def sent_again(evidence: Evidence) -> Diagnosis | None:
     """An attempt before the last one was lost."""
     if evidence.timing.attempts < 2 or evidence.call.outcome not in {"ok", "error"}:
@@ -198,6 +214,7 @@ def slow_transfer(evidence: Evidence) -> Diagnosis | None:
 
 
 SLOWNESS: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
+    went_on,
     sent_again,
     slow_connect,
     slow_start,

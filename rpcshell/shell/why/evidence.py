@@ -182,13 +182,14 @@ def gather(call: Call, session: Session, supervisor: Supervisor) -> Evidence:
     evidence = Evidence(call=call, timing=call.timing, then=then)
     if call.target != str(session.target or ""):
         return _with(evidence, unseen=f"calls go to {session.target or 'no server'} by now")
-    evidence = _with(evidence, arbiter=supervisor.arbiter(), server_ended=_ended(session))
+    instance = call.trace.instance
+    evidence = _with(evidence, arbiter=supervisor.arbiter(instance), server_ended=_ended(session))
     if evidence.server_ended and session.server is not None:
         return _with(evidence, log=_tail(session.server.log))
     try:
-        path = supervisor.path()
+        path = supervisor.path(instance)
     except ShellError as error:
-        return _with(evidence, unseen=_why_unseen(session.target, error))
+        return _with(evidence, unseen=_why_unseen(instance or session.target, error))
     now = take_snapshot(path, None, evidence.arbiter)
     evidence = _with(evidence, now=now)
     if now.status is None:
@@ -213,7 +214,7 @@ def _with_events_and_log(evidence: Evidence, supervisor: Supervisor) -> Evidence
     call, timing = evidence.call, evidence.timing
     lines: list[str] = []
     try:
-        with supervisor.control(timeout=LOOK) as control:
+        with supervisor.control(call.trace.instance, timeout=LOOK) as control:
             found = _events_of_time(control.events().events, timing.began_at, timing.ended_at + _AFTER)
             evidence = _with(evidence, events=tuple(found))
             lines = _log(control, None)

@@ -110,9 +110,11 @@ def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
         new = "a new connection" if timing.dialled else "the connection that was there"
         times = f", {timing.attempts} times" if timing.attempts > 1 else ""
         sent = "" if timing.sent else ", not whole"
-        yield "request", f"{trace.request_size} bytes to {evidence.call.target}{times} on {new}{sent}"
+        where = evidence.call.instance or evidence.call.target
+        yield "request", f"{trace.request_size} bytes to {where}{times} on {new}{sent}"
     else:
         yield "request", "not sent"
+    yield from _instances(evidence)
     if trace.reads:
         label = "reply" if evidence.call.outcome in {"ok", "error"} else "came"
         yield label, f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
@@ -126,6 +128,16 @@ def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
     now = evidence.now
     if now is not None and now.status is not None:
         yield "now", f"{_server(now.status)}{_worker_now(evidence, now)}"
+
+
+def _instances(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Which instances of a fleet the call was tried at, and why it went on from each."""
+    trace = evidence.call.trace
+    for place, attempt in enumerate(trace.failed_attempts):
+        ran = "; it may have run" if attempt.may_have_run else ""
+        yield "" if place else "tried", f"{attempt.instance}: {attempt.reason}{ran}"
+    if trace.failed_attempts and evidence.call.outcome in {"ok", "error"}:
+        yield "", f"{evidence.call.instance}: answered"
 
 
 def _tried(error: Unrecognised) -> Iterator[tuple[str, str]]:

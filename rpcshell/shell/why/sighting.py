@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from threading import Thread
     from typing import Protocol
 
+    from rpcshell.client.target import Target
     from rpcshell.client.trace import Ends
     from rpcshell.servers.processes import ServerEnd
     from rpcwire.control import ServerStatus
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     class Locator(Protocol):
         """Finds the server that calls go to, if it is the user's own on this machine."""
 
-        def path(self) -> str:
-            """The path of its control socket."""
+        def path(self, instance: Target | None = None) -> str:
+            """The path of its control socket, or of that of an instance of the fleet."""
 
-        def arbiter(self) -> int | None:
+        def arbiter(self, instance: Target | None = None) -> int | None:
             """Its process id, where it is known without asking."""
 
 
@@ -95,7 +96,7 @@ class Sighting:
         trace: What the call's connection saw.
     """
 
-    def __init__(self, take: Callable[[Ends | None], Snapshot | None] | None) -> None:
+    def __init__(self, take: Callable[[CallTrace], Snapshot | None] | None) -> None:
         self.trace = CallTrace(None if take is None else lambda _trace: self.look())
         self._take = take
         self._looking: Thread | None = None
@@ -115,8 +116,8 @@ class Sighting:
         if self._looking is None or not self._looking.is_alive():
             self._looking = thread_for(partial(self._run, self._take), "lookout")
 
-    def _run(self, take: Callable[[Ends | None], Snapshot | None]) -> None:
-        self._seen = take(self.trace.ends) or self._seen
+    def _run(self, take: Callable[[CallTrace], Snapshot | None]) -> None:
+        self._seen = take(self.trace) or self._seen
 
 
 class Lookout:
@@ -124,17 +125,20 @@ class Lookout:
 
     def __init__(self, server: Callable[[], Locator]) -> None:
         self._server = server
-        self._out_of_sight: set[str] = set()
+        self._out_of_sight: set[tuple[str, Target | None]] = set()
 
     def begin(self, target: str, *, watchful: bool) -> Sighting:
         """What goes along with the next call; a watchful one looks at the target's server if need be."""
-        able = watchful and target not in self._out_of_sight
-        return Sighting((lambda ends: self._take(target, ends)) if able else None)
+        able = watchful and (target, None) not in self._out_of_sight
+        return Sighting((lambda trace: self._take(target, trace)) if able else None)
 
-    def _take(self, target: str, ends: Ends | None) -> Snapshot | None:
-        try:
-            path = self._server().path()
-        except ShellError:
-            self._out_of_sight.add(target)
+    def _take(self, target: str, trace: CallTrace) -> Snapshot | None:
+        instance = trace.instance
+        if (target, instance) in self._out_of_sight:
             return None
-        return take_snapshot(path, ends, self._server().arbiter())
+        try:
+            path = self._server().path(instance)
+        except ShellError:
+            self._out_of_sight.add((target, instance))
+            return None
+        return take_snapshot(path, trace.ends, self._server().arbiter(instance))

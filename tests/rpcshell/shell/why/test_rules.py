@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -60,9 +61,15 @@ def evidence_of(
     size: int = 0,
     target: str = "",
     timing: Timing = Timing(),  # noqa: B008  (frozen)
+    attempts: Sequence[tuple[str, str, bool]] = (),
     **more: Any,
 ) -> Evidence:
     trace = CallTrace()
+    for host, reason, may_have_run in attempts:
+        trace.attempt_begun(TcpTarget(host, 1))
+        trace.attempt_failed(reason, may_have_run=may_have_run)
+    if attempts:
+        trace.attempt_begun(TcpTarget("b", 1))
     trace.served_by = served_by
     trace.received_size = size
     reply = Reply(method, None, meta=meta) if error is None else None
@@ -283,6 +290,16 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
         evidence_of("m", timing=Timing(attempts=2), events=(died("KILL"),)),
         r"sent 2 times, since worker 2 \(pid 12\) was killed by SIGKILL",
         "idempotent",
+    ),
+    "an instance of a fleet was left": (
+        evidence_of("m", attempts=(("a", "connection refused", False),), timing=Timing(attempts=1)),
+        r"^a:1 did not answer it \(connection refused\), so b:1 was asked",
+        "what did not run",
+    ),
+    "several were, and it may have run": (
+        evidence_of("m", attempts=(("a", "reset", True), ("b", "refused", False)), timing=Timing(attempts=2)),
+        r"^a:1 did not answer it \(reset\), nor did 1 attempt after it, so b:1 was asked",
+        "m is idempotent",
     ),
     "nothing is wrong": (
         evidence_of("m", timing=Timing(total=0.001, wait=0.001, service=0.0002), meta=META),
