@@ -143,7 +143,7 @@ def _signature(method: Method) -> str:
     if len(method.signature) <= _width():
         return method.signature
     names = few([param.name if param.required else f"{param.name}?" for param in method.params], _MOST_NAMED)
-    return f"{brief(method.name, LONGEST_NAME)}({names}) -> {type_text(method.result_schema)}"
+    return f"{brief(method.name, LONGEST_NAME)}({names}){method.result_text}"
 
 
 def _left_out(count: int) -> list[str]:

@@ -83,18 +83,28 @@ class Method(msgspec.Struct, frozen=True, eq=False, dict=True):
         return self.signature_about(None)[0]
 
     def signature_about(self, index: int | None) -> tuple[str, tuple[int, int] | None]:
-        """The signature, and where in it the parameter with this index stands; of very many, those around it."""
+        """The signature, and where in it the parameter with this index stands; of very many, those around it.
+
+        Of params of which nothing is known there is a mark alone, of such a result nothing.
+        """
         first = max(0 if index is None else index - _MOST_SIGNED, 0)
         last = (first if index is None else index) + _MOST_SIGNED
         texts = [param.signature for param in self.params[first:last]]
         shown = ["…"] * (first > 0) + texts + [f"… {len(self.params) - last:,} more"] * (last < len(self.params))
+        if self.whole and not self.params and not self.params_schema:
+            shown = ["…"]
         name = brief(self.name, LONGEST_NAME)
-        text = f"{name}({', '.join(shown)}) -> {type_text(self.result_schema)}"
+        text = f"{name}({', '.join(shown)}){self.result_text}"
         if index is None:
             return text, None
         place = index - first + (first > 0)
         start = len(name) + 1 + sum(len(one) + 2 for one in shown[:place])
         return text, (start, start + len(shown[place]))
+
+    @property
+    def result_text(self) -> str:
+        """What a signature ends in: ` -> number`, or nothing where nothing is known of the result."""
+        return f" -> {type_text(self.result_schema)}" if self.result_schema else ""
 
     @cached_property
     def positional_schema(self) -> Schema:

@@ -171,7 +171,7 @@ def test_the_methods_are_those_that_the_server_is_capable_of() -> None:
 def test_params_are_checked_in_both_forms() -> None:
     with serving(speaking(serve)) as server, rpcshell.connect(f"lsp:{server.target}") as client:
         hover = catalog(client).methods["textDocument/hover"]
-    assert hover.signature == "textDocument/hover(file: string, line: integer, character: integer) -> any"
+    assert hover.signature == "textDocument/hover(file: string, line: integer, character: integer)"
 
     def problems(params: str) -> list[str]:
         body = parse(f"textDocument/hover {params}").body

@@ -54,7 +54,7 @@ def test_a_tools_schema_is_that_of_its_method() -> None:
     methods = Catalog.from_openrpc(document({}, {}, modern=False, **lists)).methods
     assert list(methods)[:4] == ["paint", "tool:tools/list", "odd", "odder"]
     method = methods["paint"]
-    assert method.signature == "paint(door: Door, coats: integer = 1) -> any"
+    assert method.signature == "paint(door: Door, coats: integer = 1)"
     assert method.by_name
     assert method.idempotent
     assert "may destroy, may be repeated" in method.description

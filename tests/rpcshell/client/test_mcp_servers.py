@@ -239,7 +239,7 @@ def test_the_everything_server() -> None:
         client.call("trigger-long-running-operation", {"duration": 0.1, "steps": 2}, partial=came.append)
         assert came == [Progress(1.0, 2.0), Progress(2.0, 2.0)]
         catalog = catalog_of(client.describe())
-        assert catalog.methods["get-sum"].signature == "get-sum(a: number, b: number) -> any"
+        assert catalog.methods["get-sum"].signature == "get-sum(a: number, b: number)"
         assert client.complete("prompt:completable-prompt", "department", "Eng", {}) == ["Engineering"]
         assert "decline" in str(client.call("trigger-elicitation-request"))
         with pytest.raises(CallError, match=r"To be opened in a browser, at modelcontextprotocol\.io"):

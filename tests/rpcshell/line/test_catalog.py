@@ -72,8 +72,8 @@ def test_the_first_line_of_the_description_stands_in_for_a_summary() -> None:
                 'pet?: Pet, color?: "red" | "dark green", tree?: Tree, loop?: Loop, sizes?: object) -> string'
             ),
         ),
-        ("mood", 'mood(params: "good" | "bad") -> any'),
-        ("user.orders", "user.orders() -> any"),
+        ("mood", 'mood(params: "good" | "bad")'),
+        ("user.orders", "user.orders()"),
     ],
 )
 def test_a_signature_is_one_line(name: str, signature: str) -> None:
@@ -87,7 +87,7 @@ def test_long_lists_of_values_and_types_are_cut_short_in_a_signature() -> None:
     ]
     catalog = Catalog.from_openrpc({"methods": [{"name": "m", "params": params}]})
     shown = "0 | 1 | 2 | 3 | 4 | 5 | …"
-    assert catalog.methods["m"].signature == f"m(n: {shown}, u: {shown}) -> any"
+    assert catalog.methods["m"].signature == f"m(n: {shown}, u: {shown})"
 
 
 def test_a_signature_knows_where_its_parameters_stand() -> None:
@@ -122,7 +122,7 @@ def test_content_descriptors_may_be_references() -> None:
         "methods": [{"name": "m", "params": [{"$ref": "#/components/contentDescriptors/A"}]}],
         "components": {"contentDescriptors": {"A": {"name": "a", "required": True, "schema": {"type": "string"}}}},
     }
-    assert Catalog.from_openrpc(document).methods["m"].signature == "m(a: string) -> any"
+    assert Catalog.from_openrpc(document).methods["m"].signature == "m(a: string)"
 
 
 def test_methods_that_cannot_be_read_are_left_out() -> None:
@@ -160,3 +160,9 @@ def test_params_by_name_become_a_list_where_the_method_takes_no_others(given: ob
     catalog = Catalog.from_openrpc({"methods": methods})
     assert catalog.methods["list"].arranged(given) == arranged
     assert catalog.methods["any"].arranged(given) == given
+
+
+def test_the_signature_of_a_method_of_which_only_the_name_is_known_promises_nothing() -> None:
+    named = {"name": "m", "params": [], "x-params": "whole"}
+    assert Catalog.from_openrpc({"methods": [named]}).methods["m"].signature == "m(…)"
+    assert Catalog.from_openrpc({"methods": [{**named, "x-params": None}]}).methods["m"].signature == "m()"

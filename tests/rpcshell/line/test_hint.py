@@ -214,7 +214,7 @@ def test_everything_that_is_wrong_is_found_at_its_place(marked: str, wrong: list
 
 
 def test_a_deprecated_method_says_so() -> None:
-    assert hint_at("order.cancel").text == "order.cancel() -> any  deprecated"
+    assert hint_at("order.cancel").text == "order.cancel()  deprecated"
 
 
 def test_without_a_catalog_no_method_is_unknown() -> None:

@@ -115,7 +115,7 @@ def test_the_toolbar_of_an_empty_line_says_what_there_is_to_do() -> None:
 
 
 def test_the_toolbar_says_the_signature_or_the_problem() -> None:
-    assert toolbar(KnownSession(), "ping ") == "ping(first: string) -> any"
+    assert toolbar(KnownSession(), "ping ") == "ping(first: string)"
     assert toolbar(KnownSession(), 'ping {"second": 1} ').startswith("column 7: ")
     assert ":connect" in toolbar(KnownSession(), ":connect ")
 
@@ -141,7 +141,7 @@ def test_what_is_wrong_is_marked_at_its_place() -> None:
 
 def test_an_alias_is_looked_into_where_what_follows_it_stands() -> None:
     bar = Toolbar(context(KnownSession(), aliases={"p": "ping"}))
-    assert "".join(text for _, text in bar("p ", 2)) == "ping(first: string) -> any"
+    assert "".join(text for _, text in bar("p ", 2)) == "ping(first: string)"
     assert bar("p first=1 second=2 ", 19)[0][1].startswith("column 11: ")
     assert list(bar.problems("p first=1 second=2 ", 19)) == [(10, 16)]
 
