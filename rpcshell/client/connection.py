@@ -15,12 +15,11 @@ from rpcshell.client.dialling import (
     NAP,
     acknowledge,
     dial,
-    listening_process,
-    listening_program,
     part,
     seconds_asleep,
 )
 from rpcshell.client.errors import ProtocolError
+from rpcshell.client.socket_owners import listening_process, listening_program
 from rpcshell.client.target import TcpTarget
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from rpcshell.client.any_client import STRANGER_CONNECT_TIMEOUT
 from rpcshell.client.detection import LIMIT, PATIENCE, TLS_GREETING, Detection, Outcome
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess
 from rpcshell.client.dialects.registry import recognisers
-from rpcshell.client.dialling import dial, listening_program
+from rpcshell.client.dialling import dial
 from rpcshell.client.errors import ConnectionFailed, UsageError
 from rpcshell.client.opening import as_target
+from rpcshell.client.socket_owners import listening_program, tcp_listening_program
 from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarget, TlsTarget, UnixTarget
 from rpcshell.client.verdict import Finding, greets
 
@@ -113,6 +114,8 @@ def find_out(
             greets=greets(program),
         )
         outcome = _Driver(target, detection, stack, first, tls).run()
+        if outcome == "silent" and isinstance(target, TcpTarget):
+            program = tcp_listening_program(first)
     return Finding(target, _spoken_at(target, detection), outcome, tuple(detection.attempts), program)
 
 

@@ -37,8 +37,6 @@ __all__ = [
     "dial",
     "dial_tcp",
     "encoded_host",
-    "listening_process",
-    "listening_program",
     "part",
     "seconds_asleep",
     "settle",
@@ -57,10 +55,6 @@ LONGEST_WAIT: Final = 86_400.0
 
 _QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 
-_CREDENTIALS: Final = struct.Struct("iII")
-"""struct ucred: a process, its user and its group."""
-
-_PEER_CREDENTIALS: Final[int | None] = getattr(socket, "SO_PEERCRED", None)
 PARTING: Final = 0.25
 """Seconds that a server which has not understood what was said to it has to finish, before it is left."""
 
@@ -237,30 +231,6 @@ def tune(sock: socket.socket) -> None:
     for name, value in _OPTIONS:
         if (option := getattr(socket, name, None)) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def listening_process(sock: object) -> tuple[int, int] | None:
-    """Which process, and which user's, listens at the other end of a Unix socket, where Linux tells.
-
-    They are what they were as it called listen(2): unix(7), SO_PEERCRED.
-    """
-    if _PEER_CREDENTIALS is None or not isinstance(sock, socket.socket) or sock.family != socket.AF_UNIX:
-        return None
-    pid, user, _group = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, _CREDENTIALS.size))
-    return pid, user
-
-
-def listening_program(sock: object) -> str:
-    """Who listens at the other end of a Unix socket: its name and its process, where Linux tells (proc(5))."""
-    try:
-        if (listening := listening_process(sock)) is None:
-            return ""
-        pid, _user = listening
-        with open(f"/proc/{pid}/comm", errors="replace") as file:  # noqa: PTH123 - pathlib takes as long as the rest
-            name = file.read().strip()
-    except OSError:
-        return ""
-    return f"{name} (pid {pid})"
 
 
 def part(stream: socket.socket | TlsStream) -> None:

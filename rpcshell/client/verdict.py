@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SILENCES", "Finding", "Unrecognised", "greets"]
 
+_OWN_SERVER: Final = "rpcserver "
+
 SILENCES: Final = {"": "nothing came", "closed": "it ended the connection", "failed": "no connection"}
 """What the ends of attempts are where the server has said nothing."""
 
@@ -55,6 +57,13 @@ class Finding(msgspec.Struct, frozen=True):
         return next((attempt.first for attempt in reversed(self.attempts) if attempt.first), b"")
 
     @property
+    def busy(self) -> bool | None:
+        """Whether it is a server of rpcshell's own protocol that has no worker free; None where it may be one."""
+        if self.outcome != "silent" or greets(self.program):
+            return False
+        return self.program.startswith(_OWN_SERVER) or None
+
+    @property
     def error(self) -> Unrecognised:
         """What there is instead of a server to talk to, for one that was not recognised."""
         error = self._error()
@@ -79,7 +88,8 @@ class Finding(msgspec.Struct, frozen=True):
                 held = f"{where} is held by another client, libvirt perhaps: {self.program} says nothing"
                 return ProtocolError(held, hint=hint)
             case "silent":
-                hint = f"its workers may be busy, or another client may hold it, as one does a QMP monitor; {name}"
+                busy = f"its workers may be busy, for which native:{where} waits"
+                hint = f"{busy}, or another client may hold it, as one does a QMP monitor; {name}"
                 return ProtocolError(f"{where} takes connections and says nothing to any guess{who}", hint=hint)
         return ProtocolError(f"{where} speaks nothing that is known here{who}: it said {seen(self.said)}", hint=name)
 

@@ -46,6 +46,7 @@ class DialectFinder:
         asked: The target, without a dialect.
         memory: Gives the place where it is remembered what targets speak, or None.
         tls: The files of TLS, as its client has them.
+        note: Is told, by whoever makes a call, that it waits for a server which says nothing.
 
     Attributes:
         target: Where to go, with the dialect that it is taken to speak.
@@ -59,8 +60,15 @@ class DialectFinder:
         ProtocolError: The same, and what is there is nothing to talk to.
     """
 
-    def __init__(self, asked: Target, memory: Callable[[], TargetMemory] | None, tls: TlsFiles | None) -> None:
+    def __init__(
+        self,
+        asked: Target,
+        memory: Callable[[], TargetMemory] | None,
+        tls: TlsFiles | None,
+        note: Callable[[str], object] | None = None,
+    ) -> None:
         self.asked = asked
+        self._note = note
         self._memory = memory
         self._tls = tls
         known = None if memory is None else memory().spoken(str(asked))
@@ -104,17 +112,23 @@ class DialectFinder:
         greeted = not isinstance(error, ConnectionFailed)
         return self._look_if_reached(None if greeted else _LIMIT_AFTER_GREETING)
 
-    def watch(self, trace: CallTrace) -> None:
+    def watch(self, trace: CallTrace, limit: float | None) -> None:
         """Look closer where a call is silent for long, which raises `SpeaksOtherwise`, or as `look`, out of the call.
 
-        A server of one's own may take its time, as may one that is known to speak what the call is made in.
+        A server of one's own may take its time, as may one that is known to speak what the call is made in. So may one
+        that says nothing at all, where the user has said how long to wait; it is told that the call waits.
+
+        Args:
+            trace: The call's.
+            limit: Seconds that the user gives the call, or None for the usual.
 
         Raises:
             ProtocolError: It was found out just now to be nothing to talk to.
         """
         if self.settled:
             return
-        self._repeat_verdict()
+        if not self._may_be_busy(limit):
+            self._repeat_verdict()
         before = trace.on_silence
 
         def look_closer(seen: CallTrace) -> None:
@@ -125,8 +139,16 @@ class DialectFinder:
                 return
             if is_own(self.asked):
                 self.settled = True
-            elif self._look_if_reached():
-                raise SpeaksOtherwise(f"{self.asked} speaks {self.target.dialect}")
+                return
+            try:
+                other = self._look_if_reached()
+            except ProtocolError as verdict:
+                if not self._may_be_busy(limit):
+                    raise
+                self._tell_of_waiting(verdict, limit)
+            else:
+                if other:
+                    raise SpeaksOtherwise(f"{self.asked} speaks {self.target.dialect}")
 
         trace.on_silence = look_closer
 
@@ -154,6 +176,18 @@ class DialectFinder:
         self.settled = False
         self.confirm()
         return other
+
+    def _may_be_busy(self, limit: float | None) -> bool:
+        """Whether a call is worth waiting for although nothing was said to any guess."""
+        busy = self.finding is not None and self.finding.busy
+        return limit is not None if busy is None else busy
+
+    def _tell_of_waiting(self, verdict: ProtocolError, limit: float | None) -> None:
+        if self._note is not None:
+            from rpcshell.client.any_client import TIMEOUT
+
+            seconds = TIMEOUT if limit is None else limit
+            self._note(f"{verdict.message}: its workers may be busy, so the call waits, for {seconds:g} s at most")
 
     def _repeat_verdict(self) -> None:
         """Say again what was found out just now, as looking takes seconds."""

@@ -195,7 +195,8 @@ def _settled(
         once = f"{finder.asked} took one connection, and now: {error.reason}; it may serve a single client and end"
         return Discovery(note=f"{once}: start it again, and name what it speaks, as in lsp:{finder.asked}", failed=True)
     except ProtocolError as error:
-        return Discovery(plain=True, note=str(error), refused=True)
+        may_tell_later = finder.finding is not None and finder.finding.busy is not False
+        return Discovery(plain=not may_tell_later, note=str(error), refused=True, failed=may_tell_later)
     return describe(client, memory, is_own, probe_again=True) if again else found
 
 

@@ -182,9 +182,9 @@ class Session:
         """
         found = self._book.find(target)
         plain = found.plain or self._plain if plain is None else plain
-        tls_files, limit = (tls, self._tls), self.settings.timeout
+        files, limit, tell, note = (tls, self._tls), self.settings.timeout, self._progress, self._note
         connection = connection_to(
-            found, self._memory, plain=plain, tls=tls_files, limit=limit, prepare=prepare, tell=self._progress
+            found, self._memory, plain=plain, tls=files, limit=limit, prepare=prepare, tell=tell, note=note
         )
         try:
             connection.connect()

@@ -36,6 +36,7 @@ def connection_to(
     limit: float | None,
     prepare: Callable[[Destination], object] | None = None,
     tell: Callable[[str], object] | None = None,
+    note: Callable[[str], object] | None = None,
 ) -> TargetConnection:
     """A connection to a target, not made yet.
 
@@ -48,6 +49,7 @@ def connection_to(
         limit: Seconds that the user gives a call, and making the connection, or None for the usual.
         prepare: Makes the calls that come first on each new connection, where the target has such.
         tell: Is told how connecting looks, if that takes its time.
+        note: Is told what a user should know while a call lasts.
 
     Raises:
         ConnectionFailed: Nobody has said what a URL speaks, and it cannot be connected to.
@@ -62,7 +64,7 @@ def connection_to(
     from rpcshell.client.any_client import STRANGER_CONNECT_TIMEOUT
     from rpcshell.shell.dialect_finder import DialectFinder
 
-    finder = DialectFinder(where.target, memory, files)
+    finder = DialectFinder(where.target, memory, files, note)
     if not finder.remembered:
         limit = STRANGER_CONNECT_TIMEOUT if limit is None else min(limit, STRANGER_CONNECT_TIMEOUT)
 

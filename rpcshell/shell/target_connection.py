@@ -213,7 +213,7 @@ class TargetConnection:
                     trace.connection_made()
                 began = time.monotonic()
                 if self.finder is not None:
-                    self.finder.watch(trace)
+                    self.finder.watch(trace, timeout)
                 try:
                     reply = self._reply(method, params, timeout, meta, trace)
                 except ShellError as error:

@@ -6,6 +6,8 @@ import contextlib
 import json
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -177,6 +179,53 @@ def test_why_shows_what_was_tried(script: Session) -> None:
     assert "tried    nothing, to hear who speaks first: nothing came\n" in text
     assert " a ping of rpcshell's own protocol: nothing came\n" in text
     assert " a line of JSON-RPC: it ended the connection\n" in text
+
+
+BUSY = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.readline()
+client, _ = listener.accept()
+client.recv(4096)
+reply = b'{"out":"pong","result":1}'
+client.sendall(len(reply).to_bytes(4, "little") + reply)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("name", ["rpcserver", "other"])
+def test_one_that_may_be_busy_is_waited_for_once_that_is_told(
+    name: str, script: Session, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is the program that listens there, or a limit that the user has set."""
+    monkeypatch.setattr("rpcshell.client.detecting.LIMIT", 0.2)
+    script.settings.timeout = None if name == "rpcserver" else DEADLINE
+    notes: list[str] = []
+    (tmp_path / name).write_text(BUSY)
+    argv = [sys.executable, "-S", str(tmp_path / name)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+
+        def free(note: str) -> None:
+            notes.append(note)
+            assert server.stdin is not None
+            server.stdin.write("\n")
+            server.stdin.flush()
+
+        script.on_note(free)
+        script.connect(f"127.0.0.1:{port}")
+        assert script.call("ping", 1).result == 1
+        assert memory.spoken(f"127.0.0.1:{port}") == f"native:127.0.0.1:{port}"
+        server.stdin.close()
+    listening = (
+        rf"; \S+ \(pid {server.pid}\) listens there: its workers may be busy, so the call waits, for \d+ s at most"
+    )
+    assert re.search(listening, notes[0])
+    assert notes[0].count("rpcserver") == (name == "rpcserver")
+    assert len(notes) == 1
 
 
 @contextlib.contextmanager

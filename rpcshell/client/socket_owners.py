@@ -1,0 +1,135 @@
+"""Whose the other end of a connection is, or the listener that took it, as far as Linux tells of this machine.
+
+Nobody is asked, and nothing is disturbed. Elsewhere nothing is known, and of other users' processes little.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from sys import byteorder
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rpcshell.client.trace import Ends
+
+__all__ = ["has_socket", "inode_of", "listening_process", "listening_program", "tcp_listening_program"]
+
+_CREDENTIALS: Final = struct.Struct("iII")
+"""struct ucred: a process, its user and its group."""
+
+_PEER_CREDENTIALS: Final[int | None] = getattr(socket, "SO_PEERCRED", None)
+
+_TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
+_LOCAL, _REMOTE, _STATE, _INODE = 1, 2, 3, 9
+"""Columns of a row: the addresses of the two ends, a state, and the number of the socket, 0 before accept(2)."""
+
+_LISTENING: Final = "0A"
+_ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound to it
+_SERVER: Final = "rpcserver"
+
+
+def listening_process(sock: object) -> tuple[int, int] | None:
+    """Which process, and which user's, listens at the other end of a Unix socket, where Linux tells.
+
+    They are what they were as it called listen(2): unix(7), SO_PEERCRED.
+    """
+    if _PEER_CREDENTIALS is None or not isinstance(sock, socket.socket) or sock.family != socket.AF_UNIX:
+        return None
+    pid, user, _group = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, _PEER_CREDENTIALS, _CREDENTIALS.size))
+    return pid, user
+
+
+def listening_program(sock: object) -> str:
+    """Who listens at the other end of a Unix socket: its name and its process, where Linux tells (proc(5))."""
+    try:
+        listening = listening_process(sock)
+        return "" if listening is None else _program(listening[0])
+    except OSError:
+        return ""
+
+
+def tcp_listening_program(sock: object) -> str:
+    """Who listens at the other end of a connection of TCP to this machine, likewise.
+
+    All processes are looked through for that, which takes milliseconds.
+    """
+    if not isinstance(sock, socket.socket):
+        return ""
+    try:
+        ours, theirs = sock.getsockname(), sock.getpeername()
+        if inode_of((ours, theirs)) is None:
+            # It leads to another machine.
+            return ""
+        wanted = {written for host in (theirs[0], *_ANY) for written in _written((host, theirs[1]))}
+        inodes = {row[_INODE] for row in _rows() if row[_STATE] == _LISTENING and row[_LOCAL] in wanted}
+        pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
+        listening = next((pid for pid in pids if any(has_socket(pid, inode) for inode in inodes)), None)
+        return "" if listening is None else _program(listening)
+    except OSError:
+        return ""
+
+
+def inode_of(ends: Ends) -> str | None:
+    """The number of the other end's socket of a connection of TCP."""
+    ours, theirs = ends
+    if not (isinstance(ours, tuple) and isinstance(theirs, tuple)):
+        return None
+    wanted = set(zip(_written(theirs), _written(ours), strict=True))
+    return next((row[_INODE] for row in _rows() if (row[_LOCAL], row[_REMOTE]) in wanted), None)
+
+
+def has_socket(pid: int, inode: str) -> bool:
+    """Whether a process has a socket open, as far as this user may know."""
+    folder, name = f"/proc/{pid}/fd", f"socket:[{inode}]"
+    try:
+        descriptors = os.listdir(folder)  # noqa: PTH208 - names are all that is needed
+    except OSError:
+        return False
+    for descriptor in descriptors:
+        try:
+            if os.readlink(f"{folder}/{descriptor}") == name:  # noqa: PTH115 - it leads to no path
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _program(pid: int) -> str:
+    """The name of a process and its id; `python -m rpcserver` counts as what it runs."""
+    with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - pathlib takes as long as the rest
+        words = file.read().split(b"\0")[:4]
+    name = _SERVER if any(os.path.basename(word) == _SERVER.encode() for word in words) else ""  # noqa: PTH119
+    if not name:
+        with open(f"/proc/{pid}/comm", errors="replace") as file:  # noqa: PTH123
+            name = file.read().strip()
+    return f"{name} (pid {pid})"
+
+
+def _rows() -> Iterator[list[str]]:
+    """The rows of the tables of sockets of TCP."""
+    for table in _TABLES:
+        try:
+            with open(table, encoding="ascii") as rows:  # noqa: PTH123
+                yield from (columns for row in rows if len(columns := row.split()) > _INODE)
+        except OSError:
+            continue
+
+
+def _written(address: tuple[Any, ...]) -> list[str]:
+    """An address as the tables write it: in the bytes' order of the machine, by words; an IPv4 one also mapped."""
+    host, port = address[0], address[1]
+    if ":" in host:
+        packed = [socket.inet_pton(socket.AF_INET6, host.partition("%")[0])]
+    else:
+        four = socket.inet_pton(socket.AF_INET, host)
+        packed = [four, b"\0" * 10 + b"\xff\xff" + four]
+    return [f"{_words(bytes_)}:{port:04X}" for bytes_ in packed]
+
+
+def _words(packed: bytes) -> str:
+    words = (packed[at : at + 4] for at in range(0, len(packed), 4))
+    return "".join(f"{int.from_bytes(word, byteorder):08X}" for word in words)
