@@ -62,7 +62,7 @@ class AsyncFleetClient(AsyncClient):
     @property
     def instances(self) -> tuple[InstanceState, ...]:
         """The instances that are known by now."""
-        return tuple(candidate.state for candidate in self._balancer.candidates)
+        return self._balancer.states
 
     def on_change(self, handler: Callable[[FleetEvent], object] | None) -> None:
         """Have a function told of each change; it is called on the client's event loop."""

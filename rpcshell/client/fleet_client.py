@@ -71,7 +71,7 @@ class FleetClient(Client):
     def instances(self) -> tuple[InstanceState, ...]:
         """The instances that are known by now."""
         with self._lock:
-            return tuple(candidate.state for candidate in self._balancer.candidates)
+            return self._balancer.states
 
     def on_change(self, handler: Callable[[FleetEvent], object] | None) -> None:
         """Have a function told of each change; it is called in the thread that finds it out, for one after another."""

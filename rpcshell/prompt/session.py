@@ -36,6 +36,7 @@ from rpcshell.prompt.screen import Screen, call_in_loop
 from rpcshell.prompt.tabstops import FieldMarks, Tabstops
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
 from rpcshell.prompt.toolbar import StatusBar, Toolbar
+from rpcshell.shell.fleet import short_name
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -315,10 +316,12 @@ class Prompt:
         above = [] if self._session.unasked is None else self._events_above(self._session.unasked)
         if self._questions:
             above = [*above, ("class:prompt.lost", "the server asks something; it comes after this line\n")]
-        name = visible(self._session.name or str(target))
+        name = visible(short_name(self._session.name, target))
         longest = min(self._columns // 2, _LONGEST_NAME)
         if len(name) > longest:
             name = f"…{name[1 - longest :]}"
+        if self._session.fleet is not None:
+            name = f"{name} {self._session.fleet.count}"
         if self._session.state == "lost":
             return [*above, ("class:prompt", name), ("class:prompt.lost", " (lost)"), ("class:prompt", "> ")]
         return [*above, ("class:prompt", f"{name}> ")]

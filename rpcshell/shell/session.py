@@ -6,6 +6,7 @@ A frontend asks a session for all beyond the screen. Servers are `rpcshell.serve
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rpcshell.client.errors import (
@@ -21,6 +22,7 @@ from rpcshell.client.errors import (
 from rpcshell.shell.address_book import AddressBook, Destination
 from rpcshell.shell.call import Call
 from rpcshell.shell.call_trace import CallTrace
+from rpcshell.shell.listeners import Listeners
 from rpcshell.shell.target_client import connection_to
 from rpcshell.view.settings import Settings
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.discovery import Discovery
+    from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.target_connection import TargetConnection
     from rpcshell.shell.unasked import Unasked
     from rpcshell.shell.why.sighting import Sighting
@@ -47,7 +50,7 @@ _IN_USE: Final = 0.5
 """Seconds to wait for a connection that is in use before it is left alone."""
 
 
-class Session:
+class Session(Listeners):
     """The state that calls and commands share.
 
     Calls are made from one thread. Where `background` is set, a thread of the session's own asks the target what it
@@ -72,6 +75,7 @@ class Session:
         book: AddressBook | None = None,
         tls: TlsFiles | None = None,
     ) -> None:
+        super().__init__()
         self.settings = Settings() if settings is None else settings
         self.server: SpawnedServer | None = None
         self._plain = plain
@@ -81,10 +85,6 @@ class Session:
         self._tls = tls
         self._connection: TargetConnection | None = None
         self._state: State = "none"
-        self._closed = False
-        self._note_listeners: list[Callable[[str], None]] = []
-        self._change_listeners: list[Callable[[], None]] = []
-        self._progress: Callable[[str], object] | None = None
 
     @property
     def target(self) -> Target | None:
@@ -108,6 +108,11 @@ class Session:
     def unasked(self) -> Unasked | None:
         """What the server says unasked, or None where it only answers, or there is none."""
         return self._connection.unasked if self._connection else None
+
+    @property
+    def fleet(self) -> Fleet | None:
+        """The instances that calls go to, or None where there is a single server, or none."""
+        return self._connection.fleet if self._connection else None
 
     @property
     def finding(self) -> Finding | None:
@@ -139,18 +144,6 @@ class Session:
     def discovering(self) -> bool:
         """Whether the target is being asked what it offers."""
         return self._connection is not None and self._connection.refreshing
-
-    def on_change(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called, from any thread, when the target, the state or the catalog changed."""
-        self._change_listeners.append(callback)
-
-    def on_note(self, callback: Callable[[str], None]) -> None:
-        """Have `callback` called, from any thread, with each line of information, until the session is closed."""
-        self._note_listeners.append(callback)
-
-    def on_progress(self, callback: Callable[[str], object]) -> None:
-        """Have `callback` called, from any thread, with how connecting goes that takes its time; with "" in the end."""
-        self._progress = callback
 
     def target_names(self) -> tuple[str, ...]:
         """What `connect` can be given: names of the configuration, and targets that were used before."""
@@ -253,7 +246,7 @@ class Session:
 
         With `at_once` the server does not finish what it does, also after a close that was interrupted.
         """
-        self._closed = True
+        self.silent = True
         self.disconnect()
         if (server := self.server) is not None and server.kept:
             server.release()
@@ -312,7 +305,8 @@ class Session:
         try:
             reply, elapsed, renewed = connection.exchange(method, params, timeout=self.limit, meta=meta, trace=trace)
         except (ConnectionFailed, ConnectionLost) as error:
-            self._set_state("lost")
+            goes_on = connection.fleet is not None and connection.fleet.ready
+            self._set_state("connected" if goes_on else "lost")
             if self.server is not None:
                 self.server.explain(error)
             raise
@@ -356,6 +350,8 @@ class Session:
     def _adopt(self, connection: TargetConnection, state: State) -> None:
         former, self._connection = self._connection, connection
         connection.on_end, connection.on_described = self._connection_ended, self._described
+        if connection.fleet is not None:
+            connection.fleet.on_change(partial(self._fleet_changed, connection))
         if former is not None:
             former.retire()
         self._state = state
@@ -365,16 +361,6 @@ class Session:
         if state != self._state:
             self._state = state
             self._changed()
-
-    def _changed(self) -> None:
-        for callback in self._change_listeners:
-            callback()
-
-    def _note(self, text: str) -> None:
-        # A thread that writes to a stream while Python is shutting down ends it with an abort.
-        if not self._closed:
-            for callback in self._note_listeners:
-                callback(text)
 
     def _describe_on_connect(self, connection: TargetConnection, probe_again: bool) -> None:
         if connection.plain:
@@ -387,11 +373,24 @@ class Session:
             for line in found.lines(at_prompt=self._background):
                 self._note(line)
             self._changed()
+            if self._background and connection.fleet is not None:
+                # Last, as it may take its time.
+                self._tell_of_fleet(connection, connection.fleet.compare())
 
     def _connection_ended(self, connection: TargetConnection, how: str) -> None:
         if connection is self._connection:
             self._set_state("lost")
             self._note(how)
+
+    def _fleet_changed(self, connection: TargetConnection, text: str) -> None:
+        self._tell_of_fleet(connection, text)
+        if connection is self._connection:
+            self._changed()
+
+    def _tell_of_fleet(self, connection: TargetConnection, text: str) -> None:
+        # What becomes of a script's calls is told by them.
+        if text and self._background and connection is self._connection:
+            self._note(text)
 
     def _server_ended(self, server: SpawnedServer) -> None:
         if server is self.server:

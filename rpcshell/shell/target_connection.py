@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.errors import Cancelled, ConnectionFailed, ShellError
 from rpcshell.client.target import ChildTarget
 from rpcshell.client.threads import thread_for
+from rpcshell.shell.fleet import fleet_of
+from rpcshell.shell.generations import Generations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,6 +67,7 @@ class TargetConnection:
         on_described: Called, from any thread, with what came of asking the target what it offers.
         on_end: Called, from the thread that reads, with how a connection ended that nobody used just then.
         finder: Finds out what the target speaks, where nobody has said it.
+        fleet: The instances that calls go to, or None where there is a single server.
     """
 
     def __init__(
@@ -81,19 +84,17 @@ class TargetConnection:
         self.timeout = where.timeout
         self.catalog: Catalog | None = None
         self.described = threading.Event()
-        self.refreshing = False
+        self.refreshing = self._retired = self._preparing = self._given_up = self._outdated = False
         self.on_described: Callable[[TargetConnection, Discovery], None] | None = None
         self.on_end: Callable[[TargetConnection, str], None] | None = None
         self.finder = finder
         self._client, self._client_at = client, client_at
         self._lock = threading.Lock()
-        self._given_up = self._outdated = False
-        self._generation: int | None = None
-        self._memory = memory
-        self._retired = self._preparing = False
+        self._generations = Generations()
+        self.fleet = fleet_of(client, self.offers_changed)
+        self._memory, self._tell_progress = memory, tell
         self._prepare = partial(prepare, where) if prepare is not None and where.init else None
         self._prepared = 0
-        self._tell_progress = tell
         self._hear()
 
     @property
@@ -229,11 +230,8 @@ class TargetConnection:
             if requests is None or self._client.requests == requests:
                 raise Cancelled(_NOT_SENT) from None
             raise Cancelled(self._cancelled()) from None
-        former = self._generation
-        self._generation = former if reply.meta is None else reply.meta.generation
-        reloaded = former is not None and self._generation != former
         reconnected = self._client.connections != connections and not self._client.one_call
-        return reply, elapsed, reloaded or reconnected
+        return reply, elapsed, self._generations.changed(trace.instance, reply.meta, reconnected=reconnected)
 
     def _reply(self, method: str, params: object, timeout: float | None, meta: bool, trace: CallTrace) -> Reply:
         described = self.method(method)
@@ -300,8 +298,13 @@ class TargetConnection:
 
     def _take_event(self, unasked: Unasked, event: Event) -> None:
         unasked.events.add(event)
-        if event.offers_changed and self.catalog is not None and not self._outdated:
-            # The thread that reads cannot wait for its turn; where there is no other, the catalog stays as it is.
+        if event.offers_changed:
+            self.offers_changed()
+
+    def offers_changed(self) -> None:
+        """Ask the target anew what it offers, if it was asked before; any thread may call this."""
+        if self.catalog is not None and not self._outdated:
+            # It cannot wait for its turn; where there is no other, the catalog stays as it is.
             self._outdated = True
             if thread_for(self._describe_anew, "catalog") is None:
                 self._outdated = False
@@ -351,11 +354,8 @@ class TargetConnection:
         # Who makes a call just now is told by that.
         if self.on_end is not None and not self._retired and not self._lock.locked():
             reason, hint = getattr(failure, "reason", str(failure)), getattr(failure, "hint", None)
-            self.on_end(self, f"{self.name}: {reason}{f'; {hint}' if hint else ''}; the next call {self._begins_anew}")
-
-    @property
-    def _begins_anew(self) -> str:
-        return "starts it anew" if isinstance(self.target, ChildTarget) else "makes a new connection"
+            anew = "starts it anew" if isinstance(self.target, ChildTarget) else "makes a new connection"
+            self.on_end(self, f"{self.name}: {reason}{f'; {hint}' if hint else ''}; the next call {anew}")
 
     def _ask(self, probe_again: bool) -> Discovery:
         from rpcshell.shell.discovery import described

@@ -19,7 +19,7 @@ from rpcshell.client.fleet.instances import Candidate, FleetEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from rpcshell.client.fleet.instances import Kind, Listed
+    from rpcshell.client.fleet.instances import InstanceState, Kind, Listed
     from rpcshell.client.target import Target
 
 __all__ = ["LONGEST_EJECTION", "Balancer"]
@@ -61,6 +61,12 @@ class Balancer:
     def candidates(self) -> tuple[Candidate, ...]:
         """All instances, in the order in which they came."""
         return tuple(self._candidates.values())
+
+    @property
+    def states(self) -> tuple[InstanceState, ...]:
+        """What users are told of all instances, in the same order."""
+        now = self._clock()
+        return tuple(candidate.state(now) for candidate in self._candidates.values())
 
     def replace(self, listed: Iterable[Listed]) -> tuple[Candidate, ...]:
         """Take the instances that there are by now, and return those that are gone. Of none nothing is taken."""
@@ -138,6 +144,10 @@ class Balancer:
 
     def failed(self, candidate: Candidate, reason: str, *, at_least: float = 0.0) -> None:
         """An attempt failed at the instance: eject it for a while, which is longer each time, of `at_least` seconds."""
+        candidate.failed += 1
+        self._fail(candidate, reason, at_least)
+
+    def _fail(self, candidate: Candidate, reason: str, at_least: float = 0.0) -> None:
         candidate.failures += 1
         # The exponent has a limit, as numbers have.
         growing = min(_FIRST_EJECTION * 2.0 ** min(candidate.failures - 1, 16), LONGEST_EJECTION)
@@ -167,7 +177,7 @@ class Balancer:
         if problem is None:
             self._restore(candidate)
         else:
-            self.failed(candidate, problem)
+            self._fail(candidate, problem)
 
     def start_over(self) -> None:
         """Forget the calls and probes that were under way: they were another process's, or another event loop's."""
@@ -179,6 +189,7 @@ class Balancer:
 
     def _eject(self, candidate: Candidate, seconds: float, reason: str = "") -> None:
         candidate.due = self._clock() + seconds
+        candidate.problem = reason
         if not candidate.ejected:
             candidate.ejected = True
             self._sort()
@@ -189,6 +200,7 @@ class Balancer:
     def _restore(self, candidate: Candidate) -> None:
         if candidate.ejected:
             candidate.ejected = False
+            candidate.problem = ""
             self._sort()
         if candidate.told:
             candidate.told = False
@@ -205,4 +217,4 @@ class Balancer:
 
     def _tell(self, kind: Kind, candidate: Candidate, reason: str = "") -> None:
         if candidate in self or kind in {"added", "removed"}:
-            self.events.append(FleetEvent(kind, candidate.state, reason))
+            self.events.append(FleetEvent(kind, candidate.state(self._clock()), reason))

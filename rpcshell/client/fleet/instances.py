@@ -29,6 +29,7 @@ class Listed(msgspec.Struct, frozen=True):
         generation: How many times it was reloaded.
         service: The service's name, if that is told.
         version: The service's version, if that is told.
+        openrpc: A digest of what it offers, if that is told: where two differ, so may the methods.
     """
 
     target: Target
@@ -39,6 +40,7 @@ class Listed(msgspec.Struct, frozen=True):
     generation: int = 0
     service: str = ""
     version: str = ""
+    openrpc: str = ""
 
 
 class InstanceState(Listed, frozen=True):
@@ -47,14 +49,20 @@ class InstanceState(Listed, frozen=True):
     Attributes:
         outstanding: Calls that are under way.
         calls: Attempts at calls that were made so far.
-        failures: How many of them failed in a row: no connection, a lost one, or no reply in time.
+        failed: How many of them failed: no connection, a lost one, or no reply in time.
+        failures: How many attempts failed in a row, those to find out whether it works again too.
         ejected: Whether it gets no calls at present, as long as others work.
+        problem: Why it is ejected; empty where it ended a connection in good order, and may be about to stop.
+        due: Seconds until it is looked at again; 0 where it is not ejected.
     """
 
     outstanding: int = 0
     calls: int = 0
+    failed: int = 0
     failures: int = 0
     ejected: bool = False
+    problem: str = ""
+    due: float = 0.0
 
 
 class FleetEvent(msgspec.Struct, frozen=True):
@@ -79,19 +87,22 @@ class Candidate:
         "calls",
         "due",
         "ejected",
+        "failed",
         "failures",
         "limit",
         "limited",
         "listed",
         "outstanding",
         "probing",
+        "problem",
         "target",
         "told",
         "weight",
     )
 
     def __init__(self, listed: Listed) -> None:
-        self.outstanding = self.calls = self.failures = 0
+        self.outstanding = self.calls = self.failed = self.failures = 0
+        self.problem = ""
         self.ejected = self.told = self.probing = False
         self.due = 0.0
         """When it is looked at again, once it was ejected."""
@@ -107,15 +118,17 @@ class Candidate:
         """Whether it can serve another call of this client at once."""
         return self.outstanding < self.limit
 
-    @property
-    def state(self) -> InstanceState:
-        """What users are told of it."""
+    def state(self, now: float) -> InstanceState:
+        """What users are told of it, at a time of the clock that `due` is of."""
         return InstanceState(
             **msgspec.structs.asdict(self.listed),
             outstanding=self.outstanding,
             calls=self.calls,
+            failed=self.failed,
             failures=self.failures,
             ejected=self.ejected,
+            problem=self.problem,
+            due=max(self.due - now, 0.0) if self.ejected else 0.0,
         )
 
     def update(self, listed: Listed) -> None:

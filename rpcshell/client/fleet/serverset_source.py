@@ -181,6 +181,7 @@ def _listed(target: Target, member: Member) -> Listed:
         generation=told.generation,
         service=told.service,
         version=told.version,
+        openrpc=told.openrpc,
     )
 
 

@@ -95,13 +95,19 @@ def test_a_probe_brings_back_who_works_and_only_a_call_that_succeeds_clears_its_
     balancer.failed(candidate, "refused")
     assert balancer.to_probe() == [candidate]
     assert balancer.to_probe() == []
+    state = balancer.states[0]
+    assert (state.ejected, state.problem, state.failed, state.due) == (True, "refused", 1, candidate.due)
+    balancer.probed(candidate, "refused again")
+    state = balancer.states[0]
+    assert (state.problem, state.failed, state.failures) == ("refused again", 1, 2)
     delay = balancer.probe_delay(candidate)
     assert delay is not None
     now += delay
     assert balancer.probe_delay(candidate) == 0
     balancer.probed(candidate, None)
     assert balancer.probe_delay(candidate) is None
-    assert (candidate.ejected, candidate.failures) == (False, 1)
+    assert (candidate.ejected, candidate.failures) == (False, 2)
+    assert (balancer.states[0].problem, balancer.states[0].due) == ("", 0)
     balancer.succeeded(candidate)
     assert candidate.failures == 0
     assert [(event.kind, event.reason) for event in balancer.events] == [("ejected", "refused"), ("restored", "")]

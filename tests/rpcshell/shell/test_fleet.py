@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from rpcshell import Target
 from rpcshell.commands import load_commands
+from rpcshell.shell.fleet import short_name
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
-from tests.rpcshell.describing import META, offering
+from tests.rpcshell.describing import META, Told, offering
 from tests.rpcshell.peers import Peer, PeerServer, free_port, serving
 
 
@@ -74,3 +76,87 @@ def test_why_tells_which_instances_were_tried_and_what_became_of_it(shell: Shell
     told = " ".join(output.texts[-1].split())
     assert f"127.0.0.1:{gone} did not answer it (connection refused)" in told
     assert f"tried 127.0.0.1:{gone}: connection refused {servers[0].target}: answered" in told
+
+
+def test_a_failed_instance_is_told_of_and_counted(session: Session, told: Told) -> None:
+    gone = free_port()
+    with fleet(offering("ping")) as servers:
+        session.connect(address(gone, *servers))
+        assert session.fleet is not None
+        while session.fleet.count == "2":
+            session.call("ping")
+        assert session.fleet.count == "1/2"
+        assert session.state == "connected"
+        told.wait_until(lambda: told.notes)
+        assert told.notes == [f"127.0.0.1:{gone} gets no calls until it works again: connection refused"]
+
+
+def test_a_call_that_is_lost_at_one_instance_leaves_the_fleet_connected(session: Session) -> None:
+    def loses(peer: Peer) -> None:
+        peer.read()
+
+    with fleet(loses, loses, loses) as servers:
+        session.connect(address(*servers), plain=True)
+        call = session.attempt("ping")
+        assert call.failure == "lost"
+        assert session.state == "connected"
+        assert session.fleet is not None
+        assert session.fleet.count == "2/3"
+
+
+def test_instances_of_other_generations_are_not_asked_anew_after_each_call(session: Session, told: Told) -> None:
+    asked: list[str] = []
+
+    def counting(generation: int) -> Callable[[Peer], None]:
+        serve = offering("ping", generation=generation)
+
+        def count(peer: Peer) -> None:
+            read = peer.read
+
+            def counted() -> dict[str, object] | None:
+                request = read()
+                if request is not None:
+                    asked.append(request["in"])
+                return request
+
+            peer.read = counted  # type: ignore[method-assign]
+            serve(peer)
+
+        return count
+
+    with fleet(counting(1), counting(2)) as servers:
+        session.connect(address(*servers))
+        told.wait_until(lambda: session.catalog.methods)
+        for _ in range(20):
+            session.call("ping", 1)
+        session.close()
+    # Once for the catalog, and once each to compare them.
+    assert asked.count("rpc.discover") <= 3
+
+
+def test_documents_that_differ_are_said_once_and_when_it_is_over(session: Session, told: Told) -> None:
+    with contextlib.ExitStack() as stack:
+        old = stack.enter_context(serving(offering("ping")))
+        new = stack.enter_context(serving(offering("ping", "pong")))
+        session.connect(address(old, new))
+        told.wait_until(lambda: told.notes)
+        assert told.notes[0].startswith("the instances offer different things (1 and 1 alike)")
+        session.refresh()
+        told.wait_until(lambda: not session.discovering)
+        assert session.fleet is not None
+        assert session.fleet.compare() == ""
+        assert len(set(session.fleet.offers.values())) == 2
+        assert len(told.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "short"),
+    [
+        (None, "zk://h1:2181,h2:2181/services/echo", "zk://…/echo"),
+        ("prod", "zk://h1:2181/services/echo", "prod"),
+        ("10.0.0.1:80,10.0.0.2:80", "10.0.0.1:80,10.0.0.2:80", "10.0.0.1:80,…"),
+        (None, "srv://_rpc._tcp.example.org", "srv://_rpc._tcp.example.org"),
+    ],
+)
+def test_the_prompt_names_the_service(name: str | None, target: str, short: str) -> None:
+    assert short_name(name, Target.parse(target)) == short

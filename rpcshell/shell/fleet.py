@@ -1,0 +1,145 @@
+"""What a session knows of the fleet that its calls go to: its instances, what becomes of them, and what they offer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.target import FleetTarget, ListTarget, ServersetTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.client.client import Client
+    from rpcshell.client.fleet.instances import FleetEvent, InstanceState
+    from rpcshell.client.target import Target
+
+__all__ = ["Fleet", "fleet_of", "short_name"]
+
+_LOOK: Final = 2.0
+"""Seconds that an instance has to say what it offers."""
+
+
+class Fleet:
+    """The instances that a client's calls go to, and what becomes of them.
+
+    Args:
+        client: Makes the calls.
+        offers_changed: Called, from any thread, when what the instances offer may be something else.
+    """
+
+    def __init__(self, client: Client, offers_changed: Callable[[], None]) -> None:
+        self._on_change: Callable[[str], None] | None = None
+        self._untold: list[str] = []
+        self._client = client
+        self._offers_changed = offers_changed
+        self._digests: frozenset[str] = frozenset()
+        self._offers: dict[Target, str] = {}
+        self._differ = False
+        client.on_change(self._take)
+
+    def on_change(self, callback: Callable[[str], None]) -> None:
+        """Have `callback` called, from any thread, when something has changed: with a line to be told, or nothing."""
+        self._on_change = callback
+        while self._untold:
+            callback(self._untold.pop(0))
+
+    @property
+    def instances(self) -> tuple[InstanceState, ...]:
+        """All that are known by now."""
+        return self._client.instances
+
+    @property
+    def ready(self) -> int:
+        """How many of them get calls."""
+        return sum(not instance.ejected for instance in self.instances)
+
+    @property
+    def count(self) -> str:
+        """How many there are, and how many of them get calls where not all do: `3` or `2/3`."""
+        instances = self.instances
+        ejected = sum(instance.ejected for instance in instances)
+        return f"{len(instances) - ejected}/{len(instances)}" if ejected else str(len(instances))
+
+    @property
+    def offers(self) -> dict[Target, str]:
+        """A digest of what each instance offers, as far as that is known: where two differ, so may the methods."""
+        told = {instance.target: instance.openrpc for instance in self.instances if instance.openrpc}
+        return {**self._offers, **told}
+
+    def compare(self) -> str:
+        """Find out whether all instances offer the same, and return a line on that where it is news; may take a while.
+
+        Those that the registry tells nothing of are asked.
+        """
+        instances = self.instances
+        self._digests = _digests(instances)
+        untold = [one.target for one in instances if not one.openrpc and not one.ejected]
+        if untold:
+            self._offers = self._asked(untold)
+        offers = self.offers
+        kinds = [offers[one.target] for one in instances if one.target in offers]
+        former, self._differ = self._differ, len(set(kinds)) > 1
+        if self._differ and not former:
+            counts = sorted((kinds.count(kind) for kind in set(kinds)), reverse=True)
+            how_many = f"{', '.join(map(str, counts[:-1]))} and {counts[-1]}"
+            return f"the instances offer different things ({how_many} alike): is a deploy under way? :servers shows it"
+        return "all instances offer the same again" if former and not self._differ else ""
+
+    def _asked(self, instances: list[Target]) -> dict[Target, str]:
+        if self._client.plain:
+            return {}
+        from hashlib import sha256
+
+        from rpcshell.client.broadcast import Broadcast
+        from rpcwire import encode_value
+
+        broadcast = Broadcast(instances, tls=self._client.tls, limit=_LOOK)
+        broadcast.run("rpc.discover", None)
+        return {
+            answer.instance: sha256(encode_value(answer.result)).hexdigest()
+            for answer in broadcast.answers
+            if answer.error is None
+        }
+
+    def _take(self, event: FleetEvent) -> None:
+        former, self._digests = self._digests, _digests(self.instances)
+        if former and former != self._digests:
+            self._offers_changed()
+        if self._on_change is None:
+            # Nobody has been connected to yet.
+            self._untold.append(_told(event))
+        else:
+            self._on_change(_told(event))
+
+
+def fleet_of(client: Client, offers_changed: Callable[[], None]) -> Fleet | None:
+    """The fleet that a client calls, or None where it calls a single server."""
+    return Fleet(client, offers_changed) if isinstance(client.target, FleetTarget) else None
+
+
+def short_name(name: str | None, target: Target) -> str:
+    """A target as the prompt names it: as the user does, or of a fleet its service, or the first of its servers."""
+    if name is not None and name != str(target):
+        return name
+    match target:
+        case ServersetTarget(url=url):
+            scheme, _, rest = url.partition("://")
+            return f"{scheme}://…/{rest.rpartition('/')[2]}"
+        case ListTarget(targets=targets):
+            return f"{targets[0]},…"
+    return str(target)
+
+
+def _digests(instances: tuple[InstanceState, ...]) -> frozenset[str]:
+    return frozenset(instance.openrpc for instance in instances)
+
+
+def _told(event: FleetEvent) -> str:
+    """What a person is told of an event; the prompt counts who comes and goes."""
+    where = event.instance.target
+    match event.kind:
+        case "ejected":
+            return f"{where} gets no calls until it works again: {event.reason}"
+        case "restored":
+            return f"{where} works again"
+    return ""

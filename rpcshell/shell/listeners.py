@@ -1,0 +1,42 @@
+"""Who is told of a session: that something has changed, lines of information, and how connecting goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Listeners"]
+
+
+class Listeners:
+    """Keeps the functions that want to be told, and tells them, until it is `silent`."""
+
+    def __init__(self) -> None:
+        self.silent = False
+        self._note_listeners: list[Callable[[str], None]] = []
+        self._change_listeners: list[Callable[[], None]] = []
+        self._progress: Callable[[str], object] | None = None
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called, from any thread, when the target, the state or the catalog changed."""
+        self._change_listeners.append(callback)
+
+    def on_note(self, callback: Callable[[str], None]) -> None:
+        """Have `callback` called, from any thread, with each line of information, until the session is closed."""
+        self._note_listeners.append(callback)
+
+    def on_progress(self, callback: Callable[[str], object]) -> None:
+        """Have `callback` called, from any thread, with how connecting goes that takes its time; with "" in the end."""
+        self._progress = callback
+
+    def _changed(self) -> None:
+        for callback in self._change_listeners:
+            callback()
+
+    def _note(self, text: str) -> None:
+        # A thread that writes to a stream while Python is shutting down ends it with an abort.
+        if not self.silent:
+            for callback in self._note_listeners:
+                callback(text)
