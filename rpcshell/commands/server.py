@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
+import msgspec
 from msgspec.structs import replace
 
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.client.target import ChildTarget, Target, TlsFiles
+from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
 from rpcshell.servers.directory import local_servers
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.shell.connect import connect as connect_shell
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
-from rpcshell.view.units import count_of, duration, size
+from rpcshell.view.units import count_of, duration
 from rpcwire.control import MODELS
 
 if TYPE_CHECKING:
     from rpcshell.servers.spawn import SpawnedServer
     from rpcshell.shell.shell import Shell
-    from rpcwire.control import ServerStatus, WorkerStatus
-
-WORKER_SPARE: Final = ("gen", "age", "rss", "calls", "pid", "errors", "conns")
-"""What a row of a worker can do without on a narrow screen, in this order."""
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
@@ -119,9 +117,15 @@ def _described(server: SpawnedServer) -> str:
 def workers(shell: Shell) -> None:
     """Show the server's workers and what each of them does.
 
-    It works for a server of yours on this machine. A worker's call is what it runs now, and since when; busy is the
-    share of the last seconds that it spent in calls. One is stalled whose process is stopped or whose loop is blocked.
+    It works for a server of yours on this machine, and for those instances of a fleet that are such. A worker's call
+    is what it runs now, and since when; busy is the share of the last seconds that it spent in calls. One is stalled
+    whose process is stopped or whose loop is blocked.
     """
+    if shell.session.fleet is not None:
+        from rpcshell.commands.fleet import show_workers
+
+        show_workers(shell, shell.session.fleet)
+        return
     with shell.supervisor.control() as control:
         status = control.status()
     rows = [worker_row(worker, status) for worker in status.workers]
@@ -131,8 +135,24 @@ def workers(shell: Shell) -> None:
 
 @command("servers", group="Server")
 def servers(shell: Shell) -> None:
-    """List your servers on this machine, whoever started them."""
-    found = local_servers()
+    """List the instances of the fleet, and your servers on this machine, whoever started them.
+
+    An instance that fails is ejected: it gets no calls for a while, and then is looked at again. The latency is what
+    half of this session's calls took there at most. Where instances offer different things, those that offer the same
+    have the same letter.
+    """
+    fleet, found = shell.session.fleet, local_servers()
+    if fleet is not None:
+        from rpcshell.commands.fleet import instances_as_json, show_instances
+
+        if shell.for_programs:
+            own = [msgspec.to_builtins(server) for server in found]
+            shell.output.value("", {"instances": instances_as_json(shell, fleet), "servers": own})
+            return
+        show_instances(shell, fleet)
+        if not found:
+            return
+        shell.output.text("\nyour servers on this machine:")
     if not found:
         shell.output.note("no server of yours runs on this machine; :spawn 10 starts one")
         return
@@ -164,48 +184,6 @@ def attach(shell: Shell, *, server: str) -> None:
     """
     found = shell.supervisor.attach(server)
     shell.output.note(server_line(found.status))
-
-
-def worker_row(worker: WorkerStatus, status: ServerStatus) -> dict[str, Any]:
-    """A worker as a row of a table."""
-    call = worker.call
-    running = "-" if call is None else f"{call.method} {duration(call.seconds)}"
-    if worker.calls_running > 1:
-        running += f" (of {worker.calls_running})"
-    row: dict[str, Any] = {"worker": worker.worker, "pid": worker.pid}
-    if status.generation:
-        row["gen"] = worker.generation
-    return row | {
-        "state": worker.activity,
-        "call": running,
-        "conns": worker.connections,
-        "calls": worker.calls,
-        "errors": worker.errors,
-        "busy": Figure(f"{worker.busy:.0%}"),
-        "rss": Figure(size(worker.memory)),
-        "age": Figure(duration(worker.age)),
-    }
-
-
-def server_line(status: ServerStatus) -> str:
-    """A server in one line that is safe on a terminal."""
-    queues = [f"{one.waiting}/{one.limit}" for one in status.listeners if one.waiting is not None]
-    stalled = sum(worker.stalled for worker in status.workers)
-    parts = [
-        f"pid {status.pid}",
-        count_of(len(status.workers), f"{status.model} worker"),
-        f"{stalled} stalled" if stalled else "",
-        f"queue {' '.join(queues)}" if queues else "",
-        f"{status.totals.calls} calls",
-        f"{status.totals.errors} errors" if status.totals.errors else "",
-        f"{status.totals.died} died, {status.totals.lost} calls lost" if status.totals.died else "no worker died",
-        f"generation {status.generation}" if status.generation else "",
-        "reloading" if status.reloading else "",
-        status.phase if status.phase != "running" else "",
-        status.registration.summary if status.registration is not None else "",
-        f"up {duration(status.uptime)}",
-    ]
-    return visible(" · ".join(part for part in parts if part))
 
 
 @command(

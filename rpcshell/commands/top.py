@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import UsageError
-from rpcshell.commands.server import WORKER_SPARE, server_line, worker_row
+from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
 from rpcshell.shell.command import command
 from rpcshell.view.table import Figure
 from rpcshell.view.units import brief_rate

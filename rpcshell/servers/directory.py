@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
     from rpcwire.control import ServerStatus
 
-__all__ = ["LocalServer", "as_targets", "control_folders", "is_on_this_machine", "listens_at", "local_servers"]
+__all__ = [
+    "LocalServer",
+    "as_targets",
+    "control_folders",
+    "is_on_this_machine",
+    "listens_at",
+    "local_servers",
+    "servers_at",
+]
 
 _LOOK: Final = 1.0
 """Seconds a server has to say what it is; an arbiter that was stopped says nothing."""
@@ -93,6 +101,18 @@ def local_servers() -> list[LocalServer]:
                 continue
             found.setdefault(status.pid, LocalServer(str(path), status))
     return [found[pid] for pid in sorted(found)]
+
+
+def servers_at(targets: Iterable[Target]) -> dict[Target, LocalServer]:
+    """Which of these targets lead to servers of this user on this machine, and to which."""
+    servers = local_servers()
+    found: dict[Target, LocalServer] = {}
+    for target in targets:
+        for server in servers:
+            if any(listens_at(address, target) for address in server.addresses):
+                found[target] = server
+                break
+    return found
 
 
 def listens_at(address: str, target: Target) -> bool:

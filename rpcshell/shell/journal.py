@@ -213,6 +213,14 @@ class CallStatistics:
         self.methods.setdefault(call.method, CallCounts()).add(call)
         self.workers.setdefault(key, CallCounts()).add(call)
 
+    def times_of(self, server: str) -> Histogram:
+        """How long the calls took that a server answered."""
+        times = Histogram()
+        for (answered_by, _), counts in self.workers.items():
+            if answered_by == server:
+                times.add(counts.times.counts)
+        return times
+
     def reset(self) -> None:
         """Begin anew."""
         self.methods.clear()

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands import load_commands
-from rpcshell.commands.server import server_line, worker_row
+from rpcshell.commands.worker_table import server_line, worker_row
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings

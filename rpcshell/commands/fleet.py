@@ -1,0 +1,131 @@
+"""What commands show of a fleet: its instances, and the workers of those that run on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from rpcshell.commands.worker_table import WORKER_SPARE, worker_row
+from rpcshell.servers.directory import servers_at
+from rpcshell.shell.fleet import short_name
+from rpcshell.view.table import Figure
+from rpcshell.view.units import call_time, count_of, duration, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rpcshell.client.fleet.instances import InstanceState
+    from rpcshell.client.target import Target
+    from rpcshell.shell.fleet import Fleet
+    from rpcshell.shell.shell import Shell
+
+INSTANCE_SPARE: Final = ("gen", "version", "model", "workers", "offers", "under way")
+"""What a row of an instance can do without on a narrow screen, in this order."""
+
+_MOST_PROBLEMS: Final = 8
+_MANY: Final = 26
+
+
+def letter(at: int) -> str:
+    """A name for one of several things that differ."""
+    return chr(ord("A") + at) if at < _MANY else str(at + 1)
+
+
+def show_instances(shell: Shell, fleet: Fleet) -> None:
+    """Show the instances of a fleet, and how they are to this shell."""
+    instances = fleet.instances
+    shell.show_table(list(_instance_rows(shell, fleet)), spare=INSTANCE_SPARE)
+    ejected = [instance for instance in instances if instance.problem]
+    for instance in ejected[:_MOST_PROBLEMS]:
+        shell.output.note(f"{instance.target}: {instance.problem}")
+    if len(ejected) > _MOST_PROBLEMS:
+        shell.output.note(f"and {len(ejected) - _MOST_PROBLEMS} more that fail")
+    name = "" if shell.session.target is None else short_name(shell.session.name, shell.session.target)
+    shell.output.note(f"{name}: {count_of(len(instances), 'instance')}, {fleet.ready} ready")
+
+
+def instances_as_json(shell: Shell, fleet: Fleet) -> list[dict[str, Any]]:
+    """The same for programs; times in seconds."""
+    offers = fleet.offers
+    return [
+        {
+            "address": str(one.target),
+            "state": "ejected" if one.ejected else "ready",
+            "due": round(one.due, 3) if one.ejected else None,
+            "problem": one.problem or None,
+            "latency": _latency(shell, one.target),
+            "calls": one.calls,
+            "failed": one.failed,
+            "outstanding": one.outstanding,
+            **{name: getattr(one, name) for name in ("service", "version", "model", "workers", "generation", "weight")},
+            "offers": offers.get(one.target),
+        }
+        for one in fleet.instances
+    ]
+
+
+def _instance_rows(shell: Shell, fleet: Fleet) -> Iterable[dict[str, Any]]:
+    instances, offers = fleet.instances, fleet.offers
+    kinds = list(dict.fromkeys(offers[one.target] for one in instances if one.target in offers))
+    for one in instances:
+        row: dict[str, Any] = {"instance": str(one.target), "state": state_text(one)}
+        if any(each.outstanding for each in instances):
+            row["under way"] = one.outstanding
+        latency = _latency(shell, one.target)
+        row |= {
+            "latency": "-" if latency is None else Figure(call_time(latency)),
+            "calls": one.calls,
+            "failed": one.failed,
+        }
+        if any(each.model for each in instances):
+            row |= {"workers": one.workers or "-", "model": one.model or "-"}
+        if any(each.version for each in instances):
+            row["version"] = one.version or "-"
+        if any(each.generation for each in instances):
+            row["gen"] = one.generation
+        if len(kinds) > 1:
+            row["offers"] = letter(kinds.index(offers[one.target])) if one.target in offers else "-"
+        yield row
+
+
+def state_text(instance: InstanceState) -> str:
+    """How an instance is to this shell's client, in a few words."""
+    if not instance.ejected:
+        return "ready"
+    return f"{'ejected' if instance.problem else 'leaving'}, {duration(instance.due)} more"
+
+
+def _latency(shell: Shell, instance: Target) -> float | None:
+    """What half of the session's calls took at most that an instance answered, in seconds."""
+    times = shell.journal.statistics.times_of(str(instance))
+    return times.percentile(50) if times.count else None
+
+
+def show_workers(shell: Shell, fleet: Fleet) -> None:
+    """Show the workers of the instances that are the user's own on this machine, and say what is known of others."""
+    instances = fleet.instances
+    here = servers_at(instance.target for instance in instances)
+    statuses = {target: server.status for target, server in here.items()}
+    rows = [
+        {"instance": str(target), **worker_row(worker, status)}
+        for target, status in statuses.items()
+        for worker in status.workers
+    ]
+    if shell.for_programs:
+        shell.output.value(
+            "",
+            [
+                {"instance": str(target), "workers": msgspec.to_builtins(status.workers)}
+                for target, status in statuses.items()
+            ],
+        )
+    elif rows:
+        shell.show_table(rows, spare=WORKER_SPARE)
+    if rows:
+        shell.output.note(f"{count_of(len(rows), 'worker')} of {count_of(len(statuses), 'instance')}; :top has more")
+    for instance in instances:
+        if instance.target not in here:
+            kind = f"{instance.workers} {instance.model} {plural(instance.workers, 'worker')}, as the registry says"
+            told = kind if instance.model and instance.workers else "what its workers do is not seen from here"
+            shell.output.note(f"{instance.target}: not one of yours on this machine; {told}")

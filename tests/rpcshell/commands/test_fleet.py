@@ -1,0 +1,103 @@
+"""Commands over a fleet of real servers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.shell.shell import Shell
+from tests.rpcshell.commands.conftest import needs_server
+from tests.rpcshell.commands.recording import Recording
+from tests.rpcshell.peers import free_port
+
+pytestmark = needs_server
+
+APP = """
+import os
+from rpcserver import Service
+
+service = Service("calc", version="1.{number}")
+
+@service.method(idempotent=True)
+def number() -> int:
+    return {number}
+
+@service.method
+def same(params):
+    return params
+"""
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[SpawnedServer]]:
+    """Two servers that offer different things, as while a deploy is under way."""
+    folder = tmp_path_factory.mktemp("fleet")
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        started = []
+        for number in (2, 3):
+            app = folder / f"app{number}.py"
+            app.write_text(APP.format(number=number))
+            bind = (f"127.0.0.{number}:0",)
+            server = SpawnedServer.start(SpawnOptions(workers=number - 1, app=str(app), model="async", bind=bind))
+            stack.callback(server.stop)
+            started.append(server)
+        yield started
+
+
+def addresses(servers: list[SpawnedServer]) -> list[str]:
+    return [server.addresses[0] for server in servers]
+
+
+@pytest.fixture
+def fleet(shell: Shell, servers: list[SpawnedServer]) -> Shell:
+    shell.session.connect(",".join(addresses(servers)))
+    return shell
+
+
+def as_json(shell: Shell, output: Recording, line: str) -> Any:
+    shell.interactive = False
+    shell.settings.format = "json"
+    shell.execute(line)
+    return output.values[-1][1]
+
+
+def test_servers_lists_the_instances_and_how_they_are(fleet: Shell, servers: list[SpawnedServer]) -> None:
+    output = fleet.output
+    assert isinstance(output, Recording)
+    gone = f"127.0.0.4:{free_port()}"
+    fleet.session.connect(",".join([*addresses(servers), gone]))
+    assert fleet.session.fleet is not None
+    while fleet.session.fleet.count == "3":
+        fleet.execute("number")
+    fleet.execute(":servers")
+    rows = {row[0]: row[1:] for row in map(str.split, output.texts[0].splitlines())}
+    assert rows[addresses(servers)[0]][0] == "ready"
+    assert rows[gone][0] == "ejected,"
+    assert f"{gone}: connection refused" in output.notes
+    found = {one["address"]: one for one in as_json(fleet, output, ":servers")["instances"]}
+    assert found[gone]["state"] == "ejected"
+    assert found[gone]["failed"] == 1
+    assert sum(one["calls"] for one in found.values()) >= 2
+
+
+def test_workers_are_those_of_all_instances_that_are_here(fleet: Shell, servers: list[SpawnedServer]) -> None:
+    output = fleet.output
+    assert isinstance(output, Recording)
+    fleet.execute(":workers")
+    listed = [row.split()[:2] for row in output.texts[0].splitlines()[2:]]
+    first, second = addresses(servers)
+    assert listed == [[first, "1"], [second, "1"], [second, "2"]]
+    fleet.session.connect(f"{first},127.0.0.4:{free_port()}")
+    fleet.execute(":workers")
+    assert output.notes[-1].endswith("not one of yours on this machine; what its workers do is not seen from here")
+
+
+def test_what_is_done_to_one_server_is_refused_with_what_to_do(fleet: Shell) -> None:
+    with pytest.raises(Exception, match=r"is several servers, and this is done to one"):
+        fleet.execute(":scale 3")
