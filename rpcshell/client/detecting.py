@@ -163,8 +163,9 @@ class _Driver:
         number = len(self._detection.attempts) - 1
         try:
             stream = self._connected(beside=self._detection.beside)
-        except ConnectionFailed:
-            self._detection.ended(number, time.monotonic(), failed=True)
+        except ConnectionFailed as error:
+            refused = isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError)
+            self._detection.ended(number, time.monotonic(), "refused" if refused else "failed")
             return
         self._current.append(stream)
         if isinstance(stream, socket.socket):

@@ -49,9 +49,9 @@ LISTEN: Final = Guess(b"", "nothing, to hear who speaks first", rank=-1)
 TLS_GREETING: Final = Guess(_CLIENT_HELLO, "a greeting of TLS", rank=90)
 """The last guess where nothing is encrypted yet: what is silent or leaves at everything else may be a server of TLS."""
 
-Outcome = Literal["recognised", "stranger", "echo", "unclear", "closes", "silent"]
+Outcome = Literal["recognised", "stranger", "echo", "unclear", "closes", "gone", "silent"]
 """What is known of a server in the end: what it speaks; that it is of another kind, sends back what it is sent, says
-what nobody understands, ends each connection without a word, or says nothing."""
+what nobody understands, ends each connection without a word, takes none any more, or says nothing."""
 
 
 class Attempt(msgspec.Struct):
@@ -61,13 +61,14 @@ class Attempt(msgspec.Struct):
         guess: What was said.
         at: When, in seconds from the beginning.
         first: The first bytes that came.
-        end: Whether the server has ended the connection by itself, or it could not be made.
+        end: Whether the server has ended the connection by itself, or there was none: nobody listened any more, or it
+            could not be made.
     """
 
     guess: Guess
     at: float
     first: bytes = b""
-    end: Literal["", "closed", "failed"] = ""
+    end: Literal["", "closed", "refused", "failed"] = ""
 
 
 class Detection:
@@ -129,6 +130,7 @@ class Detection:
         self.attempts: list[Attempt] = []
         self.beside = False
         self._round = 0
+        self._over: set[int] = set()  # Those of earlier rounds too, whose ends are not the server's own.
         self.recognition: Recognition | None = Recognition(HTTP, certain=False) if over_http else None
         self.outcome: Outcome | None = None
         self.due = began
@@ -138,7 +140,10 @@ class Detection:
         if self.outcome is not None or now < min(self.due, self.end):
             return None
         if not self._open or now >= self.end or len(self.attempts) >= _MOST_GUESSES:
-            self.outcome = self._judged()
+            if now < self.end and self._may_still_tell():
+                self.due = self.end
+            else:
+                self.outcome = self._judged()
             return None
         guess = self._open.pop(0)
         self.beside = bool(self.attempts) and self._is_beside(self.attempts[-1].guess, guess)
@@ -166,13 +171,14 @@ class Detection:
             self._hear(number, now)
         return len(attempt.first) < MOST_FIRST_BYTES
 
-    def ended(self, number: int, now: float, *, failed: bool = False) -> None:
+    def ended(self, number: int, now: float, how: Literal["closed", "refused", "failed"] = "closed") -> None:
         """The server has ended a connection, or there was none to be made.
 
         One that was closed for sending is expected to end.
         """
+        self._over.add(number)
         if number >= self._round:
-            self.attempts[number].end = "failed" if failed else "closed"
+            self.attempts[number].end = how
             if all(attempt.end for attempt in self.attempts[self._round :]):
                 self.due = min(self.due, now)
 
@@ -213,6 +219,13 @@ class Detection:
             self.outcome = "stranger"
         return None
 
+    def _may_still_tell(self) -> bool:
+        """Whether it is not known what is spoken, and an answer may only be late."""
+        if self.recognition is not None and self.recognition.spoken != HTTP:
+            return False
+        waiting = (one for number, one in enumerate(self.attempts) if not one.first and number not in self._over)
+        return any(one.guess is not LISTEN for one in waiting)
+
     def _judged(self) -> Outcome:
         if self.recognition is not None:
             return "stranger" if self.recognition.spoken == HTTP else "recognised"
@@ -220,5 +233,7 @@ class Detection:
         if answered:
             echo = all(attempt.first == attempt.guess.said[: len(attempt.first)] for attempt in answered)
             return "echo" if echo else "unclear"
+        if self.attempts and self.attempts[-1].end == "refused":
+            return "gone"
         asked = [attempt for attempt in self.attempts if attempt.guess.said]
         return "closes" if asked and all(attempt.end for attempt in asked) else "silent"

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from rpcshell.client.detection import Attempt, Outcome
     from rpcshell.client.target import Target
 
-__all__ = ["SILENCES", "Finding", "Unrecognised", "greets"]
+__all__ = ["SILENCES", "Finding", "Unrecognised", "gone", "greets"]
 
 _OWN_SERVER: Final = "rpcserver "
 
-SILENCES: Final = {"": "nothing came", "closed": "it ended the connection", "failed": "no connection"}
+SILENCES: Final = {
+    "": "nothing came",
+    "closed": "it ended the connection",
+    "refused": "it is gone",
+    "failed": "no connection",
+}
 """What the ends of attempts are where the server has said nothing."""
 
 
@@ -83,6 +88,8 @@ class Finding(msgspec.Struct, frozen=True):
             case "closes":
                 hint = f"it may be for other hosts or users, or want something first; {name}"
                 return ProtocolError(f"{where} ends every connection without a word{who}", hint=hint)
+            case "gone":
+                return gone(where, "nobody listens there")
             case "silent" if greets(self.program):
                 hint = "a monitor serves one client at a time; -qmp may be given to QEMU several times"
                 held = f"{where} is held by another client, libvirt perhaps: {self.program} says nothing"
@@ -102,6 +109,12 @@ class Finding(msgspec.Struct, frozen=True):
         what = f"{self.asked} is an HTTP server, and no server of MCP at /mcp: it answered {seen(status)}"
         where = f"http://{self.asked}/PATH" if isinstance(self.asked, TcpTarget) else "https://HOST:PORT/PATH"
         return ProtocolError(what, hint=f"{where} names another path")
+
+
+def gone(where: Target, reason: str) -> ProtocolError:
+    """The error for a server that takes no connection any more after it has taken one."""
+    what = f"{where} took one connection, and now: {reason}; it may serve a single client and end"
+    return ProtocolError(what, hint=f"start it again, and name what it speaks, as in lsp:{where}")
 
 
 def greets(program: str) -> bool:

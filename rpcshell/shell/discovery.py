@@ -192,8 +192,9 @@ def _settled(
             client = turn_to(finder.target)
             again = True
     except ConnectionFailed as error:
-        once = f"{finder.asked} took one connection, and now: {error.reason}; it may serve a single client and end"
-        return Discovery(note=f"{once}: start it again, and name what it speaks, as in lsp:{finder.asked}", failed=True)
+        from rpcshell.client.verdict import gone
+
+        return Discovery(note=str(gone(finder.asked, error.reason)), failed=True)
     except ProtocolError as error:
         may_tell_later = finder.finding is not None and finder.finding.busy is not False
         return Discovery(plain=not may_tell_later, note=str(error), refused=True, failed=may_tell_later)

@@ -81,7 +81,7 @@ def detected(answer: Answer, *, size: int = 0, over_http: bool = False) -> tuple
             if said is None:
                 detection.ended(number, now)
         if detection.outcome is not None:
-            return detection, now - 100.0
+            return detection, round(now - 100.0, 6)
         assert detection.due > now
         now = detection.due
 
@@ -188,7 +188,7 @@ def test_guesses_come_in_their_order_and_each_has_its_time() -> None:
     assert ranks == sorted(ranks)
     assert detection.attempts[-1].guess is TLS_GREETING
     assert [attempt.at for attempt in detection.attempts] == pytest.approx([PATIENCE * n for n in range(len(ranks))])
-    assert took == pytest.approx(PATIENCE * len(ranks))
+    assert took == pytest.approx(LIMIT)
 
 
 def test_the_limit_holds_however_long_a_guess_may_take() -> None:
@@ -208,6 +208,25 @@ def test_a_late_answer_to_an_earlier_guess_counts() -> None:
         detection.sent(now)
     detection.received(1, FRAMINGS["u32le"].frame(json.dumps(NATIVE_REFUSAL).encode()), 0.5)
     assert detection.outcome == "recognised"
+
+
+def test_a_late_answer_to_the_last_guess_counts() -> None:
+    detection = Detection(RECOGNISERS, over_http=True)
+    now = 0.0
+    while detection.next_guess(now) is not None:
+        now = detection.due
+    assert (detection.outcome, detection.due) == (None, LIMIT)
+    detection.received(len(detection.attempts) - 1, INTRODUCTION, LIMIT - 0.1)
+    assert detection.outcome == "recognised"
+
+
+def test_a_server_that_ends_after_its_first_client_is_gone() -> None:
+    detection = Detection(RECOGNISERS)
+    assert detection.next_guess(0.0) is LISTEN
+    detection.ended(0, 0.0)
+    while detection.next_guess(detection.due) is not None:
+        detection.ended(len(detection.attempts) - 1, detection.due, "refused")
+    assert detection.outcome == "gone"
 
 
 def test_the_end_of_a_connection_that_was_closed_for_sending_says_nothing() -> None:
