@@ -138,6 +138,10 @@ class Client(AnyClient):
         if connection is not None:
             connection.close()
 
+    def let_go(self) -> None:
+        """Close the connections that nobody uses now, which may hold workers; a fleet goes on to be watched."""
+        self.close()
+
     def call(
         self,
         method: str,

@@ -100,6 +100,14 @@ class FleetClient(Client):
         if source is not None:
             source.stop()
 
+    def let_go(self) -> None:
+        """Close the connections that nobody uses now, which may hold workers, and go on to watch the registry."""
+        with self._lock:
+            idle = [connection for pool in self._pools.values() for connection in pool]
+            self._pools.clear()
+        for connection in idle:
+            connection.close()
+
     def _after_fork(self) -> None:
         super()._after_fork()
         self._lock = threading.RLock()

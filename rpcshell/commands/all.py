@@ -1,14 +1,14 @@
-"""The command that makes a call on every worker of a server, and shows where they differ: `:all`."""
+"""The command that makes a call on every worker of a server, or every instance of a fleet, and compares: `:all`."""
 
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
-import msgspec
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, ShellError
+from rpcshell.commands.fleet import letter
 from rpcshell.shell.command import CALL, command
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
@@ -18,18 +18,17 @@ from rpcshell.view.units import call_time, count_of, plural
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from rpcshell.servers.fanout import Answer, FanOut
     from rpcshell.shell.shell import Shell
-    from rpcshell.view.differences import Difference, Variant
+    from rpcshell.view.differences import Variant
     from rpcshell.view.pretty import Fragment
+    from rpcwire import Meta
 
 _MOST_PLACES: Final = 20
 """Places that differ which are shown."""
 
 _MOST_VARIANTS: Final = 8
-_MANY: Final = 26
 _NARROW: Final = 60
 _DIM: Final = "class:footer"
 
@@ -37,55 +36,136 @@ _DIM: Final = "class:footer"
 @command("all", group="Calls", examples=(":all whoami", ":all config.get name=cache", ":all cache.clear | less"))
 @click.argument("call", metavar="CALL", type=CALL, nargs=-1, required=True)
 def call_all(shell: Shell, *, call: str) -> None:
-    """Make a CALL on every worker and compare the answers.
+    """Make a CALL on every worker, or on every instance of a fleet, and compare the answers.
 
     It runs exactly once on each, at the same time. Where the answers are not all the same, the places that differ are
     listed with the workers that have each value: a stale cache or another configuration is found so. $_ is the list of
     the answers afterwards.
 
-    It works for a server of yours on this machine, through connections of its own. A sync worker that another client
-    holds is not waited for, but named; the call never runs later.
+    It works for a server of yours on this machine, and for any fleet, through connections of its own. A sync worker
+    that another client holds is not waited for, but named; the call never runs later.
     """
     method, params = shell.read_call(call)
-    session = shell.session
-    target = shell.supervisor.native_target(":all")
-    with shell.supervisor.control() as control:
-        from rpcshell.servers.fanout import FanOut
-
-        # It may hold the worker that the call is to reach.
-        session.hang_up()
-        fan = FanOut(target, control, session.tls, session.limit)
-        interrupted = False
-        try:
-            fan.run(method, params)
-        except KeyboardInterrupt:
-            interrupted = True
-    if interrupted and not fan.answers:
-        raise Cancelled("cancelled: the call was sent to no worker")
-    found = _Comparison(fan)
+    found, interrupted = (_of_workers if shell.session.fleet is None else _of_instances)(shell, method, params)
+    if interrupted and not found.answers:
+        raise Cancelled(f"cancelled: the call was sent to no {found.noun}")
     shell.variables["_"] = [_plain(answer) for answer in found.answers]
     if shell.for_programs:
         shell.output.value("", _as_json(method, found))
     else:
         _show(shell, found)
         for missed in found.missed:
-            shell.output.note(f"worker {missed.worker} (pid {missed.pid}) was not reached: {missed.reason}")
+            shell.output.note(f"{missed.who} was not reached: {missed.reason}")
     _complain(found, interrupted)
 
 
-class _Comparison:
-    """What the workers answered, in the order of their numbers, and where that differs.
+def _of_workers(shell: Shell, method: str, params: object) -> tuple[_Comparison, bool]:
+    """What the workers of a server of one's own answered, and whether Ctrl-C was pressed before all had."""
+    from rpcshell.servers.fanout import FanOut
+
+    session = shell.session
+    target = shell.supervisor.native_target(":all")
+    with shell.supervisor.control() as control:
+        # It may hold the worker that the call is to reach.
+        session.hang_up()
+        fan = FanOut(target, control, session.tls, session.limit)
+        interrupted = _interrupted(lambda: fan.run(method, params))
+    answers = [
+        _Answer(
+            {"worker": one.worker, "pid": one.pid},
+            one.worker,
+            one.elapsed,
+            _generation(one.meta),
+            one.out,
+            one.result,
+            one.error,
+        )
+        for one in (fan.answers[number] for number in sorted(fan.answers))
+    ]
+    missed = [
+        _Missed({"worker": one.worker, "pid": one.pid}, f"worker {one.worker} (pid {one.pid})", one.reason)
+        for one in (fan.missed[number] for number in sorted(fan.missed))
+    ]
+    return _Comparison("worker", answers, missed), interrupted
+
+
+def _of_instances(shell: Shell, method: str, params: object) -> tuple[_Comparison, bool]:
+    """The same of the instances of a fleet."""
+    from rpcshell.client.broadcast import Broadcast
+
+    session = shell.session
+    instances = () if session.fleet is None else session.fleet.instances
+    session.hang_up()
+    cast = Broadcast((one.target for one in instances), tls=session.tls, plain=session.plain, limit=session.limit)
+    interrupted = _interrupted(lambda: cast.run(method, params))
+    answers, missed = [], []
+    for one in cast.answers:
+        name = str(one.instance)
+        told: dict[str, Any] = {"instance": name}
+        if not one.reached:
+            missed.append(_Missed(told, name, getattr(one.error, "reason", str(one.error))))
+            continue
+        if one.meta is not None:
+            told |= {"worker": one.meta.worker, "pid": one.meta.pid}
+        generation = _generation(one.meta)
+        answers.append(_Answer(told, name, one.elapsed, generation, one.out, one.result, one.error))
+    return _Comparison("instance", answers, missed), interrupted
+
+
+def _generation(meta: Meta | None) -> int | None:
+    return None if meta is None else meta.generation
+
+
+def _interrupted(run: Callable[[], None]) -> bool:
+    """Whether Ctrl-C ended it."""
+    try:
+        run()
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+class _Answer(NamedTuple):
+    """What came of the call on one worker, or one instance.
 
     Attributes:
+        told: Who it was, as columns of a table.
+        who: The same in a list of several.
+    """
+
+    told: dict[str, Any]
+    who: int | str
+    elapsed: float
+    generation: int | None
+    out: str
+    result: Any
+    error: ShellError | None
+
+
+class _Missed(NamedTuple):
+    """Who the call was not sent to, and why not."""
+
+    told: dict[str, Any]
+    who: str
+    reason: str
+
+
+class _Comparison:
+    """What the workers, or the instances, answered, and where that differs.
+
+    Attributes:
+        noun: What they are.
         answers: Of those that were reached.
+        missed: The others.
         results: The answers that are no errors.
         groups: The answers that are the same, each with its places in `answers`.
         places: Where results differ, each with the values there and their places in `results`.
     """
 
-    def __init__(self, fan: FanOut) -> None:
-        self.answers = [fan.answers[number] for number in sorted(fan.answers)]
-        self.missed = [fan.missed[number] for number in sorted(fan.missed)]
+    def __init__(self, noun: str, answers: list[_Answer], missed: list[_Missed]) -> None:
+        self.noun = noun
+        self.answers = answers
+        self.missed = missed
         self.results = [answer for answer in self.answers if answer.error is None]
         self.groups = group([_answered(answer) for answer in self.answers])
         self.places = differences([answer.result for answer in self.results], _MOST_PLACES + 1)
@@ -97,43 +177,45 @@ def _show(shell: Shell, found: _Comparison) -> None:
     same = len(groups) == 1
     if not answers or (same and not results):
         return
-    letters = {place: _letter(at) for at, variant in enumerate(groups) for place in variant.places}
+    letters = {place: letter(at) for at, variant in enumerate(groups) for place in variant.places}
     rows = []
     for place, answer in enumerate(answers):
-        row: dict[str, Any] = {"worker": answer.worker, "pid": answer.pid, "time": _time(answer.elapsed)}
+        row: dict[str, Any] = {**answer.told, "time": _time(answer.elapsed)}
         if 1 < len(groups) < len(answers):
             row["answer"] = letters[place]
         if not same:
             row["result"] = answer.result if answer.error is None else _failure(answer.error)
         rows.append(row)
     # A result is cut before anything else is left out.
-    shell.show_table(rows, spare=("pid", "time") if shutil.get_terminal_size().columns < _NARROW else ())
+    narrow = shutil.get_terminal_size().columns < _NARROW
+    spare = ("pid", *(("worker",) if found.noun != "worker" else ()), "time")
+    shell.show_table(rows, spare=spare if narrow or found.noun != "worker" else ())
     if same:
         shell.output.value(results[0].out, results[0].result)
         whole = "all " if len(answers) > 1 and not found.missed else ""
-        shell.output.note(f"{whole}{count_of(len(answers), 'worker')} answered that")
+        shell.output.note(f"{whole}{count_of(len(answers), found.noun)} answered that")
         return
     if found.places and found.places[0].path != "$":
-        shell.output.pieces(_pieces(shell, results, found.places))
-    shell.output.note(f"{len(groups)} different answers of {len(answers)} workers")
+        shell.output.pieces(_pieces(shell, found))
+    shell.output.note(f"{len(groups)} different answers of {count_of(len(answers), found.noun)}")
 
 
-def _pieces(shell: Shell, results: Sequence[Answer], places: Sequence[Difference]) -> Iterator[Fragment]:
-    """The places that differ, and which workers have which value there."""
-    width = shell.width
+def _pieces(shell: Shell, found: _Comparison) -> Iterator[Fragment]:
+    """The places that differ, and who has which value there."""
+    width, results, places = shell.width, found.results, found.places
     for place in places[:_MOST_PLACES]:
         yield "class:different", "≠ "
         yield "class:pygments.name.tag", f"{visible(place.path)}\n"
         values = [_value(variant) for variant in place.variants]
         if len(values) == len(results) > 2:
-            line = f"    another on each worker: {', '.join(values)}"
+            line = f"    another on each {found.noun}: {', '.join(values)}"
             yield "", f"{line if width is None else cut(line, width)}\n"
             continue
         if width is not None:
             values = [cut(value, max(width // 2, 10)) for value in values[:_MOST_VARIANTS]]
         column = max(map(cells, values))
         for value, variant in zip(values, place.variants, strict=False):
-            who = _workers([results[at].worker for at in variant.places])
+            who = _named(found.noun, [results[at].who for at in variant.places])
             yield "", f"    {pad(value, column)}"
             yield _DIM, f"  {who if width is None else cut(who, max(width - column - 6, 10))}\n"
         if len(values) < len(place.variants):
@@ -151,19 +233,15 @@ def _value(variant: Variant) -> str:
     return "(not there)" if variant.value is MISSING else compact(variant.value)
 
 
-def _workers(numbers: Sequence[int]) -> str:
-    return f"{plural(len(numbers), 'worker')} {', '.join(map(str, numbers))}"
-
-
-def _letter(at: int) -> str:
-    return chr(ord("A") + at) if at < _MANY else str(at + 1)
+def _named(noun: str, who: Sequence[int | str]) -> str:
+    return f"{plural(len(who), noun)} {', '.join(map(str, who))}"
 
 
 def _time(seconds: float) -> str:
     return Figure(call_time(seconds))
 
 
-def _answered(answer: Answer) -> Any:
+def _answered(answer: _Answer) -> Any:
     """What is equal for answers that count as the same."""
     match answer.error:
         case None:
@@ -174,14 +252,9 @@ def _answered(answer: Answer) -> Any:
             return error.message
 
 
-def _plain(answer: Answer) -> dict[str, Any]:
+def _plain(answer: _Answer) -> dict[str, Any]:
     """An answer as JSON."""
-    plain = {
-        "worker": answer.worker,
-        "pid": answer.pid,
-        "generation": None if answer.meta is None else answer.meta.generation,
-        "ms": round(answer.elapsed * 1000, 3),
-    }
+    plain = answer.told | {"generation": answer.generation, "ms": round(answer.elapsed * 1000, 3)}
     match answer.error:
         case None:
             return plain | {"result": answer.result}
@@ -197,19 +270,19 @@ def _as_json(method: str, found: _Comparison) -> dict[str, Any]:
         "method": method,
         "same": len(found.groups) == 1 and not found.missed,
         "answers": [_plain(answer) for answer in found.answers],
-        "groups": [[found.answers[at].worker for at in variant.places] for variant in found.groups],
+        "groups": [[found.answers[at].who for at in variant.places] for variant in found.groups],
         "differences": [
             {
                 "path": place.path,
                 "values": [
-                    {"workers": [found.results[at].worker for at in variant.places]}
+                    {f"{found.noun}s": [found.results[at].who for at in variant.places]}
                     | ({} if variant.value is MISSING else {"value": variant.value})
                     for variant in place.variants
                 ],
             }
             for place in found.places
         ],
-        "not_reached": [msgspec.to_builtins(missed) for missed in found.missed],
+        "not_reached": [missed.told | {"reason": missed.reason} for missed in found.missed],
     }
 
 
@@ -218,14 +291,14 @@ def _complain(found: _Comparison, interrupted: bool) -> None:
     answers, missed = found.answers, found.missed
     failed = [answer for answer in answers if answer.error is not None]
     if interrupted:
-        running = [answer.worker for answer in failed if isinstance(answer.error, Cancelled)]
-        raise Cancelled(f"cancelled: {_workers(running)} may still be running it")
+        running = [answer.who for answer in failed if isinstance(answer.error, Cancelled)]
+        raise Cancelled(f"cancelled: {_named(found.noun, running)} may still be running it")
     if failed and len(failed) == len(answers) and len({str(answer.error) for answer in failed}) == 1:
         error = failed[0].error
         if error is not None and not missed:
             raise error
     if failed:
-        raise ShellError(f"{len(failed)} of {count_of(len(answers), 'worker')} did not answer with a result")
+        raise ShellError(f"{len(failed)} of {count_of(len(answers), found.noun)} did not answer with a result")
     if missed:
-        whole = count_of(len(answers) + len(missed), "worker")
+        whole = count_of(len(answers) + len(missed), found.noun)
         raise ShellError(f"{len(missed)} of {whole} could not be reached: the call did not run there")

@@ -328,7 +328,7 @@ class TargetConnection:
         """
         if self._lock.acquire(timeout=patience):
             try:
-                self._client.close()
+                (self._client.close if self._retired else self._client.let_go)()
             finally:
                 self._lock.release()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rpcshell.client.errors import ShellError
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.conftest import needs_server
@@ -101,3 +102,23 @@ def test_workers_are_those_of_all_instances_that_are_here(fleet: Shell, servers:
 def test_what_is_done_to_one_server_is_refused_with_what_to_do(fleet: Shell) -> None:
     with pytest.raises(Exception, match=r"is several servers, and this is done to one"):
         fleet.execute(":scale 3")
+
+
+def test_all_asks_every_instance_and_shows_who_differs(fleet: Shell, servers: list[SpawnedServer]) -> None:
+    output = fleet.output
+    assert isinstance(output, Recording)
+    first, second = addresses(servers)
+    fleet.execute(":all same a=1")
+    assert output.values == [("same", {"a": 1})]
+    assert output.notes == ["all 2 instances answered that"]
+    assert [answer["instance"] for answer in fleet.variables["_"]] == [first, second]
+    gone = f"127.0.0.4:{free_port()}"
+    fleet.session.connect(",".join([first, second, gone]))
+    with pytest.raises(ShellError, match="1 of 3 instances could not be reached: the call did not run there"):
+        as_json(fleet, output, ":all number")
+    found = output.values[-1][1]
+    assert (found["same"], found["groups"]) == (False, [[first], [second]])
+    assert found["differences"] == [
+        {"path": "$", "values": [{"instances": [first], "value": 2}, {"instances": [second], "value": 3}]}
+    ]
+    assert found["not_reached"] == [{"instance": gone, "reason": "connection refused"}]
