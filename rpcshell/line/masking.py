@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from rpcshell.line.password_options import command_in
 from rpcshell.line.secrets import may_hold_secrets, named_params, secret_places
 from rpcshell.line.secrets_in_lines import MASKED, NOTHING_KNOWN, Known, replaced, secrets_in_line, without_secrets
 
@@ -80,14 +81,15 @@ def mask_secrets(text: str) -> str:
 def _copied(value: Any, replace: Callable[[Any, bool], Any]) -> Any:
     """A copy of a JSON value, however deep, with what `replace` makes of each part; it is told which are secrets."""
     root = [value]
-    todo: list[tuple[Any, Any, bool]] = [(root, 0, False)]
+    todo: list[tuple[Any, Any, bool, str]] = [(root, 0, False, "")]
     while todo:
-        holder, place, secret = todo.pop()
+        holder, place, secret, program = todo.pop()
         part = replace(holder[place], secret)
         if isinstance(part, dict | list | tuple):
             part = dict(part) if isinstance(part, dict) else list(part)
-            secrets = secret_places(part)
-            todo += [(part, key, key in secrets) for key in (part if isinstance(part, dict) else range(len(part)))]
+            secrets, command = secret_places(part, program), command_in(part)
+            keys = part if isinstance(part, dict) else range(len(part))
+            todo += [(part, key, key in secrets, command) for key in keys]
         holder[place] = part
     return root[0]
 
@@ -169,13 +171,13 @@ def blot_bytes(body: bytes, params: Any = None) -> bytes:
 
 def secret_texts(params: Any) -> Iterator[str]:
     """The texts and numbers that are secrets in a value."""
-    todo: list[tuple[Any, bool]] = [(params, False)]
+    todo: list[tuple[Any, bool, str]] = [(params, False, "")]
     while todo:
-        part, secret = todo.pop()
+        part, secret, program = todo.pop()
         if isinstance(part, dict | list | tuple):
-            secrets = secret_places(part)
+            secrets, command = secret_places(part, program), command_in(part)
             inner = part.items() if isinstance(part, dict) else enumerate(part)
-            todo += [(value, secret or place in secrets) for place, value in inner]
+            todo += [(value, secret or place in secrets, command) for place, value in inner]
         elif secret and not isinstance(part, bool | None):
             if len(str(part)) >= _SHORTEST:
                 yield str(part)

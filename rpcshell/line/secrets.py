@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rpcshell.line.password_options import password_items, passwords_in_commands
+from rpcshell.line.password_options import command_in, has_passwords, password_items, passwords_in_commands
 
 __all__ = [
     "is_secret",
@@ -95,7 +95,7 @@ _DIGITS: Final = "0123456789"
 
 _MAY_HOLD: Final = re.compile(
     r"pass|pw|secret|cred|auth|key|jwt|sess|token|otp|mfa|psk|pswd|kennwort|pin(?!g)|cvv|cvc|ssn|[cx]srf|sid|sig|bearer"
-    r"|cookie|eyJ|\\u|-[uapw]|-user",
+    r"|cookie|eyJ|\\u|-h?[uapw]|-user|openssl|snmp|ssh-k|sqlplus|sqlldr|expdp|impdp|rman|/p:|rabbitmq|sudo|db2|vault",
     re.IGNORECASE,
 )
 # A server may have sent the text: nothing here may take longer than in proportion to it.
@@ -116,6 +116,8 @@ _PLAIN: Final = re.compile(
     | (?<!\S)(?:-[uUa]\s*|--(?:proxy-)?user(?:\s+|=))["']?[^\s"':@]+:(?P<account>(?!\d+\b)[^\s"']+|"\*{3}")  # curl(1)
     | (?<![\w-])eyJ(?P<jwt>[\w-]+\.[\w-]+\.[\w-]*|\*{3})                                         # RFC 7519
     | -----BEGIN\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY-----(?P<pem>(?:(?!-----END)[^"'])+)                # RFC 7468
+    | \b(?:echo|printf)\s+(?:-\w+\s+)*["']?(?!\$)(?P<piped>[^|"'\n]{1,200}?)["']?\s*\|\s*
+      (?:chpasswd\b|passwd\s+--stdin|sudo\s(?:[^|\n]{0,80}\s)?-\w*S|[^|\n]{1,80}\s--pass(?:word|phrase)-(?:stdin|fd)\b)
     | \b(?:machine\s+\S+|default)\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+(?P<netrc>[^\s"']+)   # netrc(5)
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -146,18 +148,26 @@ def is_secret(key: str) -> bool:
     )
 
 
-def secret_places(holder: Mapping[str, object] | Sequence[object]) -> set[str | int]:
+def secret_places(holder: Mapping[str, object] | Sequence[object], program: str = "") -> set[str | int]:
     """Which keys of an object, or items of an array, have secrets for their values; of the values only texts count.
 
     A secret is named by its key, by another member (`{"name": "password", "value": "x"}`), or by the item before it:
-    an option (`["--password", "x"]`), or the first one of a pair.
+    an option (`["--password", "x"]`), or the first one of a pair; or it is one of a program's arguments. The program
+    may stand beside the array (`{"command": "mysql", "args": ["-px"]}`).
     """
     if isinstance(holder, Mapping):
         texts = [text for key, text in holder.items() if isinstance(text, str) and key.lower() not in _VALUES]
         named = any(key.lower() in _VALUES for key in holder) and any(map(_is_secret_word, texts))
-        return {key for key in holder if is_secret(key) or (named and key.lower() in _VALUES)}
+        command = command_in(holder)
+        return {
+            key
+            for key, value in holder.items()
+            if is_secret(key)
+            or (named and key.lower() in _VALUES)
+            or (command and isinstance(value, str) and value is not command and has_passwords(command, value))
+        }
     named_before = (number for number in range(1, len(holder)) if _is_secret_item(holder, number))
-    return {*named_before, *password_items(holder)}
+    return {*named_before, *password_items(holder, program)}
 
 
 def _is_secret_item(items: Sequence[object], number: int) -> bool:

@@ -30,6 +30,7 @@ from rpcshell.line.language import (
     quote,
     statements,
 )
+from rpcshell.line.password_options import command_in
 from rpcshell.line.secrets import is_secret, may_hold_secrets, name_at, secret_places, secrets_in_text
 
 if TYPE_CHECKING:
@@ -197,25 +198,28 @@ def _names_secret(text: str, token: Token) -> bool:
 def _secrets_in_node(text: str, root: Node, names: Sequence[str]) -> Iterator[Secret]:
     """The secrets in the params of a method, by their names or by what they hold; what is inside one is part of it."""
     if isinstance(root, ArrayNode):
-        hidden = secret_places([_text_of(item) for item in root.items])
+        texts = [_text_of(item) for item in root.items]
+        hidden, command = secret_places(texts), command_in(texts)
         nodes = [
-            (item, number in hidden or bool(names and is_secret(name_at(names, number))))
+            (item, number in hidden or bool(names and is_secret(name_at(names, number))), command)
             for number, item in enumerate(root.items)
         ]
     elif isinstance(root, ObjectNode) and (len(names) != 1 or names[0] in {member.key for member in root.members}):
-        nodes = [(root, False)]
+        nodes = [(root, False, "")]
     else:
-        nodes = [(root, any(map(is_secret, names)))]
+        nodes = [(root, any(map(is_secret, names)), "")]
     while nodes:
-        node, secret = nodes.pop()
+        node, secret, program = nodes.pop()
         if secret:
             yield _whole(node)
         elif isinstance(node, ArrayNode):
-            hidden = secret_places([_text_of(item) for item in node.items])
-            nodes += [(item, number in hidden) for number, item in enumerate(node.items)]
+            texts = [_text_of(item) for item in node.items]
+            hidden, command = secret_places(texts, program), command_in(texts)
+            nodes += [(item, number in hidden, command) for number, item in enumerate(node.items)]
         elif isinstance(node, ObjectNode):
-            hidden = secret_places({member.key: _text_of(member.value) for member in node.members})
-            nodes += [(member.value, member.key in hidden) for member in node.members]
+            members = {member.key: _text_of(member.value) for member in node.members}
+            hidden, command = secret_places(members), command_in(members)
+            nodes += [(member.value, member.key in hidden, command) for member in node.members]
         elif isinstance(node, TemplateNode):
             yield from _in_free_text(text, node.start + 2, node.end - 1, quoted=True)
         elif value := _text_of(node):
