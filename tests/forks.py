@@ -1,7 +1,7 @@
 """Starts programs of this repository as forks of a process that has imported them, for the price of a fork.
 
-Each is a process of its own in a session of its own, with its own arguments, environment, folder and descriptors, and
-ends as an interpreter does.
+Each is a process of its own in a session of its own, with its own arguments, environment, folder and descriptors. It
+ends as an interpreter does, except that it leaves its modules standing.
 """
 
 from __future__ import annotations
@@ -225,4 +225,25 @@ def _become(program: str, request: Mapping[str, Any], received: Sequence[int]) -
     if os.isatty(1) and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     sys.argv[1:] = request["arguments"]
-    runpy.run_module(program, run_name="__main__", alter_sys=True)
+    code: object = 0
+    try:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    if code is None or isinstance(code, int):
+        _end(code or 0)
+    raise SystemExit(code)
+
+
+def _end(code: int) -> None:
+    """End as an interpreter does (Py_FinalizeEx), but without taking down modules: that copies all pages they are in.
+
+    Return where the standard streams cannot be written: an interpreter complains of that.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    with suppress(OSError, ValueError):
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+        os._exit(code & 0xFF)
