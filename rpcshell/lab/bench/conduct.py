@@ -57,6 +57,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
     """
     options.check()
     method, params = shell.read_call(call)
+    described = None if shell.session.fleet is None else shell.session.method(method)
     plan = Plan(
         target="" if shell.session.target is None else str(shell.session.target),
         method=method,
@@ -70,6 +71,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
         processes=options.processes,
         timeout=shell.session.settings.timeout or _TIMEOUT,
         plain=shell.session.plain,
+        idempotent=described is not None and described.idempotent,
         tls=shell.session.tls or TlsFiles(),
     )
     if not options.models:
@@ -88,6 +90,8 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
 def _refuse_what_no_client_can(target: Target, options: BenchOptions) -> None:
     if target.dialect and options.pipeline > 1:
         raise UsageError(f"--pipeline is for rpcshell's own protocol, and {target} speaks {target.dialect}")
+    if isinstance(target, FleetTarget) and options.pipeline > 1:
+        raise UsageError(f"--pipeline is for a single server, and {target} is several", hint="-c makes more calls")
     if target != Target.parse(str(target)):
         raise UsageError(
             f"{target} has an environment, a folder or headers, which no load process is told",
@@ -100,9 +104,9 @@ def _refuse_targets(shell: Shell, options: BenchOptions) -> None:
     if target is None:
         raise NotConnected
     _refuse_what_no_client_can(target, options)
-    if isinstance(target, FleetTarget):
-        raise UsageError(f"{target} names several servers", hint="load one of them")
-    if not options.yes_remote and not is_on_this_machine(target):
+    fleet = shell.session.fleet
+    everywhere = [target] if fleet is None else [instance.target for instance in fleet.instances]
+    if not options.yes_remote and not all(map(is_on_this_machine, everywhere)):
         raise UsageError(
             f"{target} is not on this machine, and load on a server of others is no small thing",
             hint="--yes-remote says that you may",

@@ -143,6 +143,12 @@ def _failures(measurement: Measurement) -> Iterator[Finding]:
 
 
 def _losses(measurement: Measurement) -> Iterator[Finding]:
+    lost_at = {name: found.lost for name, found in measurement.instances.items() if found.lost}
+    if lost_at:
+        places = ", ".join(f"{visible(name)} ({number(lost)})" for name, lost in lost_at.items())
+        yield Finding(
+            f"{count_of(sum(lost_at.values()), 'call')} had no reply, and went to no other instance: {places}."
+        )
     server = measurement.server
     if server is not None and server.died:
         lost = f"{count_of(server.lost, 'call')} {plural(server.lost, 'was', 'were')} lost with them"

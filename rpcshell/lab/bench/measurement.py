@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from rpcshell.client.target import TlsFiles
+from rpcshell.lab.load.messages import InstanceShare
 from rpcshell.line.masking import mask_params, mask_secrets, mask_text
 from rpcshell.line.secrets import named_params
 from rpcshell.view.histogram import Histogram
@@ -15,7 +16,7 @@ from rpcwire import TextFloat
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Interval", "Measurement", "Plan", "Progress", "ServerUse", "as_json", "summed"]
+__all__ = ["Interval", "Measurement", "Plan", "Progress", "ServerUse", "as_json", "shares_summed", "summed"]
 
 _ERROR_REPLY: Final = "error "
 """What the kinds of problems begin with that are replies of the server."""
@@ -56,6 +57,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     plain: bool = False
     """Whether requests carry only a method and its params."""
+
+    idempotent: bool = False
+    """Whether the server has said that a call may be made twice."""
 
     tls: TlsFiles = TlsFiles()
 
@@ -146,6 +150,9 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """Processor seconds of the load processes."""
 
     processes: int = 1
+    instances: dict[str, InstanceShare] = {}
+    """What came of them at each instance, where it is a fleet."""
+
     examples: dict[str, str] = {}
     """What the first error of each kind said; texts of the server."""
 
@@ -195,6 +202,19 @@ def summed(counts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
     return total
 
 
+def shares_summed(parts: Iterable[Mapping[str, InstanceShare]]) -> dict[str, InstanceShare]:
+    """The shares of instances in several runs, or in several parts of one, put together."""
+    total: dict[str, InstanceShare] = {}
+    for part in parts:
+        for name, share in part.items():
+            whole = total.setdefault(name, InstanceShare())
+            whole.calls += share.calls
+            whole.failed += share.failed
+            whole.lost += share.lost
+            whole.latency = summed([whole.latency, share.latency])
+    return dict(sorted(total.items()))
+
+
 def as_json(measured: Measurement) -> dict[str, Any]:
     """A measurement as an object of JSON, in seconds and bytes, without the secrets in its params."""
     histogram = Histogram(measured.latency)
@@ -219,9 +239,16 @@ def as_json(measured: Measurement) -> dict[str, Any]:
         "histogram": [list(step) for step in histogram],
         "timeline": msgspec.to_builtins(measured.timeline),
         "workers": {str(worker): calls for worker, calls in measured.workers.items()},
+        "instances": {name: _share_as_json(found) for name, found in measured.instances.items()},
         "bytes_in": measured.bytes_in,
         "bytes_out": measured.bytes_out,
         "client_cpu": measured.client_cpu,
         "processes": measured.processes,
         "server": msgspec.to_builtins(measured.server),
     }
+
+
+def _share_as_json(found: InstanceShare) -> dict[str, Any]:
+    histogram = Histogram(found.latency)
+    latency = {f"p{percent:g}": histogram.percentile(percent) if found.calls else None for percent in _PERCENTILES}
+    return {"calls": found.calls, "failed": found.failed, "lost": found.lost, "latency": latency}

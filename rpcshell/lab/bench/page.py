@@ -190,6 +190,7 @@ def _charts(measurement: Measurement, scale: Scale, name: str, *, alone: bool = 
             charts.workers_chart(f"{name}-workers", measurement),
             page_tables.workers_table(measurement),
         )
+    yield page_tables.instances_table(measurement)
     yield "</div>" + ("\n</section>" if alone else "")
 
 

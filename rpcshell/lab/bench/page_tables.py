@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.lab.bench.rounds import Contestant
 
-__all__ = ["errors_table", "figures_table", "latency_table", "percentile_table", "time_table", "workers_table"]
+__all__ = [
+    "errors_table",
+    "figures_table",
+    "instances_table",
+    "latency_table",
+    "percentile_table",
+    "time_table",
+    "workers_table",
+]
 
 _STEPS: Final = 32
 _PERCENTILES: Final = (0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 99.999, 100.0)
@@ -169,6 +177,19 @@ def workers_table(measurement: Measurement) -> str:
     whole = sum(calls.values())
     rows = [_Row(str(worker), [number(count), share(count / whole)]) for worker, count in calls.items()]
     return _rows(f"Calls of {count_of(len(calls), 'worker')}", ("worker", "calls", "share"), rows)
+
+
+def instances_table(measurement: Measurement) -> str:
+    """What came of the calls at each instance of a fleet; nothing where there is a single server."""
+    rows = []
+    for name, found in measurement.instances.items():
+        histogram = Histogram(found.latency)
+        slow = [latency(histogram.percentile(percent)) if found.calls else "-" for percent in (50.0, 99.0)]
+        shared = share(found.calls / (measurement.calls or 1))
+        counted = [number(found.calls), shared, *slow, number(found.failed), number(found.lost)]
+        rows.append(_Row(visible(name), counted))
+    titles = ("instance", "calls", "share", "p50", "p99", "attempts that failed", "calls lost")
+    return _rows(f"Calls of {count_of(len(rows), 'instance')}", titles, rows) if rows else ""
 
 
 def errors_table(measurement: Measurement, name: str) -> str:

@@ -22,6 +22,7 @@ from rpcshell.lab.bench.findings import (
 )
 from rpcshell.lab.bench.rounds import side_by_side, whole_intervals
 from rpcshell.view.bars import bar
+from rpcshell.view.escape import visible
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.pretty import NUMBER, STRING
 from rpcshell.view.table import Figure, fitting, render_table
@@ -87,6 +88,7 @@ def pieces(measurement: Measurement, width: int) -> Iterator[Fragment]:
     yield "", "\n"
     yield from _figures(measurement, width)
     yield from _workers(measurement, width)
+    yield from _instances(measurement, width)
     yield from _plots(measurement, width)
     yield from _told(findings(measurement), width)
 
@@ -188,6 +190,27 @@ def _workers(measurement: Measurement, width: int) -> Iterator[Fragment]:
         if room >= _SHORTEST_BAR:
             yield STRING, "  " + bar(calls[worker] / most, room)[0]
         yield "", "\n"
+
+
+def _instances(measurement: Measurement, width: int) -> Iterator[Fragment]:
+    """What came of the calls at each instance of a fleet."""
+    found = measurement.instances
+    if not found:
+        return
+    yield "", "\n"
+    whole = measurement.calls or 1
+    rows = []
+    for name, share_of in found.items():
+        histogram = Histogram(share_of.latency)
+        row: dict[str, object] = {
+            "instance": visible(name),
+            "calls": Figure(number(share_of.calls)),
+            "share": Figure(share(share_of.calls / whole)),
+        }
+        for percent in (50.0, 99.0):
+            row[f"p{percent:g}"] = Figure(latency(histogram.percentile(percent)) if share_of.calls else "-")
+        rows.append(row | {"failed": share_of.failed, "lost": share_of.lost})
+    yield from render_table(fitting(rows, width, ("p50", "p99")), width)
 
 
 def _plots(measurement: Measurement, width: int) -> Iterator[Fragment]:

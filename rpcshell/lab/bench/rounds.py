@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from rpcshell.lab.bench.findings import name_of
-from rpcshell.lab.bench.measurement import summed
+from rpcshell.lab.bench.measurement import shares_summed, summed
 from rpcshell.view.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def merged(rounds: Sequence[Measurement]) -> Measurement:
         unsent=sum(one.unsent for one in rounds),
         timeline=timeline,
         workers=summed(one.workers for one in rounds),
+        instances=shares_summed(one.instances for one in rounds),
         bytes_in=sum(one.bytes_in for one in rounds),
         bytes_out=sum(one.bytes_out for one in rounds),
         client_cpu=sum(one.client_cpu for one in rounds),

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.dialects.registry import named_dialects
-from rpcshell.client.target import Target
-from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress, summed
+from rpcshell.client.target import FleetTarget, Target
+from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress, shares_summed, summed
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
 from rpcshell.lab.load.process import LoadProcesses
 from rpcshell.view.histogram import Histogram
@@ -53,12 +53,14 @@ def _tasks(plan: Plan) -> list[Task]:
     wanted = max(-(-plan.connections // _CONNECTIONS_EACH), int((plan.rate or 0.0) / _CALLS_EACH) + 1)
     count = plan.processes or min(usable, wanted)
     count = max(1, min(count, plan.connections, plan.calls or plan.connections))
-    foreign = bool(Target.parse(plan.target).dialect)
+    target = Target.parse(plan.target)
+    foreign = bool(target.dialect)
+    by_client = foreign or isinstance(target, FleetTarget)
     envelopes = {name: msgspec.to_builtins(dialect) for name, dialect in named_dialects().items()} if foreign else {}
     body = encode_request(plan.method, plan.params, close=not plan.plain)
-    if foreign:
+    if by_client:
         body = encode_value([plan.method, plan.params], "text")
-    first = body if foreign or plan.plain else encode_request(plan.method, plan.params, meta=True, close=True)
+    first = body if by_client or plan.plain else encode_request(plan.method, plan.params, meta=True, close=True)
     return [
         Task(
             target=plan.target,
@@ -72,6 +74,8 @@ def _tasks(plan: Plan) -> list[Task]:
             calls=None if plan.calls is None else _part(plan.calls, count, number),
             timeout=plan.timeout,
             tls=plan.tls,
+            plain=foreign or plan.plain,
+            idempotent=plan.idempotent,
             envelopes=envelopes,
         )
         for number in range(count)
@@ -120,6 +124,7 @@ class _Run:
             unsent=sum(last.unsent for last in lasts),
             timeline=self._timeline,
             workers=dict(sorted(summed(last.workers for last in lasts).items())),
+            instances=shares_summed(last.instances for last in lasts),
             bytes_in=sum(last.bytes_in for last in lasts),
             bytes_out=sum(last.bytes_out for last in lasts),
             client_cpu=sum(last.cpu for last in lasts),

@@ -1,4 +1,6 @@
-"""Load on a server of any dialect: a client in a thread of its own for each connection, whatever it goes over.
+"""Load on a server of any dialect, or on a fleet: a thread for each connection, and a client, whatever it goes over.
+
+Threads that call a fleet share a client, which shares out their calls.
 
 That costs more a call than `generator`, which is for the native protocol alone: of a fast server it shows what clients
 of Python get from it.
@@ -14,14 +16,17 @@ from itertools import count
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.client import Client
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
-from rpcshell.client.target import Target
+from rpcshell.client.opening import client_of
+from rpcshell.client.target import FleetTarget, Target
 from rpcshell.lab.load.messages import Tally
 from rpcshell.lab.load.pool import LOST, NO_CONNECTION, NOT_ANSWERED, NOT_UNDERSTOOD, TIMED_OUT
+from rpcshell.shell.call_trace import CallTrace
+from rpcshell.view.histogram import bucket_of
 from rpcwire import decode_value
 
 if TYPE_CHECKING:
+    from rpcshell.client.client import Client
     from rpcshell.lab.load.generator import Parent
     from rpcshell.lab.load.messages import Task
 
@@ -49,8 +54,12 @@ class ClientGenerator:
         """No new calls are begun."""
         self._began = 0
         self._ended, self._end_ring = os.pipe()
-        make = partial(Client, timeout=task.timeout, connect_timeout=task.connect_timeout, plain=True, tls=task.tls)
-        self._clients = [make(Target.parse(task.target)) for _ in range(task.connections)]
+        target = Target.parse(task.target)
+        self._fleet = isinstance(target, FleetTarget)
+        make = partial(
+            client_of, timeout=task.timeout, connect_timeout=task.connect_timeout, plain=task.plain, tls=task.tls
+        )
+        self._clients = [make(target) for _ in range(1 if self._fleet else task.connections)]
 
     def connect(self) -> None:
         """Make every connection.
@@ -71,14 +80,15 @@ class ClientGenerator:
     def run(self) -> None:
         """Make the calls, and report."""
         self._tally.restart()
-        self._tally.connected = len(self._clients)
         self._began = monotonic_ns()
-        threads = [threading.Thread(target=self._work, args=(client,), daemon=True) for client in self._clients]
+        clients = self._clients * (self._task.connections if self._fleet else 1)
+        threads = [threading.Thread(target=self._work, args=(client,), daemon=True) for client in clients]
         for thread in threads:
             thread.start()
         unanswered = self._report_until_done(len(threads))
         with self._lock:
             self._tally.problem(NOT_ANSWERED, unanswered)
+            self._tally.connected = self._connected
             last = self._tally.tick(self._began, monotonic_ns(), open=0, last=True)
         for client in self._clients:
             client.close()
@@ -94,6 +104,7 @@ class ClientGenerator:
         while running and (now := monotonic_ns()) < given_up:
             if now >= due:
                 with self._lock:
+                    self._tally.connected = self._connected
                     tick = self._tally.tick(self._began, now, open=sum(one.connected for one in self._clients))
                 self._parent.report(tick)
                 due += period
@@ -104,6 +115,11 @@ class ClientGenerator:
                     self._over.set()
                     given_up = monotonic_ns() + int(_STOPPING * _SECOND)
         return running
+
+    @property
+    def _connected(self) -> int:
+        """How many connections were made so far."""
+        return sum(client.connections for client in self._clients)
 
     def _work(self, client: Client) -> None:
         try:
@@ -127,9 +143,9 @@ class ClientGenerator:
 
     def _call(self, client: Client, due: int) -> None:
         problem, reply = "", None
-        connections = client.connections
+        trace = CallTrace() if self._fleet else None
         try:
-            reply = client.exchange(self._method, self._params)
+            reply = client.exchange(self._method, self._params, idempotent=self._task.idempotent, trace=trace)
         except ConnectionFailed:
             problem = NO_CONNECTION
             self._over.wait(_REST)
@@ -139,11 +155,26 @@ class ClientGenerator:
             problem = TIMED_OUT
         except ShellError:
             problem = NOT_UNDERSTOOD
+        now = monotonic_ns()
         with self._lock:
-            self._tally.connected += client.connections - connections
+            if trace is not None:
+                self._share_out(trace, None if reply is None else bucket_of(now - due))
             if reply is None:
                 self._tally.problem(problem)
                 return
             if (fault := reply.fault) is not None:
                 self._tally.fault(fault)
-            self._tally.reply(due, monotonic_ns())
+            self._tally.reply(due, now)
+
+    def _share_out(self, trace: CallTrace, answered: int | None) -> None:
+        """Count a call where its attempts went; `answered` is the bucket of its latency, or None."""
+        for attempt in trace.failed_attempts:
+            self._tally.at(attempt.instance).failed += 1
+        if trace.instance is None:
+            return
+        share = self._tally.at(trace.instance)
+        if answered is None:
+            share.lost += 1
+        else:
+            share.calls += 1
+            share.latency[answered] = share.latency.get(answered, 0) + 1

@@ -11,10 +11,23 @@ from rpcshell.client.target import TlsFiles
 from rpcshell.view.histogram import bucket_of
 
 if TYPE_CHECKING:
+    from rpcshell.client.target import Target
     from rpcwire import Fault
 
-__all__ = ["Begin", "Order", "Ready", "Report", "Stop", "Tally", "Task", "Tick", "read_order", "read_report", "write"]
-
+__all__ = [
+    "Begin",
+    "InstanceShare",
+    "Order",
+    "Ready",
+    "Report",
+    "Stop",
+    "Tally",
+    "Task",
+    "Tick",
+    "read_order",
+    "read_report",
+    "write",
+]
 
 _EXAMPLES: Final = 5
 _LONGEST_EXAMPLE: Final = 200
@@ -57,6 +70,12 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
     connect_timeout: float = 10.0
     tls: TlsFiles = TlsFiles()
 
+    plain: bool = True
+    """Whether requests carry only a method and its params, where clients make them."""
+
+    idempotent: bool = False
+    """Whether a call may be made a second time, at another instance of a fleet."""
+
     insistent: bool = False
     """Begin at once, connect all at the same time, and count connections that cannot be made instead of giving up."""
 
@@ -79,6 +98,22 @@ class Ready(msgspec.Struct, frozen=True, tag="ready", kw_only=True):
     hint: str | None = None
 
 
+class InstanceShare(msgspec.Struct, kw_only=True):
+    """What came of the calls at one instance of a fleet."""
+
+    calls: int = 0
+    """Those that it answered, with errors too."""
+
+    latency: dict[int, int] = {}
+    """How many of them took how long, by bucket of a `Histogram`."""
+
+    failed: int = 0
+    """Attempts that brought no reply."""
+
+    lost: int = 0
+    """Those of them after which the call was given up."""
+
+
 class Tick(msgspec.Struct, frozen=True, tag="tick", kw_only=True):
     """What happened since the last tick; members that count from the beginning say so."""
 
@@ -98,13 +133,16 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", kw_only=True):
     """What went wrong: `error CODE`, or one of the kinds that `generator` names."""
 
     last: bool = False
-    """Whether no other follows; only then workers and examples are told."""
+    """Whether no other follows; only then workers, instances and examples are told."""
 
     last_reply: float = 0.0
     """When it came, in seconds since the beginning; 0 where none has."""
 
     workers: dict[int, int] = {}
     """Calls by the worker that answered, since the beginning."""
+
+    instances: dict[str, InstanceShare] = {}
+    """What came of the calls at each instance of a fleet, by its address, since the beginning."""
 
     examples: dict[str, str] = {}
     """What the first error of each kind said."""
@@ -142,6 +180,7 @@ class Tally:
     __slots__ = (
         "_cpu",
         "_examples",
+        "_instances",
         "_number",
         "_problems",
         "_workers",
@@ -166,6 +205,7 @@ class Tally:
         self._problems: dict[str, int] = {}
         self._examples: dict[str, str] = {}
         self._workers: dict[int, int] = {}
+        self._instances: dict[Target, InstanceShare] = {}
         self._number = 0
         self._cpu = 0.0
 
@@ -198,6 +238,10 @@ class Tally:
         if worker > 0 and calls and (worker in self._workers or len(self._workers) < _MOST_WORKERS):
             self._workers[worker] = self._workers.get(worker, 0) + calls
 
+    def at(self, instance: Target) -> InstanceShare:
+        """What came of the calls at an instance of a fleet, to be counted on."""
+        return self._instances.setdefault(instance, InstanceShare())
+
     def tick(self, began: int, now: int, *, open: int, last: bool = False) -> Tick:  # noqa: A002 - as in a tick
         """What was counted since the tick before."""
         self._number += 1
@@ -210,6 +254,7 @@ class Tally:
             last=last,
             last_reply=(self.last - began) / _SECOND if self.last else 0.0,
             workers=self._workers if last else {},
+            instances={str(target): found for target, found in self._instances.items()} if last else {},
             examples=self._examples if last else {},
             open=open,
             connected=self.connected,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
 from rpcshell.client.errors import ConnectionFailed, ShellError
-from rpcshell.client.target import Target
+from rpcshell.client.target import FleetTarget, Target
 from rpcshell.lab.load.generator import Generator
 from rpcshell.lab.load.messages import Begin, Ready, Stop, Task, Tick, read_order, read_report, write
 from rpcwire import FrameDecoder, frame
@@ -263,7 +263,8 @@ def main() -> None:
 
 
 def _generator(task: Task, parent: Parent) -> Generator | ClientGenerator:
-    if not Target.parse(task.target).dialect:
+    target = Target.parse(task.target)
+    if not (target.dialect or isinstance(target, FleetTarget)):
         return Generator(task, parent)
     from rpcshell.lab.load.client_generator import ClientGenerator
 

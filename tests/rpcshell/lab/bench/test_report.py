@@ -9,6 +9,8 @@ import pytest
 from rpcshell.lab.bench import report
 from rpcshell.lab.bench.findings import findings
 from rpcshell.lab.bench.measurement import Measurement
+from rpcshell.lab.load.messages import InstanceShare
+from rpcshell.view.histogram import bucket_of
 from rpcshell.view.width import cells
 from tests.rpcshell.lab.bench.measuring import measured
 
@@ -35,6 +37,18 @@ def test_the_report_has_the_figures() -> None:
     assert "13.0 µs CPU a call   0.01 cores   51.2 MB" in text
     assert "11.0 µs CPU a call" in text
     assert re.search(r"^worker     1  625  12\.5 %  █+$", text, re.MULTILINE)
+
+
+def test_instances_of_a_fleet_are_told_with_what_was_lost_there() -> None:
+    shares = {
+        "a:1": InstanceShare(calls=4000, latency={bucket_of(100_000): 4000}),
+        "b:1": InstanceShare(failed=3, lost=2),
+    }
+    one = measured(workers={}, instances=shares)
+    text = report_text(one, 80)
+    assert re.search(r"^a:1 +4,000 +80\.0 % +\S+ \S+ +\S+ \S+ +0 +0$", text, re.MULTILINE)
+    assert re.search(r"^b:1 +0 +0\.0 % +- +- +3 +2$", text, re.MULTILINE)
+    assert "2 calls had no reply, and went to no other instance: b:1 (2)." in told(one)
 
 
 def test_errors_are_told_by_kind_with_what_the_first_one_said() -> None:

@@ -52,6 +52,24 @@ class Counting:
             peer.send({"out": "pong", "result": request["params"], **more})
 
 
+def test_a_fleet_shares_the_calls_and_losses_are_counted_where_they_were() -> None:
+    def loses(peer: Peer) -> None:
+        peer.read()
+
+    gone = f"127.0.0.1:{free_port()}"
+    with serving(echo) as first, serving(echo) as second, serving(loses) as third:
+        target = f"{first.target},{second.target},{third.target},{gone}"
+        measured = run(target, calls=200, connections=4, processes=1)
+    shares = measured.instances
+    assert measured.attempts == 200
+    assert sum(found.calls for found in shares.values()) == measured.calls
+    assert all(Histogram(found.latency).count == found.calls for found in shares.values())
+    # Who loses a call, or takes no connection, is left alone for a while.
+    assert shares[str(third.target)].lost == measured.problems["connection lost"] >= 1
+    assert gone not in shares or shares[gone].lost == shares[gone].calls == 0
+    assert min(shares[str(server.target)].calls for server in (first, second)) > 50
+
+
 @pytest.mark.parametrize("pipeline", [1, 4])
 def test_as_many_calls_are_made_as_were_asked_for(pipeline: int) -> None:
     counting = Counting()
