@@ -220,11 +220,9 @@ class Detection:
         return None
 
     def _may_still_tell(self) -> bool:
-        """Whether it is not known what is spoken, and an answer may only be late."""
-        if self.recognition is not None and self.recognition.spoken != HTTP:
-            return False
+        """Whether an answer that says what is spoken, or more of it, may only be late."""
         waiting = (one for number, one in enumerate(self.attempts) if not one.first and number not in self._over)
-        return any(one.guess is not LISTEN for one in waiting)
+        return any(one.guess is not LISTEN and one.guess.refines == self._stage for one in waiting)
 
     def _judged(self) -> Outcome:
         if self.recognition is not None:

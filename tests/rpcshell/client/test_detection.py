@@ -220,6 +220,17 @@ def test_a_late_answer_to_the_last_guess_counts() -> None:
     assert detection.outcome == "recognised"
 
 
+def test_a_late_answer_that_tells_more_counts() -> None:
+    detection = Detection((Generic(), Special()))
+    detection.next_guess(0.0)
+    detection.next_guess(detection.due)
+    detection.received(1, b"me", detection.due)
+    assert detection.next_guess(detection.due) is Special.guesses[0]
+    assert detection.next_guess(detection.due) is None
+    detection.received(2, b"yes", LIMIT - 0.1)
+    assert (detection.outcome, detection.recognition) == ("recognised", Recognition("special"))
+
+
 def test_a_server_that_ends_after_its_first_client_is_gone() -> None:
     detection = Detection(RECOGNISERS)
     assert detection.next_guess(0.0) is LISTEN
@@ -307,7 +318,7 @@ def test_what_is_common_to_several_dialects_is_refined(answer: bytes, spoken: st
     assert detection.recognition == Recognition("generic", certain=False)
     assert detection.next_guess(detection.due) is Special.guesses[0]
     detection.received(2, answer, 1.1)
-    assert detection.next_guess(2.0) is None
+    assert detection.next_guess(LIMIT) is None
     assert detection.recognition is not None
     assert detection.outcome == "recognised"
     assert detection.recognition.spoken == spoken
