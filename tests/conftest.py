@@ -1,5 +1,6 @@
 """What every test may rely on, however the run was started."""
 
+import gc
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, configuration, settings
+from hypothesis.internal.conjecture import providers
 
 from tests.zookeeper import serverset, way, zookeeper
 
@@ -58,11 +60,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[home] = tempfile.mkdtemp(prefix="rpcshell-home-")
     os.environ |= {"HOME": config.stash[home], "LANG": "C.UTF-8", "TERM": "xterm-256color"}
     configuration.set_hypothesis_home_dir(_kept_folder(config) or config.stash[home])
-    settings.load_profile(config.getoption("--hypothesis-profile") or "suite")
+    profile = config.getoption("--hypothesis-profile") or "suite"
+    settings.load_profile(profile)
+    if profile == "suite":
+        # Constants of whatever sources are imported by then would make them other examples in each process.
+        pytest.MonkeyPatch().setattr(providers, "is_local_module_file", lambda _path: False, raising=False)
+    # What is imported and collected stays; looking through it time and again, here and in forks, costs seconds.
+    gc.disable()
 
 
 def _kept_folder(config: pytest.Config) -> str | None:
-    """Where hypothesis keeps what it reads in all sources, which takes seconds of each process; None for nowhere."""
+    """Where hypothesis keeps its table of characters and what `thorough` reads in sources; None for nowhere."""
     cache: pytest.Cache | None = getattr(config, "cache", None)
     try:
         return None if cache is None else str(cache.mkdir("hypothesis"))
@@ -81,6 +89,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             # What cannot be imported here, warns of something or skips itself, says so when it is collected.
             with suppress(Exception, pytest.skip.Exception), warnings.catch_warnings(action="error"):
                 import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _may_be_quick(file: Path) -> bool:
