@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import io
 import json
 import os
@@ -28,7 +29,14 @@ from typing import Any
 
 _LARGEST = 1 << 20
 _IMPORTED = {
-    "rpcserver": ("rpcserver.run",),
+    "rpcserver": (
+        "rpcserver.run",
+        "rpcserver.arbiter",
+        "rpcserver.workers.fork",
+        "rpcserver.workers.pool",
+        "rpcserver.workers.sync",
+        "rpcserver.workers.thread",
+    ),
     "rpcshell": (
         "rpcshell.app.arguments",
         "rpcshell.app.script",
@@ -40,6 +48,9 @@ _IMPORTED = {
 
 PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.commands", "rpcshell.line.hint", "rpcshell.line.suggest")
 """What a shell imports beside it that has a prompt; of packages all modules."""
+
+LOOP = ("rpcserver.workers",)
+"""What a server of the async model imports beside it, and no other."""
 
 _HEEDED = ("LANG", "LC_", "PYTHON")
 """Variables that an interpreter heeds at its start begin with these: each set of them has its own origin."""
@@ -190,6 +201,9 @@ def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
         for inner in pkgutil.iter_modules(getattr(import_module(name), "__path__", ())):
             import_module(f"{name}.{inner.name}")
     del sys.modules[f"{program}.__main__"]
+    # Else a collection in a fork would write to every object, and so copy its page.
+    gc.collect()
+    gc.freeze()
     with socket.socket(fileno=descriptor) as link:
         while True:
             message, received, _, _ = socket.recv_fds(link, _LARGEST, 64)

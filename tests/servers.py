@@ -219,6 +219,7 @@ def launched(*arguments: str, cwd: Path | None = None, env: dict[str, str] | Non
         pass_fds=[theirs.fileno()],
         cwd=cwd,
         env={**environment, "PYTHONWARNINGS": "error", **(env or {})},
+        imported=forks.LOOP if "async" in arguments else (),
     )
     theirs.close()
     os.close(written)
