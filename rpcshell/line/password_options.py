@@ -97,8 +97,6 @@ _COMMAND_KEYS: Final = {
     "bin",
     "file",
     "path",
-    "tool",
-    "name",
 }
 _LONGEST_NAME: Final = 256
 _BLANK: Final = re.compile(r"\s")
