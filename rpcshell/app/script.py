@@ -140,7 +140,9 @@ class ScriptOutput(Output):
         """
         if isinstance(error, SyntaxProblem):
             place = _with_column(place, text, error)
-        what = f"{error.method}: {error}{_data(error)}" if isinstance(error, CallError) else str(error)
+        what = error.at_end if isinstance(error, Cancelled) else str(error)
+        if isinstance(error, CallError):
+            what = f"{error.method}: {what}{_data(error)}"
         self._complain("rpcshell: " + _one_line(f"{place}: {what}" if place else what))
         if isinstance(error, CallError):
             self._footer(error)

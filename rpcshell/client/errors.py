@@ -263,9 +263,17 @@ class SpawnFailed(ShellError):
 
 
 class Cancelled(ShellError):
-    """The user interrupted what was going on."""
+    """The user interrupted what was going on.
+
+    Attributes:
+        at_end: What happened where nothing goes on after it, as in a script.
+    """
 
     exit_code = 130
+
+    def __init__(self, message: str, *, at_end: str | None = None) -> None:
+        super().__init__(message)
+        self.at_end = message if at_end is None else at_end
 
 
 class Unexpected(ShellError):

@@ -45,9 +45,11 @@ def server_line(status: ServerStatus) -> str:
         count_of(len(status.workers), f"{status.model} worker"),
         f"{stalled} stalled" if stalled else "",
         f"queue {' '.join(queues)}" if queues else "",
-        f"{status.totals.calls} calls",
-        f"{status.totals.errors} errors" if status.totals.errors else "",
-        f"{status.totals.died} died, {status.totals.lost} calls lost" if status.totals.died else "no worker died",
+        count_of(status.totals.calls, "call"),
+        count_of(status.totals.errors, "error") if status.totals.errors else "",
+        f"{status.totals.died} died, {count_of(status.totals.lost, 'call')} lost"
+        if status.totals.died
+        else "no worker died",
         f"generation {status.generation}" if status.generation else "",
         "reloading" if status.reloading else "",
         status.phase if status.phase != "running" else "",

@@ -35,8 +35,9 @@ __all__ = ["SpawnOptions", "SpawnedServer"]
 START_TIMEOUT: Final = 75.0
 """Seconds a server has to get ready: longer than the 60 s after which it gives up on its app itself."""
 
-DRAIN_TIMEOUT: Final = 30.0
-"""Seconds a server has to answer what it has begun, once it was told to end."""
+DRAIN_TIMEOUT: Final = 40.0
+"""Seconds a server has to answer what it has begun, once it was told to end, beside those that it serves on: longer
+than the 30 s after which it ends what still runs itself."""
 
 QUIT_TIMEOUT: Final = 5.0
 """Seconds a server then has to end without that."""
@@ -62,6 +63,12 @@ class SpawnOptions(msgspec.Struct, frozen=True):
     """Whether it goes on when the shell leaves."""
     extra: tuple[str, ...] = ()
     """More options for the server's command line, as they are."""
+
+    @property
+    def settle(self) -> float:
+        """Seconds that it serves on, once it was told to end."""
+        places = [place for place, word in enumerate(self.extra[:-1]) if word == "--drain-settle"]
+        return float(self.extra[places[-1] + 1]) if places else 0.0
 
     def command(self, link: int) -> list[str]:
         """The command line; `link` is the file descriptor of the server's end of the link."""
@@ -199,11 +206,13 @@ class SpawnedServer:
         if self.log != Path(os.devnull):
             self.log.unlink(missing_ok=True)
 
-    def stop(self, *, drain: float = DRAIN_TIMEOUT, quit_after: float = QUIT_TIMEOUT) -> int:
+    def stop(self, *, drain: float | None = None, quit_after: float = QUIT_TIMEOUT) -> int:
         """End the server: gracefully, then quickly, then by force. Ctrl-C goes to the next step at once.
 
-        The first two steps have `drain` and `quit_after` seconds. Returns the exit status, negative for a signal.
+        The first two steps have `drain` seconds, if not the usual ones, and `quit_after`. Returns the exit status,
+        negative for a signal.
         """
+        drain = DRAIN_TIMEOUT + self.options.settle if drain is None else drain
         for number, seconds in ((signal.SIGTERM, drain), (signal.SIGINT, quit_after)):
             if self._process.poll() is not None:
                 break

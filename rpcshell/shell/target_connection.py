@@ -39,12 +39,10 @@ _COMPLETION: Final = 2.0
 
 _NOT_SENT: Final = "cancelled: the request was not sent"
 _STILL_RUNNING: Final = "cancelled: the connection was closed, but the server may still be running it"
-_ASKED_TO_END: Final = "cancelled: the server was asked to end it, and the session goes on"
+_ASKED_TO_END: Final = "cancelled: the server was asked to end it"
 _GIVEN_UP: Final = (
     "cancelled: the session goes on, but the server cannot be asked to end it and may still be running it"
 )
-_CLOSED: Final = "cancelled again: the connection was closed"
-_CHILD_ENDED: Final = "cancelled again: the child was ended"
 
 
 class TargetConnection:
@@ -229,7 +227,7 @@ class TargetConnection:
         except KeyboardInterrupt:
             if requests is None or self._client.requests == requests:
                 raise Cancelled(_NOT_SENT) from None
-            raise Cancelled(self._cancelled()) from None
+            raise self._cancelled() from None
         reconnected = self._client.connections != connections and not self._client.one_call
         return reply, elapsed, self._generations.changed(trace.instance, reply.meta, reconnected=reconnected)
 
@@ -337,16 +335,18 @@ class TargetConnection:
         self._retired = True
         self.close(patience=0)
 
-    def _cancelled(self) -> str:
+    def _cancelled(self) -> Cancelled:
         """What has become of the call that was interrupted just now, and of the connection."""
         if self.unasked is None or not self._client.connected:
-            return _STILL_RUNNING
-        again, self._given_up = self._given_up, True
-        if again:
-            self._given_up = False
+            return Cancelled(_STILL_RUNNING)
+        self._given_up = not self._given_up
+        if not self._given_up:
             self._client.close()
-            return _CHILD_ENDED if isinstance(self.target, ChildTarget) else _CLOSED
-        return _ASKED_TO_END if self.unasked.hearing.asked_to_end else _GIVEN_UP
+            ended = "child was ended" if isinstance(self.target, ChildTarget) else "connection was closed"
+            return Cancelled(f"cancelled again: the {ended}")
+        if self.unasked.hearing.asked_to_end:
+            return Cancelled(f"{_ASKED_TO_END}, and the session goes on", at_end=_ASKED_TO_END)
+        return Cancelled(_GIVEN_UP, at_end=_STILL_RUNNING)
 
     def _ended(self, failure: Exception) -> None:
         if self.unasked is not None:

@@ -10,7 +10,7 @@ from rpcshell.lab.top.columns import FAINT, choose, level_style, row, titles
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
-from rpcshell.view.units import brief_duration, brief_rate, duration, plural
+from rpcshell.view.units import brief_duration, brief_rate, count_of, duration, plural
 from rpcshell.view.width import cells, cut
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[_Row]:
         about.append([("" if registration.state == "registered" else _HIGH, visible(registration.summary))])
     calls: list[_Row] = [
         [(_BOLD, brief_rate(picture.rate)), ("", " calls/s")],
-        [("", f"{totals.calls} calls")],
-        [(_HIGH if totals.errors else "", f"{totals.errors} errors")],
+        [("", count_of(totals.calls, "call"))],
+        [(_HIGH if totals.errors else "", count_of(totals.errors, "error"))],
         [(_HIGH if totals.died else "", f"{totals.died} died"), ("", ", "), *_lost(totals.lost)],
     ]
     flowed = _flow(calls, columns)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import CallError, SpawnFailed, SyntaxProblem, UsageError
+from rpcshell import CallError, Cancelled, SpawnFailed, SyntaxProblem, UsageError
 from rpcshell.app.script import ScriptOutput, compact
 from rpcshell.shell.statements import Statement, read_statements
 
@@ -121,6 +121,11 @@ def complaint(error: object, place: str = "") -> str:
     stderr = io.StringIO()
     ScriptOutput(io.BytesIO(), stderr).error(error, place)  # type: ignore[arg-type]
     return stderr.getvalue()
+
+
+def test_a_run_that_was_interrupted_says_nothing_of_a_session_that_goes_on() -> None:
+    error = Cancelled("cancelled: it was asked, and the session goes on", at_end="cancelled: it was asked")
+    assert complaint(error) == "rpcshell: cancelled: it was asked\n"
 
 
 def test_an_error_is_one_line_with_its_hint() -> None:

@@ -179,6 +179,19 @@ def test_a_server_that_never_gets_ready_is_ended_at_the_time_limit(
     assert ended(int((tmp_path / "pid").read_text()))
 
 
+def test_a_server_that_serves_on_for_balancers_has_that_time_beside(
+    stand_in: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpcshell.servers.spawn.DRAIN_TIMEOUT", 0.0)
+    stand_in(
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})\n"
+        """link.sendall(b'{"event":"ready","pid":1,"addresses":["127.0.0.1:1"]}\\n')\n"""
+        "signal.sigwait({signal.SIGTERM}); sys.exit(signal.SIGINT in signal.sigpending())"
+    )
+    server = SpawnedServer.start(SpawnOptions(extra=("--drain-settle", "60", "--health", "127.0.0.1:0")))
+    assert server.stop() == 0
+
+
 def test_a_server_that_ignores_every_signal_is_ended_by_force(stand_in: Callable[[str], None]) -> None:
     stand_in(
         "for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, signal.SIG_IGN)\n"

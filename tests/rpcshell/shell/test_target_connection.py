@@ -78,8 +78,9 @@ def test_an_interrupt_of_a_call_to_who_may_speak_unasked_keeps_the_connection() 
     with serving(serve) as server:
         target = Target.parse(f"jsonrpc:{server.target}")
         connection = TargetConnection(Client(target), None, AddressBook().find(target))
-        with pytest.raises(Cancelled, match="the session goes on, but the server cannot be asked"):
+        with pytest.raises(Cancelled, match="the session goes on, but the server cannot be asked") as caught:
             connection.exchange("slow", None, timeout=DEADLINE, meta=False, trace=CallTrace())
+        assert caught.value.at_end.startswith("cancelled: the connection was closed, but")
         assert connection.connected
         connection.retire()
 

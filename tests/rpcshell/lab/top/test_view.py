@@ -31,7 +31,7 @@ def test_the_head_says_how_the_server_is() -> None:
     text = "\n".join(rows(board))
     for said in (
         "127.0.0.1:8080 · calc.py · sync model · pid 999 · up 1 min 40 s",
-        "- calls/s · 1234 calls · 2 errors · 1 died, 3 lost",
+        "- calls/s · 1,234 calls · 2 errors · 1 died, 3 lost",
         "3/128 · 1 worker, 1 busy · generation 4",
     ):
         assert said in text
