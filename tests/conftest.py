@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, configuration, settings
 from hypothesis.internal.conjecture import providers
 
-from tests.zookeeper import serverset, way, zookeeper
+from tests.zookeeper import own_zookeeper, serverset, way, zookeeper
 
-__all__ = ["serverset", "way", "zookeeper"]
+__all__ = ["own_zookeeper", "serverset", "way", "zookeeper"]
 
 # Time is no property of what is tested, and the same examples for everybody make a red run the fault of a change.
 settings.register_profile(

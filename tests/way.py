@@ -14,10 +14,11 @@ class Way:
 
     Args:
         port: the server's, on this machine.
+        host: where on this machine.
     """
 
-    def __init__(self, port: int) -> None:
-        self._server = ("127.0.0.1", port)
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._server = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._selector = selectors.DefaultSelector()
         self._wakeup, self._waker = socket.socketpair()

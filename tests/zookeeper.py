@@ -324,6 +324,19 @@ def serverset(zookeeper: str) -> Iterator[Serverset]:
 
 
 @pytest.fixture
+def own_zookeeper(tmp_path: Path) -> Iterator[ZooKeeper]:
+    """A ZooKeeper that the test may kill."""
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    folder = tmp_path / "zookeeper"
+    folder.mkdir()
+    server = ZooKeeper(folder)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
 def way(zookeeper: str) -> Iterator[Way]:
     """A way to the run's ZooKeeper that can be cut."""
     found = Way(int(zookeeper.rpartition(":")[2]))

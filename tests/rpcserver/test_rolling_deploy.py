@@ -133,28 +133,62 @@ def under_load(serverset: Serverset, marks: Path, *methods: str) -> Iterator[Cal
 
 
 class Fleet:
-    """Servers of one service on machines of their own, 127.0.0.2 and so on."""
+    """Servers of one service on machines of their own, 127.0.0.2 and so on.
 
-    def __init__(self, serverset: Serverset, folder: Path, models: Sequence[str], opened: contextlib.ExitStack) -> None:
-        self._serverset = serverset
+    Args:
+        serverset: where they register.
+        folder: where they have their files.
+        models: of each.
+        opened: ends them.
+        options: more of their command lines.
+        app: what they serve.
+    """
+
+    def __init__(
+        self,
+        serverset: Serverset,
+        folder: Path,
+        models: Sequence[str],
+        opened: contextlib.ExitStack,
+        *options: str,
+        app: str = APP,
+    ) -> None:
+        self.serverset = serverset
         self._folder = folder
         self._models = models
         self._opened = opened
+        self._options = options
+        self._app = app
         self.servers = [self._start(number, 0) for number in range(len(models))]
-        serverset.wait_for_addresses(*self.addresses)
+        self.wait_until_registered()
 
     @property
     def addresses(self) -> list[str]:
         return [server.addresses[0] for server in self.servers]
 
     def _start(self, number: int, port: int) -> Server:
-        model = self._models[number]
+        model = self._models[number % len(self._models)]
         folder = self._folder / str(number)
         folder.mkdir(exist_ok=True)
         workers = str(CLIENTS if model == "sync" else 2)
-        options = ("-m", model, "-w", workers, "--register", self._serverset.url)
-        serving = running(*options, app=APP, folder=folder, bind=[f"127.0.0.{number + 2}:{port}"])
+        options = ("-m", model, "-w", workers, "--register", self.serverset.url, *self._options)
+        serving = running(*options, app=self._app, folder=folder, bind=[f"127.0.0.{number + 2}:{port}"])
         return self._opened.enter_context(serving)
+
+    def wait_until_registered(self, *but: Server) -> None:
+        """Wait until exactly its servers are there, `but` for some."""
+        self.serverset.wait_for_addresses(*(one.addresses[0] for one in self.servers if one not in but))
+
+    def add(self) -> Server:
+        """Start one more server."""
+        self.servers.append(self._start(len(self.servers), 0))
+        self.wait_until_registered()
+        return self.servers[-1]
+
+    def succeed(self, number: int) -> None:
+        """Start another server, elsewhere, in place of one that is gone."""
+        self.servers[number] = self._start(number, 0)
+        self.wait_until_registered()
 
     def replace(self, number: int) -> None:
         """Stop a server, and start another in its place."""
@@ -162,7 +196,7 @@ class Fleet:
         former.signal(signal.SIGTERM)
         assert former.wait() == 0
         self.servers[number] = self._start(number, int(former.addresses[0].rpartition(":")[2]))
-        self._serverset.wait_for_addresses(*self.addresses)
+        self.wait_until_registered()
 
 
 def deploy(serverset: Serverset, folder: Path, models: Sequence[str], rounds: int = 1) -> Caller:
@@ -188,19 +222,6 @@ def test_a_rolling_deploy_loses_no_call_in_any_model(serverset: Serverset, tmp_p
 def test_deploy_after_deploy_loses_no_call(serverset: Serverset, tmp_path: Path, model: str) -> None:
     caller = deploy(serverset, tmp_path, [model] * 3, rounds=5)
     print(f"{model}: {caller.replies} calls, none lost, the longest took {caller.longest * 1000:.0f} ms")
-
-
-@pytest.fixture
-def own_zookeeper(tmp_path: Path) -> Iterator[ZooKeeper]:
-    """A ZooKeeper that the test may kill."""
-    if (reason := why_not()) is not None:
-        pytest.skip(reason)
-    folder = tmp_path / "zookeeper"
-    folder.mkdir()
-    server = ZooKeeper(folder)
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.mark.soak

@@ -9,13 +9,18 @@ import queue
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from rpcshell import ConnectionFailed, FleetEvent, UsageError, connect, connect_async
+from rpcshell.client.fleet.instances import Listed
+from rpcshell.client.fleet.sources import source_of
+from rpcshell.client.target import ServersetTarget
 from rpcwire.serverset import Endpoint, Instance, Member, encode_member, member_name
 from tests.rpcshell.client.test_fleet_clients import named
 from tests.rpcshell.client.test_sharing import in_child
@@ -107,6 +112,47 @@ def test_who_comes_is_told_on_an_event_loop_too(serverset: Serverset) -> None:
     with two() as (first, second):
         register(serverset, first)
         asyncio.run(calls(second))
+
+
+@pytest.mark.parametrize("watchers", [3, pytest.param(40, marks=pytest.mark.soak)])
+def test_only_nodes_that_are_new_are_read(serverset: Serverset, monkeypatch: pytest.MonkeyPatch, watchers: int) -> None:
+    from kazoo.client import KazooClient
+
+    read: Counter[str] = Counter()
+    get_async = KazooClient.get_async
+
+    def counted(client: Any, path: str, **options: Any) -> Any:
+        read[path.rpartition("/")[2]] += 1
+        return get_async(client, path, **options)
+
+    monkeypatch.setattr(KazooClient, "get_async", counted)
+    endpoints = [Endpoint("127.0.0.1", port) for port in range(1, 22)]
+    names = [member_name(one) for one in endpoints]
+    for one, name in zip(endpoints[:20], names, strict=False):
+        serverset.put(name, encode_member(Member(one)))
+    told: list[queue.Queue[Sequence[Listed]]] = [queue.Queue() for _ in range(watchers)]
+    sources = [source_of(ServersetTarget(serverset.url), None) for _ in told]
+
+    def wait_for(*ports: int) -> None:
+        for heard in told:
+            while {getattr(one.target, "port", 0) for one in heard.get(timeout=DEADLINE)} != set(ports):
+                pass
+
+    with contextlib.ExitStack() as started:
+        for source, heard in zip(sources, told, strict=True):
+            assert source is not None
+            source.start(heard.put)
+            started.callback(source.stop)
+        wait_for(*range(1, 21))
+        assert read == dict.fromkeys(names[:20], watchers)
+        began = time.monotonic()
+        serverset.remove(names[0])
+        wait_for(*range(2, 21))
+        print(f"{watchers} clients know after {(time.monotonic() - began) * 1000:.0f} ms that one of 20 has left")
+        assert read == dict.fromkeys(names[:20], watchers)
+        serverset.put(names[20], encode_member(Member(endpoints[20])))
+        wait_for(*range(2, 22))
+        assert read == dict.fromkeys(names, watchers)
 
 
 def test_an_empty_registry_takes_nobody_away(serverset: Serverset) -> None:
