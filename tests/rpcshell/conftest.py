@@ -11,12 +11,26 @@ from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
 from tests.rpcshell.describing import Told
 from tests.rpcshell.faces import FACES, Connect
+from tests.rpcshell.peers import DEADLINE
 
 
 @pytest.fixture(params=FACES, ids=["blocking", "asyncio"])
 def connect(request: pytest.FixtureRequest) -> Connect:
     made: Connect = request.param
     return made
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of one's own may stand still for a while, as on a busy machine, before it is looked at more closely."""
+    monkeypatch.setattr("rpcshell.shell.discovery.PATIENCE", 2.0)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is guessed at may do so as well."""
+    monkeypatch.setattr("rpcshell.client.detecting.PATIENCE", 0.6)
+    monkeypatch.setattr("rpcshell.client.detecting.LIMIT", DEADLINE)
 
 
 @pytest.fixture

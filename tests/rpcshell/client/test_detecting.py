@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.server
+import queue
 import socket
 import threading
 from collections.abc import Iterator
@@ -62,9 +63,6 @@ def sends_back(peer: Peer) -> None:
         peer.sock.sendall(data)
 
 
-SILENT = says_first(b"")
-
-
 def closes(peer: Peer) -> None:
     peer.sock.recv(4096)
 
@@ -92,36 +90,41 @@ def unlistening() -> Iterator[Target]:
         (says_to_a_line(b"-ERR unknown command\r\n"), "is a Redis server"),
         (sends_back, "it is an echo server"),
         (says_first(b"what?\n"), r'speaks nothing that is known here: it said "what\?'),
-        (SILENT, "takes connections and says nothing to any guess"),
         (closes, "ends every connection without a word"),
     ],
 )
+@pytest.mark.usefixtures("unhurried")
 def test_a_stranger_is_named(handler: Handler, reason: str) -> None:
     with serving(handler) as server, pytest.raises(ProtocolError, match=f"{server.target} .*{reason}|{reason}"):
         detect(server.target)
 
 
-def test_a_silent_unix_socket_is_told_with_who_listens_there(tmp_path: Path) -> None:
-    with serving(SILENT, unix=tmp_path / "s") as server, pytest.raises(ProtocolError) as caught:
-        detect(server.target)
-    assert "pid" in caught.value.message
+def test_one_that_is_silent_is_told(tmp_path: Path) -> None:
+    for path, listening in ((None, ""), (tmp_path / "s", r"; \S+ \(pid \d+\) listens there")):
+        said = f"takes connections and says nothing to any guess{listening}"
+        with serving(says_first(b""), unix=path) as server, pytest.raises(ProtocolError, match=said):
+            detect(server.target)
 
 
 def test_each_guess_has_a_connection_of_its_own_and_one_frame_on_it() -> None:
     heard: dict[int, bytes] = {}
+    ended: queue.Queue[int] = queue.Queue()
 
     def listen(peer: Peer) -> None:
         while data := peer.sock.recv(4096):
             heard[peer.number] = heard.get(peer.number, b"") + data
+        ended.put(peer.number)
 
     with serving(listen) as server:
         finding = find_out(server.target)
+        assert sorted(ended.get(timeout=DEADLINE) for _ in finding.attempts) == list(range(len(finding.attempts)))
+        assert server.accepted == len(finding.attempts)
     assert [heard.get(number, b"") for number in range(server.accepted)] == [
         attempt.guess.said for attempt in finding.attempts
     ]
-    assert server.accepted == len(finding.attempts)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_one_that_serves_a_client_after_the_other_comes_to_the_guess_that_it_understands() -> None:
     turn = threading.Lock()
 
@@ -134,6 +137,7 @@ def test_one_that_serves_a_client_after_the_other_comes_to_the_guess_that_it_und
         assert str(detect(server.target)) == f"jsonrpc+nul:{server.target}"
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_one_of_many_tables_is_found_with_a_server_that_has_room_for_nobody_else(tmp_path: Path) -> None:
     tables = {
         f"t{number}": Envelope.from_table({"request": {f"do{number}": "$method"}, "names": {"method": "help"}})
@@ -160,6 +164,7 @@ def test_one_of_many_tables_is_found_with_a_server_that_has_room_for_nobody_else
             serving_all.join(DEADLINE)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_tables_that_ask_the_same_are_told_apart_by_the_answer() -> None:
     asked = {"request": {"do": "$method"}, "names": {"method": "help", "path": "names"}}
     tables = {
@@ -177,6 +182,7 @@ def test_a_port_that_nobody_answers_at_is_no_connection() -> None:
         detect(("127.0.0.1", free_port()))
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_server_of_tls_is_told_without_encryption_and_looked_into_with_it(tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
     with serving(offering("ping"), tls=certificates.server()) as server:
@@ -189,6 +195,7 @@ def test_a_server_of_tls_is_told_without_encryption_and_looked_into_with_it(tmp_
             detect(server.target)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_server_of_http_is_named_with_what_to_do(tmp_path: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SayingHandler) as pages:
         thread = threading.Thread(target=pages.serve_forever)
@@ -226,12 +233,14 @@ def answers_http(said: bytes) -> Handler:
         (b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}', "jsonrpc"),
     ],
 )
+@pytest.mark.usefixtures("unhurried")
 def test_what_is_spoken_over_http_is_found_out(said: bytes, spoken: str) -> None:
     with serving(answers_http(said)) as server:
         assert detect(server.target) == HttpTarget(f"http://{server.target}/mcp", dialect=spoken)
         assert detect(f"http://{server.target}/a?b=c") == HttpTarget(f"http://{server.target}/a?b=c", dialect=spoken)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_headers_go_along_to_a_url() -> None:
     heard = []
 
@@ -269,6 +278,7 @@ def test_an_interrupt_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> N
         assert ended.wait(10)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_our_own_server_is_known_in_every_framing(tmp_path: Path) -> None:
     binds = [f"{framing}+unix:{tmp_path}/{framing}" for framing in FRAMINGS]
     expected = {
@@ -291,12 +301,14 @@ async def _added(target: Target) -> object:
         return await client.call("add", {"a": 1, "b": 2})
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_kodi_is_found_out() -> None:
     with serving(Kodi()) as server:
         assert str(detect(server.target)) == f"kodi:{server.target}"
 
 
 @needs_qemu
+@pytest.mark.usefixtures("unhurried")
 def test_a_monitor_is_found_out_and_so_is_that_it_is_held() -> None:
     with monitor() as target:
         address = target.removeprefix("qmp:")
@@ -314,6 +326,7 @@ def test_a_monitor_is_found_out_and_so_is_that_it_is_held() -> None:
 
 
 @needs_guest_agent
+@pytest.mark.usefixtures("unhurried")
 def test_a_guest_agent_is_found_out() -> None:
     with guest_agent() as target:
         assert str(detect(target.removeprefix("qga:"))) == target

@@ -58,6 +58,7 @@ def script(memory: TargetMemory) -> Iterator[Session]:
     session.close()
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_it_is_found_out_told_once_and_remembered(session: Session, told: Told, memory: TargetMemory) -> None:
     with serving(lines) as server:
         session.connect(server.target)
@@ -76,6 +77,7 @@ def test_it_is_found_out_told_once_and_remembered(session: Session, told: Told, 
         assert server.accepted == before + 1
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_one_that_serves_a_single_client_and_ends_is_told_as_that(session: Session, told: Told) -> None:
     def serve_one(peer: Peer) -> None:
         peer.sock.recv(1)
@@ -88,6 +90,7 @@ def test_one_that_serves_a_single_client_and_ends_is_told_as_that(session: Sessi
     assert re.search(r"took one connection, and now: .* a single client .* as in lsp:127", told.notes[0])
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_call_that_comes_first_is_made_in_what_is_spoken(script: Session, memory: TargetMemory) -> None:
     told = Told(script)
     with serving(lines) as server:
@@ -98,6 +101,7 @@ def test_a_call_that_comes_first_is_made_in_what_is_spoken(script: Session, memo
         assert told.notes == []
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_our_own_protocol_takes_no_connection_more(script: Session, memory: TargetMemory) -> None:
     with serving(offering("ping")) as server:
         script.connect(server.target)
@@ -109,6 +113,7 @@ def test_our_own_protocol_takes_no_connection_more(script: Session, memory: Targ
 
 
 @pytest.mark.parametrize("handlers", [(echo, lines), (lines, echo)])
+@pytest.mark.usefixtures("unhurried")
 def test_what_is_remembered_and_no_longer_true_is_found_out_again(
     handlers: tuple[Handler, Handler], script: Session, memory: TargetMemory
 ) -> None:
@@ -265,6 +270,7 @@ def test_one_that_is_known_may_take_its_time(script: Session, memory: TargetMemo
         assert script.call("ping", 1).result == 1
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_one_that_answers_a_guess_may_take_its_time(script: Session) -> None:
     answered = threading.Event()
 
@@ -285,6 +291,7 @@ def test_one_that_answers_a_guess_may_take_its_time(script: Session) -> None:
         assert server.accepted == 3
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_call_in_vain_is_made_again_in_what_is_spoken(script: Session) -> None:
     def deaf_but_to_content_length(peer: Peer) -> None:
         data = b""
@@ -325,6 +332,7 @@ def test_a_plain_session_looks_at_nothing() -> None:
         session.close()
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_url_is_looked_at_before_it_is_connected_to(script: Session) -> None:
     def pages(peer: Peer) -> None:
         peer.sock.recv(4096)
@@ -337,6 +345,7 @@ def test_a_url_is_looked_at_before_it_is_connected_to(script: Session) -> None:
 
 
 @needs_qemu
+@pytest.mark.usefixtures("unhurried")
 def test_a_monitor_is_found_out_and_its_commands_are_counted(session: Session, told: Told) -> None:
     with monitor() as target:
         address = target.removeprefix("qmp:")
@@ -356,7 +365,7 @@ def test_a_memory_that_is_broken_or_away_remembers_nothing(broken: str, tmp_path
     for folder in (tmp_path, tmp_path / "away"):
         memory = TargetMemory(_of(folder))
         session = Session(memory=_of(memory), background=False)
-        with serving(lines) as server:
+        with serving(offering("add")) as server:
             session.connect(server.target)
             assert session.call("add", [1]).result == [1]
         session.close()
