@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rpcshell.client.target import Target, TcpTarget, UnixTarget
 from rpcshell.servers.target_memory import TargetMemory
 
 
@@ -128,3 +129,23 @@ def test_targets_that_were_used_are_remembered_the_last_one_first(
     assert len(again.recent()) == 20
     assert memory.remembers("plain:1")
     assert (tmp_path / "targets.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_memory_is_for_its_owner_alone_and_has_an_end(tmp_path: Path) -> None:
+    memory = TargetMemory(lambda: tmp_path)
+    for number in range(1, 251):
+        memory.learn(str(TcpTarget("h", number)), f"qmp:h:{number}")
+    assert (memory.spoken("h:50"), memory.spoken("h:51"), memory.spoken("h:250")) == (None, "qmp:h:51", "qmp:h:250")
+    assert (tmp_path / "targets.json").stat().st_mode & 0o777 == 0o600
+    memory.learn("h:51", "native:h:51")
+    memory.remember("x:1", seconds=60)
+    memory.used("x:2")
+    assert memory.spoken("h:51") == "native:h:51"
+    memory.learn("http://h/", "mcp:http://h/?token=secret")
+    assert memory.spoken("http://h/") is None
+
+
+def test_an_address_of_a_socket_file_is_remembered_whole(memory: TargetMemory) -> None:
+    path = UnixTarget("/run/a b.sock")
+    memory.learn(str(path), f"qmp:{path}")
+    assert Target.parse(memory.spoken(str(path)) or "") == UnixTarget("/run/a b.sock", dialect="qmp")

@@ -375,26 +375,6 @@ def _of(value: _T) -> Callable[[], _T]:
     return lambda: value
 
 
-def test_the_memory_is_for_its_owner_alone_and_has_an_end(tmp_path: Path) -> None:
-    memory = TargetMemory(lambda: tmp_path)
-    for number in range(1, 251):
-        memory.learn(str(TcpTarget("h", number)), f"qmp:h:{number}")
-    assert (memory.spoken("h:50"), memory.spoken("h:51"), memory.spoken("h:250")) == (None, "qmp:h:51", "qmp:h:250")
-    assert (tmp_path / "targets.json").stat().st_mode & 0o777 == 0o600
-    memory.learn("h:51", "native:h:51")
-    memory.remember("x:1", seconds=60)
-    memory.used("x:2")
-    assert memory.spoken("h:51") == "native:h:51"
-    memory.learn("http://h/", "mcp:http://h/?token=secret")
-    assert memory.spoken("http://h/") is None
-
-
-def test_an_address_of_a_socket_file_is_remembered_whole(memory: TargetMemory) -> None:
-    path = UnixTarget("/run/a b.sock")
-    memory.learn(str(path), f"qmp:{path}")
-    assert Target.parse(memory.spoken(str(path)) or "") == UnixTarget("/run/a b.sock", dialect="qmp")
-
-
 def test_what_is_remembered_never_is_a_command(tmp_path: Path) -> None:
     memory = TargetMemory(lambda: tmp_path)
     asked = TcpTarget("h", 1)
