@@ -74,7 +74,7 @@ def _instance_rows(shell: Shell, fleet: Fleet) -> Iterable[dict[str, Any]]:
             row["under way"] = one.outstanding
         latency = _latency(shell, one.target)
         row |= {
-            "latency": "-" if latency is None else Figure(call_time(latency)),
+            "latency": Figure("-") if latency is None else Figure(call_time(latency)),
             "calls": one.calls,
             "failed": one.failed,
         }

@@ -23,17 +23,30 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 2.0
 """Seconds without an answer after which a server is said to hang."""
 
+_HINT: Final = ":workers shows the same once, :top -n 1 with rates"
 _DUMB: Final = {"dumb", "unknown", ""}
 
 
 @command("top", group="Server", examples=(":top", ":top -n 1"))
 @click.option("-n", "--count", metavar="COUNT", type=click.IntRange(min=1), help="Print so many tables instead.")
 def top(shell: Shell, *, count: int | None) -> None:
-    """Watch the server and its workers on the whole screen.
+    """Watch the server and its workers on the whole screen, or the instances of a fleet.
 
     It is drawn anew twice a second and works for a server of yours on this machine. Keys select and sort, kill a
     worker, scale and reload the server, and show a worker's log; ? lists them, q leaves.
+
+    Of a fleet there is a line for each instance, until Ctrl-C: of those that are yours on this machine, and of those
+    whose metrics the registry knows, as it does of servers with --metrics.
     """
+    if (fleet := shell.session.fleet) is not None:
+        from rpcshell.commands.fleet_top import print_fleet, watch_fleet
+
+        if count is not None:
+            print_fleet(shell, fleet, count)
+            return
+        _require_terminal(shell)
+        watch_fleet(shell, fleet)
+        return
     if count is not None:
         _print(shell, count)
         return
@@ -58,13 +71,16 @@ def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:
     Raises:
         UsageError: There is nothing to draw on, or nobody to press keys.
     """
-    hint = ":workers shows the same once, :top -n 1 with rates"
-    if not shell.at_terminal:
-        raise UsageError(":top draws on a terminal, and its output goes elsewhere", hint=hint)
+    _require_terminal(shell)
     lent = shell.output.lend()
     if lent is None and (shell.interactive or os.environ.get("TERM", "dumb") in _DUMB):
-        raise UsageError(":top cannot draw on this kind of terminal", hint=hint)
+        raise UsageError(":top cannot draw on this kind of terminal", hint=_HINT)
     return lent
+
+
+def _require_terminal(shell: Shell) -> None:
+    if not shell.at_terminal:
+        raise UsageError(":top draws on a terminal, and its output goes elsewhere", hint=_HINT)
 
 
 def _print(shell: Shell, count: int) -> None:

@@ -55,7 +55,8 @@ def run_server(
         ServerError: there is no descriptor left.
     """
     tls = _tls(settings)
-    duties = _duties(settings)
+    metrics = _metrics(settings)
+    duties = _duties(settings, metrics)
     try:
         health = () if settings.health is None else open_health(settings.health, settings.unix_mode)
         listeners = (inherited_listeners() if managed else []) or open_listeners(
@@ -69,7 +70,7 @@ def run_server(
             control=_control(settings),
             health=health,
             duties=duties,
-            registration=_registrar(settings, listeners),
+            registration=_registrar(settings, listeners, metrics),
             notifier=Notifier.from_environment() if managed else None,
             tls=tls,
             started=started,
@@ -92,14 +93,22 @@ def _tls(settings: ServerSettings) -> ServerTls | None:
     return ServerTls(folder / settings.tls_cert, *others)
 
 
-def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:
+def _metrics(settings: ServerSettings) -> Sequence[Listener]:
+    """Listen where the settings have metrics asked for; nowhere where they do not."""
+    if settings.metrics is None:
+        return ()
+    from rpcserver.ops.metrics import open_metrics
+
+    return open_metrics(settings.metrics)
+
+
+def _duties(settings: ServerSettings, metrics: Sequence[Listener]) -> Callable[[Arbiter], list[Duty]]:
     """Prepare the companions that the settings ask for, and what makes them for an arbiter."""
     made: list[Callable[[Arbiter], Duty]] = []
-    if settings.metrics is not None:
-        from rpcserver.ops.metrics import metrics_duty, open_metrics
+    if metrics:
+        from rpcserver.ops.metrics import metrics_duty
 
-        asked = open_metrics(settings.metrics)
-        made.append(lambda arbiter: metrics_duty(asked, arbiter.sample))
+        made.append(lambda arbiter: metrics_duty(metrics, arbiter.sample))
     if settings.reload:
         from rpcserver.ops.watch import watch_duty, watched_by, write_no_bytecode
 
@@ -110,13 +119,15 @@ def _duties(settings: ServerSettings) -> Callable[[Arbiter], list[Duty]]:
     return lambda arbiter: [make(arbiter) for make in made]
 
 
-def _registrar(settings: ServerSettings, listeners: Sequence[Listener]) -> Registrar | None:
+def _registrar(
+    settings: ServerSettings, listeners: Sequence[Listener], metrics: Sequence[Listener]
+) -> Registrar | None:
     """Prepare the registration that the settings ask for; None where they ask for none."""
     if settings.register is None:
         return None
     from rpcserver.ops.registrar import registrar
 
-    return registrar(settings, listeners, settings.register)
+    return registrar(settings, listeners, settings.register, metrics)
 
 
 def _control(settings: ServerSettings) -> ControlSocket | None:

@@ -23,6 +23,7 @@ __all__ = [
     "DEFAULT_PORT",
     "MAX_MEMBER",
     "MEMBER_PREFIX",
+    "METRICS",
     "Endpoint",
     "Instance",
     "Member",
@@ -39,6 +40,9 @@ MAX_MEMBER: Final = 16 * 1024
 
 MEMBER_PREFIX: Final = "member_"
 """What the names of members begin with; Finagle looks at no others."""
+
+METRICS: Final = "metrics"
+"""The name of the additional endpoint at which a server has metrics for Prometheus, at the path `/metrics`."""
 
 DEFAULT_PORT: Final = 2181
 """The port of a ZooKeeper server where the address names none."""

@@ -30,6 +30,7 @@ class Listed(msgspec.Struct, frozen=True):
         service: The service's name, if that is told.
         version: The service's version, if that is told.
         openrpc: A digest of what it offers, if that is told: where two differ, so may the methods.
+        metrics: The URL of its metrics for Prometheus, if that is told.
     """
 
     target: Target
@@ -41,6 +42,7 @@ class Listed(msgspec.Struct, frozen=True):
     service: str = ""
     version: str = ""
     openrpc: str = ""
+    metrics: str = ""
 
 
 class InstanceState(Listed, frozen=True):

@@ -20,7 +20,7 @@ from rpcshell.client.errors import UsageError
 from rpcshell.client.fleet.instances import Listed
 from rpcshell.client.target import Target, TcpTarget, TlsTarget
 from rpcwire import InvalidMember
-from rpcwire.serverset import decode_member, is_member_name
+from rpcwire.serverset import METRICS, decode_member, is_host, is_member_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,7 +172,7 @@ class ServersetSource:
 
 
 def _listed(target: Target, member: Member) -> Listed:
-    told = member.rpc
+    told, metrics = member.rpc, member.additional_endpoints.get(METRICS)
     return Listed(
         target,
         weight=told.weight,
@@ -182,6 +182,7 @@ def _listed(target: Target, member: Member) -> Listed:
         service=told.service,
         version=told.version,
         openrpc=told.openrpc,
+        metrics="" if metrics is None or not is_host(metrics.host) else f"http://{metrics}/metrics",
     )
 
 

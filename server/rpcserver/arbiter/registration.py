@@ -17,7 +17,7 @@ from rpcserver.arbiter.readiness import Fitness
 from rpcserver.system.log import RateLimit
 from rpcserver.system.scoreboard import SlotState
 from rpcwire.control import RegistrationStatus
-from rpcwire.serverset import Endpoint, Instance, Member, encode_member
+from rpcwire.serverset import METRICS, Endpoint, Instance, Member, encode_member
 
 if TYPE_CHECKING:
     import socket
@@ -77,12 +77,14 @@ class Place(msgspec.Struct, frozen=True):
         registry: the serverset's address.
         endpoint: where clients connect to.
         address: the same as targets are written.
+        metrics: where metrics are asked for; None where there are none, or clients elsewhere cannot reach them.
     """
 
     registry: str
     endpoint: Endpoint
     address: str
     tls: bool = False
+    metrics: Endpoint | None = None
 
 
 _decode_report: Final = msgspec.msgpack.Decoder(Report).decode
@@ -199,7 +201,8 @@ class Registration:
             openrpc=newest.loaded.openrpc,
             close=True,
         )
-        return encode_member(Member(self._place.endpoint, rpc=instance))
+        others = {} if self._place.metrics is None else {METRICS: self._place.metrics}
+        return encode_member(Member(self._place.endpoint, others, rpc=instance))
 
     def _note(self, before: RegistryState, report: Report) -> None:
         registry, because = self._place.registry, f" ({report.problem})" if report.problem else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from ipaddress import ip_address
 from socket import AF_UNIX
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,13 @@ Registrar = Callable[["Crew", "Judge", "Tell"], Registration]
 """Makes an arbiter's registration."""
 
 
-def place_of(settings: ServerSettings, listeners: Sequence[Listener], address: ServersetAddress) -> Place:
-    """Say as what a server that listens there is registered.
+def place_of(
+    settings: ServerSettings,
+    listeners: Sequence[Listener],
+    address: ServersetAddress,
+    metrics: Sequence[Listener] = (),
+) -> Place:
+    """Say as what a server that listens there, and has metrics there, is registered.
 
     Raises:
         SettingsError: it listens at no address, or at several, that clients on other machines could connect to.
@@ -46,11 +52,14 @@ def place_of(settings: ServerSettings, listeners: Sequence[Listener], address: S
         reason = f"{listener.address} is no address that clients could connect to"
         raise SettingsError(f"--register needs --advertise HOST:PORT, since {reason}")
     endpoint, tls = Endpoint(host, port), settings.tls_cert is not None
-    return Place(str(address), endpoint, with_framing(f"{'tls://' if tls else ''}{endpoint}", listener.framing), tls)
+    written = with_framing(f"{'tls://' if tls else ''}{endpoint}", listener.framing)
+    return Place(str(address), endpoint, written, tls, _seen_from_elsewhere(metrics, host))
 
 
-def registrar(settings: ServerSettings, listeners: Sequence[Listener], address: ServersetAddress) -> Registrar:
-    """Prepare the registration of a server that listens there, for an arbiter.
+def registrar(
+    settings: ServerSettings, listeners: Sequence[Listener], address: ServersetAddress, metrics: Sequence[Listener]
+) -> Registrar:
+    """Prepare the registration of a server that listens there, and has metrics there, for an arbiter.
 
     Raises:
         RegistryUnavailable: a package is missing.
@@ -58,7 +67,7 @@ def registrar(settings: ServerSettings, listeners: Sequence[Listener], address: 
         TlsError: a file for TLS cannot be used.
     """
     access = RegistryAccess(settings, address)
-    place = place_of(settings, listeners, address)
+    place = place_of(settings, listeners, address, metrics)
     name = member_name(place.endpoint)
 
     def keep(end: socket.socket) -> int:
@@ -67,6 +76,17 @@ def registrar(settings: ServerSettings, listeners: Sequence[Listener], address: 
         return keep_registered(end, access, name)
 
     return partial(Registration, place, settings.model, keep)
+
+
+def _seen_from_elsewhere(metrics: Sequence[Listener], host: str) -> Endpoint | None:
+    """Where clients of a server with that host find its metrics; None where they cannot."""
+    for listener in metrics:
+        bound, port = listener.socket.getsockname()[:2]
+        if is_wildcard(bound) or bound == host:
+            return Endpoint(host, port)
+        if not ip_address(bound.partition("%")[0]).is_loopback:
+            return Endpoint(bound, port)
+    return None
 
 
 def _advertised(listeners: Sequence[Listener], advertise: TcpBind | None) -> Listener:

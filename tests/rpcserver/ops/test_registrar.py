@@ -12,7 +12,7 @@ from rpcserver.ops.registrar import place_of
 from rpcserver.system.addresses import parse_bind
 from rpcserver.system.settings import ServerSettings, SettingsError, parse_advertised
 from rpcserver.system.sockets import Listener, open_listeners
-from rpcwire.serverset import ServersetAddress
+from rpcwire.serverset import Endpoint, ServersetAddress
 from tests.servers import launched
 
 ADDRESS = ServersetAddress.parse("zk://127.0.0.1:1/services/calc")
@@ -49,6 +49,23 @@ def test_a_server_is_registered_where_it_listens(tmp_path: Path) -> None:
         assert told(listeners) == listeners[0].address
     with listening("[::1]:0") as listeners:
         assert told(listeners) == listeners[0].address
+
+
+@pytest.mark.parametrize(
+    ("where", "advertised", "found"),
+    [
+        ("127.0.0.1:0", None, "127.0.0.1"),
+        ("0.0.0.0:0", "10.0.0.5", "10.0.0.5"),
+        ("127.0.0.1:0", "10.0.0.5", None),
+    ],
+)
+def test_its_metrics_are_told_where_clients_can_reach_them(
+    where: str, advertised: str | None, found: str | None
+) -> None:
+    with listening("127.0.0.1:0") as listeners, listening(where) as metrics:
+        settings = ServerSettings(advertise=parse_advertised(advertised))
+        place = place_of(settings, listeners, ADDRESS, metrics)
+        assert place.metrics == (None if found is None else Endpoint(found, port_of(metrics[0])))
 
 
 def test_or_as_what_it_is_told() -> None:

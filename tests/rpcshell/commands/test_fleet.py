@@ -122,3 +122,15 @@ def test_all_asks_every_instance_and_shows_who_differs(fleet: Shell, servers: li
         {"path": "$", "values": [{"instances": [first], "value": 2}, {"instances": [second], "value": 3}]}
     ]
     assert found["not_reached"] == [{"instance": gone, "reason": "connection refused"}]
+
+
+def test_top_prints_a_line_for_each_instance(fleet: Shell, servers: list[SpawnedServer]) -> None:
+    output = fleet.output
+    assert isinstance(output, Recording)
+    first, second = as_json(fleet, output, ":top -n 1")
+    assert [first["address"], second["address"]] == addresses(servers)
+    assert [first["workers"], second["workers"]] == [1, 2]
+    assert first["state"] == "ready"
+    assert first["rate"] is None or first["rate"] >= 0
+    with pytest.raises(ShellError, match="its output goes elsewhere"):
+        fleet.execute(":top")

@@ -1,0 +1,161 @@
+"""What is known of each instance of a fleet by now: asked at its control socket where it is here, or for its metrics.
+
+None waits for another: who does not answer in time is asked again when it has.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
+from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics, of_status
+from rpcshell.servers.control import Control
+from rpcshell.servers.directory import servers_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rpcshell.client.fleet.instances import InstanceState
+    from rpcshell.client.target import Target
+
+__all__ = ["PERIOD", "FleetFeed", "InstanceLine"]
+
+PERIOD: Final = 0.5
+"""Seconds between two looks."""
+
+_TIMEOUT: Final = 2.0
+_PATIENCE: Final = 0.3
+"""Seconds of a look in which instances may answer; who does later is in the next one."""
+
+_AGAIN: Final = 5.0
+"""Seconds after which it is looked again for where an instance can be asked."""
+
+_AT_ONCE: Final = 32
+_KEPT: Final = 8
+_LARGEST: Final = 4 << 20
+
+_NOWHERE: Final = "not one of yours on this machine, and the registry knows no metrics of it"
+
+
+class InstanceLine(msgspec.Struct, frozen=True):
+    """An instance: how it is to the client, what it tells, what it did lately, and why it tells nothing."""
+
+    state: InstanceState
+    reading: InstanceReading | None
+    rates: Rates | None
+    problem: str
+
+
+class _Asked:
+    """An instance, and what it has told."""
+
+    def __init__(self) -> None:
+        self.control: str | None = None
+        self.readings: list[InstanceReading] = []
+        self.problem = ""
+        self.searched = 0.0
+        """When it was looked for where it can be asked."""
+        self.pending: Future[InstanceReading] | None = None
+
+    def take(self) -> None:
+        """Take the answer that has come, if one has."""
+        if self.pending is None or not self.pending.done():
+            return
+        pending, self.pending = self.pending, None
+        try:
+            self.readings = [*self.readings[1 - _KEPT :], pending.result()]
+            self.problem = ""
+        except ShellError as error:
+            self.readings, self.problem = [], getattr(error, "reason", error.message)
+
+
+class FleetFeed:
+    """Looks at the instances of a fleet, again and again."""
+
+    def __init__(self) -> None:
+        self._asked: dict[Target, _Asked] = {}
+        self._pool = ThreadPoolExecutor(_AT_ONCE, "look")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Who hangs ends it by its own timeout.
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def look(self, instances: Sequence[InstanceState]) -> list[InstanceLine]:
+        """Ask the instances that there are by now, and tell of each what is known."""
+        self._find(instances)
+        for instance in instances:
+            asked = self._asked[instance.target]
+            if asked.pending is None and (asked.control or instance.metrics):
+                ask = partial(_ask, instance.target, asked.control, instance.metrics)
+                asked.pending = self._pool.submit(ask)
+        wait([asked.pending for asked in self._asked.values() if asked.pending is not None], _PATIENCE)
+        return [self._line(instance) for instance in instances]
+
+    def _line(self, instance: InstanceState) -> InstanceLine:
+        asked = self._asked[instance.target]
+        asked.take()
+        nowhere = "" if asked.control or instance.metrics else _NOWHERE
+        readings = asked.readings
+        late = bool(readings) and time.monotonic() - readings[-1].at > _TIMEOUT
+        return InstanceLine(
+            instance,
+            readings[-1] if readings else None,
+            Rates.between(readings) if readings else None,
+            "it does not answer" if late else asked.problem or nowhere,
+        )
+
+    def _find(self, instances: Sequence[InstanceState]) -> None:
+        """Find where instances can be asked of which that is not known."""
+        there = {instance.target for instance in instances}
+        self._asked = {target: asked for target, asked in self._asked.items() if target in there}
+        for target in there:
+            self._asked.setdefault(target, _Asked())
+        now = time.monotonic()
+        unknown = [
+            target
+            for target, asked in self._asked.items()
+            if not (asked.readings or asked.pending) and now - asked.searched > _AGAIN
+        ]
+        if unknown:
+            for target in unknown:
+                self._asked[target].searched = now
+            for target, server in servers_at(unknown).items():
+                self._asked[target].control = server.path
+
+
+def _ask(instance: Target, control: str | None, metrics: str) -> InstanceReading:
+    """Ask an instance.
+
+    Raises:
+        ShellError: It does not answer, or not so that it is understood.
+    """
+    if control is not None:
+        with Control(control, timeout=_TIMEOUT) as asked:
+            return of_status(asked.status(), time.monotonic())
+    return of_metrics(_scraped(instance, metrics), time.monotonic())
+
+
+def _scraped(instance: Target, url: str) -> str:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT)
+    try:
+        connection.request("GET", parts.path)
+        response = connection.getresponse()
+        body = response.read(_LARGEST)
+    except (OSError, http.client.HTTPException) as error:
+        raise ConnectionFailed(instance, f"{url} cannot be read: {error}") from error
+    finally:
+        connection.close()
+    if response.status != http.client.OK:
+        raise ProtocolError(f"{url} answers {response.status} {response.reason}")
+    return body.decode("utf-8", "replace")
