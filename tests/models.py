@@ -10,8 +10,15 @@ import pytest
 
 from rpcserver.workers import MODELS
 
-EACH_KIND = [
-    model if model in {"sync", "async"} else pytest.param(model, marks=pytest.mark.thorough) for model in MODELS
-]
+
+def some(*chosen: str) -> list[object]:
+    """The models, of which those that are not chosen are `thorough`."""
+    return [model if model in chosen else pytest.param(model, marks=pytest.mark.thorough) for model in MODELS]
+
+
+EACH_KIND = some("sync", "async")
 
 of_each_kind = pytest.mark.parametrize("model", EACH_KIND)
+
+of_concurrent_kinds = pytest.mark.parametrize("model", some("thread", "async")[1:])
+"""Those that serve several connections at once: by a thread or a child for each, and on a loop."""

@@ -213,6 +213,11 @@ def deploy(serverset: Serverset, folder: Path, models: Sequence[str], rounds: in
     return caller
 
 
+def test_a_rolling_deploy_loses_no_call(serverset: Serverset, tmp_path: Path) -> None:
+    deploy(serverset, tmp_path, ("sync", "async"))
+
+
+@pytest.mark.thorough
 def test_a_rolling_deploy_loses_no_call_in_any_model(serverset: Serverset, tmp_path: Path) -> None:
     deploy(serverset, tmp_path, tuple(MODELS))
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,14 @@ import pytest
 from rpcserver.system.process import Exit, Forker
 from rpcwire import ErrorCode, Goodbye, frame
 from tests.rpcserver.steering import Gate, control_client, control_path, steering
-from tests.servers import PATIENCE, request, running
+from tests.servers import PATIENCE, Server, request, running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of one worker, which no test changes."""
+    with running("-w", "1", folder=tmp_path_factory.mktemp("control")) as server:
+        yield server
 
 
 def test_the_status_tells_everything_about_an_idle_server(tmp_path: Path) -> None:
@@ -86,8 +94,8 @@ def test_the_status_tells_how_many_clients_wait(tmp_path: Path, kind: str) -> No
             client.close()
 
 
-def test_the_methods_are_described(tmp_path: Path) -> None:
-    with running("-w", "1", folder=tmp_path) as server, steering(server) as arbiter:
+def test_the_methods_are_described(server: Server) -> None:
+    with steering(server) as arbiter:
         document = arbiter.call("rpc.discover")
         assert [method["name"] for method in document["methods"]] == [
             "arbiter.status",
@@ -119,8 +127,8 @@ def test_the_methods_are_described(tmp_path: Path) -> None:
         ("worker.kill", {"worker": 1, "signal": "USR1"}, ErrorCode.INVALID_PARAMS),
     ],
 )
-def test_what_cannot_be_done_is_refused(tmp_path: Path, method: str, params: object, code: int) -> None:
-    with running("-w", "1", folder=tmp_path) as server, control_client(server) as client:
+def test_what_cannot_be_done_is_refused(server: Server, method: str, params: object, code: int) -> None:
+    with control_client(server) as client:
         fault = client.call(method, params).fault
         assert fault is not None
         assert fault.code == code
@@ -204,12 +212,11 @@ def test_the_log_is_read_back_from_its_file(tmp_path: Path) -> None:
             assert arbiter.call("arbiter.logs", lines=1) == lines[-1:]
 
 
-def test_nobody_else_may_come_near_it(tmp_path: Path) -> None:
-    with running("-w", "1", folder=tmp_path) as server:
-        path = Path(control_path(server))
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        assert path.stat().st_uid == path.parent.stat().st_uid == os.geteuid()
+def test_nobody_else_may_come_near_it(server: Server) -> None:
+    path = Path(control_path(server))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert path.stat().st_uid == path.parent.stat().st_uid == os.geteuid()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -280,8 +287,8 @@ def test_too_many_clients_are_told_so(tmp_path: Path) -> None:
     ("garbage", "code"),
     [(b"GET / HTTP/1.1\r\n\r\n", ErrorCode.FRAME_TOO_LARGE), (frame(b"no json"), ErrorCode.PARSE_ERROR)],
 )
-def test_garbage_is_answered(tmp_path: Path, garbage: bytes, code: int) -> None:
-    with running("-w", "1", folder=tmp_path) as server, control_client(server) as client:
+def test_garbage_is_answered(server: Server, garbage: bytes, code: int) -> None:
+    with control_client(server) as client:
         client.socket.sendall(garbage)
         fault = client.reply().fault
         assert fault is not None
@@ -290,8 +297,8 @@ def test_garbage_is_answered(tmp_path: Path, garbage: bytes, code: int) -> None:
             assert other.call("arbiter.status").fault is None
 
 
-def test_a_batch_is_answered_in_order(tmp_path: Path) -> None:
-    with running("-w", "1", folder=tmp_path) as server, control_client(server) as client:
+def test_a_batch_is_answered_in_order(server: Server) -> None:
+    with control_client(server) as client:
         client.socket.sendall(b"".join(request("arbiter.status", id=number) for number in range(100)))
         assert [client.reply().id for _ in range(100)] == list(range(100))
 

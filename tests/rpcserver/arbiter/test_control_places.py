@@ -69,8 +69,10 @@ def test_a_server_does_without_where_there_is_no_place_for_it_unless_one_was_ask
         assert refused.wait() == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
-@pytest.mark.parametrize("vanishing", ["socket", "folder", "runtime folder"])
+@pytest.mark.parametrize(
+    ("number", "vanishing"),
+    [(signal.SIGHUP, "socket"), (signal.SIGUSR1, "folder"), (signal.SIGHUP, "runtime folder")],
+)
 def test_a_socket_that_has_vanished_is_made_again(number: signal.Signals, vanishing: str, tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     with running("-w", "1", "--control", "auto", folder=tmp_path, env={"XDG_RUNTIME_DIR": str(runtime)}) as server:

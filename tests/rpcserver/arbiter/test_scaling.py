@@ -81,9 +81,9 @@ def test_a_busy_worker_that_must_leave_answers_first(tmp_path: Path) -> None:
         arbiter.wait_until(lambda status: len(status["workers"]) == 1)
 
 
-@pytest.mark.parametrize("workers", [1, 40])
+@pytest.mark.parametrize("workers", [1, 10])
 def test_a_server_that_is_scaled_while_it_starts_gets_ready(tmp_path: Path, workers: int) -> None:
-    with running("-w", "8", folder=tmp_path) as server, steering(server) as arbiter:
+    with running("-w", "4", folder=tmp_path) as server, steering(server) as arbiter:
         arbiter.call("arbiter.scale", workers=workers)
         arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"] * workers)
 

@@ -19,8 +19,8 @@ from rpcserver.service.access import ACCESS_LOG, LoggedDispatcher
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.system.log import LineHandler
 from rpcserver.testing import serve
-from rpcserver.workers import MODELS
 from rpcwire import encode_request
+from tests.models import of_each_kind
 from tests.rpcserver.calling import RUNNER
 from tests.servers import PATIENCE, running
 
@@ -180,7 +180,7 @@ def test_replies_are_the_same_as_without_the_log(text_log: Log, body: bytes) -> 
     text_log.lines()
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_a_server_of_any_model_logs_each_call_when_asked_to(model: str) -> None:
     with serve(shop(), model=model, workers=1, access_log=True, log_level="error") as server:
         with server.connect() as client:

@@ -26,7 +26,7 @@ from rpcserver.system.scoreboard import (
     SlotReading,
     SlotState,
 )
-from rpcserver.workers import MODELS
+from tests.models import some
 from tests.rpcserver.calling import RUNNER
 from tests.rpcserver.steering import Gate, steering
 from tests.servers import running
@@ -257,7 +257,7 @@ def test_an_idle_workers_death_loses_no_call(tmp_path: Path) -> None:
         assert status["totals"]["calls"] == 1
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", some("sync", "pool", "async"))
 def test_every_model_says_what_it_does(tmp_path: Path, model: str) -> None:
     gate = Gate(tmp_path)
     options = ("-w", "1", "--model", model)

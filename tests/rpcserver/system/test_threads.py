@@ -23,6 +23,7 @@ from rpcserver.testing import ServerFailed, serve
 from rpcserver.workers import MODELS, load_model
 from rpcserver.workers.aio_calls import HandlerThreads, ThreadCalls
 from rpcwire import ErrorCode
+from tests.models import of_each_kind
 from tests.poverty import few_descriptors, few_processes, in_a_child
 from tests.servers import PATIENCE
 
@@ -133,7 +134,7 @@ def test_clients_that_are_turned_away_for_want_of_processes_are_said_once(model:
     in_a_child(lonely, few_processes(3))
 
 
-@pytest.mark.parametrize("model", ["sync", "thread", "pool", "fork", "async"])
+@of_each_kind
 def test_a_server_without_descriptors_says_so(model: str) -> None:
     def poor() -> None:
         try:

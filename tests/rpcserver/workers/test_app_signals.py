@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcwire import Goodbye, Reply
+from tests.models import of_each_kind
 from tests.servers import PROBE_APP, running
 
 TAKEN = """
@@ -26,7 +26,7 @@ signal.set_wakeup_fd(-1)
 NAMES = "SIGHUP, SIGQUIT, SIGABRT, SIGUSR1, SIGUSR2, SIGPIPE, SIGTERM"
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_signals_that_an_app_takes_at_import_are_taken_back(model: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with running("-m", model, "-w", "1", "--log-file", str(log), app=TAKEN + PROBE_APP, folder=tmp_path) as server:
@@ -54,7 +54,10 @@ async def take_for_loop() -> None:
 """
 
 
-@pytest.mark.parametrize(("model", "method"), [("sync", "take"), ("fork", "take"), ("async", "take_for_loop")])
+FORK_TAKES = pytest.param("fork", "take", marks=pytest.mark.thorough)
+
+
+@pytest.mark.parametrize(("model", "method"), [("sync", "take"), FORK_TAKES, ("async", "take_for_loop")])
 @pytest.mark.parametrize("told", [True, False], ids=["put back", "missed"])
 def test_signals_that_a_handler_takes_are_taken_back(model: str, method: str, told: bool, tmp_path: Path) -> None:
     with running("-m", model, "-w", "1", app=PROBE_APP + IN_MAIN_THREAD, folder=tmp_path) as server:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from rpcserver.system.settings import ServerSettings
-from rpcserver.workers import MODELS
 from rpcserver.workers.conversation import Conversation
 from rpcserver.workers.limits import NEVER, old_from
 from rpcserver.workers.next_step import Next
 from rpcwire import GOODBYE, Goodbye, Reply
+from tests.models import EACH_KIND
 from tests.rpcserver.workers.test_conversation import ONE, answer_all, write_all
 from tests.rpcserver.workers.test_framings import call, connect
 from tests.servers import Server, running
@@ -23,7 +23,7 @@ AGE = 0.1
 OLD = ServerSettings(max_connection_age=1e-9, drain_grace=5.0)
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=EACH_KIND)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     options = ("-m", request.param, "-w", "2", "--max-connection-age", str(AGE), "--drain-grace", "0.1")
     bind = ("127.0.0.1:0", "line+tcp://127.0.0.1:0")

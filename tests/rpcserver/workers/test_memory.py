@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcserver.workers.limits import READ_SIZE
 from rpcwire import ErrorCode, frame
+from tests.models import of_concurrent_kinds, of_each_kind
 from tests.rpcserver.tls_serving import make_certificates, secured
 from tests.servers import PATIENCE, PROBE_APP, Client, Server, running
 
@@ -35,8 +35,7 @@ def buffered() -> int:
 )
 MIB = 1 << 20
 
-concurrent = pytest.mark.parametrize("model", [model for model in MODELS if model != "sync"])
-in_one_process = pytest.mark.parametrize("model", ["thread", "pool", "async"])
+in_one_process = pytest.mark.parametrize("model", [pytest.param("thread", marks=pytest.mark.thorough), "pool", "async"])
 
 
 def padded(size: int) -> bytes:
@@ -130,7 +129,7 @@ def test_an_idle_connection_holds_nothing_of_its_last_request(model: str, tmp_pa
     with running("-m", model, "-w", "1", folder=tmp_path) as server, server.connect() as observer:
         calls(observer)
         before = resident(server)
-        clients = [server.connect() for _ in range(8)]
+        clients = [server.connect() for _ in range(3)]
         for client in clients:
             client.socket.sendall(padded(8 * MIB))
             assert client.reply().result == 7
@@ -139,7 +138,7 @@ def test_an_idle_connection_holds_nothing_of_its_last_request(model: str, tmp_pa
             client.close()
 
 
-@concurrent
+@of_concurrent_kinds
 def test_beyond_the_budget_large_requests_are_answered_busy_and_connections_go_on(model: str, tmp_path: Path) -> None:
     limits = ("--max-frame", "1M", "--max-buffered", "2M")
     with running("-m", model, "-w", "1", *limits, app=APP, folder=tmp_path) as server:
@@ -183,7 +182,7 @@ def test_who_is_turned_away_hears_it_before_the_request_has_ended(tmp_path: Path
             calls(client)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_one_request_of_the_largest_size_always_passes(model: str, tmp_path: Path) -> None:
     limits = ("--max-frame", "1M", "--max-buffered", "64K")
     with running("-m", model, "-w", "1", *limits, folder=tmp_path) as server, server.connect() as client:

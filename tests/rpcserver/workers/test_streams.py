@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.models import of_each_kind
+from tests.models import of_each_kind, some
 from tests.servers import PROBE_APP, Server, running
 
 NO_FLUSH = "class ToLog:\n    def write(self, text): pass\n"
@@ -23,7 +23,7 @@ REPLACED = {
 }
 
 
-@of_each_kind
+@pytest.mark.parametrize("model", some("sync"))
 @pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
 def test_a_worker_whose_streams_are_replaced_serves_and_leaves(model: str, replace: str, tmp_path: Path) -> None:
     control = tmp_path / "control.sock"
