@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from threading import current_thread, main_thread
 from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any, Final
 
+from rpcshell.client.diagnosis import seen
 from rpcshell.client.dialects import Ask, HandshakeFailed
 from rpcshell.client.dialling import NAP, acknowledge, seconds_asleep
 from rpcshell.client.dialogue import MOST_UNSENT, Dialogue
@@ -33,6 +35,11 @@ BYE: Final = 1.0
 
 MOST_EARLY: Final = 10_000
 """Events that are kept while the greeting lasts; a server that says more then is not heard."""
+
+_PAUSE: Final = 1.0
+"""Seconds that a server may pause inside a message until it is taken as one that may not go on with it."""
+
+_OTHER_DIALECT: Final = "is this the dialect that it speaks?"
 
 _READ: Final = 256 * 1024
 _WRITE: Final = 64 * 1024
@@ -68,8 +75,16 @@ class AnyListeningConnection:
         return self.failure is None and not self.closed
 
     def usable(self) -> bool:
-        """Whether it can take another request; after the machine has slept it cannot."""
-        return self.reusable and self._pump.fresh
+        """Whether it can take another request: not after the machine has slept, nor where the server broke off."""
+        return self.reusable and self._pump.fresh and not (self._dialogue.broken_off and self._pauses)
+
+    @property
+    def _pauses(self) -> bool:
+        return self._pump.silence > _PAUSE
+
+    def _came(self) -> str:
+        """What has come of a message on which the server does not go on, in words; "" where nothing has."""
+        return self._dialogue.unfinished if self._pauses else ""
 
     def check_end(self) -> None:
         """Raise what ended it, for whoever waits for events, unless it was closed here.
@@ -107,11 +122,11 @@ class AnyListeningConnection:
             limit = now + step.timeout if deadline is None else min(deadline, now + step.timeout)
         try:
             yield limit
-        except TimeoutError:
+        except TimeoutError as error:
             if limit is deadline:
                 raise
             method = step.method if isinstance(step, Ask) else ""
-            raise CallTimeout(step.timeout or 0.0, method=method) from None
+            raise CallTimeout(step.timeout or 0.0, method=method, hint=str(error) or None) from None
         except Dropped as dropped:
             may_have_run = not dropped.not_run
             lost = ConnectionLost(self._dialogue.target, dropped.reason, may_have_run=may_have_run, hint=dropped.hint)
@@ -132,11 +147,17 @@ class Pump:
         self.on_data: Callable[[bytes], None] | None = None
         self.on_sent: Callable[[], None] | None = None
         self._asleep = seconds_asleep()
+        self._read_at = time.monotonic()
 
     @property
     def fresh(self) -> bool:
         """Whether the machine has not slept since it was made; what leads off the machine may be gone after that."""
         return isinstance(self.dialogue.target, ChildTarget | UnixTarget) or seconds_asleep() - self._asleep <= NAP
+
+    @property
+    def silence(self) -> float:
+        """Seconds since something was read."""
+        return time.monotonic() - self._read_at
 
     @property
     def wants_to_read(self) -> bool:
@@ -167,6 +188,7 @@ class Pump:
             if not data:
                 dialogue.ended(why=why_ended(self.transport))
                 return
+            self._read_at = time.monotonic()
             if self.on_data is not None:
                 self.on_data(data)
             dialogue.receive(data)
@@ -219,15 +241,19 @@ class Pump:
             return None
 
 
-def handshake_error(target: Target, error: Exception, timeout: float) -> ShellError:
+def handshake_error(dialogue: Dialogue, error: Exception, timeout: float) -> ShellError:
     """What a greeting that failed means for whoever wants a connection."""
+    target, waited = dialogue.target, error.__context__ if isinstance(error, HandshakeFailed) else error
+    if dialogue.puzzling and isinstance(waited, TimeoutError | CallTimeout):
+        seconds = waited.seconds if isinstance(waited, CallTimeout) else timeout
+        said = f"it did not greet within {seconds:g} s, but said {seen(dialogue.puzzling)}"
+        return ConnectionFailed(target, said, hint=_OTHER_DIALECT)
     match error:
         case HandshakeFailed():
             return ConnectionFailed(target, error.reason, hint=error.hint)
         case TimeoutError() | CallTimeout():
             seconds = error.seconds if isinstance(error, CallTimeout) else timeout
-            hint = "is this the dialect that it speaks?"
-            return ConnectionFailed(target, f"it did not greet within {seconds:g} s", hint=hint)
+            return ConnectionFailed(target, f"it did not greet within {seconds:g} s", hint=_OTHER_DIALECT)
         case ConnectionLost():
             return ConnectionFailed(target, error.reason, hint=error.hint)
         case ShellError():

@@ -189,8 +189,8 @@ class AsyncClient(AnyClient):
                         attempts.lost(dropped)
             finally:
                 turns.release()
-        except TimeoutError:
-            raise CallTimeout(limit or 0.0, method=method, may_have_run=sent) from None
+        except TimeoutError as error:
+            raise CallTimeout(limit or 0.0, method=method, may_have_run=sent, hint=str(error) or None) from None
 
     def _enter(self) -> asyncio.AbstractEventLoop:
         """The running loop, which is the one that this client belongs to, or does from now on.
@@ -250,8 +250,8 @@ class AsyncClient(AnyClient):
             if self.listens:
                 return await self._followed(lambda dialect: offered(dialect.describe()), deadline)
             return await follow_async(offered(self._dialect(self._max_reply, self._floats).describe()), self._ask)
-        except TimeoutError:
-            raise CallTimeout(self.timeout or 0.0) from None
+        except TimeoutError as error:
+            raise CallTimeout(self.timeout or 0.0, hint=str(error) or None) from None
 
     async def complete(
         self, method: str, param: str, typed: str, others: Mapping[str, Any], *, timeout: float | None = None
@@ -263,8 +263,8 @@ class AsyncClient(AnyClient):
             raise self._deaf()
         try:
             return await self._followed(lambda dialect: dialect.complete(method, param, typed, others), deadline)
-        except TimeoutError:
-            raise CallTimeout(timeout or 0.0) from None
+        except TimeoutError as error:
+            raise CallTimeout(timeout or 0.0, hint=str(error) or None) from None
 
     async def _followed(self, steps: Callable[[Listening], Steps[_T]], deadline: float | None) -> _T:
         """What the steps of a listening dialect come to."""

@@ -114,6 +114,8 @@ class AsyncConnection(asyncio.Protocol):
         except ProtocolError:
             await self.closed()
             raise
+        except TimeoutError:
+            raise TimeoutError(self._requester.unfinished) from None
         finally:
             self._reply = None
             if timer is not None:

@@ -130,7 +130,7 @@ class AsyncListeningConnection(AnyListeningConnection):
             await connection.follow(dialect.hello(), deadline)
         except (HandshakeFailed, ShellError, TimeoutError) as error:
             await connection.close(greet=False)
-            raise handshake_error(target, error, timeout) from error
+            raise handshake_error(connection._dialogue, error, timeout) from error
         except BaseException:
             await connection.close(greet=False)
             raise
@@ -173,10 +173,13 @@ class AsyncListeningConnection(AnyListeningConnection):
         try:
             async with asyncio.timeout_at(deadline):
                 return await done
-        except BaseException:
+        except BaseException as error:
+            came = self._came()
             self._dialogue.abandon(number)
             self._flush()
             break_off(self._pump.transport, number)
+            if isinstance(error, TimeoutError):
+                raise TimeoutError(came) from None
             raise
 
     def answer(self, request: ServerRequest, outcome: Any) -> None:

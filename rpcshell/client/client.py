@@ -231,8 +231,8 @@ class Client(AnyClient):
                 except ConnectionFailed as error:
                     attempts.not_connected(error)
                     raise
-                except TimeoutError:
-                    raise CallTimeout(limit or 0.0, method=method) from None
+                except TimeoutError as error:
+                    raise CallTimeout(limit or 0.0, method=method, hint=str(error) or None) from None
                 except Dropped as dropped:
                     attempts.lost(dropped)
         finally:
@@ -308,8 +308,8 @@ class Client(AnyClient):
                 raise self._deaf()
             try:
                 return connection.follow(steps(connection.dialect), deadline)
-            except TimeoutError:
-                raise CallTimeout(timeout or 0.0) from None
+            except TimeoutError as error:
+                raise CallTimeout(timeout or 0.0, hint=str(error) or None) from None
             finally:
                 if not connection.reusable:
                     self._drop()

@@ -130,7 +130,7 @@ class Connection:
             Dropped: The connection ended first.
             ProtocolError: Something came that is no reply.
             TlsFailed: The server has refused this client; nothing was run.
-            TimeoutError: The deadline passed.
+            TimeoutError: The deadline passed; its text is what has come of the reply, if anything has.
         """
         requester = self._requester
         request = requester.request(method, params, meta=meta, plain=plain, trace=trace)
@@ -147,6 +147,8 @@ class Connection:
                 part(self._socket)
             if trace is not None:
                 trace.failed(self._ends())
+            if isinstance(error, TimeoutError):
+                raise TimeoutError(requester.unfinished) from None
             raise
 
     def _send(self, request: bytes, deadline: float | None) -> None:

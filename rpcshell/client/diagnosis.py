@@ -14,6 +14,7 @@ from rpcwire import FrameTooLarge
 from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
+    from rpcshell.client.dialects import Speaking
     from rpcshell.client.target import Target, UnixTarget
     from rpcwire import RemoteError
 
@@ -28,6 +29,7 @@ __all__ = [
     "stranger",
     "system_reason",
     "tcp_failed",
+    "unfinished",
     "unix_failed",
 ]
 
@@ -155,6 +157,11 @@ def not_a_reply(target: Target, error: RemoteError, first: bytes) -> ProtocolErr
     if isinstance(error, FrameTooLarge):
         what = f"it announced a reply of {error.length} bytes and the limit is {error.limit}"
     return ProtocolError(f"{target} does not answer as an RPC server: {what}", hint=f"it began with {seen(first)}")
+
+
+def unfinished(dialect: Speaking) -> str:
+    """A hint for a reply that has begun to come, and is not whole when it should be; "" where none has."""
+    return f"part of a message has come: {seen(dialect.beginning(SHOWN))}" if dialect.mid_frame else ""
 
 
 def seen(data: bytes) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, seen, silence_hint, system_reason
+from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, seen, silence_hint, system_reason, unfinished
 from rpcshell.client.dialects import Event, Partial, ServerRequest, Stray, Tell
 from rpcshell.client.dialects.messages import not_json
 from rpcshell.client.errors import ProtocolError, ShellError, UsageError
@@ -74,11 +74,27 @@ class Dialogue:
         self._sent = 0
         self._first = b""
         self._understood = False
+        self._broken_off = False
 
     @property
     def idle(self) -> bool:
         """Whether no call waits and all is sent."""
         return not self.unsent and all(call.deliver is None for call in self._calls.values())
+
+    @property
+    def unfinished(self) -> str:
+        """What has come of a message that is not whole yet, in words; "" where nothing has."""
+        return unfinished(self.dialect)
+
+    @property
+    def broken_off(self) -> bool:
+        """Whether a call was given up inside a message, of which nothing more has come since."""
+        return self._broken_off
+
+    @property
+    def puzzling(self) -> bytes:
+        """What the server said first, where nothing that it said was understood."""
+        return b"" if self._understood else self._first
 
     def call(self, method: str, params: object, deliver: Deliver, *, meta: bool, plain: bool) -> tuple[int, bytes]:
         """Add a call to what is to be sent.
@@ -111,6 +127,7 @@ class Dialogue:
         if call is None or self.failure is not None:
             return False
         call.deliver = None
+        self._broken_off = self.dialect.mid_frame
         if not self.dialect.in_order:
             # Its reply is known by its number; where it is known by its turn, the turn has to be kept.
             del self._calls[number]
@@ -140,6 +157,7 @@ class Dialogue:
         """Take what a read brought."""
         if self.failure is not None:
             return
+        self._broken_off = False
         if len(self._first) < SHOWN:
             self._first += data[:SHOWN]
         self.dialect.receive(data)
@@ -163,13 +181,13 @@ class Dialogue:
         if why is not None or error is not None:
             self.end(why or Dropped(system_reason(error or OSError()), not_run=False, hint=hint))
             return
+        reason = "the server closed it without a reply"
         try:
             self.dialect.receive_eof()
         except TruncatedFrame as cut:
-            other = None if self._understood else other_protocol(self.target, self._first)
-            self.end(other or Dropped(f"inside the reply, {cut}", not_run=False))
-        else:
-            self.end(Dropped("the server closed it without a reply", not_run=False, hint=hint))
+            reason, hint = f"inside the reply, {cut}", f"it begins with {seen(self.dialect.beginning(SHOWN))}"
+        other = other_protocol(self.target, self.puzzling)
+        self.end(other or Dropped(reason, not_run=False, hint=hint))
 
     def end(self, failure: Exception) -> None:
         """Let no further call in, and tell all that wait how it ended; what was not sent whole did not run."""

@@ -221,12 +221,20 @@ class CallTimeout(ShellError):
 
     exit_code = 3
 
-    def __init__(self, seconds: float, *, method: str = "", may_have_run: bool = True, target: object = None) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        method: str = "",
+        may_have_run: bool = True,
+        target: object = None,
+        hint: str | None = None,
+    ) -> None:
         what = f"{method}: no reply" if method else "no reply"
         if target is not None:
             what += f" from {target}"
         fate = "the server may still be running it" if may_have_run else "the request was not sent"
-        super().__init__(f"{what} within {seconds:g} s; {fate}")
+        super().__init__(f"{what} within {seconds:g} s; {fate}", hint=hint)
         self.seconds = seconds
         self.method = method
         self.may_have_run = may_have_run

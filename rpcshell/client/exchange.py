@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, silence_hint, system_reason
+from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, silence_hint, system_reason, unfinished
 from rpcshell.client.errors import UsageError
 from rpcwire import EncodeError, FrameTooLarge, Goodbye, RemoteError, TruncatedFrame
 
@@ -72,6 +72,11 @@ class Requester:
     def mid_frame(self) -> bool:
         """Whether a reply has begun to arrive and is not whole yet."""
         return self._dialect.mid_frame
+
+    @property
+    def unfinished(self) -> str:
+        """What has come of a reply that is not whole yet, in words; "" where nothing has."""
+        return unfinished(self._dialect)
 
     def request(self, method: str, params: object, *, meta: bool, plain: bool, trace: Trace | None = None) -> bytes:
         """The bytes of a request, as `Dialect.encode_call` makes them; from now on its reply is due.

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
+from rpcshell.client.diagnosis import system_reason
 from rpcshell.client.dialling import acknowledge
 from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
@@ -330,7 +331,8 @@ class HttpStream:
     def _broken(self, error: Exception) -> Exception:
         if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
             return ProtocolError(f"{self._target} is no HTTP server", hint="leave out http://, and name the framing")
-        return Dropped(f"no whole response came: {str(error) or type(error).__name__}", not_run=False)
+        reason = system_reason(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+        return Dropped(f"no whole response came: {reason}", not_run=False)
 
     def _post_all(self) -> None:
         """Post what this end is sent, until that ends."""

@@ -76,7 +76,7 @@ class ListeningConnection(AnyListeningConnection):
             connection.follow(dialect.hello(), deadline)
         except (HandshakeFailed, ShellError, TimeoutError) as error:
             connection.close(greet=False)
-            raise handshake_error(target, error, timeout) from error
+            raise handshake_error(connection._dialogue, error, timeout) from error
         except BaseException:
             connection.close(greet=False)
             raise
@@ -127,7 +127,7 @@ class ListeningConnection(AnyListeningConnection):
             Dropped: The connection ended first.
             ProtocolError: Something came that breaks the dialect.
             TlsFailed: The server has refused this client; nothing was run.
-            TimeoutError: The deadline passed.
+            TimeoutError: The deadline passed; its text is what has come of the reply, if anything has.
         """
         inbox: queue.SimpleQueue[Delivery | bytes | Callable[[], object]] = queue.SimpleQueue()
         with self._turnstile, self._lock:
@@ -160,13 +160,16 @@ class ListeningConnection(AnyListeningConnection):
                     came()
                     # That was the caller's own time.
                     deadline = None if deadline is None else deadline + time.monotonic() - began
-        except BaseException:
+        except BaseException as error:
             if trace is not None:
                 trace.failed(self._pump.ends())
             with self._turnstile, self._lock:
+                came = self._came()
                 self._hearing.call_given_up(asked_to_end=self._dialogue.abandon(number))
             self._flush()
             break_off(self._pump.transport, number)
+            if isinstance(error, TimeoutError):
+                raise TimeoutError(came) from None
             raise
         finally:
             self._inbox = None

@@ -1,4 +1,4 @@
-"""Telling whoever waits for a connection that it takes its time, and what a child says meanwhile."""
+"""Telling whoever waits for a connection that it takes its time, and how one ended that nobody used."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from rpcshell.client.errors import ShellError
+from rpcshell.client.target import ChildTarget
 from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from rpcshell.client.target import Target
     from rpcshell.shell.unasked import LoggedLine
 
-__all__ = ["AT_FIRST", "told_while", "waiting_for"]
+__all__ = ["AT_FIRST", "how_it_ended", "told_while", "waiting_for"]
 
 AT_FIRST: Final = 1.0
 """Seconds after which it is worth a line."""
@@ -55,3 +58,12 @@ def told_while(text: Callable[[], str], tell: Callable[[str], object]) -> Iterat
         if thread is not None:
             # What is said next must not be drawn over.
             thread.join()
+
+
+def how_it_ended(name: str, target: Target, failure: Exception) -> str:
+    """What ended the connection to a target, and what the next call does about it."""
+    # A `ShellError` names the target by itself.
+    what = failure.message if isinstance(failure, ShellError) else f"{name}: {failure}"
+    hint = getattr(failure, "hint", None)
+    anew = "starts it anew" if isinstance(target, ChildTarget) else "makes a new connection"
+    return f"{what}{f'; {hint}' if hint else ''}; the next call {anew}"

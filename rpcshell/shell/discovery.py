@@ -111,7 +111,7 @@ def _asked(
     except CallTimeout as error:
         found = Description(missing="silent", reason=f"it did not say within {error.seconds:g} s what it offers")
     except ProtocolError as error:
-        return Discovery(plain=True, note=error.message, failed=client.listens, doubt="other")
+        return Discovery(plain=True, note=error.message, refused=True, failed=client.listens, doubt="other")
     match found.missing:
         case None:
             try:

@@ -344,8 +344,7 @@ class Session(Listeners):
         """
         if (connection := self._connection) is None or connection.refreshing or (connection.plain and not probe_again):
             return
-        ask = connection.describe_in_background if self._background else connection.describe
-        ask(probe_again=probe_again)
+        (connection.describe_in_background if self._background else connection.describe)(probe_again=probe_again)
 
     def _adopt(self, connection: TargetConnection, state: State) -> None:
         former, self._connection = self._connection, connection
@@ -377,10 +376,11 @@ class Session(Listeners):
                 # Last, as it may take its time.
                 self._tell_of_fleet(connection, connection.fleet.compare())
 
-    def _connection_ended(self, connection: TargetConnection, how: str) -> None:
+    def _connection_ended(self, connection: TargetConnection, how: str, again: bool) -> None:
         if connection is self._connection:
             self._set_state("lost")
-            self._note(how)
+            if self._background or not again:
+                self._note(how)
 
     def _fleet_changed(self, connection: TargetConnection, text: str) -> None:
         self._tell_of_fleet(connection, text)

@@ -63,7 +63,7 @@ class TargetConnection:
         refreshing: Whether the target is being asked.
         unasked: What its server says unasked, or None where it only answers.
         on_described: Called, from any thread, with what came of asking the target what it offers.
-        on_end: Called, from the thread that reads, with how a connection ended that nobody used just then.
+        on_end: Called, from the thread that reads, with how an unused connection ended, and whether the next will too.
         finder: Finds out what the target speaks, where nobody has said it.
         fleet: The instances that calls go to, or None where there is a single server.
     """
@@ -84,7 +84,7 @@ class TargetConnection:
         self.described = threading.Event()
         self.refreshing = self._retired = self._preparing = self._given_up = self._outdated = False
         self.on_described: Callable[[TargetConnection, Discovery], None] | None = None
-        self.on_end: Callable[[TargetConnection, str], None] | None = None
+        self.on_end: Callable[[TargetConnection, str, bool], None] | None = None
         self.finder = finder
         self._client, self._client_at = client, client_at
         self._lock = threading.Lock()
@@ -353,9 +353,9 @@ class TargetConnection:
             self.unasked.events.wake()
         # Who makes a call just now is told by that.
         if self.on_end is not None and not self._retired and not self._lock.locked():
-            reason, hint = getattr(failure, "reason", str(failure)), getattr(failure, "hint", None)
-            anew = "starts it anew" if isinstance(self.target, ChildTarget) else "makes a new connection"
-            self.on_end(self, f"{self.name}: {reason}{f'; {hint}' if hint else ''}; the next call {anew}")
+            from rpcshell.shell.connecting import how_it_ended
+
+            self.on_end(self, how_it_ended(self.name, self.target, failure), isinstance(failure, ShellError))
 
     def _ask(self, probe_again: bool) -> Discovery:
         from rpcshell.shell.discovery import described

@@ -49,6 +49,10 @@ class ClientConnection:
         """Whether a reply has begun to arrive and is not whole yet."""
         return self._decoder.mid_frame
 
+    def beginning(self, count: int) -> bytes:
+        """The first bytes, up to `count`, of what has come and was not taken."""
+        return self._decoder.beginning(count)
+
     @property
     def idle(self) -> bool:
         """Whether all requests are answered, nothing is left over, and the server reads further ones."""

@@ -109,7 +109,7 @@ class TruncatedFrame(FrameError):
 
     Attributes:
         received: bytes of the frame that came, its prefix included.
-        expected: bytes the whole frame has, its prefix included, or None where the prefix itself was cut.
+        expected: bytes the whole frame has, its prefix included, or None where that is not known.
     """
 
     def __init__(self, received: int, expected: int | None) -> None:
@@ -118,7 +118,7 @@ class TruncatedFrame(FrameError):
         self.expected = expected
 
     def __str__(self) -> str:
-        whole = "a length prefix" if self.expected is None else f"a frame of {self.expected} bytes"
+        whole = "a frame" if self.expected is None else f"a frame of {self.expected} bytes"
         return f"the stream ended after {self.received} bytes of {whole}"
 
 

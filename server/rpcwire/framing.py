@@ -158,6 +158,10 @@ class FrameDecoder:
         """How many bytes are held that were not taken."""
         return len(self._buffer) - self._start
 
+    def beginning(self, count: int) -> bytes:
+        """The first bytes, up to `count`, of what is held and was not taken."""
+        return bytes(self._buffer[self._start : self._start + count])
+
     @property
     def mid_frame(self) -> bool:
         """Whether bytes of a frame that is not whole yet are held (or of whole ones not yet taken)."""

@@ -56,6 +56,9 @@ class Decoder(Protocol):
     def held(self) -> int:
         """How many bytes are held that were not taken."""
 
+    def beginning(self, count: int) -> bytes:
+        """The first bytes, up to `count`, of what is held and was not taken."""
+
     def skip_frame(self) -> bool:
         """Throw away the frame that is not whole yet; False, and nothing is done, where its end cannot be known."""
 
@@ -100,6 +103,9 @@ class _Buffered(Decoder):
     @property
     def held(self) -> int:
         return len(self._buffer)
+
+    def beginning(self, count: int) -> bytes:
+        return bytes(self._buffer[:count])
 
     def skip_frame(self) -> bool:
         # Where the frame ends is not known before it has come.

@@ -86,6 +86,9 @@ class Speaking(Protocol):
     def mid_frame(self) -> bool:
         """Whether something has begun to arrive and is not whole yet."""
 
+    def beginning(self, count: int) -> bytes:
+        """The first bytes, up to `count`, of what has come and was not taken."""
+
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         """The bytes of a call, which is outstanding from now on.
 

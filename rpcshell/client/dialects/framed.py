@@ -195,6 +195,10 @@ class FramedDialect:
         """Whether a message has begun to arrive and is not whole yet."""
         return self._decoder.mid_frame
 
+    def beginning(self, count: int) -> bytes:
+        """The first bytes, up to `count`, of what has come and was not taken."""
+        return self._decoder.beginning(count)
+
     def receive(self, data: bytes) -> None:
         """Add what a read brought."""
         self._decoder.feed(data)

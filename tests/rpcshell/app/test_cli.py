@@ -16,7 +16,7 @@ import pytest
 from tests import forks
 from tests.rpcshell.app.conftest import answering
 from tests.rpcshell.certificates import Certificates
-from tests.rpcshell.peers import PeerServer, echo, free_port, serving
+from tests.rpcshell.peers import Peer, PeerServer, echo, free_port, serving
 
 if TYPE_CHECKING:
     pass
@@ -52,6 +52,18 @@ def test_an_error_of_the_server_ends_the_run_with_1(server: PeerServer) -> None:
     code, out, err = run(server.target, "-c", "fail {}", "-c", "ping 1")
     assert (code, out) == (1, "")
     assert err == "rpcshell: fail: error -32601: no such method\n"
+
+
+@pytest.mark.parametrize("dialect", ["native:", "jsonrpc:", "jsonrpc+line:", "mcp+line:"])
+def test_who_is_no_server_of_the_dialect_is_told_once(dialect: str) -> None:
+    def say(peer: Peer) -> None:
+        peer.sock.sendall(b"220 mail.example ESMTP\r\n")
+        peer.wait_for_end()
+
+    with serving(say) as server:
+        code, out, err = run(f"{dialect}{server.target}", "-c", "ping")
+    assert (code, out) == (3, "")
+    assert err.count("a mail or FTP server") == err.count("\n") == 1
 
 
 def test_keep_going_runs_the_rest_and_ends_with_the_first_error(server: PeerServer) -> None:

@@ -170,6 +170,21 @@ def test_a_child_that_prints_half_a_reply_ends_the_call_that_waits() -> None:
     assert made.failure is None
 
 
+def test_a_message_that_goes_on_after_its_call_was_given_up_is_not_broken_off() -> None:
+    came: list[Any] = []
+    made = dialogue(came)
+    number, _ = made.call("m", None, came.append, meta=False, plain=False)
+    assert made.unfinished == ""
+    taken(made, b'{"id":1,"result":[')
+    assert made.unfinished == 'part of a message has come: "{"id":1,"result":["'
+    made.abandon(number)
+    assert made.broken_off
+    taken(made, b"1")
+    assert not made.broken_off
+    taken(made, b"]}")
+    assert (made.unfinished, came) == ("", [])
+
+
 def test_only_what_was_not_sent_whole_surely_did_not_run() -> None:
     came: list[Any] = []
     made = dialogue(came)

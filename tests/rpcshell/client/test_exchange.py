@@ -146,6 +146,9 @@ class Lines:
     def mid_frame(self) -> bool:
         return bool(self._rest)
 
+    def beginning(self, count: int) -> bytes:
+        return self._rest[:count]
+
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
         self._number += 1
         self._due[self._number] = method

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -163,6 +164,49 @@ def test_a_call_that_takes_too_long_leaves_the_connection_good(connect: Connect)
         assert client.call("release") == 2
         assert client.call("add", [1]) == 1
         assert server.accepted == 1
+
+
+def test_what_has_come_of_a_reply_is_shown_and_a_server_that_broke_off_is_called_anew(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(peer: Peer) -> None:
+        if peer.number:
+            speaking()(peer)
+            return
+        peer.sock.recv(65536)
+        peer.sock.sendall(b'{"jsonrpc":"2.0","id":1,"result":[')
+        peer.wait_for_end()
+
+    monkeypatch.setattr("rpcshell.client.any_listening._PAUSE", 0.0)
+    with serving(serve) as server, connect(f"jsonrpc:{server.target}") as client:
+        with pytest.raises(CallTimeout, match=re.escape('(part of a message has come: "{"jsonrpc":"2.0","id":1,')):
+            client.call("add", [1], timeout=0.5)
+        assert client.call("add", [1]) == 1
+        assert server.accepted == 2
+
+
+def test_an_end_inside_a_message_is_told_with_what_has_come_of_it(connect: Connect) -> None:
+    def serve(peer: Peer) -> None:
+        peer.sock.recv(65536)
+        peer.sock.sendall(b'{"jsonrpc":"2.0","id":1')
+
+    came = r'after 23 bytes of a frame; .* \(it begins with "{"jsonrpc":'
+    with (
+        serving(serve) as server,
+        connect(f"jsonrpc:{server.target}") as client,
+        pytest.raises(ConnectionLost, match=came),
+    ):
+        client.call("add", [1])
+
+
+@pytest.mark.parametrize("dialect", ["lsp", "qmp"])
+def test_what_a_server_said_instead_of_a_greeting_is_shown(connect: Connect, dialect: str) -> None:
+    def serve(peer: Peer) -> None:
+        peer.sock.sendall(b'{"a": 1')
+        peer.wait_for_end()
+
+    with serving(serve) as server, pytest.raises(ConnectionFailed, match=r'but said "{"a": 1" \(is this the dialect'):
+        connect(f"{dialect}:{server.target}", connect_timeout=0.5)
 
 
 def test_the_server_is_asked_to_end_a_call_that_is_given_up(connect: Connect) -> None:
