@@ -36,7 +36,7 @@ _DIM: Final = "class:footer"
 @command("all", group="Calls", examples=(":all whoami", ":all config.get name=cache", ":all cache.clear | less"))
 @click.argument("call", metavar="CALL", type=CALL, nargs=-1, required=True)
 def call_all(shell: Shell, *, call: str) -> None:
-    """Make a CALL on every worker, or on every instance of a fleet, and compare the answers.
+    """Make a CALL on every worker or instance, and compare.
 
     It runs exactly once on each, at the same time. Where the answers are not all the same, the places that differ are
     listed with the workers that have each value: a stale cache or another configuration is found so. $_ is the list of

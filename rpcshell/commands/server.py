@@ -135,7 +135,7 @@ def workers(shell: Shell) -> None:
 
 @command("servers", group="Server")
 def servers(shell: Shell) -> None:
-    """List the instances of the fleet, and your servers on this machine, whoever started them.
+    """List a fleet's instances, and your servers on this machine.
 
     An instance that fails is ejected: it gets no calls for a while, and then is looked at again. The latency is what
     half of this session's calls took there at most. Where instances offer different things, those that offer the same

@@ -30,7 +30,7 @@ _DUMB: Final = {"dumb", "unknown", ""}
 @command("top", group="Server", examples=(":top", ":top -n 1"))
 @click.option("-n", "--count", metavar="COUNT", type=click.IntRange(min=1), help="Print so many tables instead.")
 def top(shell: Shell, *, count: int | None) -> None:
-    """Watch the server and its workers on the whole screen, or the instances of a fleet.
+    """Watch workers, or a fleet's instances, on the whole screen.
 
     It is drawn anew twice a second and works for a server of yours on this machine. Keys select and sort, kill a
     worker, scale and reload the server, and show a worker's log; ? lists them, q leaves.

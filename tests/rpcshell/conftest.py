@@ -24,6 +24,7 @@ def connect(request: pytest.FixtureRequest) -> Connect:
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server of one's own may stand still for a while, as on a busy machine, before it is looked at more closely."""
     monkeypatch.setattr("rpcshell.shell.discovery.PATIENCE", 2.0)
+    monkeypatch.setattr("rpcshell.shell.call_trace.CallTrace.patience", 2.0)
 
 
 @pytest.fixture

@@ -186,8 +186,12 @@ def test_the_rule_of_retries_holds_over_tls(certificates: Certificates, connect:
     def lose(peer: Peer) -> None:
         peer.read()
 
+    def stall(peer: Peer) -> None:
+        peer.answer(3)
+        peer.wait_for_end()
+
     ended = threading.Event()
-    handlers = (once, turn_away, lose, echo, lambda peer: peer.wait_for_end())
+    handlers = (once, turn_away, lose, stall)
     with (
         serving(*handlers, tls=certificates.server()) as server,
         connect(server.target, tls=certificates.trusting) as client,
@@ -199,6 +203,5 @@ def test_the_rule_of_retries_holds_over_tls(certificates: Certificates, connect:
         assert caught.value.may_have_run
         assert server.accepted == 3
         assert client.call("ping", 3) == 3
-        client.close()
         with pytest.raises(CallTimeout):
             client.call("ping", 4, timeout=0.2)

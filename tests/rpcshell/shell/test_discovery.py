@@ -34,6 +34,7 @@ def dies_of(*unknown: str) -> Callable[[Peer], None]:
     return serve
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_server_that_dies_of_the_probe_is_plain_and_remembered_and_said_once(
     session: Session, told: Told, memory: TargetMemory
 ) -> None:
