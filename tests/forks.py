@@ -39,17 +39,21 @@ _IMPORTED = {
     ),
     "rpcshell": (
         "rpcshell.app.arguments",
+        "rpcshell.app.program",
         "rpcshell.app.script",
-        "rpcshell.client.client",
-        "rpcshell.shell.statements",
+        "rpcshell.client",
+        "rpcshell.client.dialects",
+        "rpcshell.commands",
+        "rpcshell.servers",
+        "rpcshell.shell",
     ),
 }
-"""What every run of a program imports when it comes to it."""
+"""What runs of a program import when they come to it; of packages all modules."""
 
-PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.commands", "rpcshell.line.hint", "rpcshell.line.suggest")
+PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.line.hint", "rpcshell.line.suggest")
 """What a shell imports beside it that has a prompt; of packages all modules."""
 
-LOOP = ("rpcserver.workers",)
+LOOP = ("rpcserver.workers", "uvloop.loop")
 """What a server of the async model imports beside it, and no other."""
 
 _HEEDED = ("LANG", "LC_", "PYTHON")
