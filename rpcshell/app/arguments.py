@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from msgspec.structs import replace
 
-from rpcshell.app.options import Options, places
+from rpcshell.app.options import Options, Places, places
 from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, TlsTarget
+from rpcshell.client.target import (
+    ChildTarget,
+    HttpTarget,
+    ListTarget,
+    ServersetTarget,
+    SrvTarget,
+    Target,
+    TlsFiles,
+    TlsTarget,
+)
 from rpcshell.servers.folders import config_file, history_file
 from rpcshell.shell.config import usable_config
 from rpcshell.version import __version__
@@ -36,6 +45,10 @@ _TARGETS: Final = (
     ("unix:/path", "a Unix socket, also as a path with a slash"),
     ("unix:@name", "one with an abstract name, without a file (Linux)"),
     ("tls://host:port", "a TCP address where the server speaks TLS; it is always verified"),
+    (
+        "host:port,host:port",
+        "several servers of one service; also zk://host/path, srv://_service._tcp.name, dns://name:port",
+    ),
     (
         "DIALECT:ADDRESS",
         "a server that speaks something else, as in jsonrpc+line:host:port or jsonrpc:https://host/path",
@@ -151,6 +164,12 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
 )
 @tls_options(partial(option, group="Connection"))
 @option(
+    "--registry-credentials",
+    group="Connection",
+    type=_FILE,
+    help="The user and the password whom ZooKeeper lets read, at zk:// or zks://.",
+)
+@option(
     "--spawn", group="A server for the run", type=click.IntRange(min=1), metavar="N", help="Start one with N workers."
 )
 @option(
@@ -218,6 +237,7 @@ def _command(
     tls_ca: str | None,
     tls_cert: str | None,
     tls_key: str | None,
+    registry_credentials: str | None,
     spawn: int | None,
     app: str | None,
     model: str | None,
@@ -244,6 +264,8 @@ def _command(
         found = replace(places(given[1:], spawned=True), target=child)
     else:
         found = places([*given, *behind], spawned=spawn is not None, names=known.targets)
+    if registry_credentials is not None:
+        found, known = _with_registry_credentials(found, known, registry_credentials)
     if spawn is None and (app is not None or model is not None or keep):
         raise UsageError("--app, --model and --keep are for a server started with --spawn")
     server = None
@@ -279,6 +301,16 @@ def _with_mcp_server(config: Config, file: str, name: str) -> Config:
     return replace(config, targets={**config.targets, name: mcp_server(file, name)})
 
 
+def _with_registry_credentials(found: Places, config: Config, file: str) -> tuple[Places, Config]:
+    """The target with a file of credentials, be it named in the configuration or on the command line."""
+    if isinstance(found.target, ServersetTarget):
+        return replace(found, target=replace(found.target, credentials=file)), config
+    if isinstance(found.target, str) and isinstance(config.targets[found.target].target, ServersetTarget):
+        named = replace(config.targets[found.target], registry_credentials=file)
+        return found, replace(config, targets={**config.targets, found.target: named})
+    raise UsageError("--registry-credentials is for servers that ZooKeeper knows", hint="write zk://host:port/path")
+
+
 def read(
     command: click.Command, program: str, arguments: list[str], *, behind: list[str] | None = None
 ) -> Options | None:
@@ -312,8 +344,16 @@ def _settings(format_: str | None, timeout: float | None, pairs: tuple[str, ...]
     return tuple(given)
 
 
-def _speaks_tls(target: Target) -> bool:
-    return isinstance(target.address if isinstance(target, HttpTarget) else target, TlsTarget)
+def _may_speak_tls(target: Target) -> bool:
+    match target:
+        case HttpTarget():
+            return isinstance(target.address, TlsTarget)
+        case ListTarget(targets=targets):
+            return any(isinstance(one, TlsTarget) for one in targets)
+        case SrvTarget(tls=tls):
+            return tls
+    # What is registered says itself whether it speaks TLS.
+    return isinstance(target, TlsTarget | ServersetTarget)
 
 
 def tls_files(
@@ -327,6 +367,6 @@ def tls_files(
     if ca is cert is key is None:
         return None
     target = config.targets[where].target if isinstance(where, str) else where
-    if spawned or (target is not None and not _speaks_tls(target)):
+    if spawned or (target is not None and not _may_speak_tls(target)):
         raise UsageError("--tls-ca, --tls-cert and --tls-key are for a target with TLS", hint="write tls://host:port")
     return TlsFiles(ca, cert, key)

@@ -11,7 +11,7 @@ from typing import Final
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
 
-__all__ = ["FORMS", "host_and_port", "refuse_user", "socket_path"]
+__all__ = ["FORMS", "checked_url", "host_and_port", "refuse_user", "socket_path"]
 
 FORMS: Final = (
     "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:COMMAND, after DIALECT: if it has one; "
@@ -55,6 +55,26 @@ def host_and_port(address: str, text: str) -> tuple[str, int]:
     if host and not _HOST.fullmatch(host):
         raise UsageError(f"{host!r} is not a host name", hint=FORMS)
     return host or "localhost", _port(port, text)
+
+
+def checked_url(text: str) -> str:
+    """A URL of a server, with its scheme, as it is.
+
+    Raises:
+        UsageError: It is none, or has a user and a password.
+    """
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no URL: {error}") from error
+    if not parts.hostname or port == 0 or not text.isascii() or not text.isprintable() or " " in text:
+        raise UsageError(f"{text!r} is no URL of a server", hint="write http://host:port/path")
+    if parts.username is not None:
+        raise UsageError("a URL with a user and a password would be shown and remembered", hint="use a header")
+    return text
 
 
 def socket_path(path: str, text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rpcshell.client.addresses import FORMS, host_and_port, refuse_user, socket_path
+from rpcshell.client.addresses import FORMS, checked_url, host_and_port, refuse_user, socket_path
 from rpcshell.client.dialect_names import (
     KINDS,
     NATIVE,
@@ -230,9 +230,11 @@ class ServersetTarget(FleetTarget, frozen=True):
 
     Attributes:
         url: The ZooKeeper servers and the path, as `rpcwire.serverset.ServersetAddress` prints them.
+        credentials: A TOML file with the `user` and `password` that ZooKeeper lets read there, or None.
     """
 
     url: str
+    credentials: str | None = None
 
     def __str__(self) -> str:
         return self.url
@@ -293,7 +295,8 @@ class TlsFiles(msgspec.Struct, frozen=True):
 
 def _speaking(dialect: str, place: Target) -> Target:
     if dialect and isinstance(place, FleetTarget):
-        raise UsageError(f"a fleet is called in the native protocol, not in {dialect}", hint="name one of its servers")
+        reason = f"a fleet is called in the native protocol, not in {dialect}, where events belong to one connection"
+        raise UsageError(reason, hint="name one of its servers")
     return msgspec.structs.replace(place, dialect=dialect)
 
 
@@ -328,7 +331,7 @@ def _child(command: str, text: str) -> ChildTarget:
 def _with_scheme(scheme: str, place: str, text: str) -> Target:
     rest = place[len(scheme) + len("://") :]
     if scheme in ("http", "https"):
-        return _http(place)
+        return HttpTarget(checked_url(place))
     refuse_user(rest)
     if scheme in ("zk", "zks"):
         return _serverset(f"{scheme}://{rest}")
@@ -379,21 +382,6 @@ def _srv(name: str, text: str, *, tls: bool) -> SrvTarget:
     if not _SRV.fullmatch(name):
         raise UsageError(f"{text!r} names no service in the DNS", hint="write srv://_service._tcp.name")
     return SrvTarget(name, tls)
-
-
-def _http(text: str) -> HttpTarget:
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no URL: {error}") from error
-    if not parts.hostname or port == 0 or not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError(f"{text!r} is no URL of a server", hint="write http://host:port/path")
-    if parts.username is not None:
-        raise UsageError("a URL with a user and a password would be shown and remembered", hint="use a header")
-    return HttpTarget(text)
 
 
 def _unix(path: str, text: str) -> UnixTarget:

@@ -233,6 +233,7 @@ class _File:
             tls_ca=self._beside(found.tls_ca),
             tls_cert=self._beside(found.tls_cert),
             tls_key=self._beside(found.tls_key),
+            registry_credentials=self._beside(found.registry_credentials),
             cwd=self._beside(found.cwd),
             openrpc=self._beside(found.openrpc) if isinstance(found.openrpc, str) else found.openrpc,
         )

@@ -37,6 +37,7 @@ _EXAMPLES: Final = (
     ("tools", 0, ("dialect", "command", "env", "cwd", "init", "openrpc", "sampling")),
     ("code", 1, ("dialect", "command", "options")),
     ("api", -1, ("address", "dialect", "headers")),
+    ("fleet", 1, ("address", "registry-credentials")),
 )
 """Targets whose keys go together, and which example of each key is for them."""
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles
+from rpcshell.client.target import ChildTarget, HttpTarget, ServersetTarget, Target, TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,13 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         str | None,
         Meta(
             description="Where the server listens: host:port, port, [v6]:port, unix:/path, unix:@name, tls://host:port "
-            "or, in a dialect, https://host/path.",
-            examples=["tls://rpc.example.org:8443", "https://mcp.example.org/mcp"],
+            "or, in a dialect, https://host/path. Several servers are host:port,host:port, zk://host/path, "
+            "srv://_service._tcp.name or dns://name:port.",
+            examples=[
+                "tls://rpc.example.org:8443",
+                "zk://zk1:2181,zk2:2181/services/calc",
+                "https://mcp.example.org/mcp",
+            ],
         ),
     ] = None
     dialect: Annotated[
@@ -122,6 +127,14 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         str | None,
         Meta(description="The file with its key, where that is another one.", examples=["~/.ssl/me.key"]),
     ] = None
+    registry_credentials: Annotated[
+        str | None,
+        Meta(
+            description="The file with the user and the password whom ZooKeeper lets read, where the address is one of "
+            "zk:// or zks://; nobody else may read it.",
+            examples=["~/zookeeper.toml", "zookeeper.toml"],
+        ),
+    ] = None
     plain: Annotated[
         bool,
         Meta(
@@ -162,6 +175,10 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         if isinstance(target, ChildTarget):
             return replace(target, env=tuple(self.env.items()), cwd=self.cwd)
         self._refuse("env", "cwd", why="is for a target with a command")
+        if isinstance(target, ServersetTarget):
+            target = replace(target, credentials=self.registry_credentials)
+        else:
+            self._refuse("registry_credentials", why="is for an address with zk:// or zks://")
         if not isinstance(target, HttpTarget):
             self._refuse("headers", why="is for an address with http:// or https://")
             return target
@@ -179,6 +196,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         if self.address is not None:
             raise TargetProblem("command", "has an address and a command: it is the one or the other")
         self._refuse("headers", why="is for an address with http:// or https://")
+        self._refuse("registry_credentials", why="is for an address with zk:// or zks://")
         if not command or not command[0] or any("\0" in word for word in command):
             raise TargetProblem("command", "has a command without a program")
         if self.dialect is None:
@@ -188,7 +206,8 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     def _refuse(self, *keys: str, why: str) -> None:
         for key in keys:
             if getattr(self, key):
-                raise TargetProblem(key, f"has {key}, which {why}")
+                name = key.replace("_", "-")
+                raise TargetProblem(name, f"has {name}, which {why}")
 
     def _check_sampling(self, command: list[str]) -> None:
         from rpcshell.client.dialects.registry import announces

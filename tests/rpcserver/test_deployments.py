@@ -25,6 +25,7 @@ import yaml
 from rpcserver.cli import parse
 from rpcserver.options import command
 from rpcserver.system.settings import ServerSettings
+from rpcshell.app.arguments import read_arguments
 from rpcwire.framings import FRAMINGS
 from rpcwire.serverset import Endpoint, Instance, Member, encode_member
 from tests.rpcserver.arbiter.test_health import ask
@@ -35,6 +36,7 @@ from tests.zookeeper import Serverset
 
 DEPLOY = Path(__file__).parents[2] / "docs/deploy"
 PAGES = sorted(DEPLOY.glob("*.md"))
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/bin"
 
 
@@ -62,13 +64,17 @@ def logged(server: Server, words: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_commands_and_options_of_a_page_are_those_of_the_program(page: Path) -> None:
+def test_the_commands_and_options_of_a_page_are_those_of_the_programs(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = page.read_text()
     for line in re.findall(r"^rpcserver (.*)$", said.replace("\\\n", ""), re.MULTILINE):
         settings_of(shlex.split(line))
-    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    read_arguments(["--help"])
+    known = set(OPTION.findall(capsys.readouterr().out))
+    known |= {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
     said_of_it = re.sub(r"(?m)^(?!rpcserver )\S*(?:pip|kubectl|systemctl) .*$|`systemctl [^`]*`", "", said)
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", said_of_it)) <= known
+    assert set(OPTION.findall(said_of_it)) <= known
     for file in re.findall(r"\]\(([\w.]+)\)", said):
         assert (DEPLOY / file).exists()
     for file in re.findall(r"`(tests/[\w/]+\.py)`", said):

@@ -12,20 +12,20 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from kazoo.client import KazooClient, KazooState
-from kazoo.exceptions import KazooException, NoNodeError
+from kazoo.exceptions import KazooException, NoAuthError, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import EventType
 
 from rpcshell.client.errors import UsageError
 from rpcshell.client.fleet.instances import Listed
-from rpcshell.client.target import Target, TcpTarget, TlsTarget
+from rpcshell.client.target import Target, TcpTarget, TlsFiles, TlsTarget
+from rpcshell.client.tls import client_context
 from rpcwire import InvalidMember
 from rpcwire.serverset import METRICS, decode_member, is_host, is_member_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rpcshell.client.target import TlsFiles
     from rpcwire.serverset import Member, ServersetAddress
 
 __all__ = ["ServersetSource"]
@@ -34,6 +34,8 @@ _SESSION: Final = 10.0
 """Seconds after which ZooKeeper forgets this client, of which it keeps nothing but that it watches."""
 
 _RETRY: Final = {"max_tries": -1, "delay": 0.1, "max_delay": 2.0}
+
+_TRIES_AGAIN: Final = "Transition to CONNECTING"
 
 _log: Final = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
@@ -45,15 +47,22 @@ class ServersetSource:
     Args:
         address: Where it is.
         tls: The files that ZooKeeper is verified with, and those that it is shown, where the address says TLS.
+        user: Who the client is, as `user:password`, or None.
+
+    Raises:
+        TlsFailed: A file cannot be used.
     """
 
-    def __init__(self, address: ServersetAddress, tls: TlsFiles | None) -> None:
+    def __init__(self, address: ServersetAddress, tls: TlsFiles | None, user: str | None = None) -> None:
         self._address = address
+        self._words = _LastWords()
+        self._denied = False
         self._client: Any = KazooClient(
             address.hosts,
             timeout=_SESSION,
             connection_retry=dict(_RETRY),
-            logger=_log,
+            logger=_logger_with(self._words),
+            auth_data=[] if user is None else [("digest", user)],
             **_security(address, tls),
         )
         self._client.add_listener(self._state_changed)
@@ -69,7 +78,11 @@ class ServersetSource:
 
     def problem(self) -> str:
         """Why nothing was told yet."""
-        return "ZooKeeper does not answer" if not self._client.connected else "ZooKeeper does not tell who is there"
+        if not self._client.connected:
+            return f"ZooKeeper does not answer{self._words}"
+        return (
+            "ZooKeeper does not let this client read there" if self._denied else "ZooKeeper does not tell who is there"
+        )
 
     def stop(self) -> None:
         """End, as `Source` says."""
@@ -89,6 +102,10 @@ class ServersetSource:
                 break
             try:
                 known = self._read()
+            except NoAuthError:
+                # Whoever changes that is not told of: it is asked for again with the next connection.
+                self._denied = True
+                _log.warning("%s may not be read", self._address)
             except (KazooException, KazooTimeoutError) as error:
                 # The connection has ended; when there is another, all is read again.
                 _log.info("%s cannot be read: %r", self._address, error)
@@ -186,9 +203,35 @@ def _listed(target: Target, member: Member) -> Listed:
     )
 
 
+class _LastWords(logging.Handler):
+    """Keeps what kazoo says of its connection, which it says nowhere else."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._last = ""
+
+    def __str__(self) -> str:
+        return f": {self._last}" if self._last else ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it, unless it only says that it tries again."""
+        if record.msg != _TRIES_AGAIN:
+            self._last = record.getMessage()
+
+
+def _logger_with(words: _LastWords) -> logging.Logger:
+    """A logger of a client's own for kazoo, which says passwords at lower levels."""
+    logger = logging.Logger(f"{__name__}.kazoo", logging.WARNING)
+    logger.parent = _log
+    logger.addHandler(words)
+    return logger
+
+
 def _security(address: ServersetAddress, tls: TlsFiles | None) -> dict[str, object]:
     if not address.tls:
         return {}
+    first = address.servers[0]
+    client_context(tls or TlsFiles(), TlsTarget(first.host, first.port))
     files: dict[str, object] = (
         {} if tls is None else {"ca": tls.ca, "certfile": tls.cert, "keyfile": tls.key or tls.cert}
     )

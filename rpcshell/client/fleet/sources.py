@@ -41,7 +41,8 @@ def source_of(target: FleetTarget, tls: TlsFiles | None) -> Source | None:
     """What watches the registry of a target, or None where it has none.
 
     Raises:
-        UsageError: A package is missing for it, which is named.
+        UsageError: A package is missing for it, which is named, or its file of credentials cannot be used.
+        TlsFailed: A file for TLS to the registry cannot be used.
     """
     match target:
         case ServersetTarget():
@@ -52,9 +53,11 @@ def source_of(target: FleetTarget, tls: TlsFiles | None) -> Source | None:
                     raise
                 hint = "pip install 'rpcshell[zookeeper]'"
                 raise UsageError("ZooKeeper is asked with kazoo, which is not installed", hint=hint) from None
+            from rpcshell.client.fleet.credentials import read_credentials
             from rpcwire.serverset import ServersetAddress
 
-            return ServersetSource(ServersetAddress.parse(target.url), tls)
+            user = None if target.credentials is None else read_credentials(target.credentials)
+            return ServersetSource(ServersetAddress.parse(target.url), tls, user)
         case SrvTarget():
             from rpcshell.client.fleet.dns_source import SrvSource
 

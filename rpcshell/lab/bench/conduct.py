@@ -94,7 +94,7 @@ def _refuse_what_no_client_can(target: Target, options: BenchOptions) -> None:
         raise UsageError(f"--pipeline is for a single server, and {target} is several", hint="-c makes more calls")
     if target != Target.parse(str(target)):
         raise UsageError(
-            f"{target} has an environment, a folder or headers, which no load process is told",
+            f"{target} has an environment, a folder, headers or credentials, which no load process is told",
             hint=":watch repeats a call of any",
         )
 

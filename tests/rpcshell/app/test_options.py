@@ -10,6 +10,7 @@ import pytest
 from rpcshell.app.arguments import read_arguments
 from rpcshell.app.options import Options, plain_options
 from rpcshell.client.errors import UsageError
+from rpcshell.client.target import ServersetTarget, TlsFiles
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -64,3 +65,31 @@ def test_what_makes_no_sense_makes_none_to_either(
 ) -> None:
     with pytest.raises(UsageError):
         read(arguments)
+
+
+@pytest.mark.parametrize("target", ["tls://h:1,h:2", "zk://h/calc", "zks://h/calc", "srv+tls://_rpc._tcp.calc"])
+def test_files_for_tls_go_to_fleets_that_may_speak_it(target: str) -> None:
+    options = read_arguments(["--tls-ca", __file__, target])
+    assert options is not None
+    assert options.tls == TlsFiles(ca=__file__)
+
+
+@pytest.mark.parametrize("target", ["h:1,h:2", "srv://_rpc._tcp.calc", "dns://calc:1"])
+def test_fleets_that_speak_no_tls_take_no_files_for_it(target: str) -> None:
+    with pytest.raises(UsageError, match="for a target with TLS"):
+        read_arguments(["--tls-ca", __file__, target])
+
+
+def test_credentials_go_to_fleets_that_zookeeper_knows(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[targets]\ncalc = 'zk://h/calc'\none = 'h:1'\n")
+    given = ["--config", str(config), "--registry-credentials", __file__]
+    expected = ServersetTarget("zk://h:2181/calc", credentials=__file__)
+    for word in ("zk://h/calc", "calc"):
+        options = read_arguments([*given, word])
+        assert options is not None
+        target = options.target
+        assert (options.config.targets[target].target if isinstance(target, str) else target) == expected
+    for word in ("h:1", "one"):
+        with pytest.raises(UsageError, match="servers that ZooKeeper knows"):
+            read_arguments([*given, word])

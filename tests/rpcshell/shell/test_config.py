@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell import Envelope, Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget, UsageError
+from rpcshell import Envelope, ServersetTarget, Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget, UsageError
 from rpcshell.client.dialects.registry import name_dialects
 from rpcshell.shell.config import Config, ConfigProblem, load_config, parse_config, usable_config
 from rpcshell.shell.config_reference import DIALECTS, config_reference
@@ -36,6 +36,10 @@ time = false
 [targets]
 local = "8080"
 
+[targets.fleet]
+address = "zk://h/calc"
+registry-credentials = "reader.toml"
+
 [targets.prod]
 address = "tls://rpc.example.org:8443"
 tls-ca = "ca.pem"
@@ -53,6 +57,8 @@ f5 = ":methods"
     config = load_config(file)
     assert config.settings == {"format": "table", "max_rows": 5, "time": False}
     assert config.targets["local"].target == TcpTarget("localhost", 8080)
+    reader = str(file.parent / "reader.toml")
+    assert config.targets["fleet"].target == ServersetTarget("zk://h:2181/calc", credentials=reader)
     prod = config.targets["prod"]
     assert prod.target == TlsTarget("rpc.example.org", 8443)
     assert prod.tls == TlsFiles(str(file.parent / "ca.pem"), "/etc/me.pem")
@@ -98,6 +104,11 @@ f5 = ":methods"
             "[targets.a]\naddress = 'http://x'\ndialect = 'jsonrpc'\nheaders = {'A B' = 'c'}\n",
             4,
             "is no header of HTTP",
+        ),
+        (
+            "[targets.a]\naddress = 'x:1'\nregistry-credentials = 'c'\n",
+            3,
+            "has registry-credentials, which is for an address with zk://",
         ),
         ("targets.prod.address = 'x'\n", 1, "has no port"),
         ("[dialects]\na = 1\n", 2, "dialects.a is a table, not a whole number"),
@@ -186,7 +197,7 @@ def test_the_reference_changes_nothing_as_it_is_and_is_right_without_its_comment
         before = settings.text(name)
         settings.set(name, value)
         assert settings.text(name) == before
-    assert set(config.targets) == {"local", "prod", "tools", "code", "api"}
+    assert set(config.targets) == {"local", "prod", "tools", "code", "api", "fleet"}
     defaults, described = TargetConfig("x:1"), list(config.targets.values())[1:]
     for name in TargetConfig.__struct_fields__:
         assert any(getattr(target, name) != getattr(defaults, name) for target in described), name
