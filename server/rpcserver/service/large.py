@@ -1,10 +1,12 @@
 """What is so large that reading or writing it holds up an event loop: how that is known, and the thread that does it.
 
 msgspec keeps the interpreter's lock while it reads or writes, so the loop runs between such steps, and not beside them.
+Collecting garbage would make these steps three times as long: it goes through all that was read, again and again.
 """
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -41,9 +43,20 @@ class LargeValues:
             self._executor = ThreadPoolExecutor(1, "rpcserver-large")
         loop = asyncio.get_running_loop()
         try:
-            there = loop.run_in_executor(self._executor, partial(function, *args, **kwargs))
+            there = loop.run_in_executor(self._executor, _uncollected, partial(function, *args, **kwargs))
         except RuntimeError:
             # There is no thread left: it is done here, and others wait.
             self._executor = None
             return function(*args, **kwargs)
         return await there
+
+
+def _uncollected(function: Callable[[], T]) -> T:
+    """Call a function, and collect garbage only after it, if the app has that done at all."""
+    if not gc.isenabled():
+        return function()
+    gc.disable()
+    try:
+        return function()
+    finally:
+        gc.enable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -245,6 +246,23 @@ def test_what_is_large_is_read_in_a_thread(method: str) -> None:
     assert started == 1
     assert large[0]["result"] == small[0]["result"]
     assert large[0]["result"]["code"] == -32602
+
+
+def test_garbage_is_not_collected_while_what_is_large_is_read() -> None:
+    """It would take longer than the reading, with the interpreter's lock held."""
+    where: list[str] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        where.append(threading.current_thread().name)
+
+    gc.callbacks.append(note)
+    try:
+        large_threads(body("at_once", [[[]] * 100_000]))
+    finally:
+        gc.callbacks.remove(note)
+    # What is put off is done once for each of what it does there.
+    assert sum(name.startswith("rpcserver-large") for name in where) < 10
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("bodies", [[body("zeros", [300_000])], [body("page", [300_000]), body("page", [300_000])]])
