@@ -22,7 +22,15 @@ from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.http_connection import is_readable, open_connection, shut_down
 from rpcshell.client.http_events import EventPlace
-from rpcshell.client.http_responses import NoMessage, check_length, message_of, reply_id, unusable, whole_body
+from rpcshell.client.http_responses import (
+    NoMessage,
+    check_length,
+    error_message,
+    message_of,
+    reply_id,
+    unusable,
+    whole_body,
+)
 from rpcshell.client.threads import thread_for
 from rpcwire import MAX_REPLY
 from rpcwire.framings import FRAMINGS
@@ -41,6 +49,9 @@ _HEARD: Final = 2.0
 
 _CLIENT_ERROR: Final = 4
 """What the status of a response begins with where the request is one that the server does not take."""
+
+_SERVER_ERROR: Final = 5
+"""And where the server, or a proxy before it, fails to answer."""
 
 _ACCEPT: Final = "application/json, text/event-stream"
 
@@ -72,6 +83,7 @@ class HttpStream:
         self._ended = threading.Event()
         self._post_to = target.url
         self._channel: threading.Event | None = None
+        self._understood = False
         self._idle = [open_connection(self._target, self._timeout, self._tls)]
         self._socket, self._inside = socket.socketpair()
         self._socket.setblocking(False)
@@ -289,6 +301,7 @@ class HttpStream:
                 raise self._broken(error) from error
         finally:
             self._let_go(connection, response, reusable=reusable)
+        self._understood = self._understood or place.answered
         # Not before another call may use the connection: whoever gets this may make one.
         self._inside.sendall(body)
         return streams
@@ -360,7 +373,14 @@ class HttpStream:
         try:
             self.request(message, id)
         except (ShellError, Dropped) as error:
-            if (isinstance(id, int) or id is EventPlace.ANY) and not self._given_up.get(id):
+            if not (isinstance(id, int) or id is EventPlace.ANY) or self._given_up.get(id):
+                return
+            known = isinstance(id, int) and (self._understood or self._channel is not None)
+            if known and isinstance(error, NoMessage) and error.status // 100 == _SERVER_ERROR:
+                # The session goes on: only a status that the dialect knows ends it.
+                with contextlib.suppress(OSError):
+                    self._inside.sendall(error_message(error, id))
+            else:
                 self._fail(error)
         except OSError:
             # It was closed here.

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.dialects.lenient import nearly_json
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.http_events import EventPlace
-from rpcwire import MAX_REPLY, MessageError, decode_value
+from rpcwire import MAX_REPLY, ErrorCode, MessageError, decode_value, encode_value
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
+    from rpcshell.client.errors import ShellError
     from rpcshell.client.target import HttpTarget
 
-__all__ = ["NoMessage", "check_length", "message_of", "reply_id", "unusable", "whole_body"]
+__all__ = ["NoMessage", "check_length", "error_message", "message_of", "reply_id", "unusable", "whole_body"]
 
 _PIECE: Final = 1024 * 1024
 _SHOWN: Final = 200
@@ -103,6 +104,12 @@ def unusable(response: HTTPResponse, body: bytes, target: HttpTarget) -> NoMessa
     said = " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
     what = f"HTTP {status} {response.reason}" + (f": {said}" if said else "")
     return NoMessage(f"{target} answered no JSON: {what}", status, _HINTS.get(status))
+
+
+def error_message(error: ShellError, id: object) -> bytes:
+    """An error as the reply to a message, with its newline."""
+    fault = {"code": int(ErrorCode.APPLICATION_ERROR), "message": str(error)}
+    return encode_value({"jsonrpc": "2.0", "id": id, "error": fault}) + b"\n"
 
 
 def reply_id(message: bytes) -> object:

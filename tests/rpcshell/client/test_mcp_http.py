@@ -132,6 +132,25 @@ def test_a_server_that_wants_a_token_says_so(connect: Connect) -> None:
             connect(f"mcp:{server.url}")
 
 
+def test_a_call_that_a_proxy_could_not_pass_on_fails_alone_and_the_session_goes_on(connect: Connect) -> None:
+    failing = iter([502])
+
+    def respond(handler: Handler, message: dict[str, Any]) -> bool:
+        if message["method"] != "tools/call" or (status := next(failing, None)) is None:
+            return False
+        handler.say(b"<html>", "text/html", status)
+        return True
+
+    with served() as server:
+        server.respond = respond  # type: ignore[method-assign]
+        with connect(f"mcp:{server.url}") as client:
+            with pytest.raises(CallError, match="HTTP 502 Bad Gateway"):
+                client.call("t")
+            assert client.call("t")["name"] == "t"
+        methods = [method for method, _ in server.seen if method != "GET"]
+        assert methods == ["initialize", "notifications/initialized", "tools/call", "tools/call", "DELETE"]
+
+
 def test_an_error_without_an_id_is_that_of_its_own_request() -> None:
     def respond(handler: Handler, message: dict[str, Any]) -> bool:
         if message["method"] != "tools/call" or message["params"]["name"] != "bad":
