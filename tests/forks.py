@@ -53,9 +53,6 @@ _IMPORTED = {
 PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.line.hint", "rpcshell.line.suggest")
 """What a shell imports beside it that has a prompt; of packages all modules."""
 
-LOOP = ("rpcserver.workers", "uvloop.loop")
-"""What a server of the async model imports beside it, and no other."""
-
 _HEEDED = ("LANG", "LC_", "PYTHON")
 """Variables that an interpreter heeds at its start begin with these: each set of them has its own origin."""
 
@@ -202,8 +199,10 @@ def _text_of(descriptor: int) -> str:
 def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
     """Fork for each request, and return in a child only: as the program."""
     for name in (f"{program}.__main__", *_IMPORTED[program], *imported):
-        for inner in pkgutil.iter_modules(getattr(import_module(name), "__path__", ())):
-            import_module(f"{name}.{inner.name}")
+        # What is not there is missed by who needs it.
+        with suppress(ImportError):
+            for inner in pkgutil.iter_modules(getattr(import_module(name), "__path__", ())):
+                import_module(f"{name}.{inner.name}")
     del sys.modules[f"{program}.__main__"]
     # Else a collection in a fork would write to every object, and so copy its page.
     gc.collect()

@@ -20,6 +20,13 @@ from tests import forks
 PATIENCE = 20.0
 """Seconds after which a test gives up; far more than anything here takes."""
 
+_IMPORTED = {
+    "async": ("rpcserver.workers", "uvloop.loop"),
+    "--metrics": ("rpcserver.ops.exposition",),
+    "--register": ("kazoo.client",),
+}
+"""What a server imports late that has such an option."""
+
 PROBE_APP = '''
 import os
 import signal
@@ -219,7 +226,7 @@ def launched(*arguments: str, cwd: Path | None = None, env: dict[str, str] | Non
         pass_fds=[theirs.fileno()],
         cwd=cwd,
         env={**environment, "PYTHONWARNINGS": "error", **(env or {})},
-        imported=forks.LOOP if "async" in arguments else (),
+        imported=tuple(name for option, names in _IMPORTED.items() if option in arguments for name in names),
     )
     theirs.close()
     os.close(written)

@@ -17,7 +17,6 @@ import pytest
 from rpcserver.arbiter.housekeeping import Watchdog
 from rpcserver.system.scoreboard import SlotReading, SlotState
 from rpcserver.system.settings import ServerSettings
-from rpcserver.workers import MODELS
 from tests.rpcserver.steering import Gate, steering
 from tests.servers import PROBE_APP, Server, running
 
@@ -53,11 +52,11 @@ class Standing:
 
 @pytest.fixture(scope="module", autouse=True)
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Standing]]:
-    """A server of each model, for the last test here: five seconds must pass, which the others spend."""
+    """Servers of the models that `test_liveness` leaves out, for the last test here, which the others wait for."""
     folder = tmp_path_factory.mktemp("standing")
     with contextlib.ExitStack() as stack:
         servers = []
-        for model in MODELS:
+        for model in ("thread", "pool", "fork"):
             server = stack.enter_context(running("-m", model, "-w", "3", "--timeout", "0.5", folder=folder))
             client = stack.enter_context(server.connect())
             meta = client.call("echo", meta=True).meta

@@ -36,6 +36,9 @@ def broken() -> None:
     raise KeyError
 
 
+CALLER = Caller(service)
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -53,9 +56,8 @@ json_values = st.recursive(
 @settings(deadline=None)
 @given(json_values)
 def test_any_json_value_comes_back(value: Any) -> None:
-    caller = Caller(service)
-    assert caller.call("ping", value) == value
-    assert caller.request("ping", value, id=1)["result"] == value
+    assert CALLER.call("ping", value) == value
+    assert CALLER.request("ping", value, id=1)["result"] == value
 
 
 def is_a_reply(reply: dict[str, Any]) -> bool:
@@ -68,15 +70,14 @@ def is_a_reply(reply: dict[str, Any]) -> bool:
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_get_a_reply(body: bytes) -> None:
-    assert is_a_reply(Caller(service).body(body))
+    assert is_a_reply(CALLER.body(body))
 
 
 @settings(deadline=None)
 @given(st.sampled_from(["ping", "add", "later", "broken", "x", "rpc.discover"]), json_values, st.booleans())
 def test_any_params_get_a_reply(method: str, params: Any, close: bool) -> None:
-    caller = Caller(service)
-    assert is_a_reply(caller.body(json.dumps({"in": method, "params": params}).encode(), close=close))
-    assert is_a_reply(caller.request(method, params, id=1, meta=True))
+    assert is_a_reply(CALLER.body(json.dumps({"in": method, "params": params}).encode(), close=close))
+    assert is_a_reply(CALLER.request(method, params, id=1, meta=True))
 
 
 request_keys = st.dictionaries(st.sampled_from(["in", "params", "id", "meta", "close", "x"]), json_values)
@@ -87,6 +88,6 @@ request_keys = st.dictionaries(st.sampled_from(["in", "params", "id", "meta", "c
 def test_any_damaged_request_gets_a_reply(request_: dict[str, Any], garbage: bytes, at: int) -> None:
     body = json.dumps({"in": "add", **request_}).encode()
     at %= len(body)
-    assert is_a_reply(Caller(service).body(body))
-    assert is_a_reply(Caller(service).body(body[:at] + garbage + body[at:]))
-    assert is_a_reply(Caller(service).body(body[:at]))
+    assert is_a_reply(CALLER.body(body))
+    assert is_a_reply(CALLER.body(body[:at] + garbage + body[at:]))
+    assert is_a_reply(CALLER.body(body[:at]))

@@ -242,8 +242,7 @@ def test_a_file_is_either_read_or_refused(tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("option", ["--help", "--version"])
+@pytest.mark.parametrize(("option", "unbuffered"), [("--help", ""), ("--version", "1")])
 def test_a_help_that_cannot_be_written_is_said(option: str, unbuffered: str) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(

@@ -95,7 +95,7 @@ def test_servers_of_one_test_do_not_stay_for_the_next(report: str) -> None:
     assert "PASSED test_shop.py::test_after_several\n" in report
 
 
-@pytest.mark.parametrize("capture", ["sys", "no"])
+@pytest.mark.parametrize("capture", [pytest.param("sys", marks=pytest.mark.thorough), "no"])
 def test_any_way_of_capturing_output_will_do(tmp_path: Path, capture: str) -> None:
     done = run_shop(tmp_path, f"--capture={capture}", "-k", "two_lines")
     assert done.returncode == 0, done.stdout + done.stderr

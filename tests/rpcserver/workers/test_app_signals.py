@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_signals_that_a_handler_takes_are_taken_back(model: str, method: str, to
         assert "did not stop in time" not in server.log()
 
 
-@pytest.mark.parametrize("model", ["sync", "fork"])
+@pytest.mark.parametrize("model", ["sync", pytest.param("fork", marks=pytest.mark.thorough)])
 def test_signals_that_a_handler_takes_are_taken_back_while_its_client_never_pauses(model: str, tmp_path: Path) -> None:
     with running("-m", model, "-w", "1", app=PROBE_APP + IN_MAIN_THREAD, folder=tmp_path) as server:
         with server.connect() as client:
@@ -102,7 +103,7 @@ def note() -> None:
 """
 
 
-@pytest.mark.parametrize("model", ["sync", "fork"])
+@pytest.mark.parametrize("model", ["sync", pytest.param("fork", marks=pytest.mark.thorough)])
 def test_a_log_is_opened_again_although_a_handler_had_taken_the_signal_for_it(model: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
@@ -112,3 +113,4 @@ def test_a_log_is_opened_again_although_a_handler_had_taken_the_signal_for_it(mo
         assert client.call("rotate", [server.pid]).fault is None
         while not log.exists() or "a note" not in log.read_text():
             assert client.call("note").fault is None
+            select.select([client.socket], [], [], 0.01)

@@ -78,8 +78,7 @@ def run_loops(
     assert marks.stat().st_size == sum(loop.replies for loop in loops)
 
 
-@pytest.mark.parametrize("clients", [2, 4, 9], ids=["idle workers", "one each", "a queue"])
-@pytest.mark.parametrize("kind", ["tcp", "unix"])
+@pytest.mark.parametrize(("clients", "kind"), [(2, "tcp"), (4, "unix"), (9, "tcp"), (9, "unix")], ids=str)
 def test_a_stop_loses_no_call(tmp_path: Path, clients: int, kind: str) -> None:
     marks = tmp_path / "marks"
     bind = "127.0.0.1:0" if kind == "tcp" else f"unix:{tmp_path}/probe.sock"

@@ -71,7 +71,7 @@ def test_children_of_handlers_are_as_in_a_script_and_hold_no_connection(model: s
         server.connect() as client,
         server.connect(1) as other,
     ):
-        for _ in range(3):
+        for _ in range(2):
             assert client.call("mapped").result == [1, 2, 3]
             assert client.call("terminated").result == -signal.SIGTERM
         assert client.call("disposed").result == ["SIGINT", "-1", "set()"]
