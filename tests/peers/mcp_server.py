@@ -1,5 +1,5 @@
 """An MCP server with the protocol's own Python SDK, for tests: `python mcp_server.py stdio`, or `http PORT-FILE`,
-`sse PORT-FILE` (the transport of 2024-11-05).
+which has the transport of 2024-11-05 too (/sse).
 
 Only its own process imports it: the SDK is not there where the extra `peers` is not installed.
 """
@@ -70,25 +70,27 @@ async def count(n: int, ctx: Context) -> str:
     return "done"
 
 
-cancelled = asyncio.Event()
+awake = asyncio.Event()
+awake.set()
 
 
 @server.tool()
 async def sleep() -> str:
     """Never end; who waits at a pipe is told that it has begun."""
+    awake.clear()
     if (called := Path("called")).is_fifo():
         called.write_text("!")
     try:
         await asyncio.Event().wait()
     finally:
-        cancelled.set()
+        awake.set()
     return ""
 
 
 @server.tool()
 async def was_cancelled() -> bool:
-    """Wait until a sleep was ended."""
-    await cancelled.wait()
+    """Wait until nobody sleeps."""
+    await awake.wait()
     return True
 
 
@@ -162,7 +164,8 @@ def main() -> None:
 
     sock = socket.create_server(("127.0.0.1", 0))
     Path(sys.argv[2]).write_text(str(sock.getsockname()[1]))
-    app = server.sse_app() if sys.argv[1] == "sse" else server.streamable_http_app(json_response=sys.argv[1] == "json")
+    app = server.streamable_http_app(json_response=sys.argv[1] == "json")
+    app.router.routes += server.sse_app().routes
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[sock])
 
 

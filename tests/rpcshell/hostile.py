@@ -94,7 +94,7 @@ DOCUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "many properties in many parts": lambda: described(
         {"allOf": [{"properties": _named(f"{name}_{at}" for name in _MANY[:2000])} for at in range(64)]}
     ),
-    "many params": lambda: _params(100_000, {"type": "string", "default": "x"}),
+    "many params": lambda: _params(40_000, {"type": "string", "default": "x"}),
     "many params that multiply": lambda: _params(20_000, reference("B0")),
     "a long default": lambda: described({"type": "string", "default": _LONG}),
     "a default of many": lambda: described({"type": "array", "default": [1] * 1_000_000}),

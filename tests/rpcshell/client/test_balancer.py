@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
@@ -243,3 +243,4 @@ class Choices(RuleBasedStateMachine):
 
 
 TestChoices = Choices.TestCase
+TestChoices.settings = settings(stateful_step_count=25)

@@ -317,7 +317,7 @@ def test_who_never_answers_the_handshake_is_said(
 
 def test_floods_of_events_leave_the_client_alive(connect: Connect) -> None:
     def pour(request: Any) -> list[object]:
-        return [*[{"event": "x"}] * 20_000, {"head": {"number": 10**30}}, *mine(request)]
+        return [*[{"event": "x"}] * 10_500, {"head": {"number": 10**30}}, *mine(request)]
 
     with serving(answering(pour)) as server, connect(str(server.target), dialect=MINE) as client:
         assert client.call("add", [1]) == 1

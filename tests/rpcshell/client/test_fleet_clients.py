@@ -128,7 +128,12 @@ def test_retries_end_with_their_budget(connect: Connect) -> None:
 
 def test_the_first_attempt_of_an_idempotent_call_has_half_of_the_time(connect: Connect) -> None:
     with fleet(silent, named("b")) as servers, connect(address(*servers)) as client:
-        assert {client.call("who", idempotent=True, timeout=1.0) for _ in range(20)} == {"b"}
+        for timeout in (0.2, 2.0, 20.0):
+            # Half of a time may be too short for the second attempt on a busy machine, and is not too short each time.
+            with contextlib.suppress(CallTimeout):
+                assert {client.call("who", idempotent=True, timeout=timeout) for _ in range(20)} == {"b"}
+                return
+    pytest.fail("no attempt was left any time")
 
 
 def test_a_call_without_a_reply_in_time_names_where_it_went(connect: Connect) -> None:

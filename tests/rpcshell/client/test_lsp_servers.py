@@ -66,7 +66,7 @@ def text_of(hover: Any) -> str:
     return str(hover["contents"]["value"])
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", ["pylsp", "pyright", pytest.param("jedi", marks=pytest.mark.thorough)])
 def test_a_server_heeds_settings_and_tells_of_a_file_and_of_what_has_changed_in_it(folder: Path, name: str) -> None:
     # One conversation: some of these servers take seconds to start.
     with connect(needs(name), connect_timeout=PATIENCE, options={"settings": SETTINGS[name]}) as client:

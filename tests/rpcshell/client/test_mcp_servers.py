@@ -42,16 +42,16 @@ class WithoutSessions(Mcp):
 
 
 @contextmanager
-def over_http(folder: Path, transport: str = "http") -> Iterator[str]:
+def over_http(folder: Path) -> Iterator[str]:
     found = folder / "port"
-    with subprocess.Popen([sys.executable, SERVER, transport, found], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([sys.executable, SERVER, "http", found], stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 60
             while not (found.exists() and found.read_text()):
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 os.sched_yield()
-            yield f"mcp:http://127.0.0.1:{found.read_text()}/{'sse' if transport == 'sse' else 'mcp'}"
+            yield f"mcp:http://127.0.0.1:{found.read_text()}/mcp"
         finally:
             process.kill()
 
@@ -174,17 +174,17 @@ def test_values_are_completed_by_the_server(client: Client) -> None:
 
 
 @with_sdk
-def test_replies_by_a_stream_of_their_own_as_in_2024(tmp_path: Path) -> None:
-    with over_http(tmp_path, "sse") as url:
-        assert detect(url.removeprefix("mcp:")).dialect == "mcp"
-        with connect(url) as client:
-            assert client.call("add", {"a": 1, "b": 5}) == {"result": 6}
-            with pytest.raises(CallError, match="Error executing tool boom"):
-                client.call("boom")
-            assert client.call("ask") == {"result": "decline"}
-            with pytest.raises(CallTimeout):
-                client.call("sleep", timeout=0.3)
-            assert client.call("was_cancelled") == {"result": True}
+def test_replies_by_a_stream_of_their_own_as_in_2024(url: str) -> None:
+    url = url.removesuffix("/mcp") + "/sse"
+    assert detect(url.removeprefix("mcp:")).dialect == "mcp"
+    with connect(url) as client:
+        assert client.call("add", {"a": 1, "b": 5}) == {"result": 6}
+        with pytest.raises(CallError, match="Error executing tool boom"):
+            client.call("boom")
+        assert client.call("ask") == {"result": "decline"}
+        with pytest.raises(CallTimeout):
+            client.call("sleep", timeout=0.3)
+        assert client.call("was_cancelled") == {"result": True}
 
 
 @with_sdk
@@ -209,7 +209,7 @@ def test_a_session_ends_with_its_client_and_is_made_anew_where_the_server_ended_
 
 
 @with_sdk
-@pytest.mark.parametrize("transport", ["stdio", "http"])
+@pytest.mark.parametrize("transport", ["http", pytest.param("stdio", marks=pytest.mark.thorough)])
 def test_the_era_without_sessions(transport: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rpcshell.client.dialects.mcp.dialect.Mcp", WithoutSessions)
     with connect(STDIO if transport == "stdio" else url, connect_timeout=60) as client:

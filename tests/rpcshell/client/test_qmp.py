@@ -199,7 +199,7 @@ def test_a_monitor_that_refuses_to_negotiate_is_said(connect: Connect, monkeypat
 def test_floods_of_events_and_strange_messages_leave_the_client_alive(connect: Connect) -> None:
     def pour(peer: Peer, command: dict[str, Any]) -> None:
         say(
-            peer, *[RESUME] * 20_000, {"return": 1, "id": "no such"}, {"return": 2, "id": -1}, {"return": 3, "id": True}
+            peer, *[RESUME] * 10_500, {"return": 1, "id": "no such"}, {"return": 2, "id": -1}, {"return": 3, "id": True}
         )
         answer(peer, command)
 

@@ -126,8 +126,8 @@ def test_columns_begin_in_every_line_where_their_rules_do(value: list[dict[str, 
 
 
 def test_the_first_page_of_a_huge_list_does_not_wait_for_the_rest() -> None:
-    value = [{"id": n, "name": f"name {n}", "tags": ["a", {"b": n}]} for n in range(200_000)]
-    assert steps(lambda: list(islice(render_table(value, 80), 500))) < 400_000
+    value = [{"id": n, "name": f"name {n}", "tags": ["a", {"b": n}]} for n in range(50_000)]
+    assert steps(lambda: list(islice(render_table(value, 80), 500))) < 120_000
 
 
 def test_huge_and_deep_cells_cost_no_more_than_what_is_shown() -> None:
