@@ -108,7 +108,9 @@ def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:
     timing, trace = evidence.timing, evidence.call.trace
     if timing.attempts:
         new = "a new connection" if timing.dialled else "the connection that was there"
-        times = f", {timing.attempts} times" if timing.attempts > 1 else ""
+        # Over a fleet, where else it was sent follows.
+        again = timing.attempts > 1 and not trace.failed_attempts
+        times = f", {timing.attempts} times" if again else ""
         sent = "" if timing.sent else ", not whole"
         where = evidence.call.instance or evidence.call.target
         yield "request", f"{trace.request_size} bytes to {where}{times} on {new}{sent}"
