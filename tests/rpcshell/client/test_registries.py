@@ -89,6 +89,8 @@ def test_who_comes_and_goes_and_changes_is_told(serverset: Serverset) -> None:
         heard = Heard()
         with connect(serverset.url) as client:
             client.on_change(heard.events.put)
+            client.let_go()
+            assert not client.connected
             name = register(serverset, second)
             assert heard.until("added").instance.target == second.target
             assert {client.call("who") for _ in range(60)} == {"a", "b"}
@@ -184,6 +186,16 @@ def test_a_registry_that_is_away_takes_nobody_away_and_is_read_anew(serverset: S
             way.mend()
             assert heard.until("added").instance.target == second.target
             assert {client.call("who") for _ in range(60)} == {"a", "b"}
+
+
+@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:9100/metrics"), ("a/b@c", ""), ("", "")])
+def test_the_registry_tells_where_metrics_are(serverset: Serverset, host: str, url: str) -> None:
+    with serving(named("a")) as server:
+        where = endpoint(server)
+        metrics = {"metrics": Endpoint(host, 9100)} if host else {}
+        serverset.put(member_name(where), encode_member(Member(where, metrics)))
+        with connect(serverset.url) as client:
+            assert [instance.metrics for instance in client.instances] == [url]
 
 
 def test_nodes_that_are_none_or_not_ours_are_left_out(serverset: Serverset, connect: Connect) -> None:
