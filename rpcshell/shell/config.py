@@ -190,6 +190,8 @@ class _File:
 
         try:
             return tomllib.loads(self._text)
+        except RecursionError:
+            raise ConfigProblem(self._path, "it is nested too deeply") from None
         except tomllib.TOMLDecodeError as error:
             found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error))
             if found is None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from rpcshell.client.dialects import HandshakeFailed
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
-from rpcshell.client.target import ChildTarget, HttpTarget, Target
+from rpcshell.client.target import HttpTarget, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,12 +206,18 @@ class DialectFinder:
         if known == f"native:{self.asked}":
             # A call in the native protocol needs no table of dialects.
             return self.asked
+        from rpcshell.client.dialects.registry import dialect_factory
+
         try:
             target = Target.parse(known)
+            over_http = isinstance(target, HttpTarget)
+            dialect_factory(target.dialect, http=over_http)
         except UsageError:
             return self.asked
-        if isinstance(target, ChildTarget):
-            # A file says what is spoken, and never what is run.
+        # A file says what is spoken, and never where, nor what is run.
+        place = target.address if isinstance(target, HttpTarget) else replace(target, dialect="")
+        asked = self.asked.address if isinstance(self.asked, HttpTarget) else self.asked
+        if place != asked or (isinstance(self.asked, HttpTarget) and not over_http):
             return self.asked
         return replace(self.asked, dialect=target.dialect) if isinstance(self.asked, HttpTarget) else target
 

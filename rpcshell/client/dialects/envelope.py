@@ -29,7 +29,7 @@ from rpcshell.client.dialects.message_template import (
 )
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout, UsageError
-from rpcwire import ERROR_OUT, EncodeError, Reply
+from rpcwire import ERROR_OUT, EncodeError, Reply, encode_value
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
@@ -194,9 +194,17 @@ class Envelope(
         if self.reply.id and ID not in standing:
             raise EnvelopeProblem("reply", f"has an id, and the request has no {ID}")
         if ID in standing and not self.id_path:
-            raise EnvelopeProblem("reply", f"has no id, and the request has {ID} in a list")
+            hint = "where the request has it in a list, or under a key that is empty or has a dot, reply.id is needed"
+            raise EnvelopeProblem("reply", f"has no id, and from the request nobody can tell where {ID} is", hint=hint)
         if not self.hello_reply and self.hello is None:
             raise EnvelopeProblem("hello-reply", "is for a dialect with a hello")
+        names_params = self.names.params if isinstance(self.names, NamesQuestion) else None
+        sent = {"request": self.request, "no-params": self.no_params, "hello": self.hello, "names": names_params}
+        for key, value in sent.items():
+            try:
+                encode_value(None if value is UNSET else value)
+            except EncodeError as error:
+                raise EnvelopeProblem(key, f"cannot be sent: {error}") from None
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Envelope:

@@ -73,8 +73,10 @@ def spreads_elsewhere(template: Any) -> bool:
 
 
 def path_of(wanted: str, template: Any) -> str | None:
-    """Where in a template a text stands, if only objects lead to it."""
+    """Where in a template a text stands, if only objects lead to it, with keys of which a path can be made."""
     for key, inner in template.items() if isinstance(template, dict) else ():
+        if not key or "." in key:
+            continue
         if inner == wanted:
             return str(key)
         if (path := path_of(wanted, inner)) is not None:

@@ -165,6 +165,9 @@ def test_a_file_that_cannot_be_read_is_said(file: Path, tmp_path: Path) -> None:
     file.write_bytes(b"[keys]\na = '\xe9'\n")
     with pytest.raises(ConfigProblem, match=r":2: it is not UTF-8"):
         load_config(file)
+    file.write_text(f"a = {'[' * 5000}{']' * 5000}")
+    with pytest.raises(ConfigProblem, match=": it is nested too deeply"):
+        load_config(file)
 
 
 def test_the_place_of_the_file_may_come_from_the_environment(

@@ -375,8 +375,29 @@ def _of(value: _T) -> Callable[[], _T]:
     return lambda: value
 
 
-def test_what_is_remembered_never_is_a_command(tmp_path: Path) -> None:
-    memory = TargetMemory(lambda: tmp_path)
+@pytest.mark.parametrize(
+    "written",
+    [
+        "mcp:exec:touch nothing",
+        "qmp:other:1",
+        "unix:/run/other",
+        "tls://h:1",
+        "h:1,other:1",
+        "zk://other/h",
+        "mcp:http://other/mcp",
+        "mcp:http://h/mcp",
+        "lsp+line:h:1",
+        "unknown:h:1",
+    ],
+)
+def test_what_is_remembered_is_what_is_spoken_and_leads_to_no_other_place(written: str, memory: TargetMemory) -> None:
     asked = TcpTarget("h", 1)
-    memory.learn(str(asked), "mcp:exec:touch nothing")
+    memory.learn(str(asked), written)
     assert DialectFinder(asked, lambda: memory, None).target == asked
+
+
+@pytest.mark.parametrize("spoken", ["qmp:h:1", "jsonrpc+line:h:1", "mcp:http://h:1/mcp"])
+def test_what_is_remembered_of_the_same_place_holds(spoken: str, memory: TargetMemory) -> None:
+    asked = TcpTarget("h", 1)
+    memory.learn(str(asked), spoken)
+    assert str(DialectFinder(asked, lambda: memory, None).target) == spoken
