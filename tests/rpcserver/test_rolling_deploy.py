@@ -31,7 +31,7 @@ def nap(path: str) -> int:
     return count(path)
 '''
 )
-CLIENTS = 8
+CLIENTS = 4
 
 
 @dataclass

@@ -13,23 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import PROBE_APP, Client, all_gone, launched, running, watched
+from tests.rpcserver.steering import steering
+from tests.servers import PATIENCE, PROBE_APP, Client, all_gone, launched, running, watched
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-def test_a_killed_worker_is_replaced_and_its_death_is_logged(tmp_path: Path, number: signal.Signals) -> None:
-    with running("-w", "2", folder=tmp_path) as server:
-        victim = server.workers()[0]
-        with watched([victim]) as processes:
-            os.kill(victim, number)
-            assert all_gone(processes, 5)
-        log = server.wait_for_log(f"(pid {victim}) was killed by {number.name}")
-        assert "a new one starts" in log
-        pids: set[int] = set()
-        while len(pids) < 2:
-            with server.connect() as client:
-                pids.add(client.call("pid").result)
-        assert victim not in pids
+def test_a_killed_worker_is_replaced_and_its_death_is_logged(tmp_path: Path) -> None:
+    with running("-w", "2", folder=tmp_path) as server, steering(server) as arbiter:
+        for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT):
+            victim = server.workers()[0]
+            with watched([victim]) as processes:
+                os.kill(victim, number)
+                assert all_gone(processes, PATIENCE)
+            server.wait_for_log(f"(pid {victim}) was killed by {number.name}; a new one starts")
+            arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"] * 2)
+            assert victim not in {worker["pid"] for worker in arbiter.workers()}
 
 
 def test_a_call_that_kills_its_worker_ends_its_own_connection_only(tmp_path: Path) -> None:
@@ -73,14 +70,14 @@ def test_no_worker_outlives_a_killed_arbiter(tmp_path: Path, state: str) -> None
         with watched(server.workers()) as processes:
             assert len(processes) == 4
             server.signal(signal.SIGKILL)
-            assert all_gone(processes, 2)
+            assert all_gone(processes, PATIENCE)
 
 
 def test_the_end_of_the_link_stops_the_server(tmp_path: Path) -> None:
     with running("-w", "2", folder=tmp_path) as server, watched(server.workers()) as processes:
         server.link.close()
         assert server.wait(15) == 0
-        assert all_gone(processes, 1)
+        assert all_gone(processes, PATIENCE)
 
 
 def test_the_end_of_the_link_does_not_stop_a_server_that_shall_be_kept(tmp_path: Path) -> None:
@@ -281,7 +278,7 @@ def test_orphans_of_a_first_process_are_reaped_and_not_taken_for_workers(tmp_pat
         with watched([stray]) as processes:
             process.stdin.write(b".")
             process.stdin.flush()
-            assert all_gone(processes, 5)
+            assert all_gone(processes, PATIENCE)
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=30)
         assert process.returncode == 0
@@ -336,7 +333,7 @@ def test_orphans_of_workers_are_reaped_by_a_first_process(tmp_path: Path) -> Non
         assert int(parent) == process.pid
         with watched([orphan]) as processes:
             hold.write_bytes(b".")
-            assert all_gone(processes, 5)
+            assert all_gone(processes, PATIENCE)
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=30)
         assert process.returncode == 0

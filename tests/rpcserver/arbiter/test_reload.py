@@ -159,7 +159,7 @@ def test_a_worker_that_is_killed_during_a_reload_is_no_harm(tmp_path: Path) -> N
             arbiter.call("arbiter.reload")
             os.kill(old[-1], signal.SIGKILL)
             server.wait_for_log("reloaded:")
-            assert all_gone(processes, 10)
+            assert all_gone(processes, PATIENCE)
         status = arbiter.wait_until(lambda status: [worker["state"] for worker in status["workers"]] == ["ready"] * 4)
         assert {worker["generation"] for worker in status["workers"]} == {1}
 

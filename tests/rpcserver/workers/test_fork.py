@@ -116,7 +116,7 @@ def test_children_die_with_their_worker_and_with_the_arbiter(tmp_path: Path, gat
         assert idle_pid in pids
         with watched([worker, *pids]) as descriptors:
             os.kill(worker if victim == "worker" else server.pid, signal.SIGKILL)
-            assert all_gone(descriptors, 1.0)
+            assert all_gone(descriptors, PATIENCE)
 
 
 def test_a_drain_is_passed_on_to_every_child(tmp_path: Path, gate: list[str]) -> None:

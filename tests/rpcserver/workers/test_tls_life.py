@@ -31,7 +31,7 @@ from tests.rpcserver.tls_serving import (
 )
 from tests.servers import PATIENCE, Server, request, running
 
-CLIENTS = 3
+CLIENTS = 2
 
 
 @pytest.fixture
@@ -92,17 +92,17 @@ def test_reloads_take_up_renewed_certificates_and_neither_they_nor_a_stop_lose_a
     model: str, certificates: Certificates, tmp_path: Path
 ) -> None:
     marks = tmp_path / "marks"
-    with running("-m", model, "-w", "4", *certificates.options, folder=tmp_path) as server:
+    with running("-m", model, "-w", "3", *certificates.options, folder=tmp_path) as server:
         callers = Callers(server, certificates, marks)
         with steering(server) as steer:
-            callers.wait_for_more(30)
+            callers.wait_for_more(10)
             first = shown(server, certificates)
             certificates.renew()
             assert shown(server, certificates) == first
             server.signal(signal.SIGHUP)
             steer.wait_until(lambda status: {worker["generation"] for worker in status["workers"]} == {1})
             assert shown(server, certificates) != first
-            callers.wait_for_more(30)
+            callers.wait_for_more(10)
             renewed = shown(server, certificates)
             certificates.key.write_text("no key")
             server.signal(signal.SIGHUP)
@@ -110,7 +110,7 @@ def test_reloads_take_up_renewed_certificates_and_neither_they_nor_a_stop_lose_a
             assert f"stay: {certificates.key}: holds no private key in PEM form" in log
             assert steer.status()["reload_problem"] is not None
             assert shown(server, certificates) == renewed
-            callers.wait_for_more(30)
+            callers.wait_for_more(10)
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         assert marks.stat().st_size == callers.end()
