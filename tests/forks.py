@@ -20,16 +20,19 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Self, cast
+from unittest import mock
 
 _LARGEST = 1 << 20
 _IMPORTED = {
     "rpcserver": (
+        "rpcserver.__main__",
         "rpcserver.run",
         "rpcserver.arbiter",
         "rpcserver.workers.fork",
@@ -37,18 +40,29 @@ _IMPORTED = {
         "rpcserver.workers.sync",
         "rpcserver.workers.thread",
     ),
+    "rpcshell.lab.load.process": (
+        "rpcshell.lab.load.process",
+        "rpcshell.lab.load.client_generator",
+        "rpcshell.lab.load.generator",
+    ),
     "rpcshell": (
+        "rpcshell.__main__",
         "rpcshell.app.arguments",
         "rpcshell.app.program",
         "rpcshell.app.script",
         "rpcshell.client",
         "rpcshell.client.dialects",
         "rpcshell.commands",
+        "rpcshell.lab.load",
         "rpcshell.servers",
         "rpcshell.shell",
     ),
 }
-"""What runs of a program import when they come to it; of packages all modules."""
+"""What runs of a program import when they come to it, of packages all modules: first the module that a run is, of which
+each has its own."""
+
+_STARTING = ("rpcshell.lab.load.process", "rpcshell.servers.spawn")
+"""The modules of the product that start programs of this repository."""
 
 PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.line.hint", "rpcshell.line.suggest")
 """What a shell imports beside it that has a prompt; of packages all modules."""
@@ -61,13 +75,18 @@ _ABOVE_ALL = 200
 
 
 class Process:
-    """A started program, as far as tests use a `subprocess.Popen`."""
+    """A started program, as far as a `subprocess.Popen` is used."""
 
-    def __init__(self, origin: _Origin, pid: int) -> None:
+    def __init__(self, wait: Callable[[int], int], pid: int) -> None:
         self.pid = pid
-        self._origin = origin
-        self._descriptor = os.pidfd_open(pid)
         self.returncode: int | None = None
+        self.stdin: IO[bytes] | None = None
+        self.stdout: IO[bytes] | None = None
+        self._wait = wait
+        self._turn = threading.Lock()
+        # Threads may be waiting when it ends, so it is open for as long as anybody can.
+        self._descriptor = os.pidfd_open(pid)
+        weakref.finalize(self, os.close, self._descriptor)
 
     def poll(self) -> int | None:
         """The exit code, or None as long as it runs; negative for a signal."""
@@ -81,16 +100,16 @@ class Process:
         Raises:
             subprocess.TimeoutExpired: it runs on.
         """
-        if self.returncode is None:
-            if not select.select([self._descriptor], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("a fork", timeout or 0.0)
-            self.returncode = os.waitstatus_to_exitcode(self._origin.ask({"wait": self.pid, "options": 0}))
-            os.close(self._descriptor)
+        if not select.select([self._descriptor], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("a fork", timeout or 0.0)
+        with self._turn:
+            if self.returncode is None:
+                self.returncode = os.waitstatus_to_exitcode(self._wait(0))
         return self.returncode
 
     def wait_until_stopped(self) -> None:
         """Wait until a signal has stopped it."""
-        self._origin.ask({"wait": self.pid, "options": os.WUNTRACED})
+        self._wait(os.WUNTRACED)
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -101,11 +120,16 @@ class Process:
 
 
 class _Origin:
-    """The process that has imported a program, and forks."""
+    """The way to a process that has imported a program, and forks."""
 
-    def __init__(self, program: str, imported: Sequence[str], heeded: Mapping[str, str]) -> None:
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
         self._turn = threading.Lock()
-        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._number = 0
+
+    @classmethod
+    def launch(cls, program: str, imported: Sequence[str], heeded: Mapping[str, str]) -> Self:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         lines = (
             "import os, sys",
             "os.fork() and os._exit(0)",  # tests count and kill the children of their process
@@ -121,20 +145,57 @@ class _Origin:
             start_new_session=True,
         )
         theirs.close()
+        return cls(ours)
+
+    def start(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        stdin: int | None,
+        stdout: int,
+        stderr: int,
+        pass_fds: Sequence[int] = (),
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Process:
+        with Path(os.devnull).open("rb") as nothing:
+            descriptors = [nothing.fileno() if stdin is None else stdin, stdout, stderr, *pass_fds]
+            request = {
+                "program": program,
+                "arguments": arguments,
+                "descriptors": [0, 1, 2, *pass_fds],
+                "cwd": str(cwd or Path.cwd()),
+                "env": dict(os.environ if env is None else env),
+            }
+            pid = self.ask(request, descriptors)
+        return Process(lambda options: self.ask({"program": program, "wait": pid, "options": options}), pid)
 
     def ask(self, request: Mapping[str, object], descriptors: Sequence[int] = ()) -> int:
         with self._turn:
-            socket.send_fds(self._ours, [json.dumps(request).encode()], descriptors)
-            return int(self._ours.recv(_LARGEST))
+            self._number += 1
+            socket.send_fds(self._link, [json.dumps({**request, "number": self._number}).encode()], descriptors)
+            while True:
+                # An answer to what was asked before Ctrl-C is for nobody.
+                number, answer = map(int, self._link.recv(_LARGEST).split())
+                if number == self._number:
+                    return answer
 
     def close(self) -> None:
-        """Let it end."""
-        self._ours.close()
+        """Let it end, if nobody else has a way to it."""
+        self._link.close()
+
+
+def _origin(program: str, env: Mapping[str, str] | None = None, imported: tuple[str, ...] = ()) -> _Origin:
+    variables = os.environ if env is None else env
+    return _origin_of(
+        program, tuple(sorted(item for item in variables.items() if item[0].startswith(_HEEDED))), imported
+    )
 
 
 @functools.cache
-def _origin(program: str, imported: Sequence[str], heeded: tuple[tuple[str, str], ...]) -> _Origin:
-    origin = _Origin(program, imported, dict(heeded))
+def _origin_of(program: str, heeded: tuple[tuple[str, str], ...], imported: tuple[str, ...]) -> _Origin:
+    origin = _Origin.launch(program, imported, dict(heeded))
     atexit.register(origin.close)
     return origin
 
@@ -155,18 +216,10 @@ def start(
 
     A terminal as `stdin` becomes the one that controls it. What is `imported` is there beside what every run imports.
     """
-    environment = dict(os.environ if env is None else env)
-    heeded = tuple(sorted((name, text) for name, text in environment.items() if name.startswith(_HEEDED)))
-    origin = _origin(program, imported, heeded)
-    with Path(os.devnull).open("rb") as nothing:
-        descriptors = [nothing.fileno() if stdin is None else stdin, stdout, stderr, *pass_fds]
-        request = {
-            "arguments": arguments,
-            "descriptors": [0, 1, 2, *pass_fds],
-            "cwd": str(cwd or Path.cwd()),
-            "env": environment,
-        }
-        return Process(origin, origin.ask(request, descriptors))
+    origin = _origin(program, env, imported)
+    return origin.start(
+        program, arguments, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds, cwd=cwd, env=env
+    )
 
 
 def run(
@@ -196,42 +249,132 @@ def _text_of(descriptor: int) -> str:
         return file.read().decode()
 
 
+class Forks:
+    """Stands for `subprocess` in modules of the product that start programs of this repository: has them be forks."""
+
+    PIPE = subprocess.PIPE
+    DEVNULL = subprocess.DEVNULL
+    TimeoutExpired = subprocess.TimeoutExpired
+
+    def __init__(self, origin: Callable[[str], _Origin]) -> None:
+        self._origin = origin
+        self._started: list[Process] = []
+
+    def running(self) -> set[int]:
+        """The processes that were started, except for those whose end was waited for."""
+        self._started = [process for process in self._started if process.returncode is None]
+        return {process.pid for process in self._started}
+
+    def Popen(  # noqa: N802 - as it is called there
+        self,
+        command: Sequence[str],
+        *,
+        stdin: int,
+        stdout: int | IO[bytes],
+        stderr: IO[bytes],
+        pass_fds: Sequence[int] = (),
+        start_new_session: bool,
+        bufsize: int = -1,
+    ) -> Process:
+        python, _, _, program, *arguments = command
+        assert (python, start_new_session) == (sys.executable, True)
+        typed = os.pipe() if stdin == self.PIPE else None
+        told = os.pipe() if stdout == self.PIPE else None
+        process = self._origin(program).start(
+            program,
+            arguments,
+            stdin=typed and typed[0],
+            stdout=told[1] if told else cast(IO[bytes], stdout).fileno(),
+            stderr=stderr.fileno(),
+            pass_fds=pass_fds,
+        )
+        self._started.append(process)
+        if typed:
+            os.close(typed[0])
+            process.stdin = os.fdopen(typed[1], "wb", bufsize)
+        if told:
+            os.close(told[1])
+            process.stdout = os.fdopen(told[0], "rb", bufsize)
+        return process
+
+
+@contextmanager
+def in_place_of_interpreters() -> Iterator[Forks]:
+    """Has servers and load processes that this process starts be forks."""
+    forks = Forks(_origin)
+    with ExitStack() as stack:
+        for name in _STARTING:
+            stack.enter_context(mock.patch.object(import_module(name), "subprocess", forks))
+        yield forks
+
+
 def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
     """Fork for each request, and return in a child only: as the program."""
-    for name in (f"{program}.__main__", *_IMPORTED[program], *imported):
+    main = _IMPORTED[program][0]
+    for name in (*_IMPORTED[program], *imported):
         # What is not there is missed by who needs it.
         with suppress(ImportError):
             for inner in pkgutil.iter_modules(getattr(import_module(name), "__path__", ())):
                 import_module(f"{name}.{inner.name}")
-    del sys.modules[f"{program}.__main__"]
+    del sys.modules[main]
     # Else a collection in a fork would write to every object, and so copy its page.
     gc.collect()
     gc.freeze()
-    with socket.socket(fileno=descriptor) as link:
-        while True:
+    links = [socket.socket(fileno=descriptor)]
+    others: dict[str, _Origin] = {}
+    heeded = dict(os.environ)
+    while True:
+        for link in select.select(links, [], [])[0]:
             message, received, _, _ = socket.recv_fds(link, _LARGEST, 64)
             if not message:
-                return
+                if link is links[0]:
+                    os._exit(0)
+                links.remove(link)
+                link.close()
+                continue
             request = json.loads(message)
-            if "wait" in request:
-                link.send(b"%d" % os.waitpid(request["wait"], request["options"])[1])
-            elif pid := os.fork():
-                for number in received:
-                    os.close(number)
-                link.send(b"%d" % pid)
+            wanted, number = request["program"], request["number"]
+            if "wait" not in request and wanted == program:
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                if os.fork():
+                    links.append(ours)
+                    theirs.close()
+                else:
+                    os.setsid()
+                    link.send(b"%d %d" % (number, os.getpid()))
+                    for end in (*links, ours):
+                        end.close()
+                    for other in others.values():
+                        other.close()
+                    _become(program, request, received, theirs)
+                    return
             else:
-                break
-    _become(program, request, received)
+                if wanted == program:
+                    answer = os.waitpid(request["wait"], request["options"])[1]
+                else:
+                    if wanted not in others:
+                        others[wanted] = _Origin.launch(wanted, (), heeded)
+                    answer = others[wanted].ask(request, received)
+                with suppress(OSError):
+                    # Who has asked may have been killed since.
+                    link.send(b"%d %d" % (number, answer))
+            for number in received:
+                os.close(number)
 
 
-def _become(program: str, request: Mapping[str, Any], received: Sequence[int]) -> None:
+def _become(program: str, request: Mapping[str, Any], received: Sequence[int], link: socket.socket) -> None:
     import fcntl
     import termios
 
-    os.setsid()
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    starting = [module for module in map(sys.modules.get, _STARTING) if module is not None]
+    if starting:
+        origin = _Origin(socket.socket(fileno=fcntl.fcntl(link, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL)))
+        for module in starting:
+            mock.patch.object(module, "subprocess", Forks(lambda _: origin)).start()
+    link.close()
     above = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL) for number in received]
     os.closerange(3, _ABOVE_ALL)
     for number, wanted in zip(above, request["descriptors"], strict=True):

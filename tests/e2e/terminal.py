@@ -359,13 +359,12 @@ class Terminal:
 
 
 def processes_of(home: Path) -> dict[int, str]:
-    """The processes that were started with a home folder, and their command lines."""
+    """The processes that were started with a home folder, which is their working folder, and their command lines."""
     found = {}
-    mark = f"HOME={home}\0".encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
-                if mark in (entry / "environ").read_bytes() + b"\0":
+                if (entry / "cwd").readlink() == home:
                     state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
                     if state != "Z":
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()

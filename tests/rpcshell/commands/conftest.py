@@ -12,6 +12,7 @@ from rpcshell.commands import load_commands
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
+from tests import forks
 from tests.rpcshell.commands.recording import Recording
 
 needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
@@ -21,6 +22,12 @@ needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the ser
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _started() -> Iterator[None]:
+    with forks.in_place_of_interpreters():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.rpcshell.commands.conftest import needs_server
 
 pytestmark = needs_server
 
-_BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
+_BURN = "import time\nwhile time.process_time() < 0.1: pass\n"
 _FAMILY = f"""
 import subprocess, sys
 subprocess.run([sys.executable, "-c", {_BURN!r}])
@@ -32,7 +32,7 @@ def test_the_time_of_processes_that_came_and_went_is_not_missed() -> None:
         assert family.stdout is not None
         child = int(family.stdout.readline())
         assert processes_under(family.pid) == [family.pid, child]
-        assert 0.55 <= sum(map(processor_time, processes_under(family.pid))) < 1.5
+        assert 0.18 <= sum(map(processor_time, processes_under(family.pid))) < 1.5
         assert 1_000_000 < (proportional_memory(child) or 0) < 100_000_000
         family.communicate(b"\n")
     assert processor_time(child) == 0

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from rpcshell.lab.lesson.course import next_step
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.width import cells
+from tests import forks
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 
@@ -76,20 +75,17 @@ def test_where_no_server_runs_it_says_so_and_still_lists_its_steps(
 
 @needs_server
 def test_a_script_gets_plain_text_up_to_the_last_step(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "rpcshell", "-c", ":lesson 9 --yes --language zh"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
+    done = forks.run(
+        "rpcshell",
+        ["-c", ":lesson 9 --yes --language zh"],
         cwd=tmp_path,
         env={**os.environ, "HOME": str(tmp_path), "PYTHONIOENCODING": "ascii"},
-        timeout=40,
-        check=False,
     )
-    assert (done.returncode, done.stderr) == (0, b"")
-    lines = done.stdout.decode("utf-8").splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
     assert [line.split(" ")[1] for line in lines if line.startswith("──") and "·" in line] == ["9/10", "10/10"]
     assert max(map(cells, lines)) <= 80
-    assert "\x1b" not in done.stdout.decode()
+    assert "\x1b" not in done.stdout
     (sync,) = [line.split() for line in lines if line.startswith("sync ")]
     assert sync[-3] == "2/16"
     assert lines[-2:] == ["自己试试：", "    :bench --models all -c 8 ping  加上真正的压力再比"]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.lab.bench.server_use import processes_under
+from rpcshell.lab.lesson import measurements
 from rpcshell.lab.lesson.course import STEPS
 from rpcshell.lab.lesson.english import TEXTS
 from rpcshell.lab.lesson.stage import LessonServer, Stage
 from rpcwire.control import MODELS
+from tests.forks import Forks
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.lab.lesson.telling import Told
 
@@ -22,12 +23,14 @@ Run = Callable[[str], Told]
 
 
 @pytest.fixture
-def run(state: Path) -> Run:
+def run(state: Path, started: Forks, monkeypatch: pytest.MonkeyPatch) -> Run:
+    # As many calls as come in a quarter of what a user is shown.
+    monkeypatch.setattr(measurements, "_CALLS", 0.03)
+
     def run(name: str) -> Told:
         told = Told()
-        before = processes_under(os.getpid())
         STEPS[name](Stage(told))
-        assert processes_under(os.getpid()) == before
+        assert not started.running()
         assert list(state.glob("rpcshell/servers/*")) == []
         text = TEXTS.steps[name]
         assert {moment for moment, _ in told.moments} == text.moments.keys()
@@ -140,8 +143,7 @@ def test_all_models_are_measured(run: Run) -> None:
     assert [row["idle"] for row in told.rows] == ["2/16", *["16/16"] * 4]
 
 
-def test_a_step_that_fails_leaves_nothing_behind_either(state: Path) -> None:
-    before = processes_under(os.getpid())
+def test_a_step_that_fails_leaves_nothing_behind_either(state: Path, started: Forks) -> None:
     with pytest.raises(KeyboardInterrupt), LessonServer(1) as server:  # noqa: PT012  (both have to be begun)
         server.client().call("ping")
         waiting = server.caller("ping")
@@ -150,5 +152,5 @@ def test_a_step_that_fails_leaves_nothing_behind_either(state: Path) -> None:
         raise KeyboardInterrupt
     assert waiting.over
     assert looping.over
-    assert processes_under(os.getpid()) == before
+    assert not started.running()
     assert list(state.glob("rpcshell/servers/*")) == []
