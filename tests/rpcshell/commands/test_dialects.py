@@ -150,7 +150,7 @@ def child(shell: Shell) -> Shell:
 
 
 def test_load_on_a_child_takes_no_environment_along(child: Shell, output: Recording) -> None:
-    with pytest.raises(UsageError, match="has an environment, a folder or headers"):
+    with pytest.raises(UsageError, match="has an environment, a folder, headers or credentials"):
         child.execute(":bench add [1,2] --calls 2")
     child.execute(f":connect {child.session.target}")
     child.execute(":bench add [1,2] --calls 20 -c 2 --json")
