@@ -17,10 +17,10 @@ import pytest
 
 from rpcshell import ConnectionLost, connect
 from rpcwire import FrameDecoder, encode_request, frame
+from tests.models import of_each_kind
 from tests.rpcserver.steering import Steering, steering
 from tests.servers import PATIENCE, Server, running
 
-models = pytest.mark.parametrize("model", ["sync", "thread", "pool", "fork", "async"])
 WORKERS = 4
 CLIENTS = 3
 
@@ -76,7 +76,7 @@ def all_ready(steer: Steering, without: int) -> list[int]:
     return [worker["pid"] for worker in status["workers"]]
 
 
-@models
+@of_each_kind
 @pytest.mark.parametrize("kills", [4, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 def test_killed_workers_cost_the_calls_in_their_hands_and_nothing_else(model: str, kills: int, tmp_path: Path) -> None:
     with (
@@ -136,7 +136,7 @@ def exchange(server: Server, frames: list[bytes]) -> None:
         sender.join(PATIENCE)
 
 
-@models
+@of_each_kind
 @pytest.mark.parametrize("count", [3_000, pytest.param(1_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
 def test_hostile_frames_kill_no_worker_and_fill_no_memory(model: str, count: int, tmp_path: Path) -> None:
     chance = random.Random(count)

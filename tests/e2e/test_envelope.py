@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from pathlib import Path
 
 from rpcshell.shell.config_reference import config_reference
+from tests import forks
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal
 from tests.rpcshell.enveloped import kea, needs_kea, needs_watchman, watchman
@@ -103,8 +103,8 @@ def test_a_session_with_kea(tmp_path: Path) -> None:
             assert leave(terminal) == 0
             # It ends each connection, which is nothing to be told of.
             assert "closed it" not in terminal.all_text
-        argv = (*SHELL, "--config", str(file), target, "-c", "status-get", "-c", "nope")
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        argv = ("--config", str(file), target, "-c", "status-get", "-c", "nope")
+        done = forks.run("rpcshell", argv)
         assert done.returncode == 1
         assert '"uptime":' in done.stdout
         assert done.stderr == "rpcshell: nope: error 2: 'nope' command not supported.\n"

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from rpcshell import ConnectionFailed, ConnectionLost, connect
+from tests.models import of_each_kind
 from tests.rpcserver.steering import Steering, steering
 from tests.servers import PATIENCE, running
 
@@ -23,7 +24,6 @@ CLIENTS = 4
 SMALL = {"text": "x" * 10}
 LARGE = {"text": "x" * 16_000}
 
-models = pytest.mark.parametrize("model", ["sync", "thread", "pool", "fork", "async"])
 lengths = pytest.mark.parametrize("rounds", [2, pytest.param(40, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
 
 
@@ -109,7 +109,7 @@ def served_by(steer: Steering, *, workers: int, generation: int = 0) -> None:
     )
 
 
-@models
+@of_each_kind
 @lengths
 def test_reloads_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
     with (
@@ -124,7 +124,7 @@ def test_reloads_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
         callers.wait_for_more(30)
 
 
-@models
+@of_each_kind
 @lengths
 def test_scaling_loses_no_call(model: str, rounds: int, tmp_path: Path) -> None:
     with (
@@ -140,7 +140,7 @@ def test_scaling_loses_no_call(model: str, rounds: int, tmp_path: Path) -> None:
         callers.wait_for_more(30)
 
 
-@models
+@of_each_kind
 @lengths
 def test_workers_that_retire_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
     limits = ("--max-requests", "30", "--max-requests-jitter", "20")
@@ -152,7 +152,7 @@ def test_workers_that_retire_lose_no_call(model: str, rounds: int, tmp_path: Pat
             steer.wait_until(lambda status: not first <= {worker["pid"] for worker in status["workers"]})
 
 
-@models
+@of_each_kind
 @pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
 def test_a_stop_answers_what_it_executed_and_executes_what_it_answers(model: str, rounds: int, tmp_path: Path) -> None:
     # Who knocks at a TCP port while the last of its queue is served is refused a second later.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
+from tests import forks
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, SHELL, TAB, Terminal
 from tests.rpcshell.mpv import needs_mpv, player
@@ -54,8 +54,8 @@ def test_a_session_with_a_player(tmp_path: Path) -> None:
 
 def test_a_call_of_one_line() -> None:
     with player() as target:
-        argv = (*SHELL, target, "-c")
-        found = subprocess.run([*argv, 'get_property ["volume"]'], capture_output=True, text=True, check=True)
+        argv = (target, "-c")
+        found = forks.run("rpcshell", [*argv, 'get_property ["volume"]'])
         assert found.stdout == "100.000000\n"
-        failed = subprocess.run([*argv, "nope"], capture_output=True, text=True, check=False)
+        failed = forks.run("rpcshell", [*argv, "nope"])
         assert (failed.returncode, failed.stderr) == (1, "rpcshell: nope: error -32000: invalid parameter\n")

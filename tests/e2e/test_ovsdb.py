@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import forks
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal, processes_of
 from tests.rpcshell.ovsdb_peer import database, needs_ovsdb
@@ -89,11 +89,11 @@ def test_a_session_with_a_database(tmp_path: Path) -> None:
 
 def test_calls_of_one_line() -> None:
     with database() as targets:
-        argv = (*SHELL, targets.unix, "-c")
-        found = subprocess.run([*argv, "list_dbs"], capture_output=True, text=True, check=True)
+        argv = (targets.unix, "-c")
+        found = forks.run("rpcshell", [*argv, "list_dbs"])
         assert found.stdout == '["Open_vSwitch","_Server"]\n'
         failed = [*argv, f'{TRANSACT}"abort"}}]']
-        refused = subprocess.run(failed, capture_output=True, text=True, check=False)
+        refused = forks.run("rpcshell", failed)
         assert refused.returncode == 1
         assert refused.stderr.count("\n") == 1
         assert "operation 1: aborted" in refused.stderr

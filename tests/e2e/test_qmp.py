@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import threading
 from pathlib import Path
 
 from rpcshell import connect
+from tests import forks
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal
 from tests.rpcshell.peers import Peer, serving
@@ -74,11 +74,11 @@ def test_a_session_with_a_monitor(tmp_path: Path) -> None:
 
 def test_a_call_of_one_line_and_a_monitor_that_is_held() -> None:
     with monitor() as target:
-        argv = (*SHELL, target, "-c")
-        found = subprocess.run([*argv, "query-status"], capture_output=True, text=True, check=True)
+        argv = (target, "-c")
+        found = forks.run("rpcshell", [*argv, "query-status"])
         assert found.stdout.startswith('{"status":"prelaunch"')
         with connect(target):
-            held = subprocess.run([*argv, "query-status"], capture_output=True, text=True, check=False)
+            held = forks.run("rpcshell", [*argv, "query-status"])
         assert held.returncode == 3
         assert held.stderr.count("\n") == 1
         assert "it may be held by another client, libvirt perhaps" in held.stderr
@@ -92,6 +92,6 @@ def test_a_monitor_is_found_out_without_its_dialect_and_told_once(tmp_path: Path
         terminal.send(f"query-status{ENTER}")
         terminal.wait_for(r'^return \{"status": "prelaunch"')
         assert leave(terminal) == 0
-        argv = [*SHELL, target.removeprefix("qmp:"), "-c", "query-status"]
-        again = subprocess.run(argv, capture_output=True, text=True, check=False)
+        argv = [target.removeprefix("qmp:"), "-c", "query-status"]
+        again = forks.run("rpcshell", argv)
         assert (again.returncode, again.stderr) == (0, "")

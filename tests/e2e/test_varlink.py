@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
+from tests import forks
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, SHELL, TAB, Terminal, processes_of
 from tests.rpcshell.varlink_peer import music, needs_varlink
@@ -50,15 +50,15 @@ def test_a_session_with_a_service(tmp_path: Path) -> None:
 
 def test_calls_of_one_line() -> None:
     with music() as target:
-        argv = (*SHELL, target, "-c")
-        found = subprocess.run([*argv, "org.example.music.Watch count=1"], capture_output=True, text=True, check=True)
+        argv = (target, "-c")
+        found = forks.run("rpcshell", [*argv, "org.example.music.Watch count=1"])
         assert found.stdout == '{"position":0}\n{"position":1}\n'
-        unnamed = (*SHELL, target.removeprefix("varlink:"), "org.example.music.Watch", '{"count": 1}')
-        met = subprocess.run(unnamed, capture_output=True, text=True, check=True)
+        unnamed = (target.removeprefix("varlink:"), "org.example.music.Watch", '{"count": 1}')
+        met = forks.run("rpcshell", unnamed)
         assert met.stdout == found.stdout
         wrong = 'org.example.music.Play {"track": {"title": "none", "tags": {}}}'
-        refused = subprocess.run([*argv, wrong], capture_output=True, text=True, check=False)
+        refused = forks.run("rpcshell", [*argv, wrong])
         assert refused.returncode == 1
         assert refused.stderr.count("\n") == 1
-        sent = subprocess.run([*argv, "org.example.music.Nope:oneway"], capture_output=True, text=True, check=True)
+        sent = forks.run("rpcshell", [*argv, "org.example.music.Nope:oneway"])
         assert sent.stdout == "null\n"

@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from rpcshell.client.errors import UsageError
 from rpcshell.commands import load_commands
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
+from tests import forks
 from tests.rpcshell.commands.recording import Recording
 
 
@@ -60,11 +59,9 @@ def test_what_cannot_be_set_is_refused_with_what_can(shell: Shell) -> None:
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 def test_what_is_set_on_one_line_holds_for_the_next(tmp_path: Path) -> None:
     lines = (":set format table", "whoami", ":set timeout 0.05", "sleep seconds=0.3")
-    done = subprocess.run(
-        [sys.executable, "-m", "rpcshell", "--spawn", "1", *(word for line in lines for word in ("-c", line))],
-        check=False,
-        capture_output=True,
-        text=True,
+    done = forks.run(
+        "rpcshell",
+        ["--spawn", "1", *(word for line in lines for word in ("-c", line))],
         env=os.environ | {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)},
     )
     assert done.returncode == 3
