@@ -15,6 +15,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code. They are the process's own, if none are given."""
     # Before anything is imported: modules are no garbage, and looking for some takes longer than a call.
     gc.set_threshold(*_COLLECTIONS)
-    from rpcshell.app.program import run
+    try:
+        from rpcshell.app.program import run
+    except KeyboardInterrupt:
+        import sys
 
+        # What says it elsewhere is not there yet.
+        sys.stderr.write("rpcshell: interrupted\n")
+        return 130
     return run(arguments)

@@ -21,7 +21,8 @@ from rpcshell.client.errors import ConnectionFailed
 from rpcshell.client.exchange import Dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from rpcshell.client.target import ChildTarget
 
@@ -63,6 +64,16 @@ class ChildStream:
     def __init__(self, target: ChildTarget, on_log: Callable[[str], None]) -> None:
         self._on_log = on_log
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
+        try:
+            with _interrupts_held_back():
+                self._start(target)
+        except KeyboardInterrupt:
+            self.close()
+            raise
+        self._socket.setblocking(False)
+        self.send: Callable[[memoryview], int] = self._socket.send
+
+    def _start(self, target: ChildTarget) -> None:
         # As libuv does for the children of Node: a socket, since that is one descriptor for both ways.
         self._socket, theirs = socket.socketpair()
         with theirs:
@@ -79,8 +90,6 @@ class ChildStream:
             except (OSError, ValueError) as error:
                 self._socket.close()
                 raise _not_started(target, error) from error
-        self._socket.setblocking(False)
-        self.send: Callable[[memoryview], int] = self._socket.send
         self._listener = threading.Thread(target=self._read_log, name="child's log", daemon=True)
         self._listener.start()
         self._watcher = _watched(self._process.pid)
@@ -157,6 +166,23 @@ class ChildStream:
                 text = line.decode("utf-8", "replace").rstrip("\r\n")
                 self._last.append(text)
                 self._on_log(text)
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Have Ctrl-C wait until it is known whom to end: Popen, left by it, says nothing of what it has started."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        before(*came[0])
 
 
 def _watched(pid: int) -> subprocess.Popen[bytes] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rpcshell.app.cli import main
 from tests import forks
 from tests.rpcshell.app.conftest import answering
 from tests.rpcshell.certificates import Certificates
@@ -313,6 +314,21 @@ def test_a_kept_server_is_told_with_its_address_and_goes_on() -> None:
         assert run(address, "-c", "ping 2") == (0, "2\n", "")
     finally:
         os.kill(pid, signal.SIGTERM)
+
+
+def test_ctrl_c_while_modules_are_loaded_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "rpcshell.app.program":
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.delitem(sys.modules, "rpcshell.app.program", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
+    assert main(["--version"]) == 130
+    assert capsys.readouterr().err == "rpcshell: interrupted\n"
 
 
 @pytest.mark.parametrize("lines", [["-c", 'ping {"a":1}'], ["-c", "ping a=1", "-c", "ping"], ["ping", "a=1"]])
