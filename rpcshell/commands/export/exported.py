@@ -266,8 +266,8 @@ class Secrets:
 
 def reason(record: Call, secrets: Secrets) -> str:
     """The error that a call was answered with, for a comment."""
-    text = visible(secrets.without("" if record.error is None else record.error.message))
-    return f"error {record.code}: {brief(text, _LONGEST_REASON)}"
+    text = brief(secrets.without("" if record.error is None else record.error.message), _LONGEST_REASON)
+    return f"error {record.code}: {brief(visible(text), _LONGEST_REASON)}"
 
 
 def _hidden(value: Any) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 
 from rpcshell.client.errors import ShellError
 from rpcshell.client.target import ChildTarget, Target
+from rpcshell.line.brief import brief
 from rpcshell.line.masking import mask_text
 from rpcshell.shell.why.sighting import LOOK, Snapshot, take_snapshot
 
@@ -28,6 +29,9 @@ __all__ = ["Diagnosis", "Evidence", "all_of", "gather", "lines_of_time", "named"
 
 _LINES: Final = 300
 """Lines of the log that are looked through."""
+
+_LONGEST_ERROR: Final = 1000
+"""Characters that are told of what a server said is wrong: there may be megabytes of it."""
 
 _AFTER: Final = 0.5
 """Seconds after a call in which what happened may still be about it."""
@@ -71,9 +75,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def error(self) -> str:
-        """What was told of what went wrong, without the call's secrets and without a full stop."""
+        """What was told of what went wrong, the beginning of it, without the call's secrets and without a full stop."""
         error = self.call.error
-        return "" if error is None else mask_text(error.message, self.call.named_params).rstrip(".")
+        text = "" if error is None else mask_text(error.message, self.call.named_params)
+        return brief(text, _LONGEST_ERROR).rstrip(".")
 
     @property
     def hint(self) -> str:

@@ -337,6 +337,12 @@ def test_an_error_reply_is_explained_by_its_code(code: int) -> None:
     assert advice in finding.advice
 
 
+def test_of_an_error_without_end_the_beginning_is_told() -> None:
+    finding = diagnose(evidence_of(error=CallError("no " + "x" * 100_000, code=-32000, meta=META)))
+    assert "no xxx" in finding.cause
+    assert len(finding.cause) < 2000
+
+
 def test_every_rule_has_a_case_of_its_own() -> None:
     evidences = [evidence for evidence, _, _ in CASES.values()]
     evidences += [refused(code) for code in CODES]
