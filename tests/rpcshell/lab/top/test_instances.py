@@ -68,7 +68,7 @@ def looked_at(feed: FleetFeed, *instances: InstanceState) -> list[InstanceLine]:
 
 
 @needs_server
-def test_metrics_tell_the_same_as_the_control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_tell_the_same_as_the_control_socket(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
     with running("-w", "2", "--metrics", "127.0.0.1:0", folder=tmp_path) as server, FleetFeed() as feed:
         found = re.search(r"metrics are at (\S+)", server.wait_for_log("metrics are at "))
