@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -168,11 +169,12 @@ def test_the_arbiter_sleeps_when_nothing_happens(tmp_path: Path) -> None:
             status = Path(f"/proc/{server.pid}/status").read_text()
             return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
-        before = switches()
+        before, began = switches(), time.monotonic()
         with server.connect() as client:
             for number in range(1000):
                 assert client.call("echo", number).result == number
-        assert switches() - before <= 2
+        # It looks around once a second, however long that takes here.
+        assert switches() - before <= 5 + 2 * (time.monotonic() - began)
 
 
 def test_nothing_needed_only_later_is_imported_at_the_start() -> None:
