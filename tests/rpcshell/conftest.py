@@ -9,6 +9,7 @@ import pytest
 
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
+from tests import forks
 from tests.rpcshell.describing import Told
 from tests.rpcshell.faces import FACES, Connect
 from tests.rpcshell.peers import DEADLINE
@@ -49,3 +50,10 @@ def session(memory: TargetMemory) -> Iterator[Session]:
 @pytest.fixture
 def told(session: Session) -> Told:
     return Told(session)
+
+
+@pytest.fixture
+def forked() -> Iterator[None]:
+    """Have the servers that a test spawns be forks of a process that has imported the server."""
+    with forks.in_place_of_interpreters():
+        yield

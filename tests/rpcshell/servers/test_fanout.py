@@ -22,6 +22,8 @@ from tests.models import of_each_kind
 from tests.rpcshell.certificates import Certificates
 from tests.servers import PATIENCE
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 APP = """
 import os, time
 from rpcserver import Context, RpcError, Service

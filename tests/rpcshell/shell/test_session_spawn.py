@@ -21,7 +21,10 @@ from tests.rpcshell.processes import ended
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the server is for Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the server is for Linux"),
+    pytest.mark.usefixtures("forked"),
+]
 
 
 @pytest.fixture(autouse=True)
