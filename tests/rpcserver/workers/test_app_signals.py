@@ -42,6 +42,7 @@ def test_signals_that_an_app_takes_at_import_are_taken_back(model: str, tmp_path
         assert "in die" in log.read_text()
 
 
+HASTY = ("--drain-grace", "0.2")
 IN_MAIN_THREAD = """
 import asyncio
 
@@ -61,7 +62,7 @@ FORK_TAKES = pytest.param("fork", "take", marks=pytest.mark.thorough)
 @pytest.mark.parametrize(("model", "method"), [("sync", "take"), FORK_TAKES, ("async", "take_for_loop")])
 @pytest.mark.parametrize("told", [True, False], ids=["put back", "missed"])
 def test_signals_that_a_handler_takes_are_taken_back(model: str, method: str, told: bool, tmp_path: Path) -> None:
-    with running("-m", model, "-w", "1", app=PROBE_APP + IN_MAIN_THREAD, folder=tmp_path) as server:
+    with running("-m", model, "-w", "1", *HASTY, app=PROBE_APP + IN_MAIN_THREAD, folder=tmp_path) as server:
         with server.connect() as client:
             assert client.call(method).fault is None
             if told:
@@ -73,7 +74,7 @@ def test_signals_that_a_handler_takes_are_taken_back(model: str, method: str, to
 
 @pytest.mark.parametrize("model", ["sync", pytest.param("fork", marks=pytest.mark.thorough)])
 def test_signals_that_a_handler_takes_are_taken_back_while_its_client_never_pauses(model: str, tmp_path: Path) -> None:
-    with running("-m", model, "-w", "1", app=PROBE_APP + IN_MAIN_THREAD, folder=tmp_path) as server:
+    with running("-m", model, "-w", "1", *HASTY, app=PROBE_APP + IN_MAIN_THREAD, folder=tmp_path) as server:
         with server.connect() as client:
             assert client.call("take").fault is None
             server.signal(signal.SIGTERM)
