@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FIRST_DESCRIPTOR: Final = 3
+_MOST_DIGITS: Final = 9
 _LAST_TAKEN: Final = 4096
 _FAMILIES: Final = frozenset({socket.AF_INET, socket.AF_INET6, socket.AF_UNIX})
 
@@ -80,7 +81,7 @@ def inherited_listeners(environment: MutableMapping[str, str] = os.environ) -> l
                 os.getpid(),
             )
         return []
-    if not (count_text.isascii() and count_text.isdigit()):
+    if not (count_text.isascii() and count_text.isdigit() and len(count_text) <= _MOST_DIGITS):
         raise BindError("LISTEN_FDS", f"{count_text!r} is no number of sockets")
     descriptors = range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count_text))
     passed = itertools.zip_longest(descriptors, names[: len(descriptors)])

@@ -108,7 +108,7 @@ def test_an_abstract_address_is_written_with_an_at() -> None:
         assert adopt(unix)["addresses"] == [f"unix:@rpcserver-test-{os.getpid()}"]
 
 
-@pytest.mark.parametrize("count", ["", "x", "-1", "\N{ARABIC-INDIC DIGIT ONE}"])
+@pytest.mark.parametrize("count", ["", "x", "-1", "\N{ARABIC-INDIC DIGIT ONE}", "9" * 20])
 def test_a_count_that_is_none_is_refused(count: str) -> None:
     with pytest.raises(BindError, match="LISTEN_FDS"):
         inherited_listeners({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count})
