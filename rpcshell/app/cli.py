@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from typing import Final
 
 __all__ = ["main"]
@@ -15,8 +16,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code. They are the process's own, if none are given."""
     # Before anything is imported: modules are no garbage, and looking for some takes longer than a call.
     gc.set_threshold(*_COLLECTIONS)
+    # An interrupt inside of a library's own start may crash it, as it does msgspec's.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         from rpcshell.app.program import run
+
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     except KeyboardInterrupt:
         import sys
 

@@ -149,7 +149,7 @@ class Kodi:
                 peer.sock.sendall(json.dumps({"jsonrpc": "2.0", **message}).encode())
 
     def answers(self, request: dict[str, Any]) -> list[dict[str, Any]]:
-        if "method" not in request:
+        if "method" not in request or "id" not in request:
             return [{"id": None, "error": {"code": -32600, "message": "Invalid request."}}]
         params = request.get("params") or {}
         match request["method"]:

@@ -329,6 +329,8 @@ def test_ctrl_c_while_modules_are_loaded_is_one_line(
     monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
     assert main(["--version"]) == 130
     assert capsys.readouterr().err == "rpcshell: interrupted\n"
+    # It has waited: inside of a library's own start it may crash that.
+    assert "rpcshell.app.program" in sys.modules
 
 
 @pytest.mark.parametrize("lines", [["-c", 'ping {"a":1}'], ["-c", "ping a=1", "-c", "ping"], ["ping", "a=1"]])

@@ -206,7 +206,7 @@ def test_what_a_server_said_instead_of_a_greeting_is_shown(connect: Connect, dia
         peer.wait_for_end()
 
     with serving(serve) as server, pytest.raises(ConnectionFailed, match=r'but said "{"a": 1" \(is this the dialect'):
-        connect(f"{dialect}:{server.target}", connect_timeout=0.5)
+        connect(f"{dialect}:{server.target}", connect_timeout=1)
 
 
 def test_the_server_is_asked_to_end_a_call_that_is_given_up(connect: Connect) -> None:

@@ -270,9 +270,9 @@ def test_a_real_monitor_tells_events_and_lets_the_next_client_in(qemu: str) -> N
 
 @needs_qemu
 def test_a_real_monitor_that_is_held_is_said(connect: Connect, qemu: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rpcshell.client.dialects.qmp.GREETING_TIMEOUT", 0.2)
     with connect_blocking(qemu) as client:
         client.call("query-status")
+        monkeypatch.setattr("rpcshell.client.dialects.qmp.GREETING_TIMEOUT", 0.2)
         with pytest.raises(ConnectionFailed, match="held by another client"):
             connect(qemu)
 

@@ -8,7 +8,7 @@ from rpcshell.prompt.completer import PathListing
 from rpcshell.shell.session import Session
 from rpcshell.shell.why.sighting import Sighting
 from tests.poverty import few_processes, in_a_child
-from tests.rpcshell.peers import echo, serving
+from tests.rpcshell.peers import DEADLINE, echo, serving
 
 
 def test_what_others_do_in_threads_is_done_without_or_not_at_all() -> None:
@@ -19,7 +19,8 @@ def test_what_others_do_in_threads_is_done_without_or_not_at_all() -> None:
         assert reply is not None
         assert reply.result == 1
         session.close()
-        listing = PathListing(lambda: None, lambda typed: [PathChoice(f"{typed}calls.rpc", "calls.rpc", "")])
+        choices = [PathChoice("./calls.rpc", "calls.rpc", "")]
+        listing = PathListing(lambda: None, lambda _typed: choices, patience=DEADLINE)
         assert [choice.text for choice in listing("./")] == ["./calls.rpc"]
         sighting = Sighting(lambda _ends: None)
         sighting.look()
