@@ -157,8 +157,9 @@ def event_loop(stage: Stage) -> None:
     with LessonServer(1, "async", app=_NAPPING_APP) as server:
         pid = server.worker().pid
         stage.tell("started", pid=pid)
-        callers = [server.caller("nap", {"seconds": _NAP}) for _ in range(_NAPS)]
+        # The first clients may call before the last one is there.
         began = time.monotonic()
+        callers = [server.caller("nap", {"seconds": _NAP}) for _ in range(_NAPS)]
         stage.tell("naps", clients=_NAPS, seconds=_NAP)
         stage.show(server.until(lambda status: status.workers[0].connections == _NAPS), queue=False)
         for caller in callers:
