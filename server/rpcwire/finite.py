@@ -16,7 +16,7 @@ from rpcwire.numbers import TextFloat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["refuse_nonfinite"]
+__all__ = ["NOT_FINITE", "refuse_nonfinite"]
 
 _encode_binary = msgspec.msgpack.Encoder().encode
 
@@ -24,7 +24,8 @@ _may_be_nonfinite: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]").search
 """Finds what begins as NaN and Infinity do in MessagePack: its mark of a float, and an exponent of ones (IEEE 754)."""
 
 _FINITE: Final = frozenset({type(None), bool, int, str, bytes, TextFloat})
-_NOT_FINITE: Final = "NaN and Infinity are not JSON; send null or a string instead"
+NOT_FINITE: Final = "NaN and Infinity are not JSON; send null or a string instead"
+"""What is said of them."""
 
 
 def refuse_nonfinite(value: object, *, decimals: bool = False) -> None:
@@ -57,10 +58,10 @@ def refuse_nonfinite(value: object, *, decimals: bool = False) -> None:
                     pending.append(part)
             elif isinstance(part, float):
                 if not math.isfinite(part):
-                    raise EncodeError(_NOT_FINITE)
+                    raise EncodeError(NOT_FINITE)
             elif isinstance(part, Decimal):
                 if decimals and not part.is_finite():
-                    raise EncodeError(_NOT_FINITE)
+                    raise EncodeError(NOT_FINITE)
             elif isinstance(part, dict | list | tuple | set | frozenset):
                 pending.append(part)
             elif isinstance(part, enum.Enum):

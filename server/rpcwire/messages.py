@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from rpcwire.errors import EncodeError, ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest, ParseError
-from rpcwire.finite import refuse_nonfinite
+from rpcwire.finite import NOT_FINITE, refuse_nonfinite
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
 from rpcwire.numbers import json_decoders, write_text_float
 
@@ -254,7 +254,7 @@ def encode_value(value: object, floats: Floats = "float") -> bytes:
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise _encode_error(error) from None
     if floats == "decimal" and (b"NaN" in data or b"Infinity" in data):
-        # As msgspec writes these, they are no JSON; in a string they are.
+        # As msgspec 0.22 writes these, they are no JSON; in a string they are.
         refuse_nonfinite(value, decimals=True)
     # msgspec writes null for NaN and Infinity, so only where a null came out is a second look needed.
     if b"null" in data and value is not None:
@@ -381,6 +381,9 @@ def _encode_error(error: Exception) -> EncodeError:
         return EncodeError("a string holds a lone surrogate, which UTF-8 cannot carry")
     if isinstance(error, RecursionError):
         return EncodeError("the value is nested too deeply, or contains itself")
+    # From msgspec 0.23 on; before it wrote them.
+    if "non-finite value of a decimal" in str(error):
+        return EncodeError(NOT_FINITE)
     return EncodeError(_lower_first(str(error)))
 
 
