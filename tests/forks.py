@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import atexit
 import functools
-import gc
-import io
 import json
 import os
-import pkgutil
-import runpy
 import select
 import signal
 import socket
@@ -26,42 +22,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, Self, cast
+from typing import IO, Self, cast
 from unittest import mock
 
-_LARGEST = 1 << 20
-_IMPORTED = {
-    "rpcserver": (
-        "rpcserver.__main__",
-        "rpcserver.run",
-        "rpcserver.arbiter",
-        "rpcserver.workers.fork",
-        "rpcserver.workers.pool",
-        "rpcserver.workers.sync",
-        "rpcserver.workers.thread",
-    ),
-    "rpcshell.lab.load.process": (
-        "rpcshell.lab.load.process",
-        "rpcshell.lab.load.client_generator",
-        "rpcshell.lab.load.generator",
-    ),
-    "rpcshell": (
-        "rpcshell.__main__",
-        "rpcshell.app.arguments",
-        "rpcshell.app.program",
-        "rpcshell.app.script",
-        "rpcshell.client",
-        "rpcshell.client.dialects",
-        "rpcshell.commands",
-        "rpcshell.lab.load",
-        "rpcshell.servers",
-        "rpcshell.shell",
-    ),
-}
-"""What runs of a program import when they come to it, of packages all modules: first the module that a run is, of which
-each has its own."""
+LARGEST = 1 << 20
+"""Bytes of a request that can be taken."""
 
-_STARTING = ("rpcshell.lab.load.process", "rpcshell.servers.spawn")
+STARTING = ("rpcshell.lab.load.process", "rpcshell.servers.spawn")
 """The modules of the product that start programs of this repository."""
 
 PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.line.hint", "rpcshell.line.suggest")
@@ -69,9 +36,6 @@ PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.line.hint", "rpcshel
 
 _HEEDED = ("LANG", "LC_", "PYTHON")
 """Variables that an interpreter heeds at its start begin with these: each set of them has its own origin."""
-
-_ABOVE_ALL = 200
-"""No descriptor that a test hands on has so high a number."""
 
 
 class Process:
@@ -119,7 +83,7 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
 
-class _Origin:
+class Origin:
     """The way to a process that has imported a program, and forks."""
 
     def __init__(self, link: socket.socket) -> None:
@@ -134,7 +98,7 @@ class _Origin:
             "import os, sys",
             "os.fork() and os._exit(0)",  # tests count and kill the children of their process
             f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})",
-            f"from tests.forks import serve; serve({program!r}, {imported!r}, {theirs.fileno()})",
+            f"from tests.forking import serve; serve({program!r}, {imported!r}, {theirs.fileno()})",
         )
         subprocess.run(
             [sys.executable, "-P", "-c", "\n".join(lines)],
@@ -177,7 +141,7 @@ class _Origin:
             socket.send_fds(self._link, [json.dumps({**request, "number": self._number}).encode()], descriptors)
             while True:
                 # An answer to what was asked before Ctrl-C is for nobody.
-                number, answer = map(int, self._link.recv(_LARGEST).split())
+                number, answer = map(int, self._link.recv(LARGEST).split())
                 if number == self._number:
                     return answer
 
@@ -186,7 +150,7 @@ class _Origin:
         self._link.close()
 
 
-def _origin(program: str, env: Mapping[str, str] | None = None, imported: tuple[str, ...] = ()) -> _Origin:
+def _origin(program: str, env: Mapping[str, str] | None = None, imported: tuple[str, ...] = ()) -> Origin:
     variables = os.environ if env is None else env
     return _origin_of(
         program, tuple(sorted(item for item in variables.items() if item[0].startswith(_HEEDED))), imported
@@ -194,8 +158,8 @@ def _origin(program: str, env: Mapping[str, str] | None = None, imported: tuple[
 
 
 @functools.cache
-def _origin_of(program: str, heeded: tuple[tuple[str, str], ...], imported: tuple[str, ...]) -> _Origin:
-    origin = _Origin.launch(program, imported, dict(heeded))
+def _origin_of(program: str, heeded: tuple[tuple[str, str], ...], imported: tuple[str, ...]) -> Origin:
+    origin = Origin.launch(program, imported, dict(heeded))
     atexit.register(origin.close)
     return origin
 
@@ -256,7 +220,7 @@ class Forks:
     DEVNULL = subprocess.DEVNULL
     TimeoutExpired = subprocess.TimeoutExpired
 
-    def __init__(self, origin: Callable[[str], _Origin]) -> None:
+    def __init__(self, origin: Callable[[str], Origin]) -> None:
         self._origin = origin
         self._started: list[Process] = []
 
@@ -303,107 +267,6 @@ def in_place_of_interpreters() -> Iterator[Forks]:
     """Has servers and load processes that this process starts be forks."""
     forks = Forks(_origin)
     with ExitStack() as stack:
-        for name in _STARTING:
+        for name in STARTING:
             stack.enter_context(mock.patch.object(import_module(name), "subprocess", forks))
         yield forks
-
-
-def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
-    """Fork for each request, and return in a child only: as the program."""
-    main = _IMPORTED[program][0]
-    for name in (*_IMPORTED[program], *imported):
-        # What is not there is missed by who needs it.
-        with suppress(ImportError):
-            for inner in pkgutil.iter_modules(getattr(import_module(name), "__path__", ())):
-                import_module(f"{name}.{inner.name}")
-    del sys.modules[main]
-    # Else a collection in a fork would write to every object, and so copy its page.
-    gc.collect()
-    gc.freeze()
-    links = [socket.socket(fileno=descriptor)]
-    others: dict[str, _Origin] = {}
-    heeded = dict(os.environ)
-    while True:
-        for link in select.select(links, [], [])[0]:
-            message, received, _, _ = socket.recv_fds(link, _LARGEST, 64)
-            if not message:
-                if link is links[0]:
-                    os._exit(0)
-                links.remove(link)
-                link.close()
-                continue
-            request = json.loads(message)
-            wanted, number = request["program"], request["number"]
-            if "wait" not in request and wanted == program:
-                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-                if os.fork():
-                    links.append(ours)
-                    theirs.close()
-                else:
-                    os.setsid()
-                    link.send(b"%d %d" % (number, os.getpid()))
-                    for end in (*links, ours):
-                        end.close()
-                    for other in others.values():
-                        other.close()
-                    _become(program, request, received, theirs)
-                    return
-            else:
-                if wanted == program:
-                    answer = os.waitpid(request["wait"], request["options"])[1]
-                else:
-                    if wanted not in others:
-                        others[wanted] = _Origin.launch(wanted, (), heeded)
-                    answer = others[wanted].ask(request, received)
-                with suppress(OSError):
-                    # Who has asked may have been killed since.
-                    link.send(b"%d %d" % (number, answer))
-            for number in received:
-                os.close(number)
-
-
-def _become(program: str, request: Mapping[str, Any], received: Sequence[int], link: socket.socket) -> None:
-    import fcntl
-    import termios
-
-    os.chdir(request["cwd"])
-    os.environ.clear()
-    os.environ.update(request["env"])
-    starting = [module for module in map(sys.modules.get, _STARTING) if module is not None]
-    if starting:
-        origin = _Origin(socket.socket(fileno=fcntl.fcntl(link, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL)))
-        for module in starting:
-            mock.patch.object(module, "subprocess", Forks(lambda _: origin)).start()
-    link.close()
-    above = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _ABOVE_ALL) for number in received]
-    os.closerange(3, _ABOVE_ALL)
-    for number, wanted in zip(above, request["descriptors"], strict=True):
-        os.dup2(number, wanted)
-        os.close(number)
-    if os.isatty(0):
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    if os.isatty(1) and isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)
-    sys.argv[1:] = request["arguments"]
-    code: object = 0
-    try:
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        code = end.code
-    if code is None or isinstance(code, int):
-        _end(code or 0)
-    raise SystemExit(code)
-
-
-def _end(code: int) -> None:
-    """End as an interpreter does (Py_FinalizeEx), but without taking down modules: that copies all pages they are in.
-
-    Return where the standard streams cannot be written: an interpreter complains of that.
-    """
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    with suppress(OSError, ValueError):
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None and not stream.closed:
-                stream.flush()
-        os._exit(code & 0xFF)
