@@ -38,6 +38,7 @@ def written(folder: Path, text: str | bytes, mode: int = 0o600) -> str:
 def says(source: Source | None, words: str) -> None:
     """Hold that a registry tells nothing, and comes to say why."""
     assert source is not None
+    others = set(threading.enumerate())
     source.start(lambda listed: pytest.fail(f"told of {listed}"))
     deadline = time.monotonic() + DEADLINE
     try:
@@ -46,10 +47,9 @@ def says(source: Source | None, words: str) -> None:
             time.sleep(0.01)
     finally:
         source.stop()
-        for thread in threading.enumerate():
-            if thread.name.startswith("watch "):
-                thread.join(DEADLINE)
-        # What kazoo has left open.
+        for thread in set(threading.enumerate()) - others:
+            thread.join(DEADLINE)
+        # What kazoo has left open, as long as its threads do not hold it any more.
         gc.collect()
 
 
