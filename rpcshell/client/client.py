@@ -218,10 +218,13 @@ class Client(AnyClient):
         """The whole reply, and which instance of a fleet it is from."""
         limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
-        attempts = Attempts(self.target, idempotent)
+        attempts: Attempts | None = None
         turn, caller = self._turn, self._new_caller()
         try:
-            if not turn.acquire(True, -1 if limit is None else min(limit, threading.TIMEOUT_MAX)):
+            # The first is quicker, and enough where no other thread calls.
+            if not turn.acquire(False) and not turn.acquire(
+                True, -1 if limit is None else min(limit, threading.TIMEOUT_MAX)
+            ):
                 raise CallTimeout(limit or 0.0, method=method, may_have_run=False)
             self._caller = caller
             while True:
@@ -229,11 +232,13 @@ class Client(AnyClient):
                     connection = self._ready(self.target, deadline, trace)
                     return self._attempt(connection, method, params, meta, deadline, trace, partial), None
                 except ConnectionFailed as error:
-                    attempts.not_connected(error)
+                    if attempts is not None:
+                        attempts.not_connected(error)
                     raise
                 except TimeoutError as error:
                     raise CallTimeout(limit or 0.0, method=method, hint=str(error) or None) from None
                 except Dropped as dropped:
+                    attempts = attempts or Attempts(self.target, idempotent)
                     attempts.lost(dropped)
         finally:
             if self._caller == caller:
