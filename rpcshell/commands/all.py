@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, ShellError
-from rpcshell.commands.fleet import letter
 from rpcshell.shell.command import CALL, command
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
 from rpcshell.view.table import Figure
-from rpcshell.view.units import call_time, count_of, plural
+from rpcshell.view.units import call_time, count_of, letter, plural
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from rpcshell.commands.worker_table import WORKER_SPARE, worker_row
 from rpcshell.servers.directory import servers_at
 from rpcshell.shell.fleet import short_name
 from rpcshell.view.table import Figure
-from rpcshell.view.units import call_time, count_of, duration, plural
+from rpcshell.view.units import call_time, count_of, duration, letter, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rpcshell.client.fleet.instances import InstanceState
     from rpcshell.client.target import Target
@@ -24,12 +24,6 @@ INSTANCE_SPARE: Final = ("gen", "version", "model", "workers", "offers", "under 
 """What a row of an instance can do without on a narrow screen, in this order."""
 
 _MOST_PROBLEMS: Final = 8
-_MANY: Final = 26
-
-
-def letter(at: int) -> str:
-    """A name for one of several things that differ."""
-    return chr(ord("A") + at) if at < _MANY else str(at + 1)
 
 
 def show_instances(shell: Shell, fleet: Fleet) -> None:
@@ -41,8 +35,15 @@ def show_instances(shell: Shell, fleet: Fleet) -> None:
         shell.output.note(f"{instance.target}: {instance.problem}")
     if len(ejected) > _MOST_PROBLEMS:
         shell.output.note(f"and {len(ejected) - _MOST_PROBLEMS} more that fail")
-    name = "" if shell.session.target is None else short_name(shell.session.name, shell.session.target)
-    shell.output.note(f"{name}: {count_of(len(instances), 'instance')}, {fleet.ready} ready")
+    shell.output.note(fleet_line(shell, instances))
+
+
+def fleet_line(shell: Shell, instances: Sequence[InstanceState]) -> str:
+    """A fleet in one line: how many instances there are, and how many of them get calls."""
+    target = shell.session.target
+    name = "" if target is None else short_name(shell.session.name, target)
+    ready = sum(not instance.ejected for instance in instances)
+    return f"{name}: {count_of(len(instances), 'instance')}, {ready} ready"
 
 
 def instances_as_json(shell: Shell, fleet: Fleet) -> list[dict[str, Any]]:

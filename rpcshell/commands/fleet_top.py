@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from rpcshell.client.errors import UsageError
-from rpcshell.commands.fleet import state_text
+from rpcshell.commands.fleet import fleet_line, state_text
 from rpcshell.lab.top.fleet_feed import PERIOD, FleetFeed
-from rpcshell.shell.fleet import short_name
 from rpcshell.view.escape import visible
+from rpcshell.view.render import FOOTER
 from rpcshell.view.table import Figure, fitting, render_table
-from rpcshell.view.units import brief_rate, count_of, size
+from rpcshell.view.units import brief_rate, size
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.fleet import Fleet
     from rpcshell.shell.shell import Shell
     from rpcshell.view.pretty import Fragment
-
-FAINT: Final = "class:footer"
 
 _SPARE: Final = ("died", "conns", "rss", "queue", "errors", "busy")
 _NOT_KNOWN: Final = Figure("-")
@@ -45,8 +43,8 @@ def watch_fleet(shell: Shell, fleet: Fleet) -> None:
                 rows, columns = place.size
                 table = list(render_table(fitting(list(map(_row, lines)), columns, _SPARE), columns))
                 head = f"{_title(shell, lines)} · {time.strftime('%H:%M:%S')} · Ctrl-C stops"
-                problems = [(FAINT, cut(text, columns) + "\n") for text in _problems(lines)]
-                place.draw([(FAINT, cut(head, columns) + "\n"), *_first([*table, *problems], rows - _ROWS_BESIDE)])
+                problems = [(FOOTER, cut(text, columns) + "\n") for text in _problems(lines)]
+                place.draw([(FOOTER, cut(head, columns) + "\n"), *_first([*table, *problems], rows - _ROWS_BESIDE)])
         except KeyboardInterrupt:
             pass
     if lines:
@@ -58,8 +56,7 @@ def print_fleet(shell: Shell, fleet: Fleet, count: int) -> None:
     with FleetFeed() as feed:
         try:
             # Rates need two looks.
-            feed.look(fleet.instances)
-            for _, lines in zip(range(count), _looks(feed, fleet, wait_first=True), strict=False):
+            for lines in islice(_looks(feed, fleet), 1, count + 1):
                 data = [_as_json(line) for line in lines]
                 shell.show_table(list(map(_row, lines)), data, spare=_SPARE)
                 for text in _problems(lines):
@@ -69,14 +66,10 @@ def print_fleet(shell: Shell, fleet: Fleet, count: int) -> None:
             return
 
 
-def _looks(feed: FleetFeed, fleet: Fleet, *, wait_first: bool = False) -> Iterator[list[InstanceLine]]:
-    never = threading.Event()
-    waits = wait_first
+def _looks(feed: FleetFeed, fleet: Fleet) -> Iterator[list[InstanceLine]]:
     while True:
-        if waits:
-            never.wait(PERIOD)
-        waits = True
         yield feed.look(fleet.instances)
+        time.sleep(PERIOD)
 
 
 def _first(pieces: Sequence[Fragment], rows: int) -> Iterator[Fragment]:
@@ -89,12 +82,9 @@ def _first(pieces: Sequence[Fragment], rows: int) -> Iterator[Fragment]:
 
 
 def _title(shell: Shell, lines: Sequence[InstanceLine]) -> str:
-    target = shell.session.target
-    name = "" if target is None else short_name(shell.session.name, target)
-    ready = sum(not line.state.ejected for line in lines)
     rates = [line.rates.calls for line in lines if line.rates is not None]
     rate = f" · {brief_rate(sum(rates))} calls/s" if rates else ""
-    return visible(f"{name}: {count_of(len(lines), 'instance')}, {ready} ready{rate}")
+    return visible(f"{fleet_line(shell, [line.state for line in lines])}{rate}")
 
 
 def _problems(lines: Sequence[InstanceLine]) -> Iterator[str]:

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "a_call", "ago", "brief_count", "brief_duration", "brief_rate", "call_time", "count_of", "duration", "latency",
-    "number", "per_second", "plural", "round_latency", "round_rate", "share", "size", "unbroken",
+    "letter", "number", "per_second", "plural", "round_latency", "round_rate", "share", "size", "unbroken",
 ]  # fmt: skip
 
+_LETTERS: Final = 26
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
@@ -136,6 +137,11 @@ def plural(count: float, thing: str, things: str | None = None) -> str:
 def count_of(count: int, thing: str, things: str | None = None) -> str:
     """A count and what is counted: `1 call`, `2,000 calls`."""
     return f"{number(count)} {plural(count, thing, things)}"
+
+
+def letter(index: int) -> str:
+    """A name for one of several things that differ: `A`, `B` and so on, after `Z` a number from 27 on."""
+    return chr(ord("A") + index) if index < _LETTERS else number(index + 1)
 
 
 def unbroken(sentence: str) -> str:
