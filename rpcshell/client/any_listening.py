@@ -243,18 +243,14 @@ class Pump:
 
 def handshake_error(dialogue: Dialogue, error: Exception, timeout: float) -> ShellError:
     """What a greeting that failed means for whoever wants a connection."""
-    target, waited = dialogue.target, error.__context__ if isinstance(error, HandshakeFailed) else error
-    if dialogue.puzzling and isinstance(waited, TimeoutError | CallTimeout):
+    target, said = dialogue.target, dialogue.puzzling
+    waited = error.__context__ if isinstance(error, HandshakeFailed) else error
+    if isinstance(waited, TimeoutError | CallTimeout) and (said or waited is error):
         seconds = waited.seconds if isinstance(waited, CallTimeout) else timeout
-        said = f"it did not greet within {seconds:g} s, but said {seen(dialogue.puzzling)}"
-        return ConnectionFailed(target, said, hint=_OTHER_DIALECT)
+        instead = f", but said {seen(said)}" if said else ""
+        return ConnectionFailed(target, f"it did not greet within {seconds:g} s{instead}", hint=_OTHER_DIALECT)
     match error:
-        case HandshakeFailed():
-            return ConnectionFailed(target, error.reason, hint=error.hint)
-        case TimeoutError() | CallTimeout():
-            seconds = error.seconds if isinstance(error, CallTimeout) else timeout
-            return ConnectionFailed(target, f"it did not greet within {seconds:g} s", hint=_OTHER_DIALECT)
-        case ConnectionLost():
+        case HandshakeFailed() | ConnectionLost():
             return ConnectionFailed(target, error.reason, hint=error.hint)
         case ShellError():
             return error

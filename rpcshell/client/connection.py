@@ -10,14 +10,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.dialling import (
-    LONGEST_WAIT,
-    NAP,
-    acknowledge,
-    dial,
-    part,
-    seconds_asleep,
-)
+from rpcshell.client.dialling import LONGEST_WAIT, NAP, acknowledge, dial, part, seconds_asleep
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.socket_owners import listening_process, listening_program
 from rpcshell.client.target import TcpTarget

@@ -87,17 +87,7 @@ _RUNS_ANOTHER: Final = "_p"
 """The kind of sshpass: only its first option is its own, as in `sshpass -p PASSWORD ssh -p 2222`."""
 
 _COMMAND_END: Final = re.compile(r"[|;&\n]")
-_COMMAND_KEYS: Final = {
-    "command",
-    "cmd",
-    "program",
-    "executable",
-    "exe",
-    "binary",
-    "bin",
-    "file",
-    "path",
-}
+_COMMAND_KEYS: Final = {"command", "cmd", "program", "executable", "exe", "binary", "bin", "file", "path"}
 _LONGEST_NAME: Final = 256
 _BLANK: Final = re.compile(r"\s")
 

@@ -95,41 +95,11 @@ _DIGITS: Final = "0123456789"
 
 _PARTS: Final = (
     *("pass", "pw", "secret", "cred", "auth", "key", "jwt", "sess", "token", "otp", "mfa", "psk", "pswd", "kennwort"),
-    *(
-        "cvv",
-        "cvc",
-        "ssn",
-        "csrf",
-        "xsrf",
-        "sid",
-        "sig",
-        "bearer",
-        "cookie",
-        "eyj",
-        "\\u",
-        "-u",
-        "-a",
-        "-p",
-        "-w",
-        "-hp",
-    ),
-    *(
-        "openssl",
-        "snmp",
-        "ssh-k",
-        "sqlplus",
-        "sqlldr",
-        "expdp",
-        "impdp",
-        "rman",
-        "/p:",
-        "rabbitmq",
-        "sudo",
-        "db2",
-        "vault",
-    ),
+    *("cvv", "cvc", "ssn", "csrf", "xsrf", "sid", "sig", "bearer", "cookie", "eyj", "\\u"),
+    *("-u", "-a", "-p", "-w", "-hp", "/p:"),
+    *("openssl", "snmp", "ssh-k", "sqlplus", "sqlldr", "expdp", "impdp", "rman", "rabbitmq", "sudo", "db2", "vault"),
 )
-"""What is in every text, in small letters, with a secret in it that is told by a word."""
+"""One of these is in every text, in small letters, that holds a secret which a word tells."""
 
 _PIN: Final = re.compile(r"pin(?!g)")
 # A server may have sent the text: nothing here may take longer than in proportion to it.
