@@ -106,8 +106,8 @@ def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
                 with suppress(OSError):
                     # Who has asked may have been killed since.
                     link.send(b"%d %d" % (number, answer))
-            for number in received:
-                os.close(number)
+            for handed_on in received:
+                os.close(handed_on)
 
 
 def _become(program: str, request: Mapping[str, Any], received: Sequence[int], link: socket.socket) -> None:

@@ -164,7 +164,7 @@ def main() -> None:
 
     sock = socket.create_server(("127.0.0.1", 0))
     Path(sys.argv[2]).write_text(str(sock.getsockname()[1]))
-    app = server.streamable_http_app(json_response=sys.argv[1] == "json")
+    app = server.streamable_http_app()
     app.router.routes += server.sse_app().routes
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[sock])
 

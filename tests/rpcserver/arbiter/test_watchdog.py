@@ -52,7 +52,7 @@ class Standing:
 
 @pytest.fixture(scope="module", autouse=True)
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Standing]]:
-    """Servers of the models that `test_liveness` leaves out, for the last test here, which the others wait for."""
+    """Servers of models that `test_liveness` leaves out, for the last test here: the others spend its five seconds."""
     folder = tmp_path_factory.mktemp("standing")
     with contextlib.ExitStack() as stack:
         servers = []

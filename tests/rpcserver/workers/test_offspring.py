@@ -66,19 +66,9 @@ QUIET = {"PYTHONWARNINGS": "ignore"}
 @of_each_kind
 def test_children_of_handlers_are_as_in_a_script_and_hold_no_connection(model: str, tmp_path: Path) -> None:
     unix = f"unix:{tmp_path / 'socket'}"
+    options = ("-m", model, "-w", "2", "--drain-grace", "0.2")
     with (
-        running(
-            "-m",
-            model,
-            "-w",
-            "2",
-            "--drain-grace",
-            "0.2",
-            bind=("127.0.0.1:0", unix),
-            env=QUIET,
-            app=APP,
-            folder=tmp_path,
-        ) as server,
+        running(*options, bind=("127.0.0.1:0", unix), env=QUIET, app=APP, folder=tmp_path) as server,
         server.connect() as client,
         server.connect(1) as other,
     ):

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,9 +17,6 @@ from tests import forks
 from tests.rpcshell.app.conftest import answering
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.peers import Peer, PeerServer, echo, free_port, serving
-
-if TYPE_CHECKING:
-    pass
 
 pytestmark = pytest.mark.usefixtures("state")
 

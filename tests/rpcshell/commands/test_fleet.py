@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rpcshell.client.errors import ShellError
+from rpcshell.client.errors import ShellError, UsageError
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.conftest import needs_server
@@ -100,7 +100,7 @@ def test_workers_are_those_of_all_instances_that_are_here(fleet: Shell, servers:
 
 
 def test_what_is_done_to_one_server_is_refused_with_what_to_do(fleet: Shell) -> None:
-    with pytest.raises(Exception, match=r"is several servers, and this is done to one"):
+    with pytest.raises(UsageError, match=r"is several servers, and this is done to one"):
         fleet.execute(":scale 3")
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +18,7 @@ from rpcshell.view.plain import plain_text
 from rpcshell.view.render import render_result
 from rpcshell.view.settings import Settings
 from rpcwire import TextFloat, decode_reply, decode_request
+from tests.rpcshell.commands.test_export import RUNNERS, run
 from tests.rpcshell.peers import serving
 from tests.rpcwire.test_numbers import NUMBERS
 
@@ -160,13 +158,6 @@ def test_a_watch_sees_each_digit_change(shell: Shell, output: Recording) -> None
     ]
 
 
-RUNNERS = {
-    "python": [sys.executable],
-    "shell": ["sh"],
-    "pytest": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull],
-}
-
-
 @pytest.mark.parametrize("kind", RUNNERS)
 def test_an_export_makes_its_calls_with_the_same_numbers(
     connected: Shell, output: Recording, tmp_path: Path, kind: str
@@ -177,17 +168,7 @@ def test_an_export_makes_its_calls_with_the_same_numbers(
     connected.execute(f":export {kind} --exact -o {path}")
     typed = list(asked_for)
     asked_for.clear()
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    # Who runs it need not have the plugins that are here, and they take longer to import than it takes to run.
-    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    ran = subprocess.run(
-        [*RUNNERS[kind], str(path)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        env=environment | {"RPCSHELL_API_TOKEN": "7.10"},
-        check=False,
-    )
+    ran = run(kind, path, RPCSHELL_API_TOKEN="7.10")  # noqa: S106
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert asked_for == typed
     if kind != "pytest":

@@ -225,10 +225,8 @@ def test_one_that_may_be_busy_is_waited_for_once_that_is_told(
         assert script.call("ping", 1).result == 1
         assert memory.spoken(f"127.0.0.1:{port}") == f"native:127.0.0.1:{port}"
         server.stdin.close()
-    listening = (
-        rf"; \S+ \(pid {server.pid}\) listens there: its workers may be busy, so the call waits, for \d+ s at most"
-    )
-    assert re.search(listening, notes[0])
+    waits = "its workers may be busy, so the call waits, for \\d+ s at most"
+    assert re.search(rf"; \S+ \(pid {server.pid}\) listens there: {waits}", notes[0])
     assert notes[0].count("rpcserver") == (name == "rpcserver")
     assert len(notes) == 1
 
@@ -378,16 +376,8 @@ def _of(value: _T) -> Callable[[], _T]:
 @pytest.mark.parametrize(
     "written",
     [
-        "mcp:exec:touch nothing",
-        "qmp:other:1",
-        "unix:/run/other",
-        "tls://h:1",
-        "h:1,other:1",
-        "zk://other/h",
-        "mcp:http://other/mcp",
-        "mcp:http://h/mcp",
-        "lsp+line:h:1",
-        "unknown:h:1",
+        *("mcp:exec:touch nothing", "qmp:other:1", "unix:/run/other", "tls://h:1", "h:1,other:1", "zk://other/h"),
+        *("mcp:http://other/mcp", "mcp:http://h/mcp", "lsp+line:h:1", "unknown:h:1"),
     ],
 )
 def test_what_is_remembered_is_what_is_spoken_and_leads_to_no_other_place(written: str, memory: TargetMemory) -> None:

@@ -22,7 +22,7 @@ def test_what_others_do_in_threads_is_done_without_or_not_at_all() -> None:
         choices = [PathChoice("./calls.rpc", "calls.rpc", "")]
         listing = PathListing(lambda: None, lambda _typed: choices, patience=DEADLINE)
         assert [choice.text for choice in listing("./")] == ["./calls.rpc"]
-        sighting = Sighting(lambda _ends: None)
+        sighting = Sighting(lambda _trace: None)
         sighting.look()
         assert sighting.snapshot is None
 
