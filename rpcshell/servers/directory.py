@@ -155,7 +155,7 @@ def _tcp(target: Target) -> TcpTarget | None:
 def _addresses(target: TcpTarget) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return set()
     return {ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in found}
 

@@ -6,10 +6,11 @@ None waits for another: who does not answer in time is asked again when it has.
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -31,6 +32,8 @@ PERIOD: Final = 0.5
 """Seconds between two looks."""
 
 _TIMEOUT: Final = 2.0
+"""Seconds that an instance has to take a connection, and again to tell all."""
+
 _PATIENCE: Final = 0.3
 """Seconds of a look in which instances may answer; who does later is in the next one."""
 
@@ -133,6 +136,21 @@ class FleetFeed:
                 self._asked[target].control = server.path
 
 
+class _TimedSocket(socket.socket):
+    """A connection over which all has to come in time, and not only each piece."""
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self._deadline = time.monotonic() + _TIMEOUT
+
+    def recv_into(self, *into: Any) -> int:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(left)
+        return super().recv_into(*into)
+
+
 def _ask(instance: Target, control: str | None, metrics: str) -> InstanceReading:
     """Ask an instance.
 
@@ -149,10 +167,12 @@ def _scraped(instance: Target, url: str) -> str:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT)
     try:
+        connection.connect()
+        connection.sock = _TimedSocket(connection.sock.detach())
         connection.request("GET", parts.path)
         response = connection.getresponse()
         body = response.read(_LARGEST)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, UnicodeError, http.client.HTTPException) as error:
         raise ConnectionFailed(instance, f"{url} cannot be read: {error}") from error
     finally:
         connection.close()

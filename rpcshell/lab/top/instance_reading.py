@@ -18,7 +18,9 @@ __all__ = ["InstanceReading", "Rates", "of_metrics", "of_status"]
 
 _PREFIX: Final = "rpcserver_"
 _LINE: Final = re.compile(rf"{_PREFIX}([a-z_]+)(?:\{{([^}}]*)\}})? (\S+)")
-_LABEL: Final = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+# A name is read from its beginning alone: from each of its letters, one of megabytes would never end.
+_LABEL: Final = re.compile(r'(?<![a-z_])([a-z_]+)="((?:[^"\\]|\\.)*)"')
+_COUNTABLE: Final = 1e15
 _WINDOW: Final = 2.0
 """Seconds over which rates are measured, at most."""
 
@@ -137,9 +139,9 @@ def of_metrics(text: str, at: float) -> InstanceReading:
 
 
 def _number(text: str) -> float:
-    """A finite number of a sample; 0 for anything else."""
+    """The number of a sample; 0 for what no instance could count."""
     try:
         found = float(text)
     except ValueError:
         return 0.0
-    return found if abs(found) < 1e300 else 0.0
+    return found if 0 <= found < _COUNTABLE else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.fleet.instances import InstanceState
 from rpcshell.client.target import Target, TcpTarget
+from rpcshell.lab.top import fleet_feed
 from rpcshell.lab.top.fleet_feed import FleetFeed, InstanceLine
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics
+from rpcshell.servers.directory import is_on_this_machine
 from tests.rpcshell.commands.conftest import needs_server
 from tests.servers import running
 
@@ -58,6 +61,12 @@ def test_whatever_is_scraped_is_a_reading_or_no_metrics_of_ours(text: str) -> No
         of_metrics(text, 0.0)
 
 
+def test_long_names_and_numbers_that_nobody_could_count_take_no_time_and_no_room() -> None:
+    text = f"rpcserver_requests_total 5\nrpcserver_workers{{{'a' * 1_000_000}}} 2\nrpcserver_errors_total 9e299\n"
+    found = of_metrics(text, 0.0)
+    assert (found.calls, found.workers, found.errors) == (5, 2, 0)
+
+
 def looked_at(feed: FleetFeed, *instances: InstanceState) -> list[InstanceLine]:
     """What is known once all that can be asked have answered."""
     lines = feed.look(instances)
@@ -94,3 +103,27 @@ def test_what_cannot_be_asked_is_told_of() -> None:
         while not (line := feed.look([gone])[0]).problem:
             pass
         assert "cannot be read" in line.problem
+
+
+def test_metrics_without_an_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_feed, "_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listener, FleetFeed() as feed:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
+        endless = InstanceState(ELSEWHERE, metrics=url)
+        feed.look([endless])
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not (line := feed.look([endless])[0]).problem:
+                with contextlib.suppress(OSError):
+                    connection.send(b"#")
+        assert line.problem == f"{url} cannot be read: timed out"
+
+
+def test_a_host_that_can_have_no_address_has_none() -> None:
+    nowhere = TcpTarget("a..b", 1)
+    with FleetFeed() as feed:
+        while not (line := feed.look([InstanceState(nowhere, metrics="http://a..b:1/metrics")])[0]).problem:
+            pass
+        assert "cannot be read" in line.problem
+    assert not is_on_this_machine(nowhere)
