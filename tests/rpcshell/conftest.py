@@ -52,8 +52,8 @@ def told(session: Session) -> Told:
     return Told(session)
 
 
-@pytest.fixture
-def forked() -> Iterator[None]:
-    """Have the servers that a test spawns be forks of a process that has imported the server."""
-    with forks.in_place_of_interpreters():
-        yield
+@pytest.fixture(scope="module")
+def forked() -> Iterator[forks.Forks]:
+    """Have servers and load processes that tests of a module start be forks of processes that have imported them."""
+    with forks.in_place_of_interpreters() as started:
+        yield started

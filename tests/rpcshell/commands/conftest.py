@@ -12,7 +12,7 @@ from rpcshell.commands import load_commands
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
-from tests import forks
+from tests.forks import Forks
 from tests.rpcshell.commands.recording import Recording
 
 needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
@@ -25,9 +25,8 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _started() -> Iterator[None]:
-    with forks.in_place_of_interpreters():
-        yield
+def _forked(forked: Forks) -> None:
+    """Servers and load processes cost a fork."""
 
 
 @pytest.fixture(scope="module")

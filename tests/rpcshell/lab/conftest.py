@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests import forks
+from tests.forks import Forks
 
 
 @pytest.fixture(scope="module", autouse=True)
-def started() -> Iterator[forks.Forks]:
-    with forks.in_place_of_interpreters() as started:
-        yield started
+def _forked(forked: Forks) -> None:
+    """Whatever a test in this room starts."""

@@ -68,7 +68,7 @@ def test_a_fleet_shares_the_calls_and_losses_are_counted_where_they_were() -> No
 
 
 @pytest.mark.parametrize("pipeline", [1, 4])
-def test_as_many_calls_are_made_as_were_asked_for(pipeline: int, started: Forks) -> None:
+def test_as_many_calls_are_made_as_were_asked_for(pipeline: int, forked: Forks) -> None:
     counting = Counting()
     with serving(counting) as server:
         measured = run(server.target, calls=201, connections=4, processes=2, pipeline=pipeline)
@@ -81,7 +81,7 @@ def test_as_many_calls_are_made_as_were_asked_for(pipeline: int, started: Forks)
     assert Histogram(measured.latency).count == sum(interval.calls for interval in measured.timeline) == 201
     assert measured.bytes_out > 201 * 40
     assert 0 < measured.client_cpu < DEADLINE
-    assert not started.running()
+    assert not forked.running()
 
 
 def test_a_plain_server_is_sent_nothing_but_the_call() -> None:
@@ -237,11 +237,11 @@ def test_a_server_that_goes_away_for_good_does_not_make_it_run_forever() -> None
     assert set(measured.problems) <= {"connection lost", "no connection", "no reply in time"}
 
 
-def test_what_cannot_be_reached_is_said_at_once(started: Forks) -> None:
+def test_what_cannot_be_reached_is_said_at_once(forked: Forks) -> None:
     with pytest.raises(ConnectionFailed, match="refused") as raised:
         run(f"127.0.0.1:{free_port()}", calls=1)
     assert str(raised.value).count("cannot connect") == 1
-    assert not started.running()
+    assert not forked.running()
 
 
 def test_calls_begin_at_the_rate_whatever_becomes_of_them() -> None:
@@ -285,25 +285,25 @@ def interrupt_once() -> Any:
     return press
 
 
-def test_ctrl_c_does_not_wait_long_for_replies(started: Forks) -> None:
+def test_ctrl_c_does_not_wait_long_for_replies(forked: Forks) -> None:
     with serving(Peer.wait_for_end) as server:
         plan = Plan(target=str(server.target), method="ping", connections=2, seconds=DEADLINE)
         measured = run_plan(plan, interrupt_once())
         assert (measured.calls, measured.problems) == (0, {"no reply when it was stopped": 2})
         with pytest.raises(KeyboardInterrupt):
             run_plan(plan, interrupt)
-    assert not started.running()
+    assert not forked.running()
 
 
-def test_a_load_process_that_dies_is_told_of(started: Forks) -> None:
+def test_a_load_process_that_dies_is_told_of(forked: Forks) -> None:
     def kill(_progress: Progress) -> None:
-        os.kill(min(started.running()), signal.SIGKILL)
+        os.kill(min(forked.running()), signal.SIGKILL)
 
     with serving(echo) as server:
         plan = Plan(target=str(server.target), method="ping", connections=2, seconds=DEADLINE, processes=2)
         with pytest.raises(ShellError, match="a load process was killed by SIGKILL"):
             run_plan(plan, kill)
-    assert not started.running()
+    assert not forked.running()
 
 
 _SCRIPT = """

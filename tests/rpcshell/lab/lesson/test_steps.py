@@ -23,14 +23,14 @@ Run = Callable[[str], Told]
 
 
 @pytest.fixture
-def run(state: Path, started: Forks, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(state: Path, forked: Forks, monkeypatch: pytest.MonkeyPatch) -> Run:
     # As many calls as come in a quarter of what a user is shown.
     monkeypatch.setattr(measurements, "_CALLS", 0.03)
 
     def run(name: str) -> Told:
         told = Told()
         STEPS[name](Stage(told))
-        assert not started.running()
+        assert not forked.running()
         assert list(state.glob("rpcshell/servers/*")) == []
         text = TEXTS.steps[name]
         assert {moment for moment, _ in told.moments} == text.moments.keys()
@@ -143,7 +143,7 @@ def test_all_models_are_measured(run: Run) -> None:
     assert [row["idle"] for row in told.rows] == ["2/16", *["16/16"] * 4]
 
 
-def test_a_step_that_fails_leaves_nothing_behind_either(state: Path, started: Forks) -> None:
+def test_a_step_that_fails_leaves_nothing_behind_either(state: Path, forked: Forks) -> None:
     with pytest.raises(KeyboardInterrupt), LessonServer(1) as server:  # noqa: PT012  (both have to be begun)
         server.client().call("ping")
         waiting = server.caller("ping")
@@ -152,5 +152,5 @@ def test_a_step_that_fails_leaves_nothing_behind_either(state: Path, started: Fo
         raise KeyboardInterrupt
     assert waiting.over
     assert looping.over
-    assert not started.running()
+    assert not forked.running()
     assert list(state.glob("rpcshell/servers/*")) == []
