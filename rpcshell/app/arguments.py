@@ -167,7 +167,7 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
     "--registry-credentials",
     group="Connection",
     type=_FILE,
-    help="The user and the password whom ZooKeeper lets read, at zk:// or zks://.",
+    help="A file with the user whom ZooKeeper lets read, and the password (zk://, zks://).",
 )
 @option(
     "--spawn", group="A server for the run", type=click.IntRange(min=1), metavar="N", help="Start one with N workers."

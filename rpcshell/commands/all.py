@@ -12,6 +12,7 @@ from rpcshell.shell.command import CALL, command
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
+from rpcshell.view.render import FOOTER
 from rpcshell.view.table import Figure
 from rpcshell.view.units import call_time, count_of, letter, plural
 from rpcshell.view.width import cells, cut, pad
@@ -29,7 +30,6 @@ _MOST_PLACES: Final = 20
 
 _MOST_VARIANTS: Final = 8
 _NARROW: Final = 60
-_DIM: Final = "class:footer"
 
 
 @command("all", group="Calls", examples=(":all whoami", ":all config.get name=cache", ":all cache.clear | less"))
@@ -216,11 +216,11 @@ def _pieces(shell: Shell, found: _Comparison) -> Iterator[Fragment]:
         for value, variant in zip(values, place.variants, strict=False):
             who = _named(found.noun, [results[at].who for at in variant.places])
             yield "", f"    {pad(value, column)}"
-            yield _DIM, f"  {who if width is None else cut(who, max(width - column - 6, 10))}\n"
+            yield FOOTER, f"  {who if width is None else cut(who, max(width - column - 6, 10))}\n"
         if len(values) < len(place.variants):
-            yield _DIM, f"    … {len(place.variants) - len(values)} more values\n"
+            yield FOOTER, f"    … {len(place.variants) - len(values)} more values\n"
     if len(places) > _MOST_PLACES:
-        yield _DIM, "… more places differ\n"
+        yield FOOTER, "… more places differ\n"
 
 
 def _failure(error: ShellError) -> str:

@@ -15,7 +15,7 @@ from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import CALL, command
 from rpcshell.view.differences import first_rows, identity, mark_changes
 from rpcshell.view.escape import visible
-from rpcshell.view.render import render_error, render_footer, render_result
+from rpcshell.view.render import FOOTER, render_error, render_footer, render_result
 from rpcshell.view.units import count_of, plural
 from rpcshell.view.width import cut
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.output import Canvas
     from rpcshell.shell.shell import Shell
     from rpcshell.view.pretty import Fragment
-
-FOOTER: Final = "class:footer"
 
 _SHORTEST: Final = 0.05
 """Seconds; what is called more often is a load test."""

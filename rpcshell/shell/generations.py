@@ -18,7 +18,7 @@ class Generations:
         self._known: dict[Target | None, int | None] = {}
 
     def changed(self, instance: Target | None, meta: Meta | None, *, reconnected: bool) -> bool:
-        """Take a reply; whether its sender was reloaded, or connected to anew and may have been restarted.
+        """Take a reply, and say whether its sender was reloaded, or connected to anew and so may have been restarted.
 
         Args:
             instance: Which instance of a fleet it is from; None where there is only one.

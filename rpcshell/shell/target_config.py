@@ -130,8 +130,8 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     registry_credentials: Annotated[
         str | None,
         Meta(
-            description="The file with the user and the password whom ZooKeeper lets read, where the address is one of "
-            "zk:// or zks://; nobody else may read it.",
+            description="The file with the user whom ZooKeeper lets read, and the password, where the address is one "
+            "of zk:// or zks://; nobody else may read it.",
             examples=["~/zookeeper.toml", "zookeeper.toml"],
         ),
     ] = None

@@ -42,7 +42,7 @@ def read_credentials(file: str) -> str:
         problem = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"has no credentials: {error}"
         raise UsageError(f"{file} {problem}", hint=_HINT) from None
     if not found.user or ":" in found.user:
-        raise UsageError(f"{file} has a user who is no name without a colon", hint=_HINT)
+        raise UsageError(f"the user in {file} has to be a name without a colon", hint=_HINT)
     return f"{found.user}:{found.password}"
 
 
