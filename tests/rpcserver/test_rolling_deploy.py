@@ -16,7 +16,8 @@ import pytest
 
 from rpcserver.workers import MODELS
 from rpcwire import Goodbye, Reply
-from tests.servers import PATIENCE, PROBE_APP, Client, Server, running
+from tests.fleet import SYNC_WORKERS, Fleet
+from tests.servers import PATIENCE, PROBE_APP, Client
 from tests.zookeeper import Ensemble, Serverset, ZooKeeper, why_not
 
 APP = (
@@ -31,7 +32,7 @@ def nap(path: str) -> int:
     return count(path)
 '''
 )
-CLIENTS = 4
+CLIENTS = SYNC_WORKERS
 
 
 @dataclass
@@ -132,78 +133,11 @@ def under_load(serverset: Serverset, marks: Path, *methods: str) -> Iterator[Cal
             thread.join(PATIENCE)
 
 
-class Fleet:
-    """Servers of one service on machines of their own, 127.0.0.2 and so on.
-
-    Args:
-        serverset: where they register.
-        folder: where they have their files.
-        models: of each.
-        opened: ends them.
-        options: more of their command lines.
-        app: what they serve.
-    """
-
-    def __init__(
-        self,
-        serverset: Serverset,
-        folder: Path,
-        models: Sequence[str],
-        opened: contextlib.ExitStack,
-        *options: str,
-        app: str = APP,
-    ) -> None:
-        self.serverset = serverset
-        self._folder = folder
-        self._models = models
-        self._opened = opened
-        self._options = options
-        self._app = app
-        self.servers = [self._start(number, 0) for number in range(len(models))]
-        self.wait_until_registered()
-
-    @property
-    def addresses(self) -> list[str]:
-        return [server.addresses[0] for server in self.servers]
-
-    def _start(self, number: int, port: int) -> Server:
-        model = self._models[number % len(self._models)]
-        folder = self._folder / str(number)
-        folder.mkdir(exist_ok=True)
-        workers = str(CLIENTS if model == "sync" else 2)
-        options = ("-m", model, "-w", workers, "--register", self.serverset.url, *self._options)
-        serving = running(*options, app=self._app, folder=folder, bind=[f"127.0.0.{number + 2}:{port}"])
-        return self._opened.enter_context(serving)
-
-    def wait_until_registered(self, *but: Server) -> None:
-        """Wait until exactly its servers are there, `but` for some."""
-        self.serverset.wait_for_addresses(*(one.addresses[0] for one in self.servers if one not in but))
-
-    def add(self) -> Server:
-        """Start one more server."""
-        self.servers.append(self._start(len(self.servers), 0))
-        self.wait_until_registered()
-        return self.servers[-1]
-
-    def succeed(self, number: int) -> None:
-        """Start another server, elsewhere, in place of one that is gone."""
-        self.servers[number] = self._start(number, 0)
-        self.wait_until_registered()
-
-    def replace(self, number: int) -> None:
-        """Stop a server, and start another in its place."""
-        former = self.servers[number]
-        former.signal(signal.SIGTERM)
-        assert former.wait() == 0
-        self.servers[number] = self._start(number, int(former.addresses[0].rpartition(":")[2]))
-        self.wait_until_registered()
-
-
 def deploy(serverset: Serverset, folder: Path, models: Sequence[str], rounds: int = 1) -> Caller:
     """Replace all servers under load; what the clients have seen."""
     marks = folder / "marks"
     with contextlib.ExitStack() as opened:
-        fleet = Fleet(serverset, folder, models, opened)
+        fleet = Fleet(serverset, folder, models, opened, app=APP)
         with under_load(serverset, marks, "count", "nap") as caller:
             for number in list(range(len(models))) * rounds:
                 fleet.replace(number)
@@ -234,7 +168,7 @@ def test_deploy_after_deploy_loses_no_call(serverset: Serverset, tmp_path: Path,
 def test_a_zookeeper_that_goes_away_costs_no_call(own_zookeeper: ZooKeeper, tmp_path: Path, how: str) -> None:
     serverset = Serverset(own_zookeeper.hosts)
     with contextlib.closing(serverset), contextlib.ExitStack() as opened:
-        fleet = Fleet(serverset, tmp_path, ["async"] * 3, opened)
+        fleet = Fleet(serverset, tmp_path, ["async"] * 3, opened, app=APP)
         with under_load(serverset, tmp_path / "marks", "count") as caller:
             if how == "killed":
                 own_zookeeper.kill()
@@ -267,7 +201,7 @@ def test_of_three_zookeepers_any_may_die(tmp_path: Path) -> None:
         opened.callback(ensemble.kill)
         ensemble.start()
         serverset = opened.enter_context(contextlib.closing(Serverset(ensemble.hosts)))
-        fleet = Fleet(serverset, tmp_path, ["async"] * 3, opened)
+        fleet = Fleet(serverset, tmp_path, ["async"] * 3, opened, app=APP)
         with under_load(serverset, tmp_path / "marks", "count") as caller:
             for mode in ("follower", "leader"):
                 owners = {name: serverset.node(name)[1].ephemeralOwner for name in serverset.members()}

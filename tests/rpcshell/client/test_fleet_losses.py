@@ -18,8 +18,8 @@ import pytest
 from rpcserver.workers import MODELS
 from rpcshell import AsyncClient, Client, ConnectionLost, ShellError, Target, connect, connect_async
 from rpcshell.client.opening import async_client_of
+from tests.fleet import Fleet
 from tests.rpcserver.steering import steering
-from tests.rpcserver.test_rolling_deploy import Fleet
 from tests.servers import PATIENCE, PROBE_APP, Server
 from tests.way import Way
 from tests.zookeeper import Serverset, ZooKeeper
