@@ -291,7 +291,8 @@ def _complain(found: _Comparison, interrupted: bool) -> None:
     failed = [answer for answer in answers if answer.error is not None]
     if interrupted:
         running = [answer.who for answer in failed if isinstance(answer.error, Cancelled)]
-        raise Cancelled(f"cancelled: {_named(found.noun, running)} may still be running it")
+        fate = f"{_named(found.noun, running)} may still be running it" if running else "nobody is running it any more"
+        raise Cancelled(f"cancelled: {fate}")
     if failed and len(failed) == len(answers) and len({str(answer.error) for answer in failed}) == 1:
         error = failed[0].error
         if error is not None and not missed:

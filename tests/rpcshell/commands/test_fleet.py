@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.client.broadcast import Broadcast
+from rpcshell.client.errors import Cancelled, ShellError, UsageError
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.conftest import needs_server
@@ -122,6 +123,18 @@ def test_all_asks_every_instance_and_shows_who_differs(fleet: Shell, servers: li
         {"path": "$", "values": [{"instances": [first], "value": 2}, {"instances": [second], "value": 3}]}
     ]
     assert found["not_reached"] == [{"instance": gone, "reason": "connection refused"}]
+
+
+def test_ctrl_c_once_all_have_answered_names_nobody(fleet: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Broadcast.run
+
+    def run_and_be_interrupted(cast: Broadcast, method: str, params: object) -> None:
+        run(cast, method, params)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Broadcast, "run", run_and_be_interrupted)
+    with pytest.raises(Cancelled, match=r"^cancelled: nobody is running it any more$"):
+        fleet.execute(":all same 1")
 
 
 def test_top_prints_a_line_for_each_instance(fleet: Shell, servers: list[SpawnedServer]) -> None:
