@@ -301,6 +301,10 @@ class FleetClient(Client):
                 handler(event)
             except Exception:  # noqa: BLE001 - it is the user's code, and no call may fail by it
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+            except BaseException:
+                # Ctrl-C, which ends the call and not the telling: whoever finds out the next change goes on with it.
+                self._telling = False
+                raise
 
     def _look_after(self) -> None:
         """Have a thread for each ejected instance, until it works again or is gone."""

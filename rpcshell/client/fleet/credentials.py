@@ -37,7 +37,7 @@ def read_credentials(file: str) -> str:
         found = msgspec.convert(tomllib.loads(_secret(Path(file))), _Credentials)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # Also of msgspec and tomllib, which repeat no more than a key or a character; it may be no text at all.
         problem = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"has no credentials: {error}"
         raise UsageError(f"{file} {problem}", hint=_HINT) from None

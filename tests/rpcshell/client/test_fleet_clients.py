@@ -315,6 +315,25 @@ def test_a_function_that_fails_ends_no_call(recwarn: pytest.WarningsRecorder) ->
     assert ValueError in told
 
 
+def test_changes_are_told_on_after_one_was_interrupted() -> None:
+    told: list[object] = []
+
+    def interrupted(event: FleetEvent) -> None:
+        told.append(event.instance.target)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    where = Target.parse(address(free_port(), free_port()))
+    with client_of(where) as client:
+        client.on_change(interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.call("who")
+        with pytest.raises(ConnectionFailed):
+            client.call("who")
+    assert isinstance(where, ListTarget)
+    assert set(told) == set(where.targets)
+
+
 def test_a_single_server_is_its_own_only_instance(connect: Connect) -> None:
     with serving(echo) as server, connect(server.target) as client:
         assert [state.target for state in client.instances] == [server.target]

@@ -106,6 +106,7 @@ def test_only_the_user_who_may_read_finds_the_servers_and_nothing_says_the_passw
     [
         (f'user = "{SECRET}', "has no credentials"),
         (b"\xff", "is not UTF-8"),
+        (f"user = {'[' * 5000}", "has no credentials"),
         ('user = "calc"', "missing required field `password`"),
         (f'user = "a:b"\npassword = "{SECRET}"', "without a colon"),
         (f'user = "a"\npasswort = "{SECRET}"', "unknown field `passwort`"),
