@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
 
 _METHOD_SPARE = ("max", "p50", "no reply", "share")
-_NONE = "-"
+_NONE: Final = Figure("-")
 """Stands where there is nothing to tell."""
 _WORKER_SPARE = ("max", "p99", "no reply", "server")
 

@@ -138,7 +138,8 @@ class LineContext(msgspec.Struct, eq=False):
         return self.session.complete(question.method, question.param, question.typed, dict(question.others))
 
     def _targets(self) -> tuple[str, ...]:
-        """The server that was started here first."""
-        server = self.session.server
+        """The server that was started here first, then the instances of the fleet."""
+        server, fleet = self.session.server, self.session.fleet
         own = server.addresses if server is not None else ()
-        return tuple(dict.fromkeys([*own, *self.session.target_names()]))
+        instances = [str(instance.target) for instance in fleet.instances] if fleet is not None else []
+        return tuple(dict.fromkeys([*own, *instances, *self.session.target_names()]))

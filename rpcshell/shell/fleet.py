@@ -55,9 +55,12 @@ class Fleet:
 
     @property
     def count(self) -> str:
-        """How many there are, and how many of them get calls where not all do: `3` or `2/3`."""
+        """How many there are, and how many of them get calls where not all do: `3` or `2/3`.
+
+        One that ended a connection in good order is no news until it turns out not to work.
+        """
         instances = self.instances
-        ejected = sum(instance.ejected for instance in instances)
+        ejected = sum(bool(instance.problem) for instance in instances)
         return f"{len(instances) - ejected}/{len(instances)}" if ejected else str(len(instances))
 
     @property
@@ -78,12 +81,15 @@ class Fleet:
             self._offers = self._asked(untold)
         offers = self.offers
         kinds = [offers[one.target] for one in instances if one.target in offers]
-        former, self._differ = self._differ, len(set(kinds)) > 1
-        if self._differ and not former:
+        differ, all_known = len(set(kinds)) > 1, len(kinds) == len(instances)
+        if differ == self._differ or not (differ or all_known):
+            return ""
+        self._differ = differ
+        if differ:
             counts = sorted((kinds.count(kind) for kind in set(kinds)), reverse=True)
             how_many = f"{', '.join(map(str, counts[:-1]))} and {counts[-1]}"
             return f"the instances offer different things ({how_many} alike): is a deploy under way? :servers shows it"
-        return "all instances offer the same again" if former and not self._differ else ""
+        return "all instances offer the same again"
 
     def _asked(self, instances: list[Target]) -> dict[Target, str]:
         if self._client.plain:

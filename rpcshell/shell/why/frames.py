@@ -55,7 +55,7 @@ def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragm
     if trace.connected and trace.dialled:
         yield ARROW, f"{OUT} "
         took = call_time(trace.connected - trace.dialled)
-        yield "", f"{call_time(trace.connected - began):>8}  connected to {call.target} in {took}\n"
+        yield "", f"{call_time(trace.connected - began):>8}  connected to {call.instance or call.target} in {took}\n"
     if trace.attempts:
         times = f", sent {trace.attempts} times" if trace.attempts > 1 else ""
         whole = "" if trace.sent else ", not all of them written"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from rpcshell import Target
 from rpcshell.commands import load_commands
+from rpcshell.prompt.context import LineContext
 from rpcshell.shell.fleet import short_name
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
@@ -78,6 +81,26 @@ def test_why_tells_which_instances_were_tried_and_what_became_of_it(shell: Shell
     assert f"tried 127.0.0.1:{gone}: connection refused {servers[0].target}: answered" in told
 
 
+def test_wire_names_the_instance_that_was_connected_to(shell: Shell, output: Recording) -> None:
+    with fleet(offering("ping"), offering("ping")) as servers:
+        shell.session.connect(address(*servers), plain=True)
+        while not (call := shell.session.call("ping")).trace.connected:
+            pass
+    shell.journal.add(call)
+    shell.execute(":wire last")
+    assert f"connected to {call.instance} in" in output.texts[-1]
+
+
+def test_figures_stand_to_the_right_beside_a_call_that_has_none(shell: Shell, output: Recording) -> None:
+    with serving(offering("ping")) as server:
+        shell.session.connect(server.target)
+        shell.journal.add(shell.session.call("ping"))
+    shell.journal.add(shell.session.attempt("pong"))
+    shell.execute(":stats")
+    header, _, *rows = output.texts[0].splitlines()
+    assert [row.rindex(row.split()[-1]) + len(row.split()[-1]) for row in rows] == [len(header)] * 2
+
+
 def test_a_failed_instance_is_told_of_and_counted(session: Session, told: Told) -> None:
     gone = free_port()
     with fleet(offering("ping")) as servers:
@@ -89,6 +112,30 @@ def test_a_failed_instance_is_told_of_and_counted(session: Session, told: Told) 
         assert session.state == "connected"
         told.wait_until(lambda: told.notes)
         assert told.notes == [f"127.0.0.1:{gone} gets no calls until it works again: connection refused"]
+
+
+def test_an_instance_that_ended_an_idle_connection_still_counts(session: Session) -> None:
+    ended = threading.Semaphore(0)
+
+    def serves_once(peer: Peer) -> None:
+        peer.answer(1)
+        peer.sock.shutdown(socket.SHUT_WR)
+        ended.release()
+
+    with fleet(serves_once, serves_once) as servers:
+        session.connect(address(*servers), plain=True)
+        assert session.fleet is not None
+        while not any(instance.ejected for instance in session.fleet.instances):
+            session.call("ping")
+            assert ended.acquire(timeout=10)
+        assert session.fleet.count == "2"
+
+
+def test_instances_can_be_chosen_where_a_target_is_typed(session: Session) -> None:
+    with fleet(offering("ping"), offering("ping")) as servers:
+        session.connect(address(*servers), plain=True)
+        offered = LineContext(session, load_commands).surroundings().targets()
+        assert {str(server.target) for server in servers} <= set(offered)
 
 
 def test_a_call_that_is_lost_at_one_instance_leaves_the_fleet_connected(session: Session) -> None:
@@ -147,6 +194,11 @@ def test_documents_that_differ_are_said_once_and_when_it_is_over(session: Sessio
         assert session.fleet.compare() == ""
         assert len(set(session.fleet.offers.values())) == 2
         assert len(told.notes) == 1
+        # Whoever cannot be asked may still offer something else.
+        new.close()
+        while not any(instance.ejected for instance in session.fleet.instances):
+            session.attempt("ping")
+        assert session.fleet.compare() == ""
 
 
 @pytest.mark.parametrize(
