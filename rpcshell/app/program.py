@@ -5,6 +5,7 @@ Nothing of the prompt is imported before it is known that there is one.
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
@@ -92,12 +93,14 @@ def _apply_settings(options: Options, settings: Settings, complain: Callable[[Sh
 
 
 def _session(options: Options, settings: Settings) -> Session:
+    # One for all: it is what keeps threads from losing what others remember.
+    memory = functools.cache(_memory)
     return Session(
         settings,
         plain=options.plain,
         background=options.interactive,
-        memory=_memory,
-        book=AddressBook(options.config.targets, _memory),
+        memory=memory,
+        book=AddressBook(options.config.targets, memory),
         tls=options.tls,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,8 @@ class TargetMemory:
     def __init__(self, folder: Callable[[], Path], clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
         self._clock = clock
+        # Threads of one shell lose nothing of each other's; of two shells the later one may.
+        self._changing = threading.Lock()
 
     def remembers(self, target: str) -> bool:
         """Whether a target is remembered as plain."""
@@ -44,16 +47,18 @@ class TargetMemory:
 
     def remember(self, target: str, *, seconds: float) -> None:
         """Remember a target as plain for a time; the entries that end first make room for new ones."""
-        known = self._read()
-        entries = {**known.plain_until, target: self._clock() + seconds}
-        latest = sorted(entries.items(), key=lambda entry: entry[1], reverse=True)[:_MOST_ENTRIES]
-        self._write(replace(known, plain_until=dict(latest)))
+        with self._changing:
+            known = self._read()
+            entries = {**known.plain_until, target: self._clock() + seconds}
+            latest = sorted(entries.items(), key=lambda entry: entry[1], reverse=True)[:_MOST_ENTRIES]
+            self._write(replace(known, plain_until=dict(latest)))
 
     def forget(self, target: str) -> None:
         """Forget that a target is plain."""
-        known = self._read()
-        if known.plain_until.pop(target, None) is not None:
-            self._write(known)
+        with self._changing:
+            known = self._read()
+            if known.plain_until.pop(target, None) is not None:
+                self._write(known)
 
     def recent(self) -> tuple[str, ...]:
         """The targets that were used, the last one first."""
@@ -61,10 +66,11 @@ class TargetMemory:
 
     def used(self, target: str) -> None:
         """Remember that a target is being used; those that were not for longest make room."""
-        known = self._read()
-        recent = [target, *(other for other in known.recent if other != target)][:_MOST_RECENT]
-        if recent != known.recent:
-            self._write(replace(known, recent=recent))
+        with self._changing:
+            known = self._read()
+            recent = [target, *(other for other in known.recent if other != target)][:_MOST_RECENT]
+            if recent != known.recent:
+                self._write(replace(known, recent=recent))
 
     def spoken(self, target: str) -> str | None:
         """Where a target without a dialect leads, with the one that it spoke last, or None."""
@@ -72,10 +78,11 @@ class TargetMemory:
 
     def learn(self, target: str, spoken: str) -> None:
         """Remember what a target without a dialect speaks; what was learnt first makes room."""
-        known = self._read()
-        others = {one: leads for one, leads in known.spoken.items() if one != target}
-        latest = [*others.items(), (target, spoken)][-_MOST_ENTRIES:]
-        self._write(replace(known, spoken=dict(latest)))
+        with self._changing:
+            known = self._read()
+            others = {one: leads for one, leads in known.spoken.items() if one != target}
+            latest = [*others.items(), (target, spoken)][-_MOST_ENTRIES:]
+            self._write(replace(known, spoken=dict(latest)))
 
     def _read(self) -> _Remembered:
         try:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,15 @@ def test_an_address_of_a_socket_file_is_remembered_whole(memory: TargetMemory) -
     path = UnixTarget("/run/a b.sock")
     memory.learn(str(path), f"qmp:{path}")
     assert Target.parse(memory.spoken(str(path)) or "") == UnixTarget("/run/a b.sock", dialect="qmp")
+
+
+def test_threads_lose_nothing_of_each_others(tmp_path: Path) -> None:
+    memory = TargetMemory(lambda: tmp_path)
+
+    def learn(host: int) -> None:
+        for port in range(1, 26):
+            memory.learn(f"h{host}:{port}", f"qmp:h{host}:{port}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(learn, range(4)))
+    assert all(memory.spoken(f"h{host}:{port}") for host in range(4) for port in range(1, 26))
