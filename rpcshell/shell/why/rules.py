@@ -237,7 +237,7 @@ def before_the_call(evidence: Evidence) -> Diagnosis | None:
 def handler_running(evidence: Evidence) -> Diagnosis | None:
     """The handler was at work when the call was given up."""
     worker = evidence.handling
-    if worker is None or evidence.call.meta is not None or worker.call is None:
+    if worker is None or evidence.call.meta is not None or worker.call is None or evidence.call.failure == "lost":
         return None
     ran = evidence.timing.ended_at - evidence.timing.sent_at if evidence.timing.sent_at else worker.call.seconds
     return Diagnosis(
@@ -321,10 +321,15 @@ def lost(evidence: Evidence) -> Diagnosis | None:
     """The connection ended, and nobody saw why."""
     if evidence.call.failure != "lost":
         return None
-    return Diagnosis(
-        f"the connection ended before the reply: {evidence.error}.",
-        evidence.hint or "the request may have run: call again if that does no harm",
-    )
+    again = "the request may have run: call again if that does no harm"
+    if (worker := evidence.handling) is not None:
+        # It was seen to be the right server.
+        return Diagnosis(
+            f"the connection ended before the reply, while {named(worker)} was in {evidence.call.method}: "
+            f"{evidence.error}.",
+            again,
+        )
+    return Diagnosis(f"the connection ended before the reply: {evidence.error}.", evidence.hint or again)
 
 
 def all_well(evidence: Evidence) -> Diagnosis:
@@ -348,7 +353,7 @@ def all_well(evidence: Evidence) -> Diagnosis:
 def _waited(evidence: Evidence) -> bool:
     """Whether waiting is what became of the call, or of most of its time."""
     if evidence.call.meta is None:
-        return evidence.call.failure not in {"unsendable", "unconnected"}
+        return evidence.call.failure not in {"unsendable", "unconnected", "lost"}
     return evidence.timing.queue is not None and is_main(evidence, evidence.timing.queue)
 
 

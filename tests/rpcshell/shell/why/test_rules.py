@@ -247,6 +247,16 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
         "that is safe",
     ),
     "lost for no known reason": (hung(**LOST), "^the connection ended before the reply", "may have run"),
+    "lost with its server while the handler ran": (
+        hung(then(worker(1), worker(2, "slow"), place=HELD), **LOST),
+        r"^the connection ended before the reply, while worker 2 \(pid 12\) was in slow: ",
+        "^the request may have run: call again",
+    ),
+    "lost with its server behind another call": (
+        hung(then(worker(1), worker(2, "other", 9.0), place=HELD), **LOST),
+        "^the connection ended before the reply: ",
+        "may have run",
+    ),
     "nobody can look": (hung(), "not yours on this machine", ":set timeout"),
     "half of it was sent": (hung(timing=msgspec.structs.replace(HUNG, sent=False)), "not sent whole", "did not run"),
     "no server": (
