@@ -14,6 +14,7 @@ from rpcshell.client.dialects.steps import offered
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.retry import Attempts
+from rpcshell.client.target import FleetTarget, Target
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from rpcshell.client.async_connection import AsyncConnection
     from rpcshell.client.async_listening import AsyncHearing, AsyncListeningConnection
     from rpcshell.client.dialects import Description, Event, Listening, Step, Steps
-    from rpcshell.client.target import Target
     from rpcwire import Reply
 
 __all__ = ["AsyncClient"]
@@ -278,7 +278,9 @@ class AsyncClient(AnyClient):
     async def _ask(self, step: Step) -> Reply:
         if not isinstance(step, Ask):
             raise TypeError("a dialect that does not listen can only ask")
-        return await self.exchange(step.method, step.params, timeout=step.timeout)
+        # Another instance can say it as well; a single server may end the connection because it was asked.
+        again = isinstance(self.target, FleetTarget)
+        return await self.exchange(step.method, step.params, timeout=step.timeout, idempotent=again)
 
     async def _listen(
         self, instance: Target, deadline: float | None, *, for_call: bool = True

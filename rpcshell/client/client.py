@@ -16,6 +16,7 @@ from rpcshell.client.dialects.steps import offered
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.retry import Attempts
+from rpcshell.client.target import FleetTarget, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import Description, Event, Listening, Step, Steps
     from rpcshell.client.hearing import Hearing
     from rpcshell.client.listening import ListeningConnection
-    from rpcshell.client.target import Target
     from rpcshell.client.trace import Trace
     from rpcwire import Reply
 
@@ -323,7 +323,9 @@ class Client(AnyClient):
         if not isinstance(step, Ask):
             raise TypeError("a dialect that does not listen can only ask")
         limits = [limit for limit in (step.timeout, patience) if limit is not None]
-        return self.exchange(step.method, step.params, timeout=min(limits, default=None))
+        # Another instance can say it as well; a single server may end the connection because it was asked.
+        again = isinstance(self.target, FleetTarget)
+        return self.exchange(step.method, step.params, timeout=min(limits, default=None), idempotent=again)
 
     def _attempt(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rpcshell import Target
+from rpcshell import Target, connect
 from rpcshell.commands import load_commands
 from rpcshell.prompt.context import LineContext
 from rpcshell.shell.fleet import short_name
@@ -129,6 +129,20 @@ def test_an_instance_that_ended_an_idle_connection_still_counts(session: Session
             session.call("ping")
             assert ended.acquire(timeout=10)
         assert session.fleet.count == "2"
+
+
+def test_an_instance_that_says_nothing_does_not_make_the_fleet_plain() -> None:
+    asked = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        if peer.read() is not None:
+            asked.set()
+        peer.wait_for_end()
+
+    with fleet(silent, offering("ping")) as servers:
+        while not asked.is_set():
+            with connect(address(*servers)) as client:
+                assert client.describe().missing is None
 
 
 def test_instances_can_be_chosen_where_a_target_is_typed(session: Session) -> None:
