@@ -17,6 +17,9 @@ from typing import Any
 from rpcwire import FrameDecoder, Goodbye, Reply, decode_reply, encode_request, frame
 from tests import forks
 
+WARNINGS = "error,ignore:unclosed scandir iterator:ResourceWarning"
+"""What servers make of warnings; a signal may end a worker as it opens a folder."""
+
 PATIENCE = 20.0
 """Seconds after which a test gives up; far more than anything here takes."""
 
@@ -225,7 +228,7 @@ def launched(*arguments: str, cwd: Path | None = None, env: dict[str, str] | Non
         stderr=written,
         pass_fds=[theirs.fileno()],
         cwd=cwd,
-        env={**environment, "PYTHONWARNINGS": "error", **(env or {})},
+        env={**environment, "PYTHONWARNINGS": WARNINGS, **(env or {})},
         imported=tuple(name for option, names in _IMPORTED.items() if option in arguments for name in names),
     )
     theirs.close()
