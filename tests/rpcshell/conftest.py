@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from rpcshell.commands import load_commands
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
+from rpcshell.shell.shell import Shell
 from tests import forks
+from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.describing import Told
 from tests.rpcshell.faces import FACES, Connect
 from tests.rpcshell.peers import DEADLINE
@@ -57,3 +60,15 @@ def forked() -> Iterator[forks.Forks]:
     """Have servers and load processes that tests of a module start be forks of processes that have imported them."""
     with forks.in_place_of_interpreters() as started:
         yield started
+
+
+@pytest.fixture
+def output() -> Recording:
+    return Recording()
+
+
+@pytest.fixture
+def shell(output: Recording) -> Iterator[Shell]:
+    session = Session(background=False)
+    yield Shell(session, output, load_commands, interactive=True)
+    session.close()

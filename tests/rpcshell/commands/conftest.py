@@ -8,12 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell.commands import load_commands
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-from rpcshell.shell.session import Session
-from rpcshell.shell.shell import Shell
 from tests.forks import Forks
-from tests.rpcshell.commands.recording import Recording
 
 needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 
@@ -36,15 +32,3 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server = SpawnedServer.start(SpawnOptions(workers=1))
     yield server.addresses[0]
     server.stop()
-
-
-@pytest.fixture
-def output() -> Recording:
-    return Recording()
-
-
-@pytest.fixture
-def shell(output: Recording) -> Iterator[Shell]:
-    session = Session(background=False)
-    yield Shell(session, output, load_commands, interactive=True)
-    session.close()

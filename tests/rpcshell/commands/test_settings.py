@@ -1,27 +1,12 @@
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rpcshell.client.errors import UsageError
-from rpcshell.commands import load_commands
-from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests import forks
 from tests.rpcshell.commands.recording import Recording
-
-
-@pytest.fixture
-def output() -> Recording:
-    return Recording()
-
-
-@pytest.fixture
-def shell(output: Recording) -> Iterator[Shell]:
-    session = Session(background=False)
-    yield Shell(session, output, load_commands, interactive=True)
-    session.close()
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

@@ -31,18 +31,6 @@ def address(*servers: PeerServer | int) -> str:
     return ",".join(f"127.0.0.1:{one}" if isinstance(one, int) else str(one.target) for one in servers)
 
 
-@pytest.fixture
-def output() -> Recording:
-    return Recording()
-
-
-@pytest.fixture
-def shell(output: Recording) -> Iterator[Shell]:
-    session = Session(background=False)
-    yield Shell(session, output, load_commands, interactive=True)
-    session.close()
-
-
 def fails(peer: Peer) -> None:
     while (request := peer.read()) is not None:
         meta = {"meta": META} if request.get("meta") else {}
