@@ -61,7 +61,7 @@ class Client(AnyClient):
             method and from the first moment on. Servers of MCP are told of `sampling/createMessage` among them.
         options: What is set for the server, as the dialect has it: `settings` of LSP, for one.
         dialect: What is spoken there, where the target names nothing: an `Envelope`, or a class such as
-            `docs/dialects.md` tells how to write.
+            the guide `own-dialect.md` tells how to write.
 
     Attributes:
         connections: How many connections were made so far.

@@ -1,4 +1,4 @@
-"""The files of docs/deploy for Kubernetes, systemd and Prometheus: what they say is what the program takes and does.
+"""The files of the guides for Kubernetes, systemd and Prometheus: what they say is what the program takes and does.
 
 HAProxy's is in `test_haproxy`, and what the page on ZooKeeper says in `test_registration` and `test_rolling_deploy`.
 """
@@ -34,7 +34,8 @@ from tests.rpcserver.system.test_systemd import command as passing
 from tests.servers import PATIENCE, PROBE_APP, Client, Server, launched
 from tests.zookeeper import Serverset
 
-DEPLOY = Path(__file__).parents[2] / "docs/deploy"
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "rpcshell/guides/deploy"
 PAGES = sorted(DEPLOY.glob("*.md"))
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/bin"
@@ -78,7 +79,7 @@ def test_the_commands_and_options_of_a_page_are_those_of_the_programs(
     for file in re.findall(r"\]\(([\w.]+)\)", said):
         assert (DEPLOY / file).exists()
     for file in re.findall(r"`(tests/[\w/]+\.py)`", said):
-        assert (DEPLOY.parents[1] / file).exists()
+        assert (ROOT / file).exists()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Servers behind HAProxy, by the configuration of docs/deploy: who is served where, and what a restart loses."""
+"""Servers behind HAProxy, by the configuration of the guide: who is served where, and what a restart loses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.rpcserver.workers.test_models import MODELS_APP
 from tests.servers import PATIENCE, Client, Server, running
 
 HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-CONFIGURATION = (Path(__file__).parents[2] / "docs/deploy/haproxy.cfg").read_text()
+CONFIGURATION = (Path(__file__).parents[2] / "rpcshell/guides/deploy/haproxy.cfg").read_text()
 CLIENTS = 6
 
 pytestmark = pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed: apt install haproxy")

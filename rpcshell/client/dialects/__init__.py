@@ -4,8 +4,8 @@
 else is a `Listening` dialect: its connection is read all the time, replies find their calls by number, and events and
 requests of the server arrive between them. Such a dialect is a class derived from
 `rpcshell.client.dialects.framed.FramedDialect`, which does the framing; `registry` finds it by its name, also in other
-packages. What only one dialect needs has that one's name in its own, or is in a folder of that name. `docs/dialects.md`
-shows a whole one, `jsonrpc` is the one to read here. It brings
+packages. What only one dialect needs has that one's name in its own, or is in a folder of that name. The guide
+`own-dialect.md` shows a whole one, `jsonrpc` is the one to read here. It brings
 
 - `encode_call`, and `read`, which says what a message of the server is: a `Reply` or `Partial` with the number of its
   call, an `Event`, or a `ServerRequest`;

@@ -1,4 +1,4 @@
-"""The dialect that `docs/dialects.md` shows, installed as a stranger would, against what watchman 4.9 has said."""
+"""The dialect that the guide `own-dialect.md` shows, installed as a stranger would, against what watchman 4.9 has said."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rpcshell.shell.discovery import describe
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import Peer, serving
 
-GUIDE = (Path(__file__).parents[3] / "docs/dialects.md").read_text()
+GUIDE = (Path(__file__).parents[3] / "rpcshell/guides/own-dialect.md").read_text()
 SUBSCRIBE = ["/src", "s1", {"fields": ["name"]}]
 FILES = {"unilateral": True, "subscription": "s1", "files": ["a.py", "a.ts"], "root": "/src"}
 SAID: dict[str, list[dict[str, Any]]] = {
