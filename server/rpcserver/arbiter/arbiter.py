@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from rpcserver.arbiter.boot import Boot, BootError
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
-from rpcserver.arbiter.crew import MAX_WORKERS, Crew
+from rpcserver.arbiter.crew import Crew
 from rpcserver.arbiter.departure import PATIENCE, Departure
 from rpcserver.arbiter.health import HealthServer
 from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
@@ -24,10 +24,11 @@ from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.phase import Phase
 from rpcserver.arbiter.readiness import judge
 from rpcserver.arbiter.reload import Reload
+from rpcserver.arbiter.scaling import MAX_WORKERS, scale
+from rpcserver.arbiter.server_signals import ServerSignals
 from rpcserver.arbiter.slots import number_of_workers
 from rpcserver.system.loop import Loop, Reactor
 from rpcserver.system.process import reap_strays
-from rpcserver.system.signals import SentSignals, SignalQueue
 from rpcserver.system.systemd import Notifier
 from rpcserver.workers.base import QUICK, REOPEN
 from rpcwire.control import ServerReady
@@ -56,11 +57,6 @@ logger = logging.getLogger(__name__)
 
 _QUICK_SECONDS: Final = 1.0
 _REGISTRY_QUICK_SECONDS: Final = 0.5
-_CAUGHT: Final = (
-    *(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP),
-    *(signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2),
-)
-_SCALING: Final = (signal.SIGTTIN, signal.SIGTTOU)
 
 
 class Arbiter:
@@ -100,8 +96,7 @@ class Arbiter:
         self._boot_error: BootError | None = None
         self._pending = PendingConnections()
         self._reactor = Reactor()
-        self._signals = SignalQueue()
-        self._scaling_signals = SentSignals(_SCALING)
+        self._signals = ServerSignals(self._reactor, self._meanings())
         patience = settings.read_timeout
         self._control = None if control is None else ControlServer(control, self._reactor, self, patience=patience)
         self._health = HealthServer(health, self._reactor, self._judge)
@@ -132,10 +127,7 @@ class Arbiter:
         Raises:
             BootError: a worker did not become ready when the server started.
         """
-        self._signals.catch(_CAUGHT)
-        # A terminal sends signals to the workers too; known first, they make their deaths no surprise.
-        self._reactor.watch(self._signals.fileno(), self._on_signals, first=True)
-        self._reactor.watch(self._scaling_signals.fileno(), self._on_signals)
+        self._signals.catch()
         if self._parent is not None:
             self._reactor.watch(self._parent.fileno(), self._on_parent)
         # What is here before the forks is no garbage; a collection that looked at it would write to its pages,
@@ -158,7 +150,6 @@ class Arbiter:
         if self._control is not None:
             self._control.stop()
         self._signals.close()
-        self._scaling_signals.close()
         self._reactor.close()
         if self._boot_error is not None:
             raise self._boot_error
@@ -213,7 +204,7 @@ class Arbiter:
     def scale(self, workers: int) -> None:
         """Keep another number of workers, within what is possible."""
         if not self.leaving:
-            self._crew.scale(min(max(1, workers), MAX_WORKERS))
+            scale(self._crew, min(max(1, workers), MAX_WORKERS))
             self._reload.step()
             self._look_for_completion()
 
@@ -301,36 +292,39 @@ class Arbiter:
 
     def worker_left(self, worker: WorkerProcess, end: Exit) -> None:
         """See to what a worker's end has kept from being seen; called by the crew."""
-        reap_strays(self._crew.pids | self._companions.pids)
+        self._reap_strays()
         self._reload.step()
 
-    def _on_signals(self) -> None:
-        for number in (*self._signals.receive(), *self._scaling_signals.receive()):
-            self._on_signal(number)
+    def _meanings(self) -> dict[signal.Signals, Callable[[], object]]:
+        return {
+            signal.SIGTERM: self.drain,
+            signal.SIGINT: self.quit,
+            signal.SIGQUIT: self.quit,
+            signal.SIGHUP: self._on_hangup,
+            signal.SIGTTIN: lambda: self.scale(len(self._crew.slots) + 1),
+            signal.SIGTTOU: lambda: self.scale(len(self._crew.slots) - 1),
+            signal.SIGUSR1: self._reopen_logs,
+            signal.SIGUSR2: lambda: logger.warning("SIGUSR2 was received and means nothing to this server"),
+            signal.SIGCHLD: self._reap_strays,
+        }
 
-    def _on_signal(self, number: signal.Signals) -> None:
-        if number in {signal.SIGHUP, signal.SIGUSR1} and self._control is not None:
+    def _on_hangup(self) -> None:
+        self._restore_control()
+        self.reload()
+
+    def _reopen_logs(self) -> None:
+        self._restore_control()
+        self._logs.reopen()
+        for worker in self._crew:
+            worker.process.send_signal(REOPEN)
+        self._companions.send_signal(REOPEN)
+
+    def _restore_control(self) -> None:
+        if self._control is not None:
             self._control.restore()
-        match number:
-            case signal.SIGTERM:
-                self.drain()
-            case signal.SIGINT | signal.SIGQUIT:
-                self.quit()
-            case signal.SIGHUP:
-                self.reload()
-            case signal.SIGTTIN:
-                self.scale(len(self._crew.slots) + 1)
-            case signal.SIGTTOU:
-                self.scale(len(self._crew.slots) - 1)
-            case signal.SIGUSR1:
-                self._logs.reopen()
-                for worker in self._crew:
-                    worker.process.send_signal(REOPEN)
-                self._companions.send_signal(REOPEN)
-            case signal.SIGCHLD:
-                reap_strays(self._crew.pids | self._companions.pids)
-            case _:
-                logger.warning("%s was received and means nothing to this server", number.name)
+
+    def _reap_strays(self) -> None:
+        reap_strays(self._crew.pids | self._companions.pids)
 
     def _on_parent(self) -> None:
         parent = self._parent
@@ -383,7 +377,6 @@ class Arbiter:
     def _private(self) -> Iterator[Closeable]:
         """What workers must not hold, but for what the crew has."""
         yield self._signals
-        yield self._scaling_signals
         yield self._reactor
         if self._parent is not None:
             yield self._parent

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol
 
 import msgspec
 
-from rpcserver.arbiter.crew import MAX_WORKERS
+from rpcserver.arbiter.scaling import MAX_WORKERS
 from rpcserver.arbiter.status import program_version
 from rpcserver.service.context import WorkerInfo
 from rpcserver.service.dispatch import Dispatcher

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rpcserver.arbiter.events import EventRing
-from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot, number_of_workers
+from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
 from rpcserver.arbiter.spawner import Spawner
 from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady
 from rpcserver.system.log import RateLimit
@@ -35,9 +35,6 @@ logger = logging.getLogger(__name__)
 
 LAST_WORDS: Final = 1.0
 """Seconds that a worker has to write its stack to the log, before it is killed."""
-
-MAX_WORKERS: Final = 1000
-"""The most workers that a server can be told to keep."""
 
 _MOST_SLOTS: Final = 2048
 _ROOM_FOR_EACH: Final = 4
@@ -198,30 +195,6 @@ class Crew:
             if worker is not None:
                 self.dismiss(worker)
         slot.worker = slot.successor = None
-
-    def scale(self, workers: int) -> None:
-        """Keep another number of workers: start more, or ask the oldest idle ones to leave."""
-        before = len(self.slots)
-        if workers == before:
-            return
-        logger.info("scaling from %d to %s", before, number_of_workers(workers))
-        self.events.add("scaling", text=f"from {before} to {number_of_workers(workers)}")
-        taken = {slot.number for slot in self.slots}
-        free = (number for number in range(1, MAX_WORKERS + 1) if number not in taken)
-        for _ in range(workers - before):
-            slot = WorkerSlot(next(free))
-            self.slots.append(slot)
-            self.start(slot)
-        self.slots.sort(key=lambda slot: slot.number)
-        for slot in sorted(self.slots, key=self._reluctance)[: max(0, before - workers)]:
-            self.remove(slot)
-
-    def _reluctance(self, slot: WorkerSlot) -> tuple[int, int, int]:
-        """What speaks against taking a slot away: a running call, connections, and youth."""
-        if slot.worker is None:
-            return (-1, 0, 0)
-        reading = self.read(slot.worker)
-        return (reading.running, reading.connections, reading.born)
 
     def forgive(self, seconds: float) -> None:
         """Move every deadline, after the arbiter itself could not run for that long."""
