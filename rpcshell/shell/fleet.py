@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.target import FleetTarget, ListTarget, ServersetTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from rpcshell.client.client import Client
     from rpcshell.client.fleet.instances import FleetEvent, InstanceState
     from rpcshell.client.target import Target
 
-__all__ = ["Fleet", "fleet_of", "short_name"]
+__all__ = ["Digests", "Fleet", "fleet_of", "short_name"]
 
 _LOOK: Final = 2.0
 """Seconds that an instance has to say what it offers."""
@@ -32,7 +33,7 @@ class Fleet:
         self._untold: list[str] = []
         self._client = client
         self._offers_changed = offers_changed
-        self._digests: frozenset[str] = frozenset()
+        self._digests: Digests | None = None
         self._offers: dict[Target, str] = {}
         self._differ = False
         client.on_change(self._take)
@@ -75,7 +76,7 @@ class Fleet:
         Those that the registry tells nothing of are asked.
         """
         instances = self.instances
-        self._digests = _digests(instances)
+        self._digests = Digests(instances)
         untold = [one.target for one in instances if not one.openrpc and not one.ejected]
         if untold:
             self._offers = self._asked(untold)
@@ -108,14 +109,39 @@ class Fleet:
         }
 
     def _take(self, event: FleetEvent) -> None:
-        former, self._digests = self._digests, _digests(self.instances)
-        if former and former != self._digests:
+        if self._digests is None:
+            self._digests = Digests(self.instances)
+        elif self._digests.take(event):
             self._offers_changed()
         if self._on_change is None:
             # Nobody has been connected to yet.
             self._untold.append(_told(event))
         else:
             self._on_change(_told(event))
+
+
+class Digests:
+    """What the instances are said to offer, as digests; an event takes the same work however many there are."""
+
+    def __init__(self, instances: Iterable[InstanceState]) -> None:
+        self._of = {instance.target: instance.openrpc for instance in instances}
+        self._counts = Counter(self._of.values())
+
+    def take(self, event: FleetEvent) -> bool:
+        """Take in an event, and tell whether the instances offer something else by now."""
+        target = event.instance.target
+        former = self._of.pop(target, None)
+        if event.kind != "removed":
+            self._of[target] = event.instance.openrpc
+        by_now = self._of.get(target)
+        if former == by_now:
+            return False
+        is_new = by_now is not None and not self._counts[by_now]
+        if by_now is not None:
+            self._counts[by_now] += 1
+        if former is not None:
+            self._counts[former] -= 1
+        return is_new or (former is not None and not self._counts[former])
 
 
 def fleet_of(client: Client, offers_changed: Callable[[], None]) -> Fleet | None:
@@ -134,10 +160,6 @@ def short_name(name: str | None, target: Target) -> str:
         case ListTarget(targets=targets):
             return f"{targets[0]},…"
     return str(target)
-
-
-def _digests(instances: tuple[InstanceState, ...]) -> frozenset[str]:
-    return frozenset(instance.openrpc for instance in instances)
 
 
 def _told(event: FleetEvent) -> str:

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ConnectionFailed, ShellError
-from rpcshell.client.target import ChildTarget
 from rpcshell.client.threads import thread_for
+from rpcshell.shell.cancelling import NOT_SENT, Cancelling
 from rpcshell.shell.fleet import fleet_of
 from rpcshell.shell.generations import Generations
 
@@ -36,13 +36,6 @@ __all__ = ["TargetConnection"]
 
 _COMPLETION: Final = 2.0
 """Seconds that a server has to say what a parameter may be: a call has to wait for that."""
-
-_NOT_SENT: Final = "cancelled: the request was not sent"
-_STILL_RUNNING: Final = "cancelled: the connection was closed, but the server may still be running it"
-_ASKED_TO_END: Final = "cancelled: the server was asked to end it"
-_GIVEN_UP: Final = (
-    "cancelled: the session goes on, but the server cannot be asked to end it and may still be running it"
-)
 
 
 class TargetConnection:
@@ -82,13 +75,13 @@ class TargetConnection:
         self.timeout = where.timeout
         self.catalog: Catalog | None = None
         self.described = threading.Event()
-        self.refreshing = self._retired = self._preparing = self._given_up = self._outdated = False
+        self.refreshing = self._retired = self._preparing = self._outdated = self._missed = False
         self.on_described: Callable[[TargetConnection, Discovery], None] | None = None
         self.on_end: Callable[[TargetConnection, str, bool], None] | None = None
         self.finder = finder
         self._client, self._client_at = client, client_at
         self._lock = threading.Lock()
-        self._generations = Generations()
+        self._generations, self._cancelling = Generations(), Cancelling()
         self.fleet = fleet_of(client, self.offers_changed)
         self._memory, self._tell_progress = memory, tell
         self._prepare = partial(prepare, where) if prepare is not None and where.init else None
@@ -173,7 +166,7 @@ class TargetConnection:
                 self._connect()
                 former, self._prepared = self._prepared, self._client.connections
         except KeyboardInterrupt:
-            raise Cancelled(_NOT_SENT) from None
+            raise Cancelled(NOT_SENT) from None
         if former != self._prepared:
             self._preparing = True
             try:
@@ -221,15 +214,16 @@ class TargetConnection:
                     requests = connections = 0
                     reply = self._reply(method, params, timeout, meta, trace)
                 elapsed = time.monotonic() - began
-                self._given_up = False
+                self._cancelling.answered()
                 if self.finder is not None:
                     self.finder.confirm()
         except KeyboardInterrupt:
             if requests is None or self._client.requests == requests:
-                raise Cancelled(_NOT_SENT) from None
-            raise self._cancelled() from None
+                raise Cancelled(NOT_SENT) from None
+            raise self._cancelling.cancelled(self._client, self.unasked) from None
         reconnected = self._client.connections != connections and not self._client.one_call
-        return reply, elapsed, self._generations.changed(trace.instance, reply.meta, reconnected=reconnected)
+        renewed = self._generations.changed(trace.instance, reply.meta, reconnected=reconnected)
+        return reply, elapsed, renewed or self._missed
 
     def _reply(self, method: str, params: object, timeout: float | None, meta: bool, trace: CallTrace) -> Reply:
         described = self.method(method)
@@ -311,7 +305,9 @@ class TargetConnection:
         """Ask once for all that has changed so far."""
         with self._lock:
             self._outdated = False
-            if self._retired or not self._client.connected:
+            self._missed = not self._client.connected
+            if self._retired or self._missed:
+                # Whoever calls next asks: a connection for that alone would hold a worker, which others may need.
                 return
             self.refreshing = True
             found = self._ask(probe_again=False)
@@ -335,19 +331,6 @@ class TargetConnection:
         self._retired = True
         self.close(patience=0)
 
-    def _cancelled(self) -> Cancelled:
-        """What has become of the call that was interrupted just now, and of the connection."""
-        if self.unasked is None or not self._client.connected:
-            return Cancelled(_STILL_RUNNING)
-        self._given_up = not self._given_up
-        if not self._given_up:
-            self._client.close()
-            ended = "child was ended" if isinstance(self.target, ChildTarget) else "connection was closed"
-            return Cancelled(f"cancelled again: the {ended}")
-        if self.unasked.hearing.asked_to_end:
-            return Cancelled(f"{_ASKED_TO_END}, and the session goes on", at_end=_ASKED_TO_END)
-        return Cancelled(_GIVEN_UP, at_end=_STILL_RUNNING)
-
     def _ended(self, failure: Exception) -> None:
         if self.unasked is not None:
             self.unasked.events.wake()
@@ -369,6 +352,7 @@ class TargetConnection:
             )
             self.catalog = found.catalog
             self._client.plain = found.plain
+            self._missed = False
         finally:
             self.refreshing = False
             self.described.set()

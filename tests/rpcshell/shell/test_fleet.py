@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rpcshell import Target, connect
+from rpcshell.client.fleet.instances import FleetEvent, InstanceState, Kind
+from rpcshell.client.target import TcpTarget
 from rpcshell.commands import load_commands
 from rpcshell.prompt.context import LineContext
-from rpcshell.shell.fleet import short_name
+from rpcshell.shell.fleet import Digests, short_name
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.describing import META, Told, offering
 from tests.rpcshell.peers import Peer, PeerServer, free_port, serving
+from tests.steps import steps
 
 
 @contextlib.contextmanager
@@ -201,6 +204,33 @@ def test_documents_that_differ_are_said_once_and_when_it_is_over(session: Sessio
         while not any(instance.ejected for instance in session.fleet.instances):
             session.attempt("ping")
         assert session.fleet.compare() == ""
+
+
+def instance(number: int, offers: str) -> InstanceState:
+    return InstanceState(TcpTarget(f"10.0.{number // 250}.{number % 250}", 80), openrpc=offers)
+
+
+def test_a_change_takes_as_much_work_among_many_instances_as_among_few() -> None:
+    def work(count: int) -> int:
+        digests = Digests(instance(number, "old") for number in range(count))
+        event = FleetEvent("updated", instance(0, "new"))
+        return steps(lambda: digests.take(event))
+
+    assert work(1000) == work(2)
+
+
+def test_what_is_offered_is_news_where_it_was_not_offered_before_or_is_no_longer() -> None:
+    digests = Digests([instance(1, "old"), instance(2, "old")])
+    changes: list[tuple[Kind, InstanceState, bool]] = [
+        ("added", instance(3, "old"), False),
+        ("updated", instance(3, "new"), True),
+        ("updated", instance(2, "new"), False),
+        ("ejected", instance(1, "old"), False),
+        ("removed", instance(1, "old"), True),
+        ("removed", instance(2, "new"), False),
+    ]
+    for kind, state, news in changes:
+        assert digests.take(FleetEvent(kind, state)) is news
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from rpcshell.client.client import Client
 from rpcshell.client.errors import Cancelled
+from rpcshell.client.opening import client_of
 from rpcshell.client.target import Target
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.call_trace import CallTrace
@@ -67,6 +68,24 @@ def test_a_connection_that_is_retired_while_it_asks_is_closed_by_its_thread() ->
         assert done.wait(DEADLINE)
         assert not connection.connected
         assert closed.wait(DEADLINE)
+
+
+def test_what_a_fleet_tells_while_no_connection_is_held_is_asked_for_with_the_next_call() -> None:
+    with serving(offering("ping")) as one, serving(offering("ping")) as other:
+        client = client_of(Target.parse(f"{one.target},{other.target}"))
+        connection = TargetConnection(client, None, AddressBook().find(client.target))
+        connection.describe(probe_again=False)
+        connection.close()
+        connection.offers_changed()
+        for thread in threading.enumerate():
+            if thread.name == "catalog":
+                thread.join(DEADLINE)
+        assert not connection.connected
+        renewed = [connection.exchange("ping", 1, timeout=DEADLINE, meta=False, trace=CallTrace())[2]]
+        connection.describe(probe_again=False)
+        renewed.append(connection.exchange("ping", 1, timeout=DEADLINE, meta=False, trace=CallTrace())[2])
+        assert renewed == [True, False]
+        connection.retire()
 
 
 def test_an_interrupt_of_a_call_to_who_may_speak_unasked_keeps_the_connection() -> None:
