@@ -361,6 +361,8 @@ def _list(place: str, text: str) -> Target:
     said = scheme[0] if scheme else ""
     found: dict[TcpTarget | TlsTarget, None] = {}
     for part in parts:
+        if not part.strip():
+            raise UsageError(f"target {text!r} has a comma with no server beside it", hint="write host:port,host:port")
         target = _place(part if _KIND.match(part) else f"{said}{part}", text, "")
         if not isinstance(target, TcpTarget | TlsTarget):
             raise UsageError(f"{part!r} in target {text!r} is no server of a fleet", hint="write host:port,host:port")

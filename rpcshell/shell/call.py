@@ -142,6 +142,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return "" if self.trace.instance is None else str(self.trace.instance)
 
     @property
+    def elapsed_there(self) -> float:
+        """The part of `elapsed` since it went to who answered: over a fleet others may have been tried before."""
+        trace = self.trace
+        return min(self.elapsed, max(trace.ended - trace.went, 0.0)) if trace.failed_attempts else self.elapsed
+
+    @property
     def meta(self) -> Meta | None:
         """Who answered, where that was asked for and told."""
         if isinstance(self.error, CallError):

@@ -48,11 +48,12 @@ class CallTrace:
         ends: The addresses of the connection, where they were looked at: of a call that hung, or failed.
         served_by: Who answered the last call on the connection, where that is known.
         instance: Where the last attempt went, over a fleet.
+        went: When that began.
         failed_attempts: Those that brought no reply, over a fleet.
     """
 
     # Defaults of the class rather than slots that are filled for every call: it is made for each one.
-    dialled = connected = sending = sent = first = last = ended = 0.0
+    dialled = connected = sending = sent = first = last = ended = went = 0.0
     attempts = request_size = received_size = reads = 0
     request = b""
     ends: Ends | None = None
@@ -70,6 +71,7 @@ class CallTrace:
     def attempt_begun(self, instance: Target) -> None:
         """It goes to an instance of a fleet."""
         self.instance = instance
+        self.went = monotonic()
 
     def attempt_failed(self, reason: str, *, may_have_run: bool) -> None:
         """It brought no reply there."""

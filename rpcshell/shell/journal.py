@@ -146,8 +146,8 @@ class CallCounts:
         self.pid: int | None = None
         self._buckets: dict[int, int] = {}
 
-    def add(self, call: Call) -> None:
-        """Count a call."""
+    def add(self, call: Call, seconds: float) -> None:
+        """Count a call that took so many seconds."""
         self.calls += 1
         if call.outcome in {"failed", "cancelled"}:
             # How long nothing came says nothing of how long calls take.
@@ -155,7 +155,7 @@ class CallCounts:
             return
         if call.outcome == "error":
             self.errors += 1
-        bucket = bucket_of(int(call.elapsed * _NANOSECONDS))
+        bucket = bucket_of(int(seconds * _NANOSECONDS))
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
         if (service := call.service) is not None:
             self.served += 1
@@ -210,8 +210,8 @@ class CallStatistics:
         if key not in self.workers and len(self.workers) >= _MOST_WORKERS:
             # No server has so many: numbers that go on and on tell nobody apart.
             key = server, None
-        self.methods.setdefault(call.method, CallCounts()).add(call)
-        self.workers.setdefault(key, CallCounts()).add(call)
+        self.methods.setdefault(call.method, CallCounts()).add(call, call.elapsed)
+        self.workers.setdefault(key, CallCounts()).add(call, call.elapsed_there)
 
     def times_of(self, server: str) -> Histogram:
         """How long the calls took that a server answered."""

@@ -106,6 +106,7 @@ def test_on_a_screen_results_are_drawn_in_place_and_changes_marked(watching: She
     # What was there last stays to be seen.
     assert [outcome.method for outcome in screen.results] == ["ping", "now"]
     assert screen.notes[0].startswith("2 calls in ")
+    assert not screen.notes[0].endswith(" 0 s")
 
 
 def test_what_does_not_fit_is_cut(watching: Shell, screen: Screen) -> None:

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost
-from rpcshell.client.target import TcpTarget
+from rpcshell.client.target import Target, TcpTarget
 from rpcshell.shell.call import Call
+from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.journal import CallStatistics, Journal
 from rpcwire import Meta, Reply
 
@@ -86,6 +87,18 @@ def test_a_service_time_longer_than_the_call_is_as_none_was_told() -> None:
     assert call.service is None
     assert call.timing.service is None
     assert statistics.methods["m"].served == 0
+
+
+def test_an_instance_is_not_given_the_time_that_others_took() -> None:
+    trace = CallTrace()
+    trace.attempt_begun(Target.parse("a:1"))
+    trace.attempt_failed("no reply in time", may_have_run=True)
+    trace.attempt_begun(Target.parse("b:1"))
+    trace.went, trace.ended = 12.0, 12.5
+    statistics = CallStatistics()
+    statistics.add(Call(method="m", elapsed=3.0, trace=trace, reply=Reply("m", 1)))
+    assert statistics.times_of("b:1").percentile(50) == pytest.approx(0.5, rel=0.02)
+    assert statistics.methods["m"].times.percentile(50) == pytest.approx(3.0, rel=0.02)
 
 
 def test_workers_without_end_are_not_told_apart() -> None:
