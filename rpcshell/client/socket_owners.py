@@ -12,11 +12,18 @@ from sys import byteorder
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rpcshell.client.trace import Ends
 
-__all__ = ["has_socket", "inode_of", "listening_process", "listening_program", "tcp_listening_program"]
+__all__ = [
+    "has_socket",
+    "inode_of",
+    "listening_inodes",
+    "listening_process",
+    "listening_program",
+    "tcp_listening_program",
+]
 
 _CREDENTIALS: Final = struct.Struct("iII")
 """struct ucred: a process, its user and its group."""
@@ -64,13 +71,18 @@ def tcp_listening_program(sock: object) -> str:
         if inode_of((ours, theirs)) is None:
             # It leads to another machine.
             return ""
-        wanted = {written for host in (theirs[0], *_ANY) for written in _written((host, theirs[1]))}
-        inodes = {row[_INODE] for row in _rows() if row[_STATE] == _LISTENING and row[_LOCAL] in wanted}
+        inodes = listening_inodes([theirs[0]], theirs[1])
         pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
         listening = next((pid for pid in pids if any(has_socket(pid, inode) for inode in inodes)), None)
         return "" if listening is None else _program(listening)
     except OSError:
         return ""
+
+
+def listening_inodes(hosts: Iterable[str], port: int) -> set[str]:
+    """The numbers of the sockets that listen at addresses of this machine, or at all of its addresses."""
+    wanted = {written for host in (*hosts, *_ANY) for written in _written((host, port))}
+    return {row[_INODE] for row in _rows() if row[_STATE] == _LISTENING and row[_LOCAL] in wanted}
 
 
 def inode_of(ends: Ends) -> str | None:

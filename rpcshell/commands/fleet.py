@@ -8,6 +8,7 @@ import msgspec
 
 from rpcshell.commands.worker_table import WORKER_SPARE, worker_row
 from rpcshell.servers.directory import servers_at
+from rpcshell.servers.standstill import stands_still, stopped_at
 from rpcshell.shell.fleet import short_name
 from rpcshell.view.table import Figure
 from rpcshell.view.units import call_time, count_of, duration, letter, plural
@@ -69,9 +70,12 @@ def instances_as_json(shell: Shell, fleet: Fleet) -> list[dict[str, Any]]:
 def _instance_rows(shell: Shell, fleet: Fleet) -> Iterable[dict[str, Any]]:
     instances, offers = fleet.instances, fleet.offers
     kinds = list(dict.fromkeys(offers[one.target] for one in instances if one.target in offers))
+    under_way, models, versions, generations = (
+        any(getattr(one, name) for one in instances) for name in ("outstanding", "model", "version", "generation")
+    )
     for one in instances:
         row: dict[str, Any] = {"instance": str(one.target), "state": state_text(one)}
-        if any(each.outstanding for each in instances):
+        if under_way:
             row["under way"] = one.outstanding
         latency = _latency(shell, one.target)
         row |= {
@@ -79,11 +83,11 @@ def _instance_rows(shell: Shell, fleet: Fleet) -> Iterable[dict[str, Any]]:
             "calls": one.calls,
             "failed": one.failed,
         }
-        if any(each.model for each in instances):
+        if models:
             row |= {"workers": one.workers or "-", "model": one.model or "-"}
-        if any(each.version for each in instances):
+        if versions:
             row["version"] = one.version or "-"
-        if any(each.generation for each in instances):
+        if generations:
             row["gen"] = one.generation
         if len(kinds) > 1:
             row["offers"] = letter(kinds.index(offers[one.target])) if one.target in offers else "-"
@@ -107,6 +111,7 @@ def show_workers(shell: Shell, fleet: Fleet) -> None:
     """Show the workers of the instances that are the user's own on this machine, and say what is known of others."""
     instances = fleet.instances
     here = servers_at(instance.target for instance in instances)
+    stopped = stopped_at(instance.target for instance in instances if instance.target not in here)
     statuses = {target: server.status for target, server in here.items()}
     rows = [
         {"instance": str(target), **worker_row(worker, status)}
@@ -129,4 +134,6 @@ def show_workers(shell: Shell, fleet: Fleet) -> None:
         if instance.target not in here:
             kind = f"{instance.workers} {instance.model} {plural(instance.workers, 'worker')}, as the registry says"
             told = kind if instance.model and instance.workers else "what its workers do is not seen from here"
-            shell.output.note(f"{instance.target}: not one of yours on this machine; {told}")
+            pid = stopped.get(instance.target)
+            about = f"not one of yours on this machine; {told}" if pid is None else stands_still(pid)
+            shell.output.note(f"{instance.target}: {about}")

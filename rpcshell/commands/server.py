@@ -150,11 +150,13 @@ def servers(shell: Shell) -> None:
             shell.output.value("", {"instances": instances_as_json(shell, fleet), "servers": own})
             return
         show_instances(shell, fleet)
+        _tell_of_stopped(shell)
         if not found:
             return
         shell.output.text("\nyour servers on this machine:")
-    if not found:
+    elif not _tell_of_stopped(shell) and not found:
         shell.output.note("no server of yours runs on this machine; :spawn 10 starts one")
+    if not found:
         return
     shell.show_table(
         [
@@ -172,6 +174,16 @@ def servers(shell: Shell) -> None:
         found,
         spare=("calls", "up", "model", "app"),
     )
+
+
+def _tell_of_stopped(shell: Shell) -> bool:
+    """Name the servers that cannot tell what they are, and say whether there are such."""
+    from rpcshell.servers.standstill import go_on, stands_still, stopped_arbiters
+
+    stopped = list(stopped_arbiters())
+    for pid in stopped:
+        shell.output.note(f"a server {stands_still(pid)}; {go_on(pid)}")
+    return bool(stopped)
 
 
 @command("attach", group="Server", examples=(":attach 12345", ":attach 127.0.0.1:8080"))

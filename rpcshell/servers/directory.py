@@ -29,11 +29,14 @@ __all__ = [
     "LocalServer",
     "as_targets",
     "control_folders",
+    "ips_of",
     "is_on_this_machine",
     "listens_at",
     "local_servers",
     "servers_at",
 ]
+
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LOOK: Final = 1.0
 """Seconds a server has to say what it is; an arbiter that was stopped says nothing."""
@@ -139,11 +142,16 @@ def listens_at(address: str, target: Target) -> bool:
 
 def is_on_this_machine(target: Target) -> bool:
     """Whether a target can only be here: a child, a Unix socket, or a host all of whose addresses are local."""
-    where = _tcp(target.address if isinstance(target, HttpTarget) else target)
-    if where is None:
-        return isinstance(target, ChildTarget | UnixTarget)
-    found = _addresses(where)
+    if isinstance(target, ChildTarget | UnixTarget):
+        return True
+    found = ips_of(target)
     return bool(found) and all(_is_local(ip) for ip in found)
+
+
+def ips_of(target: Target) -> set[Ip]:
+    """The addresses that a target has in the network; none where it is a path, or its name cannot be found."""
+    where = _tcp(target.address if isinstance(target, HttpTarget) else target)
+    return set() if where is None else _addresses(where)
 
 
 def _tcp(target: Target) -> TcpTarget | None:
@@ -152,7 +160,7 @@ def _tcp(target: Target) -> TcpTarget | None:
     return target if isinstance(target, TcpTarget) else None
 
 
-def _addresses(target: TcpTarget) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+def _addresses(target: TcpTarget) -> set[Ip]:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -160,7 +168,7 @@ def _addresses(target: TcpTarget) -> set[ipaddress.IPv4Address | ipaddress.IPv6A
     return {ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in found}
 
 
-def _is_local(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _is_local(ip: Ip) -> bool:
     """Whether an address is one of this machine's: only those can be bound (bind(2), EADDRNOTAVAIL)."""
     if ip.is_loopback:
         return True

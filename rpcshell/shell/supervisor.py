@@ -16,6 +16,7 @@ from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageErr
 from rpcshell.client.target import FleetTarget, Target, UnixTarget
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import LocalServer, listens_at, local_servers
+from rpcshell.servers.standstill import go_on, is_stopped, stands_still, stopped_arbiters, stopped_at
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Supervisor:
             )
         server = self._session.server
         if server is not None and server.poll() is None and server.control and str(target) in server.addresses:
+            if is_stopped(server.pid):
+                raise _standing(target, server.pid)
             return server.control
         known = self._known.get(target)
         if known is not None and self._answers(known, target):
@@ -63,6 +66,8 @@ class Supervisor:
             if any(listens_at(address, target) for address in local.addresses):
                 self._known[target] = local.path
                 return local.path
+        if (stopped := stopped_at([target]).get(target)) is not None:
+            raise _standing(target, stopped)
         raise UsageError(
             f"{target} is no server of yours on this machine: only those can be watched and steered",
             hint=":servers lists them, :spawn starts one",
@@ -168,12 +173,16 @@ class Supervisor:
         for server in servers:
             if text == str(server.status.pid):
                 return server
+        if text.isdecimal() and int(text) in stopped_arbiters():
+            raise UsageError(f"the server {stands_still(int(text))}", hint=go_on(int(text)))
         # What is too large for a port was meant for a process id.
         if not text.isdecimal() or int(text) <= _LAST_PORT:
             wanted = Target.parse(text)
             for server in servers:
                 if any(listens_at(address, wanted) for address in server.addresses):
                     return server
+            if (stopped := stopped_at([wanted]).get(wanted)) is not None:
+                raise _standing(wanted, stopped)
         raise UsageError(f"no server of yours on this machine is {text!r}", hint=":servers lists them")
 
     def _at_socket(self, target: UnixTarget) -> LocalServer:
@@ -192,6 +201,10 @@ class Supervisor:
         except ShellError:
             return False
         return any(listens_at(listener.address, target) for listener in status.listeners)
+
+
+def _standing(target: Target, arbiter: int) -> UsageError:
+    return UsageError(f"{target} {stands_still(arbiter)}", hint=go_on(arbiter))
 
 
 def _says_yes(ask: Callable[[], None]) -> bool:

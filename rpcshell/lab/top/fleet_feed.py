@@ -19,6 +19,7 @@ from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics, of_status
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import servers_at
+from rpcshell.servers.standstill import stands_still, stopped_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,6 +135,8 @@ class FleetFeed:
                 self._asked[target].searched = now
             for target, server in servers_at(unknown).items():
                 self._asked[target].control = server.path
+            for target, pid in stopped_at(unknown).items():
+                self._asked[target].control, self._asked[target].problem = None, stands_still(pid)
 
 
 class _TimedSocket(socket.socket):

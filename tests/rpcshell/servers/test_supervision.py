@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from rpcshell.client.target import Target, UnixTarget
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import control_folders, listens_at, local_servers
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.servers.standstill import stopped_at
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
 from tests.rpcshell.peers import Peer, PeerServer
@@ -134,6 +137,24 @@ def test_what_is_not_the_users_own_on_this_machine_is_refused() -> None:
             session.close()
     with pytest.raises(UsageError, match="no server of yours on this machine is '999999999'"):
         Supervisor(session).attach("999999999")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells of stopped processes")
+def test_a_server_whose_arbiter_is_stopped_is_said_to_stand_still(server: SpawnedServer) -> None:
+    session = Session(plain=True)
+    session.connect(server.addresses[0])
+    supervisor = Supervisor(session)
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(UsageError, match=rf"{session.target} stands still: its process {server.pid} is stopped"):
+            supervisor.control()
+        with pytest.raises(UsageError, match=f"process {server.pid} is stopped") as refused:
+            supervisor.attach(str(server.pid))
+        assert refused.value.hint == f"kill -CONT {server.pid} has it go on"
+        assert stopped_at([Target.parse("127.0.0.1:1")]) == {}
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        session.close()
 
 
 def test_a_control_socket_that_is_none_is_named(tmp_path: Path) -> None:
