@@ -30,6 +30,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _UNIX: Final = int(socket.AF_UNIX)
 _TCP: Final = int(socket.IPPROTO_TCP)
 _QUICKACK: Final = int(socket.TCP_QUICKACK)
+_AT_ONCE: Final = int(socket.MSG_DONTWAIT)
 
 
 def converse(connection: socket.socket, terms: Terms) -> Conversation:
@@ -83,8 +84,9 @@ class NonBlockingConnection:
         conversation: what is said on it.
     """
 
+    __slots__ = ("_socket", "conversation")
+
     def __init__(self, connection: socket.socket, conversation: Conversation) -> None:
-        connection.setblocking(False)
         self.conversation = conversation
         self._socket = connection
 
@@ -95,7 +97,7 @@ class NonBlockingConnection:
     def receive(self) -> None:
         """Read once."""
         try:
-            self.conversation.receive(self._socket.recv(READ_SIZE))
+            self.conversation.receive(self._socket.recv(READ_SIZE, _AT_ONCE))
         except BlockingIOError:
             pass
         except OSError as error:
@@ -106,6 +108,38 @@ class NonBlockingConnection:
             logger.critical("%s: this connection is closed after an error", address, exc_info=True)
             self.conversation.lost = True
 
+    def read_request(self) -> bytes | None:
+        """Read once, between `READ` and what follows it.
+
+        Return the request where exactly one came, which has not been received then; all else has.
+        """
+        try:
+            data = self._socket.recv(READ_SIZE, _AT_ONCE)
+        except OSError:
+            self.receive()
+            return None
+        conversation = self.conversation
+        body = conversation.sole_request(data)
+        if body is None:
+            conversation.receive(data)
+        else:
+            conversation.heard = True
+        return body
+
+    def write_reply(self, reply: bytes) -> bool:
+        """Write a framed reply where nothing else is held; False where it was not all taken, and the rest is held."""
+        try:
+            sent = self._socket.send(reply, _AT_ONCE)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.conversation.lose(error)
+            return False
+        if sent < len(reply):
+            self.conversation.hold(memoryview(reply)[sent:])
+            return False
+        return True
+
     def advance(self) -> Next:
         """Write what is held, as far as the client takes it, and say what is to be done or waited for now."""
         conversation = self.conversation
@@ -114,7 +148,7 @@ class NonBlockingConnection:
             try:
                 if following is WRITE:
                     if data := conversation.outgoing():
-                        conversation.sent(self._socket.send(data))
+                        conversation.sent(self._socket.send(data, _AT_ONCE))
                     continue
                 if following is LINGER and not conversation.lingering:
                     self._socket.shutdown(socket.SHUT_WR)

@@ -14,7 +14,7 @@ import threading
 import traceback
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from rpcserver.system.process import allow_descriptors
 from rpcserver.system.signals import ignore
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rpcserver.workers.terms import Terms
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _INTERRUPT: Final = signal.SIGURG
 """Ends the system call in which a thread waits for requests; nothing else uses it, and ignored it does no harm."""
@@ -123,14 +124,14 @@ class ThreadedWorker(Worker):
         return accepted is not None
 
 
-def take_overdue(running: dict[float, bytes | bytearray], limit: float) -> bytes | bytearray | None:
+def take_overdue(running: dict[float, T], limit: float) -> T | None:
     """Take the request that has been running since `limit` at least, in monotonic seconds, from its thread.
 
     Whoever pops a request has the right to answer it; that is one step under the GIL, and costs less than a lock.
     """
     for began in list(running):
-        if began <= limit and (body := running.pop(began, None)) is not None:
-            return body
+        if began <= limit and (request := running.pop(began, None)) is not None:
+            return request
     return None
 
 

@@ -108,21 +108,22 @@ def test_a_full_queue_is_full_after_looks_in_vain_only(
         nonlocal looks
         looks += 1
         if looks == taken_at:
-            worker._queue.get()
+            worker._queue.popleft()
 
     accepted, client = pair
     settings = ServerSettings(queue=1)
     worker = PoolWorker(setup(settings))
     assert worker._parking.add(accepted)
-    (connection,) = worker._parking._connections.values()
-    worker._queue.put(connection)
     client.sendall(request("echo", 1))
-    connection.awaits = None
+    connection = worker._parking.take(10)
+    assert connection is not None
+    worker._queue.append(connection)
     connection.receive()
     monkeypatch.setattr("rpcserver.workers.pool.time.sleep", look)
-    worker._parking.settle(connection, new=True)
+    assert worker._parking.settle(connection)
+    worker._submit(connection, True)
     if taken_at <= pool._LOOKS:
-        assert worker._queue.get(timeout=30) is connection
+        assert list(worker._queue) == [connection]
     else:
         reply = only_reply(client)
         assert reply.fault is not None

@@ -44,7 +44,7 @@ def test_idle_connections_take_no_thread(tmp_path: Path) -> None:
         assert [client.call("echo", number).result for number, client in enumerate(clients)] == list(range(200))
         assert [client.call("echo", number).result for number, client in enumerate(clients)] == list(range(200))
         (pid,) = server.workers()
-        # Two that run requests, the poller and the main thread.
+        # Two that run requests, the lookout and the main thread.
         assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 4
 
 
@@ -61,7 +61,7 @@ def test_a_full_queue_answers_busy_at_once_and_loses_nothing_it_took(tmp_path: P
             client.send("echo", number)
         turned_away = stack.enter_context(server.connect())
         reply = turned_away.call("echo", "x", id="mine")
-        # Which of the four came last is the poller's to say, so the others may be refused in this one's place.
+        # Which of the four came last is the lookout's to say, so the others may be refused in this one's place.
         assert reply.fault is not None
         assert (reply.fault.code, reply.fault.data, reply.id) == (ErrorCode.BUSY, {"retry": True}, "mine")
         assert not reply.close

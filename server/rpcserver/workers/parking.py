@@ -1,0 +1,231 @@
+"""Connections that wait for their clients and need no thread for that: one epoll watches them, and one thread at a time
+looks after their deadlines.
+
+Who takes a connection whose client has spoken, and what runs its requests, is the models' business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.limits import NEVER
+from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE, Next
+from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, prepare
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from rpcserver.workers.conversation import Conversation
+    from rpcserver.workers.terms import Terms
+
+logger = logging.getLogger(__name__)
+
+# Plain integers, as they are needed at each request. One event, and then none until the connection is parked again.
+_READABLE: Final = int(select.EPOLLIN | select.EPOLLONESHOT)
+_WRITABLE: Final = int(select.EPOLLOUT | select.EPOLLONESHOT)
+
+
+class ParkedConnection(NonBlockingConnection):
+    """A connection that belongs to one thread at a time; nothing in it is locked.
+
+    Attributes:
+        awaits: what it is parked for; `ANSWER` where its requests wait for their turn.
+        deadline: until when, in monotonic seconds; 0 where that is still to be worked out.
+        descriptor: the socket's, also after its end.
+    """
+
+    __slots__ = ("awaits", "deadline", "descriptor")
+
+    def __init__(self, connection: socket.socket, conversation: Conversation) -> None:
+        super().__init__(connection, conversation)
+        self.awaits: Next = READ
+        self.deadline = 0.0
+        self.descriptor = connection.fileno()
+
+
+class Parking:
+    """Connections that wait for their clients.
+
+    A parked connection is nobody's. Whoever takes it out has it alone: the thread that epoll has told of it (each event
+    goes to one, EPOLLONESHOT), or the one that looks after deadlines. Both take it from the same dictionary, which is
+    one step under the GIL.
+
+    Args:
+        terms: what all conversations of the worker have in common.
+        submit: called by `look_after` with a connection that has requests to run; whether they have just come tells
+            the second argument.
+        closed: called in any thread after a connection has been closed.
+        hasten: called in any thread when `look_after` has something to do before its time.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        submit: Callable[[ParkedConnection, bool], None],
+        closed: Callable[[], None],
+        hasten: Callable[[], None],
+    ) -> None:
+        settings = terms.settings
+        self._terms = terms
+        self._submit = submit
+        self._closed = closed
+        self._hasten = hasten
+        self._epoll = select.epoll()
+        self._poll = self._epoll.poll
+        self._modify = self._epoll.modify
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Edges: each ring ends one wait, and nobody need read it.
+        self._epoll.register(self._bell, select.EPOLLIN | select.EPOLLET)
+        self._connections: dict[int, ParkedConnection] = {}
+        self._parked: dict[int, ParkedConnection] = {}
+        self._leave_by = NEVER
+        reclaim = settings.reclaim_idle / 2
+        limits = (settings.idle_timeout, settings.read_timeout, settings.write_timeout, settings.drain_grace, reclaim)
+        self._tick = min(TICK, settings.max_connection_age or TICK, *(limit or TICK for limit in limits))
+        self._look_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def add(self, accepted: socket.socket) -> bool:
+        """Park a connection that was accepted; False if its client has gone already."""
+        conversation = converse(accepted, self._terms)
+        try:
+            prepare(accepted, conversation)
+        except OSError as error:
+            logger.debug("a connection was lost before it was served: %s", error.strerror)
+            accepted.close()
+            return False
+        self.adopt(ParkedConnection(accepted, conversation))
+        return True
+
+    def adopt(self, connection: ParkedConnection) -> None:
+        """Park a connection that was not here before, or has been released."""
+        descriptor = connection.descriptor
+        connection.awaits = connection.advance()
+        if self._leave_by < NEVER and not connection.conversation.leaving:
+            connection.conversation.leave(self._leave_by)
+        self._connections[descriptor] = self._parked[descriptor] = connection
+        self._epoll.register(descriptor, _READABLE)
+        if connection.conversation.leaving:
+            self._hasten()
+
+    def release(self, connection: ParkedConnection) -> None:
+        """Let go of a connection that was taken, for its thread to keep."""
+        self._epoll.unregister(connection.descriptor)
+        del self._connections[connection.descriptor]
+
+    def take(self, timeout: float = -1) -> ParkedConnection | None:
+        """Wait for a client to do what its connection is parked for, and take that out.
+
+        None after the timeout, in seconds, `ring`, or another thread's luck.
+        """
+        for descriptor, _ in self._poll(timeout, 1):
+            return self._parked.pop(descriptor, None)
+        return None
+
+    def park(self, connection: ParkedConnection, awaits: Next = READ) -> None:
+        """Give back a connection that was taken; whoever does so has it no more."""
+        connection.awaits = awaits
+        connection.deadline = 0.0
+        descriptor = connection.descriptor
+        parked = self._parked
+        parked[descriptor] = connection
+        try:
+            self._modify(descriptor, _WRITABLE if awaits is WRITE or awaits is ANSWER else _READABLE)
+        except OSError:
+            # Its deadline was over, and it is closed.
+            return
+        # Where it was taken at its deadline since it is in the dictionary, it or one with its descriptor may have been
+        # parked for something else before this has told epoll.
+        while (other := parked.get(descriptor)) is not None and other.awaits is not awaits:
+            awaits = other.awaits
+            with contextlib.suppress(OSError):
+                self._modify(descriptor, _WRITABLE if awaits is WRITE or awaits is ANSWER else _READABLE)
+        if connection.conversation.leaving and connection.conversation.deadline <= monotonic():
+            self._hasten()
+
+    def settle(self, connection: ParkedConnection) -> bool:
+        """Go on with a connection that was taken: write, park or close it.
+
+        True where it has requests to run; then it stays the caller's.
+        """
+        following = connection.advance()
+        if following is ANSWER:
+            return True
+        if following is CLOSE:
+            del self._connections[connection.descriptor]
+            connection.close()
+            self._closed()
+        else:
+            self.park(connection, following)
+        return False
+
+    def ring(self) -> None:
+        """End the wait of one thread in `take`, or else the next; safe in any thread."""
+        os.eventfd_write(self._bell, 1)
+
+    def drain(self) -> None:
+        """Ask every connection, and those that come, for an end without loss; safe in any thread."""
+        self._leave_by = monotonic() + self._terms.settings.drain_grace
+        self._look_at = 0.0
+        self._hasten()
+
+    def reclaim(self, choose: Callable[[list[ParkedConnection]], list[ParkedConnection]]) -> None:
+        """Ask some of the connections that are parked for an end without loss; safe in any thread.
+
+        Args:
+            choose: says which ones.
+        """
+        parked = list(self._parked.values())
+        for connection in choose(parked):
+            connection.conversation.leave(monotonic() + self._terms.settings.drain_grace)
+        for connection in parked:
+            connection.deadline = 0.0
+        self._look_at = 0.0
+        self._hasten()
+
+    def due_in(self) -> float:
+        """In how many seconds `look_after` is due."""
+        return max(0.0, self._look_at - monotonic())
+
+    def look_after(self) -> None:
+        """See to the deadlines of connections that are parked, and to those that shall leave; in one thread only."""
+        now = monotonic()
+        self._look_at = now + self._tick
+        if self._leave_by < NEVER or self._terms.settings.max_connection_age:
+            for connection in list(self._connections.values()):
+                if self._leave_by < NEVER and not connection.conversation.leaving:
+                    connection.conversation.leave(self._leave_by)
+                    connection.deadline = 0.0
+                connection.conversation.note_age(now)
+        for connection in list(self._parked.values()):
+            if connection.awaits is ANSWER:
+                continue
+            if not connection.deadline or connection.conversation.leaving:
+                connection.conversation.note_silence(now)
+                connection.deadline = connection.conversation.deadline
+            if now >= connection.deadline and self._parked.pop(connection.descriptor, None) is connection:
+                self._on_deadline(connection)
+
+    def _on_deadline(self, connection: ParkedConnection) -> None:
+        conversation = connection.conversation
+        awaited = connection.awaits
+        if awaited is READ and not conversation.mid_frame:
+            # What has arrived is answered, even if it came a moment ago.
+            conversation.heard = False
+            connection.receive()
+            expired = not (conversation.heard or conversation.lost)
+        else:
+            expired = awaited is not WRITE or connection.advance() is WRITE
+        if expired and monotonic() >= conversation.deadline:
+            conversation.expire()
+        if self.settle(connection):
+            self._submit(connection, awaited is READ)
