@@ -269,7 +269,15 @@ def _run(shell: Shell, text: str, *, debug: bool) -> None:
         if shell.knows_why(error):
             shell.output.note(":why tells what held it up")
         if number < len(parts):
-            shell.output.note(f"what came after line {number} was not run")
+            shell.output.note(f"what came after line {_last_row(text, parts[:number])} was not run")
+
+
+def _last_row(text: str, parts: Sequence[str]) -> int:
+    """The number of the row in which the last of the parts of a text ends."""
+    end = 0
+    for part in parts:
+        end = text.index(part, end) + len(part)
+    return text.count("\n", 0, end) + 1
 
 
 def _close(shell: Shell) -> None:

@@ -4,6 +4,7 @@ It knows the keywords that type annotations turn into: types, fixed values, prop
 references. Others are taken as met.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,8 @@ MAX_DEPTH = 40
 # With alternatives inside alternatives the same value is looked at again and again; a key press has no time for that.
 MAX_VALUES = 2_000
 MOST_MISSING = 10
+_KEYWORDS = (("boolean", "true"), ("boolean", "false"), ("null", "null"))
+_BEGUN_NUMBER = re.compile(r"[-+]?\d*\.?\d*(?:[eE][-+]?)?")
 _MOST_NEAR = 3
 """Keys that are not known and whose near names are looked for: only the first problem is told."""
 
@@ -134,6 +137,8 @@ class _Check:
         fits = fits_type(found, types)
         if found == "number" and "integer" in types and not fits:
             fits = is_whole(node_value(node))
+        if self._growing(node) and _may_become(node, types):
+            return
         if schema.get("not") == {}:
             yield Problem("no value is allowed here", node.start, node.end)
         elif not fits:
@@ -173,12 +178,15 @@ class _Check:
         if fixed:
             yield from self._fixed(node, value, fixed)
         elif isinstance(value, str):
-            yield from _bounds(node, len(value), schema, "minLength", "maxLength", "character")
+            least = "" if self._growing(node) else "minLength"
+            yield from _bounds(node, len(value), schema, least, "maxLength", "character")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield from _bounds(node, value, schema, "minimum", "maximum")
             yield from _exclusive_bounds(node, value, schema)
 
     def _fixed(self, node: Node, value: Any, fixed: Sequence[Any]) -> Iterator[Problem]:
+        if self._growing(node) and any(isinstance(allowed, str) and allowed.startswith(value) for allowed in fixed):
+            return
         # Python takes True for 1; JSON does not.
         if not any(value == allowed and isinstance(value, bool) is isinstance(allowed, bool) for allowed in fixed):
             schema = {"enum": list(fixed)}
@@ -211,6 +219,10 @@ class _Check:
         close = near_names(key, named) if self._near >= 0 else []
         return f"unknown parameter {key}" + (f"; did you mean {close[0]}?" if close else "")
 
+    def _growing(self, node: Node) -> bool:
+        """Whether a word without quotes is still typed."""
+        return isinstance(node, WordNode) and self._editing == node.end
+
     def _edited(self, node: ObjectNode) -> bool:
         return self._editing is not None and node.start < self._editing < node.end
 
@@ -228,6 +240,15 @@ class _Check:
                 yield from self.value(item, items, depth + 1)
         if node.closed:
             yield from _bounds(node, len(node.items), schema, "minItems", "maxItems", "item")
+
+
+def _may_become(node: Node, types: frozenset[str]) -> bool:
+    """Whether a word that is still typed may become a value of some types."""
+    if not isinstance(node, WordNode):
+        return False
+    keywords = [keyword for kind, keyword in _KEYWORDS if kind in types]
+    is_number = bool(types & {"integer", "number"}) and _BEGUN_NUMBER.fullmatch(node.text) is not None
+    return is_number or any(keyword.startswith(node.text) for keyword in keywords)
 
 
 def _present(node: Node) -> Mapping[str, Any]:

@@ -1,5 +1,7 @@
 """What there is to say about the line being typed: how the method is called, or what is wrong with it, and where."""
 
+import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +48,12 @@ class Hint:
 
 NOTHING = Hint("")
 
+_ELSEWHERE = sys.maxsize
+"""A place of the cursor that is behind any line."""
+
 _CLOSING = frozenset("]}>\"'")
+_WORD = re.compile(r"(?![-+.\deE]+$)[^\s\"'{}\[\]<>$]+")
+"""A value without quotes or brackets that is no number."""
 
 
 def hint(line: Line, cursor: int, around: Surroundings) -> Hint:
@@ -71,12 +78,13 @@ def hint(line: Line, cursor: int, around: Surroundings) -> Hint:
     return NOTHING
 
 
-def problems(line: Line, cursor: int, around: Surroundings) -> Iterator[Problem]:
+def problems(line: Line, cursor: int | None, around: Surroundings) -> Iterator[Problem]:
     """What is wrong with a line, the worst first, and where; lazily, so that the first is cheap.
 
-    The arguments are those of `hint`.
+    The arguments are those of `hint`, but for a cursor that is in another line: then nothing is added to this one.
     """
-    typing = cursor >= len(line.text.rstrip())
+    typing = cursor is not None and cursor >= len(line.text.rstrip())
+    cursor = _ELSEWHERE if cursor is None else cursor
     syntax = [_readable(found) for found in line.problems if _counts(found, line, cursor, typing=typing)]
     match line.body:
         case CommandLine() as command:
@@ -111,6 +119,10 @@ def _may_grow(line: Line, start: int, end: int, cursor: int) -> bool:
     return start < cursor == end and (string_open or line.text[end - 1] not in _CLOSING)
 
 
+def _is_word(line: Line, problem: Problem) -> bool:
+    return _WORD.fullmatch(line.text, problem.start, problem.end) is not None
+
+
 def _readable(problem: Problem) -> Problem:
     message = problem.message
     if problem.expected and problem.expected not in message:
@@ -136,8 +148,8 @@ def _unknown_command(command: CommandLine, commands: Sequence[CommandSpec]) -> P
 def _in_call(line: Line, call: CallLine, cursor: int, around: Surroundings, *, typing: bool) -> Iterator[Problem]:
     catalog, variables = around.catalog, around.variables
     method = catalog.methods.get(call.method)
-    finished = len(line.text) > call.end and cursor > call.end
-    if method is None and catalog.methods and finished:
+    named = cursor > call.end and not (typing and len(line.text) == call.end)
+    if method is None and catalog.methods and (named or not catalog.index.search(call.method, 1)):
         yield _unknown_method(call, catalog)
         return
     if call.params is not None:
@@ -145,7 +157,9 @@ def _in_call(line: Line, call: CallLine, cursor: int, around: Surroundings, *, t
     if method is None:
         return
     for found in _schema_problems(call, cursor, method, variables, typing=typing):
-        if not _may_grow(line, found.start, found.end, cursor):
+        # Of a word among the params, `check` knows what it may become.
+        judged = call.params is not None and found.start > call.params.start and _is_word(line, found)
+        if judged or not _may_grow(line, found.start, found.end, cursor):
             yield found
 
 

@@ -97,14 +97,16 @@ def secrets_in_line(text: str, known: Known) -> list[Secret]:
     """The secrets of what was typed or pasted, in order; they do not overlap."""
     line = parse(text)
     parts = statements(line, lambda _name: True)
-    if len(parts) == 1:
+    lines = [parse(part) for part in parts]
+    if len(parts) == 1 or any(part.blocking for part in lines):
+        # What is wrong in one may be more of what was meant in the one before.
         return _in_line(line, known)
     secrets: list[Secret] = []
     end = 0
-    for part in parts:
-        start = text.index(part, end)
-        end = start + len(part)
-        secrets += _moved(_in_line(parse(part), known), start, start)
+    for part in lines:
+        start = text.index(part.text, end)
+        end = start + len(part.text)
+        secrets += _moved(_in_line(part, known), start, start)
     return secrets
 
 

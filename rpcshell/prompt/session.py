@@ -126,7 +126,7 @@ class Prompt:
                 output=output,
             )
         application = self._prompt.app
-        tabstops = Tabstops(self._prompt.default_buffer)
+        self._tabstops = tabstops = Tabstops(self._prompt.default_buffer)
         self.screen = Screen(application.output, application.color_depth, settings=settings, application=application)
         self._actions = Actions(context, self.screen)
         own = key_bindings(context.read, tabstops, self._template, context.masked_places)
@@ -242,6 +242,8 @@ class Prompt:
     def _begin_line(self) -> None:
         """Have `read` raise what goes wrong while keys are read; prompt_toolkit would show a traceback as it is."""
         application = self._prompt.app
+        # The buffer tells nobody that it begins anew.
+        self._tabstops.end()
 
         def fail(_loop: AbstractEventLoop, context: dict[str, Any]) -> None:
             error = context.get("exception")

@@ -54,6 +54,10 @@ class Tabstops:
         """Whether there is a template to go through."""
         return bool(self._stops)
 
+    def are_in(self, text: str) -> bool:
+        """Whether there are fields in a text that is drawn, which while the history is searched is not the buffer's."""
+        return bool(self._stops) and text == self._text
+
     @property
     def stops(self) -> tuple[tuple[int, int, str], ...]:
         """Where the fields are: the start and end of what is in each, and what to show if that is nothing."""
@@ -242,7 +246,7 @@ class FieldMarks(Processor):
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         """The row with its fields marked."""
         fragments = transformation_input.fragments
-        if not self._tabstops.active or get_app().is_done:
+        if get_app().is_done or not self._tabstops.are_in(transformation_input.document.text):
             return Transformation(fragments)
         shown = list(self._in_row(transformation_input))
         fragments = explode_text_fragments(list(fragments))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.hint import Hint
+    from rpcshell.line.language import Problem
     from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.tabstops import Tabstops
     from rpcshell.view.pretty import Fragment
@@ -33,6 +34,7 @@ __all__ = ["StatusBar", "Toolbar"]
 _IDLE: Final = "Tab completes · Ctrl-R searches · Ctrl-D leaves · :help"
 _TOO_LONG: Final = "too long to be looked into while typing; Enter runs it"
 _MOST_PROBLEMS: Final = 20
+_MOST_OPEN: Final = 8
 _AFTER_FOCUS: Final = 12
 """Columns that what follows the parameter in focus gets where there is not room for all."""
 
@@ -93,24 +95,42 @@ class Toolbar:
     def _look(self, text: str, cursor: int) -> _Answer:
         if len(text) > LONGEST_LIVE:
             return _Answer([("", _TOO_LONG)], ())
-        from rpcshell.line.hint import hint, problems
         from rpcshell.line.language import statements
 
         context = self._context
         methods, aliases = context.catalog.methods, context.aliases
-        several = len(statements(context.read(text), lambda name: not methods or name in methods or name in aliases))
-        if several > 1:
-            return _Answer([("", f"{several} lines; Enter runs one after the other")], ())
+        parts = statements(context.read(text), lambda name: not methods or name in methods or name in aliases)
+        if len(parts) > 1:
+            wrong = list(islice(self._wrong_in_several(text, parts, cursor), _MOST_PROBLEMS))
+            return (
+                _Answer([("", f"{len(parts)} lines; Enter runs one after the other")], ())
+                if not wrong
+                else _wrong(text, wrong)
+            )
+        from rpcshell.line.hint import hint, problems
+
         line, moved = context.expanded(text)
         around = context.surroundings()
         found = hint(line, cursor + moved, around)
         if not found.problem:
             return _Answer(_signature(found), ())
-        wrong = problems(line, cursor + moved, around)
-        spans = [(one.start - moved, one.end - moved) for one in islice(wrong, _MOST_PROBLEMS)]
-        column = None if found.column is None else found.column - moved
-        place = "" if column is None or column < 0 else f"column {column + 1}: "
-        return _Answer([("class:bottom-toolbar.problem", place + visible(found.text))], spans)
+        return _wrong(
+            text, [_moved(one, -moved) for one in islice(problems(line, cursor + moved, around), _MOST_PROBLEMS)]
+        )
+
+    def _wrong_in_several(self, text: str, parts: Sequence[str], cursor: int) -> Iterator[Problem]:
+        """What is wrong in lines that are run one after the other."""
+        from rpcshell.line.hint import problems
+
+        around = self._context.surroundings()
+        end = 0
+        for part in parts:
+            start = text.index(part, end)
+            end = start + len(part)
+            line, moved = self._context.expanded(part)
+            here = cursor - start + moved if start <= cursor <= end else None
+            for found in problems(line, here, around):
+                yield _moved(found, start - moved)
 
     def _idle(self) -> str:
         session = self._context.session
@@ -126,6 +146,26 @@ class Toolbar:
 
         about = _BETWEEN.join(introduction(session.target.dialect, session.catalog))
         return f"{visible(about)} · Tab completes · :help"
+
+
+def _moved(problem: Problem, by: int) -> Problem:
+    from msgspec.structs import replace
+
+    return replace(problem, start=problem.start + by, end=problem.end + by)
+
+
+def _wrong(text: str, problems: Sequence[Problem]) -> _Answer:
+    """The first of the problems, with its place as people count, and where all of them are."""
+    first = problems[0]
+    place = ""
+    if first.start >= 0:
+        before = text[: first.start]
+        row, column = before.count("\n") + 1, first.start - before.rfind("\n")
+        place = f"line {row}, column {column}: " if "\n" in text else f"column {column}: "
+    return _Answer(
+        [("class:bottom-toolbar.problem", place + visible(first.message))],
+        [(problem.start, problem.end) for problem in problems],
+    )
 
 
 def _signature(found: Hint) -> list[Fragment]:
@@ -164,6 +204,7 @@ class StatusBar:
         tabstops: Tabstops,
         keys: Mapping[str, str],
     ) -> None:
+        self._context = context
         self._buffer = buffer
         self._toolbar = toolbar
         self._tabstops = tabstops
@@ -173,7 +214,7 @@ class StatusBar:
     def __call__(self, application: Application[str]) -> StyleAndTextTuples:
         """The pieces of the row, which fit the screen."""
         columns = application.output.get_size().columns - 1
-        mode = _mode(application)
+        mode = _GAP.join(filter(None, (self._lacking(), _mode(application))))
         room = columns - cells(mode) - (len(_GAP) if mode else 0)
         row: StyleAndTextTuples = []
         for style, text in self._said(room):
@@ -201,6 +242,14 @@ class StatusBar:
             return [("", visible(field.about) + _BETWEEN + "Tab goes on")]
         document = self._buffer.document
         return self._toolbar(document.text, document.cursor_position, room)
+
+    def _lacking(self) -> str:
+        """What closes the brackets that are open, in the order in which it is typed."""
+        text = self._buffer.text
+        if not text.strip() or len(text) > LONGEST_LIVE:
+            return ""
+        closing = "".join(reversed(self._context.read(text).open))
+        return f"needs {cut(closing, _MOST_OPEN)}" if closing else ""
 
     def _texts(self) -> Iterator[str]:
         """What each key does, or what it has set, the most useful first."""

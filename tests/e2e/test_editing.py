@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shells import leave, spawn
-from tests.e2e.terminal import CTRL_C, ENTER, SHELL, TAB, Terminal
+from tests.e2e.terminal import CTRL_C, CTRL_R, ENTER, SHELL, TAB, Terminal
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 
@@ -42,6 +42,24 @@ def test_tab_fills_in_a_call_place_by_place(terminal: Terminal) -> None:
     terminal.send(f"Ann{TAB}TEA-42{TAB}Main St{TAB}Rome{TAB}ex{TAB}{TAB}{ENTER}")
     terminal.wait_for(r'"customer": "Ann"')
     terminal.wait_for(r'^[^>]*"shipping": "express"')
+
+
+def test_what_is_to_be_filled_in_is_shown_in_its_own_line_alone(terminal: Terminal) -> None:
+    spawn(terminal)
+    terminal.send(f"order.place {TAB}")
+    terminal.wait_for(r'^ +"customer": "string"')
+    terminal.send(CTRL_C)
+    terminal.wait_for(r"^ +\}\n127\S+> ")
+    terminal.wait_for("^Tab completes")
+    assert "string" not in terminal.text
+    # Nor does Tab go where fields were.
+    terminal.send(f"{TAB}ping 1{ENTER}")
+    terminal.wait_for("^pong 1$")
+    terminal.send(f"order.place {TAB}")
+    terminal.wait_for(r'^ +"customer": "string"')
+    terminal.send(f"{CTRL_R}ping")
+    terminal.wait_for("^I-search backward: ping")
+    assert '"string"' not in terminal.text
 
 
 def test_f_keys_do_what_the_toolbar_says(terminal: Terminal) -> None:

@@ -22,6 +22,7 @@ from rpcshell.line.language.tokens import (
 )
 
 _UNPAIRED = re.compile("[\ud800-\udfff]")
+_UNKNOWN_NAME = re.compile(r"(?:\$?\w+ ?= ?)?(?!(?:true|false|null)\b)[^\W\d][\w./:-]*(?=\s|$)")
 _QUOTES = frozenset("\"'")
 
 
@@ -117,25 +118,51 @@ def statements(line: Line, known: Callable[[str], bool]) -> tuple[str, ...]:
     """The texts to run for what was typed or pasted, one after the other: nearly always the one text itself.
 
     A command ends with its row. In a call a newline is a blank, so a text that begins with one is several lines only
-    where it makes no sense as a single one, and no row after it could have been meant as more of its params.
+    where it makes no sense as a single one, and no row after it could have been meant as more of its params. What is
+    wrong in one of several lines is found when it is run.
 
     `known` says whether a row may begin with this name of a method; it is asked only where it matters.
     """
     text = line.text
     if "\n" not in text.strip():
         return (text,)
-    several = isinstance(line.body, CommandLine)
-    if line.blocking is None and not several and not _assigns_later(line, known):
+    if line.blocking is None and not isinstance(line.body, CommandLine) and not _assigns_later(line, known):
         return (text,)
     assembler = Assembler()
-    fed = [assembler.feed(row) for row in text.split("\n")]
-    parts = tuple(part for part in fed if part and part.strip())
-    lines = [parse(part) for part in parts]
-    if assembler.end() is not None or any(part.blocking for part in lines):
-        return (text,)
-    if not several and any(isinstance(part.body, CallLine) and not known(part.body.method) for part in lines[1:]):
-        return (text,)
-    return parts
+    parts: list[str] = []
+    pairs = False
+    for row in text.split("\n"):
+        part = assembler.feed(row)
+        if not part or not part.strip():
+            continue
+        read = parse(part)
+        if parts and pairs and _is_pair(read):
+            parts[-1] += f"\n{part}"
+        elif parts and not _begins_line(read, known):
+            return (text,)
+        else:
+            parts.append(part)
+            pairs = isinstance(read.body, CallLine) and read.body.form == "pairs"
+    return (text,) if assembler.end() is not None else tuple(parts)
+
+
+def _is_pair(line: Line) -> bool:
+    """Whether a line may be more of the params of a call that has them as pairs."""
+    body = line.body
+    return (
+        isinstance(body, ValueLine) and body.assignment is not None and line.text.startswith("=", body.assignment.end)
+    )
+
+
+def _begins_line(line: Line, known: Callable[[str], bool]) -> bool:
+    """Whether a row of several is a line of its own, for all that is wrong in it.
+
+    An unknown name begins one where a person would begin it, at the margin.
+    """
+    if not isinstance(line.body, CallLine):
+        return True
+    body = line.body
+    return bool(body.method) and (known(body.method) or _UNKNOWN_NAME.match(line.text) is not None)
 
 
 def _assigns_later(line: Line, known: Callable[[str], bool]) -> bool:

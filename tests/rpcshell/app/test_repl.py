@@ -163,10 +163,22 @@ def test_an_interrupt_just_after_enter_is_told(run: Run, monkeypatch: pytest.Mon
 
 @needs_server
 def test_pasted_lines_run_one_after_the_other_until_one_fails(run: Run) -> None:
-    pasted = "\x1b[200~ping 1\nping a=2\nfail\nping 4\x1b[201~"
-    assert run(f"{pasted}\r\x04", spawn=SpawnOptions(workers=1)) == 0
-    assert "pong 1\n" in run.text
-    assert 'pong {"a": 2}\n' in run.text
-    assert run.text.count("error -") == 1
-    assert "what came after line 3 was not run" in run.text
-    assert "pong 4" not in run.text
+    def pasted(*lines: str) -> str:
+        text = "\n".join(lines)
+        return f"\x1b[200~{text}\x1b[201~\r"
+
+    keys = (
+        pasted("ping 1", "ping a=2", "fail", "ping 4")
+        + pasted("ping [", "6]", "pign 6", "ping 7")
+        + pasted("ping 8", 'ping {"a":}', "ping 9")
+    )
+    assert run(f"{keys}\x04", spawn=SpawnOptions(workers=1)) == 0
+    assert [line for line in run.text.splitlines() if line.startswith("pong")] == [
+        "pong 1",
+        'pong {"a": 2}',
+        "pong [6]",
+        "pong 8",
+    ]
+    assert run.text.count("error -") == 2
+    told = [line for line in run.text.splitlines() if line.endswith("was not run")]
+    assert told == [f"what came after line {row} was not run" for row in (3, 3, 2)]

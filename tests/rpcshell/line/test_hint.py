@@ -57,8 +57,10 @@ def wrong_in(marked: str) -> list[str]:
         'add {"b": 1, |',
         "add {|",
         "add [1, ",
-        "add [tru",
-        "add [1, tru|]",
+        "add [-",
+        "add [1, 2|]",
+        "add a=-",
+        "add a=1e",
         "add a=1 # done",
         "add tru",
         "add [1, '|']",
@@ -129,6 +131,10 @@ def test_a_key_that_is_there_twice_is_shown_whatever_is_known_of_the_method(text
         ('add {"a": "x"}', "expected number, not a string", 10),
         ("add a='1'| ", "expected number, not a string", 6),
         ("add a=x b=1", "expected number, not a string", 6),
+        # What is typed can no longer become what it has to be.
+        ("add a=x", "expected number, not a string", 6),
+        ("add [1, nul", "expected number, not a string", 8),
+        ("order.create color=rod", 'expected "red" | "dark green"', 19),
         ("add a=1 c=2 ", "unknown parameter c", 8),
         ('order.create {"itm": {"sku": "x"}}', "unknown parameter itm; did you mean item?", 14),
         ('order.create item={"sku": 1} ', "expected string, not an integer", 26),
@@ -227,8 +233,14 @@ def test_the_first_word_of_a_name_with_blanks_is_told_how_the_name_is_typed() ->
     assert hint_at("dynamic b", catalog).text.endswith('unknown method dynamic; did you mean "dynamic blob", dynamics?')
 
 
+@pytest.mark.parametrize("text", ["order.create color=re", "order.create zip=nu", "order.create express=fa"])
+def test_a_word_that_may_become_what_it_has_to_be_is_no_mistake(text: str) -> None:
+    assert not hint_at(text).problem
+
+
 def test_a_method_that_is_still_typed_is_not_unknown() -> None:
     assert hint_at("ad") == Hint("")
+    assert hint_at("adf") == Hint("unknown method adf; did you mean add?", problem=True, column=0)
 
 
 @pytest.mark.parametrize(

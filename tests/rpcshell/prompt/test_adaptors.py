@@ -120,6 +120,15 @@ def test_the_toolbar_says_the_signature_or_the_problem() -> None:
     assert ":connect" in toolbar(KnownSession(), ":connect ")
 
 
+def test_the_place_of_a_problem_is_counted_in_rows_and_columns() -> None:
+    session = KnownSession()
+    assert toolbar(session, 'ping {\n  "first": 1}').startswith("line 2, column 12: ")
+    assert toolbar(session, 'ping first="a"\npign\nping first="b"').startswith(
+        "line 2, column 1: unknown method pign; "
+    )
+    assert toolbar(session, 'ping first=a\nping first="b"') == "2 lines; Enter runs one after the other"
+
+
 def test_the_toolbar_marks_the_parameter_at_the_cursor_and_keeps_it_in_sight() -> None:
     bar = Toolbar(context(ManySession()))
     text = "many p7="
