@@ -157,7 +157,7 @@ def test_the_screen_is_drawn_in_one_place() -> None:
 
 FLOORS = {
     "the whole": (
-        {"server", "rpcshell.version"},
+        {"server", "rpcshell.version", "rpcshell.guides"},
         {"rpcshell.line", "rpcshell.client"},
         {"rpcshell.view", "rpcshell.servers"},
         {"rpcshell.shell"},

@@ -23,9 +23,7 @@ import pytest
 import yaml
 
 from rpcserver.cli import parse
-from rpcserver.options import command
 from rpcserver.system.settings import ServerSettings
-from rpcshell.app.arguments import read_arguments
 from rpcwire.framings import FRAMINGS
 from rpcwire.serverset import Endpoint, Instance, Member, encode_member
 from tests.rpcserver.arbiter.test_health import ask
@@ -36,8 +34,6 @@ from tests.zookeeper import Serverset
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "rpcshell/guides/deploy"
-PAGES = sorted(DEPLOY.glob("*.md"))
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/bin"
 
 
@@ -62,24 +58,6 @@ def here(arguments: list[str], folder: Path) -> list[str]:
 def logged(server: Server, words: str) -> str:
     """The address that stands in the log behind some words."""
     return server.wait_for_log(words).partition(words)[2].split()[0].strip('"},')
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_commands_and_options_of_a_page_are_those_of_the_programs(
-    page: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = page.read_text()
-    for line in re.findall(r"^rpcserver (.*)$", said.replace("\\\n", ""), re.MULTILINE):
-        settings_of(shlex.split(line))
-    read_arguments(["--help"])
-    known = set(OPTION.findall(capsys.readouterr().out))
-    known |= {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
-    said_of_it = re.sub(r"(?m)^(?!rpcserver )\S*(?:pip|kubectl|systemctl) .*$|`systemctl [^`]*`", "", said)
-    assert set(OPTION.findall(said_of_it)) <= known
-    for file in re.findall(r"\]\(([\w.]+)\)", said):
-        assert (DEPLOY / file).exists()
-    for file in re.findall(r"`(tests/[\w/]+\.py)`", said):
-        assert (ROOT / file).exists()
 
 
 @pytest.fixture(scope="module")

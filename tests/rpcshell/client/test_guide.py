@@ -1,4 +1,4 @@
-"""The dialect that the guide `own-dialect.md` shows, installed as a stranger would, against what watchman 4.9 has said."""
+"""The dialect that the guide `own-dialect.md` shows, installed as a stranger would, against what watchman 4.9 said."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SAID: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture(autouse=True)
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    code, *_ = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     (table,) = re.findall(r"^```toml\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     header, entry = table.splitlines()
     group = header.split('"')[1]
@@ -99,7 +99,7 @@ def test_a_server_that_does_not_say_in_time_what_it_offers_is_plain() -> None:
 
 
 def test_it_is_tested_without_a_server(tmp_path: Path) -> None:
-    (code,) = re.findall(r"^```\n(dialect = .*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    (code,) = re.findall(r"^```python\n(dialect = .*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     (tmp_path / "tested.py").write_text(f"from rpcshell_watchman import *\n{code}")
     runpy.run_path(str(tmp_path / "tested.py"))
 
