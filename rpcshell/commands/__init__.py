@@ -3,21 +3,17 @@
 A new command is a function of one of these modules with the decorator `command`.
 """
 
-from typing import Final
-
+from rpcshell.commands.groups import GROUPS
 from rpcshell.shell.command import Command, CommandRegistry
 
 __all__ = ["Command", "CommandRegistry", "load_commands"]
 
-_GROUPS: Final = ("Server", "Drills", "Connection", "Methods", "Calls", "Shell")
-"""The headings of help, in order."""
-
 
 def load_commands() -> CommandRegistry:
     """All commands, in the order in which help lists them."""
-    from rpcshell.commands import all as all_workers
     from rpcshell.commands import (
         drills,
+        each,
         events,
         guide,
         history,
@@ -35,22 +31,22 @@ def load_commands() -> CommandRegistry:
     from rpcshell.commands.export import command as export
 
     modules = (
-        server,  # spawn stop workers servers attach connect disconnect
+        server,  # spawn stop workers servers connect disconnect
+        methods,  # methods doc
+        why,  # why wire
         top,
         logs,
-        drills,  # kill freeze reload scale hold slow flood
-        methods,  # methods doc
+        drills,  # drill reload scale
         repeat,  # watch bench
-        all_workers,
+        each,
         events,  # events wait
         lsp,
-        why,  # why wire
-        stats,
-        export,
         history,
+        stats,
         lines,  # source vars alias
-        settings,  # set time
+        export,
         guide,  # help quit lesson edit
+        settings,  # set version
     )
     found = [value for module in modules for value in vars(module).values() if isinstance(value, Command)]
-    return CommandRegistry(sorted(found, key=lambda command: _GROUPS.index(command.group)))
+    return CommandRegistry(sorted(found, key=lambda command: GROUPS.index(command.group)))

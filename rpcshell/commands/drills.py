@@ -1,6 +1,6 @@
-"""Commands that harm a server of one's own and show what comes of it: `:kill`, `:freeze`, `:hold`, `:slow`, `:flood`.
+"""Commands that harm a server of one's own and show what comes of it, `:drill kill` and its like.
 
-`:reload` and `:scale` are among them, which do no harm. What drills do is in `rpcshell.lab.drills`.
+`:reload` and `:scale` are told of in the same way, and do no harm. What drills do is in `rpcshell.lab.drills`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rpcshell.commands.groups import BREAK_IT, RUN_A_SERVER
+from rpcshell.commands.method_page import columns
 from rpcshell.shell.command import WORKER, command, worker_number
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from rpcshell.lab.drills.drill import Drill
     from rpcshell.shell.shell import Shell
 
-_GROUP = "Drills"
+_KINDS = ("kill", "freeze", "hold", "slow", "flood")
 _MOST_WORKERS = 1000
 _LONGEST_FREEZE = 60
 _SECONDS = click.FloatRange(0.1, 600)
@@ -66,7 +68,24 @@ def _drill(shell: Shell, name: str, call: str | None, **what: Any) -> Drill:
     return Drill(shell, name, call, **what)
 
 
-@command("kill", group=_GROUP, examples=(":kill 3", ":kill 3 TERM", ":kill 1 --call 'sleep seconds=0.2'"))
+@command("drill", group=BREAK_IT, examples=(":drill", ":drill kill 3", ":drill hold 10"))
+@click.argument("kind", metavar="KIND", type=click.Choice(_KINDS), required=False)
+def drill(shell: Shell, *, kind: str | None) -> None:
+    """Break your server: kill, freeze, hold, slow or flood.
+
+    The timeline shows what becomes of the server, and of clients that call it meanwhile. Each KIND has a help of its
+    own, such as `:help drill kill`; without one they are listed.
+    """
+    found = [shell.commands.resolve(f"drill {each}") for each in _KINDS if kind in {None, each}]
+    shell.output.text("\n".join(columns([(each.spec.outline, each.summary) for each in found])))
+
+
+@command(
+    "drill kill",
+    group=BREAK_IT,
+    former=("kill",),
+    examples=(":drill kill 3", ":drill kill 3 TERM", ":drill kill 1 --call 'sleep seconds=0.2'"),
+)
 @click.argument("worker", type=WORKER)
 @click.argument("signal", type=_SIGNALS, default="KILL")
 @_shared(harms=True)
@@ -85,7 +104,7 @@ def kill(shell: Shell, *, worker: str, signal: str, call: str | None, yes: bool)
         workers.kill(drill, number, signal)
 
 
-@command("freeze", group=_GROUP, examples=(":freeze 2 3", ":freeze 1 0.5"))
+@command("drill freeze", group=BREAK_IT, former=("freeze",), examples=(":drill freeze 2 3", ":drill freeze 1 0.5"))
 @click.argument("worker", type=WORKER)
 @click.argument("seconds", type=click.FloatRange(min=0.01, max=_LONGEST_FREEZE))
 @_shared(harms=True)
@@ -102,7 +121,7 @@ def freeze(shell: Shell, *, worker: str, seconds: float, call: str | None, yes: 
         workers.freeze(drill, number, seconds)
 
 
-@command("reload", group=_GROUP, examples=(":reload",))
+@command("reload", group=RUN_A_SERVER, examples=(":reload",))
 @_shared(harms=False)
 def reload(shell: Shell, *, call: str | None) -> None:
     """Replace all workers one by one, without losing a call.
@@ -115,7 +134,7 @@ def reload(shell: Shell, *, call: str | None) -> None:
         workers.reload(drill)
 
 
-@command("scale", group=_GROUP, examples=(":scale 8",))
+@command("scale", group=RUN_A_SERVER, examples=(":scale 8",))
 @click.argument("workers", metavar="N", type=click.IntRange(1, _MOST_WORKERS))
 @_shared(harms=False)
 def scale(shell: Shell, *, workers: int, call: str | None) -> None:
@@ -129,7 +148,7 @@ def scale(shell: Shell, *, workers: int, call: str | None) -> None:
         drills.scale(drill, workers)
 
 
-@command("hold", group=_GROUP, examples=(":hold 10", ":hold 20 -d 3"))
+@command("drill hold", group=BREAK_IT, former=("hold",), examples=(":drill hold 10", ":drill hold 20 -d 3"))
 @click.argument("connections", metavar="N", type=click.IntRange(1, 500))
 @click.option("-d", "--seconds", metavar="SECONDS", type=_SECONDS, default=8, help="For how long; 8.")
 @_shared(harms=True)
@@ -147,7 +166,7 @@ def hold(shell: Shell, *, connections: int, seconds: float, call: str | None, ye
         run(drill, connections, seconds)
 
 
-@command("slow", group=_GROUP, examples=(":slow 10", ":slow -n 20 100 -d 5"))
+@command("drill slow", group=BREAK_IT, former=("slow",), examples=(":drill slow 10", ":drill slow -n 20 100 -d 5"))
 @click.argument("rate", metavar="BYTES/S", type=click.FloatRange(0.1, 100_000))
 @click.option(
     "-n", "--connections", metavar="CONNS", type=click.IntRange(1, 500), help="How many; one for each worker."
@@ -166,12 +185,17 @@ def slow(shell: Shell, *, rate: float, connections: int | None, seconds: float, 
         run(drill, connections or min(len(drill.before.workers), 500), rate, seconds)
 
 
-@command("flood", group=_GROUP, examples=(":flood", ":flood -n 500 -d 3", ":flood --call 'sleep seconds=0.05'"))
+@command(
+    "drill flood",
+    group=BREAK_IT,
+    former=("flood",),
+    examples=(":drill flood", ":drill flood -n 500 -d 3", ":drill flood --call 'sleep seconds=0.05'"),
+)
 @click.option("-n", "--connections", metavar="CONNS", type=click.IntRange(1, 2000), default=200, help="How many; 200.")
 @click.option("-d", "--seconds", metavar="SECONDS", type=click.FloatRange(0.1, 30), default=2, help="For how long; 2.")
 @_shared(harms=True)
 def flood(shell: Shell, *, connections: int, seconds: float, call: str | None, yes: bool) -> None:
-    """Call more than the server can serve, and show what it does.
+    """Call more than it can serve, and show what it does.
 
     The timeline shows how long the listen queue is, who is turned away or kept out, and how the server recovers.
 

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
+from rpcshell.commands.groups import LOOK, SCRIPT
 from rpcshell.shell.command import EVENT, command
 from rpcshell.shell.journal import LAST
 from rpcshell.shell.unasked import Subscription
@@ -51,7 +52,7 @@ class _Seconds(click.FloatRange):
 
 @command(
     "events",
-    group="Calls",
+    group=LOOK,
     examples=(":events", ":events BLOCK_* -n 50", ":events -f", ":events off", ":events | jq -c '.[]'"),
 )
 @click.argument("pattern", metavar="[PATTERN|off]", type=EVENT, required=False)
@@ -86,7 +87,7 @@ def events(shell: Shell, *, pattern: str | None, follow: bool, lines: int | None
 
 @command(
     "wait",
-    group="Calls",
+    group=SCRIPT,
     examples=(":wait JOB_STATUS_CHANGE id=job0 status=concluded", ":wait $/progress --timeout 30 value.kind=end"),
 )
 @click.argument("event", type=EVENT)

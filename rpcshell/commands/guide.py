@@ -6,11 +6,12 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from rpcshell.client.errors import UsageError
+from rpcshell.commands.groups import SHELL, TALK
 from rpcshell.commands.method_page import columns, describe_method, example_call
 from rpcshell.shell.command import COMMAND, METHOD, command
 from rpcshell.view.plain import is_terminal
@@ -48,40 +49,55 @@ _KEYS: Final[_Rows] = (
     ("F4", "keys as in emacs or as in vi"),
     ("Ctrl-X Ctrl-E", "open the line in $EDITOR"),
 )
-_TOPICS: Final = {"calls": ("What a line can be:", _CALLS), "keys": ("Keys:", _KEYS)}
+
+
+class _Topic(NamedTuple):
+    """A page of help that is of no command."""
+
+    summary: str
+    rows: _Rows
+
+
+_TOPICS: Final = {"calls": _Topic("What a line can be", _CALLS), "keys": _Topic("What keys do", _KEYS)}
 
 _STEPS: Final = 10
 """How many there are; the steps themselves are imported when they are shown."""
 
 _SCRIPT_WIDTH: Final = 80
 
+_USAGE: Final = 20
+"""Columns of the list of commands for how each is used; one line holds this and its summary."""
+
 
 @command(
     "help",
-    group="Shell",
+    group=SHELL,
     aliases=("h", "?"),
-    examples=(":help", ":help spawn", ":help calls", ":help keys", ":help ping"),
+    examples=(":help", ":help topics", ":help spawn", ":help drill kill", ":help ping"),
 )
-@click.argument("name", metavar="[COMMAND]", type=COMMAND, required=False)
-def show_help(shell: Shell, *, name: str | None) -> None:
-    """List the commands, or explain a COMMAND.
+@click.argument("words", metavar="[NAME]", type=COMMAND, nargs=-1)
+def show_help(shell: Shell, *, words: tuple[str, ...]) -> None:
+    """List the commands, or explain what a NAME stands for.
 
-    "calls" tells how a line is written, "keys" what keys do, and the name of a method explains that.
+    It is a command, a topic (`:help topics` lists them), or a method of the server.
     """
-    if name is None:
+    name = " ".join(words).removeprefix(":")
+    if not name:
         shell.output.text(_overview(shell))
-        return
-    found = shell.commands.find(name.removeprefix(":"))
-    if found is None and name in _TOPICS:
-        title, rows = _TOPICS[name]
-        shell.output.text("\n".join([title, *columns(rows)]))
-    elif found is None and (method := shell.session.catalog.methods.get(name)) is not None:
+    elif (found := shell.commands.find(name)) is not None:
+        shell.output.text(found.help())
+    elif name in _TOPICS:
+        topic = _TOPICS[name]
+        shell.output.text("\n".join([f"{topic.summary}:", *columns(topic.rows)]))
+    elif name == "topics":
+        shell.output.text("\n".join(columns([(f":help {each}", _TOPICS[each].summary) for each in _TOPICS])))
+    elif (method := shell.session.method(name)) is not None:
         shell.output.text(describe_method(method))
     else:
-        shell.output.text(shell.commands.resolve(name.removeprefix(":")).help())
+        shell.output.text(shell.commands.resolve(name).help())
 
 
-@command("quit", group="Shell", aliases=("exit", "q"))
+@command("quit", group=SHELL, aliases=("exit", "q"))
 def leave(shell: Shell) -> None:
     """Leave the shell.
 
@@ -91,22 +107,23 @@ def leave(shell: Shell) -> None:
 
 
 def _usage(command: Command) -> str:
-    arguments = [argument.name if argument.required else f"[{argument.name}]" for argument in command.spec.arguments]
-    return " ".join((f":{command.name}", *(argument.upper() for argument in arguments)))
+    """A command and its arguments, where they fit into a column."""
+    usage = command.spec.outline
+    return usage if len(usage) <= _USAGE else f":{command.name} …"
 
 
 def _overview(shell: Shell) -> str:
-    groups = shell.commands.groups
-    column = max(len(_usage(command)) for commands in groups.values() for command in commands)
+    # A command of several kinds is listed once.
+    groups = {group: [one for one in known if " " not in one.name] for group, known in shell.commands.groups.items()}
     lines = ['A line is a call, such as ping {"a": 1} or add a=1 b=2, or a :command.']
     for group, commands in groups.items():
         lines.append(group)
-        lines += columns([(_usage(command), command.summary) for command in commands], first=column)
-    lines.append(":help calls and :help keys say more; so do :help COMMAND and :doc METHOD.")
+        lines += columns([(_usage(command), command.summary) for command in commands], first=_USAGE)
+    lines.append(":help NAME explains a command or method; :help topics lists what else there is.")
     return "\n".join(lines)
 
 
-@command("lesson", group="Shell", examples=(":lesson", ":lesson 3", ":lesson --language zh", ":lesson --list"))
+@command("lesson", group=SHELL, examples=(":lesson", ":lesson 3", ":lesson --language zh", ":lesson --list"))
 @click.argument("step", type=click.IntRange(1, _STEPS), required=False)
 @click.option(
     "-l", "--language", type=click.Choice(("en", "zh")), help="English or Chinese; what the locale says, if not given."
@@ -147,13 +164,13 @@ def _columns() -> int:
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else _SCRIPT_WIDTH
 
 
-@command("edit", group="Shell", examples=(":edit", ":edit order.create"))
+@command("edit", group=TALK, examples=(":edit", ":edit order.create"))
 @click.argument("method", metavar="[METHOD]", type=METHOD, required=False)
 def edit_line(shell: Shell, *, method: str | None) -> None:
-    """Edit a line, or a call of METHOD, in $VISUAL or $EDITOR.
+    """Edit a line, or a call of METHOD, in your editor.
 
-    Without METHOD it is the line before. What is saved is in the prompt afterwards, and Enter runs it. Ctrl-X Ctrl-E
-    opens the line being typed.
+    That is $VISUAL or $EDITOR. Without METHOD it is the line before. What is saved is in the prompt afterwards, and
+    Enter runs it. Ctrl-X Ctrl-E opens the line being typed.
     """
     if shell.compose is None:
         raise UsageError(":edit is for the prompt", hint="a script is edited as a file")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rpcshell.client.errors import UsageError
+from rpcshell.commands.groups import LOOK
 from rpcshell.commands.methods import matcher
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import command
@@ -30,14 +31,14 @@ _NARROWEST: Final = 40
 
 @command(
     "history",
-    group="Calls",
+    group=LOOK,
     examples=(":history", ":history order", ":history '*.get*' -n 5", ":history --lines spawn"),
 )
 @click.argument("pattern", required=False)
 @click.option("-n", "--number", "most", metavar="N", type=click.IntRange(min=1), help="Show the last N, not 20.")
 @click.option("--lines", is_flag=True, help="Lines instead of calls, :commands and earlier sessions too.")
 def history(shell: Shell, *, pattern: str | None, most: int | None, lines: bool) -> None:
-    """List the last calls: when, what came of each, and how long.
+    """List the last calls: when, how long, what came of it.
 
     With PATTERN those whose lines hold it, or match it where it has a *, ? or [. The numbers are those of the calls in
     this session, as in the names that :export gives to tests. Secrets are masked.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.commands.groups import SCRIPT
 from rpcshell.line.masking import mask_line
 from rpcshell.line.secrets import is_secret
 from rpcshell.servers.folders import user_path
@@ -27,7 +28,7 @@ _PREVIEW: Final = 60
 _KEYS_SHOWN: Final = 6
 
 
-@command("source", group="Calls", examples=(":source calls.rpc", ":source ~/setup.rpc"))
+@command("source", group=SCRIPT, examples=(":source calls.rpc", ":source ~/setup.rpc"))
 @click.argument("file", type=KindOfWord("path"))
 def source(shell: Shell, *, file: str) -> None:
     """Run the lines of a FILE, until one fails.
@@ -51,7 +52,7 @@ def source(shell: Shell, *, file: str) -> None:
         raise UsageError(f"cannot read {visible(file)}: {error.strerror}") from error
 
 
-@command("vars", group="Calls", examples=(":vars", "u = user.get id=1", "order.list user=$u.id"))
+@command("vars", group=SCRIPT, examples=(":vars", "u = user.get id=1", "order.list user=$u.id"))
 @click.option("--clear", is_flag=True, help="Forget all of them.")
 def list_variables(shell: Shell, *, clear: bool) -> None:
     """List the variables; $_ is the last result.
@@ -70,7 +71,7 @@ def list_variables(shell: Shell, *, clear: bool) -> None:
     shell.output.text("\n".join(f"{'$' + name:<{width}}  {_preview(name, variables[name])}" for name in variables))
 
 
-@command("alias", group="Calls", examples=(":alias", ":alias me user.get id=1", ":alias me --remove"), verbatim=True)
+@command("alias", group=SCRIPT, examples=(":alias", ":alias me user.get id=1", ":alias me --remove"), verbatim=True)
 @click.argument("name", type=KindOfWord("alias"), required=False)
 @click.argument("line", type=CALL, nargs=-1)
 @click.option("--remove", is_flag=True, help="Forget the alias.")

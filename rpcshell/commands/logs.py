@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.commands.groups import LOOK
 from rpcshell.servers.log import LogFilter, LogFollower, LogSink, Throttle, read_records
 from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.shell.command import WORKER, command, worker_number
@@ -38,7 +39,7 @@ _FAINT: Final = "class:log.faint"
 
 @command(
     "logs",
-    group="Server",
+    group=LOOK,
     examples=(":logs", ":logs 3 -n 50", ":logs -f --level warning", ":logs --grep timeout", ":logs off"),
 )
 @click.argument("worker", metavar="[WORKER|off]", type=WORKER, required=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rpcshell.client.errors import NotConnected, UsageError
+from rpcshell.commands.groups import TALK
 from rpcshell.shell.command import command
 from rpcshell.view.escape import visible
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
 
 
-@command("lsp", group="Calls", examples=(":lsp open src/app.py", ":lsp", ":lsp close src/app.py"))
+@command("lsp", group=TALK, examples=(":lsp open src/app.py", ":lsp", ":lsp close src/app.py"))
 @click.argument("action", metavar="[open|close]", type=click.Choice(("open", "close")), required=False)
 @click.argument("files", metavar="[FILE]", type=click.Path(), nargs=-1)
 def lsp(shell: Shell, *, action: str | None, files: tuple[str, ...]) -> None:

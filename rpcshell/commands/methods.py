@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rpcshell.client.errors import NotConnected, UsageError
+from rpcshell.commands.groups import TALK
 from rpcshell.commands.method_page import columns, describe_method
 from rpcshell.line.language import method_text
 from rpcshell.shell.command import METHOD, command
@@ -26,7 +27,7 @@ _MOST_NEAR: Final = 2
 _MOST_LISTED: Final = 20_000
 
 
-@command("methods", group="Methods", examples=(":methods", ":methods order", ":methods *.get"))
+@command("methods", group=TALK, examples=(":methods", ":methods order", ":methods *.get"))
 @click.argument("pattern", required=False)
 def methods(shell: Shell, *, pattern: str | None) -> None:
     """List the methods of the server.
@@ -51,7 +52,7 @@ def methods(shell: Shell, *, pattern: str | None) -> None:
     shell.output.text("\n".join(rows))
 
 
-@command("doc", group="Methods", examples=(":doc ping", ":doc order.place"))
+@command("doc", group=TALK, examples=(":doc ping", ":doc order.place"))
 @click.argument("method", type=METHOD)
 def doc(shell: Shell, *, method: str) -> None:
     """Explain a METHOD, with a call of it to start from.

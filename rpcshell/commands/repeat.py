@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, ConnectionLost, NotConnected, ShellError
+from rpcshell.commands.groups import BREAK_IT, TALK
 from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.line.masking import mask_line
 from rpcshell.shell.command import CALL, command
@@ -37,14 +38,14 @@ class _Seconds(click.FloatRange):
 
 @command(
     "watch",
-    group="Calls",
+    group=TALK,
     examples=(":watch 1 now", ":watch 0.5 order.list limit=3", ":watch -n 10 1 whoami"),
 )
 @click.option("-n", "--count", metavar="N", type=click.IntRange(min=1), help="Stop after N calls.")
 @click.argument("seconds", type=_Seconds(min=_SHORTEST))
 @click.argument("call", metavar="CALL", type=CALL, nargs=-1, required=True)
 def watch(shell: Shell, *, seconds: float, call: str, count: int | None) -> None:
-    """Make a CALL every so many SECONDS and show what changes.
+    """Make a CALL every SECONDS, and show what changes.
 
     On a terminal the result is drawn in place, and what differs from the one before is marked. Elsewhere each result
     that is not the same as the one before becomes a line. Ctrl-C stops.
@@ -177,7 +178,7 @@ def _rendered(shell: Shell, outcome: Call | ShellError, columns: int) -> tuple[I
 
 @command(
     "bench",
-    group="Calls",
+    group=BREAK_IT,
     examples=(
         ":bench ping",
         ":bench -c 16 -d 10 add a=1 b=2",

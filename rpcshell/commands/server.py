@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.client.target import ChildTarget, Target, TlsFiles
+from rpcshell.commands.groups import LOOK, RUN_A_SERVER, TALK
 from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
 from rpcshell.servers.directory import local_servers
 from rpcshell.servers.spawn import SpawnOptions
@@ -32,7 +33,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 
 @command(
     "spawn",
-    group="Server",
+    group=RUN_A_SERVER,
     examples=(
         ":spawn 10",
         ":spawn 4 calc.py",
@@ -85,7 +86,7 @@ def spawn(
     start_server(shell, SpawnOptions(count, app, model, bind or SpawnOptions().bind, keep, extra))
 
 
-@command("stop", group="Server")
+@command("stop", group=RUN_A_SERVER)
 def stop(shell: Shell) -> None:
     """Stop the server that was spawned here.
 
@@ -113,7 +114,7 @@ def _described(server: SpawnedServer) -> str:
     return f"{count_of(server.workers, 'worker')} ({visible(server.model)}) on {visible(', '.join(server.addresses))}"
 
 
-@command("workers", group="Server")
+@command("workers", group=LOOK)
 def workers(shell: Shell) -> None:
     """Show the server's workers and what each of them does.
 
@@ -133,13 +134,13 @@ def workers(shell: Shell) -> None:
     shell.output.note(server_line(status))
 
 
-@command("servers", group="Server")
+@command("servers", group=LOOK)
 def servers(shell: Shell) -> None:
-    """List a fleet's instances, and your servers on this machine.
+    """List your servers, and the instances of a fleet.
 
-    An instance that fails is ejected: it gets no calls for a while, and then is looked at again. The latency is what
-    half of this session's calls took there at most. Where instances offer different things, those that offer the same
-    have the same letter.
+    Yours are those on this machine. An instance that fails is ejected: it gets no calls for a while, and then is looked
+    at again. The latency is what half of this session's calls took there at most. Where instances offer different
+    things, those that offer the same have the same letter.
     """
     fleet, found = shell.session.fleet, local_servers()
     if fleet is not None:
@@ -186,21 +187,10 @@ def _tell_of_stopped(shell: Shell) -> bool:
     return bool(stopped)
 
 
-@command("attach", group="Server", examples=(":attach 12345", ":attach 127.0.0.1:8080"))
-@click.argument("server", type=TARGET)
-def attach(shell: Shell, *, server: str) -> None:
-    """Join a SERVER of yours on this machine.
-
-    SERVER is its process id, its address, or its control socket. Calls go to it from now on, and it can be watched and
-    steered like one that was spawned here.
-    """
-    found = shell.supervisor.attach(server)
-    shell.output.note(server_line(found.status))
-
-
 @command(
     "connect",
-    group="Connection",
+    group=TALK,
+    former=("attach",),
     examples=(
         ":connect 8080",
         ":connect prod",
@@ -230,9 +220,13 @@ def connect(
     """Connect to a server that is running.
 
     TARGET is host:port, port, [v6]:port, unix:/path, the path of a socket, tls://host:port, or a name of the
-    configuration. Where something else than rpcshell's own protocol is spoken, its dialect stands before it. What
-    follows exec:, or a dialect and --, is the command of a child, to its end.
+    configuration. A server of yours on this machine is also found by its process id or its control socket. Where
+    something else than rpcshell's own protocol is spoken, its dialect stands before it. What follows exec:, or a
+    dialect and --, is the command of a child, to its end.
     """
+    if len(target) == 1 and shell.supervisor.names_server(target[0]):
+        shell.output.note(server_line(shell.supervisor.attach(target[0]).status))
+        return
     tls = None
     if not tls_ca is tls_cert is tls_key is None:
         tls = TlsFiles(tls_ca, tls_cert, tls_key)
@@ -254,7 +248,7 @@ def _target_of(words: tuple[str, ...]) -> Target | str:
     return replace(target, argv=(*target.argv, *rest))
 
 
-@command("disconnect", group="Connection")
+@command("disconnect", group=TALK)
 def disconnect(shell: Shell) -> None:
     """Leave the server; one that was spawned here goes on."""
     target = shell.session.target

@@ -1,4 +1,4 @@
-"""Commands that say how things are shown and typed: `:set` and `:time`."""
+"""The command that says how things are shown and typed: `:set`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from rpcshell.commands.groups import SHELL
 from rpcshell.shell.command import KindOfWord, command
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _NARROWEST: Final = 16
 
 @command(
     "set",
-    group="Shell",
+    group=SHELL,
     examples=(":set", ":set format table", ":set timeout 5", ":set theme monokai", ":set pager --default"),
 )
 @click.argument("name", type=KindOfWord("setting"), required=False)
@@ -31,6 +32,9 @@ def set_(shell: Shell, *, name: str | None, value: str | None, reset: bool) -> N
 
     Without a NAME all of them, with a NAME and no VALUE that one. A change holds until the shell is left; the
     configuration file keeps them.
+
+    Of a call's times the first is what passed here between the request and its reply; `server` is how long the method
+    ran, and `waiting` the rest: the network, and the queue before the worker.
     """
     settings = shell.settings
     if name is None:
@@ -53,21 +57,6 @@ def set_(shell: Shell, *, name: str | None, value: str | None, reset: bool) -> N
     elif value is not None:
         settings.set(name, value)
     _tell(shell, f"{name} is {settings.text(name)}")
-
-
-@command("time", group="Shell", examples=(":time on", ":time off"))
-@click.argument("switch", metavar="[on|off]", type=click.Choice(("on", "off")), required=False)
-def time(shell: Shell, *, switch: str | None) -> None:
-    """Tell how long each call takes, or stop telling.
-
-    The first figure is what passed here between the request and its reply; `server` is how long the method ran, and
-    `waiting` the rest: the network, and the queue before the worker.
-    """
-    if switch is None:
-        shell.output.text(f"time is {shell.settings.text('time')}")
-        return
-    shell.settings.set("time", switch)
-    _tell(shell, f"time is {switch}")
 
 
 def _tell(shell: Shell, change: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from rpcshell.commands.groups import LOOK
 from rpcshell.shell.command import command
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
@@ -22,10 +23,10 @@ _NONE: Final = Figure("-")
 _WORKER_SPARE = ("max", "p99", "no reply", "server")
 
 
-@command("stats", group="Calls", examples=(":stats", ":stats --reset"))
+@command("stats", group=LOOK, examples=(":stats", ":stats --reset"))
 @click.option("--reset", is_flag=True, help="Begin to count anew.")
 def stats(shell: Shell, *, reset: bool) -> None:
-    """Count the calls of this session by method and by worker.
+    """Count this session's calls by method and by worker.
 
     Calls, errors, calls without a reply, and how long those took that were answered: half of them no longer than p50,
     99 of 100 no longer than p99. Server is the part of it that workers said they spent, on average. Shares are of all

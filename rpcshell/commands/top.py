@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rpcshell.client.errors import UsageError
+from rpcshell.commands.groups import LOOK
 from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
 from rpcshell.shell.command import command
 from rpcshell.view.table import Figure
@@ -27,10 +28,10 @@ _HINT: Final = ":workers shows the same once, :top -n 1 with rates"
 _DUMB: Final = {"dumb", "unknown", ""}
 
 
-@command("top", group="Server", examples=(":top", ":top -n 1"))
+@command("top", group=LOOK, examples=(":top", ":top -n 1"))
 @click.option("-n", "--count", metavar="COUNT", type=click.IntRange(min=1), help="Print so many tables instead.")
 def top(shell: Shell, *, count: int | None) -> None:
-    """Watch workers, or a fleet's instances, on the whole screen.
+    """Watch workers, or instances, on the whole screen.
 
     It is drawn anew twice a second and works for a server of yours on this machine. Keys select and sort, kill a
     worker, scale and reload the server, and show a worker's log; ? lists them, q leaves.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 import click
 
 from rpcshell.client.errors import Cancelled, UsageError
+from rpcshell.commands.groups import LOOK
 from rpcshell.line.masking import blot_bytes
 from rpcshell.line.secrets import named_params
 from rpcshell.shell.command import CALL, command
@@ -36,7 +37,7 @@ _CONNECT: Final = 5.0
 _ACTIONS: Final = ("on", "off", "last", "guesses", "send")
 
 
-@command("why", group="Calls", examples=(":why", ":why 12"))
+@command("why", group=LOOK, examples=(":why", ":why 12"))
 @click.argument("number", metavar="[N]", type=click.IntRange(min=1), required=False)
 def why(shell: Shell, *, number: int | None) -> None:
     """Explain why the last call failed, hung or was slow.
@@ -60,7 +61,7 @@ def why(shell: Shell, *, number: int | None) -> None:
 
 @command(
     "wire",
-    group="Calls",
+    group=LOOK,
     examples=(
         ":wire on",
         ":wire last",

@@ -70,7 +70,7 @@ def hint(line: Line, cursor: int, around: Surroundings) -> Hint:
                 found_inside = hint(inner[0], cursor - inner[1], around)
                 if found_inside.text:
                     return found_inside
-            spec = around.command(command.name)
+            spec, _ = around.meant(command)
             return NOTHING if spec is None else Hint(f"{spec.usage}  {spec.summary}".rstrip())
         case CallLine() as call if (method := around.catalog.methods.get(call.method)) is not None:
             text, focus = method.signature_about(_parameter_at(call, cursor, method))
@@ -88,7 +88,7 @@ def problems(line: Line, cursor: int | None, around: Surroundings) -> Iterator[P
     syntax = [_readable(found) for found in line.problems if _counts(found, line, cursor, typing=typing)]
     match line.body:
         case CommandLine() as command:
-            if around.command(command.name) is None and command.name and cursor > command.name_end:
+            if around.meant(command)[0] is None and command.name and cursor > command.name_end:
                 yield _unknown_command(command, around.commands)
                 return
             yield from syntax
@@ -132,7 +132,7 @@ def _readable(problem: Problem) -> Problem:
 
 def _inner_line(line: Line, command: CommandLine, around: Surroundings) -> tuple[Line, int] | None:
     """The line that a command takes, as in `:watch 2 user.get id=1`, and where it begins."""
-    spec = around.command(command.name)
+    spec, command = around.meant(command)
     if spec is None or (start := inner_call(command, spec)) is None:
         return None
     text = line.text[start:]

@@ -146,8 +146,8 @@ class Actions:
         match self._context.read(text).body:
             case CallLine(method=name) if self._context.session.method(name) is not None:
                 return f":doc {method_text(name)}"
-            case CommandLine(name=name) if self._context.commands.find(name) is not None:
-                return f":help {name}"
+            case CommandLine() as typed if (command := self._context.commands.meant(typed)[0]) is not None:
+                return f":help {command.name}"
         return ":help"
 
     def _edit(self, buffer: Buffer) -> None:

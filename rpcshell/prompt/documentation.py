@@ -89,8 +89,8 @@ class DocumentationPane:
         cursor = self._buffer.cursor_position + moved
         methods = self._context.catalog.methods
         match line.body:
-            case CommandLine(name=name) as words:
-                command = self._context.commands.find(name)
+            case CommandLine() as typed:
+                command, words = self._context.commands.meant(typed)
                 if command is None:
                     return []
                 start = inner_call(words, command.spec)

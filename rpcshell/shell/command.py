@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 _WIDTH: Final = 80
+_MOVED: Final = {"time": ":set time on, or off, does that"}
+"""What to type in the place of commands that are no more."""
+
 _CHILD: Final = re.compile(r"(?:[a-z][\w+-]*:)?exec:")
 
 
@@ -96,6 +99,7 @@ class Command:
         name: What it is called by, without the colon.
         group: The heading it stands under in the list of commands.
         aliases: Other names for it.
+        former: Names that it had, which go on to work and are told nowhere.
         examples: Lines that can be typed as they are.
         verbatim: A `| command` or `> file` at the end of its line is a part of its call, and not for its own text.
     """
@@ -107,12 +111,14 @@ class Command:
         *,
         group: str,
         aliases: tuple[str, ...] = (),
+        former: tuple[str, ...] = (),
         examples: tuple[str, ...] = (),
         verbatim: bool = False,
     ) -> None:
         self.name = definition.name or ""
         self.group = group
         self.aliases = aliases
+        self.former = former
         self.examples = examples
         self.verbatim = verbatim
         self._definition = definition
@@ -128,7 +134,8 @@ class Command:
         """What it takes, for completion and hints."""
         options = tuple(_option(param) for param in self._definition.params if isinstance(param, click.Option))
         arguments = tuple(_argument(param) for param in self._definition.params if isinstance(param, click.Argument))
-        return CommandSpec(self.name, self.summary, options, arguments, self.aliases)
+        names = (*self.aliases, *self.former)
+        return CommandSpec(self.name, self.summary, options, arguments, names, self.group)
 
     def help(self, width: int | None = None) -> str:
         """How to use it, in so many columns; those of the terminal, up to 80, if not given."""
@@ -188,6 +195,7 @@ def command(
     *,
     group: str,
     aliases: tuple[str, ...] = (),
+    former: tuple[str, ...] = (),
     examples: tuple[str, ...] = (),
     verbatim: bool = False,
 ) -> Callable[[Callable[..., None]], Command]:
@@ -206,7 +214,9 @@ def command(
         definition = click.command(name, cls=HelpPage, add_help_option=False, sections=lambda: sections)(handler)
         has_options = any(isinstance(param, click.Option) for param in definition.params)
         definition.options_metavar = "[options]" if has_options else None
-        return Command(definition, handler, group=group, aliases=aliases, examples=examples, verbatim=verbatim)
+        return Command(
+            definition, handler, group=group, aliases=aliases, former=former, examples=examples, verbatim=verbatim
+        )
 
     return decorate
 
@@ -222,7 +232,7 @@ class CommandRegistry:
         self._by_name: dict[str, Command] = {}
         self._commands = tuple(commands)
         for command in self._commands:
-            for name in (command.name, *command.aliases):
+            for name in (command.name, *command.aliases, *command.former):
                 if name in self._by_name:
                     raise ValueError(f"two commands are called :{name}")
                 self._by_name[name] = command
@@ -247,6 +257,13 @@ class CommandRegistry:
         """The command of a name or alias."""
         return self._by_name.get(name)
 
+    def meant(self, line: CommandLine) -> tuple[Command | None, CommandLine]:
+        """The command that a line begins with, if there is such a one, and the line with all of its name as one."""
+        for reading in line.readings:
+            if (found := self.find(reading.name)) is not None:
+                return found, reading
+        return None, line
+
     def resolve(self, name: str) -> Command:
         """The command of a name or alias.
 
@@ -256,11 +273,15 @@ class CommandRegistry:
         found = self._by_name.get(name)
         if found is not None:
             return found
+        if name in _MOVED:
+            raise UsageError(f"no command is called :{name}", hint=_MOVED[name])
         if not name:
             raise UsageError("a command has a name", hint=":help lists them")
         near = near_names(name.lower(), self._by_name, 2)
         if not near:
             near = [known for known in self._by_name if name and known.startswith(name.lower())][:2]
+        # What is told is what a command is called by now.
+        near = list(dict.fromkeys(self._by_name[known].name for known in near))
         hint = f"did you mean {' or '.join(f':{known}' for known in near)}?" if near else ":help lists them"
         raise UsageError(f"no command is called :{name}", hint=hint)
 

@@ -259,7 +259,9 @@ class Shell:
         return line
 
     def _run_command(self, line: Line, command: CommandLine) -> None:
-        found = self.commands.resolve(command.name)
+        found, command = self.commands.meant(command)
+        if found is None:
+            found = self.commands.resolve(command.name)
         words = [word.text for word in command.words]
         own = self._derived(_command=(line.text, command))
         if command.sink is None or found.verbatim:

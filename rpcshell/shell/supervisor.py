@@ -10,12 +10,13 @@ import sys
 import termios
 import tty
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
 from rpcshell.client.target import FleetTarget, Target, UnixTarget
 from rpcshell.servers.control import Control
-from rpcshell.servers.directory import LocalServer, listens_at, local_servers
+from rpcshell.servers.directory import LocalServer, control_folders, listens_at, local_servers
 from rpcshell.servers.standstill import go_on, is_stopped, stands_still, stopped_arbiters, stopped_at
 from rpcshell.view.escape import visible
 
@@ -145,6 +146,14 @@ class Supervisor:
         if status is not None:
             return [(str(worker.worker), f"pid {worker.pid}") for worker in status.workers]
         return [(str(number), "") for number in range(1, server.workers + 1)] if server is not None and spawned else []
+
+    def names_server(self, text: str) -> bool:
+        """Whether a text is the process id, and no port, or the path of the control socket of a server of this user."""
+        if text.isdecimal():
+            return int(text) > _LAST_PORT or any(
+                (folder / f"{int(text)}.sock").exists() for folder in control_folders()
+            )
+        return text.startswith("/") and Path(text).parent in control_folders()
 
     def attach(self, text: str) -> LocalServer:
         """Join a server of this machine: calls go to it from now on, and it can be watched and steered.

@@ -34,7 +34,7 @@ def test_instances_are_counted_called_and_listed_as_they_come_and_go(tmp_path: P
                 terminal.wait_for(
                     rf"^echo 1\n.* · ({re.escape(one)}|{re.escape(two)}) · worker 1 · pid \d+\n{PROMPT} 2> $"
                 )
-                terminal.send(f":all pid{ENTER}")
+                terminal.send(f":each pid{ENTER}")
                 terminal.wait_for(rf"^2 different answers of 2 instances\n{PROMPT} 2> $")
                 terminal.send(f":servers{ENTER}")
                 terminal.wait_for(rf"^{re.escape(one)} +ready .*\n{re.escape(two)} +ready ")

@@ -94,7 +94,7 @@ def test_formats_times_and_the_pager_are_as_set(tmp_path: Path) -> None:
     with open_shell(tmp_path) as terminal:
         run(terminal, ":set format raw", "format is raw")
         run(terminal, "text n=2", r"^one     row\\x1b\none     row\\x1b\n\d")
-        run(terminal, ":time off", "time is off")
+        run(terminal, ":set time off", "time is off")
         run(terminal, "text n=1", r"row\\x1b\nworker 1 · pid")
         run(terminal, ":set meta off", "meta is off")
         run(terminal, "text n=1", r"row\\x1b\n(?=127)")

@@ -40,7 +40,7 @@ def test_why_explains_a_call_that_was_cancelled(tall: Terminal) -> None:
     tall.send(f":stats{ENTER}")
     row = tall.wait_for(r"^hang +(\d+) +(\d+%) +(\d+) +(\d+)")
     assert row.groups() == ("1", "100%", "0", "1")
-    tall.send(f":kill {found[1]}{ENTER}")
+    tall.send(f":drill kill {found[1]}{ENTER}")
     tall.wait_for(r"KILL")
     assert leave(tall) == 0
 

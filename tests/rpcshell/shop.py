@@ -115,4 +115,6 @@ COMMANDS = (
         (ArgumentSpec("seconds"), ArgumentSpec("call", "call")),
         ("w",),
     ),
+    CommandSpec("drill", "Break it.", (), (ArgumentSpec("kind", choices=("kill", "hold")),), group="Break it"),
+    CommandSpec("drill kill", "Kill one.", (OptionSpec(("--yes",)),), (ArgumentSpec("worker"),), ("kill",), "Break it"),
 )

@@ -14,6 +14,7 @@ from rpcshell.client.errors import CallError, UsageError
 from rpcshell.client.target import ChildTarget, HttpTarget
 from rpcshell.commands.export import Export, export_text, leave_out
 from rpcshell.commands.export.exported import call_key, lost_in_floats
+from rpcshell.commands.groups import SCRIPT
 from rpcshell.servers.folders import user_path
 from rpcshell.shell.command import command
 from rpcshell.version import __version__
@@ -36,7 +37,7 @@ _SLOW: Final = 1.0
 
 @command(
     "export",
-    group="Calls",
+    group=SCRIPT,
     examples=(":export python", ":export shell 3", ":export pytest -o test_calls.py", ":export pytest 1 --exact"),
 )
 @click.argument("kind", metavar="KIND", type=click.Choice(tuple(_RUN_BY)))

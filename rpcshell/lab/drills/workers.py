@@ -134,11 +134,13 @@ def _wait_for(follower: Follower, pid: int, kinds: frozenset[str], seconds: floa
 def _unmoved(number: int, pid: int, signal: str, status: ServerStatus) -> str:
     worker = f"Worker {number} (pid {pid})"
     if signal == "STOP":
-        return f"{worker} stands still until it is told to go on, `:kill {number} CONT`, or is killed."
+        return f"{worker} stands still until it is told to go on, `:drill kill {number} CONT`, or is killed."
     if signal == "CONT":
         return f"{worker} goes on, if it stood still."
     if signal in _DEADLY:
-        return f"{worker} has not ended within {_PATIENCE:g} s of SIG{signal}; `:kill {number} KILL` does not ask."
+        return (
+            f"{worker} has not ended within {_PATIENCE:g} s of SIG{signal}; `:drill kill {number} KILL` does not ask."
+        )
     state = next((found.state for found in status.workers if found.pid == pid), "gone")
     return f"{worker} took no notice of SIG{signal}: it is {visible(state)}."
 

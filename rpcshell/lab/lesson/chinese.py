@@ -24,7 +24,7 @@ _STEPS: Final = {
             "served": "工作进程 {worker} 这才接起客户端 2 并答复",
         },
         so="一次只要 {service:time} 的调用，客户端 2 等了 {waited:time}",
-        tries=(Try(":spawn 1"), Try(":hold 1 -d 4", "有人占着连接时，旁边的调用要等多久")),
+        tries=(Try(":spawn 1"), Try(":drill hold 1 -d 4", "有人占着连接时，旁边的调用要等多久")),
     ),
     "ten_workers": StepText(
         title="十个工作进程抢着 accept",
@@ -35,7 +35,7 @@ _STEPS: Final = {
             "took": "{connections} 个客户端依次连接、ping、挂断，共用 {took:time}",
         },
         so="{workers} 个进程各拿到 {least} 到 {most} 个，前面并没有谁在分派",
-        tries=(Try(":spawn 10"), Try(":all whoami", "给每个工作进程各连一次，看看它是谁")),
+        tries=(Try(":spawn 10"), Try(":each whoami", "给每个工作进程各连一次，看看它是谁")),
     ),
     "eleven_clients": StepText(
         title="十个工作进程，来了十一个客户端",
@@ -51,7 +51,7 @@ _STEPS: Final = {
             "reclaimed": "闲置的客户端 {client} 被请走，工作进程 {worker} 答复客户端 12",
         },
         so="客户端 11 等人离开，等了 {left:time}；客户端 12 等回收，等了 {reclaimed:time}",
-        tries=(Try(":spawn 10"), Try(":hold 11", "谁占着、谁在等、谁被请走（默认闲置 5 s 后回收）")),
+        tries=(Try(":spawn 10"), Try(":drill hold 11", "谁占着、谁在等、谁被请走（默认闲置 5 s 后回收）")),
     ),
     "threads": StepText(
         title="换成多线程就好了",
@@ -64,7 +64,7 @@ _STEPS: Final = {
             "grown": "工作进程现在的线程数：{threads}",
         },
         so="一个进程应付 {clients} 个客户端，谁也不用等，代价是多了 {more} 个线程",
-        tries=(Try(":spawn 1 --model thread"), Try(":hold 50 -d 3", "旁边的调用毫不受影响")),
+        tries=(Try(":spawn 1 --model thread"), Try(":drill hold 50 -d 3", "旁边的调用毫不受影响")),
     ),
     "pool": StepText(
         title="线程池，以及它的陷阱",
@@ -79,7 +79,10 @@ _STEPS: Final = {
             "busy": "被告知繁忙（-32001）的：{busy} 个，最慢的用了 {within:time}",
         },
         so="这一波里 {served} 个办成，{busy} 个当场被回绝：满了就明说，绝不让人傻等",
-        tries=(Try(":spawn 1 --model pool"), Try(":flood -n 100 --call 'sleep seconds=0.05'", "看看谁会碰上繁忙")),
+        tries=(
+            Try(":spawn 1 --model pool"),
+            Try(":drill flood -n 100 --call 'sleep seconds=0.05'", "看看谁会碰上繁忙"),
+        ),
     ),
     "event_loop": StepText(
         title="一个事件循环管所有人",
@@ -94,7 +97,7 @@ _STEPS: Final = {
             "stopped": "这时另一个客户端的 ping 用了 {waited:time}",
         },
         so="单个循环 {took:time} 办完 {clients} 个调用，一个不守规矩的函数又能让它全停",
-        tries=(Try(":spawn 1 --model async"), Try(":hold 200 -d 3", "200 个闲置连接，一个线程就够")),
+        tries=(Try(":spawn 1 --model async"), Try(":drill hold 200 -d 3", "200 个闲置连接，一个线程就够")),
     ),
     "fork": StepText(
         title="PreForking 之前的做法",
@@ -108,7 +111,7 @@ _STEPS: Final = {
             "preforked": "同样的事，交给事先 fork 好的 sync 进程：{took:time}",
         },
         so="现 fork 的耗时是它的 {ratio} 倍，所以才要预先把进程备好",
-        tries=(Try(":spawn 1 --model fork"), Try(":hold 5 -d 3", "每个连接都有自己的 pid")),
+        tries=(Try(":spawn 1 --model fork"), Try(":drill hold 5 -d 3", "每个连接都有自己的 pid")),
     ),
     "killed_worker": StepText(
         title="杀掉一个工作进程",
@@ -123,7 +126,7 @@ _STEPS: Final = {
             "successor": "工作进程 {worker} 回来了，新 pid {pid}，距旧进程死亡 {took:time}",
         },
         so="死掉的进程：{died}；丢失的调用：{lost}；其余进程照常服务",
-        tries=(Try(":spawn 3"), Try(":kill 2", "同样的过程，带时间线，期间不断有调用")),
+        tries=(Try(":spawn 3"), Try(":drill kill 2", "同样的过程，带时间线，期间不断有调用")),
     ),
     "reload": StepText(
         title="平滑重载，一个调用也不丢",

@@ -21,7 +21,7 @@ _STEPS: Final = {
             "served": "worker {worker} accepts client 2 and answers",
         },
         so="client 2 waited {waited:time} for a call that took the worker {service:time}",
-        tries=(Try(":spawn 1"), Try(":hold 1 -d 4", "what a call beside an idle connection goes through")),
+        tries=(Try(":spawn 1"), Try(":drill hold 1 -d 4", "what a call beside an idle connection goes through")),
     ),
     "ten_workers": StepText(
         title="Ten workers compete in accept",
@@ -32,7 +32,7 @@ _STEPS: Final = {
             "took": "{connections} clients, one by one: connect, ping, hang up; {took:time} in all",
         },
         so="each of the {workers} took {least} to {most} of them, with nothing in front that shares out",
-        tries=(Try(":spawn 10"), Try(":all whoami", "one connection to each worker, and who it is")),
+        tries=(Try(":spawn 10"), Try(":each whoami", "one connection to each worker, and who it is")),
     ),
     "eleven_clients": StepText(
         title="Eleven clients, ten workers",
@@ -48,7 +48,7 @@ _STEPS: Final = {
             "reclaimed": "client {client} was idle and has to go: worker {worker} answers client 12",
         },
         so="client 11 waited {left:time} for somebody to leave, client 12 {reclaimed:time} for reclaim",
-        tries=(Try(":spawn 10"), Try(":hold 11", "who is held, who waits, who has to go (reclaim after 5 s)")),
+        tries=(Try(":spawn 10"), Try(":drill hold 11", "who is held, who waits, who has to go (reclaim after 5 s)")),
     ),
     "threads": StepText(
         title="Threads cure it",
@@ -61,7 +61,7 @@ _STEPS: Final = {
             "grown": "threads in the worker now: {threads}",
         },
         so="{clients} clients on one worker, and nobody waits; it costs {more} more threads",
-        tries=(Try(":spawn 1 --model thread"), Try(":hold 50 -d 3", "the call beside them takes no notice")),
+        tries=(Try(":spawn 1 --model thread"), Try(":drill hold 50 -d 3", "the call beside them takes no notice")),
     ),
     "pool": StepText(
         title="A pool of threads, without its trap",
@@ -76,7 +76,7 @@ _STEPS: Final = {
             "busy": "refused as busy (-32001): {busy}, the last after {within:time}",
         },
         so="of the burst {served} were answered and {busy} told to come back: no silent wait",
-        tries=(Try(":spawn 1 --model pool"), Try(":flood -n 100 --call 'sleep seconds=0.05'", "some are busy")),
+        tries=(Try(":spawn 1 --model pool"), Try(":drill flood -n 100 --call 'sleep seconds=0.05'", "some are busy")),
     ),
     "event_loop": StepText(
         title="One event loop for everybody",
@@ -91,7 +91,7 @@ _STEPS: Final = {
             "stopped": "another client's ping meanwhile takes {waited:time}",
         },
         so="{clients} calls within {took:time} on one loop, and one bad handler stops them all",
-        tries=(Try(":spawn 1 --model async"), Try(":hold 200 -d 3", "200 idle connections, one thread for them")),
+        tries=(Try(":spawn 1 --model async"), Try(":drill hold 200 -d 3", "200 idle connections, one thread for them")),
     ),
     "fork": StepText(
         title="What preforking replaces",
@@ -105,7 +105,7 @@ _STEPS: Final = {
             "preforked": "the same with a sync worker that was forked before: {took:time}",
         },
         so="a fork makes a visit {ratio} times as long, so workers are forked beforehand",
-        tries=(Try(":spawn 1 --model fork"), Try(":hold 5 -d 3", "each connection has a pid of its own")),
+        tries=(Try(":spawn 1 --model fork"), Try(":drill hold 5 -d 3", "each connection has a pid of its own")),
     ),
     "killed_worker": StepText(
         title="A worker is killed",
@@ -120,7 +120,7 @@ _STEPS: Final = {
             "successor": "worker {worker} is back as pid {pid}, {took:time} after the death",
         },
         so="workers that died: {died}; calls lost: {lost}; the others served on",
-        tries=(Try(":spawn 3"), Try(":kill 2", "the same as a timeline, with clients that call meanwhile")),
+        tries=(Try(":spawn 3"), Try(":drill kill 2", "the same as a timeline, with clients that call meanwhile")),
     ),
     "reload": StepText(
         title="Reload without losing a call",

@@ -6,9 +6,10 @@ structs are defined in a tenth of the time that dataclasses take, which every ru
 """
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from rpcshell.line.language.tokens import Problem, Token
 
@@ -147,6 +148,15 @@ class CommandLine(msgspec.Struct, frozen=True, gc=False):
     words: tuple[Word, ...]
     sink: Sink | None = None
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def readings(self) -> tuple[Self, ...]:
+        """What it may be: a command whose name has the first word in it, such as `:drill kill`, or else itself."""
+        if not self.words:
+            return (self,)
+        first, *rest = self.words
+        longer = replace(self, name=f"{self.name} {first.text}", name_end=first.end, words=tuple(rest))
+        return (longer, self)
 
 
 class CallLine(msgspec.Struct, frozen=True, gc=False):

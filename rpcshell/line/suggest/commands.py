@@ -26,10 +26,18 @@ CallsInside = Callable[[Line, int, int], Iterator[Suggestion]]
 
 
 def suggest_command_names(typed: str, start: int, end: int, commands: Sequence[CommandSpec]) -> Iterator[Suggestion]:
-    """Commands that begin with what was typed, then those that hold it; with their colon."""
-    by_name = sorted(commands, key=lambda command: command.name)
-    for command in matching(by_name, typed, lambda command: command.name):
-        yield Suggestion(f":{command.name}", start, end, f":{command.name}", command.summary, "command")
+    """Commands that begin with what was typed, then those that hold it; with their colon.
+
+    Where nothing was typed they stand in their groups, and of a command of several kinds there is one.
+    """
+    if typed:
+        found = matching(sorted(commands, key=lambda command: command.name), typed, lambda command: command.name)
+    else:
+        found = [command for command in commands if " " not in command.name]
+    widest = max((len(command.group) for command in found), default=0)
+    for command in found:
+        meta = command.summary if typed or not widest else f"{command.group:<{widest}} · {command.summary}"
+        yield Suggestion(f":{command.name}", start, end, f":{command.name}", meta, "command")
 
 
 def suggest_command_words(
@@ -41,17 +49,20 @@ def suggest_command_words(
     calls: CallsInside,
 ) -> Iterator[Suggestion]:
     """What could stand at the cursor behind the name of a command."""
-    spec = around.command(command.name)
+    spec, meant = around.meant(command)
+    if cursor <= meant.name_end:
+        # The second word of a name is still being typed.
+        spec, meant = around.command(command.name), command
     if spec is None:
         return
-    before = [word for word in command.words if word.end < cursor]
-    current = next((word for word in command.words if word.start <= cursor <= word.end), None)
+    before = [word for word in meant.words if word.end < cursor]
+    current = next((word for word in meant.words if word.start <= cursor <= word.end), None)
     start, end = (current.start, current.end) if current is not None else (cursor, cursor)
     raw = line.text[start:cursor]
     typed = as_typed(raw)
 
     positionals, pending, options_over = _read_words(before, spec)
-    values = _Values(around, limit, positionals[-1].text if positionals else "")
+    values = _Values(around, limit, spec.name, positionals[-1].text if positionals else "")
     for word, argument in zip([*positionals, None], spec.arguments, strict=False):
         if argument.kind == "call" and pending is None and (word is not None or not typed.startswith("-")):
             yield from calls(line, word.start if word is not None else start, cursor)
@@ -142,17 +153,18 @@ def _options(spec: CommandSpec, typed: str, before: Sequence[Word], start: int, 
 class _Values:
     """Completes values of options and arguments by their kind."""
 
-    def __init__(self, around: Surroundings, limit: int, former: str) -> None:
+    def __init__(self, around: Surroundings, limit: int, command: str, former: str) -> None:
         self._around = around
         self._limit = limit
+        self._command = command
         self._former = former
 
     def of(self, spec: OptionSpec | ArgumentSpec, raw: str, start: int, end: int) -> Iterator[Suggestion]:
         """Values for what was typed so far, quotes included, to replace `start` to `end`."""
         typed = as_typed(raw)
-        meta = spec.help if isinstance(spec, OptionSpec) else ""
         if spec.choices:
-            yield from _matching([(choice, meta) for choice in spec.choices], typed, start, end, "argument")
+            choices = [(choice, self._about(spec, choice)) for choice in spec.choices]
+            yield from _matching(choices, typed, start, end, "argument")
             return
         match spec.kind:
             case "path":
@@ -181,6 +193,13 @@ class _Values:
                 yield from _matching(list(self._around.aliases.items()), typed, start, end, "alias")
             case _:
                 return
+
+    def _about(self, spec: OptionSpec | ArgumentSpec, choice: str) -> str:
+        """What there is to say of a choice, which may be a kind of the command."""
+        if isinstance(spec, OptionSpec):
+            return spec.help
+        kind = self._around.command(f"{self._command} {choice}")
+        return "" if kind is None else kind.summary
 
     def _place(self, typed: str, start: int, end: int, known: set[str]) -> Iterator[Suggestion]:
         """What an address may begin with, or go on with: dialects, kinds of addresses, files of sockets."""

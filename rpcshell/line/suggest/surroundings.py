@@ -14,6 +14,7 @@ from rpcshell.line.suggest.names import PathChoice, list_paths
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from rpcshell.line.language import CommandLine
     from rpcshell.line.reply_values import ReplyValues
 
 ValueKind = Literal[
@@ -65,13 +66,18 @@ class ArgumentSpec:
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """A command: its name without the colon, one line on it, its options, its arguments in order, and other names."""
+    """A command: its name without the colon, one line on it, its options, its arguments in order, and other names.
+
+    A name of two words is that of one of several kinds of a command, such as `drill kill` of `drill`. The group is the
+    heading that it stands under.
+    """
 
     name: str
     summary: str = ""
     options: tuple[OptionSpec, ...] = ()
     arguments: tuple[ArgumentSpec, ...] = ()
     aliases: tuple[str, ...] = ()
+    group: str = ""
 
     @property
     def usage(self) -> str:
@@ -80,6 +86,12 @@ class CommandSpec:
         parts += [f"[{_option_usage(option)}]" for option in self.options]
         parts += [_argument_usage(argument) for argument in self.arguments]
         return " ".join(parts)
+
+    @property
+    def outline(self) -> str:
+        """How it is called, in fewer words: `:spawn [APP]`."""
+        arguments = [argument.name if argument.required else f"[{argument.name}]" for argument in self.arguments]
+        return " ".join((f":{self.name}", *(argument.upper() for argument in arguments)))
 
     def option(self, name: str) -> OptionSpec | None:
         """The option with this spelling."""
@@ -173,6 +185,13 @@ class Surroundings:
     def command(self, name: str) -> CommandSpec | None:
         """The command of a name or alias."""
         return next((spec for spec in self.commands if name in (spec.name, *spec.aliases)), None)
+
+    def meant(self, line: CommandLine) -> tuple[CommandSpec | None, CommandLine]:
+        """The command that a line begins with, if there is such a one, and the line with all of its name as one."""
+        for reading in line.readings:
+            if (spec := self.command(reading.name)) is not None:
+                return spec, reading
+        return None, line
 
 
 NO_SURROUNDINGS: Final = Surroundings()

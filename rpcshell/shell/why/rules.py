@@ -132,7 +132,7 @@ def stopped(evidence: Evidence) -> Diagnosis | None:
     if frozen is not None:
         return Diagnosis(
             f"worker {frozen.worker} (pid {frozen.pid}) had the call and was frozen {frozen.text}".rstrip() + ".",
-            "it goes on by itself: :freeze, or a program on the control socket, did that",
+            "it goes on by itself: :drill freeze, or a program on the control socket, did that",
         )
     if evidence.pid is not None and evidence.stopped(evidence.pid):
         who = evidence.worker
@@ -243,7 +243,7 @@ def handler_running(evidence: Evidence) -> Diagnosis | None:
     return Diagnosis(
         f"the handler of {evidence.call.method} itself takes the time: {named(worker)} had been in it for "
         f"{duration(ran)}.",
-        f"give it time (:set timeout), or look into the handler; :kill {worker.worker} ends it if it never will",
+        f"give it time (:set timeout), or look into the handler; :drill kill {worker.worker} ends it if it never will",
     )
 
 
@@ -280,7 +280,7 @@ def accepted_but_silent(evidence: Evidence) -> Diagnosis | None:
         return None
     return Diagnosis(
         f"{named(worker)} had the connection but did not begin the call within {duration(evidence.timing.wait)}.",
-        f":logs {worker.worker} tells what it did; :kill {worker.worker} has another take its place",
+        f":logs {worker.worker} tells what it did; :drill kill {worker.worker} has another take its place",
     )
 
 

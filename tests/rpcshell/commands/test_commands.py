@@ -26,12 +26,15 @@ def test_help_lists_every_command_by_group(shell: Shell, output: Recording) -> N
     shell.execute(":help")
     shown = output.texts[0]
     for found in shell.commands:
-        assert f"  :{found.name}" in shown.partition(f"\n{found.group}\n")[2]
-    assert ":help calls and :help keys say more" in shown.splitlines()[-1]
+        assert f"  :{found.name.partition(' ')[0]} " in shown.partition(f"\n{found.group}\n")[2]
+    *lines, last = shown.splitlines()
+    assert [line for line in lines[1:] if not line.startswith("  ")] == list(shell.commands.groups)
+    assert ":help topics lists what else there is" in last
+    assert len(lines) < 44
     assert all(len(line) <= 80 for line in shown.splitlines())
 
 
-@pytest.mark.parametrize(("topic", "part"), [("calls", "ping <"), ("keys", "Ctrl-R")])
+@pytest.mark.parametrize(("topic", "part"), [("calls", "ping <"), ("keys", "Ctrl-R"), ("topics", ":help keys")])
 def test_help_has_topics(shell: Shell, output: Recording, topic: str, part: str) -> None:
     shell.execute(f":help {topic}")
     assert part in output.texts[0]

@@ -83,22 +83,24 @@ def test_a_native_address_is_preferred(tmp_path: Path, shell: Shell, output: Rec
     server = SpawnedServer.start(SpawnOptions(1, bind=(framed, native)))
     try:
         assert server.addresses == (native, f"jsonrpc+nul:unix:{tmp_path}/nul.sock")
-        shell.execute(f":attach {framed}")
+        shell.execute(f":connect {server.pid}")
         assert str(shell.session.target) == native
         shell.execute(f":connect {framed}")
         shell.execute(":workers")
-        shell.execute(":all ping [1]")
+        shell.execute(":each ping [1]")
         assert output.notes[-1] == "1 worker answered that"
     finally:
         server.stop()
 
 
-def test_servers_and_attach_know_it(shell: Shell, output: Recording, framed: SpawnedServer) -> None:
+def test_it_is_listed_and_found_by_its_process_id_and_address(
+    shell: Shell, output: Recording, framed: SpawnedServer
+) -> None:
     shell.execute(":servers")
     assert any(f" {framed.addresses[0]} " in line for line in output.texts[-1].splitlines())
     port = framed.addresses[0].rpartition(":")[2]
-    for name in (str(framed.pid), f"line+tcp://127.0.0.1:{port}", f"127.0.0.1:{port}"):
-        shell.execute(f":attach {name}")
+    for name in (str(framed.pid), f"line+tcp://127.0.0.1:{port}"):
+        shell.execute(f":connect {name}")
         assert shell.session.target == Target.parse(framed.addresses[0])
         shell.execute("ping [1]")
         shell.execute(":disconnect")
@@ -181,7 +183,7 @@ def test_why_says_of_a_foreign_error_what_is_true(child: Shell, output: Recordin
     assert "server a child of this shell: what it says beside the protocol is in :logs" in text
 
 
-@pytest.mark.parametrize("line", [":all ping", ":wire send split", ":kill 1 --yes"])
+@pytest.mark.parametrize("line", [":each ping", ":wire send split", ":drill kill 1 --yes"])
 def test_what_takes_the_native_protocol_says_so(connected: Shell, line: str) -> None:
     with pytest.raises(UsageError, match="takes a server that speaks rpcshell's own protocol, and jsonrpc"):
         connected.execute(line)

@@ -109,14 +109,14 @@ def test_all_asks_every_instance_and_shows_who_differs(fleet: Shell, servers: li
     output = fleet.output
     assert isinstance(output, Recording)
     first, second = addresses(servers)
-    fleet.execute(":all same a=1")
+    fleet.execute(":each same a=1")
     assert output.values == [("same", {"a": 1})]
     assert output.notes == ["all 2 instances answered that"]
     assert [answer["instance"] for answer in fleet.variables["_"]] == [first, second]
     gone = f"127.0.0.4:{free_port()}"
     fleet.session.connect(",".join([first, second, gone]))
     with pytest.raises(ShellError, match="1 of 3 instances could not be reached: the call did not run there"):
-        as_json(fleet, output, ":all number")
+        as_json(fleet, output, ":each number")
     found = output.values[-1][1]
     assert (found["same"], found["groups"]) == (False, [[first], [second]])
     assert found["differences"] == [
@@ -134,7 +134,7 @@ def test_ctrl_c_once_all_have_answered_names_nobody(fleet: Shell, monkeypatch: p
 
     monkeypatch.setattr(Broadcast, "run", run_and_be_interrupted)
     with pytest.raises(Cancelled, match=r"^cancelled: nobody is running it any more$"):
-        fleet.execute(":all same 1")
+        fleet.execute(":each same 1")
 
 
 def test_top_prints_a_line_for_each_instance(fleet: Shell, servers: list[SpawnedServer]) -> None:

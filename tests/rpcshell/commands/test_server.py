@@ -1,4 +1,4 @@
-"""`:workers`, `:servers`, `:attach`, and `:top` where it prints; the server is real."""
+"""`:workers`, `:servers`, `:connect` to one of them, and `:top` where it prints; the server is real."""
 
 from __future__ import annotations
 
@@ -81,9 +81,11 @@ def test_programs_get_numbers(address: str) -> None:
 def test_servers_are_listed_and_joined(shell: Shell, output: Recording, address: str) -> None:
     shell.execute(":servers")
     (row,) = [line for line in output.texts[-1].splitlines() if f" {address} " in line]
-    shell.execute(f":attach {row.split()[0]}")
-    assert str(shell.session.target) == address
-    assert output.notes[-1].startswith(f"pid {row.split()[0]} · 1 sync worker")
+    pid = row.split()[0]
+    for name in (pid, shell.supervisor.attach(address).path):
+        shell.execute(f":connect {name}")
+        assert str(shell.session.target) == address
+        assert output.notes[-1].startswith(f"pid {pid} · 1 sync worker")
 
 
 def test_top_prints_tables_with_rates(connected: Shell, output: Recording) -> None:

@@ -56,14 +56,11 @@ def test_what_is_set_on_one_line_holds_for_the_next(tmp_path: Path) -> None:
 
 def test_a_script_that_sets_something_does_not_hear_of_it(shell: Shell, output: Recording) -> None:
     shell.interactive = False
-    for line in (":set format raw", ":time on", ":set --default"):
+    for line in (":set format raw", ":set time on", ":set --default"):
         shell.execute(line)
     assert output.notes == output.texts == []
 
 
-def test_time_is_switched_and_told(shell: Shell, output: Recording) -> None:
-    for line in (":time", ":time off", ":time on"):
-        shell.execute(line)
-    assert (output.texts, output.notes) == (["time is on"], ["time is off", "time is on"])
-    with pytest.raises(UsageError, match="usage: :time"):
-        shell.execute(":time maybe")
+def test_a_command_that_is_a_setting_by_now_says_so(shell: Shell) -> None:
+    with pytest.raises(UsageError, match=":set time on"):
+        shell.execute(":time off")

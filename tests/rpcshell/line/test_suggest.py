@@ -88,7 +88,7 @@ def test_methods(marked: str, expected: list[str]) -> None:
 def test_an_empty_line_offers_methods_then_commands() -> None:
     offered = texts("|")
     assert offered[:3] == ["mk", "plus", "add"]
-    assert offered[-7:] == [":again", ":connect", ":describe", ":help", ":set", ":spawn", ":watch"]
+    assert offered[-8:] == [":again", ":spawn", ":help", ":connect", ":describe", ":set", ":watch", ":drill"]
 
 
 def test_a_method_comes_with_its_summary_and_the_deprecated_last() -> None:
@@ -201,7 +201,7 @@ def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("marked", "expected"),
     [
-        (":|", [":again", ":connect", ":describe", ":help", ":set", ":spawn", ":watch"]),
+        (":|", [":again", ":spawn", ":help", ":connect", ":describe", ":set", ":watch", ":drill"]),
         (":s|", [":set", ":spawn", ":describe"]),
         (":spawn -|", ["--workers", "--model", "--keep"]),
         (":spawn -w 3 --|", ["--model", "--keep"]),
@@ -224,6 +224,13 @@ def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
         (":w 2 add {|", ['"a": ', '"b": ']),
         (":again add a=1 |", ["b="]),
         (":nope |", []),
+        (":dri|", [":drill", ":drill kill"]),
+        (":kil|", [":drill kill"]),
+        (":drill |", ["kill", "hold"]),
+        (":drill ki|", ["kill"]),
+        (":drill kill|", ["kill"]),
+        (":drill kill -|", ["--yes"]),
+        (":kill -|", ["--yes"]),
     ],
 )
 def test_commands(marked: str, expected: list[str]) -> None:
@@ -234,6 +241,8 @@ def test_commands_and_options_come_with_their_help() -> None:
     assert next(suggestions(":sp|")).meta == "Start a server."
     option = next(suggestions(":spawn -|"))
     assert (option.display, option.meta) == ("-w, --workers", "How many workers.")
+    assert next(suggestions(":drill |")).meta == "Kill one."
+    assert [found.meta for found in suggestions(":|")][-1] == "Break it · Break it."
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ Start = Callable[..., Drilled]
 def test_idle_connections_starve_sync_workers_until_they_are_reclaimed(drilled: Start) -> None:
     server = drilled(2, options=("--reclaim-idle", "0.5"))
     pids = server.pids()
-    report = server.run(":hold 4 -d 1.6")
+    report = server.run(":drill hold 4 -d 1.6")
     held = report.of("held")
     # The first two take a worker each; the others are let in when these have to go.
     assert {(row["worker"], row["pid"]) for row in held[:2]} == set(pids.items())
@@ -45,7 +45,7 @@ def test_idle_connections_starve_sync_workers_until_they_are_reclaimed(drilled: 
 @pytest.mark.parametrize("model", ["thread", "async"])
 def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, model: str) -> None:
     server = drilled(1, model)
-    report = server.run(":hold 5 -d 0.6")
+    report = server.run(":drill hold 5 -d 0.6")
     assert sorted(row["connection"] for row in report.of("held")) == [1, 2, 3, 4, 5]
     assert report.of("reclaimed") == report.of("reclaim") == []
     # How quickly they are answered is the machine's affair; behind an idle connection none of them would be.
@@ -58,7 +58,7 @@ def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, mod
 @pytest.mark.parametrize("model", ["sync", "async"])
 def test_slow_senders_are_dropped_at_the_read_deadline_and_others_go_on(drilled: Start, model: str) -> None:
     server = drilled(2, model, options=("--read-timeout", "0.4"))
-    report = server.run(":slow -n 2 20")
+    report = server.run(":drill slow -n 2 20")
     dropped = report.of("dropped")
     assert {row["connection"] for row in dropped} == {1, 2}
     for row in dropped:
@@ -74,7 +74,7 @@ def test_slow_senders_are_dropped_at_the_read_deadline_and_others_go_on(drilled:
 def test_a_flood_meets_busy_replies_and_the_server_recovers(drilled: Start) -> None:
     server = drilled(1, "pool", options=("--threads", "2", "--queue", "3"))
     calls = server.status().totals.calls
-    report = server.run(":flood -n 30 -d 1 --call 'sleep seconds=0.2'")
+    report = server.run(":drill flood -n 30 -d 1 --call 'sleep seconds=0.2'")
     (busy,) = report.of("busy")
     assert report.order("flood", "busy", "flood_over", "recovered") == ["flood", "busy", "flood_over", "recovered"]
     assert busy["busy"] > 0
@@ -89,13 +89,13 @@ def test_a_flood_meets_busy_replies_and_the_server_recovers(drilled: Start) -> N
 
 def test_a_flood_fills_the_listen_queue_of_sync_workers(drilled: Start) -> None:
     server = drilled(1)
-    report = server.run(":flood -n 40 -d 0.6")
+    report = server.run(":drill flood -n 40 -d 0.6")
     deepest = max(row["waiting"] for row in report.of("queue"))
     assert 20 <= deepest <= 45
     assert report.of("queue_drained")
     assert report.order("flood_over", "recovered") == ["flood_over", "recovered"]
     assert "clients in the listen queue" in report.summary["text"]
-    assert server.run(":kill 1").summary["answered"] > 0
+    assert server.run(":drill kill 1").summary["answered"] > 0
 
 
 def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypa
 
     monkeypatch.setattr(Follower, "step", interrupted)
     with pytest.raises(Cancelled):
-        server.run(":flood -n 20 -d 30")
+        server.run(":drill flood -n 20 -d 30")
     deadline = time.monotonic() + PATIENCE
     while sum(worker.connections for worker in server.status().workers):
         assert time.monotonic() < deadline
@@ -134,7 +134,7 @@ def test_a_server_that_dies_in_a_drill_ends_it_with_an_error(drilled: Start, mon
 
     monkeypatch.setattr(Follower, "step", killing)
     with pytest.raises(ConnectionFailed, match="the server has gone in the middle of the drill"):
-        server.run(":hold 2 -d 30")
+        server.run(":drill hold 2 -d 30")
     _, rows = server.output.values[-1]
     assert [row["worker"] for row in rows if row["event"] == "held"] == [1]
     assert rows[-1]["event"] == "summary"

@@ -30,7 +30,7 @@ def test_a_killed_worker_is_seen_to_die_and_to_be_replaced(drilled: Start, model
     server = drilled(3, model)
     before = server.pids()
     began = time.monotonic()
-    report = server.run(":kill 2")
+    report = server.run(":drill kill 2")
     after = server.pids()
     assert after[2] != before[2]
     assert {1: before[1], 3: before[3]} == {1: after[1], 3: after[3]}
@@ -54,7 +54,7 @@ def test_a_killed_worker_is_seen_to_die_and_to_be_replaced(drilled: Start, model
 
 def test_calls_that_a_killed_worker_was_in_are_counted_as_lost(drilled: Start) -> None:
     server = drilled(1, "thread")
-    report = server.run(":kill 1 SEGV --call 'sleep seconds=0.3'")
+    report = server.run(":drill kill 1 SEGV --call 'sleep seconds=0.3'")
     died = report.one("died")
     assert died["signal"] == "SEGV"
     assert died["lost"] == 2 == len(report.of("call_lost"))
@@ -67,12 +67,12 @@ def test_calls_that_a_killed_worker_was_in_are_counted_as_lost(drilled: Start) -
 def test_a_signal_may_be_graceful_or_mean_nothing(drilled: Start) -> None:
     server = drilled(2, "async")
     pids = server.pids()
-    report = server.run(":kill 1 sigterm --call 'sleep seconds=0.1'")
+    report = server.run(":drill kill 1 sigterm --call 'sleep seconds=0.1'")
     assert report.order("signalled", "left", "died", "forked", "ready") == ["signalled", "left", "forked", "ready"]
     assert report.one("left")["pid"] == pids[1]
     assert report.summary["lost"] == report.summary["lost_on_server"] == 0
 
-    report = server.run(":kill 2 18")  # SIGCONT
+    report = server.run(":drill kill 2 18")  # SIGCONT
     assert (report.one("signalled")["signal"], report.of("died"), report.of("left")) == ("CONT", [], [])
     assert server.pids()[2] == pids[2]
     assert "goes on" in report.summary["text"]
@@ -81,7 +81,7 @@ def test_a_signal_may_be_graceful_or_mean_nothing(drilled: Start) -> None:
 def test_a_frozen_worker_stands_still_for_so_long_and_calls_wait_for_it(drilled: Start) -> None:
     server = drilled(1)
     (pid,) = server.pids().values()
-    report = server.run(":freeze 1 1")
+    report = server.run(":drill freeze 1 1")
     assert server.pids() == {1: pid}
     assert state_of(pid) != "T"
     frozen, thawed = report.one("frozen"), report.one("thawed")
@@ -109,7 +109,7 @@ def test_a_frozen_worker_goes_on_when_ctrl_c_ends_the_drill(drilled: Start, monk
 
     monkeypatch.setattr(Follower, "step", interrupted)
     with pytest.raises(Cancelled):
-        server.run(":freeze 1 30")
+        server.run(":drill freeze 1 30")
     assert seen == ["T"]
     assert state_of(pid) != "T"
     _, rows = server.output.values[-1]
@@ -169,7 +169,7 @@ def test_scaling_shows_who_comes_and_who_goes(drilled: Start) -> None:
 def test_people_get_lines_with_milliseconds_and_a_summary(drilled: Start) -> None:
     server = drilled(2)
     pid = server.pids()[1]
-    server.shell.execute(":kill 1")
+    server.shell.execute(":drill kill 1")
     texts = server.output.texts
     blank = texts.index("")
     lines, (calls, recovered, seen) = texts[:blank], texts[blank + 1 :]
@@ -187,13 +187,13 @@ def test_a_server_that_was_not_started_here_is_harmed_only_with_consent(drilled:
     shell = Shell(session, output, load_commands)
     try:
         with pytest.raises(NotConnected):
-            shell.execute(":kill 1")
+            shell.execute(":drill kill 1")
         session.connect(other.addresses[0])
-        for line in (":kill 1", ":freeze 1 1", ":hold 2", ":slow 1", ":flood"):
+        for line in (":drill kill 1", ":drill freeze 1 1", ":drill hold 2", ":drill slow 1", ":drill flood"):
             with pytest.raises(UsageError, match="not started by this shell") as raised:
                 shell.execute(line)
             assert "--yes" in (raised.value.hint or "")
-        shell.execute(":kill 1 --yes")
+        shell.execute(":drill kill 1 --yes")
         shell.execute(":reload")
         assert any("died of SIGKILL" in text for text in output.texts)
     finally:
@@ -204,15 +204,15 @@ def test_a_server_that_was_not_started_here_is_harmed_only_with_consent(drilled:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (":kill 9", "there is no worker 9"),
-        (":kill two", "not 'two'"),
-        (":kill 1 WINCH", "WINCH"),
-        (":freeze 1 0", "0"),
-        (":freeze 1 3600", "3600"),
-        (":hold 5000", "5000"),
-        (":flood -n 100000", "100000"),
-        (":flood -d 3600", "3600"),
-        (":slow 0", "0"),
+        (":drill kill 9", "there is no worker 9"),
+        (":drill kill two", "not 'two'"),
+        (":drill kill 1 WINCH", "WINCH"),
+        (":drill freeze 1 0", "0"),
+        (":drill freeze 1 3600", "3600"),
+        (":drill hold 5000", "5000"),
+        (":drill flood -n 100000", "100000"),
+        (":drill flood -d 3600", "3600"),
+        (":drill slow 0", "0"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_nothing_happens(one_server: Drilled, line: str, problem: str) -> None:
@@ -226,8 +226,8 @@ def test_what_makes_no_sense_is_refused_and_nothing_happens(one_server: Drilled,
 def test_no_thread_and_no_connection_is_left(drilled: Start) -> None:
     server = drilled(2, "thread")
     threads = threading.active_count()
-    server.run(":kill 1")
-    server.run(":hold 3 -d 0.3")
+    server.run(":drill kill 1")
+    server.run(":drill hold 3 -d 0.3")
     assert threading.active_count() == threads
     deadline = time.monotonic() + 10
     while sum(worker.connections for worker in server.status().workers):

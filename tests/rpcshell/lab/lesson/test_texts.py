@@ -108,9 +108,10 @@ def test_what_can_be_tried_are_commands_that_there_are() -> None:
         for one in step.tries:
             body = parse(one.line).body
             assert isinstance(body, CommandLine)
-            spec = commands.resolve(body.name).spec
+            found, body = commands.meant(body)
+            assert found is not None
             for word in body.words:
-                assert not word.text.startswith("-") or spec.option(word.text) is not None, one.line
+                assert not word.text.startswith("-") or found.spec.option(word.text) is not None, one.line
 
 
 def test_chinese_is_broken_between_characters_but_not_before_its_marks() -> None:

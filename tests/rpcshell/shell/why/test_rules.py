@@ -170,7 +170,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
     "the handler takes the time": (
         hung(then(worker(1), worker(2, "slow", 1.9), place=HELD)),
         r"^the handler of slow itself takes the time: worker 2 \(pid 12\) had been in it for 3\.0 s",
-        ":kill 2",
+        ":drill kill 2",
     ),
     "the handler, where only its method tells": (
         hung(then(worker(1), worker(2, "slow", 1.9))),
@@ -197,7 +197,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
         "or waited for a thread",
         "--threads",
     ),
-    "a worker does nothing": (hung(then(worker(2), place=HELD)), "did not begin the call", ":kill 2"),
+    "a worker does nothing": (hung(then(worker(2), place=HELD)), "did not begin the call", ":drill kill 2"),
     "its worker is stopped": (
         hung(then(worker(1), worker(2), place=HELD, p12="T")),
         r"^worker 2 \(pid 12\) had the call and was stopped \(SIGSTOP\)",

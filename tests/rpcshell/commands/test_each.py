@@ -1,4 +1,4 @@
-"""`:all`: who answered what, and where the answers differ."""
+"""`:each`: who answered what, and where the answers differ."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def table(text: str) -> list[list[str]]:
 def test_what_all_answer_is_shown_once(everywhere: Shell, output: Recording) -> None:
     # The session's own connection holds a worker, which is reached all the same.
     everywhere.execute("ping a=1")
-    everywhere.execute(":all ping a=1")
+    everywhere.execute(":each ping a=1")
     head, *rows = table(output.texts[0])
     assert head == ["worker", "pid", "time"]
     assert [row[0] for row in rows] == ["1", "2", "3"]
@@ -76,7 +76,7 @@ def test_what_all_answer_is_shown_once(everywhere: Shell, output: Recording) -> 
 
 
 def test_the_places_that_differ_are_marked_with_who_has_what(everywhere: Shell, output: Recording) -> None:
-    everywhere.execute(":all config")
+    everywhere.execute(":each config")
     assert [row[-1][:20] for row in table(output.texts[0])[1:]] == ['{"cache":{"version":'] * 3
     assert output.texts[1] == (
         "≠ $.cache.version\n"
@@ -93,7 +93,7 @@ def test_programs_get_all_of_it_as_json(everywhere: Shell, output: Recording) ->
     everywhere.interactive = False
     everywhere.settings = Settings()
     everywhere.settings.set("format", "json")
-    everywhere.execute(":all config")
+    everywhere.execute(":each config")
     ((_, value),) = output.values
     assert (value["method"], value["same"], value["groups"], value["not_reached"]) == (
         "config",
@@ -111,7 +111,7 @@ def test_programs_get_all_of_it_as_json(everywhere: Shell, output: Recording) ->
 
 def test_an_error_is_an_answer_and_ends_a_script(everywhere: Shell, output: Recording) -> None:
     with pytest.raises(ShellError, match="1 of 3 workers did not answer with a result") as raised:
-        everywhere.execute(":all fail everywhere=false")
+        everywhere.execute(":each fail everywhere=false")
     assert raised.value.exit_code == 1
     assert [row[4:] for row in table(output.texts[0])[1:]] == [
         ["A", "fine"], ["B", "error", "-32000:", "not", "on", "this", "one"], ["A", "fine"],
@@ -120,7 +120,7 @@ def test_an_error_is_an_answer_and_ends_a_script(everywhere: Shell, output: Reco
         "code": -32000, "message": "not on this one", "data": {"retry": False},
     }  # fmt: skip
     with pytest.raises(CallError, match="not on this one"):
-        everywhere.execute(":all fail everywhere=true")
+        everywhere.execute(":each fail everywhere=true")
     assert len(output.texts) == 1
 
 
@@ -132,17 +132,17 @@ def test_a_worker_that_is_held_is_named_and_the_script_ends(everywhere: Shell, o
         socket.create_connection((host, int(port))),
         pytest.raises(ShellError, match="1 of 3 workers could not be reached"),
     ):
-        everywhere.execute(":all ping")
+        everywhere.execute(":each ping")
     assert output.notes[0] == "2 workers answered that"
     assert "was not reached: an idle connection of another client holds it" in output.notes[1]
 
 
 def test_it_is_for_servers_of_ones_own(shell: Shell, tmp_path: Path) -> None:
     with pytest.raises(NotConnected):
-        shell.execute(":all ping")
+        shell.execute(":each ping")
     with pytest.raises(UsageError, match="is no call"):
-        shell.execute(":all :help")
+        shell.execute(":each :help")
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         shell.session.connect(f"127.0.0.1:{stranger.getsockname()[1]}", plain=True)
         with pytest.raises(UsageError, match="no server of yours on this machine"):
-            shell.execute(":all ping {}")
+            shell.execute(":each ping {}")

@@ -1,4 +1,4 @@
-"""The command that makes a call on every worker of a server, or every instance of a fleet, and compares: `:all`."""
+"""The command that makes a call on every worker of a server, or every instance of a fleet, and compares: `:each`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, ShellError
+from rpcshell.commands.groups import TALK
 from rpcshell.shell.command import CALL, command
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
@@ -32,9 +33,9 @@ _MOST_VARIANTS: Final = 8
 _NARROW: Final = 60
 
 
-@command("all", group="Calls", examples=(":all whoami", ":all config.get name=cache", ":all cache.clear | less"))
+@command("each", group=TALK, former=("all",), examples=(":each whoami", ":each config.get name=cache"))
 @click.argument("call", metavar="CALL", type=CALL, nargs=-1, required=True)
-def call_all(shell: Shell, *, call: str) -> None:
+def call_each(shell: Shell, *, call: str) -> None:
     """Make a CALL on every worker or instance, and compare.
 
     It runs exactly once on each, at the same time. Where the answers are not all the same, the places that differ are
@@ -63,7 +64,7 @@ def _of_workers(shell: Shell, method: str, params: object) -> tuple[_Comparison,
     from rpcshell.servers.fanout import FanOut
 
     session = shell.session
-    target = shell.supervisor.native_target(":all")
+    target = shell.supervisor.native_target(":each")
     with shell.supervisor.control() as control:
         # It may hold the worker that the call is to reach.
         session.hang_up()

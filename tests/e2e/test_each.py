@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the serve
 
 def test_answers_of_all_workers_are_shown_beside_each_other(terminal: Terminal) -> None:
     prompt = re.escape(f"{spawn(terminal, '3')}> ")
-    terminal.send(f":all whoami{ENTER}")
+    terminal.send(f":each whoami{ENTER}")
     found = terminal.wait_for(
         r"^worker +pid +time +result\n─.*\n"
         r" +1 +(\d+) .*\n +2 +(\d+) .*\n +3 +(\d+) .*\n"
@@ -27,10 +27,10 @@ def test_answers_of_all_workers_are_shown_beside_each_other(terminal: Terminal) 
 
 def test_ctrl_c_says_which_workers_may_still_run_the_call(terminal: Terminal) -> None:
     prompt = re.escape(f"{spawn_waiting(terminal, 3)}> ")
-    terminal.send(f":all hang{ENTER}")
+    terminal.send(f":each hang{ENTER}")
     wait_for_calls(terminal, 3)
     terminal.send(CTRL_C)
-    terminal.wait_for(rf":all hang\nerror: cancelled: workers 1, 2, 3 may still be running it\n{prompt}")
+    terminal.wait_for(rf":each hang\nerror: cancelled: workers 1, 2, 3 may still be running it\n{prompt}")
     terminal.wait_until_keys()
     terminal.send(CTRL_D)
     terminal.wait_for("^stopping the server; Ctrl-C hurries it$")
