@@ -56,6 +56,7 @@ class AsyncClient(AnyClient):
         super().__init__(target, **options)
         if parallel < 1:
             raise UsageError(f"at least one call has to be under way at once, not {parallel}")
+        self._running_loop = asyncio.get_running_loop
         # Calls that share a connection take turns where none may be sent before the one before it is answered.
         self._parallel = parallel if self._pipelined or self.one_call else 1
         self._turns = asyncio.Semaphore(self._parallel)
@@ -151,16 +152,16 @@ class AsyncClient(AnyClient):
         partial: Callable[[Any], None] | None,
     ) -> tuple[Reply, Target | None]:
         """The whole reply, and which instance of a fleet it is from."""
-        import asyncio
-
         loop = self._enter()
         limit = self._limit(timeout)
         deadline = None if limit is None else loop.time() + limit
         turns = self._turns
         sent = False
-        attempts = Attempts(self.target, idempotent)
+        attempts: Attempts | None = None
         try:
             if turns.locked():
+                import asyncio
+
                 async with asyncio.timeout_at(deadline):
                     await turns.acquire()
             else:
@@ -183,9 +184,11 @@ class AsyncClient(AnyClient):
                         sent = True
                         return await self._attempt(connection, method, params, meta, deadline), None
                     except ConnectionFailed as error:
-                        attempts.not_connected(error)
+                        if attempts is not None:
+                            attempts.not_connected(error)
                         raise
                     except Dropped as dropped:
+                        attempts = attempts or Attempts(self.target, idempotent)
                         attempts.lost(dropped)
             finally:
                 turns.release()
@@ -198,9 +201,7 @@ class AsyncClient(AnyClient):
         Raises:
             UsageError: It belongs to another, maybe of another thread.
         """
-        import asyncio
-
-        loop = asyncio.get_running_loop()
+        loop = self._running_loop()
         # Of two threads that come at once, one is the first.
         if (owner := self.__dict__.setdefault("_loop", loop)) is not loop:
             if not owner.is_closed():

@@ -14,7 +14,8 @@ from msgspec import UNSET, Raw
 
 from rpcwire.errors import InvalidRequest, MessageError, ParseError
 from rpcwire.framing import PREFIX_SIZE, frame
-from rpcwire.messages import GOODBYE, Fault, Meta, decode_params, encode_value, optional_keys, parse_error
+from rpcwire.json_errors import parse_error
+from rpcwire.messages import GOODBYE, Fault, Meta, decode_params, encode_value, optional_keys
 
 _VERSION: Final = "2.0"
 _ABSENT: Final = Raw(b"")

@@ -9,15 +9,17 @@ are neither sent nor accepted. Integers keep every digit, up to the 4300 that Py
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from rpcwire.errors import EncodeError, ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest, ParseError
-from rpcwire.finite import NOT_FINITE, refuse_nonfinite
+from rpcwire.errors import ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest
+from rpcwire.finite import refuse_nonfinite
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
+from rpcwire.json_errors import encode_error, lower_first, parse_error
 from rpcwire.numbers import json_decoders, write_text_float
 
 if TYPE_CHECKING:
@@ -141,12 +143,17 @@ GOODBYE: Final = frame(b'{"close":true}')
 """A goodbye as it goes on the wire."""
 
 
-class _ReplyFrame(msgspec.Struct, frozen=True):
-    out: str | UnsetType = UNSET
-    result: Any = None
+class _RequestFrame(msgspec.Struct, frozen=True, omit_defaults=True):
+    method: str = msgspec.field(name="in")
+    params: Any
     id: Id | UnsetType = UNSET
-    meta: Meta | None = None
+    meta: bool = False
     close: bool = False
+
+
+class _GoodbyeFrame(msgspec.Struct, frozen=True):
+    close: bool = False
+    out: Any = UNSET
 
 
 _encode = msgspec.json.Encoder(enc_hook=write_text_float).encode
@@ -154,7 +161,8 @@ _encode_decimals = msgspec.json.Encoder(enc_hook=write_text_float, decimal_forma
 read_request: Final = msgspec.json.Decoder(Request).decode
 """Reads a request as `decode_request` does, but raises msgspec's own errors: for who asks that one why it failed."""
 
-_decode_reply: dict[str, Callable[[bytes | bytearray], _ReplyFrame]] = json_decoders(_ReplyFrame)
+_decode_reply: dict[str, Callable[[bytes | bytearray], Reply]] = json_decoders(Reply)
+_decode_goodbye: Final = msgspec.json.Decoder(_GoodbyeFrame).decode
 _decode_value: dict[str, Callable[[bytes | bytearray], Any]] = json_decoders(Any)
 _any_decoder: Final = msgspec.json.Decoder()
 
@@ -169,7 +177,7 @@ def decode_request(body: bytes | bytearray) -> Request:
     try:
         return read_request(body)
     except msgspec.ValidationError as error:
-        reason = f'{_lower_first(str(error))}; a request is {{"in": METHOD, "params": …}}'
+        reason = f'{lower_first(str(error))}; a request is {{"in": METHOD, "params": …}}'
         raise InvalidRequest(reason) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise parse_error(error) from None
@@ -208,19 +216,23 @@ def decode_reply(body: bytes | bytearray, floats: Floats = "float") -> Reply | G
         InvalidReply: it is JSON, but neither a reply nor a goodbye.
     """
     try:
-        received = _decode_reply[floats](body)
+        return _decode_reply[floats](body)
     except msgspec.ValidationError as error:
-        reason = _lower_first(str(error))
+        if _is_goodbye(body):
+            return Goodbye()
+        reason = lower_first(str(error))
         if reason.startswith("number out of range"):
             raise InvalidReply(f'{reason}; floats="decimal" has room for it') from None
         raise InvalidReply(f'{reason}; a reply is {{"out": NAME, "result": …}}') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise parse_error(error) from None
-    if received.out is UNSET:
-        if received.close:
-            return Goodbye()
-        raise InvalidReply('the key "out" is missing; a reply is {"out": NAME, "result": …}')
-    return Reply(received.out, received.result, received.id, received.meta, received.close)
+
+
+def _is_goodbye(body: bytes | bytearray) -> bool:
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        received = _decode_goodbye(body)
+        return received.close and received.out is UNSET
+    return False
 
 
 def decode_value(body: bytes | bytearray, floats: Floats = "float") -> Any:
@@ -252,7 +264,7 @@ def encode_value(value: object, floats: Floats = "float") -> bytes:
     try:
         data = _encode(value) if floats != "decimal" else _encode_decimals(value)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise _encode_error(error) from None
+        raise encode_error(error) from None
     if floats == "decimal" and (b"NaN" in data or b"Infinity" in data):
         # As msgspec 0.22 writes these, they are no JSON; in a string they are.
         refuse_nonfinite(value, decimals=True)
@@ -284,14 +296,7 @@ def encode_request(
     Raises:
         EncodeError: JSON cannot carry one of them.
     """
-    body = b'{"in":' + encode_value(method) + b',"params":' + encode_value(params, floats)
-    if id is not UNSET:
-        body += b',"id":' + encode_value(id)
-    if meta:
-        body += b',"meta":true'
-    if close:
-        body += b',"close":true'
-    return body + b"}"
+    return encode_value(_RequestFrame(method, params, id, meta, close), floats)
 
 
 class ReplyEncoder:
@@ -317,7 +322,7 @@ class ReplyEncoder:
         try:
             data = _encode(result)
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-            raise _encode_error(error) from None
+            raise encode_error(error) from None
         # find() takes half the time of `in`, and this is every reply.
         if data.find(b"null") >= 0 and result is not None:
             refuse_nonfinite(result)
@@ -374,27 +379,3 @@ def optional_keys(id: Id | UnsetType, meta: Meta | None, close: bool) -> bytes:
     if close:
         keys += b',"close":true'
     return keys
-
-
-def _encode_error(error: Exception) -> EncodeError:
-    if isinstance(error, UnicodeEncodeError):
-        return EncodeError("a string holds a lone surrogate, which UTF-8 cannot carry")
-    if isinstance(error, RecursionError):
-        return EncodeError("the value is nested too deeply, or contains itself")
-    # From msgspec 0.23 on; before it wrote them.
-    if "non-finite value of a decimal" in str(error):
-        return EncodeError(NOT_FINITE)
-    return EncodeError(_lower_first(str(error)))
-
-
-def parse_error(error: Exception) -> ParseError:
-    """Say what kept a body from being read as JSON: one of msgspec's errors, of UTF-8, or of its depth."""
-    if isinstance(error, UnicodeDecodeError):
-        return ParseError(f"a string is not UTF-8 ({error.reason}, byte 0x{error.object[error.start]:02x})")
-    if isinstance(error, RecursionError):
-        return ParseError("the JSON is nested too deeply")
-    return ParseError(_lower_first(str(error)))
-
-
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:] if not text[:4].isupper() else text

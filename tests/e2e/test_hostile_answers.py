@@ -37,7 +37,7 @@ ANSWERS = {
     "nan": (framed(b'{"out":"a","result":NaN}'), "does not answer as an RPC server"),
     "deep": (framed(b'{"out":"a","result":' + b"[" * 200_000), "does not answer as an RPC server"),
     "list": (framed(b"[1]"), "does not answer as an RPC server"),
-    "noout": (reply(result=1), '"out" is missing'),
+    "noout": (reply(result=1), "required field `out`"),
     "id": (reply(out="a", result=1, id=EVIL), "belongs to another request"),
     "http": (b"HTTP/1.1 400 \x1b[2J\r\n\r\n", r"is an HTTP server, not an RPC server: .*\\x1b\[2J"),
     "faultless": (reply(out="error", result={"code": EVIL, "message": [EVIL]}), r"^error -32000: .*u001b\[2J.*\n\{.*"),

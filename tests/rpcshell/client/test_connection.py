@@ -244,7 +244,7 @@ def test_a_reply_cut_short_is_a_lost_connection(connect: Connect) -> None:
     [
         (b"not json", "does not answer as an RPC server"),
         (b"[]", "array"),
-        (b'{"result":1}', '"out" is missing'),
+        (b'{"result":1}', "required field `out`"),
         (b'{"out":1,"result":1}', "str"),
         (b'{"out":"pong","result":"\xff"}', "UTF-8"),
         (b"[" * 100_000, "does not answer as an RPC server"),

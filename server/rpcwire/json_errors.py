@@ -1,0 +1,34 @@
+"""What keeps a value from being read or written as JSON: errors of msgspec and of UTF-8, as this package says them."""
+
+from __future__ import annotations
+
+from rpcwire.errors import EncodeError, ParseError
+from rpcwire.finite import NOT_FINITE
+
+__all__ = ["encode_error", "lower_first", "parse_error"]
+
+
+def encode_error(error: Exception) -> EncodeError:
+    """Say what kept a value from being written as JSON."""
+    if isinstance(error, UnicodeEncodeError):
+        return EncodeError("a string holds a lone surrogate, which UTF-8 cannot carry")
+    if isinstance(error, RecursionError):
+        return EncodeError("the value is nested too deeply, or contains itself")
+    # From msgspec 0.23 on; before it wrote them.
+    if "non-finite value of a decimal" in str(error):
+        return EncodeError(NOT_FINITE)
+    return EncodeError(lower_first(str(error)))
+
+
+def parse_error(error: Exception) -> ParseError:
+    """Say what kept a body from being read as JSON: one of msgspec's errors, of UTF-8, or of its depth."""
+    if isinstance(error, UnicodeDecodeError):
+        return ParseError(f"a string is not UTF-8 ({error.reason}, byte 0x{error.object[error.start]:02x})")
+    if isinstance(error, RecursionError):
+        return ParseError("the JSON is nested too deeply")
+    return ParseError(lower_first(str(error)))
+
+
+def lower_first(text: str) -> str:
+    """Have a message of msgspec go on in a sentence; a name in capitals stays."""
+    return text[:1].lower() + text[1:] if not text[:4].isupper() else text
