@@ -13,7 +13,9 @@ import click
 from rpcshell.client.errors import UsageError
 from rpcshell.commands.groups import SHELL, TALK
 from rpcshell.commands.method_page import columns, describe_method, example_call
+from rpcshell.guides import GUIDES, read_guide
 from rpcshell.shell.command import COMMAND, METHOD, command
+from rpcshell.view.guide_page import guide_page
 from rpcshell.view.plain import is_terminal
 
 if TYPE_CHECKING:
@@ -65,6 +67,9 @@ _STEPS: Final = 10
 
 _SCRIPT_WIDTH: Final = 80
 
+_WIDEST: Final = 100
+"""Columns of a page that is read."""
+
 _USAGE: Final = 20
 """Columns of the list of commands for how each is used; one line holds this and its summary."""
 
@@ -79,7 +84,7 @@ _USAGE: Final = 20
 def show_help(shell: Shell, *, words: tuple[str, ...]) -> None:
     """List the commands, or explain what a NAME stands for.
 
-    It is a command, a topic (`:help topics` lists them), or a method of the server.
+    It is a command, a topic or guide (`:help topics` lists them), or a method of the server.
     """
     name = " ".join(words).removeprefix(":")
     if not name:
@@ -90,7 +95,10 @@ def show_help(shell: Shell, *, words: tuple[str, ...]) -> None:
         topic = _TOPICS[name]
         shell.output.text("\n".join([f"{topic.summary}:", *columns(topic.rows)]))
     elif name == "topics":
-        shell.output.text("\n".join(columns([(f":help {each}", _TOPICS[each].summary) for each in _TOPICS])))
+        topics = {**{each: topic.summary for each, topic in _TOPICS.items()}, **GUIDES}
+        shell.output.text("\n".join(columns([(f":help {each}", summary) for each, summary in topics.items()])))
+    elif name in GUIDES:
+        shell.output.pieces(guide_page(read_guide(name), min(_columns(), _WIDEST)))
     elif (method := shell.session.method(name)) is not None:
         shell.output.text(describe_method(method))
     else:

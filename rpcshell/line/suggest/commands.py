@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from rpcshell.guides import GUIDES
 from rpcshell.line.language import CallLine, CommandLine, Line, Word, parse
 from rpcshell.line.suggest.names import (
     Suggestion,
@@ -183,6 +184,8 @@ class _Values:
                 for found in suggest_command_names(typed.lstrip(":"), start, end, self._around.commands):
                     name = found.text.removeprefix(":")
                     yield Suggestion(name, start, end, name, found.meta, "argument")
+                guides = [(name, about) for name, about in GUIDES.items() if typed and name.startswith(typed)]
+                yield from _matching(guides, typed, start, end, "argument")
             case "setting" | "setting_value":
                 yield from self._setting(spec.kind, typed, start, end)
             case "variable":

@@ -41,6 +41,12 @@ def test_help_has_topics(shell: Shell, output: Recording, topic: str, part: str)
     assert all(len(line) <= 80 for line in output.texts[0].splitlines())
 
 
+def test_help_shows_a_guide(shell: Shell, output: Recording) -> None:
+    shell.execute(":help server")
+    assert output.texts[0].startswith("The server\n\n")
+    assert "SIGHUP" in output.texts[0]
+
+
 def test_every_call_that_help_shows_can_be_read() -> None:
     assert [line for line, _ in _CALLS if parse(line).blocking is not None] == []
 

@@ -210,6 +210,7 @@ def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
         (":spawn --model=s|", ["sync"]),
         (":spawn -- -|", []),
         (":help c|", ["connect", "describe", "watch"]),
+        (":help serv|", ["server"]),
         (":connect local |", []),
         (":describe order.c|", ["order.create", "order.cancel"]),
         (":describe ping add|", ["add"]),
