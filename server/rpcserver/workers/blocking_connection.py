@@ -22,7 +22,7 @@ from rpcserver.workers.socket_drivers import NonBlockingConnection, acknowledge,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcserver.workers.conversation import Answer
+    from rpcserver.workers.conversation import Answer, Conversation
     from rpcserver.workers.terms import Terms
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class BlockingConnection:
         terms: what all conversations of the worker have in common.
         on_tick: called after each wait that ended without data, and about once a second beside.
         linger: takes the connection over after the last word, so that `serve` need not wait for the client's end.
+        begun: what has been said on it already, where it is not new.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class BlockingConnection:
         terms: Terms,
         on_tick: Callable[[], None] | None = None,
         linger: Callable[[NonBlockingConnection], None] | None = None,
+        begun: Conversation | None = None,
     ) -> None:
         settings = terms.settings
-        self.conversation = converse(connection, terms)
+        self.conversation = converse(connection, terms) if begun is None else begun
+        self._is_new = begun is None
         self._socket = connection
         self._run = answer
         self._settings = settings
@@ -131,10 +134,11 @@ class BlockingConnection:
             self._wait_at_most(_AT_ONCE)
         write_tick = min(TICK, self._settings.write_timeout or TICK)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(write_tick))
-        prepare(self._socket, self.conversation)
+        if self._is_new:
+            prepare(self._socket, self.conversation)
 
     def _converse(self) -> bool:
-        """Go from one request to the next; True when the connection was handed over after the last."""
+        """Go from one request to the next; True when the connection was handed over."""
         conversation = self.conversation
         recv = self._socket.recv
         send = self._socket.send
@@ -150,6 +154,8 @@ class BlockingConnection:
                     data = recv(READ_SIZE)
                 except BlockingIOError:
                     self._look_at_deadline()
+                    if self._rest():
+                        return True
                     break
                 body = sole_request(data)
                 if body is None:
@@ -225,6 +231,10 @@ class BlockingConnection:
             conversation.expire()
         elif leaving:
             self._wait_at_most(min(self._tick, left))
+
+    def _rest(self) -> bool:
+        """Hand the connection over where its client is silent and something else can wait for it; True if it was."""
+        return False
 
     def _end(self) -> bool:
         """Say that no more comes, and read to the client's end; True when that was handed over."""

@@ -70,10 +70,14 @@ class FrameBudget:
         """Count so many bytes as held no more."""
         with self._lock:
             self._cells[BUFFERED] -= count
+        self.note_freed()
+
+    def note_freed(self) -> None:
+        """Note that much may have been freed, for the next `tick`."""
         self._freed = True
 
     def tick(self) -> None:
-        """Give back to the system what large requests have left; called about once a second."""
+        """Give back to the system what was freed; called about once a second."""
         if self._freed and self._trim is not None:
             self._freed = False
             self._trim(0)

@@ -49,6 +49,11 @@ class ParkedConnection(NonBlockingConnection):
         self.deadline = 0.0
         self.descriptor = connection.fileno()
 
+    @property
+    def socket(self) -> socket.socket:
+        """Its socket, for a thread that shall wait for it."""
+        return self._socket
+
 
 class Parking:
     """Connections that wait for their clients.

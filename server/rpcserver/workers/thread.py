@@ -1,6 +1,7 @@
 """The thread model: each connection has a thread of its own, which waits for requests and runs them.
 
-The main thread accepts connections, receives signals and sees to requests that run too long.
+A connection on which nothing was said for a while is parked, and has a thread again when its client speaks. The main
+thread accepts connections, receives signals and sees to requests that run too long.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.blocking_connection import Abandoned, BlockingConnection
+from rpcserver.workers.next_step import WRITE
+from rpcserver.workers.parking import ParkedConnection, Parking
 from rpcserver.workers.refusals import give_up
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from rpcserver.service.context import Peer
     from rpcserver.workers.base import WorkerSetup
-    from rpcserver.workers.conversation import Answer
+    from rpcserver.workers.conversation import Answer, Conversation
     from rpcserver.workers.socket_drivers import NonBlockingConnection
     from rpcserver.workers.terms import Terms
 
@@ -38,6 +42,9 @@ T = TypeVar("T")
 
 _INTERRUPT: Final = signal.SIGURG
 """Ends the system call in which a thread waits for requests; nothing else uses it, and ignored it does no harm."""
+
+_MANY: Final = 256
+"""With so many threads, a connection that is accepted has none until its client speaks."""
 
 SWITCH_INTERVAL: Final = 0.0005
 """How long a thread may keep the interpreter while others want it, in seconds.
@@ -144,9 +151,17 @@ def _stack_of(thread: threading.Thread) -> str:
 
 
 class ThreadConnection(BlockingConnection):
-    """A connection that another thread can take over from one whose request never comes to an end.
+    """A connection that has a thread, for as long as it is not silent.
 
-    `abandoned` says whether it was taken over.
+    Another thread can take it over from one whose request never comes to an end.
+
+    Args:
+        park: parks the connection; False where that cannot be.
+        begun: what has been said on it already, where it was parked.
+
+    Attributes:
+        abandoned: whether it was taken over.
+        parked: whether it was parked, and is no longer this object's.
     """
 
     def __init__(
@@ -154,9 +169,13 @@ class ThreadConnection(BlockingConnection):
         connection: socket.socket,
         answer: Answer,
         terms: Terms,
+        park: Callable[[ParkedConnection], bool],
+        begun: Conversation | None = None,
     ) -> None:
-        super().__init__(connection, answer, terms)
+        super().__init__(connection, answer, terms, begun=begun)
         self.abandoned = False
+        self.parked = False
+        self._park = park
         # The request that runs, by its start.
         self._running: dict[float, bytes | bytearray] = {}
         self._given_up: bytes | bytearray = b""
@@ -181,6 +200,13 @@ class ThreadConnection(BlockingConnection):
         """Answer the request that runs too long, after the replies that were held back for it, and close."""
         self.conversation.refuse(give_up(self._given_up, self._settings.timeout))
         self.serve()
+
+    def _rest(self) -> bool:
+        conversation = self.conversation
+        if conversation.last_said or not conversation.silent_for(monotonic()):
+            return False
+        self.parked = self._park(ParkedConnection(self._socket, conversation))
+        return self.parked
 
     def _answer_claimed(self, body: bytes | bytearray, connection: Peer, close: bool) -> bytes:
         running = self._running
@@ -209,6 +235,8 @@ class ThreadWorker(ThreadedWorker):
         super().__init__(setup)
         self._connections: dict[ThreadConnection, threading.Thread] = {}
         self._leaving = threading.Lock()
+        self._parking = Parking(self.terms, lambda connection, _: self._resume(connection), self._closed, self._hasten)
+        self._watcher: threading.Thread | None = None
 
     def prepare(self) -> None:
         """Prepare for the signal that interrupts threads; they start with their connections."""
@@ -217,22 +245,33 @@ class ThreadWorker(ThreadedWorker):
         signal.siginterrupt(_INTERRUPT, False)
 
     def open_connections(self) -> int:
-        """Return how many connections are open, each in its thread."""
-        return len(self._connections)
+        """Return how many connections are open, those that are parked included."""
+        return len(self._connections) + len(self._parking)
 
     def serve(self, accepted: socket.socket) -> None:
-        """Serve a connection in a thread of its own."""
-        connection = ThreadConnection(accepted, self.answer, self.terms)
-        if self.draining:
-            connection.drain()
+        """Serve a connection in a thread of its own, at once unless there are many."""
+        self.board.connection_opened()
+        if len(self._connections) < _MANY or not self._can_park():
+            self._start(accepted)
+        elif not self._parking.add(accepted):
+            self._closed()
+
+    def _start(self, accepted: socket.socket, parked: ParkedConnection | None = None) -> None:
+        begun = None if parked is None else parked.conversation
+        connection = ThreadConnection(accepted, self.answer, self.terms, self._park, begun)
         thread = threading.Thread(target=self._run, args=(connection,), name="rpcserver-connection", daemon=True)
         self._connections[connection] = thread
-        self.board.connection_opened()
+        if parked is not None:
+            # It is counted all the time.
+            self._parking.release(parked)
+        if self.draining:
+            connection.drain()
         try:
             thread.start()
         except RuntimeError as error:
             if self._full.allows():
                 logger.error("no thread can be started, and clients are turned away: %s", error)
+            connection.conversation.release()
             accepted.close()
             self._forget(connection)
 
@@ -248,8 +287,55 @@ class ThreadWorker(ThreadedWorker):
         with self._leaving:
             full = not self.has_room()
             del self._connections[connection]
-        self.board.connection_closed()
+        if connection.parked:
+            # Its thread had room for a whole read.
+            self.budget.note_freed()
+        else:
+            self.board.connection_closed()
         if full or self.draining:
+            self.wake()
+
+    def _can_park(self) -> bool:
+        """Start the thread that watches parked connections, if there is none; False where the system has none left."""
+        with self._leaving:
+            if self._watcher is None:
+                try:
+                    self._watcher = start_thread(self._watch, "rpcserver-watcher")
+                except NoThread:
+                    return False
+        return True
+
+    def _park(self, connection: ParkedConnection) -> bool:
+        if not self._can_park():
+            return False
+        self._parking.adopt(connection)
+        return True
+
+    def _watch(self) -> None:
+        """Give threads to parked connections whose clients speak, and see to the deadlines of the others."""
+        parking = self._parking
+        while True:
+            connection = parking.take(parking.due_in())
+            if connection is not None:
+                if connection.awaits is not WRITE:
+                    connection.receive()
+                if parking.settle(connection):
+                    self._resume(connection)
+            if not parking.due_in():
+                parking.look_after()
+            # Whoever waits for the next one keeps none.
+            del connection
+
+    def _resume(self, connection: ParkedConnection) -> None:
+        self._start(connection.socket, connection)
+
+    def _hasten(self) -> None:
+        self._parking.ring()
+
+    def _closed(self) -> None:
+        """A parked connection has ended."""
+        self.board.connection_closed()
+        if self.draining or self.open_connections() >= self.settings.max_connections - 1:
             self.wake()
 
     def drain_connections(self) -> None:
@@ -257,22 +343,33 @@ class ThreadWorker(ThreadedWorker):
         with self._leaving:
             for connection in self._connections:
                 self._drain(connection)
+        self._parking.drain()
 
     def reclaim_connections(self) -> None:
         """Ask idle connections for an end without loss, and interrupt their threads; ask others to hurry."""
         with self._leaving:
-            for connection in self.idlest(self._connections):
+            self._parking.reclaim(self._reclaimed)
+
+    def _reclaimed(self, parked: list[ParkedConnection]) -> list[ParkedConnection]:
+        """Choose among all, and see to those that have threads."""
+        every: list[ParkedConnection | ThreadConnection] = [*parked, *self._connections]
+        chosen = self.idlest(every)
+        for connection in chosen:
+            if isinstance(connection, ThreadConnection):
                 self._drain(connection)
+        return [connection for connection in chosen if isinstance(connection, ParkedConnection)]
 
     def _drain(self, connection: ThreadConnection) -> None:
         connection.drain()
         thread = self._connections[connection]
-        if thread.ident is not None and not connection.abandoned:
+        if thread.ident is not None and not (connection.abandoned or connection.parked):
             signal.pthread_kill(thread.ident, _INTERRUPT)
 
     def look_after(self) -> None:
         """See to requests that run too long."""
         super().look_after()
+        if self._watcher is not None and not self._watcher.is_alive():
+            raise RuntimeError("the thread that watches parked connections has ended")
         if not self.settings.timeout:
             return
         now = monotonic()

@@ -35,16 +35,62 @@ def until(condition: object, expected: object) -> None:
         assert time.monotonic() < deadline, condition()
 
 
-def test_each_connection_has_a_thread_and_gives_it_back(tmp_path: Path) -> None:
-    with running("-m", "thread", "-w", "1", folder=tmp_path) as server, contextlib.ExitStack() as stack:
+MEETING_APP = """
+import threading
+from rpcserver import Service
+
+service = Service("meeting")
+everybody = threading.Barrier(20)
+
+@service.method
+def meet() -> int:
+    return everybody.wait()
+"""
+
+
+def test_each_connection_that_is_not_silent_has_a_thread(tmp_path: Path) -> None:
+    with (
+        running("-m", "thread", "-w", "1", app=MEETING_APP, folder=tmp_path) as server,
+        contextlib.ExitStack() as stack,
+    ):
         (pid,) = server.workers()
         before = threads_of(pid)
         clients = [stack.enter_context(server.connect()) for _ in range(20)]
-        assert [client.call("echo", number).result for number, client in enumerate(clients)] == list(range(20))
-        assert threads_of(pid) == before + 20
-        for client in clients:
+        for _ in range(2):
+            for client in clients:
+                client.send("meet")
+            assert sorted(client.reply().result for client in clients) == list(range(20))
+            # One thread watches all that are parked.
+            until(lambda: threads_of(pid), before + 1)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_parked_connections_are_served_and_end_as_others_do(tmp_path: Path, kind: str) -> None:
+    bind = "127.0.0.1:0" if kind == "tcp" else f"unix:{tmp_path}/probe.sock"
+    with (
+        running("-m", "thread", "-w", "1", "--reclaim-idle", "0.1", folder=tmp_path, bind=(bind,)) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        (pid,) = server.workers()
+        clients = [stack.enter_context(server.connect()) for _ in range(6)]
+        assert {client.call("echo", 1, close=True).result for client in clients} == {1}
+        until(lambda: threads_of(pid), 2)
+        halves = request("echo", "in two")
+        clients[0].socket.sendall(halves[:9])
+        clients[1].socket.sendall(request("echo", "a batch") * 3)
+        clients[2].close()
+        assert [clients[1].reply().result for _ in range(3)] == ["a batch"] * 3
+        clients[0].socket.sendall(halves[9:])
+        assert clients[0].reply().result == "in two"
+        until(lambda: threads_of(pid), 2)
+        clients[3].send("echo", "the last")
+        server.signal(signal.SIGTERM)
+        assert clients[3].reply().result == "the last"
+        for client in (clients[0], clients[1], clients[4], clients[5]):
+            assert isinstance(client.receive(), Goodbye)
             client.close()
-        until(lambda: threads_of(pid), before)
+        clients[3].close()
+        assert server.wait(15) == 0
 
 
 def test_calls_of_one_worker_run_side_by_side(tmp_path: Path, gate: list[str]) -> None:
