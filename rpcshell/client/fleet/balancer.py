@@ -46,6 +46,7 @@ class Balancer:
         self._candidates: dict[Target, Candidate] = {}
         self._draw: Sequence[Candidate] = ()
         self._shares: Sequence[int] = ()
+        self._even = True
         self._limited = False
         self.budget = RetryBudget()
         self.events: deque[FleetEvent] = deque()
@@ -55,7 +56,7 @@ class Balancer:
         return len(self._candidates)
 
     def __contains__(self, candidate: Candidate) -> bool:
-        return self._candidates.get(candidate.target) is candidate
+        return not candidate.gone
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -83,6 +84,7 @@ class Balancer:
                 self._tell("updated", candidate)
         gone = tuple(candidate for target, candidate in former.items() if target not in found)
         for candidate in gone:
+            candidate.gone = True
             self._tell("removed", candidate)
         self._sort()
         return gone
@@ -100,23 +102,29 @@ class Balancer:
         Args:
             tried: Instances that it shall not be. There has to be another: `exhausted` tells.
         """
-        draw, shares = self._draw, self._shares
-        if tried or self._limited:
-            untried = [candidate for candidate in draw if candidate not in tried]
+        chosen = self._better_of_two(self._draw, self._shares, self._even) if not tried else None
+        if chosen is None or (self._limited and not chosen.has_room):
+            untried = [candidate for candidate in self._draw if candidate not in tried]
             untried = untried or [candidate for candidate in self._candidates.values() if candidate not in tried]
             draw = [candidate for candidate in untried if candidate.has_room]
-            if not draw:
+            chosen = self._better_of_two(draw, tuple(accumulate(candidate.weight for candidate in draw)))
+            if chosen is None:
                 return None
-            shares = tuple(accumulate(candidate.weight for candidate in draw))
-        elif not draw:
-            return None
-        chosen = draw[0] if len(draw) == 1 else self._better_of_two(draw, shares)
         chosen.outstanding += 1
         chosen.calls += 1
         return chosen
 
-    def _better_of_two(self, draw: Sequence[Candidate], shares: Sequence[int]) -> Candidate:
+    def _better_of_two(self, draw: Sequence[Candidate], shares: Sequence[int], even: bool = False) -> Candidate | None:
+        """The better of two that are drawn by their shares, which are `even` where none has more than another."""
+        count = len(draw)
+        if count < 2:
+            return draw[0] if draw else None
         random = self._random.random
+        if even:
+            at = int(random() * count)
+            other = int(random() * (count - 1))
+            first, second = draw[at], draw[other + (other >= at)]
+            return second if second.outstanding < first.outstanding else first
         total = shares[-1]
         index = bisect(shares, random() * total)
         first = draw[index]
@@ -124,7 +132,7 @@ class Balancer:
         point = random() * (total - first.weight)
         if point >= shares[index] - first.weight:
             point += first.weight
-        second = draw[min(bisect(shares, point), len(draw) - 1)]
+        second = draw[min(bisect(shares, point), count - 1)]
         return second if second.outstanding * first.weight < first.outstanding * second.weight else first
 
     def exhausted(self, tried: Collection[Candidate]) -> bool:
@@ -213,6 +221,7 @@ class Balancer:
         first = min((candidate.listed.priority for candidate in fit), default=0)
         self._draw = tuple(candidate for candidate in fit if candidate.listed.priority == first)
         self._shares = tuple(accumulate(candidate.weight for candidate in self._draw))
+        self._even = len({candidate.weight for candidate in self._draw}) < 2
         self._limited = any(candidate.limited for candidate in every)
 
     def _tell(self, kind: Kind, candidate: Candidate, reason: str = "") -> None:

@@ -91,6 +91,7 @@ class Candidate:
         "ejected",
         "failed",
         "failures",
+        "gone",
         "limit",
         "limited",
         "listed",
@@ -105,7 +106,7 @@ class Candidate:
     def __init__(self, listed: Listed) -> None:
         self.outstanding = self.calls = self.failed = self.failures = 0
         self.problem = ""
-        self.ejected = self.told = self.probing = False
+        self.ejected = self.told = self.probing = self.gone = False
         self.due = 0.0
         """When it is looked at again, once it was ejected."""
         self.listed = listed

@@ -14,6 +14,7 @@ from rpcshell import TcpTarget
 from rpcshell.client.fleet.balancer import LONGEST_EJECTION, Balancer
 from rpcshell.client.fleet.budget import RetryBudget
 from rpcshell.client.fleet.instances import Candidate, Listed
+from tests.steps import steps
 
 TARGETS = [TcpTarget(f"h{number}", 1) for number in range(5)]
 
@@ -56,6 +57,15 @@ def test_calls_at_once_go_where_few_are_under_way(weights: list[int], seed: int)
     full = max(candidate.outstanding / candidate.weight for candidate in balancer.candidates)
     # With two choices the fullest has hardly more than its share (Mitzenmacher); at random it would have twice as much.
     assert full * sum(weights) <= 200 * 1.5 + 2 * sum(weights)
+
+
+def test_which_instance_is_next_takes_as_much_work_among_many_as_among_few() -> None:
+    def work(count: int) -> int:
+        many = (Listed(TcpTarget("h", 1 + number), model="sync", workers=2) for number in range(count))
+        balancer = balancer_of(*many)
+        return steps(balancer.choose)
+
+    assert work(200) == work(3)
 
 
 def test_a_weight_of_zero_counts_as_one() -> None:
