@@ -167,6 +167,13 @@ _OTHER: Final = "Other"
     help="How many worker processes to keep.",
 )
 @_option("--model", "-m", group=_WORKERS, type=click.Choice(list(MODELS)), help="How a worker serves connections.")
+@_option(
+    "--preload",
+    group=_WORKERS,
+    is_flag=True,
+    help="Import the app once, in a process that forks the workers: they share its memory, and start in milliseconds. "
+    "What does not survive a fork, such as a connection, belongs in @service.on_worker_start.",
+)
 @_seconds("--start-timeout", group=_WORKERS, help="How long a worker may take to load the app; 0 is no limit.")
 @_count("--threads", group=_WORKERS, help="Models pool and async: threads for handlers, in each worker.")
 @_count("--queue", group=_WORKERS, help="Model pool: requests that wait, in each worker.")

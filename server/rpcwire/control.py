@@ -222,10 +222,13 @@ EventKind = Literal[
     "reload_failed",
     "registered",
     "unregistered",
+    "stem_ready",
+    "stem_died",
 ]
 """What a server of this version tells of. `delayed` says that a worker lived too briefly to be replaced at once,
 `retiring` that it wants to be replaced, `reclaim` that it is asked to let its idle connection go, `stalled` that its
-loop stands still, and `recovered` that it goes round again."""
+loop stands still, `recovered` that it goes round again, and `stem_ready` that workers come of a new process that has
+preloaded the app."""
 
 
 class ServerEvent(msgspec.Struct, frozen=True):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
 import time
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.arbiter.announcement import announce
 from rpcserver.arbiter.boot import Boot, BootError
 from rpcserver.arbiter.companion import Companions
 from rpcserver.arbiter.control import ControlServer
@@ -26,12 +26,10 @@ from rpcserver.arbiter.readiness import judge
 from rpcserver.arbiter.reload import Reload
 from rpcserver.arbiter.scaling import MAX_WORKERS, scale
 from rpcserver.arbiter.server_signals import ServerSignals
-from rpcserver.arbiter.slots import number_of_workers
 from rpcserver.system.loop import Loop, Reactor
 from rpcserver.system.process import reap_strays
 from rpcserver.system.systemd import Notifier
 from rpcserver.workers.base import QUICK, REOPEN
-from rpcwire.control import ServerReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.status import Sample
     from rpcserver.system.channel import ArbiterEnd, ParentLink, WorkerFailed
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.process import Closeable, Exit
+    from rpcserver.system.process import Closeable
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
@@ -55,7 +53,6 @@ __all__ = ["Arbiter"]
 
 logger = logging.getLogger(__name__)
 
-_QUICK_SECONDS: Final = 1.0
 _REGISTRY_QUICK_SECONDS: Final = 0.5
 
 
@@ -140,9 +137,16 @@ class Arbiter:
         self._boot.begin()
         gc.enable()
         served = (self._health,) if self._control is None else (self._health, self._control)
-        parts = (self._crew, self._pending, self._freezer, self._housekeeping, self._companions, self._notifier)
+        parts = (
+            *self._crew.parts(),
+            self._pending,
+            self._freezer,
+            self._housekeeping,
+            self._companions,
+            self._notifier,
+        )
         loop = Loop(self._reactor, (*parts, self._departure, *served), self._forgive)
-        while not self._phase.stopping or len(self._crew) or self._departure.awaits_registry:
+        while not self._phase.stopping or self._crew.lives or self._departure.awaits_registry:
             loop.run_once()
         self._pending.close()
         self._companions.stop()
@@ -180,12 +184,10 @@ class Arbiter:
         """Stop now: workers have a second to leave."""
         number = signal.SIGKILL if self._phase is Phase.QUITTING else QUICK
         self._leave(Phase.QUITTING, 0.0 if number is signal.SIGKILL else _REGISTRY_QUICK_SECONDS)
-        self._crew.hurried = True
         for listener in self._listeners:
             listener.close()
         self._pending.close()
-        for worker in self._crew:
-            self._crew.dismiss(worker, number, _QUICK_SECONDS)
+        self._crew.quit(number)
         if self._boot_error is None and number is QUICK:
             logger.info("stopping at once")
 
@@ -199,7 +201,7 @@ class Arbiter:
             self._reload.begin()
         else:
             logger.warning("there is nothing to reload while the server is %s", self._phase.value)
-        return self._crew.generation
+        return self._reload.generation
 
     def scale(self, workers: int) -> None:
         """Keep another number of workers, within what is possible."""
@@ -210,7 +212,7 @@ class Arbiter:
 
     def find_worker(self, number: int) -> WorkerProcess | None:
         """Return the worker with that number that serves, or else one that starts or leaves."""
-        of_number = (worker for worker in self._crew if worker.number == number)
+        of_number = (worker for worker in self._crew if worker.number == number and worker.pid)
         return min(of_number, key=lambda worker: worker is not worker.slot.worker, default=None)
 
     def release(self, worker: WorkerProcess) -> None:
@@ -290,7 +292,19 @@ class Arbiter:
             self.quit()
         return True
 
-    def worker_left(self, worker: WorkerProcess, end: Exit) -> None:
+    def app_loaded(self) -> None:
+        """Go on with what waited for the app; called by the crew."""
+        self._reload.go_on()
+
+    def app_failed(self, failure: WorkerFailed) -> None:
+        """Give up what waited for the app; called by the crew."""
+        if self._phase is Phase.BOOTING:
+            self._boot_error = BootError(failure.message, failure.traceback)
+            self.quit()
+        else:
+            self._reload.app_failed(failure)
+
+    def worker_left(self) -> None:
         """See to what a worker's end has kept from being seen; called by the crew."""
         self._reap_strays()
         self._reload.step()
@@ -315,8 +329,7 @@ class Arbiter:
     def _reopen_logs(self) -> None:
         self._restore_control()
         self._logs.reopen()
-        for worker in self._crew:
-            worker.process.send_signal(REOPEN)
+        self._crew.send_signal(REOPEN)
         self._companions.send_signal(REOPEN)
 
     def _restore_control(self) -> None:
@@ -324,7 +337,8 @@ class Arbiter:
             self._control.restore()
 
     def _reap_strays(self) -> None:
-        reap_strays(self._crew.pids | self._companions.pids)
+        if not self._crew.awaits_births:
+            reap_strays(self._crew.pids | self._companions.pids)
 
     def _on_parent(self) -> None:
         parent = self._parent
@@ -345,34 +359,23 @@ class Arbiter:
         self._departure.end(registry_seconds)
         self._notifier.stopping()
         self._phase = phase
-        self._crew.closing = True
-        for slot in self._crew.slots:
-            slot.retry_at = None
+        self._crew.close()
 
     def _look_for_completion(self) -> None:
         if self._phase is Phase.BOOTING and (serving := self._boot.count_serving()):
             self._phase = Phase.RUNNING
             self._boot.end()
-            self._announce(serving)
+            announce(
+                self._settings,
+                [listener.address for listener in self._listeners],
+                None if self._control is None else self._control.address,
+                (serving, len(self._crew.slots)),
+                seconds=time.monotonic() - self._started,
+                notifier=self._notifier,
+                parent=self._parent,
+            )
             if self._registration is not None:
                 self._registration.tell()
-
-    def _announce(self, serving: int) -> None:
-        settings = self._settings
-        addresses = tuple(listener.address for listener in self._listeners)
-        control = None if self._control is None else self._control.address
-        said = number_of_workers(len(self._crew.slots))
-        if serving < len(self._crew.slots):
-            said = f"{serving} of {said}"
-        logger.info("listening on %s, %s (%s), pid %d", ", ".join(addresses), said, settings.model, os.getpid())
-        if control is not None:
-            logger.info("control socket: %s", control)
-        self._notifier.ready(said)
-        if self._parent is not None:
-            seconds = round(time.monotonic() - self._started, 3)
-            self._parent.send(
-                ServerReady(os.getpid(), addresses, serving, settings.model, settings.app, seconds, control)
-            )
 
     def _private(self) -> Iterator[Closeable]:
         """What workers must not hold, but for what the crew has."""

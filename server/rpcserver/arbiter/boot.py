@@ -39,6 +39,8 @@ class Boot:
         """Start one worker per processor now and the others as these become ready, so that the first call is
         answered early; or a little apart, where loading the app is mostly waiting.
         """
+        if self._crew.stems is not None:
+            self._crew.stems.load(self._crew.generation)
         processors = len(os.sched_getaffinity(0))
         now = time.monotonic()
         for number, slot in enumerate(self._crew.slots[processors:], 1):

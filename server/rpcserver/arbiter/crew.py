@@ -9,23 +9,25 @@ import itertools
 import logging
 import signal
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.events import EventRing
 from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
 from rpcserver.arbiter.spawner import Spawner
-from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady
-from rpcserver.system.log import RateLimit
+from rpcserver.arbiter.stems import Stems
+from rpcserver.arbiter.succession import Succession, calls_in, cannot_start
+from rpcserver.system.channel import NextWanted, Retiring, WorkerBorn, WorkerFailed, WorkerReady
 from rpcserver.system.scoreboard import Scoreboard, SlotState
 from rpcserver.workers.base import GRACEFUL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from rpcserver.arbiter.overseer import Overseer
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.log import LineHandler
-    from rpcserver.system.loop import Reactor
-    from rpcserver.system.process import Closeable, Exit
+    from rpcserver.system.loop import Part, Reactor
+    from rpcserver.system.process import ChildProcess, Closeable
     from rpcserver.system.scoreboard import SlotReading
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
@@ -36,25 +38,9 @@ logger = logging.getLogger(__name__)
 LAST_WORDS: Final = 1.0
 """Seconds that a worker has to write its stack to the log, before it is killed."""
 
+_QUICK_SECONDS: Final = 1.0
 _MOST_SLOTS: Final = 2048
 _ROOM_FOR_EACH: Final = 4
-_SHORTAGE_AGAIN: Final = 60.0
-
-
-class Overseer(Protocol):
-    """Whom the crew tells what happens, before it is logged or acted upon here."""
-
-    def worker_ready(self, worker: WorkerProcess) -> None:
-        """A worker serves."""
-
-    def worker_wants_connection(self, channel: ArbiterEnd) -> None:
-        """A draining worker is free for a connection that waits."""
-
-    def start_failed(self, slot: WorkerSlot, failure: WorkerFailed) -> bool:
-        """A worker did not get ready; returns whether that is dealt with, and no other one shall be started."""
-
-    def worker_left(self, worker: WorkerProcess, end: Exit) -> None:
-        """A worker has ended, and whatever follows from it has been seen to."""
 
 
 class Crew:
@@ -85,6 +71,7 @@ class Crew:
         self._overseer = overseer
         self._spawner = Spawner(settings, listeners, logs, tls)
         self._living: dict[int, WorkerProcess] = {}
+        """By their indexes on the scoreboard."""
         self._failures: dict[int, WorkerFailed] = {}
         children = settings.max_children if settings.model == "fork" else 0
         room = min(_MOST_SLOTS, _ROOM_FOR_EACH * settings.workers + 64) if children else _MOST_SLOTS
@@ -94,10 +81,32 @@ class Crew:
         self.closing = False
         self.hurried = False
         self.events = EventRing()
-        self._shortage = RateLimit(_SHORTAGE_AGAIN)
+        self._succession = Succession(self.slots, self.dismiss, self.events, overseer, settings.start_timeout)
+        self.stems: Stems | None = None
+        if settings.preload:
+            self.stems = Stems(
+                self._spawner,
+                self.board,
+                reactor,
+                self,
+                overseer,
+                self.events,
+                lambda: itertools.chain(private(), self.holdings()),
+                start_timeout=settings.start_timeout,
+            )
 
     def __len__(self) -> int:
         return len(self._living)
+
+    @property
+    def lives(self) -> bool:
+        """Whether there is any process yet."""
+        return bool(self._living or self.stems)
+
+    @property
+    def awaits_births(self) -> bool:
+        """Whether there may be a worker whose process is not known yet."""
+        return self.stems is not None and self.stems.forking
 
     def __iter__(self) -> Iterator[WorkerProcess]:
         return iter(tuple(self._living.values()))
@@ -111,14 +120,21 @@ class Crew:
 
     @property
     def pids(self) -> set[int]:
-        """The processes of all workers."""
-        return set(self._living)
+        """The processes of all workers and stems that are known."""
+        stems = set() if self.stems is None else self.stems.pids
+        return {worker.pid for worker in self._living.values()} | stems
+
+    def parts(self) -> tuple[Part, ...]:
+        """What has deadlines."""
+        return (self,) if self.stems is None else (self, self.stems)
 
     def holdings(self) -> Iterator[Closeable]:
         """What a new process must not hold of the crew's."""
         for worker in self._living.values():
             yield worker.process
             yield worker.channel
+        if self.stems is not None:
+            yield from self.stems.holdings()
 
     def read(self, worker: WorkerProcess) -> SlotReading:
         """What a worker's slot on the scoreboard says."""
@@ -132,40 +148,69 @@ class Crew:
         try:
             index = self.board.take(number=slot.number, generation=self.generation)
             try:
-                process, channel = self._spawner.spawn(
-                    slot.number,
-                    self.generation,
-                    self.board.slot(index),
-                    itertools.chain(self._private(), self.holdings()),
-                )
+                process, channel = self._make(slot.number, index)
             except OSError:
                 self.board.vacate(index)
                 raise
         except OSError as error:
-            problem = f"worker {slot.number} cannot be started: {error.strerror}"
-            self._start_failed(slot, WorkerFailed(problem, shortage=True))
+            self._succession.follow_failed_start(slot, cannot_start(slot, error.strerror))
             return
-        self.board.set_pid(index, process.pid)
-        limit = self._settings.start_timeout
-        worker = WorkerProcess(
-            slot, index, self.generation, process, channel, time.monotonic() + limit if limit else None
-        )
+        worker = WorkerProcess(slot, index, self.generation, process, channel, None)
         slot.entered(worker)
-        self._living[process.pid] = worker
-        self.events.add("forked", worker)
-        self._reactor.watch(process.fileno(), lambda: self._on_exit(worker))
+        self._living[index] = worker
+        if process.pid:
+            self._on_born(worker)
         self._reactor.watch(channel.fileno(), lambda: self._on_reports(worker))
+
+    def _make(self, number: int, index: int) -> tuple[ChildProcess, ArbiterEnd]:
+        if self.stems is not None:
+            return self.stems.order(number, index, self.generation)
+        private = itertools.chain(self._private(), self.holdings())
+        return self._spawner.spawn(number, self.generation, self.board.slot(index), private)
+
+    def _on_born(self, worker: WorkerProcess) -> None:
+        limit = self._settings.start_timeout
+        worker.deadline = time.monotonic() + limit if limit else None
+        self.board.set_pid(worker.index, worker.pid)
+        self.events.add("forked", worker)
+        self._reactor.watch(worker.process.fileno(), lambda: self._on_exit(worker))
 
     def succeed(self, slot: WorkerSlot) -> None:
         """Start a successor of a slot's worker, or a worker where there is none, unless one starts already."""
         if slot.successor is None and (slot.worker is None or slot.worker.state is not SlotState.STARTING):
             self.start(slot)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to every process."""
+        for worker in self:
+            worker.process.send_signal(number)
+        if self.stems is not None:
+            self.stems.send_signal(number)
+
+    def close(self) -> None:
+        """Start nothing any more."""
+        self.closing = True
+        for slot in self.slots:
+            slot.retry_at = None
+        if self.stems is not None:
+            self.stems.leave()
+
+    def quit(self, number: signal.Signals) -> None:
+        """Have every process leave within a second, or at once where the signal is SIGKILL."""
+        self.hurried = True
+        for worker in self:
+            self.dismiss(worker, number, _QUICK_SECONDS)
+        if self.stems is not None:
+            self.stems.hurry(number)
+
     def dismiss(self, worker: WorkerProcess, number: signal.Signals = GRACEFUL, seconds: float | None = None) -> None:
         """Ask a worker to leave; it is made to when the time is over.
 
         GRACEFUL and QUICK ask, SIGKILL does not. The drain timeout counts where no seconds are given.
         """
+        if not worker.pid:
+            self._give_up(worker)
+            return
         seconds = self._settings.drain_timeout if seconds is None else seconds
         if worker.state is SlotState.ABORTING and number is GRACEFUL:
             return
@@ -198,9 +243,9 @@ class Crew:
 
     def forgive(self, seconds: float) -> None:
         """Move every deadline, after the arbiter itself could not run for that long."""
-        for worker in self._living.values():
-            if worker.deadline is not None:
-                worker.deadline += seconds
+        for process in (*self._living.values(), *(self.stems or ())):
+            if process.deadline is not None:
+                process.deadline += seconds
 
     def run_due(self, now: float) -> None:
         """See to the deadlines that have passed."""
@@ -220,17 +265,71 @@ class Crew:
         try:
             while (report := worker.channel.receive()) is not None:
                 match report:
+                    case WorkerBorn(pid):
+                        self._welcome(worker, pid)
                     case WorkerReady(loaded):
                         worker.loaded = loaded
                         self._on_ready(worker)
                     case WorkerFailed():
-                        self._failures[worker.pid] = report
+                        self._failures[worker.index] = report
                     case NextWanted():
                         self._overseer.worker_wants_connection(worker.channel)
                     case Retiring():
                         self._on_retiring(worker, report.reason)
         except EOFError:
             self._reactor.unwatch(worker.channel.fileno())
+            if not worker.pid:
+                self._on_stillborn(worker, WorkerFailed(f"worker {worker.number} has ended before it was known"))
+
+    def _welcome(self, worker: WorkerProcess, pid: int) -> None:
+        try:
+            worker.process.born(pid)
+        except OSError as error:
+            self._on_stillborn(worker, cannot_start(worker.slot, error.strerror))
+            return
+        if self.stems is not None:
+            self.stems.born(worker.index)
+        self._on_born(worker)
+        worker.channel.welcome()
+
+    def order_failed(self, index: int, problem: str | None = None) -> None:
+        """See to a worker that was not forked; called by the stems."""
+        worker = self._living.get(index)
+        if worker is not None:
+            self._on_stillborn(worker, None if problem is None else cannot_start(worker.slot, problem))
+
+    def settle_birth(self, index: int) -> bool:
+        """Read what a worker has said so far, and return whether it was forked; called by the stems."""
+        worker = self._living.get(index)
+        if worker is None:
+            return True
+        self._on_reports(worker)
+        return bool(worker.pid)
+
+    def _on_stillborn(self, worker: WorkerProcess, failure: WorkerFailed | None) -> None:
+        """Start another one in its place; now where there is no failure, since its stem alone is to blame."""
+        slot = worker.slot
+        had_place = self._give_up(worker)
+        if had_place and not self.closing and failure is None:
+            self.start(slot)
+        elif had_place and not self.closing and failure is not None:
+            self._succession.follow_failed_start(slot, failure)
+        self._overseer.worker_left()
+
+    def _give_up(self, worker: WorkerProcess) -> bool:
+        """Forget a worker that was not forked yet, or will not know that it was; returns whether it had a place."""
+        self._let_go(worker)
+        worker.state = SlotState.DEAD
+        return worker.slot.left(worker) and worker.slot in self.slots
+
+    def _let_go(self, worker: WorkerProcess) -> SlotReading:
+        self._reactor.unwatch(worker.channel.fileno())
+        worker.process.close()
+        worker.channel.close()
+        del self._living[worker.index]
+        if self.stems is not None:
+            self.stems.left(worker.index)
+        return self.board.vacate(worker.index)
 
     def _on_ready(self, worker: WorkerProcess) -> None:
         if worker.state is not SlotState.STARTING:
@@ -238,6 +337,8 @@ class Crew:
         worker.ready_since = time.monotonic()
         self._become(worker, SlotState.READY, None)
         self.events.add("ready", worker)
+        if self.stems is not None:
+            self.stems.prove(worker.index)
         slot = worker.slot
         if worker is slot.successor and (former := slot.promote()) is not None:
             self.dismiss(former)
@@ -257,7 +358,9 @@ class Crew:
         worker.deadline = None
         match worker.state:
             case SlotState.STARTING:
-                logger.error("worker %d was not ready after %g s, and is killed", worker.number, self._start_limit)
+                logger.error(
+                    "worker %d was not ready after %g s, and is killed", worker.number, self._settings.start_timeout
+                )
                 worker.process.send_signal(signal.SIGKILL)
             case SlotState.DRAINING:
                 logger.warning("%s did not stop in time, and is killed", worker)
@@ -268,92 +371,27 @@ class Crew:
             case _:
                 worker.process.send_signal(signal.SIGKILL)
 
-    @property
-    def _start_limit(self) -> float:
-        return self._settings.start_timeout
-
     def _on_exit(self, worker: WorkerProcess) -> None:
-        if worker.pid not in self._living or (end := worker.process.reap()) is None:
+        if self._living.get(worker.index) is not worker or (end := worker.process.reap()) is None:
             return
         self._on_reports(worker)
         self._reactor.unwatch(worker.process.fileno())
-        self._reactor.unwatch(worker.channel.fileno())
-        worker.process.close()
-        worker.channel.close()
-        del self._living[worker.pid]
-        reading = self.board.vacate(worker.index)
+        reading = self._let_go(worker)
         had_place = worker.slot.left(worker) and worker.slot in self.slots
         state, worker.state = worker.state, SlotState.DEAD
         died = end.by_signal or not (end.clean or state is SlotState.STARTING)
         if died:
             self.board.count_death(reading.running)
             if reading.running:
-                logger.warning("%s was in %s", worker, _calls(reading))
+                logger.warning("%s was in %s", worker, calls_in(reading))
         lost = reading.running if died else 0
         self.events.add("left" if end.clean else "died", worker, signal=end.signal_name, lost=lost, text=str(end))
-        failure = self._failures.pop(worker.pid, None)
+        failure = self._failures.pop(worker.index, None)
         if self.closing or not had_place:
             level = logging.DEBUG if end.clean or self.hurried else logging.WARNING
             logger.log(level, "%s %s", worker, end)
         elif state is SlotState.STARTING:
-            self._on_early_end(worker, end, failure)
+            self._succession.follow_early_end(worker, end, failure)
         else:
-            self._replace(worker, end)
-        self._overseer.worker_left(worker, end)
-
-    def _on_early_end(self, worker: WorkerProcess, end: Exit, failure: WorkerFailed | None) -> None:
-        if failure is None and worker.deadline is None and self._start_limit:
-            problem = f"worker {worker.number} was not ready after {self._start_limit:g} s"
-            advice = "see what the app does when it starts, or raise --start-timeout"
-            failure = WorkerFailed(f"{problem}: {advice}")
-        elif failure is None:
-            failure = WorkerFailed(f"worker {worker.number} {end} before it was ready")
-        self._start_failed(worker.slot, failure, worker, end)
-
-    def _start_failed(
-        self,
-        slot: WorkerSlot,
-        failure: WorkerFailed,
-        worker: WorkerProcess | None = None,
-        end: Exit | None = None,
-    ) -> None:
-        known = any(found.short for found in self.slots)
-        slot.short = failure.shortage
-        former = slot.worker if slot.serves else None
-        if failure.shortage and former is not None and any(found.serves for found in self.slots if found is not slot):
-            self._say_shortage(failure, "workers leave before others start in their place", known=known)
-            self.dismiss(former)
-            return
-        if self._overseer.start_failed(slot, failure):
-            return
-        delay = slot.retry(time.monotonic())
-        problem = failure.message
-        self.events.add("start_failed", worker, text=f"{problem}; the next try is in {delay:g} s")
-        if failure.shortage:
-            self._say_shortage(failure, "the server goes on with those that it has, and tries again", known=known)
-        elif worker is not None:
-            logger.error("worker %d did not start: %s", slot.number, problem, extra={"traceback": failure.traceback})
-            logger.warning("%s %s; a new one starts in %g s", worker, end, delay)
-
-    def _say_shortage(self, failure: WorkerFailed, consequence: str, *, known: bool) -> None:
-        if not known and self._shortage.allows():
-            logger.warning("%s: %s", failure.message, consequence)
-
-    def _replace(self, worker: WorkerProcess, end: Exit) -> None:
-        slot = worker.slot
-        level = logging.INFO if end.clean else logging.WARNING
-        if slot.worker is not None:
-            logger.log(level, "%s %s; a new one has been started", worker, end)
-            return
-        now = time.monotonic()
-        delay = slot.retry(now, ready=worker.ready_since is not None, lived=worker.lived(now))
-        if delay:
-            self.events.add("delayed", worker, text=f"a new one starts in {delay:g} s")
-        when = f"in {delay:g} s" if delay else "at once"
-        logger.log(level, "%s %s; a new one starts %s", worker, end, when)
-
-
-def _calls(reading: SlotReading) -> str:
-    if reading.running == 1:
-        return f"a call of {reading.method!r}, which is lost"
-    return f"{reading.running} calls, which are lost; one was of {reading.method!r}"
+            self._succession.follow(worker, end)
+        self._overseer.worker_left()

@@ -1,7 +1,7 @@
 """Reloading without a gap: worker by worker, a new one gets ready, then the old one is asked to leave.
 
 Workers import the app after their fork, so a new worker runs the code as it is now, with the certificate as it is
-now. If one does not start, the old workers stay.
+now. Where a stem imports it for them, a new stem comes first. If one does not start, the old workers stay.
 """
 
 from __future__ import annotations
@@ -37,9 +37,15 @@ class Reload:
         self._tls = tls
         self._notifier = notifier
         self._again = False
+        self._awaits_app = False
         self._replaced: WorkerSlot | None = None
         self.active = False
         self.problem: str | None = None
+
+    @property
+    def generation(self) -> int:
+        """The generation of the new workers while there is a reload, and else of those that start."""
+        return self._crew.generation + self._awaits_app
 
     def begin(self) -> None:
         """Start a reload; one that is under way is finished first, and followed by another one.
@@ -60,10 +66,20 @@ class Reload:
             logger.error("the reload has failed, the workers that serve now stay: %s", error)
             self._fail(str(error))
             return
-        self.active = True
+        self.active = self._awaits_app = True
+        logger.info("reloading: generation %d", self.generation)
+        self._crew.events.add("reloading", generation=self.generation)
+        if self._crew.stems is None:
+            self.go_on()
+        else:
+            self._crew.stems.load(self.generation)
+
+    def go_on(self) -> None:
+        """Start the first of the new workers; called when these can load the app, or their stem has loaded it."""
+        if not self._awaits_app:
+            return
+        self._awaits_app = False
         self._crew.generation += 1
-        logger.info("reloading: generation %d", self._crew.generation)
-        self._crew.events.add("reloading", generation=self._crew.generation)
         for slot in self._crew.slots:
             # Those who could not start before may be able to now.
             if slot.worker is None:
@@ -73,7 +89,7 @@ class Reload:
     def step(self) -> None:
         """Go on as far as possible; called when a worker is ready, has left or is not wanted any more."""
         crew = self._crew
-        if not self.active or crew.closing:
+        if not self.active or self._awaits_app or crew.closing:
             return
         if any(slot.successor is not None for slot in crew.slots) or self._awaits_replacement():
             return
@@ -99,7 +115,7 @@ class Reload:
         Returns:
             Whether the slot goes on with the worker that it has.
         """
-        if not self.active or (failure.shortage and slot.worker is None):
+        if not self.active or self._awaits_app or (failure.shortage and slot.worker is None):
             return False
         crew = self._crew
         new = sum(slot.worker is not None and slot.worker.generation == crew.generation for slot in crew.slots)
@@ -107,8 +123,22 @@ class Reload:
         logger.error("the reload has failed, %s: %s", stays, failure.message, extra={"traceback": failure.traceback})
         if not new:
             crew.generation -= 1
+            if crew.stems is not None:
+                crew.stems.revert()
         self._fail(failure.message)
         return slot.worker is not None and not slot.worker.retiring
+
+    def app_failed(self, failure: WorkerFailed) -> None:
+        """Give the reload up, since the app as it is now cannot be loaded."""
+        if not self._awaits_app:
+            return
+        self._awaits_app = False
+        logger.error(
+            "the reload has failed, the workers that serve now stay: %s",
+            failure.message,
+            extra={"traceback": failure.traceback},
+        )
+        self._fail(failure.message)
 
     def _fail(self, problem: str) -> None:
         self.problem = problem

@@ -1,6 +1,6 @@
-"""Making workers: the fork, and what the child lets go of before it becomes one.
+"""Making workers, and stems that make workers: the fork, and what the child lets go of before it becomes one.
 
-When a worker is made is the arbiter's decision; what it does then is in `rpcserver.workers`.
+When one is made is the arbiter's decision; what it does then is in `rpcserver.workers`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 from rpcserver.service.loader import load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
 from rpcserver.system.process import ChildProcess, Forker, named_folder
+from rpcserver.system.stem_link import StemLink, open_stem_link
 from rpcserver.workers import load_model
-from rpcserver.workers.base import EXIT_APP, WorkerSetup
+from rpcserver.workers.base import WorkerSetup, be_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import ssl
+    from collections.abc import Callable, Iterable, Sequence
 
     from rpcserver.system.log import LineHandler
     from rpcserver.system.process import Closeable
-    from rpcserver.system.scoreboard import SlotBoard
+    from rpcserver.system.scoreboard import Scoreboard, SlotBoard
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
     from rpcserver.system.tls import ServerTls
@@ -61,36 +63,82 @@ class Spawner:
             number: the worker's number, from 1.
             generation: how many times the server had been reloaded.
             board: its slot on the scoreboard.
-            private: what the worker must not hold: the arbiter's own and its ways to other workers.
+            private: what the worker must not hold: the arbiter's own and its ways to other processes.
 
         Raises:
             OSError: there is no process or no descriptor left.
         """
         arbiter_end, worker_end = open_channel()
 
-        def be_worker() -> int:
-            for own in (*private, arbiter_end):
-                own.close()
-            try:
-                os.chdir(self._folder)
-            except OSError as error:
-                logger.warning("the app is loaded where the server was started: %s: %s", self._folder, error.strerror)
-            tls = None if self._tls is None else self._tls.context
-            setup = WorkerSetup(number, generation, self._settings, self._listeners, worker_end, self._logs, board, tls)
-            try:
-                worker = self._model(setup)
-            except OSError as error:
-                worker_end.failed(f"the worker cannot start: {error}", shortage=True)
-                return EXIT_APP
-            return worker.main()
+        def become_worker() -> int:
+            self._enter((*private, arbiter_end))
+            setup = WorkerSetup(
+                number, generation, self._settings, self._listeners, worker_end, self._logs, board, self._context
+            )
+            return be_worker(self._model, setup)
 
+        return self._fork(become_worker, arbiter_end, worker_end), arbiter_end
+
+    def spawn_stem(
+        self, generation: int, board: Scoreboard, private: Iterable[Closeable]
+    ) -> tuple[ChildProcess, StemLink]:
+        """Fork a stem; the arguments are like those of `spawn`.
+
+        Raises:
+            OSError: there is no process or no descriptor left.
+        """
+        # Only `--preload` has one.
+        from rpcserver.workers.stem import Stem, StemSetup
+
+        link, end = open_stem_link()
+        arbiter = os.getpid()
+
+        def become_stem() -> int:
+            self._enter((*private, link))
+            setup = StemSetup(
+                arbiter,
+                generation,
+                self._settings,
+                self._listeners,
+                end,
+                self._logs,
+                board,
+                self._forker,
+                self._model,
+                self._context,
+            )
+            return Stem(setup).main()
+
+        return self._fork(become_stem, link, end), link
+
+    def adopt_workers(self) -> None:
+        """Become the parent of the workers that stems fork.
+
+        Raises:
+            OSError: the kernel does not know of that.
+        """
+        self._forker.adopt_orphans()
+
+    @property
+    def _context(self) -> ssl.SSLContext | None:
+        return None if self._tls is None else self._tls.context
+
+    def _fork(self, main: Callable[[], int], ours: Closeable, theirs: Closeable) -> ChildProcess:
         try:
-            return self._forker.fork(be_worker), arbiter_end
+            return self._forker.fork(main)
         except OSError:
-            arbiter_end.close()
+            ours.close()
             raise
         finally:
-            worker_end.close()
+            theirs.close()
+
+    def _enter(self, private: Iterable[Closeable]) -> None:
+        for own in private:
+            own.close()
+        try:
+            os.chdir(self._folder)
+        except OSError as error:
+            logger.warning("the app is loaded where the server was started: %s: %s", self._folder, error.strerror)
 
 
 def _import_for_workers(settings: ServerSettings) -> None:

@@ -1,4 +1,7 @@
-"""Gathering what the server tells about itself: the result of `arbiter.status`, and samples for metrics."""
+"""Gathering what the server tells about itself: the result of `arbiter.status`, and samples for metrics.
+
+Workers that have no process yet are not told of.
+"""
 
 from __future__ import annotations
 
@@ -89,6 +92,7 @@ def worker_statuses(crew: Crew, housekeeping: Housekeeping) -> list[WorkerStatus
             stalled=liveness.is_stalled(reading, now),
         )
         for reading in crew.board.readings()
+        if reading.pid
     ]
 
 
@@ -175,6 +179,7 @@ def take_sample(
         tuple(
             WorkerSample(reading, resident_memory(reading.pid), liveness.is_stalled(reading, now))
             for reading in board.readings()
+            if reading.pid
         ),
         tuple(listener_status(listener) for listener in listeners if listener.fileno() >= 0),
     )

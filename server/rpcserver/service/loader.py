@@ -44,6 +44,24 @@ _DEMO = "rpcserver.testing.demo"
 """By its name, as any other app: nothing of the server depends on what it serves."""
 
 
+def load_app(app: str | None) -> Service:
+    """Import an app as `load_service` does, and call what it wants done then, before there are workers of it.
+
+    Raises:
+        AppNotFound: there is no such file, module or attribute, or it cannot be served.
+        AppFailed: the user's own code failed.
+    """
+    service = load_service(app)
+    for hook in service.preload_hooks:
+        try:
+            hook()
+        except QuickStop:
+            raise
+        except BaseException as error:
+            raise _hook_failed(hook, error) from error
+    return service
+
+
 def load_service(app: str | None) -> Service:
     """Import an app and make a service of it.
 

@@ -5,6 +5,7 @@ How a handler's parameters are read is `signature`'s matter, how it is called `e
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
@@ -91,6 +92,7 @@ class Service:
         self.description = description
         self._methods: dict[str, Method] = {}
         self._inclusions: list[_Inclusion] = []
+        self._preload_hooks: list[Hook] = []
         self._start_hooks: list[Hook] = []
         self._stop_hooks: list[Hook] = []
 
@@ -190,6 +192,22 @@ class Service:
             self._inclusions.pop()
             raise
 
+    def on_preload(self, hook: AnyHook) -> AnyHook:
+        """Have a function run once the app is imported; what it loads is shared by the workers of `--preload`.
+
+        There it runs before they are forked, otherwise in each of them before its start hooks. It takes nothing and is
+        a plain function, for an event loop would not survive the forks.
+
+        Raises:
+            ServiceError: it is a coroutine function, or none at all.
+        """
+        _checked_hook(hook)
+        if inspect.iscoroutinefunction(hook):
+            reason = "a hook of on_preload is a plain function: write @service.on_worker_start for a coroutine"
+            raise ServiceError(reason, handler=handler_name(hook), location=handler_place(hook))
+        self._preload_hooks.append(hook)
+        return hook
+
     def on_worker_start(self, hook: AnyHook) -> AnyHook:
         """Have a function run in every worker before it serves: connections to databases are opened here.
 
@@ -217,6 +235,11 @@ class Service:
                 raise _taken(method.name, methods[method.name].handler, method.handler)
             methods[method.name] = method
         return methods
+
+    @property
+    def preload_hooks(self) -> tuple[Hook, ...]:
+        """What to run once the app is imported; what is included comes before what includes it."""
+        return tuple(hook for service in self._family() for hook in service._preload_hooks)
 
     @property
     def start_hooks(self) -> tuple[Hook, ...]:

@@ -25,6 +25,7 @@ _MAX_MESSAGE: Final = 128 * 1024
 _MAX_TRACEBACK: Final = 64 * 1024
 _CONNECTION: Final = b"connection"
 _LEAVE: Final = b"leave"
+_WELCOME: Final = b"welcome"
 _DESCRIPTOR: Final = struct.Struct("i")
 _PATIENCE: Final = 5.0
 _MAX_LINE: Final = 4096
@@ -41,7 +42,13 @@ class LoadedService(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, name: str, version: str, openrpc: str) -> LoadedService:
         """Describe a service, whatever characters it is called by, as far as a registry has room for."""
-        return cls(_told(name)[:_LONGEST_NAME], _told(version)[:_LONGEST_NAME], openrpc)
+        return cls(told(name)[:_LONGEST_NAME], told(version)[:_LONGEST_NAME], openrpc)
+
+
+class WorkerBorn(msgspec.Struct, frozen=True, tag="born"):
+    """A worker that a stem has forked is now the arbiter's child, and waits to be known to it."""
+
+    pid: int
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag="ready"):
@@ -70,12 +77,12 @@ class Retiring(msgspec.Struct, frozen=True, tag="retiring"):
     reason: str
 
 
-def _told(text: str) -> str:
-    """A text that any message can carry."""
+def told(text: str) -> str:
+    """Make a text of it that any message can carry."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-Report = WorkerReady | WorkerFailed | NextWanted | Retiring
+Report = WorkerBorn | WorkerReady | WorkerFailed | NextWanted | Retiring
 _decoder: Final = msgspec.json.Decoder(Report)
 
 
@@ -107,6 +114,11 @@ class ArbiterEnd:
         report: Report = _decoder.decode(message)
         return report
 
+    def welcome(self) -> None:
+        """Tell a worker that it is known."""
+        with contextlib.suppress(OSError):
+            self._socket.send(_WELCOME)
+
     def hand_over(self, connection: socket.socket) -> bool:
         """Give the worker a connection to serve; False when it can take none, having died."""
         try:
@@ -131,6 +143,15 @@ class WorkerEnd:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
 
+    def introduce(self) -> bool:
+        """Report which process this is, and wait until the arbiter knows.
+
+        Returns:
+            False when it does not want a worker any more.
+        """
+        self._report(WorkerBorn(os.getpid()))
+        return self._socket.recv(len(_WELCOME)) == _WELCOME
+
     def ready(self, loaded: LoadedService | None = None) -> None:
         """Report that connections are accepted from now on, by what was loaded."""
         self._report(WorkerReady(loaded))
@@ -138,8 +159,8 @@ class WorkerEnd:
     def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
         """Report why the worker cannot start."""
         if traceback is not None:
-            traceback = _told(traceback[-_MAX_TRACEBACK:])
-        self._report(WorkerFailed(_told(message), traceback, shortage))
+            traceback = told(traceback[-_MAX_TRACEBACK:])
+        self._report(WorkerFailed(told(message), traceback, shortage))
 
     def retiring(self, reason: str) -> None:
         """Ask to be replaced; the arbiter starts a successor, and sends SIGTERM when that is ready."""
@@ -154,6 +175,10 @@ class WorkerEnd:
         if message == _CONNECTION and ancillary:
             return socket.socket(fileno=_DESCRIPTOR.unpack(ancillary[0][2])[0])
         return None
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         """Close this end."""

@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -24,10 +25,15 @@ from rpcserver.system.errors import QuickStop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from contextlib import AbstractContextManager
 
 logger = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+# linux/prctl.h
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NAME: Final = 15
+_PR_GET_NAME: Final = 16
+_PR_SET_CHILD_SUBREAPER: Final = 36
 _SPARE_DESCRIPTORS: Final = 64
 _STANDARD_ERROR: Final = 2
 _SIGNALS: Final = frozenset(signal.Signals)
@@ -78,22 +84,40 @@ class ChildProcess:
 
     Args:
         lifeline: the writing end of a pipe with which the child lives and dies; closed with this object.
+        pid: 0 where another process is to fork it for this one, and has not yet done so.
 
     Raises:
         OSError: the child cannot be watched.
     """
 
-    def __init__(self, pid: int, lifeline: int) -> None:
-        self.pid = pid
-        self._pidfd = os.pidfd_open(pid)
+    def __init__(self, lifeline: int, pid: int = 0) -> None:
+        self.pid = 0
+        self._pidfd = -1
         self._lifeline = lifeline
+        self._early_signals: list[signal.Signals] = []
+        if pid:
+            self.born(pid)
+
+    def born(self, pid: int) -> None:
+        """Note which process it is, and send it the signals that it had been sent before.
+
+        Raises:
+            OSError: the child cannot be watched.
+        """
+        self._pidfd = os.pidfd_open(pid)
+        self.pid = pid
+        for number in self._early_signals:
+            self.send_signal(number)
 
     def fileno(self) -> int:
-        """Return the process's descriptor."""
+        """Return the process's descriptor; -1 where there is no process yet."""
         return self._pidfd
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal; one that has ended is left alone."""
+        """Send a signal; one that has ended is left alone, one that is not forked yet gets it then."""
+        if self._pidfd < 0:
+            self._early_signals.append(number)
+            return
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, number)
 
@@ -110,12 +134,13 @@ class ChildProcess:
 
     def close(self) -> None:
         """Close the descriptors; a child that runs yet is killed, unless this is a copy of its parent's."""
-        os.close(self._pidfd)
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
         os.close(self._lifeline)
 
 
 class Forker:
-    """Forks children that are killed when this process dies, however it dies, and whatever user they have become.
+    """Forks children that are killed when their parent dies, however it dies, and whatever user they have become.
 
     Of the two ways PR_SET_PDEATHSIG is the quicker one, but the kernel forgets it with a change of user, and it is the
     parent's thread whose death counts. So each child also has a pipe that nobody writes to, and is sent SIGKILL when
@@ -130,6 +155,7 @@ class Forker:
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
+        self._held = -1
 
     def fork(self, main: Callable[[], int]) -> ChildProcess:
         """Run `main` in a new process, which ends with the exit code that it returns.
@@ -142,7 +168,7 @@ class Forker:
         parent = os.getpid()
         in_main_thread = threading.get_native_id() == parent
         _flush_output()
-        end, lifeline = os.pipe2(os.O_CLOEXEC)
+        end, lifeline = open_lifeline()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
@@ -158,7 +184,7 @@ class Forker:
             os.close(end)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         try:
-            return ChildProcess(pid, lifeline)
+            return ChildProcess(lifeline, pid)
         except OSError:
             # A child that cannot be watched must not be.
             os.close(lifeline)
@@ -166,16 +192,93 @@ class Forker:
             os.waitpid(pid, 0)
             raise
 
+    def adopt_orphans(self) -> None:
+        """Become the parent of every descendant whose own parent ends: PR_SET_CHILD_SUBREAPER.
+
+        Raises:
+            OSError: the kernel does not know of that.
+        """
+        self._control(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
+
+    def name_process(self, name: bytes) -> bytes:
+        """Name this process as ps(1) and top(1) show it, in 15 bytes; its children inherit that: PR_SET_NAME.
+
+        Returns:
+            What it was called.
+        """
+        former, buffer = ctypes.create_string_buffer(16), ctypes.create_string_buffer(name[:15])
+        self._libc.prctl(_PR_GET_NAME, ctypes.addressof(former), 0, 0, 0)
+        self._libc.prctl(_PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
+        return former.value
+
+    def fork_for(
+        self, adopter: int, end: int, main: Callable[[], int], forks: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Run `main` in a new process that is a child of an ancestor of this one, which adopts orphans.
+
+        A process in between forks it, and ends at once.
+
+        Args:
+            adopter: the pid of that ancestor.
+            end: the reading end of the lifeline that the ancestor holds; see `open_lifeline`. It is closed here.
+            main: is called when the new process has its parent, as by `fork`.
+            forks: is entered around each fork.
+
+        Raises:
+            OSError: no process can be made: EAGAIN, ENOMEM, EMFILE.
+        """
+        _flush_output()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            with forks():
+                between = os.fork()
+            if between == 0:
+                self._fork_and_end(adopter, end, main, forks)
+        finally:
+            os.close(end)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _, status = os.waitpid(between, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code:
+            number = code if code > 0 else errno.ECHILD
+            raise OSError(number, NO_MORE_PROCESSES if number == errno.EAGAIN else os.strerror(number))
+
+    def _fork_and_end(
+        self, adopter: int, end: int, main: Callable[[], int], forks: Callable[[], AbstractContextManager[None]]
+    ) -> NoReturn:
+        code = errno.EPROTO
+        try:
+            itself = os.pidfd_open(os.getpid())
+            with forks():
+                worker = os.fork()
+            if worker == 0:
+                # The kernel says that a process has ended when its children have their new parent.
+                poll = select.poll()
+                poll.register(itself, select.POLLIN)
+                poll.poll()
+                os.close(itself)
+                self._run(main, adopter, end, in_main_thread=True)
+            code = 0
+        except OSError as error:
+            code = error.errno or code
+        finally:
+            os._exit(code)
+
     def _run(self, main: Callable[[], int], parent: int, lifeline: int, in_main_thread: bool) -> NoReturn:
         status = 1
         try:
+            if self._held >= 0:
+                os.close(self._held)
+            self._held = lifeline
             fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
             fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
             fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
-            if in_main_thread and self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-                code = ctypes.get_errno()
-                raise OSError(code, f"PR_SET_PDEATHSIG: {os.strerror(code)}")
-            if os.getppid() == parent:  # else the parent died before the lines above could count
+            if in_main_thread:
+                self._control(_PR_SET_PDEATHSIG, signal.SIGKILL, "PR_SET_PDEATHSIG")
+            # The parent may have died, or closed the pipe, before the lines above could count.
+            poll = select.poll()
+            poll.register(lifeline, select.POLLIN)
+            if os.getppid() == parent and not poll.poll(0):
                 status = main()
         except BaseException:
             # The parent's code is further up this stack: nothing may be raised into it.
@@ -185,6 +288,16 @@ class Forker:
                 _flush_output()
             finally:
                 os._exit(status)
+
+    def _control(self, option: int, value: int, name: str) -> None:
+        if self._libc.prctl(option, value, 0, 0, 0) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"{name}: {os.strerror(code)}")
+
+
+def open_lifeline() -> tuple[int, int]:
+    """Make the pipe that a child lives and dies with: its end, and that of its parent."""
+    return os.pipe2(os.O_CLOEXEC)
 
 
 def _flush_output() -> None:

@@ -119,6 +119,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     register_cert: Path | None = None
     register_key: Path | None = None
     reload: bool = False
+    preload: bool = False
     access_log: bool = False
 
     @property

@@ -97,16 +97,16 @@ class SentSignals:
 
 
 class OwnSignals:
-    """What a process does at signals, put back where the code of an app has changed it.
+    """What a process does at signals, put back where the code of an app has changed it."""
 
-    Args:
-        wakeup: the descriptor of signal.set_wakeup_fd.
-    """
-
-    def __init__(self, wakeup: int) -> None:
-        self._wakeup = wakeup
+    def __init__(self) -> None:
+        self._wakeup = -1
         self._handlers: dict[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers] = {}
-        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+
+    def wake(self, descriptor: int) -> None:
+        """Write to this descriptor at every signal: signal.set_wakeup_fd."""
+        self._wakeup = descriptor
+        signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
 
     @property
     def handled(self) -> Set[signal.Signals]:

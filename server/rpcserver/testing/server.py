@@ -30,6 +30,7 @@ from rpcserver.system.channel import ParentLink
 from rpcserver.system.errors import ServerError
 from rpcserver.system.log import LineHandler
 from rpcserver.system.settings import ServerSettings
+from rpcserver.system.stem_link import STEM_NAME
 from rpcserver.testing.client import Client, trusting
 from rpcserver.workers import MODELS
 from rpcwire.control import ServerReady, StartFailed
@@ -104,9 +105,10 @@ class RunningServer:
     def workers(self) -> list[int]:
         """The process ids of its workers."""
         try:
-            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+            children = [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
         except OSError:
             return []
+        return [pid for pid in children if _name_of(pid) not in {None, STEM_NAME}]
 
     def connect(self, timeout: float = 30.0, *, tls: ssl.SSLContext | None = None) -> Client:
         """Open a connection; close it, or use it in a `with` block.
@@ -244,6 +246,14 @@ def serve(
         raise
     if ended is not None:
         raise ServerFailed(f"the server {ended} while it was tested", None, server.log())
+
+
+def _name_of(pid: int) -> str | None:
+    """What ps(1) calls a process; None where it has gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    except OSError:
+        return None
 
 
 def _fork(settings: ServerSettings, app: object, log_level: str) -> tuple[RunningServer, socket.socket]:

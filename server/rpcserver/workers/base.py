@@ -9,12 +9,10 @@ import abc
 import contextlib
 import faulthandler
 import gc
-import io
 import logging
 import os
 import random
 import signal
-import sys
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
@@ -23,15 +21,16 @@ from rpcserver.service.context import WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner
 from rpcserver.service.discovery import checksum_of
 from rpcserver.service.dispatch import Dispatcher
-from rpcserver.service.loader import load_service
+from rpcserver.service.loader import load_app
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.channel import LoadedService
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import RateLimit, keep_enabled
 from rpcserver.system.process import fill_standard_descriptors
-from rpcserver.system.signals import OwnSignals, ignore
+from rpcserver.system.signals import OwnSignals
 from rpcserver.system.threads import NoThread
 from rpcserver.workers.acceptor import TICK, Acceptor
+from rpcserver.workers.app_process import catch_common_signals, reseed, show_prints, warn_of_taken, write_stacks
 from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.layers import Layers
 from rpcserver.workers.offspring import Offspring
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from rpcserver.system.scoreboard import SlotBoard
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
+    from rpcserver.workers.app_process import Preloaded
     from rpcserver.workers.conversation import Answer, Conversation
 
 logger = logging.getLogger(__name__)
@@ -70,21 +70,6 @@ RECLAIM: Final = signal.SIGUSR2
 
 REOPEN: Final = signal.SIGUSR1
 """Sent to a worker that shall open the log's file again."""
-
-_FOR_THE_ARBITER: Final = (
-    # A terminal sends these to every process of its group; what they mean to the server is the arbiter's to say.
-    signal.SIGINT,
-    signal.SIGHUP,
-)
-
-_IGNORED: Final = (
-    # A terminal's, when a process of its background reads or writes: then the read fails and the write is done. A
-    # handler would have each of them tried again, and the signal sent anew to the whole group, without end.
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-    # A client that has gone.
-    signal.SIGPIPE,
-)
 
 FULL_AGAIN: Final = 10.0
 """Seconds after which a worker that turns clients away, or leaves them waiting, says so again."""
@@ -111,6 +96,8 @@ class WorkerSetup:
     logs: LineHandler
     board: SlotBoard
     tls: ssl.SSLContext | None = None
+    preloaded: Preloaded | None = None
+    """What its stem has made; None where it has none."""
 
 
 class Worker(abc.ABC):
@@ -143,6 +130,7 @@ class Worker(abc.ABC):
         self.budget = FrameBudget(setup.settings, setup.board)
         self.terms = Terms(setup.settings, layers, self.budget)
         self.draining = False
+        self._preloaded = setup.preloaded
         self._listeners = setup.listeners
         self._logs = setup.logs
         self._loading = True
@@ -208,7 +196,7 @@ class Worker(abc.ABC):
 
     def main(self) -> int:
         """Be a worker, and return the exit code of the process."""
-        self.at_exit = AtExit()
+        self.at_exit = AtExit(None if self._preloaded is None else self._preloaded.at_exit)
         try:
             try:
                 return self._live()
@@ -234,14 +222,11 @@ class Worker(abc.ABC):
     def keep_signals(self, *, in_loop: bool = False) -> None:
         """Put back what the app's code has taken of the server's signals, and heed what has gone to that instead."""
         taken = self.signals.put_back(in_loop=in_loop)
-        if new := sorted(taken - self._taken_before):
+        if new := taken - self._taken_before:
             self._taken_before |= taken
-            logger.warning(
-                "the app has taken %s, which the server needs and has taken back: clean up in @service.on_worker_stop",
-                ", ".join(number.name for number in new),
-            )
+            warn_of_taken(new)
         if taken or not faulthandler.is_enabled():
-            self._enable_faulthandler()
+            write_stacks(self._logs)
         if REOPEN in taken:
             self._logs.reopen()
         if self.board.leaving and not self.draining:
@@ -294,15 +279,18 @@ class Worker(abc.ABC):
 
     def _live(self) -> int:
         wakeup, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.signals = OwnSignals(self._wakeup_writer)
-        self.offspring = Offspring(self.signals, self._listeners)
+        if self._preloaded is None:
+            self.signals = OwnSignals()
+            self.offspring = Offspring(self.signals, self._listeners)
+        else:
+            self.signals, self.offspring = self._preloaded.signals, self._preloaded.offspring
+            reseed()
+        self.signals.wake(self._wakeup_writer)
         self._catch_signals()
-        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
-            # What handlers print shall be seen when they do, in a file or pipe too.
-            sys.stdout.reconfigure(line_buffering=True)
+        show_prints()
         keep_enabled(self._logs)
         try:
-            service = load_service(self.settings.app)
+            service = load_app(self.settings.app) if self._preloaded is None else self._preloaded.service
             # What an app has closed must become no connection that a handler's print is sent to.
             fill_standard_descriptors()
             self.dispatcher = self.make_dispatcher(service, self.board)
@@ -315,7 +303,7 @@ class Worker(abc.ABC):
         try:
             rivals = self.settings.workers - 1 if self.concurrent else 0
             self.acceptor = Acceptor(self._listeners, wakeup, rivals=rivals)
-            self._enable_faulthandler()
+            write_stacks(self._logs)
             self.keep_signals()
             self.at_exit.note_files()
             self.prepare()
@@ -346,24 +334,14 @@ class Worker(abc.ABC):
 
     def _catch_signals(self) -> None:
         handle = self.signals.handle
-        for number in _FOR_THE_ARBITER:
-            handle(number, ignore)
-        for number in _IGNORED:
-            handle(number, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        catch_common_signals(self.signals)
         handle(GRACEFUL, self._on_graceful)
         handle(QUICK, self._on_quick)
         handle(RECLAIM, self._on_reclaim)
         handle(REOPEN, self._on_reopen)
         handle(ABORT, signal.SIG_DFL)
-        self._enable_faulthandler()
+        write_stacks(self._logs)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-    def _enable_faulthandler(self) -> None:
-        """Have `ABORT` and crashes write stacks to the log's file, and not to where an app has them written."""
-        faulthandler.disable()
-        # In C: a thread that never lets go of the interpreter would keep a handler in Python from running.
-        faulthandler.enable(self._logs.fileno())
 
     def _on_graceful(self, number: int, frame: FrameType | None) -> None:
         self.draining = True
@@ -382,3 +360,13 @@ class Worker(abc.ABC):
 
     def _on_reopen(self, _number: int, _frame: FrameType | None) -> None:
         self._logs.reopen()
+
+
+def be_worker(model: type[Worker], setup: WorkerSetup) -> int:
+    """Be a worker, in a process that was forked for it; returns its exit code."""
+    try:
+        worker = model(setup)
+    except OSError as error:
+        setup.channel.failed(f"the worker cannot start: {error}", shortage=True)
+        return EXIT_APP
+    return worker.main()

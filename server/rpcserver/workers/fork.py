@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import signal
-import sys
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -22,6 +20,7 @@ from rpcserver.system.errors import AppFailed, QuickStop
 from rpcserver.system.process import Forker
 from rpcserver.system.scoreboard import ACTIVE, ANSWERED, BEGAN, STARTED
 from rpcserver.workers.acceptor import TICK
+from rpcserver.workers.app_process import reseed
 from rpcserver.workers.base import ABORT, GRACEFUL, RECLAIM, REOPEN, Worker
 from rpcserver.workers.blocking_connection import BlockingConnection
 from rpcserver.workers.frame_budget import FrameBudget
@@ -264,7 +263,7 @@ class ForkWorker(Worker):
             child.process.close()
         self._children = {}
         self._turned_away.release()
-        _reseed()
+        reseed()
         # Frozen for all who share it, but in this process nobody has seen it yet.
         msgspec.structs.force_setattr(dispatcher.worker, "pid", os.getpid())
         siblings = [self.board.child(index) for index in range(self.settings.max_children)]
@@ -289,11 +288,3 @@ class ForkWorker(Worker):
         except QuickStop:
             return 0
         return 0
-
-
-def _reseed() -> None:
-    """Give this process random numbers of its own: children are born with the state that the app was loaded with."""
-    random.seed()
-    # Where the app has it. What the app has made for itself, such as a Generator, is made anew in a start hook.
-    if (seed := getattr(sys.modules.get("numpy.random"), "seed", None)) is not None:
-        seed()

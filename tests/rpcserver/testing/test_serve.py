@@ -382,3 +382,26 @@ def test_a_client_may_be_shared_by_threads_and_forked_processes() -> None:
         for thread in threads:
             thread.join()
         assert not strangers
+
+
+def test_workers_of_a_preloaded_service_come_of_one_stem_and_stop_with_the_block() -> None:
+    calls: list[int] = []
+    service = shop()
+
+    @service.on_preload
+    def load() -> None:
+        calls.append(os.getpid())
+
+    @service.method
+    def loaded() -> list[int]:
+        return calls
+
+    with serve(service, workers=2, preload=True) as server:
+        workers = server.workers
+        assert len(workers) == 2
+        [stem] = server.call("loaded")
+        assert stem not in {os.getpid(), server.pid, *workers}
+        processes = [stem, *workers]
+        with watched(processes) as ends:
+            server.signal(signal.SIGTERM)
+            assert all_gone(ends, PATIENCE)

@@ -1,0 +1,35 @@
+"""Whom the arbiter's parts tell what happens to workers and stems; that is the arbiter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
+    from rpcserver.system.channel import ArbiterEnd, WorkerFailed
+
+
+class AppOverseer(Protocol):
+    """Whom stems tell how loading the app has ended, where that was asked."""
+
+    def app_loaded(self) -> None:
+        """The workers that start from now on come of the new stem."""
+
+    def app_failed(self, failure: WorkerFailed) -> None:
+        """The app could not be loaded; where there was a stem, it stays."""
+
+
+class Overseer(AppOverseer, Protocol):
+    """Whom the crew tells what happens, before it is logged or acted upon here."""
+
+    def worker_ready(self, worker: WorkerProcess) -> None:
+        """A worker serves."""
+
+    def worker_wants_connection(self, channel: ArbiterEnd) -> None:
+        """A draining worker is free for a connection that waits."""
+
+    def start_failed(self, slot: WorkerSlot, failure: WorkerFailed) -> bool:
+        """A worker did not get ready; returns whether that is dealt with, and no other one shall be started."""
+
+    def worker_left(self) -> None:
+        """A worker has ended, and whatever follows from it has been seen to."""

@@ -1,0 +1,69 @@
+"""One stem as the arbiter sees it, and what it is ordered to fork; when that happens is decided in `stems`."""
+
+from __future__ import annotations
+
+import enum
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rpcserver.system.channel import WorkerEnd, WorkerFailed
+    from rpcserver.system.process import ChildProcess
+    from rpcserver.system.stem_link import StemLink
+
+
+class StemState(enum.Enum):
+    """What a stem is about."""
+
+    LOADING = "loading"
+    READY = "ready"
+    RETIRED = "retired"
+    ABORTING = "aborting"
+
+
+@dataclass(eq=False, slots=True)
+class StemProcess:
+    """A stem as the arbiter sees it.
+
+    Attributes:
+        announced: whether somebody waits to hear whether its app can be loaded.
+        deadline: when its state, or an order, has lasted too long, in monotonic seconds.
+        under_way: the index of the worker that it was ordered to fork last, until it says what became of that.
+        workers: the indexes of those that it has forked and that live, or was ordered to fork.
+    """
+
+    generation: int
+    process: ChildProcess
+    link: StemLink
+    announced: bool
+    started: float
+    deadline: float | None = None
+    state: StemState = StemState.LOADING
+    under_way: int | None = None
+    failure: WorkerFailed | None = None
+    workers: set[int] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        return f"the stem of generation {self.generation} (pid {self.process.pid})"
+
+    def close(self) -> None:
+        """Close the descriptors; a stem that runs yet is killed, unless these are a copy of its parent's."""
+        self.process.close()
+        self.link.close()
+
+
+@dataclass(frozen=True, slots=True)
+class BirthOrder:
+    """A worker that is wanted, and what it is to get."""
+
+    worker: int
+    index: int
+    generation: int
+    channel: WorkerEnd
+    lifeline: int
+
+    def close(self) -> None:
+        """Close the descriptors, of which the stem may have copies."""
+        self.channel.close()
+        os.close(self.lifeline)

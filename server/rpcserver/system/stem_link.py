@@ -1,0 +1,154 @@
+"""The link between the arbiter and a stem: orders to fork workers go one way, what became of them the other.
+
+A message is a packet of JSON; with an order come the descriptors that its worker gets. Whoever closes an end ends the
+stem, or says that it has ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+from typing import Final
+
+import msgspec
+
+from rpcserver.system.channel import WorkerEnd, WorkerFailed, told
+
+logger = logging.getLogger(__name__)
+
+STEM_NAME: Final = "rpcserver-stem"
+"""What ps(1) and top(1) call a stem."""
+
+_MAX_MESSAGE: Final = 128 * 1024
+_MAX_TRACEBACK: Final = 64 * 1024
+_DESCRIPTORS: Final = struct.Struct("2i")
+
+
+class WorkerOrder(msgspec.Struct, frozen=True, tag="fork"):
+    """An order: fork a worker with that number, whose slot on the scoreboard has that index."""
+
+    worker: int
+    index: int
+
+
+class Retire(msgspec.Struct, frozen=True, tag="retire"):
+    """No order follows: let go of the listeners, and stay for the sake of the workers until the link ends."""
+
+
+class AppLoaded(msgspec.Struct, frozen=True, tag="loaded"):
+    """The app is loaded: orders can be taken."""
+
+
+class WorkerForked(msgspec.Struct, frozen=True, tag="forked"):
+    """The last order was carried out; or `problem` says why it could not be."""
+
+    problem: str | None = None
+
+
+StemOrder = WorkerOrder | Retire
+StemReport = AppLoaded | WorkerFailed | WorkerForked
+_orders: Final = msgspec.json.Decoder(StemOrder)
+_reports: Final = msgspec.json.Decoder(StemReport)
+
+
+class StemLink:
+    """The arbiter's end; it never waits."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._socket.setblocking(False)
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._socket.fileno()
+
+    def order(self, worker: int, index: int, channel: WorkerEnd, lifeline: int) -> None:
+        """Order a worker, which gets its end of a channel and of a lifeline.
+
+        Raises:
+            OSError: the stem has ended.
+        """
+        message = msgspec.json.encode(WorkerOrder(worker, index))
+        socket.send_fds(self._socket, [message], [channel.fileno(), lifeline])
+
+    def retire(self) -> None:
+        """Tell the stem that no order follows.
+
+        Raises:
+            OSError: the stem has ended.
+        """
+        self._socket.send(msgspec.json.encode(Retire()))
+
+    def receive(self) -> StemReport | None:
+        """Take the next report, or None when there is none yet.
+
+        Raises:
+            EOFError: the stem has closed its end.
+        """
+        try:
+            message = self._socket.recv(_MAX_MESSAGE)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError as error:
+            raise EOFError from error
+        if not message:
+            raise EOFError
+        report: StemReport = _reports.decode(message)
+        return report
+
+    def close(self) -> None:
+        """Close this end."""
+        self._socket.close()
+
+
+class StemEnd:
+    """The stem's end."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+
+    def loaded(self) -> None:
+        """Report that the app is loaded."""
+        self._report(AppLoaded())
+
+    def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
+        """Report why the app is not loaded."""
+        if traceback is not None:
+            traceback = told(traceback[-_MAX_TRACEBACK:])
+        self._report(WorkerFailed(told(message), traceback, shortage))
+
+    def forked(self, problem: str | None = None) -> None:
+        """Report what became of the last order."""
+        self._report(WorkerForked(problem))
+
+    def receive(self) -> tuple[WorkerOrder, WorkerEnd, int] | Retire | None:
+        """Wait for the next order: with the worker's ends of its channel and its lifeline; None when the link ends."""
+        room = socket.CMSG_LEN(_DESCRIPTORS.size)
+        try:
+            message, ancillary, _, _ = self._socket.recvmsg(_MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            return None
+        if not message:
+            return None
+        order = _orders.decode(message)
+        if isinstance(order, Retire):
+            return order
+        channel, lifeline = _DESCRIPTORS.unpack(ancillary[0][2])
+        return order, WorkerEnd(socket.socket(fileno=channel)), lifeline
+
+    def close(self) -> None:
+        """Close this end."""
+        self._socket.close()
+
+    def _report(self, report: StemReport) -> None:
+        try:
+            self._socket.send(msgspec.json.encode(report))
+        except OSError as error:
+            logger.debug("the arbiter cannot be told (%s)", error)
+
+
+def open_stem_link() -> tuple[StemLink, StemEnd]:
+    """Make both ends; neither survives an exec."""
+    arbiter, stem = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return StemLink(arbiter), StemEnd(stem)

@@ -1,0 +1,95 @@
+"""A process that runs the code of an app: what it keeps of its own in spite of that, and what a stem hands on.
+
+What a worker does is in `base`, what a stem does in `stem`.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import logging
+import random
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rpcserver.system.signals import ignore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rpcserver.service.service import Service
+    from rpcserver.system.at_exit import AtExit
+    from rpcserver.system.log import LineHandler
+    from rpcserver.system.signals import OwnSignals
+    from rpcserver.workers.offspring import Offspring
+
+logger = logging.getLogger(__name__)
+
+_FOR_THE_ARBITER: Final = (
+    # A terminal sends these to every process of its group; what they mean to the server is the arbiter's to say.
+    signal.SIGINT,
+    signal.SIGHUP,
+)
+
+_IGNORED: Final = (
+    # A terminal's, when a process of its background reads or writes: then the read fails and the write is done. A
+    # handler would have each of them tried again, and the signal sent anew to the whole group, without end.
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    # A client that has gone.
+    signal.SIGPIPE,
+)
+
+_RANDOM: Final = ("numpy.random", "torch")
+"""Libraries with random numbers of their own, as they are once an app has imported them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preloaded:
+    """What a stem has made, for the workers that it forks."""
+
+    service: Service
+    signals: OwnSignals
+    offspring: Offspring
+    at_exit: AtExit
+
+
+def catch_common_signals(signals: OwnSignals) -> None:
+    """Do what every process that runs an app does at signals that were not sent to it alone."""
+    for number in _FOR_THE_ARBITER:
+        signals.handle(number, ignore)
+    for number in _IGNORED:
+        signals.handle(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def write_stacks(logs: LineHandler) -> None:
+    """Have SIGABRT and crashes write stacks to the log's file, and not to where an app has them written."""
+    faulthandler.disable()
+    # In C: a thread that never lets go of the interpreter would keep a handler in Python from running.
+    faulthandler.enable(logs.fileno())
+
+
+def show_prints() -> None:
+    """Have what an app prints be seen when it does, in a file or pipe too."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
+        sys.stdout.reconfigure(line_buffering=True)
+
+
+def warn_of_taken(taken: Iterable[signal.Signals]) -> None:
+    """Say which of the server's signals the app had taken."""
+    logger.warning(
+        "the app has taken %s, which the server needs and has taken back: clean up in @service.on_worker_stop",
+        ", ".join(number.name for number in sorted(taken)),
+    )
+
+
+def reseed() -> None:
+    """Give this process random numbers of its own: it was born with the state that the app was loaded with."""
+    random.seed()
+    # What the app has made for itself, such as a Generator, is made anew in a start hook.
+    for name in _RANDOM:
+        if (seed := getattr(sys.modules.get(name), "seed", None)) is not None:
+            seed()

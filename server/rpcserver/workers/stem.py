@@ -1,0 +1,197 @@
+"""The stem of `--preload`: a process that imports the app once, and forks the workers, which share its memory.
+
+It serves nobody and supervises nobody: its workers become the arbiter's children at once, and live on if it dies. What
+it is told, `rpcserver.system.stem_link` says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import signal
+import time
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rpcserver.service.loader import load_app
+from rpcserver.system.at_exit import AtExit
+from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
+from rpcserver.system.log import keep_enabled
+from rpcserver.system.process import fill_standard_descriptors
+from rpcserver.system.signals import OwnSignals, ignore
+from rpcserver.system.stem_link import STEM_NAME, Retire, WorkerOrder
+from rpcserver.workers.app_process import Preloaded, catch_common_signals, show_prints, warn_of_taken, write_stacks
+from rpcserver.workers.base import (
+    ABORT,
+    EXIT_APP,
+    GRACEFUL,
+    QUICK,
+    RECLAIM,
+    REOPEN,
+    WorkerSetup,
+    be_worker,
+)
+from rpcserver.workers.offspring import Offspring
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+    from rpcserver.system.channel import WorkerEnd
+    from rpcserver.system.log import LineHandler
+    from rpcserver.system.process import Forker
+    from rpcserver.system.scoreboard import Scoreboard
+    from rpcserver.system.settings import ServerSettings
+    from rpcserver.system.sockets import Listener
+    from rpcserver.system.stem_link import StemEnd
+    from rpcserver.workers.base import Worker
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StemSetup:
+    """What the arbiter, whose pid that is, gives a stem to start with."""
+
+    arbiter: int
+    generation: int
+    settings: ServerSettings
+    listeners: Sequence[Listener]
+    end: StemEnd
+    logs: LineHandler
+    board: Scoreboard
+    forker: Forker
+    model: type[Worker]
+    tls: ssl.SSLContext | None = None
+
+
+class Stem:
+    """A stem, from the fork to its exit code."""
+
+    def __init__(self, setup: StemSetup) -> None:
+        self._setup = setup
+        self._end = setup.end
+        self._logs = setup.logs
+        self._quitting = False
+        self._signals = OwnSignals()
+        self._offspring = Offspring(self._signals, setup.listeners)
+        self._at_exit = AtExit()
+
+    def main(self) -> int:
+        """Be a stem, and return the exit code of the process."""
+        # Collections while it is imported would find little, and after it they would write to what workers share.
+        gc.disable()
+        self._logs.role = "stem"
+        self._former_name = self._setup.forker.name_process(STEM_NAME.encode())
+        try:
+            try:
+                return self._live()
+            finally:
+                self._quitting = True
+                self._at_exit.run()
+        except QuickStop:
+            return 0
+
+    def _live(self) -> int:
+        self._catch_signals()
+        show_prints()
+        keep_enabled(self._logs)
+        began = time.monotonic()
+        try:
+            service = load_app(self._setup.settings.app)
+            self._logs.stand_in()
+            # What an app has closed must become no connection that a handler's print is sent to.
+            fill_standard_descriptors()
+        except (LoadError, ServiceError) as error:
+            self._end.failed(str(error), error.traceback if isinstance(error, AppFailed) else None)
+            return EXIT_APP
+        except OSError as error:
+            # What a user's code raises is a `LoadError`.
+            self._end.failed(f"the app cannot be loaded: {error}", shortage=True)
+            return EXIT_APP
+        if taken := self._signals.put_back():
+            warn_of_taken(taken)
+        write_stacks(self._logs)
+        self._at_exit.note_files()
+        gc.collect()
+        # What workers collect shall not look at what they share: that would write to its pages.
+        gc.freeze()
+        logger.info("the app is loaded, once for all workers of generation %d, in %.2f s", *self._loaded_in(began))
+        self._end.loaded()
+        self._serve(Preloaded(service, self._signals, self._offspring, self._at_exit))
+        return 0
+
+    def _loaded_in(self, began: float) -> tuple[int, float]:
+        return self._setup.generation, time.monotonic() - began
+
+    def _serve(self, preloaded: Preloaded) -> None:
+        while (received := self._end.receive()) is not None:
+            if isinstance(received, Retire):
+                for listener in self._setup.listeners:
+                    listener.close()
+            else:
+                self._fork(*received, preloaded)
+
+    def _fork(self, order: WorkerOrder, channel: WorkerEnd, lifeline: int, preloaded: Preloaded) -> None:
+        setup = self._setup
+        problem: str | None = None
+        try:
+            setup.forker.fork_for(
+                setup.arbiter, lifeline, lambda: self._be_worker(order, channel, preloaded), self._forks
+            )
+        except OSError as error:
+            problem = error.strerror or str(error)
+        finally:
+            channel.close()
+        self._end.forked(problem)
+
+    @contextlib.contextmanager
+    def _forks(self) -> Iterator[None]:
+        """Fork for the server itself, whatever threads the app has; that these end is said by `fork_hazards`."""
+        with self._offspring.server_forks(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
+            yield
+
+    def _be_worker(self, order: WorkerOrder, channel: WorkerEnd, preloaded: Preloaded) -> int:
+        setup = self._setup
+        self._end.close()
+        setup.forker.name_process(self._former_name)
+        if not channel.introduce():
+            return 0
+        return be_worker(
+            setup.model,
+            WorkerSetup(
+                order.worker,
+                setup.generation,
+                setup.settings,
+                setup.listeners,
+                channel,
+                setup.logs,
+                setup.board.slot(order.index),
+                setup.tls,
+                preloaded,
+            ),
+        )
+
+    def _catch_signals(self) -> None:
+        handle = self._signals.handle
+        catch_common_signals(self._signals)
+        for number in (GRACEFUL, RECLAIM):
+            # A service manager sends the first to every process; how the server leaves is the arbiter's to say.
+            handle(number, ignore)
+        handle(QUICK, self._on_quick)
+        handle(REOPEN, self._on_reopen)
+        handle(ABORT, signal.SIG_DFL)
+        write_stacks(self._logs)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def _on_quick(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._quitting:
+            self._quitting = True
+            raise QuickStop
+
+    def _on_reopen(self, _number: int, _frame: FrameType | None) -> None:
+        self._logs.reopen()

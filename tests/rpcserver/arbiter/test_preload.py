@@ -1,0 +1,231 @@
+"""`--preload`: one stem imports the app, workers come of it and are the arbiter's, whatever becomes of the stem."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.models import of_each_kind
+from tests.rpcserver.arbiter.test_reload import held_app, rewrite
+from tests.rpcserver.steering import Gate, Steering, steering
+from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, launched, running, watched
+
+PRELOADED_APP = f"""{PROBE_APP}
+import random, sys
+LOADED_BY = os.getpid()
+
+@service.on_preload
+def note() -> None:
+    sys.modules["preloaded_by"] = os.getpid()
+
+@service.method
+def origin() -> list:
+    return [os.getpid(), LOADED_BY, sys.modules["preloaded_by"], os.getppid(), random.random()]
+"""
+
+
+def stems_of(server: Server) -> list[int]:
+    """The pids of a server's stems, as ps(1) finds them."""
+    found = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in server.workers()}
+    return [pid for pid, name in found.items() if name == "rpcserver-stem"]
+
+
+def origins(server: Server, workers: int) -> list[list[Any]]:
+    """What each worker of a sync server says of itself."""
+    clients = [server.connect() for _ in range(workers)]
+    found = [client.call("origin").result for client in clients]
+    for client in clients:
+        client.close()
+    return found
+
+
+def wait_for_pids(arbiter: Steering, workers: int, gone: int | None = None) -> list[int]:
+    """Wait until that many workers are ready and one is gone; returns their pids."""
+    status = arbiter.wait_until(
+        lambda status: (
+            [worker["state"] for worker in status["workers"]] == ["ready"] * workers
+            and gone not in [worker["pid"] for worker in status["workers"]]
+        )
+    )
+    return [worker["pid"] for worker in status["workers"]]
+
+
+def test_the_app_is_imported_once_and_every_worker_is_the_arbiters_own_child(tmp_path: Path) -> None:
+    with running("-w", "3", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
+        [stem] = stems_of(server)
+        workers = {worker["pid"] for worker in arbiter.workers()}
+        assert set(server.workers()) == workers | {stem}
+        found = origins(server, 3)
+        assert {origin[0] for origin in found} == workers
+        assert {tuple(origin[1:4]) for origin in found} == {(stem, stem, server.pid)}
+        assert len({origin[4] for origin in found}) == 3
+        assert f"[stem {stem}] the app is loaded" in server.log()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert "WARNING" not in server.log()
+
+
+@of_each_kind
+def test_a_stem_that_is_killed_costs_no_call_and_is_mended(tmp_path: Path, model: str) -> None:
+    gate = Gate(tmp_path)
+    with (
+        running("-w", "2", "-m", model, "--preload", folder=tmp_path, app=PRELOADED_APP) as server,
+        steering(server) as arbiter,
+        server.connect() as client,
+    ):
+        client.send("gate", gate.params)
+        gate.wait()
+        [stem] = stems_of(server)
+        before = wait_for_pids(arbiter, 2)
+        os.kill(stem, signal.SIGKILL)
+        server.wait_for_log("the app is loaded", times=2)
+        gate.open()
+        assert client.reply().result == "through"
+        assert wait_for_pids(arbiter, 2) == before
+        # Its orphans are the arbiter's to supervise, and new ones come of the new stem.
+        arbiter.call("worker.kill", worker=1)
+        after = wait_for_pids(arbiter, 2, gone=before[0])
+        assert after[1] == before[1]
+        server.wait_for_log(f"worker 1 (pid {before[0]}) was killed by SIGKILL; a new one starts")
+        [mended] = stems_of(server)
+        assert mended != stem
+        assert arbiter.status()["totals"]["died"] == 1
+        kinds = [event["kind"] for event in arbiter.call("arbiter.events")["events"]]
+        assert (kinds.count("stem_ready"), kinds.count("stem_died")) == (2, 1)
+
+
+def test_nothing_outlives_a_killed_arbiter(tmp_path: Path) -> None:
+    with running("-w", "2", "--preload", folder=tmp_path) as server, watched(server.workers()) as processes:
+        assert len(processes) == 3
+        server.signal(signal.SIGKILL)
+        assert all_gone(processes, PATIENCE)
+
+
+def test_a_reload_makes_a_new_stem_and_the_old_one_leaves_after_its_workers(tmp_path: Path) -> None:
+    at_exit = f"import atexit, pathlib\natexit.register(lambda: pathlib.Path({str(tmp_path)!r}, 'over').touch())\n"
+    gate = Gate(tmp_path)
+    with (
+        running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP + at_exit) as server,
+        steering(server) as arbiter,
+        server.connect() as client,
+    ):
+        client.send("gate", gate.params, close=True)
+        gate.wait()
+        stems = stems_of(server)
+        rewrite(tmp_path, PRELOADED_APP)
+        assert arbiter.call("arbiter.reload") == {"generation": 1}
+        server.wait_for_log("reloaded: 2 workers of generation 1")
+        assert set(stems) < set(stems_of(server))
+        assert not (tmp_path / "over").exists()
+        with watched(stems) as old:
+            gate.open()
+            assert client.reply().result == "through"
+            assert all_gone(old, PATIENCE)
+        assert (tmp_path / "over").exists()
+        # The old one may not be reaped yet.
+        [new] = set(stems_of(server)) - set(stems)
+        assert {tuple(origin[1:3]) for origin in origins(server, 2)} == {(new, new)}
+
+
+def test_code_that_does_not_import_keeps_the_old_stem_and_says_why_once(tmp_path: Path) -> None:
+    with running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
+        stems, workers = stems_of(server), wait_for_pids(arbiter, 2)
+        rewrite(tmp_path, "def deep():\n    raise RuntimeError('no database')\n\ndeep()\n")
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("the reload has failed, the workers that serve now stay")
+        status = arbiter.status()
+        assert (status["generation"], status["reloading"]) == (0, False)
+        assert "no database" in status["reload_problem"]
+        assert server.log().count("Traceback") == 1
+        # The old stem has the old code, and its workers' replacements do too.
+        arbiter.call("worker.kill", worker=1)
+        assert wait_for_pids(arbiter, 2, gone=workers[0])[1] == workers[1]
+        assert {origin[1] for origin in origins(server, 2)} == set(stems)
+        rewrite(tmp_path, PRELOADED_APP)
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("reloaded: 2 workers of generation 1")
+
+
+def test_new_workers_that_do_not_start_bring_the_old_stem_back(tmp_path: Path) -> None:
+    fails = "\n@service.on_worker_start\ndef connect():\n    raise RuntimeError('no database')\n"
+    with running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
+        stems, workers = stems_of(server), wait_for_pids(arbiter, 2)
+        rewrite(tmp_path, PRELOADED_APP + fails)
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("the reload has failed, the workers that serve now stay")
+        assert arbiter.status()["generation"] == 0
+        arbiter.call("worker.kill", worker=2)
+        assert wait_for_pids(arbiter, 2, gone=workers[1])[0] == workers[0]
+        assert {origin[1] for origin in origins(server, 2)} == set(stems)
+
+
+@pytest.mark.parametrize(
+    ("app", "options", "said"),
+    [
+        ("def deep():\n    raise RuntimeError('no database')\n\ndeep()\n", [], "RuntimeError: no database"),
+        (
+            "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n",
+            [],
+            "was killed by SIGSEGV before the app was loa",
+        ),
+        ("import threading\nthreading.Event().wait()\n", ["--start-timeout", "0.5"], "raise --start-timeout"),
+    ],
+    ids=["raises", "crashes", "hangs"],
+)
+def test_an_app_that_cannot_be_loaded_ends_the_start(tmp_path: Path, app: str, options: list[str], said: str) -> None:
+    (tmp_path / "broken.py").write_text(app)
+    arguments = ["-w", "2", "--preload", "--bind", "127.0.0.1:0", *options, "broken.py"]
+    with launched(*arguments, cwd=tmp_path) as server:
+        event = server.event()
+        assert event is not None
+        assert said in event["message"]
+        assert server.wait() == 3
+        assert said in server.log()
+        assert ("most recent call first" in server.log()) == (said != "RuntimeError: no database")
+
+
+def test_a_stem_that_cannot_be_mended_is_tried_again(tmp_path: Path) -> None:
+    with running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
+        workers = wait_for_pids(arbiter, 2)
+        rewrite(tmp_path, "raise RuntimeError('no database')\n")
+        os.kill(stems_of(server)[0], signal.SIGKILL)
+        server.wait_for_log("no worker can be started: ")
+        assert "no database; the next try is in 0.5 s" in server.log()
+        # A worker that is wanted meanwhile waits for the stem.
+        arbiter.call("worker.kill", worker=1)
+        rewrite(tmp_path, PRELOADED_APP)
+        assert wait_for_pids(arbiter, 2, gone=workers[0])[1] == workers[1]
+
+
+def test_a_server_that_stops_while_its_app_is_loaded_leaves_nothing(tmp_path: Path) -> None:
+    gate, switch = Gate(tmp_path), tmp_path / "switch"
+    app = held_app(gate, switch) + PRELOADED_APP
+    with running("-w", "2", "--preload", folder=tmp_path, app=app) as server:
+        switch.touch()
+        server.signal(signal.SIGHUP)
+        gate.wait()
+        with watched(server.workers()) as processes:
+            assert len(processes) == 4
+            server.signal(signal.SIGTERM)
+            assert all_gone(processes, PATIENCE)
+            assert server.wait() == 0
+        assert "WARNING" not in server.log()
+
+
+def test_workers_are_scaled_and_replaced_after_their_requests(tmp_path: Path) -> None:
+    options = ("-w", "1", "--preload", "--max-requests", "2")
+    with running(*options, folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
+        [worker] = wait_for_pids(arbiter, 1)
+        with server.connect() as client:
+            client.call("echo", 1)
+            client.call("echo", 2)
+        wait_for_pids(arbiter, 1, gone=worker)
+        arbiter.call("arbiter.scale", workers=3)
+        wait_for_pids(arbiter, 3)
+        arbiter.call("arbiter.scale", workers=1)
+        wait_for_pids(arbiter, 1)
+        assert arbiter.status()["totals"]["died"] == 0
