@@ -1,0 +1,1 @@
+"""What pages show of real sessions, recorded anew: `python -m tests.recording.tour`, and `.picture`."""
