@@ -146,6 +146,9 @@ def balancing(folder: Path, model: str, *, age: str = "1") -> Iterator[tuple[tup
         )
         stack.callback(haproxy.wait)
         stack.callback(haproxy.kill)
+        # The port is there before HAProxy is: whoever calls first would wait for its start.
+        with Client(socket.create_connection(front.getsockname(), PATIENCE)) as client:
+            client.call("whoami")
         yield front.getsockname(), places
 
 
