@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from rpcshell.client.async_client import AsyncClient
+from rpcshell.client.daemon_threads import DaemonThreads
 from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, ConnectionLost, ShellError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
     from rpcshell.client.target import Target, TlsFiles
@@ -100,7 +99,7 @@ class Broadcast:
         asyncio.run(self._run(method, params))
 
     async def _run(self, method: str, params: object) -> None:
-        asyncio.get_running_loop().set_default_executor(_DaemonThreads())
+        asyncio.get_running_loop().set_default_executor(DaemonThreads("lookup"))
         turns = asyncio.Semaphore(_AT_ONCE)
         await asyncio.gather(*(self._call(instance, turns, method, params) for instance in self._instances))
 
@@ -130,21 +129,3 @@ class Broadcast:
                 raise
             finally:
                 self._answers[instance] = InstanceAnswer(instance, time.monotonic() - began, reply, error)
-
-
-class _DaemonThreads(ThreadPoolExecutor):
-    """Looks up names, each in a thread that nobody waits for at the end: getaddrinfo(3) cannot be broken off."""
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        found: Future[Any] = Future()
-
-        def run() -> None:
-            if not found.set_running_or_notify_cancel():
-                return
-            try:
-                found.set_result(function(*args, **kwargs))
-            except Exception as error:  # noqa: BLE001 - whoever waits for it raises it
-                found.set_exception(error)
-
-        threading.Thread(target=run, name="lookup", daemon=True).start()
-        return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 import http.client
 import socket
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 import msgspec
 
+from rpcshell.client.daemon_threads import DaemonThreads
 from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics, of_status
 from rpcshell.servers.control import Control
@@ -23,6 +24,7 @@ from rpcshell.servers.standstill import stands_still, stopped_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
 
     from rpcshell.client.fleet.instances import InstanceState
     from rpcshell.client.target import Target
@@ -85,7 +87,7 @@ class FleetFeed:
 
     def __init__(self) -> None:
         self._asked: dict[Target, _Asked] = {}
-        self._pool = ThreadPoolExecutor(_AT_ONCE, "look")
+        self._pool = DaemonThreads("look", _AT_ONCE)
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from rpcshell.lab.top.fleet_feed import FleetFeed, InstanceLine
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics
 from rpcshell.servers.directory import is_on_this_machine
 from tests.rpcshell.commands.conftest import needs_server
-from tests.servers import running
+from tests.servers import PATIENCE, running
 
 ELSEWHERE = TcpTarget("192.0.2.1", 1)
 """An address that is nobody's (RFC 5737)."""
@@ -118,6 +120,18 @@ def test_metrics_without_an_end_are_given_up(monkeypatch: pytest.MonkeyPatch) ->
                 with contextlib.suppress(OSError):
                     connection.send(b"#")
         assert line.problem == f"{url} cannot be read: timed out"
+
+
+def test_nobody_waits_for_a_look_that_hangs_when_all_is_left() -> None:
+    code = (
+        "import threading; from rpcshell.client.daemon_threads import DaemonThreads\n"
+        "threads = DaemonThreads('look', 1); begun = threading.Event()\n"
+        "first = threads.submit(lambda: (begun.set(), threading.Event().wait()))\n"
+        "begun.wait(); second = threads.submit(print, 'never'); threads.shutdown(cancel_futures=True)\n"
+        "print(first.running(), second.cancelled())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert found.stdout == "True True\n"
 
 
 def test_a_host_that_can_have_no_address_has_none() -> None:
