@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import signal
 import time
 import warnings
@@ -33,6 +34,7 @@ from rpcserver.workers.base import (
     WorkerSetup,
     be_worker,
 )
+from rpcserver.workers.fork_hazards import fork_hazards, open_descriptors
 from rpcserver.workers.offspring import Offspring
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class Stem:
         self._catch_signals()
         show_prints()
         keep_enabled(self._logs)
-        began = time.monotonic()
+        began, descriptors = time.monotonic(), open_descriptors()
         try:
             service = load_app(self._setup.settings.app)
             self._logs.stand_in()
@@ -115,6 +117,8 @@ class Stem:
         if taken := self._signals.put_back():
             warn_of_taken(taken)
         write_stacks(self._logs)
+        for hazard in fork_hazards(descriptors, self._fork_in_vain):
+            logger.warning("%s", hazard)
         self._at_exit.note_files()
         gc.collect()
         # What workers collect shall not look at what they share: that would write to its pages.
@@ -147,6 +151,10 @@ class Stem:
         finally:
             channel.close()
         self._end.forked(problem)
+
+    def _fork_in_vain(self) -> int:
+        with self._forks():
+            return os.fork()
 
     @contextlib.contextmanager
     def _forks(self) -> Iterator[None]:
