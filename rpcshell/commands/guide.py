@@ -34,6 +34,7 @@ _CALLS: Final[_Rows] = (
     ('echo text=$"no ${o.id}"', "the same inside a text"),
     ("order.list | jq .[0]", "give the result to another program"),
     ("order.list > all.json", "write it to a file; >> adds to one"),
+    ("!ls -l", "a line of the system's shell"),
     ("# anything", "a comment"),
 )
 _KEYS: Final[_Rows] = (
@@ -123,7 +124,7 @@ def _usage(command: Command) -> str:
 def _overview(shell: Shell) -> str:
     # A command of several kinds is listed once.
     groups = {group: [one for one in known if " " not in one.name] for group, known in shell.commands.groups.items()}
-    lines = ['A line is a call, such as ping {"a": 1} or add a=1 b=2, or a :command.']
+    lines = ['A line is a call, such as ping {"a": 1} or add a=1 b=2, a :command, or !ls.']
     for group, commands in groups.items():
         lines.append(group)
         lines += columns([(_usage(command), command.summary) for command in commands], first=_USAGE)

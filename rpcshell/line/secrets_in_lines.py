@@ -19,6 +19,7 @@ from rpcshell.line.language import (
     ObjectNode,
     Severity,
     StringNode,
+    SystemLine,
     TemplateNode,
     TokenKind,
     ValueLine,
@@ -134,6 +135,8 @@ def _in_line(typed: Line, known: Known) -> list[Secret]:
         case ValueLine(value=value, sink=sink, assignment=name):
             names = () if name is None else (name.name,)
             found = [_whole(value)] if names and is_secret(names[0]) else list(_secrets_in_node(line.text, value, ()))
+        case SystemLine():
+            return _in_free_text(line.text, 0)
         case _:
             return _in_comment(line.text, 0)
     text = line.text

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Listeners"]
 
@@ -30,6 +31,15 @@ class Listeners:
     def on_progress(self, callback: Callable[[str], object]) -> None:
         """Have `callback` called, from any thread, with how connecting goes that takes its time; with "" in the end."""
         self._progress = callback
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Tell no lines of information meanwhile."""
+        before, self.silent = self.silent, True
+        try:
+            yield
+        finally:
+            self.silent = before
 
     def _changed(self) -> None:
         for callback in self._change_listeners:

@@ -1,4 +1,4 @@
-"""Where a result goes instead of the screen: the standard input of a shell command, or a file.
+"""Where a result goes instead of the screen, the standard input of a shell command or a file; and shell commands alone.
 
 What it looks like there is `plain`'s business.
 """
@@ -17,6 +17,7 @@ from rpcshell.client.errors import Cancelled, ShellError, UsageError
 from rpcshell.line.language import Redirect
 from rpcshell.servers.folders import user_path
 from rpcshell.view.escape import visible
+from rpcshell.view.plain import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +32,7 @@ _BY_SIGNAL: Final = 128
 
 
 class PipeFailed(ShellError):
-    """A shell command that got a result ended with a status other than 0.
+    """A shell command ended with a status other than 0.
 
     Attributes:
         command: The command.
@@ -61,8 +62,8 @@ def check_sink(sink: Sink) -> None:
         raise UsageError(f"cannot write {sink.path}: there is no folder {path.parent}")
 
 
-def send(sink: Sink, pieces: Iterable[str]) -> int:
-    """Write text to a file, or run a shell command on it and wait for its end.
+def send(sink: Sink, pieces: Iterable[str] | None) -> int:
+    """Write text to a file, or run a shell command on it and wait for its end; one without a text has the terminal.
 
     Returns:
         The bytes that were written; a command may have read fewer.
@@ -72,7 +73,7 @@ def send(sink: Sink, pieces: Iterable[str]) -> int:
         PipeFailed: The command ended with a status other than 0.
         Cancelled: It was interrupted.
     """
-    return _write(sink, pieces) if isinstance(sink, Redirect) else _run(sink, pieces)
+    return _write(sink, pieces or ()) if isinstance(sink, Redirect) else _run(sink, pieces)
 
 
 def _write(sink: Redirect, pieces: Iterable[str]) -> int:
@@ -84,19 +85,21 @@ def _write(sink: Redirect, pieces: Iterable[str]) -> int:
         raise UsageError(f"cannot write {visible(sink.path)}: {reason}") from error
 
 
-def _run(sink: Pipe, pieces: Iterable[str]) -> int:
+def _run(sink: Pipe, pieces: Iterable[str] | None) -> int:
     written = 0
+    # What a script reads its own lines from is not for a command of them.
+    alone = None if is_terminal(sys.stdin) else subprocess.DEVNULL
     with _cooked(), _interrupts_left_to_the_command():
         try:
-            process = subprocess.Popen([_SHELL, "-c", sink.command], stdin=subprocess.PIPE)
+            process = subprocess.Popen([_SHELL, "-c", sink.command], stdin=alone if pieces is None else subprocess.PIPE)
         except (OSError, ValueError) as error:
             raise UsageError(f"cannot run {visible(sink.command)}: {error}") from error
-        assert process.stdin is not None  # noqa: S101  (it was asked for)
         try:
-            # A command such as `head` may leave before it has read everything.
-            with contextlib.suppress(BrokenPipeError), process.stdin as stream:
-                for piece in pieces:
-                    written += stream.write(_encoded(piece))
+            if process.stdin is not None:
+                # A command such as `head` may leave before it has read everything.
+                with contextlib.suppress(BrokenPipeError), process.stdin as stream:
+                    for piece in pieces or ():
+                        written += stream.write(_encoded(piece))
             status = process.wait()
         except BaseException:
             process.terminate()

@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.client.errors import CallError, Cancelled, ShellError, SyntaxProblem, UsageError
+from rpcshell.client.errors import Cancelled, ShellError, SyntaxProblem, UsageError
 from rpcshell.shell.journal import LAST, Journal, Variables
+from rpcshell.shell.missteps import (
+    add_advice,
+    habitual_line,
+    hide_secrets,
+    refuse_foreign_call,
+    refuse_masked,
+    syntax_problem,
+)
 from rpcshell.shell.output import Diverted
 from rpcshell.shell.why.sighting import Lookout
 from rpcshell.view.plain import is_terminal, plain_text
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from rpcshell.line.catalog import Method
     from rpcshell.line.language import CallLine, CommandLine, Line, LineError, Problem, Sink, ValueLine
     from rpcshell.line.masking import Known
     from rpcshell.shell.call import Call
@@ -184,10 +193,12 @@ class Shell:
             ShellError: What the call or the command raised.
             Leave: The line was a command to leave.
         """
-        from rpcshell.line.language import CallLine, CommandLine, ValueLine
+        from rpcshell.line.language import CallLine, CommandLine, SystemLine, ValueLine
 
         if "***" in text:
-            self._refuse_masked(text)
+            refuse_masked(text, self.known)
+        if text.strip() not in self.aliases:
+            text = habitual_line(text, self.session, self._commands if self.interactive else None) or text
         line = self._parsed(text)
         match line.body:
             case CommandLine() as command:
@@ -196,14 +207,8 @@ class Shell:
                 self._call(line, call)
             case ValueLine() as value:
                 self._show_value(line, value)
-
-    def _refuse_masked(self, text: str) -> None:
-        """Refuse a line as the history keeps it, which would send asterisks for a secret."""
-        from rpcshell.line.masking import MASKED, masked_places
-
-        if places := masked_places(text, self.known):
-            message = f"a secret was left out here when the line was kept: type it in the place of {MASKED}"
-            raise SyntaxProblem(message, line=text, column=places[0], expected="the secret")
+            case SystemLine(sink=command):
+                self._send(command, None)
 
     def read_call(self, text: str) -> tuple[str, Any]:
         """The method and the params of a call, for a command that makes it.
@@ -252,10 +257,10 @@ class Shell:
 
         line = expand_alias(parse(text), self.aliases)[0]
         if (problem := line.blocking) is not None:
-            raise _syntax_problem(line, problem)
+            raise self._problem(line, problem)
         # At the prompt it is underlined.
         for doubt in () if self.interactive else line.problems:
-            self.output.note(f"column {doubt.start + 1}: {_syntax_problem(line, doubt)}")
+            self.output.note(f"column {doubt.start + 1}: {self._problem(line, doubt)}")
         return line
 
     def _run_command(self, line: Line, command: CommandLine) -> None:
@@ -281,6 +286,7 @@ class Shell:
         return derived
 
     def _call(self, line: Line, call: CallLine) -> None:
+        refuse_foreign_call(line.text, call.method, self._find, self.known)
         params = self._params(line, call)
         if call.sink is not None:
             from rpcshell.shell.pipeline import check_sink
@@ -318,7 +324,8 @@ class Shell:
             sink, (text for value in values for text in plain_text(value, self.settings, indented=self.interactive))
         )
 
-    def _send(self, sink: Sink, pieces: Iterable[str]) -> None:
+    def _send(self, sink: Sink, pieces: Iterable[str] | None) -> None:
+        """Give a result to a file or a shell command, or have the command run without one."""
         from rpcshell.line.language import Redirect
         from rpcshell.shell.pipeline import PipeFailed, send
 
@@ -360,7 +367,8 @@ class Shell:
         for listener in self.listeners:
             listener(self, call)
         if call.error is not None:
-            _hide_secrets(call.error, call.named_params)
+            add_advice(call, self._find, self.known)
+            hide_secrets(call.error, call.named_params)
             raise call.error
         self.variables[LAST] = call.result
         return call
@@ -379,22 +387,14 @@ class Shell:
         try:
             return evaluate()
         except LineError as error:
-            raise _syntax_problem(line, error) from error
+            raise self._problem(line, error) from error
 
+    def _problem(self, line: Line, problem: Problem | LineError) -> SyntaxProblem:
+        return syntax_problem(line, problem, self._find, self.known)
 
-def _syntax_problem(line: Line, problem: Problem | LineError) -> SyntaxProblem:
-    """The error of a line that has no meaning; it may end up in a log, so it does not repeat secrets."""
-    from rpcshell.line.masking import mask_message
-
-    column = problem.column if isinstance(problem, Exception) else problem.start
-    message = mask_message(problem.message, line.text)
-    return SyntaxProblem(message, line=line.text, column=column, expected=problem.expected)
-
-
-def _hide_secrets(error: ShellError, params: object) -> None:
-    """Take out of an error what its server repeats of the secrets that it was sent."""
-    from rpcshell.line.masking import mask_text, mask_texts
-
-    error.message = mask_text(error.message, params)
-    if isinstance(error, CallError):
-        error.data = mask_texts(error.data, params)
+    def _find(self, name: str) -> Method | None:
+        """The method of a name, as far as the target has told; nobody at the prompt waits for it to tell."""
+        if self.interactive:
+            return self.session.catalog.methods.get(name)
+        with self.session.quiet():
+            return self.session.method(name)

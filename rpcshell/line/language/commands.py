@@ -1,11 +1,11 @@
-"""Commands, `:name words…`; words; and where a line's result goes instead of the screen: `| command`, `> file`.
+"""Commands, `:name words…` and `!command`; words; and where a result goes instead of the screen: `| command`, `> file`.
 
 Words have the quoting of a POSIX shell (sh(1), section 2.2) and none of its expansions.
 """
 
 import re
 
-from rpcshell.line.language.nodes import CommandLine, Pipe, Redirect, Sink, Word
+from rpcshell.line.language.nodes import CommandLine, Pipe, Redirect, Sink, SystemLine, Word
 from rpcshell.line.language.tokens import Scan, Severity, TokenKind
 
 _NAME = re.compile(r"""[^\s"']*""")
@@ -49,6 +49,15 @@ def read_command(scan: Scan) -> CommandLine:
             words.append(read_word(scan))
             scan.skip_blank()
     return CommandLine(scan.text[start:end], start, end, tuple(words), sink)
+
+
+def read_system_line(scan: Scan) -> SystemLine:
+    """Read the command of the system's shell at the head of `scan`, which is at its `!`, to the end of the text."""
+    scan.take(TokenKind.OPERATOR, scan.pos + 1)
+    _skip_row_blanks(scan)
+    command = _read_pipe(scan)
+    read_end(scan, "the command ends before this")
+    return SystemLine(command)
 
 
 def read_word(scan: Scan) -> Word:

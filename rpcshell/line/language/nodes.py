@@ -184,7 +184,14 @@ class ValueLine(msgspec.Struct, frozen=True, gc=False):
     problems: tuple[Problem, ...] = ()
 
 
-Body = Empty | CommandLine | CallLine | ValueLine
+class SystemLine(msgspec.Struct, frozen=True, gc=False):
+    """`!command`: a line of the system's shell, to its end."""
+
+    sink: Pipe
+    problems: tuple[Problem, ...] = ()
+
+
+Body = Empty | CommandLine | CallLine | ValueLine | SystemLine
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):

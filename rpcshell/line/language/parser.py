@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from rpcshell.line.language.calls import read_assignment, read_call, read_value_line, value_ahead
-from rpcshell.line.language.commands import read_command
-from rpcshell.line.language.nodes import Body, CallLine, CommandLine, Empty, Line, ValueLine, leading_word
+from rpcshell.line.language.commands import read_command, read_system_line
+from rpcshell.line.language.nodes import Body, CallLine, CommandLine, Empty, Line, SystemLine, ValueLine, leading_word
 from rpcshell.line.language.tokens import (
     CLOSE,
     CLOSERS,
@@ -27,7 +27,7 @@ _QUOTES = frozenset("\"'")
 
 
 def parse(text: str) -> Line:
-    """Parse a line: nothing, a `:command`, a call, or a value that gets a name or is shown.
+    """Parse a line: nothing, a `:command`, a `!command`, a call, or a value that gets a name or is shown.
 
     A line may hold newlines; outside strings they are blanks.
 
@@ -52,6 +52,8 @@ def _read_body(scan: Scan) -> Body:
         return Empty()
     if scan.char == ":":
         return read_command(scan)
+    if scan.char == "!":
+        return read_system_line(scan)
     assignment = read_assignment(scan)
     if value_ahead(scan, assigned=assignment is not None):
         return read_value_line(scan, assignment)
@@ -126,7 +128,8 @@ def statements(line: Line, known: Callable[[str], bool]) -> tuple[str, ...]:
     text = line.text
     if "\n" not in text.strip():
         return (text,)
-    if line.blocking is None and not isinstance(line.body, CommandLine) and not _assigns_later(line, known):
+    of_a_row = isinstance(line.body, CommandLine | SystemLine)
+    if line.blocking is None and not of_a_row and not _assigns_later(line, known):
         return (text,)
     assembler = Assembler()
     parts: list[str] = []

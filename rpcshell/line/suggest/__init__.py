@@ -1,5 +1,6 @@
 """Completion as a pure function: a parsed line and a cursor in, suggestions out. Nothing waits for a network."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -64,6 +65,9 @@ __all__ = [
 ]
 
 MAX_METHODS = 500
+
+_LAST_WORD = re.compile(r"(?<=\s)\S+$")
+"""Of a command of the system's shell: what it is given, and not its own name."""
 
 
 def suggest(
@@ -130,6 +134,10 @@ class _Suggester:
         if isinstance(sink, Redirect) and cursor <= sink.end:
             typed = line.text[sink.start : cursor]
             yield from suggest_paths(typed, sink.start, sink.end, self._around.paths)
+        elif (isinstance(sink, Pipe) and cursor <= sink.end) and (
+            word := _LAST_WORD.search(line.text, sink.start, cursor)
+        ):
+            yield from suggest_paths(word[0], word.start(), cursor, self._around.paths)
 
     def _command(self, line: Line, command: CommandLine, cursor: int) -> Iterator[Suggestion]:
         if cursor < command.name_start:

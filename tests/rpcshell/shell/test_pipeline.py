@@ -51,6 +51,18 @@ def written(name: str) -> str:
     return Path(name).read_text(encoding="utf-8")
 
 
+def test_a_line_of_the_systems_shell_is_run_to_its_end(shell: Shell, output: Recording) -> None:
+    shell.execute("!echo 'a | b' > made")
+    assert written("made") == "a | b\n"
+    shell.execute("!false")
+    assert output.notes == ["`false` ended with status 1"]
+    shell.interactive = False
+    with pytest.raises(PipeFailed):
+        shell.execute("!exit 3")
+    with pytest.raises(SyntaxProblem, match="a shell command is missing"):
+        shell.execute("!")
+
+
 def test_a_result_can_be_kept_and_used(shell: Shell, output: Recording) -> None:
     shell.execute('u = ping {"id": 7, "name": "Ann"}')
     shell.execute('ping id=$u.id text=$"Hello ${u.name}" last=$_.id')

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 _PIECES = [
-    *"{}[]<>:=,\"'\\#$|;-.0123 \n\t",
+    *"{}[]<>:=,\"'\\#$|;!-.0123 \n\t",
     "ping",
     "order.create",
     "a",

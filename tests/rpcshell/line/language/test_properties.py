@@ -15,6 +15,7 @@ from rpcshell.line.language import (
     LineError,
     ObjectNode,
     Pipe,
+    SystemLine,
     TemplateNode,
     ValueLine,
     VariableNode,
@@ -125,10 +126,12 @@ def test_spans_of_what_a_line_says_lie_where_it_says_it(text: str) -> None:
     body = parse(text).body
     if isinstance(body, Empty):
         return
-    if not isinstance(body, CommandLine) and (assignment := body.assignment) is not None:
-        assert text[assignment.start : assignment.end] == assignment.name
     if isinstance(body.sink, Pipe):
         assert text[body.sink.start : body.sink.end] == body.sink.command
+    if isinstance(body, SystemLine):
+        return
+    if not isinstance(body, CommandLine) and (assignment := body.assignment) is not None:
+        assert text[assignment.start : assignment.end] == assignment.name
     for node in variables_in(body):
         assert text[node.start : node.end].lstrip("$").startswith(node.name)
         for step in node.steps:

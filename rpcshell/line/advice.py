@@ -1,0 +1,82 @@
+"""What would have worked in the place of a call that does not: the same words as the method's schema has them."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from rpcshell.line.catalog import Method
+from rpcshell.line.check import check
+from rpcshell.line.foreign import ForeignCall, foreign_method, read_foreign
+from rpcshell.line.language import ArrayNode, CallLine, key_text, method_text, parse, quote, typed_word
+from rpcshell.line.properties import property_schema
+from rpcshell.line.schema import Schema, allowed_types
+
+__all__ = ["advice"]
+
+_LONGEST = 2_000
+"""Characters of the longest line that is looked at: nobody types a longer one by mistake."""
+
+
+def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
+    """Calls that can be made, and that a line was probably meant as, the best first; none where that is not plain.
+
+    `find` gives the method of a name.
+    """
+    name = foreign_method(text) if len(text) <= _LONGEST else None
+    method = None if name is None else find(name)
+    if method is None:
+        return []
+    call = read_foreign(text, {param.name for param in method.params})
+    if call is None:
+        return []
+    found = dict.fromkeys(candidate for candidate in _candidates(call, method) if candidate != text.strip())
+    return [candidate for candidate in found if _works(candidate, method)]
+
+
+def _candidates(call: ForeignCall, method: Method) -> Iterator[str]:
+    name, values = method_text(method.name), [value for _, value in call.arguments]
+    given = {key for key, _ in call.arguments if key is not None}
+    free = [param.name for param in method.params if param.name not in given]
+    if not values:
+        yield name
+    elif len(given) == len(values):
+        yield _with_pairs(name, call.arguments, method)
+    elif method.whole:
+        texts = [_value(value, method.params_schema, method) for value in values]
+        yield f"{name} {texts[0]}" if len(texts) == 1 else f"{name} [{', '.join(texts)}]"
+        yield f"{name} {quote(' '.join(values))}"
+    elif len(values) - len(given) <= len(free):
+        named = [(free.pop(0) if key is None else key, value) for key, value in call.arguments]
+        yield _with_pairs(name, named, method)
+        if len(values) > 1 and not given:
+            yield f"{name} [{', '.join(_of_param(key, value, method) for key, value in named)}]"
+    if len(values) > 1 and not given and not method.whole and method.params:
+        # The words of one text.
+        yield f"{name} {key_text(method.params[0].name)}={quote(' '.join(values))}"
+
+
+def _with_pairs(name: str, named: Iterable[tuple[str | None, str]], method: Method) -> str:
+    return " ".join([name, *(f"{key_text(key)}={_of_param(key, value, method)}" for key, value in named if key)])
+
+
+def _of_param(key: str, value: str, method: Method) -> str:
+    schema = property_schema(method.params_schema, key, method.resolve)
+    return _value(value, schema if schema is not None else {}, method)
+
+
+def _value(text: str, schema: Schema, method: Method) -> str:
+    """A value as JSON has it; of what was typed without quotes, as what the schema wants there."""
+    if text[0] in "\"'{[<$":
+        return text
+    return quote(text) if isinstance(typed_word(text, allowed_types(schema, method.resolve)), str) else text
+
+
+def _works(text: str, method: Method) -> bool:
+    line = parse(text)
+    if line.blocking is not None or not isinstance(line.body, CallLine) or line.body.method != method.name:
+        return False
+    params = line.body.params
+    if params is None:
+        return method.whole or not any(param.required for param in method.params)
+    schema = method.positional_schema if isinstance(params, ArrayNode) else method.params_schema
+    if isinstance(params, ArrayNode) and method.by_name:
+        return False
+    return next(check(params, schema, method.resolve), None) is None

@@ -1,0 +1,46 @@
+"""What everyone types at a prompt, whatever program it is of: `exit`, `help`, `?`, `\\q`, `ls`; and what it is here.
+
+Whether a server has a method of such a name is the caller's to know: then it is a call.
+"""
+
+from typing import Final, NamedTuple
+
+__all__ = ["Habit", "habit"]
+
+_LEAVE: Final = frozenset({"exit", "quit", "bye", "logout", r"\q"})
+_EXPLAIN: Final = frozenset({"help", "man", "?", r"\?", r"\h"})
+_LIST: Final = frozenset({"ls", "dir", "methods", r"\d", r"\dt", r"\df", r"\l"})
+_CLEAR: Final = frozenset({"clear", "cls"})
+_SYSTEM: Final = frozenset({"cat", "cp", "curl", "git", "grep", "less", "mkdir", "mv", "ps", "pwd", "rm", "vim"})
+
+
+class Habit(NamedTuple):
+    """What was typed by habit.
+
+    Attributes:
+        word: The word that it begins with.
+        line: What it is here, where that can simply be done; empty where it is only said what to type.
+        say: What to type.
+    """
+
+    word: str
+    line: str = ""
+    say: str = ""
+
+
+def habit(text: str) -> Habit | None:
+    """What a line that no method was meant by stands for, or None."""
+    word, _, rest = text.strip().removesuffix(";").partition(" ")
+    word, rest = word.removesuffix("()"), rest.strip()
+    if word in _LEAVE and not rest:
+        return Habit(word, ":quit")
+    if word in _EXPLAIN and len(rest.split()) <= 1:
+        return Habit(word, f":help {rest}".rstrip())
+    if word in _LIST:
+        files = f", !{text.strip()} the files" if word in {"ls", "dir"} else ""
+        return Habit(word, say=f":methods lists the methods{files}")
+    if word in _CLEAR and not rest:
+        return Habit(word, say="Ctrl-L clears the screen")
+    if word in _SYSTEM:
+        return Habit(word, say=f"!{text.strip()} is run by the system's shell")
+    return None

@@ -1,0 +1,143 @@
+"""Lines that mean nothing as they stand: what they were meant as, where that is plain, and the errors that say so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import CallError, ShellError, SyntaxProblem, UsageError
+from rpcshell.line.brief import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.line.catalog import Method
+    from rpcshell.line.habits import Habit
+    from rpcshell.line.language import Line, LineError, Problem
+    from rpcshell.line.masking import Known
+    from rpcshell.shell.call import Call
+    from rpcshell.shell.command import CommandRegistry
+    from rpcshell.shell.session import Session
+
+_LONGEST_SIGNATURE: Final = 200
+
+__all__ = [
+    "add_advice",
+    "habitual_line",
+    "hide_secrets",
+    "refuse_foreign_call",
+    "refuse_masked",
+    "syntax_problem",
+]
+
+
+def habitual_line(text: str, session: Session, commands: Callable[[], CommandRegistry] | None) -> str | None:
+    """The line that a habit of other programs stands for here, such as `exit`; None where it is none, but a line.
+
+    At a prompt `commands` loads the commands, which are typed without their colon too; scripts have none.
+
+    Raises:
+        UsageError: It is a habit, and what to type here is only said.
+    """
+    from rpcshell.line.habits import habit
+
+    found = habit(text)
+    if found is None:
+        if commands is not None:
+            _refuse_command_without_colon(text, session, commands)
+        return None
+    if _may_be_called(found, session, at_prompt=commands is not None):
+        return None
+    if not found.line:
+        raise UsageError(f"{found.word} is no method", hint=found.say)
+    return found.line
+
+
+def _may_be_called(found: Habit, session: Session, *, at_prompt: bool) -> bool:
+    """Whether a word may be a method: the target has one, or has not said what it has.
+
+    Nobody who wants to leave has to wait for a server.
+    """
+    if session.target is None:
+        return False
+    if at_prompt:
+        methods = session.catalog.methods
+        return found.word in methods if methods else not found.line
+    return session.method(found.word) is not None or not session.catalog.methods
+
+
+def _refuse_command_without_colon(text: str, session: Session, commands: Callable[[], CommandRegistry]) -> None:
+    methods = session.catalog.methods
+    word = text.split(maxsplit=1)[0] if text.strip() else ""
+    known = methods or session.target is None
+    if known and word.isalpha() and word not in methods and commands().find(word) is not None:
+        raise UsageError(f"{word} is no method", hint=f":{text.strip()} is the command")
+
+
+def refuse_foreign_call(text: str, method: str, find: Callable[[str], Method | None], known: Known) -> None:
+    """Refuse a call that is written as in other languages, `add(1, 2)`, where it is plain what it would be here."""
+    if "(" in method and find(method) is None and (hint := _did_you_mean(text, find, known)):
+        raise UsageError("a call has no parentheses", hint=hint)
+
+
+def add_advice(call: Call, find: Callable[[str], Method | None], known: Known) -> None:
+    """Have the error of a call whose params are a single value say how the method takes it."""
+    if isinstance(call.error, CallError) and call.error.hint is None and isinstance(call.params, str | int | float):
+        method = find(call.method)
+        if method is not None and not method.whole:
+            call.error.hint = _did_you_mean(call.line, find, known)
+
+
+def syntax_problem(
+    line: Line, problem: Problem | LineError, find: Callable[[str], Method | None], known: Known
+) -> SyntaxProblem:
+    """The error of a line that has no meaning; it may end up in a log, so it does not repeat secrets."""
+    from rpcshell.line.masking import mask_message
+
+    column = problem.column if isinstance(problem, Exception) else problem.start
+    message = mask_message(problem.message, line.text)
+    error = SyntaxProblem(message, line=line.text, column=column, expected=problem.expected)
+    if advised := _did_you_mean(line.text, find, known) or _signature(line, find):
+        error.hint = advised
+    return error
+
+
+def _signature(line: Line, find: Callable[[str], Method | None]) -> str | None:
+    """How a method is called, where its params by name are no JSON and no pairs."""
+    from rpcshell.line.language import CallLine, WordNode
+
+    body = line.body
+    if not isinstance(body, CallLine) or not isinstance(body.params, WordNode):
+        return None
+    method = find(body.method)
+    return None if method is None or method.whole else f"call it as {brief(method.signature, _LONGEST_SIGNATURE)}"
+
+
+def _did_you_mean(text: str, find: Callable[[str], Method | None], known: Known) -> str | None:
+    from rpcshell.line.advice import advice
+    from rpcshell.line.masking import mask_line
+
+    try:
+        found = advice(text, find)
+    except ShellError:
+        # The target is asked for its methods, and cannot say.
+        found = []
+    lines = [f"`{mask_line(one, known)}`" for one in found[:2]]
+    return f"did you mean {' or '.join(lines)}?" if lines else None
+
+
+def refuse_masked(text: str, known: Known) -> None:
+    """Refuse a line as the history keeps it, which would send asterisks for a secret."""
+    from rpcshell.line.masking import MASKED, masked_places
+
+    if places := masked_places(text, known):
+        message = f"a secret was left out here when the line was kept: type it in the place of {MASKED}"
+        raise SyntaxProblem(message, line=text, column=places[0], expected="the secret")
+
+
+def hide_secrets(error: ShellError, params: object) -> None:
+    """Take out of an error what its server repeats of the secrets that it was sent."""
+    from rpcshell.line.masking import mask_text, mask_texts
+
+    error.message = mask_text(error.message, params)
+    if isinstance(error, CallError):
+        error.data = mask_texts(error.data, params)

@@ -1,0 +1,94 @@
+"""What a call that does not work was meant as, and what everyone types at a prompt."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpcshell.line.advice import advice
+from rpcshell.line.catalog import Catalog
+from rpcshell.line.habits import habit
+from rpcshell.line.language import parse
+from tests.rpcshell.line.language.strategies import line_texts
+from tests.rpcshell.shop import CATALOG
+
+_METHODS = Catalog.from_openrpc(
+    {
+        "methods": [
+            {
+                "name": "add",
+                "params": [
+                    {"name": "a", "schema": {"type": "number"}, "required": True},
+                    {"name": "b", "schema": {"type": "number"}},
+                ],
+            },
+            {
+                "name": "echo",
+                "params": [
+                    {"name": "text", "schema": {"type": "string"}, "required": True},
+                    {"name": "upper", "schema": {"type": "boolean"}},
+                ],
+            },
+            {"name": "now", "params": []},
+        ]
+    }
+).methods
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("echo hi", ['echo text="hi"']),
+        ('echo "hi"', ['echo text="hi"']),
+        ("echo 'it''s'", []),
+        ("echo 7", ['echo text="7"']),
+        ("echo hello world", ['echo text="hello world"']),
+        ("echo hi true", ['echo text="hi" upper=true', 'echo ["hi", true]', 'echo text="hi true"']),
+        ("add 1 2", ["add a=1 b=2", "add [1, 2]"]),
+        ("add 1, 2", ["add a=1 b=2", "add [1, 2]"]),
+        ("add(1,2)", ["add a=1 b=2", "add [1, 2]"]),
+        ("add(a=1, b=2);", ["add a=1 b=2"]),
+        ("add a = 1", ["add a=1"]),
+        ("add a:1 b: 2", ["add a=1 b=2"]),
+        ("add --a 1 --b=2", ["add a=1 b=2"]),
+        ("add b 2 a 1", ["add b=2 a=1"]),
+        ("add -1 b=2", ["add a=-1 b=2"]),
+        ("add 1 2 3", []),
+        ("add one", []),
+        ("add(1,2", []),
+        ("now()", ["now"]),
+        ("nonesuch 1 2", []),
+        ("", []),
+    ],
+)
+def test_a_line_of_another_tool_is_told_as_the_schema_has_it(line: str, meant: list[str]) -> None:
+    assert advice(line, _METHODS.get) == meant
+
+
+@given(st.one_of(line_texts, line_texts.map(lambda text: f"order.create {text}")))
+def test_what_is_advised_can_be_run(text: str) -> None:
+    for found in advice(text, CATALOG.methods.get):
+        assert parse(found).blocking is None
+
+
+@pytest.mark.parametrize(
+    ("line", "run", "said"),
+    [
+        ("exit", ":quit", ""),
+        (" quit() ", ":quit", ""),
+        (r"\q", ":quit", ""),
+        ("exit 1", None, None),
+        ("?", ":help", ""),
+        (r"\?", ":help", ""),
+        ("help ping", ":help ping", ""),
+        ("help a b", None, None),
+        ("ls -l", "", ":methods lists the methods, !ls -l the files"),
+        ("clear", "", "Ctrl-L clears the screen"),
+        ("grep x y", "", "!grep x y is run by the system's shell"),
+        ("exit_status", None, None),
+    ],
+)
+def test_habits_of_other_programs_are_known(line: str, run: str | None, said: str | None) -> None:
+    found = habit(line)
+    assert (found and found.line, found and found.say) == (run, said)
