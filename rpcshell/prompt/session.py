@@ -6,8 +6,8 @@ after it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import sys
 from asyncio import get_running_loop
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -19,14 +19,13 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.key_binding import merge_key_bindings
 from prompt_toolkit.lexers import DynamicLexer, SimpleLexer
-from prompt_toolkit.output.plain_text import PlainTextOutput
-from prompt_toolkit.utils import is_dumb_terminal
 
 from rpcshell.client.errors import UsageError
 from rpcshell.client.threads import thread_for
 from rpcshell.prompt.actions import Actions, action_bindings
 from rpcshell.prompt.completer import LineCompleter, PathListing, dialect_listing
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
+from rpcshell.prompt.ground import ground_without_asking, hear_ground, terminal_output
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
 from rpcshell.prompt.late_listing import LateListing
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from rpcshell.client.hearing import Hearing
     from rpcshell.line.language import Line
     from rpcshell.prompt.context import LineContext
+    from rpcshell.prompt.contrast import RGB
     from rpcshell.prompt.event_line import EventLine
     from rpcshell.prompt.templates import Template
     from rpcshell.shell.questions import Questions
@@ -96,11 +96,12 @@ class Prompt:
         self._on_ready = on_ready
         self._lexer: LineLexer | None = None
         self._ending: BaseException | None = None
+        self._ground = ground_without_asking()
         self._event_line: EventLine | None = None
         self._questions: Questions | None = None
         complaints: list[str] = []
         suggesting = Condition(lambda: settings.suggestions)
-        with create_app_session(output=output or _plain_output()):
+        with create_app_session(output=output or terminal_output()):
             self._prompt: PromptSession[str] = PromptSession(
                 self._message,
                 multiline=True,
@@ -139,6 +140,7 @@ class Prompt:
         pane = DocumentationPane(context, self._prompt.default_buffer, menu_rows=_MENU_ROWS)
         add_documentation(application.layout, pane)
         application.after_render += self._warm_up
+        hear_ground(application.input, self._ground_told)
         prompt_escape(application)
         context.session.on_change(self._changed)
         settings.offer_themes(theme_names)
@@ -359,13 +361,19 @@ class Prompt:
         """Follow a change of a setting; it may come from a line or from a key."""
         match name:
             case "theme":
-                style = theme_style(self._context.settings.theme)
+                style = theme_style(self._context.settings.theme, self._ground)
                 self._prompt.style = style
                 self.screen.restyle(style)
             case "editing":
                 mode = EditingMode.VI if self._context.settings.editing == "vi" else EditingMode.EMACS
                 self._prompt.editing_mode = mode
         self._prompt.app.invalidate()
+
+    def _ground_told(self, ground: RGB) -> None:
+        self._ground = ground
+        # Not a word of a theme of which was said before that there is none.
+        with contextlib.suppress(UsageError):
+            self._set("theme")
 
     def _current_lexer(self) -> Lexer:
         if not self._prompt.default_buffer.text:
@@ -389,8 +397,3 @@ class Prompt:
 
     def _history_problem(self, text: str) -> None:
         self.screen.note(text)
-
-
-def _plain_output() -> Output | None:
-    """An output without escape sequences where the terminal knows none; nothing where it does."""
-    return PlainTextOutput(sys.stdout) if is_dumb_terminal() else None

@@ -1,4 +1,6 @@
-"""The colours of the prompt and of replies: the terminal's own by name, a light or a dark set, or a pygments style.
+"""The colours of the prompt and of replies: a light or a dark set, one for any ground, or a pygments style.
+
+All can be read on the ground they are for; which of the colours can is `contrast`'s to say.
 
 JSON has pygments' token names here too, so that a style of pygments says it all.
 """
@@ -10,10 +12,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from prompt_toolkit.styles import Style
 
 from rpcshell.client.errors import UsageError
+from rpcshell.prompt.contrast import BLACK, WHITE, is_dark, readable
 
 if TYPE_CHECKING:
     from pygments.style import StyleMeta
     from pygments.token import _TokenType
+
+    from rpcshell.prompt.contrast import RGB
 
 __all__ = ["THEME", "theme_names", "theme_style"]
 
@@ -35,20 +40,22 @@ class _Palette(NamedTuple):
     error: str
 
 
-_TERMINAL: Final = _Palette(
-    key="ansiblue",
-    string="ansigreen",
-    number="ansicyan",
-    constant="ansimagenta",
-    comment="italic ansibrightblack",
+_ANYWHERE: Final = _Palette(
+    key="#5f5fff",
+    string="#00875f",
+    number="#875fd7",
+    constant="#d700af",
+    comment="italic #767676",
     method="bold",
-    command="bold ansimagenta",
-    option="ansicyan",
-    variable="ansiyellow",
-    faint="ansibrightblack",
-    problem="ansiyellow",
-    error="ansired",
+    command="bold #d700af",
+    option="#875fd7",
+    variable="#af5f5f",
+    faint="#767676",
+    problem="#d700af",
+    error="#af5f5f",
 )
+"""Colours that can be read on black and on white: there are no others among the 256."""
+
 _LIGHT: Final = _Palette(
     key="#005faf",
     string="#006c2b",
@@ -86,21 +93,25 @@ def theme_names() -> tuple[str, ...]:
     return tuple(sorted(get_all_styles()))
 
 
-def theme_style(name: str) -> Style:
-    """The style of everything under a theme.
+def theme_style(name: str, ground: RGB | None = None) -> Style:
+    """The style of everything under a theme, with colours that can be read on the ground.
 
-    `auto` has the terminal's own colours, `light` and `dark` are named by its ground; else it is a style of pygments.
+    `auto` goes by the ground, `light` and `dark` are named by theirs; else it is a style of pygments. Where the ground
+    is None it may be black or white.
 
     Raises:
         UsageError: there is no such style.
     """
+    if name == "auto" and ground is None:
+        return THEME
+    grounds = (BLACK, WHITE) if ground is None else (ground,)
     match name:
         case "auto":
-            return THEME
+            return _style(_on(_DARK if is_dark(grounds[0]) else _LIGHT, grounds))
         case "light":
-            return _style(_LIGHT)
+            return _style(_on(_LIGHT, (WHITE,)))
         case "dark":
-            return _style(_DARK)
+            return _style(_on(_DARK, (BLACK,)))
     from pygments.styles import get_style_by_name
     from pygments.util import ClassNotFound
 
@@ -108,7 +119,17 @@ def theme_style(name: str) -> Style:
         found = get_style_by_name(name)
     except ClassNotFound:
         raise UsageError(f"there is no theme {name!r}", hint=":set theme with Tab lists them") from None
-    return _style(_of_pygments(found))
+    return _style(_on(_of_pygments(found), grounds))
+
+
+def _on(palette: _Palette, grounds: tuple[RGB, ...]) -> _Palette:
+    """A palette with the nearest colours that can be read on the grounds."""
+    return _Palette(
+        *(
+            " ".join(readable(word, grounds) if word.startswith("#") else word for word in look.split())
+            for look in palette
+        )
+    )
 
 
 def _of_pygments(style: StyleMeta) -> _Palette:
@@ -123,7 +144,8 @@ def _of_pygments(style: StyleMeta) -> _Palette:
                 return " ".join([*marks, f"#{rule['color']}"])
         return ""
 
-    comment = look(Comment)
+    # What is suggested has to differ from what is typed.
+    comment = look(Comment) or "#808080"
     return _Palette(
         key=look(Name.Tag, Name.Attribute, Keyword),
         string=look(Literal.String.Double, Literal.String),
@@ -137,7 +159,7 @@ def _of_pygments(style: StyleMeta) -> _Palette:
         faint=comment,
         problem=look(Name.Exception, Generic.Error, Keyword),
         # Many styles mark what is wrong by a frame or a ground, with a colour that cannot be read without it.
-        error=look(Generic.Error, Generic.Deleted) if not style.style_for_token(Error)["bgcolor"] else "ansired",
+        error=look(Generic.Error, Generic.Deleted) if not style.style_for_token(Error)["bgcolor"] else "#ff0000",
     )
 
 
@@ -159,12 +181,22 @@ def _style(palette: _Palette) -> Style:
             ("command", palette.command),
             ("option", palette.option),
             ("variable", palette.variable),
-            ("matching-bracket.cursor", "bold reverse"),
-            ("matching-bracket.other", "bold reverse"),
+            ("matching-bracket.cursor", "noinherit bold reverse"),
+            ("matching-bracket.other", "noinherit bold reverse"),
             ("auto-suggestion", palette.faint),
             ("problem", f"underline {palette.problem}"),
             ("place", f"italic {palette.faint}".replace("italic italic", "italic")),
             ("place.default", "underline"),
+            # What prompt_toolkit has colours for that cannot be read everywhere.
+            ("control-character", f"noinherit {palette.problem}"),
+            ("nbsp", f"noinherit underline {palette.problem}"),
+            ("digraph", f"noinherit {palette.problem}"),
+            ("tab", f"noinherit {palette.faint}"),
+            ("trailing-whitespace", f"noinherit {palette.faint}"),
+            ("aborting", "noinherit"),
+            ("exiting", "noinherit"),
+            ("search", "noinherit reverse"),
+            ("completion-menu.completion.current", "noinherit bg:#444444 #ffffff"),
             # Around it.
             ("prompt", "bold"),
             ("prompt.lost", f"bold {palette.error}"),
@@ -204,5 +236,5 @@ def _style(palette: _Palette) -> Style:
     )
 
 
-THEME: Final = _style(_TERMINAL)
-"""The style of everything in the terminal's own colours, so that the user's choice of those decides."""
+THEME: Final = _style(_ANYWHERE)
+"""The style of everything where nothing is known of the terminal's ground."""

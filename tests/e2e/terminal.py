@@ -18,6 +18,7 @@ import pexpect
 import pyte
 
 from tests import forks
+from tests.e2e.screen import Screen
 
 SHELL = (sys.executable, "-m", "rpcshell")
 
@@ -35,56 +36,7 @@ RIGHT = "\x1b[C"
 # What ends a redraw: the cursor is shown again (DECTCEM, in xterm's control sequences).
 DRAWN = b"\x1b[?25h"
 
-# A program that takes the whole screen asks for another one first; pyte draws on the same.
-ALTERNATE = 1049
-
 PATIENCE = 30.0
-
-
-class _Screen(pyte.Screen):
-    """A screen that keeps the rows which leave it at its top, and whose answers go back to the program."""
-
-    def __init__(self, columns: int, lines: int) -> None:
-        self.scrollback: list[str] = []
-        self.mark = 0
-        self.answers = b""
-        self._rows: dict[int, str] = {}
-        super().__init__(columns, lines)
-
-    def row(self, number: int) -> str:
-        """The text of a row, without the blanks at its end."""
-        # Most of what a program draws changes few rows.
-        if self.dirty:
-            self._rows = {known: text for known, text in self._rows.items() if known not in self.dirty}
-            self.dirty.clear()
-        if number not in self._rows:
-            cells = self.buffer[number]
-            # A wide character has an empty cell after it.
-            self._rows[number] = "".join(cells[column].data for column in range(self.columns)).rstrip()
-        return self._rows[number]
-
-    def index(self) -> None:
-        if self.cursor.y == self.lines - 1 and self.margins is None:
-            self.scrollback.append(self.row(0))
-        super().index()
-
-    def resize(self, lines: int | None = None, columns: int | None = None) -> None:
-        # pyte takes the rows that are too many off the top.
-        self.scrollback += [self.row(number) for number in range(self.lines - (lines or self.lines))]
-        super().resize(lines, columns)
-
-    def erase_in_display(self, how: int = 0, *args: object, **kwargs: object) -> None:
-        super().erase_in_display(how, *args, **kwargs)
-        if how in {2, 3}:
-            self.mark = min(self.mark, len(self.scrollback))
-
-    def set_mode(self, *modes: int, **options: object) -> None:
-        super().set_mode(*modes, **options)
-        if ALTERNATE in modes:
-            self.mark = min(self.mark, len(self.scrollback))
-
-    def write_process_input(self, data: str) -> None:
-        self.answers += data.encode()
 
 
 class _Fork:
@@ -156,6 +108,7 @@ class Terminal:
         command: The program and its arguments. A shell is a fork of one that has been imported.
         afresh: Start an interpreter for a shell too.
         environment: Variables beside the few that every program gets.
+        ground: What a program is told that asks on what colour it draws, as `rgb:ffff/ffff/ffff`; nothing if empty.
     """
 
     def __init__(
@@ -167,6 +120,7 @@ class Terminal:
         rows: int = 24,
         columns: int = 80,
         afresh: bool = False,
+        ground: str = "",
     ) -> None:
         self.home = home
         variables = {
@@ -179,7 +133,7 @@ class Terminal:
             "TERM": "xterm-256color",
             **(environment or {}),
         }
-        self._screen = _Screen(columns, rows)
+        self._screen = Screen(columns, rows, ground)
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
         self._unseen = b""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rpcshell.prompt.theme import theme_style
 from tests.e2e.shells import leave, spawn
 from tests.e2e.terminal import CTRL_C, CTRL_R, ENTER, SHELL, TAB, Terminal
 
@@ -188,6 +189,23 @@ def test_a_screen_that_changes_while_a_line_is_typed_shows_it_once(terminal: Ter
     terminal.send(ENTER)
     terminal.wait_for(r"^pong \{")
     assert len(re.findall(r"pong \{", terminal.all_text)) == 1
+
+
+@pytest.mark.parametrize(("ground", "theme"), [("rgb:ffff/ffff/ffff", "light"), ("rgb:0000/0000/0000", "dark")])
+def test_colours_go_by_the_ground_and_its_name_is_never_seen(tmp_path: Path, ground: str, theme: str) -> None:
+    with Terminal(tmp_path, ground=ground) as terminal:
+        # The terminal answers in the middle of what was typed ahead.
+        terminal.send(f":set theme{ENTER}")
+        terminal.wait_for(r"^theme is auto")
+        terminal.wait_for("^rpcshell> $")
+        terminal.send("x = 77")
+        terminal.wait_for("> x = 77$")
+        colour = theme_style(theme).get_attrs_for_style_str("class:pygments.literal.number").color
+        assert terminal.style_at("77").fg == colour
+        terminal.send(CTRL_C)
+        assert leave(terminal) == 0
+        assert "rgb" not in terminal.all_text
+        assert terminal.raw.count(b"\x1b]11;?") == 1
 
 
 def test_a_theme_is_there_at_once_and_no_color_wins(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def look(style: str) -> Attrs:
 def test_the_parts_of_json_have_colours_of_their_own() -> None:
     colours = [look(_STYLES[kind]).color for kind in ("key", "string", "number", "keyword", "error")]
     assert len(set(colours)) == 5
-    assert all(colour and colour.startswith("ansi") for colour in colours)
+    assert all(colours)
 
 
 @pytest.mark.parametrize(

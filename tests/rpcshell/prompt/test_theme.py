@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from prompt_toolkit.output.vt100 import _256_colors
+from prompt_toolkit.styles import Style, merge_styles
+from prompt_toolkit.styles.defaults import PROMPT_TOOLKIT_STYLE
 
 from rpcshell.client.errors import UsageError
+from rpcshell.prompt.contrast import BLACK, LEAST_CONTRAST, RGB, WHITE, contrast, is_dark, readable
 from rpcshell.prompt.lexer import _STYLES
-from rpcshell.prompt.theme import THEME, theme_names, theme_style
+from rpcshell.prompt.theme import theme_names, theme_style
 from rpcshell.view.settings import Settings
 from tests.rpcshell.prompt.test_prompt import prompt_with
+
+STEPS = (0, 95, 135, 175, 215, 255)
+XTERM = [
+    *((red, green, blue) for red in STEPS for green in STEPS for blue in STEPS),
+    *((grey, grey, grey) for grey in range(8, 248, 10)),
+]
+"""The colours that terminals have behind their first 16."""
 
 JSON = [_STYLES[kind] for kind in ("key", "string", "number", "keyword")]
 
@@ -18,23 +29,54 @@ def colours(theme: str) -> list[str | None]:
     return [style.get_attrs_for_style_str(name).color for name in JSON]
 
 
-def test_auto_leaves_the_colours_to_the_terminal() -> None:
-    assert theme_style("auto") is THEME
-    assert all(colour and colour.startswith("ansi") for colour in colours("auto"))
+PROMPT_TOOLKIT = Style(PROMPT_TOOLKIT_STYLE)
+SOLARIZED = (253, 246, 227)
+DRACULA = (40, 42, 54)
 
 
-def brightness(colour: str) -> float:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (0, 2, 4))
-    return (0.299 * red + 0.587 * green + 0.114 * blue) / 255
+def rgb(colour: str) -> RGB:
+    return int(colour[:2], 16), int(colour[2:4], 16), int(colour[4:], 16)
 
 
-@pytest.mark.parametrize(("theme", "readable"), [("light", (0, 0.5)), ("dark", (0.5, 1))])
-def test_light_and_dark_can_be_read_on_their_ground(theme: str, readable: tuple[float, float]) -> None:
-    found = colours(theme)
-    assert len(set(found)) == len(found)
-    for colour in found:
-        assert colour
-        assert readable[0] <= brightness(colour) <= readable[1], colour
+def unreadable(theme: str, ground: RGB | None, grounds: tuple[RGB, ...]) -> list[str]:
+    """The styles of a theme that cannot be read on one of the grounds, with 256 colours or with all of them."""
+    own = theme_style(theme, ground)
+    style = merge_styles([PROMPT_TOOLKIT, own])
+    found = []
+    for name in {name for name, _ in own.style_rules}:
+        look = style.get_attrs_for_style_str(" ".join(f"class:{part}" for part in name.split()))
+        for behind in grounds:
+            plain = WHITE if is_dark(behind) else BLACK
+            text, back = (rgb(part) if part else other for part, other in ((look.color, plain), (look.bgcolor, behind)))
+            few = [
+                XTERM[_256_colors[colour] - 16] if colour not in (plain, behind) else colour for colour in (text, back)
+            ]
+            if min(contrast(text, back), contrast(few[0], few[1])) < LEAST_CONTRAST:
+                found.append(f"{name} of {theme} on {behind}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("theme", "ground", "grounds"),
+    [
+        ("light", None, (WHITE,)),
+        ("dark", None, (BLACK,)),
+        *(
+            ("auto", ground, (BLACK, WHITE) if ground is None else (ground,))
+            for ground in (None, BLACK, WHITE, SOLARIZED, DRACULA)
+        ),
+    ],
+)
+def test_everything_can_be_read_on_its_ground(theme: str, ground: RGB | None, grounds: tuple[RGB, ...]) -> None:
+    assert unreadable(theme, ground, grounds) == []
+    if ground is not None or theme != "auto":
+        found = [theme_style(theme, ground).get_attrs_for_style_str(name).color for name in JSON]
+        assert len(set(found)) == len(found)
+
+
+def test_styles_of_pygments_can_be_read_on_any_ground() -> None:
+    for theme in theme_names():
+        assert unreadable(theme, None, (BLACK, WHITE)) == []
 
 
 @pytest.mark.parametrize("theme", theme_names())
@@ -44,7 +86,7 @@ def test_every_style_of_pygments_is_a_theme(theme: str) -> None:
 
 def test_a_style_of_pygments_gives_json_its_colours() -> None:
     assert colours("monokai") != colours("friendly")
-    assert colours("monokai")[1] == "e6db74"
+    assert colours("monokai")[1] == readable("#e6db74", (BLACK, WHITE)).removeprefix("#")
 
 
 def test_what_is_no_theme_is_refused() -> None:

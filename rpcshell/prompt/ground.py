@@ -1,0 +1,135 @@
+"""Asking a terminal what colour it draws on, beside the keys: the question, and its answer among what is typed.
+
+The question is xterm's OSC 11 (its control sequences, "Operating System Commands"), which most terminals, tmux and
+screen know; who does not says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Final
+
+from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.input.vt100_parser import Vt100Parser
+from prompt_toolkit.output import ColorDepth, create_output
+from prompt_toolkit.output.plain_text import PlainTextOutput
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.utils import is_dumb_terminal
+
+from rpcshell.prompt.contrast import BLACK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prompt_toolkit.input import Input
+    from prompt_toolkit.output import Output
+
+    from rpcshell.prompt.contrast import RGB
+
+__all__ = ["AnswerParser", "ground_without_asking", "hear_ground", "terminal_output"]
+
+_QUESTION: Final = "\x1b]11;?\x1b\\"
+
+_SILENT: Final = re.compile(r"linux|vt\d|ansi|cons|eterm|sun|wy\d|unknown")
+"""Terminals (as TERM names them) that are not asked: they have no answer, and old ones may show the question."""
+
+_BEGINNING: Final = "\x1b]11;"
+_ANSWER: Final = re.compile(r"\x1b\]11;([^\x07\x1b\x9c]*)(?:\x07|\x1b\\|\x9c)")
+_LONGEST: Final = 64
+
+_COLOUR: Final = re.compile(r"rgba?:([\da-f]{1,4})/([\da-f]{1,4})/([\da-f]{1,4})(?:/[\da-f]*)?", re.IGNORECASE)
+"""How X11 writes one (XParseColor(3)), with one to four digits for each part."""
+
+
+def terminal_output() -> Output:
+    """The output of a prompt on stdout: one without escape sequences where the terminal knows none."""
+    if is_dumb_terminal():
+        return PlainTextOutput(sys.stdout)
+    output = create_output()
+    if not isinstance(output, Vt100_Output) or output.get_default_color_depth() == ColorDepth.DEPTH_1_BIT:
+        return output
+    if _SILENT.match(os.environ.get("TERM", "")):
+        return output
+    return _AskingOutput.from_pty(
+        output.stdout,
+        term=output.term,
+        default_color_depth=output.default_color_depth,
+        enable_bell=output.enable_bell,
+    )
+
+
+def ground_without_asking() -> RGB | None:
+    """What the terminal draws on, where that needs no question: the console of Linux is black."""
+    return BLACK if os.environ.get("TERM", "").startswith("linux") else None
+
+
+class _AskingOutput(Vt100_Output):
+    """Asks once, just before it asks for the first time where the cursor stands.
+
+    Terminals answer one question after the other, and prompt_toolkit leaves the keys to nobody else before it knows
+    where the cursor stands. So the answer comes while keys are read, however slow the line, and is never shown.
+    """
+
+    _asked = False
+
+    def ask_for_cpr(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self.write_raw(_QUESTION)
+        super().ask_for_cpr()
+
+
+def hear_ground(source: Input, told: Callable[[RGB], None]) -> None:
+    """Have the answer taken out of what is typed; `told` is called in the event loop of the prompt."""
+    if isinstance(source, Vt100Input):
+        source.vt100_parser = AnswerParser(source.vt100_parser, told)
+
+
+class AnswerParser(Vt100Parser):
+    """Takes the answer out of what is typed, wherever the terminal has put it, and gives the rest to another parser.
+
+    `on_answer` gets the colour.
+    """
+
+    def __init__(self, keys: Vt100Parser, on_answer: Callable[[RGB], None]) -> None:
+        super().__init__(keys.feed_key_callback)
+        self._keys = keys
+        self._on_answer = on_answer
+        self._held = ""
+
+    def feed(self, data: str) -> None:
+        """Take what was typed, but for the beginning of an answer, which waits for its end."""
+        text = self._held + data
+        self._held = ""
+        if "\x1b" not in text:
+            self._keys.feed(text)
+            return
+        keys = _ANSWER.sub(self._answered, text)
+        begun = _begun(keys)
+        self._held = keys[begun:]
+        if begun:
+            self._keys.feed(keys[:begun])
+
+    def flush(self) -> None:
+        """Take an Escape, that nothing followed for a while, for the key."""
+        if self._held and not self._held.startswith(_BEGINNING):
+            held, self._held = self._held, ""
+            self._keys.feed(held)
+        self._keys.flush()
+
+    def _answered(self, found: re.Match[str]) -> str:
+        if colour := _COLOUR.fullmatch(found[1]):
+            red, green, blue = (int(part, 16) * 255 // (16 ** len(part) - 1) for part in colour.groups())
+            self._on_answer((red, green, blue))
+        return ""
+
+
+def _begun(keys: str) -> int:
+    """Where the beginning of an answer stands at the end of some keys, which may be an Escape only."""
+    at = keys.rfind(_BEGINNING)
+    if at >= 0 and len(keys) - at < _LONGEST:
+        return at
+    at = keys.rfind("\x1b")
+    return at if at >= 0 and _BEGINNING.startswith(keys[at:]) else len(keys)

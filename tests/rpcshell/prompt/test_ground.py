@@ -1,0 +1,68 @@
+"""The answer of a terminal that was asked what it draws on, among what is typed."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.input.vt100_parser import Vt100Parser
+from prompt_toolkit.key_binding.key_processor import KeyPress
+
+from rpcshell.prompt.contrast import RGB
+from rpcshell.prompt.ground import AnswerParser
+
+KEYS = st.text(alphabet="ab]1;\r\x03ä", max_size=6)
+SEQUENCES = st.sampled_from(["\x1b[A", "\x1b[1;3R", "\x1bb", "\x1b[200~x\x1b[201~"])
+ANSWERS = st.sampled_from(
+    [
+        ("\x1b]11;rgb:1e1e/2020/ffff\x1b\\", (30, 32, 255)),
+        ("\x1b]11;rgb:ff/ff/ff\x07", (255, 255, 255)),
+        ("\x1b]11;rgba:0/8/f/ffff\x9c", (0, 136, 255)),
+    ]
+)
+
+
+def parsed(parts: list[str], *, flush: bool = False) -> tuple[list[KeyPress], list[RGB]]:
+    keys: list[KeyPress] = []
+    grounds: list[RGB] = []
+    parser = AnswerParser(Vt100Parser(keys.append), grounds.append)
+    for part in parts:
+        parser.feed(part)
+        if flush:
+            parser.flush()
+    parser.flush()
+    return keys, grounds
+
+
+def plainly(text: str) -> list[KeyPress]:
+    keys: list[KeyPress] = []
+    parser = Vt100Parser(keys.append)
+    parser.feed_and_flush(text)
+    return keys
+
+
+@given(st.lists(KEYS | SEQUENCES, max_size=4).map("".join), ANSWERS, KEYS, st.lists(st.integers(0, 60), max_size=4))
+def test_the_answer_is_taken_out_of_the_keys_wherever_it_is_cut(
+    before: str, answer: tuple[str, RGB], after: str, cuts: list[int]
+) -> None:
+    text = before + answer[0] + after
+    places = sorted({0, *(cut for cut in cuts if cut < len(text)), len(text)})
+    keys, grounds = parsed([text[start:end] for start, end in pairwise(places)])
+    assert grounds == [answer[1]]
+    assert keys == plainly(before + after)
+
+
+@given(st.lists(KEYS | SEQUENCES | st.just("\x1b") | st.just("\x1b]"), max_size=6))
+def test_other_keys_are_what_they_were(parts: list[str]) -> None:
+    assert parsed(["".join(parts)]) == (plainly("".join(parts)), [])
+
+
+def test_an_answer_that_comes_slowly_is_no_keys_either_and_an_escape_alone_is_the_key() -> None:
+    assert parsed(["\x1b]11;rgb:00", "00/0000/", "0000\x1b", "\\x"], flush=True) == (plainly("x"), [(0, 0, 0)])
+    assert parsed(["\x1b", "a"], flush=True) == ([*plainly("\x1b"), *plainly("a")], [])
+
+
+def test_what_is_no_answer_does_not_hold_the_keys_up() -> None:
+    keys, grounds = parsed(["\x1b]11;" + "x" * 100])
+    assert (len(keys), grounds) == (len(plainly("\x1b]11;" + "x" * 100)), [])
