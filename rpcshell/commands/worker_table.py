@@ -11,7 +11,7 @@ from rpcshell.view.units import count_of, duration, size
 if TYPE_CHECKING:
     from rpcwire.control import ServerStatus, WorkerStatus
 
-WORKER_SPARE: Final = ("gen", "age", "rss", "calls", "pid", "errors", "conns")
+WORKER_SPARE: Final = ("gen", "age", "rss", "uss", "pss", "calls", "pid", "errors", "conns")
 """What a row of a worker can do without on a narrow screen, in this order."""
 
 
@@ -32,8 +32,25 @@ def worker_row(worker: WorkerStatus, status: ServerStatus) -> dict[str, Any]:
         "errors": worker.errors,
         "busy": Figure(f"{worker.busy:.0%}"),
         "rss": Figure(size(worker.memory)),
+        "pss": Figure(_told_size(worker.pss)),
+        "uss": Figure(_told_size(worker.uss)),
         "age": Figure(duration(worker.age)),
     }
+
+
+def _preloaded(status: ServerStatus) -> str:
+    """Say which process workers come of, and what all of them take together; nothing where there is none."""
+    stem = next((stem for stem in reversed(status.stems) if stem.state != "retired"), None)
+    if stem is None:
+        return ""
+    shares = [worker.pss for worker in status.workers] + [one.pss for one in status.stems]
+    together = sum(share for share in shares if share is not None)
+    told = f", {size(together)} with its workers" if None not in shares else ""
+    return f"stem pid {stem.pid}{'' if stem.state == 'ready' else f' {stem.state}'}{told}"
+
+
+def _told_size(count: int | None) -> str:
+    return "-" if count is None else size(count)
 
 
 def server_line(status: ServerStatus) -> str:
@@ -52,6 +69,7 @@ def server_line(status: ServerStatus) -> str:
         else "no worker died",
         f"generation {status.generation}" if status.generation else "",
         "reloading" if status.reloading else "",
+        _preloaded(status),
         status.phase if status.phase != "running" else "",
         status.registration.summary if status.registration is not None else "",
         f"up {duration(status.uptime)}",

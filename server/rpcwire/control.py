@@ -27,6 +27,7 @@ __all__ = [
     "ServerStatus",
     "Signalled",
     "StartFailed",
+    "StemStatus",
     "Stopping",
     "Thawed",
     "TotalStatus",
@@ -90,7 +91,11 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     bytes_in: int = 0
     bytes_out: int = 0
     memory: int = 0
-    """Resident bytes; what workers share counts for each of them."""
+    """Resident bytes (RSS); what workers share counts for each of them."""
+    pss: int | None = None
+    """Bytes of its own and its part of those that it shares (proportional set size); None where that is not told."""
+    uss: int | None = None
+    """Bytes that are its own alone (unique set size); None where that is not told."""
     age: float = 0.0
     """Seconds since it was started."""
     silent: float | None = None
@@ -105,6 +110,22 @@ class WorkerStatus(msgspec.Struct, frozen=True):
         if self.state != "ready":
             return self.state
         return "stalled" if self.stalled else "ready" if self.call is None else "busy"
+
+
+class StemStatus(msgspec.Struct, frozen=True):
+    """A process that has imported the app, and forks workers (`--preload`)."""
+
+    pid: int
+    generation: int = 0
+    """Of the workers that it forks."""
+    state: str = "ready"
+    """loading, ready, retired (it stays as long as its workers), or aborting."""
+    memory: int = 0
+    """Bytes, as of a worker."""
+    pss: int | None = None
+    uss: int | None = None
+    age: float = 0.0
+    """Seconds since it was started."""
 
 
 class ListenerStatus(msgspec.Struct, frozen=True):
@@ -185,9 +206,18 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How many workers there shall be."""
     workers: list[WorkerStatus]
     """Those that there are, by number."""
+    stems: list[StemStatus] = []
+    """Empty without `--preload`."""
     totals: TotalStatus
     registration: RegistrationStatus | None = None
     """None where nobody has asked for one."""
+
+    @property
+    def loading(self) -> StemStatus | None:
+        """What loads the app for a reload, whose workers are not started yet."""
+        return next(
+            (stem for stem in self.stems if stem.state == "loading" and stem.generation > self.generation), None
+        )
 
     @property
     def waiting(self) -> int:

@@ -22,7 +22,7 @@ def test_a_server_is_watched_and_steered(terminal: Terminal) -> None:
     address = spawn(terminal, "3")
     terminal.resize(24, 120)
     terminal.send(f":top{ENTER}")
-    terminal.wait_for(r"^ W▴ +PID STATE +CALL +CONN +CALLS CALLS/s LATELY +ERR +BUSY +RSS +AGE +GEN$")
+    terminal.wait_for(r"^ W▴ +PID STATE +CALL +CONN +CALLS CALLS/s LATELY +ERR +BUSY +PSS +USS +RSS +AGE +GEN$")
     assert terminal.lines[0].startswith(f"{address} · the demo · sync model · pid ")
     terminal.wait_for(r"^queue ░{16} 0/\d+ · 3 workers, 0 busy · generation 0$")
     victim = worker_pid(terminal, 2)

@@ -116,6 +116,10 @@ def _busy_bar_pieces(line: WorkerLine, width: int, _highest: float) -> list[Frag
     return [(level_style(line.busy), full), (FAINT, rest)]
 
 
+def _told_size(count: int | None) -> str:
+    return "-" if count is None else size(count)
+
+
 COLUMNS: Final = (
     Column(name="worker", title="W", rank=0, least=3, key=attrgetter("status.worker"), falling=False,
            text=lambda line: str(line.status.worker)),
@@ -138,7 +142,11 @@ COLUMNS: Final = (
            style=lambda line: "class:top.high" if line.status.errors else FAINT),
     Column(name="busy", title="BUSY", rank=4, least=5, key=attrgetter("busy"), text=lambda line: f"{line.busy:.0%}"),
     Column(name="bar", title="", rank=11, least=6, right=False, pieces=_busy_bar_pieces),
-    Column(name="rss", title="RSS", rank=10, least=7, key=attrgetter("status.memory"),
+    Column(name="pss", title="PSS", rank=10, least=7, key=lambda line: line.status.pss or 0,
+           text=lambda line: _told_size(line.status.pss)),
+    Column(name="uss", title="USS", rank=14, least=7, key=lambda line: line.status.uss or 0,
+           text=lambda line: _told_size(line.status.uss)),
+    Column(name="rss", title="RSS", rank=15, least=7, key=attrgetter("status.memory"),
            text=lambda line: size(line.status.memory)),
     Column(name="age", title="AGE", rank=12, least=6, key=attrgetter("status.age"),
            text=lambda line: brief_duration(line.status.age)),

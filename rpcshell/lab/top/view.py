@@ -174,6 +174,8 @@ def _workers(board: Dashboard, picture: Picture) -> _Row:
 
 
 def _reload(status: ServerStatus) -> list[_Row]:
+    if status.loading is not None:
+        return [[(_HIGH, f"reloading: the app of generation {status.loading.generation} is loaded")]]
     if status.reloading:
         new = sum(worker.generation == status.generation and worker.state == "ready" for worker in status.workers)
         return [[(_HIGH, f"reloading to generation {status.generation}: {new} of {status.wanted}")]]

@@ -20,6 +20,7 @@ from rpcserver.arbiter.crew import Crew
 from rpcserver.arbiter.departure import PATIENCE, Departure
 from rpcserver.arbiter.health import HealthServer
 from rpcserver.arbiter.housekeeping import Freezer, Housekeeping
+from rpcserver.arbiter.memory_gauge import MemoryGauge
 from rpcserver.arbiter.pending_connections import PendingConnections
 from rpcserver.arbiter.phase import Phase
 from rpcserver.arbiter.readiness import judge
@@ -107,6 +108,7 @@ class Arbiter:
         self._reload = Reload(self._crew, self._notifier, tls)
         self._housekeeping = Housekeeping(settings, self._crew, listeners)
         self._freezer = Freezer(self._crew)
+        self._gauge = MemoryGauge()
 
     @property
     def log_descriptor(self) -> int:
@@ -250,6 +252,7 @@ class Arbiter:
             phase=self._phase.value,
             uptime=time.monotonic() - self._started,
             registration=self._registration,
+            gauge=self._gauge,
         )
 
     def sample(self) -> Sample:

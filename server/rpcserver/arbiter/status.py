@@ -13,25 +13,29 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcserver.arbiter.housekeeping import busy_ns
+from rpcserver.arbiter.memory_gauge import MemoryUse
 from rpcserver.system.errors import ServerError
 from rpcserver.system.listen_queue import listen_queue
 from rpcserver.system.scoreboard import SlotReading, Totals  # noqa: TC001 - msgspec reads the fields' types
-from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
+from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, StemStatus, TotalStatus, WorkerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rpcserver.arbiter.crew import Crew
     from rpcserver.arbiter.housekeeping import Housekeeping
     from rpcserver.arbiter.liveness import Liveness
+    from rpcserver.arbiter.memory_gauge import MemoryGauge
     from rpcserver.arbiter.registration import Registration
     from rpcserver.arbiter.reload import Reload
+    from rpcserver.arbiter.stems import Stems
     from rpcserver.system.scoreboard import Scoreboard
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
 
 _SECOND: Final = 1_000_000_000
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_NOT_TOLD: Final = MemoryUse()
 
 
 def server_status(
@@ -44,8 +48,10 @@ def server_status(
     phase: str,
     uptime: float,
     registration: Registration | None = None,
+    gauge: MemoryGauge,
 ) -> ServerStatus:
     """Describe the server."""
+    uses = gauge.read(crew.pids)
     return ServerStatus(
         pid=os.getpid(),
         version=program_version(),
@@ -58,14 +64,15 @@ def server_status(
         uptime=round(uptime, 3),
         listeners=[listener_status(listener) for listener in listeners],
         wanted=len(crew.slots),
-        workers=worker_statuses(crew, housekeeping),
+        workers=worker_statuses(crew, housekeeping, uses),
+        stems=[] if crew.stems is None else stem_statuses(crew.stems, uses),
         totals=total_status(crew),
         registration=None if registration is None else registration.status(),
     )
 
 
-def worker_statuses(crew: Crew, housekeeping: Housekeeping) -> list[WorkerStatus]:
-    """Describe every worker, by their numbers."""
+def worker_statuses(crew: Crew, housekeeping: Housekeeping, uses: Mapping[int, MemoryUse]) -> list[WorkerStatus]:
+    """Describe every worker, by their numbers; with what they take of memory by their pids."""
     now = time.monotonic_ns()
     liveness = housekeeping.liveness
     return [
@@ -87,12 +94,31 @@ def worker_statuses(crew: Crew, housekeeping: Housekeeping) -> list[WorkerStatus
             bytes_in=reading.bytes_in,
             bytes_out=reading.bytes_out,
             memory=resident_memory(reading.pid),
+            pss=uses.get(reading.pid, _NOT_TOLD).pss,
+            uss=uses.get(reading.pid, _NOT_TOLD).uss,
             age=round((now - reading.born) / _SECOND, 3),
             silent=None if (silent := liveness.silent_for(reading, now)) is None else round(silent / _SECOND, 3),
             stalled=liveness.is_stalled(reading, now),
         )
         for reading in crew.board.readings()
         if reading.pid
+    ]
+
+
+def stem_statuses(stems: Stems, uses: Mapping[int, MemoryUse]) -> list[StemStatus]:
+    """Describe every stem."""
+    now = time.monotonic()
+    return [
+        StemStatus(
+            pid=stem.process.pid,
+            generation=stem.generation,
+            state=stem.state.value,
+            memory=resident_memory(stem.process.pid),
+            pss=uses.get(stem.process.pid, _NOT_TOLD).pss,
+            uss=uses.get(stem.process.pid, _NOT_TOLD).uss,
+            age=round(now - stem.started, 3),
+        )
+        for stem in stems
     ]
 
 

@@ -43,6 +43,7 @@ def test_the_status_tells_everything_about_an_idle_server(tmp_path: Path) -> Non
             "listeners": [{"address": server.addresses[0], "waiting": 0, "limit": 1024}],
             "wanted": 3,
             "registration": None,
+            "stems": [],
             "totals": {
                 "accepts": 0, "calls": 0, "errors": 0, "busy_seconds": 0, "bytes_in": 0, "bytes_out": 0, "died": 0,
                 "lost": 0,
@@ -53,6 +54,7 @@ def test_the_status_tells_everything_about_an_idle_server(tmp_path: Path) -> Non
         for worker in workers:
             assert (worker["state"], worker["call"], worker["connections"]) == ("ready", None, 0)
             assert worker["memory"] > 1_000_000
+            assert worker["pss"] is None or 0 < worker["uss"] <= worker["pss"] < worker["memory"]
             assert 0 < worker["age"] < 60
 
 

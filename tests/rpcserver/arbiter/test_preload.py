@@ -64,6 +64,11 @@ def test_the_app_is_imported_once_and_every_worker_is_the_arbiters_own_child(tmp
         assert {tuple(origin[1:4]) for origin in found} == {(stem, stem, server.pid)}
         assert len({origin[4] for origin in found}) == 3
         assert f"[stem {stem}] the app is loaded" in server.log()
+        status = arbiter.status()
+        [told] = status["stems"]
+        assert (told["pid"], told["generation"], told["state"]) == (stem, 0, "ready")
+        for process in (told, *status["workers"]):
+            assert process["pss"] is None or 0 < process["uss"] <= process["pss"] < process["memory"]
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         assert "WARNING" not in server.log()

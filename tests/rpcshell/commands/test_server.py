@@ -14,7 +14,15 @@ from rpcshell.commands.worker_table import server_line, worker_row
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings
-from rpcwire.control import ListenerStatus, RegistrationStatus, RunningCall, ServerStatus, TotalStatus, WorkerStatus
+from rpcwire.control import (
+    ListenerStatus,
+    RegistrationStatus,
+    RunningCall,
+    ServerStatus,
+    StemStatus,
+    TotalStatus,
+    WorkerStatus,
+)
 from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 
@@ -39,8 +47,8 @@ def test_workers_are_a_table_with_figures_to_the_right(
     connected.execute("ping 1")
     connected.execute(":workers")
     titles, _, worker = output.texts[-1].splitlines()
-    assert " ".join(titles.split()) == "worker pid state call conns calls errors busy rss age"
-    for title in ("busy", "rss", "age"):
+    assert " ".join(titles.split()) == "worker pid state call conns calls errors busy rss pss uss age"
+    for title in ("busy", "rss", "pss", "uss", "age"):
         end = titles.index(title) + len(title)
         assert worker[end - 1] != " "
         assert worker[end : end + 1].strip() == ""
@@ -136,6 +144,13 @@ def test_what_a_server_says_of_itself_is_shown_safely() -> None:
     row = worker_row(worker, status)
     assert (row["state"], row["busy"], row["rss"]) == ("busy", "150%", "2.5 MB")
     assert row["call"].endswith("2.0 s (of 3)")
+    assert (row["pss"], row["uss"]) == ("-", "-")
+    sharing = replace(worker, pss=2_000_000, uss=500_000)
+    assert (worker_row(sharing, status)["pss"], worker_row(sharing, status)["uss"]) == ("2 MB", "500 kB")
+    preloaded = replace(status, workers=[sharing], stems=[StemStatus(8, state="retired"), StemStatus(9, pss=5_000_000)])
+    assert "stem pid 9" in server_line(preloaded).split(" · ")
+    preloaded = replace(preloaded, stems=preloaded.stems[1:])
+    assert "stem pid 9, 7 MB with its workers" in server_line(preloaded).split(" · ")
     stalled = replace(worker, stalled=True)
     assert worker_row(stalled, status)["state"] == "stalled"
     assert "1 stalled" in server_line(replace(status, workers=[stalled])).split(" · ")

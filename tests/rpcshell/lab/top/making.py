@@ -8,7 +8,14 @@ from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, TotalStat
 
 
 def a_worker(number: int, **fields: object) -> WorkerStatus:
-    known: dict[str, object] = {"worker": number, "pid": 1000 + number, "memory": 20_000_000, "age": 100.0}
+    known: dict[str, object] = {
+        "worker": number,
+        "pid": 1000 + number,
+        "memory": 20_000_000,
+        "pss": 6_000_000,
+        "uss": 2_000_000,
+        "age": 100.0,
+    }
     return WorkerStatus(**{**known, **fields})  # type: ignore[arg-type]  # whatever a test is about
 
 

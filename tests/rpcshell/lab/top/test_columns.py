@@ -64,7 +64,7 @@ def test_the_column_that_rows_are_sorted_by_is_there_and_marked() -> None:
 def test_a_row_says_what_a_worker_does() -> None:
     line = a_line(3, rate=12.0, busy=0.5, connections=2, calls=70, errors=1, call=calling("order.list"), age=125.0)
     words = " ".join(text(row(line, choose(130, RowOrder(), [line]), 1.0)).split())
-    assert words == "3 1003 busy order.list 3.2s 2 70 12 1 50% ███░░░ 20 MB 2m05s 0"
+    assert words == "3 1003 busy order.list 3.2s 2 70 12 1 50% ███░░░ 6 MB 2 MB 20 MB 2m05s 0"
 
 
 def test_a_long_name_is_cut_before_the_time_and_shown_safely() -> None:
