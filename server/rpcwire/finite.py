@@ -1,4 +1,4 @@
-"""Finding NaN and Infinity, which JSON does not have, in values that are to be sent."""
+"""Finding what JSON does not have in values that are to be sent: NaN, Infinity, and what was never JSON."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from rpcwire.numbers import TextFloat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NOT_FINITE", "refuse_nonfinite"]
+__all__ = ["NOT_FINITE", "refuse_nonfinite", "refuse_unreadable"]
 
 _encode_binary = msgspec.msgpack.Encoder().encode
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
 
 _may_be_nonfinite: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]").search
 """Finds what begins as NaN and Infinity do in MessagePack: its mark of a float, and an exponent of ones (IEEE 754)."""
@@ -68,6 +69,20 @@ def refuse_nonfinite(value: object, *, decimals: bool = False) -> None:
                 pending.append((part.value,))
             elif names := _field_names(kind):
                 pending.append([getattr(part, name, None) for name in names])
+
+
+def refuse_unreadable(value: msgspec.Raw) -> None:
+    """Refuse what was written elsewhere as JSON and is none, without reading what it means.
+
+    Raises:
+        EncodeError: It is no JSON.
+    """
+    try:
+        _skim(value)
+        # What is in strings was not looked at.
+        str(memoryview(value), "utf-8")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EncodeError(f"a msgspec.Raw that is no JSON ({error})") from None
 
 
 def _field_names(kind: type) -> Sequence[str]:

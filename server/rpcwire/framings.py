@@ -348,9 +348,9 @@ def _frame_be(body: bytes) -> bytes:
 FRAMINGS: Final = {
     "u32le": Framing(frame, FrameDecoder),
     "u32be": Framing(_frame_be, BigEndianDecoder),
-    "line": Framing(lambda body: body + b"\n", LineDecoder),
+    "line": Framing(lambda body: body.replace(b"\n", b" ") + b"\n", LineDecoder),
     "nul": Framing(lambda body: body + b"\0", NulDecoder),
     "content-length": Framing(lambda body: b"Content-Length: %d\r\n\r\n" % len(body) + body, ContentLengthDecoder),
     "stream": Framing(lambda body: body + b"\n", StreamDecoder),
 }
-"""Every framing by its name. Bodies are compact JSON, which has neither a line's end nor a NUL in it."""
+"""Every framing by its name. Bodies are JSON, which has no NUL in it, and a line's end only between its tokens."""

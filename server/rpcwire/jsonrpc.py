@@ -7,7 +7,7 @@ too, for those who ask: "meta", and "close". Source: the JSON-RPC 2.0 specificat
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -38,7 +38,10 @@ class JsonRpcRequest(msgspec.Struct, frozen=True):
         id: the id as JSON, echoed as it came; nothing at all for a notification.
         meta: whether the reply should carry `Meta`.
         close: whether the sender heeds `close`.
+        typed: params are never read beforehand.
     """
+
+    typed: ClassVar[bool] = False
 
     method: str
     params: Raw = _NULL

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from rpcwire.errors import ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest
-from rpcwire.finite import refuse_nonfinite
+from rpcwire.finite import refuse_nonfinite, refuse_unreadable
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
 from rpcwire.json_errors import encode_error, lower_first, parse_error
 from rpcwire.numbers import json_decoders, write_text_float
@@ -37,6 +37,7 @@ Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """An integer from 0 that fits in 64 bits: whoever reads it may count, divide and store it as it came."""
 
 _NULL: Final = Raw(b"null")
+_FAULT_HEAD: Final = b'{"out":"error","result":'
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -82,7 +83,10 @@ class Request(msgspec.Struct, frozen=True):
         id: echoed in the reply, where there is one.
         meta: whether the reply should carry `Meta`.
         close: whether the sender heeds `close`.
+        typed: whether the params were read already, into a method's types.
     """
+
+    typed: ClassVar[bool] = False
 
     method: str = msgspec.field(name="in")
     params: Raw = _NULL
@@ -96,7 +100,10 @@ class Request(msgspec.Struct, frozen=True):
         Raises:
             EncodeError: JSON cannot carry the fault's data.
         """
-        return frame(encode_fault(fault, id=self.id, meta=meta, close=close))
+        body = _FAULT_HEAD + encode_value(fault)
+        if meta is not None or close or self.id is not UNSET:
+            body += optional_keys(self.id, meta, close)
+        return frame(body + b"}")
 
 
 NO_REQUEST: Final = Request("")
@@ -271,6 +278,8 @@ def encode_value(value: object, floats: Floats = "float") -> bytes:
     # msgspec writes null for NaN and Infinity, so only where a null came out is a second look needed.
     if b"null" in data and value is not None:
         refuse_nonfinite(value)
+    if type(value) is Raw:
+        refuse_unreadable(value)
     return data
 
 
@@ -326,8 +335,10 @@ class ReplyEncoder:
         # find() takes half the time of `in`, and this is every reply.
         if data.find(b"null") >= 0 and result is not None:
             refuse_nonfinite(result)
+        if type(result) is Raw:
+            refuse_unreadable(result)
         try:
-            return pack_length(len(data) + self._constant) + self._head + data + b"}"
+            return b"".join((pack_length(len(data) + self._constant), self._head, data, b"}"))
         except struct.error:
             raise FrameTooLarge(len(data) + self._constant, LARGEST_LENGTH) from None
 

@@ -20,7 +20,8 @@ from rpcserver.service.endpoint import Endpoint
 from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
 from rpcserver.service.faults import Faults
 from rpcserver.service.large import HOLDERS, LARGE, MANY, LargeValues
-from rpcserver.service.loader import logged_failure, run_hook, run_hook_async
+from rpcserver.service.long_requests import LONG, LongRequests
+from rpcserver.service.worker_hooks import WorkerHooks
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
 from rpcwire import Fault, MessageError, Meta, ParseError, decode_request, read_request
@@ -41,7 +42,7 @@ _CALLING: Final = 2
 _REPLYING: Final = 3
 
 
-class Dispatcher:
+class Dispatcher(WorkerHooks):
     """Answers requests with a service's handlers.
 
     Args:
@@ -65,8 +66,7 @@ class Dispatcher:
         runner: CoroutineRunner | None = None,
         board: SlotBoard | None = None,
     ) -> None:
-        self.service = service
-        self.worker = worker
+        super().__init__(service, worker, CoroutineRunner() if runner is None else runner)
         self.served = 0
         self._board = SlotBoard.private() if board is None else board
         self._cells = self._board.cells
@@ -75,12 +75,12 @@ class Dispatcher:
         self._bytes_in = 0
         self._bytes_out = 0
         self._noted: Endpoint | None = None
-        self._runner = CoroutineRunner() if runner is None else runner
         self._large_values = LargeValues()
-        self._faults = Faults(debug=debug)
         endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
         endpoints[DISCOVER] = self.discovery = discovery_endpoint(service, tuple(endpoints.values()), worker)
         self._endpoints = endpoints
+        self._long = LongRequests(endpoints)
+        self._faults = Faults(endpoints, debug=debug)
 
     def answer(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None
@@ -105,7 +105,10 @@ class Dispatcher:
         stage = _RECEIVING
         try:
             if request is None:
-                request = read_any(body, connection) if connection.jsonrpc else read_request(body)
+                if connection.jsonrpc:
+                    request = read_any(body, connection)
+                else:
+                    request = read_request(body) if len(body) < LONG or close else self._long.read(body)
             endpoint = self._endpoints[request.method]
             if endpoint is not self._noted:
                 self._note(endpoint)
@@ -113,7 +116,7 @@ class Dispatcher:
                 connection.heeds_close = True
             if endpoint.direct and not (close or request.meta or request.id is not UNSET):
                 stage = _READING
-                arguments = endpoint.decode(request.params)
+                arguments = request.params if request.typed else endpoint.decode(request.params)
                 stage = _CALLING
                 result = endpoint.call(arguments)
                 if type(result) is CoroutineType:
@@ -152,6 +155,12 @@ class Dispatcher:
             `blocking=False`, unless the request or their last reply is large; else a coroutine to be awaited for it.
         """
         request: AnyRequest
+        if LONG <= len(body) <= LARGE and not connection.jsonrpc:
+            called = self._long.endpoint_of(body)
+            if called is not None and called.at_once and not called.last_was_large:
+                reply = Dispatcher.answer(self, body, connection, close)
+                called.last_was_large = len(reply) > LARGE
+                return reply
         try:
             request = decode_request(body)
         except MessageError:
@@ -190,36 +199,6 @@ class Dispatcher:
             # A batch: which of its calls it was is not known any more.
             return refuse_body(body, self._faults.of_cancelled_batch(error), close=close)
         return self._reply_fault(_CALLING, error, request, self._endpoints[request.method], 0, close)
-
-    def start_worker(self) -> None:
-        """Run the hooks for a worker's start, in models that block.
-
-        Raises:
-            AppFailed: a hook raised an exception.
-        """
-        for hook in self.service.start_hooks:
-            run_hook(hook, self.worker, self._runner.run)
-
-    def stop_worker(self) -> None:
-        """Run the hooks for a worker's stop, each of them, and end the event loop of coroutine handlers.
-
-        What a hook raises is logged.
-        """
-        for hook in self.service.stop_hooks:
-            with logged_failure(hook):
-                run_hook(hook, self.worker, self._runner.run)
-        self._runner.close()
-
-    async def start_worker_async(self) -> None:
-        """Like `start_worker`, on an event loop."""
-        for hook in self.service.start_hooks:
-            await run_hook_async(hook, self.worker)
-
-    async def stop_worker_async(self) -> None:
-        """Like `stop_worker`, on an event loop."""
-        for hook in self.service.stop_hooks:
-            with logged_failure(hook):
-                await run_hook_async(hook, self.worker)
 
     def _note(self, endpoint: Endpoint) -> None:
         self._noted = endpoint
@@ -270,12 +249,12 @@ class Dispatcher:
             connection.heeds_close = True
         endpoint = self._endpoints.get(request.method)
         if endpoint is None:
-            fault = self._faults.of_unknown_method(request.method, self._endpoints)
+            fault = self._faults.of_unknown_method(request.method)
             meta = self._meta(time.perf_counter_ns()) if request.meta else None
             return self._refuse(fault, request, close, meta)
         if endpoint is not self._noted:
             self._note(endpoint)
-        if stage <= _READING:
+        if stage <= _READING and not (stage and endpoint.refuses(request.params, error)):
             # Params in another form than most callers send, unless they are wrong.
             return self._run_fully(request, endpoint, connection, close)
         return self._reply_fault(stage, error, request, endpoint, 0, close)

@@ -27,6 +27,7 @@ HANDLER_LOG = logging.getLogger("rpcserver.handler")
 
 Call = Callable[[Any], Any]
 
+_BRACE = ord("{")
 _IMMUTABLE = (type(None), bool, int, float, str, bytes)
 
 
@@ -109,6 +110,10 @@ class Endpoint:
         if self._by_position is not None and start.startswith(b"["):
             return self._arguments(**asdict(decode_params(raw, self._by_position)))
         return decode_params(raw, self.decoder)
+
+    def refuses(self, raw: Raw, error: BaseException) -> bool:
+        """Whether what `decode` has raised of params is all that there is to say: `read` knows no other way."""
+        return isinstance(error, msgspec.ValidationError) and memoryview(raw)[0] == _BRACE
 
     def invoke(self, arguments: Any, peer: Peer) -> Any:
         """Call the handler with its `Context`, if it wants one.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,11 +19,14 @@ from rpcserver.system.near_names import near_names
 from rpcwire import EncodeError, ErrorCode, Fault, MessageError, ParseError, decode_params, encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from rpcserver.service.endpoint import Endpoint
 
 _SHOWN_NAME = 80
+_REMEMBERED = 256
+_LONGEST = 200
+"""Longer texts are not remembered: clients choose them."""
 _PLACE = re.compile(r"(?s)^(?P<text>.*) - at (?P<key>`key` in )?`(?P<path>[^`]*)`$")
 _TYPES = re.compile(r"(?s)^Expected `(?P<expected>[^`]*)`(?P<bound>.*?), got `(?P<got>[^`]*)`$")
 _ITEM = re.compile(r"^\$\[(\d+)\]")
@@ -33,10 +37,19 @@ _JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "bo
 
 
 class Faults:
-    """Makes the faults of one worker."""
+    """Makes the faults of one worker.
 
-    def __init__(self, *, debug: bool = False) -> None:
+    What is said of a mistake is remembered, as clients make the same one again and again.
+
+    Args:
+        known: the names of the methods that are served.
+        debug: whether clients are sent the tracebacks of handlers.
+    """
+
+    def __init__(self, known: Collection[str] = (), *, debug: bool = False) -> None:
         self._debug = debug
+        self._near = lru_cache(_REMEMBERED)(lambda name: near_names(name, known))
+        self._explained = lru_cache(_REMEMBERED)(_explain)
 
     def of_message(self, error: MessageError) -> Fault:
         """For a body that is no request."""
@@ -47,9 +60,9 @@ class Faults:
         kind = class_name(error)
         return Fault(ErrorCode.INTERNAL_ERROR, f"a call of the batch failed with {kind}", {"exception": kind})
 
-    def of_unknown_method(self, name: str, known: Iterable[str]) -> Fault:
+    def of_unknown_method(self, name: str) -> Fault:
         """For a method that is not served; near names are in `data.suggestions`."""
-        near = near_names(name, known)
+        near = self._near(name) if len(name) <= _LONGEST else []
         shown = name if len(name) <= _SHOWN_NAME else f"{name[:_SHOWN_NAME]}…"
         hint = f"did you mean {' or '.join(near)}?" if near else "rpc.discover lists the methods"
         return Fault(ErrorCode.METHOD_NOT_FOUND, f"there is no method {shown!r}; {hint}", {"suggestions": near})
@@ -57,10 +70,21 @@ class Faults:
     def of_params(self, endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> Fault:
         """For params that do not fit; `data.path` says where."""
         try:
-            problem = explain(endpoint, raw, error)
+            problem = self._problem(endpoint, raw, str(error))
         except ParseError as unreadable:
             return self.of_message(unreadable)
         return Fault(ErrorCode.INVALID_PARAMS, printable(problem.message), problem.data)
+
+    def _problem(self, endpoint: Endpoint, raw: Raw, text: str) -> ParamsProblem:
+        """Find out what is wrong with params that could not be read.
+
+        Raises:
+            ParseError: they are not JSON either: the types were looked at before the rest.
+        """
+        params = decode_params(raw)
+        if not endpoint.signature.whole and (problem := _binding_problem(endpoint, params)) is not None:
+            return problem
+        return self._explained(endpoint, text) if len(text) <= _LONGEST else _explain(endpoint, text)
 
     def of_handler(self, endpoint: Endpoint, error: BaseException) -> Fault:
         """For whatever a handler raised: its own `RpcError`, or a failure."""
@@ -123,20 +147,10 @@ class ParamsProblem(msgspec.Struct, frozen=True):
     data: dict[str, Any]
 
 
-def explain(endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> ParamsProblem:
-    """Find out what is wrong with params that could not be read.
-
-    Raises:
-        ParseError: they are not JSON either: the types were looked at before the rest.
-    """
-    params = decode_params(raw)
-    signature = endpoint.signature
-    name = endpoint.method.name
-    if not signature.whole:
-        problem = _binding_problem(endpoint, params)
-        if problem is not None:
-            return problem
-    text, path, where = str(error), "$", "params"
+def _explain(endpoint: Endpoint, text: str) -> ParamsProblem:
+    """Say what is wrong with a value in params, of which msgspec says `text`."""
+    name, signature = endpoint.method.name, endpoint.signature
+    path, where = "$", "params"
     place = _PLACE.match(text)
     if place is not None:
         text, path = place["text"], place["path"]

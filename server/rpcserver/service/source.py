@@ -86,7 +86,7 @@ def one_line(error: BaseException) -> str:
 
 def printable(text: str) -> str:
     """A text that UTF-8 can carry: lone surrogates become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def has_own_frames(trace: TracebackType | None) -> bool:
@@ -108,6 +108,7 @@ def _trim(shown: traceback.TracebackException) -> None:
         remaining += [inner for inner in linked if inner is not None]
 
 
+@functools.cache
 def _is_own(filename: str) -> bool:
     if filename.startswith(_MACHINERY):
         return False

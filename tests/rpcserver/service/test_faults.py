@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tests.rpcserver.calling import ABSENT, caller_of
+from tests.steps import steps
 
 
 class Point(msgspec.Struct):
@@ -211,3 +212,23 @@ def test_names_that_a_struct_would_not_take_are_parameters() -> None:
 
     sent = {"__struct_fields__": 1, "self": 2, "p1": 3}
     assert caller_of(handler).call("f", sent) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"in":"F","params":{"a":1}}',
+        b'{"in":"f","params":{"a":"x"}}',
+        b'{"in":"f","params":{}}',
+        b'{"in":"f","params":',
+        b'{"method":"f"}',
+    ],
+)
+def test_a_mistake_made_again_takes_little_more_work_than_a_good_call(body: bytes) -> None:
+    caller = caller_of(add)
+
+    def work(body: bytes) -> int:
+        caller.body(body)
+        return steps(lambda: caller.dispatcher.answer(body, caller.peer))
+
+    assert work(body) < 2.6 * work(b'{"in":"f","params":{"a":1}}')
