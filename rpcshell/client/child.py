@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChildStream"]
 
-_GRACE: Final = 2.0
+_GRACE: Final = 1.0
 """Seconds that a child has to end by itself, and then those after SIGTERM."""
 
 _WATCH: Final = """\
@@ -129,14 +129,14 @@ class ChildStream:
 
     def close(self) -> None:
         """End the child: close its standard input, and if it stays, ask it (SIGTERM) and then make it (SIGKILL)."""
+        deadline = time.monotonic() + _GRACE
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        if not self._discard_output():
-            # It has had its time to end by itself.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGTERM)
+            self._discard_output(deadline)
         self._socket.close()
-        self._end()
+        if self._end.alive:
+            _end(self._process, self._watcher, os.getpid(), patience=max(deadline - time.monotonic(), 0))
+            self._end.detach()
         self._listener.join(_GRACE)
 
     def abandon(self) -> None:
@@ -145,17 +145,13 @@ class ChildStream:
         if self._watcher is not None and self._watcher.stdin is not None:
             self._watcher.stdin.close()
 
-    def _discard_output(self) -> bool:
-        """Read what still comes, for a while, as who cannot write cannot end well; whether it came to its end."""
-        deadline = time.monotonic() + _GRACE
+    def _discard_output(self, deadline: float) -> None:
+        """Read what still comes until it is over, as who cannot write cannot end well."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
-        with contextlib.suppress(OSError):
-            while (remaining := deadline - time.monotonic()) > 0 and poll.poll(remaining * 1000):
-                if not self._socket.recv(65536):
-                    return True
-            return False
-        return True
+        while (remaining := deadline - time.monotonic()) > 0 and poll.poll(remaining * 1000):
+            if not self._socket.recv(65536):
+                return
 
     def _read_log(self) -> None:
         stream = self._process.stderr
@@ -200,16 +196,25 @@ def _watched(pid: int) -> subprocess.Popen[bytes] | None:
         return None
 
 
-def _end(process: subprocess.Popen[bytes], watcher: subprocess.Popen[bytes] | None, parent: int) -> None:
-    """Have a child end whose standard input is closed; also at the end of this process, unless it was forked."""
+def _end(
+    process: subprocess.Popen[bytes],
+    watcher: subprocess.Popen[bytes] | None,
+    parent: int,
+    *,
+    patience: float = _GRACE,
+) -> None:
+    """Have a child end whose standard input is closed; also at the end of this process, unless it was forked.
+
+    It has `patience` seconds to end by itself.
+    """
     if os.getpid() != parent:
         return
-    for number, patience in ((None, _GRACE), (signal.SIGTERM, _GRACE), (signal.SIGKILL, None)):
+    for number, seconds in ((None, patience), (signal.SIGTERM, _GRACE), (signal.SIGKILL, None)):
         if number is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+            process.wait(seconds)
             break
     # What it has started and left behind.
     with contextlib.suppress(ProcessLookupError, PermissionError):
