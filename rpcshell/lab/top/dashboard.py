@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from rpcshell.lab.top.columns import SORTS, RowOrder, sorted_lines
 from rpcshell.lab.top.feed import News
+from rpcshell.lab.top.rows import LEAVING, first_shown, moved
 
 if TYPE_CHECKING:
     from rpcshell.lab.top.feed import WorkerLine
@@ -90,15 +91,14 @@ class Dashboard:
     def show(self, page: int) -> list[WorkerLine]:
         """The rows to draw: those around the selected one."""
         self.page = max(page, 1)
-        last = max(len(self._lines) - self.page, 0)
-        self.first = min(max(self.first, self._selected - self.page + 1), self._selected, last)
+        self.first = first_shown(self.first, self._selected, self.page, len(self._lines))
         return self._lines[self.first : self.first + max(page, 0)]
 
     def press(self, key: str) -> None:
         """Do what a key does."""
         self._message_ends = 0
         self._sought = self.selected_line
-        if key in {"c-c", "c-d", "<sigint>"}:
+        if key in LEAVING:
             self.left = True
         elif self.with_help:
             self.with_help = False
@@ -106,8 +106,8 @@ class Dashboard:
             self._answer(self.victim, key)
         elif key in {"q", "escape"}:
             self._close()
-        elif key in _MOVES:
-            self._move(key)
+        elif (selected := moved(key, self._selected, self.page, len(self._lines))) is not None:
+            self._select(selected)
         else:
             self._do(key)
 
@@ -157,13 +157,8 @@ class Dashboard:
         else:
             self.left = True
 
-    def _move(self, key: str) -> None:
-        by = {"up": -1, "down": 1, "j": 1, "c-p": -1, "c-n": 1}.get(key)
-        if by is None:
-            by = {"pageup": -self.page, "pagedown": self.page}.get(key)
-        if by is None:
-            by = -len(self._lines) if key in {"home", "g"} else len(self._lines)
-        self._selected = min(max(self._selected + by, 0), max(len(self._lines) - 1, 0))
+    def _select(self, row: int) -> None:
+        self._selected = row
         self._sought = self.selected_line
         if self.with_log:
             self._follow()
@@ -195,6 +190,3 @@ class Dashboard:
     def _follow(self) -> None:
         line = self.selected_line
         self._steering.follow_log(line.status.worker if self.with_log and line is not None else None)
-
-
-_MOVES: Final = frozenset({"up", "down", "j", "c-p", "c-n", "pageup", "pagedown", "home", "end", "g", "G"})

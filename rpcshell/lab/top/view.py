@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.top.columns import FAINT, choose, level_style, row, titles
+from rpcshell.lab.top.rows import BOLD, Row, filled, help_rows, joined, key_row, row_width
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
 from rpcshell.view.units import brief_duration, brief_rate, count_of, duration, plural
-from rpcshell.view.width import cells, cut
+from rpcshell.view.width import cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from rpcshell.lab.top.dashboard import Dashboard
     from rpcshell.lab.top.feed import Picture
@@ -24,12 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HELP", "draw"]
 
-_Row = list["Fragment"]
-
 _BETWEEN: Final = " · "
 _ERROR: Final = "class:error"
 _HIGH: Final = "class:top.high"
-_BOLD: Final = "bold"
 
 _LONGEST_HISTORY: Final = 60
 _GAUGE: Final = 16
@@ -59,15 +56,15 @@ _READING: Final = (
 )
 
 _KEYS: Final = (
-    ("q", "quit", 0),
-    ("?", "help", 1),
-    ("k", "kill", 2),
-    ("s", "sort", 3),
-    ("+-", "scale", 4),
-    ("↑↓", "select", 5),
-    ("R", "reload", 6),
-    ("Enter", "log", 7),
-    ("r", "reverse", 8),
+    ("q", "quit"),
+    ("?", "help"),
+    ("k", "kill"),
+    ("s", "sort"),
+    ("+-", "scale"),
+    ("↑↓", "select"),
+    ("R", "reload"),
+    ("Enter", "log"),
+    ("r", "reverse"),
 )
 """The keys at the bottom by how much they matter."""
 
@@ -77,17 +74,17 @@ _SHOWN_ORDER: Final = ("↑↓", "s", "r", "k", "+-", "R", "Enter", "?", "q")
 def draw(board: Dashboard, rows: int, columns: int) -> list[Fragment]:
     """The screen, without a newline at its end."""
     if board.with_help:
-        body = _help(columns)
-        bottom: list[_Row] = [[(FAINT, "any key goes back")]]
+        body = help_rows(HELP, _READING, columns)
+        bottom: list[Row] = [[(FAINT, "any key goes back")]]
     else:
         body = _body(board, rows - 1, columns)
         bottom = [_bottom(board, columns)]
     body = body[: max(rows - 1, 0)]
     body += [[]] * (rows - 1 - len(body))
-    return _joined([*body, *bottom], columns)
+    return joined([*body, *bottom], columns)
 
 
-def _body(board: Dashboard, rows: int, columns: int) -> list[_Row]:
+def _body(board: Dashboard, rows: int, columns: int) -> list[Row]:
     """All above the bottom row."""
     picture = board.news.picture
     problem = _problem(board)
@@ -100,23 +97,23 @@ def _body(board: Dashboard, rows: int, columns: int) -> list[_Row]:
     return [*head, *_table(board, picture, max(rows - len(head) - len(log) - 1, 0), columns), *log]
 
 
-def _problem(board: Dashboard) -> list[_Row]:
+def _problem(board: Dashboard) -> list[Row]:
     """What is said of a server that does not answer."""
     news = board.news
     if news.problem is None:
         return []
     since = f" for {brief_duration(news.silent)}" if news.silent >= 1 else ""
-    waiting: _Row = [(_ERROR, f"no answer{since}, waiting"), ("", f": {visible(news.problem)}")]
+    waiting: Row = [(_ERROR, f"no answer{since}, waiting"), ("", f": {visible(news.problem)}")]
     return [waiting, *([[(FAINT, "below is what was known last")]] if news.picture is not None else [])]
 
 
-def _head(board: Dashboard, picture: Picture, columns: int) -> list[_Row]:
+def _head(board: Dashboard, picture: Picture, columns: int) -> list[Row]:
     """What there is to say of the server as a whole."""
     status = picture.status
     totals = status.totals
     addresses = ", ".join(listener.address for listener in status.listeners)
-    about: list[_Row] = [
-        [(_BOLD, visible(board.name or addresses))],
+    about: list[Row] = [
+        [(BOLD, visible(board.name or addresses))],
         [("", visible(status.app or "the demo"))],
         [("", f"{visible(status.model)} model")],
         [("", f"pid {status.pid}")],
@@ -126,14 +123,14 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[_Row]:
         about.append([(_HIGH, visible(status.phase))])
     if (registration := status.registration) is not None:
         about.append([("" if registration.state == "registered" else _HIGH, visible(registration.summary))])
-    calls: list[_Row] = [
-        [(_BOLD, brief_rate(picture.rate)), ("", " calls/s")],
+    calls: list[Row] = [
+        [(BOLD, brief_rate(picture.rate)), ("", " calls/s")],
         [("", count_of(totals.calls, "call"))],
         [(_HIGH if totals.errors else "", count_of(totals.errors, "error"))],
         [(_HIGH if totals.died else "", f"{totals.died} died"), ("", ", "), *_lost(totals.lost)],
     ]
     flowed = _flow(calls, columns)
-    room = min(columns - _width(flowed[-1]) - 2, _LONGEST_HISTORY)
+    room = min(columns - row_width(flowed[-1]) - 2, _LONGEST_HISTORY)
     if room >= _FEWEST_ROWS:
         flowed[-1] += [("", "  "), (STRING, sparkline(picture.history, room, max(picture.history, default=0)).strip())]
     # One that listens no more has no queue.
@@ -143,11 +140,11 @@ def _head(board: Dashboard, picture: Picture, columns: int) -> list[_Row]:
     return [*_flow(about, columns), *flowed, *_flow(state, columns)]
 
 
-def _lost(count: int) -> _Row:
+def _lost(count: int) -> Row:
     return [(_HIGH if count else "", f"{count} lost")]
 
 
-def _queue(listener: ListenerStatus, named: bool) -> _Row:
+def _queue(listener: ListenerStatus, named: bool) -> Row:
     """How many connections wait at an address, against how many may."""
     name = f"queue of {visible(listener.address)} " if named else "queue "
     if listener.waiting is None or not listener.limit:
@@ -158,12 +155,12 @@ def _queue(listener: ListenerStatus, named: bool) -> _Row:
     return [("", name), (style, full), (FAINT, rest), (style, f" {listener.waiting}/{listener.limit}")]
 
 
-def _workers(board: Dashboard, picture: Picture) -> _Row:
+def _workers(board: Dashboard, picture: Picture) -> Row:
     status = picture.status
     ready = sum(worker.state == "ready" for worker in status.workers)
     busy = sum(worker.activity == "busy" for worker in status.workers)
     stalled = sum(worker.stalled for worker in status.workers)
-    pieces: _Row = [("", f"{status.wanted} {plural(status.wanted, 'worker')}, {busy} busy")]
+    pieces: Row = [("", f"{status.wanted} {plural(status.wanted, 'worker')}, {busy} busy")]
     if stalled:
         pieces.append((_HIGH, f", {stalled} stalled"))
     if ready < status.wanted:
@@ -173,7 +170,7 @@ def _workers(board: Dashboard, picture: Picture) -> _Row:
     return pieces
 
 
-def _reload(status: ServerStatus) -> list[_Row]:
+def _reload(status: ServerStatus) -> list[Row]:
     if status.loading is not None:
         return [[(_HIGH, f"reloading: the app of generation {status.loading.generation} is loaded")]]
     if status.reloading:
@@ -184,7 +181,7 @@ def _reload(status: ServerStatus) -> list[_Row]:
     return [[("", f"generation {status.generation}")]]
 
 
-def _table(board: Dashboard, picture: Picture, room: int, columns: int) -> list[_Row]:
+def _table(board: Dashboard, picture: Picture, room: int, columns: int) -> list[Row]:
     """The titles, and the workers that there is room for."""
     chosen = choose(columns, board.order, board.lines)
     shown = board.show(room)
@@ -193,33 +190,33 @@ def _table(board: Dashboard, picture: Picture, room: int, columns: int) -> list[
     for place, line in enumerate(shown, board.first):
         pieces = row(line, chosen, highest)
         if place == board.selected:
-            pieces = _filled(pieces, columns, "reverse")
+            pieces = filled(pieces, columns, "reverse")
         table.append(pieces)
     # What is at the bottom stays at the bottom.
     return table + [[] for _ in range(room - len(shown))]
 
 
-def _log(board: Dashboard, rows: int) -> list[_Row]:
+def _log(board: Dashboard, rows: int) -> list[Row]:
     """The last log lines of the selected worker."""
     line = board.selected_line
     if line is None or rows < 2:
         return []
     number = line.status.worker
     log = board.news.log
-    lines: list[_Row]
+    lines: list[Row]
     if log is None or log.worker != number:
         lines = [[(FAINT, "reading…")]]
     elif log.problem is not None:
         lines = [[(FAINT, visible(log.problem))]]
     else:
         lines = [line for record in log.records[1 - rows :] for line in _logged(record)][1 - rows :]
-    heading: _Row = [(_BOLD, f"log of worker {number}")]
+    heading: Row = [(BOLD, f"log of worker {number}")]
     if not lines:
         lines = [[(FAINT, "nothing was logged about it lately")]]
     return [heading, *lines, *([] for _ in range(rows - 1 - len(lines)))]
 
 
-def _logged(record: LogRecord) -> Iterator[_Row]:
+def _logged(record: LogRecord) -> Iterator[Row]:
     """What was logged at once, with its time as clocks here have it."""
     first, *rest = record.message.split("\n")
     grave = record.level not in {"", "debug", "info"}
@@ -235,12 +232,12 @@ def _clock(logged: str) -> str:
         return visible(logged)
 
 
-def _bottom(board: Dashboard, columns: int) -> _Row:
+def _bottom(board: Dashboard, columns: int) -> Row:
     """The last row: a question, what came of an order, or the keys."""
     if board.victim is not None:
         worker = board.victim.status
-        choice: _Row = [
-            (_BOLD, f"{board.signal} to worker {worker.worker}?"),
+        choice: Row = [
+            (BOLD, f"{board.signal} to worker {worker.worker}?"),
             ("", " y/n"),
             (FAINT, f"{_BETWEEN}Tab {'KILL' if board.signal == 'TERM' else 'TERM'}{_BETWEEN}pid {worker.pid}"),
         ]
@@ -249,68 +246,20 @@ def _bottom(board: Dashboard, columns: int) -> _Row:
             choice.append((_HIGH, f"{_BETWEEN}in {visible(worker.call.method)}: {lost}"))
         return choice
     if board.message:
-        return [(_ERROR if board.news.refused else _BOLD, visible(board.message))]
+        return [(_ERROR if board.news.refused else BOLD, visible(board.message))]
     return _keys(board, columns)
 
 
-def _keys(board: Dashboard, columns: int) -> _Row:
-    chosen: dict[str, str] = {}
-    room = columns
-    for key, name, _ in sorted(_KEYS, key=lambda one: one[2]):
-        label = f"{name} {board.order.name}" if key == "s" else name
-        needed = cells(key) + 1 + cells(label) + (2 if chosen else 0)
-        if needed > room:
-            break
-        chosen[key] = label
-        room -= needed
-    pieces: _Row = []
-    for key in _SHOWN_ORDER:
-        if key in chosen:
-            pieces += [("", "  " if pieces else ""), (_BOLD, key), (FAINT, f" {chosen[key]}")]
-    return pieces
+def _keys(board: Dashboard, columns: int) -> Row:
+    named = ((key, f"{name} {board.order.name}" if key == "s" else name) for key, name in _KEYS)
+    return key_row(named, _SHOWN_ORDER, columns)
 
 
-def _help(columns: int) -> list[_Row]:
-    width = max(cells(keys) for keys, _ in HELP)
-    found: list[_Row] = [[(_BOLD, "Keys")]]
-    found += [[("", f" {keys.ljust(width)}  "), (FAINT, does)] for keys, does in HELP]
-    found.append([])
-    for text in _READING:
-        found += [[(FAINT, f" {line}")] for line in textwrap.wrap(text, max(columns - 2, 10), subsequent_indent="  ")]
-    return found
-
-
-def _flow(parts: Iterable[_Row], columns: int) -> list[_Row]:
+def _flow(parts: Iterable[Row], columns: int) -> list[Row]:
     """Parts beside each other, on as many rows as they take."""
-    rows: list[_Row] = [[]]
+    rows: list[Row] = [[]]
     for part in parts:
-        if rows[-1] and _width(rows[-1]) + cells(_BETWEEN) + _width(part) > columns:
+        if rows[-1] and row_width(rows[-1]) + cells(_BETWEEN) + row_width(part) > columns:
             rows.append([])
         rows[-1] += [*([(FAINT, _BETWEEN)] if rows[-1] else []), *part]
     return rows
-
-
-def _filled(pieces: Sequence[Fragment], columns: int, style: str) -> _Row:
-    """A row up to its end in a style beside those that it has."""
-    whole = [*pieces, ("", " " * max(columns - _width(pieces), 0))]
-    return [(f"{own} {style}".strip(), text) for own, text in whole]
-
-
-def _joined(rows: Sequence[_Row], columns: int) -> list[Fragment]:
-    """Rows one below the other, cut to the width of the screen."""
-    pieces: list[Fragment] = []
-    for place, one in enumerate(rows):
-        if place:
-            pieces.append(("", "\n"))
-        room = columns
-        for style, text in one:
-            if room <= 0:
-                break
-            shown = cut(text, room)
-            pieces.append((style, shown))
-            room -= cells(shown)
-    return pieces
-
-
-def _width(pieces: Iterable[Fragment]) -> int:
-    return sum(cells(text) for _, text in pieces)
