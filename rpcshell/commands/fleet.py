@@ -9,9 +9,9 @@ import msgspec
 from rpcshell.commands.worker_table import WORKER_SPARE, worker_row
 from rpcshell.servers.directory import servers_at
 from rpcshell.servers.standstill import stands_still, stopped_at
-from rpcshell.shell.fleet import short_name
+from rpcshell.shell.fleet import short_name, state_text
 from rpcshell.view.table import Figure
-from rpcshell.view.units import call_time, count_of, duration, letter, plural
+from rpcshell.view.units import call_time, count_of, letter, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,13 +92,6 @@ def _instance_rows(shell: Shell, fleet: Fleet) -> Iterable[dict[str, Any]]:
         if len(kinds) > 1:
             row["offers"] = letter(kinds.index(offers[one.target])) if one.target in offers else "-"
         yield row
-
-
-def state_text(instance: InstanceState) -> str:
-    """How an instance is to this shell's client, in a few words."""
-    if not instance.ejected:
-        return "ready"
-    return f"{'ejected' if instance.problem else 'leaving'}, {duration(instance.due)} more"
 
 
 def _latency(shell: Shell, instance: Target) -> float | None:

@@ -17,6 +17,7 @@ from rpcshell.view.table import Figure
 from rpcshell.view.units import brief_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from rpcshell.shell.shell import Shell
@@ -36,34 +37,40 @@ def top(shell: Shell, *, count: int | None) -> None:
     It is drawn anew twice a second and works for a server of yours on this machine. Keys select and sort, kill a
     worker, scale and reload the server, and show a worker's log; ? lists them, q leaves.
 
-    Of a fleet there is a line for each instance, until Ctrl-C: of those that are yours on this machine, and of those
-    whose metrics the registry knows, as it does of servers with --metrics.
+    Of a fleet there is a line for each instance, which keys select and sort: of those that are yours on this machine,
+    and of those whose metrics the registry knows, as it does of servers with --metrics.
     """
     if (fleet := shell.session.fleet) is not None:
-        from rpcshell.commands.fleet_top import print_fleet, watch_fleet
+        from rpcshell.commands.fleet_top import fleet_title, print_fleet
 
         if count is not None:
             print_fleet(shell, fleet, count)
             return
-        _require_terminal(shell)
-        watch_fleet(shell, fleet)
+        from rpcshell.lab.top.screen import run_fleet_top
+
+        _draw(shell, partial(run_fleet_top, lambda: fleet.instances, partial(fleet_title, shell)))
         return
     if count is not None:
         _print(shell, count)
         return
-    lent = _terminal(shell)
+    _require_terminal(shell)
     # What is wrong from the start is an error like any other.
     with shell.supervisor.control() as control:
         control.status()
     from rpcshell.lab.top.screen import run_top
 
     name = shell.session.name or str(shell.session.target)
-    connect = partial(shell.supervisor.control, timeout=_PATIENCE)
+    _draw(shell, partial(run_top, partial(shell.supervisor.control, timeout=_PATIENCE), name))
+
+
+def _draw(shell: Shell, run: Callable[..., None]) -> None:
+    """Have the terminal drawn on until that is left."""
+    lent = _terminal(shell)
     if lent is None:
-        run_top(connect, name, theme=shell.settings.theme)
+        run(theme=shell.settings.theme)
         return
     with lent as terminal:
-        run_top(connect, name, style=terminal.style, depth=terminal.depth, output=terminal.output)
+        run(style=terminal.style, depth=terminal.depth, output=terminal.output)
 
 
 def _terminal(shell: Shell) -> AbstractContextManager[Any] | None:

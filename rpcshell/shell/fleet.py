@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.target import FleetTarget, ListTarget, ServersetTarget
+from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rpcshell.client.fleet.instances import FleetEvent, InstanceState
     from rpcshell.client.target import Target
 
-__all__ = ["Digests", "Fleet", "fleet_of", "short_name"]
+__all__ = ["Digests", "Fleet", "fleet_of", "short_name", "state_text"]
 
 _LOOK: Final = 2.0
 """Seconds that an instance has to say what it offers."""
@@ -147,6 +148,13 @@ class Digests:
 def fleet_of(client: Client, offers_changed: Callable[[], None]) -> Fleet | None:
     """The fleet that a client calls, or None where it calls a single server."""
     return Fleet(client, offers_changed) if isinstance(client.target, FleetTarget) else None
+
+
+def state_text(instance: InstanceState) -> str:
+    """How an instance is to this shell's client, in a few words."""
+    if not instance.ejected:
+        return "ready"
+    return f"{'ejected' if instance.problem else 'leaving'}, {duration(instance.due)} more"
 
 
 def short_name(name: str | None, target: Target) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import threading
 import time
 from concurrent.futures import wait
 from functools import partial
@@ -23,13 +24,13 @@ from rpcshell.servers.directory import servers_at
 from rpcshell.servers.standstill import stands_still, stopped_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from rpcshell.client.fleet.instances import InstanceState
     from rpcshell.client.target import Target
 
-__all__ = ["PERIOD", "FleetFeed", "InstanceLine"]
+__all__ = ["PERIOD", "FleetFeed", "FleetWatch", "InstanceLine"]
 
 PERIOD: Final = 0.5
 """Seconds between two looks."""
@@ -139,6 +140,38 @@ class FleetFeed:
                 self._asked[target].control = server.path
             for target, pid in stopped_at(unknown).items():
                 self._asked[target].control, self._asked[target].problem = None, stands_still(pid)
+
+
+class FleetWatch:
+    """Looks at the instances again and again in a thread; `changed` is called there when it has.
+
+    Args:
+        instances: Tells which there are by now.
+
+    Attributes:
+        lines: What is known of them, replaced whole; None before the first look.
+    """
+
+    def __init__(self, instances: Callable[[], Sequence[InstanceState]]) -> None:
+        self.lines: list[InstanceLine] | None = None
+        self.changed: Callable[[], None] = lambda: None
+        self._instances = instances
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Begin to look."""
+        threading.Thread(target=self._run, name="top", daemon=True).start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        with FleetFeed() as feed:
+            while not self._ended.is_set():
+                self.lines = feed.look(self._instances())
+                self.changed()
+                self._ended.wait(PERIOD)
 
 
 class _TimedSocket(socket.socket):

@@ -1,10 +1,10 @@
-"""The screen of `:top`: a prompt_toolkit application that draws the view, and gives the dashboard its keys."""
+"""The screen of `:top`: a prompt_toolkit application that draws what is watched, and gives a board its keys."""
 
 from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypedDict
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.key_binding import KeyBindings
@@ -13,11 +13,14 @@ from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 
 from rpcshell.lab.top.dashboard import Dashboard
 from rpcshell.lab.top.feed import Feed
+from rpcshell.lab.top.fleet_board import FleetBoard, draw_fleet
+from rpcshell.lab.top.fleet_feed import FleetWatch
 from rpcshell.lab.top.view import draw
 from rpcshell.prompt.theme import theme_style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Unpack
 
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
     from prompt_toolkit.input import Input
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
     from prompt_toolkit.output import ColorDepth, Output
     from prompt_toolkit.styles import BaseStyle
 
+    from rpcshell.client.fleet.instances import InstanceState
+    from rpcshell.lab.top.fleet_feed import InstanceLine
     from rpcshell.servers.control import Control
+    from rpcshell.view.pretty import Fragment
 
-__all__ = ["run_top"]
+__all__ = ["run_fleet_top", "run_top"]
 
 _ESCAPE_SECONDS: Final = 0.05
 """How long after an Escape the rest of a key's sequence may come."""
@@ -37,34 +43,88 @@ _ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
 _NAMES: Final = {Keys.ControlM: "enter", Keys.ControlJ: "enter", Keys.ControlI: "tab"}
 
 
-def run_top(
-    connect: Callable[[], Control],
-    name: str,
-    *,
-    theme: str = "auto",
-    style: BaseStyle | None = None,
-    depth: ColorDepth | None = None,
-    input: Input | None = None,  # noqa: A002  (prompt_toolkit's name for it)
-    output: Output | None = None,
-) -> None:
+class Place(TypedDict, total=False):
+    """Where it is drawn; on the process's own terminal, unless told otherwise."""
+
+    theme: str
+    style: BaseStyle
+    depth: ColorDepth | None
+    input: Input
+    output: Output
+
+
+class _Board(Protocol):
+    """What keys are given to."""
+
+    left: bool
+    """Whether it was left."""
+
+    def press(self, key: str) -> None:
+        """Do what a key does."""
+
+
+class _Watch(Protocol):
+    """Looks again and again in a thread, and calls `changed` there."""
+
+    changed: Callable[[], None]
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End."""
+
+
+def run_top(connect: Callable[[], Control], name: str, **place: Unpack[Place]) -> None:
     """Show a server until it is left."""
     feed = Feed(connect)
     board = Dashboard(feed, name)
 
-    def pieces() -> StyleAndTextTuples:
+    def drawn(rows: int, columns: int) -> Iterable[Fragment]:
         board.update(feed.news)
+        return draw(board, rows, columns)
+
+    _show(board, feed, drawn, place)
+
+
+def run_fleet_top(
+    instances: Callable[[], Sequence[InstanceState]],
+    title: Callable[[Sequence[InstanceLine]], str],
+    **place: Unpack[Place],
+) -> None:
+    """Show the instances of a fleet until it is left.
+
+    Args:
+        instances: Tells which there are by now.
+        title: What is said of all of them, in a line.
+        place: Where it is drawn.
+    """
+    watch = FleetWatch(instances)
+    board = FleetBoard()
+
+    def drawn(rows: int, columns: int) -> Iterable[Fragment]:
+        lines = watch.lines
+        if lines is not None:
+            board.update(lines, title(lines))
+        return draw_fleet(board, rows, columns)
+
+    _show(board, watch, drawn, place)
+
+
+def _show(board: _Board, feed: _Watch, drawn: Callable[[int, int], Iterable[Fragment]], place: Place) -> None:
+    def pieces() -> StyleAndTextTuples:
         size = application.output.get_size()
-        return [*draw(board, size.rows, size.columns)]
+        return [*drawn(size.rows, size.columns)]
 
     application: Application[None] = Application(
         Layout(Window(FormattedTextControl(pieces, focusable=True, show_cursor=False), always_hide_cursor=True)),
         key_bindings=_bindings(board),
-        style=style or theme_style(theme),
+        style=place.get("style") or theme_style(place.get("theme", "auto")),
         include_default_pygments_style=False,
-        color_depth=depth,
+        color_depth=place.get("depth"),
         full_screen=True,
-        input=input,
-        output=output,
+        input=place.get("input"),
+        output=place.get("output"),
     )
     application.ttimeoutlen = _ESCAPE_SECONDS
     feed.changed = application.invalidate
@@ -83,7 +143,7 @@ def run_top(
         signal.raise_signal(received[0])
 
 
-def _bindings(board: Dashboard) -> KeyBindings:
+def _bindings(board: _Board) -> KeyBindings:
     bindings = KeyBindings()
 
     @bindings.add(Keys.Any, eager=True)
