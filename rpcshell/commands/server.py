@@ -38,6 +38,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
         ":spawn 10",
         ":spawn 4 calc.py",
         ":spawn calc.py:service --bind 127.0.0.1:8080 --keep",
+        ":spawn 10 calc.py --preload",
         ":spawn 10 --register zk://127.0.0.1:2181/services/calc",
     ),
 )
@@ -45,6 +46,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 @click.argument("app", type=KindOfWord("path"), required=False)
 @click.option("-m", "--model", type=click.Choice(MODELS), help="How a worker serves its connections.")
 @click.option("-b", "--bind", multiple=True, metavar="ADDRESS", help="Where to listen, instead of a free port here.")
+@click.option("--preload", is_flag=True, help="Import the app once, and fork the workers from there.")
 @click.option("--max-buffered", metavar="SIZE", help="What each worker holds of large requests, such as 64M.")
 @click.option("--max-connection-age", metavar="S", help="Seconds after which a connection ends between two calls.")
 @click.option("--health", metavar="ADDRESS", help="Where balancers ask how the server is, such as 127.0.0.1:8081.")
@@ -64,6 +66,7 @@ def spawn(
     model: str | None,
     bind: tuple[str, ...],
     keep: bool,
+    preload: bool,
     **passed_on: str | None,
 ) -> None:
     """Start a server and connect to it.
@@ -82,7 +85,7 @@ def spawn(
         workers, app = None, workers
     count = int(workers) if workers else None
     given = {f"--{name.replace('_', '-')}": value for name, value in passed_on.items() if value is not None}
-    extra = tuple(itertools.chain.from_iterable(given.items()))
+    extra = (*(("--preload",) if preload else ()), *itertools.chain.from_iterable(given.items()))
     start_server(shell, SpawnOptions(count, app, model, bind or SpawnOptions().bind, keep, extra))
 
 

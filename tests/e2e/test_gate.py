@@ -7,6 +7,7 @@ the long one.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -121,6 +122,25 @@ def test_reloads_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
             callers.wait_for_more(30)
             server.signal(signal.SIGHUP)
             served_by(steer, workers=3, generation=generation)
+        callers.wait_for_more(30)
+
+
+@of_each_kind
+@lengths
+def test_reloads_and_deaths_of_stems_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
+    with (
+        running("-w", "3", "--model", model, "--preload", folder=tmp_path) as server,
+        steering(server) as steer,
+        Callers(server.addresses[0]) as callers,
+    ):
+        for generation in range(1, rounds + 1):
+            callers.wait_for_more(30)
+            server.signal(signal.SIGHUP)
+            served_by(steer, workers=3, generation=generation)
+            stem = steer.stem()
+            os.kill(stem, signal.SIGKILL)
+            callers.wait_for_more(30)
+            steer.stem(after=stem)
         callers.wait_for_more(30)
 
 

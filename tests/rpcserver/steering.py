@@ -52,6 +52,17 @@ class Steering:
         workers: list[dict[str, Any]] = self.status()["workers"]
         return workers
 
+    def stem(self, after: int | None = None) -> int:
+        """Wait until one stem has the app loaded, another one than the one with that pid, and return its pid."""
+        status = self.wait_until(
+            lambda status: (
+                [stem["state"] for stem in status["stems"] if stem["state"] != "retired"] == ["ready"]
+                and after not in [stem["pid"] for stem in status["stems"]]
+            )
+        )
+        [pid] = [stem["pid"] for stem in status["stems"] if stem["state"] == "ready"]
+        return int(pid)
+
     def wait_until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Ask for the status until it is as wanted, and return it."""
         deadline = time.monotonic() + PATIENCE

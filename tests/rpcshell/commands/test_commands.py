@@ -198,6 +198,12 @@ def test_spawn_takes_an_app_without_a_number(shell: Shell, output: Recording, tm
 
 
 @needs_server
+def test_spawn_has_the_app_preloaded(shell: Shell, output: Recording, tmp_path: Path) -> None:
+    shell.execute(":spawn 1 --preload")
+    shell.execute(":workers")
+    assert "stem pid" in output.notes[-1]
+
+
 @pytest.mark.parametrize(
     ("line", "error"), [(":spawn x y", UsageError), (":spawn 0", UsageError), (":spawn 1 nowhere.py", SpawnFailed)]
 )
@@ -229,7 +235,7 @@ def test_usage_says_what_an_option_takes(shell: Shell) -> None:
     with pytest.raises(UsageError) as raised:
         shell.execute(":spawn --nonsense")
     assert raised.value.hint == (
-        "usage: :spawn [--model sync|thread|pool|fork|async] [--bind ADDRESS] [--max-buffered SIZE]"
+        "usage: :spawn [--model sync|thread|pool|fork|async] [--bind ADDRESS] [--preload] [--max-buffered SIZE]"
         " [--max-connection-age S] [--health ADDRESS] [--drain-settle S] [--proxy-protocol FROM]"
         " [--register URL] [--advertise HOST[:PORT]] [--register-credentials FILE] [--keep] [N] [APP]"
     )
