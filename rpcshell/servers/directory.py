@@ -84,6 +84,8 @@ def control_folders() -> Iterator[Path]:
     # Without a folder for temporary files there are no servers in it.
     with contextlib.suppress(FileNotFoundError):
         candidates.append(Path(tempfile.gettempdir()) / f"rpcserver-{user}")
+    # Where the others have too long a path for a socket.
+    candidates.append(Path("/tmp", f"rpcserver-{user}"))  # noqa: S108 - whose it is is looked at
     for folder in dict.fromkeys(candidates):
         with contextlib.suppress(OSError):
             found = folder.lstat()

@@ -47,6 +47,7 @@ _SAID_AGAIN: Final = 60.0
 _READING: Final = frozenset({READ, LINGER})
 _FOLDER_MODE: Final = 0o700
 _SOCKET_MODE: Final = 0o600
+_LONGEST_PATH: Final = 103  # that rpcshell connects to on every system: unix(7), and unix(4) of macOS
 
 
 class ControlSocket(msgspec.Struct, frozen=True):
@@ -71,7 +72,7 @@ def open_control(path: str) -> Listener | None:
     if path == "auto":
         folder = runtime_folder()
         _remove_stale(folder)
-        path = str(folder / f"{os.getpid()}.sock")
+        path = str(_socket_in(folder))
     (listener,) = open_listeners([UnixBind(path)], backlog=_BACKLOG, unix_mode=_SOCKET_MODE)
     return listener
 
@@ -80,7 +81,8 @@ def runtime_folder() -> Path:
     """Return the folder for the control sockets of this user's servers, which is made if need be.
 
     It is in $XDG_RUNTIME_DIR, where that is as the XDG base directory specification wants it, in /run/user, or else in
-    the folder for temporary files, under a name with the user's id.
+    the folder for temporary files, under a name with the user's id. One whose path leaves no room for a socket's is not
+    used; there is always /tmp.
 
     Raises:
         BindError: there is none, it is another user's, or others may look into it.
@@ -114,11 +116,12 @@ def _folder_of(user: int) -> Path:
     import tempfile
 
     try:
-        return Path(tempfile.gettempdir()) / f"rpcserver-{user}"
+        folder = Path(tempfile.gettempdir()) / f"rpcserver-{user}"
     except FileNotFoundError as error:
         raise BindError(
             "the control socket", "no folder for temporary files can be written to; use --control"
         ) from error
+    return folder if _has_room(folder) else Path("/tmp", folder.name)  # noqa: S108 - whose it is is looked at
 
 
 def _unfit(runtime: Path, user: int) -> str | None:
@@ -133,7 +136,17 @@ def _unfit(runtime: Path, user: int) -> str | None:
         return f"is another user's (uid {found.st_uid})"
     if found.st_mode & 0o022:
         return "can be written to by others"
+    if not _has_room(runtime / "rpcserver"):
+        return "has too long a path for a socket"
     return None if os.access(runtime, os.W_OK | os.X_OK) else "cannot be written to"
+
+
+def _has_room(folder: Path) -> bool:
+    return len(os.fsencode(_socket_in(folder))) <= _LONGEST_PATH
+
+
+def _socket_in(folder: Path) -> Path:
+    return folder / f"{os.getpid()}.sock"
 
 
 class ControlServer:

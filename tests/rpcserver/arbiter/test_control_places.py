@@ -104,11 +104,14 @@ def test_a_socket_that_cannot_be_made_again_is_said_and_the_server_goes_on(tmp_p
             assert client.call("echo", 1).result == 1
 
 
-@pytest.mark.parametrize("kind", ["missing", "relative", "writable by others", "another user's"])
+@pytest.mark.parametrize("kind", ["missing", "relative", "too long", "writable by others", "another user's"])
 def test_a_runtime_folder_that_cannot_be_trusted_is_said_once_and_not_used(kind: str, tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     if kind == "missing":
         runtime /= "deeper"
+    elif kind == "too long":
+        runtime /= "x" * 90
+        runtime.mkdir(parents=True)
     elif kind == "another user's" and os.geteuid() != 0:
         pytest.skip("only root can give a folder away")
     else:

@@ -25,6 +25,7 @@ from rpcshell.servers.standstill import stopped_at
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
 from tests.rpcshell.peers import Peer, PeerServer
+from tests.servers import running
 
 NOBODY = 65534
 
@@ -253,3 +254,18 @@ def test_servers_are_looked_for_also_where_no_temporary_folder_can_be_had(monkey
 )
 def test_an_address_of_a_server_is_told_from_others(address: str, target: str, same: bool) -> None:
     assert listens_at(address, Target.parse(target)) is same
+
+
+def test_a_server_whose_folders_all_have_too_long_a_path_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("x" * 90)
+    folder.mkdir()
+    places = dict.fromkeys(("XDG_RUNTIME_DIR", "TMPDIR"), str(folder))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with running("-w", "1", folder=tmp_path, env=places) as server:
+        path = Path(str(server.ready["control"]).removeprefix("unix:"))
+        assert path.parent in control_folders()
+        with Control(str(path)) as control:
+            assert control.status().pid == server.pid
