@@ -10,10 +10,10 @@ from typing import Final
 import msgspec
 
 from rpcshell.client.errors import UsageError
+from rpcwire.credentials import LARGEST_CREDENTIALS, is_exposed
 
 __all__ = ["read_credentials"]
 
-_LARGEST: Final = 64 * 1024
 _HINT: Final = 'it has user = "..." and password = "..."'
 
 
@@ -49,8 +49,6 @@ def read_credentials(file: str) -> str:
 def _secret(path: Path) -> str:
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        # As PostgreSQL has it for keys: a file of root's may be shared with a group, as Kubernetes does.
-        shared = 0o007 if status.st_uid == 0 else 0o077
-        if stat.S_ISREG(status.st_mode) and status.st_mode & shared:
+        if stat.S_ISREG(status.st_mode) and is_exposed(status):
             raise UsageError(f"{path} holds a password, and others may read it", hint=f"chmod 600 {path}")
-        return file.read(_LARGEST).decode("utf-8-sig")
+        return file.read(LARGEST_CREDENTIALS).decode("utf-8-sig")

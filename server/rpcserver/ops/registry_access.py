@@ -17,6 +17,7 @@ import msgspec
 from rpcserver.system.errors import ServerError, TlsError
 from rpcserver.system.process import named_folder
 from rpcserver.system.settings import SettingsError, line_of
+from rpcwire.credentials import LARGEST_CREDENTIALS, is_exposed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LARGEST: Final = 64 * 1024
 _SCHEMES: Final = ("world", "auth", "digest", "ip", "x509", "sasl", "super")
 _ENTRY: Final = re.compile(rf"({'|'.join(_SCHEMES)}):(.*):([cdrwa]+)", re.DOTALL)
 _FOR_ALL: Final = ("world:anyone:cdrwa",)
@@ -157,11 +157,9 @@ def _read_secret(path: Path) -> str:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise SettingsError("is no file", source=path)
-            # As PostgreSQL has it for keys: a file of root's may be shared with a group, as Kubernetes does.
-            shared = 0o007 if found.st_uid == 0 else 0o077
-            if found.st_mode & shared:
+            if is_exposed(found):
                 raise SettingsError("holds a password, and others may read it: chmod 600", source=path)
-            return file.read(_LARGEST).decode("utf-8-sig")
+            return file.read(LARGEST_CREDENTIALS).decode("utf-8-sig")
     except OSError as error:
         raise SettingsError(f"cannot be read: {error.strerror}", source=path) from error
     except UnicodeDecodeError:
