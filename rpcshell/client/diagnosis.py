@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HTTP_SERVER",
+    "NO_TLS",
     "SHOWN",
     "lookup_failed",
     "not_a_reply",
@@ -32,6 +33,9 @@ __all__ = [
     "unfinished",
     "unix_failed",
 ]
+
+NO_TLS: Final = "is this its TLS port? Without tls:// the connection is not encrypted"
+"""The hint where a server does not seem to speak TLS."""
 
 SHOWN: Final = 24
 """How many of the first bytes a message shows."""

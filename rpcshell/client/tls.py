@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
-from rpcshell.client.diagnosis import system_reason
+from rpcshell.client.diagnosis import NO_TLS, system_reason
 from rpcshell.client.errors import ConnectionFailed, TlsFailed
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ __all__ = ["TlsStream", "broken", "client_context", "handshake_failed", "secure"
 _INSPECTION: Final = 2.0
 """Seconds to look at a certificate that was refused."""
 
-_NO_TLS: Final = "is this its TLS port? Without tls:// the connection is not encrypted"
-"""The hint where a server does not seem to speak TLS."""
 
 _ALERTS: Final = {
     "CERTIFICATE_REQUIRED": "it wants a client certificate, and none was given",
@@ -182,9 +180,9 @@ def handshake_failed(
         return _refused(target, error)
     match error:
         case TimeoutError():
-            return ConnectionFailed(target, f"no TLS handshake within {timeout:g} s", hint=_NO_TLS)
+            return ConnectionFailed(target, f"no TLS handshake within {timeout:g} s", hint=NO_TLS)
         case ConnectionError():
-            return ConnectionFailed(target, "it ended the connection during the TLS handshake", hint=_NO_TLS)
+            return ConnectionFailed(target, "it ended the connection during the TLS handshake", hint=NO_TLS)
         case OSError():
             return ConnectionFailed(target, f"{system_reason(error)} during the TLS handshake")
     return TlsFailed(target, "no certificate can be for such a host name")
@@ -195,9 +193,9 @@ def _refused(target: TlsTarget, error: ssl.SSLError) -> TlsFailed:
     if (meaning := _alert(name)) is not None:
         return TlsFailed(target, meaning, hint=_CLIENT_HINT if "client certificate" in meaning else None)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return TlsFailed(target, "it ended the connection during the TLS handshake", hint=_NO_TLS)
+        return TlsFailed(target, "it ended the connection during the TLS handshake", hint=NO_TLS)
     if name in _FOREIGN:
-        return TlsFailed(target, "what answers there does not speak TLS", hint=_NO_TLS)
+        return TlsFailed(target, "what answers there does not speak TLS", hint=NO_TLS)
     return TlsFailed(target, f"the TLS handshake failed: {_words(name or str(error))}")
 
 

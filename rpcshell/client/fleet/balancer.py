@@ -146,6 +146,7 @@ class Balancer:
     def succeeded(self, candidate: Candidate) -> None:
         """A reply came, be it an error."""
         self.budget.deposit()
+        candidate.served = True
         if candidate.failures or candidate.ejected:
             candidate.failures = 0
             self._restore(candidate)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rpcshell.client.diagnosis import NO_TLS
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost
+from rpcshell.client.target import ServersetTarget
 
 if TYPE_CHECKING:
     from rpcshell.client.exchange import Dropped
@@ -104,6 +106,9 @@ class Failover:
             ConnectionFailed: There is no other.
             ConnectionLost: The same, and an attempt before may have run.
         """
+        if error.hint == NO_TLS and (candidate.served or isinstance(self._fleet, ServersetTarget)):
+            # It is known to speak TLS, so something else is wrong.
+            error.hint = None
         self._balancer.failed(candidate, error.reason)
         self._add(candidate, error.reason, may_have_run=False)
         self._refused += (candidate,)

@@ -98,6 +98,7 @@ class Candidate:
         "outstanding",
         "probing",
         "problem",
+        "served",
         "target",
         "told",
         "weight",
@@ -106,7 +107,7 @@ class Candidate:
     def __init__(self, listed: Listed) -> None:
         self.outstanding = self.calls = self.failed = self.failures = 0
         self.problem = ""
-        self.ejected = self.told = self.probing = self.gone = False
+        self.ejected = self.told = self.probing = self.gone = self.served = False
         self.due = 0.0
         """When it is looked at again, once it was ejected."""
         self.listed = listed

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from rpcshell import TcpTarget
+from rpcshell import ConnectionFailed, TcpTarget, TlsTarget
+from rpcshell.client.diagnosis import NO_TLS
 from rpcshell.client.fleet.balancer import LONGEST_EJECTION, Balancer
 from rpcshell.client.fleet.budget import RetryBudget
+from rpcshell.client.fleet.failover import Failover
 from rpcshell.client.fleet.instances import Candidate, Listed
 from tests.steps import steps
 
@@ -66,6 +68,18 @@ def test_which_instance_is_next_takes_as_much_work_among_many_as_among_few() -> 
         return steps(balancer.choose)
 
     assert work(200) == work(3)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_whether_it_is_the_port_of_tls_is_asked_only_of_who_has_not_answered_yet(known: bool) -> None:
+    balancer = balancer_of(Listed(TlsTarget("h", 1)))
+    candidate = chosen(balancer)
+    if known:
+        balancer.succeeded(candidate)
+    failover = Failover(balancer, candidate.target, idempotent=False)
+    with pytest.raises(ConnectionFailed) as caught:
+        failover.not_connected(candidate, ConnectionFailed(candidate.target, "no TLS handshake", hint=NO_TLS))
+    assert caught.value.hint == (None if known else NO_TLS)
 
 
 def test_a_weight_of_zero_counts_as_one() -> None:
