@@ -22,6 +22,7 @@ from rpcshell.client.target import (
     TlsFiles,
     TlsTarget,
 )
+from rpcshell.guides import GUIDES
 from rpcshell.servers.folders import config_file, history_file
 from rpcshell.shell.config import usable_config
 from rpcshell.version import __version__
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from rpcshell.shell.config import Config
 
-__all__ = ["read", "read_arguments", "tls_files", "tls_options"]
+__all__ = ["command", "read", "read_arguments", "tls_files", "tls_options"]
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
@@ -141,6 +142,15 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
         ctx.exit()
 
 
+def _print_manual(ctx: click.Context, param: click.Parameter, name: str | None) -> None:
+    del param
+    if name is not None and not ctx.resilient_parsing:
+        from rpcshell.app.manual import show_manual
+
+        show_manual(name, ctx.get_help())
+        ctx.exit()
+
+
 @click.command(
     name="rpcshell",
     cls=HelpPage,
@@ -214,6 +224,18 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
     metavar="FILE NAME",
     help="A server of such a file as other clients of MCP have.",
 )
+@option(
+    "--man",
+    group="Other",
+    type=click.Choice(["rpcshell", *GUIDES]),
+    is_flag=False,
+    flag_value="rpcshell",
+    metavar="[GUIDE]",
+    expose_value=False,
+    is_eager=True,
+    callback=_print_manual,
+    help=f"Show the manual, or a guide: {', '.join(GUIDES)}.",
+)
 @option("--debug", group="Other", is_flag=True, help="Show where in rpcshell an unexpected error was.")
 @option(
     "--completion",
@@ -226,7 +248,7 @@ def _print_completion(ctx: click.Context, param: click.Parameter, shell: str | N
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_obj
-def _command(
+def command(
     behind: list[str],
     target: str | None,
     words: tuple[str, ...],
@@ -292,7 +314,7 @@ def read_arguments(arguments: list[str]) -> Options | None:
     """What the command line of `rpcshell` asks for; as `read`."""
     # Behind a dialect and `--` is a child's own command line, which click would take for this one's.
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    return read(_command, "rpcshell", arguments[:end], behind=arguments[end + 1 :])
+    return read(command, "rpcshell", arguments[:end], behind=arguments[end + 1 :])
 
 
 def _with_mcp_server(config: Config, file: str, name: str) -> Config:

@@ -115,7 +115,9 @@ def spans(text: str) -> Iterator[Span]:
 
 
 def _linked(link: re.Match[str]) -> str:
-    text, address = link.groups()
+    text, address = link[1], link[2].partition("#")[0]
+    if not address:
+        return text
     if "://" in address:
         return f"{text} ({address})"
     name = PurePath(address).stem

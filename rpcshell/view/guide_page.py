@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["guide_page", "guide_text"]
+__all__ = ["guide_page", "guide_text", "table_text"]
 
 _TITLE: Final = "class:documentation.title"
 _CODE: Final = "class:documentation.type"
@@ -40,6 +40,11 @@ def guide_page(markdown: str, width: int) -> Iterator[Fragment]:
 def guide_text(markdown: str, width: int) -> str:
     """A page in so many columns, without styles and without a newline at its end."""
     return "".join(text for _, text in guide_page(markdown, width)).rstrip("\n")
+
+
+def table_text(rows: Sequence[Sequence[str]], width: int) -> str:
+    """A table in so many columns, without styles."""
+    return "\n".join("".join(text for _, text in line).rstrip() for line in _table(rows, width))
 
 
 def _lines(markdown: str, width: int) -> Iterator[_Line]:

@@ -48,6 +48,10 @@ def test_a_text_has_pieces() -> None:
     ]
 
 
+def test_a_link_to_a_part_of_a_guide_names_the_guide() -> None:
+    assert guide_text("[here](#here) [there](there.md#part)", 80) == "here :help there"
+
+
 def test_a_page_is_drawn() -> None:
     assert guide_text(PAGE, 30).splitlines() == [
         "A page",
