@@ -276,16 +276,16 @@ def command(
     with -c; from a FILE; from a pipe. A FILE without a TARGET has a slash in its path or ends in .rpc.
     Each result is then one line of JSON on standard output, and errors go to standard error.
     """
-    known, problem = usable_config(config)
+    known = usable_config(config)
     given = list(words) if target is None else [target, *words]
     if mcp_config is not None:
         given.insert(0, mcp_config[1])
         known = _with_mcp_server(known, *mcp_config)
     if behind and given and given[0] not in known.targets and names_dialect(given[0]):
         child = ChildTarget(tuple(behind), dialect=given[0])
-        found = replace(places(given[1:], spawned=True), target=child)
+        found = replace(places(given[1:], known, spawned=True), target=child)
     else:
-        found = places([*given, *behind], spawned=spawn is not None, names=known.targets)
+        found = places([*given, *behind], known, spawned=spawn is not None)
     if registry_credentials is not None:
         found, known = _with_registry_credentials(found, known, registry_credentials)
     if spawn is None and (app is not None or model is not None or keep):
@@ -306,7 +306,6 @@ def command(
         tls=tls_files(tls_ca, tls_cert, tls_key, found.target, known, spawned=spawn is not None),
         settings=_settings(format_, timeout, pairs),
         config=known,
-        problem=problem,
     )
 
 

@@ -53,7 +53,7 @@ def _command(
     The CALL is written as in the shell, such as 'ping {"a": 1}' or add a=1 b=2. The TARGET is as for rpcshell itself.
     With --models servers of each model are started in turn, and compared.
     """
-    known, problem = usable_config(config)
+    known = usable_config(config)
     models: tuple[str, ...] = bench["models"]
     if app is not None and spawn is None and not models:
         raise UsageError("--app is for a server started with --spawn, or for those of --models")
@@ -67,7 +67,7 @@ def _command(
     own = spawn is not None or bool(models)
     if not own and len(words) == 1:
         raise UsageError("bench needs a TARGET and a CALL", hint="rpcshell bench 8080 ping, or --spawn 4 ping")
-    where = None if own else places(words[:1], names=known.targets).target
+    where = None if own else places(words[:1], known).target
     if not own and where is None:
         raise UsageError(f"{words[0]} is a file, and bench needs a TARGET", hint="rpcshell bench --help says more")
     return Options(
@@ -79,7 +79,6 @@ def _command(
         tls=tls_files(tls_ca, tls_cert, tls_key, where, known, spawned=own),
         settings=() if timeout is None else (("timeout", str(timeout)),),
         config=known,
-        problem=problem,
     )
 
 

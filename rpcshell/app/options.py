@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,18 +16,16 @@ from rpcshell.client.dialect_names import names_native
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import Target, UnixTarget
 from rpcshell.shell.address_book import AddressBook
-from rpcshell.shell.config import Config, usable_config
+from rpcshell.shell.config import Config, UnclearArguments, usable_config
 from rpcshell.view.plain import is_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rpcshell.client.target import TlsFiles
     from rpcshell.lab.bench.options import BenchOptions
     from rpcshell.servers.spawn import SpawnOptions
     from rpcshell.shell.command import CommandRegistry
-    from rpcshell.shell.config import ConfigProblem
-    from rpcshell.shell.target_config import TargetConfig
 
 __all__ = ["Options", "Places", "load_commands", "places", "plain_options"]
 
@@ -52,7 +49,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tls: TlsFiles | None = None
     settings: tuple[tuple[str, str], ...] = ()
     config: Config = Config()
-    problem: ConfigProblem | None = None
 
     @property
     def interactive(self) -> bool:
@@ -82,11 +78,9 @@ def plain_options(arguments: Sequence[str]) -> Options | None:
             return None
         else:
             words.append(argument)
-    config, problem = usable_config()
-    found = places(words, names=config.targets)
-    return Options(
-        target=found.target, file=found.file, lines=found.lines_to_run(lines), config=config, problem=problem
-    )
+    config = usable_config()
+    found = places(words, config)
+    return Options(target=found.target, file=found.file, lines=found.lines_to_run(lines), config=config)
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -107,35 +101,36 @@ class Places(msgspec.Struct, frozen=True):
         return tuple(lines) if self.line is None else (self.line,)
 
 
-def places(
-    words: Sequence[str], *, spawned: bool = False, names: Mapping[str, TargetConfig] = MappingProxyType({})
-) -> Places:
+def places(words: Sequence[str], config: Config, *, spawned: bool = False) -> Places:
     """Tell TARGET, FILE and METHOD apart: a single word may be a target or a file.
 
     It is a file only where it looks like the path of one: nothing that happens to be in the current folder is run for
-    the name of a target.
+    the name of a target, or of a method.
 
     Raises:
         UsageError: They make no sense.
     """
-    if spawned:
-        return _run(None, words)
+    try:
+        return _run(None, words) if spawned else _places(words, config)
+    except UsageError as error:
+        if config.problems:
+            raise UnclearArguments(error, config.problems) from error
+        raise
+
+
+def _places(words: Sequence[str], config: Config) -> Places:
     if not words:
         return Places()
     first, *rest = words
     if rest:
-        return _run(first if first in names else _target(first), rest)
-    if first in names:
-        return Places(first)
+        return _run(_target(first, config), rest)
     try:
-        target = _target(first)
+        target = _target(first, config)
     except UsageError:
-        if (file := _existing_file(first)) is not None:
+        if first not in config.refused and (file := _existing_file(first)) is not None:
             if _looks_like_path(first):
                 return Places(file=file)
             raise UsageError(f"there is no target {first!r}", hint=f"./{first} runs the file of that name") from None
-        if names:
-            AddressBook(names).find(first)  # knows near names
         raise
     if isinstance(target, UnixTarget) and _looks_like_path(first) and (file := _existing_file(first)) is not None:
         return Places(file=file)
@@ -147,8 +142,9 @@ def _run(target: Target | str | None, words: Sequence[str]) -> Places:
     if not words:
         return Places(target)
     method, *params = words
-    names_file = method.endswith(_SUFFIX) or method.startswith((".", "/")) or _existing_file(method) is not None
-    if not params and names_file:
+    # A name of a method may have a slash in it too.
+    names_file = method.endswith(_SUFFIX) or method.startswith((".", "/", "~"))
+    if not params and (names_file or ("/" in method and _existing_file(method) is not None)):
         return Places(target, file=_script_file(method))
     return Places(target, line=" ".join([method, *map(_param, params)]))
 
@@ -158,6 +154,9 @@ def _param(word: str) -> str:
     from rpcshell.line.language import CallLine, key_text, parse, quote
 
     key, equals, value = word.partition("=")
+    if equals and key.endswith(":") and not _NO_KEY.search(key[:-1]):
+        # As HTTPie has what is JSON.
+        return f"{key_text(key[:-1])}={value}"
     if not equals or _NO_KEY.search(key):
         return word
     line = parse(f"method {word}")
@@ -166,9 +165,12 @@ def _param(word: str) -> str:
     return word if whole else f"{key_text(key)}={quote(value)}"
 
 
-def _target(text: str) -> Target | str:
-    """A target; one whose dialect is named stays a text where a target does not show that."""
-    target = Target.parse(text)
+def _target(text: str, config: Config) -> Target | str:
+    """A target; one with a name, or whose dialect is named where a target does not show that, stays a text."""
+    if text in config.targets:
+        return text
+    # It knows near names, and what is wrong with a target that was left out.
+    target = AddressBook(config.targets, refused=config.refused).find(text).target
     return text if names_native(text) and not target.dialect else target
 
 

@@ -15,6 +15,7 @@ from rpcshell.app.guard import threads_told
 from rpcshell.client.errors import Cancelled, ShellError, Unexpected, UsageError
 from rpcshell.servers.folders import state_folder
 from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.config import UnclearArguments
 from rpcshell.shell.connect import connect
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
@@ -81,13 +82,13 @@ def _apply_settings(options: Options, settings: Settings, complain: Callable[[Sh
     """Set what the configuration says, where it makes sense, and then what the options say."""
     # Whatever reads a script's output expects the same for every user; how long to wait may differ.
     unheeded = settings if options.interactive else Settings()
-    if options.problem is not None:
-        complain(options.problem)
+    for problem in options.config.problems:
+        complain(problem)
     for name, value in options.config.settings.items():
         try:
             (settings if name == "timeout" else unheeded).set(name, value)
         except UsageError as error:
-            complain(options.config.problem(name, error))
+            complain(options.config.problem("settings", name, error))
     for name, text in options.settings:
         settings.set(name, text)
 
@@ -100,7 +101,7 @@ def _session(options: Options, settings: Settings) -> Session:
         plain=options.plain,
         background=options.interactive,
         memory=memory,
-        book=AddressBook(options.config.targets, memory),
+        book=AddressBook(options.config.targets, memory, options.config.refused),
         tls=options.tls,
     )
 
@@ -108,7 +109,10 @@ def _session(options: Options, settings: Settings) -> Session:
 def _fail(error: ShellError) -> int:
     from rpcshell.app.script import process_output
 
-    process_output().error(error)
+    output = process_output()
+    for problem in error.problems if isinstance(error, UnclearArguments) else ():
+        output.error(problem)
+    output.error(error)
     return error.exit_code
 
 
@@ -206,7 +210,7 @@ def _run_prompt(options: Options) -> int:
         target=options.target,
         spawn=options.spawn,
         aliases=dict(options.config.aliases),
-        keys=options.config.keys,
+        config=options.config,
         notes=notes,
         debug=options.debug,
     )

@@ -10,20 +10,20 @@ import gc
 import signal
 from contextlib import contextmanager
 from functools import cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.app.guard import TERMINAL_GONE, foreseen, threads_told
 from rpcshell.app.options import load_commands
 from rpcshell.client.errors import Cancelled, ShellError, Unexpected
 from rpcshell.line.reply_values import ReplyValues
+from rpcshell.shell.config import Config
 from rpcshell.shell.connect import connect
 from rpcshell.shell.journal import Variables
 from rpcshell.shell.shell import Leave, Shell
 from rpcshell.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rpcshell.client.target import Target
     from rpcshell.line.catalog import Catalog
@@ -58,7 +58,7 @@ def run_repl(
     target: Target | str | None = None,
     spawn: SpawnOptions | None = None,
     aliases: dict[str, str] | None = None,
-    keys: Mapping[str, str] = MappingProxyType({}),
+    config: Config = Config(),  # noqa: B008 - it is immutable
     notes: Sequence[str] = (),
     make_prompt: Callable[..., Prompt] | None = None,
     debug: bool = False,
@@ -100,7 +100,8 @@ def run_repl(
             aliases=aliases,
             reply_values=reply_values,
         ),
-        keys=keys,
+        keys=config.keys,
+        complaint=config.complaint,
         on_ready=_collect_again,
     )
     screen = prompt.screen

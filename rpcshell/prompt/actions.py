@@ -73,11 +73,13 @@ def _parse_one(word: str) -> Iterator[str]:
 
 
 def action_bindings(
-    keys: Mapping[str, str], run: Callable[[str, KeyPressEvent], None], complain: Callable[[str], None]
+    keys: Mapping[str, str],
+    run: Callable[[str, KeyPressEvent], None],
+    complain: Callable[[str, UsageError], None],
 ) -> tuple[KeyBindings, dict[str, str]]:
     """Bind keys to actions and lines.
 
-    The keys come over `DEFAULT_KEYS`; `complain` is told in one line of each that cannot be bound. Returned beside the
+    The keys come over `DEFAULT_KEYS`; `complain` is told of each that cannot be bound. Returned beside the
     bindings is the key of each action that has a single one, to be shown.
     """
     bindings = KeyBindings()
@@ -86,7 +88,7 @@ def action_bindings(
         try:
             wanted[parse_key(key)] = action.strip()
         except UsageError as error:
-            complain(f"keys: {error}")
+            complain(key, error)
     shown: dict[str, str] = {}
     for sequence, action in wanted.items():
         if action in {"", "none"}:

@@ -83,6 +83,7 @@ class Prompt:
         context: LineContext,
         *,
         keys: Mapping[str, str] = MappingProxyType({}),
+        complaint: Callable[[str, str, UsageError], str] = lambda _table, name, error: f"{name}: {error}",
         history: History | None = None,
         input: Input | None = None,  # noqa: A002  (prompt_toolkit's name for it)
         output: Output | None = None,
@@ -131,7 +132,9 @@ class Prompt:
         self.screen = Screen(application.output, application.color_depth, settings=settings, application=application)
         self._actions = Actions(context, self.screen)
         own = key_bindings(context.read, tabstops, self._template, context.masked_places)
-        bound, shown = action_bindings(keys, self._actions.do, complaints.append)
+        bound, shown = action_bindings(
+            keys, self._actions.do, lambda key, error: complaints.append(complaint("keys", key, error))
+        )
         self._prompt.key_bindings = merge_key_bindings([own, bound])
         toolbar = Toolbar(context)
         marks = ProblemMarks(lambda text, cursor: tabstops.without_lacking(toolbar.problems(text, cursor)))
@@ -149,9 +152,9 @@ class Prompt:
             try:
                 self._set(name)
             except UsageError as error:
-                complaints.append(f"{name}: {error}")
-        for complaint in complaints:
-            self.screen.note(complaint)
+                complaints.append(complaint("settings", name, error))
+        for each in complaints:
+            self.screen.note(each)
 
     def read(self) -> str:
         """Read one line, which may have several rows; an empty one where Ctrl-C was pressed while it was typed.

@@ -5,6 +5,7 @@ Nothing here connects.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -49,12 +50,19 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 class AddressBook:
-    """Finds targets by name or address: those of the configuration, and those that the memory has."""
+    """Finds targets by name or address: those of the configuration, and those that the memory has.
+
+    What is wrong with targets of the configuration that were left out of it is by their names too.
+    """
 
     def __init__(
-        self, named: Mapping[str, TargetConfig] | None = None, memory: Callable[[], TargetMemory] | None = None
+        self,
+        named: Mapping[str, TargetConfig] | None = None,
+        memory: Callable[[], TargetMemory] | None = None,
+        refused: Mapping[str, UsageError] = MappingProxyType({}),
     ) -> None:
         self._named = named or {}
+        self._refused = refused
         self._memory = memory
         self._recent: list[str] | None = None
 
@@ -66,6 +74,8 @@ class AddressBook:
         """
         if isinstance(where, Target):
             return Destination(where, str(where), named=bool(where.dialect))
+        if where in self._refused:
+            raise self._refused[where]
         if (found := self._named.get(where)) is not None:
             named = found.dialect is not None or names_native(found.address or "") or bool(found.target.dialect)
             return Destination(
@@ -83,7 +93,7 @@ class AddressBook:
         try:
             target = Target.parse(where)
         except UsageError as error:
-            near = near_names(where, self._named)
+            near = near_names(where, [*self._named, *self._refused])
             if near:
                 raise UsageError(f"there is no target {where!r}", hint=f"did you mean {near[0]}?") from None
             if self._named and where.replace("-", "").replace("_", "").isalnum():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Final, get_args
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import msgspec
 
@@ -19,20 +20,28 @@ from rpcshell.servers.folders import config_file, user_path
 from rpcshell.shell.target_config import TargetConfig, TargetProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from rpcshell.client.dialects.envelope import Envelope
 
 
-__all__ = ["VARIABLE", "Config", "ConfigProblem", "load_config", "parse_config", "usable_config"]
+__all__ = [
+    "VARIABLE",
+    "Config",
+    "ConfigProblem",
+    "UnclearArguments",
+    "load_config",
+    "parse_config",
+    "usable_config",
+]
 
 VARIABLE: Final = "RPCSHELL_CONFIG"
 """The environment variable that says where the file is; empty for none."""
 
 _NAME: Final = re.compile(r"[^\W\d][\w.-]*")
-_HEADER: Final = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
-_PART: Final = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*""")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`")
+_Entry = TypeVar("_Entry")
 _KINDS: Final = {
     "str": "a text",
     "bool": "true or false",
@@ -49,6 +58,7 @@ class ConfigProblem(UsageError):
 
     def __init__(self, path: Path, reason: str, *, line: int | None = None, hint: str | None = None) -> None:
         super().__init__(f"{path}{'' if line is None else f':{line}'}: {reason}", hint=hint)
+        self.line = line
 
 
 _ENTRIES: Final[dict[str, Any]] = {
@@ -61,11 +71,30 @@ _ENTRIES: Final[dict[str, Any]] = {
 """What the entries of each table are."""
 
 
+class UnclearArguments(UsageError):
+    """A command line makes no sense, and something was left out of the configuration that it may be about.
+
+    Attributes:
+        problems: What was left out.
+    """
+
+    def __init__(self, error: UsageError, problems: tuple[ConfigProblem, ...]) -> None:
+        super().__init__(error.message, hint=error.hint)
+        # That of a target is told once.
+        self.problems = tuple(problem for problem in problems if problem is not error)
+
+
 class Config(msgspec.Struct, frozen=True):
     """What the configuration says; empty without one.
 
-    Targets and dialects are by name, keys have an action or a line, aliases stand for the beginning of a line. The
-    values of settings are not checked; `lines` has the lines of the file on which they are given.
+    Targets and dialects are by name, keys have an action or a line, aliases stand for the beginning of a line. What
+    settings and keys have is not checked; `lines` has the lines of the file on which they are given, by their tables
+    and names.
+
+    Attributes:
+        path: Where it is, or would be; None where there can be none.
+        problems: What is wrong in the file, and was left out, in its order.
+        refused: What is wrong with targets that were left out, by their names.
     """
 
     targets: Mapping[str, TargetConfig] = {}
@@ -74,20 +103,26 @@ class Config(msgspec.Struct, frozen=True):
     keys: Mapping[str, str] = {}
     aliases: Mapping[str, str] = {}
     path: Path | None = None
-    lines: Mapping[str, int] = {}
+    lines: Mapping[tuple[str, str], int] = {}
+    problems: tuple[ConfigProblem, ...] = ()
+    refused: Mapping[str, ConfigProblem] = {}
 
-    def problem(self, setting: str, error: UsageError) -> ConfigProblem:
-        """The error for a setting that has no such value, or does not exist, with its place."""
+    def problem(self, table: str, name: str, error: UsageError) -> ConfigProblem:
+        """The error for a setting or key that has no such value, or does not exist, with its place."""
         if self.path is None:
             raise error
-        return ConfigProblem(self.path, error.message, line=self.lines.get(setting), hint=error.hint)
+        return ConfigProblem(self.path, error.message, line=self.lines.get((table, name)), hint=error.hint)
+
+    def complaint(self, table: str, name: str, error: UsageError) -> str:
+        """What to say of a setting or key that cannot be, with its place where the file gives it."""
+        return str(self.problem(table, name, error) if (table, name) in self.lines else f"{name}: {error}")
 
 
 def load_config(path: Path | str | None = None) -> Config:
     """Read the configuration from where it is said, or else from where `RPCSHELL_CONFIG` or the platform says.
 
     Raises:
-        ConfigProblem: It cannot be read, or is not a configuration.
+        ConfigProblem: It cannot be read.
     """
     given = os.environ.get(VARIABLE) if path is None else str(path)
     if given == "":
@@ -101,7 +136,7 @@ def load_config(path: Path | str | None = None) -> Config:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         if given is None:
-            return Config()
+            return Config(path=file)
         raise ConfigProblem(file, "there is no such file") from None
     except OSError as error:
         raise ConfigProblem(file, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
@@ -111,33 +146,29 @@ def load_config(path: Path | str | None = None) -> Config:
 
 
 def parse_config(path: Path, text: str) -> Config:
-    """What the text of a configuration says; the path is for messages and for the files that it names.
-
-    Raises:
-        ConfigProblem: It is not a configuration.
-    """
+    """What the text of a configuration says; the path is for messages and for the files that it names."""
     return _File(path, text).read()
 
 
-def usable_config(path: Path | str | None = None) -> tuple[Config, ConfigProblem | None]:
-    """The configuration, and what is wrong with it; a bad one counts as none, unless it was asked for by name.
+def usable_config(path: Path | str | None = None) -> Config:
+    """The configuration; one that cannot be read has but a problem, unless it was asked for by its path.
 
     The names of its dialects stand for them from now on, in all of the process.
 
     Raises:
-        ConfigProblem: The file of `path` cannot be used.
+        ConfigProblem: Something is wrong with the file of `path`.
     """
     try:
         config = load_config(path)
-        if config.dialects:
-            from rpcshell.client.dialects.registry import name_dialects
-
-            name_dialects(config.dialects)
-        return config, None
     except ConfigProblem as error:
-        if path is not None:
-            raise
-        return Config(), error
+        config = Config(problems=(error,))
+    if path is not None and config.problems:
+        raise config.problems[0]
+    if config.dialects:
+        from rpcshell.client.dialects.registry import name_dialects
+
+        name_dialects(config.dialects)
+    return config
 
 
 def _line_at(data: bytes, position: int) -> int:
@@ -150,55 +181,82 @@ class _File:
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
         self._text = text
+        self._problems: list[ConfigProblem] = []
+        self._refused: dict[str, ConfigProblem] = {}
+        self._broken: list[ConfigProblem] = []
 
     def read(self) -> Config:
-        """What it says."""
-        document = self._document()
-        for name, entries in document.items():
-            if name not in _ENTRIES:
-                raise self._error([name], f"{name!r} is no part of a configuration", hint=_near(name, list(_ENTRIES)))
-            if not isinstance(entries, dict):
-                raise self._error([name], f"{name} is a table: write [{name}] on a line of its own")
-        found = {
-            table: {name: self._entry([table, name], value, kind) for name, value in document.get(table, {}).items()}
-            for table, kind in _ENTRIES.items()
-        }
-        dialects = {name: self._dialect(name, table) for name, table in found["dialects"].items()}
+        """What it says, but for what is wrong."""
+        from rpcshell.shell.toml_text import read_toml
+
+        document, wrong = read_toml(self._text)
+        self._broken = [ConfigProblem(self._path, reason, line=line) for reason, line in wrong]
+        self._problems += self._broken
+        found = {table: dict(self._entries(table, document.pop(table, {}))) for table in _ENTRIES}
+        for name in document:
+            hint = _near(name, list(_ENTRIES))
+            self._problems.append(self._error([name], f"{name!r} is no part of a configuration", hint=hint))
+        dialects = self._good("dialects", found["dialects"], self._dialect)
         return Config(
-            targets={name: self._target(name, target, dialects) for name, target in found["targets"].items()},
+            targets=self._good("targets", found["targets"], lambda name, one: self._target(name, one, dialects)),
             dialects=dialects,
             settings={name.replace("-", "_"): value for name, value in found["settings"].items()},
             keys=found["keys"],
-            aliases=self._aliases(found["aliases"]),
+            aliases=self._good("aliases", found["aliases"], self._alias),
             path=self._path,
             lines={
-                name.replace("-", "_"): line for name in found["settings"] if (line := self._place(["settings", name]))
+                (table, name.replace("-", "_") if table == "settings" else name): line
+                for table in ("settings", "keys")
+                for name in found[table]
+                if (line := self._place([table, name]))
             },
+            problems=tuple(sorted(self._problems, key=lambda problem: problem.line or 0)),
+            refused=self._refused,
         )
 
+    def _entries(self, table: str, entries: Any) -> Iterator[tuple[str, Any]]:
+        """The entries of a table that are what such entries are."""
+        if not isinstance(entries, dict):
+            self._problems.append(self._error([table], f"{table} is a table: write [{table}] on a line of its own"))
+            return
+        for name, value in entries.items():
+            with self._told(table, name):
+                yield name, self._entry([table, name], value, _ENTRIES[table])
+
+    def _good(self, table: str, entries: Mapping[str, Any], made: Callable[[str, Any], _Entry]) -> dict[str, _Entry]:
+        """What is made of the entries of a table, but for those of which nothing can be."""
+        found = {}
+        for name, entry in entries.items():
+            with self._told(table, name):
+                found[name] = made(name, entry)
+        return found
+
+    @contextmanager
+    def _told(self, table: str, name: str) -> Iterator[None]:
+        """Keep what is found to be wrong with an entry."""
+        try:
+            yield
+        except ConfigProblem as problem:
+            # What lacks something may lack the line that was left out.
+            cause = next((one for one in self._broken if self._is_in(one, [table, name])), problem)
+            if cause is problem:
+                self._problems.append(problem)
+            if table == "targets":
+                self._refused[name] = cause
+
     def _entry(self, where: list[str], value: Any, kind: Any) -> Any:
-        """An entry of a table, as what such entries are."""
+        """An entry of a table, as what such entries are; keys of a target that mean nothing are told, and left out."""
         if kind is TargetConfig and isinstance(value, str):
             value = {"address": value}
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            raise self._invalid(where, str(error), kind) from None
-
-    def _document(self) -> dict[str, Any]:
-        import tomllib
-
-        try:
-            return tomllib.loads(self._text)
-        except RecursionError:
-            raise ConfigProblem(self._path, "it is nested too deeply") from None
-        except tomllib.TOMLDecodeError as error:
-            found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error))
-            if found is None:
-                raise ConfigProblem(self._path, f"it is not TOML: {error}") from None
-            line = int(found[2]) if found[2] else self._text.count("\n") + 1
-            column = f" at column {found[3]}" if found[3] else " at the end of the file"
-            raise ConfigProblem(self._path, f"this is not TOML{column}: {_lower(found[1])}", line=line) from None
+            problem = self._invalid(where, str(error), kind)
+            unknown = _UNKNOWN.fullmatch(str(error))
+            if kind is not TargetConfig or unknown is None:
+                raise problem from None
+        self._problems.append(problem)
+        return self._entry(where, {key: each for key, each in value.items() if key != unknown[1]}, kind)
 
     def _dialect(self, name: str, table: dict[str, Any]) -> Envelope:
         from rpcshell.client.dialects.envelope import Envelope, EnvelopeProblem
@@ -244,21 +302,20 @@ class _File:
         """A file as it is found from anywhere; what is relative is relative to the configuration."""
         return None if file is None else str(self._path.absolute().parent / user_path(file))
 
-    def _aliases(self, aliases: dict[str, str]) -> dict[str, str]:
-        for name, line in aliases.items():
-            if not name or name.startswith(":") or re.search(r"[\s{}\[\]<>\"'=#$|]", name):
-                hint = "it is one word, without brackets, quotes, = # $ | and a colon before it"
-                raise self._error(["aliases", name], f"{name!r} is no word for an alias", hint=hint)
-            if not line.strip():
-                raise self._error(["aliases", name], f"aliases.{name} stands for nothing")
-        return aliases
+    def _alias(self, name: str, line: str) -> str:
+        if not name or name.startswith(":") or re.search(r"[\s{}\[\]<>\"'=#$|]", name):
+            hint = "it is one word, without brackets, quotes, = # $ | and a colon before it"
+            raise self._error(["aliases", name], f"{name!r} is no word for an alias", hint=hint)
+        if not line.strip():
+            raise self._error(["aliases", name], f"aliases.{name} stands for nothing")
+        return line
 
     def _invalid(self, where: list[str], message: str, kind: Any) -> ConfigProblem:
         """The error that msgspec tells of, in words."""
         reason, _, inside = message.partition(" - at `$.")
         inner = re.split(r"[.\[]", inside.rstrip("`"))[0]
         table = [*where, inner] if inner else where
-        if unknown := re.match(r"Object contains unknown field `(.*)`", reason):
+        if unknown := _UNKNOWN.match(reason):
             names = [field.encode_name for struct in _structs(kind, inner) for field in msgspec.structs.fields(struct)]
             path = [*table, unknown[1]]
             return self._error(path, f"{'.'.join(path)} means nothing", hint=_near(unknown[1], names))
@@ -277,17 +334,15 @@ class _File:
         places = (self._place(where[:end]) for end in range(len(where), 0, -1))
         return ConfigProblem(self._path, reason, line=next(filter(None, places), None), hint=hint)
 
+    def _is_in(self, problem: ConfigProblem, where: list[str]) -> bool:
+        from rpcshell.shell.toml_text import table_at
+
+        return problem.line is not None and table_at(self._text, problem.line)[: len(where)] == where
+
     def _place(self, where: list[str]) -> int | None:
-        """The number of the line on which a key is given, or None where that cannot be told."""
-        table: list[str] = []
-        for number, line in enumerate(self._text.splitlines(), 1):
-            if header := _HEADER.match(line):
-                table = _path(header[1])
-                if table == where:
-                    return number
-            elif "=" in line and [*table, *_path(line.partition("=")[0])] == where:
-                return number
-        return None
+        from rpcshell.shell.toml_text import key_line
+
+        return key_line(self._text, where)
 
 
 def _structs(kind: Any, inner: str) -> Iterator[type[msgspec.Struct]]:
@@ -301,19 +356,6 @@ def _structs(kind: Any, inner: str) -> Iterator[type[msgspec.Struct]]:
                 yield one
 
 
-def _path(text: str) -> list[str]:
-    """The parts of a key with dots."""
-    parts, position = [], 0
-    while found := _PART.match(text, position):
-        parts.append(next(part for part in found.groups() if part is not None))
-        position = found.end() + 1
-    return parts
-
-
 def _near(name: str, known: list[str]) -> str:
     near = near_names(name.lower().replace("_", "-"), known, nearness=0.5)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

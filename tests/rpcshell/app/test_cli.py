@@ -161,11 +161,30 @@ def test_a_call_may_be_words_of_the_command_line(words: tuple[str, ...], params:
     assert run(server.target, "--plain", "ping", *words) == (0, json.dumps(params, separators=(",", ":")) + "\n", "")
 
 
-def test_a_file_of_the_folder_is_no_method_behind_a_target(server: PeerServer, tmp_path: Path) -> None:
-    (tmp_path / "calls").write_text("ping 1\nping 2\n")
-    (tmp_path / "ping").mkdir()
-    assert run(server.target, "--plain", "calls", cwd=tmp_path) == (0, "1\n2\n", "")
-    assert run(server.target, "--plain", "ping", cwd=tmp_path) == (0, "null\n", "")
+def test_a_mistake_in_the_configuration_is_told_and_its_other_targets_are_there(
+    server: PeerServer, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text(
+        f"[targets.dev]\naddress = '{server.target}'\nplain = true\ntimout = 5\n[targets.bad]\naddress = 'localhost'\n"
+    )
+    env = {**os.environ, "RPCSHELL_CONFIG": str(tmp_path / "config.toml")}
+    code, out, errors = run("dev", "ping", "a=1", "b:=[2]", env=env)
+    typo, lost = errors.splitlines()
+    assert (code, out) == (0, '{"a":1,"b":[2]}\n')
+    assert typo.endswith("config.toml:4: targets.dev.timout means nothing (did you mean timeout?)")
+    assert "config.toml:6: target 'localhost' has no port" in lost
+    for name, said in (
+        ("bad", "config.toml:6: target 'localhost'"),
+        ("dve", "there is no target 'dve' (did you mean dev?)"),
+    ):
+        code, out, errors = run(name, "ping", env=env)
+        assert (code, out, said in errors.splitlines()[-1], typo in errors) == (2, "", True, True)
+
+
+def test_a_file_of_the_folder_is_run_where_it_looks_like_a_path_alone(server: PeerServer, tmp_path: Path) -> None:
+    (tmp_path / "ping").write_text("ping 1\nping 2\n")
+    for words, out in ((["ping"], "null\n"), (["./ping"], "1\n2\n"), (["ping", '{"a":1}'], '{"a":1}\n')):
+        assert run(server.target, "--plain", *words, cwd=tmp_path) == (0, out, "")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,9 @@ def test_what_is_no_key_to_bind_is_refused(text: str) -> None:
 def test_every_default_is_an_action_and_can_be_taken_away() -> None:
     assert set(DEFAULT_KEYS.values()) <= set(ACTIONS)
     complaints: list[str] = []
-    bindings, shown = action_bindings({"f1": "none", "f9": "help"}, lambda _action, _event: None, complaints.append)
+    bindings, shown = action_bindings(
+        {"f1": "none", "f9": "help"}, lambda _action, _event: None, lambda key, _error: complaints.append(key)
+    )
     assert ("f1",) not in {tuple(binding.keys) for binding in bindings.bindings}
     assert shown["help"] == "F9"
     assert not complaints
