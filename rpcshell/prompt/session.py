@@ -100,7 +100,6 @@ class Prompt:
         self._ground = ground_without_asking()
         self._event_line: EventLine | None = None
         self._questions: Questions | None = None
-        complaints: list[str] = []
         suggesting = Condition(lambda: settings.suggestions)
         with create_app_session(output=output or terminal_output()):
             self._prompt: PromptSession[str] = PromptSession(
@@ -132,9 +131,8 @@ class Prompt:
         self.screen = Screen(application.output, application.color_depth, settings=settings, application=application)
         self._actions = Actions(context, self.screen)
         own = key_bindings(context.read, tabstops, self._template, context.masked_places)
-        bound, shown = action_bindings(
-            keys, self._actions.do, lambda key, error: complaints.append(complaint("keys", key, error))
-        )
+        note = self.screen.note
+        bound, shown = action_bindings(keys, self._actions.do, lambda key, error: note(complaint("keys", key, error)))
         self._prompt.key_bindings = merge_key_bindings([own, bound])
         toolbar = Toolbar(context)
         marks = ProblemMarks(lambda text, cursor: tabstops.without_lacking(toolbar.problems(text, cursor)))
@@ -152,9 +150,7 @@ class Prompt:
             try:
                 self._set(name)
             except UsageError as error:
-                complaints.append(complaint("settings", name, error))
-        for each in complaints:
-            self.screen.note(each)
+                note(complaint("settings", name, error))
 
     def read(self) -> str:
         """Read one line, which may have several rows; an empty one where Ctrl-C was pressed while it was typed.

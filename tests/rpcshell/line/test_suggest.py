@@ -12,7 +12,7 @@ from rpcshell.client.dialects.registry import prefixes
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
 from rpcshell.line.language import parse
 from rpcshell.line.reply_values import ReplyValues
-from rpcshell.line.suggest import PathChoice, Suggestion, Surroundings, suggest
+from rpcshell.line.suggest import Suggestion, Surroundings, suggest
 from rpcshell.view.settings import Settings
 from tests.rpcshell.line.language.strategies import line_texts
 from tests.rpcshell.line.test_catalog import ODD_METHODS, ODD_OBJECTS
@@ -236,12 +236,6 @@ def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
 )
 def test_commands(marked: str, expected: list[str]) -> None:
     assert texts(marked) == expected
-
-
-def test_paths_of_a_line_of_the_systems_shell() -> None:
-    around = replace(AROUND, paths=lambda typed: [PathChoice(f"{typed}x", "x", "file")])
-    assert texts("!cat /a|", around) == ["/ax"]
-    assert texts("!ca|", around) == texts("!cat |", around) == []
 
 
 def test_commands_and_options_come_with_their_help() -> None:
