@@ -99,7 +99,7 @@ def problems(line: Line, cursor: int | None, around: Surroundings) -> Iterator[P
             yield from syntax or _in_call(line, call, cursor, around, typing=typing)
             yield from _warnings(line)
         case ValueLine(value=value):
-            yield from syntax or _unknown_variables(value, cursor, around.variables)
+            yield from syntax or _unknown_variables(value, cursor, around)
             yield from _warnings(line)
         case _:
             yield from syntax
@@ -153,7 +153,7 @@ def _in_call(line: Line, call: CallLine, cursor: int, around: Surroundings, *, t
         yield _unknown_method(call, catalog)
         return
     if call.params is not None:
-        yield from _unknown_variables(call.params, cursor, variables)
+        yield from _unknown_variables(call.params, cursor, around)
     if method is None:
         return
     for found in _schema_problems(call, cursor, method, variables, typing=typing):
@@ -167,12 +167,12 @@ def _warnings(line: Line) -> Iterator[Problem]:
     return (_readable(problem) for problem in line.problems if problem.severity is Severity.WARNING)
 
 
-def _unknown_variables(root: Node, cursor: int, variables: Mapping[str, Any]) -> Iterator[Problem]:
+def _unknown_variables(root: Node, cursor: int, around: Surroundings) -> Iterator[Problem]:
     """Variables that are not there, and paths that lead nowhere."""
     for node in _variables_in(root):
-        if not node.start < cursor <= node.end:
+        if node.name not in around.to_come and not node.start < cursor <= node.end:
             try:
-                walk(variables, node)
+                walk(around.variables, node)
             except LineError as error:
                 yield Problem(error.message, node.start, node.end)
 

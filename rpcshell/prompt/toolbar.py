@@ -131,6 +131,7 @@ class Toolbar:
             here = cursor - start + moved if start <= cursor <= end else None
             for found in problems(line, here, around):
                 yield _moved(found, start - moved)
+            around = around.after(line)
 
     def _idle(self) -> str:
         session = self._context.session

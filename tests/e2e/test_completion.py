@@ -87,4 +87,4 @@ def test_a_narrow_terminal_has_room_for_all_of_it(tmp_path: Path) -> None:
         terminal.send("order.place items=[{")
         terminal.wait_for(r"^ sku +string · required")
         terminal.wait_for(r"^── order\.place · items\[\] ──")
-        terminal.wait_for(r"^….*items: Item\[\], a.*…$")
+        terminal.wait_for(r"^….*items: Item\[\], a.*… +needs }]$")

@@ -56,10 +56,10 @@ def test_several_lines_pasted_at_once_run_in_order_until_one_fails(terminal: Ter
     spawn(terminal)
     rows = ["a = ping 1", "b = ping [$a,", "  2]   # both", "$b | tr 1 7", "ping $nothing", "ping 5"]
     terminal.send(PASTE.format("\r".join(rows)))
-    terminal.wait_for(r"5 lines; Enter runs one after the other")
+    terminal.wait_for(r"line 5, column 6: no variable is called \$nothing")
     terminal.send(ENTER)
     terminal.wait_for(
-        r"^\[\n  7,\n  2\n\]\nerror: no variable is called \$nothing; .*\n(.*\n)+?what came after line 4 was"
+        r"^\[\n  7,\n  2\n\]\nerror: no variable is called \$nothing; .*\n(.*\n)+?what came after line 5 was"
     )
     assert "pong 5" not in terminal.text
     assert leave(terminal) == 0

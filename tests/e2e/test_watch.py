@@ -18,7 +18,7 @@ def test_a_call_is_watched_and_the_shell_goes_on(terminal: Terminal) -> None:
     assert not terminal.style_at("now").reverse
     assert terminal.raw.count(b"\x1b[?1049h") == 1
     terminal.send(CTRL_C)
-    terminal.wait_for(rf"^\d+ calls in \d+ s\n{re.escape(address)}> ")
+    terminal.wait_for(rf"^\d+ calls in [\d.]+ m?s\n{re.escape(address)}> ")
     assert terminal.raw.count(b"\x1b[?1049l") == 1
     assert terminal.raw.rindex(b"\x1b[?25h") > terminal.raw.index(b"\x1b[?1049h")
 

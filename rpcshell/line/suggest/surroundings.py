@@ -5,16 +5,17 @@ What a `:command` takes is data here: enough to complete and explain it without 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
+from rpcshell.line.language import CallLine, CommandLine, ValueLine
 from rpcshell.line.suggest.names import PathChoice, list_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from rpcshell.line.language import CommandLine
+    from rpcshell.line.language import Line
     from rpcshell.line.reply_values import ReplyValues
 
 ValueKind = Literal[
@@ -166,7 +167,7 @@ class Surroundings:
 
     Targets are what `:connect` may be given, dialects what may stand before an address as far as it is typed. Workers
     are numbers, events names, with what to say of each. Variables
-    have no dollar sign.
+    have no dollar sign; the ones `to_come` are set by lines that run before this one.
     """
 
     catalog: Catalog = EMPTY_CATALOG
@@ -176,6 +177,7 @@ class Surroundings:
     workers: Callable[[], Sequence[tuple[str, str]]] = tuple
     events: Callable[[], Sequence[tuple[str, str]]] = tuple
     variables: Mapping[str, Any] = field(default_factory=dict)
+    to_come: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
     settings: KnownSettings | None = None
     reply_values: ReplyValues | None = None
@@ -192,6 +194,18 @@ class Surroundings:
             if (spec := self.command(reading.name)) is not None:
                 return spec, reading
         return None, line
+
+    def after(self, line: Line) -> Surroundings:
+        """What the next line can refer to, as far as it can be known before this one has run."""
+        match line.body:
+            case CommandLine():
+                # It may lead to another server.
+                return replace(self, catalog=EMPTY_CATALOG)
+            case CallLine(assignment=assignment) | ValueLine(assignment=assignment):
+                to_come = self.to_come | {"_"} | ({assignment.name} if assignment else set())
+                known = {name: value for name, value in self.variables.items() if name not in to_come}
+                return replace(self, variables=known, to_come=to_come)
+        return self
 
 
 NO_SURROUNDINGS: Final = Surroundings()

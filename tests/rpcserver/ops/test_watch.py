@@ -42,7 +42,7 @@ def test_of_a_namespace_package_its_folder_is_watched(tmp_path: Path) -> None:
 
 def test_of_a_module_alone_its_folder_is_watched(tmp_path: Path) -> None:
     (tmp_path / "calc.py").touch()
-    assert watched_by("calc:service", tmp_path) == Watched(tmp_path)
+    assert watched_by("not_written_yet:service", tmp_path) == Watched(tmp_path)
 
 
 def test_of_an_installed_module_its_file_alone_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_of_an_installed_module_its_file_alone_is_watched(tmp_path: Path, monkey
 
 
 def test_a_module_that_is_not_there_yet_is_waited_for_in_the_current_folder(tmp_path: Path) -> None:
-    assert watched_by("calc:service", tmp_path) == Watched(tmp_path)
+    assert watched_by("not_written_yet:service", tmp_path) == Watched(tmp_path)
 
 
 def test_the_demo_cannot_be_watched(tmp_path: Path) -> None:

@@ -129,6 +129,17 @@ def test_the_place_of_a_problem_is_counted_in_rows_and_columns() -> None:
     assert toolbar(session, 'ping first=a\nping first="b"') == "2 lines; Enter runs one after the other"
 
 
+def test_what_a_line_before_it_does_is_not_known_of_one_of_several_lines() -> None:
+    session = KnownSession()
+    several = "2 lines; Enter runs one after the other"
+    assert toolbar(session, 'a = ping first="x"\nping first=$a.first') == several
+    assert toolbar(session, 'ping first="x"\nping first=$_') == several
+    assert toolbar(session, ":connect 127.0.0.1:1\npign") == several
+    assert toolbar(session, 'a = ping first="x"\nping first=$b ').startswith(
+        "line 2, column 12: no variable is called $b"
+    )
+
+
 def test_the_toolbar_marks_the_parameter_at_the_cursor_and_keeps_it_in_sight() -> None:
     bar = Toolbar(context(ManySession()))
     text = "many p7="
