@@ -75,7 +75,7 @@ class Crew:
         self._failures: dict[int, WorkerFailed] = {}
         children = settings.max_children if settings.model == "fork" else 0
         room = min(_MOST_SLOTS, _ROOM_FOR_EACH * settings.workers + 64) if children else _MOST_SLOTS
-        self.board = Scoreboard(room, children)
+        self.board = Scoreboard(room, children, methods=settings.metrics is not None)
         self.slots = [WorkerSlot(number) for number in range(1, settings.workers + 1)]
         self.generation = 0
         self.closing = False

@@ -16,6 +16,7 @@ from rpcserver.arbiter.housekeeping import busy_ns
 from rpcserver.arbiter.memory_gauge import MemoryUse
 from rpcserver.system.errors import ServerError
 from rpcserver.system.listen_queue import listen_queue
+from rpcserver.system.method_board import MethodReadings  # noqa: TC001 - as below
 from rpcserver.system.scoreboard import SlotReading, Totals  # noqa: TC001 - msgspec reads the fields' types
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, StemStatus, TotalStatus, WorkerStatus
 
@@ -184,6 +185,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     totals: Totals
     workers: tuple[WorkerSample, ...]
     listeners: tuple[ListenerStatus, ...]
+    methods: MethodReadings | None = None
 
 
 def take_sample(
@@ -208,4 +210,5 @@ def take_sample(
             if reading.pid
         ),
         tuple(listener_status(listener) for listener in listeners if listener.fileno() >= 0),
+        board.methods(),
     )

@@ -19,11 +19,17 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from rpcserver.arbiter.status import NoSample
 from rpcserver.system.addresses import format_host_port
+from rpcserver.system.method_board import OUTCOMES
 from rpcserver.system.threads import NoThread, start_thread
 
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from rpcserver.arbiter.status import Sample, WorkerSample
+    from rpcserver.system.method_board import MethodReading, MethodReadings
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +47,12 @@ _PREFIX: Final = "rpcserver_"
 _STATES: Final = ("starting", "ready", "draining", "aborting")
 _SCRAPES_AT_ONCE: Final = 16
 _NANOSECONDS: Final = 1e9
+_NO_METHOD: Final = "(other)"
+"""The label of names that are not registered."""
+_FIRST_BITS: Final = 14
+_FIRST_WAIT_BITS: Final = 20
+_LAST_BITS: Final = 36
+"""Buckets end at powers of two of nanoseconds: from 16 µs, or 1 ms, to 69 s."""
 
 # The name, what it counts, the field of the totals or of a worker's reading, and by what that is divided.
 _SERVER_COUNTERS: Final = (
@@ -97,7 +110,40 @@ class SampleCollector(Collector):
                 if (length := getattr(listener, field)) is not None:
                     family.add_metric([listener.address], length)
             yield family
+        if sample.methods is not None:
+            yield from _of_methods(sample.methods)
         yield from _of_workers(sample.workers)
+
+
+def _of_methods(readings: MethodReadings) -> Iterable[Metric]:
+    calls = CounterMetricFamily(
+        f"{_PREFIX}method_requests", "Requests answered, by method and outcome", labels=["method", "outcome"]
+    )
+    times = HistogramMetricFamily(f"{_PREFIX}method_seconds", "Time that requests took, by method", labels=["method"])
+    for reading in readings.methods:
+        name = reading.name or _NO_METHOD
+        results = sum(reading.lengths.values()) - sum(reading.outcomes)
+        # Each is read in a moment of its own, while calls end.
+        calls.add_metric([name, "result"], max(0, results))
+        for outcome, count in zip(OUTCOMES, reading.outcomes, strict=True):
+            calls.add_metric([name, outcome], count)
+        times.add_metric([name], _buckets(reading, _FIRST_BITS), reading.nanoseconds / _NANOSECONDS)
+    yield calls
+    yield times
+    waits = HistogramMetricFamily(
+        f"{_PREFIX}connection_wait_seconds", "Time that TCP connections waited to be accepted, to a few milliseconds"
+    )
+    waits.add_metric([], _buckets(readings.waits, _FIRST_WAIT_BITS), readings.waits.nanoseconds / _NANOSECONDS)
+    yield waits
+
+
+def _buckets(reading: MethodReading, first: int) -> list[tuple[str, float]]:
+    """How many times were no longer than each of some powers of two of nanoseconds, as Prometheus has it."""
+    buckets: list[tuple[str, float]] = []
+    for bits in range(first, _LAST_BITS + 1):
+        count = sum(count for length, count in reading.lengths.items() if length <= bits)
+        buckets.append((str(2**bits / _NANOSECONDS), count))
+    return [*buckets, ("+Inf", sum(reading.lengths.values()))]
 
 
 def _of_workers(workers: Sequence[WorkerSample]) -> Iterable[Metric]:

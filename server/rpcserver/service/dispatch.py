@@ -23,8 +23,9 @@ from rpcserver.service.large import HOLDERS, LARGE, MANY, LargeValues
 from rpcserver.service.long_requests import LONG, LongRequests
 from rpcserver.service.worker_hooks import WorkerHooks
 from rpcserver.system.errors import QuickStop
+from rpcserver.system.method_board import OTHERS, TOOK
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
-from rpcwire import Fault, MessageError, Meta, ParseError, decode_request, read_request
+from rpcwire import ErrorCode, Fault, MessageError, Meta, ParseError, decode_request, read_request
 from rpcwire.jsonrpc import JsonRpcRequest
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _RECEIVING: Final = 0
 _READING: Final = 1
 _CALLING: Final = 2
 _REPLYING: Final = 3
+
+_OUTCOMES: Final[dict[int, str]] = {ErrorCode.INVALID_PARAMS: "invalid_params", ErrorCode.INTERNAL_ERROR: "failed"}
 
 
 class Dispatcher(WorkerHooks):
@@ -81,6 +84,11 @@ class Dispatcher(WorkerHooks):
         self._endpoints = endpoints
         self._long = LongRequests(endpoints)
         self._faults = Faults(endpoints, debug=debug)
+        self._methods = self._board.methods
+        self._calls = None if self._methods is None else self._methods.cells
+        if self._methods is not None:
+            for name, counted_at in self._methods.register(endpoints).items():
+                endpoints[name].counted_at = counted_at
 
     def answer(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None
@@ -103,6 +111,7 @@ class Dispatcher(WorkerHooks):
         self.served = started = self.served + 1
         pack_began(cells, BEGAN_AT, began, started)
         stage = _RECEIVING
+        endpoint = None
         try:
             if request is None:
                 if connection.jsonrpc:
@@ -140,6 +149,11 @@ class Dispatcher(WorkerHooks):
         self._bytes_in = bytes_in = self._bytes_in + len(body)
         self._bytes_out = bytes_out = self._bytes_out + len(reply)
         pack_ended(cells, ENDED_AT, ended, answered, busy, bytes_in, bytes_out)
+        if (calls := self._calls) is not None:
+            counted_at = OTHERS if endpoint is None else endpoint.counted_at
+            took = ended - began
+            calls[counted_at + took.bit_length()] += 1
+            calls[counted_at + TOOK] += took
         return reply
 
     def begin(
@@ -228,6 +242,9 @@ class Dispatcher(WorkerHooks):
             self._bytes_in += len(body)
             self._bytes_out += len(reply)
             pack_ended(self._cells, ENDED_AT, ended, self._answered, self._busy, self._bytes_in, self._bytes_out)
+            if (calls := self._calls) is not None:
+                calls[endpoint.counted_at + (ended - began).bit_length()] += 1
+                calls[endpoint.counted_at + TOOK] += ended - began
         return reply
 
     def _recover(
@@ -320,6 +337,8 @@ class Dispatcher(WorkerHooks):
             raise
         except BaseException as error:
             if ended_from_outside(error):
+                if self._methods is not None:
+                    self._methods.note_outcome(endpoint.counted_at, "cancelled")
                 raise
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
@@ -334,11 +353,12 @@ class Dispatcher(WorkerHooks):
     ) -> bytes:
         meta = self._meta(started) if request.meta else None
         try:
-            return self._refuse(self._fault_of(stage, error, request, endpoint), request, close, meta)
+            return self._refuse(self._fault_of(stage, error, request, endpoint), request, close, meta, endpoint)
         except QuickStop:
             raise
         except BaseException as failure:  # noqa: BLE001 - a user's exception may fail in every way when it is looked at
-            return self._refuse(self._faults.of_failed_fault(endpoint, error, failure), request, close, meta)
+            fault = self._faults.of_failed_fault(endpoint, error, failure)
+            return self._refuse(fault, request, close, meta, endpoint)
 
     def _fault_of(self, stage: int, error: BaseException, request: AnyRequest, endpoint: Endpoint) -> Fault:
         if stage == _REPLYING:
@@ -349,9 +369,14 @@ class Dispatcher(WorkerHooks):
             return self._faults.of_params(endpoint, request.params, error)
         return self._faults.of_handler(endpoint, error)
 
-    def _refuse(self, fault: Fault, request: AnyRequest, close: bool, meta: Meta | None = None) -> bytes:
+    def _refuse(
+        self, fault: Fault, request: AnyRequest, close: bool, meta: Meta | None = None, endpoint: Endpoint | None = None
+    ) -> bytes:
         reply = request.frame_fault(fault, meta=meta, close=close)
         self._cells[ERRORS] += 1
+        if self._methods is not None:
+            counted_at = OTHERS if endpoint is None else endpoint.counted_at
+            self._methods.note_outcome(counted_at, _OUTCOMES.get(fault.code, "error"))
         return reply
 
     def _answer_batch(self, members: list[Raw], connection: Peer, close: bool) -> bytes:

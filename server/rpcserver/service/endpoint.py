@@ -17,6 +17,7 @@ from rpcserver.service.context import Context, MethodLogger, Peer, WorkerInfo
 from rpcserver.service.signature import NO_DEFAULT, Parameter, Signature, read_signature, usage
 from rpcserver.service.source import handler_place
 from rpcserver.system.errors import ServiceError
+from rpcserver.system.method_board import OTHERS
 from rpcwire import EncodeError, ParseError, ReplyEncoder, decode_params, encode_value
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Endpoint:
         at_once: whether the handler neither blocks nor is awaited, so that an event loop may call it.
         last_was_large: whether its last reply was, and the next probably is.
         direct: whether `decode`, `call` and `encode` are all there is to a call.
+        counted_at: where its calls are counted, if they are: the first of its words on the board of methods.
 
     Raises:
         ServiceError: the handler cannot be served as it is written.
@@ -55,6 +57,7 @@ class Endpoint:
         "_worker",
         "at_once",
         "call",
+        "counted_at",
         "decode",
         "decoder",
         "direct",
@@ -75,6 +78,7 @@ class Endpoint:
         self.replies = ReplyEncoder(method.out)
         self.log = MethodLogger(HANDLER_LOG, method.name)
         self.last_was_large = False
+        self.counted_at = OTHERS
         self.direct = signature.context_at is None
         self.at_once = not (method.blocking or signature.is_async)
         self._worker = worker

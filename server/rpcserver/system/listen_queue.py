@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 
 _TCP_INFO_SIZE: Final = 104
+_TCP_SENT: Final = struct.Struct("=44xI")
+"""tcpi_last_data_sent: of a connection on which nothing was sent, the milliseconds since it was there."""
 _TCP_QUEUE: Final = struct.Struct("=24xII")  # linux/tcp.h: of a listener tcpi_unacked and tcpi_sacked
 
 # linux/sock_diag.h, linux/unix_diag.h: a Unix socket is asked for by its inode over netlink(7).
@@ -46,6 +48,22 @@ def listen_queue(listening: socket.socket) -> ListenQueue | None:
         return ListenQueue(*_TCP_QUEUE.unpack_from(info))
     except (OSError, struct.error):
         return None
+
+
+def time_queued(accepted: socket.socket) -> int | None:
+    """Ask how long a connection has waited that was accepted just now, in nanoseconds, to a few milliseconds.
+
+    None where the kernel does not tell, as of Unix sockets.
+    """
+    if accepted.family == socket.AF_UNIX:
+        return None
+    try:
+        (milliseconds,) = _TCP_SENT.unpack_from(
+            accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_SENT.size)
+        )
+    except (OSError, struct.error):
+        return None
+    return int(milliseconds) * 1_000_000
 
 
 def _unix_queue(inode: int) -> ListenQueue | None:

@@ -14,9 +14,14 @@ import mmap
 import os
 import struct
 from time import monotonic_ns
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+from rpcserver.system.method_board import MethodBoards
+
+if TYPE_CHECKING:
+    from rpcserver.system.method_board import MethodBoard, MethodReadings
 
 SLOT_SIZE: Final = 256
 """Bytes of a slot: four cache lines, so that no two workers write to the same."""
@@ -132,13 +137,15 @@ class SlotBoard:
 
     Args:
         memory: the slot's bytes, and those of the slots for its children after them.
+        methods: where calls are counted by method, if they are.
     """
 
-    __slots__ = ("_children", "_memory", "cells")
+    __slots__ = ("_children", "_memory", "cells", "methods")
 
-    def __init__(self, memory: memoryview, children: int = 0) -> None:
+    def __init__(self, memory: memoryview, children: int = 0, methods: MethodBoard | None = None) -> None:
         self._memory = memory
         self._children = children
+        self.methods = methods
         self.cells = memory[:SLOT_SIZE].cast("q")
 
     @classmethod
@@ -177,7 +184,8 @@ class SlotBoard:
         if not 0 <= index < self._children:
             raise IndexError(f"there is room for {self._children} children, not for number {index}")
         start = (1 + index) * SLOT_SIZE
-        return SlotBoard(self._memory[start : start + SLOT_SIZE])
+        methods = None if self.methods is None else self.methods.child()
+        return SlotBoard(self._memory[start : start + SLOT_SIZE], methods=methods)
 
     def absorb(self, index: int) -> None:
         """Add what a child has counted, now that it has ended, and make its slot free for another one.
@@ -201,10 +209,17 @@ class SlotBoard:
 
 
 class Scoreboard:
-    """The slots of all workers, in anonymous shared memory; made before the first fork."""
+    """The slots of all workers, in anonymous shared memory; made before the first fork.
 
-    def __init__(self, slots: int, children: int = 0) -> None:
+    Args:
+        slots: for so many workers at once.
+        children: for so many children of each.
+        methods: whether calls are counted by method too.
+    """
+
+    def __init__(self, slots: int, children: int = 0, *, methods: bool = False) -> None:
         self.slots = slots
+        self._methods = MethodBoards(slots) if methods else None
         self._children = children
         self._stride = (1 + children) * SLOT_SIZE
         # What was never written takes no memory, so there may be many slots. The first is for the departed.
@@ -217,7 +232,8 @@ class Scoreboard:
     def slot(self, index: int) -> SlotBoard:
         """Return a slot for its worker, from 0."""
         start = self._start(index)
-        return SlotBoard(self._memory[start : start + self._stride], self._children)
+        methods = None if self._methods is None else self._methods.board(index)
+        return SlotBoard(self._memory[start : start + self._stride], self._children, methods)
 
     def take(self, *, number: int, generation: int) -> int:
         """Find a free slot for a worker that is about to be forked.
@@ -264,6 +280,8 @@ class Scoreboard:
                     departed[word] += cells[word]
                 cells[:] = _EMPTY
         self._cells(index)[:] = _EMPTY
+        if self._methods is not None:
+            self._methods.vacate(index)
         self._taken.discard(index)
         return last
 
@@ -349,6 +367,10 @@ class Scoreboard:
             died=departed[_DIED],
             lost=departed[LOST] + sum(reading.lost for reading in live),
         )
+
+    def methods(self) -> MethodReadings | None:
+        """Add up what all workers have done by method; None where that is not counted."""
+        return None if self._methods is None else self._methods.read(self._taken)
 
     def _start(self, index: int) -> int:
         if not 0 <= index < self.slots:

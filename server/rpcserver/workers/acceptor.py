@@ -19,13 +19,14 @@ import select
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.listen_queue import listen_queue
+from rpcserver.system.listen_queue import listen_queue, time_queued
 from rpcserver.system.sockets import SHORTAGE
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable, Sequence
 
+    from rpcserver.system.method_board import MethodBoard
     from rpcserver.system.sockets import Listener
 
 logger = logging.getLogger(__name__)
@@ -47,9 +48,13 @@ class Acceptor:
         rivals: how many others accept from the same listeners and shall have their turn in a burst of connections.
             Whoever has just accepted is awake, and would take the next one while the worker that was woken for it
             still wakes up; so it pauses, for longer the more there are, as all together need to keep up.
+        methods: where it is counted how long connections waited, if it is.
     """
 
-    def __init__(self, listeners: Sequence[Listener], wakeup: int, *, rivals: int = 0) -> None:
+    def __init__(
+        self, listeners: Sequence[Listener], wakeup: int, *, rivals: int = 0, methods: MethodBoard | None = None
+    ) -> None:
+        self._methods = methods
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._wakeup = wakeup
         self._epoll = select.epoll()
@@ -152,4 +157,6 @@ class Acceptor:
                 logger.debug("a connection was lost before it was accepted: %s", error.strerror)
             return None
         self._accepted_at = time.monotonic()
+        if self._methods is not None and (waited := time_queued(connection)) is not None:
+            self._methods.note_wait(waited)
         return connection

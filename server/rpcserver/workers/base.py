@@ -302,7 +302,7 @@ class Worker(abc.ABC):
             return EXIT_APP
         try:
             rivals = self.settings.workers - 1 if self.concurrent else 0
-            self.acceptor = Acceptor(self._listeners, wakeup, rivals=rivals)
+            self.acceptor = Acceptor(self._listeners, wakeup, rivals=rivals, methods=self.board.methods)
             write_stacks(self._logs)
             self.keep_signals()
             self.at_exit.note_files()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from rpcserver.service.dispatch import Dispatcher
+    from rpcserver.system.method_board import MethodBoard
     from rpcserver.system.process import ChildProcess, Exit
     from rpcserver.system.scoreboard import SlotBoard
     from rpcserver.workers.base import WorkerSetup
@@ -75,6 +76,7 @@ class ForkWorker(Worker):
     model = "fork"
 
     _current: BlockingConnection | None = None
+    _methods: MethodBoard | None = None
 
     def __init__(self, setup: WorkerSetup) -> None:
         super().__init__(setup)
@@ -252,6 +254,8 @@ class ForkWorker(Worker):
         self.budget.tick()
         if self._look_at_signals.allows():
             self.keep_signals()
+        if self._methods is not None:
+            self._methods.hand_in()
 
     def _be_child(self, connection: socket.socket, dispatcher: Dispatcher, board: SlotBoard) -> int:
         """Serve one connection, in a process made for it."""
@@ -259,6 +263,7 @@ class ForkWorker(Worker):
         self.at_exit = AtExit(self.at_exit)
         self.acceptor.release()
         self.channel.close()
+        self._methods = board.methods
         for child in self._children.values():
             child.process.close()
         self._children = {}
@@ -283,6 +288,8 @@ class ForkWorker(Worker):
                 return 1
             finally:
                 self._quitting = True
+                if self._methods is not None:
+                    self._methods.hand_in()
                 dispatcher.stop_worker()
                 self.at_exit.run()
         except QuickStop:

@@ -6,10 +6,14 @@ import http.client
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
+import pytest
+
+from tests.models import some
 from tests.rpcserver.ops.series import Series, of_worker, series
-from tests.servers import PATIENCE, all_gone, launched, running, watched
+from tests.servers import PATIENCE, PROBE_APP, all_gone, launched, running, watched
 
 
 def scraped(address: str) -> Series:
@@ -113,3 +117,41 @@ def test_without_prometheus_client_the_error_says_how_to_get_it(tmp_path: Path) 
         assert event is not None
         assert "pip install 'rpcshell[metrics]'" in event["message"]
         assert server.wait() == 1
+
+
+FAILING_APP = (
+    PROBE_APP
+    + """
+@service.method
+def fail() -> None:
+    raise ValueError
+"""
+)
+
+
+@pytest.mark.parametrize("model", some("sync", "fork", "async"))
+def test_calls_are_told_by_method_and_outcome(model: str, tmp_path: Path) -> None:
+    with running("-w", "1", "-m", model, "--metrics", "127.0.0.1:0", app=FAILING_APP, folder=tmp_path) as server:
+        address = metrics_address(server.wait_for_log("metrics are at"))
+        with server.connect() as client:
+            for method in ("echo", "absent", "fail", "absent too", "gate", "echo"):
+                client.call(method, {})
+        found = scraped(address)
+        deadline = time.monotonic() + PATIENCE
+        # A process of model fork counts for itself until its connection has ended.
+        while ("rpcserver_method_seconds_count", (("method", "echo"),)) not in found:
+            assert time.monotonic() < deadline
+            found = scraped(address)
+
+    def calls(method: str, outcome: str) -> float:
+        return found["rpcserver_method_requests_total", (("method", method), ("outcome", outcome))]
+
+    assert calls("echo", "result") == 2
+    assert calls("(other)", "error") == 2
+    assert calls("(other)", "result") == calls("fail", "result") == 0
+    assert calls("fail", "failed") == 1
+    assert calls("gate", "invalid_params") == 1
+    assert found["rpcserver_method_seconds_count", (("method", "echo"),)] == 2
+    assert found["rpcserver_method_seconds_sum", (("method", "echo"),)] > 0
+    assert found["rpcserver_method_seconds_bucket", (("le", "+Inf"), ("method", "echo"))] == 2
+    assert found["rpcserver_connection_wait_seconds_count", ()] == 1

@@ -1,0 +1,209 @@
+"""What each method of the service has answered, and how fast: a part of the scoreboard, made where metrics are served.
+
+As on the rest of it, each word has one writer, and nothing is locked. A worker writes the names of its methods, as the
+arbiter knows none, and counts; the processes of the fork model count for themselves, and add that to their worker's in
+turn. Times are counted by their length in bits, in nanoseconds: a count for each power of two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MOST_METHODS: Final = 1022
+"""As many are counted by themselves; those beyond count as one with names that are not registered."""
+
+OTHERS: Final = 0
+"""Where calls are counted of names that are not registered: the index of the first entry's words."""
+
+WAITS: Final = 72
+"""Where it is counted how long connections waited to be accepted: the second entry."""
+
+TOOK: Final = 64
+"""Of an entry's words, after those for lengths in bits, the one for all its times added up, in nanoseconds."""
+
+OUTCOMES: Final = ("error", "invalid_params", "failed", "cancelled")
+"""How calls end that have no result: the words after that, in this order. "error" is what a handler answers with,
+"failed" what it did not mean to; a call is cancelled on an event loop."""
+
+_ENTRY: Final = 72
+_NAME: Final = 64
+_MOST: Final = 2 + MOST_METHODS
+_NAMES: Final = 8
+_CELLS: Final = _NAMES + _MOST * _NAME
+_SIZE: Final = _CELLS + _MOST * _ENTRY * 8
+
+
+class MethodReading(msgspec.Struct, frozen=True, array_like=True):
+    """What was counted of one method.
+
+    Attributes:
+        name: the method's, cut after 64 bytes; empty for all that are none.
+        lengths: how many calls took a time of so many bits, in nanoseconds.
+        nanoseconds: their times, added up.
+        outcomes: how many of them ended how, in the order of `OUTCOMES`; the others with a result.
+    """
+
+    name: str
+    lengths: dict[int, int]
+    nanoseconds: int
+    outcomes: tuple[int, ...]
+
+
+class MethodReadings(msgspec.Struct, frozen=True, array_like=True):
+    """What was counted of all methods, and how long connections waited to be accepted."""
+
+    methods: tuple[MethodReading, ...]
+    waits: MethodReading
+
+
+class MethodBoard:
+    """One worker's part of the board.
+
+    `rpcserver.service.dispatch` counts calls straight in `cells`: an entry has a word for each length of a time in
+    bits, then `TOOK`, then one for each of `OUTCOMES`.
+
+    Args:
+        memory: its bytes.
+        lock: a file that processes lock which add to it.
+    """
+
+    __slots__ = ("_lock", "_memory", "cells")
+
+    def __init__(self, memory: memoryview, lock: int) -> None:
+        self._memory = memory
+        self._lock = lock
+        self.cells = memory[_CELLS:].cast("q")
+
+    def child(self) -> ChildMethodBoard:
+        """Make a private one for a process of the worker's."""
+        return ChildMethodBoard(self, self._lock)
+
+    def hand_in(self) -> None:
+        """Nothing to do: all see what is counted here."""
+
+    def register(self, names: Iterable[str]) -> dict[str, int]:
+        """Write the names of the service's methods, and return where the words of each one's entry begin."""
+        begins: dict[str, int] = {}
+        for index, name in enumerate(names, 2):
+            if index == _MOST:
+                break
+            at = _NAMES + index * _NAME
+            self._memory[at : at + _NAME] = name.encode("utf-8", "replace")[:_NAME].ljust(_NAME, b"\0")
+            begins[name] = index * _ENTRY
+        self._memory[:_NAMES].cast("q")[0] = len(begins)
+        return begins
+
+    def note_wait(self, nanoseconds: int) -> None:
+        """Count how long a connection has waited to be accepted."""
+        self.cells[WAITS + nanoseconds.bit_length()] += 1
+        self.cells[WAITS + TOOK] += nanoseconds
+
+    def note_outcome(self, begins: int, outcome: str) -> None:
+        """Count how a call ended that has no result."""
+        self.cells[begins + TOOK + 1 + OUTCOMES.index(outcome)] += 1
+
+    def read(self) -> list[tuple[str, list[int]]]:
+        """Read the words of every entry that has any, with the names; those of the first two are empty."""
+        memory, cells = self._memory, self.cells
+        found: list[tuple[str, list[int]]] = []
+        for index in range(min(_MOST, 2 + memory[:_NAMES].cast("q")[0])):
+            begins = index * _ENTRY
+            # Every call takes some time.
+            if cells[begins + TOOK] or index < 2:
+                at = _NAMES + index * _NAME
+                name = bytes(memory[at : at + _NAME]).rstrip(b"\0").decode("utf-8", "ignore")
+                found.append((name, cells[begins : begins + _ENTRY].tolist()))
+        return found
+
+    def clear(self) -> None:
+        """Forget all methods and what was counted."""
+        used = 2 + self._memory[:_NAMES].cast("q")[0]
+        self._memory[: _NAMES + used * _NAME] = bytes(_NAMES + used * _NAME)
+        self._memory[_CELLS : _CELLS + used * _ENTRY * 8] = bytes(used * _ENTRY * 8)
+
+
+class ChildMethodBoard(MethodBoard):
+    """A private one, of a process of the fork model, and how what it has counted comes to its worker's."""
+
+    __slots__ = ("_shared",)
+
+    def __init__(self, shared: MethodBoard, lock: int) -> None:
+        super().__init__(memoryview(bytearray(_SIZE)), lock)
+        self._shared = shared
+
+    def hand_in(self) -> None:
+        """Add what was counted to the worker's, and begin again; others that do so wait for their turn."""
+        used = 2 + self._memory[:_NAMES].cast("q")[0]
+        mine, theirs = self.cells, self._shared.cells
+        with _locked(self._lock):
+            for index in range(used):
+                begins = index * _ENTRY
+                if not mine[begins + TOOK]:
+                    continue
+                for word in range(begins, begins + _ENTRY):
+                    if mine[word]:
+                        theirs[word] += mine[word]
+                        mine[word] = 0
+
+
+class MethodBoards:
+    """The boards of all workers, in anonymous shared memory, and what those have counted that have left."""
+
+    def __init__(self, slots: int) -> None:
+        # What was never written takes no memory.
+        self._map = mmap.mmap(-1, slots * _SIZE)
+        self._memory = memoryview(self._map)
+        self._departed: dict[str, list[int]] = {}
+        self._departed_waits = [0] * _ENTRY
+        self._lock = os.memfd_create("rpcserver-methods")
+
+    def board(self, index: int) -> MethodBoard:
+        """The board of the worker in a slot, from 0."""
+        return MethodBoard(self._memory[index * _SIZE : (index + 1) * _SIZE], self._lock)
+
+    def vacate(self, index: int) -> None:
+        """Keep what a worker has counted that has ended, and make its board free."""
+        board = self.board(index)
+        self._add(board, self._departed, self._departed_waits)
+        board.clear()
+
+    def read(self, indexes: Iterable[int]) -> MethodReadings:
+        """Add up what the workers in some slots, and those that have left, have counted."""
+        counted = {name: list(words) for name, words in self._departed.items()}
+        waits = list(self._departed_waits)
+        for index in indexes:
+            self._add(self.board(index), counted, waits)
+        return MethodReadings(
+            tuple(_reading(name, words) for name, words in sorted(counted.items())), _reading("", waits)
+        )
+
+    @staticmethod
+    def _add(board: MethodBoard, counted: dict[str, list[int]], waits: list[int]) -> None:
+        for number, (name, words) in enumerate(board.read()):
+            sums = waits if number == 1 else counted.setdefault(name, [0] * _ENTRY)
+            for word, count in enumerate(words):
+                sums[word] += count
+
+
+def _reading(name: str, words: list[int]) -> MethodReading:
+    lengths = {bits: count for bits, count in enumerate(words[:TOOK]) if count}
+    return MethodReading(name, lengths, words[TOOK], tuple(words[TOOK + 1 : TOOK + 1 + len(OUTCOMES)]))
+
+
+@contextlib.contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    """Hold a lock that ends with its process: lockf(3)."""
+    fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN)
