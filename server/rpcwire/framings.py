@@ -167,6 +167,9 @@ class LineDecoder(_Buffered):
     """
 
     _delimiter = b"\n"
+    _empty = re.compile(rb"[ \t\r\n]*\n")
+    """Messages that are none, as many as there are: one after the other they would take a while."""
+
     _refuses_nul = True
 
     def _next(self) -> bytes | None:
@@ -174,6 +177,8 @@ class LineDecoder(_Buffered):
             self._refuse_prefix(end)
             if body := self._take(0, end, end + 1).strip(b" \t\r\n"):
                 return body
+            if empty := self._empty.match(self._buffer):
+                del self._buffer[: empty.end()]
         self._seen = len(self._buffer)
         self._refuse_prefix(self._seen)
         self._check(self._seen)
@@ -188,6 +193,7 @@ class NulDecoder(LineDecoder):
     """Messages that end with a NUL, as varlink's."""
 
     _delimiter = _NUL
+    _empty = re.compile(rb"(?:[ \t\r\n]*\0)+")
     _refuses_nul = False
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rpcwire import FrameError, FrameTooLarge, TruncatedFrame
 from rpcwire.framings import FRAMINGS
 from tests.rpcwire.feeding import cut, decode, single_bytes
+from tests.steps import steps
 
 NAMES = sorted(FRAMINGS)
 JSON = st.recursive(
@@ -88,6 +89,16 @@ def test_what_is_no_object_or_array_ends_a_stream_of_values() -> None:
 
 def test_lines_may_end_with_crlf_and_be_empty() -> None:
     assert decode(FRAMINGS["line"].decoder(100), [b'\r\n{"a":1}\r\n\n[]\n']) == [b'{"a":1}', b"[]"]
+
+
+@pytest.mark.parametrize("framing", ["line", "nul"])
+def test_a_flood_of_empty_messages_is_skipped_at_once(framing: str) -> None:
+    def work(count: int) -> int:
+        decoder = FRAMINGS[framing].decoder(100)
+        decoder.feed((b"\n" if framing == "line" else b" \0") * count)
+        return steps(decoder.next_frame)
+
+    assert work(10_000) == work(10)
 
 
 def test_a_header_may_say_more_than_the_length_in_any_case_of_letters() -> None:

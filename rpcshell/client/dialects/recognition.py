@@ -6,7 +6,9 @@ A dialect that wants to be found without its name has two attributes, which `Fra
 
 from __future__ import annotations
 
+import contextlib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -32,6 +34,9 @@ __all__ = [
 
 MOST_FIRST_BYTES: Final = 64 * 1024
 """How much of what a server says on one connection is looked at."""
+
+_MOST_MESSAGES: Final = 32
+"""Messages among which one has to tell what is spoken; others, such as events, may come before it."""
 
 HTTP: Final = "http"
 """What is recognised of a server of HTTP before it is known what it speaks over that."""
@@ -124,14 +129,24 @@ def framing_seen(first: bytes) -> str | None:
 
 
 def messages_in(first: bytes, framing: str) -> Iterator[Any]:
-    """The whole messages of JSON that a stream in this framing begins with, decoded."""
+    """The whole messages of JSON that a stream in this framing begins with, decoded; of many the first."""
+    try:
+        for body in _bodies(first, framing):
+            yield decode_value(body)
+    except ParseError:
+        return
+
+
+# Each recogniser takes the same bytes apart, and a server may say much that takes long to.
+@lru_cache(maxsize=8)
+def _bodies(first: bytes, framing: str) -> tuple[bytes, ...]:
     decoder = FRAMINGS[framing].decoder(MOST_FIRST_BYTES)
     decoder.feed(first)
-    try:
-        while (body := decoder.next_frame()) is not None:
-            yield decode_value(body)
-    except (FrameError, ParseError):
-        return
+    found: list[bytes] = []
+    with contextlib.suppress(FrameError):
+        while len(found) < _MOST_MESSAGES and (body := decoder.next_frame()) is not None:
+            found.append(body)
+    return tuple(found)
 
 
 def _begins_value(data: bytes) -> bool:

@@ -21,6 +21,7 @@ from rpcshell.client.dialects.recognition import (
 )
 from rpcshell.client.dialects.registry import recognisers
 from rpcwire.framings import FRAMINGS
+from tests.steps import steps
 
 RECOGNISERS = tuple(recognisers())
 
@@ -385,3 +386,10 @@ def test_no_more_is_kept_than_is_looked_at() -> None:
     assert detection.received(0, bytes(MOST_FIRST_BYTES - 1), 0.0)
     assert not detection.received(0, bytes(MOST_FIRST_BYTES), 0.0)
     assert len(detection.attempts[0].first) == MOST_FIRST_BYTES
+
+
+def test_of_a_flood_of_messages_the_first_ones_are_looked_at() -> None:
+    def work(count: int) -> int:
+        return steps(lambda: list(messages_in(b'{"a":1}' * count, "stream")))
+
+    assert work(5000) == work(500)
