@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -26,9 +27,11 @@ settings.register_profile(
     deadline=None,
     derandomize=True,
     database=None,
-    max_examples=40,
+    max_examples=12,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# As `.ci/run` has it.
+settings.register_profile("many", settings.get_profile("suite"), max_examples=200)
 # Other ones at each run, for whoever changes what parses: pytest --hypothesis-profile=thorough
 settings.register_profile("thorough", settings.get_profile("suite"), derandomize=False, max_examples=2000)
 
@@ -62,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     configuration.set_hypothesis_home_dir(_kept_folder(config) or config.stash[home])
     profile = config.getoption("--hypothesis-profile") or "suite"
     settings.load_profile(profile)
-    if profile == "suite":
+    if settings.get_profile(profile).derandomize:
         # Constants of whatever sources are imported by then would make them other examples in each process.
         pytest.MonkeyPatch().setattr(providers, "is_local_module_file", lambda _path: False, raising=False)
     # What is imported and collected stays; looking through it time and again, here and in forks, costs seconds.
@@ -110,9 +113,26 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    _spare_cases(items)
     for item in items:
         if _may_be_quick(item.path) and not getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("quick")
+
+
+def _spare_cases(items: list[pytest.Item]) -> None:
+    """Have those cases of a test be `thorough` that are not among its `samples`."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("samples") and not any(map(item.get_closest_marker, ("soak", "thorough"))):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for name, cases in tests.items():
+        [count] = next(cases[0].iter_markers("samples")).args
+        # Each test has others, so that all together see every model and face.
+        first = zlib.crc32(name.encode())
+        kept = {(first + len(cases) * number // count) % len(cases) for number in range(count)}
+        for number, case in enumerate(cases):
+            if number not in kept:
+                case.add_marker("thorough")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, TAB, Terminal
 from tests.peers.node import module, needs_package
+
+pytestmark = pytest.mark.thorough
 
 
 @needs_package("@agentclientprotocol/sdk")

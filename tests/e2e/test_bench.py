@@ -35,6 +35,7 @@ def test_a_run_is_watched_stopped_and_reported(terminal: Terminal) -> None:
     assert leave(terminal) == 0
 
 
+@pytest.mark.thorough
 def test_a_shell_that_is_killed_takes_the_load_with_it(terminal: Terminal) -> None:
     spawn(terminal)
     terminal.send(f":bench -d 60 ping{ENTER}")

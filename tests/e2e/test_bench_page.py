@@ -12,6 +12,8 @@ from rpcshell.lab.bench import page
 from tests.e2e.chromium import Chromium
 from tests.rpcshell.lab.bench.measuring import measured
 
+pytestmark = pytest.mark.thorough
+
 HOSTILE = "</script><script>document.title='taken'</script><img src=http://192.0.2.1/x onerror=alert(1)>"
 LOOKS = ((360, False), (800, True), (1600, False))
 """Widths, and whether it is dark: colours are the same in any width."""

@@ -77,6 +77,7 @@ def test_the_shell_calls_the_old_server_and_probes_it_once(chapter_port: int, tm
         assert (done.stdout, done.returncode) == ('{"a":1}\n{"b":[2]}\n', 0)
 
 
+@pytest.mark.thorough
 def test_the_plain_option_sends_no_probe(chapter_port: int, tmp_path: Path) -> None:
     target = f"127.0.0.1:{chapter_port}"
     for _ in range(4):

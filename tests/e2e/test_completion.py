@@ -78,6 +78,7 @@ def test_nested_params_are_completed_documented_and_checked(terminal: Terminal) 
     terminal.wait_for(rf"^ +{re.escape(address)} +target")
 
 
+@pytest.mark.thorough
 def test_a_narrow_terminal_has_room_for_all_of_it(tmp_path: Path) -> None:
     with Terminal(tmp_path, rows=16, columns=40) as terminal:
         terminal.wait_for(r"^rpcshell> ")

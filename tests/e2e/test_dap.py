@@ -11,6 +11,8 @@ import pytest
 from tests.e2e.shells import leave, wait_for_calls
 from tests.e2e.terminal import CTRL_C, ENTER, TAB, Terminal
 
+pytestmark = pytest.mark.thorough
+
 PROGRAM = """total = 0
 for number in range(5):
     total += number

@@ -36,6 +36,7 @@ def test_a_drill_is_completed_watched_and_ended_with_ctrl_c(terminal: Terminal) 
     assert leave(terminal) == 0
 
 
+@pytest.mark.thorough
 def test_another_shells_server_is_harmed_only_after_a_yes(terminal: Terminal) -> None:
     address = spawn(terminal, "3")
     with Terminal(terminal.home) as other:

@@ -25,6 +25,7 @@ def test_answers_of_all_workers_are_shown_beside_each_other(terminal: Terminal) 
     assert leave(terminal) == 0
 
 
+@pytest.mark.thorough
 def test_ctrl_c_says_which_workers_may_still_run_the_call(terminal: Terminal) -> None:
     prompt = re.escape(f"{spawn_waiting(terminal, 3)}> ")
     terminal.send(f":each hang{ENTER}")

@@ -63,6 +63,7 @@ def test_what_is_to_be_filled_in_is_shown_in_its_own_line_alone(terminal: Termin
     assert '"string"' not in terminal.text
 
 
+@pytest.mark.thorough
 def test_f_keys_do_what_the_toolbar_says(terminal: Terminal) -> None:
     spawn(terminal)
     terminal.resize(24, 110)
@@ -149,6 +150,7 @@ def test_two_hundred_lines_are_pasted_and_run_in_order(terminal: Terminal) -> No
     assert shown == list(range(200))
 
 
+@pytest.mark.thorough
 def test_one_call_of_two_hundred_rows_is_pasted(terminal: Terminal) -> None:
     spawn(terminal)
     terminal.send(f":set pager off{ENTER}")
@@ -158,6 +160,7 @@ def test_one_call_of_two_hundred_rows_is_pasted(terminal: Terminal) -> None:
     terminal.wait_for(r'^pong \{\n  "key 0": 0,\n(.*\n)*  "key 199": 199\n\}$')
 
 
+@pytest.mark.thorough
 def test_a_narrow_screen_and_wide_characters(tmp_path: Path) -> None:
     with Terminal(tmp_path, (*SHELL, "--spawn", "1"), rows=16, columns=40) as terminal:
         terminal.wait_for(r"^127.*> ")
@@ -208,6 +211,7 @@ def test_colours_go_by_the_ground_and_its_name_is_never_seen(tmp_path: Path, gro
         assert terminal.raw.count(b"\x1b]11;?") == 1
 
 
+@pytest.mark.thorough
 def test_a_theme_is_there_at_once_and_no_color_wins(tmp_path: Path) -> None:
     line = f'ping {{"key": 1}}{ENTER}'
     with Terminal(tmp_path, (*SHELL, "--spawn", "1")) as terminal:

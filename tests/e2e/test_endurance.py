@@ -21,6 +21,8 @@ from tests.models import of_each_kind
 from tests.rpcserver.steering import Steering, steering
 from tests.servers import PATIENCE, Server, running
 
+pytestmark = pytest.mark.thorough
+
 WORKERS = 4
 CLIENTS = 3
 

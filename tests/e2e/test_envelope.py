@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from rpcshell.shell.config_reference import config_reference
 from tests import forks
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal
 from tests.rpcshell.enveloped import kea, needs_kea, needs_watchman, watchman
 from tests.rpcshell.peers import Peer, serving
+
+pytestmark = pytest.mark.thorough
 
 OPENRPC = """{"openrpc": "1.3.2", "info": {"title": "", "version": ""}, "methods": [
     {"name": "watch-project", "params": [{"name": "path", "required": true, "schema": {"enum": ["PATH", "/other"]}}],

@@ -106,6 +106,7 @@ def test_formats_times_and_the_pager_are_as_set(tmp_path: Path) -> None:
         assert b"\x1b]0;" not in terminal.raw
 
 
+@pytest.mark.thorough
 def test_a_hundred_megabytes_are_shown_and_the_shell_goes_on(tmp_path: Path) -> None:
     with open_shell(tmp_path) as terminal:
         terminal.send(f"huge{ENTER}")
@@ -115,6 +116,7 @@ def test_a_hundred_megabytes_are_shown_and_the_shell_goes_on(tmp_path: Path) -> 
         run(terminal, "text n=1", r'^text "one\\trow\\u001b\\n"$')
 
 
+@pytest.mark.thorough
 def test_without_colours_nothing_is_coloured_in_the_pager_either(tmp_path: Path) -> None:
     with open_shell(tmp_path, NO_COLOR="1") as terminal:
         terminal.send(f"people{ENTER}")

@@ -110,6 +110,7 @@ def served_by(steer: Steering, *, workers: int, generation: int = 0) -> None:
     )
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 @lengths
 def test_reloads_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
@@ -125,6 +126,7 @@ def test_reloads_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
         callers.wait_for_more(30)
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 @lengths
 def test_reloads_and_deaths_of_stems_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
@@ -160,6 +162,7 @@ def test_scaling_loses_no_call(model: str, rounds: int, tmp_path: Path) -> None:
         callers.wait_for_more(30)
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 @lengths
 def test_workers_that_retire_lose_no_call(model: str, rounds: int, tmp_path: Path) -> None:
@@ -172,6 +175,7 @@ def test_workers_that_retire_lose_no_call(model: str, rounds: int, tmp_path: Pat
             steer.wait_until(lambda status: not first <= {worker["pid"] for worker in status["workers"]})
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 @pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
 def test_a_stop_answers_what_it_executed_and_executes_what_it_answers(model: str, rounds: int, tmp_path: Path) -> None:

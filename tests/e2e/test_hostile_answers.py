@@ -7,10 +7,14 @@ import re
 import struct
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.shells import leave
 from tests.e2e.terminal import ENTER, SHELL, Terminal
 from tests.rpcshell.describing import document
 from tests.rpcshell.peers import Peer, serving
+
+pytestmark = pytest.mark.thorough
 
 EVIL = "\x1b[2J\x1b]0;title\x07\x9b31m\x7f\u202egnp\u2066"
 FORBIDDEN = ("\x1b[2J\x1b]", "\x1b]0;", "\x9b", "\x7f", "\u202e", "\u2066")

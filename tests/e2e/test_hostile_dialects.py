@@ -10,6 +10,7 @@ from tests.e2e.terminal import ENTER, SHELL, Terminal
 from tests.rpcshell.hostile_servers import HOSTILE, UNANSWERED, hostile
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("kind", [kind for kind, said in HOSTILE.items() if said == UNANSWERED])
 def test_the_prompt_lives_whatever_comes(kind: str, tmp_path: Path) -> None:
     with hostile(kind) as target, Terminal(tmp_path, (*SHELL, target, "--timeout", "3"), columns=160) as terminal:

@@ -17,6 +17,7 @@ from tests.rpcshell.peers import Peer, serving
 F1 = "\x1bOP"
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("name", ["types that multiply", "many params", "a deep default", "escape sequences"])
 def test_every_key_goes_on(tmp_path: Path, name: str) -> None:
     with ThreadPoolExecutor(1) as other:  # whose stack is empty yet, as some are deep

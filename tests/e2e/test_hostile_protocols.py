@@ -22,6 +22,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("dialect", HOSTILE)
 def test_the_prompt_lives(tmp_path: Path, dialect: str) -> None:
     with Terminal(tmp_path, (*SHELL, "--set", "suggestions=off"), columns=160) as terminal:

@@ -52,6 +52,7 @@ def test_a_shell_command_has_the_terminal_and_ctrl_c_is_its_own(terminal: Termin
     assert leave(terminal) == 0
 
 
+@pytest.mark.thorough
 def test_several_lines_pasted_at_once_run_in_order_until_one_fails(terminal: Terminal) -> None:
     spawn(terminal)
     rows = ["a = ping 1", "b = ping [$a,", "  2]   # both", "$b | tr 1 7", "ping $nothing", "ping 5"]

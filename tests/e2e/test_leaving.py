@@ -21,6 +21,7 @@ def test_closing_the_terminal_ends_the_server(terminal: Terminal) -> None:
     wait_until_ended(servers)
 
 
+@pytest.mark.thorough
 def test_closing_the_terminal_ends_a_server_that_is_busy(terminal: Terminal) -> None:
     hang(terminal)
     servers = servers_of(terminal.home) | {terminal.pid}
@@ -43,6 +44,7 @@ def test_sigterm_leaves_the_terminal_and_no_server(terminal: Terminal) -> None:
     wait_until_ended(servers)
 
 
+@pytest.mark.thorough
 def test_a_server_that_is_busy_can_be_hurried_when_leaving(terminal: Terminal) -> None:
     hang(terminal)
     servers = servers_of(terminal.home)
@@ -73,6 +75,7 @@ def test_keep_leaves_the_server_running(terminal: Terminal) -> None:
         wait_until_ended(servers)
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize(
     ("keys", "shown", "last", "code"),
     [

@@ -38,6 +38,7 @@ def test_the_lesson_is_walked_through_and_left_at_any_moment(terminal: Terminal)
     assert leave(terminal) == 0
 
 
+@pytest.mark.thorough
 def test_it_speaks_chinese_on_a_narrow_screen(tmp_path: Path) -> None:
     with Terminal(tmp_path, environment={"LANG": "zh_CN.UTF-8"}, columns=60) as terminal:
         terminal.wait_for(r"^rpcshell> ")

@@ -162,6 +162,7 @@ def test_a_flood_of_events_is_one_row_and_the_prompt_lives(tmp_path: Path) -> No
         terminal.wait_for(r"^rpcshell> $")
 
 
+@pytest.mark.thorough
 def test_parts_without_end_are_counted_and_can_be_ended(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, _):
         terminal.send(f"endless{ENTER}")
@@ -260,6 +261,7 @@ def test_a_form_waits_for_what_is_being_typed(tmp_path: Path) -> None:
         leave(terminal)
 
 
+@pytest.mark.thorough
 def test_a_form_waits_for_a_search_in_the_history(tmp_path: Path) -> None:
     with asking_later(tmp_path) as (terminal, _, asked):
         terminal.send(f"tell n=1{ENTER}")
@@ -278,6 +280,7 @@ def test_a_form_waits_for_a_search_in_the_history(tmp_path: Path) -> None:
         leave(terminal)
 
 
+@pytest.mark.thorough
 def test_a_form_comes_at_once_at_an_empty_line(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, server):
         terminal.send(f"later{ENTER}")
@@ -288,6 +291,7 @@ def test_a_form_comes_at_once_at_an_empty_line(tmp_path: Path) -> None:
         terminal.wait_for("told")
 
 
+@pytest.mark.thorough
 def test_questions_without_end_are_one_line_and_the_prompt_lives(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, _):
         terminal.send(f"requests{ENTER}")
@@ -299,6 +303,7 @@ def test_questions_without_end_are_one_line_and_the_prompt_lives(tmp_path: Path)
         terminal.wait_for("> typed$")
 
 
+@pytest.mark.thorough
 def test_a_child_that_ends_while_nobody_calls_is_said_and_started_anew_by_the_next_call(tmp_path: Path) -> None:
     with shell_at(tmp_path, CHILD) as terminal:
         terminal.wait_for("Loud 7.2")
@@ -313,6 +318,7 @@ def test_a_child_that_ends_while_nobody_calls_is_said_and_started_anew_by_the_ne
         leave(terminal)
 
 
+@pytest.mark.thorough
 def test_requests_without_end_are_one_line_and_the_prompt_lives(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, _):
         terminal.send(f"nag{ENTER}")
@@ -322,6 +328,7 @@ def test_requests_without_end_are_one_line_and_the_prompt_lives(tmp_path: Path) 
         assert terminal.all_text.count("without end") == 1
 
 
+@pytest.mark.thorough
 def test_a_form_comes_above_the_waiting_for_an_event(tmp_path: Path) -> None:
     with asking_later(tmp_path) as (terminal, server, asked):
         terminal.send(f":wait NEVER --timeout 0.5{ENTER}")
@@ -340,6 +347,7 @@ def test_a_form_comes_above_the_waiting_for_an_event(tmp_path: Path) -> None:
         leave(terminal)
 
 
+@pytest.mark.thorough
 def test_a_form_is_declined_while_calls_are_watched(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, server):
         terminal.send(f":watch -n 2 0.05 ask{ENTER}")
@@ -371,6 +379,7 @@ def test_a_server_that_never_answers_is_said_in_one_line_and_can_be_left(tmp_pat
         terminal.wait_for("> typed$")
 
 
+@pytest.mark.thorough
 def test_what_is_typed_while_lines_come_above_it_is_whole(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, _):
         terminal.send(f":events -f{ENTER}")

@@ -11,6 +11,8 @@ import pytest
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, TAB, Terminal
 
+pytestmark = pytest.mark.thorough
+
 SERVER = Path(sys.executable).parent / "jedi-language-server"
 
 

@@ -11,6 +11,8 @@ from tests import peers
 from tests.e2e.shells import leave, wait_for_calls
 from tests.e2e.terminal import CTRL_C, ENTER, TAB, Terminal
 
+pytestmark = pytest.mark.thorough
+
 SERVER = Path(peers.__file__).parent / "mcp_server.py"
 
 

@@ -6,12 +6,14 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from tests import forks
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, SHELL, TAB, Terminal
 from tests.rpcshell.mpv import needs_mpv, player
 
-pytestmark = needs_mpv
+pytestmark = [pytest.mark.thorough, needs_mpv]
 
 
 def test_a_session_with_a_player(tmp_path: Path) -> None:

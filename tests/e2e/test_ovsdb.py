@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests import forks
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal, processes_of
 from tests.rpcshell.ovsdb_peer import database, needs_ovsdb
 from tests.rpcshell.peers import Peer, serving
 
-pytestmark = needs_ovsdb
+pytestmark = [pytest.mark.thorough, needs_ovsdb]
 
 TRANSACT = 'transact ["Open_vSwitch", {"op": '
 NEVER = (

@@ -82,6 +82,7 @@ def test_ctrl_c_in_the_pager_ends_neither_pager_nor_shell(terminal: Terminal) ->
     terminal.wait_for(rf"(?s){FOOTER}.*> \n")
 
 
+@pytest.mark.thorough
 def test_a_12_mb_reply_is_left_at_its_first_page(terminal: Terminal) -> None:
     for call in ("items n=50000", "order n=14000"):
         terminal.mark()
@@ -93,6 +94,7 @@ def test_a_12_mb_reply_is_left_at_its_first_page(terminal: Terminal) -> None:
         terminal.wait_until_keys()
 
 
+@pytest.mark.thorough
 def test_a_long_text_is_escaped_in_the_pager_too(terminal: Terminal) -> None:
     terminal.send(f"text n=100000{ENTER}")
     terminal.wait_for(r"^:\s*\Z")
@@ -102,6 +104,7 @@ def test_a_long_text_is_escaped_in_the_pager_too(terminal: Terminal) -> None:
     assert "\u202e" not in terminal.raw.decode(errors="replace")
 
 
+@pytest.mark.thorough
 def test_the_users_pager_gets_plain_text(tmp_path: Path) -> None:
     pager = tmp_path / "pager"
     pager.write_text(f"#!/bin/sh\ncat > {tmp_path}/paged\necho PAGED\n")
@@ -116,12 +119,14 @@ def test_the_users_pager_gets_plain_text(tmp_path: Path) -> None:
     assert "\x1b" not in paged
 
 
+@pytest.mark.thorough
 def test_without_a_pager_all_is_printed(tmp_path: Path) -> None:
     with open_shell(tmp_path, PAGER="cat") as terminal:
         terminal.send(f"items n=50{ENTER}")
         terminal.wait_for(rf"(?s)\"id\": 49,.*{FOOTER}")
 
 
+@pytest.mark.thorough
 def test_a_pager_that_is_not_there_is_replaced(tmp_path: Path) -> None:
     with open_shell(tmp_path, PAGER="no-such-pager") as terminal:
         terminal.send(f"items n=1000{ENTER}")

@@ -6,6 +6,8 @@ import re
 import threading
 from pathlib import Path
 
+import pytest
+
 from rpcshell import connect
 from tests import forks
 from tests.e2e.shells import leave
@@ -13,7 +15,7 @@ from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal
 from tests.rpcshell.peers import Peer, serving
 from tests.rpcshell.qemu import monitor, needs_qemu
 
-pytestmark = needs_qemu
+pytestmark = [pytest.mark.thorough, needs_qemu]
 
 arrived, go_on = threading.Event(), threading.Event()
 

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, SHELL, Terminal
 
@@ -72,6 +74,7 @@ def test_a_single_line_waits_in_the_same_way(tmp_path: Path) -> None:
         assert "connecting" not in terminal.text
 
 
+@pytest.mark.thorough
 def test_a_single_line_is_ended_while_it_waits(tmp_path: Path) -> None:
     with starting(tmp_path, "-c", "t") as terminal:
         terminal.wait_for(WAITING)

@@ -79,6 +79,7 @@ def test_replies_are_coloured(terminal: Terminal) -> None:
     assert "default" not in colours
 
 
+@pytest.mark.thorough
 def test_no_color_is_heeded(tmp_path: Path) -> None:
     with Terminal(tmp_path, environment={"NO_COLOR": "1"}) as terminal:
         terminal.wait_for(r"^rpcshell> ")
@@ -114,6 +115,7 @@ def test_a_broken_handler_file_shows_its_traceback_and_no_more(tmp_path: Path) -
         assert not servers_of(tmp_path)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("line", ["ping", ":disconnect", ":methods", ":doc ping"])
 def test_without_a_server_one_line_says_what_to_do(terminal: Terminal, line: str) -> None:
     terminal.send(line + ENTER)
@@ -123,6 +125,7 @@ def test_without_a_server_one_line_says_what_to_do(terminal: Terminal, line: str
     assert "Traceback" not in terminal.text
 
 
+@pytest.mark.thorough
 def test_spawning_twice_is_refused(terminal: Terminal) -> None:
     address = spawn(terminal)
     terminal.send(f":spawn 3{ENTER}")
@@ -131,6 +134,7 @@ def test_spawning_twice_is_refused(terminal: Terminal) -> None:
     assert len(servers_of(terminal.home)) == 3
 
 
+@pytest.mark.thorough
 def test_stop_ends_the_server_and_keeps_the_shell(terminal: Terminal) -> None:
     spawn(terminal)
     servers = servers_of(terminal.home)
@@ -178,6 +182,7 @@ def test_enter_goes_on_inside_brackets_and_runs_what_is_complete(terminal: Termi
     terminal.wait_for(r"^ +\"a\": \[$")
 
 
+@pytest.mark.thorough
 def test_alt_enter_always_opens_a_row(terminal: Terminal) -> None:
     spawn(terminal)
     terminal.send("ping" + ALT_ENTER + "5" + ENTER)
@@ -236,6 +241,7 @@ def test_lines_of_the_last_shell_come_back(terminal: Terminal) -> None:
         second.wait_for(r"^rpcshell> :help quit$")
 
 
+@pytest.mark.thorough
 def test_a_narrow_terminal_shows_everything(tmp_path: Path) -> None:
     with Terminal(tmp_path, rows=12, columns=30, environment={"PAGER": "cat"}) as terminal:
         terminal.wait_for(r"^rpcshell> ")

@@ -21,6 +21,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return forks.run("rpcshell", arguments)
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_the_shell_and_the_library_talk_to_a_server_over_tls(model: str, tmp_path: Path) -> None:
     files = make_certificates(tmp_path)

@@ -63,6 +63,7 @@ def test_a_server_is_watched_and_steered(terminal: Terminal) -> None:
     assert leave(terminal) == 0
 
 
+@pytest.mark.thorough
 def test_from_the_command_line_a_lost_server_is_told_and_the_terminal_left_in_order(tmp_path: Path) -> None:
     command = (sys.executable, "-m", "rpcserver", "-w", "1", "-b", "unix:server.sock")
     with Terminal(tmp_path, command) as server:

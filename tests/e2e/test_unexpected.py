@@ -36,6 +36,7 @@ SHELL = (sys.executable, "-c", FAULTY)
 ONE_LINE = r"error: unexpected RuntimeError: boom\\x1b\]0;PWNED\\x07\\x9b31m"
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_fault_at_the_prompt_is_one_line_and_the_prompt_goes_on(tmp_path: Path, debug: bool) -> None:
     options = ("--set", "pager=off", *(["--debug"] if debug else []))
@@ -63,6 +64,7 @@ def test_a_fault_at_the_prompt_is_one_line_and_the_prompt_goes_on(tmp_path: Path
     assert ("Traceback" in received) is debug
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_fault_in_a_script_is_one_line_and_has_an_exit_code(debug: bool) -> None:
     options = ["--debug"] if debug else []

@@ -6,12 +6,14 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from tests import forks
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, SHELL, TAB, Terminal, processes_of
 from tests.rpcshell.varlink_peer import music, needs_varlink
 
-pytestmark = needs_varlink
+pytestmark = [pytest.mark.thorough, needs_varlink]
 
 
 def test_a_session_with_a_service(tmp_path: Path) -> None:

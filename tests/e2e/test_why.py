@@ -45,6 +45,7 @@ def test_why_explains_a_call_that_was_cancelled(tall: Terminal) -> None:
     assert leave(tall) == 0
 
 
+@pytest.mark.thorough
 def test_wire_shows_the_bytes_and_what_the_server_does_with_wrong_ones(tall: Terminal) -> None:
     spawn(tall, "1")
     tall.send(f':wire on{ENTER}ping <"a": 1, "token": "geheim99">{ENTER}')

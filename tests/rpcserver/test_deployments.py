@@ -134,6 +134,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     assert verified.returncode == 0, verified.stderr
 
 
+@pytest.mark.thorough
 def test_systemd_starts_a_server_that_serves_its_socket_and_says_so(tmp_path: Path) -> None:
     service = unit("calc.service")["Service"]
     _, *arguments = shlex.split(service["ExecStart"])

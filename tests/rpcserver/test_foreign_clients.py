@@ -14,6 +14,8 @@ import pytest
 from tests.peers.node import needs_package, run_script
 from tests.servers import PATIENCE, Server, running
 
+pytestmark = pytest.mark.thorough
+
 FRAMINGS = ("line", "content-length")
 
 PREPARED = """

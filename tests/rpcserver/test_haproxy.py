@@ -28,7 +28,10 @@ HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin"
 CONFIGURATION = (Path(__file__).parents[2] / "rpcshell/guides/deploy/haproxy.cfg").read_text()
 CLIENTS = 6
 
-pytestmark = pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed: apt install haproxy")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed: apt install haproxy"),
+]
 
 
 @dataclass

@@ -19,6 +19,7 @@ def modules_after(statement: str) -> set[str]:
 HEAVY = {"asyncio", "click", "concurrent.futures", "json", "logging.config", "prompt_toolkit", "rich", "socket"}
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     "statement",
     [

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import trustme
 
 from tests.rpcserver.steering import Gate, steering
@@ -72,6 +73,7 @@ def test_a_server_is_there_from_when_it_is_ready_until_it_is_told_to_stop(server
         assert left < drained
 
 
+@pytest.mark.thorough
 def test_one_that_stops_at_once_leaves_nothing_behind(serverset: Serverset, tmp_path: Path) -> None:
     with registered(serverset.url, tmp_path) as server:
         serverset.wait_for_addresses(server.addresses[0])
@@ -92,6 +94,7 @@ def test_a_reload_leaves_it_there_all_the_time(serverset: Serverset, tmp_path: P
         assert serverset.node(name_of(server))[1].czxid == created
 
 
+@pytest.mark.thorough
 def test_a_server_whose_workers_stand_still_leaves_and_comes_back(serverset: Serverset, tmp_path: Path) -> None:
     with registered(serverset.url, tmp_path, "-w", "2", "--timeout", "0") as server, steering(server) as arbiter:
         serverset.wait_for_addresses(server.addresses[0])
@@ -108,6 +111,7 @@ def test_a_server_whose_workers_stand_still_leaves_and_comes_back(serverset: Ser
         serverset.wait_for_addresses(server.addresses[0])
 
 
+@pytest.mark.thorough
 def test_a_node_that_was_removed_or_changed_by_hand_comes_back(serverset: Serverset, tmp_path: Path) -> None:
     with registered(serverset.url, tmp_path) as server:
         (member,) = serverset.wait_for_addresses(server.addresses[0]).values()
@@ -137,6 +141,7 @@ def test_a_node_of_a_former_life_is_replaced_at_once(serverset: Serverset, tmp_p
         wait_for_state(server, "registered")
 
 
+@pytest.mark.thorough
 def test_a_companion_that_dies_is_started_again(serverset: Serverset, tmp_path: Path) -> None:
     with registered(serverset.url, tmp_path, "--register-session", "60") as server:
         serverset.wait_for_addresses(server.addresses[0])
@@ -147,6 +152,7 @@ def test_a_companion_that_dies_is_started_again(serverset: Serverset, tmp_path: 
         serverset.wait_for(lambda _members: serverset.node(name_of(server))[1].ephemeralOwner != owner)
 
 
+@pytest.mark.thorough
 def test_the_companion_dies_with_the_arbiter_and_the_node_with_its_session(
     serverset: Serverset, tmp_path: Path
 ) -> None:
@@ -158,6 +164,7 @@ def test_the_companion_dies_with_the_arbiter_and_the_node_with_its_session(
         serverset.wait_for_addresses()
 
 
+@pytest.mark.thorough
 def test_a_server_that_is_stopped_as_a_whole_leaves_with_its_session_and_comes_back(
     serverset: Serverset, tmp_path: Path
 ) -> None:
@@ -205,6 +212,7 @@ def test_a_registry_that_goes_away_takes_nothing_along(serverset: Serverset, way
         wait_for_state(server, "registered")
 
 
+@pytest.mark.thorough
 def test_a_stop_waits_for_no_registry_that_is_away(serverset: Serverset, way: Way, tmp_path: Path) -> None:
     with registered(serverset.by(way), tmp_path, "--register-session", "60") as server:
         serverset.wait_for_addresses(server.addresses[0])
@@ -214,6 +222,7 @@ def test_a_stop_waits_for_no_registry_that_is_away(serverset: Serverset, way: Wa
         way.mend()
 
 
+@pytest.mark.thorough
 def test_calls_that_come_while_the_registry_forgets_a_server_are_answered(serverset: Serverset, tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     with registered(serverset.url, tmp_path, "-m", "thread", "--drain-settle", "60") as server:
@@ -238,6 +247,7 @@ def credentials(folder: Path, acl: str = "") -> Path:
     return file
 
 
+@pytest.mark.thorough
 def test_a_node_belongs_to_the_user_of_the_file_and_nothing_says_the_password(
     serverset: Serverset, tmp_path: Path
 ) -> None:
@@ -259,6 +269,7 @@ def test_a_node_belongs_to_the_user_of_the_file_and_nothing_says_the_password(
         assert PASSWORD not in told + server.log()
 
 
+@pytest.mark.thorough
 def test_a_server_that_may_not_write_says_what_to_do(serverset: Serverset, tmp_path: Path) -> None:
     from kazoo.security import make_acl
 
@@ -271,6 +282,7 @@ def test_a_server_that_may_not_write_says_what_to_do(serverset: Serverset, tmp_p
         assert server.wait() == 0
 
 
+@pytest.mark.thorough
 def test_the_session_may_speak_tls(serverset: Serverset, tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")

@@ -20,6 +20,8 @@ from tests.fleet import SYNC_WORKERS, Fleet
 from tests.servers import PATIENCE, PROBE_APP, Client
 from tests.zookeeper import Ensemble, Serverset, ZooKeeper, why_not
 
+pytestmark = pytest.mark.thorough
+
 APP = (
     PROBE_APP
     + '''

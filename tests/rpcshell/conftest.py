@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,19 @@ from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.describing import Told
 from tests.rpcshell.faces import FACES, Connect
 from tests.rpcshell.peers import DEADLINE
+
+BOTH = {"test_client.py", "test_connection.py", "test_exchange.py", "test_fleet_clients.py", "test_jsonrpc.py"}
+"""What shows the two clients themselves; of what is above both, as dialects are, one shows enough."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.name not in BOTH and hasattr(item, "callspec"):
+            face = item.callspec.params.get("connect")
+            # Some tests have the one and some the other.
+            if face in FACES and face is not FACES[zlib.crc32(item.originalname.encode()) % 2]:
+                item.add_marker("thorough")
 
 
 @pytest.fixture(params=FACES, ids=["blocking", "asyncio"])

@@ -54,6 +54,7 @@ def test_the_demo_is_served_where_no_app_is_named(tmp_path: Path) -> None:
         assert (reply.meta.worker, reply.meta.pid, reply.meta.model) == (1, server.workers()[0], "sync")
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_a_stop_that_was_asked_for_is_no_failure(tmp_path: Path, number: signal.Signals) -> None:
     with running("-w", "2", folder=tmp_path) as server:
@@ -101,6 +102,7 @@ def test_a_link_that_is_no_socket_is_refused() -> None:
     assert b"Traceback" not in finished.stderr
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(("option", "says"), [("--help", "--workers"), ("--version", "rpcserver")])
 def test_help_and_version_need_no_server(option: str, says: str) -> None:
     command = [sys.executable, "-P", "-m", "rpcserver", option]

@@ -76,6 +76,7 @@ def test_the_status_tells_what_is_done(tmp_path: Path) -> None:
         assert client.reply().result == "through"
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_the_status_tells_how_many_clients_wait(tmp_path: Path, kind: str) -> None:
     gate = Gate(tmp_path)

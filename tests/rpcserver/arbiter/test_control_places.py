@@ -69,6 +69,7 @@ def test_a_server_does_without_where_there_is_no_place_for_it_unless_one_was_ask
         assert refused.wait() == 1
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("number", "vanishing"),
     [(signal.SIGHUP, "socket"), (signal.SIGUSR1, "folder"), (signal.SIGHUP, "runtime folder")],
@@ -104,6 +105,7 @@ def test_a_socket_that_cannot_be_made_again_is_said_and_the_server_goes_on(tmp_p
             assert client.call("echo", 1).result == 1
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("kind", ["missing", "relative", "too long", "writable by others", "another user's"])
 def test_a_runtime_folder_that_cannot_be_trusted_is_said_once_and_not_used(kind: str, tmp_path: Path) -> None:
     runtime = tmp_path / "run"
@@ -128,6 +130,7 @@ def test_a_runtime_folder_that_cannot_be_trusted_is_said_once_and_not_used(kind:
             assert len(arbiter.workers()) == 1
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("spare", [0, 1])
 def test_an_arbiter_without_descriptors_serves_clients_later(spare: int, tmp_path: Path) -> None:
     with running("-w", "1", folder=tmp_path) as server:

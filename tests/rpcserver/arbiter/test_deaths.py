@@ -49,6 +49,7 @@ def test_no_zombies_are_left(tmp_path: Path) -> None:
         assert "Z" not in states
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("state", ["idle", "in a call", "in a handler that blocks every signal"])
 def test_no_worker_outlives_a_killed_arbiter(tmp_path: Path, state: str) -> None:
     app = PROBE_APP + (
@@ -91,6 +92,7 @@ def test_the_end_of_the_link_does_not_stop_a_server_that_shall_be_kept(tmp_path:
         assert server.wait() == 0
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_a_quick_stop_does_not_wait_for_a_running_call(tmp_path: Path, number: signal.Signals) -> None:
     entered, leave = tmp_path / "entered", tmp_path / "leave"
@@ -290,6 +292,7 @@ def test_orphans_of_a_first_process_are_reaped_and_not_taken_for_workers(tmp_pat
             process.communicate()
 
 
+@pytest.mark.thorough
 def test_orphans_of_workers_are_reaped_by_a_first_process(tmp_path: Path) -> None:
     # A subreaper gets orphans as PID 1 does: prctl(2).
     app = PROBE_APP + (

@@ -104,6 +104,7 @@ def stalled(status: dict[str, Any]) -> list[int]:
     return [worker["pid"] for worker in status["workers"] if worker["stalled"]]
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_ready_worker_that_does_not_tick_is_stalled(model: str) -> None:
     liveness = Liveness(model)

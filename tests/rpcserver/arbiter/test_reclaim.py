@@ -14,6 +14,7 @@ from tests.rpcserver.steering import Gate, steering
 from tests.servers import PATIENCE, running
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_every_client_is_served_though_others_hold_the_workers_idly(tmp_path: Path, kind: str) -> None:
     bind = "127.0.0.1:0" if kind == "tcp" else f"unix:{tmp_path}/probe.sock"

@@ -115,6 +115,7 @@ def test_new_code_that_never_gets_ready_ends_the_reload(tmp_path: Path) -> None:
         assert sorted(server.workers()) == old
 
 
+@pytest.mark.thorough
 def test_a_second_reload_during_one_follows_it(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     switch = tmp_path / "switch"
@@ -215,6 +216,7 @@ def test_a_reload_brings_dead_workers_back_at_once(tmp_path: Path) -> None:
             assert client.call("echo", 1).result == 1
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("app", ["link/calc.py", "calc.py", "calc"])
 def test_a_reload_serves_the_release_that_a_link_names_by_then(app: str, tmp_path: Path) -> None:
     for number in (1, 2):

@@ -24,6 +24,7 @@ def test_signals_add_and_take_workers_one_by_one(tmp_path: Path) -> None:
         server.wait_for_log("reloaded: 1 worker of generation")
 
 
+@pytest.mark.thorough
 def test_numbers_are_used_again(tmp_path: Path) -> None:
     with running("-w", "3", folder=tmp_path) as server, steering(server) as arbiter:
         assert arbiter.call("arbiter.scale", workers=1) == {"workers": 1, "before": 3}
@@ -81,6 +82,7 @@ def test_a_busy_worker_that_must_leave_answers_first(tmp_path: Path) -> None:
         arbiter.wait_until(lambda status: len(status["workers"]) == 1)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("workers", [1, 10])
 def test_a_server_that_is_scaled_while_it_starts_gets_ready(tmp_path: Path, workers: int) -> None:
     with running("-w", "4", folder=tmp_path) as server, steering(server) as arbiter:

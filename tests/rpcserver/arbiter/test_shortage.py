@@ -62,6 +62,7 @@ def test_a_server_starts_with_the_workers_that_there_is_room_for_and_adds_the_ot
     crowded(2, main)
 
 
+@pytest.mark.thorough
 def test_a_server_that_is_told_to_have_more_workers_than_there_is_room_for_says_so_once() -> None:
     def main(room: Room) -> None:
         with serving(room, 2) as server:
@@ -115,6 +116,7 @@ def test_the_only_worker_stays_where_there_is_no_room_for_its_successor() -> Non
     crowded(1, main)
 
 
+@pytest.mark.thorough
 def test_a_reload_without_room_that_fails_keeps_the_workers_that_there_are(tmp_path: Path) -> None:
     app = tmp_path / "app.py"
     text = "import os\nfrom rpcserver import Service\nservice = Service('app')\nservice.method(os.getpid, name='pid')\n"
@@ -135,6 +137,7 @@ def test_a_reload_without_room_that_fails_keeps_the_workers_that_there_are(tmp_p
     crowded(3, main)
 
 
+@pytest.mark.thorough
 def test_workers_that_have_answered_enough_are_replaced_without_room_for_one_more() -> None:
     def main(room: Room) -> None:
         with serving(room, 2, max_requests=3) as server:
@@ -147,6 +150,7 @@ def test_workers_that_have_answered_enough_are_replaced_without_room_for_one_mor
     crowded(2, main)
 
 
+@pytest.mark.samples(1)
 @only_root
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_server_without_room_for_any_worker_says_why_it_does_not_start(workers: int) -> None:
@@ -160,6 +164,7 @@ def test_a_server_without_room_for_any_worker_says_why_it_does_not_start(workers
     in_a_child(lonely, few_processes(2))
 
 
+@pytest.mark.samples(1)
 @only_root
 @pytest.mark.parametrize(
     ("model", "processes", "serves"), [("sync", 4, "2 of 4 workers"), ("pool", 5, "1 of 4"), ("async", 4, "1 of 4")]

@@ -100,6 +100,7 @@ def background(folder: Path, *arguments: str, tostop: bool = False) -> Iterator[
         terminal.close(force=True)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["sync", "thread"])
 def test_reads_in_the_background_neither_scale_nor_stop_it(model: str, tmp_path: Path) -> None:
     with background(tmp_path, "-w", "1", "-m", model) as job:

@@ -178,6 +178,7 @@ def test_a_long_silence_in_a_connection_is_nobodys_fault(tmp_path: Path) -> None
         assert client.call("pid").result == pid
 
 
+@pytest.mark.thorough
 def test_an_arbiter_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     options = ("-w", "2", "--timeout", "1")

@@ -108,6 +108,7 @@ def test_metrics_on_a_port_that_is_taken_are_a_clear_error(tmp_path: Path) -> No
             assert server.wait() == 1
 
 
+@pytest.mark.thorough
 def test_without_prometheus_client_the_error_says_how_to_get_it(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['prometheus_client'] = None\n")
     with launched(

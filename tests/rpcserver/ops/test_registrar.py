@@ -107,6 +107,7 @@ def test_what_no_client_could_connect_to_is_not_advertised(text: str) -> None:
         parse_advertised(text)
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -180,6 +180,7 @@ def test_replies_are_the_same_as_without_the_log(text_log: Log, body: bytes) -> 
     text_log.lines()
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_a_server_of_any_model_logs_each_call_when_asked_to(model: str) -> None:
     with serve(shop(), model=model, workers=1, access_log=True, log_level="error") as server:

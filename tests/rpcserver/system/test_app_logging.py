@@ -26,6 +26,7 @@ SILENCING = {
 }
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize(
     ("how", "late"),
     [*((how, False) for how in SILENCING), ("no handlers", True), ("a library's handler", True)],

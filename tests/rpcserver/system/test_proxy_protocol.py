@@ -41,7 +41,9 @@ def binary(source: str, target: str, port: int = 50000, extensions: bytes = b"",
 
 PAIRS = st.one_of(
     st.tuples(st.ip_addresses(v=4).map(str), st.ip_addresses(v=4).map(str)),
-    st.tuples(st.ip_addresses(v=6).map(str), st.ip_addresses(v=6).map(str)),
+    st.tuples(
+        *(st.binary(min_size=16, max_size=16).map(lambda packed: socket.inet_ntop(socket.AF_INET6, packed)),) * 2
+    ),
 )
 
 

@@ -257,6 +257,7 @@ def test_an_idle_workers_death_loses_no_call(tmp_path: Path) -> None:
         assert status["totals"]["calls"] == 1
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("model", some("sync", "pool", "async"))
 def test_every_model_says_what_it_does(tmp_path: Path, model: str) -> None:
     gate = Gate(tmp_path)

@@ -241,6 +241,7 @@ def test_a_file_is_either_read_or_refused(tmp_path_factory: pytest.TempPathFacto
         assert found == values
 
 
+@pytest.mark.samples(1)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 @pytest.mark.parametrize(("option", "unbuffered"), [("--help", ""), ("--version", "1")])
 def test_a_help_that_cannot_be_written_is_said(option: str, unbuffered: str) -> None:

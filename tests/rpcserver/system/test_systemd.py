@@ -114,6 +114,7 @@ def test_a_count_that_is_none_is_refused(count: str) -> None:
         inherited_listeners({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count})
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("kind", "hint"), [(socket.SOCK_STREAM, "Accept=no"), (socket.SOCK_DGRAM, "ListenStream=")], ids=["tcp", "udp"]
 )

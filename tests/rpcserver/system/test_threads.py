@@ -63,6 +63,7 @@ def echo(params: object) -> object:
     return params
 
 
+@pytest.mark.samples(1)
 @only_root
 @pytest.mark.parametrize(
     ("model", "processes", "said"),
@@ -99,6 +100,7 @@ def test_a_quick_stop_without_a_thread_that_could_insist_is_a_line() -> None:
     in_a_child(lonely, few_processes(4))
 
 
+@pytest.mark.samples(1)
 @only_root
 @pytest.mark.parametrize("model", ["pool", "async"])
 def test_a_server_that_can_have_no_thread_at_all_says_so(model: str) -> None:
@@ -114,6 +116,7 @@ def test_a_server_that_can_have_no_thread_at_all_says_so(model: str) -> None:
     in_a_child(lonely, few_processes(3))
 
 
+@pytest.mark.samples(1)
 @only_root
 @pytest.mark.parametrize(
     ("model", "what"), [("thread", "no thread can be started"), ("fork", "no process can be made")]
@@ -134,6 +137,7 @@ def test_clients_that_are_turned_away_for_want_of_processes_are_said_once(model:
     in_a_child(lonely, few_processes(3))
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_a_server_without_descriptors_says_so(model: str) -> None:
     def poor() -> None:

@@ -54,6 +54,7 @@ def client(server: Server, certificates: Certificates) -> Iterator[Client]:
         yield client
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_calls_are_answered_and_the_end_is_said(
     server: Server, certificates: Certificates, version: ssl.TLSVersion
@@ -150,6 +151,7 @@ def test_a_frame_over_the_limit_is_refused_whatever_the_client_still_sends(clien
     assert client.receive() is None
 
 
+@pytest.mark.samples(1)
 def test_a_client_that_does_not_go_on_with_what_it_has_begun_is_let_go(
     hasty: Server, certificates: Certificates
 ) -> None:
@@ -183,6 +185,7 @@ def test_a_client_that_does_not_go_on_with_what_it_has_begun_is_let_go(
         hasty.wait_for_log(f"{address}: the TLS handshake took longer than 2 s")
 
 
+@pytest.mark.samples(1)
 def test_a_client_that_never_reads_is_reset(hasty: Server, certificates: Certificates) -> None:
     client = secured(hasty, certificates.context())
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -256,6 +259,7 @@ def test_a_reset_does_no_harm(server: Server, certificates: Certificates) -> Non
     assert sorted(server.workers()) == before
 
 
+@pytest.mark.samples(1)
 @code
 def test_an_idle_connection_is_ended_with_a_goodbye_where_that_is_heeded(
     model: str, certificates: Certificates, tmp_path: Path
@@ -301,6 +305,7 @@ def test_clients_without_a_certificate_or_with_anothers_are_refused_and_logged(
     server.wait_for_log("the client's certificate is refused: unable to get local issuer certificate")
 
 
+@pytest.mark.samples(1)
 @code
 def test_a_tls_client_on_a_plain_port_is_refused_and_logged(
     model: str, certificates: Certificates, tmp_path: Path

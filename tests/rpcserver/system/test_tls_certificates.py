@@ -211,6 +211,7 @@ def test_the_command_refuses_to_start_and_says_why(certificates: Certificates, t
         assert f"rpcserver: {event['message']}" in server.log()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("source", ["environment", "file"])
 def test_the_files_can_be_named_elsewhere(certificates: Certificates, tmp_path: Path, source: str) -> None:
     names = {"tls-cert": certificates.cert, "tls-key": certificates.key, "tls-client-ca": certificates.ca}

@@ -95,6 +95,7 @@ def test_servers_of_one_test_do_not_stay_for_the_next(report: str) -> None:
     assert "PASSED test_shop.py::test_after_several\n" in report
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("capture", [pytest.param("sys", marks=pytest.mark.thorough), "no"])
 def test_any_way_of_capturing_output_will_do(tmp_path: Path, capture: str) -> None:
     done = run_shop(tmp_path, f"--capture={capture}", "-k", "two_lines")
@@ -124,6 +125,7 @@ def test_a_project_that_does_not_use_it_loads_one_small_module_and_keeps_the_nam
     assert not loaded & {"asyncio", "click", "msgspec", "multiprocessing", "uvloop"}
 
 
+@pytest.mark.thorough
 def test_the_fixture_describes_itself(tmp_path: Path) -> None:
     done = run(tmp_path, "--fixtures")
     assert "rpc_server" in done.stdout

@@ -94,6 +94,7 @@ def test_the_servers_log_can_be_read(server: RunningServer) -> None:
         server.wait_for_log("never logged", 0.1)
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_serves(model: str) -> None:
     with serve(shop(), model=model, workers=1) as server:
@@ -333,6 +334,7 @@ print("left", flush=True)
 """
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("killed", [False, True], ids=["left", "killed"])
 def test_a_server_outlives_the_thread_that_started_it_and_not_the_process(killed: bool) -> None:
     with subprocess.Popen(

@@ -111,6 +111,7 @@ def read_to_the_end(client: Client) -> None:
         pass
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("method", ["blob", "blob_later"])
 def test_a_client_that_never_reads_cannot_make_the_worker_grow(tmp_path: Path, method: str) -> None:
     wanted = request(method, [100_000])

@@ -155,6 +155,7 @@ def call_until_refused(server: Server, marks: Path, heeds: bool, seen: list[str]
                 return
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("heeds", [True, False], ids=["heeding", "unheeding"])
 def test_a_stop_loses_no_pipelined_call(tmp_path: Path, heeds: bool) -> None:
     marks = tmp_path / "marks"
@@ -193,6 +194,7 @@ def test_what_runs_and_waits_is_answered_by_a_stop(tmp_path: Path) -> None:
         assert server.wait(15) == 0
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_hooks_run_on_the_loop_of_the_handlers(tmp_path: Path, number: signal.Signals) -> None:
     stopped = tmp_path / "stopped"
@@ -204,6 +206,7 @@ def test_hooks_run_on_the_loop_of_the_handlers(tmp_path: Path, number: signal.Si
     assert stopped.read_text() == "True"
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("busy", ["idle", "spin", "hold_up", "gate", "hang"])
 def test_a_quick_stop_works_whatever_the_loop_does(tmp_path: Path, busy: str) -> None:
     entered, leave = gates(tmp_path)

@@ -59,6 +59,7 @@ async def take_for_loop() -> None:
 FORK_TAKES = pytest.param("fork", "take", marks=pytest.mark.thorough)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(("model", "method"), [("sync", "take"), FORK_TAKES, ("async", "take_for_loop")])
 @pytest.mark.parametrize("told", [True, False], ids=["put back", "missed"])
 def test_signals_that_a_handler_takes_are_taken_back(model: str, method: str, told: bool, tmp_path: Path) -> None:
@@ -72,6 +73,7 @@ def test_signals_that_a_handler_takes_are_taken_back(model: str, method: str, to
         assert "did not stop in time" not in server.log()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", ["sync", pytest.param("fork", marks=pytest.mark.thorough)])
 def test_signals_that_a_handler_takes_are_taken_back_while_its_client_never_pauses(model: str, tmp_path: Path) -> None:
     with running("-m", model, "-w", "1", *HASTY, app=PROBE_APP + IN_MAIN_THREAD, folder=tmp_path) as server:

@@ -31,6 +31,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield server
 
 
+@pytest.mark.samples(1)
 def test_a_busy_client_that_heeds_it_is_told_to_go_on_elsewhere(server: Server, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     replies = ends = 0
@@ -79,6 +80,7 @@ def test_an_idle_client_that_heeds_it_is_told_goodbye(server: Server) -> None:
         assert client.receive() is None
 
 
+@pytest.mark.samples(1)
 def test_a_client_that_knows_nothing_of_it_is_let_go_once_it_is_silent(server: Server) -> None:
     with server.connect() as client:
         end = time.monotonic() + 2 * AGE
@@ -92,6 +94,7 @@ def test_a_client_that_knows_nothing_of_it_is_let_go_once_it_is_silent(server: S
         assert client.receive() is None
 
 
+@pytest.mark.samples(1)
 def test_a_client_of_another_framing_is_let_go_once_it_is_silent(server: Server) -> None:
     with connect(server, "line") as client:
         end = time.monotonic() + 2 * AGE

@@ -49,6 +49,7 @@ def takes_no_reply(server: Server) -> Client:
     return client
 
 
+@pytest.mark.samples(2)
 @of_each_kind
 @pytest.mark.parametrize("kind", [says_nothing, has_called_once, begins_a_request, takes_no_reply])
 def test_others_are_served_soon_though_every_place_is_held(
@@ -61,6 +62,7 @@ def test_others_are_served_soon_though_every_place_is_held(
             holder.close()
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_others_are_served_soon_though_every_place_waits_for_a_proxys_header(model: str, tmp_path: Path) -> None:
     options = (*WITHOUT_LIMITS, *PLACES, "--proxy-protocol", "127.0.0.0/8")
@@ -98,6 +100,7 @@ def others_are_served(server: Server, first: bytes = b"") -> None:
             served = client.call("echo", 2).fault is None
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_who_says_nothing_at_all_has_as_long_as_for_a_request(model: str, tmp_path: Path) -> None:
     options = ("-m", model, "-w", "2", "--read-timeout", "0.3")
@@ -108,6 +111,7 @@ def test_who_says_nothing_at_all_has_as_long_as_for_a_request(model: str, tmp_pa
         assert other.call("echo", 2).result == 2
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="only openssl s_client sends a KeyUpdate when told to")
 def test_records_that_hold_nothing_do_not_end_a_silence(model: str, tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def run_loops(
     assert marks.stat().st_size == sum(loop.replies for loop in loops)
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize(("clients", "kind"), [(2, "tcp"), (4, "unix"), (9, "tcp"), (9, "unix")], ids=str)
 def test_a_stop_loses_no_call(tmp_path: Path, clients: int, kind: str) -> None:
     marks = tmp_path / "marks"
@@ -223,6 +224,7 @@ def test_a_worker_that_does_not_finish_is_killed_after_the_drain_timeout(tmp_pat
         assert "in gate" in server.log()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_a_second_signal_hurries(tmp_path: Path, second: signal.Signals) -> None:
     entered, leave = tmp_path / "entered", tmp_path / "leave"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.models import of_each_kind
 from tests.servers import PATIENCE, all_gone, running, watched
 
@@ -31,6 +33,7 @@ def parent() -> int:
 """
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_workers_that_have_changed_their_user_die_with_the_arbiter(model: str, tmp_path: Path) -> None:
     with running("-m", model, "-w", "2", app=SETUID, folder=tmp_path) as server, server.connect() as client:
@@ -80,6 +83,7 @@ def sell(name: str) -> str:
 """
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_a_graceful_end_runs_exit_functions_and_flushes(model: str, tmp_path: Path) -> None:
     with running("-m", model, "-w", "1", app=EXITING, folder=tmp_path) as server:

@@ -101,6 +101,7 @@ def test_a_client_over_the_cap_is_told_to_try_again(tmp_path: Path) -> None:
                 answered = again.call("echo", 6).fault is None
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("victim", ["worker", "arbiter"])
 def test_children_die_with_their_worker_and_with_the_arbiter(tmp_path: Path, gate: list[str], victim: str) -> None:
     with (

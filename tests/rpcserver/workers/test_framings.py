@@ -77,6 +77,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 framed = pytest.mark.parametrize("framing", [name for name in FRAMINGS if name != "u32le"])
 
 
+@pytest.mark.samples(4)
 @framed
 def test_calls_notifications_and_batches_are_answered(server: Server, framing: str) -> None:
     with connect(server, framing) as client:
@@ -99,6 +100,7 @@ def test_a_call_may_come_byte_by_byte(server: Server, framing: str) -> None:
         assert client.receive()["result"] == [1]
 
 
+@pytest.mark.samples(3)
 @framed
 def test_a_large_call_and_reply_pass(server: Server, framing: str) -> None:
     with connect(server, framing) as client:
@@ -132,6 +134,7 @@ def test_both_envelopes_may_come_on_one_connection(server: Server) -> None:
         assert decode_reply(bodies[1]).result == 2  # type: ignore[union-attr]
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_a_stop_tells_those_who_heed_close_and_answers_the_others(model: str, tmp_path: Path) -> None:
     options = ("-m", model, "-w", "2", "--drain-grace", "20")

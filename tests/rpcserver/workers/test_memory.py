@@ -85,6 +85,7 @@ def is_out_of_step(client: Client) -> None:
 ENDS = (says_nothing, calls, sends_much, leaves_in_a_frame, resets, is_too_slow, is_out_of_step)
 
 
+@pytest.mark.samples(1)
 @in_one_process
 def test_an_ended_connection_is_freed_without_the_garbage_collector(model: str, tmp_path: Path) -> None:
     with (
@@ -99,6 +100,7 @@ def test_an_ended_connection_is_freed_without_the_garbage_collector(model: str, 
             until(lambda: observer.call("conversations").result == 1)
 
 
+@pytest.mark.samples(1)
 @in_one_process
 def test_so_is_one_whose_handshake_or_whose_tls_has_failed(model: str, tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
@@ -124,6 +126,7 @@ def resident(server: Server) -> int:
     return int(Path(f"/proc/{worker}/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
+@pytest.mark.samples(1)
 @in_one_process
 def test_an_idle_connection_holds_nothing_of_its_last_request(model: str, tmp_path: Path) -> None:
     with running("-m", model, "-w", "1", folder=tmp_path) as server, server.connect() as observer:
@@ -138,6 +141,7 @@ def test_an_idle_connection_holds_nothing_of_its_last_request(model: str, tmp_pa
             client.close()
 
 
+@pytest.mark.samples(1)
 @of_concurrent_kinds
 def test_beyond_the_budget_large_requests_are_answered_busy_and_connections_go_on(model: str, tmp_path: Path) -> None:
     limits = ("--max-frame", "1M", "--max-buffered", "2M")
@@ -182,6 +186,7 @@ def test_who_is_turned_away_hears_it_before_the_request_has_ended(tmp_path: Path
             calls(client)
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_one_request_of_the_largest_size_always_passes(model: str, tmp_path: Path) -> None:
     limits = ("--max-frame", "1M", "--max-buffered", "64K")

@@ -53,6 +53,7 @@ def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         yield server
 
 
+@pytest.mark.samples(4)
 @pytest.mark.parametrize("index", [0, 1, 2], ids=["ipv4", "ipv6", "unix"])
 def test_a_call_is_answered_on_every_kind_of_socket(server: Server, index: int) -> None:
     with server.connect(index) as client:
@@ -210,6 +211,7 @@ def test_a_request_that_takes_too_long_to_arrive_is_refused(server: Server) -> N
         assert time.monotonic() - started > 0.3
 
 
+@pytest.mark.samples(1)
 def test_a_client_that_never_reads_is_reset(server: Server) -> None:
     with server.connect() as client:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -227,6 +229,7 @@ def test_a_slow_reader_gets_its_whole_reply(server: Server) -> None:
         assert len(client.reply().result) == 5_000_000
 
 
+@pytest.mark.samples(2)
 def test_an_idle_connection_is_ended_with_a_goodbye_where_that_is_heeded(model: str, tmp_path: Path) -> None:
     with (
         running("-m", model, "-w", "2", "--idle-timeout", "0.2", folder=tmp_path) as server,

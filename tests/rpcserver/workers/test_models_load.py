@@ -28,6 +28,7 @@ def worker_of(client: Client) -> int:
     return meta.worker
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_more_connections_than_workers_are_all_served_while_the_others_idle(model: str, tmp_path: Path) -> None:
     options = ("--reclaim-idle", "0.1", "--drain-grace", "0.1")
@@ -41,6 +42,7 @@ def test_more_connections_than_workers_are_all_served_while_the_others_idle(mode
 SOAK = [pytest.mark.soak, pytest.mark.timeout(180)]
 
 
+@pytest.mark.samples(1)
 @of_concurrent_kinds
 def test_slow_senders_do_not_keep_others_from_being_served(model: str, tmp_path: Path) -> None:
     serve_beside_slow_senders(model, 8, 0.0, tmp_path)
@@ -92,6 +94,7 @@ def test_slow_senders_hold_a_sync_worker_no_longer_than_the_deadline(count: int,
             assert fault.code == ErrorCode.TIMED_OUT
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", some("pool", "async")[1:])
 def test_clients_that_do_not_read_do_not_keep_others_from_being_served(model: str, tmp_path: Path) -> None:
     with (
@@ -106,6 +109,7 @@ def test_clients_that_do_not_read_do_not_keep_others_from_being_served(model: st
         assert [normal.call("echo", number).result for number in range(20)] == list(range(20))
 
 
+@pytest.mark.samples(2)
 @every_model
 def test_a_killed_worker_loses_only_what_it_had_in_hand(model: str, tmp_path: Path) -> None:
     count = 2 if model == "sync" else 8
@@ -133,6 +137,7 @@ def is_idle(pid: int) -> bool:
     return all((task / "wchan").read_text() not in {"0", ""} for task in Path(f"/proc/{pid}/task").iterdir())
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_connections_that_come_one_by_one_are_shared_out_fairly(model: str, tmp_path: Path) -> None:
     with running("-m", model, "-w", "4", folder=tmp_path) as server, contextlib.ExitStack() as stack:

@@ -19,6 +19,7 @@ from tests.servers import PATIENCE, Server, all_gone, request, running, watched
 every_model = pytest.mark.parametrize("model", MODELS)
 
 
+@pytest.mark.samples(2)
 @every_model
 def test_a_stop_loses_no_call_of_clients_that_heed_close(model: str, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
@@ -26,6 +27,7 @@ def test_a_stop_loses_no_call_of_clients_that_heed_close(model: str, tmp_path: P
         run_loops(server, marks, [Loop() for _ in range(6)], call_until_refused)
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_a_stop_loses_no_call_of_busy_clients_that_know_no_close(model: str, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
@@ -33,6 +35,7 @@ def test_a_stop_loses_no_call_of_busy_clients_that_know_no_close(model: str, tmp
         run_loops(server, marks, [Loop() for _ in range(2 if model == "sync" else 6)], call_unheeding_until_refused)
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_a_stop_loses_no_call_of_clients_that_connect_for_each(model: str, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
@@ -80,6 +83,7 @@ def call_unheeding_until_refused(server: Server, marks: Path, loop: Loop, calls:
         loop.lost.append(repr(error))
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_terminated_workers_lose_no_call_and_are_replaced(model: str, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
@@ -138,6 +142,7 @@ def test_an_idle_client_that_knows_no_close_gets_its_next_batch_answered(model: 
         assert server.wait(15) == 0
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path) -> None:
     entered, leave = tmp_path / "entered", tmp_path / "leave"
@@ -167,6 +172,7 @@ def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path
         assert server.wait(15) == 0
 
 
+@pytest.mark.samples(2)
 @every_model
 def test_a_quick_stop_does_not_wait_for_a_running_call(model: str, tmp_path: Path) -> None:
     entered, leave = tmp_path / "entered", tmp_path / "leave"

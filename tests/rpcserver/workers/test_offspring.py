@@ -7,6 +7,8 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.models import of_each_kind
 from tests.servers import PATIENCE, running
 
@@ -63,6 +65,7 @@ def staying() -> list[int]:
 QUIET = {"PYTHONWARNINGS": "ignore"}
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_children_of_handlers_are_as_in_a_script_and_hold_no_connection(model: str, tmp_path: Path) -> None:
     unix = f"unix:{tmp_path / 'socket'}"

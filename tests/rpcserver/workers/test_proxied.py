@@ -109,6 +109,7 @@ def ended(client: Client) -> bool:
         return True
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_tls_comes_after_the_header(model: str, tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)

@@ -101,6 +101,7 @@ def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         yield server
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_whatever_a_handler_raises_is_an_error_reply_and_the_connection_goes_on(server: Server, handler: str) -> None:
     with server.connect() as client:
@@ -145,6 +146,7 @@ def test_no_descriptor_and_no_thread_is_lost(server: Server) -> None:
     assert count() <= before + 1
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_stop_hooks_run_after_one_that_has_failed(model: str, tmp_path: Path) -> None:
     mark = tmp_path / "stopped"
@@ -157,6 +159,7 @@ def test_stop_hooks_run_after_one_that_has_failed(model: str, tmp_path: Path) ->
     assert mark.read_text() == "ran"
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_an_interrupt_while_the_app_is_imported_is_said(model: str, tmp_path: Path) -> None:
     app = "import os\nif os.path.exists('broken'):\n    raise KeyboardInterrupt\n" + PROBE_APP

@@ -23,6 +23,7 @@ REPLACED = {
 }
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", some("sync"))
 @pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
 def test_a_worker_whose_streams_are_replaced_serves_and_leaves(model: str, replace: str, tmp_path: Path) -> None:
@@ -58,6 +59,7 @@ def test_what_is_printed_goes_to_no_client_where_the_app_has_closed_the_output(m
         assert client.call("streams").result == [os.devnull] * 3
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_server_whose_standard_streams_are_closed_serves(closed: str, tmp_path: Path) -> None:
     (tmp_path / "probe.py").write_text(

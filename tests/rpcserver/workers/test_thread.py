@@ -106,6 +106,7 @@ def test_calls_of_one_worker_run_side_by_side(tmp_path: Path, gate: list[str]) -
         assert waiting.reply().result == "through"
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_many_idle_threads_are_all_woken_to_say_goodbye(tmp_path: Path, kind: str) -> None:
     bind = "127.0.0.1:0" if kind == "tcp" else f"unix:{tmp_path}/probe.sock"
@@ -136,6 +137,7 @@ def test_a_unix_client_can_still_write_after_the_goodbye(tmp_path: Path) -> None
             assert isinstance(received, Goodbye) or received.result == 2
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["thread", "pool"])
 def test_connections_over_the_cap_wait_for_room(model: str, tmp_path: Path) -> None:
     with (
@@ -158,6 +160,7 @@ def test_connections_over_the_cap_wait_for_room(model: str, tmp_path: Path) -> N
         assert "more --max-connections or --workers would help" in server.log()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["thread", "pool"])
 def test_a_request_that_runs_too_long_is_given_up_and_its_worker_replaced(
     tmp_path: Path, gate: list[str], model: str
@@ -192,6 +195,7 @@ def other_ends(client: Client) -> None:
     assert client.receive() is None
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["thread", "pool"])
 def test_a_late_reply_never_reaches_the_client(tmp_path: Path, gate: list[str], model: str) -> None:
     with (

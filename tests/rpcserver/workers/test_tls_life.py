@@ -87,6 +87,7 @@ def shown(server: Server, certificates: Certificates) -> bytes | None:
         return client.socket.getpeercert(binary_form=True)
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_reloads_take_up_renewed_certificates_and_neither_they_nor_a_stop_lose_a_call(
     model: str, certificates: Certificates, tmp_path: Path
@@ -116,6 +117,7 @@ def test_reloads_take_up_renewed_certificates_and_neither_they_nor_a_stop_lose_a
         assert marks.stat().st_size == callers.end()
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_what_has_begun_when_the_server_stops_is_served(model: str, certificates: Certificates, tmp_path: Path) -> None:
     with (
@@ -193,6 +195,7 @@ def test_a_client_of_a_service_that_does_not_start_is_told(certificates: Certifi
         assert fault.code == ErrorCode.INTERNAL_ERROR
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["thread", "pool", "async"])
 def test_requests_that_run_too_long_are_answered(model: str, certificates: Certificates, tmp_path: Path) -> None:
     entered, leave = tmp_path / "entered", tmp_path / "leave"
@@ -258,6 +261,7 @@ UNREADABLE = [
 ]
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_what_a_certificate_holds_costs_its_client_alone(
     model: str, certificates: Certificates, tmp_path: Path

@@ -128,6 +128,7 @@ for line in sys.stdin:
 MODEL = "import json, sys; print(json.dumps({'role': 'assistant', 'asked': json.load(sys.stdin)}))"
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize(
     ("model", "said"),
     [

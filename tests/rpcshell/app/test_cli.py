@@ -85,6 +85,7 @@ def test_a_file_alone_names_its_own_target(server: PeerServer, tmp_path: Path) -
     assert run("calls.rpc", cwd=tmp_path)[:2] == (0, "1\n")
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("name", ["prod", "prod.sh", "unix:prod", "-"])
 def test_a_file_of_the_current_folder_is_run_only_where_a_path_is_written(
     server: PeerServer, tmp_path: Path, name: str
@@ -187,6 +188,7 @@ def test_a_file_of_the_folder_is_run_where_it_looks_like_a_path_alone(server: Pe
         assert run(server.target, "--plain", *words, cwd=tmp_path) == (0, out, "")
 
 
+@pytest.mark.samples(6)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -348,6 +350,7 @@ def test_ctrl_c_while_modules_are_loaded_is_one_line(
     assert "rpcshell.app.program" in sys.modules
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("lines", [["-c", 'ping {"a":1}'], ["-c", "ping a=1", "-c", "ping"], ["ping", "a=1"]])
 def test_single_lines_load_nothing_of_the_prompt(lines: list[str]) -> None:
     code = "import sys; from rpcshell.app.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"

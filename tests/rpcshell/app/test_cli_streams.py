@@ -63,6 +63,7 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(server: PeerServer) -> Non
         assert shell.stderr.read() == ""
 
 
+@pytest.mark.samples(4)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 @pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize(
@@ -99,11 +100,13 @@ def run_with_closed(server: PeerServer, closed: str, *arguments: str) -> tuple[i
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
 def test_a_closed_stream_is_no_crash(server: PeerServer, closed: str) -> None:
     assert run_with_closed(server, closed, "-c", "ping 1") == (0, "1\n", "")
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("closed", "arguments"),
     [
@@ -120,6 +123,7 @@ def test_an_output_that_is_closed_cannot_be_written(
     assert (code, said) == (2, "rpcshell: the output cannot be written: Bad file descriptor\n")
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
 def test_where_nothing_is_written_a_closed_output_is_not_missed(server: PeerServer, closed: str) -> None:
     assert run_with_closed(server, closed, "-c", ":set indent=4") == (0, "", "")

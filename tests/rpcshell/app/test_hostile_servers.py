@@ -10,6 +10,7 @@ from tests.rpcshell.app.test_cli import run
 from tests.rpcshell.hostile_servers import HOSTILE, UNANSWERED, hostile
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_single_call_ends_in_time_with_one_line(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

@@ -107,6 +107,7 @@ def test_spawn_takes_options_of_the_server_as_they_are(run: Run) -> None:
     assert "pong 7\n" in run.text
 
 
+@pytest.mark.thorough
 @needs_server
 def test_a_spawned_server_may_be_registered(run: Run, serverset: Serverset) -> None:
     assert run(f":spawn 1 --register {serverset.url} --advertise 127.0.0.2:1\r:workers\r\x04") == 0
@@ -114,6 +115,7 @@ def test_a_spawned_server_may_be_registered(run: Run, serverset: Serverset) -> N
     assert serverset.members() == {}
 
 
+@pytest.mark.thorough
 @needs_server
 def test_a_kept_server_goes_on(run: Run) -> None:
     assert run(":spawn 1 --keep\r\x04") == 0

@@ -47,6 +47,7 @@ def complete(home: Path, shell: str, line: str) -> list[str]:
     return done.stdout.split("\n")[:-1]
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize(
     ("line", "offers"),
     [
@@ -66,11 +67,13 @@ def test_bash_is_offered_what_fits_without_what_it_takes_for_another_word(
     assert complete(home, "bash", line) == offers
 
 
+@pytest.mark.thorough
 def test_zsh_and_fish_are_offered_the_same(home: Path) -> None:
     assert complete(home, "zsh", "rpcshell prod")[:3] == ["plain", "production", "_"]
     assert "plain,production" in ",".join(complete(home, "fish", "rpcshell prod"))
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_is_good_for_its_shell(shell: str) -> None:
     done = subprocess.run([*SHELL, "--completion", shell], capture_output=True, text=True, timeout=30, check=True)

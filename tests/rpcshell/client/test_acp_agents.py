@@ -13,7 +13,7 @@ from rpcshell.client.dialects import ServerRequest
 from tests.peers.node import module, needs_package
 from tests.servers import PATIENCE
 
-pytestmark = needs_package("@agentclientprotocol/sdk")
+pytestmark = [pytest.mark.thorough, needs_package("@agentclientprotocol/sdk")]
 
 
 def test_an_agent_is_prompted_permitted_and_cancelled(tmp_path: Path) -> None:

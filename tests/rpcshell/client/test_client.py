@@ -283,6 +283,7 @@ def test_a_server_that_turned_an_idempotent_call_away_too_often_is_given_up(conn
         assert server.accepted == 5
 
 
+@pytest.mark.samples(1)
 def test_a_request_that_was_not_taken_whole_is_sent_again(connect: Connect) -> None:
     def take_a_little(peer: Peer) -> None:
         peer.sock.recv(4)

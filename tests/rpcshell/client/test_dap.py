@@ -294,6 +294,7 @@ def test_an_adapter_that_never_answers_the_handshake_is_said(connect: Connect) -
         connect(f"dap:{server.target}", connect_timeout=0.2)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("hostile", [flood, ask_on])
 def test_a_hostile_adapter_keeps_nobody_from_calling(connect: Connect, hostile: Any) -> None:
     with serving(speaking(hostile)) as server, connect(f"dap:{server.target}") as client:

@@ -18,9 +18,10 @@ from tests.rpcshell.content_length_peer import connect_once_it_listens
 from tests.rpcshell.peers import free_port
 from tests.servers import PATIENCE
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("debugpy") is None, reason="the extra `peers` is not installed"
-)
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(importlib.util.find_spec("debugpy") is None, reason="the extra `peers` is not installed"),
+]
 
 ADAPTER = f"dap:exec:{shlex.quote(sys.executable)} -m debugpy.adapter"
 PROGRAM = """total = 0

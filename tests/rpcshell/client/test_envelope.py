@@ -26,7 +26,7 @@ from rpcshell.client.dialects import Event, Stray
 from rpcshell.client.dialects.envelope_signs import EnvelopeSigns
 from rpcshell.client.dialects.recognition import Recognition
 from rpcshell.client.dialects.steps import OTHER_FORM
-from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
+from rpcwire import ERROR_OUT, MAX_REPLY, EncodeError, RemoteError, Reply, encode_value
 from tests.rpcshell.enveloped import JSON, KEA, SURICATA, TABLES, WATCHMAN, named
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.feeding import said
@@ -179,7 +179,7 @@ def test_any_table_is_a_dialect_or_one_line_and_reads_whatever_comes(
         assert "\n" not in str(error)
         return
     dialect = envelope(MAX_REPLY, framing="line")
-    with suppress(ValueError):
+    with suppress(EncodeError):
         sent = dialect.encode_call("m", params, meta=False, plain=False, number=1)
         assert b"$method" not in sent
         json.loads(sent)

@@ -239,6 +239,7 @@ def stop_workers(fleet: Fleet) -> Load:
 FAULTS = [stop_all, stop_workers, cut_off, kill]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("fault", FAULTS[:3])
 def test_a_server_that_stands_still_or_is_cut_off_costs_no_idempotent_call(
     fleet: Fleet, fault: Callable[[Fleet], Load]

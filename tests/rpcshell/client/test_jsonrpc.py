@@ -64,6 +64,7 @@ def test_calls_and_errors_over_every_framing(connect: Connect, framing: str) -> 
         assert client.call("echo", ["x" * 300_000]) == ["x" * 300_000]
 
 
+@pytest.mark.samples(4)
 @pytest.mark.parametrize("framing", FRAMING_NAMES)
 def test_calls_to_a_child_over_every_framing(connect: Connect, framing: str) -> None:
     with connect(child(framing)) as client:

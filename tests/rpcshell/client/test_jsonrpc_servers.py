@@ -16,9 +16,10 @@ import pytest
 from rpcshell import CallError
 from tests.rpcshell.faces import Connect
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("jsonrpcserver") is None, reason="the extra `peers` is not installed"
-)
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(importlib.util.find_spec("jsonrpcserver") is None, reason="the extra `peers` is not installed"),
+]
 
 SERVER = """
 import sys

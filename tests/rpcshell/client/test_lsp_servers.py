@@ -19,6 +19,8 @@ from tests.rpcshell.content_length_peer import connect_once_it_listens
 from tests.rpcshell.peers import free_port
 from tests.servers import PATIENCE
 
+pytestmark = pytest.mark.thorough
+
 BESIDE = Path(sys.executable).parent
 PROGRAMS = {
     "pylsp": [str(BESIDE / "pylsp")],

@@ -82,6 +82,7 @@ def catalog_of(described: Description) -> Catalog:
     return Catalog.from_openrpc(described.document)
 
 
+@pytest.mark.thorough
 @with_sdk
 def test_tools_prompts_and_resources_are_methods(client: Client) -> None:
     assert client.call("add", {"a": 1}) == {"result": 3}
@@ -228,6 +229,7 @@ def test_the_era_without_sessions(transport: str, url: str, monkeypatch: pytest.
         assert "server/discover" in catalog_of(client.describe()).methods
 
 
+@pytest.mark.thorough
 @with_everything
 def test_the_everything_server() -> None:
     with connect(f"mcp:exec:{EVERYTHING} stdio", connect_timeout=60) as client:

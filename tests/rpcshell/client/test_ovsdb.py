@@ -140,6 +140,7 @@ ECHO: dict[str, Any] = {"id": "echo", "method": "echo", "params": []}
 UPDATE: dict[str, Any] = {"id": None, "method": "update", "params": [None, {}]}
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [

@@ -25,6 +25,7 @@ def target_of(server: Server, framing: str) -> str:
     return f"jsonrpc+{framing}:unix:{path}"
 
 
+@pytest.mark.samples(4)
 @pytest.mark.parametrize("framing", sorted(FRAMINGS))
 def test_calls_errors_and_large_values(server: Server, connect: Connect, framing: str) -> None:
     with connect(target_of(server, framing)) as client:

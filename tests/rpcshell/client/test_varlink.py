@@ -171,6 +171,7 @@ def test_a_call_that_is_given_up_ends_the_connection_and_the_next_makes_one(conn
         assert server.accepted == 2
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [

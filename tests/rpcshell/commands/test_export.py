@@ -59,6 +59,7 @@ def run(kind: str, path: Path, **variables: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("kind", ["python", "shell", "pytest"])
 def test_an_exported_file_passes_when_it_is_run(
     shell: Shell, output: Recording, address: str, tmp_path: Path, kind: str

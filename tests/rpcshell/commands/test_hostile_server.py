@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.plain_text import PlainTextOutput
@@ -112,6 +112,7 @@ def shell_at(make: Callable[[io.StringIO, Settings], Output], stream: io.StringI
             session.close()
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("make", [script, screen])
 def test_nothing_that_a_server_answers_ends_a_command_or_is_shown_raw(
     make: Callable[[io.StringIO, Settings], Output], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -181,7 +182,6 @@ typed = st.sampled_from(
 
 
 @given(methods, schemas, schemas, typed)
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
 def test_no_document_is_too_odd_for_a_key_press_or_a_page(
     method: dict[str, Any], one: object, other: object, text: str
 ) -> None:

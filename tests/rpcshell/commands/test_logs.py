@@ -101,6 +101,7 @@ def rows(prompt: Prompt) -> list[str]:
     return [line.partition(" ")[2] for line in "".join(text for _, text in prompt.styled).splitlines()]
 
 
+@pytest.mark.samples(1)
 def test_the_last_lines_are_shown_with_their_levels_coloured(chatting: Shell, prompt: Prompt) -> None:
     chatting.execute(":logs 1 -n 100 --level warning")
     first, second, *traceback = rows(prompt)
@@ -153,6 +154,7 @@ def test_what_comes_is_followed_until_it_is_told_to_end(chatting: Shell, prompt:
     assert prompt.came.empty()
 
 
+@pytest.mark.samples(1)
 def test_a_flood_is_cut_and_what_is_left_out_is_counted(chatting: Shell, prompt: Prompt) -> None:
     chatting.execute(":logs -f -n 0 --grep flood")
     prompt.next()

@@ -158,6 +158,7 @@ def test_a_watch_sees_each_digit_change(shell: Shell, output: Recording) -> None
     ]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("kind", RUNNERS)
 def test_an_export_makes_its_calls_with_the_same_numbers(
     connected: Shell, output: Recording, tmp_path: Path, kind: str

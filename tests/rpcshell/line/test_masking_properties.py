@@ -156,6 +156,7 @@ def test_no_secret_by_its_place_reaches_the_file(key: str, text: str, closed: bo
     assert SECRET not in mask_line(line, known)
 
 
+@pytest.mark.samples(5)
 @pytest.mark.parametrize(
     "piece",
     [

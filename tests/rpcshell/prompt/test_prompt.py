@@ -62,6 +62,7 @@ def typed(keys: str, /, *, history: tuple[str, ...] = (), **options: Any) -> str
         return prompt.read()
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize("line", ["ping", 'ping {"a": 1}', "ping <'a': 1>", ":help", "", "ping }"])
 def test_enter_runs_a_complete_line(line: str) -> None:
     assert typed(f"{line}\r") == line
@@ -91,6 +92,7 @@ def test_a_paste_of_several_rows_waits_for_enter() -> None:
     assert typed("\x1b[200~ping\n{}\x1b[201~\r") == "ping\n{}"
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize(
     ("keys", "line"),
     [

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.line.catalog import Catalog
@@ -83,7 +83,6 @@ def test_it_fits_whatever_is_typed(text: str, cursor: int, rows: int, columns: i
         assert all(sum(cells(part) for _, part in row) <= columns for row in found)
 
 
-@settings(max_examples=40)
 @given(ODD_METHODS, ODD_OBJECTS, st.sampled_from(["m |", 'm {"a": |', "m a=|", "m [{|", "m {a: [{|"]))
 def test_no_schema_makes_it_raise_or_reach_the_terminal(methods: list[object], schemas: object, marked: str) -> None:
     catalog = Catalog.from_openrpc({"methods": methods, "components": {"schemas": {"A": schemas}}})

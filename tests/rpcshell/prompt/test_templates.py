@@ -133,6 +133,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "method", method)
 
 
+@pytest.mark.samples(4)
 @pytest.mark.parametrize(
     ("keys", "line"),
     [
@@ -169,6 +170,7 @@ def test_a_value_of_few_is_completed_and_quotes_are_as_they_should_be(keys: str,
     assert typed(keys) == line
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("recalled", "keys", "line"),
     [

@@ -79,6 +79,7 @@ def test_styles_of_pygments_can_be_read_on_any_ground() -> None:
         assert unreadable(theme, None, (BLACK, WHITE)) == []
 
 
+@pytest.mark.samples(5)
 @pytest.mark.parametrize("theme", theme_names())
 def test_every_style_of_pygments_is_a_theme(theme: str) -> None:
     assert theme_style(theme).style_rules

@@ -98,6 +98,7 @@ def marks(path: Path) -> list[int]:
     return sorted(map(int, path.read_text().split())) if path.exists() else []
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_every_worker_runs_the_call_once(tmp_path: Path, model: str) -> None:
     with serving(tmp_path, 4, model) as server:
@@ -113,6 +114,7 @@ def test_every_worker_runs_the_call_once(tmp_path: Path, model: str) -> None:
         assert server.wait_for_connections(0) == []
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("kind", ["tls", "unix"])
 def test_it_goes_the_same_way_as_the_sessions_calls(tmp_path: Path, kind: str) -> None:
     certificates = Certificates(tmp_path)
@@ -155,6 +157,7 @@ def test_a_worker_that_stands_still_is_not_waited_for_without_end(tmp_path: Path
         assert marks(tmp_path / "marks") == [1, 1, 2]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["sync", "thread"])
 def test_a_reload_meanwhile_neither_loses_nor_doubles_a_call(tmp_path: Path, model: str) -> None:
     with serving(tmp_path, 3, model) as server:

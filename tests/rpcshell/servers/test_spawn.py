@@ -160,6 +160,7 @@ def test_a_server_that_is_killed_before_it_is_ready_says_by_what(stand_in: Calla
         SpawnedServer.start(SpawnOptions())
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("line", [b"nonsense\n", b"[]\n", b'{"event":"ready"}\n', b"\xff\n", b'{"event":"what"}\n'])
 def test_a_ready_message_that_makes_no_sense_is_refused_and_the_server_ended(
     stand_in: Callable[[str], None], line: bytes, tmp_path: Path
@@ -233,6 +234,7 @@ def test_old_logs_are_pruned(state: Path, stand_in: Callable[[str], None]) -> No
     assert logs[0].startswith("server-20200101-000011")
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("elsewhere", [True, False])
 def test_without_a_state_folder_a_server_logs_elsewhere_or_nowhere_and_that_is_said(
     elsewhere: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -271,6 +273,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_a_server_ends_with_the_shell_however_that_ends(number: signal.Signals) -> None:
     with subprocess.Popen(

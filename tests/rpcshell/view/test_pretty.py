@@ -75,6 +75,7 @@ def test_parts_have_styles() -> None:
     assert len({styles['"k"'], styles['"s"'], styles["1"], styles["null"]}) == 4
 
 
+@pytest.mark.thorough
 def test_nothing_beyond_the_limit_is_highlighted() -> None:
     value = [{"id": number, "text": "x" * 100} for number in range(3 * HIGHLIGHT_LIMIT // 100)]
     styled = sum(len(text) for style, text in render_json(value, 80) if style)

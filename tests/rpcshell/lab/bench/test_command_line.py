@@ -72,6 +72,7 @@ def test_the_exit_code_says_what_came_of_it() -> None:
     assert "refused" in err
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -90,6 +91,7 @@ def test_what_makes_no_sense_is_wrong_usage(arguments: list[str], says: str) -> 
     assert says in err
 
 
+@pytest.mark.thorough
 def test_ctrl_c_tells_what_there_is() -> None:
     called = threading.Event()
 

@@ -91,6 +91,7 @@ def test_a_plain_server_is_sent_nothing_but_the_call() -> None:
     assert counting.requests == [{"in": "ping", "params": {"a": 1}}] * 20
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("kind", ["unix", "tls"])
 def test_other_kinds_of_targets_are_loaded_alike(kind: str, tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
@@ -205,6 +206,7 @@ class Leaving:
         peer.wait_for_end()
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("goodbye", [False, True])
 @pytest.mark.parametrize("more", [{}, {"pipeline": 3}, {"rate": 500.0}], ids=["closed", "pipelined", "open"])
 def test_a_server_that_closes_as_it_should_loses_no_call(goodbye: bool, more: dict[str, Any]) -> None:
@@ -317,6 +319,7 @@ run_plan(Plan(target=sys.argv[1], method="ping", connections=2, seconds=60.0), t
 """
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("handler", [echo, Peer.wait_for_end], ids=["good", "silent"])
 def test_a_shell_that_is_killed_leaves_no_load_process(handler: Handler) -> None:
     with (

@@ -42,6 +42,7 @@ def test_idle_connections_starve_sync_workers_until_they_are_reclaimed(drilled: 
     assert server.pids() == pids
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["thread", "async"])
 def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, model: str) -> None:
     server = drilled(1, model)
@@ -55,6 +56,7 @@ def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, mod
     assert all("5 open; " in sample["text"] for sample in report.of("sample"))
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["sync", "async"])
 def test_slow_senders_are_dropped_at_the_read_deadline_and_others_go_on(drilled: Start, model: str) -> None:
     server = drilled(2, model, options=("--read-timeout", "0.4"))
@@ -87,6 +89,7 @@ def test_a_flood_meets_busy_replies_and_the_server_recovers(drilled: Start) -> N
     assert after.totals.died == 0
 
 
+@pytest.mark.thorough
 def test_a_flood_fills_the_listen_queue_of_sync_workers(drilled: Start) -> None:
     server = drilled(1)
     report = server.run(":drill flood -n 40 -d 0.6")
@@ -98,6 +101,7 @@ def test_a_flood_fills_the_listen_queue_of_sync_workers(drilled: Start) -> None:
     assert server.run(":drill kill 1").summary["answered"] > 0
 
 
+@pytest.mark.thorough
 def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from rpcshell.client.errors import Cancelled
     from rpcshell.lab.drills.timeline import Follower

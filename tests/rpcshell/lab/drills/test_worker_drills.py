@@ -25,6 +25,7 @@ pytestmark = needs_server
 Start = Callable[..., Drilled]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["sync", "pool"])
 def test_a_killed_worker_is_seen_to_die_and_to_be_replaced(drilled: Start, model: str) -> None:
     server = drilled(3, model)
@@ -64,6 +65,7 @@ def test_calls_that_a_killed_worker_was_in_are_counted_as_lost(drilled: Start) -
     assert "2 calls were lost" in report.summary["text"]
 
 
+@pytest.mark.thorough
 def test_a_signal_may_be_graceful_or_mean_nothing(drilled: Start) -> None:
     server = drilled(2, "async")
     pids = server.pids()
@@ -166,6 +168,7 @@ def test_scaling_shows_who_comes_and_who_goes(drilled: Start) -> None:
     assert "Nothing was to be done" in server.run(":scale 1").summary["text"]
 
 
+@pytest.mark.thorough
 def test_people_get_lines_with_milliseconds_and_a_summary(drilled: Start) -> None:
     server = drilled(2)
     pid = server.pids()[1]
@@ -223,6 +226,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_happens(one_server: Drilled,
     assert one_server.status().totals.died == 0
 
 
+@pytest.mark.thorough
 def test_no_thread_and_no_connection_is_left(drilled: Start) -> None:
     server = drilled(2, "thread")
     threads = threading.active_count()

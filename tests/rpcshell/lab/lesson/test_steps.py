@@ -101,6 +101,7 @@ def test_a_loop_runs_many_calls_at_once_until_one_blocks_it(run: Run) -> None:
     assert told["stopped"]["waited"] > 0.1
 
 
+@pytest.mark.thorough
 def test_a_fork_for_each_connection_is_measured(run: Run) -> None:
     told = run("fork")
     pids = told["children"]["pids"].split()
@@ -136,6 +137,7 @@ def test_a_reload_replaces_all_and_loses_nothing(run: Run) -> None:
     assert told.conclusion["calls"] > 2
 
 
+@pytest.mark.thorough
 def test_all_models_are_measured(run: Run) -> None:
     told = run("models")
     assert [row["model"] for row in told.rows] == list(MODELS)

@@ -28,6 +28,7 @@ _HUGE = {
 }
 
 
+@pytest.mark.samples(12)
 @pytest.mark.timeout(15)
 @pytest.mark.parametrize("piece", _HUGE.values(), ids=_HUGE)
 @pytest.mark.parametrize("lead", ["p ", "p [", "p {", 'p "', "p | ", ":c "])
