@@ -130,8 +130,12 @@ def reload(shell: Shell, *, call: str | None) -> None:
     """
     from rpcshell.lab.drills import workers
 
-    with _drill(shell, "reload", call) as drill:
-        workers.reload(drill)
+    try:
+        with _drill(shell, "reload", call) as drill:
+            workers.reload(drill)
+    finally:
+        # What is new is to be offered before it is called.
+        shell.session.refresh()
 
 
 @command("scale", group=RUN_A_SERVER, examples=(":scale 8",))

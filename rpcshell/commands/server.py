@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from typing import TYPE_CHECKING, Final
@@ -11,24 +12,30 @@ import msgspec
 from msgspec.structs import replace
 
 from rpcshell.client.dialect_names import names_dialect
-from rpcshell.client.errors import NotConnected, UsageError
+from rpcshell.client.errors import NotConnected, ShellError, UsageError
 from rpcshell.client.target import ChildTarget, Target, TlsFiles
 from rpcshell.commands.groups import LOOK, RUN_A_SERVER, TALK
 from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
-from rpcshell.servers.directory import local_servers
+from rpcshell.servers.directory import is_on_this_machine, local_servers
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.shell.connect import connect as connect_shell
+from rpcshell.shell.discovery import introduction
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
 from rpcshell.view.units import count_of, duration
 from rpcwire.control import MODELS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rpcshell.servers.spawn import SpawnedServer
     from rpcshell.shell.shell import Shell
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
+
+_INTRODUCTION: Final = 0.3
+"""Seconds that a server has to say what it is, before the prompt comes without that."""
 
 
 @command(
@@ -90,16 +97,24 @@ def spawn(
 
 
 @command("stop", group=RUN_A_SERVER)
-def stop(shell: Shell) -> None:
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, whichever server the prompt is at.")
+def stop(shell: Shell, *, yes: bool) -> None:
     """Stop the server that was spawned here.
 
-    It answers first what it is working on. Ctrl-C hurries it.
+    It answers first what it is working on. Ctrl-C hurries it. Where the prompt is at another server, you are asked.
     """
-    server = shell.session.server
+    session = shell.session
+    server, target = session.server, session.target
     if server is None:
         raise UsageError("no server was spawned here", hint=":spawn 10 starts one")
-    shell.session.stop()
-    shell.output.note("the server has stopped")
+    named = f"{_described(server)}, pid {server.pid}"
+    if not yes and target is not None and str(target) not in server.addresses:
+        from rpcshell.shell.supervisor import require_yes
+
+        ask = shell.output.text if shell.interactive else None
+        require_yes(f"the prompt is at {target}, which was not started by this shell", f"stop {named}", ask=ask)
+    session.stop()
+    shell.output.note(f"stopped: {named}")
 
 
 def start_server(shell: Shell, options: SpawnOptions) -> None:
@@ -235,7 +250,26 @@ def connect(
         tls = TlsFiles(tls_ca, tls_cert, tls_key)
     connect_shell(shell, _target_of(target), plain=plain or None, probe_again=refresh, tls=tls)
     name, where = shell.session.name, shell.session.target
-    shell.output.note(f"connected to {where if name == str(where) else f'{name} ({where})'}")
+    named = f"connected to {where if name == str(where) else f'{name} ({where})'}"
+    shell.output.note(" · ".join([named, *_what_is_known(shell)]))
+
+
+def _what_is_known(shell: Shell) -> Iterator[str]:
+    """Who answers at the target, how much there is to call, and how many workers do, as far as that is known by now."""
+    session = shell.session
+    if not shell.interactive or session.target is None:
+        return
+    deadline = time.monotonic() + _INTRODUCTION
+    while session.discovering and time.monotonic() < deadline:
+        time.sleep(0.01)
+    _, *about = introduction("", session.catalog)
+    yield from map(visible, about)
+    if session.fleet is not None:
+        yield count_of(len(session.fleet.instances), "instance")
+    elif is_on_this_machine(session.target):
+        with contextlib.suppress(ShellError), shell.supervisor.control(timeout=_INTRODUCTION) as control:
+            status = control.status()
+            yield visible(count_of(len(status.workers), f"{status.model} worker"))
 
 
 def _target_of(words: tuple[str, ...]) -> Target | str:

@@ -61,6 +61,8 @@ def top(shell: Shell, *, count: int | None) -> None:
 
     name = shell.session.name or str(shell.session.target)
     _draw(shell, partial(run_top, partial(shell.supervisor.control, timeout=_PATIENCE), name))
+    # A key there has the server reloaded.
+    shell.session.refresh()
 
 
 def _draw(shell: Shell, run: Callable[..., None]) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.session import Session
     from rpcwire.control import ServerStatus
 
-__all__ = ["Supervisor"]
+__all__ = ["Supervisor", "require_yes"]
 
 _LAST_PORT: Final = 65535
 
@@ -129,11 +129,7 @@ class Supervisor:
         spawned = self._session.server
         if given or (spawned is not None and spawned.control == path and spawned.poll() is None):
             return
-        whose = f"{self._session.target} was not started by this shell"
-        if ask is None or not sys.stdin.isatty():
-            raise UsageError(f"{whose}, and this would {what}", hint="add --yes if that is what you want")
-        if not _says_yes(partial(ask, visible(f"{whose}.\n{what[0].upper()}{what[1:]}? [y/n]", newlines=True))):
-            raise Cancelled("cancelled: nothing was done")
+        require_yes(f"{self._session.target} was not started by this shell", what, ask=ask)
 
     def workers(self) -> list[tuple[str, str]]:
         """The workers' numbers, as they were last seen, with a word on each; the server is not asked."""
@@ -214,6 +210,19 @@ class Supervisor:
 
 def _standing(target: Target, arbiter: int) -> UsageError:
     return UsageError(f"{target} {stands_still(arbiter)}", hint=go_on(arbiter))
+
+
+def require_yes(why: str, what: str, *, ask: Callable[[str], None] | None) -> None:
+    """Go on only where somebody says yes to what surprises; the arguments are those of `Supervisor.require_consent`.
+
+    Raises:
+        UsageError: Nobody can be asked.
+        Cancelled: The answer was no.
+    """
+    if ask is None or not sys.stdin.isatty():
+        raise UsageError(f"{why}, and this would {what}", hint="add --yes if that is what you want")
+    if not _says_yes(partial(ask, visible(f"{why}.\n{what[0].upper()}{what[1:]}? [y/n]", newlines=True))):
+        raise Cancelled("cancelled: nothing was done")
 
 
 def _says_yes(ask: Callable[[], None]) -> bool:

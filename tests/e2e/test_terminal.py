@@ -139,8 +139,7 @@ def test_stop_ends_the_server_and_keeps_the_shell(terminal: Terminal) -> None:
     spawn(terminal)
     servers = servers_of(terminal.home)
     terminal.send(f":stop{ENTER}")
-    terminal.wait_for(r"^the server has stopped$")
-    terminal.wait_for(r"stopped\nrpcshell> \n")
+    terminal.wait_for(r"^stopped: 2 workers \(sync\) on .*, pid \d+\nrpcshell> \n")
     wait_until_ended(servers)
     spawn(terminal, "1")
 

@@ -84,7 +84,7 @@ def test_a_connection_that_fails_leaves_the_shell_usable(shell: Shell, tmp_path:
 @needs_server
 def test_connect_and_disconnect(shell: Shell, output: Recording, address: str) -> None:
     shell.execute(f":connect {address}")
-    assert output.notes == [f"connected to {address}"]
+    assert output.notes == [f"connected to {address} · 1 sync worker"]
     shell.execute("ping 7")
     assert output.results[0].result == 7
     shell.execute(":disconnect")
@@ -183,9 +183,25 @@ def test_spawn_says_what_it_started_and_stop_ends_it(shell: Shell, output: Recor
         shell.execute(":spawn")
     shell.execute(":stop")
     assert server.poll() is not None
-    assert output.notes == ["the server has stopped"]
+    assert output.notes == [f"stopped: 2 workers (sync) on {server.addresses[0]}, pid {server.pid}"]
     with pytest.raises(UsageError, match="no server was spawned here"):
         shell.execute(":stop")
+
+
+@needs_server
+def test_stop_ends_another_server_than_the_prompts_only_where_that_is_wanted(
+    shell: Shell, output: Recording, address: str
+) -> None:
+    shell.execute(":spawn 1")
+    server = shell.session.server
+    assert server is not None
+    shell.execute(f":connect {address}")
+    with pytest.raises(UsageError, match=f"the prompt is at {address}, .* stop 1 worker .*--yes"):
+        shell.execute(":stop")
+    assert server.poll() is None
+    shell.execute(":stop --yes")
+    assert output.notes[-1].startswith("stopped: 1 worker (sync) on ")
+    assert str(shell.session.target) == address
 
 
 @needs_server

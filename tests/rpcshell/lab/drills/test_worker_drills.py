@@ -134,6 +134,17 @@ def test_a_reload_replaces_every_worker_and_loses_nothing(drilled: Start) -> Non
     assert report.summary["lost"] == report.summary["lost_on_server"] == 0
 
 
+def test_methods_that_are_new_after_a_reload_are_offered_before_they_are_called(drilled: Start, tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    app.write_text("service = {'old': lambda: 1}\n")
+    server = drilled(1, app=str(app))
+    session = server.shell.session
+    assert session.method("new") is None
+    app.write_text("service = {'old': lambda: 1, 'new': lambda: 2}\n")
+    server.run(":reload")
+    assert "new" in session.catalog.methods
+
+
 def test_a_reload_that_fails_says_why_and_the_old_workers_stay(drilled: Start, tmp_path: Path) -> None:
     app = tmp_path / "app.py"
     app.write_text("from rpcserver import Service\nservice = Service('s')\n")
