@@ -41,8 +41,8 @@ def test_of_a_namespace_package_its_folder_is_watched(tmp_path: Path) -> None:
 
 
 def test_of_a_module_alone_its_folder_is_watched(tmp_path: Path) -> None:
-    (tmp_path / "calc.py").touch()
-    assert watched_by("not_written_yet:service", tmp_path) == Watched(tmp_path)
+    (tmp_path / "alone.py").touch()
+    assert watched_by("alone:service", tmp_path) == Watched(tmp_path)
 
 
 def test_of_an_installed_module_its_file_alone_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
