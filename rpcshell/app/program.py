@@ -82,6 +82,7 @@ def _apply_settings(options: Options, settings: Settings, complain: Callable[[Sh
     """Set what the configuration says, where it makes sense, and then what the options say."""
     # Whatever reads a script's output expects the same for every user; how long to wait may differ.
     unheeded = settings if options.interactive else Settings()
+    settings.file = options.config.path
     for problem in options.config.problems:
         complain(problem)
     for name, value in options.config.settings.items():

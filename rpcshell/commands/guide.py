@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from rpcshell.commands.groups import SHELL, TALK
 from rpcshell.commands.method_page import columns, describe_method, example_call
 from rpcshell.guides import GUIDES, read_guide
 from rpcshell.shell.command import COMMAND, METHOD, command
+from rpcshell.shell.discovery import introduction
+from rpcshell.version import __version__
+from rpcshell.view.escape import visible
 from rpcshell.view.guide_page import guide_page
 from rpcshell.view.plain import is_terminal
 
@@ -113,6 +117,19 @@ def leave(shell: Shell) -> None:
     A server that was spawned here stops, unless it was started with --keep.
     """
     shell.exit()
+
+
+@command("version", group=SHELL)
+def show_version(shell: Shell) -> None:
+    """Tell the version of the shell, and of who is connected to."""
+    session = shell.session
+    lines = [f"rpcshell {__version__} · Python {platform.python_version()} · {platform.system()} {platform.release()}"]
+    if session.target is not None:
+        # A connection that was just made may not have told yet.
+        session.method("")
+        about = " · ".join(introduction(session.target.dialect or "native", session.catalog))
+        lines.append(visible(f"{session.target} · {about}"))
+    shell.output.text("\n".join(lines))
 
 
 def _usage(command: Command) -> str:

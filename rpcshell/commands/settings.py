@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from rpcshell.client.errors import UsageError
 from rpcshell.commands.groups import SHELL
 from rpcshell.shell.command import KindOfWord, command
+from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
@@ -22,16 +24,17 @@ _NARROWEST: Final = 16
 @command(
     "set",
     group=SHELL,
-    examples=(":set", ":set format table", ":set timeout 5", ":set theme monokai", ":set pager --default"),
+    examples=(":set", ":set format table", ":set timeout 5", ":set theme monokai --save", ":set pager --default"),
 )
 @click.argument("name", type=KindOfWord("setting"), required=False)
 @click.argument("value", type=KindOfWord("setting_value"), required=False)
 @click.option("--default", "reset", is_flag=True, help="Go back to what the setting begins with.")
-def set_(shell: Shell, *, name: str | None, value: str | None, reset: bool) -> None:
+@click.option("--save", is_flag=True, help="Write it, or all of them, into the configuration.")
+def set_(shell: Shell, *, name: str | None, value: str | None, reset: bool, save: bool) -> None:
     """Show or change the settings.
 
-    Without a NAME all of them, with a NAME and no VALUE that one. A change holds until the shell is left; the
-    configuration file keeps them.
+    Without a NAME all of them, with a NAME and no VALUE that one. A change holds until the shell is left, and with
+    --save from then on: the rest of the configuration stays as it is written.
 
     Of a call's times the first is what passed here between the request and its reply; `server` is how long the method
     ran, and `waiting` the rest: the network, and the queue before the worker.
@@ -42,21 +45,36 @@ def set_(shell: Shell, *, name: str | None, value: str | None, reset: bool) -> N
             for each in settings.names:
                 settings.reset(each)
             _tell(shell, "all settings are back to what they begin with")
-            return
-        shell.output.text(_listed(list(settings.items())))
+        elif not save:
+            shell.output.text(_listed(list(settings.items())))
+        if save:
+            _save(shell, list(settings.items()))
         return
     # `:set time=off` and `:set max-rows 5` are what is meant.
     name, equals, rest = name.partition("=")
     name = name.lower().replace("-", "_")
     value = value if value is not None else rest if equals else None
-    if not reset and value is None:
-        shell.output.text(_described(settings.setting(name)))
-        return
     if reset:
         settings.reset(name)
     elif value is not None:
         settings.set(name, value)
+    elif not save:
+        shell.output.text(_described(settings.setting(name)))
+        return
     _tell(shell, f"{name} is {settings.text(name)}")
+    if save:
+        # What it begins with is kept as well, where that was asked for.
+        _save(shell, [settings.setting(name)._replace(default="")])
+
+
+def _save(shell: Shell, settings: list[Setting]) -> None:
+    from rpcshell.shell.config_writing import save_settings
+
+    file = shell.settings.file
+    if file is None:
+        raise UsageError("there is no configuration to keep settings in", hint="RPCSHELL_CONFIG may say where it is")
+    names = save_settings(file, settings)
+    _tell(shell, f"{', '.join(names) or 'nothing'} written into {visible(str(file))}")
 
 
 def _tell(shell: Shell, change: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rpcshell.view.settings import Setting
 
-__all__ = ["DIALECTS", "config_reference"]
+__all__ = ["DIALECTS", "config_reference", "toml_setting"]
 
 _HEAD: Final = """\
 # The configuration of rpcshell. Every line is optional: take the # away from what you want to change.
@@ -112,7 +112,7 @@ def config_reference() -> str:
 def _setting(setting: Setting) -> Iterator[str]:
     choices = ", ".join(setting.choices)
     yield f"# # {setting.help}{f' ({choices})' if choices else ''}"
-    yield f"# {setting.name} = {_value(setting.default)}"
+    yield f"# {setting.name} = {toml_setting(setting.default)}"
 
 
 def _keys(struct: type[msgspec.Struct], keys: tuple[str, ...] = (), number: int = 0) -> Iterator[str]:
@@ -141,8 +141,8 @@ def _toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def _value(text: str) -> Any:
-    """A value of a setting in TOML: on and off as booleans, numbers bare, the rest in quotes."""
+def toml_setting(text: str) -> str:
+    """The value of a setting in TOML: on and off as booleans, numbers bare, the rest in quotes."""
     if text in {"on", "off"}:
         return json.dumps(text == "on")
     return text if text.isdecimal() else json.dumps(text)

@@ -13,6 +13,7 @@ from rpcshell.line.near_names import near_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
 __all__ = ["FORMATS", "Setting", "Settings"]
 
@@ -103,6 +104,8 @@ class Settings:
         self._themes: Callable[[], Sequence[str]] | None = None
         self._watchers: list[Callable[[str], None]] = []
         self._defaults = {name: self.text(name) for name in _HELP}
+        self.file: Path | None = None
+        """Where they can be kept; None where there is no such file."""
 
     @property
     def names(self) -> tuple[str, ...]:

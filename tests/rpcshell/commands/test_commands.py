@@ -87,6 +87,8 @@ def test_connect_and_disconnect(shell: Shell, output: Recording, address: str) -
     assert output.notes == [f"connected to {address} · 1 sync worker"]
     shell.execute("ping 7")
     assert output.results[0].result == 7
+    shell.execute(":version")
+    assert re.fullmatch(rf"rpcshell .* Python .*\n{address} · native · demo .* · \d+ methods", output.texts[-1])
     shell.execute(":disconnect")
     assert output.notes[1:] == [f"disconnected from {address}"]
     assert shell.session.target is None

@@ -64,3 +64,15 @@ def test_a_script_that_sets_something_does_not_hear_of_it(shell: Shell, output: 
 def test_a_command_that_is_a_setting_by_now_says_so(shell: Shell) -> None:
     with pytest.raises(UsageError, match=":set time on"):
         shell.execute(":time off")
+
+
+def test_settings_are_kept_where_that_is_asked_for(shell: Shell, output: Recording, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no configuration"):
+        shell.execute(":set format raw --save")
+    shell.settings.file = tmp_path / "config.toml"
+    shell.execute(":set format json --save")
+    shell.execute(":set indent 4")
+    assert shell.settings.file.read_text() == '[settings]\nformat = "json"\n'
+    shell.execute(":set --save")
+    assert set(shell.settings.file.read_text().split("\n")) >= {'format = "json"', "indent = 4"}
+    assert output.notes[-1].startswith("format, indent written into ")
