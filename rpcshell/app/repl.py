@@ -282,6 +282,9 @@ def _last_row(text: str, parts: Sequence[str]) -> int:
 
 
 def _close(shell: Shell) -> None:
+    from rpcshell.shell.leaving import leaving
+    from rpcshell.shell.waiting import told_while
+
     server = shell.session.server
     try:
         if server is not None and server.poll() is None:
@@ -289,7 +292,8 @@ def _close(shell: Shell) -> None:
                 shell.output.note(f"the server goes on at {', '.join(server.addresses)}, pid {server.pid}")
             else:
                 shell.output.note("stopping the server; Ctrl-C hurries it")
-        shell.session.close()
+        with told_while(leaving(shell.session), shell.output.progress):
+            shell.session.close()
     except KeyboardInterrupt:
         shell.session.close(at_once=True)
 

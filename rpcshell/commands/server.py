@@ -21,6 +21,8 @@ from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.shell.connect import connect as connect_shell
 from rpcshell.shell.discovery import introduction
+from rpcshell.shell.leaving import leaving
+from rpcshell.shell.waiting import for_time, told_while
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
 from rpcshell.view.units import count_of, duration
@@ -113,7 +115,8 @@ def stop(shell: Shell, *, yes: bool) -> None:
 
         ask = shell.output.text if shell.interactive else None
         require_yes(f"the prompt is at {target}, which was not started by this shell", f"stop {named}", ask=ask)
-    session.stop()
+    with told_while(leaving(session), shell.output.progress):
+        session.stop()
     shell.output.note(f"stopped: {named}")
 
 
@@ -124,7 +127,8 @@ def start_server(shell: Shell, options: SpawnOptions) -> None:
         ShellError: it did not start.
     """
     began = time.monotonic()
-    server = shell.session.spawn(options)
+    with told_while(for_time("starting the server"), shell.output.progress):
+        server = shell.session.spawn(options)
     shell.output.text(f"{_described(server)} in {time.monotonic() - began:.1f} s")
 
 

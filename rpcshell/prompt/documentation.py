@@ -46,13 +46,12 @@ class _PaneInputs(NamedTuple):
 
 
 class DocumentationPane:
-    """Makes the rows of the pane. It grows while a line is typed and never shrinks: what moves is hard to read."""
+    """Makes the rows of the pane, which takes as many of the screen as there is something in."""
 
     def __init__(self, context: LineContext, buffer: Buffer, *, menu_rows: int) -> None:
         self._context = context
         self._buffer = buffer
         self._menu_rows = menu_rows
-        self._tallest = 0
         self._asked: _PaneInputs | None = None
         self._rows: list[Row] = []
         self.container: Final = ConditionalContainer(
@@ -63,10 +62,7 @@ class DocumentationPane:
     def _has_rows(self) -> bool:
         """Whether there is anything to show; this makes the rows, so it is asked before all else."""
         text = self._buffer.text
-        if not text.strip():
-            self._tallest = 0
-            return False
-        if not self._context.settings.doc or len(text) > LONGEST_LIVE:
+        if not text.strip() or not self._context.settings.doc or len(text) > LONGEST_LIVE:
             return False
         size = get_app().output.get_size()
         taken = max(self._menu_rows, self._buffer.document.line_count)
@@ -77,7 +73,6 @@ class DocumentationPane:
         asked = _PaneInputs(text, self._buffer.cursor_position, room, size.columns, first, self._context.catalog)
         if self._asked is None or not asked.is_same(self._asked):
             self._asked, self._rows = asked, self._about(text, room, size.columns - 1, first)
-        self._tallest = min(max(self._tallest, len(self._rows)), room)
         return bool(self._rows)
 
     def _about(self, text: str, rows: int, columns: int, first: str) -> list[Row]:
@@ -110,7 +105,7 @@ class DocumentationPane:
         return menu.completions[0].display_text if menu is not None and menu.completions else ""
 
     def _height(self) -> Dimension:
-        return Dimension.exact(self._tallest)
+        return Dimension.exact(len(self._rows))
 
     def _fragments(self) -> StyleAndTextTuples:
         pieces: StyleAndTextTuples = []

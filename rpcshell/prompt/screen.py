@@ -20,6 +20,7 @@ from rpcshell.shell.output import Output
 from rpcshell.view.escape import visible
 from rpcshell.view.settings import Settings
 from rpcshell.view.width import cells, cut
+from rpcshell.view.wrap import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -99,14 +100,17 @@ class Screen(Output):
         self._show(render_value(name, value, self._columns, self._settings))
 
     def progress(self, text: str) -> None:
-        """Draw over the dim line from before; any thread may call this."""
-        if isinstance(self._output, PlainTextOutput):
+        """Draw over the dim line from before; any thread may call this. Not while something else has the terminal."""
+        if isinstance(self._output, PlainTextOutput) or not self._writing.acquire(blocking=False):
+            # Whoever has the terminal may wait for the thread that tells this.
             return
-        with self._writing:
+        try:
             self._clear_progress()
             if text:
                 self._painter.paint(self._output, [("class:footer", cut(visible(text), self._columns - 1))])
                 self._has_progress = True
+        finally:
+            self._writing.release()
 
     def timing(self, call: Call) -> None:
         """Show the dim line of a reply whose result went elsewhere."""
@@ -129,7 +133,7 @@ class Screen(Output):
 
     def note(self, text: str) -> None:
         """Show one dim line; any thread may call this. What is being shown, in a pager too, is finished first."""
-        self._add_notes([("class:note", visible(text) + "\n")])
+        self._add_notes(tuple(wrapped([("class:note", visible(text) + "\n")], self._columns)))
 
     def above(self, pieces: Sequence[Fragment]) -> bool:
         """Show lines of styled text as notes are shown, unless too many wait already; any thread may call this.
@@ -154,7 +158,7 @@ class Screen(Output):
         """Show an error."""
         from rpcshell.view.render import render_error
 
-        self._show(render_error(error, self._columns, self._settings))
+        self._show(wrapped(render_error(error, self._columns, self._settings), self._columns))
 
     def restyle(self, style: BaseStyle) -> None:
         """Give styles another look, for what is shown from now on."""

@@ -37,7 +37,6 @@ _FAINT: Final = "class:documentation.faint"
 _RULE: Final = "─"
 _WIDEST_NAME: Final = 20
 _WIDEST_TYPE: Final = 28
-_WIDEST_TEXT: Final = 100
 _SHORTEST_TEXT: Final = 12
 _MOST_FIELDS: Final = 100
 _LONGEST_ABOUT: Final = 2000
@@ -98,7 +97,7 @@ def _about(method: Method) -> str:
 
 
 def _wrapped(text: str, columns: int) -> list[Row]:
-    lines = textwrap.wrap(visible(text), min(columns - 1, _WIDEST_TEXT))
+    lines = textwrap.wrap(visible(text), columns - 1)
     return [[("", line)] for line in lines]
 
 
@@ -113,14 +112,17 @@ def _fields(method: Method, spot: Spot, columns: int) -> tuple[list[Row], int | 
     names = [visible(brief(field.name, _LONGEST_CELL) + ("" if field.required else "?")) for field in listed]
     types = [visible(_type(field, method.resolve)) for field in listed]
     widest = min(max(map(cells, names)), _WIDEST_NAME)
-    widest_type = min(max(map(cells, types)), _WIDEST_TYPE, max(columns - widest - 4 - _SHORTEST_TEXT, _SHORTEST_TEXT))
+    texts = [visible(_text(field, method.resolve)) for field in listed]
+    room = columns - widest - 4
+    # A type may take what the texts leave.
+    most = max(_WIDEST_TYPE, room - max(map(cells, texts)))
+    widest_type = min(max(map(cells, types)), most, max(room - _SHORTEST_TEXT, _SHORTEST_TEXT))
     rows: list[Row] = []
     here: int | None = None
-    for field, name, type_name in zip(listed, names, types, strict=True):
+    for field, name, type_name, text in zip(listed, names, types, texts, strict=True):
         at_cursor = field.name == spot.key
         if at_cursor:
             here = len(rows)
-        text = visible(_text(field, method.resolve))
         shown = pad(cut(name, widest), widest)
         kind = pad(cut(type_name, widest_type), widest_type) if not at_cursor else pad(type_name, widest_type)
         rows.append([(_HERE if at_cursor else _NAME, shown), ("", "  "), (_TYPE, kind), ("", f"  {text}")])

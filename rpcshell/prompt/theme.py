@@ -211,6 +211,9 @@ def _style(palette: _Palette) -> Style:
             ("documentation.here", "bold reverse"),
             ("documentation.type", palette.number),
             ("documentation.faint", palette.faint),
+            # What happens to a server.
+            ("good", palette.string),
+            ("bad", palette.error),
             # A server on the whole screen.
             ("top.low", palette.string),
             ("top.high", palette.problem),

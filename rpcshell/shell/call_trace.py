@@ -49,6 +49,7 @@ class CallTrace:
         served_by: Who answered the last call on the connection, where that is known.
         instance: Where the last attempt went, over a fleet.
         went: When that began.
+        told: Whether a person is told by somebody else what it waits for.
         failed_attempts: Those that brought no reply, over a fleet.
     """
 
@@ -56,6 +57,7 @@ class CallTrace:
     dialled = connected = sending = sent = first = last = ended = went = 0.0
     attempts = request_size = received_size = reads = 0
     request = b""
+    told = False
     ends: Ends | None = None
     served_by: Meta | None = None
     instance: Target | None = None

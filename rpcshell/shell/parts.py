@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects import Progress
@@ -10,6 +11,9 @@ from rpcshell.client.errors import ShellError
 from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rpcshell.shell.call_trace import CallTrace
     from rpcshell.shell.output import Output
 
 __all__ = ["MOST_SHOWN", "Parts"]
@@ -44,6 +48,8 @@ class Parts:
         self._keep = keep
         self._count = 0
         self._drawn = 0.0
+        self._said = ""
+        self._so_far: Callable[[], str] = str
 
     def __call__(self, value: Any) -> None:
         """Take a part of the result, or a `Progress`.
@@ -64,7 +70,25 @@ class Parts:
         elif self._most is None or self._count <= self._most:
             self._output.part(self._count, value)
         else:
-            self._tell(lambda: f"{count_of(self._count, 'part')}, of which {self._most} are shown; Ctrl-C cancels")
+            self._tell(lambda: f"{count_of(self._count, 'part')}, of which {self._most} are shown")
+
+    @contextmanager
+    def awaited(self, trace: CallTrace, *, tell: bool) -> Iterator[None]:
+        """Until the last reply has come, or will not; with `tell` a person is told how long that takes."""
+        if tell:
+            from rpcshell.shell.waiting import for_time, told_while
+
+            self._so_far = for_time("waiting")
+
+            def text() -> str:
+                going = (trace.dialled or trace.sending) and not trace.told
+                return self._line() if going else ""
+
+            with told_while(text, self._output.progress):
+                yield
+        else:
+            yield
+        self.end()
 
     def end(self) -> None:
         """The last reply has come, or will not."""
@@ -76,7 +100,11 @@ class Parts:
         now = time.monotonic()
         if now - self._drawn >= _DRAW_EVERY:
             self._drawn = now
-            self._output.progress(text())
+            self._said = text()
+            self._output.progress(self._line())
+
+    def _line(self) -> str:
+        return " · ".join(filter(None, (self._said, self._so_far())))
 
 
 def _progress_text(progress: Progress) -> str:

@@ -359,8 +359,8 @@ class Shell:
         """Make a call, and tell the journal and the listeners what came of it."""
         sighting = self._lookout.begin(str(self.session.target), watchful=self.interactive)
         sighting.trace.on_partial = parts
-        call = self.session.attempt(method, params, line=text, sighting=sighting)
-        parts.end()
+        with parts.awaited(sighting.trace, tell=self.interactive):
+            call = self.session.attempt(method, params, line=text, sighting=sighting)
         self.journal.add(call)
         if call.outcome in {"failed", "cancelled"}:
             sighting.look()

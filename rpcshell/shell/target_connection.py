@@ -146,7 +146,8 @@ class TargetConnection:
         if self._tell_progress is None:
             self._client.connect()
             return
-        from rpcshell.shell.connecting import told_while, waiting_for
+        from rpcshell.shell.connecting import waiting_for
+        from rpcshell.shell.waiting import told_while
 
         strays = self.unasked.strays.recent if self.unasked is not None else tuple
         with told_while(waiting_for(self.name, strays), self._tell_progress):
@@ -201,7 +202,9 @@ class TargetConnection:
                 requests, connections = self._client.requests, self._client.connections
                 if self._gone:
                     trace.connecting()
+                    trace.told = True
                     self._connect()
+                    trace.told = False
                     trace.connection_made()
                 began = time.monotonic()
                 if self.finder is not None:

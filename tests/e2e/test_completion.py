@@ -19,6 +19,12 @@ def clear(terminal: Terminal) -> None:
     terminal.wait_for(r"> +$(\n\s*)*\n.*Tab completes")
 
 
+def pane_rows(terminal: Terminal) -> int:
+    """How many rows the documentation has, above the one at the bottom."""
+    lines = terminal.lines
+    return len(lines) - 1 - next(row for row, line in enumerate(lines) if line.startswith("── "))
+
+
 def test_nested_params_are_completed_documented_and_checked(terminal: Terminal) -> None:
     terminal.resize(30, 100)
     address = spawn(terminal)
@@ -28,9 +34,12 @@ def test_nested_params_are_completed_documented_and_checked(terminal: Terminal) 
     terminal.send(TAB)
     terminal.wait_for(r"> order\.place$")
 
+    tallest = pane_rows(terminal)
+    assert tallest <= 10
     terminal.send(' {"items": [{')
     terminal.wait_for(r"^ +quantity +integer · default 1 · 1 to 1000")
     terminal.wait_for(r"^── order\.place · items\[\] ──")
+    assert pane_rows(terminal) < tallest
     terminal.wait_for(r"^sku +string +Article number")
     terminal.send('"q' + TAB)
     terminal.wait_for(r'\[\{"quantity":')

@@ -48,14 +48,27 @@ def test_sigterm_leaves_the_terminal_and_no_server(terminal: Terminal) -> None:
 def test_a_server_that_is_busy_can_be_hurried_when_leaving(terminal: Terminal) -> None:
     hang(terminal)
     servers = servers_of(terminal.home)
+    terminal.wait_for(r"^waiting for \d+ s · Ctrl-C cancels$")
     terminal.send(CTRL_C)
     terminal.wait_for("^error: cancelled")
     terminal.wait_until_keys()
     terminal.send(CTRL_D)
     terminal.wait_for("^stopping the server; Ctrl-C hurries it$")
+    terminal.wait_for(r"^waiting for hang for \d+ s · Ctrl-C hurries it$")
     terminal.send(CTRL_C)
     assert terminal.wait_for_exit() == 0
     wait_until_ended(servers)
+
+
+def test_a_start_that_takes_its_time_is_told_and_can_be_cancelled(terminal: Terminal) -> None:
+    os.mkfifo(terminal.home / "go")
+    (terminal.home / "slow.py").write_text("open('go').read()\n")
+    terminal.send(f":spawn 1 slow.py{ENTER}")
+    terminal.wait_for(r"^starting the server for \d+ s · Ctrl-C cancels$")
+    terminal.send(CTRL_C)
+    terminal.wait_for("^error: cancelled: the server was ended before it was ready$")
+    assert "starting the server" not in terminal.text
+    assert leave(terminal) == 0
 
 
 def test_keep_leaves_the_server_running(terminal: Terminal) -> None:

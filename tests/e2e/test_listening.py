@@ -166,7 +166,7 @@ def test_a_flood_of_events_is_one_row_and_the_prompt_lives(tmp_path: Path) -> No
 def test_parts_without_end_are_counted_and_can_be_ended(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, _):
         terminal.send(f"endless{ENTER}")
-        terminal.wait_for(r"^[\d,]+ parts, of which 200 are shown; Ctrl-C cancels$")
+        terminal.wait_for(r"^[\d,]+ parts, of which 200 are shown · waiting for \d+ s · Ctrl-C cancels$")
         terminal.send(CTRL_C)
         terminal.wait_for("^error: cancelled: the server was asked to end it")
         terminal.send("tell")

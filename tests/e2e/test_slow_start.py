@@ -24,7 +24,7 @@ for line in sys.stdin:
 """
 """An MCP server that begins once somebody has written to a pipe."""
 
-WAITING = r"^connecting to mcp:exec:.* for \d+ s, Ctrl-C cancels · fetching \\x1b\[2J$"
+WAITING = r"^connecting to mcp:exec:.* for \d+ s · Ctrl-C cancels · fetching \\x1b\[2J$"
 
 
 def starting(home: Path, *options: str) -> Terminal:

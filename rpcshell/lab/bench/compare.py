@@ -42,6 +42,9 @@ _FAILED_APART: Final = 0.01
 _LOUD: Final = 0.2
 """Noise in which nothing but large differences can be heard."""
 
+_DEAFENING: Final = 1.0
+"""Noise, as a share, beyond which no figure of it means anything."""
+
 _REACHED: Final = 0.98
 _TIMES: Final = 2.0
 """From here on, a difference is told as so many times."""
@@ -157,7 +160,8 @@ def _judge(
 ) -> str:
     before, now = values
     change = now / before - 1 if before else 0.0
-    said = f"{name} {texts[0]} → {texts[1]} ({change * 100:+.{0 if change >= 1 else 1}f} %)"
+    grown = f"{change + 1:,.1f} times" if change + 1 >= _TIMES else f"{change * 100:+.1f} %"
+    said = f"{name} {texts[0]} → {texts[1]} ({grown})"
     if allowed is None:
         return f"{said}, too short to tell from noise"
     if abs(now - before) <= allowed * (now + before) / 2:
@@ -170,7 +174,12 @@ def _allowed(before: Sequence[float], now: Sequence[float], lately: Sequence[flo
     within = noise(before, now)
     between = _from_run_to_run(lately[:-1])
     known = [allowed for allowed in (within, between) if allowed is not None]
-    return max(known) if known else None
+    return _audible(max(known)) if known else None
+
+
+def _audible(allowed: float) -> float | None:
+    """Noise in which something can be heard at all, or None."""
+    return allowed if allowed <= _DEAFENING else None
 
 
 def _from_run_to_run(values: Sequence[float]) -> float | None:
@@ -196,7 +205,7 @@ def noise(one: Sequence[float], other: Sequence[float]) -> float | None:
     freedom = whole**2 / sum(
         variance**2 / (len(values) - 1) for variance, values in zip(variances, (one, other), strict=True)
     )
-    return max(_LEAST, _student(freedom) * math.sqrt(whole) / middle)
+    return _audible(max(_LEAST, _student(freedom) * math.sqrt(whole) / middle))
 
 
 def paired_noise(one: Sequence[float], other: Sequence[float]) -> float | None:
@@ -205,7 +214,7 @@ def paired_noise(one: Sequence[float], other: Sequence[float]) -> float | None:
     if len(ratios) < 2 or len(ratios) < len(one):
         return None
     error = statistics.stdev(ratios) / math.sqrt(len(ratios))
-    return max(_LEAST, math.expm1(_student(len(ratios) - 1) * error))
+    return _audible(max(_LEAST, math.expm1(min(_student(len(ratios) - 1) * error, _DEAFENING))))
 
 
 def _student(freedom: float) -> float:

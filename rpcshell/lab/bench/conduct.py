@@ -5,6 +5,7 @@ The load itself is the engine's, the words and pictures are the report's.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from contextlib import contextmanager
@@ -30,9 +31,10 @@ from rpcshell.servers.folders import state_folder
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.view.plain import is_terminal
 from rpcshell.view.units import count_of, per_second
+from rpcshell.view.wrap import wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rpcshell.lab.bench.measurement import Progress
     from rpcshell.lab.bench.options import BenchOptions
@@ -44,6 +46,9 @@ __all__ = ["conduct"]
 
 _TIMEOUT: Final = 10.0
 _WIDTH: Final = 80
+
+_ONE_EACH: Final = "sync"
+"""The model whose workers serve one connection at a time: more of them wait until another ends."""
 
 
 def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
@@ -63,7 +68,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
         method=method,
         params=params,
         names=shell.session.catalog.param_names(method),
-        connections=options.connections,
+        connections=options.most_connections,
         seconds=options.seconds_to_run,
         calls=options.calls,
         rate=options.rate,
@@ -128,6 +133,10 @@ class _Runs:
             KeyboardInterrupt: Ctrl-C came before there was anything to show.
         """
         start = self._pattern() if self._options.models else None
+        if start is None:
+            self._fit_to_server()
+        elif start.workers is not None:
+            self._fit(start.workers, self._options.models)
         measured: list[Measurement] = []
         rounds = range(1, self._options.rounds_to_run + 1)
         with self._progress() as show:
@@ -144,6 +153,16 @@ class _Runs:
                     break
         return measured
 
+    def _fit_to_server(self) -> None:
+        """Have no more connections than the server can serve, where nobody has said how many."""
+        with contextlib.suppress(ShellError), self._shell.supervisor.control(timeout=1.0) as control:
+            status = control.status()
+            self._fit(len(status.workers), (status.model,))
+
+    def _fit(self, workers: int, models: Sequence[str]) -> None:
+        if self._options.connections is None and _ONE_EACH in models:
+            self._plan = replace(self._plan, connections=max(min(self._plan.connections, workers), 1))
+
     def _of_server(self, draw: Draw) -> Measurement:
         try:
             control = self._shell.supervisor.control(timeout=1.0)
@@ -155,6 +174,7 @@ class _Runs:
     def _of_model(self, start: SpawnOptions, draw: Draw) -> Measurement:
         draw(None)
         server = SpawnedServer.start(start)
+        self._fit(server.workers, self._options.models)
         try:
             plan = replace(self._plan, target=server.addresses[0], plain=False)
             control = Control(server.control, timeout=1.0) if server.control else None
@@ -228,8 +248,13 @@ def _show(shell: Shell, measured: list[Measurement], options: BenchOptions) -> N
         shell.output.note(f"a page with charts is in {options.html}")
 
 
+def _width(shell: Shell) -> int:
+    at_screen = shell.interactive or is_terminal(sys.stdout)
+    return shutil.get_terminal_size((_WIDTH, 24)).columns if at_screen else _WIDTH
+
+
 def _show_text(shell: Shell, measured: list[Measurement], *, side_by_side: bool) -> None:
-    width = shutil.get_terminal_size((_WIDTH, 24)).columns if shell.interactive or is_terminal(sys.stdout) else _WIDTH
+    width = _width(shell)
     if side_by_side:
         plan, server = measured[0].plan, measured[0].server
         workers = "" if server is None else f" · {count_of(server.workers, 'worker')} each"
@@ -271,7 +296,7 @@ def _remember(shell: Shell, measured: Measurement, options: BenchOptions) -> Non
     if options.json:
         shell.output.note(said)
     else:
-        shell.output.text(f"\n{said}")
+        shell.output.pieces(wrapped([("", f"\n{said}\n")], _width(shell)), paged=False)
 
 
 def _tell_by_exit_code(measured: list[Measurement]) -> None:

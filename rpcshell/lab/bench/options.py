@@ -19,6 +19,7 @@ __all__ = ["BenchOptions", "bench_options"]
 _SECONDS: Final = 5.0
 _SECONDS_A_ROUND: Final = 2.0
 _ROUNDS: Final = 3
+_CONNECTIONS: Final = 8
 _MOST_CONNECTIONS: Final = 10_000
 _DEEPEST: Final = 1024
 _FASTEST: Final = 1_000_000
@@ -53,7 +54,9 @@ class _Models(_NamesType):
 class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for; None is for what suits."""
 
-    connections: int = 8
+    connections: int | None = None
+    """How many; None for 8, or for what the workers of model sync can serve."""
+
     seconds: float | None = None
     """How long calls are begun."""
 
@@ -89,12 +92,17 @@ class BenchOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(
                 "--workers is for the servers that --models starts", hint=":scale N changes the running one"
             )
-        if self.processes is not None and self.processes > self.connections:
-            raise UsageError(f"{self.processes} processes need as many connections, not {self.connections}")
+        if self.processes is not None and self.processes > self.most_connections:
+            raise UsageError(f"{self.processes} processes need as many connections, not {self.most_connections}")
         if self.html is not None:
             folder = Path(self.html).parent
             if not folder.is_dir() or Path(self.html).is_dir():
                 raise UsageError(f"{self.html} cannot be written: {folder} is no folder, or it is one itself")
+
+    @property
+    def most_connections(self) -> int:
+        """How many connections there are where all can be served."""
+        return self.connections or _CONNECTIONS
 
     @property
     def rounds_to_run(self) -> int:
@@ -115,8 +123,7 @@ _OPTIONS: Final = (
         "--connections",
         type=click.IntRange(1, _MOST_CONNECTIONS),
         metavar="CONNS",
-        default=8,
-        help="How many connections; 8.",
+        help=f"How many connections; {_CONNECTIONS}, but no more than workers of model sync.",
     ),
     click.option(
         "-d",

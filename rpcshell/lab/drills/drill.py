@@ -88,7 +88,7 @@ class Drill:
             # Those that keep their connection for a while keep others from workers of the sync model.
             keep = status.model != "sync" or len(status.workers) > callers
             self.probe = Probe(target, called, self.timeline, tls=shell.session.tls, callers=callers, keep=keep)
-            self.follower = Follower(self._watch, self.timeline, self.probe.look)
+            self.follower = Follower(self._watch, self.timeline, self.probe.look, callers=callers)
             self._before = self.follower.status
         except BaseException:
             self.control.close()
@@ -149,12 +149,12 @@ class Drill:
         serving = sum(worker.state == "ready" for worker in status.workers)
         return serving >= status.wanted and not status.waiting and self.probe.fares_well(since)
 
-    def _show(self, line: str, indent: int = _INDENT) -> None:
+    def _show(self, line: str, style: str = "", indent: int = _INDENT) -> None:
         """Show a line; on a terminal it is broken between words."""
         if self._shell.interactive:
             columns = max(shutil.get_terminal_size().columns, 2 * _INDENT)
             line = textwrap.fill(line, columns - 1, subsequent_indent=" " * indent, break_on_hyphens=False)
-        self._shell.output.text(line)
+        self._shell.output.pieces([(style, f"{line}\n")], paged=False)
 
     def _end(self, error: BaseException | None, *, stopped: bool) -> None:
         try:
@@ -179,14 +179,16 @@ class Drill:
         if self._programs:
             self._shell.output.value("", [*self.timeline.rows(), self._summary_row(report)])
         elif not failed:
-            lines = [_calls_line(report)]
-            if (lost := self.lost()) > report.lost:
-                lines.append(f"by the server's own count {lost} {plural(lost, 'call was', 'calls were')} lost")
+            lost = self.lost()
+            lines = [(_calls_line(report), "class:bad" if report.lost else "")]
+            if lost > report.lost:
+                lost_there = f"by the server's own count {lost} {plural(lost, 'call was', 'calls were')} lost"
+                lines.append((lost_there, "class:bad"))
             if verdict.recovered is not None:
-                lines.append(f"recovered {_after(verdict.recovered)}")
+                lines.append((f"recovered {_after(verdict.recovered)}", "class:good"))
             self._shell.output.text("")
-            for line in (*lines, verdict.text):
-                self._show(line, 0)
+            for line, style in (*lines, (verdict.text, "")):
+                self._show(line, style, 0)
 
     def _summary_row(self, report: ProbeReport) -> dict[str, Any]:
         row: dict[str, Any] = {

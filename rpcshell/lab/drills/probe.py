@@ -88,7 +88,7 @@ class Probe:
         self._warm = threading.Event()
         self._latencies: list[float] = []
         self._fates: Counter[str] = Counter()
-        self._longest = 0.0
+        self._longest = self._longest_wait = 0.0
         self._before: float | None = None
         self._stalled = False
         self._last_good = 0.0
@@ -133,11 +133,13 @@ class Probe:
         waiting = sum(wait > self.stall for wait in self._waits(now))
         if waiting and not self._stalled:
             self._stalled = True
+            self._longest_wait = 0.0
             who = "a call waits" if waiting == 1 else f"{waiting} calls wait"
             self._timeline.add("calls_wait", f"{who} for {duration(self.stall)} so far", waiting=waiting)
         elif self._stalled and not waiting:
             self._stalled = False
-            self._timeline.add("calls_go_on", f"calls are answered again; the longest took {duration(self._longest)}")
+            longest = duration(self._longest_wait)
+            self._timeline.add("calls_go_on", f"calls are answered again; the longest took {longest}")
 
     def now(self, now: float) -> tuple[float, float | None]:
         """Seconds that the oldest call on its way has waited, and that the last one that was answered took."""
@@ -200,6 +202,7 @@ class Probe:
         with self._lock:
             self._fates[fate] += 1
             self._longest = max(self._longest, took)
+            self._longest_wait = max(self._longest_wait, took)
             if fate == "answered":
                 self._latencies.append(took)
                 if len(self._latencies) >= _WARM_CALLS:

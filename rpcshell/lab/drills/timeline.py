@@ -31,6 +31,12 @@ __all__ = ["Follower", "Moment", "Timeline"]
 _SHOWN: Final = 12
 """Moments of a kind that are shown; the others are counted, and told to programs."""
 
+_BAD: Final = frozenset(
+    {"aborting", "call_busy", "call_failed", "call_lost", "calls_wait", "delayed", "died", "dropped", "gone", "missed"}
+    | {"refused", "reload_failed", "stalled", "turned_away"}
+)
+_GOOD: Final = frozenset({"calls_go_on", "queue_drained", "ready", "recovered", "reloaded", "thawed"})
+
 _SHOWN_ONCE: Final = frozenset({"call_busy"})
 
 _KEPT: Final = 5000
@@ -42,8 +48,6 @@ _PERIOD: Final = 0.01
 _STATUS_PERIOD: Final = 0.03
 _SHARE: Final = 10
 """Of its time a server gives no more than one part in so many to being looked at."""
-
-_SOME: Final = 5
 
 _LAG: Final = 0.02
 """Seconds that a thread may need to tell the timeline what it has just seen."""
@@ -62,9 +66,12 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Timeline:
-    """Moments of one drill; any thread may add to it. Each is shown as soon as nothing earlier can come any more."""
+    """Moments of one drill; any thread may add to it. Each is shown as soon as nothing earlier can come any more.
 
-    def __init__(self, show: Callable[[str], None] | None = None) -> None:
+    `show` is given a line and the style that says whether it tells of something good or bad.
+    """
+
+    def __init__(self, show: Callable[[str, str], None] | None = None) -> None:
         self.began = time.monotonic()
         self._show = show
         self._lock = threading.Lock()
@@ -103,9 +110,9 @@ class Timeline:
             self._seen[moment.event] += 1
             most = 1 if moment.event in _SHOWN_ONCE else _SHOWN
             if self._seen[moment.event] <= most:
-                self._show(f"{self.milliseconds(moment.at):>9.1f} ms  {moment.text}")
+                self._show(f"{self.milliseconds(moment.at):>9.1f} ms  {moment.text}", _tone(moment.event))
             elif self._seen[moment.event] == most + 1:
-                self._show(f"{'…':>12}  more of this kind ({moment.event}) are counted, but not shown")
+                self._show(f"{'…':>12}  what comes more of this is counted, but not shown", "")
 
     def milliseconds(self, at: float) -> float:
         """A time as milliseconds since the start."""
@@ -133,10 +140,18 @@ class Timeline:
 class Follower:
     """Looks at a server again and again, and puts what it sees on the timeline.
 
-    `look_at_calls` is called with the time, whenever it looks.
+    `look_at_calls` is called with the time, whenever it looks. What the drill's own `callers` put into the queue, one
+    connection each at most, is no news.
     """
 
-    def __init__(self, watch: LocalServerWatch, timeline: Timeline, look_at_calls: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        watch: LocalServerWatch,
+        timeline: Timeline,
+        look_at_calls: Callable[[float], None],
+        *,
+        callers: int,
+    ) -> None:
         self._watch = watch
         self._timeline = timeline
         self._look_at_calls = look_at_calls
@@ -157,14 +172,14 @@ class Follower:
             ) from None
         self._status_due = 0.0
         self._told = 0
-        self._waited = False
+        self._callers = callers
         self._numbers = {worker.worker for worker in self.status.workers}
 
     def start(self) -> None:
         """Follow from now on."""
         self._watch.new_events()
         self.status = self._watch.status()
-        self._told = self.status.waiting
+        self._told = self._others(self.status)
         self.events.clear()
 
     def step(self, tick: Callable[[], None] | None = None) -> None:
@@ -211,12 +226,8 @@ class Follower:
     def _take_status(self, began: float) -> None:
         self.status = status = self._watch.status()
         self._status_due = began + max(_STATUS_PERIOD, _SHARE * (time.monotonic() - began))
-        waiting = status.waiting
-        self.deepest = max(self.deepest, waiting)
-        # The callers themselves wait for a moment now and then.
-        brief, self._waited = not self._waited, waiting > 0
-        if waiting and brief and waiting < _SOME:
-            return
+        self.deepest = max(self.deepest, status.waiting)
+        waiting = self._others(status)
         # Each doubling and halving is news, and so is the end.
         if waiting == self._told or (waiting and self._told and self._told / 2 < waiting < self._told * 2):
             return
@@ -226,6 +237,10 @@ class Follower:
             return
         limit = sum(listener.limit or 0 for listener in status.listeners)
         self._timeline.add("queue", f"queue {waiting}/{limit}", waiting=waiting, limit=limit)
+
+    def _others(self, status: ServerStatus) -> int:
+        """How many wait in the queue where that can be more than the callers."""
+        return status.waiting if status.waiting > self._callers else 0
 
     def _sentence(self, event: ServerEvent) -> str:
         who = f"worker {event.worker} (pid {event.pid})"
@@ -282,3 +297,7 @@ def _details(event: ServerEvent) -> dict[str, Any]:
         "signal": event.signal,
         "lost": event.lost if event.kind == "died" else None,
     }
+
+
+def _tone(event: str) -> str:
+    return "class:bad" if event in _BAD else "class:good" if event in _GOOD else ""

@@ -67,6 +67,16 @@ def test_what_the_cursor_is_at_is_shown_even_where_there_is_little_room() -> Non
     assert shown(rows)[-1].startswith("… ")
 
 
+def test_a_wide_screen_is_used() -> None:
+    kinds = {"description": "which", "enum": [f"quite a long kind {n}" for n in range(5)]}
+    method = {"name": "m", "description": "word " * 30, "params": [{"name": "kind", "schema": kinds}]}
+    catalog = Catalog.from_openrpc({"methods": [method]})
+    assert any("…" in row for row in shown(synopsis("m |", columns=79, catalog=catalog)))
+    wide = shown(synopsis("m |", columns=150, catalog=catalog))
+    assert not any("…" in row for row in wide)
+    assert len(wide[1]) > 140
+
+
 def test_a_command_is_shown_by_its_help() -> None:
     rows = shown(command_synopsis("x", "Usage: :x\n\n  Does it.\n\n" + "\n".join(map(str, range(20))), 5, 40))
     assert rows[0].startswith("── :x ──")

@@ -52,6 +52,8 @@ def test_a_server_is_started_for_it() -> None:
     assert (code, json.loads(out)["server"]["model"]) == (0, "thread")
     code, out, _ = run("-m", "sync,async", "--spawn", 1, "ping", "-n", 30, "--rounds", 1)
     assert code == 0
+    # A worker of model sync serves no more, and all models have the same.
+    assert "1 connection, closed loop" in out
     assert "sync" in out
     assert "async" in out
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rpcshell.lab.bench.compare import against_last
+from rpcshell.lab.bench.compare import against_last, noise, paired_noise
 from rpcshell.lab.bench.measurement import Measurement
 from rpcshell.lab.bench.runs import RunMemory
 from tests.rpcshell.lab.bench.measuring import measured
@@ -60,6 +62,12 @@ def test_one_lasting_change_is_no_noise(memory: RunMemory) -> None:
     for rate in (1000, 1001, 1002, 2000, 2001, 2002):
         memory.remember(steady(rate))
     assert "+25.0 %), better" in (against_last(steady(2502), memory) or "")
+
+
+@given(st.lists(st.floats(0.001, 1e9), min_size=2, max_size=6), st.lists(st.floats(0.001, 1e9), min_size=2, max_size=6))
+def test_noise_in_which_nothing_can_be_heard_is_no_figure(one: list[float], other: list[float]) -> None:
+    for found in (noise(one, other), paired_noise(one, (other * 3)[: len(one)])):
+        assert found is None or 0 < found <= 1
 
 
 def test_a_run_that_is_too_short_is_not_judged(memory: RunMemory) -> None:

@@ -1,0 +1,49 @@
+"""What the end of a session, or of its server, waits for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.errors import ShellError
+from rpcshell.shell.waiting import for_time, whole_seconds
+from rpcshell.view.escape import visible
+from rpcshell.view.units import count_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rpcshell.servers.spawn import SpawnedServer
+    from rpcshell.shell.session import Session
+
+__all__ = ["leaving"]
+
+_HURRY: Final = "Ctrl-C hurries it"
+
+_LOOK: Final = 0.5
+"""Seconds that a server which is being stopped has to tell what it still does."""
+
+
+def leaving(session: Session) -> Callable[[], str]:
+    """What the end of a session waits for: calls that its own server still answers, or whoever is on the other end."""
+    server = session.server
+    if server is None or server.kept or server.poll() is not None:
+        return for_time(f"waiting for {visible(session.name or 'the connection')} to end", _HURRY)
+    return lambda: _still_runs(server)
+
+
+def _still_runs(server: SpawnedServer) -> str:
+    from rpcshell.servers.control import Control
+
+    try:
+        with Control(server.control or "", timeout=_LOOK) as control:
+            status = control.status()
+    except (ShellError, OSError):
+        return f"waiting for the server to end · {_HURRY}"
+    busy = [worker for worker in status.workers if worker.call is not None]
+    calls = [
+        f"{worker.call.method} for {whole_seconds(worker.call.seconds)}" for worker in busy if worker.call is not None
+    ]
+    if not calls:
+        return f"waiting for {count_of(len(status.workers), 'worker')} to end · {_HURRY}"
+    more = f" and {len(calls) - 1} more" if len(calls) > 1 else ""
+    return f"waiting for {visible(calls[0])}{more} · {_HURRY}"

@@ -1,0 +1,63 @@
+"""Telling a person what is waited for, in place, where something takes its time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rpcshell.client.threads import thread_for
+from rpcshell.view.units import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["for_time", "told_while", "whole_seconds"]
+
+_AT_FIRST: Final = 1.0
+"""Seconds after which it is worth a line."""
+
+_AGAIN: Final = 0.5
+
+_MINUTE: Final = 59.5
+
+
+@contextmanager
+def told_while(text: Callable[[], str], tell: Callable[[str], object]) -> Iterator[None]:
+    """Tell, from a thread, what the text is by now for as long as this lasts, if it lasts; then nothing any more.
+
+    Nothing new is told while the text is empty.
+    """
+    over = threading.Event()
+
+    def run() -> None:
+        wait = _AT_FIRST
+        told = False
+        while not over.wait(wait):
+            wait = _AGAIN
+            if said := text():
+                told = True
+                tell(said)
+        if told:
+            tell("")
+
+    thread = thread_for(run, "waiting")
+    try:
+        yield
+    finally:
+        over.set()
+        if thread is not None:
+            # What is said next must not be drawn over.
+            thread.join()
+
+
+def for_time(what: str, keys: str = "Ctrl-C cancels") -> Callable[[], str]:
+    """What there is to tell of something that began now: what, for how long, and what the person can do."""
+    began = time.monotonic()
+    return lambda: f"{what} for {whole_seconds(time.monotonic() - began)} · {keys}"
+
+
+def whole_seconds(seconds: float) -> str:
+    """A time that is drawn again and again: no digit of it moves faster than one can read."""
+    return f"{seconds:.0f} s" if seconds < _MINUTE else duration(seconds)
