@@ -29,7 +29,7 @@ _CONTROL: Final = re.compile(r"^(?=[.'])", re.MULTILINE)
 def command_page(command: click.Command, name: str, version: str, guide: str) -> str:
     """The page of a command in section 1: its help, then the Markdown of a guide, whose own title is left out."""
     writer = _Roff()
-    command.format_help(command.make_context(name, [], resilient_parsing=True), writer)
+    command.format_help(click.Context(command, info_name=name, **command.context_settings), writer)
     summary = (command.help or "").partition("\n")[0].rstrip(".")
     return "\n".join([*_start(name, 1, version, summary), writer.getvalue(), *_blocks(guide), ""])
 
