@@ -111,12 +111,12 @@ class _AlwaysEnabled(logging.Logger):
             super().callHandlers(record)
 
     def _unheard(self) -> bool:
-        """Whether nobody listens, up to the root: a logger in between that passes nothing on was told to."""
-        asked: logging.Logger | None = self
-        while asked is not None and not _heard(asked):
-            if asked.parent is None:
-                return True
-            asked = asked.parent if asked.propagate else None
+        """Whether nobody listens, as far up as records go, and nobody was told to keep them (a `NullHandler` there)."""
+        asked: logging.Logger = self
+        while not _heard(asked):
+            if asked.parent is None or not asked.propagate:
+                return asked.parent is None or not asked.handlers
+            asked = asked.parent
         return False
 
 

@@ -22,6 +22,7 @@ SILENCING = {
     "handlers that raise": "h = logging.Handler(); h.emit = lambda record: exit(); logging.root.addHandler(h)",
     "no level": "logging.getLogger().setLevel(logging.CRITICAL)",
     "a library's handler": "logging.root.handlers[:] = [logging.NullHandler()]",
+    "nothing passed on": "[setattr(logging.getLogger(n), 'propagate', False) for n in logging.root.manager.loggerDict]",
     "forced": "logging.basicConfig(force=True, level='WARNING')",
 }
 
@@ -55,6 +56,8 @@ def test_no_way_to_configure_logging_silences_the_server(how: str, late: bool, t
         server.wait_for_log("ZeroDivisionError: division by zero")
         assert client.call("say").result == "said"
         server.wait_for_log("%d of %d")
+        # Only a handler of the app's own writes it as it is.
+        assert ("\nTraceback" in server.log()) is (how == "forced")
 
 
 def test_an_app_that_configures_logging_does_not_silence_the_server() -> None:
