@@ -121,7 +121,7 @@ def leave(shell: Shell) -> None:
 
 @command("version", group=SHELL)
 def show_version(shell: Shell) -> None:
-    """Tell the version of the shell, and of who is connected to."""
+    """Tell the version of the shell, and of the server."""
     session = shell.session
     lines = [f"rpcshell {__version__} · Python {platform.python_version()} · {platform.system()} {platform.release()}"]
     if session.target is not None:

@@ -34,7 +34,7 @@ def test_the_lines_of_the_readme_run(tmp_path: Path) -> None:
     # One call is wrong, and says what would have been right.
     assert re.findall(r"^rpcshell: (.*?) of", done.stderr, re.MULTILINE) == ["stdin:8: echo: error -32602: $.times"]
     assert done.returncode == 1
-    for shown in ("3.0\n", '"14.90"', "Place an order", "0 lost", "call 4", "calls/s"):
+    for shown in ("3.0\n", '"14.90"', "Place an order", " lost · ", "call 4", "calls/s"):
         assert shown in done.stdout
 
 

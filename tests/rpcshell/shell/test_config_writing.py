@@ -57,9 +57,7 @@ def test_a_file_that_is_not_there_is_made_with_its_folder(tmp_path: Path) -> Non
     assert parse_config(file, file.read_text()).settings == {"theme": "monokai"}
 
 
-@pytest.mark.parametrize(
-    "text", ["settings = {format = 'raw'}\n", "settings.format = '''raw'''\n", "[settings]\nx = [\n"]
-)
+@pytest.mark.parametrize("text", ["settings = {format = 'raw'}\n", "settings.format = '''raw'''\n"])
 def test_what_its_owner_alone_can_change_is_left_and_said(tmp_path: Path, text: str) -> None:
     file = tmp_path / "config.toml"
     file.write_text(text)
