@@ -60,7 +60,9 @@ def test_every_option_exists(page: Path) -> None:
 def test_every_command_exists(page: Path) -> None:
     named = set(re.findall(r"`:([a-z][a-z-]*)", prose(page))) - NO_COMMANDS
     commands = load_commands()
-    assert {name for name in named if commands.find(name) is None} == set()
+    # Names of former times stand there once, to say that they go on to work.
+    named -= {"all", "kill"} if page.stem == "language" else set()
+    assert {name for name in named if (found := commands.find(name)) is None or found.name != name} == set()
 
 
 @pytest.mark.parametrize("page", NAMED)
