@@ -274,6 +274,7 @@ class Arbiter:
 
     def worker_ready(self, worker: WorkerProcess) -> None:
         """Go on with what waited for a worker to be ready; called by the crew."""
+        self._reap_strays()
         if self._phase is Phase.BOOTING:
             self._boot.go_on()
             self._look_for_completion()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from rpcserver.arbiter.events import EventRing
 from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
 from rpcserver.arbiter.spawner import Spawner
-from rpcserver.arbiter.stems import Stems
 from rpcserver.arbiter.succession import Succession, calls_in, cannot_start
 from rpcserver.system.channel import NextWanted, Retiring, WorkerBorn, WorkerFailed, WorkerReady
 from rpcserver.system.scoreboard import Scoreboard, SlotState
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rpcserver.arbiter.overseer import Overseer
+    from rpcserver.arbiter.stems import Stems
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.log import LineHandler
     from rpcserver.system.loop import Part, Reactor
@@ -84,6 +84,9 @@ class Crew:
         self._succession = Succession(self.slots, self.dismiss, self.events, overseer, settings.start_timeout)
         self.stems: Stems | None = None
         if settings.preload:
+            # Few servers have any.
+            from rpcserver.arbiter.stems import Stems
+
             self.stems = Stems(
                 self._spawner,
                 self.board,

@@ -121,7 +121,8 @@ class Reload:
         new = sum(slot.worker is not None and slot.worker.generation == crew.generation for slot in crew.slots)
         stays = f"{new} of {len(crew.slots)} workers are new" if new else "the workers that serve now stay"
         logger.error("the reload has failed, %s: %s", stays, failure.message, extra={"traceback": failure.traceback})
-        if not new:
+        # Without the former stem there is no way back.
+        if not new and (crew.stems is None or crew.stems.can_revert):
             crew.generation -= 1
             if crew.stems is not None:
                 crew.stems.revert()

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from rpcserver.service.loader import load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
 from rpcserver.system.process import ChildProcess, Forker, named_folder
-from rpcserver.system.stem_link import StemLink, open_stem_link
 from rpcserver.workers import load_model
 from rpcserver.workers.base import WorkerSetup, be_worker
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from rpcserver.system.scoreboard import Scoreboard, SlotBoard
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
+    from rpcserver.system.stem_link import StemLink
     from rpcserver.system.tls import ServerTls
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ class Spawner:
             OSError: there is no process or no descriptor left.
         """
         # Only `--preload` has one.
+        from rpcserver.system.stem_link import open_stem_link
         from rpcserver.workers.stem import Stem, StemSetup
 
         link, end = open_stem_link()

@@ -182,15 +182,19 @@ class Stems:
             self._retire(self._former)
             self._former = None
 
+    @property
+    def can_revert(self) -> bool:
+        """Whether the former stem is still there."""
+        return self._former is not None
+
     def revert(self) -> None:
-        """Have workers forked by the former stem again, where there is one, since those of the new one do not start."""
+        """Have workers forked by the former stem again, since those of the new one do not start."""
         if self._former is None:
             return
         if self._current is not None:
             self._retire(self._current)
-        self._current, self._former = self._former, None
-        self._generation = self._current.generation
-        self._send_next()
+        former, self._current, self._former = self._former, None, None
+        self._change_to(former)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to each."""
@@ -208,6 +212,10 @@ class Stems:
     def hurry(self, number: signal.Signals) -> None:
         """Have stems leave soon, or at once where the signal is SIGKILL."""
         self._hurried = True
+        soon = time.monotonic() + _LAST_WORDS
+        for stem in self._all:
+            if stem.deadline is not None:
+                stem.deadline = min(stem.deadline, soon)
         if number is signal.SIGKILL:
             self.send_signal(number)
 
@@ -241,30 +249,23 @@ class Stems:
         self._reactor.watch(link.fileno(), lambda: self._on_reports(stem))
 
     def _send_next(self) -> None:
-        """Send the next order, if the stem is free for it.
-
-        What was ordered of another generation is ordered again: every worker is of the one that it is said to be.
-        """
+        """Send the next order, if the stem is free for it."""
         stem = self._current
         while stem is not None and stem.state is StemState.READY and stem.under_way is None and self._orders:
             order = self._orders[0]
-            problem: str | None = None
-            if order.generation == stem.generation:
-                try:
-                    stem.link.order(order.worker, order.index, order.channel, order.lifeline)
-                except (BrokenPipeError, ConnectionResetError):
-                    # Its end is about to be known.
-                    return
-                except OSError as error:
-                    problem = error.strerror or str(error)
-                else:
-                    self._orders.popleft().close()
-                    stem.under_way = order.index
-                    stem.workers.add(order.index)
-                    stem.deadline = time.monotonic() + _FORK_PATIENCE
-                    self._unborn.add(order.index)
-                    return
-            self._midwife.order_failed(order.index, problem)
+            try:
+                stem.link.order(order.worker, order.index, order.channel, order.lifeline)
+            except (BrokenPipeError, ConnectionResetError):
+                # Its end is about to be known.
+                return
+            except OSError as error:
+                self._midwife.order_failed(order.index, error.strerror or str(error))
+                continue
+            self._orders.popleft().close()
+            stem.under_way = order.index
+            stem.workers.add(order.index)
+            stem.deadline = time.monotonic() + _FORK_PATIENCE
+            self._unborn.add(order.index)
 
     def _on_reports(self, stem: StemProcess) -> None:
         try:
@@ -290,12 +291,23 @@ class Stems:
         stem.state = StemState.READY
         stem.deadline = None
         self._early_deaths = 0
-        self._coming = None
-        self._current, self._former = stem, self._current
-        self._generation = stem.generation
         self._events.add("stem_ready", generation=stem.generation)
+        # What is ordered now is for the new stem, after what waits.
+        former, self._current, self._coming = self._current, None, None
         if stem.announced:
             self._overseer.app_loaded()
+        self._former = former
+        self._change_to(stem)
+
+    def _change_to(self, stem: StemProcess) -> None:
+        """Have workers forked by this stem from now on.
+
+        What was ordered of another generation is ordered again: every worker is of the one that it is said to be.
+        """
+        for order in [order for order in self._orders if order.generation != stem.generation]:
+            self._midwife.order_failed(order.index)
+        self._current = stem
+        self._generation = stem.generation
         self._send_next()
 
     def _on_deadline(self, stem: StemProcess, now: float) -> None:

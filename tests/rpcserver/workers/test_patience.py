@@ -22,7 +22,15 @@ from tests.servers import request
 
 
 def setup(settings: ServerSettings) -> WorkerSetup:
-    parts = {"worker": 1, "generation": 1, "channel": None, "board": SlotBoard.private(), "tls": None, "listeners": ()}
+    parts = {
+        "preloaded": None,
+        "worker": 1,
+        "generation": 1,
+        "channel": None,
+        "board": SlotBoard.private(),
+        "tls": None,
+        "listeners": (),
+    }
     return cast("WorkerSetup", SimpleNamespace(settings=settings, logs=SimpleNamespace(worker=0), **parts))
 
 
