@@ -16,7 +16,7 @@ from rpcshell.client.dialogue import MOST_UNSENT, Dialogue
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError, TlsFailed
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.target import ChildTarget, UnixTarget
-from rpcshell.client.transport import why_ended
+from rpcshell.client.transport import input_ended, why_ended
 from rpcwire import EncodeError, ErrorCode, Fault
 
 if TYPE_CHECKING:
@@ -219,6 +219,7 @@ class Pump:
             except OSError:
                 # Why comes to whoever reads next, for which there must not be too much unsent.
                 dialogue.lose_unsent()
+                input_ended(self.transport, unsent=True)
                 return
             finally:
                 dialogue.sent(sum(counts))

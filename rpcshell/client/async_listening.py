@@ -15,7 +15,7 @@ from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, S
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.hearing import MOST_REQUESTS, NO_HANDLERS, AnyHearing, busy, fault_of
-from rpcshell.client.transport import abandon, break_off, leave, open_transport, start_request
+from rpcshell.client.transport import abandon, break_off, input_ended, leave, open_transport, sends_on, start_request
 from rpcwire import Reply
 
 if TYPE_CHECKING:
@@ -105,8 +105,9 @@ class AsyncListeningConnection(AnyListeningConnection):
         self._closing: asyncio.Future[None] | None = None
         # Events that come before the greeting is over may be what it waits for.
         self._greeting: asyncio.Queue[Event | None] | None = asyncio.Queue()
-        self._descriptor = transport.fileno()
-        self._reads = self._writes = False
+        self._reads_on, self._writes_on = transport.fileno(), sends_on(transport)
+        self._reads = self._writes = self._awaits_end = False
+        self._takes_input = self._reads_on != self._writes_on
         self._watch()
 
     @classmethod
@@ -276,15 +277,27 @@ class AsyncListeningConnection(AnyListeningConnection):
         if reads != self._reads:
             self._reads = reads
             if reads:
-                self._loop.add_reader(self._descriptor, self._on_readable)
+                self._loop.add_reader(self._reads_on, self._on_readable)
             else:
-                self._loop.remove_reader(self._descriptor)
+                self._loop.remove_reader(self._reads_on)
         if writes != self._writes:
             self._writes = writes
             if writes:
-                self._loop.add_writer(self._descriptor, self._flush)
+                self._loop.add_writer(self._writes_on, self._flush)
             else:
-                self._loop.remove_writer(self._descriptor)
+                self._loop.remove_writer(self._writes_on)
+        awaits_end = self._takes_input and self.failure is None
+        if awaits_end != self._awaits_end:
+            self._awaits_end = awaits_end
+            if awaits_end:
+                self._loop.add_reader(self._writes_on, self._on_input_ended)
+            else:
+                self._loop.remove_reader(self._writes_on)
+
+    def _on_input_ended(self) -> None:
+        self._takes_input = False
+        input_ended(self._pump.transport, unsent=False)
+        self._watch()
 
 
 def _close_unused(opening: asyncio.Future[Transport]) -> None:

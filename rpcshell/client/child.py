@@ -43,6 +43,9 @@ kill -s KILL -- "-$1"
 _LEAVING: Final = 0.3
 """Seconds between a child's last word and its end, for which it is worth waiting to tell how it ended."""
 
+_HELD: Final = 1.0
+"""Seconds of silence after a child's end, after which what it has started and left is not listened to any more."""
+
 _LAST_LINES: Final = 200
 _LONGEST_LINE: Final = 16 * 1024
 
@@ -64,34 +67,41 @@ class ChildStream:
     def __init__(self, target: ChildTarget, on_log: Callable[[str], None]) -> None:
         self._on_log = on_log
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
+        self._closed_input = False
         try:
             with _interrupts_held_back():
                 self._start(target)
         except KeyboardInterrupt:
             self.close()
             raise
-        self._socket.setblocking(False)
-        self.send: Callable[[memoryview], int] = self._socket.send
+        self._input.setblocking(False)
+        self._output.setblocking(False)
+        self.send: Callable[[memoryview], int] = self._input.send
 
     def _start(self, target: ChildTarget) -> None:
-        # As libuv does for the children of Node: a socket, since that is one descriptor for both ways.
-        self._socket, theirs = socket.socketpair()
-        with theirs:
+        # Sockets, as libuv has them for the children of Node; one each, so that the end of either is seen.
+        self._input, stdin = socket.socketpair()
+        self._output, stdout = socket.socketpair()
+        with stdin, stdout:
             try:
                 self._process = subprocess.Popen(
                     target.argv,
-                    stdin=theirs.fileno(),
-                    stdout=theirs.fileno(),
+                    stdin=stdin.fileno(),
+                    stdout=stdout.fileno(),
                     stderr=subprocess.PIPE,
                     cwd=target.cwd,
                     env={**os.environ, **dict(target.env)} if target.env else None,
                     start_new_session=True,
                 )
             except (OSError, ValueError) as error:
-                self._socket.close()
+                self._input.close()
+                self._output.close()
                 raise _not_started(target, error) from error
         self._listener = threading.Thread(target=self._read_log, name="child's log", daemon=True)
         self._listener.start()
+        self._heard_at = time.monotonic()
+        if hasattr(os, "waitid"):
+            threading.Thread(target=self._await_end, name="child's end", daemon=True).start()
         self._watcher = _watched(self._process.pid)
         self._end = weakref.finalize(self, _end, self._process, self._watcher, os.getpid())
 
@@ -101,8 +111,25 @@ class ChildStream:
         return self._process.pid
 
     def fileno(self) -> int:
-        """The descriptor to wait on."""
-        return self._socket.fileno()
+        """The descriptor to wait on for what the child says."""
+        return self._output.fileno()
+
+    def sends_on(self) -> int:
+        """The descriptor to wait on for room, which also ends where the child closes its standard input."""
+        return self._input.fileno()
+
+    def input_ended(self, *, unsent: bool) -> None:
+        """The child has closed its standard input; where it leaves something `unsent` or unread, hear it no more."""
+        try:
+            lost = bool(self._input.recv(1)) or unsent
+        except BlockingIOError:
+            return
+        except OSError:
+            lost = True
+        if lost:
+            self._closed_input = True
+            with contextlib.suppress(OSError):
+                self._output.shutdown(socket.SHUT_RD)
 
     def recv(self, size: int) -> bytes:
         """Receive what the child has written; nothing once it has ended.
@@ -111,17 +138,20 @@ class ChildStream:
             BlockingIOError: Nothing has come.
         """
         try:
-            return self._socket.recv(size)
+            data = self._output.recv(size)
         except ConnectionResetError:
             # It left something of ours unread.
             return b""
+        self._heard_at = time.monotonic()
+        return data
 
     def why_ended(self) -> Exception | None:
-        """How the child ended and what it said last, or None while it runs."""
+        """How the child ended and what it said last, or which of its ends it has closed."""
         try:
             status = self._process.wait(_LEAVING)
         except subprocess.TimeoutExpired:
-            return None
+            end = "input, and does not take what is sent" if self._closed_input else "output, and goes on"
+            return Dropped(f"the child has closed its standard {end}", not_run=False)
         self._listener.join(_LEAVING)
         how = f"exit code {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
         said = next((line.strip() for line in reversed(self._last) if line.strip()), "")
@@ -131,9 +161,10 @@ class ChildStream:
         """End the child: close its standard input, and if it stays, ask it (SIGTERM) and then make it (SIGKILL)."""
         deadline = time.monotonic() + _GRACE
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
+            self._input.shutdown(socket.SHUT_WR)
             self._discard_output(deadline)
-        self._socket.close()
+        self._input.close()
+        self._output.close()
         if self._end.alive:
             _end(self._process, self._watcher, os.getpid(), patience=max(deadline - time.monotonic(), 0))
             self._end.detach()
@@ -141,17 +172,29 @@ class ChildStream:
 
     def abandon(self) -> None:
         """Close the descriptors, and leave the child to the process that has started it."""
-        self._socket.close()
+        self._input.close()
+        self._output.close()
         if self._watcher is not None and self._watcher.stdin is not None:
             self._watcher.stdin.close()
 
     def _discard_output(self, deadline: float) -> None:
         """Read what still comes until it is over, as who cannot write cannot end well."""
         poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
+        poll.register(self._output, select.POLLIN)
         while (remaining := deadline - time.monotonic()) > 0 and poll.poll(remaining * 1000):
-            if not self._socket.recv(65536):
+            if not self._output.recv(65536):
                 return
+
+    def _await_end(self) -> None:
+        """Hear the child no more once it has ended, though what it has started may hold its output and say nothing."""
+        # It stays to be waited for.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        ended = time.monotonic()
+        while (left := max(ended, self._heard_at) + _HELD - time.monotonic()) > 0:
+            time.sleep(left)
+        with contextlib.suppress(OSError):
+            self._output.shutdown(socket.SHUT_RD)
 
     def _read_log(self) -> None:
         stream = self._process.stderr

@@ -16,7 +16,7 @@ from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, P
 from rpcshell.client.dialling import LONGEST_WAIT
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.transport import abandon, break_off, leave, open_transport, start_request
+from rpcshell.client.transport import abandon, break_off, input_ended, leave, open_transport, sends_on, start_request
 from rpcwire import Reply
 
 if TYPE_CHECKING:
@@ -313,12 +313,23 @@ class ListeningConnection(AnyListeningConnection):
 
     def _read(self) -> None:
         poll = select.poll()
-        descriptor = self._pump.transport.fileno()
+        transport = self._pump.transport
+        reads_on, writes_on = transport.fileno(), sends_on(transport)
+        hung_up = False
         poll.register(self._woken, select.POLLIN)
         while self.reusable:
             events = select.POLLIN if self._pump.wants_to_read and self._has_room() else 0
-            poll.register(descriptor, events | (select.POLLOUT if self._pump.wants_to_write else 0))
+            room = select.POLLOUT if self._pump.wants_to_write else 0
+            if reads_on == writes_on:
+                events |= room
+            elif room or not hung_up:
+                poll.register(writes_on, room)
+            poll.register(reads_on, events)
             ready = dict(poll.poll())
+            if reads_on != writes_on and ready.get(writes_on, 0) & select.POLLHUP:
+                poll.unregister(writes_on)
+                hung_up = True
+                input_ended(transport, unsent=False)
             if ready.pop(self._woken, 0):
                 os.read(self._woken, 4096)
             with self._turnstile:

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from rpcshell.client.dialects import Listening
     from rpcshell.client.target import Target, TlsFiles
 
-__all__ = ["Transport", "abandon", "break_off", "leave", "open_transport", "start_request", "why_ended"]
+__all__ = [
+    "Transport",
+    "abandon",
+    "break_off",
+    "input_ended",
+    "leave",
+    "open_transport",
+    "sends_on",
+    "start_request",
+    "why_ended",
+]
 
 
 _QUEUING: Final = 4.0
@@ -95,6 +105,19 @@ def why_ended(transport: Transport) -> Exception | None:
     """What a transport knows of its own end beyond that it has come, or None: a child's exit, a response of HTTP."""
     tell: Callable[[], Exception | None] | None = getattr(transport, "why_ended", None)
     return None if tell is None else tell()
+
+
+def sends_on(transport: Transport) -> int:
+    """The descriptor to wait on for room to send; a child has another one for that than for what comes."""
+    tell: Callable[[], int] = getattr(transport, "sends_on", transport.fileno)
+    return tell()
+
+
+def input_ended(transport: Transport, *, unsent: bool) -> None:
+    """Say that a transport takes nothing more. Elsewhere than with a child the end that is read next says why."""
+    tell: Callable[..., None] | None = getattr(transport, "input_ended", None)
+    if tell is not None:
+        tell(unsent=unsent)
 
 
 def break_off(transport: Transport, number: int) -> None:

@@ -139,10 +139,10 @@ def messages_in(first: bytes, framing: str) -> Iterator[Any]:
 
 # Each recogniser takes the same bytes apart, and a server may say much that takes long to.
 @lru_cache(maxsize=8)
-def _bodies(first: bytes, framing: str) -> tuple[bytes, ...]:
+def _bodies(first: bytes, framing: str) -> tuple[bytes | bytearray, ...]:
     decoder = FRAMINGS[framing].decoder(MOST_FIRST_BYTES)
     decoder.feed(first)
-    found: list[bytes] = []
+    found: list[bytes | bytearray] = []
     with contextlib.suppress(FrameError):
         while len(found) < _MOST_MESSAGES and (body := decoder.next_frame()) is not None:
             found.append(body)

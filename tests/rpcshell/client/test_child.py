@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rpcshell import ConnectionLost, connect, connect_async
 from rpcshell.client import child
 from rpcshell.client.child import ChildStream
 from rpcshell.client.target import ChildTarget
@@ -41,7 +43,37 @@ def test_a_child_that_stays_is_asked_once_and_then_made_to_end(monkeypatch: pyte
     select.select([stream], [], [])
     sent: list[int] = []
     killpg = os.killpg
-    monkeypatch.setattr(os, "killpg", lambda group, number: (sent.append(number), killpg(group, number)))
+
+    def told(group: int, number: int) -> None:
+        sent.append(number)
+        killpg(group, number)
+
+    monkeypatch.setattr(os, "killpg", told)
     stream.close()
     # The last is for what it may have started.
     assert sent == [signal.SIGTERM, signal.SIGKILL, signal.SIGKILL]
+
+
+ONE_SIDED = {
+    "the child has closed its standard output, and goes on": "read -r line; exec 1>&-; exec sleep 1000",
+    "the child has closed its standard input, and does not take what is sent": "exec 0<&-; exec sleep 1000",
+    r"the child has ended \(exit code 3\)": "sleep 1000 & exit 3",
+}
+
+
+@pytest.mark.parametrize("says", ONE_SIDED)
+def test_a_child_that_closes_one_end_or_leaves_both_to_another_is_not_waited_for(
+    says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_GRACE", 0.05)
+    monkeypatch.setattr(child, "_HELD", 0.05)
+    target = ChildTarget(("sh", "-c", ONE_SIDED[says]), dialect="jsonrpc+line")
+    with connect(target, timeout=None) as client, pytest.raises(ConnectionLost, match=says):
+        client.call("echo", 1)
+
+    async def call() -> None:
+        async with connect_async(target, timeout=None) as client:
+            with pytest.raises(ConnectionLost, match=says):
+                await client.call("echo", 1)
+
+    asyncio.run(call())
