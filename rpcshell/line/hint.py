@@ -8,9 +8,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rpcshell.line.advice import advice
 from rpcshell.line.brief import few
-from rpcshell.line.catalog import Catalog, Method
+from rpcshell.line.catalog import Method
 from rpcshell.line.check import MOST_MISSING, check
+from rpcshell.line.habits import habit
 from rpcshell.line.language import (
     ArrayNode,
     CallLine,
@@ -63,7 +65,9 @@ def hint(line: Line, cursor: int, around: Surroundings) -> Hint:
     """
     found = next(problems(line, cursor, around), None)
     if found is not None:
-        return Hint(found.message, problem=True, column=found.start)
+        return Hint(_advised(line, found, around), problem=True, column=found.start)
+    if (meant := _by_habit(line, around)) is not None:
+        return meant
     match line.body:
         case CommandLine() as command:
             if (inner := _inner_line(line, command, around)) is not None and cursor > inner[1]:
@@ -103,6 +107,27 @@ def problems(line: Line, cursor: int | None, around: Surroundings) -> Iterator[P
             yield from _warnings(line)
         case _:
             yield from syntax
+
+
+def _advised(line: Line, problem: Problem, around: Surroundings) -> str:
+    """What to say of a problem: what would work, where that is plain of a call that cannot be read as it stands."""
+    body = line.body
+    if isinstance(body, CallLine) and (body.params is None or problem.start <= body.params.start):
+        lines = [f"`{one}`" for one in advice(line.text, around.catalog.methods.get)[:2]]
+        if lines:
+            return f"did you mean {' or '.join(lines)}?"
+    return problem.message
+
+
+def _by_habit(line: Line, around: Surroundings) -> Hint | None:
+    """What a line does, or does not, that is a habit of other programs; None where it is none."""
+    found = habit(line.text)
+    if found is None or found.word in around.catalog.methods:
+        return None
+    if not found.line:
+        return Hint(f"{found.word} is no method; {found.say}")
+    spec = around.command(found.line[1:].split()[0])
+    return None if spec is None else Hint(f"{spec.usage}  {spec.summary}".rstrip())
 
 
 def _counts(problem: Problem, line: Line, cursor: int, *, typing: bool) -> bool:
@@ -150,7 +175,8 @@ def _in_call(line: Line, call: CallLine, cursor: int, around: Surroundings, *, t
     method = catalog.methods.get(call.method)
     named = cursor > call.end and not (typing and len(line.text) == call.end)
     if method is None and catalog.methods and (named or not catalog.index.search(call.method, 1)):
-        yield _unknown_method(call, catalog)
+        if habit(line.text) is None:
+            yield _unknown_method(call, around)
         return
     if call.params is not None:
         yield from _unknown_variables(call.params, cursor, around)
@@ -204,9 +230,11 @@ def _parameter_at(call: CallLine, cursor: int, method: Method) -> int | None:
     return None
 
 
-def _unknown_method(call: CallLine, catalog: Catalog) -> Problem:
-    near = catalog.index.near(call.method)
+def _unknown_method(call: CallLine, around: Surroundings) -> Problem:
+    near = around.catalog.index.near(call.method)
     also = f"; did you mean {', '.join(map(method_text, near))}?" if near else ""
+    if around.command(call.method) is not None:
+        also = f"; :{call.method} is a command"
     return Problem(f"unknown method {call.method}{also}", call.start, call.end)
 
 

@@ -102,11 +102,9 @@ class Toolbar:
         parts = statements(context.read(text), lambda name: not methods or name in methods or name in aliases)
         if len(parts) > 1:
             wrong = list(islice(self._wrong_in_several(text, parts, cursor), _MOST_PROBLEMS))
-            return (
-                _Answer([("", f"{len(parts)} lines; Enter runs one after the other")], ())
-                if not wrong
-                else _wrong(text, wrong)
-            )
+            if wrong:
+                return _wrong(text, wrong[0].message, wrong)
+            return _Answer([("", f"{len(parts)} lines; Enter runs one after the other")], ())
         from rpcshell.line.hint import hint, problems
 
         line, moved = context.expanded(text)
@@ -114,9 +112,8 @@ class Toolbar:
         found = hint(line, cursor + moved, around)
         if not found.problem:
             return _Answer(_signature(found), ())
-        return _wrong(
-            text, [_moved(one, -moved) for one in islice(problems(line, cursor + moved, around), _MOST_PROBLEMS)]
-        )
+        wrong = [_moved(one, -moved) for one in islice(problems(line, cursor + moved, around), _MOST_PROBLEMS)]
+        return _wrong(text, found.text, wrong)
 
     def _wrong_in_several(self, text: str, parts: Sequence[str], cursor: int) -> Iterator[Problem]:
         """What is wrong in lines that are run one after the other."""
@@ -155,16 +152,15 @@ def _moved(problem: Problem, by: int) -> Problem:
     return replace(problem, start=problem.start + by, end=problem.end + by)
 
 
-def _wrong(text: str, problems: Sequence[Problem]) -> _Answer:
-    """The first of the problems, with its place as people count, and where all of them are."""
-    first = problems[0]
-    place = ""
-    if first.start >= 0:
-        before = text[: first.start]
-        row, column = before.count("\n") + 1, first.start - before.rfind("\n")
+def _wrong(text: str, said: str, problems: Sequence[Problem]) -> _Answer:
+    """What is said of the first of the problems, with its place as people count, and where all of them are."""
+    place, start = "", problems[0].start
+    if start >= 0:
+        before = text[:start]
+        row, column = before.count("\n") + 1, start - before.rfind("\n")
         place = f"line {row}, column {column}: " if "\n" in text else f"column {column}: "
     return _Answer(
-        [("class:bottom-toolbar.problem", place + visible(first.message))],
+        [("class:bottom-toolbar.problem", place + visible(said))],
         [(problem.start, problem.end) for problem in problems],
     )
 

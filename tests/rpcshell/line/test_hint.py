@@ -147,7 +147,10 @@ def test_a_key_that_is_there_twice_is_shown_whatever_is_known_of_the_method(text
         ('order.create {"item": {"sku": "x"}, "pet": {"type": "cow"}}', "expected Pet", 43),
         ("add [1, 2, 3]", "at most 2 items", 11),
         ("add []", "at least 1 item", 4),
-        ("add 1 ", "expected array, not an integer", 4),
+        ("add 1 ", "did you mean `add a=1`?", 4),
+        ("add 1 2", "did you mean `add a=1 b=2` or `add [1, 2]`?", 4),
+        ("add(1, 2)", "did you mean `add a=1 b=2` or `add [1, 2]`?", 0),
+        ("spawn 2", "unknown method spawn; :spawn is a command", 0),
         ('mood "ugly"', 'expected "good" | "bad"', 5),
         ("ad 1", "unknown method ad; did you mean add?", 0),
         ("order.craete {", "unknown method order.craete; did you mean order.create, order.cancel?", 0),
@@ -236,6 +239,11 @@ def test_the_first_word_of_a_name_with_blanks_is_told_how_the_name_is_typed() ->
 @pytest.mark.parametrize("text", ["order.create color=re", "order.create zip=nu", "order.create express=fa"])
 def test_a_word_that_may_become_what_it_has_to_be_is_no_mistake(text: str) -> None:
     assert not hint_at(text).problem
+
+
+def test_what_is_typed_by_habit_is_told_what_it_is() -> None:
+    assert hint_at("ls -l") == Hint("ls is no method; :methods lists the methods, !ls -l the files")
+    assert not hint_at("exit").problem
 
 
 def test_a_method_that_is_still_typed_is_not_unknown() -> None:

@@ -120,6 +120,10 @@ def test_the_toolbar_says_the_signature_or_the_problem() -> None:
     assert ":connect" in toolbar(KnownSession(), ":connect ")
 
 
+def test_the_toolbar_says_what_would_work_instead() -> None:
+    assert toolbar(KnownSession(), "ping x ") == 'column 6: did you mean `ping first="x"`?'
+
+
 def test_the_place_of_a_problem_is_counted_in_rows_and_columns() -> None:
     session = KnownSession()
     assert toolbar(session, 'ping {\n  "first": 1}').startswith("line 2, column 12: ")
