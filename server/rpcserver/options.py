@@ -162,11 +162,19 @@ _OTHER: Final = "Other"
     group=_WORKERS,
     type=click.IntRange(1, 1000),
     metavar="N",
-    default=default_workers,
-    show_default="twice the processors and one, at least 4",
-    help="How many worker processes to keep.",
+    default=None,
+    show_default="one a processor; in model sync twice as many and one, at least 4",
+    help="How many worker processes to keep. Model sync needs as many as there are clients at once; in the others one "
+    "a processor is best, as each serves many.",
 )
-@_option("--model", "-m", group=_WORKERS, type=click.Choice(list(MODELS)), help="How a worker serves connections.")
+@_option(
+    "--model",
+    "-m",
+    group=_WORKERS,
+    type=click.Choice(list(MODELS)),
+    help="How a worker serves connections. sync: one at a time, for few clients; thread: a thread each; pool: --threads"
+    " for any number of them; fork: a process each; async: on an event loop, the fastest with many clients.",
+)
 @_option(
     "--preload",
     group=_WORKERS,
@@ -341,6 +349,8 @@ def command(
     if settings["tls_cert"] is None and (settings["tls_key"] or settings["tls_client_ca"]):
         raise click.UsageError("a TLS key or authority serves nothing without a certificate: add --tls-cert")
     _check_registration(settings)
+    if settings["workers"] is None:
+        settings["workers"] = default_workers(settings["model"])
     return Invocation(ServerSettings(**settings), log_level, log_format, log_file)
 
 

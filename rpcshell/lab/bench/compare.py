@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.bench.findings import Finding, findings
 from rpcshell.lab.bench.runs import RunMemory, run_of
-from rpcshell.view.units import ago, latency, per_second, share
+from rpcshell.view.units import ago, count_of, latency, per_second, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,6 +60,8 @@ def ahead(contestants: Sequence[Contestant]) -> list[Finding]:
         if not kept_up:
             found.append(_fastest(working))
         found.append(_quickest(working, wanted if kept_up else None))
+        if (advice := _advice(working, kept_up=kept_up)) is not None:
+            found.append(advice)
     sentences = [Finding(sentence, serious=False) for sentence in found]
     sentences += [Finding(f"{one.name}: no call succeeded.") for one in contestants if one not in working]
     for one in working:
@@ -85,6 +87,44 @@ def _fastest(working: Sequence[Contestant]) -> str:
     most = max(_rate_noise(first, one) or 0.0 for one in level)
     more = " More and longer rounds would tell them apart." if most > _LOUD and apart > _LOUD / 2 else ""
     return f"{names} are level in calls/s: {share(apart)} apart, within the noise of {share(most)}.{more}"
+
+
+def _advice(working: Sequence[Contestant], *, kept_up: bool) -> str | None:
+    """Which to take, and why, in a sentence; None where the runs are too short to tell."""
+    fastest = max(working, key=lambda one: one.whole.rate)
+    if any(one is not fastest and _rate_noise(fastest, one) is None for one in working):
+        return None
+    level = [one for one in working if kept_up or _is_level(_lead(fastest, one), _rate_noise(fastest, one))]
+    quickest = min(level, key=lambda one: one.p99)
+    quick = [one for one in level if _is_level(_behind(one, quickest), _p99_noise(quickest, one))]
+    # Of the rest, what costs least.
+    taken = min(quick, key=_memory)
+    server = taken.whole.server
+    workers = "" if server is None else f" with {count_of(server.workers, 'worker')}"
+    if len(level) == 1:
+        return f"Take {taken.name}{workers}: it answers the most calls/s."
+    others = " and ".join(one.name for one in level if one is not taken)
+    rate = "it keeps up as all do" if kept_up else f"it answers as many calls/s as {others}"
+    if len(quick) == 1:
+        return f"Take {taken.name}{workers}: {rate}, and has the lowest p99."
+    return f"Take {taken.name}{workers}: {rate}, and takes the least memory of those that are as quick."
+
+
+def _behind(one: Contestant, first: Contestant) -> float:
+    return one.p99 / first.p99 - 1 if first.p99 else 0.0
+
+
+def _is_level(lead: float, allowed: float | None) -> bool:
+    """Whether a lead is none; where nobody can tell what noise is, only a small one."""
+    return lead <= (_LEAST if allowed is None else allowed)
+
+
+def _memory(one: Contestant) -> float:
+    return math.inf if one.whole.server is None or one.whole.server.memory is None else one.whole.server.memory
+
+
+def _p99_noise(one: Contestant, other: Contestant) -> float | None:
+    return _noise_of_rounds(one, other)(one.p99s, other.p99s)
 
 
 def _rate_noise(one: Contestant, other: Contestant) -> float | None:

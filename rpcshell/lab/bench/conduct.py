@@ -46,6 +46,7 @@ __all__ = ["conduct"]
 
 _TIMEOUT: Final = 10.0
 _WIDTH: Final = 80
+_MOST_SYNC_WORKERS: Final = 256
 
 _ONE_EACH: Final = "sync"
 """The model whose workers serve one connection at a time: more of them wait until another ends."""
@@ -143,7 +144,7 @@ class _Runs:
             for number, model in product(rounds, self._options.models or ("",)):
                 draw = show(self._title(model, number))
                 try:
-                    one = self._of_server(draw) if start is None else self._of_model(replace(start, model=model), draw)
+                    one = self._of_server(draw) if start is None else self._of_model(start, model, draw)
                     measured.append(one)
                 except (KeyboardInterrupt, Cancelled):
                     if not measured:
@@ -171,10 +172,13 @@ class _Runs:
             return self._measure(self._plan, None, draw)
         return self._measure(self._plan, control, draw)
 
-    def _of_model(self, start: SpawnOptions, draw: Draw) -> Measurement:
+    def _of_model(self, start: SpawnOptions, model: str, draw: Draw) -> Measurement:
         draw(None)
-        server = SpawnedServer.start(start)
-        self._fit(server.workers, self._options.models)
+        workers = start.workers
+        if workers is None and model == _ONE_EACH:
+            # Each serves one connection; of the other models the server knows what is best.
+            workers = min(self._plan.connections, _MOST_SYNC_WORKERS)
+        server = SpawnedServer.start(replace(start, model=model, workers=workers))
         try:
             plan = replace(self._plan, target=server.addresses[0], plain=False)
             control = Control(server.control, timeout=1.0) if server.control else None
@@ -194,7 +198,7 @@ class _Runs:
                 )
             return SpawnOptions(workers=workers, app=self._options.app)
         usual = SpawnOptions()
-        return replace(running.options, workers=workers or running.workers, bind=usual.bind, keep=False)
+        return replace(running.options, workers=workers, bind=usual.bind, keep=False)
 
     def _measure(self, plan: Plan, control: Control | None, draw: Draw) -> Measurement:
         draw(None)
@@ -256,8 +260,9 @@ def _width(shell: Shell) -> int:
 def _show_text(shell: Shell, measured: list[Measurement], *, side_by_side: bool) -> None:
     width = _width(shell)
     if side_by_side:
-        plan, server = measured[0].plan, measured[0].server
-        workers = "" if server is None else f" · {count_of(server.workers, 'worker')} each"
+        plan = measured[0].plan
+        counts = {one.server.workers for one in measured if one.server is not None}
+        workers = f" · {count_of(counts.pop(), 'worker')} each" if len(counts) == 1 else ""
         head = f"{call_text(plan)}\n{load_text(plan)}{workers}\n\n"
         shell.output.pieces([("", head), *report.comparison_pieces(measured, width)], paged=False)
     else:

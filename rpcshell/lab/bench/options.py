@@ -152,7 +152,11 @@ _OPTIONS: Final = (
         "-m", "--models", type=_Models(), metavar="M,M", default=(), help="Compare these worker models, or all."
     ),
     click.option(
-        "-w", "--workers", type=click.IntRange(1, 1000), metavar="N", help="With --models: how many workers each."
+        "-w",
+        "--workers",
+        type=click.IntRange(1, 1000),
+        metavar="N",
+        help="With --models: how many workers each; else what suits the model best.",
     ),
     click.option(
         "--rounds", type=click.IntRange(1, 100), metavar="N", help=f"How often to measure; 1, or {_ROUNDS} with models."

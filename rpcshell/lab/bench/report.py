@@ -98,10 +98,14 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
     width = max(width, _NARROWEST)
     contestants = side_by_side(measurements)
     wrong = any(one.whole.failed for one in contestants)
+    differing = len({one.whole.server.workers for one in contestants if one.whole.server is not None}) > 1
     rows = []
     for name, whole, *_ in contestants:
         histogram, server = Histogram(whole.latency), whole.server
-        row: dict[str, object] = {"model": name, "calls/s": Figure(per_second(whole.rate))}
+        row: dict[str, object] = {"model": name}
+        if differing:
+            row["workers"] = Figure("-" if server is None else number(server.workers))
+        row["calls/s"] = Figure(per_second(whole.rate))
         for percent in (50.0, 99.0, 99.9):
             row[f"p{percent:g}"] = Figure(latency(histogram.percentile(percent)) if whole.calls else "-")
         row["cpu a call"] = Figure("-" if server is None else a_call(server.cpu, whole.calls))

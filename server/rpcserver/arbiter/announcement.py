@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.slots import number_of_workers
+from rpcserver.system.settings import default_workers
 from rpcwire.control import ServerReady
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from rpcserver.system.systemd import Notifier
 
 logger = logging.getLogger(__name__)
+
+_ONE_A_PROCESSOR: Final = frozenset({"thread", "pool", "async"})
+"""Models whose workers share the processors with nobody but each other, and are slower where there are more of them."""
 
 
 def announce(
@@ -45,6 +49,9 @@ def announce(
     if serving < wanted:
         said = f"{serving} of {said}"
     logger.info("listening on %s, %s (%s), pid %d", ", ".join(addresses), said, settings.model, os.getpid())
+    best = default_workers(settings.model)
+    if wanted > best and settings.model in _ONE_A_PROCESSOR:
+        logger.info("model %s is at its best with one worker a processor: %d here", settings.model, best)
     if control is not None:
         logger.info("control socket: %s", control)
     notifier.ready(said)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from rpcserver.arbiter.liveness import Liveness
 from rpcserver.system.listen_queue import listen_queue
 from rpcserver.system.scoreboard import SlotState
+from rpcserver.system.settings import processors
 from rpcserver.workers.base import RECLAIM
 
 if TYPE_CHECKING:
@@ -221,8 +222,10 @@ class Reclaim:
         clients = "1 client waits" if waiting == 1 else f"{waiting} clients wait"
         if self._sync:
             cure = f"more --workers, --model thread or a shorter --reclaim-idle ({self._idle_text}) would help"
+        elif workers < (best := processors()):
+            cure = f"--workers {best}, one a processor, or more --max-connections would help"
         else:
-            cure = "more --workers or --max-connections would help"
+            cure = "more --max-connections would help"
         held = "the only worker" if workers == 1 else f"all {workers} workers"
         logger.warning("%s, since connections hold %s: %s", clients, held, cure)
 

@@ -130,12 +130,18 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.drain_settle
 
 
-def default_workers() -> int:
-    """Twice the processors that this process may use and one more, at least four.
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
-    A sync worker serves one connection at a time, and waits for its client most of that time.
+
+def default_workers(model: str) -> int:
+    """How many workers a model has unless told: one a processor, as each serves many connections.
+
+    A sync worker serves one connection at a time, and waits for its client most of that time. It should have as many as
+    there are clients; who does not say how many these are has twice the processors and one more, at least four.
     """
-    return max(_MIN_WORKERS, 2 * len(os.sched_getaffinity(0)) + 1)
+    return max(_MIN_WORKERS, 2 * processors() + 1) if model == "sync" else processors()
 
 
 def checked_seconds(seconds: float | None) -> float | None:

@@ -51,8 +51,14 @@ def file(folder: Path, text: str) -> Path:
 
 
 def test_the_defaults() -> None:
-    assert settings() == ServerSettings(workers=default_workers())
-    assert default_workers() >= 4
+    assert settings() == ServerSettings(workers=default_workers("sync"))
+    assert default_workers("sync") >= 4
+
+
+@pytest.mark.parametrize("model", ["thread", "pool", "fork", "async"])
+def test_models_that_serve_many_connections_have_a_worker_a_processor(model: str) -> None:
+    assert settings("--model", model).workers == len(os.sched_getaffinity(0))
+    assert settings("--model", model, "--workers", "7").workers == 7
 
 
 def test_the_command_line_wins_over_the_environment_that_over_the_file(

@@ -168,3 +168,44 @@ def test_what_the_machine_does_to_all_models_of_a_round_is_no_noise() -> None:
         for model, rate in (("sync", 1000.0), ("pool", 1300.0))
     ]
     assert "pool is ahead: 30." in comparison_text(rounds, 200)
+
+
+def test_which_model_to_take_is_said_in_a_sentence() -> None:
+    def advice(*models: tuple[str, float, float, int], plan: dict[str, Any] | None = None) -> str:
+        rounds = [
+            measured(
+                rates=[rate * share] * 20,
+                latencies={p99: 1},
+                model=model,
+                use={"memory": memory, "workers": len(model)},
+                plan=plan,
+            )
+            for share in (1.0, 0.9, 1.1)
+            for model, rate, p99, memory in models
+        ]
+        (said,) = re.findall(r"Take .*", comparison_text(rounds, 300))
+        return str(said)
+
+    assert (
+        advice(("sync", 1000, 1e-3, 1), ("async", 2000, 2e-3, 9))
+        == "Take async with 5 workers: it answers the most calls/s."
+    )
+    level = "it answers as many calls/s as"
+    said = advice(("sync", 1000, 1e-3, 9), ("pool", 1005, 3e-3, 1))
+    assert said == f"Take sync with 4 workers: {level} pool, and has the lowest p99."
+    said = advice(("sync", 1000, 1e-3, 9), ("pool", 1005, 1e-3, 1))
+    assert said == f"Take pool with 4 workers: {level} sync, and takes the least memory of those that are as quick."
+    assert (
+        advice(("sync", 1000, 3e-3, 1), ("thread", 1000, 1e-3, 9), plan={"rate": 900.0})
+        == "Take thread with 6 workers: it keeps up as all do, and has the lowest p99."
+    )
+    short = [measured(rates=[rate] * 3, model=model) for model, rate in (("sync", 1000.0), ("pool", 2000.0))]
+    assert "Take " not in comparison_text(short, 200)
+
+
+def test_models_that_have_different_numbers_of_workers_show_them() -> None:
+    runs = [measured(model=model, use={"workers": workers}) for model, workers in (("sync", 64), ("async", 2))]
+    rows = [line.split() for line in comparison_text(runs, 200).splitlines()]
+    assert rows[0][:2] == ["model", "workers"]
+    assert [row[:2] for row in rows[2:4]] == [["sync", "64"], ["async", "2"]]
+    assert "workers" not in comparison_text([measured(), measured(model="pool")], 200).splitlines()[0]
