@@ -86,7 +86,14 @@ def search_path() -> str:
     return os.pathsep.join([str(Path(sys.executable).parent), str(node), os.environ["PATH"]])
 
 
-@pytest.mark.parametrize("block", blocks("console"), ids=str)
+CONSOLE = [
+    # Each starts programs; README's have to do for every run.
+    pytest.param(block, id=str(block), marks=() if block.page == "README.md" else pytest.mark.thorough)
+    for block in blocks("console")
+]
+
+
+@pytest.mark.parametrize("block", CONSOLE)
 def test_each_command_prints_what_stands_below_it(block: Block, folder: Path, places: Places) -> None:
     environment = {**os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "PATH": search_path()}
     with contextlib.ExitStack() as running:
