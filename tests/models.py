@@ -22,3 +22,6 @@ of_each_kind = pytest.mark.parametrize("model", EACH_KIND)
 
 of_concurrent_kinds = pytest.mark.parametrize("model", some("thread", "async")[1:])
 """Those that serve several connections at once: by a thread or a child for each, and on a loop."""
+
+preloaded_too = pytest.mark.parametrize("preload", [(), pytest.param(("--preload",), marks=pytest.mark.thorough)])
+"""Once as each worker imports the app, and once more as a stem does for all of them."""

@@ -170,6 +170,33 @@ def test_new_workers_that_do_not_start_bring_the_old_stem_back(tmp_path: Path) -
         assert {origin[1] for origin in origins(server, 2)} == set(stems)
 
 
+@pytest.mark.thorough
+def test_without_the_former_stem_there_is_no_way_back(tmp_path: Path) -> None:
+    gate, switch = Gate(tmp_path), tmp_path / "switch"
+    hook = f"""
+@service.on_worker_start
+def connect():
+    if os.path.exists({str(switch)!r}):
+        gate({str(gate.entered)!r}, {str(gate.leave)!r})
+        raise RuntimeError("no database")
+"""
+    with running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
+        workers, [former] = wait_for_pids(arbiter, 2), stems_of(server)
+        switch.touch()
+        rewrite(tmp_path, PRELOADED_APP + hook)
+        server.signal(signal.SIGHUP)
+        gate.wait()
+        os.kill(former, signal.SIGKILL)
+        arbiter.stem(after=former)
+        gate.open()
+        server.wait_for_log("the reload has failed, the workers that serve now stay")
+        switch.unlink()
+        assert arbiter.status()["generation"] == 1
+        arbiter.call("worker.kill", worker=1)
+        assert wait_for_pids(arbiter, 2, gone=workers[0])[1] == workers[1]
+        assert {worker["generation"] for worker in arbiter.workers()} == {0, 1}
+
+
 @pytest.mark.parametrize(
     ("app", "options", "said"),
     [

@@ -17,6 +17,7 @@ from rpcserver.ops.watch import Watched, WatchUnavailable, watch_duty, watched_b
 from rpcserver.system.log import LineHandler
 from rpcserver.system.loop import Reactor
 from rpcserver.testing import Client
+from tests.models import preloaded_too
 from tests.servers import PATIENCE, Server, launched, running
 
 
@@ -198,8 +199,9 @@ def test_a_reload_loses_no_call_of_a_client_that_heeds_close(tmp_path: Path) -> 
             change(server, tmp_path / "probe.py", version(2), lambda: client.call("version") == 2)
 
 
-def test_an_app_that_is_broken_for_a_while_goes_on_as_it_was(tmp_path: Path) -> None:
-    with running("-w", "1", "--reload", app=version(1), folder=tmp_path) as server:
+@preloaded_too
+def test_an_app_that_is_broken_for_a_while_goes_on_as_it_was(preload: tuple[str, ...], tmp_path: Path) -> None:
+    with running("-w", "1", "--reload", *preload, app=version(1), folder=tmp_path) as server:
         file = tmp_path / "probe.py"
         server.wait_for_log("watching")
         change(server, file, "def broken(:\n", lambda: "the reload has failed" in server.log())

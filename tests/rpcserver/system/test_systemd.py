@@ -19,6 +19,7 @@ import pytest
 
 from rpcserver.system.addresses import BindError
 from rpcserver.system.systemd import AdoptedListener, Notifier, inherited_listeners
+from tests.models import preloaded_too
 from tests.servers import PATIENCE, Client
 
 # Adopts what was passed to it, and says what that is and what is left in the environment.
@@ -266,10 +267,11 @@ def activated(listening: socket.socket, manager: Manager, *arguments: str) -> It
         process.communicate(timeout=PATIENCE)
 
 
+@preloaded_too
 def test_a_server_started_by_a_manager_serves_its_socket_and_leaves_it_open(
-    listening: socket.socket, manager: Manager
+    preload: tuple[str, ...], listening: socket.socket, manager: Manager
 ) -> None:
-    with activated(listening, manager) as process:
+    with activated(listening, manager, *preload) as process:
         told = manager.told()
         assert (told["READY"], told["MAINPID"]) == ("1", str(process.pid))
         with Client(socket.create_connection(listening.getsockname(), PATIENCE)) as client:

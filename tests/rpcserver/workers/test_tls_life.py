@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from rpcserver import Context, Service
 from rpcserver.testing import Client, serve
 from rpcwire import ErrorCode, Goodbye, Reply
-from tests.models import of_each_kind
+from tests.models import of_each_kind, preloaded_too
 from tests.rpcserver.steering import steering
 from tests.rpcserver.tls_serving import (
     TLS_APP,
@@ -89,11 +89,12 @@ def shown(server: Server, certificates: Certificates) -> bytes | None:
 
 @pytest.mark.samples(1)
 @of_each_kind
+@preloaded_too
 def test_reloads_take_up_renewed_certificates_and_neither_they_nor_a_stop_lose_a_call(
-    model: str, certificates: Certificates, tmp_path: Path
+    model: str, preload: tuple[str, ...], certificates: Certificates, tmp_path: Path
 ) -> None:
     marks = tmp_path / "marks"
-    with running("-m", model, "-w", "3", *certificates.options, folder=tmp_path) as server:
+    with running("-m", model, "-w", "3", *preload, *certificates.options, folder=tmp_path) as server:
         callers = Callers(server, certificates, marks)
         with steering(server) as steer:
             callers.wait_for_more(10)
