@@ -360,7 +360,7 @@ class Prompt:
         """Follow a change of a setting; it may come from a line or from a key."""
         match name:
             case "theme":
-                style = theme_style(self._context.settings.theme, self._ground)
+                style = theme_style(self._context.settings.theme, self._ground, self._prompt.app.color_depth)
                 self._prompt.style = style
                 self.screen.restyle(style)
             case "editing":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from rpcshell.client.errors import UsageError
@@ -84,6 +85,21 @@ _DARK: Final = _Palette(
     problem="#ffaf5f",
     error="#ff8787",
 )
+_CONSOLE: Final = _Palette(
+    key="ansibrightcyan",
+    string="ansibrightgreen",
+    number="ansibrightyellow",
+    constant="ansibrightmagenta",
+    comment="italic ansigray",
+    method="bold",
+    command="bold ansibrightmagenta",
+    option="ansibrightyellow",
+    variable="ansibrightyellow",
+    faint="ansigray",
+    problem="ansibrightyellow",
+    error="ansibrightred",
+)
+"""Those of the first 16 that can be read on black, as the console of Linux has them."""
 
 
 def theme_names() -> tuple[str, ...]:
@@ -93,11 +109,11 @@ def theme_names() -> tuple[str, ...]:
     return tuple(sorted(get_all_styles()))
 
 
-def theme_style(name: str, ground: RGB | None = None) -> Style:
+def theme_style(name: str, ground: RGB | None = None, depth: ColorDepth = ColorDepth.DEPTH_8_BIT) -> Style:
     """The style of everything under a theme, with colours that can be read on the ground.
 
     `auto` goes by the ground, `light` and `dark` are named by theirs; else it is a style of pygments. Where the ground
-    is None it may be black or white.
+    is None it may be black or white. With a depth of 16 colours pastels would be greys.
 
     Raises:
         UsageError: there is no such style.
@@ -106,6 +122,8 @@ def theme_style(name: str, ground: RGB | None = None) -> Style:
         return THEME
     grounds = (BLACK, WHITE) if ground is None else (ground,)
     match name:
+        case "auto" | "dark" if depth == ColorDepth.DEPTH_4_BIT and is_dark(grounds[0]):
+            return _style(_CONSOLE)
         case "auto":
             return _style(_on(_DARK if is_dark(grounds[0]) else _LIGHT, grounds))
         case "light":

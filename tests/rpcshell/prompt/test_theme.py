@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import _256_colors
 from prompt_toolkit.styles import Style, merge_styles
 from prompt_toolkit.styles.defaults import PROMPT_TOOLKIT_STYLE
@@ -72,6 +73,18 @@ def test_everything_can_be_read_on_its_ground(theme: str, ground: RGB | None, gr
     if ground is not None or theme != "auto":
         found = [theme_style(theme, ground).get_attrs_for_style_str(name).color for name in JSON]
         assert len(set(found)) == len(found)
+
+
+def test_a_console_of_few_colours_has_bright_ones() -> None:
+    # As the console of Linux has them (vt.c, `default_red` and so on).
+    console = {"gray": "aaaaaa", "red": "ff5555", "green": "55ff55", "yellow": "ffff55", "magenta": "ff55ff"}
+    found = theme_style("auto", BLACK, ColorDepth.DEPTH_4_BIT)
+    for name in {name for name, _ in found.style_rules}:
+        colour = found.get_attrs_for_style_str(f"class:{name}").color or "ansigray"
+        if colour.startswith("ansi"):
+            shown = console.get(colour.removeprefix("ansi").removeprefix("bright"), "55ffff")
+            assert contrast(rgb(shown), BLACK) >= LEAST_CONTRAST, name
+    assert len({found.get_attrs_for_style_str(name).color for name in JSON}) == len(JSON)
 
 
 def test_styles_of_pygments_can_be_read_on_any_ground() -> None:
