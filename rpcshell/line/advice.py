@@ -42,15 +42,21 @@ def _candidates(call: ForeignCall, method: Method) -> Iterator[str]:
     elif method.whole:
         texts = [_value(value, method.params_schema, method) for value in values]
         yield f"{name} {texts[0]}" if len(texts) == 1 else f"{name} [{', '.join(texts)}]"
-        yield f"{name} {quote(' '.join(values))}"
+        if _are_words(values):
+            yield f"{name} {quote(' '.join(values))}"
     elif len(values) - len(given) <= len(free):
         named = [(free.pop(0) if key is None else key, value) for key, value in call.arguments]
         yield _with_pairs(name, named, method)
         if len(values) > 1 and not given:
             yield f"{name} [{', '.join(_of_param(key, value, method) for key, value in named)}]"
-    if len(values) > 1 and not given and not method.whole and method.params:
+    if len(values) > 1 and not given and not method.whole and method.params and _are_words(values):
         # The words of one text.
         yield f"{name} {key_text(method.params[0].name)}={quote(' '.join(values))}"
+
+
+def _are_words(values: Iterable[str]) -> bool:
+    """Whether values may be the words of a text, and not JSON with a mistake in it."""
+    return not any(value[0] in "{[<" for value in values)
 
 
 def _with_pairs(name: str, named: Iterable[tuple[str | None, str]], method: Method) -> str:

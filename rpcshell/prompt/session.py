@@ -389,8 +389,8 @@ class Prompt:
         thread_for(self._import_the_rest, "imports")
 
     def _import_the_rest(self) -> None:
-        for name in ("rpcshell.line.language", "rpcshell.line.hint", "rpcshell.line.suggest", "rpcshell.view.render"):
-            importlib.import_module(name)
+        for name in ("line.language", "line.hint", "line.suggest", "view.render", "shell.waiting"):
+            importlib.import_module(f"rpcshell.{name}")
         _ = self._context.commands.specs
         self._on_ready()
 

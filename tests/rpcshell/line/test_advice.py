@@ -66,6 +66,11 @@ def test_a_line_of_another_tool_is_told_as_the_schema_has_it(line: str, meant: l
     assert advice(line, _METHODS.get) == meant
 
 
+def test_json_with_a_mistake_in_it_is_not_meant_as_a_text() -> None:
+    assert advice("ping {'a': [1 2]}", CATALOG.methods.get) == []
+    assert advice("ping two words", CATALOG.methods.get)
+
+
 @given(st.one_of(line_texts, line_texts.map(lambda text: f"order.create {text}")))
 def test_what_is_advised_can_be_run(text: str) -> None:
     for found in advice(text, CATALOG.methods.get):
