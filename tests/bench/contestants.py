@@ -86,6 +86,16 @@ OTHERS: Final = {
         "http",
         "uvicorn",
     ),
+    "granian": Contestant(
+        "Granian, raw RSGI",
+        _python(
+            *("granian", "--interface", "rsgi", "--workers", "{workers}", "--port", "{port}", "--loop", "uvloop"),
+            *("--log-level", "error", "tests.bench.peers.rsgi_ping:application"),
+        ),
+        _HTTP,
+        "http",
+        "granian",
+    ),
 }
 
 
@@ -93,7 +103,7 @@ def contestant(name: str) -> Contestant:
     """Find a contestant by the name it has on the command line; what is no other server is a model of ours."""
     found = OTHERS.get(name, Contestant(name))
     if found.module is not None and importlib.util.find_spec(found.module) is None:
-        raise SystemExit(f"{found.name} is not installed: pip install thrift gunicorn uvicorn httptools")
+        raise SystemExit(f"{found.name} is not installed: pip install thrift gunicorn uvicorn httptools granian")
     return found
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.bench.throughput [--rounds 3] [--seconds 3] [--servers sync,thread,thrift,gunicorn,uvicorn]
 
-A server is one of our models, one of the others named above (pip install thrift gunicorn uvicorn httptools), or one
-of the bare stages `echo`, `messages` and `counted`, which show where the time of a call goes.
+A server is one of our models, one of the others named above (pip install thrift gunicorn uvicorn httptools granian), or
+one of the bare stages `echo`, `messages` and `counted`, which show where the time of a call goes.
 Every round runs the limit and each server in turn, in the same minute, because on a shared machine only their
 ratio means anything. The table shows the medians, of the ratios too.
 """
