@@ -142,7 +142,7 @@ def in_background(arguments: list[str], folder: Path, environment: dict[str, str
 
 def as_asserts(code: str) -> str:
     """Code in which each expression that a comment gives the value of is asserted to have it."""
-    return re.sub(r"^( *)(\S.*?)  # ([\[({\"\d].*)$", r"\1assert (\2) == (\3)", code, flags=re.MULTILINE)
+    return re.sub(r"^( *)(\S.*?)  # ([\[({\"\d].*|[A-Z]\w+\(.*\))$", r"\1assert (\2) == (\3)", code, flags=re.MULTILINE)
 
 
 def run(code: str, name: str) -> dict[str, Any]:

@@ -15,10 +15,13 @@ import tomllib
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
 
+import rpcserver.testing
+import rpcshell
 from rpcserver.cli import parse as parse_server
 from rpcserver.options import command as server_command
 from rpcshell.app.arguments import read_arguments
@@ -80,6 +83,12 @@ def test_every_guide_is_a_file_and_every_file_a_guide() -> None:
     assert {Path(name).stem for name in PAGES if name != "README.md"} == set(GUIDES)
     with pytest.raises(KeyError):
         read_guide("../language")
+
+
+@pytest.mark.parametrize("package", [rpcserver, rpcserver.testing, rpcshell], ids=lambda package: package.__name__)
+def test_the_reference_names_all_that_a_package_offers(package: ModuleType) -> None:
+    reference = read_guide("api")
+    assert [name for name in package.__all__ if not re.search(rf"\b{name}\b", reference)] in ([], ["__version__"])
 
 
 def test_the_readme_has_its_two_commands_and_a_page_of_text() -> None:
