@@ -9,7 +9,7 @@ import click
 from msgspec.structs import replace
 
 from rpcshell.app.options import Options, Places, places
-from rpcshell.app.shell_completion import SHELLS, complete_setting, complete_target, completion_script
+from rpcshell.app.shell_completion import SHELLS, VARIABLE, complete_setting, complete_target, completion_script
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import (
@@ -246,7 +246,7 @@ def _print_manual(ctx: click.Context, param: click.Parameter, name: str | None) 
     callback=_print_completion,
     help="Print the completion of this command for a shell.",
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_obj
 def command(
     behind: list[str],
@@ -343,7 +343,9 @@ def read(
         UsageError: It makes no sense, or the help cannot be written.
     """
     try:
-        options = command.main(arguments, prog_name=program, standalone_mode=False, obj=behind or [])
+        options = command.main(
+            arguments, prog_name=program, standalone_mode=False, complete_var=VARIABLE, obj=behind or []
+        )
     except click.Abort:
         raise KeyboardInterrupt from None
     except OSError as error:

@@ -8,6 +8,7 @@ import click
 
 from rpcshell.app.arguments import read, tls_files, tls_options
 from rpcshell.app.options import Options, places
+from rpcshell.app.shell_completion import complete_target
 from rpcshell.client.errors import UsageError
 from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.servers.spawn import SpawnOptions
@@ -24,7 +25,7 @@ __all__ = ["read_bench_arguments"]
     epilog="Exit codes: 0, 1 where no call went well, 2 for wrong usage, 3 where there was no connection, 130 for "
     "Ctrl-C (what there was by then is told).",
 )
-@click.argument("words", metavar="[TARGET] CALL", nargs=-1, required=True)
+@click.argument("words", metavar="[TARGET] CALL", nargs=-1, required=True, shell_complete=complete_target)
 @bench_options
 @click.option("--spawn", type=click.IntRange(min=1), metavar="N", help="Start a server with N workers; no TARGET then.")
 @click.option("--app", metavar="APP", help="What that server, or each of --models, serves; else a demo.")

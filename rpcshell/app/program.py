@@ -65,7 +65,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str]) -> Options | None:
-    if arguments[:1] == ["bench"]:
+    if arguments[:1] == ["bench"] or (_COMPLETION in os.environ and _completes_bench()):
         from rpcshell.app.bench_arguments import read_bench_arguments
 
         return read_bench_arguments(arguments[1:])
@@ -76,6 +76,12 @@ def _options(arguments: list[str]) -> Options | None:
     from rpcshell.app.arguments import read_arguments
 
     return read_arguments(arguments)
+
+
+def _completes_bench() -> bool:
+    from rpcshell.app.shell_completion import completes_bench
+
+    return completes_bench(os.environ)
 
 
 def _apply_settings(options: Options, settings: Settings, complain: Callable[[ShellError], None]) -> None:

@@ -24,11 +24,25 @@ from rpcshell.shell.config import load_config
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     import click
 
-__all__ = ["PROGRAM", "SHELLS", "VARIABLE", "complete_setting", "complete_target", "completion_script"]
+__all__ = [
+    "BENCH",
+    "PROGRAM",
+    "SHELLS",
+    "VARIABLE",
+    "complete_setting",
+    "complete_target",
+    "completes_bench",
+    "completion_script",
+]
 
 PROGRAM: Final = "rpcshell"
+BENCH: Final = "bench"
+"""The word behind which the options of a benchmark follow."""
+
 SHELLS: Final = ("bash", "zsh", "fish")
 VARIABLE: Final = "_RPCSHELL_COMPLETE"
 """The environment variable by which the shells' scripts ask for completions."""
@@ -69,6 +83,24 @@ class _Bash(BashComplete):
         return f"{item.type},{str(item.value).removeprefix(self._prefix)}"
 
 
+def completes_bench(environment: MutableMapping[str, str]) -> bool:
+    """Whether completions of `rpcshell bench` are asked for; the line in the environment then begins with `bench`.
+
+    The shells' scripts give the line as click has them do it: bash its text and the cursor, the others its words.
+    """
+    line = environment.get("COMP_LINE", environment.get("COMP_WORDS", ""))
+    program, _, rest = line.partition(" ")
+    if not rest.lstrip().startswith(f"{BENCH} "):
+        return False
+    for name in environment.keys() & {"COMP_LINE", "COMP_WORDS"}:
+        environment[name] = environment[name].removeprefix(program).lstrip()
+    for name, by in (("COMP_POINT", len(line) - len(rest.lstrip())), ("COMP_CWORD", 1)):
+        # Of fish it is the word itself.
+        if environment.get(name, "").isdecimal():
+            environment[name] = str(int(environment[name]) - by)
+    return True
+
+
 def completion_script(shell: str, command: click.Command) -> str:
     """What a shell evaluates to complete the command."""
     found = get_completion_class(shell)
@@ -90,6 +122,8 @@ def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str)
             book = AddressBook(load_config(ctx.params.get("config")).targets, lambda: TargetMemory(state_folder))
             names = book.names()
     found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    if ctx.command.name == PROGRAM and not ctx.params.get("words") and BENCH.startswith(incomplete):
+        found.append(CompletionItem(BENCH))
     return [*found, CompletionItem(incomplete, type="file")]
 
 

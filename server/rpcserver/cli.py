@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 from click.core import ParameterSource
 
+from rpcserver.config_reference import NOT_IN_FILES
 from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.channel import ParentLink
 from rpcserver.system.errors import ServerError, TlsError
@@ -33,8 +34,6 @@ EXIT_OTHER: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_APP: Final = 3
 EXIT_INTERRUPTED: Final = 130
-
-_NOT_IN_FILES: Final = frozenset({"config", "link_fd", "version", "help"})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -89,7 +88,7 @@ def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
     known = {
         parameter.name: _type_of(parameter)
         for parameter in command.params
-        if parameter.name and parameter.name not in _NOT_IN_FILES
+        if parameter.name and parameter.name not in NOT_IN_FILES
     }
     defaults = {} if config is None else read_file(config, known)
     for name, kind in known.items():
@@ -147,8 +146,19 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
     """Run the server until it is stopped, and return the exit code."""
     # Neither the help nor a mistake on the command line waits for these.
     from rpcserver.arbiter.boot import BootError
-    from rpcserver.run import run_server
+    from rpcserver.run import check_server, run_server
+    from rpcserver.system.errors import AppFailed, LoadError, ServiceError
 
+    if invocation.check:
+        try:
+            click.echo(check_server(invocation.settings))
+        except (LoadError, ServiceError) as error:
+            if isinstance(error, AppFailed) and error.traceback:
+                _say(error.traceback.rstrip("\n"))
+            _fail(str(error), EXIT_APP, parent)
+        except (SettingsError, TlsError) as error:
+            _fail(str(error), EXIT_USAGE, parent)
+        return 0
     try:
         logs = configure(invocation.log_level, as_json=invocation.log_format == "json", path=invocation.log_file)
     except OSError as error:

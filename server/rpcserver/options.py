@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
+from rpcserver.completion import SHELLS, print_completion
+from rpcserver.config_reference import print_reference
+from rpcserver.grouped_help import GroupedCommand, GroupedOption
 from rpcserver.system.addresses import parse_bind
 from rpcserver.system.settings import (
     ServerSettings,
@@ -44,30 +47,8 @@ class Invocation(msgspec.Struct, frozen=True):
     log_level: str
     log_format: str
     log_file: Path | None
-
-
-class GroupedOption(click.Option):
-    """An option that stands under a heading in the help."""
-
-    def __init__(self, *args: Any, group: str = "Other", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.group = group
-
-
-class GroupedCommand(click.Command):
-    """A command whose help has headings."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, group by group in the order in which they were declared."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            # What the argument is, the text above the options says.
-            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
-            if record is not None:
-                groups.setdefault(getattr(parameter, "group", "Other"), []).append(record)
-        for group, records in groups.items():
-            with formatter.section(group):
-                formatter.write_dl(records)
+    check: bool = False
+    """Whether nothing is to be started."""
 
 
 def _option(*names: str, group: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -123,8 +104,12 @@ _LOGS: Final = "Logs"
 _OTHER: Final = "Other"
 
 
-@click.command("rpcserver", cls=GroupedCommand, context_settings={"max_content_width": 100})
-@click.argument("app", required=False, envvar=f"{ENVIRONMENT}_APP")
+@click.command(
+    "rpcserver",
+    cls=GroupedCommand,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+)
+@click.argument("app", required=False, type=click.Path(), envvar=f"{ENVIRONMENT}_APP")
 @_option(
     "--bind",
     "-b",
@@ -319,6 +304,30 @@ _OTHER: Final = "Other"
     help="A TOML file with settings, named like these options: `workers = 10`.",
 )
 @_option(
+    "--config-reference",
+    group=_OTHER,
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=print_reference,
+    help="Print such a file that explains itself.",
+)
+@_option(
+    "--check",
+    group=_OTHER,
+    is_flag=True,
+    help="Import the app, read the certificates, say what would be served where, and start nothing.",
+)
+@_option(
+    "--completion",
+    group=_OTHER,
+    type=click.Choice(SHELLS),
+    expose_value=False,
+    is_eager=True,
+    callback=print_completion,
+    help="Print the completion of this command for a shell.",
+)
+@_option(
     "--link-fd",
     group=_OTHER,
     type=click.IntRange(min=0),
@@ -326,12 +335,15 @@ _OTHER: Final = "Other"
     help="A stream socket to the program that started the server: told in JSON lines when it is ready, and "
     "its end stops the server.",
 )
-@click.version_option(package_name="rpcshell", prog_name="rpcserver", message="%(prog)s %(version)s")
+@click.version_option(
+    None, "-V", "--version", package_name="rpcshell", prog_name="rpcserver", message="%(prog)s %(version)s"
+)
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
     config: Path | None,
+    check: bool,
     link_fd: int | None,
     log_level: str,
     log_format: str,
@@ -351,7 +363,7 @@ def command(
     _check_registration(settings)
     if settings["workers"] is None:
         settings["workers"] = default_workers(settings["model"])
-    return Invocation(ServerSettings(**settings), log_level, log_format, log_file)
+    return Invocation(ServerSettings(**settings), log_level, log_format, log_file, check)
 
 
 def _check_registration(settings: Mapping[str, Any]) -> None:

@@ -81,6 +81,25 @@ def run_server(
     arbiter.run()
 
 
+def check_server(settings: ServerSettings) -> str:
+    """Import what would be served and read the certificates, without listening anywhere.
+
+    Returns:
+        What would be served where, in one line.
+
+    Raises:
+        AppNotFound, AppFailed: the app cannot be imported.
+        TlsError: a certificate or a key cannot be used.
+    """
+    from rpcserver.service.loader import load_service
+
+    _tls(settings)
+    methods = len(load_service(settings.app).methods())
+    served = f"{settings.app or 'the demo'}, {methods} {'method' if methods == 1 else 'methods'}"
+    workers = f"{settings.workers} {settings.model} {'worker' if settings.workers == 1 else 'workers'}"
+    return f"ok: {served}, {workers} on {', '.join(map(str, settings.bind))}"
+
+
 def _tls(settings: ServerSettings) -> ServerTls | None:
     """Read the certificate that the settings name; None where they name none."""
     if settings.tls_cert is None:

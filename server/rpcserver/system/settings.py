@@ -33,12 +33,22 @@ _LARGEST_FRAME: Final = (1 << 32) - 1
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _IN_WORDS: Final[dict[object, str]] = {
     bool: "true or false",
-    int: "an integer",
-    float: "a number or an integer",
-    str: "a string",
-    str | list[str]: "a string or a list of strings",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    str | list[str]: "a text or a list of texts",
 }
 """The types that settings may have in a file."""
+
+_FOUND: Final = (
+    (bool, "true or false"),
+    (int, "a whole number"),
+    (float, "a number"),
+    (str, "a text"),
+    (list, "a list"),
+    (dict, "a table"),
+)
+"""What may be there in their place; a boolean is an int to Python."""
 
 
 class SettingsError(ServerError):
@@ -59,7 +69,7 @@ class SettingsError(ServerError):
     def __str__(self) -> str:
         if self.source is None:
             return self.reason
-        place = str(self.source) if self.line is None else f"{self.source}, line {self.line}"
+        place = str(self.source) if self.line is None else f"{self.source}:{self.line}"
         return f"{place}: {self.reason}"
 
 
@@ -294,26 +304,30 @@ def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
         # Editors on Windows begin files with a mark of their encoding, which is no TOML.
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise SettingsError(f"cannot be read: {error.strerror}", source=path) from error
+        raise SettingsError(f"it cannot be read: {(error.strerror or str(error)).lower()}", source=path) from error
     except UnicodeDecodeError as error:
-        raise SettingsError("is not UTF-8 text", source=path) from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError("it is not UTF-8", source=path, line=line) from error
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
-        reason = f"is not TOML: {str(error)[: found.start()] if found else error}"
+        what = str(error)[: found.start()] if found else str(error)
+        reason = f"this is not TOML{f' at column {found[2]}' if found else ''}: {what[:1].lower()}{what[1:]}"
         raise SettingsError(reason, source=path, line=int(found[1]) if found else None) from error
     settings: dict[str, object] = {}
     for key, value in document.items():
         name = key.replace("-", "_")
         if name not in known:
             near = near_names(name, known, limit=1)
-            hint = f": did you mean {near[0].replace('_', '-')!r}?" if near else ""
-            raise SettingsError(f"{key!r} is no setting{hint}", source=path, line=line_of(text, key))
+            hint = f"did you mean {near[0].replace('_', '-')}?" if near else "--config-reference prints what there is"
+            raise SettingsError(f"{key} means nothing ({hint})", source=path, line=line_of(text, key))
         try:
             settings[name] = msgspec.convert(value, known[name])
         except msgspec.ValidationError:
-            reason = f"{key!r} must be {_IN_WORDS[known[name]]}"
+            there = next((words for kind, words in _FOUND if isinstance(value, kind)), "that")
+            wanted = _IN_WORDS[known[name]]
+            reason = f"what is in {key} is a text" if isinstance(value, list) else f"{key} is {wanted}, not {there}"
             raise SettingsError(reason, source=path, line=line_of(text, key)) from None
     return settings
 

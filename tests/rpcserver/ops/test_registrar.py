@@ -141,7 +141,7 @@ def test_options_come_from_a_file_and_from_the_environment_too(tmp_path: Path) -
     (tmp_path / "server.toml").write_text('register = "zk://h/"\n')
     with launched("--config", "server.toml", cwd=tmp_path) as server:
         assert server.wait() == 2
-        assert "server.toml, line 1: " in server.log()
+        assert "server.toml:1: " in server.log()
     with launched(env={"RPCSERVER_ADVERTISE": "0.0.0.0:1"}) as server:
         assert server.wait() == 2
         assert "RPCSERVER_ADVERTISE" in server.log()

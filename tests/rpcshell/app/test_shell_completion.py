@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rpcshell.app.shell_completion import completes_bench
 from rpcshell.servers.target_memory import TargetMemory
 from tests.e2e.terminal import CTRL_D, SHELL, TAB, Terminal
 
@@ -59,12 +60,27 @@ def complete(home: Path, shell: str, line: str) -> list[str]:
         ("rpcshell --set form", ["plain,format="]),
         ("rpcshell --set format=t", ["plain,table"]),
         ("rpcshell --tls-ca x", ["file,x"]),
+        ("rpcshell ben", ["plain,bench", "file,ben"]),
+        ("rpcshell bench --spa", ["plain,--spawn"]),
+        ("rpcshell bench prod", ["plain,production", "file,prod"]),
     ],
 )
 def test_bash_is_offered_what_fits_without_what_it_takes_for_another_word(
     home: Path, line: str, offers: list[str]
 ) -> None:
     assert complete(home, "bash", line) == offers
+
+
+@pytest.mark.parametrize(
+    ("line", "left"), [("rpcshell bench --s", "bench --s"), ("rpcshell  bench ", "bench "), ("rpcshell bench", None)]
+)
+def test_behind_bench_the_line_is_one_of_its_own(line: str, left: str | None) -> None:
+    environment = {"COMP_LINE": line, "COMP_POINT": str(len(line))}
+    assert completes_bench(environment) is (left is not None)
+    assert environment == {"COMP_LINE": left or line, "COMP_POINT": str(len(left or line))}
+    environment = {"COMP_WORDS": line, "COMP_CWORD": "2"}
+    completes_bench(environment)
+    assert environment == {"COMP_WORDS": left or line, "COMP_CWORD": "2" if left is None else "1"}
 
 
 @pytest.mark.thorough

@@ -1,0 +1,86 @@
+"""What the `rpcserver` command does beside serving: checks, references, completion, and the short options."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rpcserver.cli import parse
+from rpcserver.config_reference import NOT_IN_FILES, config_reference
+from rpcserver.options import command
+from rpcserver.run import check_server
+from rpcserver.system.errors import AppFailed, AppNotFound, TlsError
+from rpcserver.system.settings import ServerSettings, default_workers
+from tests.servers import PATIENCE
+
+
+@pytest.mark.parametrize(("option", "says"), [("-h", "Usage: rpcserver"), ("-V", "rpcserver ")])
+def test_short_options_are_those_that_everyone_tries(
+    option: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parse([option], None) is None
+    assert capsys.readouterr().out.startswith(says)
+
+
+def test_the_reference_changes_nothing_as_it_is_and_is_right_without_its_comment_marks(tmp_path: Path) -> None:
+    text = config_reference(command)
+    file = tmp_path / "server.toml"
+    file.write_text(text)
+    as_it_is = parse([], file)
+    assert as_it_is is not None
+    assert as_it_is.settings == ServerSettings(workers=default_workers("sync"))
+    whole = re.sub(r"(?m)^# (?=[\w-]+ = )", "", text)
+    file.write_text(whole)
+    changed = parse([], file)
+    assert changed is not None
+    assert changed.settings.app == "calc.py:service"
+    names = {name.replace("-", "_") for name in re.findall(r"(?m)^([\w-]+) = ", whole)}
+    assert names == {parameter.name for parameter in command.params} - NOT_IN_FILES
+
+
+def test_a_check_tells_what_would_be_served_and_listens_nowhere(tmp_path: Path) -> None:
+    app = tmp_path / "checked_app.py"
+    app.write_text("service = {'a': lambda: 1}\n")
+    assert check_server(ServerSettings(app=str(app))) == f"ok: {app}, 1 method, 1 sync worker on 127.0.0.1:8080"
+    app.write_text("1 / 0\n")
+    with pytest.raises(AppFailed, match="division by zero"):
+        check_server(ServerSettings(app=str(app)))
+    with pytest.raises(AppNotFound, match="there is no file"):
+        check_server(ServerSettings(app=str(tmp_path / "none.py")))
+    with pytest.raises(TlsError):
+        check_server(ServerSettings(tls_cert=tmp_path / "none.pem"))
+
+
+def test_a_check_that_fails_ends_as_the_server_would(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rpcserver", "--check", "none.py"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "rpcserver: there is no file none.py; check the path\n"
+
+
+def test_options_are_completed_by_the_script_that_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(["--completion", "bash"], None) is None
+    script = capsys.readouterr().out
+    assert "_RPCSERVER_COMPLETE=bash_complete" in script
+    environment = {
+        **os.environ,
+        "_RPCSERVER_COMPLETE": "bash_complete",
+        "COMP_WORDS": "rpcserver --mod",
+        "COMP_CWORD": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "rpcserver"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("plain,--model\n", "")
