@@ -174,7 +174,7 @@ def _in_call(line: Line, call: CallLine, cursor: int, around: Surroundings, *, t
     catalog, variables = around.catalog, around.variables
     method = catalog.methods.get(call.method)
     named = cursor > call.end and not (typing and len(line.text) == call.end)
-    if method is None and catalog.methods and (named or not catalog.index.search(call.method, 1)):
+    if method is None and catalog.methods and (named or not catalog.index.may_become(call.method)):
         if habit(line.text) is None:
             yield _unknown_method(call, around)
         return

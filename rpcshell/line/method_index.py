@@ -10,6 +10,11 @@ from itertools import islice, takewhile
 
 from rpcshell.line.near_names import near_names
 
+MENU = 40
+"""Names that a menu offers at most; prompt_toolkit measures all of them at every key, and nobody scrolls further.
+
+Who wants to know whether there is one asks for as many, so that one search is enough for both."""
+
 _SEPARATORS = "._-/: "
 _RAREST_FIRST = "zqxjkvbpygfwmucldrhsnioate"
 _NEAR = 3
@@ -25,7 +30,7 @@ _LONGEST_SEARCHED = 4_000_000
 class MethodIndex:
     """An immutable index of method names; all searches ignore case and come in the same order every time."""
 
-    __slots__ = ("_lower", "_names", "_near", "_offsets", "_pairs", "_searched", "_text")
+    __slots__ = ("_last", "_lower", "_names", "_near", "_offsets", "_pairs", "_searched", "_text")
 
     def __init__(self, names: Iterable[str]) -> None:
         self._pairs = sorted((name.lower(), name) for name in names)
@@ -42,6 +47,7 @@ class MethodIndex:
         self._searched = self._pairs[: len(self._offsets)]
         self._text = "".join(f"\n{lower}" for lower, _ in self._searched)
         self._near: tuple[str, list[str]] = ("", [])
+        self._last: tuple[str, int, list[str]] = ("", 0, [])
 
     def __len__(self) -> int:
         return len(self._names)
@@ -54,6 +60,10 @@ class MethodIndex:
         common, all have.
         """
         query = typed.lower()
+        before, most, names = self._last
+        if query == before and (limit == most or len(names) < most):
+            # Completions, the row at the bottom and near names ask for the same.
+            return names[:limit]
         first, last = self._prefixed(query)
         found = dict.fromkeys(self._names[first : min(last, first + limit)])
         if limit > 1 and last - first > limit:
@@ -65,7 +75,14 @@ class MethodIndex:
             if len(found) < limit:
                 short, scattered = self._in_order(query)
                 found |= dict.fromkeys([*short, *inner, *scattered])
-        return list(islice(found, limit))
+        names = list(islice(found, limit))
+        self._last = query, limit, names
+        return list(names)
+
+    def may_become(self, typed: str) -> bool:
+        """Whether a search finds any name."""
+        first, last = self._prefixed(typed.lower())
+        return first < last or bool(self.search(typed, MENU))
 
     def beginning(self, typed: str, limit: int) -> list[str]:
         """At most `limit` names that begin with what was typed."""

@@ -5,7 +5,7 @@ Folders are listed, and servers asked, without waiting for them: a network drive
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from prompt_toolkit.completion import Completer, Completion
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from rpcshell.prompt.context import LineContext
 
 __all__ = ["LineCompleter", "PathListing", "dialect_listing"]
-
-_MOST_METHODS: Final = 40
-"""prompt_toolkit measures everything in the menu at every key, and nobody scrolls further than this."""
 
 
 class LineCompleter(Completer):
@@ -51,11 +48,12 @@ class LineCompleter(Completer):
         """What could stand at the cursor."""
         if len(document.text) > LONGEST_LIVE:
             return
+        from rpcshell.line.method_index import MENU
         from rpcshell.line.suggest import suggest
 
         cursor = document.cursor_position
         around = self._context.surroundings(self._paths, self._server_values, self._dialects)
-        for found in suggest(self._context.read(document.text), cursor, around, limit=_MOST_METHODS):
+        for found in suggest(self._context.read(document.text), cursor, around, limit=MENU):
             # What is right of the cursor stays, so the part of it that is there already is not put in again.
             rest = document.text[cursor : found.end]
             text = found.text.removesuffix(rest) if rest else found.text
