@@ -27,8 +27,12 @@ def rpc_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Running
 
     It takes what `rpcserver.testing.serve` takes and returns its `RunningServer`. The servers end with the test.
     """
-    from rpcserver.testing import serve
+    try:
+        from rpcserver.testing import serve
+    except ModuleNotFoundError as error:
+        import rpcserver
 
+        pytest.fail(f"rpc_server needs the package rpcserver, and imports {rpcserver.__file__}: {error}", pytrace=False)
     servers = request.node.stash.setdefault(_SERVERS, [])
     with contextlib.ExitStack() as running:
 
