@@ -23,7 +23,7 @@ from rpcshell.shell.shell import Leave, Shell
 from rpcshell.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rpcshell.client.target import Target
     from rpcshell.line.catalog import Catalog
@@ -119,6 +119,7 @@ def run_repl(
         listeners=[remember],
     )
     session.on_change(_CatalogKept(session))
+    session.on_change(_HiddenTold(session, aliases, screen.note))
     session.on_change(_QuestionsHeard(session, prompt))
     session.on_note(screen.note)
     session.on_progress(screen.progress)
@@ -173,6 +174,25 @@ class _CatalogKept:
             self._seen = catalog
             if len(catalog.methods) >= _MANY_METHODS:
                 gc.freeze()
+
+
+class _HiddenTold:
+    """Tells which methods of a server cannot be called by their names alone, since an alias stands for these.
+
+    To be called whenever the session's catalog may be another one.
+    """
+
+    def __init__(self, session: Session, aliases: Mapping[str, str], tell: Callable[[str], None]) -> None:
+        self._session = session
+        self._aliases = aliases
+        self._tell = tell
+        self._told: frozenset[str] = frozenset()
+
+    def __call__(self) -> None:
+        hidden = frozenset(self._aliases).intersection(self._session.catalog.methods)
+        for name in sorted(hidden - self._told):
+            self._tell(f'the alias {name} hides the method of that name, which "{name}" in quotes calls')
+        self._told |= hidden
 
 
 class _QuestionsHeard:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = [
-    "a_call", "ago", "brief_count", "brief_duration", "brief_rate", "call_time", "count_of", "duration", "latency",
-    "letter", "number", "per_second", "plural", "round_latency", "round_rate", "share", "size", "unbroken",
+    "a_call", "adding_up", "ago", "brief_count", "brief_duration", "brief_rate", "call_time", "count_of", "duration",
+    "latency", "letter", "number", "per_second", "plural", "round_latency", "round_rate", "share", "size", "unbroken",
 ]  # fmt: skip
 
 _LETTERS: Final = 26
@@ -54,6 +55,22 @@ def call_time(seconds: float) -> str:
         return f"{seconds:.2f} s"
     digits = 2 if seconds < 0.001 else 1 if seconds < 0.1 else 0
     return f"{seconds * 1000:.{digits}f} ms"
+
+
+def adding_up(whole: float, parts: Sequence[float]) -> tuple[str, list[str]]:
+    """A time and its parts, in one unit and rounded so that the parts add up as they are shown.
+
+    A part that rounds to nothing is an empty text.
+    """
+    factor, digits, unit = (1000, 2, "ms") if whole < 0.1 else (1000, 0, "ms") if whole < _ROUNDED else (1, 2, "s")
+    ticks = [part * factor * 10**digits for part in parts]
+    shown = [math.floor(tick) for tick in ticks]
+    lacking = round(whole * factor * 10**digits) - sum(shown)
+    # What was cut off most is rounded up.
+    for index in sorted(range(len(ticks)), key=lambda index: shown[index] - ticks[index])[: max(lacking, 0)]:
+        shown[index] += 1
+    texts = [f"{amount / 10**digits:.{digits}f} {unit}" for amount in (round(whole * factor * 10**digits), *shown)]
+    return texts[0], [text if amount else "" for text, amount in zip(texts[1:], shown, strict=True)]
 
 
 def latency(seconds: float) -> str:

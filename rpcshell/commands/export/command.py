@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from datetime import datetime
 from pathlib import Path
@@ -35,27 +36,41 @@ _SLOW: Final = 1.0
 """Seconds above which a call is not made again only to see whether its result is the same."""
 
 
+_NUMBERS: Final = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
+
+
 @command(
     "export",
     group=SCRIPT,
-    examples=(":export python", ":export shell 3", ":export pytest -o test_calls.py", ":export pytest 1 --exact"),
+    examples=(":export python", ":export shell 12", ":export pytest 3-7 -o test_calls.py", ":export python --last 2"),
 )
 @click.argument("kind", metavar="KIND", type=click.Choice(tuple(_RUN_BY)))
-@click.argument("count", metavar="[N]", type=click.IntRange(min=1), required=False)
+@click.argument("numbers", metavar="[N|N-M]", nargs=-1)
+@click.option("-n", "--last", metavar="COUNT", type=click.IntRange(min=1), help="The last so many calls.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write to FILE instead of the screen.")
 @click.option("--force", is_flag=True, help="Write over a FILE that is there.")
 @click.option("--exact", is_flag=True, help="Have tests expect results as they were.")
-def export(shell: Shell, *, kind: Kind, count: int | None, output: str | None, force: bool, exact: bool) -> None:
-    """Turn the last N calls into a program, script or test.
+def export(
+    shell: Shell,
+    *,
+    kind: Kind,
+    numbers: tuple[str, ...],
+    last: int | None,
+    output: str | None,
+    force: bool,
+    exact: bool,
+) -> None:
+    """Turn calls into a program, script or test.
 
-    Without N all calls of this session that were answered. KIND is "python" for a program with the blocking client,
+    N is the number of a call in :history, as in :why, N-M are several; without them all calls of this session that
+    were answered. KIND is "python" for a program with the blocking client,
     "shell" for a script for sh with `rpcshell -c`, or "pytest" for tests. The file calls the same server, or the one
     that RPCSHELL_TARGET names. Secrets are not in it: it takes them from environment variables.
 
     Tests expect a result as it was where a second call is known to bring the same: idempotent methods are called once
     more to see. Of the others they hold the type, unless --exact is given.
     """
-    records, left_out = leave_out(_latest(list(shell.journal), count))
+    records, left_out = leave_out(_chosen(list(shell.journal), numbers, last))
     if not records:
         raise UsageError("no call was answered yet", hint="make some, and :export them then; :history lists them")
     path = None if output is None else _free(user_path(output), force)
@@ -96,8 +111,23 @@ def _not_written(target: Target) -> str:
     return ""
 
 
-def _latest(records: list[Call], count: int | None) -> list[Call]:
-    return records if count is None else records[-count:]
+def _chosen(records: list[Call], numbers: Sequence[str], last: int | None) -> list[Call]:
+    """The calls of these numbers, N or N-M, or the last so many; all where neither is given."""
+    if numbers and last is not None:
+        raise UsageError("give numbers of calls or --last, and only one of them", hint=":history lists the numbers")
+    if not numbers:
+        return records if last is None else records[-last:]
+    wanted: set[int] = set()
+    known = {record.number for record in records}
+    for text in numbers:
+        found = _NUMBERS.fullmatch(text)
+        if found is None:
+            raise UsageError(f"{text} is no number of a call", hint="as in :export python 3 5-7; :history lists them")
+        first, to = int(found[1]), int(found[2] or found[1])
+        if not known.intersection(range(first, min(to, max(known, default=0)) + 1)):
+            raise UsageError(f"there is no call {text} to export", hint=":history lists the calls that are known")
+        wanted |= {number for number in known if first <= number <= to}
+    return [record for record in records if record.number in wanted]
 
 
 def _gathered(

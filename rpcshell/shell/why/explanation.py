@@ -9,7 +9,7 @@ from rpcshell.client.diagnosis import seen
 from rpcshell.client.verdict import SILENCES, Unrecognised
 from rpcshell.shell.why.rules import diagnose
 from rpcshell.view.escape import visible
-from rpcshell.view.units import call_time, count_of, duration
+from rpcshell.view.units import adding_up, count_of, duration
 from rpcshell.view.width import cells, cut
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _MOST_LINES: Final = 5
 _MOST_WORKERS: Final = 4
 _LONGEST_BAR: Final = 40
 _BAR: Final = "█"
-_REST: Final = 0.005
-"""The share of a call's time below which what is left over is not worth a line."""
 
 
 def render_explanation(evidence: Evidence, width: int) -> Iterator[Fragment]:
@@ -68,7 +66,7 @@ def _row(label: str, text: str, width: int, style: str = "") -> Iterator[Fragmen
 
 
 def _outcome(evidence: Evidence) -> str:
-    took = call_time(evidence.timing.total)
+    took, _ = adding_up(evidence.timing.total, ())
     match evidence.call.outcome:
         case "ok":
             return f"answered in {took}"
@@ -83,25 +81,25 @@ def _outcome(evidence: Evidence) -> str:
 def _times(evidence: Evidence, width: int) -> Iterator[Fragment]:
     """A bar for each part of the call's time."""
     timing = evidence.timing
-    known = timing.service is not None
-    parts = [
-        ("before", timing.before, timing.before > _REST * timing.total),
-        ("connect", timing.connect, timing.dialled),
-        ("send", timing.send, timing.attempts > 0),
-        ("queue", timing.queue or 0.0, known),
-        ("service", timing.service or 0.0, known),
-        ("waiting", timing.wait, not known and timing.attempts > 0),
-        ("transfer", timing.transfer + timing.after, timing.answered),
-    ]
+    # A handler that sends parts of its result still works while these come.
+    service = None if timing.service is None else min(timing.service, timing.wait)
+    parts = {
+        "before": timing.before,
+        "connect": timing.connect,
+        "send": timing.send,
+        "queue" if service is not None else "waiting": timing.wait - (service or 0.0),
+        "service": service or 0.0,
+        "transfer": timing.transfer + timing.after,
+    }
     room = min(max(width - _MARGIN - 22, 8), _LONGEST_BAR)
     label = "time"
-    for name, amount, is_there in parts:
-        if not is_there:
-            continue
-        bar = _BAR * round(room * amount / timing.total) if timing.total else ""
-        yield LABEL, f"{label:<{_MARGIN}}"
-        yield "", f"{name:<8} {call_time(amount):>9}  {bar}".rstrip() + "\n"
-        label = ""
+    _, shown = adding_up(timing.total, list(parts.values()))
+    for (name, amount), text in zip(parts.items(), shown, strict=True):
+        if text:
+            bar = _BAR * round(room * amount / timing.total) if timing.total else ""
+            yield LABEL, f"{label:<{_MARGIN}}"
+            yield "", f"{name:<8} {text:>9}  {bar}".rstrip() + "\n"
+            label = ""
 
 
 def _facts(evidence: Evidence) -> Iterator[tuple[str, str]]:

@@ -73,6 +73,14 @@ def test_the_first_line_says_what_to_type(run: Run) -> None:
     assert len(first) < 80
 
 
+@needs_server
+def test_a_method_that_an_alias_hides_is_told_once(run: Run) -> None:
+    keys = ":spawn 1\r:methods add\r:connect 127.0.0.1:1\r:methods add\r\x04"
+    assert run(keys, aliases={"ping": "add", "p": "ping"}) == 0
+    assert run.text.count("the alias ping hides the method") == 1
+    assert "the alias p hides" not in run.text
+
+
 def test_errors_are_shown_and_the_loop_goes_on(run: Run) -> None:
     assert run(":nonsense\rping\r{\r}\r\x04") == 0
     assert run.text.count("error: ") == 3

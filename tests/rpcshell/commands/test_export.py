@@ -100,10 +100,16 @@ def test_the_last_calls_are_exported_and_those_without_a_reply_left_out(
     monkeypatch.setattr(shell.session.settings, "timeout", 0.01)
     with pytest.raises(Exception, match="within"):
         shell.execute("sleep seconds=0.5")
-    shell.execute(":export python 2")
+    shell.execute(":export python --last 2")
     assert output.texts[-1].count("client.call") == 1
     assert 'client.call("ping", 2)' in output.texts[-1]
     assert output.notes[-1].startswith("left out: 1 call ")
+    for line, count in ((":export python 2", 1), (":export python 1-3", 2), (":export python 2 1", 2)):
+        shell.execute(line)
+        assert output.texts[-1].count("client.call") == count, line
+    for line, said in (("4", "no call 4"), ("x", "is no number"), ("1 --last 2", "only one of them")):
+        with pytest.raises(UsageError, match=said):
+            shell.execute(f":export python {line}")
 
 
 def test_a_call_whose_outcome_depends_on_others_is_no_test(shell: Shell, output: Recording, address: str) -> None:

@@ -62,8 +62,9 @@ RAW: dict[str, bytes] = {
 }
 NAMES = (*RESULTS, *ERRORS, *RAW)
 LINES = (
-    "{}", "$_", "x = {}", "$x.a", "echo $x", ":export python 2", ":export pytest 2", ":export pytest 2 --exact",
-    ":export shell 2", ":why", ":wire last", ":wire last --full", ":history", ":stats", ":watch -n 2 0.05 {}",
+    "{}", "$_", "x = {}", "$x.a", "echo $x", ":export python -n 2", ":export pytest -n 2",
+    ":export pytest -n 2 --exact", ":export shell -n 2", ":why", ":wire last", ":wire last --full", ":history",
+    ":stats", ":watch -n 2 0.05 {}",
     ":doc {}", ":methods", ":set format table", "{}", "$x", ":set format json", "{}", ":set format auto",
 )  # fmt: skip
 """What is done with each method, in this order."""

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,3 +78,15 @@ def test_a_little_is_not_nothing_and_not_quite_is_not_all(part: float, text: str
 def test_one_thing_is_not_several() -> None:
     assert [units.count_of(count, "call") for count in (0, 1, 2000)] == ["0 calls", "1 call", "2,000 calls"]
     assert units.count_of(2, "process", "processes") == "2 processes"
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=6))
+def test_parts_of_a_time_add_up_as_they_are_shown(parts: list[float]) -> None:
+    whole, shown = units.adding_up(sum(parts), parts)
+    assert sum(Decimal(text.split()[0]) for text in shown if text) == Decimal(whole.split()[0])
+    assert {text.split()[1] for text in shown if text} <= {whole.split()[1]}
+
+
+def test_parts_that_round_to_nothing_are_not_shown() -> None:
+    assert units.adding_up(1.2105, [0.0003, 0.0002, 1.21]) == ("1.21 s", ["", "", "1.21 s"])
+    assert units.adding_up(0.00634, [0.00007, 0.00622, 0.00005]) == ("6.34 ms", ["0.07 ms", "6.22 ms", "0.05 ms"])
