@@ -5,6 +5,7 @@ The errors made here are the same for every client, blocking or not.
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -56,9 +57,22 @@ _OTHER_PROTOCOLS: Final = (
     (b"* OK", "an IMAP server"),
     (b"AMQP", "an AMQP server"),
     (b"RFB ", "a VNC server"),
+    (b"@RSYNCD:", "an rsync server"),
+    (b"INFO {", "a NATS server"),
+    (b"<?xml", "a server of XML, such as XMPP"),
     # Records of an alert and of a handshake (RFC 8446, section 5.1).
     (b"\x15\x03", _TLS),
     (b"\x16\x03", _TLS),
+)
+_OTHER_PACKETS: Final = (
+    # Its length, the number 0, and what greets: version 10 of the protocol, or an error.
+    (re.compile(rb"...\0(?:\x0a\d|\xff)", re.DOTALL), "a MySQL server"),
+    # An error, and how grave it is.
+    (re.compile(rb"E\0\0..S[A-Z]", re.DOTALL), "a PostgreSQL server"),
+    # Options are negotiated (RFC 854): IAC, and WILL, WONT, DO or DONT.
+    (re.compile(rb"\xff[\xfb-\xfe].\xff", re.DOTALL), "a Telnet server"),
+    # The frame SETTINGS (RFC 9113, section 3.4).
+    (re.compile(rb"\0\0.\x04\0\0\0\0\0", re.DOTALL), "an HTTP/2 or gRPC server"),
 )
 
 
@@ -110,7 +124,8 @@ def system_reason(error: OSError) -> str:
 
 def stranger(first: bytes) -> str | None:
     """What a server is that is none of JSON, by the first bytes that it says, where these tell."""
-    return next((name for start, name in _OTHER_PROTOCOLS if first.startswith(start)), None)
+    known = (name for start, name in _OTHER_PROTOCOLS if first.startswith(start))
+    return next(known, None) or next((name for packet, name in _OTHER_PACKETS if packet.match(first)), None)
 
 
 def other_protocol(target: Target, first: bytes) -> ProtocolError | None:

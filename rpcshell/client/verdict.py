@@ -101,7 +101,7 @@ class Finding(msgspec.Struct, frozen=True):
         return ProtocolError(f"{where} speaks nothing that is known here{who}: it said {seen(self.said)}", hint=name)
 
     def _no_rpc_over_http(self) -> ProtocolError:
-        status = self.said.partition(b"\r")[0].partition(b" ")[2]
+        status = self.said.partition(b"\r")[0].partition(b" ")[2] or self.said
         if isinstance(self.asked, HttpTarget):
             wants_name = status.startswith(b"401")
             hint = "it wants to know who asks: give an Authorization header" if wants_name else "is this the path?"

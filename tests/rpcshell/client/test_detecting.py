@@ -86,6 +86,7 @@ def unlistening() -> Iterator[Target]:
     ("handler", "reason"),
     [
         (says_first(b"SSH-2.0-OpenSSH_9.2\r\n"), "is an SSH server"),
+        (says_first(b"J\0\0\0\x0a8.0.33\0"), "is a MySQL server"),
         (says_first(b"220 mail.example.org ESMTP\r\n"), "is a mail or FTP server"),
         (says_to_a_line(b"-ERR unknown command\r\n"), "is a Redis server"),
         (sends_back, "it is an echo server"),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.client.detection import LIMIT, LISTEN, PATIENCE, TLS_GREETING, Detection
+from rpcshell.client.diagnosis import stranger
 from rpcshell.client.dialects.recognition import (
     HTTP,
     MOST_FIRST_BYTES,
@@ -393,3 +394,23 @@ def test_of_a_flood_of_messages_the_first_ones_are_looked_at() -> None:
         return steps(lambda: list(messages_in(b'{"a":1}' * count, "stream")))
 
     assert work(5000) == work(500)
+
+
+@pytest.mark.parametrize("name", ["u32le", "u32be"])
+@given(st.integers(1, 1 << 20))
+def test_no_frame_of_json_is_taken_for_another_protocol(name: str, length: int) -> None:
+    head = length.to_bytes(4, "little" if name == "u32le" else "big")
+    assert stranger(head + b'{"out": "pong", "result": 1}') is None
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (b"\xff\xfd\x18\xff\xfd\x20", "a Telnet server"),
+        (b"E\0\0\0\x8aSFATAL\0VFATAL\0", "a PostgreSQL server"),
+        (b"\x45\0\0\0\xffj\x04Host", "a MySQL server"),
+        (b"\0\0\x12\x04\0\0\0\0\0\0\x03", "an HTTP/2 or gRPC server"),
+    ],
+)
+def test_servers_of_packets_are_named(said: bytes, name: str) -> None:
+    assert stranger(said) == name

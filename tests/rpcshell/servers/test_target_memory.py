@@ -104,6 +104,20 @@ def test_a_pipe_in_the_place_of_the_file_remembers_nothing_and_is_replaced(
     assert memory.spoken("h:1") == "qmp:h:1"
 
 
+@pytest.mark.parametrize("leads_to", ["victim", "targets.json", "/dev/zero", "/nowhere/at/all"])
+def test_nothing_is_written_where_a_link_in_the_place_of_the_file_leads(
+    memory: TargetMemory, tmp_path: Path, leads_to: str
+) -> None:
+    victim, file = tmp_path / "victim", tmp_path / "targets.json"
+    victim.write_text("precious")
+    file.symlink_to(leads_to)
+    assert memory.spoken("h:1") is None
+    memory.learn("h:1", "qmp:h:1")
+    assert memory.spoken("h:1") == "qmp:h:1"
+    assert victim.read_text() == "precious"
+    assert not file.is_symlink()
+
+
 def test_without_a_folder_nothing_is_remembered_and_nothing_fails(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
