@@ -17,6 +17,7 @@ from rpcshell.shell.unasked import Subscription, iso_time
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
 from rpcshell.view.units import count_of
+from rpcshell.view.wrap import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ _LINES_A_SECOND: Final = 30
 
 _LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 _FAINT: Final = "class:log.faint"
+_WIDTH: Final = 80
 
 
 @command(
@@ -160,7 +162,7 @@ def _follow(shell: Shell, watch: LocalServerWatch, wanted: LogFilter, pid: int) 
         return
 
     def show(records: Sequence[LogRecord]) -> bool:
-        return output.above(list(chain.from_iterable(map(_pieces, records))))
+        return output.above(list(wrapped(chain.from_iterable(map(_pieces, records)), shell.width or _WIDTH)))
 
     shell.follow(LogFollower(watch, wanted, LogSink(show, output.note), Throttle(_LINES_A_SECOND)))
     output.note(f"following the log of the server with pid {pid}; :logs off ends that")
@@ -178,7 +180,7 @@ def _show(shell: Shell, records: Sequence[LogRecord]) -> None:
     if shell.for_programs and shell.settings.format == "json":
         shell.output.value("", list(map(_as_json, records)))
     elif shell.interactive and not shell.output.diverted and shell.settings.format != "raw":
-        shell.output.pieces(chain.from_iterable(map(_pieces, records)))
+        shell.output.pieces(wrapped(chain.from_iterable(map(_pieces, records)), shell.width or _WIDTH))
     else:
         shell.output.text(_plain(records))
 
