@@ -180,7 +180,7 @@ def _held(measurement: Measurement) -> Iterator[Finding]:
         yield Finding(
             f"{count_of(plan.connections, 'connection')} for {count_of(server.workers, 'sync worker')}: each worker "
             f"serves one connection until that ends, so {number(more)} had to wait however idle the others were. "
-            f"Use {number(plan.connections)} workers, or the model thread, pool or async."
+            f"Use {count_of(plan.connections, 'worker')}, or the model thread, pool or async."
         )
     elif server.waiting:
         were = plural(server.waiting, "was", "were")

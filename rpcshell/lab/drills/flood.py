@@ -12,7 +12,7 @@ from rpcshell.lab.drills.drill import Verdict
 from rpcshell.lab.load.messages import Begin, Task, Tick
 from rpcshell.lab.load.pool import NO_CONNECTION, NOT_MADE_IN_TIME
 from rpcshell.lab.load.process import LoadProcesses
-from rpcshell.view.units import duration
+from rpcshell.view.units import count_of, duration
 from rpcwire import ErrorCode, encode_request
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def flood(drill: Drill, connections: int, seconds: float) -> None:
         if not clients.have_begun:
             drill.verdict = Verdict("No client of the flood could be started, or found a connection.")
             return
-        text = f"{connections} connections, each with calls of {drill.called.method} on their way, are begun"
+        text = f"{count_of(connections, 'connection')}, each with calls of {drill.called.method} on their way: begun"
         timeline.add("flood", text)
         news = _News(drill, clients)
         follower.until(lambda _: clients.over, seconds, news.tick)
@@ -66,15 +66,15 @@ def flood(drill: Drill, connections: int, seconds: float) -> None:
 
 
 def _seen(drill: Drill, clients: _Clients, seconds: float) -> str:
-    parts = [f"{clients.answered} calls were answered in {duration(seconds)}"]
+    parts = [f"{count_of(clients.answered, 'call')} answered in {duration(seconds)}"]
     if clients.busy:
         parts.append(f"{clients.busy} turned away as busy (-32001)")
     if clients.errors:
         parts.append(f"{clients.errors} answered with other errors")
     if clients.refused:
-        parts.append(f"{clients.refused} connections refused")
+        parts.append(f"{count_of(clients.refused, 'connection')} refused")
     if clients.kept_out:
-        parts.append(f"{clients.kept_out} connections not let in within {_CONNECT_SECONDS:g} s")
+        parts.append(f"{count_of(clients.kept_out, 'connection')} not let in within {_CONNECT_SECONDS:g} s")
     limit = sum(listener.limit or 0 for listener in drill.follower.status.listeners)
     if drill.follower.deepest:
         parts.append(f"up to {drill.follower.deepest} of {limit} clients in the listen queue")
@@ -204,4 +204,4 @@ class _News:
         waiting = self._drill.follower.status.waiting
         counts = counts | {"not let in": self._clients.kept_out}
         told = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "answered")
-        return f"{self._clients.open} connections are open, {waiting} wait in the queue; {told}"
+        return f"{count_of(self._clients.open, 'connection')} open, {waiting} in the queue; {told}"

@@ -17,7 +17,7 @@ import msgspec
 
 from rpcshell.client.errors import CallError, UsageError
 from rpcshell.view.escape import visible
-from rpcshell.view.units import plural
+from rpcshell.view.units import count_of, plural
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
@@ -218,7 +218,9 @@ class Follower:
     def _take_events(self) -> None:
         found = self._watch.new_events()
         if found.missed:
-            self._timeline.add("missed", f"{found.missed} events came too fast to be told", missed=found.missed)
+            self._timeline.add(
+                "missed", f"{count_of(found.missed, 'event')} came too fast to be told", missed=found.missed
+            )
         for event in found.events:
             self.events.append(event)
             self._timeline.add(event.kind, self._sentence(event), at=event.at, **_details(event))

@@ -14,7 +14,7 @@ from rpcshell.lab.top.instance_table import (
     instance_row,
     sorted_instances,
 )
-from rpcshell.lab.top.rows import BOLD, LEAVING, Row, filled, first_shown, help_rows, joined, key_row, moved
+from rpcshell.lab.top.rows import BOLD, LEAVING, Row, first_shown, help_rows, joined, key_row, moved, selected
 from rpcshell.view.escape import visible
 from rpcshell.view.table import fitting, render_table
 from rpcshell.view.units import count_of
@@ -146,7 +146,7 @@ def _body(board: FleetBoard, rows: int, columns: int) -> list[Row]:
     board.first = first_shown(board.first, board.selected, room, len(board.lines))
     shown = table[_HEADING:][board.first : board.first + room]
     chosen = board.selected - board.first
-    shown = [filled(row, columns, "reverse") if at == chosen else row for at, row in enumerate(shown)]
+    shown = [selected(row, columns) if at == chosen else row for at, row in enumerate(shown)]
     # What is at the bottom stays at the bottom.
     return [*head, *table[:_HEADING], *shown, *([] for _ in range(room - len(shown))), *below]
 

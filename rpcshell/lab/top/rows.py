@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["BOLD", "LEAVING", "Row", "filled", "first_shown", "help_rows", "joined", "key_row", "moved", "row_width"]
+__all__ = ["BOLD", "LEAVING", "Row", "first_shown", "help_rows", "joined", "key_row", "moved", "row_width", "selected"]
 
 Row = list["Fragment"]
 
@@ -73,10 +73,9 @@ def help_rows(keys: Sequence[tuple[str, str]], reading: Iterable[str], columns: 
     return found
 
 
-def filled(pieces: Sequence[Fragment], columns: int, style: str) -> Row:
-    """A row up to its end in a style beside those that it has."""
-    whole = [*pieces, ("", " " * max(columns - row_width(pieces), 0))]
-    return [(f"{own} {style}".strip(), text) for own, text in whole]
+def selected(pieces: Sequence[Fragment], columns: int) -> Row:
+    """A row as the selected one, up to its end; colours of its own would be grounds that nobody can read on."""
+    return [("reverse", "".join(text for _, text in pieces) + " " * max(columns - row_width(pieces), 0))]
 
 
 def joined(rows: Sequence[Row], columns: int) -> list[Fragment]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.top.columns import FAINT, choose, level_style, row, titles
-from rpcshell.lab.top.rows import BOLD, Row, filled, help_rows, joined, key_row, row_width
+from rpcshell.lab.top.rows import BOLD, Row, help_rows, joined, key_row, row_width, selected
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
@@ -190,7 +190,7 @@ def _table(board: Dashboard, picture: Picture, room: int, columns: int) -> list[
     for place, line in enumerate(shown, board.first):
         pieces = row(line, chosen, highest)
         if place == board.selected:
-            pieces = filled(pieces, columns, "reverse")
+            pieces = selected(pieces, columns)
         table.append(pieces)
     # What is at the bottom stays at the bottom.
     return table + [[] for _ in range(room - len(shown))]

@@ -85,6 +85,8 @@ def test_fifty_workers_scroll() -> None:
     assert "q quit" in shown[-1]
     assert "reverse" in style_of(board, "1050")
     assert "reverse" not in style_of(board, "1049")
+    # No colour of a cell becomes a ground in it.
+    assert [style for style, _ in draw(board, 24, 120) if "reverse" in style] == ["reverse"]
 
 
 def test_the_last_row_asks_and_answers() -> None:
