@@ -120,7 +120,7 @@ def _tiles(measurement: Measurement) -> str:
         tiles.append(("went wrong", "0", ""))
     if server is not None:
         tiles.append(("server time a call", a_call(server.cpu, measurement.calls), ""))
-        tiles += [] if server.memory is None else [("memory", size(server.memory), "")]
+        tiles += [] if server.memory is None else [("memory (PSS)", size(server.memory), "")]
     cells = "".join(
         f'<div><dt>{escape(unbroken(label))}</dt><dd class="{kind}">{escape(value)}</dd></div>'
         for label, value, kind in tiles

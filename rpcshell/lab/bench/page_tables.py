@@ -103,7 +103,9 @@ def _servers(runs: Sequence[Measurement]) -> Iterator[_Row]:
         "processor cores in use",
         ["-" if one.server is None else _cores(one.server.cpu, one.seconds) for one in runs],
     )
-    yield _Row("memory at the end", ["-" if one is None or one.memory is None else size(one.memory) for one in servers])
+    yield _Row(
+        "memory at the end (PSS)", ["-" if one is None or one.memory is None else size(one.memory) for one in servers]
+    )
     yield _Row("workers that died", ["-" if one is None else number(one.died) for one in servers])
     yield _Row("calls lost with them", ["-" if one is None else number(one.lost) for one in servers])
     yield _Row("most connections in the queue", ["-" if one is None else number(one.waiting) for one in servers])

@@ -58,7 +58,7 @@ FAINT: Final = "class:footer"
 WRONG: Final = "class:error"
 SERIOUS: Final = "class:top.high"
 
-_SPARE: Final = ("memory", "p99.9", "cpu a call", "p50", "errors", "p99")
+_SPARE: Final = ("pss", "p99.9", "cpu a call", "p50", "errors", "p99")
 """Columns that are left out where the screen is too narrow."""
 
 _LABEL: Final = 9
@@ -109,7 +109,7 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
         for percent in (50.0, 99.0, 99.9):
             row[f"p{percent:g}"] = Figure(latency(histogram.percentile(percent)) if whole.calls else "-")
         row["cpu a call"] = Figure("-" if server is None else a_call(server.cpu, whole.calls))
-        row["memory"] = Figure("-" if server is None or server.memory is None else size(server.memory))
+        row["pss"] = Figure("-" if server is None or server.memory is None else size(server.memory))
         if wrong:
             row["errors"] = Figure(share(whole.failed / whole.attempts) if whole.failed else "0")
         rows.append(row)
@@ -142,7 +142,7 @@ def _figures(measurement: Measurement, width: int) -> Iterator[Fragment]:
         yield from _row("errors", [("", "none")], width)
     server = measurement.server
     if server is not None:
-        used = [] if server.memory is None else [("", size(server.memory))]
+        used = [] if server.memory is None else [("", f"{size(server.memory)} PSS")]
         yield from _row("server", [*_time_of(server.cpu, measurement), *used], width)
     processes = count_of(measurement.processes, "load process", "load processes")
     yield from _row("load", [*_time_of(measurement.client_cpu, measurement), ("", processes)], width)

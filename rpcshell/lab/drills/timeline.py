@@ -286,6 +286,10 @@ class Follower:
                 return f"the reload has ended: all workers are of generation {event.generation}"
             case "reload_failed":
                 return f"the reload is given up: {event.text}"
+            case "stem_ready":
+                return f"the app of generation {event.generation} is loaded, and workers come of its stem"
+            case "stem_died":
+                return f"the stem of generation {event.generation} {event.text}: another one loads the app"
             case _:
                 about = who if event.worker is not None else ""
                 return " ".join(part for part in (about, event.kind.replace("_", " "), event.text) if part)
