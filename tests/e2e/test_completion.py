@@ -16,7 +16,7 @@ F2 = "\x1bOQ"
 
 def clear(terminal: Terminal) -> None:
     terminal.send(CTRL_C)
-    terminal.wait_for(r"> +$(\n\s*)*\n.*Tab completes")
+    terminal.wait_for(r"> +$\s*\n.*Tab completes")
 
 
 def pane_rows(terminal: Terminal) -> int:

@@ -23,6 +23,7 @@ def pasted(text: str) -> str:
     return f"\x1b[200~{text}\x1b[201~"
 
 
+@pytest.mark.thorough
 def test_tab_fills_in_a_call_place_by_place(terminal: Terminal) -> None:
     spawn(terminal)
     terminal.send("add ")
@@ -137,6 +138,7 @@ def test_a_line_is_edited_in_the_editor(tmp_path: Path) -> None:
         assert not list(tmp_path.glob("rpcshell.*"))
 
 
+@pytest.mark.thorough
 def test_two_hundred_lines_are_pasted_and_run_in_order(terminal: Terminal) -> None:
     spawn(terminal)
     terminal.send(pasted("\n".join(f"ping {number}" for number in range(200))))
@@ -194,6 +196,7 @@ def test_a_screen_that_changes_while_a_line_is_typed_shows_it_once(terminal: Ter
     assert len(re.findall(r"pong \{", terminal.all_text)) == 1
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(("ground", "theme"), [("rgb:ffff/ffff/ffff", "light"), ("rgb:0000/0000/0000", "dark")])
 def test_colours_go_by_the_ground_and_its_name_is_never_seen(tmp_path: Path, ground: str, theme: str) -> None:
     with Terminal(tmp_path, ground=ground) as terminal:

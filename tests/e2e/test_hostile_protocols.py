@@ -16,13 +16,14 @@ from tests.rpcshell.client import test_lsp as lsp
 from tests.rpcshell.content_length_peer import never, speaking
 from tests.rpcshell.peers import serving
 
+pytestmark = pytest.mark.thorough
+
 HOSTILE = {
     "lsp": (lsp.flood, lsp.ask_on),
     "dap": (dap.flood, dap.ask_on),
 }
 
 
-@pytest.mark.samples(1)
 @pytest.mark.parametrize("dialect", HOSTILE)
 def test_the_prompt_lives(tmp_path: Path, dialect: str) -> None:
     with Terminal(tmp_path, (*SHELL, "--set", "suggestions=off"), columns=160) as terminal:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, ENTER, PATIENCE, SHELL, TAB, Terminal, processes_of
 from tests.rpcshell.kodi_peer import Kodi
 from tests.rpcshell.peers import serving
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_session_with_kodi(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def assert_harmless(terminal: Terminal) -> None:
     assert "\x1b[2J" not in terminal.raw.decode()
 
 
+@pytest.mark.thorough
 def test_what_is_spoken_and_with_whom_is_said_at_the_bottom(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, _):
         terminal.wait_for(r"^loud · Loud 7\.2 · 7 commands · ")

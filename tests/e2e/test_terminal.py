@@ -26,6 +26,7 @@ from tests.e2e.terminal import (
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 
 
+@pytest.mark.thorough
 def test_the_first_screen_says_what_to_type(terminal: Terminal) -> None:
     assert terminal.lines[0].startswith("rpcshell ")
     assert ":spawn 10" in terminal.lines[0]

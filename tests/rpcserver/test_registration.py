@@ -121,6 +121,7 @@ def test_a_node_that_was_removed_or_changed_by_hand_comes_back(serverset: Server
         assert serverset.wait_for(lambda members: members) == {name_of(server): member}
 
 
+@pytest.mark.thorough
 def test_a_node_of_a_former_life_is_replaced_at_once(serverset: Serverset, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.2", 0)) as taken:
         address = f"127.0.0.2:{taken.getsockname()[1]}"
@@ -179,6 +180,7 @@ def test_a_server_that_is_stopped_as_a_whole_leaves_with_its_session_and_comes_b
         serverset.wait_for_addresses(server.addresses[0])
 
 
+@pytest.mark.thorough
 def test_a_registry_that_is_away_at_the_start_is_said_once_and_joined_later(
     serverset: Serverset, way: Way, tmp_path: Path
 ) -> None:

@@ -38,11 +38,13 @@ def connect(request: pytest.FixtureRequest) -> Connect:
     return made
 
 
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="package")
+def _patient() -> Iterator[None]:
     """A server of one's own may stand still for a while, as on a busy machine, before it is looked at more closely."""
-    monkeypatch.setattr("rpcshell.shell.discovery.PATIENCE", 2.0)
-    monkeypatch.setattr("rpcshell.shell.call_trace.CallTrace.patience", 2.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rpcshell.shell.discovery.PATIENCE", 2.0)
+        patch.setattr("rpcshell.shell.call_trace.CallTrace.patience", 2.0)
+        yield
 
 
 @pytest.fixture

@@ -251,6 +251,7 @@ def test_a_handler_that_forks_does_not_keep_the_server_alive(tmp_path: Path) -> 
             os.kill(child, signal.SIGTERM)
 
 
+@pytest.mark.thorough
 def test_orphans_of_a_first_process_are_reaped_and_not_taken_for_workers(tmp_path: Path) -> None:
     # A process that was made with children of its own, as PID 1 of a container gets them.
     file = tmp_path / "probe.py"

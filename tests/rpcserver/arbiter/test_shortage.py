@@ -78,6 +78,7 @@ def test_a_server_that_is_told_to_have_more_workers_than_there_is_room_for_says_
     crowded(2, main)
 
 
+@pytest.mark.thorough
 def test_a_worker_that_died_comes_back_once_there_is_room() -> None:
     def main(room: Room) -> None:
         with serving(room, 2) as server:

@@ -117,6 +117,7 @@ def test_reads_in_the_background_neither_scale_nor_stop_it(model: str, tmp_path:
         assert "scaling" not in job.skipped
 
 
+@pytest.mark.thorough
 def test_writes_in_the_background_neither_spin_nor_deafen_it(tmp_path: Path) -> None:
     with background(tmp_path, "-w", "2", tostop=True) as job:
         with job.connect() as client:

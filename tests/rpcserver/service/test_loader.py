@@ -191,6 +191,7 @@ def test_an_app_that_is_not_there_is_told_with_what_to_do(folder: Path, app: str
     assert says.format(folder=folder) in not_found(app)
 
 
+@pytest.mark.samples(9)
 @pytest.mark.parametrize(
     ("text", "says", "line"),
     [

@@ -266,6 +266,7 @@ def test_a_help_that_cannot_be_written_is_said(option: str, unbuffered: str) -> 
     )
 
 
+@pytest.mark.thorough
 def test_a_help_that_is_written_to_nobody_is_no_success() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "rpcserver", "--help"],

@@ -268,6 +268,7 @@ def activated(listening: socket.socket, manager: Manager, *arguments: str) -> It
 
 
 @preloaded_too
+@pytest.mark.samples(1)
 def test_a_server_started_by_a_manager_serves_its_socket_and_leaves_it_open(
     preload: tuple[str, ...], listening: socket.socket, manager: Manager
 ) -> None:

@@ -77,11 +77,13 @@ def test_unix_sockets_stay_plain(server: Server) -> None:
         assert client.call("echo", 1).result == 1
 
 
+@pytest.mark.samples(1)
 def test_pipelined_requests_are_answered_in_order(client: Client) -> None:
     client.socket.sendall(b"".join(request("echo", number) for number in range(1000)))
     assert [client.reply().result for _ in range(1000)] == list(range(1000))
 
 
+@pytest.mark.samples(1)
 def test_large_frames_go_both_ways(client: Client) -> None:
     text = "x" * 5_000_000
     assert client.call("echo", text).result == text
@@ -196,6 +198,7 @@ def test_a_client_that_never_reads_is_reset(hasty: Server, certificates: Certifi
         client.receive()
 
 
+@pytest.mark.samples(1)
 def test_a_slow_reader_gets_its_whole_reply(client: Client) -> None:
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     client.send("blob", [5_000_000])
@@ -226,6 +229,7 @@ def test_a_plain_client_is_told_as_tls_does_and_logged(server: Server, data: byt
     server.wait_for_log(f"{address}: this address speaks TLS, and the client does not")
 
 
+@pytest.mark.samples(1)
 def test_a_client_that_does_not_trust_the_server_is_logged(server: Server) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         secured(server, ssl.create_default_context())
@@ -247,6 +251,7 @@ def test_a_stream_that_is_broken_is_ended_and_nothing_runs_that_cannot_be_answer
     assert not marks.exists()
 
 
+@pytest.mark.samples(1)
 def test_a_reset_does_no_harm(server: Server, certificates: Certificates) -> None:
     before = sorted(server.workers())
     for _ in range(5):

@@ -170,6 +170,7 @@ def all_threads_wait(pid: int) -> bool:
     return all("poll" in path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/wchan"))
 
 
+@pytest.mark.thorough
 def test_connections_are_shared_out_fairly(tmp_path: Path) -> None:
     with serving(tmp_path, workers=4) as server, contextlib.ExitStack() as stack:
         served = dict.fromkeys(server.workers(), 0)
@@ -207,6 +208,7 @@ def test_other_models_do_not_pay_for_the_event_loop(tmp_path: Path) -> None:
             assert "uvloop" not in Path(f"/proc/{pid}/maps").read_text()
 
 
+@pytest.mark.thorough
 def test_without_uvloop_the_model_is_refused_by_name(tmp_path: Path) -> None:
     code = "import sys; sys.modules['uvloop'] = None; from rpcserver.cli import main; main(sys.argv[1:])"
     command = [sys.executable, "-P", "-c", code, "-m", "async", "-w", "1", "--bind", "127.0.0.1:0"]

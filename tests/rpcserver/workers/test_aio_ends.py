@@ -104,6 +104,7 @@ def test_what_arrived_while_the_loop_was_held_up_is_not_late(tmp_path: Path) -> 
         assert holder.reply().result == "through"
 
 
+@pytest.mark.thorough
 def test_a_worker_that_has_answered_enough_is_replaced_without_loss(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     with serving(tmp_path, "--max-requests", "60", workers=2) as server:

@@ -73,6 +73,7 @@ def test_a_connection_grows_old_on_a_loop_while_its_call_runs(tmp_path: Path) ->
         assert client.receive() is None
 
 
+@pytest.mark.samples(1)
 def test_an_idle_client_that_heeds_it_is_told_goodbye(server: Server) -> None:
     with server.connect() as client:
         client.call("echo", close=True)

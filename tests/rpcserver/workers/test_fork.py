@@ -207,6 +207,7 @@ def test_a_start_hook_that_fails_is_answered_and_logged(tmp_path: Path) -> None:
         assert "no database" in server.wait_for_log("probe.py")
 
 
+@pytest.mark.thorough
 def test_a_worker_is_replaced_after_its_childrens_requests(tmp_path: Path) -> None:
     with running("-m", "fork", "-w", "1", "--max-requests", "10", folder=tmp_path) as server:
         (before,) = server.workers()

@@ -171,6 +171,7 @@ def test_an_interrupt_while_the_app_is_imported_is_said(model: str, tmp_path: Pa
             assert client.call("echo", [1]).result == [1]
 
 
+@pytest.mark.samples(1)
 @of_each_kind
 def test_logging_of_the_apps_that_raises_costs_nothing(model: str, tmp_path: Path) -> None:
     app = (

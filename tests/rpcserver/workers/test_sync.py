@@ -98,6 +98,7 @@ def test_more_connections_than_workers_wait_their_turn(tmp_path: Path) -> None:
             assert second.reply().result == 2
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("heeds", [True, False], ids=["heeding", "plain"])
 def test_an_idle_connection_is_given_up_when_asked_for_and_the_worker_goes_on(tmp_path: Path, heeds: bool) -> None:
     options = ("-w", "1", "--reclaim-idle", "0.1", "--drain-grace", "0.1", "--timeout", "0")

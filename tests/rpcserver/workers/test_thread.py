@@ -237,6 +237,7 @@ def test_a_stop_does_not_wait_for_a_thread_that_is_stuck(tmp_path: Path, gate: l
         assert "SIGKILL" not in server.log()
 
 
+@pytest.mark.thorough
 def test_a_worker_is_replaced_after_its_requests(tmp_path: Path) -> None:
     with running("-m", "thread", "-w", "1", "--max-requests", "20", folder=tmp_path) as server:
         pids = count_replacements(server, 3)

@@ -216,6 +216,7 @@ def test_requests_that_run_too_long_are_answered(model: str, certificates: Certi
         leave.write_bytes(b".")
 
 
+@pytest.mark.thorough
 def test_the_testing_kit_speaks_tls(certificates: Certificates) -> None:
     service = Service("s")
 

@@ -63,7 +63,7 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(server: PeerServer) -> Non
         assert shell.stderr.read() == ""
 
 
-@pytest.mark.samples(4)
+@pytest.mark.samples(2)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 @pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ def test_a_server_can_be_started_at_first_and_ends_with_the_loop(run: Run) -> No
     assert run.session.server is None
 
 
+@pytest.mark.thorough
 @needs_server
 def test_spawn_takes_options_of_the_server_as_they_are(run: Run) -> None:
     balanced = "--health 127.0.0.1:0 --drain-settle 0.1 --max-connection-age 60 --proxy-protocol unix"
@@ -171,6 +172,7 @@ def test_an_interrupt_just_after_enter_is_told(run: Run, monkeypatch: pytest.Mon
     assert "no server" not in run.text
 
 
+@pytest.mark.thorough
 @needs_server
 def test_pasted_lines_run_one_after_the_other_until_one_fails(run: Run) -> None:
     def pasted(*lines: str) -> str:

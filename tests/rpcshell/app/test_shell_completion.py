@@ -48,7 +48,7 @@ def complete(home: Path, shell: str, line: str) -> list[str]:
     return done.stdout.split("\n")[:-1]
 
 
-@pytest.mark.samples(3)
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("line", "offers"),
     [
@@ -98,6 +98,7 @@ def test_the_script_is_good_for_its_shell(shell: str) -> None:
         subprocess.run([shell, "-n"], input=done.stdout, text=True, timeout=30, check=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_tab_completes_in_a_real_bash(home: Path) -> None:
     command = home / "rpcshell"

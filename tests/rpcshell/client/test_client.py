@@ -105,6 +105,7 @@ def test_params_json_cannot_carry_are_a_usage_error_and_the_connection_stays(con
         assert server.accepted == 1
 
 
+@pytest.mark.samples(1)
 def test_large_requests_and_replies_arrive_whole(connect: Connect) -> None:
     text = "x" * 8_000_000
     with serving(echo) as server, connect(server.target) as client:

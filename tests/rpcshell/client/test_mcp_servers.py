@@ -95,6 +95,7 @@ def test_tools_prompts_and_resources_are_methods(client: Client) -> None:
     assert client.call("tools/call", {"name": "add", "arguments": {"a": 1}})["structuredContent"] == {"result": 3}
 
 
+@pytest.mark.thorough
 @with_sdk
 def test_errors_are_told_however_the_server_tells_them(client: Client) -> None:
     for method, says in (("boom", "boom"), ("nope", "nope"), ("mcp:nope", "not found")):

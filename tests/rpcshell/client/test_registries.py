@@ -71,6 +71,7 @@ def _nobody_is_left_behind() -> Iterator[None]:
             assert not thread.is_alive()
 
 
+@pytest.mark.thorough
 def test_calls_go_to_who_is_registered(serverset: Serverset, connect: Connect) -> None:
     with two() as (first, second):
         register(serverset, first, weight=3, model="async", workers=4, version="1.2")

@@ -54,6 +54,7 @@ def connected(shell: Shell, address: str) -> Shell:
     return shell
 
 
+@pytest.mark.thorough
 def test_a_run_is_told_to_programs_in_full(connected: Shell, output: Recording) -> None:
     assert connected.session.call("ping", 1).result == 1
     # The only worker serves one connection at a time: the session has let go of its own.
@@ -121,6 +122,7 @@ def test_ctrl_c_ends_it_and_tells_what_there_is(address: str) -> None:
     session.close()
 
 
+@pytest.mark.thorough
 def test_models_are_started_in_turn_and_stand_side_by_side(shell: Shell, output: Recording) -> None:
     shell.session.spawn(SpawnOptions(workers=1, model="fork"))
     shell.execute(":bench ping -m sync,thread --rounds 2 -n 20 -c 2 --json")

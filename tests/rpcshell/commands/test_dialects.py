@@ -131,6 +131,7 @@ def test_the_guesses_that_a_server_was_told_by_are_shown_beside_its_calls(
     assert output.texts[-1].count("\n→") > 1
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("options", ["--calls 200 -c 4", "--calls 40 -c 2 --rate 400"])
 def test_load_on_a_server_of_another_dialect(connected: Shell, output: Recording, options: str) -> None:
     connected.execute(f":bench ping [1] {options} --json")

@@ -45,7 +45,7 @@ def catalog(request: pytest.FixtureRequest) -> Catalog:
     return catalog_of(request.param)
 
 
-@pytest.mark.samples(5)
+@pytest.mark.samples(3)
 def test_a_key_press_is_bounded(catalog: Catalog) -> None:
     for text in LINES:
         press_is_bounded(catalog, text)
@@ -72,7 +72,7 @@ def press_is_bounded(catalog: Catalog, text: str) -> None:
     assert sum(map(len, offered + said)) < LONGEST, text
 
 
-@pytest.mark.samples(5)
+@pytest.mark.samples(3)
 def test_a_template_and_an_example_are_bounded(catalog: Catalog) -> None:
     method = catalog.methods["m"]
     call_template(method)
@@ -85,7 +85,7 @@ def test_a_template_and_an_example_are_bounded(catalog: Catalog) -> None:
     assert len(line.text) < LONGEST
 
 
-@pytest.mark.samples(5)
+@pytest.mark.samples(3)
 def test_documentation_is_bounded_and_safe(catalog: Catalog) -> None:
     text = describe_method(catalog.methods["m"])
     assert len(text) < 3 * LONGEST

@@ -195,6 +195,7 @@ def test_a_text_that_a_server_sends_costs_steps_in_proportion_to_it(piece: str) 
     assert cost(8000) < 3 * cost(4000)
 
 
+@pytest.mark.thorough
 def test_much_text_that_may_hold_secrets_is_not_read_to_its_end() -> None:
     masked = mask_value([json.dumps({"pw": SECRET, "n": 1})] * 5000)
     assert set(masked) == {MASKED, '{"pw": "***", "n": 1}'}

@@ -78,6 +78,7 @@ def test_its_log_is_closed_to_others(server: SpawnedServer, state: Path) -> None
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 
+@pytest.mark.thorough
 def test_it_is_in_a_session_of_its_own(server: SpawnedServer) -> None:
     assert os.getsid(server.pid) == server.pid
 
@@ -88,6 +89,7 @@ def test_stopping_ends_it_gracefully(server: SpawnedServer) -> None:
     assert server.how_it_ended() == "ended with exit status 0"
 
 
+@pytest.mark.thorough
 def test_an_app_is_found_from_the_folder_of_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hello.py").write_text(APP)
     monkeypatch.chdir(tmp_path)
@@ -99,6 +101,7 @@ def test_an_app_is_found_from_the_folder_of_the_shell(tmp_path: Path, monkeypatc
         server.stop(drain=0.1)
 
 
+@pytest.mark.thorough
 def test_a_module_beside_the_shell_does_not_shadow_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("rpcserver", "msgspec", "json", "click"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')")
@@ -128,6 +131,7 @@ def test_an_app_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.thorough
 def test_an_unknown_model_is_one_clear_line() -> None:
     with pytest.raises(SpawnFailed) as caught:
         SpawnedServer.start(SpawnOptions(model="nonesuch"))

@@ -46,6 +46,7 @@ def test_without_json_it_is_the_report_and_the_call_needs_no_quotes() -> None:
     assert "\x1b" not in out
 
 
+@pytest.mark.thorough
 @needs_server
 def test_a_server_is_started_for_it() -> None:
     code, out, _ = run("--spawn", 1, "--model", "thread", "ping", "-n", 30, "--json")

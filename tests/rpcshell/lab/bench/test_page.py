@@ -89,6 +89,7 @@ def test_every_name_in_the_page_is_there_once_and_found() -> None:
     assert wanted <= set(names)
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize(
     "one",
     [

@@ -147,6 +147,7 @@ def test_methods_that_are_new_after_a_reload_are_offered_before_they_are_called(
     assert "new" in session.catalog.methods
 
 
+@pytest.mark.thorough
 def test_a_reload_that_fails_says_why_and_the_old_workers_stay(drilled: Start, tmp_path: Path) -> None:
     app = tmp_path / "app.py"
     app.write_text("from rpcserver import Service\nservice = Service('s')\n")
@@ -217,6 +218,7 @@ def test_a_server_that_was_not_started_here_is_harmed_only_with_consent(drilled:
         other.stop()
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

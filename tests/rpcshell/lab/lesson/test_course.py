@@ -73,6 +73,7 @@ def test_where_no_server_runs_it_says_so_and_still_lists_its_steps(
     assert shell.output.texts[0] == " 1  一个工作进程，两个客户端"
 
 
+@pytest.mark.thorough
 @needs_server
 def test_a_script_gets_plain_text_up_to_the_last_step(tmp_path: Path) -> None:
     done = forks.run(

@@ -60,6 +60,7 @@ def test_one_worker_has_the_second_client_wait_for_the_first(run: Run) -> None:
     assert not alive(told["started"]["pid"])
 
 
+@pytest.mark.thorough
 def test_ten_workers_share_connections(run: Run) -> None:
     told = run("ten_workers")
     assert len(told.counts) == 10

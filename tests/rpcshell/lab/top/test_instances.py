@@ -78,6 +78,7 @@ def looked_at(feed: FleetFeed, *instances: InstanceState) -> list[InstanceLine]:
     return lines
 
 
+@pytest.mark.thorough
 @needs_server
 def test_metrics_tell_the_same_as_the_control_socket(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")

@@ -70,6 +70,7 @@ def test_a_script_of_indented_calls_is_cut_into_those_calls(calls: list[tuple[st
     ]
 
 
+@pytest.mark.thorough
 def test_a_call_of_many_lines_takes_time_in_proportion() -> None:
     lines = ["ping [", *['{"id": 1, "name": "x"},'] * 20_000, "]"]
     # Parsing everything again after each line would take an hour.
