@@ -100,7 +100,8 @@ def test_a_stranger_is_named(handler: Handler, reason: str) -> None:
         detect(server.target)
 
 
-def test_one_that_is_silent_is_told(tmp_path: Path) -> None:
+def test_one_that_is_silent_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpcshell.client.detecting.LIMIT", 0.5)
     for path, listening in ((None, ""), (tmp_path / "s", r"; \S+ \(pid \d+\) listens there")):
         said = f"takes connections and says nothing to any guess{listening}"
         with serving(says_first(b""), unix=path) as server, pytest.raises(ProtocolError, match=said):
@@ -138,6 +139,7 @@ def test_one_that_serves_a_client_after_the_other_comes_to_the_guess_that_it_und
         assert str(detect(server.target)) == f"jsonrpc+nul:{server.target}"
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("unhurried")
 def test_one_of_many_tables_is_found_with_a_server_that_has_room_for_nobody_else(tmp_path: Path) -> None:
     tables = {
@@ -279,6 +281,7 @@ def test_an_interrupt_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> N
         assert ended.wait(10)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("unhurried")
 def test_our_own_server_is_known_in_every_framing(tmp_path: Path) -> None:
     binds = [f"{framing}+unix:{tmp_path}/{framing}" for framing in FRAMINGS]

@@ -9,14 +9,13 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, connect
-from rpcshell.client.target import HttpTarget, Target, TcpTarget, UnixTarget
+from rpcshell.client.target import HttpTarget, Target, UnixTarget
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.dialect_finder import DialectFinder
@@ -28,8 +27,6 @@ from rpcshell.shell.why.explanation import render_explanation
 from tests.rpcshell.describing import Told, offering
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, free_port, serving
 from tests.rpcshell.qemu import monitor, needs_qemu
-
-_T = TypeVar("_T")
 
 METHODS = {"openrpc": "1.3.2", "info": {"title": "lines", "version": "2"}, "methods": [{"name": "add", "params": []}]}
 
@@ -48,6 +45,19 @@ def lines(peer: Peer) -> None:
 
 def silent(peer: Peer) -> None:
     peer.wait_for_end()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look soon at one that would say nothing later either, or is as good at being looked at."""
+    monkeypatch.setattr("rpcshell.shell.call_trace.CallTrace.patience", 0.1)
+    monkeypatch.setattr("rpcshell.shell.discovery.PATIENCE", 0.1)
+
+
+@pytest.fixture
+def brief(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look no longer at one that says nothing at all."""
+    monkeypatch.setattr("rpcshell.client.detecting.LIMIT", 0.3)
 
 
 @pytest.fixture
@@ -90,7 +100,7 @@ def test_one_that_serves_a_single_client_and_ends_is_told_as_that(session: Sessi
     assert re.search(r"took one connection, and now: .* a single client .* as in lsp:127", told.notes[0])
 
 
-@pytest.mark.usefixtures("unhurried")
+@pytest.mark.usefixtures("unhurried", "impatient")
 def test_a_call_that_comes_first_is_made_in_what_is_spoken(script: Session, memory: TargetMemory) -> None:
     told = Told(script)
     with serving(lines) as server:
@@ -113,7 +123,7 @@ def test_our_own_protocol_takes_no_connection_more(script: Session, memory: Targ
 
 
 @pytest.mark.parametrize("handlers", [(echo, lines), (lines, echo)])
-@pytest.mark.usefixtures("unhurried")
+@pytest.mark.usefixtures("unhurried", "impatient")
 def test_what_is_remembered_and_no_longer_true_is_found_out_again(
     handlers: tuple[Handler, Handler], script: Session, memory: TargetMemory
 ) -> None:
@@ -153,6 +163,7 @@ def test_a_monitor_whose_queue_is_full_is_waited_for_once(
             connect(target, connect_timeout=0.1)
 
 
+@pytest.mark.usefixtures("brief")
 def test_what_listens_and_says_nothing_is_told_and_not_waited_for(script: Session) -> None:
     with serving(silent) as server:
         script.connect(server.target)
@@ -160,6 +171,7 @@ def test_what_listens_and_says_nothing_is_told_and_not_waited_for(script: Sessio
             script.call("ping", {"a": 1})
 
 
+@pytest.mark.usefixtures("brief")
 def test_what_is_nothing_to_talk_to_is_looked_at_and_told_once(script: Session) -> None:
     told = Told(script)
     with serving(silent) as server:
@@ -172,7 +184,11 @@ def test_what_is_nothing_to_talk_to_is_looked_at_and_told_once(script: Session) 
     assert told.notes == []
 
 
-def test_why_shows_what_was_tried(script: Session) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_why_shows_what_was_tried(script: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpcshell.client.detecting.PATIENCE", 1.0)
+    monkeypatch.setattr("rpcshell.client.detecting.LIMIT", 3.2)
+
     def hangs_up_on_lines(peer: Peer) -> None:
         while (data := peer.sock.recv(4096)) and not data.endswith(b"\n"):
             pass
@@ -199,6 +215,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("name", ["rpcserver", "other"])
 def test_one_that_may_be_busy_is_waited_for_once_that_is_told(
     name: str, script: Session, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -241,6 +258,7 @@ def full(path: Path) -> Iterator[UnixTarget]:
         yield UnixTarget(str(path))
 
 
+@pytest.mark.usefixtures("brief")
 def test_at_the_prompt_it_is_a_note_and_the_session_lives(session: Session, told: Told) -> None:
     with serving(silent) as server:
         session.connect(server.target)
@@ -249,6 +267,7 @@ def test_at_the_prompt_it_is_a_note_and_the_session_lives(session: Session, told
         assert f"DIALECT:{server.target} names what it speaks" in told.notes[0]
 
 
+@pytest.mark.usefixtures("brief")
 def test_one_that_is_known_may_take_its_time(script: Session, memory: TargetMemory) -> None:
     looked = threading.Event()
 
@@ -268,8 +287,10 @@ def test_one_that_is_known_may_take_its_time(script: Session, memory: TargetMemo
         assert script.call("ping", 1).result == 1
 
 
-@pytest.mark.usefixtures("unhurried")
-def test_one_that_answers_a_guess_may_take_its_time(script: Session) -> None:
+@pytest.mark.usefixtures("unhurried", "impatient")
+def test_one_that_answers_a_guess_may_take_its_time(script: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each guess more would be a connection more.
+    monkeypatch.setattr("rpcshell.client.detecting.PATIENCE", 1.2)
     answered = threading.Event()
 
     def slow(peer: Peer) -> None:
@@ -289,7 +310,7 @@ def test_one_that_answers_a_guess_may_take_its_time(script: Session) -> None:
         assert server.accepted == 3
 
 
-@pytest.mark.usefixtures("unhurried")
+@pytest.mark.usefixtures("unhurried", "impatient")
 def test_a_call_in_vain_is_made_again_in_what_is_spoken(script: Session) -> None:
     def deaf_but_to_content_length(peer: Peer) -> None:
         data = b""
@@ -353,41 +374,3 @@ def test_a_monitor_is_found_out_and_its_commands_are_counted(session: Session, t
         assert told.notes[0].endswith(" commands")
         assert session.unasked is not None
         assert session.call("query-status").result["status"] == "prelaunch"
-
-
-@pytest.mark.parametrize(
-    "broken", ["not json", '{"spoken": 3}', '{"spoken": {"127.0.0.1:1": "no such thing:"}}', ""], ids=str
-)
-def test_a_memory_that_is_broken_or_away_remembers_nothing(broken: str, tmp_path: Path) -> None:
-    (tmp_path / "targets.json").write_text(broken)
-    for folder in (tmp_path, tmp_path / "away"):
-        memory = TargetMemory(_of(folder))
-        session = Session(memory=_of(memory), background=False)
-        with serving(offering("add")) as server:
-            session.connect(server.target)
-            assert session.call("add", [1]).result == [1]
-        session.close()
-
-
-def _of(value: _T) -> Callable[[], _T]:
-    return lambda: value
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        *("mcp:exec:touch nothing", "qmp:other:1", "unix:/run/other", "tls://h:1", "h:1,other:1", "zk://other/h"),
-        *("mcp:http://other/mcp", "mcp:http://h/mcp", "lsp+line:h:1", "unknown:h:1"),
-    ],
-)
-def test_what_is_remembered_is_what_is_spoken_and_leads_to_no_other_place(written: str, memory: TargetMemory) -> None:
-    asked = TcpTarget("h", 1)
-    memory.learn(str(asked), written)
-    assert DialectFinder(asked, lambda: memory, None).target == asked
-
-
-@pytest.mark.parametrize("spoken", ["qmp:h:1", "jsonrpc+line:h:1", "mcp:http://h:1/mcp"])
-def test_what_is_remembered_of_the_same_place_holds(spoken: str, memory: TargetMemory) -> None:
-    asked = TcpTarget("h", 1)
-    memory.learn(str(asked), spoken)
-    assert str(DialectFinder(asked, lambda: memory, None).target) == spoken
