@@ -219,11 +219,14 @@ class Serverset:
 
     def __init__(self, hosts: str) -> None:
         from kazoo.client import KazooClient
+        from kazoo.retry import KazooRetry
 
         self.hosts = hosts
         self.path = f"/test-{uuid.uuid4().hex}/calc"
         self.client: Any = KazooClient(hosts, timeout=10.0)
         self.client.start(PATIENCE)
+        # Its session ends too where a ZooKeeper stands still, and the next one has to see.
+        self.retry = KazooRetry(max_tries=-1, max_delay=0.5, deadline=PATIENCE)
 
     @property
     def url(self) -> str:
@@ -255,15 +258,15 @@ class Serverset:
         from kazoo.exceptions import NoNodeError
 
         try:
-            names = self.client.get_children(self.path, watch=watch)
+            names = self.retry(self.client.get_children, self.path, watch=watch)
         except NoNodeError:
-            if self.client.exists(self.path, watch=watch) is None:
+            if self.retry(self.client.exists, self.path, watch=watch) is None:
                 return {}
             return self.members(watch)
         found = {}
         for name in filter(is_member_name, names):
             with contextlib.suppress(NoNodeError, InvalidMember):
-                found[name] = decode_member(self.client.get(f"{self.path}/{name}", watch=watch)[0])
+                found[name] = decode_member(self.retry(self.client.get, f"{self.path}/{name}", watch=watch)[0])
         return found
 
     def node(self, name: str) -> tuple[bytes, Any]:

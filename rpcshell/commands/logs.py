@@ -77,7 +77,7 @@ def logs(
         if records:
             _show(shell, records)
         elif not follow:
-            shell.output.note("nothing of that is in the last MB of the log")
+            shell.output.note("the last MB of the log has no such line")
         if follow:
             _follow(shell, watch, wanted, pid)
     except BaseException:
@@ -109,7 +109,9 @@ def _strays(shell: Shell, log: StrayLog, text: str | None, count: int, *, follow
     elif found:
         output.text("\n".join(f"{iso_time(line.time)} {visible(line.who)}: {visible(line.text)}" for line in found))
     elif not follow:
-        output.note("it has said nothing of that out of turn")
+        output.note(
+            "the server has said nothing beside its messages" if text is None else f"no line holds {visible(text)}"
+        )
     if not follow:
         return
     if not shell.interactive:

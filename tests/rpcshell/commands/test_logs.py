@@ -122,7 +122,7 @@ def test_they_are_chosen_by_what_they_say_and_by_their_number(chatting: Shell, p
     prompt.styled.clear()
     chatting.execute(":logs --grep 'nothing has this'")
     assert prompt.styled == []
-    assert prompt.notes == ["nothing of that is in the last MB of the log"]
+    assert prompt.notes == ["the last MB of the log has no such line"]
 
 
 def test_scripts_get_the_lines_or_json(session: Session, output: Recording) -> None:
