@@ -172,14 +172,15 @@ def _data(error: CallError) -> str:
 
 def _with_column(place: str, text: str, error: SyntaxProblem) -> str:
     before = error.line[: error.column]
-    column = len(before) - before.rfind("\n")
+    row, column = before.count("\n"), len(before) - before.rfind("\n")
+    where = f"line {row + 1}, column {column}" if "\n" in error.line else f"column {column}"
     if text and error.line != text:
         # It is in what the text led to: the line of an alias, or of another file.
-        return f"{place}{': ' if place else ''}column {column} of `{error.line}`"
+        return f"{place}{': ' if place else ''}{where} of `{error.line}`"
     if not place:
-        return f"column {column}"
+        return where
     name, _, line = place.rpartition(":")
-    return f"{name}:{int(line) + before.count(chr(10))}:{column}"
+    return f"{name}:{int(line) + row}:{column}"
 
 
 def run_statements(

@@ -82,7 +82,7 @@ class ShellError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        return f"{self.message} ({self.hint})" if self.hint and self.hint not in self.message else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own way calls __init__ with `args` alone, which subclasses with more fields refuse.

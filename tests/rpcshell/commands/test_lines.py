@@ -175,7 +175,7 @@ def test_what_goes_wrong_in_a_script_has_its_place_and_ends_it(server: PeerServe
     assert (code, out) == (2, "")
     assert err == (
         "a.rpc:2: the rest was not run, because of this:\n"
-        "rpcshell: column 6 of `ping [\\x0a  $u.name\\x0a]`: $u has no key name (expected id)\n"
+        "rpcshell: line 2, column 6 of `ping [\\x0a  $u.name\\x0a]`: $u has no key name (expected id)\n"
     )
 
 
