@@ -245,6 +245,10 @@ class PoolWorker(ThreadedWorker):
                 if self._queue and self._free:
                     parking.ring()
             self._alert = False
+            if not self._free:
+                # The last one that was free may have seen the lookout still there.
+                self._alert = True
+                self._alarm.set()
 
     def _read_ahead(self) -> None:
         """Read what has come, as no thread will soon."""
