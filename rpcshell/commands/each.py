@@ -10,6 +10,7 @@ import click
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, ShellError
 from rpcshell.commands.groups import TALK
 from rpcshell.shell.command import CALL, command
+from rpcshell.shell.waiting import for_time, told_while
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
@@ -69,7 +70,7 @@ def _of_workers(shell: Shell, method: str, params: object) -> tuple[_Comparison,
         # It may hold the worker that the call is to reach.
         session.hang_up()
         fan = FanOut(target, control, session.tls, session.limit)
-        interrupted = _interrupted(lambda: fan.run(method, params))
+        interrupted = _interrupted(shell, lambda: fan.run(method, params))
     answers = [
         _Answer(
             {"worker": one.worker, "pid": one.pid},
@@ -97,7 +98,7 @@ def _of_instances(shell: Shell, method: str, params: object) -> tuple[_Compariso
     instances = () if session.fleet is None else session.fleet.instances
     session.hang_up()
     cast = Broadcast((one.target for one in instances), tls=session.tls, plain=session.plain, limit=session.limit)
-    interrupted = _interrupted(lambda: cast.run(method, params))
+    interrupted = _interrupted(shell, lambda: cast.run(method, params))
     answers, missed = [], []
     for one in cast.answers:
         name = str(one.instance)
@@ -116,10 +117,11 @@ def _generation(meta: Meta | None) -> int | None:
     return None if meta is None else meta.generation
 
 
-def _interrupted(run: Callable[[], None]) -> bool:
+def _interrupted(shell: Shell, run: Callable[[], None]) -> bool:
     """Whether Ctrl-C ended it."""
     try:
-        run()
+        with told_while(for_time("waiting"), shell.output.progress):
+            run()
     except KeyboardInterrupt:
         return True
     return False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.threads import thread_for
 from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
@@ -29,27 +30,31 @@ def told_while(text: Callable[[], str], tell: Callable[[str], object]) -> Iterat
 
     Nothing new is told while the text is empty.
     """
-    over = threading.Event()
+    over, telling = threading.Event(), threading.Lock()
+    told = False
 
     def run() -> None:
+        nonlocal told
         wait = _AT_FIRST
-        told = False
         while not over.wait(wait):
             wait = _AGAIN
-            if said := text():
-                told = True
-                tell(said)
-        if told:
-            tell("")
+            said = text()
+            with telling:
+                if said and not over.is_set():
+                    told = True
+                    tell(said)
 
-    thread = thread_for(run, "waiting")
+    # `Thread.start` waits until the thread runs, which on a busy machine takes longer than most calls.
+    with contextlib.suppress(RuntimeError):
+        _thread.start_new_thread(run, ())
     try:
         yield
     finally:
-        over.set()
-        if thread is not None:
+        with telling:
             # What is said next must not be drawn over.
-            thread.join()
+            over.set()
+        if told:
+            tell("")
 
 
 def for_time(what: str, keys: str = "Ctrl-C cancels") -> Callable[[], str]:
