@@ -47,10 +47,21 @@ KEPT = ("PYTHONPATH", "RPCSHELL_NODE_MODULES")
 
 HERE = Path(__file__).parent
 
-QUICK = ("rpcserver/service", "rpcshell/line", "rpcshell/prompt", "rpcshell/shell", "rpcshell/view", "rpcwire")
-"""The rooms that hardly start a process. What is `quick` stands there, except for properties and the files below."""
+QUICK = (
+    *("rpcserver/service/", "rpcshell/line/", "rpcshell/prompt/", "rpcshell/shell/", "rpcshell/view/", "rpcwire/"),
+    *("e2e/test_language.py", "test_architecture.py", "rpcshell/guides/test_claims.py", "rpcshell/test_library.py"),
+    *("rpcserver/arbiter/test_reclaim.py", "rpcserver/ops/test_registry_access.py", "rpcserver/testing/test_demo.py"),
+    *("rpcserver/system/test_settings.py", "rpcserver/system/test_sockets.py", "rpcserver/workers/test_models.py"),
+    *("rpcshell/app/test_options.py", "rpcshell/app/test_script.py", "rpcshell/client/test_client.py"),
+    *("rpcshell/client/test_detection.py", "rpcshell/client/test_dialogue.py", "rpcshell/client/test_target.py"),
+    *("rpcshell/commands/export/", "rpcshell/commands/test_commands.py", "rpcshell/commands/test_method_page.py"),
+    *("rpcshell/lab/bench/test_report.py", "rpcshell/lab/lesson/test_course.py", "rpcshell/lab/load/test_callers.py"),
+    *("rpcshell/lab/top/test_view.py", "rpcshell/servers/test_supervision.py"),
+)
+"""The rooms that hardly start a process, and a little of each other one. What is `quick` stands there, except for
+properties, for what is `thorough`, and for the files below."""
 
-TOILSOME = {"test_budgets.py", "test_speed.py"}
+TOILSOME = {"test_budgets.py", "test_dialect_finder.py", "test_speed.py"}
 
 home = pytest.StashKey[str]()
 
@@ -116,7 +127,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     _spare_cases(items)
     for item in items:
-        if _may_be_quick(item.path) and not getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        at_length = is_property or any(map(item.get_closest_marker, ("soak", "thorough")))
+        if _may_be_quick(item.path) and not at_length:
             item.add_marker("quick")
 
 

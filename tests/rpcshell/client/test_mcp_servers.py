@@ -26,6 +26,8 @@ from tests.rpcshell.faces import Connect
 from tests.rpcshell.mcp_peer import interrupted
 from tests.rpcshell.peers import DEADLINE
 
+pytestmark = pytest.mark.thorough
+
 SERVER = Path(peers.__file__).parent / "mcp_server.py"
 STDIO = f"mcp:exec:{sys.executable} {SERVER} stdio"
 EVERYTHING = program("mcp-server-everything")
@@ -82,7 +84,6 @@ def catalog_of(described: Description) -> Catalog:
     return Catalog.from_openrpc(described.document)
 
 
-@pytest.mark.thorough
 @with_sdk
 def test_tools_prompts_and_resources_are_methods(client: Client) -> None:
     assert client.call("add", {"a": 1}) == {"result": 3}
@@ -95,7 +96,6 @@ def test_tools_prompts_and_resources_are_methods(client: Client) -> None:
     assert client.call("tools/call", {"name": "add", "arguments": {"a": 1}})["structuredContent"] == {"result": 3}
 
 
-@pytest.mark.thorough
 @with_sdk
 def test_errors_are_told_however_the_server_tells_them(client: Client) -> None:
     for method, says in (("boom", "boom"), ("nope", "nope"), ("mcp:nope", "not found")):
@@ -211,7 +211,7 @@ def test_a_session_ends_with_its_client_and_is_made_anew_where_the_server_ended_
 
 
 @with_sdk
-@pytest.mark.parametrize("transport", ["http", pytest.param("stdio", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("transport", ["http", "stdio"])
 def test_the_era_without_sessions(transport: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rpcshell.client.dialects.mcp.dialect.Mcp", WithoutSessions)
     with connect(STDIO if transport == "stdio" else url, connect_timeout=60) as client:
@@ -230,7 +230,6 @@ def test_the_era_without_sessions(transport: str, url: str, monkeypatch: pytest.
         assert "server/discover" in catalog_of(client.describe()).methods
 
 
-@pytest.mark.thorough
 @with_everything
 def test_the_everything_server() -> None:
     with connect(f"mcp:exec:{EVERYTHING} stdio", connect_timeout=60) as client:
