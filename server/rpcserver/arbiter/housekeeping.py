@@ -221,7 +221,10 @@ class Reclaim:
         self._quiet_until = now + _WARN_AGAIN
         clients = "1 client waits" if waiting == 1 else f"{waiting} clients wait"
         if self._sync:
-            cure = f"more --workers, --model thread or a shorter --reclaim-idle ({self._idle_text}) would help"
+            cure = (
+                f"more --workers, --model thread, a shorter --reclaim-idle ({self._idle_text}) or, "
+                "where none of them is idle, a --max-connection-age would help"
+            )
         elif workers < (best := processors()):
             cure = f"--workers {best}, one a processor, or more --max-connections would help"
         else:

@@ -268,7 +268,7 @@ class Worker(abc.ABC):
         if not self.draining and self._full.allows():
             logger.warning(
                 "%d connections are open, and others wait until one of them ends: "
-                "more --max-connections or --workers would help",
+                "more --max-connections or --workers, or a --max-connection-age, would help",
                 self.settings.max_connections,
             )
 

@@ -157,7 +157,7 @@ def test_connections_over_the_cap_wait_for_room(model: str, tmp_path: Path) -> N
         assert third.reply().result == 3
         # Full a second time, which is not said again so soon.
         assert server.log().count("2 connections are open, and others wait") == 1
-        assert "more --max-connections or --workers would help" in server.log()
+        assert "more --max-connections or --workers, or a --max-connection-age, would help" in server.log()
 
 
 @pytest.mark.samples(1)
