@@ -341,7 +341,7 @@ class Crew:
         self._become(worker, SlotState.READY, None)
         self.events.add("ready", worker)
         if self.stems is not None:
-            self.stems.prove(worker.index)
+            self.stems.prove(worker.generation)
         slot = worker.slot
         if worker is slot.successor and (former := slot.promote()) is not None:
             self.dismiss(former)

@@ -28,6 +28,7 @@ class StemProcess:
 
     Attributes:
         announced: whether somebody waits to hear whether its app can be loaded.
+        started: when it was, in monotonic seconds, as `loaded_at` is when its app was loaded.
         deadline: when its state, or an order, has lasted too long, in monotonic seconds.
         under_way: the index of the worker that it was ordered to fork last, until it says what became of that.
         workers: the indexes of those that it has forked and that live, or was ordered to fork.
@@ -41,6 +42,7 @@ class StemProcess:
     deadline: float | None = None
     state: StemState = StemState.LOADING
     under_way: int | None = None
+    loaded_at: float | None = None
     failure: WorkerFailed | None = None
     workers: set[int] = field(default_factory=set)
 

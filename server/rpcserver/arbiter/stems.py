@@ -43,6 +43,8 @@ _LAST_WORDS: Final = 1.0
 _LEAVE_PATIENCE: Final = 5.0
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 30.0
+_LIVED: Final = 10.0
+"""A stem that had its app loaded for so many seconds did not die of it."""
 
 
 class Midwife(Protocol):
@@ -111,11 +113,6 @@ class Stems:
         return {stem.process.pid for stem in self}
 
     @property
-    def current(self) -> StemProcess | None:
-        """The stem that forks the workers, or else the one that is to."""
-        return self._current or self._coming
-
-    @property
     def forking(self) -> bool:
         """Whether there may be a worker whose pid is not known yet."""
         return bool(self._unborn)
@@ -176,9 +173,9 @@ class Stems:
             self._orders.remove(order)
             order.close()
 
-    def prove(self, index: int) -> None:
-        """Note that a worker is ready: where it is one of the new stem, there is no way back to the former one."""
-        if self._former is not None and self._current is not None and index in self._current.workers:
+    def prove(self, generation: int) -> None:
+        """Note that a worker is ready: where it is of a new generation, there is no way back to the former stem."""
+        if self._former is not None and self._former.generation < generation:
             self._retire(self._former)
             self._former = None
 
@@ -242,7 +239,7 @@ class Stems:
             )
             return
         limit = self._start_timeout
-        stem = StemProcess(generation, process, link, announced, now, now + limit if limit else None)
+        stem = StemProcess(generation, process, link, announced, now, deadline=now + limit if limit else None)
         self._coming = stem
         self._all.append(stem)
         self._reactor.watch(process.fileno(), lambda: self._on_exit(stem))
@@ -259,6 +256,7 @@ class Stems:
                 # Its end is about to be known.
                 return
             except OSError as error:
+                self._orders.popleft().close()
                 self._midwife.order_failed(order.index, error.strerror or str(error))
                 continue
             self._orders.popleft().close()
@@ -290,13 +288,15 @@ class Stems:
             return
         stem.state = StemState.READY
         stem.deadline = None
-        self._early_deaths = 0
+        stem.loaded_at = time.monotonic()
         self._events.add("stem_ready", generation=stem.generation)
         # What is ordered now is for the new stem, after what waits.
         former, self._current, self._coming = self._current, None, None
         if stem.announced:
             self._overseer.app_loaded()
-        self._former = former
+            if self._former is not None:
+                self._retire(self._former)
+            self._former = former
         self._change_to(stem)
 
     def _change_to(self, stem: StemProcess) -> None:
@@ -365,8 +365,10 @@ class Stems:
             self._current = None
             self._events.add("stem_died", generation=stem.generation, signal=end.signal_name, text=str(end))
             logger.warning("its workers go on without it, and another one loads the app")
+            if stem.loaded_at is not None and time.monotonic() - stem.loaded_at >= _LIVED:
+                self._early_deaths = 0
             if self._coming is None:
-                self._start(self._generation, announced=False)
+                self._mend()
         if lost is not None and not self._midwife.settle_birth(lost):
             self._midwife.order_failed(lost)
 
@@ -375,11 +377,17 @@ class Stems:
             self._overseer.app_failed(failure)
         if self._current is not None or self._coming is not None or self._leaving:
             return
-        delay = min(_FIRST_DELAY * 2.0 ** min(self._early_deaths, 16), _LONGEST_DELAY)
-        self._early_deaths += 1
-        self._mend_at = time.monotonic() + delay
-        problem = f"{failure.message}; the next try is in {delay:g} s"
+        problem = f"{failure.message}; the next try is in {self._mend():g} s"
         logger.error("no worker can be started: %s", problem, extra={"traceback": failure.traceback})
+
+    def _mend(self) -> float:
+        """Have another stem made: at once, and later and later where each dies early; returns in how many seconds."""
+        self._early_deaths += 1
+        delay = 0.0
+        if self._early_deaths > 1:
+            delay = min(_FIRST_DELAY * 2.0 ** min(self._early_deaths - 2, 16), _LONGEST_DELAY)
+        self._mend_at = time.monotonic() + delay
+        return delay
 
 
 def _died_loading(end: Exit) -> WorkerFailed:

@@ -171,7 +171,8 @@ def test_new_workers_that_do_not_start_bring_the_old_stem_back(tmp_path: Path) -
 
 
 @pytest.mark.thorough
-def test_without_the_former_stem_there_is_no_way_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generation", [0, 1], ids=["the new one dies", "the former one dies"])
+def test_a_reload_that_fails_goes_back_where_the_former_stem_is_still_there(generation: int, tmp_path: Path) -> None:
     gate, switch = Gate(tmp_path), tmp_path / "switch"
     hook = f"""
 @service.on_worker_start
@@ -186,15 +187,25 @@ def connect():
         rewrite(tmp_path, PRELOADED_APP + hook)
         server.signal(signal.SIGHUP)
         gate.wait()
-        os.kill(former, signal.SIGKILL)
-        arbiter.stem(after=former)
+        [new] = set(stems_of(server)) - {former}
+        with watched([victim := former if generation else new]) as process:
+            os.kill(victim, signal.SIGKILL)
+            assert all_gone(process, PATIENCE)
+        arbiter.wait_until(
+            lambda status: (
+                victim not in (stems := [stem["pid"] for stem in status["stems"]])
+                and all(stem["state"] == "ready" for stem in status["stems"])
+                and len(stems) == 2 - generation
+            )
+        )
         gate.open()
         server.wait_for_log("the reload has failed, the workers that serve now stay")
         switch.unlink()
-        assert arbiter.status()["generation"] == 1
+        assert arbiter.status()["generation"] == generation
         arbiter.call("worker.kill", worker=1)
         assert wait_for_pids(arbiter, 2, gone=workers[0])[1] == workers[1]
-        assert {worker["generation"] for worker in arbiter.workers()} == {0, 1}
+        assert {worker["generation"] for worker in arbiter.workers()} == {0, generation}
+        assert arbiter.stem() == (new if generation else former)
 
 
 @pytest.mark.parametrize(
