@@ -1,7 +1,7 @@
 """Records the sessions of the tour: `python -m tests.recording.tour` types their lines anew and writes what comes.
 
-A line with the comment `Ctrl-C` is interrupted after a second. Blocks without a command of their own go on with the
-session of the block before. What loads the machine stays as it is, as the machine has to be quiet for that.
+A line with the comment `Ctrl-C` is interrupted once the shell says that it can be. Blocks without a command of their own
+go on with the session of the block before. What loads the machine stays as it is, as the machine has to be quiet then.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ class Session:
         terminal.wait_for(f"^{re.escape(own[: _COLUMNS // 2])}")
         terminal.send(ENTER)
         if typed != line:
-            terminal.wait_until_signals()
-            terminal.wait_until_quiet(1.2)
+            terminal.wait_for("Ctrl-C cancels")
             terminal.send(CTRL_C)
         self._prompt = self._wait_for_prompt()
         rows = self._output(terminal.all_text)
