@@ -1,7 +1,7 @@
 """Records the sessions of the tour: `python -m tests.recording.tour` types their lines anew and writes what comes.
 
-A line with the comment `Ctrl-C` is interrupted once the shell says that it can be. Blocks without a command of their own
-go on with the session of the block before. What loads the machine stays as it is, as the machine has to be quiet then.
+A line with the comment `Ctrl-C` is interrupted once the shell says that it can be. Blocks without a command of their
+own go on with the session of the block before. What loads the machine stays as it is: the machine has to be quiet then.
 """
 
 from __future__ import annotations
