@@ -149,24 +149,28 @@ class DialectFinder:
             else:
                 if other:
                     raise SpeaksOtherwise(f"{self.asked} speaks {self.target.dialect}")
+                if self.finding is not None and self.finding.target is None:
+                    self._tell_of_waiting(self.finding.error, limit)
 
         trace.on_silence = look_closer
 
-    def look(self, limit: float | None = None) -> bool:
+    def look(self, limit: float | None = None, *, asked: bool = False) -> bool:
         """Find out what it speaks; whether that is something else than it was taken for.
 
         Args:
             limit: Seconds for that, if not the usual ones.
+            asked: Whether something was asked already that it may be busy with: then one that is remembered is still
+                taken for that, unless it shows to be something else.
 
         Raises:
-            ProtocolError: It is nothing that is known, and never was.
+            ProtocolError: It is nothing that is known.
         """
         from rpcshell.client.detecting import find_out
 
         self._repeat_verdict()
         self.finding = finding = find_out(self.asked, limit=limit, tls=self._tls)
         if finding.target is None:
-            if self.remembered:
+            if self.remembered and asked and finding.outcome not in {"stranger", "echo"}:
                 return False
             self._verdict = finding.error, time.monotonic()
             raise finding.error
@@ -196,7 +200,7 @@ class DialectFinder:
 
     def _look_if_reached(self, limit: float | None = None) -> bool:
         try:
-            return self.look(limit)
+            return self.look(limit, asked=True)
         except ConnectionFailed:
             # There was a connection before, and what came of that says more.
             return False

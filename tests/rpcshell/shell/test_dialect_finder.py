@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, connect
+from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError, connect
 from rpcshell.client.target import HttpTarget, Target, UnixTarget
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.address_book import AddressBook
@@ -41,6 +41,11 @@ def lines(peer: Peer) -> None:
         result = METHODS if request["method"] == "rpc.discover" else request.get("params")
         reply = {"jsonrpc": "2.0", "id": request["id"], "result": result}
         peer.sock.sendall(json.dumps(reply).encode() + b"\n")
+
+
+def http(peer: Peer) -> None:
+    peer.sock.recv(65536)
+    peer.sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
 
 def silent(peer: Peer) -> None:
@@ -135,6 +140,37 @@ def test_what_is_remembered_and_no_longer_true_is_found_out_again(
             spoken = "native" if handler is echo else "jsonrpc"
             assert memory.spoken(str(server.target)) == f"{spoken}:{server.target}"
             script.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("remembered", "handler", "says"),
+    [
+        ("native", silent, "says nothing to any guess"),
+        ("jsonrpc", silent, "says nothing to any guess"),
+        ("qmp", silent, "it did not greet within"),
+        ("qmp", http, "is an HTTP server"),
+    ],
+)
+@pytest.mark.usefixtures("brief")
+def test_what_is_remembered_and_no_longer_understood_is_not_waited_for(
+    remembered: str,
+    handler: Handler,
+    says: str,
+    script: Session,
+    memory: TargetMemory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rpcshell.client.dialects.qmp.GREETING_TIMEOUT", 0.1)
+
+    def call() -> None:
+        script.connect(server.target)
+        script.method("add")
+        script.call("add", [1])
+
+    with serving(handler) as server:
+        memory.learn(str(server.target), f"{remembered}:{server.target}")
+        with pytest.raises(ShellError, match=says):
+            call()
 
 
 def test_a_monitor_that_is_remembered_and_gone_is_found_out_again(
