@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import CallError, ShellError, SyntaxProblem, UsageError
-from rpcshell.line.brief import brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +74,7 @@ def _refuse_command_without_colon(text: str, session: Session, commands: Callabl
 
 def refuse_foreign_call(text: str, method: str, find: Callable[[str], Method | None], known: Known) -> None:
     """Refuse a call that is written as in other languages, `add(1, 2)`, where it is plain what it would be here."""
-    if "(" in method and find(method) is None and (hint := _did_you_mean(text, find, known)):
+    if find(method) is None and (hint := _did_you_mean(text, find, known)):
         raise UsageError("a call has no parentheses", hint=hint)
 
 
@@ -104,6 +103,7 @@ def syntax_problem(
 
 def _signature(line: Line, find: Callable[[str], Method | None]) -> str | None:
     """How a method is called, where its params by name are no JSON and no pairs."""
+    from rpcshell.line.brief import brief
     from rpcshell.line.language import CallLine, WordNode
 
     body = line.body

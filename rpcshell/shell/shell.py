@@ -14,15 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcshell.client.errors import Cancelled, ShellError, SyntaxProblem, UsageError
+from rpcshell.shell import missteps
 from rpcshell.shell.journal import LAST, Journal, Variables
-from rpcshell.shell.missteps import (
-    add_advice,
-    habitual_line,
-    hide_secrets,
-    refuse_foreign_call,
-    refuse_masked,
-    syntax_problem,
-)
 from rpcshell.shell.output import Diverted
 from rpcshell.shell.why.sighting import Lookout
 from rpcshell.view.plain import is_terminal, plain_text
@@ -196,9 +189,9 @@ class Shell:
         from rpcshell.line.language import CallLine, CommandLine, SystemLine, ValueLine
 
         if "***" in text:
-            refuse_masked(text, self.known)
+            missteps.refuse_masked(text, self.known)
         if text.strip() not in self.aliases:
-            text = habitual_line(text, self.session, self._commands if self.interactive else None) or text
+            text = missteps.habitual_line(text, self.session, self._commands if self.interactive else None) or text
         line = self._parsed(text)
         match line.body:
             case CommandLine() as command:
@@ -286,7 +279,8 @@ class Shell:
         return derived
 
     def _call(self, line: Line, call: CallLine) -> None:
-        refuse_foreign_call(line.text, call.method, self._find, self.known)
+        if "(" in call.method:
+            missteps.refuse_foreign_call(line.text, call.method, self._find, self.known)
         params = self._params(line, call)
         if call.sink is not None:
             from rpcshell.shell.pipeline import check_sink
@@ -367,8 +361,8 @@ class Shell:
         for listener in self.listeners:
             listener(self, call)
         if call.error is not None:
-            add_advice(call, self._find, self.known)
-            hide_secrets(call.error, call.named_params)
+            missteps.add_advice(call, self._find, self.known)
+            missteps.hide_secrets(call.error, call.named_params)
             raise call.error
         self.variables[LAST] = call.result
         return call
@@ -390,7 +384,7 @@ class Shell:
             raise self._problem(line, error) from error
 
     def _problem(self, line: Line, problem: Problem | LineError) -> SyntaxProblem:
-        return syntax_problem(line, problem, self._find, self.known)
+        return missteps.syntax_problem(line, problem, self._find, self.known)
 
     def _find(self, name: str) -> Method | None:
         """The method of a name, as far as the target has told; nobody at the prompt waits for it to tell."""

@@ -43,13 +43,16 @@ def test_a_method_of_such_a_name_is_called(connected: Shell) -> None:
     assert [call.method for call in connected.journal] == ["exit", "ping"]
 
 
-def test_a_script_leaves_by_the_same_words(address: str) -> None:
+def test_a_script_leaves_by_the_same_words_and_explains_methods(address: str) -> None:
     session = Session(background=False)
-    shell = Shell(session, Recording(), load_commands)
+    output = Recording()
+    shell = Shell(session, output, load_commands)
     try:
         session.connect(address)
         with pytest.raises(Leave):
             shell.execute("exit")
+        shell.execute(":help add")
+        assert output.texts[-1].startswith("add(a: number")
         session.connect(address, plain=True)
         # A server that does not say what it has may have that.
         with pytest.raises(CallError):
