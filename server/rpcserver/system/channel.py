@@ -7,6 +7,7 @@ connection that still waits, and gets one or is told to leave. Everything else b
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
@@ -188,6 +189,10 @@ class WorkerEnd:
         try:
             self._socket.send(msgspec.json.encode(report))
         except OSError as error:
+            if error.errno == errno.EBADF:
+                logger.error(
+                    "the app has closed descriptors of the server: have it close only those that it has opened"
+                )
             logger.debug("the arbiter cannot be told (%s)", error)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.models import of_each_kind, some
-from tests.servers import PROBE_APP, Server, running
+from tests.servers import PROBE_APP, Server, launched, running
 
 NO_FLUSH = "class ToLog:\n    def write(self, text): pass\n"
 REPLACED = {
@@ -44,6 +44,13 @@ def test_a_worker_whose_streams_are_replaced_serves_and_leaves(model: str, repla
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         assert "Traceback" not in server.log()
+
+
+def test_an_app_that_closes_the_servers_descriptors_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "probe.py").write_text("import os\nos.closerange(3, 256)\n" + PROBE_APP)
+    with launched("-w", "1", "--bind", "127.0.0.1:0", str(tmp_path / "probe.py"), cwd=tmp_path) as server:
+        assert server.wait() == 3
+        assert "the app has closed descriptors of the server" in server.log()
 
 
 @of_each_kind
