@@ -19,6 +19,7 @@ import msgspec
 from rpcshell.client.errors import ShellError, UsageError
 from rpcshell.client.target import ChildTarget, HttpTarget, Target, TcpTarget, TlsTarget, UnixTarget
 from rpcshell.servers.control import Control
+from rpcshell.servers.processes import is_stopped, listener_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,8 +39,8 @@ __all__ = [
 
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_LOOK: Final = 1.0
-"""Seconds a server has to say what it is; an arbiter that was stopped says nothing."""
+_PATIENCE: Final = 5.0
+"""Seconds a server has to say what it is, on a machine that has much to do."""
 
 _FOR_OTHERS: Final = 0o077
 """The bits of a mode that let others in."""
@@ -98,8 +99,11 @@ def local_servers() -> list[LocalServer]:
     found: dict[int, LocalServer] = {}
     for folder in control_folders():
         for path in folder.glob("*.sock"):
+            listener = listener_at(str(path))
+            if listener is not None and is_stopped(listener):
+                continue
             try:
-                with Control(str(path), timeout=_LOOK) as control:
+                with Control(str(path), timeout=_PATIENCE) as control:
                     status = control.status()
             except ShellError:
                 # Left behind by a server that was killed, or not this user's: none that could be steered.

@@ -5,19 +5,25 @@ Nobody is asked, and nothing is disturbed. Elsewhere than on Linux nothing is kn
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.socket_owners import has_socket, inode_of
+from rpcshell.client.socket_owners import has_socket, inode_of, listening_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rpcshell.client.trace import Ends
 
-__all__ = ["ServerEnd", "children_of", "find_server_end", "process_state"]
+__all__ = ["ServerEnd", "children_of", "find_server_end", "is_stopped", "listener_at", "process_state"]
+
+_STOPPED: Final = {"T", "t"}
+_LOOK: Final = 0.2
+"""Seconds that a connection to a Unix socket may take: its queue may be full."""
 
 
 class ServerEnd(msgspec.Struct, frozen=True):
@@ -51,6 +57,23 @@ def process_state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
     except (OSError, IndexError):
         return ""
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process stands still until it is told to go on (SIGSTOP, or a debugger)."""
+    return process_state(pid) in _STOPPED
+
+
+def listener_at(path: str) -> int | None:
+    """The process of this user's that listens at a Unix socket, if it is known."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_LOOK)
+        try:
+            probe.connect(path)
+            pid, user = listening_process(probe) or (0, -1)
+        except OSError:
+            return None
+    return pid if user == os.geteuid() else None
 
 
 def children_of(pid: int) -> list[int]:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from rpcshell.client.socket_owners import has_socket, listening_inodes, listening_process
+from rpcshell.client.socket_owners import has_socket, listening_inodes
 from rpcshell.client.target import TcpTarget, TlsTarget, UnixTarget
 from rpcshell.servers.directory import control_folders, ips_of, is_on_this_machine
-from rpcshell.servers.processes import children_of, process_state
+from rpcshell.servers.processes import children_of, is_stopped, listener_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rpcshell.client.target import Target
 
-__all__ = ["go_on", "is_stopped", "stands_still", "stopped_arbiters", "stopped_at"]
-
-_STOPPED: Final = {"T", "t"}
-_LOOK: Final = 0.2
-"""Seconds that a connection to a Unix socket may take: its queue may be full."""
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether a process stands still until it is told to go on (SIGSTOP, or a debugger)."""
-    return process_state(pid) in _STOPPED
+__all__ = ["go_on", "stands_still", "stopped_arbiters", "stopped_at"]
 
 
 def stands_still(pid: int) -> str:
@@ -42,7 +31,7 @@ def stopped_arbiters() -> Iterator[int]:
     """The processes of this user's arbiters on this machine that are stopped."""
     for folder in control_folders():
         for path in folder.glob("*.sock"):
-            pid = _listener(str(path))
+            pid = listener_at(str(path))
             if pid is not None and is_stopped(pid):
                 yield pid
 
@@ -54,21 +43,9 @@ def stopped_at(targets: Iterable[Target]) -> dict[Target, int]:
     return {target: pid for target, pid in found.items() if pid is not None}
 
 
-def _listener(path: str) -> int | None:
-    """The process of this user's that listens at a Unix socket, if it is known."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_LOOK)
-        try:
-            probe.connect(path)
-            pid, user = listening_process(probe) or (0, -1)
-        except OSError:
-            return None
-    return pid if user == os.geteuid() else None
-
-
 def _listens(pid: int, target: Target) -> bool:
     if isinstance(target, UnixTarget):
-        return _listener(target.name) == pid
+        return listener_at(target.name) == pid
     address = target.address if isinstance(target, TlsTarget) else target
     if not isinstance(address, TcpTarget) or not is_on_this_machine(address):
         return False

@@ -17,7 +17,8 @@ from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageErr
 from rpcshell.client.target import FleetTarget, Target, UnixTarget
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import LocalServer, control_folders, listens_at, local_servers
-from rpcshell.servers.standstill import go_on, is_stopped, stands_still, stopped_arbiters, stopped_at
+from rpcshell.servers.processes import is_stopped
+from rpcshell.servers.standstill import go_on, stands_still, stopped_arbiters, stopped_at
 from rpcshell.view.escape import visible
 
 if TYPE_CHECKING:

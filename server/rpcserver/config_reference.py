@@ -5,10 +5,10 @@ It is made from the options of the command, so that it cannot tell of what is no
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 import click
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,4 +77,4 @@ def _lines(command: click.Command) -> Iterator[str]:
         # Of click an option without a default has a mark of its own, and not always None.
         plain = isinstance(default, bool | int | float | str | list | tuple)
         value = _EXAMPLES[name] if name in _EXAMPLES or not plain else default
-        yield f"# {name.replace('_', '-')} = {json.dumps(value)}"
+        yield f"# {name.replace('_', '-')} = {msgspec.json.encode(value).decode()}"
