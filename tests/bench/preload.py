@@ -116,7 +116,7 @@ def running(command: list[str], folder: Path, workers: Workers) -> Iterator[int]
         command,
         cwd=folder,
         env={**os.environ, FIFO: str(workers.path)},
-        start_new_session=True,
+        process_group=0,
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -161,6 +161,7 @@ def import_once(folder: Path, workers: Workers) -> tuple[float, float]:
 def commands(count: int, model: str) -> dict[str, tuple[list[str], int]]:
     """What is compared: command lines, and how many workers each has."""
     ours = [sys.executable, "-P", "-m", "rpcserver", "--log-level", "error", "--control", "none", "-m", model]
+    ours += ["--start-timeout", "0"]
     ours += ["-b", "127.0.0.1:0", "heavy:service"]
     found = {
         "rpcserver, one worker": ([*ours, "-w", "1"], 1),
