@@ -1,7 +1,7 @@
 """Records the sessions of the tour: `python -m tests.recording.tour` types their lines anew and writes what comes.
 
 A line with the comment `Ctrl-C` is interrupted once the shell says that it can be. Blocks without a command of their
-own go on with the session of the block before. What loads the machine stays as it is: the machine has to be quiet then.
+own go on with the session of the block before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from tests.e2e.terminal import CTRL_C, ENTER, SHELL, Terminal
 
 TOUR: Final = Path(__file__).parents[2] / "rpcshell/guides/tour.md"
 INTERRUPTED: Final = "  # Ctrl-C"
-LOAD: Final = "$ rpcshell bench "
 _BLOCK: Final = re.compile(r"(?<=^```rpcshell\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 _TYPED: Final = re.compile(r"^\S*> (.*)$", re.MULTILINE)
 _PROMPT: Final = re.compile(r"^(\S+)> *$", re.MULTILINE)
@@ -74,8 +73,6 @@ def main() -> None:
 
         def record(block: re.Match[str]) -> str:
             nonlocal session
-            if block[0].startswith(LOAD):
-                return block[0]
             rows: list[str] = []
             if block[0].startswith("$ "):
                 session = Session(block[0].partition("\n")[0].removeprefix("$ "), running)

@@ -101,11 +101,7 @@ def test_the_readme_has_its_two_commands_and_a_page_of_text() -> None:
 @pytest.mark.parametrize("block", blocks("rpcshell"), ids=str)
 def test_the_lines_of_a_session_are_lines_of_the_shell(block: Block) -> None:
     commands = load_commands()
-    first, _, rest = block.text.partition("\n")
-    if first.startswith("$ rpcshell bench "):
-        assert read_bench_arguments(shlex.split(first)[3:]) is not None
-        return
-    typed = PROMPTED.findall(block.text) or [first, *rest.splitlines()]
+    typed = PROMPTED.findall(block.text) or block.text.splitlines()
     for line in typed:
         parsed = parse(line)
         assert not parsed.problems, line
