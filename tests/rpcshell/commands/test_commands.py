@@ -82,7 +82,8 @@ def test_a_connection_that_fails_leaves_the_shell_usable(shell: Shell, tmp_path:
 
 
 @needs_server
-def test_connect_and_disconnect(shell: Shell, output: Recording, address: str) -> None:
+def test_connect_and_disconnect(shell: Shell, output: Recording, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpcshell.commands.server._INTRODUCTION", 10)
     shell.execute(f":connect {address}")
     assert output.notes == [f"connected to {address} · 1 sync worker"]
     shell.execute("ping 7")
