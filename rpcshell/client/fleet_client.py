@@ -53,6 +53,8 @@ class FleetClient(Client):
         self._watched = threading.Event()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
+        # Apart from calls: there may be a thread for each of a thousand instances, and each ejection would wake all.
+        self._probes = threading.Condition(self._lock)
         self._closings = 0
         self._handler: Callable[[FleetEvent], object] | None = None
         self._telling = False
@@ -93,6 +95,7 @@ class FleetClient(Client):
             self._pools.clear()
             busy = tuple(self._busy)
             self._changed.notify_all()
+            self._probes.notify_all()
         for connection in idle:
             connection.close()
         for connection in busy:
@@ -112,6 +115,7 @@ class FleetClient(Client):
         super()._after_fork()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
+        self._probes = threading.Condition(self._lock)
         self._watched = threading.Event()
         source, self._source = self._source, None
         if source is not None:
@@ -278,6 +282,8 @@ class FleetClient(Client):
                 self._balancer.events.clear()
             self._watched.set()
             self._changed.notify_all()
+            if gone:
+                self._probes.notify_all()
         for connection in ended:
             connection.close()
         self._tell()
@@ -316,11 +322,11 @@ class FleetClient(Client):
             self._changed.notify_all()
 
     def _probe_again(self, candidate: Candidate) -> None:
-        lock, changed, closings = self._lock, self._changed, self._closings
+        lock, probes, closings = self._lock, self._probes, self._closings
         while True:
             with lock:
                 while (delay := self._balancer.probe_delay(candidate)) and self._closings == closings:
-                    changed.wait(delay)
+                    probes.wait(delay)
                 if delay is None or self._closings != closings:
                     candidate.probing = False
                     return

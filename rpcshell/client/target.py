@@ -350,7 +350,7 @@ def _is_list(place: str, scheme: re.Match[str] | None) -> bool:
     if scheme is not None:
         return scheme[1].lower() in ("tcp", "tls")
     # In the path of a socket a comma is one.
-    return "/" not in place or ("://" in place and "/" not in place.partition(",")[0])
+    return "/" not in place or (("://" in place or ",unix:" in place) and "/" not in place.partition(",")[0])
 
 
 def _list(place: str, text: str) -> Target:

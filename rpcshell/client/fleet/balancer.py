@@ -17,7 +17,7 @@ from rpcshell.client.fleet.budget import RetryBudget
 from rpcshell.client.fleet.instances import Candidate, FleetEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence, Set
 
     from rpcshell.client.fleet.instances import InstanceState, Kind, Listed
     from rpcshell.client.target import Target
@@ -94,7 +94,7 @@ class Balancer:
         """Whether a call may have to wait until another one is over."""
         return self._limited
 
-    def choose(self, tried: Collection[Candidate] = ()) -> Candidate | None:
+    def choose(self, tried: Set[Candidate] = frozenset()) -> Candidate | None:
         """The instance for an attempt, which counts as under way from now on until `release`.
 
         None, where all that are as good as any serve as many calls of this client as they can.
@@ -135,7 +135,7 @@ class Balancer:
         second = draw[min(bisect(shares, point), count - 1)]
         return second if second.outstanding * first.weight < first.outstanding * second.weight else first
 
-    def exhausted(self, tried: Collection[Candidate]) -> bool:
+    def exhausted(self, tried: Set[Candidate]) -> bool:
         """Whether there is no other instance than these."""
         return all(candidate in tried for candidate in self._candidates.values())
 

@@ -65,8 +65,8 @@ class Failover:
         self._idempotent = idempotent
         self._trace = trace
         # Most calls need nothing of this.
-        self._tried: tuple[Candidate, ...] = ()
-        self._refused: tuple[Candidate, ...] = ()
+        self._tried: frozenset[Candidate] = frozenset()
+        self._refused: frozenset[Candidate] = frozenset()
         self._reasons: tuple[tuple[Target, str], ...] = ()
         self._count = 0
         self.may_have_run = False
@@ -111,7 +111,7 @@ class Failover:
             error.hint = None
         self._balancer.failed(candidate, error.reason)
         self._add(candidate, error.reason, may_have_run=False)
-        self._refused += (candidate,)
+        self._refused |= {candidate}
         if self._spent() or self._balancer.exhausted(self._refused):
             if self.may_have_run:
                 raise ConnectionLost(candidate.target, error.reason, may_have_run=True, hint=error.hint) from error
@@ -163,13 +163,13 @@ class Failover:
         if self._trace is not None:
             self._trace.attempt_failed(reason, may_have_run=may_have_run)
         self._count += 1
-        self._tried += (candidate,)
+        self._tried |= {candidate}
         self._reasons += ((candidate.target, reason),)
 
     def _start_over(self) -> None:
         """Where all were tried, try those again that did take a connection: servers that reload, or a lone one."""
         if self._balancer.exhausted(self._tried):
-            self._tried = () if self._balancer.exhausted(self._refused) else self._refused
+            self._tried = frozenset() if self._balancer.exhausted(self._refused) else self._refused
 
     def _all_reasons(self) -> str:
         last = dict(self._reasons)

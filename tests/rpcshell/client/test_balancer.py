@@ -33,7 +33,7 @@ def balancer_of(*found: Listed, seed: int = 1) -> Balancer:
     return balancer
 
 
-def chosen(balancer: Balancer, tried: tuple[Candidate, ...] = ()) -> Candidate:
+def chosen(balancer: Balancer, tried: frozenset[Candidate] = frozenset()) -> Candidate:
     candidate = balancer.choose(tried)
     assert candidate is not None
     return candidate
@@ -207,7 +207,7 @@ class Choices(RuleBasedStateMachine):
     @rule(target=calls, avoid=st.sets(st.integers(0, 4), max_size=4))
     def call(self, avoid: set[int]) -> object:
         every = self.balancer.candidates
-        tried = tuple(every[number] for number in avoid if number < len(every))
+        tried = frozenset(every[number] for number in avoid if number < len(every))
         if self.balancer.exhausted(tried):
             return multiple()
         candidate = self.balancer.choose(tried)

@@ -26,6 +26,8 @@ from rpcshell import (
     detect,
 )
 from rpcshell.client.dialling import dial
+from rpcshell.client.fleet.balancer import Balancer
+from rpcshell.client.fleet.instances import Candidate
 from rpcshell.client.opening import async_client_of, client_of
 from rpcshell.shell.session import Session
 from tests.rpcshell.certificates import Certificates
@@ -350,3 +352,20 @@ def test_a_fleet_speaks_the_native_protocol_which_nobody_has_to_find_out(session
 def test_what_takes_one_server_refuses_a_fleet() -> None:
     with pytest.raises(UsageError, match="names several servers"):
         dial(Target.parse("127.0.0.1:1,127.0.0.1:2"), 1.0)
+
+
+def test_an_ejection_wakes_none_that_look_after_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Candidate] = []
+    probe_delay = Balancer.probe_delay
+
+    def counted(balancer: Balancer, candidate: Candidate) -> float | None:
+        asked.append(candidate)
+        return probe_delay(balancer, candidate)
+
+    monkeypatch.setattr(Balancer, "probe_delay", counted)
+    port = free_port()
+    fleet = ",".join(f"127.0.1.{number}:{port}" for number in range(1, 61))
+    with client_of(Target.parse(fleet)) as client, pytest.raises(ConnectionFailed, match="and 56 more"):
+        client.call("ping")
+    # Each is asked for at first, and when it is due; by the ejections of all others it would be 1,800 times.
+    assert len(asked) < 600

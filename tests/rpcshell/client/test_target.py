@@ -150,6 +150,7 @@ def test_a_relative_socket_path_is_made_absolute(text: str, tmp_path: Path, monk
         (",h1:1", "has a comma with no server beside it"),
         ("tls://h1:1, ,h2:1", "has a comma with no server beside it"),
         ("h1:1,http://h2/x", "'http://h2/x' in target"),
+        ("h1:1,unix:/run/x", "'unix:/run/x' in target"),
         ("jsonrpc:h1:1,h2:1", "in the native protocol, not in jsonrpc"),
         ("line+tcp://h1:1,h2:1", "in the native protocol, not in jsonrpc"),
         ("zk://h1", "has no path"),
