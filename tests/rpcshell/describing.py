@@ -55,4 +55,4 @@ class Told:
 
     def wait_until(self, condition: Callable[[], object]) -> None:
         with self._changed:
-            assert self._changed.wait_for(condition, DEADLINE)
+            assert self._changed.wait_for(condition, DEADLINE), self.notes

@@ -74,7 +74,11 @@ def script(memory: TargetMemory) -> Iterator[Session]:
 
 
 @pytest.mark.usefixtures("unhurried")
-def test_it_is_found_out_told_once_and_remembered(session: Session, told: Told, memory: TargetMemory) -> None:
+def test_it_is_found_out_told_once_and_remembered(
+    session: Session, told: Told, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Once it is known what is spoken, saying what there is takes as long as it takes.
+    monkeypatch.setattr("rpcshell.client.dialects.jsonrpc.PROBE_TIMEOUT", DEADLINE)
     with serving(lines) as server:
         session.connect(server.target)
         told.wait_until(lambda: session.catalog.methods and told.notes)

