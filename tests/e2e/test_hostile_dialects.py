@@ -16,6 +16,8 @@ def test_the_prompt_lives_whatever_comes(kind: str, tmp_path: Path) -> None:
     with hostile(kind) as target, Terminal(tmp_path, (*SHELL, target, "--timeout", "3"), columns=160) as terminal:
         terminal.wait_for(r"> $")
         terminal.send(f"x {{}}{ENTER}")
-        terminal.wait_for(r"^error: x: no reply within 3 s; the server may still be running it( — part of .*)?\n(.*\n)*\S+> $")
+        terminal.wait_for(
+            r"^error: x: no reply within 3 s; the server may still be running it( — part of .*)?\n(.*\n)*\S+> $"
+        )
         terminal.send("typed")
         terminal.wait_for(r"> typed$")
