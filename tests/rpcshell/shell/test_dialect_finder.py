@@ -14,14 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from rpcshell import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError, connect
+from rpcshell import ConnectionFailed, ProtocolError, ShellError, connect
 from rpcshell.client.target import HttpTarget, Target, UnixTarget
 from rpcshell.servers.target_memory import TargetMemory
-from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.dialect_finder import DialectFinder
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
-from rpcshell.shell.target_config import TargetConfig
 from rpcshell.shell.why.evidence import gather
 from rpcshell.shell.why.explanation import render_explanation
 from tests.rpcshell.describing import Told, offering
@@ -366,29 +364,6 @@ def test_a_call_in_vain_is_made_again_in_what_is_spoken(script: Session) -> None
         script.connect(server.target)
         assert script.call("add", [1]).result == "add"
         assert str(script.target) == f"jsonrpc+content-length:{server.target}"
-
-
-@pytest.mark.parametrize("name", ["native:{}", "named"])
-def test_who_has_a_name_for_it_is_not_second_guessed(name: str, memory: TargetMemory) -> None:
-    with serving(silent) as server:
-        book = AddressBook({"named": TargetConfig(address=str(server.target), dialect="native")})
-        session = Session(memory=lambda: memory, background=False, book=book)
-        session.settings.timeout = 0.8
-        session.connect(name.format(server.target))
-        with pytest.raises(CallTimeout):
-            session.call("ping", {"a": 1})
-        session.close()
-        assert server.accepted == 1
-
-
-def test_a_plain_session_looks_at_nothing() -> None:
-    session = Session(plain=True, background=False)
-    with serving(lambda peer: peer.read()) as server:
-        session.connect(server.target)
-        with pytest.raises(ConnectionLost):
-            session.call("ping", 1)
-        assert server.accepted == 1
-        session.close()
 
 
 @pytest.mark.usefixtures("unhurried")

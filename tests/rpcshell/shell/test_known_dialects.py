@@ -1,4 +1,4 @@
-"""What a session remembers of a target's dialect, where the file that says so is broken or leads elsewhere."""
+"""Targets whose dialect is not looked for: it is named, or remembered in a file, or the session is plain."""
 
 from __future__ import annotations
 
@@ -8,14 +8,40 @@ from typing import TypeVar
 
 import pytest
 
+from rpcshell import CallTimeout, ConnectionLost
 from rpcshell.client.target import TcpTarget
 from rpcshell.servers.target_memory import TargetMemory
+from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.dialect_finder import DialectFinder
 from rpcshell.shell.session import Session
+from rpcshell.shell.target_config import TargetConfig
 from tests.rpcshell.describing import offering
-from tests.rpcshell.peers import serving
+from tests.rpcshell.peers import Peer, serving
 
 _T = TypeVar("_T")
+
+
+@pytest.mark.parametrize("name", ["native:{}", "named"])
+def test_who_has_a_name_for_it_is_not_second_guessed(name: str, memory: TargetMemory) -> None:
+    with serving(Peer.wait_for_end) as server:
+        book = AddressBook({"named": TargetConfig(address=str(server.target), dialect="native")})
+        session = Session(memory=lambda: memory, background=False, book=book)
+        session.settings.timeout = 0.8
+        session.connect(name.format(server.target))
+        with pytest.raises(CallTimeout):
+            session.call("ping", {"a": 1})
+        session.close()
+        assert server.accepted == 1
+
+
+def test_a_plain_session_looks_at_nothing() -> None:
+    session = Session(plain=True, background=False)
+    with serving(lambda peer: peer.read()) as server:
+        session.connect(server.target)
+        with pytest.raises(ConnectionLost):
+            session.call("ping", 1)
+        assert server.accepted == 1
+        session.close()
 
 
 @pytest.mark.parametrize(
