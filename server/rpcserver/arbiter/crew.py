@@ -266,7 +266,7 @@ class Crew:
 
     def _on_reports(self, worker: WorkerProcess) -> None:
         try:
-            while (report := worker.channel.receive()) is not None:
+            while worker.state is not SlotState.DEAD and (report := worker.channel.receive()) is not None:
                 match report:
                     case WorkerBorn(pid):
                         self._welcome(worker, pid)
@@ -281,7 +281,7 @@ class Crew:
                         self._on_retiring(worker, report.reason)
         except EOFError:
             self._reactor.unwatch(worker.channel.fileno())
-            if not worker.pid:
+            if not worker.pid and not (self.stems is not None and self.stems.has_under_way(worker.index)):
                 self._on_stillborn(worker, WorkerFailed(f"worker {worker.number} has ended before it was known"))
 
     def _welcome(self, worker: WorkerProcess, pid: int) -> None:

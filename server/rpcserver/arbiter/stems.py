@@ -158,6 +158,10 @@ class Stems:
         self._send_next()
         return ChildProcess(lifeline), arbiter_end
 
+    def has_under_way(self, index: int) -> bool:
+        """Whether a stem has yet to say what became of a worker that it was ordered to fork."""
+        return any(stem.under_way == index for stem in self._all)
+
     def born(self, index: int) -> None:
         """Note that a worker is known."""
         self._unborn.discard(index)
@@ -277,7 +281,7 @@ class Stems:
                         index, stem.under_way = stem.under_way, None
                         if stem.state is not StemState.ABORTING:
                             stem.deadline = None
-                        if problem is not None and index is not None and not self._midwife.settle_birth(index):
+                        if index is not None and not self._midwife.settle_birth(index) and problem is not None:
                             self._midwife.order_failed(index, problem)
                         self._send_next()
         except EOFError:
@@ -350,10 +354,12 @@ class Stems:
         if stem.link.fileno() >= 0:
             self._on_reports(stem)
             self._reactor.unwatch(stem.link.fileno())
+        lost = stem.under_way
+        if lost is not None and not self._midwife.settle_birth(lost):
+            self._midwife.order_failed(lost)
         self._reactor.unwatch(stem.process.fileno())
         stem.close()
         self._all.remove(stem)
-        lost, stem.under_way = stem.under_way, None
         expected = stem.state is StemState.RETIRED or stem is self._coming
         logger.log(logging.DEBUG if expected else logging.WARNING, "%s %s", stem, end)
         if stem is self._coming:
@@ -369,8 +375,6 @@ class Stems:
                 self._early_deaths = 0
             if self._coming is None:
                 self._mend()
-        if lost is not None and not self._midwife.settle_birth(lost):
-            self._midwife.order_failed(lost)
 
     def _failed(self, failure: WorkerFailed, *, announced: bool) -> None:
         if announced:

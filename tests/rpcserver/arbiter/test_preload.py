@@ -171,6 +171,30 @@ def test_new_workers_that_do_not_start_bring_the_old_stem_back(tmp_path: Path) -
 
 
 @pytest.mark.thorough
+def test_what_a_stem_dies_of_forking_is_forked_by_the_next_one(tmp_path: Path) -> None:
+    gate, switch = Gate(tmp_path), tmp_path / "switch"
+    hook = f"""
+def hold() -> None:
+    if os.path.exists({str(switch)!r}):
+        gate({str(gate.entered)!r}, {str(gate.leave)!r})
+
+os.register_at_fork(before=hold)
+"""
+    with (
+        running("-w", "2", "--preload", folder=tmp_path, app=PRELOADED_APP + hook) as server,
+        steering(server) as arbiter,
+    ):
+        workers, [stem] = wait_for_pids(arbiter, 2), stems_of(server)
+        switch.touch()
+        arbiter.call("worker.kill", worker=1)
+        gate.wait()
+        switch.unlink()
+        os.kill(stem, signal.SIGKILL)
+        assert wait_for_pids(arbiter, 2, gone=workers[0])[1] == workers[1]
+        assert "worker 1 did not start" not in server.log()
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("generation", [0, 1], ids=["the new one dies", "the former one dies"])
 def test_a_reload_that_fails_goes_back_where_the_former_stem_is_still_there(generation: int, tmp_path: Path) -> None:
     gate, switch = Gate(tmp_path), tmp_path / "switch"
