@@ -186,6 +186,8 @@ class _Values:
                     yield Suggestion(name, start, end, name, found.meta, "argument")
                 guides = [(name, about) for name, about in GUIDES.items() if typed and name.startswith(typed)]
                 yield from _matching(guides, typed, start, end, "argument")
+                methods = suggest_methods(typed, start, end, self._around.catalog, self._limit) if typed else ()
+                yield from (method for method in methods if method.text.startswith(typed))
             case "setting" | "setting_value":
                 yield from self._setting(spec.kind, typed, start, end)
             case "variable":

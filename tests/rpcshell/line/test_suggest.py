@@ -211,6 +211,7 @@ def test_a_suggestion_replaces_what_was_begun(marked: str, line: str) -> None:
         (":spawn -- -|", []),
         (":help c|", ["connect", "describe", "watch"]),
         (":help serv|", ["server"]),
+        (":help order.c|", ["order.create", "order.cancel"]),
         (":connect local |", []),
         (":describe order.c|", ["order.create", "order.cancel"]),
         (":describe ping add|", ["add"]),
