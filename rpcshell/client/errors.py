@@ -174,7 +174,7 @@ class ConnectionFailed(ShellError):
     exit_code = 3
 
     def __init__(self, target: object, reason: str, *, hint: str | None = None) -> None:
-        super().__init__(f"cannot connect to {target}: {reason}", hint=hint)
+        super().__init__(f"cannot connect to {getattr(target, 'brief', target)}: {reason}", hint=hint)
         self.target = target
         self.reason = reason
 

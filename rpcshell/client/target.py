@@ -210,6 +210,10 @@ class FleetTarget(Target, frozen=True):
     """Several servers of one service, which all can do the same."""
 
 
+_NAMED = 8
+"""Servers that are named in a sentence."""
+
+
 class ListTarget(FleetTarget, frozen=True):
     """Servers that are named one by one.
 
@@ -223,6 +227,12 @@ class ListTarget(FleetTarget, frozen=True):
         # What the first one says holds for those that say nothing.
         plain = "tcp://" if isinstance(self.targets[0], TlsTarget) else ""
         return ",".join(text if "://" in (text := str(one)) else f"{plain}{text}" for one in self.targets)
+
+    @property
+    def brief(self) -> str:
+        """It in a sentence: all of its servers, or the first ones of many."""
+        first, more = ListTarget(self.targets[:_NAMED]), len(self.targets) - _NAMED
+        return str(self) if more <= 0 else f"{first} and {more} more"
 
 
 class ServersetTarget(FleetTarget, frozen=True):
