@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rpcserver.service.loader import load_service
 from rpcserver.system.channel import ArbiterEnd, open_channel
+from rpcserver.system.errors import ServerError
 from rpcserver.system.process import ChildProcess, Forker, named_folder
 from rpcserver.workers import load_model
 from rpcserver.workers.base import WorkerSetup, be_worker
@@ -116,9 +117,12 @@ class Spawner:
         """Become the parent of the workers that stems fork.
 
         Raises:
-            OSError: the kernel does not know of that.
+            ServerError: the kernel does not know of that.
         """
-        self._forker.adopt_orphans()
+        try:
+            self._forker.adopt_orphans()
+        except OSError as error:
+            raise ServerError(f"this kernel cannot do --preload: start without it ({error.strerror})") from error
 
     @property
     def _context(self) -> ssl.SSLContext | None:

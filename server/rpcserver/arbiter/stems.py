@@ -65,7 +65,7 @@ class Stems:
         private: yields what stems must not hold of the arbiter's.
 
     Raises:
-        OSError: the kernel has no way to make the arbiter the parent of what a stem forks.
+        ServerError: the kernel has no way to make the arbiter the parent of what a stem forks.
     """
 
     def __init__(

@@ -171,6 +171,23 @@ def test_new_workers_that_do_not_start_bring_the_old_stem_back(tmp_path: Path) -
 
 
 @pytest.mark.thorough
+def test_a_log_that_is_opened_again_is_the_stems_and_its_new_workers_too(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    options = ("-w", "1", "--preload", "--log-file", str(log))
+    with running(*options, folder=tmp_path, app=PRELOADED_APP) as server, steering(server) as arbiter:
+        [former] = wait_for_pids(arbiter, 1)
+        log.rename(tmp_path / "old.log")
+        server.signal(signal.SIGUSR1)
+        arbiter.wait_until(lambda _: log.exists())
+        arbiter.call("worker.kill", worker=1)
+        [worker] = wait_for_pids(arbiter, 1, gone=former)
+        arbiter.call("worker.kill", worker=1, signal="ABRT")
+        wait_for_pids(arbiter, 1, gone=worker)
+        assert "Fatal Python error: Aborted" in log.read_text()
+        assert "Fatal" not in (tmp_path / "old.log").read_text()
+
+
+@pytest.mark.thorough
 def test_what_a_stem_dies_of_forking_is_forked_by_the_next_one(tmp_path: Path) -> None:
     gate, switch = Gate(tmp_path), tmp_path / "switch"
     hook = f"""
