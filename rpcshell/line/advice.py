@@ -12,7 +12,7 @@ from rpcshell.line.schema import Schema, allowed_types
 __all__ = ["advice"]
 
 _LONGEST = 2_000
-"""Characters of the longest line that is looked at: nobody types a longer one by mistake."""
+"""Characters of the longest line that is looked at, and of one that is advised: nobody types a longer one."""
 
 
 def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
@@ -28,7 +28,7 @@ def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
     if call is None:
         return []
     found = dict.fromkeys(candidate for candidate in _candidates(call, method) if candidate != text.strip())
-    return [candidate for candidate in found if _works(candidate, method)]
+    return [candidate for candidate in found if len(candidate) <= _LONGEST and _works(candidate, method)]
 
 
 def _candidates(call: ForeignCall, method: Method) -> Iterator[str]:
