@@ -197,6 +197,23 @@ def test_a_hook_must_be_callable() -> None:
         Service("test").on_worker_start(None)  # type: ignore[type-var]  # the mistake is the point
 
 
+def test_preload_hooks_are_plain_functions_and_those_of_what_is_included_come_first() -> None:
+    inner, outer = Service("inner"), Service("outer")
+    outer.include(inner, "in.")
+
+    @outer.on_preload
+    def later() -> None: ...
+
+    @inner.on_preload
+    def first() -> None: ...
+
+    assert outer.preload_hooks == (first, later)
+    with pytest.raises(ServiceError, match="on_worker_start for a coroutine"):
+
+        @outer.on_preload
+        async def connect() -> None: ...
+
+
 def test_a_dict_of_callables_is_a_service() -> None:
     service = Service.from_dict({"ping": lambda params: params, "add": add}, name="plain", version="3")
     assert (service.name, service.version) == ("plain", "3")
