@@ -28,6 +28,16 @@ def origin() -> list:
 """
 
 
+FAILING_HOOK = """
+from rpcserver import Service
+service = Service("failing")
+
+@service.on_preload
+def warm() -> None:
+    raise RuntimeError("no model")
+"""
+
+
 def stems_of(server: Server) -> list[int]:
     """The pids of a server's stems, as ps(1) finds them."""
     found = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in server.workers()}
@@ -253,6 +263,7 @@ def connect():
     ("app", "options", "said"),
     [
         ("def deep():\n    raise RuntimeError('no database')\n\ndeep()\n", [], "RuntimeError: no database"),
+        (FAILING_HOOK, [], "RuntimeError: no model"),
         (
             "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n",
             [],
@@ -260,7 +271,7 @@ def connect():
         ),
         ("import threading\nthreading.Event().wait()\n", ["--start-timeout", "0.5"], "raise --start-timeout"),
     ],
-    ids=["raises", "crashes", "hangs"],
+    ids=["raises", "hook", "crashes", "hangs"],
 )
 def test_an_app_that_cannot_be_loaded_ends_the_start(tmp_path: Path, app: str, options: list[str], said: str) -> None:
     (tmp_path / "broken.py").write_text(app)
@@ -271,7 +282,7 @@ def test_an_app_that_cannot_be_loaded_ends_the_start(tmp_path: Path, app: str, o
         assert said in event["message"]
         assert server.wait() == 3
         assert said in server.log()
-        assert ("most recent call first" in server.log()) == (said != "RuntimeError: no database")
+        assert ("most recent call first" in server.log()) != ("RuntimeError" in said)
 
 
 def test_a_stem_that_cannot_be_mended_is_tried_again(tmp_path: Path) -> None:
