@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
-from rpcshell.view.units import count_of, duration, size
+from rpcshell.view.units import count_of, duration, size, size_or_dash
 
 if TYPE_CHECKING:
     from rpcwire.control import ServerStatus, WorkerStatus
@@ -32,8 +32,8 @@ def worker_row(worker: WorkerStatus, status: ServerStatus) -> dict[str, Any]:
         "errors": worker.errors,
         "busy": Figure(f"{worker.busy:.0%}"),
         "rss": Figure(size(worker.memory)),
-        "pss": Figure(_told_size(worker.pss)),
-        "uss": Figure(_told_size(worker.uss)),
+        "pss": Figure(size_or_dash(worker.pss)),
+        "uss": Figure(size_or_dash(worker.uss)),
         "age": Figure(duration(worker.age)),
     }
 
@@ -47,10 +47,6 @@ def _preloaded(status: ServerStatus) -> str:
     together = sum(share for share in shares if share is not None)
     told = f", {size(together)} with its workers" if None not in shares else ""
     return f"stem pid {stem.pid}{'' if stem.state == 'ready' else f' {stem.state}'}{told}"
-
-
-def _told_size(count: int | None) -> str:
-    return "-" if count is None else size(count)
 
 
 def server_line(status: ServerStatus) -> str:

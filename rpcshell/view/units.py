@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "a_call", "adding_up", "ago", "brief_count", "brief_duration", "brief_rate", "call_time", "count_of", "duration",
-    "latency", "letter", "number", "per_second", "plural", "round_latency", "round_rate", "share", "size", "unbroken",
+    "latency", "letter", "number", "per_second", "plural", "round_latency", "round_rate", "share", "size",
+    "size_or_dash", "unbroken",
 ]  # fmt: skip
 
 _LETTERS: Final = 26
@@ -105,6 +106,11 @@ def size(count: int) -> str:
         return f"{count} B"
     scale, unit = next(((s, u) for s, u in ((1e3, "kB"), (1e6, "MB")) if count < s * 1000 * _ROUNDED), (1e9, "GB"))
     return f"{count / scale:.3g} {unit}"
+
+
+def size_or_dash(count: int | None) -> str:
+    """A number of bytes, or `-` where it is not known."""
+    return "-" if count is None else size(count)
 
 
 def per_second(rate: float) -> str:

@@ -13,7 +13,7 @@ from rpcshell.lab.bench.charts import points_of
 from rpcshell.lab.bench.findings import examples_of, target_text
 from rpcshell.view.escape import visible
 from rpcshell.view.histogram import Histogram
-from rpcshell.view.units import a_call, count_of, latency, number, per_second, share, size
+from rpcshell.view.units import a_call, count_of, latency, number, per_second, share, size, size_or_dash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,9 +103,7 @@ def _servers(runs: Sequence[Measurement]) -> Iterator[_Row]:
         "processor cores in use",
         ["-" if one.server is None else _cores(one.server.cpu, one.seconds) for one in runs],
     )
-    yield _Row(
-        "memory at the end (PSS)", ["-" if one is None or one.memory is None else size(one.memory) for one in servers]
-    )
+    yield _Row("memory at the end (PSS)", [size_or_dash(None if one is None else one.memory) for one in servers])
     yield _Row("workers that died", ["-" if one is None else number(one.died) for one in servers])
     yield _Row("calls lost with them", ["-" if one is None else number(one.lost) for one in servers])
     yield _Row("most connections in the queue", ["-" if one is None else number(one.waiting) for one in servers])

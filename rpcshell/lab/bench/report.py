@@ -36,6 +36,7 @@ from rpcshell.view.units import (
     round_rate,
     share,
     size,
+    size_or_dash,
     unbroken,
 )
 from rpcshell.view.width import cells, cut, pad
@@ -109,7 +110,7 @@ def comparison_pieces(measurements: Sequence[Measurement], width: int) -> Iterat
         for percent in (50.0, 99.0, 99.9):
             row[f"p{percent:g}"] = Figure(latency(histogram.percentile(percent)) if whole.calls else "-")
         row["cpu a call"] = Figure("-" if server is None else a_call(server.cpu, whole.calls))
-        row["pss"] = Figure("-" if server is None or server.memory is None else size(server.memory))
+        row["pss"] = Figure(size_or_dash(None if server is None else server.memory))
         if wrong:
             row["errors"] = Figure(share(whole.failed / whole.attempts) if whole.failed else "0")
         rows.append(row)

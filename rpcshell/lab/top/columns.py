@@ -10,7 +10,7 @@ import msgspec
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
-from rpcshell.view.units import brief_count, brief_duration, brief_rate, size
+from rpcshell.view.units import brief_count, brief_duration, brief_rate, size, size_or_dash
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ class RowOrder(msgspec.Struct, frozen=True):
 
     name: str = "worker"
     falling: bool = False
+
+    def turned_round(self) -> RowOrder:
+        """The same order from its other end."""
+        return RowOrder(self.name, not self.falling)
 
     @classmethod
     def by(cls, name: str) -> RowOrder:
@@ -116,10 +120,6 @@ def _busy_bar_pieces(line: WorkerLine, width: int, _highest: float) -> list[Frag
     return [(level_style(line.busy), full), (FAINT, rest)]
 
 
-def _told_size(count: int | None) -> str:
-    return "-" if count is None else size(count)
-
-
 COLUMNS: Final = (
     Column(name="worker", title="W", rank=0, least=3, key=attrgetter("status.worker"), falling=False,
            text=lambda line: str(line.status.worker)),
@@ -143,9 +143,9 @@ COLUMNS: Final = (
     Column(name="busy", title="BUSY", rank=4, least=5, key=attrgetter("busy"), text=lambda line: f"{line.busy:.0%}"),
     Column(name="bar", title="", rank=11, least=6, right=False, pieces=_busy_bar_pieces),
     Column(name="pss", title="PSS", rank=10, least=7, key=lambda line: line.status.pss or 0,
-           text=lambda line: _told_size(line.status.pss)),
+           text=lambda line: size_or_dash(line.status.pss)),
     Column(name="uss", title="USS", rank=14, least=7, key=lambda line: line.status.uss or 0,
-           text=lambda line: _told_size(line.status.uss)),
+           text=lambda line: size_or_dash(line.status.uss)),
     Column(name="rss", title="RSS", rank=15, least=7, key=attrgetter("status.memory"),
            text=lambda line: size(line.status.memory)),
     Column(name="age", title="AGE", rank=12, least=6, key=attrgetter("status.age"),

@@ -118,7 +118,7 @@ class Dashboard:
             case "S" | "<":
                 self._sort(-1)
             case "r":
-                self.order = RowOrder(self.order.name, not self.order.falling)
+                self.order = self.order.turned_round()
                 self._arrange()
             case "k" | "delete":
                 self.victim, self.signal = self.selected_line, "TERM"

@@ -106,7 +106,7 @@ class FleetBoard:
             case "S" | "<":
                 self.order = instance_order(INSTANCE_SORTS[at - 1])
             case "r":
-                self.order = type(self.order)(self.order.name, not self.order.falling)
+                self.order = self.order.turned_round()
             case "enter":
                 self.with_details = not self.with_details
             case "?" | "h" | "f1":
