@@ -70,14 +70,43 @@ def run_repl(
     """
     # Nothing that is imported for the prompt is garbage; looking for some takes a tenth of the time to it.
     gc.disable()
-    from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.programs import keys_kept
 
     if make_prompt is None:
         from rpcshell.prompt.session import Prompt
 
         make_prompt = Prompt
-    aliases = {} if aliases is None else aliases
+    shell, prompt = _put_together(session, {} if aliases is None else aliases, config, make_prompt)
+    for note in notes:
+        shell.output.note(note)
+    try:
+        with keys_kept(), _endings_raised(prompt), threads_told(lambda error: _note(shell, error), debug=debug):
+            try:
+                _begin(shell, target, spawn, debug=debug)
+                _loop(shell, prompt, debug=debug)
+            finally:
+                shell.close()
+            _close(shell)
+    except Terminated as end:
+        session.close(at_once=True)
+        return 128 + end.number
+    except Unexpected:
+        session.close(at_once=True)
+        raise
+    except OSError as error:
+        session.close(at_once=True)
+        if error.errno not in TERMINAL_GONE:
+            raise
+        return 128 + signal.SIGHUP
+    return 0
+
+
+def _put_together(
+    session: Session, aliases: dict[str, str], config: Config, make_prompt: Callable[..., Prompt]
+) -> tuple[Shell, Prompt]:
+    """Make a shell that reads its lines from a prompt, and have both hear what the session tells."""
+    from rpcshell.prompt.context import LineContext
+
     variables, reply_values = Variables(), ReplyValues()
     commands = cache(load_commands)
 
@@ -123,28 +152,7 @@ def run_repl(
     session.on_change(_QuestionsHeard(session, prompt))
     session.on_note(screen.note)
     session.on_progress(screen.progress)
-    for note in notes:
-        screen.note(note)
-    try:
-        with keys_kept(), _endings_raised(prompt), threads_told(lambda error: _note(shell, error), debug=debug):
-            try:
-                _begin(shell, target, spawn, debug=debug)
-                _loop(shell, prompt, debug=debug)
-            finally:
-                shell.close()
-            _close(shell)
-    except Terminated as end:
-        session.close(at_once=True)
-        return 128 + end.number
-    except Unexpected:
-        session.close(at_once=True)
-        raise
-    except OSError as error:
-        session.close(at_once=True)
-        if error.errno not in TERMINAL_GONE:
-            raise
-        return 128 + signal.SIGHUP
-    return 0
+    return shell, prompt
 
 
 @contextmanager
