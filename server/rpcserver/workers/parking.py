@@ -85,9 +85,9 @@ class Parking:
         self._epoll = select.epoll()
         self._poll = self._epoll.poll
         self._modify = self._epoll.modify
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        # Edges: each ring ends one wait, and nobody need read it.
-        self._epoll.register(self._bell, select.EPOLLIN | select.EPOLLET)
+        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Edge-triggered: each write ends one wait, and nobody need read it.
+        self._epoll.register(self._wakeup, select.EPOLLIN | select.EPOLLET)
         self._connections: dict[int, ParkedConnection] = {}
         self._parked: dict[int, ParkedConnection] = {}
         self._leave_by = NEVER
@@ -130,7 +130,7 @@ class Parking:
     def take(self, timeout: float = -1) -> ParkedConnection | None:
         """Wait for a client to do what its connection is parked for, and take that out.
 
-        None after the timeout, in seconds, `ring`, or another thread's luck.
+        None after the timeout, in seconds, `wake`, or another thread's luck.
         """
         for descriptor, _ in self._poll(timeout, 1):
             return self._parked.pop(descriptor, None)
@@ -173,9 +173,9 @@ class Parking:
             self.park(connection, following)
         return False
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """End the wait of one thread in `take`, or else the next; safe in any thread."""
-        os.eventfd_write(self._bell, 1)
+        os.eventfd_write(self._wakeup, 1)
 
     def drain(self) -> None:
         """Ask every connection, and those that come, for an end without loss; safe in any thread."""

@@ -243,7 +243,7 @@ class PoolWorker(ThreadedWorker):
                     calm = 0
                 served = self.dispatcher.served
                 if self._queue and self._free:
-                    parking.ring()
+                    parking.wake()
             self._alert = False
             if not self._free:
                 # The last one that was free may have seen the lookout still there.
@@ -265,7 +265,7 @@ class PoolWorker(ThreadedWorker):
             self._stuck = False
             self._queue.append(connection)
             if self._free:
-                self._parking.ring()
+                self._parking.wake()
             return
         conversation = connection.conversation
         while (request := conversation.next_request()) is not None:

@@ -330,7 +330,7 @@ class ThreadWorker(ThreadedWorker):
         self._start(connection.socket, connection)
 
     def _hasten(self) -> None:
-        self._parking.ring()
+        self._parking.wake()
 
     def _closed(self) -> None:
         """A parked connection has ended."""
