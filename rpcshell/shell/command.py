@@ -259,10 +259,7 @@ class CommandRegistry:
 
     def meant(self, line: CommandLine) -> tuple[Command | None, CommandLine]:
         """The command that a line begins with, if there is such a one, and the line with all of its name as one."""
-        for reading in line.readings:
-            if (found := self.find(reading.name)) is not None:
-                return found, reading
-        return None, line
+        return line.meant(self.find)
 
     def resolve(self, name: str) -> Command:
         """The command of a name or alias.

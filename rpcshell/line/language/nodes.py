@@ -5,8 +5,8 @@ for a large line, which is why they are structs the garbage collector need not t
 structs are defined in a tenth of the time that dataclasses take, which every run of a single call pays.
 """
 
-from collections.abc import Iterable
-from typing import Final, Literal, Self
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, Self, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from rpcshell.line.language.tokens import Problem, Token
 
 Form = Literal["none", "json", "pairs"]
+_Command = TypeVar("_Command")
 
 _MOST_TAGS: Final = 4
 """Items of a list that may tell alternatives apart."""
@@ -149,14 +150,17 @@ class CommandLine(msgspec.Struct, frozen=True, gc=False):
     sink: Sink | None = None
     problems: tuple[Problem, ...] = ()
 
-    @property
-    def readings(self) -> tuple[Self, ...]:
-        """What it may be: a command whose name has the first word in it, such as `:drill kill`, or else itself."""
-        if not self.words:
-            return (self,)
-        first, *rest = self.words
-        longer = replace(self, name=f"{self.name} {first.text}", name_end=first.end, words=tuple(rest))
-        return (longer, self)
+    def meant(self, find: Callable[[str], _Command | None]) -> tuple[_Command | None, Self]:
+        """The command that `find` knows by its name, if any, and the line with all of that name as one.
+
+        The first word may belong to the name, as in `:drill kill`.
+        """
+        if self.words:
+            first, *rest = self.words
+            longer = replace(self, name=f"{self.name} {first.text}", name_end=first.end, words=tuple(rest))
+            if (found := find(longer.name)) is not None:
+                return found, longer
+        return find(self.name), self
 
 
 class CallLine(msgspec.Struct, frozen=True, gc=False):

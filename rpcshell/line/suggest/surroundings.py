@@ -190,10 +190,7 @@ class Surroundings:
 
     def meant(self, line: CommandLine) -> tuple[CommandSpec | None, CommandLine]:
         """The command that a line begins with, if there is such a one, and the line with all of its name as one."""
-        for reading in line.readings:
-            if (spec := self.command(reading.name)) is not None:
-                return spec, reading
-        return None, line
+        return line.meant(self.command)
 
     def after(self, line: Line) -> Surroundings:
         """What the next line can refer to, as far as it can be known before this one has run."""
