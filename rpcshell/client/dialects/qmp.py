@@ -36,6 +36,9 @@ GREETING: Final = "QMP"
 GREETING_TIMEOUT: Final = 3.0
 """Seconds that a monitor has to greet; one that is free does so at once."""
 
+NEGOTIATION_TIMEOUT: Final = 1.5
+"""Seconds that a monitor which has greeted has to negotiate: with those before it, no more than a user waits for."""
+
 _PRINTING: Final = frozenset(("human-monitor-command",))
 """Commands that return what the monitor for people would print."""
 
@@ -125,7 +128,13 @@ class Qmp(Qapi):
         if greeting.name != GREETING:
             raise HandshakeFailed(f"it does not greet as a QMP monitor but says {greeting.name!r:.40}")
         self._version = _version(greeting.params)
-        reply: Reply = yield Ask("qmp_capabilities", timeout=GREETING_TIMEOUT)
+        try:
+            reply: Reply = yield Ask("qmp_capabilities", timeout=NEGOTIATION_TIMEOUT)
+        except CallTimeout:
+            raise HandshakeFailed(
+                f"it greeted as a QMP monitor, and did not answer qmp_capabilities within {NEGOTIATION_TIMEOUT:g} s",
+                "QEMU may hang, or be stopped: its process tells",
+            ) from None
         if (refusal := reply.fault) is not None:
             raise HandshakeFailed(f"it refuses to negotiate: {refusal.message}")
 

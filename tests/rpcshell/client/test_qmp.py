@@ -152,6 +152,20 @@ def test_a_monitor_that_another_client_holds_is_said(connect: Connect, monkeypat
     assert caught.value.exit_code == 3
 
 
+def greet(peer: Peer) -> None:
+    say(peer, GREETING)
+    peer.wait_for_end()
+
+
+def test_a_monitor_that_only_greets_is_said(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpcshell.client.dialects.qmp.NEGOTIATION_TIMEOUT", 0.1)
+    with (
+        serving(greet) as server,
+        pytest.raises(ConnectionFailed, match=r"it greeted .*, and did not answer qmp_capabilities within 0\.1 s"),
+    ):
+        connect(f"qmp:{server.target}")
+
+
 def test_a_monitor_before_which_others_wait_is_said(connect: Connect) -> None:
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{folder}/s")
