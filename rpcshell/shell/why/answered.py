@@ -123,6 +123,12 @@ def slow_connect(evidence: Evidence) -> Diagnosis | None:
     timing = evidence.timing
     if not is_main(evidence, timing.connect):
         return None
+    if evidence.child:
+        return Diagnosis(
+            f"starting the server took {duration(timing.connect)} of {duration(timing.total)}: it is a child of this shell, "
+            f"and had to be ready first.",
+            "a call while it runs does not pay for it",
+        )
     return Diagnosis(
         f"making the connection took {duration(timing.connect)} of {duration(timing.total)}: the lookup of the name, "
         f"TCP, or TLS.",

@@ -289,6 +289,11 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
     ),
     "slow: the queue": (answered(service=0.1, wait=0.99), "waited 890 ms of 1.0 s before a worker", ":scale"),
     "slow: the connection": (answered(service=0.0, connect=0.8, wait=0.1), "making the connection took 800 ms", ""),
+    "slow: the start of a child": (
+        evidence_of(timing=Timing(total=1.0, connect=0.9), **CHILD),
+        r"^starting the server took 900 ms of 1\.0 s: it is a child of this shell",
+        r"^a call while it runs",
+    ),
     "slow: the reply": (answered(service=0.0, transfer=0.9), "reply of 5000000 bytes took 900 ms", "less of it"),
     "slow: the shell": (answered(service=0.0, before=0.9), "the shell was still asking", "--plain"),
     "slow: it waited for idle connections": (
