@@ -131,9 +131,14 @@ def _places(words: Sequence[str], config: Config) -> Places:
             if _looks_like_path(first):
                 return Places(file=file)
             raise UsageError(f"there is no target {first!r}", hint=f"./{first} runs the file of that name") from None
+        if first not in config.refused and first.endswith(_SUFFIX):
+            return Places(file=_script_file(first))
         raise
-    if isinstance(target, UnixTarget) and _looks_like_path(first) and (file := _existing_file(first)) is not None:
-        return Places(file=file)
+    if isinstance(target, UnixTarget) and _looks_like_path(first):
+        if (file := _existing_file(first)) is not None:
+            return Places(file=file)
+        if first.endswith(_SUFFIX) and not Path(first).is_socket():
+            return Places(file=_script_file(first))
     return Places(target)
 
 
@@ -190,14 +195,19 @@ def _existing_file(name: str) -> Path | None:
     try:
         # A pipe is a script too: the shell's <(…) makes one.
         script = path.is_file() or path.is_fifo()
-    except ValueError:
+    except (OSError, ValueError):
+        # It is longer than a name may be, or in a folder that may not be entered.
         return None
     return path if script else None
 
 
 def _script_file(name: str) -> Path:
     path = Path(name)
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise UsageError(f"the script file cannot be read: {(error.strerror or str(error)).lower()}: {name}") from error
+    if not there:
         raise UsageError(f"no such script file: {name}")
     if path.is_dir():
         raise UsageError(f"{name} is a folder, not a script file")
