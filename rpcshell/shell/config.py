@@ -193,8 +193,8 @@ class _File:
         self._broken = [ConfigProblem(self._path, reason, line=line) for reason, line in wrong]
         self._problems += self._broken
         found = {table: dict(self._entries(table, document.pop(table, {}))) for table in _ENTRIES}
-        for name in document:
-            hint = _near(name, list(_ENTRIES))
+        for name, value in document.items():
+            hint = _place_of(name, value)
             self._problems.append(self._error([name], f"{name!r} is no part of a configuration", hint=hint))
         dialects = self._good("dialects", found["dialects"], self._dialect)
         return Config(
@@ -327,6 +327,8 @@ class _File:
         path = [*where, *found[3].partition("[")[0].split(".")] if found[3] else where
         kinds = [_KINDS.get(kind, kind) for kind in found[1].split(" | ") if kind != "null"]
         wanted = _WHOLE_ENTRIES.get(found[1], kinds[0]) if path is where else " or ".join(kinds)
+        if kind is TargetConfig and path is where:
+            wanted = "an address in quotes, or a table"
         what = ".".join(path) if "[" not in (found[3] or "") else f"what is in {'.'.join(path)}"
         return self._error(path, f"{what} is {wanted}, not {_KINDS.get(found[2], found[2])}")
 
@@ -356,6 +358,15 @@ def _structs(kind: Any, inner: str) -> Iterator[type[msgspec.Struct]]:
                 yield one
 
 
-def _near(name: str, known: list[str]) -> str:
-    near = near_names(name.lower().replace("_", "-"), known, nearness=0.5)
+def _place_of(name: str, value: Any) -> str:
+    """Where what stands in no table that there is was meant to stand."""
+    if not isinstance(value, dict | list):
+        return "a setting stands below [settings]"
+    if "address" in value or "command" in value:
+        return f"did you mean [targets.{name}]?"
+    return _near(name, list(_ENTRIES), nearness=0.6)
+
+
+def _near(name: str, known: list[str], *, nearness: float = 0.5) -> str:
+    near = near_names(name.lower().replace("_", "-"), known, nearness=nearness)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
