@@ -125,8 +125,8 @@ def slow_connect(evidence: Evidence) -> Diagnosis | None:
         return None
     if evidence.child:
         return Diagnosis(
-            f"starting the server took {duration(timing.connect)} of {duration(timing.total)}: it is a child of this shell, "
-            f"and had to be ready first.",
+            f"starting the server took {duration(timing.connect)} of {duration(timing.total)}: "
+            f"it is a child of this shell, and had to be ready first.",
             "a call while it runs does not pay for it",
         )
     return Diagnosis(
