@@ -40,7 +40,7 @@ def record(terminal: Terminal) -> None:
     """Have what is to be seen on the screen."""
     terminal.wait_for(r"^4 workers .*\n.*> ")
     terminal.mark()
-    terminal.send(f"sleep seconds=20{ENTER}")
+    terminal.send(f"sleep seconds=60{ENTER}")
     terminal.wait_for("Ctrl-C cancels")
     terminal.send(CTRL_C)
     terminal.wait_for("cancelled[^$]*> ")
