@@ -43,7 +43,7 @@ _ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
 _NAMES: Final = {Keys.ControlM: "enter", Keys.ControlJ: "enter", Keys.ControlI: "tab"}
 
 
-class Place(TypedDict, total=False):
+class Surface(TypedDict, total=False):
     """Where it is drawn; on the process's own terminal, unless told otherwise."""
 
     theme: str
@@ -75,7 +75,7 @@ class _Watch(Protocol):
         """End."""
 
 
-def run_top(connect: Callable[[], Control], name: str, **place: Unpack[Place]) -> None:
+def run_top(connect: Callable[[], Control], name: str, **surface: Unpack[Surface]) -> None:
     """Show a server until it is left."""
     feed = Feed(connect)
     board = Dashboard(feed, name)
@@ -84,20 +84,20 @@ def run_top(connect: Callable[[], Control], name: str, **place: Unpack[Place]) -
         board.update(feed.news)
         return draw(board, rows, columns)
 
-    _show(board, feed, drawn, place)
+    _show(board, feed, drawn, surface)
 
 
 def run_fleet_top(
     instances: Callable[[], Sequence[InstanceState]],
     title: Callable[[Sequence[InstanceLine]], str],
-    **place: Unpack[Place],
+    **surface: Unpack[Surface],
 ) -> None:
     """Show the instances of a fleet until it is left.
 
     Args:
         instances: Tells which there are by now.
         title: What is said of all of them, in a line.
-        place: Where it is drawn.
+        surface: Where it is drawn, as fields of `Surface`.
     """
     watch = FleetWatch(instances)
     board = FleetBoard()
@@ -108,10 +108,10 @@ def run_fleet_top(
             board.update(lines, title(lines))
         return draw_fleet(board, rows, columns)
 
-    _show(board, watch, drawn, place)
+    _show(board, watch, drawn, surface)
 
 
-def _show(board: _Board, feed: _Watch, drawn: Callable[[int, int], Iterable[Fragment]], place: Place) -> None:
+def _show(board: _Board, feed: _Watch, drawn: Callable[[int, int], Iterable[Fragment]], surface: Surface) -> None:
     def pieces() -> StyleAndTextTuples:
         size = application.output.get_size()
         return [*drawn(size.rows, size.columns)]
@@ -119,12 +119,12 @@ def _show(board: _Board, feed: _Watch, drawn: Callable[[int, int], Iterable[Frag
     application: Application[None] = Application(
         Layout(Window(FormattedTextControl(pieces, focusable=True, show_cursor=False), always_hide_cursor=True)),
         key_bindings=_bindings(board),
-        style=place.get("style") or theme_style(place.get("theme", "auto")),
+        style=surface.get("style") or theme_style(surface.get("theme", "auto")),
         include_default_pygments_style=False,
-        color_depth=place.get("depth"),
+        color_depth=surface.get("depth"),
         full_screen=True,
-        input=place.get("input"),
-        output=place.get("output"),
+        input=surface.get("input"),
+        output=surface.get("output"),
     )
     application.ttimeoutlen = _ESCAPE_SECONDS
     feed.changed = application.invalidate
