@@ -10,7 +10,7 @@ import click
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, ShellError
 from rpcshell.commands.groups import TALK
 from rpcshell.shell.command import CALL, command
-from rpcshell.shell.waiting import for_time, told_while
+from rpcshell.shell.waiting import elapsed_text, told_while
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
@@ -120,7 +120,7 @@ def _generation(meta: Meta | None) -> int | None:
 def _interrupted(shell: Shell, run: Callable[[], None]) -> bool:
     """Whether Ctrl-C ended it."""
     try:
-        with told_while(for_time("waiting"), shell.output.progress):
+        with told_while(elapsed_text("waiting"), shell.output.progress):
             run()
     except KeyboardInterrupt:
         return True

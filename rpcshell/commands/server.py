@@ -22,7 +22,7 @@ from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.shell.connect import connect as connect_shell
 from rpcshell.shell.discovery import introduction
 from rpcshell.shell.leaving import leaving
-from rpcshell.shell.waiting import for_time, told_while
+from rpcshell.shell.waiting import elapsed_text, told_while
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
 from rpcshell.view.units import count_of, duration
@@ -127,7 +127,7 @@ def start_server(shell: Shell, options: SpawnOptions) -> None:
         ShellError: it did not start.
     """
     began = time.monotonic()
-    with told_while(for_time("starting the server"), shell.output.progress):
+    with told_while(elapsed_text("starting the server"), shell.output.progress):
         server = shell.session.spawn(options)
     shell.output.text(f"{_described(server)} in {time.monotonic() - began:.1f} s")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rpcshell.client.errors import ShellError
 from rpcshell.client.target import ChildTarget
-from rpcshell.shell.waiting import for_time
+from rpcshell.shell.waiting import elapsed_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ __all__ = ["how_it_ended", "waiting_for"]
 
 def waiting_for(name: str, strays: Callable[[], Sequence[LoggedLine]]) -> Callable[[], str]:
     """What there is to tell of a target by now, from this moment on; a child's own last line goes with it."""
-    so_far = for_time(f"connecting to {name}")
+    so_far = elapsed_text(f"connecting to {name}")
 
     def text() -> str:
         said = strays()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ShellError
-from rpcshell.shell.waiting import for_time, whole_seconds
+from rpcshell.shell.waiting import elapsed_text, whole_seconds
 from rpcshell.view.escape import visible
 from rpcshell.view.units import count_of
 
@@ -27,7 +27,7 @@ def leaving(session: Session) -> Callable[[], str]:
     """What the end of a session waits for: calls that its own server still answers, or whoever is on the other end."""
     server = session.server
     if server is None or server.kept or server.poll() is not None:
-        return for_time(f"waiting for {visible(session.name or 'the connection')} to end", _HURRY)
+        return elapsed_text(f"waiting for {visible(session.name or 'the connection')} to end", _HURRY)
     return lambda: _still_runs(server)
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rpcshell.shell.command import CommandRegistry
     from rpcshell.shell.session import Session
 
-_LONGEST_SIGNATURE: Final = 200
-
 __all__ = [
     "add_advice",
     "habitual_line",
@@ -27,6 +25,8 @@ __all__ = [
     "refuse_masked",
     "syntax_problem",
 ]
+
+_LONGEST_SIGNATURE: Final = 200
 
 
 def habitual_line(text: str, session: Session, commands: Callable[[], CommandRegistry] | None) -> str | None:

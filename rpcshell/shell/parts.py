@@ -76,9 +76,9 @@ class Parts:
     def awaited(self, trace: CallTrace, *, tell: bool) -> Iterator[None]:
         """Until the last reply has come, or will not; with `tell` a person is told how long that takes."""
         if tell:
-            from rpcshell.shell.waiting import for_time, told_while
+            from rpcshell.shell.waiting import elapsed_text, told_while
 
-            self._so_far = for_time("waiting")
+            self._so_far = elapsed_text("waiting")
 
             def text() -> str:
                 going = (trace.dialled or trace.sending) and not trace.told

@@ -14,7 +14,7 @@ from rpcshell.view.units import duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["for_time", "told_while", "whole_seconds"]
+__all__ = ["elapsed_text", "told_while", "whole_seconds"]
 
 _AT_FIRST: Final = 1.0
 """Seconds after which it is worth a line."""
@@ -57,8 +57,8 @@ def told_while(text: Callable[[], str], tell: Callable[[str], object]) -> Iterat
             tell("")
 
 
-def for_time(what: str, keys: str = "Ctrl-C cancels") -> Callable[[], str]:
-    """What there is to tell of something that began now: what, for how long, and what the person can do."""
+def elapsed_text(what: str, keys: str = "Ctrl-C cancels") -> Callable[[], str]:
+    """Return what tells of something that begins now: what it is, for how long by then, and which keys do what."""
     began = time.monotonic()
     return lambda: f"{what} for {whole_seconds(time.monotonic() - began)} · {keys}"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ONE_A_PROCESSOR: Final = frozenset({"thread", "pool", "async"})
-"""Models whose workers share the processors with nobody but each other, and are slower where there are more of them."""
+"""Models that are slower with more workers than processors; in fork the processes of connections take these anyway."""
 
 
 def announce(
