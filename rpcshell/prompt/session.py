@@ -100,32 +100,7 @@ class Prompt:
         self._ground = ground_without_asking()
         self._event_line: EventLine | None = None
         self._questions: Questions | None = None
-        suggesting = Condition(lambda: settings.suggestions)
-        with create_app_session(output=output or terminal_output()):
-            self._prompt: PromptSession[str] = PromptSession(
-                self._message,
-                multiline=True,
-                lexer=DynamicLexer(self._current_lexer),
-                completer=LineCompleter(
-                    context,
-                    PathListing(self._changed),
-                    LateListing(context.ask_server, self._values_came),
-                    dialect_listing(self._changed),
-                ),
-                complete_while_typing=True,
-                reserve_space_for_menu=_MENU_ROWS,
-                auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), suggesting),
-                history=history or LineHistory(history_path, on_problem=self._history_problem, known=context.known),
-                bottom_toolbar=lambda: self._status(self._prompt.app),
-                cursor=cursor_shapes(lambda: settings.editing == "vi"),
-                prompt_continuation=self._indent,
-                style=THEME,
-                include_default_pygments_style=False,
-                enable_suspend=True,
-                interrupt_exception=_Cleared,
-                input=input,
-                output=output,
-            )
+        self._prompt = self._new_session(history, input, output)
         application = self._prompt.app
         self._tabstops = tabstops = Tabstops(self._prompt.default_buffer)
         self.screen = Screen(application.output, application.color_depth, settings=settings, application=application)
@@ -151,6 +126,36 @@ class Prompt:
                 self._set(name)
             except UsageError as error:
                 note(complaint("settings", name, error))
+
+    def _new_session(self, history: History | None, source: Input | None, output: Output | None) -> PromptSession[str]:
+        """Make prompt_toolkit's session, which reads nothing yet."""
+        context, settings = self._context, self._context.settings
+        suggesting = Condition(lambda: settings.suggestions)
+        with create_app_session(output=output or terminal_output()):
+            return PromptSession(
+                self._message,
+                multiline=True,
+                lexer=DynamicLexer(self._current_lexer),
+                completer=LineCompleter(
+                    context,
+                    PathListing(self._changed),
+                    LateListing(context.ask_server, self._values_came),
+                    dialect_listing(self._changed),
+                ),
+                complete_while_typing=True,
+                reserve_space_for_menu=_MENU_ROWS,
+                auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), suggesting),
+                history=history or LineHistory(history_path, on_problem=self._history_problem, known=context.known),
+                bottom_toolbar=lambda: self._status(self._prompt.app),
+                cursor=cursor_shapes(lambda: settings.editing == "vi"),
+                prompt_continuation=self._indent,
+                style=THEME,
+                include_default_pygments_style=False,
+                enable_suspend=True,
+                interrupt_exception=_Cleared,
+                input=source,
+                output=output,
+            )
 
     def read(self) -> str:
         """Read one line, which may have several rows; an empty one where Ctrl-C was pressed while it was typed.
@@ -343,14 +348,11 @@ class Prompt:
 
     def _template(self, line: Line) -> Template | None:
         """What there is to fill in behind the name of a method that nothing follows."""
-        from rpcshell.line.language import CallLine
-        from rpcshell.prompt.templates import call_template
+        from rpcshell.prompt.templates import template_behind
 
-        call = line.body
-        if not isinstance(call, CallLine) or call.params is not None or line.text[call.end :].strip():
+        if self._context.helpless:
             return None
-        method = None if self._context.helpless else self._session.method(call.method)
-        return None if method is None else call_template(method, self._columns - _LONGEST_NAME)
+        return template_behind(line, self._session.method, self._columns - _LONGEST_NAME)
 
     @property
     def _columns(self) -> int:

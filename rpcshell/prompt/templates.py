@@ -7,18 +7,19 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.line.brief import LONGEST_NAME, brief, few, first_line, whole_json
-from rpcshell.line.language import escape, quote
+from rpcshell.line.language import CallLine, escape, quote
 from rpcshell.line.properties import Properties
 from rpcshell.line.schema import as_schema, fixed_values, likeliest, type_names
 from rpcshell.line.schema_text import type_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from rpcshell.line.catalog import Method
+    from rpcshell.line.language import Line
     from rpcshell.line.schema import Schema
 
-__all__ = ["Template", "TemplateField", "call_template"]
+__all__ = ["Template", "TemplateField", "call_template", "template_behind"]
 
 _DEPTH: Final = 4
 _MOST_PARAMS: Final = 8
@@ -62,6 +63,15 @@ class Template:
 
     text: str
     fields: tuple[TemplateField, ...]
+
+
+def template_behind(line: Line, find: Callable[[str], Method | None], width: int) -> Template | None:
+    """What there is to fill in behind the name of a method that nothing follows; `find` gives the method of a name."""
+    call = line.body
+    if not isinstance(call, CallLine) or call.params is not None or line.text[call.end :].strip():
+        return None
+    method = find(call.method)
+    return None if method is None else call_template(method, width)
 
 
 def call_template(method: Method, width: int = _WIDEST) -> Template | None:
