@@ -46,6 +46,18 @@ class _Signal(_Names):
         return super().convert(name, param, ctx)
 
 
+class _Workers(click.IntRange):
+    """How many workers there shall be."""
+
+    name = "number of workers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value).startswith("+"):
+            # As a number it would end all but so many workers of whoever wants some more.
+            self.fail(f"{value!r} is more than there are, and N is how many there shall be", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _SIGNALS = _Signal(["KILL", "TERM", "QUIT", "ABRT", "SEGV", "INT", "STOP", "CONT"])
 
 
@@ -139,7 +151,7 @@ def reload(shell: Shell, *, call: str | None) -> None:
 
 
 @command("scale", group=RUN_A_SERVER, examples=(":scale 8",))
-@click.argument("workers", metavar="N", type=click.IntRange(1, _MOST_WORKERS))
+@click.argument("workers", metavar="N", type=_Workers(1, _MOST_WORKERS))
 @_shared(harms=False)
 def scale(shell: Shell, *, workers: int, call: str | None) -> None:
     """Have N workers, and show how they come or go.

@@ -124,6 +124,12 @@ def test_without_a_server_nothing_is_shown(plain_shell: Shell) -> None:
             plain_shell.execute(line)
 
 
+@pytest.mark.parametrize(("text", "says"), [("+1", "how many there shall be"), ("x", "not a valid number of workers")])
+def test_scaling_takes_how_many_workers_there_shall_be(plain_shell: Shell, text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        plain_shell.execute(f":scale {text}")
+
+
 def test_what_a_server_says_of_itself_is_shown_safely() -> None:
     worker = WorkerStatus(1, 2, call=RunningCall("a\x1b[2J", 2.0), calls_running=3, busy=1.5, memory=2_500_000)
     status = ServerStatus(
