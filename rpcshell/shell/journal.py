@@ -91,7 +91,9 @@ class Journal:
         if self.last is not None:
             self.last.trace.forget_bytes()
         self._calls.append(kept)
-        self.statistics.add(kept)
+        if kept.target:
+            # What went to no server says nothing of any.
+            self.statistics.add(kept)
         return kept
 
 

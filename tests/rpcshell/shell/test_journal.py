@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.client.errors import CallError, Cancelled, ConnectionLost
+from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, NotConnected
 from rpcshell.client.target import Target, TcpTarget
 from rpcshell.shell.call import Call
 from rpcshell.shell.call_trace import CallTrace
@@ -57,6 +57,14 @@ def test_large_values_are_not_kept(large: Any) -> None:
     kept = journal.add(record(params=large, result=1, line="m " + "x" * 20_000))
     assert (kept.params, kept.has_params, kept.has_result) == (None, False, True)
     assert len(kept.line) < 10_010
+
+
+def test_a_call_without_a_server_is_remembered_but_not_counted() -> None:
+    journal = Journal()
+    kept = journal.add(Call(method="m", error=NotConnected(), elapsed=0.0))
+    assert (journal.last, journal.statistics.calls) == (kept, 0)
+    journal.add(record())
+    assert journal.statistics.calls == 1
 
 
 @given(
