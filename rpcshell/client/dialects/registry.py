@@ -30,6 +30,7 @@ __all__ = [
     "named_dialects",
     "prefixes",
     "recognisers",
+    "serves_one",
 ]
 
 ENTRY_POINTS: Final = "rpcshell.dialects"
@@ -163,6 +164,15 @@ def announces(spoken: str) -> bool:
         UsageError: There is no such dialect.
     """
     return bool(getattr(_load(spoken.partition("+")[0]), "announces", False))
+
+
+def serves_one(spoken: str) -> bool:
+    """Whether servers of a dialect serve one client at a time.
+
+    Raises:
+        UsageError: There is no such dialect.
+    """
+    return bool(getattr(_load(spoken.partition("+")[0]), "serves_one", False))
 
 
 def framing_of(spoken: str, *, http: bool = False) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from rpcshell.client.dialects.registry import serves_one
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
 from rpcshell.client.target import FleetTarget, Target, TlsFiles
 from rpcshell.lab.bench import page, report
@@ -69,7 +70,7 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
         method=method,
         params=params,
         names=shell.session.catalog.param_names(method),
-        connections=options.most_connections,
+        connections=_connections(shell, options),
         seconds=options.seconds_to_run,
         calls=options.calls,
         rate=options.rate,
@@ -91,6 +92,15 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
     _show(shell, measured, options)
     if not shell.interactive:
         _tell_by_exit_code(measured)
+
+
+def _connections(shell: Shell, options: BenchOptions) -> int:
+    target = shell.session.target
+    if options.models or target is None or not target.dialect or not serves_one(target.dialect):
+        return options.most_connections
+    if (options.connections or options.processes or 1) > 1:
+        raise UsageError(f"{target} serves one client at a time", hint="-c 1, or none, measures it")
+    return 1
 
 
 def _refuse_what_no_client_can(target: Target, options: BenchOptions) -> None:

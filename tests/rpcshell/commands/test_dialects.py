@@ -142,6 +142,22 @@ def test_load_on_a_server_of_another_dialect(connected: Shell, output: Recording
         connected.execute(":bench ping [1] --calls 2 --pipeline 2")
 
 
+def monitor(peer: Peer) -> None:
+    """Greets, and has nothing to say in return for a command."""
+    peer.sock.sendall(b'{"QMP": {}}\n')
+    for line in peer.sock.makefile("rb"):
+        peer.sock.sendall(encode_value({"return": [], "id": json.loads(line)["id"]}) + b"\n")
+
+
+def test_load_on_a_monitor_takes_the_only_connection_that_it_serves(shell: Shell, output: Recording) -> None:
+    with serving(*[monitor] * 3) as server:
+        shell.execute(f":connect qmp:{server.target}")
+        with pytest.raises(UsageError, match="serves one client at a time"):
+            shell.execute(":bench query-status --calls 2 -c 2")
+        shell.execute(":bench query-status --calls 2 --json")
+    assert output.values[-1][1]["plan"]["connections"] == 1
+
+
 PEER = Path(__file__).parents[1] / "jsonrpc_peer.py"
 
 
