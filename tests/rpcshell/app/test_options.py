@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("state")
         ["8080"],
         ["jsonrpc+line:127.0.0.1:8080"],
         ["8080", "ping"],
-        ["8080", "add", "a=1", "b=two words", ""],
+        ["8080", "add", "a=1", "b=two words"],
         ["8080", "-c", "ping"],
         ["-c", "ping", "8080"],
         ["8080", "-c", "ping a=1", "-c", "two # -c"],
@@ -39,6 +39,50 @@ def test_words_and_lines_are_read_as_click_reads_them(
     options = plain_options(arguments)
     assert options is not None
     assert options == read_arguments(arguments)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["echo", "text=a times=3"], 'echo text="a times=3"'),
+        (["echo", "text=no # comment"], 'echo text="no # comment"'),
+        (["echo", "text=a\nb=2"], r'echo text="a\nb=2"'),
+        (["echo", "text=$x | rm y"], 'echo text="$x | rm y"'),
+        (["ping", "{a:", "1}"], "ping {a: 1}"),
+        (["ping", "a:=[1, 2]", "b="], 'ping a=[1, 2] b=""'),
+        (["add", "1", "2"], "add 1 2"),
+        (["ping | cat"], "ping | cat"),
+        ([":help", "ping"], ":help ping"),
+    ],
+)
+def test_a_word_is_one_param_whatever_is_in_it(words: list[str], line: str) -> None:
+    options = plain_options(["8080", *words])
+    assert options is not None
+    assert options.lines == (line,)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [""],
+        ["", "ping"],
+        ["ping", ""],
+        ["ping", "a:=1 | rm x"],
+        ["ping", "a:=1 b=2"],
+        ["ping", "a:=1 # b"],
+        ["ping", '{"a":1} | rm x'],
+        ["ping", "#a"],
+        ["ping", "|", "rm", "x"],
+        ["ping", ">", "x"],
+        ["echo", "=x"],
+        ["x", "=", "ping"],
+        ["ping", "1\n!rm x"],
+        [":help", "ping\n!rm x"],
+    ],
+)
+def test_a_word_cannot_be_more_than_a_param(words: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"not empty|more than params|not one value"):
+        plain_options(["8080", *words])
 
 
 @pytest.mark.parametrize(
