@@ -36,7 +36,8 @@ def read_toml(text: str) -> tuple[dict[str, Any], list[TomlProblem]]:
             return tomllib.loads("\n".join(lines)), problems
         except RecursionError:
             return {}, [*problems, TomlProblem("it is nested too deeply", None)]
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:
+            # Beside those of tomllib, that a number has too many digits for Python.
             problem, first = _located(error, lines)
             if first is None:
                 return {}, [*problems, problem]

@@ -105,7 +105,8 @@ def read_credentials(path: Path | None) -> Credentials:
     text = _read_secret(path)
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Also of what Python cannot hold, such as brackets that are nested too deeply.
         # The message repeats no more than a character of the file.
         raise SettingsError(f"is not TOML: {error}", source=path) from None
     for key in document:

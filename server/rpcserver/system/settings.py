@@ -310,7 +310,8 @@ def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
         raise SettingsError("it is not UTF-8", source=path, line=line) from error
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Beside those of tomllib, that a number has too many digits for Python, or brackets are nested too deeply.
         found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
         what = str(error)[: found.start()] if found else str(error)
         reason = f"this is not TOML{f' at column {found[2]}' if found else ''}: {what[:1].lower()}{what[1:]}"

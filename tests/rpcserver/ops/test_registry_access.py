@@ -49,6 +49,7 @@ def test_without_a_file_everybody_may_do_everything() -> None:
     [
         (f'user = "{SECRET}', "is not TOML"),
         (b"\xff", "is not UTF-8"),
+        (f"user = {'[' * 5000}", "is not TOML"),
         ('user = "calc"', "needs both user and password"),
         (f'password = "{SECRET}"', "needs both user and password"),
         (f'user = "a:b"\npassword = "{SECRET}"', "without a colon"),

@@ -209,6 +209,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "UTF-8" in str(problem(config=binary))
 
 
+@pytest.mark.parametrize("value", [pytest.param("[" * 5000, id="deep"), pytest.param("9" * 5000, id="long")])
+def test_what_python_cannot_hold_is_an_error_of_the_file(tmp_path: Path, value: str) -> None:
+    config = file(tmp_path, f"workers = {value}\n")
+    assert str(problem(config=config)).startswith(f"{config}: this is not TOML: ")
+
+
 @pytest.mark.parametrize(
     ("text", "size"), [("2", 2), ("64K", 65536), ("64 KiB", 65536), ("16m", 16 << 20), ("1GB", 1 << 30)]
 )

@@ -210,6 +210,8 @@ def test_a_file_that_cannot_be_read_is_said(file: Path, tmp_path: Path) -> None:
         load_config(file)
     file.write_text(f"a = {'[' * 5000}{']' * 5000}")
     assert ": it is nested too deeply" in str(load_config(file).problems)
+    file.write_text(f"a = {'9' * 5000}")
+    assert ": it is not TOML: " in str(load_config(file).problems)
 
 
 def test_the_place_of_the_file_may_come_from_the_environment(
