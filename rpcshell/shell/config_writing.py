@@ -40,9 +40,14 @@ def save_settings(path: Path, settings: Iterable[Setting]) -> list[str]:
         UsageError: The file cannot be read or written, or has these settings in a way that only its owner can change.
     """
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if path.exists() and not path.is_file():
+            # A pipe or a device, as of --config /dev/null, is not replaced by a file.
+            raise UsageError(f"{path} is no file that settings can be kept in")
+        raw = path.read_bytes().decode() if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
+    newline = "\r\n" if "\r\n" in raw else "\n"
+    text = raw.replace("\r\n", "\n")
     before = parse_config(path, text)
     written = {}
     for setting in settings:
@@ -55,7 +60,7 @@ def save_settings(path: Path, settings: Iterable[Setting]) -> list[str]:
     if not as_meant or as_before != before or len(after.problems) != len(before.problems):
         wanted = ", ".join(f"{name} = {value}" for name, value in written.items())
         raise UsageError(f"cannot write the settings into {path} as it is laid out", hint=f"under [{_TABLE}]: {wanted}")
-    _write(path, text)
+    _write(path, text.replace("\n", newline))
     return list(written)
 
 
@@ -89,8 +94,8 @@ def _write(path: Path, text: str) -> None:
         mode = place.stat().st_mode & 0o777 if place.exists() else 0o600
         beside = place.with_name(f".{place.name}.{os.getpid()}")
         try:
-            with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+                file.write(text.encode())
             beside.replace(place)
         finally:
             beside.unlink(missing_ok=True)

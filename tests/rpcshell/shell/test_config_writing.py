@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_a_file_that_is_not_there_is_made_with_its_folder(tmp_path: Path) -> Non
     save_settings(file, settings_with(theme="monokai").items())
     assert file.read_text() == '[settings]\ntheme = "monokai"\n'
     assert parse_config(file, file.read_text()).settings == {"theme": "monokai"}
+
+
+def test_rows_end_as_before(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b'[settings]\r\nformat = "raw" # mine\r\n')
+    save_settings(file, settings_with(format="table", timeout="2.5").items())
+    assert file.read_bytes() == b'[settings]\r\ntimeout = "2.5"\r\nformat = "table" # mine\r\n'
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="no file that settings can be kept in"):
+        save_settings(pipe, settings_with(format="table").items())
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize("text", ["settings = {format = 'raw'}\n", "settings.format = '''raw'''\n"])
