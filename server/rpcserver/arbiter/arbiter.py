@@ -341,7 +341,7 @@ class Arbiter:
             self._control.restore()
 
     def _reap_strays(self) -> None:
-        if not self._crew.awaits_births:
+        if not self._crew.forking:
             reap_strays(self._crew.pids | self._companions.pids)
 
     def _on_parent(self) -> None:

@@ -15,7 +15,7 @@ from rpcserver.arbiter.events import EventRing
 from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
 from rpcserver.arbiter.spawner import Spawner
 from rpcserver.arbiter.succession import Succession, calls_in, cannot_start
-from rpcserver.system.channel import NextWanted, Retiring, WorkerBorn, WorkerFailed, WorkerReady
+from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady, WorkerStarted
 from rpcserver.system.scoreboard import Scoreboard, SlotState
 from rpcserver.workers.base import GRACEFUL
 
@@ -107,7 +107,7 @@ class Crew:
         return bool(self._living or self.stems)
 
     @property
-    def awaits_births(self) -> bool:
+    def forking(self) -> bool:
         """Whether there may be a worker whose process is not known yet."""
         return self.stems is not None and self.stems.forking
 
@@ -162,7 +162,7 @@ class Crew:
         slot.entered(worker)
         self._living[index] = worker
         if process.pid:
-            self._on_born(worker)
+            self._watch_process(worker)
         self._reactor.watch(channel.fileno(), lambda: self._on_reports(worker))
 
     def _make(self, number: int, index: int) -> tuple[ChildProcess, ArbiterEnd]:
@@ -171,7 +171,7 @@ class Crew:
         private = itertools.chain(self._private(), self.holdings())
         return self._spawner.spawn(number, self.generation, self.board.slot(index), private)
 
-    def _on_born(self, worker: WorkerProcess) -> None:
+    def _watch_process(self, worker: WorkerProcess) -> None:
         limit = self._settings.start_timeout
         worker.deadline = time.monotonic() + limit if limit else None
         self.board.set_pid(worker.index, worker.pid)
@@ -268,8 +268,8 @@ class Crew:
         try:
             while worker.state is not SlotState.DEAD and (report := worker.channel.receive()) is not None:
                 match report:
-                    case WorkerBorn(pid):
-                        self._welcome(worker, pid)
+                    case WorkerStarted(pid):
+                        self._on_started(worker, pid)
                     case WorkerReady(loaded):
                         worker.loaded = loaded
                         self._on_ready(worker)
@@ -282,26 +282,26 @@ class Crew:
         except EOFError:
             self._reactor.unwatch(worker.channel.fileno())
             if not worker.pid and not (self.stems is not None and self.stems.has_under_way(worker.index)):
-                self._on_stillborn(worker, WorkerFailed(f"worker {worker.number} has ended before it was known"))
+                self._on_fork_failed(worker, WorkerFailed(f"worker {worker.number} has ended before it was known"))
 
-    def _welcome(self, worker: WorkerProcess, pid: int) -> None:
+    def _on_started(self, worker: WorkerProcess, pid: int) -> None:
         try:
-            worker.process.born(pid)
+            worker.process.attach(pid)
         except OSError as error:
-            self._on_stillborn(worker, cannot_start(worker.slot, error.strerror))
+            self._on_fork_failed(worker, cannot_start(worker.slot, error.strerror))
             return
         if self.stems is not None:
-            self.stems.born(worker.index)
-        self._on_born(worker)
-        worker.channel.welcome()
+            self.stems.identified(worker.index)
+        self._watch_process(worker)
+        worker.channel.acknowledge()
 
-    def order_failed(self, index: int, problem: str | None = None) -> None:
+    def fork_failed(self, index: int, problem: str | None = None) -> None:
         """See to a worker that was not forked; called by the stems."""
         worker = self._living.get(index)
         if worker is not None:
-            self._on_stillborn(worker, None if problem is None else cannot_start(worker.slot, problem))
+            self._on_fork_failed(worker, None if problem is None else cannot_start(worker.slot, problem))
 
-    def settle_birth(self, index: int) -> bool:
+    def settle_fork(self, index: int) -> bool:
         """Read what a worker has said so far, and return whether it was forked; called by the stems."""
         worker = self._living.get(index)
         if worker is None:
@@ -309,7 +309,7 @@ class Crew:
         self._on_reports(worker)
         return bool(worker.pid)
 
-    def _on_stillborn(self, worker: WorkerProcess, failure: WorkerFailed | None) -> None:
+    def _on_fork_failed(self, worker: WorkerProcess, failure: WorkerFailed | None) -> None:
         """Start another one in its place; now where there is no failure, since its stem alone is to blame."""
         slot = worker.slot
         had_place = self._give_up(worker)

@@ -1,4 +1,4 @@
-"""Whom the arbiter's parts tell what happens to workers and stems; that is the arbiter."""
+"""Whom the arbiter's parts tell what happens to workers and stems: the arbiter itself, where nobody else is named."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ class AppOverseer(Protocol):
 
     def app_failed(self, failure: WorkerFailed) -> None:
         """The app could not be loaded; where there was a stem, it stays."""
+
+
+class ForkOverseer(Protocol):
+    """Whom stems tell about the workers that they are ordered to fork; that is the crew."""
+
+    def fork_failed(self, index: int, problem: str | None = None) -> None:
+        """A worker was not forked, for a reason; where none is told, it can be ordered again at once."""
+
+    def settle_fork(self, index: int) -> bool:
+        """Read what a worker has said so far; returns whether it was forked."""
 
 
 class Overseer(AppOverseer, Protocol):

@@ -56,7 +56,7 @@ class StemProcess:
 
 
 @dataclass(frozen=True, slots=True)
-class BirthOrder:
+class ForkOrder:
     """A worker that is wanted, and what it is to get."""
 
     worker: int

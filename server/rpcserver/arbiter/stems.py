@@ -12,9 +12,9 @@ import logging
 import signal
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from rpcserver.arbiter.stem_process import BirthOrder, StemProcess, StemState
+from rpcserver.arbiter.stem_process import ForkOrder, StemProcess, StemState
 from rpcserver.system.channel import WorkerFailed, open_channel
 from rpcserver.system.process import ChildProcess, open_lifeline
 from rpcserver.system.stem_link import AppLoaded, WorkerForked
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rpcserver.arbiter.events import EventRing
-    from rpcserver.arbiter.overseer import AppOverseer
+    from rpcserver.arbiter.overseer import AppOverseer, ForkOverseer
     from rpcserver.arbiter.spawner import Spawner
     from rpcserver.system.channel import ArbiterEnd
     from rpcserver.system.loop import Reactor
@@ -47,16 +47,6 @@ _LIVED: Final = 10.0
 """A stem that had its app loaded for so many seconds did not die of it."""
 
 
-class Midwife(Protocol):
-    """Whom stems tell about the workers that they are to fork."""
-
-    def order_failed(self, index: int, problem: str | None = None) -> None:
-        """A worker was not forked, for a reason; where none is told, it can be ordered again at once."""
-
-    def settle_birth(self, index: int) -> bool:
-        """Read what a worker has said so far; returns whether it was forked."""
-
-
 class Stems:
     """Makes stems, and has them fork workers.
 
@@ -73,7 +63,7 @@ class Stems:
         spawner: Spawner,
         board: Scoreboard,
         reactor: Reactor,
-        midwife: Midwife,
+        crew: ForkOverseer,
         overseer: AppOverseer,
         events: EventRing,
         private: Callable[[], Iterable[Closeable]],
@@ -83,13 +73,13 @@ class Stems:
         self._spawner = spawner
         self._board = board
         self._reactor = reactor
-        self._midwife = midwife
+        self._crew = crew
         self._overseer = overseer
         self._events = events
         self._private = private
         self._start_timeout = start_timeout
-        self._orders: deque[BirthOrder] = deque()
-        self._unborn: set[int] = set()
+        self._orders: deque[ForkOrder] = deque()
+        self._unidentified: set[int] = set()
         self._all: list[StemProcess] = []
         self._current: StemProcess | None = None
         self._coming: StemProcess | None = None
@@ -115,7 +105,7 @@ class Stems:
     @property
     def forking(self) -> bool:
         """Whether there may be a worker whose pid is not known yet."""
-        return bool(self._unborn)
+        return bool(self._unidentified)
 
     @property
     def deadline(self) -> float | None:
@@ -154,7 +144,7 @@ class Stems:
             arbiter_end.close()
             worker_end.close()
             raise
-        self._orders.append(BirthOrder(worker, index, generation, worker_end, end))
+        self._orders.append(ForkOrder(worker, index, generation, worker_end, end))
         self._send_next()
         return ChildProcess(lifeline), arbiter_end
 
@@ -162,13 +152,13 @@ class Stems:
         """Whether a stem has yet to say what became of a worker that it was ordered to fork."""
         return any(stem.under_way == index for stem in self._all)
 
-    def born(self, index: int) -> None:
-        """Note that a worker is known."""
-        self._unborn.discard(index)
+    def identified(self, index: int) -> None:
+        """Note that the process of a worker is known."""
+        self._unidentified.discard(index)
 
     def left(self, index: int) -> None:
         """Note that a worker has ended, or is not wanted any more."""
-        self._unborn.discard(index)
+        self._unidentified.discard(index)
         for stem in self._all:
             stem.workers.discard(index)
             if stem.under_way == index:
@@ -261,13 +251,13 @@ class Stems:
                 return
             except OSError as error:
                 self._orders.popleft().close()
-                self._midwife.order_failed(order.index, error.strerror or str(error))
+                self._crew.fork_failed(order.index, error.strerror or str(error))
                 continue
             self._orders.popleft().close()
             stem.under_way = order.index
             stem.workers.add(order.index)
             stem.deadline = time.monotonic() + _FORK_PATIENCE
-            self._unborn.add(order.index)
+            self._unidentified.add(order.index)
 
     def _on_reports(self, stem: StemProcess) -> None:
         try:
@@ -281,8 +271,8 @@ class Stems:
                         index, stem.under_way = stem.under_way, None
                         if stem.state is not StemState.ABORTING:
                             stem.deadline = None
-                        if index is not None and not self._midwife.settle_birth(index) and problem is not None:
-                            self._midwife.order_failed(index, problem)
+                        if index is not None and not self._crew.settle_fork(index) and problem is not None:
+                            self._crew.fork_failed(index, problem)
                         self._send_next()
         except EOFError:
             self._reactor.unwatch(stem.link.fileno())
@@ -309,7 +299,7 @@ class Stems:
         What was ordered of another generation is ordered again: every worker is of the one that it is said to be.
         """
         for order in [order for order in self._orders if order.generation != stem.generation]:
-            self._midwife.order_failed(order.index)
+            self._crew.fork_failed(order.index)
         self._current = stem
         self._generation = stem.generation
         self._send_next()
@@ -355,8 +345,8 @@ class Stems:
             self._on_reports(stem)
             self._reactor.unwatch(stem.link.fileno())
         lost = stem.under_way
-        if lost is not None and not self._midwife.settle_birth(lost):
-            self._midwife.order_failed(lost)
+        if lost is not None and not self._crew.settle_fork(lost):
+            self._crew.fork_failed(lost)
         self._reactor.unwatch(stem.process.fileno())
         stem.close()
         self._all.remove(stem)

@@ -26,7 +26,7 @@ _MAX_MESSAGE: Final = 128 * 1024
 _MAX_TRACEBACK: Final = 64 * 1024
 _CONNECTION: Final = b"connection"
 _LEAVE: Final = b"leave"
-_WELCOME: Final = b"welcome"
+_ACKNOWLEDGED: Final = b"acknowledged"
 _DESCRIPTOR: Final = struct.Struct("i")
 _PATIENCE: Final = 5.0
 _MAX_LINE: Final = 4096
@@ -46,7 +46,7 @@ class LoadedService(msgspec.Struct, frozen=True):
         return cls(told(name)[:_LONGEST_NAME], told(version)[:_LONGEST_NAME], openrpc)
 
 
-class WorkerBorn(msgspec.Struct, frozen=True, tag="born"):
+class WorkerStarted(msgspec.Struct, frozen=True, tag="started"):
     """A worker that a stem has forked is now the arbiter's child, and waits to be known to it."""
 
     pid: int
@@ -83,7 +83,7 @@ def told(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-Report = WorkerBorn | WorkerReady | WorkerFailed | NextWanted | Retiring
+Report = WorkerStarted | WorkerReady | WorkerFailed | NextWanted | Retiring
 _decoder: Final = msgspec.json.Decoder(Report)
 
 
@@ -115,10 +115,10 @@ class ArbiterEnd:
         report: Report = _decoder.decode(message)
         return report
 
-    def welcome(self) -> None:
+    def acknowledge(self) -> None:
         """Tell a worker that it is known."""
         with contextlib.suppress(OSError):
-            self._socket.send(_WELCOME)
+            self._socket.send(_ACKNOWLEDGED)
 
     def hand_over(self, connection: socket.socket) -> bool:
         """Give the worker a connection to serve; False when it can take none, having died."""
@@ -144,14 +144,14 @@ class WorkerEnd:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
 
-    def introduce(self) -> bool:
+    def started(self) -> bool:
         """Report which process this is, and wait until the arbiter knows.
 
         Returns:
             False when it does not want a worker any more.
         """
-        self._report(WorkerBorn(os.getpid()))
-        return self._socket.recv(len(_WELCOME)) == _WELCOME
+        self._report(WorkerStarted(os.getpid()))
+        return self._socket.recv(len(_ACKNOWLEDGED)) == _ACKNOWLEDGED
 
     def ready(self, loaded: LoadedService | None = None) -> None:
         """Report that connections are accepted from now on, by what was loaded."""

@@ -96,9 +96,9 @@ class ChildProcess:
         self._lifeline = lifeline
         self._early_signals: list[signal.Signals] = []
         if pid:
-            self.born(pid)
+            self.attach(pid)
 
-    def born(self, pid: int) -> None:
+    def attach(self, pid: int) -> None:
         """Note which process it is, and send it the signals that it had been sent before.
 
         Raises:

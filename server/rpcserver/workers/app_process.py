@@ -87,7 +87,7 @@ def warn_of_taken(taken: Iterable[signal.Signals]) -> None:
 
 
 def reseed() -> None:
-    """Give this process random numbers of its own: it was born with the state that the app was loaded with."""
+    """Give this process random numbers of its own: a fork has the state that the app was loaded with."""
     random.seed()
     # What the app has made for itself, such as a Generator, is made anew in a start hook.
     for name in _RANDOM:

@@ -167,7 +167,7 @@ class Stem:
         setup = self._setup
         self._end.close()
         setup.forker.name_process(self._former_name)
-        if not channel.introduce():
+        if not channel.started():
             return 0
         return be_worker(
             setup.model,
