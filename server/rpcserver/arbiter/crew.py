@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.events import EventRing
-from rpcserver.arbiter.slots import WorkerProcess, WorkerSlot
+from rpcserver.arbiter.slots import LAST_WORDS, WorkerProcess, WorkerSlot
 from rpcserver.arbiter.spawner import Spawner
 from rpcserver.arbiter.succession import Succession, calls_in, cannot_start
 from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady, WorkerStarted
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from rpcserver.system.tls import ServerTls
 
 logger = logging.getLogger(__name__)
-
-LAST_WORDS: Final = 1.0
-"""Seconds that a worker has to write its stack to the log, before it is killed."""
 
 _QUICK_SECONDS: Final = 1.0
 _MOST_SLOTS: Final = 2048

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rpcserver.system.channel import ArbiterEnd, LoadedService
     from rpcserver.system.process import ChildProcess
 
+LAST_WORDS: Final = 1.0
+"""Seconds that a process has to write its stack to the log, before it is killed."""
+
 LIVED: Final = 1.0
 """A worker that was ready for this long did not die of its start."""
 

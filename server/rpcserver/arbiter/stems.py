@@ -14,6 +14,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.arbiter.slots import LAST_WORDS
 from rpcserver.arbiter.stem_process import ForkOrder, StemProcess, StemState
 from rpcserver.system.channel import WorkerFailed, open_channel
 from rpcserver.system.process import ChildProcess, open_lifeline
@@ -39,7 +40,6 @@ _FORK_PATIENCE: Final = 10.0
 _NOBODY: Final = -1
 """The index of a worker that is not wanted any more."""
 
-_LAST_WORDS: Final = 1.0
 _LEAVE_PATIENCE: Final = 5.0
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 30.0
@@ -203,7 +203,7 @@ class Stems:
     def hurry(self, number: signal.Signals) -> None:
         """Have stems leave soon, or at once where the signal is SIGKILL."""
         self._hurried = True
-        soon = time.monotonic() + _LAST_WORDS
+        soon = time.monotonic() + LAST_WORDS
         for stem in self._all:
             if stem.deadline is not None:
                 stem.deadline = min(stem.deadline, soon)
@@ -219,7 +219,7 @@ class Stems:
             if stem.state is StemState.RETIRED and not stem.workers and stem.link.fileno() >= 0:
                 self._reactor.unwatch(stem.link.fileno())
                 stem.link.close()
-                stem.deadline = now + (_LAST_WORDS if self._hurried else _LEAVE_PATIENCE)
+                stem.deadline = now + (LAST_WORDS if self._hurried else _LEAVE_PATIENCE)
             elif stem.deadline is not None and now >= stem.deadline:
                 self._on_deadline(stem, now)
 
@@ -323,7 +323,7 @@ class Stems:
 
     def _abort(self, stem: StemProcess, now: float) -> None:
         stem.state = StemState.ABORTING
-        stem.deadline = now + _LAST_WORDS
+        stem.deadline = now + LAST_WORDS
         stem.process.send_signal(signal.SIGABRT)
 
     def _retire(self, stem: StemProcess) -> None:

@@ -22,7 +22,9 @@ from rpcwire.control import ServerReady, StartFailed
 
 logger = logging.getLogger(__name__)
 
-_MAX_MESSAGE: Final = 128 * 1024
+MAX_MESSAGE: Final = 128 * 1024
+"""Bytes of a message between processes of the server."""
+
 _MAX_TRACEBACK: Final = 64 * 1024
 _CONNECTION: Final = b"connection"
 _LEAVE: Final = b"leave"
@@ -43,7 +45,7 @@ class LoadedService(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, name: str, version: str, openrpc: str) -> LoadedService:
         """Describe a service, whatever characters it is called by, as far as a registry has room for."""
-        return cls(told(name)[:_LONGEST_NAME], told(version)[:_LONGEST_NAME], openrpc)
+        return cls(_told(name)[:_LONGEST_NAME], _told(version)[:_LONGEST_NAME], openrpc)
 
 
 class WorkerStarted(msgspec.Struct, frozen=True, tag="started"):
@@ -67,6 +69,11 @@ class WorkerFailed(msgspec.Struct, frozen=True, tag="failed"):
     shortage: bool = False
     """Whether the system had no process, thread or descriptor left, and it is nothing else."""
 
+    @classmethod
+    def of(cls, message: str, traceback: str | None, *, shortage: bool) -> WorkerFailed:
+        """Say it with texts that can be told: without lone surrogates, and not too long."""
+        return cls(_told(message), None if traceback is None else _told(traceback[-_MAX_TRACEBACK:]), shortage)
+
 
 class NextWanted(msgspec.Struct, frozen=True, tag="next"):
     """A draining worker is free for a connection that still waits."""
@@ -78,13 +85,30 @@ class Retiring(msgspec.Struct, frozen=True, tag="retiring"):
     reason: str
 
 
-def told(text: str) -> str:
+def _told(text: str) -> str:
     """Make a text of it that any message can carry."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 Report = WorkerStarted | WorkerReady | WorkerFailed | NextWanted | Retiring
-_decoder: Final = msgspec.json.Decoder(Report)
+_decoder: Final[msgspec.json.Decoder[Report]] = msgspec.json.Decoder(Report)
+
+
+def next_packet(end: socket.socket) -> bytes | None:
+    """Take the next message from an end that never waits, or None when there is none yet.
+
+    Raises:
+        EOFError: the other end is closed.
+    """
+    try:
+        message = end.recv(MAX_MESSAGE)
+    except BlockingIOError:
+        return None
+    except ConnectionResetError as error:
+        raise EOFError from error
+    if not message:
+        raise EOFError
+    return message
 
 
 class ArbiterEnd:
@@ -104,16 +128,8 @@ class ArbiterEnd:
         Raises:
             EOFError: the worker has closed its end.
         """
-        try:
-            message = self._socket.recv(_MAX_MESSAGE)
-        except BlockingIOError:
-            return None
-        except ConnectionResetError as error:
-            raise EOFError from error
-        if not message:
-            raise EOFError
-        report: Report = _decoder.decode(message)
-        return report
+        message = next_packet(self._socket)
+        return None if message is None else _decoder.decode(message)
 
     def acknowledge(self) -> None:
         """Tell a worker that it is known."""
@@ -159,9 +175,7 @@ class WorkerEnd:
 
     def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
         """Report why the worker cannot start."""
-        if traceback is not None:
-            traceback = told(traceback[-_MAX_TRACEBACK:])
-        self._report(WorkerFailed(told(message), traceback, shortage))
+        self._report(WorkerFailed.of(message, traceback, shortage=shortage))
 
     def retiring(self, reason: str) -> None:
         """Ask to be replaced; the arbiter starts a successor, and sends SIGTERM when that is ready."""

@@ -13,15 +13,13 @@ from typing import Final
 
 import msgspec
 
-from rpcserver.system.channel import WorkerEnd, WorkerFailed, told
+from rpcserver.system.channel import MAX_MESSAGE, WorkerEnd, WorkerFailed, next_packet
 
 logger = logging.getLogger(__name__)
 
 STEM_NAME: Final = "rpcserver-stem"
 """What ps(1) and top(1) call a stem."""
 
-_MAX_MESSAGE: Final = 128 * 1024
-_MAX_TRACEBACK: Final = 64 * 1024
 _DESCRIPTORS: Final = struct.Struct("2i")
 
 
@@ -49,7 +47,7 @@ class WorkerForked(msgspec.Struct, frozen=True, tag="forked"):
 StemOrder = WorkerOrder | Retire
 StemReport = AppLoaded | WorkerFailed | WorkerForked
 _orders: Final = msgspec.json.Decoder(StemOrder)
-_reports: Final = msgspec.json.Decoder(StemReport)
+_reports: Final[msgspec.json.Decoder[StemReport]] = msgspec.json.Decoder(StemReport)
 
 
 class StemLink:
@@ -86,16 +84,8 @@ class StemLink:
         Raises:
             EOFError: the stem has closed its end.
         """
-        try:
-            message = self._socket.recv(_MAX_MESSAGE)
-        except BlockingIOError:
-            return None
-        except ConnectionResetError as error:
-            raise EOFError from error
-        if not message:
-            raise EOFError
-        report: StemReport = _reports.decode(message)
-        return report
+        message = next_packet(self._socket)
+        return None if message is None else _reports.decode(message)
 
     def close(self) -> None:
         """Close this end."""
@@ -114,9 +104,7 @@ class StemEnd:
 
     def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
         """Report why the app is not loaded."""
-        if traceback is not None:
-            traceback = told(traceback[-_MAX_TRACEBACK:])
-        self._report(WorkerFailed(told(message), traceback, shortage))
+        self._report(WorkerFailed.of(message, traceback, shortage=shortage))
 
     def forked(self, problem: str | None = None) -> None:
         """Report what became of the last order."""
@@ -126,7 +114,7 @@ class StemEnd:
         """Wait for the next order: with the worker's ends of its channel and its lifeline; None when the link ends."""
         room = socket.CMSG_LEN(_DESCRIPTORS.size)
         try:
-            message, ancillary, _, _ = self._socket.recvmsg(_MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+            message, ancillary, _, _ = self._socket.recvmsg(MAX_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
             return None
         if not message:
