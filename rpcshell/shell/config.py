@@ -151,7 +151,7 @@ def parse_config(path: Path, text: str) -> Config:
 
 
 def usable_config(path: Path | str | None = None) -> Config:
-    """The configuration; one that cannot be read has but a problem, unless it was asked for by its path.
+    """The configuration; where the usual file cannot be read, an empty one with the problem.
 
     The names of its dialects stand for them from now on, in all of the process.
 

@@ -31,7 +31,7 @@ _HEADER: Final = re.compile(rf"\s*\[\s*{_TABLE}\s*\]\s*(?:#.*)?")
 def save_settings(path: Path, settings: Iterable[Setting]) -> list[str]:
     """Write settings into the file of the configuration, which is made if it is not there, with its folder.
 
-    Those that are what they begin with are written where the file has something else.
+    A setting that has its default is written only where the file names it.
 
     Returns:
         The names of those that were written.

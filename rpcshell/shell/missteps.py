@@ -30,7 +30,7 @@ _LONGEST_SIGNATURE: Final = 200
 
 
 def habitual_line(text: str, session: Session, commands: Callable[[], CommandRegistry] | None) -> str | None:
-    """The line that a habit of other programs stands for here, such as `exit`; None where it is none, but a line.
+    """The line that a habit of other programs stands for here, such as `exit`; None where it is an ordinary line.
 
     At a prompt `commands` loads the commands, which are typed without their colon too; scripts have none.
 

@@ -26,9 +26,9 @@ _MINUTE: Final = 59.5
 
 @contextmanager
 def told_while(text: Callable[[], str], tell: Callable[[str], object]) -> Iterator[None]:
-    """Tell, from a thread, what the text is by now for as long as this lasts, if it lasts; then nothing any more.
+    """Tell the text from a thread, twice a second, once this lasts for more than a second; an empty one at its end.
 
-    Nothing new is told while the text is empty.
+    While the text is empty, what was told last stays.
     """
     over, telling = threading.Event(), threading.Lock()
     told = False

@@ -116,7 +116,7 @@ class Endpoint:
         return decode_params(raw, self.decoder)
 
     def refuses(self, raw: Raw, error: BaseException) -> bool:
-        """Whether what `decode` has raised of params is all that there is to say: `read` knows no other way."""
+        """Whether an error of `decode` is final, since `read` would take these params no other way."""
         return isinstance(error, msgspec.ValidationError) and memoryview(raw)[0] == _BRACE
 
     def invoke(self, arguments: Any, peer: Peer) -> Any:

@@ -51,7 +51,7 @@ def listen_queue(listening: socket.socket) -> ListenQueue | None:
 
 
 def time_queued(accepted: socket.socket) -> int | None:
-    """Ask how long a connection has waited that was accepted just now, in nanoseconds, to a few milliseconds.
+    """Ask how long a connection that was just accepted has waited, in nanoseconds, exact to a few milliseconds.
 
     None where the kernel does not tell, as of Unix sockets.
     """

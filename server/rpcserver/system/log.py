@@ -111,7 +111,7 @@ class _AlwaysEnabled(logging.Logger):
             super().callHandlers(record)
 
     def _unheard(self) -> bool:
-        """Whether nobody listens, as far up as records go, and nobody was told to keep them (a `NullHandler` there)."""
+        """Whether no handler gets records, as far up as they go, and no `NullHandler` there drops them."""
         asked: logging.Logger = self
         while not _heard(asked):
             if asked.parent is None or not asked.propagate:

@@ -64,8 +64,8 @@ class Parking:
 
     Args:
         terms: what all conversations of the worker have in common.
-        submit: called by `look_after` with a connection that has requests to run; whether they have just come tells
-            the second argument.
+        submit: called by `look_after` with a connection that has requests to run; the second argument says whether they
+            have just come.
         closed: called in any thread after a connection has been closed.
         hasten: called in any thread when `look_after` has something to do before its time.
     """
