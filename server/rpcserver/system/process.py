@@ -237,9 +237,7 @@ class Forker:
         finally:
             os.close(end)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        _, status = os.waitpid(between, 0)
-        code = os.waitstatus_to_exitcode(status)
-        if code:
+        if code := await_child(between):
             number = code if code > 0 else errno.ECHILD
             raise OSError(number, NO_MORE_PROCESSES if number == errno.EAGAIN else os.strerror(number))
 
@@ -293,6 +291,18 @@ class Forker:
         if self._libc.prctl(option, value, 0, 0, 0) != 0:
             code = ctypes.get_errno()
             raise OSError(code, f"{name}: {os.strerror(code)}")
+
+
+def await_child(pid: int) -> int:
+    """Wait until a child has ended; returns its exit code, as `os.waitstatus_to_exitcode` does.
+
+    It is 0 where a user's code has taken the exit status: it ignores SIGCHLD, or waits for any child.
+    """
+    try:
+        _, status = os.waitpid(pid, 0)
+    except ChildProcessError:
+        return 0
+    return os.waitstatus_to_exitcode(status)
 
 
 def open_lifeline() -> tuple[int, int]:

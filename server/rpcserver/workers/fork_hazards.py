@@ -15,6 +15,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.system.process import await_child
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -95,7 +97,7 @@ def _of_threads(fork: Callable[[], int]) -> Iterator[str]:
     child = fork()
     if child == 0:
         os._exit(0)
-    os.waitpid(child, 0)
+    await_child(child)
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
     left = _other_threads()
     known = [names[thread] for thread in left if thread in names]
