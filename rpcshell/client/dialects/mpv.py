@@ -17,7 +17,7 @@ from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.recognition import Recognition, messages_in
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, OTHER_FORM
 from rpcshell.client.errors import CallTimeout
-from rpcwire import ERROR_OUT, EncodeError, ParseError, Reply, decode_value
+from rpcwire import ERROR_OUT, EncodeError, InvalidReply, ParseError, Reply, decode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -137,6 +137,8 @@ class Mpv(FramedDialect):
         """What a message says."""
         if "event" in message:
             yield Event(str(message["event"]), {key: value for key, value in message.items() if key != "event"})
+        elif "error" not in message:
+            raise InvalidReply('a message has "event" or "error"')
         elif (error := message["error"]) == "success":
             yield Reply("data", message.get("data"), id=_number(message))
         else:
