@@ -1,4 +1,4 @@
-"""Colours that can be read on a ground, by the contrast of WCAG 2.1 (success criterion 1.4.3); no terminal."""
+"""Colours that can be read on a background, by the contrast of WCAG 2.1 (success criterion 1.4.3); no terminal."""
 
 from __future__ import annotations
 
@@ -25,27 +25,29 @@ def contrast(one: RGB, other: RGB) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def is_dark(ground: RGB) -> bool:
-    """Whether light colours are read better on a ground."""
-    return contrast(ground, WHITE) > contrast(ground, BLACK)
+def is_dark(background: RGB) -> bool:
+    """Whether light colours are read better on a background."""
+    return contrast(background, WHITE) > contrast(background, BLACK)
 
 
 @cache
-def readable(colour: str, grounds: tuple[RGB, ...]) -> str:
-    """The colour nearest to one, as `#rrggbb`, that can be read on each of the grounds; empty where there is none.
+def readable(colour: str, backgrounds: tuple[RGB, ...]) -> str:
+    """The colour nearest to one, as `#rrggbb`, that can be read on each of the backgrounds; empty where there is none.
 
     It is one of the 240 that terminals with 256 colours have in common.
     """
     wanted = int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-    fitting = _fitting(grounds)
+    fitting = _fitting(backgrounds)
     return "#{:02x}{:02x}{:02x}".format(*min(fitting, key=lambda one: _distance(one, wanted))) if fitting else ""
 
 
 @cache
-def _fitting(grounds: tuple[RGB, ...]) -> tuple[RGB, ...]:
+def _fitting(backgrounds: tuple[RGB, ...]) -> tuple[RGB, ...]:
     cube = [(red, green, blue) for red in _STEPS for green in _STEPS for blue in _STEPS]
     colours: list[RGB] = [*cube, *((grey, grey, grey) for grey in _GREYS)]
-    return tuple(one for one in colours if all(contrast(one, ground) >= LEAST_CONTRAST for ground in grounds))
+    return tuple(
+        one for one in colours if all(contrast(one, background) >= LEAST_CONTRAST for background in backgrounds)
+    )
 
 
 def _luminance(colour: RGB) -> float:

@@ -25,7 +25,6 @@ from rpcshell.client.threads import thread_for
 from rpcshell.prompt.actions import Actions, action_bindings
 from rpcshell.prompt.completer import LineCompleter, PathListing, dialect_listing
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
-from rpcshell.prompt.ground import ground_without_asking, hear_ground, terminal_output
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
 from rpcshell.prompt.late_listing import LateListing
@@ -33,6 +32,7 @@ from rpcshell.prompt.lexer import LineLexer, MatchingBrackets, ProblemMarks
 from rpcshell.prompt.programs import edit_text
 from rpcshell.prompt.screen import Screen, call_in_loop
 from rpcshell.prompt.tabstops import FieldMarks, Tabstops
+from rpcshell.prompt.terminal_background import background_without_asking, hear_background, terminal_output
 from rpcshell.prompt.theme import THEME, theme_names, theme_style
 from rpcshell.prompt.toolbar import StatusBar, Toolbar
 from rpcshell.shell.fleet import short_name
@@ -97,7 +97,7 @@ class Prompt:
         self._on_ready = on_ready
         self._lexer: LineLexer | None = None
         self._ending: BaseException | None = None
-        self._ground = ground_without_asking()
+        self._background = background_without_asking()
         self._event_line: EventLine | None = None
         self._questions: Questions | None = None
         self._prompt = self._new_session(history, input, output)
@@ -116,7 +116,7 @@ class Prompt:
         pane = DocumentationPane(context, self._prompt.default_buffer, menu_rows=_MENU_ROWS)
         add_documentation(application.layout, pane)
         application.after_render += self._warm_up
-        hear_ground(application.input, self._ground_told)
+        hear_background(application.input, self._background_told)
         prompt_escape(application)
         context.session.on_change(self._changed)
         settings.offer_themes(theme_names)
@@ -362,7 +362,7 @@ class Prompt:
         """Follow a change of a setting; it may come from a line or from a key."""
         match name:
             case "theme":
-                style = theme_style(self._context.settings.theme, self._ground, self._prompt.app.color_depth)
+                style = theme_style(self._context.settings.theme, self._background, self._prompt.app.color_depth)
                 self._prompt.style = style
                 self.screen.restyle(style)
             case "editing":
@@ -370,8 +370,8 @@ class Prompt:
                 self._prompt.editing_mode = mode
         self._prompt.app.invalidate()
 
-    def _ground_told(self, ground: RGB) -> None:
-        self._ground = ground
+    def _background_told(self, background: RGB) -> None:
+        self._background = background
         # Not a word of a theme of which was said before that there is none.
         with contextlib.suppress(UsageError):
             self._set("theme")

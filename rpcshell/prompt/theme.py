@@ -1,6 +1,6 @@
-"""The colours of the prompt and of replies: a light or a dark set, one for any ground, or a pygments style.
+"""The colours of the prompt and of replies: a light or a dark set, one for any background, or a pygments style.
 
-All can be read on the ground they are for; which of the colours can is `contrast`'s to say.
+All can be read on the background they are for; which of the colours can is `contrast`'s to say.
 
 JSON has pygments' token names here too, so that a style of pygments says it all.
 """
@@ -109,23 +109,23 @@ def theme_names() -> tuple[str, ...]:
     return tuple(sorted(get_all_styles()))
 
 
-def theme_style(name: str, ground: RGB | None = None, depth: ColorDepth = ColorDepth.DEPTH_8_BIT) -> Style:
-    """The style of everything under a theme, with colours that can be read on the ground.
+def theme_style(name: str, background: RGB | None = None, depth: ColorDepth = ColorDepth.DEPTH_8_BIT) -> Style:
+    """The style of everything under a theme, with colours that can be read on the background.
 
-    `auto` goes by the ground, `light` and `dark` are named by theirs; else it is a style of pygments. Where the ground
-    is None it may be black or white. With a depth of 16 colours pastels would be greys.
+    `auto` goes by the background, `light` and `dark` are named by theirs; else it is a style of pygments. A background
+    that is None may be black or white. With a depth of 16 colours pastels would be greys.
 
     Raises:
         UsageError: there is no such style.
     """
-    if name == "auto" and ground is None:
+    if name == "auto" and background is None:
         return THEME
-    grounds = (BLACK, WHITE) if ground is None else (ground,)
+    backgrounds = (BLACK, WHITE) if background is None else (background,)
     match name:
-        case "auto" | "dark" if depth == ColorDepth.DEPTH_4_BIT and is_dark(grounds[0]):
+        case "auto" | "dark" if depth == ColorDepth.DEPTH_4_BIT and is_dark(backgrounds[0]):
             return _style(_CONSOLE)
         case "auto":
-            return _style(_on(_DARK if is_dark(grounds[0]) else _LIGHT, grounds))
+            return _style(_on(_DARK if is_dark(backgrounds[0]) else _LIGHT, backgrounds))
         case "light":
             return _style(_on(_LIGHT, (WHITE,)))
         case "dark":
@@ -137,14 +137,14 @@ def theme_style(name: str, ground: RGB | None = None, depth: ColorDepth = ColorD
         found = get_style_by_name(name)
     except ClassNotFound:
         raise UsageError(f"there is no theme {name!r}", hint=":set theme with Tab lists them") from None
-    return _style(_on(_of_pygments(found), grounds))
+    return _style(_on(_of_pygments(found), backgrounds))
 
 
-def _on(palette: _Palette, grounds: tuple[RGB, ...]) -> _Palette:
-    """A palette with the nearest colours that can be read on the grounds."""
+def _on(palette: _Palette, backgrounds: tuple[RGB, ...]) -> _Palette:
+    """A palette with the nearest colours that can be read on the backgrounds."""
     return _Palette(
         *(
-            " ".join(readable(word, grounds) if word.startswith("#") else word for word in look.split())
+            " ".join(readable(word, backgrounds) if word.startswith("#") else word for word in look.split())
             for look in palette
         )
     )
@@ -176,7 +176,7 @@ def _of_pygments(style: StyleMeta) -> _Palette:
         variable=look(Name.Variable, Name.Builtin, Keyword.Type),
         faint=comment,
         problem=look(Name.Exception, Generic.Error, Keyword),
-        # Many styles mark what is wrong by a frame or a ground, with a colour that cannot be read without it.
+        # Many styles mark what is wrong by a frame or a background, with a colour that cannot be read without it.
         error=look(Generic.Error, Generic.Deleted) if not style.style_for_token(Error)["bgcolor"] else "#ff0000",
     )
 
@@ -258,4 +258,4 @@ def _style(palette: _Palette) -> Style:
 
 
 THEME: Final = _style(_ANYWHERE)
-"""The style of everything where nothing is known of the terminal's ground."""
+"""The style of everything where nothing is known of the terminal's background."""

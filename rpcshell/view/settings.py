@@ -52,7 +52,7 @@ _HELP: Final = {
     "meta": "tell which worker answered",
     "pager": "show in $PAGER what is longer than the screen",
     "timeout": "seconds that a call may take",
-    "theme": "colours for the terminal's ground, or another set",
+    "theme": "colours for the terminal's background, or another set",
     "editing": "keys of the prompt",
     "suggestions": "suggest lines of the history while typing",
     "doc": "explain the selected method beside the menu",

@@ -11,11 +11,11 @@ ALTERNATE = 1049
 class Screen(pyte.Screen):
     """A screen that keeps the rows which leave it at its top, and whose answers go back to the program."""
 
-    def __init__(self, columns: int, lines: int, ground: str) -> None:
+    def __init__(self, columns: int, lines: int, background: str) -> None:
         self.scrollback: list[str] = []
         self.mark = 0
         self.answers = b""
-        self.ground = ground
+        self.background = background
         self._rows: dict[int, str] = {}
         super().__init__(columns, lines)
 
@@ -52,9 +52,9 @@ class Screen(pyte.Screen):
             self.mark = min(self.mark, len(self.scrollback))
 
     def set_icon_name(self, param: str) -> None:
-        # pyte reads OSC 11, which asks for the colour of the ground (xterm's control sequences), as an OSC 1.
-        if param == ";?" and self.ground:
-            self.answers += f"\x1b]11;{self.ground}\x1b\\".encode()
+        # pyte reads OSC 11, which asks for the colour of the background (xterm's control sequences), as an OSC 1.
+        if param == ";?" and self.background:
+            self.answers += f"\x1b]11;{self.background}\x1b\\".encode()
 
     def write_process_input(self, data: str) -> None:
         self.answers += data.encode()

@@ -108,7 +108,7 @@ class Terminal:
         command: The program and its arguments. A shell is a fork of one that has been imported.
         afresh: Start an interpreter for a shell too.
         environment: Variables beside the few that every program gets.
-        ground: What a program is told that asks on what colour it draws, as `rgb:ffff/ffff/ffff`; nothing if empty.
+        background: What a program is told that asks on what colour it draws, as `rgb:ffff/ffff/ffff`; nothing if empty.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Terminal:
         rows: int = 24,
         columns: int = 80,
         afresh: bool = False,
-        ground: str = "",
+        background: str = "",
     ) -> None:
         self.home = home
         variables = {
@@ -133,7 +133,7 @@ class Terminal:
             "TERM": "xterm-256color",
             **(environment or {}),
         }
-        self._screen = Screen(columns, rows, ground)
+        self._screen = Screen(columns, rows, background)
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
         self._unseen = b""

@@ -197,9 +197,9 @@ def test_a_screen_that_changes_while_a_line_is_typed_shows_it_once(terminal: Ter
 
 
 @pytest.mark.samples(1)
-@pytest.mark.parametrize(("ground", "theme"), [("rgb:ffff/ffff/ffff", "light"), ("rgb:0000/0000/0000", "dark")])
-def test_colours_go_by_the_ground_and_its_name_is_never_seen(tmp_path: Path, ground: str, theme: str) -> None:
-    with Terminal(tmp_path, ground=ground) as terminal:
+@pytest.mark.parametrize(("background", "theme"), [("rgb:ffff/ffff/ffff", "light"), ("rgb:0000/0000/0000", "dark")])
+def test_colours_go_by_the_background_and_its_name_is_never_seen(tmp_path: Path, background: str, theme: str) -> None:
+    with Terminal(tmp_path, background=background) as terminal:
         # The terminal answers in the middle of what was typed ahead.
         terminal.send(f":set theme{ENTER}")
         terminal.wait_for(r"^theme is auto")

@@ -74,7 +74,7 @@ def help_rows(keys: Sequence[tuple[str, str]], reading: Iterable[str], columns: 
 
 
 def selected(pieces: Sequence[Fragment], columns: int) -> Row:
-    """A row as the selected one, up to its end; colours of its own would be grounds that nobody can read on."""
+    """A row as the selected one, up to its end; colours of its own would be backgrounds that nobody can read on."""
     return [("reverse", "".join(text for _, text in pieces) + " " * max(columns - row_width(pieces), 0))]
 
 

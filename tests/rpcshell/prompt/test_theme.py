@@ -39,14 +39,14 @@ def rgb(colour: str) -> RGB:
     return int(colour[:2], 16), int(colour[2:4], 16), int(colour[4:], 16)
 
 
-def unreadable(theme: str, ground: RGB | None, grounds: tuple[RGB, ...]) -> list[str]:
-    """The styles of a theme that cannot be read on one of the grounds, with 256 colours or with all of them."""
-    own = theme_style(theme, ground)
+def unreadable(theme: str, background: RGB | None, backgrounds: tuple[RGB, ...]) -> list[str]:
+    """The styles of a theme that cannot be read on one of the backgrounds, with 256 colours or with all of them."""
+    own = theme_style(theme, background)
     style = merge_styles([PROMPT_TOOLKIT, own])
     found = []
     for name in {name for name, _ in own.style_rules}:
         look = style.get_attrs_for_style_str(" ".join(f"class:{part}" for part in name.split()))
-        for behind in grounds:
+        for behind in backgrounds:
             plain = WHITE if is_dark(behind) else BLACK
             text, back = (rgb(part) if part else other for part, other in ((look.color, plain), (look.bgcolor, behind)))
             few = [
@@ -58,20 +58,22 @@ def unreadable(theme: str, ground: RGB | None, grounds: tuple[RGB, ...]) -> list
 
 
 @pytest.mark.parametrize(
-    ("theme", "ground", "grounds"),
+    ("theme", "background", "backgrounds"),
     [
         ("light", None, (WHITE,)),
         ("dark", None, (BLACK,)),
         *(
-            ("auto", ground, (BLACK, WHITE) if ground is None else (ground,))
-            for ground in (None, BLACK, WHITE, SOLARIZED, DRACULA)
+            ("auto", background, (BLACK, WHITE) if background is None else (background,))
+            for background in (None, BLACK, WHITE, SOLARIZED, DRACULA)
         ),
     ],
 )
-def test_everything_can_be_read_on_its_ground(theme: str, ground: RGB | None, grounds: tuple[RGB, ...]) -> None:
-    assert unreadable(theme, ground, grounds) == []
-    if ground is not None or theme != "auto":
-        found = [theme_style(theme, ground).get_attrs_for_style_str(name).color for name in JSON]
+def test_everything_can_be_read_on_its_background(
+    theme: str, background: RGB | None, backgrounds: tuple[RGB, ...]
+) -> None:
+    assert unreadable(theme, background, backgrounds) == []
+    if background is not None or theme != "auto":
+        found = [theme_style(theme, background).get_attrs_for_style_str(name).color for name in JSON]
         assert len(set(found)) == len(found)
 
 
@@ -87,7 +89,7 @@ def test_a_console_of_few_colours_has_bright_ones() -> None:
     assert len({found.get_attrs_for_style_str(name).color for name in JSON}) == len(JSON)
 
 
-def test_styles_of_pygments_can_be_read_on_any_ground() -> None:
+def test_styles_of_pygments_can_be_read_on_any_background() -> None:
     for theme in theme_names():
         assert unreadable(theme, None, (BLACK, WHITE)) == []
 

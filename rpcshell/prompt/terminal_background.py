@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rpcshell.prompt.contrast import RGB
 
-__all__ = ["AnswerParser", "ground_without_asking", "hear_ground", "terminal_output"]
+__all__ = ["AnswerParser", "background_without_asking", "hear_background", "terminal_output"]
 
 _QUESTION: Final = "\x1b]11;?\x1b\\"
 
@@ -60,7 +60,7 @@ def terminal_output() -> Output:
     )
 
 
-def ground_without_asking() -> RGB | None:
+def background_without_asking() -> RGB | None:
     """What the terminal draws on, where that needs no question: the console of Linux is black."""
     return BLACK if os.environ.get("TERM", "").startswith("linux") else None
 
@@ -81,7 +81,7 @@ class _AskingOutput(Vt100_Output):
         super().ask_for_cpr()
 
 
-def hear_ground(source: Input, told: Callable[[RGB], None]) -> None:
+def hear_background(source: Input, told: Callable[[RGB], None]) -> None:
     """Have the answer taken out of what is typed; `told` is called in the event loop of the prompt."""
     if isinstance(source, Vt100Input):
         source.vt100_parser = AnswerParser(source.vt100_parser, told)

@@ -10,7 +10,7 @@ from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding.key_processor import KeyPress
 
 from rpcshell.prompt.contrast import RGB
-from rpcshell.prompt.ground import AnswerParser
+from rpcshell.prompt.terminal_background import AnswerParser
 
 KEYS = st.text(alphabet="ab]1;\r\x03ä", max_size=6)
 SEQUENCES = st.sampled_from(["\x1b[A", "\x1b[1;3R", "\x1bb", "\x1b[200~x\x1b[201~"])
@@ -25,14 +25,14 @@ ANSWERS = st.sampled_from(
 
 def parsed(parts: list[str], *, flush: bool = False) -> tuple[list[KeyPress], list[RGB]]:
     keys: list[KeyPress] = []
-    grounds: list[RGB] = []
-    parser = AnswerParser(Vt100Parser(keys.append), grounds.append)
+    backgrounds: list[RGB] = []
+    parser = AnswerParser(Vt100Parser(keys.append), backgrounds.append)
     for part in parts:
         parser.feed(part)
         if flush:
             parser.flush()
     parser.flush()
-    return keys, grounds
+    return keys, backgrounds
 
 
 def plainly(text: str) -> list[KeyPress]:
@@ -48,8 +48,8 @@ def test_the_answer_is_taken_out_of_the_keys_wherever_it_is_cut(
 ) -> None:
     text = before + answer[0] + after
     places = sorted({0, *(cut for cut in cuts if cut < len(text)), len(text)})
-    keys, grounds = parsed([text[start:end] for start, end in pairwise(places)])
-    assert grounds == [answer[1]]
+    keys, backgrounds = parsed([text[start:end] for start, end in pairwise(places)])
+    assert backgrounds == [answer[1]]
     assert keys == plainly(before + after)
 
 
@@ -64,5 +64,5 @@ def test_an_answer_that_comes_slowly_is_no_keys_either_and_an_escape_alone_is_th
 
 
 def test_what_is_no_answer_does_not_hold_the_keys_up() -> None:
-    keys, grounds = parsed(["\x1b]11;" + "x" * 100])
-    assert (len(keys), grounds) == (len(plainly("\x1b]11;" + "x" * 100)), [])
+    keys, backgrounds = parsed(["\x1b]11;" + "x" * 100])
+    assert (len(keys), backgrounds) == (len(plainly("\x1b]11;" + "x" * 100)), [])
