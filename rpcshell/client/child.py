@@ -44,7 +44,7 @@ _LEAVING: Final = 0.3
 """Seconds between a child's last word and its end, for which it is worth waiting to tell how it ended."""
 
 _HELD: Final = 1.0
-"""Seconds of silence after a child's end, after which what it has started and left is not listened to any more."""
+"""Seconds of silence after a child's end until the processes that it has left are not listened to any more."""
 
 _LAST_LINES: Final = 200
 _LONGEST_LINE: Final = 16 * 1024
@@ -186,7 +186,7 @@ class ChildStream:
                 return
 
     def _await_end(self) -> None:
-        """Hear the child no more once it has ended, though what it has started may hold its output and say nothing."""
+        """Stop listening once the child has ended, even where a process that it started holds its output open."""
         # It stays to be waited for.
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)

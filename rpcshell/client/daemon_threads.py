@@ -54,7 +54,7 @@ class DaemonThreads(ThreadPoolExecutor):
         return found
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Call what has not begun no more, if it is to be cancelled; nothing is waited for."""
+        """Return at once; with `cancel_futures` calls that have not begun are dropped."""
         with self._turn:
             while cancel_futures and self._waiting:
                 self._waiting.popleft()[0].cancel()

@@ -1,4 +1,4 @@
-"""What would have worked in the place of a call that does not: the same words as the method's schema has them."""
+"""The calls that would have worked in the place of one that does not: its words, as the method's schema takes them."""
 
 from collections.abc import Callable, Iterable, Iterator
 

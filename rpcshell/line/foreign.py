@@ -35,7 +35,7 @@ def foreign_method(text: str) -> str | None:
 
 
 def read_foreign(text: str, names: Collection[str]) -> ForeignCall | None:
-    """Read a call of a method whose parameters have these names; None where it is none in any tool's way."""
+    """Read a call of a method whose parameters have these names; None where no tool writes a call so."""
     found = _CALL.match(text)
     if found is None:
         return None

@@ -115,7 +115,7 @@ def _behind(one: Contestant, first: Contestant) -> float:
 
 
 def _is_level(lead: float, allowed: float | None) -> bool:
-    """Whether a lead is none; where nobody can tell what noise is, only a small one."""
+    """Whether a lead is within the noise or, where that is not known, small."""
     return lead <= (_LEAST if allowed is None else allowed)
 
 

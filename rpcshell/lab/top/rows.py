@@ -28,7 +28,7 @@ _ENDS: Final = {"home": 0, "g": 0, "end": -1, "G": -1}
 
 
 def moved(key: str, at: int, page: int, count: int) -> int | None:
-    """The row that a key selects, of so many, of which a page is shown; None where it is no key that moves."""
+    """The row that a key selects from row `at` of `count`, with `page` rows shown; None where the key does not move."""
     if key in _STEPS:
         at += _STEPS[key]
     elif key in _PAGES:
@@ -46,7 +46,7 @@ def first_shown(first: int, selected: int, page: int, count: int) -> int:
 
 
 def key_row(keys: Iterable[tuple[str, str]], shown: Iterable[str], columns: int) -> Row:
-    """The keys and what they do that there is room for, first to last as they matter, in the order of `shown`."""
+    """The first keys, as many as there is room for, with what they do; they are drawn in the order of `shown`."""
     chosen: dict[str, str] = {}
     room = columns
     for key, label in keys:

@@ -156,7 +156,7 @@ class ChildMethodBoard(MethodBoard):
 
 
 class MethodBoards:
-    """The boards of all workers, in anonymous shared memory, and what those have counted that have left."""
+    """The boards of all workers, in anonymous shared memory, and what workers that have left have counted."""
 
     def __init__(self, slots: int) -> None:
         # What was never written takes no memory.
@@ -171,7 +171,7 @@ class MethodBoards:
         return MethodBoard(self._memory[index * _SIZE : (index + 1) * _SIZE], self._lock)
 
     def vacate(self, index: int) -> None:
-        """Keep what a worker has counted that has ended, and make its board free."""
+        """Keep what a worker counted before it ended, and make its board free."""
         board = self.board(index)
         self._add(board, self._departed, self._departed_waits)
         board.clear()
