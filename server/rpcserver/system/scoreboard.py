@@ -179,12 +179,17 @@ class SlotBoard:
         """Write the name of the method that runs."""
         pack_name(self.cells, _METHOD * 8, name.encode("utf-8", "replace"))
 
-    def child(self, index: int) -> SlotBoard:
-        """Return the slot of a child process, from 0, for that child to write and `absorb` to take in."""
+    def child(self, index: int, *, by_method: bool = False) -> SlotBoard:
+        """Return the slot of a child process, for that child to write and `absorb` to take in.
+
+        Args:
+            index: the child's, from 0.
+            by_method: have it count calls by method too, where they are counted so; that takes memory of its own.
+        """
         if not 0 <= index < self._children:
             raise IndexError(f"there is room for {self._children} children, not for number {index}")
         start = (1 + index) * SLOT_SIZE
-        methods = None if self.methods is None else self.methods.child()
+        methods = self.methods.child() if by_method and self.methods is not None else None
         return SlotBoard(self._memory[start : start + SLOT_SIZE], methods=methods)
 
     def absorb(self, index: int) -> None:

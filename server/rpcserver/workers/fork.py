@@ -93,7 +93,7 @@ class ForkWorker(Worker):
     def run(self) -> None:
         """Serve connections until asked to drain, then those that the arbiter still hands over."""
         self._forker = Forker()
-        self._dispatchers: dict[int, Dispatcher] = {}
+        self._places: dict[int, tuple[SlotBoard, Dispatcher]] = {}
         self._turned_away = Lingering()
         self._tick = min(TICK, self.settings.timeout or TICK)
         self.signals.handle(signal.SIGCHLD, self._on_child)
@@ -164,11 +164,12 @@ class ForkWorker(Worker):
 
     def _start(self, connection: socket.socket) -> None:
         index = next(index for index in range(self.settings.max_children) if index not in self._children)
-        board = self.board.child(index)
+        if index not in self._places:
+            # Here and not in the child, which would have to make a dispatcher anew for each connection.
+            board = self.board.child(index, by_method=True)
+            self._places[index] = board, self.make_dispatcher(self.dispatcher.service, board)
+        board, dispatcher = self._places[index]
         board.connection_opened()
-        if (dispatcher := self._dispatchers.get(index)) is None:
-            # Here and not in the child, which would have to make one anew for each connection.
-            dispatcher = self._dispatchers[index] = self.make_dispatcher(self.dispatcher.service, board)
         try:
             with self.offspring.server_forks():
                 process = self._forker.fork(lambda: self._be_child(connection, dispatcher, board))

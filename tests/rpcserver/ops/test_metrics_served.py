@@ -156,3 +156,14 @@ def test_calls_are_told_by_method_and_outcome(model: str, tmp_path: Path) -> Non
     assert found["rpcserver_method_seconds_sum", (("method", "echo"),)] > 0
     assert found["rpcserver_method_seconds_bucket", (("le", "+Inf"), ("method", "echo"))] == 2
     assert found["rpcserver_connection_wait_seconds_count", ()] == 1
+
+
+def test_calls_of_every_process_of_the_fork_model_are_told_by_method(tmp_path: Path) -> None:
+    with running("-w", "1", "-m", "fork", "--metrics", "127.0.0.1:0", folder=tmp_path) as server:
+        address = metrics_address(server.wait_for_log("metrics are at"))
+        deadline = time.monotonic() + PATIENCE
+        for calls in range(1, 4):
+            with server.connect() as client:
+                client.call("echo", {})
+            while scraped(address).get(("rpcserver_method_seconds_count", (("method", "echo"),))) != calls:
+                assert time.monotonic() < deadline
