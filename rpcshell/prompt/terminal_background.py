@@ -36,7 +36,9 @@ _SILENT: Final = re.compile(r"linux|vt\d|ansi|cons|eterm|sun|wy\d|unknown")
 """Terminals (as TERM names them) that are not asked: they have no answer, and old ones may show the question."""
 
 _BEGINNING: Final = "\x1b]11;"
-_ANSWER: Final = re.compile(r"\x1b\]11;([^\x07\x1b\x9c]*)(?:\x07|\x1b\\|\x9c)")
+_ANSWER: Final = re.compile(r"\x1b\]11;([^\x07\x1b\x9c]*)(?:\x07|\x1b\\|\x9c|(?=\x1b[^\\]))")
+"""An answer that is cut off ends where the next one, or a key, begins."""
+
 _LONGEST: Final = 64
 
 _COLOUR: Final = re.compile(r"rgba?:([\da-f]{1,4})/([\da-f]{1,4})/([\da-f]{1,4})(?:/[\da-f]*)?", re.IGNORECASE)
@@ -98,25 +100,32 @@ class AnswerParser(Vt100Parser):
         self._keys = keys
         self._on_answer = on_answer
         self._held = ""
+        self._let_go = 0
+        """How many of the first characters that are held the keys have had, as nothing had followed them."""
 
     def feed(self, data: str) -> None:
         """Take what was typed, but for the beginning of an answer, which waits for its end."""
-        text = self._held + data
-        self._held = ""
+        text, let_go = self._held + data, self._let_go
+        self._held, self._let_go = "", 0
         if "\x1b" not in text:
             self._keys.feed(text)
             return
+        if let_go and (late := _ANSWER.match(text)):
+            self._answered(late)
+            text, let_go = text[late.end() :], 0
         keys = _ANSWER.sub(self._answered, text)
         begun = _begun(keys)
         self._held = keys[begun:]
         if begun:
-            self._keys.feed(keys[:begun])
+            self._keys.feed(keys[let_go:begun])
+        else:
+            self._let_go = min(let_go, len(keys))
 
     def flush(self) -> None:
-        """Take an Escape, that nothing followed for a while, for the key."""
-        if self._held and not self._held.startswith(_BEGINNING):
-            held, self._held = self._held, ""
-            self._keys.feed(held)
+        """Take an Escape, that nothing followed for a while, for the key, though it may yet begin an answer."""
+        if not self._held.startswith(_BEGINNING):
+            self._keys.feed(self._held[self._let_go :])
+            self._let_go = len(self._held)
         self._keys.flush()
 
     def _answered(self, found: re.Match[str]) -> str:

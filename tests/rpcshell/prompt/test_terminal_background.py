@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding.key_processor import KeyPress
@@ -55,12 +55,23 @@ def test_the_answer_is_taken_out_of_the_keys_wherever_it_is_cut(
 
 @given(st.lists(KEYS | SEQUENCES | st.just("\x1b") | st.just("\x1b]"), max_size=6))
 def test_other_keys_are_what_they_were(parts: list[str]) -> None:
+    assume("\x1b]11;" not in "".join(parts))
     assert parsed(["".join(parts)]) == (plainly("".join(parts)), [])
 
 
 def test_an_answer_that_comes_slowly_is_no_keys_either_and_an_escape_alone_is_the_key() -> None:
     assert parsed(["\x1b]11;rgb:00", "00/0000/", "0000\x1b", "\\x"], flush=True) == (plainly("x"), [(0, 0, 0)])
     assert parsed(["\x1b", "a"], flush=True) == ([*plainly("\x1b"), *plainly("a")], [])
+
+
+def test_an_answer_whose_escape_came_long_before_is_no_text() -> None:
+    slow = ["\x1b", "]11;rgb:ff/ff", "/ff\x1b\\", "x"]
+    assert parsed(slow, flush=True) == ([*plainly("\x1b"), *plainly("x")], [(255, 255, 255)])
+    assert parsed(["\x1b", "]", "1", "x"], flush=True)[0] == [*plainly("\x1b"), *plainly("]1x")]
+
+
+def test_an_answer_that_is_cut_off_does_not_swallow_what_follows() -> None:
+    assert parsed(["\x1b]11;rgb:ff/ff", "/ff", "\x1b[1;3R", "ping"])[0] == plainly("\x1b[1;3Rping")
 
 
 def test_what_is_no_answer_does_not_hold_the_keys_up() -> None:
