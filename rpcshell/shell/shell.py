@@ -131,7 +131,11 @@ class Shell:
         """What tells the secrets in a line."""
         from rpcshell.line.masking import Known
 
-        return Known(self.session.catalog.param_names, self.aliases)
+        return Known(self._param_names, self.aliases)
+
+    def _param_names(self, method: str) -> tuple[str, ...]:
+        # What the target offers may be known only once it was asked about the line.
+        return self.session.catalog.param_names(method)
 
     @property
     def at_terminal(self) -> bool:

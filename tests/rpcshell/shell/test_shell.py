@@ -166,6 +166,27 @@ def test_an_error_does_not_repeat_the_secrets_of_its_call(shell: Shell) -> None:
     assert caught.value.data == {"tried": ["<***>"], "user": "ada"}
 
 
+@pytest.mark.parametrize("line", ["login hunter2 1", 'login("hunter2", 1)'])
+def test_advice_does_not_repeat_a_secret_that_the_server_tells_by_its_place(shell: Shell, line: str) -> None:
+    params = [{"name": "password", "schema": {"type": "string"}}, {"name": "n", "schema": {"type": "integer"}}]
+    document = {
+        "openrpc": "1.3.2",
+        "info": {"title": "t", "version": "1"},
+        "methods": [{"name": "login", "params": params}],
+    }
+
+    def offered(peer: Peer) -> None:
+        while peer.read() is not None:
+            peer.send({"out": "rpc.discover", "result": document})
+
+    with serving(offered) as server:
+        shell.session.connect(server.target)
+        with pytest.raises(ShellError) as caught:
+            shell.execute(line)
+    assert "did you mean" in str(caught.value.hint)
+    assert "hunter2" not in str(caught.value.hint)
+
+
 def test_a_call_without_a_target_says_so(shell: Shell) -> None:
     with pytest.raises(NotConnected):
         shell.execute("ping 1")
