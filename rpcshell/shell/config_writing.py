@@ -47,7 +47,9 @@ def save_settings(path: Path, settings: Iterable[Setting]) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
     newline = "\r\n" if "\r\n" in raw else "\n"
-    text = raw.replace("\r\n", "\n")
+    # Editors on Windows begin files with a mark of their encoding, which is no TOML.
+    mark = "\ufeff" if raw.startswith("\ufeff") else ""
+    text = raw.removeprefix(mark).replace("\r\n", "\n")
     before = parse_config(path, text)
     written = {}
     for setting in settings:
@@ -60,7 +62,7 @@ def save_settings(path: Path, settings: Iterable[Setting]) -> list[str]:
     if not as_meant or as_before != before or len(after.problems) != len(before.problems):
         wanted = ", ".join(f"{name} = {value}" for name, value in written.items())
         raise UsageError(f"cannot write the settings into {path} as it is laid out", hint=f"under [{_TABLE}]: {wanted}")
-    _write(path, text.replace("\n", newline))
+    _write(path, mark + text.replace("\n", newline))
     return list(written)
 
 

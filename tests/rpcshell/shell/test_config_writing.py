@@ -58,11 +58,11 @@ def test_a_file_that_is_not_there_is_made_with_its_folder(tmp_path: Path) -> Non
     assert parse_config(file, file.read_text()).settings == {"theme": "monokai"}
 
 
-def test_rows_end_as_before(tmp_path: Path) -> None:
+def test_a_file_begins_and_its_rows_end_as_before(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
-    file.write_bytes(b'[settings]\r\nformat = "raw" # mine\r\n')
+    file.write_bytes(b'\xef\xbb\xbf[settings]\r\nformat = "raw" # mine\r\n')
     save_settings(file, settings_with(format="table", timeout="2.5").items())
-    assert file.read_bytes() == b'[settings]\r\ntimeout = "2.5"\r\nformat = "table" # mine\r\n'
+    assert file.read_bytes() == b'\xef\xbb\xbf[settings]\r\ntimeout = "2.5"\r\nformat = "table" # mine\r\n'
 
 
 def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
