@@ -203,11 +203,14 @@ class WorkerEnd:
         try:
             self._socket.send(msgspec.json.encode(report))
         except OSError as error:
-            if error.errno == errno.EBADF:
-                logger.error(
-                    "the app has closed descriptors of the server: have it close only those that it has opened"
-                )
-            logger.debug("the arbiter cannot be told (%s)", error)
+            note_untold(error)
+
+
+def note_untold(error: OSError) -> None:
+    """Say why the arbiter could not be told something, where that is no matter of its end."""
+    if error.errno in (errno.EBADF, errno.ENOTSOCK):
+        logger.error("the app has closed descriptors of the server: have it close only those that it has opened")
+    logger.debug("the arbiter cannot be told (%s)", error)
 
 
 def open_channel() -> tuple[ArbiterEnd, WorkerEnd]:

@@ -6,16 +6,13 @@ stem, or says that it has ended.
 
 from __future__ import annotations
 
-import logging
 import socket
 import struct
 from typing import Final
 
 import msgspec
 
-from rpcserver.system.channel import MAX_MESSAGE, WorkerEnd, WorkerFailed, next_packet
-
-logger = logging.getLogger(__name__)
+from rpcserver.system.channel import MAX_MESSAGE, WorkerEnd, WorkerFailed, next_packet, note_untold
 
 STEM_NAME: Final = "rpcserver-stem"
 """What ps(1) and top(1) call a stem."""
@@ -98,9 +95,9 @@ class StemEnd:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
 
-    def loaded(self) -> None:
-        """Report that the app is loaded."""
-        self._report(AppLoaded())
+    def loaded(self) -> bool:
+        """Report that the app is loaded; returns whether that could be told."""
+        return self._report(AppLoaded())
 
     def failed(self, message: str, traceback: str | None = None, *, shortage: bool = False) -> None:
         """Report why the app is not loaded."""
@@ -129,11 +126,13 @@ class StemEnd:
         """Close this end."""
         self._socket.close()
 
-    def _report(self, report: StemReport) -> None:
+    def _report(self, report: StemReport) -> bool:
         try:
             self._socket.send(msgspec.json.encode(report))
         except OSError as error:
-            logger.debug("the arbiter cannot be told (%s)", error)
+            note_untold(error)
+            return False
+        return True
 
 
 def open_stem_link() -> tuple[StemLink, StemEnd]:

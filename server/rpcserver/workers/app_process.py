@@ -8,12 +8,14 @@ from __future__ import annotations
 import faulthandler
 import io
 import logging
+import os
 import random
 import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.service.loader import load_app
 from rpcserver.system.signals import ignore
 
 if TYPE_CHECKING:
@@ -54,6 +56,17 @@ class Preloaded:
     signals: OwnSignals
     offspring: Offspring
     at_exit: AtExit
+
+
+def load_alone(app: str | None) -> Service:
+    """Load an app, as `load_app` does; a process that it forks and that comes back from there ends, with a line."""
+    itself = os.getpid()
+    try:
+        return load_app(app)
+    finally:
+        if os.getpid() != itself:
+            logger.error("the app has forked this process while it was imported: have it end by os._exit there")
+            os._exit(1)
 
 
 def catch_common_signals(signals: OwnSignals) -> None:

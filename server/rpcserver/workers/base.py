@@ -21,7 +21,6 @@ from rpcserver.service.context import WorkerInfo
 from rpcserver.service.coroutines import CoroutineRunner
 from rpcserver.service.discovery import checksum_of
 from rpcserver.service.dispatch import Dispatcher
-from rpcserver.service.loader import load_app
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.channel import LoadedService
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
@@ -30,7 +29,14 @@ from rpcserver.system.process import fill_standard_descriptors
 from rpcserver.system.signals import OwnSignals
 from rpcserver.system.threads import NoThread
 from rpcserver.workers.acceptor import TICK, Acceptor
-from rpcserver.workers.app_process import catch_common_signals, reseed, show_prints, warn_of_taken, write_stacks
+from rpcserver.workers.app_process import (
+    catch_common_signals,
+    load_alone,
+    reseed,
+    show_prints,
+    warn_of_taken,
+    write_stacks,
+)
 from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.layers import Layers
 from rpcserver.workers.offspring import Offspring
@@ -290,7 +296,7 @@ class Worker(abc.ABC):
         show_prints()
         keep_enabled(self._logs)
         try:
-            service = load_app(self.settings.app) if self._preloaded is None else self._preloaded.service
+            service = load_alone(self.settings.app) if self._preloaded is None else self._preloaded.service
             # What an app has closed must become no connection that a handler's print is sent to.
             fill_standard_descriptors()
             self.dispatcher = self.make_dispatcher(service, self.board)

@@ -16,14 +16,20 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rpcserver.service.loader import load_app
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import keep_enabled
 from rpcserver.system.process import fill_standard_descriptors
 from rpcserver.system.signals import OwnSignals, ignore
 from rpcserver.system.stem_link import STEM_NAME, Retire, WorkerOrder
-from rpcserver.workers.app_process import Preloaded, catch_common_signals, show_prints, warn_of_taken, write_stacks
+from rpcserver.workers.app_process import (
+    Preloaded,
+    catch_common_signals,
+    load_alone,
+    show_prints,
+    warn_of_taken,
+    write_stacks,
+)
 from rpcserver.workers.base import (
     ABORT,
     EXIT_APP,
@@ -103,7 +109,7 @@ class Stem:
         keep_enabled(self._logs)
         began, descriptors = time.monotonic(), open_descriptors()
         try:
-            service = load_app(self._setup.settings.app)
+            service = load_alone(self._setup.settings.app)
             self._logs.stand_in()
             # What an app has closed must become no connection that a handler's print is sent to.
             fill_standard_descriptors()
@@ -124,7 +130,8 @@ class Stem:
         # What workers collect shall not look at what they share: that would write to its pages.
         gc.freeze()
         logger.info("the app is loaded, once for all workers of generation %d, in %.2f s", *self._loaded_in(began))
-        self._end.loaded()
+        if not self._end.loaded():
+            return EXIT_APP
         self._serve(Preloaded(service, self._signals, self._offspring, self._at_exit))
         return 0
 
