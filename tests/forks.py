@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import functools
 import json
+import math
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +38,9 @@ PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.line.hint", "rpcshel
 
 _HEEDED = ("LANG", "LC_", "PYTHON")
 """Variables that an interpreter heeds at its start begin with these: each set of them has its own origin."""
+
+
+_SLICE = 0.05
 
 
 class Process:
@@ -64,8 +69,13 @@ class Process:
         Raises:
             subprocess.TimeoutExpired: it runs on.
         """
-        if not select.select([self._descriptor], [], [], timeout)[0]:
-            raise subprocess.TimeoutExpired("a fork", timeout or 0.0)
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        # In slices, as `Popen.wait` does: a signal that comes just before select(2) sleeps does not end its sleep.
+        left = deadline - time.monotonic()
+        while not select.select([self._descriptor], [], [], min(max(left, 0.0), _SLICE))[0]:
+            if left <= _SLICE:
+                raise subprocess.TimeoutExpired("a fork", timeout or 0.0)
+            left = deadline - time.monotonic()
         with self._turn:
             if self.returncode is None:
                 self.returncode = os.waitstatus_to_exitcode(self._wait(0))
