@@ -110,6 +110,8 @@ def places(words: Sequence[str], config: Config, *, spawned: bool = False) -> Pl
     Raises:
         UsageError: They make no sense.
     """
+    if spawned and words and words[0].endswith(".py"):
+        raise UsageError(f"{words[0]} is neither a method nor a file of calls", hint=f"--app {words[0]} serves it")
     try:
         return _run(None, words) if spawned else _places(words, config)
     except UsageError as error:

@@ -195,8 +195,10 @@ def _worker_now(evidence: Evidence, now: Snapshot) -> str:
 
 
 def _server(status: ServerStatus) -> str:
-    waiting = [f"{one.waiting} of {one.limit}" for one in status.listeners if one.waiting is not None]
-    queue = f", {' and '.join(waiting)} wait in the listen queue" if waiting else ""
+    queues = [(one.waiting, one.limit or 0) for one in status.listeners if one.waiting is not None]
+    waiting, limit = (sum(parts) for parts in zip(*queues, strict=True)) if queues else (0, 0)
+    where = "the listen queue" if len(queues) == 1 else f"{len(queues)} listen queues"
+    queue = f", {waiting} of {limit} wait in {where}" if queues else ""
     return f"{count_of(len(status.workers), f'{status.model} worker')}{queue}"
 
 

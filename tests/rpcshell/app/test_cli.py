@@ -211,6 +211,7 @@ def test_a_file_of_the_folder_is_run_where_it_looks_like_a_path_alone(server: Pe
         (["8080", "./none"], "no such script file: ./none"),
         (["--timeout", "0", "-c", "ping"], "--timeout"),
         (["--spawn", "0"], "--spawn"),
+        (["--spawn", "2", "calc.py"], "--app calc.py serves it"),
         (["8080", "ping", "a=1", "-c", "ping"], "only one of them"),
         (["--app", "a.py", "-c", "ping"], "--spawn"),
         (["8080", __file__, "-c", "ping"], "only one of them"),

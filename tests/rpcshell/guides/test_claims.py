@@ -115,7 +115,7 @@ def test_the_programs_take_the_command_lines_of_a_page(block: Block) -> None:
         words = shlex.split(line.replace("&& ", ";").rpartition(";")[2], comments=True)
         files = [word for word in words if word.endswith(".pem")]
         words = [str(ROOT / "README.md") if word in files else word for word in words]
-        match words[0] if ">" not in words else "":
+        match words[0] if words and ">" not in words else "":
             case "rpcserver":
                 assert parse_server(words[1:], None) is not None
             case "rpcshell" if words[1] == "bench":
