@@ -107,6 +107,7 @@ def test_the_sources_are_found() -> None:
     assert {"rpcwire.framing", "rpcserver.arbiter.arbiter", "rpcshell.app.cli"} <= MODULES.keys()
 
 
+@pytest.mark.thorough
 def test_nobody_imports_server() -> None:
     everywhere = [
         *all_imports(),

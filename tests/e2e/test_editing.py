@@ -182,6 +182,7 @@ def test_a_narrow_screen_and_wide_characters(tmp_path: Path) -> None:
         terminal.wait_for('"customer": ')
 
 
+@pytest.mark.thorough
 def test_a_screen_that_changes_while_a_line_is_typed_shows_it_once(terminal: Terminal) -> None:
     spawn(terminal)
     terminal.send('ping {"some key": "' + "x" * 50)

@@ -61,6 +61,7 @@ def run(terminal: Terminal, line: str, pattern: str) -> re.Match[str]:
     return terminal.wait_for(rf"(?s){pattern}.*^127\S+> \n")
 
 
+@pytest.mark.thorough
 def test_tables_are_aligned_cut_and_turned_by_the_width_of_the_screen(tmp_path: Path) -> None:
     with open_shell(tmp_path) as terminal:
         terminal.wait_until_keys()

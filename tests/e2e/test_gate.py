@@ -146,7 +146,7 @@ def test_reloads_and_deaths_of_stems_lose_no_call(model: str, rounds: int, tmp_p
         callers.wait_for_more(30)
 
 
-@pytest.mark.samples(1)
+@pytest.mark.thorough
 @of_each_kind
 @lengths
 def test_scaling_loses_no_call(model: str, rounds: int, tmp_path: Path) -> None:

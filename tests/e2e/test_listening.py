@@ -90,6 +90,7 @@ def test_an_event_is_waited_for_and_completed(tmp_path: Path) -> None:
         leave(terminal)
 
 
+@pytest.mark.thorough
 def test_events_are_followed_above_the_prompt(tmp_path: Path) -> None:
     with talking(tmp_path) as (terminal, _):
         terminal.send(f":events -f{ENTER}")
@@ -130,6 +131,7 @@ def test_interrupting_a_call_keeps_the_session_and_doing_it_again_closes_it(tmp_
         terminal.wait_for("told")
 
 
+@pytest.mark.thorough
 def test_what_a_child_prints_is_in_the_logs_and_its_end_is_said(tmp_path: Path) -> None:
     with shell_at(tmp_path, CHILD) as terminal:
         terminal.wait_for("Loud 7.2")
@@ -249,6 +251,7 @@ def asking_later(home: Path) -> Iterator[tuple[Terminal, loud.Server, threading.
         yield terminal, server, asked
 
 
+@pytest.mark.thorough
 def test_a_form_waits_for_what_is_being_typed(tmp_path: Path) -> None:
     with asking_later(tmp_path) as (terminal, server, asked):
         terminal.send("tell n=1")

@@ -40,6 +40,7 @@ def go(home: Path) -> None:
         pipe.write("x")
 
 
+@pytest.mark.thorough
 def test_a_child_that_is_silent_at_start_is_waited_for_in_one_line(tmp_path: Path) -> None:
     with starting(tmp_path) as terminal:
         terminal.wait_for(WAITING)

@@ -62,6 +62,7 @@ def test_from_nothing_to_replies_and_back(tmp_path: Path) -> None:
         assert not servers_of(terminal.home)
 
 
+@pytest.mark.thorough
 def test_the_toolbar_says_how_a_method_is_called_and_what_is_wrong(terminal: Terminal) -> None:
     spawn(terminal)
     terminal.send("add ")
@@ -91,6 +92,7 @@ def test_no_color_is_heeded(tmp_path: Path) -> None:
         assert not re.search(rb"\x1b\[[0-9;]*(3[0-7]|9[0-7]|38;)[0-9;]*m", terminal.raw)
 
 
+@pytest.mark.thorough
 def test_a_dumb_terminal_gets_no_escapes(tmp_path: Path) -> None:
     with Terminal(tmp_path, environment={"TERM": "dumb"}) as terminal:
         terminal.wait_for(r"^rpcshell> ")
@@ -189,6 +191,7 @@ def test_alt_enter_always_opens_a_row(terminal: Terminal) -> None:
     terminal.wait_for(r"^pong 5$")
 
 
+@pytest.mark.thorough
 def test_a_server_that_was_killed_is_one_clear_line_and_the_prompt_lives(terminal: Terminal) -> None:
     address = spawn(terminal)
     servers = servers_of(terminal.home)
@@ -259,6 +262,7 @@ def test_a_resized_terminal_goes_on(terminal: Terminal) -> None:
     terminal.wait_for("^error: no command is called :nonsense")
 
 
+@pytest.mark.thorough
 def test_output_that_is_no_terminal_gets_no_prompt(tmp_path: Path) -> None:
     command = ("sh", "-c", f"{sys.executable} -m rpcshell --spawn 1 | cat")
     with Terminal(tmp_path, command) as terminal:

@@ -325,6 +325,7 @@ def test_a_server_that_is_killed_while_zookeeper_is_away_costs_no_idempotent_cal
     print(f"{load.replies} calls, none lost, the longest took {load.longest * 1000:.0f} ms")
 
 
+@pytest.mark.thorough
 def test_a_sync_server_gets_no_more_connections_than_it_has_workers(serverset: Serverset, tmp_path: Path) -> None:
     async def call() -> set[int]:
         async with connect_async(serverset.url, parallel=8) as client:

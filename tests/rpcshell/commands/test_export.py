@@ -82,6 +82,7 @@ def test_an_exported_file_passes_when_it_is_run(
     assert bool(path.stat().st_mode & stat.S_IXUSR) == (kind == "shell")
 
 
+@pytest.mark.thorough
 def test_tests_fail_when_a_result_is_another(shell: Shell, address: str, tmp_path: Path) -> None:
     call_all(shell, address, ["add a=1 b=2"])
     shell.execute(":export pytest -o test_calls.py")

@@ -113,7 +113,7 @@ def shell_at(make: Callable[[io.StringIO, Settings], Output], stream: io.StringI
             session.close()
 
 
-@pytest.mark.samples(1)
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", [script, screen])
 def test_nothing_that_a_server_answers_ends_a_command_or_is_shown_raw(
     make: Callable[[io.StringIO, Settings], Output], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

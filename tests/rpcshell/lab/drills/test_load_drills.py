@@ -73,6 +73,7 @@ def test_slow_senders_are_dropped_at_the_read_deadline_and_others_go_on(drilled:
     assert model != "sync" or report.of("calls_wait")
 
 
+@pytest.mark.thorough
 def test_a_flood_meets_busy_replies_and_the_server_recovers(drilled: Start) -> None:
     server = drilled(1, "pool", options=("--threads", "2", "--queue", "3"))
     calls = server.status().totals.calls

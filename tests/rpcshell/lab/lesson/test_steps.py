@@ -69,6 +69,7 @@ def test_ten_workers_share_connections(run: Run) -> None:
     assert (told.conclusion["least"], told.conclusion["most"]) == (min(told.counts), max(told.counts))
 
 
+@pytest.mark.thorough
 def test_of_eleven_clients_on_ten_workers_one_waits(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody has to go before the eleventh has been seen to wait.
     monkeypatch.setattr(steps, "_RECLAIM", 2.5)
@@ -134,6 +135,7 @@ def test_a_killed_worker_takes_one_call_along_and_is_replaced(run: Run) -> None:
     assert told.conclusion == {"died": 1, "lost": 1}
 
 
+@pytest.mark.thorough
 def test_a_reload_replaces_all_and_loses_nothing(run: Run) -> None:
     told = run("reload")
     old, new = (told[name]["pids"].split() for name in ("started", "reloaded"))
