@@ -164,12 +164,16 @@ def test_closing_ends_the_call_of_another_thread() -> None:
 @pytest.mark.parametrize("name", ["call", "close"])
 def test_a_signal_handler_cannot_disturb_the_call_that_it_interrupts(name: str) -> None:
     gate = Gate()
+    handled = threading.Event()
 
     def interrupt() -> None:
         assert gate.holding.wait(DEADLINE)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        # Again and again: one that comes just before the call sleeps in the kernel does not end its sleep.
+        while not handled.wait(0.05):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
     def handle(*_: object) -> None:
+        handled.set()
         if name == "close":
             client.close()
             return
@@ -188,6 +192,7 @@ def test_a_signal_handler_cannot_disturb_the_call_that_it_interrupts(name: str) 
                 with pytest.raises(ConnectionLost):
                     client.call("ping", "hold")
         finally:
+            handled.set()
             interrupting.join(DEADLINE)
             signal.signal(signal.SIGUSR1, former)
             gate.released.set()
