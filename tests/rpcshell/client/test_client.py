@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from rpcshell import (
     UsageError,
 )
 from rpcshell import connect as connect_blocking
+from tests.interrupts import interrupted
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import Peer, echo, refuse_call, serving
 
@@ -309,16 +309,9 @@ def test_an_interrupt_closes_the_connection_and_the_next_call_makes_a_new_one() 
         arrived.set()
         peer.wait_for_end()
 
-    def interrupt() -> None:
-        arrived.wait(30)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
     with serving(stall, echo) as server, connect_blocking(server.target) as client:
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted(lambda: arrived.wait(30)), pytest.raises(KeyboardInterrupt):
             client.call("sleep")
-        thread.join()
         assert not client.connected
         assert client.call("ping", 1) == 1
 

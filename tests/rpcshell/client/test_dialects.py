@@ -30,6 +30,7 @@ from rpcshell.client.dialects import (
 )
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcwire import Reply
+from tests.interrupts import interrupted
 from tests.rpcshell import loud
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, Peer, PeerServer, serving
@@ -244,15 +245,17 @@ with connect(ChildTarget((sys.executable, "-c", {stubborn!r}), dialect="jsonrpc"
 
 
 def test_an_interrupt_ends_the_call_and_not_the_connection() -> None:
+    arrived = threading.Event()
+
     def serve(peer: Peer) -> None:
         peer.sock.recv(1)
-        os.kill(os.getpid(), signal.SIGINT)
+        arrived.set()
         for line in peer.sock.makefile("rb"):
             if b'"echo"' in line:
                 peer.sock.sendall(json.dumps({"id": json.loads(line)["id"], "result": "here"}).encode() + b"\n")
 
     with serving(serve) as server, connect(f"jsonrpc+line:{server.target}") as client:
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted(arrived.wait), pytest.raises(KeyboardInterrupt):
             client.call("slow")
         assert client.call("echo") == "here"
         assert server.accepted == 1

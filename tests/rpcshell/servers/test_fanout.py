@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from rpcshell.client.target import Target, TlsFiles
 from rpcshell.servers.control import Control
 from rpcshell.servers.fanout import FanOut
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from tests.interrupts import interrupted
 from tests.models import of_each_kind
 from tests.rpcshell.certificates import Certificates
 from tests.servers import PATIENCE
@@ -192,16 +191,8 @@ def test_ctrl_c_ends_all_of_it_and_says_where_it_may_still_run(tmp_path: Path) -
         # Open for both, it has no end between the two workers.
         called = os.open(entered, os.O_RDWR)
 
-        def interrupt() -> None:
-            for _ in range(2):
-                os.read(called, 1)
-            os.kill(os.getpid(), signal.SIGINT)
-
-        watcher = threading.Thread(target=interrupt)
-        watcher.start()
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted(lambda: [os.read(called, 1) for _ in range(2)]), pytest.raises(KeyboardInterrupt):
             fan.run("wait", {"entered": str(entered)})
-        watcher.join()
         os.close(called)
         assert sorted(fan.answers) == [1, 2]
         assert all(isinstance(answer.error, Cancelled) for answer in fan.answers.values())

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import pytest
 from rpcshell import Cancelled, SpawnFailed, UsageError, connect
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.session import Session
+from tests.interrupts import interrupted
 from tests.rpcshell.peers import DEADLINE
 from tests.rpcshell.processes import ended
 
@@ -213,15 +213,8 @@ def test_an_interrupt_while_waiting_ends_the_server(stand_in: Callable[[str], No
     stand_in(f"open({str(fifo)!r}, 'w').write(str(os.getpid()))\nsignal.pause()")
     pids: list[int] = []
 
-    def interrupt() -> None:
-        pids.append(int(fifo.read_text()))
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(Cancelled):
+    with interrupted(lambda: pids.append(int(fifo.read_text()))), pytest.raises(Cancelled):
         SpawnedServer.start(SpawnOptions())
-    thread.join()
     assert ended(pids[0])
 
 

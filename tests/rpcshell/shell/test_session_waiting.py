@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import signal
 import socket
 import sys
 import threading
@@ -17,6 +16,7 @@ import pytest
 from rpcshell import CallTimeout, Cancelled, ConnectionFailed, UnixTarget
 from rpcshell.client import dialling
 from rpcshell.shell.session import Session
+from tests.interrupts import interrupted
 from tests.rpcshell.describing import document, offering
 from tests.rpcshell.peers import DEADLINE, Peer, serving
 
@@ -41,17 +41,10 @@ def test_an_interrupt_cancels_the_call_and_the_next_one_works(session: Session) 
         arrived.set()
         peer.wait_for_end()
 
-    def interrupt() -> None:
-        arrived.wait(DEADLINE)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
     with serving(stall, offering("ping")) as server:
         session.connect(server.target)
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        with pytest.raises(Cancelled) as caught:
+        with interrupted(lambda: arrived.wait(DEADLINE)), pytest.raises(Cancelled) as caught:
             session.call("ping")
-        thread.join()
         assert caught.value.exit_code == 130
         assert "may still be running" in str(caught.value)
         assert session.call("ping", 1).result == 1
@@ -71,21 +64,14 @@ def test_an_interrupt_before_the_probe_is_answered_sends_nothing(
             requests.append(request["in"])
             asked.set()
 
-    def interrupt() -> None:
-        asked.wait(DEADLINE)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
     def connect_and_call() -> None:
-        thread.start()
         session.connect(server.target)
         session.call("ping")
 
-    thread = threading.Thread(target=interrupt)
     with serving(slow) as server:
         # The probe may have arrived before the call has begun, and then nothing turns the interrupt into an error.
-        with pytest.raises((Cancelled, KeyboardInterrupt)):
+        with interrupted(lambda: asked.wait(DEADLINE)), pytest.raises((Cancelled, KeyboardInterrupt)):
             connect_and_call()
-        thread.join()
         session.close()
     assert requests == ["rpc.discover"]
 
@@ -109,17 +95,13 @@ def interrupted_in(code: CodeType) -> Iterator[None]:
     """Interrupt the main thread once it has come into a function."""
     main = threading.main_thread().ident or 0
 
-    def interrupt() -> None:
+    def there() -> None:
         deadline = time.monotonic() + DEADLINE
-        while time.monotonic() < deadline:
-            if sys._current_frames()[main].f_code is code:
-                signal.pthread_kill(main, signal.SIGINT)
-                return
+        while time.monotonic() < deadline and sys._current_frames()[main].f_code is not code:
+            pass
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    yield
-    thread.join()
+    with interrupted(there):
+        yield
 
 
 @pytest.fixture

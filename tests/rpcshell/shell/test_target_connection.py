@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +17,7 @@ from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.discovery import Discovery
 from rpcshell.shell.target_connection import TargetConnection
+from tests.interrupts import interrupted
 from tests.rpcshell.describing import document, offering
 from tests.rpcshell.mcp_peer import McpPeer
 from tests.rpcshell.peers import DEADLINE, Peer, serving
@@ -89,15 +88,17 @@ def test_what_a_fleet_tells_while_no_connection_is_held_is_asked_for_with_the_ne
 
 
 def test_an_interrupt_of_a_call_to_who_may_speak_unasked_keeps_the_connection() -> None:
+    arrived = threading.Event()
+
     def serve(peer: Peer) -> None:
         peer.sock.recv(1)
-        os.kill(os.getpid(), signal.SIGINT)
+        arrived.set()
         peer.wait_for_end()
 
     with serving(serve) as server:
         target = Target.parse(f"jsonrpc:{server.target}")
         connection = TargetConnection(Client(target), None, AddressBook().find(target))
-        with pytest.raises(Cancelled, match="the session goes on, but the server cannot be asked") as caught:
+        with interrupted(arrived.wait), pytest.raises(Cancelled, match="goes on, but the server cannot be") as caught:
             connection.exchange("slow", None, timeout=DEADLINE, meta=False, trace=CallTrace())
         assert caught.value.at_end.startswith("cancelled: the connection was closed, but")
         assert connection.connected
