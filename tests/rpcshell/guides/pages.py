@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[3]
 GUIDES: Final = ROOT / "rpcshell/guides"
-EXAMPLES: Final = ROOT / "examples"
+EXAMPLES: Final = ROOT / "tests/examples"
 PAGES: Final = {str(page.relative_to(ROOT)): page for page in [ROOT / "README.md", *sorted(GUIDES.rglob("*.md"))]}
 
 _BLOCK: Final = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -29,7 +29,7 @@ RUN_ELSEWHERE = "rpcshell/guides/own-dialect.md"
 
 
 class Places(NamedTuple):
-    """Where a server of `examples/calc.py` listens: at the ports that pages name, and at those it really has."""
+    """Where a server of `tests/examples/calc.py` listens: at the ports that pages name, and at those it really has."""
 
     native: str
     second: str
