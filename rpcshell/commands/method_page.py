@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.line.brief import LONGEST_NAME, brief, brief_json, few, whole_json
-from rpcshell.line.language import unparse
+from rpcshell.line.language import method_text, unparse
 from rpcshell.line.properties import Properties
 from rpcshell.line.schema import as_schema, fixed_values, likeliest, type_names
 from rpcshell.line.schema_text import limits_text, type_text
@@ -94,6 +94,8 @@ def describe_method(method: Method) -> str:
             ]
         )
         lines += _left_out(len(method.params))
+    elif method.untold:
+        lines += ["", "What params it takes the server does not tell."]
     result = (method.out or "result", type_text(method.result_schema), _said(method.result_description))
     lines += ["", "Result:", *columns([result])]
     for name, rows in _types(method).items():
@@ -102,7 +104,7 @@ def describe_method(method: Method) -> str:
         lines += ["", "Errors:", *columns(list(_errors(method.errors[:_MOST_ROWS]))), *_left_out(len(method.errors))]
     if method.idempotent:
         lines += ["", "It is safe to call again when a reply was lost."]
-    lines += ["", *_examples(method)]
+    lines += _examples(method)
     return visible("\n".join(lines), newlines=True)
 
 
@@ -185,6 +187,9 @@ def _errors(errors: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 def _examples(method: Method) -> Iterator[str]:
     """The server's own examples with what they bring, or one that is made up."""
     own = own_examples(method)
+    if method.untold and not own:
+        return
+    yield ""
     yield "Examples:" if len(own) > 1 else "Example:"
     if not own:
         yield f"  {example_call(method)}"
@@ -243,12 +248,12 @@ def example_call(method: Method) -> str:
     if given is not None:
         return unparse(method.name, given[1][0])
     maker = _ExampleMaker(method.resolve)
-    if method.whole:
+    if method.whole and not method.untold:
         schema = method.params_schema
         known = bool(type_names(schema) or fixed_values(schema) or "$ref" in schema or "anyOf" in schema)
         return unparse(method.name, maker.value(schema, 0) if known else {"a": 1})
     if not method.params:
-        return unparse(method.name, {}).removesuffix(" {}")
+        return method_text(method.name)
     required = [param for param in method.params if param.required]
     members = ((param.name, param.schema) for param in required or method.params)
     return unparse(method.name, method.arranged(maker.members(members, 0)))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rpcshell.servers.spawn import SpawnedServer
+    from rpcshell.shell.session import Session
     from rpcshell.shell.shell import Shell
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
@@ -121,15 +122,25 @@ def stop(shell: Shell, *, yes: bool) -> None:
 
 
 def start_server(shell: Shell, options: SpawnOptions) -> None:
-    """Start a server, connect to it and say where it is.
+    """Start a server, connect to it and say where it is, and how to get back to where the prompt was.
 
     Raises:
         ShellError: it did not start.
     """
+    former = _elsewhere(shell.session)
     began = time.monotonic()
     with told_while(elapsed_text("starting the server"), shell.output.progress):
         server = shell.session.spawn(options)
     shell.output.text(f"{_described(server)} in {time.monotonic() - began:.1f} s")
+    if former is not None:
+        shell.output.note(f"it is a server of rpcshell's own; {former} was left, and :connect {former} goes back")
+
+
+def _elsewhere(session: Session) -> str | None:
+    """What the target is called, unless it is a server that was spawned here."""
+    spawned, target = session.server, session.target
+    here = target is None or (spawned is not None and str(target) in spawned.addresses)
+    return None if here or session.name is None else visible(session.name)
 
 
 def _described(server: SpawnedServer) -> str:

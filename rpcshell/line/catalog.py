@@ -91,7 +91,7 @@ class Method(msgspec.Struct, frozen=True, eq=False, dict=True):
         last = (first if index is None else index) + _MOST_SIGNED
         texts = [param.signature for param in self.params[first:last]]
         shown = ["…"] * (first > 0) + texts + [f"… {len(self.params) - last:,} more"] * (last < len(self.params))
-        if self.whole and not self.params and not self.params_schema:
+        if self.untold:
             shown = ["…"]
         name = brief(self.name, LONGEST_NAME)
         text = f"{name}({', '.join(shown)}){self.result_text}"
@@ -100,6 +100,11 @@ class Method(msgspec.Struct, frozen=True, eq=False, dict=True):
         place = index - first + (first > 0)
         start = len(name) + 1 + sum(len(one) + 2 for one in shown[:place])
         return text, (start, start + len(shown[place]))
+
+    @property
+    def untold(self) -> bool:
+        """Whether nothing is known of its params, not even whether it takes any."""
+        return self.whole and not self.params and not self.params_schema
 
     @property
     def result_text(self) -> str:

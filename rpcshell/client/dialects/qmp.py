@@ -33,7 +33,7 @@ __all__ = ["GREETING", "Qapi", "Qmp"]
 GREETING: Final = "QMP"
 """The event that a greeting is to the dialect; its params are the greeting's."""
 
-GREETING_TIMEOUT: Final = 3.0
+GREETING_TIMEOUT: Final = 2.0
 """Seconds that a monitor has to greet; one that is free does so at once."""
 
 NEGOTIATION_TIMEOUT: Final = 1.5

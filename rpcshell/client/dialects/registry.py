@@ -175,12 +175,11 @@ def serves_one(spoken: str) -> bool:
     return bool(getattr(_load(spoken.partition("+")[0]), "serves_one", False))
 
 
-def framing_of(spoken: str, *, http: bool = False) -> str:
-    """How messages are told apart where this is spoken; of HTTP only bodies are seen, one after another.
+def framing_of(spoken: str) -> str:
+    """How messages are told apart in a stream where this is spoken.
 
     Args:
         spoken: As for `dialect_factory`; nothing for the native protocol.
-        http: Whether messages are bodies of HTTP.
 
     Returns:
         One of `rpcwire.framings.FRAMINGS`, or nothing where the dialect does not say.
@@ -188,8 +187,8 @@ def framing_of(spoken: str, *, http: bool = False) -> str:
     Raises:
         UsageError: There is no such dialect.
     """
-    if http or not spoken:
-        return "stream" if http else "u32le"
+    if not spoken:
+        return "u32le"
     name, _, framing = spoken.partition("+")
     framings: tuple[str, ...] = getattr(_load(name), "framings", ())
     return framing or next(iter(framings), "")

@@ -10,7 +10,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.commands.export.exported import Secret, Secrets, files_of, introduction, reason, targets_of
-from rpcshell.line.language import unparse
+from rpcshell.line.language import method_text, unparse
 from rpcshell.line.masking import mask_secrets
 
 if TYPE_CHECKING:
@@ -60,10 +60,15 @@ def _call(record: Call, export: Export, secrets: Secrets) -> str:
     if hidden:
         text = f"{command} <<{_END}{accept}\n{_document(record, params, hidden)}\n{_END}"
     else:
-        text = f"{command} -c {shlex.quote(unparse(record.method, record.params))}{accept}"
+        text = f"{command} -c {shlex.quote(_line(record))}{accept}"
     if failed:
         return f"# {reason(record, secrets)}\n{text}"
     return text
+
+
+def _line(record: Call) -> str:
+    """A call as it is typed: without params nothing stands behind its method."""
+    return method_text(record.method) if record.params is None else unparse(record.method, record.params)
 
 
 def _document(record: Call, params: Any, hidden: list[Secret]) -> str:

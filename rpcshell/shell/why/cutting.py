@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
-__all__ = ["WireFrame", "cut_frames"]
+__all__ = ["HTTP_BODIES", "WireFrame", "cut_frames"]
+
+HTTP_BODIES: Final = "http"
+"""For a framing: bodies of HTTP, each of which is a message, with a newline after it."""
 
 _HEADERS_END: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(rb"^content-length:[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -53,7 +56,7 @@ def cut_frames(data: bytes, framing: str = "u32le") -> list[WireFrame]:
 
     Args:
         data: The bytes.
-        framing: One of `rpcwire.framings.FRAMINGS`; of any other nothing is cut.
+        framing: One of `rpcwire.framings.FRAMINGS`, or HTTP_BODIES; of any other nothing is cut.
     """
     found = []
     cut = _CUTS.get(framing, _uncut)
@@ -108,6 +111,12 @@ def _value(data: bytes) -> tuple[WireFrame, bytes]:
     return WireFrame(head, body[:size], tail, about="what parts two values"), rest[len(tail) :]
 
 
+def _body(data: bytes) -> tuple[WireFrame, bytes]:
+    """One body of HTTP; the newline after it stands for its end, and was never sent."""
+    frame, rest = _value(data)
+    return msgspec.structs.replace(frame, tail=b"", about=""), rest
+
+
 def _uncut(data: bytes) -> tuple[WireFrame, bytes]:
     return WireFrame(body=data, missing=None), b""
 
@@ -119,5 +128,6 @@ _CUTS: Final[dict[str, Callable[[bytes], tuple[WireFrame, bytes]]]] = {
     "nul": lambda data: _ended(data, b"\0", "NUL"),
     "content-length": _with_headers,
     "stream": _value,
+    HTTP_BODIES: _body,
 }
 """Each takes the first frame from some bytes, and leaves the rest."""

@@ -13,7 +13,7 @@ from rpcshell.client.dialects.registry import framing_of
 from rpcshell.client.target import HttpTarget, Target
 from rpcshell.client.verdict import SILENCES
 from rpcshell.line.masking import blot_bytes, mask_texts, mask_value
-from rpcshell.shell.why.cutting import cut_frames
+from rpcshell.shell.why.cutting import HTTP_BODIES, cut_frames
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
 from rpcshell.view.pretty import render_json
@@ -51,7 +51,7 @@ def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragm
     trace = call.trace
     began = trace.began
     target = Target.parse(call.target)
-    framing = framing_of(target.dialect, http=isinstance(target, HttpTarget))
+    framing = HTTP_BODIES if isinstance(target, HttpTarget) else framing_of(target.dialect)
     if trace.connected and trace.dialled:
         yield ARROW, f"{OUT} "
         took = call_time(trace.connected - trace.dialled)
@@ -61,20 +61,26 @@ def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragm
         whole = "" if trace.sent else ", not all of them written"
         yield ARROW, f"{OUT} "
         when = call_time((trace.sent or trace.sending) - began)
-        yield "", f"{when:>8}  request: {trace.request_size} bytes{times}{whole}\n"
+        count = trace.request_size - _marks(trace.request, framing)
+        yield "", f"{when:>8}  request: {count} bytes{times}{whole}\n"
         yield from render_frames(
             trace.request, width, trace.request_size - len(trace.request), framing=framing, full=full
         )
     if trace.reads:
         received = b"".join(trace.received)
         yield ARROW, f"{IN} "
-        size = f"{trace.received_size} bytes in {count_of(trace.reads, 'read')}"
+        size = f"{trace.received_size - _marks(received, framing)} bytes in {count_of(trace.reads, 'read')}"
         yield "", f"{call_time(trace.first - began):>8}  reply: {size}\n"
         more = trace.received_size - len(received)
         yield from render_frames(received, width, more, framing=framing, params=call.named_params, full=full)
     if call.outcome in {"failed", "cancelled"}:
         yield ERROR, f"✗ {call_time(trace.ended - began):>8}  "
         yield "", visible("no reply" if call.error is None else call.error.message.replace("\n", " ").rstrip()) + "\n"
+
+
+def _marks(data: bytes, framing: str) -> int:
+    """How many bytes were never sent: those that mark the ends of HTTP's bodies."""
+    return sum(frame.whole for frame in cut_frames(data, framing)) if framing == HTTP_BODIES else 0
 
 
 def render_finding(finding: Finding, width: int, *, full: bool = False) -> Iterator[Fragment]:
@@ -107,7 +113,7 @@ def render_frames(
         data: Bytes from the beginning of a frame on.
         width: Columns of the screen.
         missing: How many more bytes there were that are not kept.
-        framing: How messages are told apart.
+        framing: How messages are told apart, as for `cut_frames`.
         params: What may have secrets that the frames repeat.
         full: Whether to show all of the bytes.
     """

@@ -52,6 +52,23 @@ def test_a_server_is_spawned_at_an_address_with_a_framing(shell: Shell, output: 
     assert shell.session.target is None
 
 
+def test_a_server_that_is_spawned_says_which_one_was_left_for_it(
+    shell: Shell, output: Recording, framed: SpawnedServer
+) -> None:
+    (address,) = framed.addresses
+    shell.execute(f":connect {address}")
+    shell.execute(":spawn 1")
+    assert output.notes[-1].endswith(
+        f"a server of rpcshell's own; {address} was left, and :connect {address} goes back"
+    )
+    notes = len(output.notes)
+    assert shell.session.server is not None
+    shell.session.server.stop()
+    shell.execute(":spawn 1")
+    assert not any("was left" in note for note in output.notes[notes:])
+    shell.execute(":stop")
+
+
 @pytest.fixture
 def _named() -> Iterator[None]:
     name_dialects({"once": KEA})

@@ -89,6 +89,14 @@ def test_a_method_of_any_params_gets_some() -> None:
     assert example_call(typed) == "m 1"
 
 
+def test_a_method_of_whose_params_nothing_is_told_gets_none_made_up() -> None:
+    untold = method(params=[], **{"x-params": "whole"})
+    assert example_call(untold) == "m"
+    text = describe_method(untold)
+    assert text.splitlines()[2] == "What params it takes the server does not tell."
+    assert "Example" not in text
+
+
 def test_the_servers_own_example_comes_first() -> None:
     examples = [{"name": "x", "params": [{"name": "p", "value": {"deep": [None]}}], "result": {}}]
     assert example_call(method(params=[param("p", {})], examples=examples)) == 'm {"p": {"deep": [null]}}'

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from rpcshell import ConnectionFailed, ProtocolError, ShellError, connect
+from rpcshell.client.dialects import qmp
 from rpcshell.client.target import HttpTarget, Target, UnixTarget
 from rpcshell.servers.target_memory import TargetMemory
+from rpcshell.shell import dialect_finder
 from rpcshell.shell.dialect_finder import DialectFinder
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
@@ -173,6 +175,10 @@ def test_what_is_remembered_and_no_longer_understood_is_not_waited_for(
         memory.learn(str(server.target), f"{remembered}:{server.target}")
         with pytest.raises(ShellError, match=says):
             call()
+
+
+def test_a_monitor_that_is_held_is_said_in_less_than_four_seconds_also_where_it_is_looked_at_again() -> None:
+    assert qmp.GREETING_TIMEOUT + dialect_finder._LIMIT_AFTER_GREETING <= 3
 
 
 def test_a_monitor_that_is_remembered_and_gone_is_found_out_again(

@@ -68,6 +68,12 @@ def test_how_a_target_is_reached_is_written_down(kind: Kind) -> None:
         assert "from rpcshell import TlsFiles, connect" in written
 
 
+def test_a_call_without_params_has_none_in_a_script() -> None:
+    written = export_text("shell", export([answered("list_dbs"), refused("a b")]))
+    assert "-c list_dbs\n" in written
+    assert """-c '"a b"' ||""" in written
+
+
 def test_calls_that_took_long_get_the_time() -> None:
     import msgspec
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.line.masking import blot_bytes
-from rpcshell.shell.why.cutting import cut_frames
+from rpcshell.shell.why.cutting import HTTP_BODIES, cut_frames
 from rpcshell.shell.why.frames import render_frames
 from rpcshell.view.escape import visible
 from rpcwire import encode_request, frame
@@ -51,7 +51,14 @@ def test_every_framing_is_cut_and_no_byte_is_lost(framing: str, bodies: list[byt
     assert [one.body for one in found[:-1]] == bodies[: len(found[:-1])]
 
 
-@given(st.binary(max_size=200), st.integers(20, 120), st.sampled_from([*FRAMINGS, ""]))
+@given(st.lists(json.map(in_list), max_size=4))
+def test_bodies_of_http_are_shown_without_the_newlines_that_part_them(bodies: list[bytes]) -> None:
+    found = cut_frames(b"".join(body + b"\n" for body in bodies), HTTP_BODIES)
+    assert [one.body for one in found] == bodies
+    assert not any(one.head or one.tail or one.about for one in found)
+
+
+@given(st.binary(max_size=200), st.integers(20, 120), st.sampled_from([*FRAMINGS, HTTP_BODIES, ""]))
 def test_whatever_comes_is_shown_without_harm(data: bytes, width: int, framing: str) -> None:
     text = shown(data, width, full=True, framing=framing)
     assert visible(text, newlines=True) == text
