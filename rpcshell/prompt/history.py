@@ -10,18 +10,17 @@ import errno
 import fcntl
 import os
 import stat
-import tempfile
 from contextlib import contextmanager, suppress
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.history import History
 
-from rpcshell.servers.folders import state_folder, user_path
+from rpcshell.servers.folders import replace_file, state_folder, user_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from rpcshell.line.masking import Known
 
@@ -91,7 +90,7 @@ class LineHistory(History):
                     entries = _read(file)
                     if len(entries) > self._cap + self._cap // 10:
                         entries = entries[-self._cap :]
-                        _replace(path, entries)
+                        replace_file(path.resolve(), b"".join(map(_encode, entries)))
         self._last = entries[-1] if entries else None
         return reversed(entries)
 
@@ -180,15 +179,3 @@ def _after_damage(file: int) -> bytes:
     """A newline, where a full disk or a crash has left the last line of the file without one."""
     size = os.fstat(file).st_size
     return b"\n" if size and os.pread(file, 1, size - 1) != b"\n" else b""
-
-
-def _replace(path: Path, entries: list[str]) -> None:
-    target = path.resolve()
-    file, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(file, "wb") as stream:
-            stream.writelines(_encode(entry) for entry in entries)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -1,4 +1,5 @@
-"""Where the shell keeps its files: the platform's folders, made when first needed and closed to others.
+"""Where the shell keeps its files, and how it writes one: the platform's folders, made when first needed and closed to
+others.
 
 What is in the files is the business of whoever reads or writes them.
 """
@@ -15,7 +16,7 @@ import platformdirs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["config_file", "history_file", "state_folder", "user_path"]
+__all__ = ["config_file", "history_file", "replace_file", "state_folder", "user_path"]
 
 
 def user_path(text: str) -> Path:
@@ -54,6 +55,31 @@ def state_folder(*parts: str) -> Path:
         folder /= part
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Put data in the place of a file at once: others read the old one or the new one.
+
+    Where two shells write, the last one's stays. A link is replaced, and nothing written where it leads.
+
+    Args:
+        path: The file, which need not be there. Its folder is.
+        data: All that is to be in it.
+        mode: Who may read and write it (chmod(2)).
+
+    Raises:
+        OSError: It cannot be written; the old one stays.
+    """
+    import tempfile
+
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(data)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _of_this_user(folder: Callable[..., str]) -> Path:

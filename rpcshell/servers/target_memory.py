@@ -10,17 +10,20 @@ import contextlib
 import os
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
 
+from rpcshell.servers.folders import replace_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["TargetMemory"]
 
+_FILE: Final = "targets.json"
 _MOST_ENTRIES: Final = 200
 _MOST_RECENT: Final = 20
 _MOST_BYTES: Final = 256 * 1024
@@ -87,7 +90,7 @@ class TargetMemory:
     def _read(self) -> _Remembered:
         try:
             # A pipe in its place would have its opening wait for a writer.
-            with open(self._folder() / "targets.json", "rb", opener=_open_at_once) as file:
+            with open(self._folder() / _FILE, "rb", opener=_open_at_once) as file:
                 data = file.read(_MOST_BYTES + 1)
             if len(data) > _MOST_BYTES:
                 return _Remembered()
@@ -99,23 +102,11 @@ class TargetMemory:
         return replace(found, plain_until=plain)
 
     def _write(self, content: _Remembered) -> None:
-        import tempfile
-
         plain = {target: until for target, until in content.plain_until.items() if not _holds_secret(target)}
         recent = [target for target in content.recent if not _holds_secret(target)]
         spoken = {target: leads for target, leads in content.spoken.items() if not _holds_secret(leads)}
-        data = msgspec.json.encode(_Remembered(plain, recent, spoken))
-        # Another shell may be writing too: each writes a file of its own, and the last rename wins.
         with contextlib.suppress(OSError):
-            folder = self._folder()
-            descriptor, name = tempfile.mkstemp(prefix="targets.", dir=folder)  # mode 0600
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                Path(name).replace(folder / "targets.json")
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            replace_file(self._folder() / _FILE, msgspec.json.encode(_Remembered(plain, recent, spoken)))
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from rpcshell.client.errors import UsageError
+from rpcshell.servers.folders import replace_file
 from rpcshell.shell.config import parse_config
 from rpcshell.shell.config_reference import toml_setting
 from rpcshell.shell.toml_text import key_line
@@ -93,13 +93,6 @@ def _write(path: Path, text: str) -> None:
         # Where it is kept with other settings of its owner's, it is a link.
         place = path.resolve()
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = place.stat().st_mode & 0o777 if place.exists() else 0o600
-        beside = place.with_name(f".{place.name}.{os.getpid()}")
-        try:
-            with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
-                file.write(text.encode())
-            beside.replace(place)
-        finally:
-            beside.unlink(missing_ok=True)
+        replace_file(place, text.encode(), mode=place.stat().st_mode & 0o777 if place.exists() else 0o600)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from rpcshell.lab.bench.rounds import p99_parts, rate_parts
+from rpcshell.servers.folders import replace_file
 from rpcshell.view.histogram import Histogram
 from rpcwire import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rpcshell.lab.bench.measurement import Measurement
 
@@ -105,14 +104,5 @@ class RunMemory:
             return []
 
     def _write(self, runs: list[Run]) -> None:
-        # Another shell may be writing too: each writes a file of its own, and the last rename wins.
         with contextlib.suppress(OSError):
-            folder = self._folder()
-            descriptor, name = tempfile.mkstemp(prefix="bench.", dir=folder)  # mode 0600
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(msgspec.json.encode(runs))
-                Path(name).replace(folder / _FILE)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            replace_file(self._folder() / _FILE, msgspec.json.encode(runs))
