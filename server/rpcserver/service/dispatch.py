@@ -19,9 +19,9 @@ from rpcserver.service.discovery import DISCOVER, discovery_endpoint
 from rpcserver.service.endpoint import Endpoint
 from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
 from rpcserver.service.faults import Faults
+from rpcserver.service.hooks import WorkerHooks
 from rpcserver.service.large import HOLDERS, LARGE, MANY, LargeValues
 from rpcserver.service.long_requests import LONG, LongRequests
-from rpcserver.service.worker_hooks import WorkerHooks
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.method_board import OTHERS, TOOK
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended

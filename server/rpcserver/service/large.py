@@ -7,6 +7,7 @@ Collecting garbage would make these steps three times as long: it goes through a
 from __future__ import annotations
 
 import gc
+from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ class LargeValues:
         """Call a function there, and raise here what it raises."""
         import asyncio
         from concurrent.futures import ThreadPoolExecutor
-        from functools import partial
 
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, "rpcserver-large")

@@ -1,4 +1,4 @@
-"""Finds and imports the app that a server is to serve, and runs what it wants done when a worker starts and stops.
+"""Finds and imports the app that a server is to serve.
 
 An app that is not there (`AppNotFound`) and one whose own code fails (`AppFailed`) are different errors: the first
 says what to write instead, the second shows the traceback of the user's own frames.
@@ -6,7 +6,6 @@ says what to write instead, the second shows the traceback of the user's own fra
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -16,26 +15,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rpcserver.service.coroutines import ended_from_outside
-from rpcserver.service.endpoint import HANDLER_LOG
+from rpcserver.service.hooks import run_preload_hooks
 from rpcserver.service.service import Service
-from rpcserver.service.source import (
-    handler_name,
-    handler_place,
-    has_own_frames,
-    one_line,
-    own_traceback,
-    printable,
-)
+from rpcserver.service.source import has_own_frames, one_line, own_traceback
 from rpcserver.system.errors import AppFailed, AppNotFound, QuickStop, ServiceError
 from rpcserver.system.near_names import near_names
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
     from types import ModuleType
-
-    from rpcserver.service.context import WorkerInfo
-    from rpcserver.service.service import Hook
 
 DEFAULT_ATTRIBUTE = "service"
 """The name of the app in its module, where none is given."""
@@ -52,13 +39,7 @@ def load_app(app: str | None) -> Service:
         AppFailed: the user's own code failed.
     """
     service = load_service(app)
-    for hook in service.preload_hooks:
-        try:
-            hook()
-        except QuickStop:
-            raise
-        except BaseException as error:
-            raise _hook_failed(hook, error) from error
+    run_preload_hooks(service)
     return service
 
 
@@ -230,58 +211,3 @@ def _module_names(folder: Path) -> list[str]:
 def _hint(near: Iterable[str], otherwise: str) -> str:
     names = list(near)
     return f"did you mean {' or '.join(names)}?" if names else otherwise
-
-
-def run_hook(hook: Hook, worker: WorkerInfo, run: Callable[[Awaitable[Any]], Any]) -> None:
-    """Call a hook, and have its coroutine run, if it makes one.
-
-    Raises:
-        AppFailed: the hook raised an exception.
-    """
-    try:
-        result = _called_hook(hook, worker)
-        if inspect.isawaitable(result):
-            run(result)
-    except QuickStop:
-        raise
-    except BaseException as error:
-        raise _hook_failed(hook, error) from error
-
-
-async def run_hook_async(hook: Hook, worker: WorkerInfo) -> None:
-    """Like `run_hook`, on an event loop."""
-    try:
-        result = _called_hook(hook, worker)
-        if inspect.isawaitable(result):
-            await result
-    except QuickStop:
-        raise
-    except BaseException as error:
-        if ended_from_outside(error):
-            raise
-        raise _hook_failed(hook, error) from error
-
-
-@contextlib.contextmanager
-def logged_failure(hook: Hook) -> Iterator[None]:
-    """Log what a hook raises, so that the hooks after it run all the same."""
-    try:
-        yield
-    except AppFailed as error:
-        HANDLER_LOG.error("%s\n%s", printable(error.message), printable(error.traceback or "").rstrip())
-
-
-def _called_hook(hook: Hook, worker: WorkerInfo) -> Any:
-    try:
-        parameters = inspect.signature(hook).parameters.values()
-    except (TypeError, ValueError):
-        return hook()
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    wants_worker = any(found.kind in positional and found.default is found.empty for found in parameters)
-    return hook(worker) if wants_worker else hook()
-
-
-def _hook_failed(hook: Hook, error: BaseException) -> AppFailed:
-    name, place = handler_name(hook), handler_place(hook)
-    where = name if place is None else f"{name} ({place})"
-    return AppFailed(name, f"the hook {where} failed: {one_line(error)}", own_traceback(error))

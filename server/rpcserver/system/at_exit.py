@@ -9,6 +9,8 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.system.errors import QuickStop
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,6 +40,8 @@ class AtExit:
             try:
                 if file is not None and not file.closed:
                     file.flush()
+            except QuickStop:
+                raise
             except BaseException:
                 # An app may call anything a file, and a disk may be full.
                 logger.debug("%r cannot be flushed", file, exc_info=True)

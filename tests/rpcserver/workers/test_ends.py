@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -107,3 +108,34 @@ def test_what_never_ends_at_exit_is_ended_with_the_drain(tmp_path: Path) -> None
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         assert "did not stop in time" in server.log()
+
+
+FLUSHING = """
+import io
+import pathlib
+import time
+from rpcserver import Service
+
+service = Service("audited")
+flushing = pathlib.Path(__file__).with_name("flushing")
+
+class Audit(io.RawIOBase):
+    def flush(self) -> None:
+        if flushing.exists():
+            with flushing.open("wb"):
+                flushing.unlink()
+            while True:
+                time.sleep(0.01)
+
+audit = Audit()
+"""
+
+
+def test_a_quick_stop_reaches_a_worker_that_flushes_files(tmp_path: Path) -> None:
+    with running("-w", "1", app=FLUSHING, folder=tmp_path) as server:
+        os.mkfifo(tmp_path / "flushing")
+        os.kill(server.workers()[0], signal.SIGKILL)
+        (tmp_path / "flushing").read_bytes()
+        server.signal(signal.SIGINT)
+        assert server.wait() == 0
+        assert "did not stop in time" not in server.log()
