@@ -14,8 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rpcwire import FrameDecoder, Goodbye, Reply, decode_reply, encode_request, frame
 from tests import forks
+
+needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 
 WARNINGS = "error,ignore:unclosed scandir iterator:ResourceWarning"
 """What servers make of warnings; a signal may end a worker as it opens a folder."""

@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.diagnosis import lookup_failed, tcp_failed, unix_failed
 from rpcshell.client.errors import UsageError
-from rpcshell.client.target import FleetTarget, Target, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.target import FleetTarget, Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rpcshell.client.target import TlsFiles
     from rpcshell.client.tls import TlsStream
 
 __all__ = [
@@ -98,7 +97,6 @@ def seconds_asleep() -> float:
 
 
 def _connect_tls(target: TlsTarget, timeout: float, files: TlsFiles | None) -> TlsStream:
-    from rpcshell.client.target import TlsFiles
     from rpcshell.client.tls import handshake_failed, secure
 
     deadline = time.monotonic() + timeout

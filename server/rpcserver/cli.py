@@ -20,7 +20,7 @@ from click.core import ParameterSource
 from rpcserver.config_reference import NOT_IN_FILES
 from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.channel import ParentLink
-from rpcserver.system.errors import ServerError, TlsError
+from rpcserver.system.errors import AppFailed, LoadError, ServerError, ServiceError, TlsError
 from rpcserver.system.log import configure
 from rpcserver.system.process import fill_standard_descriptors, open_standard_streams
 from rpcserver.system.settings import SettingsError, line_of, read_file
@@ -147,7 +147,6 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
     # Neither the help nor a mistake on the command line waits for these.
     from rpcserver.arbiter.boot import BootError
     from rpcserver.run import check_server, run_server
-    from rpcserver.system.errors import AppFailed, LoadError, ServiceError
 
     if invocation.check:
         try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rpcserver.arbiter.arbiter import Arbiter
 from rpcserver.arbiter.control import ControlSocket, open_control
 from rpcserver.arbiter.health import open_health
+from rpcserver.service.loader import load_service
 from rpcserver.system.addresses import BindError
 from rpcserver.system.errors import ServerError
 from rpcserver.system.process import named_folder
@@ -91,8 +92,6 @@ def check_server(settings: ServerSettings) -> str:
         AppNotFound, AppFailed: the app cannot be imported.
         TlsError: a certificate or a key cannot be used.
     """
-    from rpcserver.service.loader import load_service
-
     _tls(settings)
     methods = len(load_service(settings.app).methods())
     served = f"{settings.app or 'the demo'}, {methods} {'method' if methods == 1 else 'methods'}"

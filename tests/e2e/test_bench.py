@@ -1,4 +1,3 @@
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +6,9 @@ import pytest
 
 from tests.e2e.shells import leave, spawn
 from tests.e2e.terminal import CTRL_C, ENTER, Terminal, processes_of, wait_until_ended
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 
 def load_processes(terminal: Terminal) -> set[int]:

@@ -1,6 +1,5 @@
 """Completion, checking and documentation while typing, in a real terminal."""
 
-import os
 import re
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import pytest
 
 from tests.e2e.shells import spawn
 from tests.e2e.terminal import CTRL_C, ENTER, TAB, Terminal
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 F2 = "\x1bOQ"
 

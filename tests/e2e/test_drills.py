@@ -1,14 +1,14 @@
 """Drills in a real terminal."""
 
-import os
 import re
 
 import pytest
 
 from tests.e2e.shells import leave, spawn
 from tests.e2e.terminal import CTRL_C, ENTER, TAB, Terminal, wait_until_ended
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 
 def test_a_drill_is_completed_watched_and_ended_with_ctrl_c(terminal: Terminal) -> None:

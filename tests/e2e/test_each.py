@@ -1,12 +1,12 @@
-import os
 import re
 
 import pytest
 
 from tests.e2e.shells import leave, spawn, spawn_waiting, wait_for_calls
 from tests.e2e.terminal import CTRL_C, CTRL_D, ENTER, Terminal
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 
 def test_answers_of_all_workers_are_shown_beside_each_other(terminal: Terminal) -> None:

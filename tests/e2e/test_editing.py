@@ -1,6 +1,5 @@
 """Typing a line: templates, several rows, vi, an editor, pastes, and screens that are narrow or change."""
 
-import os
 import re
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import pytest
 from rpcshell.prompt.theme import theme_style
 from tests.e2e.shells import leave, spawn
 from tests.e2e.terminal import CTRL_C, CTRL_R, ENTER, SHELL, TAB, Terminal
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 ESCAPE = "\x1b"
 SHIFT_TAB = "\x1b[Z"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.shells import leave
 from tests.e2e.terminal import ENTER, SHELL, Terminal
-from tests.servers import PATIENCE, all_gone, running, watched
+from tests.servers import PATIENCE, all_gone, needs_server, running, watched
 from tests.zookeeper import Serverset
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 PROMPT = "zk://…/calc"
 

@@ -1,4 +1,3 @@
-import os
 import re
 import shutil
 from pathlib import Path
@@ -7,9 +6,10 @@ import pytest
 
 from tests.e2e.shells import FOOTER
 from tests.e2e.terminal import CTRL_L, ENTER, TAB, Terminal
+from tests.servers import needs_server
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only"),
+    needs_server,
     pytest.mark.skipif(shutil.which("less") is None, reason="no less here"),
 ]
 

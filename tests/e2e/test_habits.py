@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
-import pytest
-
 from tests.e2e.shells import spawn
 from tests.e2e.terminal import ENTER, Terminal
+from tests.servers import needs_server
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+@needs_server
 def test_what_other_programs_have_taught_leads_on(terminal: Terminal) -> None:
     spawn(terminal)
     terminal.send(f":methods add{ENTER}")

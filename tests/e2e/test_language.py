@@ -7,8 +7,9 @@ import pytest
 
 from tests.e2e.shells import FOOTER, leave, spawn
 from tests.e2e.terminal import CTRL_C, ENTER, Terminal
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 PASTE = "\x1b[200~{}\x1b[201~"
 

@@ -10,8 +10,9 @@ import pytest
 
 from tests.e2e.shells import hang, leave, spawn
 from tests.e2e.terminal import CTRL_C, CTRL_D, ENTER, SHELL, Terminal, arbiter_of, servers_of, wait_until_ended
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 
 def test_closing_the_terminal_ends_the_server(terminal: Terminal) -> None:

@@ -1,7 +1,6 @@
 # ruff: noqa: RUF001
 # Chinese has punctuation marks of its own.
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,9 @@ import pytest
 from rpcshell.view.width import cells
 from tests.e2e.shells import leave
 from tests.e2e.terminal import CTRL_C, CTRL_D, ENTER, Terminal, servers_of
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 
 def test_the_lesson_is_walked_through_and_left_at_any_moment(terminal: Terminal) -> None:

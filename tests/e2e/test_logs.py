@@ -1,12 +1,10 @@
-import os
 import re
-
-import pytest
 
 from tests.e2e.shells import leave, spawn
 from tests.e2e.terminal import CTRL_C, ENTER, Terminal
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 APP = """
 import threading

@@ -1,4 +1,3 @@
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -8,9 +7,10 @@ import pytest
 
 from tests.e2e.shells import FOOTER
 from tests.e2e.terminal import CTRL_C, ENTER, Terminal
+from tests.servers import needs_server
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only"),
+    needs_server,
     pytest.mark.skipif(shutil.which("less") is None, reason="no less here"),
 ]
 

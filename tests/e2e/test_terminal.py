@@ -22,8 +22,9 @@ from tests.e2e.terminal import (
     servers_of,
     wait_until_ended,
 )
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 
 @pytest.mark.thorough

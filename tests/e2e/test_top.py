@@ -8,8 +8,9 @@ import pytest
 
 from tests.e2e.shells import leave, spawn
 from tests.e2e.terminal import ENTER, SHELL, TAB, Terminal, wait_until_ended
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 DOWN = "\x1b[B"
 

@@ -13,6 +13,7 @@ and without pytest::
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ def __getattr__(name: str) -> object:
     # The demo and the plugin for pytest stand in this package, and cost only what they need themselves.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     value: object = getattr(import_module(f"{__name__}.{'client' if name == 'Client' else 'server'}"), name)
     globals()[name] = value
     return value

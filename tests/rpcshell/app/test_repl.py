@@ -23,9 +23,8 @@ from rpcshell.prompt.session import Prompt
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.session import Session
 from tests.rpcshell.shop import CATALOG
+from tests.servers import needs_server
 from tests.zookeeper import Serverset
-
-needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 
 
 class Run:

@@ -218,7 +218,6 @@ def test_where_nobody_is_registered_the_error_says_so(serverset: Serverset, conn
 
 
 def test_where_no_zookeeper_answers_the_error_says_so(connect: Connect) -> None:
-    pytest.importorskip("kazoo")
     with pytest.raises(ConnectionFailed, match="ZooKeeper does not answer"):
         connect(f"zk://127.0.0.1:{free_port()}/calc", connect_timeout=0.3)
 
@@ -290,7 +289,6 @@ class Dns:
 
 @pytest.fixture
 def dns_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dns]:
-    pytest.importorskip("dns", reason="dnspython is not installed: pip install 'rpcshell[dns]'")
     import dns.resolver
 
     server = Dns()

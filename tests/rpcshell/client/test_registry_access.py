@@ -88,7 +88,6 @@ def test_a_registry_that_is_not_trusted_is_told_as_that(serverset: Serverset) ->
 
 
 def test_a_file_for_tls_that_cannot_be_used_is_named() -> None:
-    pytest.importorskip("kazoo")
     with pytest.raises(TlsFailed, match=r"nothing\.pem"):
         connect("zks://127.0.0.1/calc", tls=TlsFiles(ca="nothing.pem"))
 

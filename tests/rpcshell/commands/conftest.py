@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import pytest
 
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from tests.forks import Forks
-
-needs_server = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
 
 
 @pytest.fixture(autouse=True)

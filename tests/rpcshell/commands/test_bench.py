@@ -22,8 +22,8 @@ from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.pretty import Fragment
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
+from tests.servers import needs_server
 
 pytestmark = needs_server
 

@@ -10,8 +10,8 @@ from rpcshell.commands.guide import _CALLS
 from rpcshell.line.language import parse
 from rpcshell.shell.shell import Leave, Shell
 from rpcwire.control import MODELS
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
+from tests.servers import needs_server
 
 
 @pytest.mark.parametrize("line", [":disconnect", ":methods", ":doc ping", "ping"])

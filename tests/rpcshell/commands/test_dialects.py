@@ -16,10 +16,10 @@ from rpcshell.client.target import ChildTarget, Target
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.shell import Shell
 from rpcwire import encode_value
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.enveloped import KEA
 from tests.rpcshell.peers import Peer, serving
+from tests.servers import needs_server
 
 pytestmark = needs_server
 

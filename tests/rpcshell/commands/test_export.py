@@ -8,8 +8,8 @@ import pytest
 
 from rpcshell.client.errors import CallError, UsageError
 from rpcshell.shell.shell import Shell
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
+from tests.servers import needs_server
 
 PLACE = (
     'order.place {"customer": "Ada \\"the Countess\\" $HOME `x`", "items": [{"sku": "TEA-42"}], '

@@ -12,14 +12,13 @@ from rpcshell.client.broadcast import Broadcast
 from rpcshell.client.errors import Cancelled, ShellError, UsageError
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.shell import Shell
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import free_port
+from tests.servers import needs_server
 
 pytestmark = needs_server
 
 APP = """
-import os
 from rpcserver import Service
 
 service = Service("calc", version="1.{number}")

@@ -2,8 +2,8 @@ import pytest
 
 from rpcshell.client.errors import CallError, UsageError
 from rpcshell.shell.shell import Shell
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
+from tests.servers import needs_server
 
 
 @needs_server

@@ -8,8 +8,8 @@ from rpcshell.client.errors import CallError, SyntaxProblem, UsageError
 from rpcshell.commands import load_commands
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Leave, Shell
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
+from tests.servers import needs_server
 
 pytestmark = needs_server
 

@@ -23,8 +23,8 @@ from rpcwire.control import (
     TotalStatus,
     WorkerStatus,
 )
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
+from tests.servers import needs_server
 
 pytestmark = needs_server
 

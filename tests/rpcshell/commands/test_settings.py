@@ -7,6 +7,7 @@ from rpcshell.client.errors import UsageError
 from rpcshell.shell.shell import Shell
 from tests import forks
 from tests.rpcshell.commands.recording import Recording
+from tests.servers import needs_server
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -41,7 +42,7 @@ def test_what_cannot_be_set_is_refused_with_what_can(shell: Shell) -> None:
         shell.execute(":set timout 5")
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+@needs_server
 def test_what_is_set_on_one_line_holds_for_the_next(tmp_path: Path) -> None:
     lines = (":set format table", "whoami", ":set timeout 0.05", "sleep seconds=0.3")
     done = forks.run(

@@ -19,11 +19,12 @@ from rpcshell.shell.session import Session
 from tests.interrupts import interrupted
 from tests.rpcshell.peers import DEADLINE
 from tests.rpcshell.processes import ended
+from tests.servers import needs_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the server is for Linux")
+pytestmark = needs_server
 
 APP = """
 def hello(params):

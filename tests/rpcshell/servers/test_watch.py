@@ -12,7 +12,7 @@ from rpcshell.client.errors import ConnectionFailed, ConnectionLost
 from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.watch import LocalServerWatch
-from tests.rpcshell.commands.conftest import needs_server
+from tests.servers import needs_server
 
 PATIENCE = 15.0
 

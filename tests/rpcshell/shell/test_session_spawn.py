@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +16,13 @@ from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.session import Session
 from tests.rpcshell.peers import DEADLINE
 from tests.rpcshell.processes import ended
+from tests.servers import needs_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="the server is for Linux"),
+    needs_server,
     pytest.mark.usefixtures("forked"),
 ]
 

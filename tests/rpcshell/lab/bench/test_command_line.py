@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests import forks
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.peers import DEADLINE, Peer, echo, free_port, serving
+from tests.servers import needs_server
 
 BENCH = [sys.executable, "-m", "rpcshell", "bench"]
 

@@ -25,9 +25,9 @@ from rpcshell.view.histogram import Histogram
 from rpcwire import GOODBYE
 from tests.forks import Forks
 from tests.rpcshell.certificates import Certificates
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, free_port, serving
 from tests.rpcshell.processes import ended
+from tests.servers import needs_server
 
 
 def run(target: Target | str, **more: Any) -> Measurement:

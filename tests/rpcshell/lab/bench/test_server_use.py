@@ -10,7 +10,7 @@ from rpcshell.client.opening import connect
 from rpcshell.lab.bench.server_use import ServerMeter, processes_under, processor_time, proportional_memory
 from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
-from tests.rpcshell.commands.conftest import needs_server
+from tests.servers import needs_server
 
 pytestmark = needs_server
 

@@ -10,9 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from rpcshell.client.errors import ConnectionFailed
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.lab.drills.drilling import Drilled
-from tests.servers import PATIENCE
+from tests.servers import PATIENCE, needs_server
 
 pytestmark = needs_server
 

@@ -16,9 +16,9 @@ from rpcshell.commands import load_commands
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.lab.drills.drilling import Drilled
+from tests.servers import needs_server
 
 pytestmark = needs_server
 

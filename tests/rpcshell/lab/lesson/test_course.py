@@ -18,8 +18,8 @@ from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.width import cells
 from tests import forks
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
+from tests.servers import needs_server
 
 
 @pytest.fixture

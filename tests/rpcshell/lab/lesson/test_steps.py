@@ -14,8 +14,8 @@ from rpcshell.lab.lesson.english import TEXTS
 from rpcshell.lab.lesson.stage import LessonServer, Stage
 from rpcwire.control import MODELS
 from tests.forks import Forks
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.lab.lesson.telling import Told
+from tests.servers import needs_server
 
 pytestmark = needs_server
 

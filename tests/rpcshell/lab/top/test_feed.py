@@ -12,8 +12,9 @@ import pytest
 from rpcshell.lab.top.feed import Feed, News, Picture, WorkerLog
 from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from tests.servers import needs_server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server is for Linux only")
+pytestmark = needs_server
 
 
 def shown(news: News) -> Picture:

@@ -20,8 +20,7 @@ from rpcshell.lab.top import fleet_feed
 from rpcshell.lab.top.fleet_feed import FleetFeed, InstanceLine
 from rpcshell.lab.top.instance_reading import InstanceReading, Rates, of_metrics
 from rpcshell.servers.directory import is_on_this_machine
-from tests.rpcshell.commands.conftest import needs_server
-from tests.servers import PATIENCE, running
+from tests.servers import PATIENCE, needs_server, running
 
 ELSEWHERE = TcpTarget("192.0.2.1", 1)
 """An address that is nobody's (RFC 5737)."""
@@ -81,7 +80,6 @@ def looked_at(feed: FleetFeed, *instances: InstanceState) -> list[InstanceLine]:
 @pytest.mark.thorough
 @needs_server
 def test_metrics_tell_the_same_as_the_control_socket(tmp_path: Path) -> None:
-    pytest.importorskip("prometheus_client")
     with running("-w", "2", "--metrics", "127.0.0.1:0", folder=tmp_path) as server, FleetFeed() as feed:
         found = re.search(r"metrics are at (\S+)", server.wait_for_log("metrics are at "))
         assert found is not None

@@ -16,9 +16,9 @@ from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.shell.why.mistakes import MistakeName, Provocation, judge, plan
 from rpcwire import encode_request, frame
-from tests.rpcshell.commands.conftest import needs_server
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, serving
+from tests.servers import needs_server
 
 REQUEST = frame(encode_request("ping", {"a": 1}))
 MISTAKES: tuple[MistakeName, ...] = get_args(MistakeName)
