@@ -135,6 +135,8 @@ class AnyHearing:
     def _asked(self, request: ServerRequest) -> Asked | None:
         """How a request is answered, or None where the dialect does."""
         handlers, form = self.handlers, request.form
+        if request.keep_alive:
+            return None
         if form is not None and handlers.form is not None:
             return Asked(partial(handlers.form, form), partial(_filled, form))
         if (answer := handlers.methods.get(request.method, handlers.request)) is not None:

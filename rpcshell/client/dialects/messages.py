@@ -81,12 +81,14 @@ class ServerRequest(msgspec.Struct, frozen=True):
         params: With what.
         id: What identifies it to the server; of any kind.
         form: What a person has to be asked for it, where one has.
+        keep_alive: Whether it only asks if the client is still there, which the dialect answers, whoever else may.
     """
 
     method: str
     params: Any
     id: Any
     form: Form | None = None
+    keep_alive: bool = False
 
 
 FormAction = Literal["accept", "decline", "cancel"]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec.structs import replace
 
-from rpcshell.client.dialects import Ask, Description, ServerRequest, Tell
+from rpcshell.client.dialects import Ask, Description, ServerRequest
 from rpcshell.client.dialects.jsonrpc import JsonRpc1
 from rpcshell.client.dialects.ovsdb_schema import described
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
-from rpcwire import ERROR_OUT, ErrorCode, Reply
+from rpcwire import ERROR_OUT, ErrorCode, Fault, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ class Ovsdb(JsonRpc1):
     def _read(self, message: dict[str, Any]) -> Iterator[Message]:
         for said in super()._read(message):
             if isinstance(said, ServerRequest) and said.method == "echo":
-                yield Tell(self.answer(said, said.params))
+                yield replace(said, keep_alive=True)
                 continue
             if isinstance(said, Reply):
                 operations = self._transactions.pop(said.id, None) if isinstance(said.id, int) else None
@@ -80,6 +80,10 @@ class Ovsdb(JsonRpc1):
                     yield _judged(said, operations)
                     continue
             yield said
+
+    def default_answer(self, request: ServerRequest) -> Any | Fault:
+        """What an `echo` says is said back."""
+        return request.params if request.keep_alive else super().default_answer(request)
 
     def cancel(self, number: int) -> bytes | None:
         """The notification that ends a transaction that waits."""

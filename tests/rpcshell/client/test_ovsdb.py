@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from rpcshell import CallError, CallTimeout, UsageError, detect
 from rpcshell import connect as connect_blocking
-from rpcshell.client.dialects import Event, ServerRequest, Stray, Tell
+from rpcshell.client.dialects import Event, ServerRequest, Stray
 from rpcshell.client.dialects.ovsdb import Ovsdb
 from rpcshell.line.catalog import Catalog
+from rpcshell.shell.questions import MANY, Questions
 from rpcshell.shell.session import Session
 from rpcwire import ERROR_OUT, MAX_REPLY, RemoteError, Reply, encode_value
 from tests.rpcshell.faces import Connect
@@ -37,7 +39,7 @@ RECORDED = (
 MEANT = [
     Reply("result", ["Open_vSwitch", "_Server"], 1),
     Reply(ERROR_OUT, {"code": -32601, "message": "unknown method"}, 2),
-    Tell(b'{"result":[],"error":null,"id":"echo"}\n'),
+    ServerRequest("echo", [], "echo", keep_alive=True),
     Reply(ERROR_OUT, {"code": -32000, "message": "unknown database: no database x", "data": {"syntax": '["x"]'}}, 3),
     Reply(ERROR_OUT, {"code": -32000, "message": "operation 2: syntax error: No table named Nope."}, 4),
     Event("update", ["mon1", {"Open_vSwitch": {"9a": {"new": {"bridges": ["set", []]}}}}]),
@@ -77,7 +79,7 @@ def test_whatever_comes_is_a_message_or_breaks_the_rules(messages: list[object],
     stream = b"".join(encode_value(message) for message in messages)
     with suppress(RemoteError):
         for message in heard(cut(stream, places)):
-            assert isinstance(message, Event | Reply | ServerRequest | Stray | Tell)
+            assert isinstance(message, Event | Reply | ServerRequest | Stray)
             assert not isinstance(message, Reply) or message.fault is None or message.fault.message is not None
 
 
@@ -175,6 +177,37 @@ def test_floods_of_events_and_of_requests_leave_the_client_alive(connect: Connec
     with serving(served(pour=pour)) as server, connect(f"ovsdb:{server.target}") as client:
         assert client.call("pour", timeout=DEADLINE)["method"] == "pour"
         assert client.call("b")["method"] == "b"
+
+
+def test_a_server_hears_that_its_client_is_there_and_one_that_asks_without_end_is_said() -> None:
+    echoed: list[Any] = []
+
+    def pour(peer: Peer, request: Any) -> None:
+        say(peer, *[ECHO] * MANY, {"id": 1, "method": "steal", "params": []})
+        answer(peer, request)
+
+    def refuse(request: ServerRequest) -> Any:
+        raise CallError("not mine", code=-1)
+
+    def serve(peer: Peer) -> None:
+        for message in taken_from("stream", lambda: peer.sock.recv(65536)):
+            if message.get("method") == "pour":
+                pour(peer, message)
+            else:
+                echoed.append(message)
+                if message["id"] == 1:
+                    over.set()
+
+    over = threading.Event()
+    notes: list[str] = []
+    with serving(serve) as server, connect_blocking(f"ovsdb:{server.target}") as client:
+        client.on_request(refuse)
+        Questions(lambda _: None, notes.append).listen(client.hearing())
+        client.call("pour", timeout=DEADLINE)
+        assert over.wait(DEADLINE)
+    assert [message["result"] for message in echoed if message["id"] == "echo"] == [[]] * MANY
+    assert [message["error"]["message"] for message in echoed if message["id"] == 1] == ["not mine"]
+    assert notes == ["the server asks without end (echo, 1,000 times by now); its dialect answers"]
 
 
 @pytest.mark.parametrize(

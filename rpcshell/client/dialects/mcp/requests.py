@@ -39,7 +39,7 @@ def capabilities_with(answers: Set[str], capabilities: Mapping[str, Any]) -> Map
 def for_a_person(request: ServerRequest) -> ServerRequest:
     """A request with the form that it asks for, if it does."""
     if request.method != _ELICITATION:
-        return request
+        return msgspec.structs.replace(request, keep_alive=request.method == "ping")
     params = as_mapping(request.params)
     if params.get("mode") == "url":
         url = as_text(params.get("url"))
