@@ -15,6 +15,7 @@ import pytest
 from hypothesis import strategies as st
 
 from rpcshell import Envelope
+from rpcshell.client.dialects.message_template import STANDING
 from rpcshell.client.dialects.registry import name_dialects
 from rpcshell.shell.config_reference import DIALECTS
 from tests.rpcshell.activation import listening, running
@@ -32,15 +33,15 @@ needs_watchman = pytest.mark.skipif(_WATCHMAN is None, reason="there is no watch
 
 
 KEYS = st.sampled_from(["a", "b", "c"])
-PATHS = st.lists(KEYS, max_size=3).map(".".join)
+PATHS = st.lists(KEYS | st.sampled_from(["0", "1"]), max_size=3).map(".".join)
 JSON = st.recursive(
     st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "x", "$$x"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=6,
 )
 TEMPLATES = st.recursive(
-    JSON | st.sampled_from(["$method", "$params", "$params...", "$id", "$other"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    JSON | st.sampled_from([*STANDING, "$other"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.just("$method"), inner, max_size=3),
     max_leaves=8,
 )
 TABLES = st.fixed_dictionaries(
@@ -55,9 +56,11 @@ TABLES = st.fixed_dictionaries(
                 "error": PATHS,
                 "code": PATHS,
                 "id": PATHS,
+                "more": PATHS,
             },
         ),
-        "event": st.fixed_dictionaries({"key": PATHS}, optional={"name": PATHS, "params": PATHS}),
+        "event": st.fixed_dictionaries({"key": PATHS}, optional={"name": PATHS, "params": PATHS})
+        | st.fixed_dictionaries({"has": st.dictionaries(PATHS, JSON, min_size=1, max_size=2)}),
         "names": st.lists(KEYS) | st.fixed_dictionaries({"method": KEYS}, optional={"path": PATHS, "prefix": KEYS}),
         "framing": st.sampled_from(["line", "stream", "nul", "x"]),
         "hello": JSON,

@@ -1,7 +1,7 @@
 """Dialects that are told and not written: what the messages of a server look like, as a table has it.
 
 A table of the configuration, or of a program that uses the clients, names what a call looks like and where in a reply
-things stand. Places are keys with dots between them: `message.commands`.
+things stand. Places are keys with dots between them, and in a list counts from 0: `message.commands`, `results.0`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from msgspec import UNSET, Meta
 
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Tell
 from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.message_shapes import UNSAID, EventShape, NamesQuestion, ReplyShape
 from rpcshell.client.dialects.message_template import (
+    BY_NAME,
+    BY_POSITION,
     ID,
+    ID_TEXT,
     METHOD,
     PARAMS,
     SPREAD,
@@ -22,32 +26,29 @@ from rpcshell.client.dialects.message_template import (
     Json,
     at_path,
     filled,
-    is_one_of,
+    needs_params,
+    number_told,
     path_of,
-    spreads_elsewhere,
     texts_in,
 )
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout, UsageError
-from rpcwire import ERROR_OUT, EncodeError, Reply, encode_value
+from rpcwire import EncodeError, Reply, encode_value
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rpcshell.client.dialects import Message, Steps
-    from rpcwire import Floats
+    from rpcwire import Floats, ParseError
 
-__all__ = ["Envelope", "EnvelopeProblem", "Enveloped", "EventShape", "NamesQuestion", "ReplyShape"]
+__all__ = ["Envelope", "EnvelopeProblem", "Enveloped"]
 
 HELLO_TIMEOUT: Final = 4.0
 """Seconds that a server has to greet, and to answer a greeting."""
 
 _HELLO: Final = "hello"
 """The event that whatever comes is until the server has been greeted."""
-
-_UNSAID: Final = "message"
-"""What an event is called that has no name."""
 
 
 class EnvelopeProblem(UsageError):
@@ -56,50 +57,6 @@ class EnvelopeProblem(UsageError):
     def __init__(self, key: str, reason: str, *, hint: str | None = None) -> None:
         super().__init__(f"{key} {reason}", hint=hint)
         self.key = key
-
-
-class ReplyShape(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
-):
-    """Where in a reply things stand."""
-
-    ok: Annotated[
-        dict[str, Json],
-        Meta(description="What a good reply has: values by their places, a list for any of several."),
-    ] = {}
-    result: Annotated[
-        str | list[str],
-        Meta(description="Where the result is; of several places the first that is there; else it is all."),
-    ] = ""
-    error: Annotated[str, Meta(description="Where an error is told; without ok, what has one is no good reply.")] = (
-        "error"
-    )
-    code: Annotated[str, Meta(description="Where the number of an error is.")] = ""
-    id: Annotated[str, Meta(description="Where the number of the call is, if not where the request has it.")] = ""
-
-
-class EventShape(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
-):
-    """How what comes unasked is told from a reply."""
-
-    key: Annotated[str, Meta(description="What only an event has; where it is a text, it is the event's name.")]
-    name: Annotated[str, Meta(description="Where its name is, if elsewhere.")] = ""
-    params: Annotated[str, Meta(description="Where what it says is; else that is all.")] = ""
-
-
-class NamesQuestion(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True, omit_defaults=True
-):
-    """How a server is asked for the names of its methods."""
-
-    method: Annotated[str, Meta(description="The method that returns them.")]
-    params: Annotated[Json | None, Meta(description="Its params.")] = None
-    path: Annotated[
-        str,
-        Meta(description="Where in the result they are: a list of texts, or of objects with a name, or an object."),
-    ] = ""
-    prefix: Annotated[str, Meta(description="What the names of methods begin with there, and not in a call.")] = ""
 
 
 class Envelope(
@@ -124,8 +81,10 @@ class Envelope(
     request: Annotated[
         dict[str, Any] | list[Any],
         Meta(
-            description='A call as it is sent. "$method", "$params" and "$id", a number, stand for what differs, '
-            '"$params..." in a list for params as items of it; all else is sent as it is.',
+            description='A call as it is sent. "$method", which may be a key, "$params" and "$id", a number, stand for '
+            'what differs; "$id-text" for the number as a text; "$params..." for params as items of the list or '
+            'members of the object that it is in; "$by-name" and "$by-position" for params that are an object or a '
+            "list; all else is sent as it is.",
             examples=[{"call": "$method", "with": "$params", "number": "$id", "version": 2}],
         ),
     ]
@@ -186,16 +145,21 @@ class Envelope(
             raise EnvelopeProblem("request", f"has {unknown}, which stands for nothing", hint=hint)
         if METHOD not in standing:
             raise EnvelopeProblem("request", f"has no {METHOD}", hint=f'as in request = {{ call = "{METHOD}" }}')
-        if spreads_elsewhere(self.request):
-            raise EnvelopeProblem("request", f"has {SPREAD} elsewhere than in a list")
+        if self.no_params is UNSET and needs_params(self.request):
+            hint = f'as in request = {{ "{METHOD}" = "{PARAMS}" }} and no-params = {{}}'
+            raise EnvelopeProblem("no-params", f"is needed where {METHOD} is the key of the params", hint=hint)
         if self.framing not in FRAMINGS:
             hint = f"there are {', '.join(FRAMINGS)}"
             raise EnvelopeProblem("framing", f"is no way to tell messages apart: {self.framing!r}", hint=hint)
-        if self.reply.id and ID not in standing:
+        numbers = [text for text in standing if text in (ID, ID_TEXT)]
+        if self.reply.id and not numbers:
             raise EnvelopeProblem("reply", f"has an id, and the request has no {ID}")
-        if ID in standing and not self.id_path:
+        if numbers and not self.id_path:
             hint = "where the request has it in a list, or under a key that is empty or has a dot, reply.id is needed"
-            raise EnvelopeProblem("reply", f"has no id, and from the request nobody can tell where {ID} is", hint=hint)
+            unknown = f"has no id, and from the request nobody can tell where {numbers[0]} is"
+            raise EnvelopeProblem("reply", unknown, hint=hint)
+        if self.event is not None and bool(self.event.key) == bool(self.event.has):
+            raise EnvelopeProblem("event", "needs either a key or what it has")
         if not self.hello_reply and self.hello is None:
             raise EnvelopeProblem("hello-reply", "is for a dialect with a hello")
         names_params = self.names.params if isinstance(self.names, NamesQuestion) else None
@@ -231,7 +195,7 @@ class Envelope(
     @property
     def id_path(self) -> str:
         """Where in a reply the number of its call is; nothing where replies come in order."""
-        return self.reply.id or path_of(ID, self.request) or ""
+        return self.reply.id or path_of(ID, self.request) or path_of(ID_TEXT, self.request) or ""
 
     def __call__(self, max_reply: int, floats: Floats = "float", framing: str | None = None) -> Enveloped:
         """The dialect of one connection."""
@@ -248,8 +212,6 @@ class Enveloped(FramedDialect):
         self._envelope = envelope
         self._id_path = envelope.id_path
         self._greeted = not (envelope.greets or (envelope.hello is not None and envelope.hello_reply))
-        results = envelope.reply.result
-        self._results = [results] if isinstance(results, str) else results
 
     @property
     def in_order(self) -> bool:  # type: ignore[override]  # an envelope decides it, and not the class
@@ -270,27 +232,39 @@ class Enveloped(FramedDialect):
         """A call as the table has it.
 
         Raises:
-            EncodeError: It has no place for params.
+            EncodeError: It has no place for such params.
         """
         request = self._envelope.request
-        if params is not None and not ({PARAMS, SPREAD} & set(texts_in(request))):
-            raise EncodeError("calls of this dialect have no place for params")
         given = self._envelope.no_params if params is None else params
-        return self.encode(filled(request, {METHOD: method, PARAMS: given, SPREAD: given, ID: number}))
+        by_name, by_position = isinstance(given, dict), isinstance(given, list | tuple)
+        places = {PARAMS, SPREAD, *([BY_NAME] if by_name else []), *([BY_POSITION] if by_position else [])}
+        if params is not None and not places & set(texts_in(request)):
+            way = " by name" if by_name else " by position" if by_position else ""
+            raise EncodeError(f"calls of this dialect have no place for params{way}")
+        values = {METHOD: method, PARAMS: given, SPREAD: given, ID: number, ID_TEXT: str(number)}
+        values |= {BY_NAME: given if by_name else UNSET, BY_POSITION: given if by_position else UNSET}
+        return self.encode(filled(request, values))
 
     def read(self, message: Any) -> Iterator[Message]:
         """What a message says."""
-        if (event := self._event(message)) is not None:
+        envelope = self._envelope
+        if envelope.event is not None and (event := envelope.event.read(message)) is not None:
             yield event
         elif not self._greeted:
             yield Event(_HELLO, message)
         elif not self._id_path:
-            yield self._reply(message)
-        elif type(number := at_path(message, self._id_path)) is int:
-            yield self._reply(message, number)
+            yield envelope.reply.read(message)
+        elif (number := number_told(at_path(message, self._id_path))) is not None:
+            yield envelope.reply.read(message, number)
         else:
             # What was not asked for has no number, or none that was sent.
-            yield Event(_UNSAID, message)
+            yield Event(UNSAID, message)
+
+    def unreadable(self, body: bytes | bytearray, error: ParseError) -> Iterable[Message]:
+        """What is no JSON may be how the server greets."""
+        if self._envelope.greets and not self._greeted:
+            return (Event(_HELLO, body.decode("utf-8", "replace")),)
+        return super().unreadable(body, error)
 
     def hello(self) -> Steps[None]:
         """Hear and say what comes first."""
@@ -300,8 +274,9 @@ class Enveloped(FramedDialect):
         if envelope.hello is not None:
             yield Tell(self.encode(envelope.hello))
             if envelope.hello_reply:
-                reply = self._reply((yield from self._heard("it did not answer the hello", "is this its dialect?")))
-                if (refusal := reply.fault) is not None:
+                said = yield from self._heard("it did not answer the hello", "is this its dialect?")
+                answer = envelope.reply.read(said)
+                if isinstance(answer, Reply) and (refusal := answer.fault) is not None:
                     raise HandshakeFailed(f"it refuses the hello: {refusal.message}")
         self._greeted = True
 
@@ -333,26 +308,3 @@ class Enveloped(FramedDialect):
         except CallTimeout as error:
             raise HandshakeFailed(f"{failed} within {error.seconds:g} s", hint) from None
         return heard.params
-
-    def _event(self, message: Any) -> Event | None:
-        shape = self._envelope.event
-        if shape is None or not (told := at_path(message, shape.key)):
-            return None
-        name = at_path(message, shape.name) if shape.name else told
-        last = shape.key.rpartition(".")[2]
-        return Event(name if isinstance(name, str) else last, at_path(message, shape.params))
-
-    def _reply(self, message: Any, number: int | msgspec.UnsetType = UNSET) -> Reply:
-        shape = self._envelope.reply
-        error = at_path(message, shape.error)
-        if shape.ok:
-            good = all(is_one_of(at_path(message, path), wanted) for path, wanted in shape.ok.items())
-        else:
-            good = not error
-        if not good:
-            code = at_path(message, shape.code) if shape.code else None
-            if isinstance(error, str) and type(code) is int:
-                return Reply(ERROR_OUT, {"code": code, "message": error}, id=number)
-            return Reply(ERROR_OUT, error or message, id=number)
-        found = (at_path(message, path) for path in self._results)
-        return Reply("result", next((one for one in found if one is not None), None), id=number)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rpcshell.client.dialects import HandshakeFailed
-from rpcshell.client.dialects.envelope import NamesQuestion
+from rpcshell.client.dialects.message_shapes import NamesQuestion
 from rpcshell.client.dialects.recognition import MOST_FIRST_BYTES, Guess, Recognition
 from rpcwire import EncodeError, FrameError, ParseError, RemoteError, Reply
 

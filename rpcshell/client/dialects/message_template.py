@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
+from rpcwire import EncodeError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
+    "BY_NAME",
+    "BY_POSITION",
     "ID",
+    "ID_TEXT",
     "METHOD",
     "PARAMS",
     "SPREAD",
@@ -18,30 +23,43 @@ __all__ = [
     "Json",
     "at_path",
     "filled",
-    "is_one_of",
+    "has_values",
+    "needs_params",
+    "number_told",
     "path_of",
-    "spreads_elsewhere",
     "texts_in",
 ]
 
 METHOD, PARAMS, SPREAD, ID = "$method", "$params", "$params...", "$id"
-STANDING: Final = (METHOD, PARAMS, SPREAD, ID)
+BY_NAME, BY_POSITION, ID_TEXT = "$by-name", "$by-position", "$id-text"
+STANDING: Final = (METHOD, PARAMS, SPREAD, BY_NAME, BY_POSITION, ID, ID_TEXT)
 """What stands in a template for what differs from call to call."""
+
+_LONGEST_INDEX: Final = 10
+_LONGEST_NUMBER: Final = 19
 
 Json = str | int | float | bool | list[Any] | dict[str, Any]
 
 
 def at_path(message: Any, path: str) -> Any:
-    """What stands at a place in a message, or None; at none, it is the message."""
+    """What stands at a place in a message, or None; at none, it is the message. Items of lists count from 0."""
     for step in path.split(".") if path else ():
-        if not isinstance(message, dict):
-            return None
-        message = message.get(step)
+        match message:
+            case dict():
+                message = message.get(step)
+            case list() if step.isdecimal() and len(step) < _LONGEST_INDEX and int(step) < len(message):
+                message = message[int(step)]
+            case _:
+                return None
     return message
 
 
-def is_one_of(value: Any, wanted: Json) -> bool:
-    """Whether a value is the one that is wanted, or in a list of them."""
+def has_values(message: Any, values: Mapping[str, Json]) -> bool:
+    """Whether a message has these values at their places, or at each one of a list of them."""
+    return all(_is_one_of(at_path(message, path), wanted) for path, wanted in values.items())
+
+
+def _is_one_of(value: Any, wanted: Json) -> bool:
     # To Python, 1 and true are the same.
     return any(
         value == one and isinstance(value, bool) == isinstance(one, bool)
@@ -49,12 +67,20 @@ def is_one_of(value: Any, wanted: Json) -> bool:
     )
 
 
+def number_told(told: Any) -> int | None:
+    """A whole number, also where it is written as a text."""
+    if isinstance(told, str) and told.isdecimal() and len(told) < _LONGEST_NUMBER:
+        return int(told)
+    return told if type(told) is int else None
+
+
 def texts_in(template: Any) -> Iterator[str]:
-    """Every text of a template but its keys."""
+    """Every text of a template, and of its keys the one that stands for something."""
     match template:
         case str():
             yield template
         case dict():
+            yield from (METHOD for key in template if key == METHOD)
             for inner in template.values():
                 yield from texts_in(inner)
         case list():
@@ -62,20 +88,21 @@ def texts_in(template: Any) -> Iterator[str]:
                 yield from texts_in(inner)
 
 
-def spreads_elsewhere(template: Any) -> bool:
-    """Whether params are to be spread where there is no list."""
+def needs_params(template: Any) -> bool:
+    """Whether the method is a key whose value goes where there are no params."""
     match template:
         case dict():
-            return any(inner == SPREAD or spreads_elsewhere(inner) for inner in template.values())
+            gone = (PARAMS, BY_NAME, BY_POSITION)
+            return any((key == METHOD and inner in gone) or needs_params(inner) for key, inner in template.items())
         case list():
-            return any(map(spreads_elsewhere, template))
+            return any(map(needs_params, template))
     return False
 
 
 def path_of(wanted: str, template: Any) -> str | None:
     """Where in a template a text stands, if only objects lead to it, with keys of which a path can be made."""
     for key, inner in template.items() if isinstance(template, dict) else ():
-        if not key or "." in key:
+        if not key or "." in key or key == METHOD:
             continue
         if inner == wanted:
             return str(key)
@@ -85,15 +112,18 @@ def path_of(wanted: str, template: Any) -> str | None:
 
 
 def filled(template: Any, values: Mapping[str, Any]) -> Any:
-    """A template with the values of what stands in it; members and items without one are left out."""
+    """A template with the values of what stands in it; members and items without one are left out.
+
+    Raises:
+        EncodeError: What is to be spread in an object is none, or has a member that the object has itself.
+    """
     match template:
         case str() if template in values:
             return values[template]
         case str() if template.startswith("$$"):
             return template[1:]
         case dict():
-            members = {key: filled(inner, values) for key, inner in template.items()}
-            return {key: inner for key, inner in members.items() if inner is not UNSET}
+            return _filled_object(template, values)
         case list():
             items: list[Any] = []
             for one in template:
@@ -104,3 +134,20 @@ def filled(template: Any, values: Mapping[str, Any]) -> Any:
                     items.append(inner)
             return items
     return template
+
+
+def _filled_object(template: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    spread: Any = UNSET
+    for key, inner in template.items():
+        if inner == SPREAD:
+            spread = values[SPREAD]
+        elif (value := filled(inner, values)) is not UNSET:
+            members[values[METHOD] if key == METHOD else key] = value
+    if spread is UNSET:
+        return members
+    if not isinstance(spread, dict):
+        raise EncodeError("calls of this dialect take params by name, as an object")
+    if taken := next((key for key in spread if key in members), None):
+        raise EncodeError(f"calls of this dialect have no place for a param {taken!r}, which stands for something else")
+    return {**members, **spread}

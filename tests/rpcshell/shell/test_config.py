@@ -134,7 +134,11 @@ f5 = ":methods"
             "dialects.a.reply.eror means nothing (did you mean error?)",
         ),
         ("[dialects.a]\nrequest = ['$method']\nreply = { error = 1 }\n", 3, "dialects.a.reply.error is a text"),
-        ("[dialects.a]\nrequest = ['$method']\n[dialects.a.event]\nname = 'x'\n", 3, "dialects.a.event has no key"),
+        (
+            "[dialects.a]\nrequest = ['$method']\n[dialects.a.event]\nname = 'x'\n",
+            3,
+            "dialects.a.event needs either a key or what it has",
+        ),
         ("[dialects.a]\nrequest = ['$method']\nnames = { path = 'x' }\n", 3, "dialects.a.names has no method"),
         ("[dialects.a]\nrequest = ['$method']\n[targets.b]\naddress = 'b:x:1'\n", 4, "has several colons"),
         ("[aliases]\nw = 1\n", 2, "aliases.w is a text in quotes"),
