@@ -6,12 +6,14 @@ the service's code itself. So start hooks run in each child, where what they ope
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -67,6 +69,14 @@ class _Child:
     ask_at: float = 0.0
 
 
+class _Place(NamedTuple):
+    """What whichever child has a slot on the scoreboard needs: made here, once, and not in each child anew."""
+
+    board: SlotBoard
+    dispatcher: Dispatcher
+    budget: FrameBudget
+
+
 class ForkWorker(Worker):
     """Serves each connection in a process of its own, at most `max_children` at once.
 
@@ -84,6 +94,14 @@ class ForkWorker(Worker):
         self._child_ended = False
         self._looks = 0
 
+    def prepare(self) -> None:
+        """Import what conversations need, which each child would do anew."""
+        layers = self.terms.layers
+        if layers.tls is not None:
+            import_module("rpcserver.workers.tls_session")
+        if layers.proxies is not None:
+            import_module("rpcserver.workers.proxied")
+
     def start_service(self) -> None:
         """Do nothing: hooks run in children."""
 
@@ -93,7 +111,8 @@ class ForkWorker(Worker):
     def run(self) -> None:
         """Serve connections until asked to drain, then those that the arbiter still hands over."""
         self._forker = Forker()
-        self._places: dict[int, tuple[SlotBoard, Dispatcher]] = {}
+        self._places: dict[int, _Place] = {}
+        self._siblings = [self.board.child(index) for index in range(self.settings.max_children)]
         self._turned_away = Lingering()
         self._tick = min(TICK, self.settings.timeout or TICK)
         self.signals.handle(signal.SIGCHLD, self._on_child)
@@ -164,23 +183,25 @@ class ForkWorker(Worker):
 
     def _start(self, connection: socket.socket) -> None:
         index = next(index for index in range(self.settings.max_children) if index not in self._children)
-        if index not in self._places:
-            # Here and not in the child, which would have to make a dispatcher anew for each connection.
-            board = self.board.child(index, by_method=True)
-            self._places[index] = board, self.make_dispatcher(self.dispatcher.service, board)
-        board, dispatcher = self._places[index]
-        board.connection_opened()
+        place = self._places.get(index) or self._make_place(index)
+        place.board.connection_opened()
         try:
             with self.offspring.server_forks():
-                process = self._forker.fork(lambda: self._be_child(connection, dispatcher, board))
+                process = self._forker.fork(lambda: self._be_child(connection, place))
         except OSError as error:
             if self._full.allows():
                 logger.error("no process can be made, and clients are turned away: %s", error.strerror)
             self.board.absorb(index)
             self._turn_away(connection)
             return
-        self._children[index] = _Child(index, process, board)
+        self._children[index] = _Child(index, process, place.board)
         connection.close()
+
+    def _make_place(self, index: int) -> _Place:
+        board = self.board.child(index, by_method=True)
+        dispatcher = self.make_dispatcher(self.dispatcher.service, board)
+        self._places[index] = place = _Place(board, dispatcher, FrameBudget(self.settings, board, self._siblings))
+        return place
 
     def _turn_away(self, connection: socket.socket) -> None:
         """Say busy, and close later: what the client may have sent would else reset the connection."""
@@ -258,22 +279,24 @@ class ForkWorker(Worker):
         if self._methods is not None:
             self._methods.hand_in()
 
-    def _be_child(self, connection: socket.socket, dispatcher: Dispatcher, board: SlotBoard) -> int:
+    def _be_child(self, connection: socket.socket, place: _Place) -> int:
         """Serve one connection, in a process made for it."""
+        # What was made before is not looked at any more, by the garbage collector or at the end: that would copy pages.
+        gc.freeze()
         self.signals.become_child()
         self.at_exit = AtExit(self.at_exit)
         self.acceptor.release()
         self.channel.close()
-        self._methods = board.methods
+        self._methods = place.board.methods
         for child in self._children.values():
             child.process.close()
         self._children = {}
         self._turned_away.release()
         reseed()
+        dispatcher = place.dispatcher
         # Frozen for all who share it, but in this process nobody has seen it yet.
         msgspec.structs.force_setattr(dispatcher.worker, "pid", os.getpid())
-        siblings = [self.board.child(index) for index in range(self.settings.max_children)]
-        self.budget = FrameBudget(self.settings, board, siblings)
+        self.budget = place.budget
         terms = replace(self.terms, budget=self.budget)
         self._current = BlockingConnection(connection, dispatcher.answer, terms, self._on_tick)
         if self.draining:

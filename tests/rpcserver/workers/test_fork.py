@@ -251,3 +251,45 @@ def draw() -> list[float]:
                 drawn.append(client.call("draw").result)
     for one in zip(*drawn, strict=True):
         assert len(set(one)) == 3
+
+
+def test_a_child_does_anew_nothing_that_its_worker_can_do_for_all(tmp_path: Path) -> None:
+    app = (
+        PROBE_APP
+        + """
+import gc
+import sys
+
+WORKER = os.getpid()
+sys.modules.pop("rpcserver.workers.proxied", None)
+imported = []
+last_made = None
+
+class Imports:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if os.getpid() != WORKER:
+            imported.append(name)
+
+def before_fork():
+    global last_made
+    last_made = [last_made]
+
+sys.meta_path.insert(0, Imports)
+os.register_at_fork(before=before_fork)
+
+@service.method
+def imports() -> list[str]:
+    return imported
+
+@service.method
+def sees_what_the_worker_made() -> bool:
+    return any(found is last_made for found in gc.get_objects())
+"""
+    )
+    proxied = ("--proxy-protocol", "127.0.0.1")
+    with running("-m", "fork", "-w", "1", *proxied, app=app, folder=tmp_path) as server, server.connect() as client:
+        client.socket.sendall(b"PROXY UNKNOWN\r\n")
+        assert client.call("imports").result == []
+        # The garbage collector, and whoever looks for open files at the end, would copy all pages of it.
+        assert client.call("sees_what_the_worker_made").result is False
