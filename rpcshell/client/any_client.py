@@ -48,7 +48,7 @@ TIMEOUT: Final = 90.0
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for making a connection unless told otherwise."""
 
-STRANGER_CONNECT_TIMEOUT: Final = 4.0
+STRANGER_CONNECT_TIMEOUT: Final = 3.0
 """The same, for the first one to a server of which it is not known what it speaks."""
 
 

@@ -16,13 +16,22 @@ if TYPE_CHECKING:
     from rpcshell.client.errors import ShellError
     from rpcshell.client.target import HttpTarget
 
-__all__ = ["NoMessage", "check_length", "error_message", "message_of", "reply_id", "unusable", "whole_body"]
+__all__ = [
+    "NoMessage",
+    "check_length",
+    "error_message",
+    "message_of",
+    "reply_id",
+    "status_hint",
+    "unusable",
+    "whole_body",
+]
 
 _PIECE: Final = 1024 * 1024
 _SHOWN: Final = 200
 _MEDDLED: Final = "does a proxy in between pass on what it should not?"
 _HINTS: Final = {
-    401: "it wants to know who asks: give an Authorization header",
+    401: "it wants to know who asks: give an Authorization header, by `headers` of a target in the configuration",
     403: "it does not let this client in",
     404: "is this the path?",
     405: "is this the path? it takes no POST",
@@ -103,7 +112,15 @@ def unusable(response: HTTPResponse, body: bytes, target: HttpTarget) -> NoMessa
         return NoMessage(f"{target} has moved: HTTP {status}", status, f"connect to {location}")
     said = " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
     what = f"HTTP {status} {response.reason}" + (f": {said}" if said else "")
-    return NoMessage(f"{target} answered no JSON: {what}", status, _HINTS.get(status))
+    no_message = "no message: " if status < HTTPStatus.MULTIPLE_CHOICES else ""
+    return NoMessage(f"{target} answered {no_message}{what}", status, status_hint(status, target))
+
+
+def status_hint(status: int, target: HttpTarget) -> str | None:
+    """What to do about a response of this status."""
+    if status == HTTPStatus.UNAUTHORIZED and any(name.lower() == "authorization" for name, _ in target.headers):
+        return "it does not take the Authorization header that it was given"
+    return _HINTS.get(status)
 
 
 def error_message(error: ShellError, id: object) -> bytes:

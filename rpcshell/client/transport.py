@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-_QUEUING: Final = 4.0
+_QUEUING: Final = 2.5
 """Seconds to be let in by a server that serves one client at a time."""
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.diagnosis import HTTP_SERVER, other_protocol, seen, stranger
+from rpcshell.client.dialects.recognition import HTTP
 from rpcshell.client.errors import ProtocolError
+from rpcshell.client.http_responses import status_hint
 from rpcshell.client.target import HttpTarget, TcpTarget
 
 if TYPE_CHECKING:
@@ -101,10 +103,12 @@ class Finding(msgspec.Struct, frozen=True):
         return ProtocolError(f"{where} speaks nothing that is known here{who}: it said {seen(self.said)}", hint=name)
 
     def _no_rpc_over_http(self) -> ProtocolError:
-        status = self.said.partition(b"\r")[0].partition(b" ")[2] or self.said
+        # What it says to a message tells more than what it says to a GET.
+        posted = (one.first for one in self.attempts if one.first and one.guess.said and one.guess.refines == HTTP)
+        said = next(posted, self.said)
+        status = said.partition(b"\r")[0].partition(b" ")[2] or said
         if isinstance(self.asked, HttpTarget):
-            wants_name = status.startswith(b"401")
-            hint = "it wants to know who asks: give an Authorization header" if wants_name else "is this the path?"
+            hint = status_hint(int(status[:3]) if status[:3].isdigit() else 0, self.asked) or "is this the path?"
             return ProtocolError(f"{self.asked} answers neither MCP nor JSON-RPC, but {seen(status)}", hint=hint)
         what = f"{self.asked} is an HTTP server, and no server of MCP at /mcp: it answered {seen(status)}"
         where = f"http://{self.asked}/PATH" if isinstance(self.asked, TcpTarget) else "https://HOST:PORT/PATH"

@@ -113,7 +113,9 @@ class FormPrompt:
             "",
             about="what is to be done with it",
             choices=choices,
-            validator=Validator.from_callable(lambda text: _action(text) is not None, "accept, decline or cancel"),
+            validator=Validator.from_callable(
+                lambda text: _action(text) is not None, "accept, decline or cancel", move_cursor_to_end=True
+            ),
             many=False,
             style=style,
         )

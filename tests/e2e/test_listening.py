@@ -201,7 +201,9 @@ def fill_in(terminal: Terminal) -> None:
     terminal.wait_for(r"^  news \(optional\): $")
     terminal.send(ENTER)
     terminal.wait_for(r"accept, decline or cancel\? $")
-    terminal.send(f"a{ENTER}")
+    terminal.send(f"x{ENTER}")
+    terminal.wait_for("^accept, decline or cancel$")
+    terminal.send(f"\x7fa{ENTER}")
 
 
 def test_a_form_is_filled_in_above_the_call_that_waits_for_it(tmp_path: Path) -> None:

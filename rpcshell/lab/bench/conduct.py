@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -108,11 +108,6 @@ def _refuse_what_no_client_can(target: Target, options: BenchOptions) -> None:
         raise UsageError(f"--pipeline is for rpcshell's own protocol, and {target} speaks {target.dialect}")
     if isinstance(target, FleetTarget) and options.pipeline > 1:
         raise UsageError(f"--pipeline is for a single server, and {target} is several", hint="-c makes more calls")
-    if target != Target.parse(str(target)):
-        raise UsageError(
-            f"{target} has an environment, a folder, headers or credentials, which no load process is told",
-            hint=":watch repeats a call of any",
-        )
 
 
 def _refuse_targets(shell: Shell, options: BenchOptions) -> None:
@@ -219,8 +214,17 @@ class _Runs:
                 meter.look()
             draw(progress)
 
-        measured = run_plan(plan, on_progress)
+        measured = run_plan(plan, on_progress, self._unsaid(plan))
         return measured if meter is None else replace(measured, server=meter.finish())
+
+    def _unsaid(self, plan: Plan) -> dict[str, Any]:
+        """What the session knows of its target beyond the text, such as headers."""
+        whole = self._shell.session.target
+        if whole is None or str(whole) != plan.target:
+            return {}
+        said = Target.parse(plan.target)
+        names = whole.__struct_fields__
+        return {name: value for name in names if (value := getattr(whole, name)) != getattr(said, name)}
 
     def _title(self, name: str, number: int) -> str:
         rounds = self._options.rounds_to_run

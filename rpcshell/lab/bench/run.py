@@ -10,7 +10,8 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -23,7 +24,7 @@ from rpcshell.view.histogram import Histogram
 from rpcwire import encode_request, encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["run_plan"]
 
@@ -34,21 +35,30 @@ _CALLS_EACH: Final = 20_000.0
 _PAUSE: Final = 0.25
 
 
-def run_plan(plan: Plan, on_progress: Callable[[Progress], None] = lambda _progress: None) -> Measurement:
+def run_plan(
+    plan: Plan,
+    on_progress: Callable[[Progress], None] = lambda _progress: None,
+    unsaid: Mapping[str, Any] = MappingProxyType({}),
+) -> Measurement:
     """Run a benchmark, and tell of the progress four times a second.
 
     Ctrl-C ends it early, with what there is by then; pressed again, it raises KeyboardInterrupt.
+
+    Args:
+        plan: What to do.
+        on_progress: Is told of the progress.
+        unsaid: What the text of the target does not say, as `Task` has it.
 
     Raises:
         ConnectionFailed: The target cannot be reached.
         ShellError: A load process did not do its work.
     """
-    with LoadProcesses(_tasks(plan)) as processes:
+    with LoadProcesses(_tasks(plan, unsaid)) as processes:
         processes.connect(plan.target)
         return _Run(plan, processes, on_progress).finish()
 
 
-def _tasks(plan: Plan) -> list[Task]:
+def _tasks(plan: Plan, unsaid: Mapping[str, Any]) -> list[Task]:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = max(-(-plan.connections // _CONNECTIONS_EACH), int((plan.rate or 0.0) / _CALLS_EACH) + 1)
     count = plan.processes or min(usable, wanted)
@@ -64,6 +74,7 @@ def _tasks(plan: Plan) -> list[Task]:
     return [
         Task(
             target=plan.target,
+            unsaid=dict(unsaid),
             body=body,
             first=first,
             connections=_part(plan.connections, count, number),

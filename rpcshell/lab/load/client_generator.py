@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError
 from rpcshell.client.opening import client_of
-from rpcshell.client.target import FleetTarget, Target
+from rpcshell.client.target import FleetTarget
 from rpcshell.lab.load.messages import Tally
 from rpcshell.lab.load.pool import LOST, NO_CONNECTION, NOT_ANSWERED, NOT_UNDERSTOOD, TIMED_OUT
 from rpcshell.shell.call_trace import CallTrace
@@ -54,7 +54,7 @@ class ClientGenerator:
         """No new calls are begun."""
         self._began = 0
         self._ended, self._end_ring = os.pipe()
-        target = Target.parse(task.target)
+        target = task.destination
         self._fleet = isinstance(target, FleetTarget)
         make = partial(
             client_of, timeout=task.timeout, connect_timeout=task.connect_timeout, plain=task.plain, tls=task.tls

@@ -13,7 +13,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rpcshell.client.errors import ConnectionFailed
-from rpcshell.client.target import Target, TlsTarget
+from rpcshell.client.target import TlsTarget
 from rpcshell.lab.load.messages import Tally
 from rpcshell.lab.load.pool import LOST, NO_CONNECTION, NOT_ANSWERED, WRITABLE, ConnectionPool, Poller
 
@@ -52,7 +52,7 @@ class Generator:
         self._poller.register(parent.descriptor)
         self._tally = Tally()
         self._pool = ConnectionPool(task, self._poller, self._tally)
-        self._secure = isinstance(Target.parse(task.target), TlsTarget)
+        self._secure = isinstance(task.destination, TlsTarget)
         self._free: deque[LoadConnection] = deque()
         self._depth = task.pipeline
         self._patience = int(task.timeout * _SECOND)

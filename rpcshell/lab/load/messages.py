@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.client.target import TlsFiles
+from rpcshell.client.target import Target, TlsFiles
 from rpcshell.view.histogram import bucket_of
 
 if TYPE_CHECKING:
-    from rpcshell.client.target import Target
     from rpcwire import Fault
 
 __all__ = [
@@ -39,6 +38,9 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
     """What one process does: a closed loop on each of its connections, or calls at a rate whatever becomes of them."""
 
     target: str
+    unsaid: dict[str, Any] = {}
+    """What is known of the target that its text does not say, by the names of its fields; it may be secret."""
+
     body: bytes
     """Of every request; in another dialect than the native one `[method, params]`."""
 
@@ -78,6 +80,13 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
 
     insistent: bool = False
     """Begin at once, connect all at the same time, and count connections that cannot be made instead of giving up."""
+
+    @property
+    def destination(self) -> Target:
+        """The target, with all that is known of it."""
+        said = Target.parse(self.target)
+        whole = {**msgspec.structs.asdict(said), **self.unsaid}
+        return msgspec.convert(whole, type(said)) if self.unsaid else said
 
     period: float = 0.25
     """Seconds from one tick to the next, a multiple of 0.05."""

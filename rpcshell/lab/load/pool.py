@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ConnectionFailed
-from rpcshell.client.target import Target
 from rpcshell.lab.load.connection import Dialler, LoadConnection
 from rpcwire import Goodbye, Reply, WireError, decode_reply, frame
 
@@ -104,7 +103,7 @@ class ConnectionPool:
         self.all = [LoadConnection() for _ in range(task.connections)]
         self.by_descriptor: dict[int, LoadConnection] = {}
         threads = min(task.connections, _MOST_DIALLED) if task.insistent else 1
-        self._dialler = Dialler(Target.parse(task.target), task.tls, timeout=task.connect_timeout, threads=threads)
+        self._dialler = Dialler(task.destination, task.tls, timeout=task.connect_timeout, threads=threads)
         self._insistent = task.insistent
         self._poller = poller
         self._tally = tally

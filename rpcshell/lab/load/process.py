@@ -263,7 +263,7 @@ def main() -> None:
 
 
 def _generator(task: Task, parent: Parent) -> Generator | ClientGenerator:
-    target = Target.parse(task.target)
+    target = task.destination
     if not (target.dialect or isinstance(target, FleetTarget)):
         return Generator(task, parent)
     from rpcshell.lab.load.client_generator import ClientGenerator

@@ -134,8 +134,9 @@ def test_headers_of_a_target_go_with_every_request(connect: Connect) -> None:
     [
         (401, "text/plain", b"who are you?", {}, r"HTTP 401 Unauthorized: who are you\? \(.*Authorization"),
         (404, "text/html", b"<h1>no\n such page</h1>", {}, "HTTP 404 Not Found: <h1>no such page</h1>.*the path"),
-        (200, "text/html", b"<h1>hello</h1>", {}, "answered no JSON: HTTP 200"),
-        (200, JSON, b'{"detail":"hello"}', {}, "answered no JSON"),
+        (401, JSON, b'{"error":"invalid_token"}', {}, 'answered HTTP 401 Unauthorized: {"error":"invalid_token"}'),
+        (200, "text/html", b"<h1>hello</h1>", {}, "answered no message: HTTP 200"),
+        (200, JSON, b'{"detail":"hello"}', {}, "answered no message"),
         (200, JSON, b"{}", {"content-length": "1"}, "two lengths, Content-Length 1 and 2"),
         (200, JSON, b"{}", {"Content-Length": "2, 2"}, "Content-Length that is no number"),
         (307, "text/plain", b"", {"Location": "https://elsewhere.example/"}, "connect to https://elsewhere.example/"),

@@ -185,12 +185,13 @@ def child(shell: Shell) -> Shell:
     return shell
 
 
-def test_load_on_a_child_takes_no_environment_along(child: Shell, output: Recording) -> None:
-    with pytest.raises(UsageError, match="has an environment, a folder, headers or credentials"):
-        child.execute(":bench add [1,2] --calls 2")
-    child.execute(f":connect {child.session.target}")
-    child.execute(":bench add [1,2] --calls 20 -c 2 --json")
-    assert output.values[-1][1]["calls"] == 20
+def test_load_on_a_child_takes_its_environment_along(shell: Shell, output: Recording) -> None:
+    argv = ("sh", "-c", '[ "$API_TOKEN" = hush ] && exec "$0" "$@"', sys.executable, str(PEER), "line")
+    shell.session.connect(ChildTarget(argv, env=(("API_TOKEN", "hush"),), dialect="jsonrpc+line"))
+    shell.execute(":bench add [1,2] --calls 20 -c 2 --json")
+    measured = output.values[-1][1]
+    assert measured["calls"] == 20
+    assert "env" not in measured["plan"]
 
 
 def test_a_call_to_a_child_is_exported_without_its_environment(child: Shell, output: Recording) -> None:

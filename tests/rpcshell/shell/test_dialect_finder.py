@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rpcshell import ConnectionFailed, ProtocolError, ShellError, connect
+from rpcshell.client import any_client, transport
 from rpcshell.client.dialects import qmp
 from rpcshell.client.target import HttpTarget, Target, UnixTarget
 from rpcshell.servers.target_memory import TargetMemory
@@ -177,8 +178,9 @@ def test_what_is_remembered_and_no_longer_understood_is_not_waited_for(
             call()
 
 
-def test_a_monitor_that_is_held_is_said_in_less_than_four_seconds_also_where_it_is_looked_at_again() -> None:
-    assert qmp.GREETING_TIMEOUT + dialect_finder._LIMIT_AFTER_GREETING <= 3
+def test_a_monitor_that_is_held_is_said_within_three_seconds_however_it_is_met() -> None:
+    greeting = qmp.GREETING_TIMEOUT + dialect_finder._LIMIT_AFTER_GREETING
+    assert max(greeting, transport._QUEUING, any_client.STRANGER_CONNECT_TIMEOUT) <= 3
 
 
 def test_a_monitor_that_is_remembered_and_gone_is_found_out_again(
