@@ -1,5 +1,6 @@
 """What every test may rely on, however the run was started."""
 
+import functools
 import gc
 import os
 import shutil
@@ -18,6 +19,7 @@ from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, configuration, settings
 from hypothesis.internal.conjecture import providers
 
+from tests.forks import MEETING
 from tests.zookeeper import own_zookeeper, serverset, way, zookeeper
 
 __all__ = ["own_zookeeper", "serverset", "way", "zookeeper"]
@@ -74,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
     config.stash[home] = tempfile.mkdtemp(prefix="rpcshell-home-")
     os.environ |= {"HOME": config.stash[home], "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    os.environ.setdefault(MEETING, config.stash[home])
     configuration.set_hypothesis_home_dir(_kept_folder(config) or config.stash[home])
     profile = config.getoption("--hypothesis-profile") or "suite"
     settings.load_profile(profile)
@@ -111,6 +114,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@functools.cache
 def _may_be_quick(file: Path) -> bool:
     place = file.relative_to(HERE) if file.is_relative_to(HERE) else file
     return place.as_posix().startswith(QUICK) and file.name not in TOILSOME

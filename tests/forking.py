@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import io
 import json
@@ -12,14 +13,16 @@ import runpy
 import select
 import socket
 import sys
+import termios
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.forks import LARGEST, STARTING, Forks, Origin
+from tests.forks import LARGEST, STARTING, Forks, Origin, locked
 
 _IMPORTED = {
     "rpcserver": (
@@ -56,7 +59,7 @@ _ABOVE_ALL = 200
 """No descriptor that a test hands on has so high a number."""
 
 
-def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
+def serve(program: str, imported: Sequence[str], place: str, descriptor: int) -> None:
     """Fork for each request, and return in a child only: as the program."""
     main = _IMPORTED[program][0]
     for name in (*_IMPORTED[program], *imported):
@@ -68,17 +71,21 @@ def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
     # Else a collection in a fork would write to every object, and so copy its page.
     gc.collect()
     gc.freeze()
-    links = [socket.socket(fileno=descriptor)]
+    listener = socket.socket(fileno=descriptor)
+    links: list[socket.socket] = []
     others: dict[str, Origin] = {}
     heeded = dict(os.environ)
     while True:
-        for link in select.select(links, [], [])[0]:
+        for link in select.select([listener, *links], [], [])[0]:
+            if link is listener:
+                links.append(listener.accept()[0])
+                continue
             message, received, _, _ = socket.recv_fds(link, LARGEST, 64)
             if not message:
-                if link is links[0]:
-                    os._exit(0)
                 links.remove(link)
                 link.close()
+                if not links:
+                    _leave(Path(place), listener)
                 continue
             request = json.loads(message)
             wanted, number = request["program"], request["number"]
@@ -90,7 +97,7 @@ def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
                 else:
                     os.setsid()
                     link.send(b"%d %d" % (number, os.getpid()))
-                    for end in (*links, ours):
+                    for end in (listener, *links, ours):
                         end.close()
                     for other in others.values():
                         other.close()
@@ -101,7 +108,7 @@ def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
                     answer = os.waitpid(request["wait"], request["options"])[1]
                 else:
                     if wanted not in others:
-                        others[wanted] = Origin.launch(wanted, (), heeded)
+                        others[wanted] = Origin.reach(Path(place).parent, wanted, (), heeded)
                     answer = others[wanted].ask(request, received)
                 with suppress(OSError):
                     # Who has asked may have been killed since.
@@ -110,10 +117,16 @@ def serve(program: str, imported: Sequence[str], descriptor: int) -> None:
                 os.close(handed_on)
 
 
-def _become(program: str, request: Mapping[str, Any], received: Sequence[int], link: socket.socket) -> None:
-    import fcntl
-    import termios
+def _leave(place: Path, listener: socket.socket) -> None:
+    """End, unless somebody has come meanwhile."""
+    with suppress(FileNotFoundError), locked(place.parent):
+        if select.select([listener], [], [], 0)[0]:
+            return
+        place.unlink()
+    os._exit(0)
 
+
+def _become(program: str, request: Mapping[str, Any], received: Sequence[int], link: socket.socket) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])

@@ -1,24 +1,29 @@
 """Starts programs of this repository as forks of a process that has imported them, for the price of a fork.
 
 Each is a process of its own in a session of its own, with its own arguments, environment, folder and descriptors. It
-ends as an interpreter does, except that it leaves its modules standing.
+ends as an interpreter does, except that it leaves its modules standing. All processes of a run of pytest share those
+that fork.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import functools
 import json
 import math
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import weakref
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -29,6 +34,9 @@ from unittest import mock
 
 LARGEST = 1 << 20
 """Bytes of a request that can be taken."""
+
+MEETING = "TESTS_FORKS"
+"""The variable that names the folder where the processes of a run of pytest meet those that fork."""
 
 STARTING = ("rpcshell.lab.load.process", "rpcshell.servers.spawn")
 """The modules of the product that start programs of this repository."""
@@ -102,24 +110,22 @@ class Origin:
         self._number = 0
 
     @classmethod
-    def launch(cls, program: str, imported: Sequence[str], heeded: Mapping[str, str]) -> Self:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        lines = (
-            "import os, sys",
-            "os.fork() and os._exit(0)",  # tests count and kill the children of their process
-            f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})",
-            f"from tests.forking import serve; serve({program!r}, {imported!r}, {theirs.fileno()})",
-        )
-        subprocess.run(
-            [sys.executable, "-P", "-c", "\n".join(lines)],
-            check=True,
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            env=heeded,
-            start_new_session=True,
-        )
-        theirs.close()
-        return cls(ours)
+    def reach(cls, folder: Path, program: str, imported: Sequence[str], heeded: Mapping[str, str]) -> Self:
+        """The way to the process that has imported all that and is met in a folder; it is launched if there is none."""
+        wanted = json.dumps([program, imported, sorted(heeded.items())])
+        place = folder / f"{zlib.crc32(wanted.encode()):08x}"
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with locked(folder):
+            try:
+                link.connect(str(place))
+            except OSError:
+                place.unlink(missing_ok=True)
+                with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+                    listener.bind(str(place))
+                    listener.listen(socket.SOMAXCONN)
+                    link.connect(str(place))
+                    _launch(place, program, imported, heeded, listener.fileno())
+        return cls(link)
 
     def start(
         self,
@@ -160,6 +166,44 @@ class Origin:
         self._link.close()
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """While nobody else comes to or leaves the processes that are met there."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _launch(place: Path, program: str, imported: Sequence[str], heeded: Mapping[str, str], listener: int) -> None:
+    lines = (
+        "import os, sys",
+        "os.fork() and os._exit(0)",  # tests count and kill the children of their process
+        f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})",
+        f"from tests.forking import serve; serve({program!r}, {imported!r}, {str(place)!r}, {listener})",
+    )
+    subprocess.run(
+        [sys.executable, "-P", "-c", "\n".join(lines)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        pass_fds=[listener],
+        env=heeded,
+        start_new_session=True,
+    )
+
+
+@functools.cache
+def _folder() -> Path:
+    """Where the processes that fork are met: by all of a run of pytest, or by this process alone."""
+    if place := os.environ.get(MEETING):
+        return Path(place)
+    folder = tempfile.mkdtemp(prefix="rpcshell-forks-")
+    atexit.register(shutil.rmtree, folder)
+    return Path(folder)
+
+
 def _origin(program: str, env: Mapping[str, str] | None = None, imported: tuple[str, ...] = ()) -> Origin:
     variables = os.environ if env is None else env
     return _origin_of(
@@ -169,7 +213,7 @@ def _origin(program: str, env: Mapping[str, str] | None = None, imported: tuple[
 
 @functools.cache
 def _origin_of(program: str, heeded: tuple[tuple[str, str], ...], imported: tuple[str, ...]) -> Origin:
-    origin = Origin.launch(program, imported, dict(heeded))
+    origin = Origin.reach(_folder(), program, imported, dict(heeded))
     atexit.register(origin.close)
     return origin
 
