@@ -1,6 +1,6 @@
 """The loop of the prompt: read a line, run it, show what went wrong, until it is left.
 
-What a line does is the executor's business, what is on the screen `rpcshell.prompt`'s.
+What a line does is `rpcshell.shell.shell`'s business, what is on the screen `rpcshell.prompt`'s.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs without a prompt: lines from the command line, a file or a pipe, with plain streams for their output.
 
-One compact line of JSON per result on stdout, one line per error on stderr, and an exit code. What a line does is the
-executor's business.
+One compact line of JSON per result on stdout, one line per error on stderr, and an exit code. What a line does is
+`rpcshell.shell.shell`'s business.
 """
 
 from __future__ import annotations

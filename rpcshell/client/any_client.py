@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         dialect: DialectFactory | None
 
 
-__all__ = ["CONNECT_TIMEOUT", "STRANGER_CONNECT_TIMEOUT", "TIMEOUT", "AnyClient"]
+__all__ = ["CONNECT_TIMEOUT", "DETECTION_CONNECT_TIMEOUT", "TIMEOUT", "AnyClient"]
 
 TIMEOUT: Final = 90.0
 """Seconds a call may take unless told otherwise: longer than the 60 s after which rpcserver ends a request itself."""
@@ -48,7 +48,7 @@ TIMEOUT: Final = 90.0
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for making a connection unless told otherwise."""
 
-STRANGER_CONNECT_TIMEOUT: Final = 3.0
+DETECTION_CONNECT_TIMEOUT: Final = 3.0
 """The same, for the first one to a server of which it is not known what it speaks."""
 
 

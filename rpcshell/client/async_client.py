@@ -59,7 +59,7 @@ class AsyncClient(AnyClient):
         self._running_loop = asyncio.get_running_loop
         # Calls that share a connection take turns where none may be sent before the one before it is answered.
         self._parallel = parallel if self._pipelined or self.one_call else 1
-        self._turns = asyncio.Semaphore(self._parallel)
+        self._semaphore = asyncio.Semaphore(self._parallel)
         self._connecting = asyncio.Lock()
         self._listening: AsyncListeningConnection | None = None
         self._for_one_call: set[AsyncListeningConnection] = set()
@@ -91,7 +91,7 @@ class AsyncClient(AnyClient):
         if self.listens:
             await self._listen(self.target, None, for_call=False)
             return
-        async with self._turns:
+        async with self._semaphore:
             self._idle.append(await self._ready(self.target, None))
 
     async def close(self) -> None:
@@ -155,17 +155,17 @@ class AsyncClient(AnyClient):
         loop = self._enter()
         limit = self._limit(timeout)
         deadline = None if limit is None else loop.time() + limit
-        turns = self._turns
+        semaphore = self._semaphore
         sent = False
         attempts: Attempts | None = None
         try:
-            if turns.locked():
+            if semaphore.locked():
                 import asyncio
 
                 async with asyncio.timeout_at(deadline):
-                    await turns.acquire()
+                    await semaphore.acquire()
             else:
-                await turns.acquire()
+                await semaphore.acquire()
             try:
                 while True:
                     try:
@@ -191,7 +191,7 @@ class AsyncClient(AnyClient):
                         attempts = attempts or Attempts(self.target, idempotent)
                         attempts.lost(dropped)
             finally:
-                turns.release()
+                semaphore.release()
         except TimeoutError as error:
             raise CallTimeout(limit or 0.0, method=method, may_have_run=sent, hint=str(error) or None) from None
 
@@ -217,7 +217,7 @@ class AsyncClient(AnyClient):
             connection.abandon()
         self._open.clear()
         self._idle.clear()
-        self._turns = asyncio.Semaphore(self._parallel)
+        self._semaphore = asyncio.Semaphore(self._parallel)
         self._connecting = asyncio.Lock()
         listening, self._listening = self._listening, None
         for taken in (*self._for_one_call, *([] if listening is None else [listening])):

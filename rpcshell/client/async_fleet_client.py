@@ -71,7 +71,7 @@ class AsyncFleetClient(AsyncClient):
     async def connect(self) -> None:
         """Ask the registry for the instances, and connect to one of them, rather than with the first call."""
         self._enter()
-        async with self._turns:
+        async with self._semaphore:
             await self._watch(None)
             await self._anywhere(Failover(self._balancer, self._fleet, idempotent=False), None, _nothing)
 
@@ -111,25 +111,25 @@ class AsyncFleetClient(AsyncClient):
         loop = self._enter()
         limit = self._limit(timeout)
         deadline = None if limit is None else loop.time() + limit
-        turns = self._turns
+        semaphore = self._semaphore
         failover = Failover(self._balancer, self._fleet, idempotent)
 
         def attempt(connection: AsyncConnection, until: float | None) -> Awaitable[Reply]:
             return connection.exchange(method, params, meta=meta, plain=self.plain, deadline=until)
 
         try:
-            if turns.locked():
+            if semaphore.locked():
                 async with asyncio.timeout_at(deadline):
-                    await turns.acquire()
+                    await semaphore.acquire()
             else:
-                await turns.acquire()
+                await semaphore.acquire()
             try:
                 if not self._watched.is_set():
                     await self._watch(deadline)
                 reply, candidate = await self._anywhere(failover, deadline, attempt)
                 return reply, candidate.target
             finally:
-                turns.release()
+                semaphore.release()
         except TimeoutError:
             who, may_have_run = failover.last, failover.may_have_run
             raise CallTimeout(limit or 0.0, method=method, may_have_run=may_have_run, target=who) from None

@@ -100,10 +100,10 @@ class Broadcast:
 
     async def _run(self, method: str, params: object) -> None:
         asyncio.get_running_loop().set_default_executor(DaemonThreads("lookup"))
-        turns = asyncio.Semaphore(_AT_ONCE)
-        await asyncio.gather(*(self._call(instance, turns, method, params) for instance in self._instances))
+        semaphore = asyncio.Semaphore(_AT_ONCE)
+        await asyncio.gather(*(self._call(instance, semaphore, method, params) for instance in self._instances))
 
-    async def _call(self, instance: Target, turns: asyncio.Semaphore, method: str, params: object) -> None:
+    async def _call(self, instance: Target, semaphore: asyncio.Semaphore, method: str, params: object) -> None:
         connect_timeout = _CONNECT if self._limit is None else min(self._limit, _CONNECT)
         client = AsyncClient(
             instance,
@@ -113,7 +113,7 @@ class Broadcast:
             floats="text",
             tls=self._tls,
         )
-        async with turns, client:
+        async with semaphore, client:
             began = time.monotonic()
             reply: Reply | None = None
             error: ShellError | None = None

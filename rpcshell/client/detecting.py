@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.any_client import STRANGER_CONNECT_TIMEOUT
+from rpcshell.client.any_client import DETECTION_CONNECT_TIMEOUT
 from rpcshell.client.detection import LIMIT, PATIENCE, TLS_GREETING, Detection, Outcome
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess
 from rpcshell.client.dialects.registry import recognisers
@@ -39,7 +39,7 @@ _PATH: Final = "/mcp"
 
 
 def detect(
-    target: str | tuple[str, int] | Target, *, timeout: float = STRANGER_CONNECT_TIMEOUT, tls: TlsFiles | None = None
+    target: str | tuple[str, int] | Target, *, timeout: float = DETECTION_CONNECT_TIMEOUT, tls: TlsFiles | None = None
 ) -> Target:
     """Find out what a server speaks, by guesses on connections of their own, in less than 3 s.
 
@@ -72,7 +72,7 @@ def detect(
 def find_out(
     target: Target,
     *,
-    timeout: float = STRANGER_CONNECT_TIMEOUT,
+    timeout: float = DETECTION_CONNECT_TIMEOUT,
     tls: TlsFiles | None = None,
     limit: float | None = None,
     without: Collection[Guess] = (),

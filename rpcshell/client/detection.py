@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from rpcshell.client.diagnosis import HTTP_SERVER, stranger
+from rpcshell.client.diagnosis import HTTP_SERVER, not_rpc
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition
 from rpcshell.client.dialects.steps import OTHER_FORM
 
@@ -49,7 +49,7 @@ LISTEN: Final = Guess(b"", "nothing, to hear who speaks first", rank=-1)
 TLS_GREETING: Final = Guess(_CLIENT_HELLO, "a greeting of TLS", rank=90)
 """The last guess where nothing is encrypted yet: what is silent or leaves at everything else may be a server of TLS."""
 
-Outcome = Literal["recognised", "stranger", "echo", "unclear", "closes", "gone", "silent"]
+Outcome = Literal["recognised", "not-rpc", "echo", "unclear", "closes", "gone", "silent"]
 """What is known of a server in the end: what it speaks; that it is of another kind, sends back what it is sent, says
 what nobody understands, ends each connection without a word, takes none any more, or says nothing."""
 
@@ -213,10 +213,10 @@ class Detection:
                     found.append(one)
         if found:
             return next((one for one in found if one.certain), found[0])
-        if (other := stranger(attempt.first)) == HTTP_SERVER:
+        if (other := not_rpc(attempt.first)) == HTTP_SERVER:
             return Recognition(HTTP, certain=False)
         if other is not None:
-            self.outcome = "stranger"
+            self.outcome = "not-rpc"
         return None
 
     def _may_still_tell(self) -> bool:
@@ -226,7 +226,7 @@ class Detection:
 
     def _judged(self) -> Outcome:
         if self.recognition is not None:
-            return "stranger" if self.recognition.spoken == HTTP else "recognised"
+            return "not-rpc" if self.recognition.spoken == HTTP else "recognised"
         answered = [attempt for attempt in self.attempts if attempt.first]
         if answered:
             echo = all(attempt.first == attempt.guess.said[: len(attempt.first)] for attempt in answered)

@@ -25,10 +25,10 @@ __all__ = [
     "SHOWN",
     "lookup_failed",
     "not_a_reply",
+    "not_rpc",
     "other_protocol",
     "seen",
     "silence_hint",
-    "stranger",
     "system_reason",
     "tcp_failed",
     "unfinished",
@@ -122,15 +122,15 @@ def system_reason(error: OSError) -> str:
     return text[0].lower() + text[1:]
 
 
-def stranger(first: bytes) -> str | None:
-    """What a server is that is none of JSON, by the first bytes that it says, where these tell."""
+def not_rpc(first: bytes) -> str | None:
+    """What a server is that speaks no RPC in JSON, where its first bytes tell."""
     known = (name for start, name in _OTHER_PROTOCOLS if first.startswith(start))
     return next(known, None) or next((name for packet, name in _OTHER_PACKETS if packet.match(first)), None)
 
 
 def other_protocol(target: Target, first: bytes) -> ProtocolError | None:
     """The error for a server of another protocol, or None where the bytes tell of none."""
-    name = stranger(first)
+    name = not_rpc(first)
     if name is None:
         return None if target.dialect else _other_framing(target, first)
     if name == _TLS:

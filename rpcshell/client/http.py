@@ -77,7 +77,7 @@ class HttpStream:
         self._tls = tls
         self._lock = threading.Lock()
         self._closed = False
-        self._turns = threading.Semaphore(_AT_ONCE)
+        self._semaphore = threading.Semaphore(_AT_ONCE)
         self._busy: dict[http.client.HTTPConnection, EventPlace] = {}
         self._given_up: dict[object, bool] = {}
         self._ended = threading.Event()
@@ -358,7 +358,7 @@ class HttpStream:
 
     def _post_one(self, message: bytes) -> None:
         id = reply_id(message)
-        self._turns.acquire()
+        self._semaphore.acquire()
         if id is not None:
             with self._lock:
                 self._given_up[id] = False
@@ -388,4 +388,4 @@ class HttpStream:
         finally:
             with self._lock:
                 self._given_up.pop(id, None)
-            self._turns.release()
+            self._semaphore.release()

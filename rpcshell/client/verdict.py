@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.diagnosis import HTTP_SERVER, other_protocol, seen, stranger
+from rpcshell.client.diagnosis import HTTP_SERVER, not_rpc, other_protocol, seen
 from rpcshell.client.dialects.recognition import HTTP
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.http_responses import status_hint
@@ -81,9 +81,9 @@ class Finding(msgspec.Struct, frozen=True):
         name = f"DIALECT:{where} names what it speaks"
         who = f"; {self.program} listens there" if self.program else ""
         match self.outcome:
-            case "stranger" if stranger(self.said) == HTTP_SERVER:
+            case "not-rpc" if not_rpc(self.said) == HTTP_SERVER:
                 return self._no_rpc_over_http()
-            case "stranger" if (known := other_protocol(where, self.said)) is not None:
+            case "not-rpc" if (known := other_protocol(where, self.said)) is not None:
                 return known
             case "echo":
                 return ProtocolError(f"{where} sends back what it is sent: it is an echo server", hint="check the port")

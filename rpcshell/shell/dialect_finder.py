@@ -98,7 +98,7 @@ class DialectFinder:
 
         return greets(program)
 
-    def turns(self, error: ShellError) -> bool:
+    def changes_dialect(self, error: ShellError) -> bool:
         """Whether what has happened means that it speaks another dialect, in which the same can be done again.
 
         Raises:
@@ -170,7 +170,7 @@ class DialectFinder:
         self._repeat_verdict()
         self.finding = finding = find_out(self.asked, limit=limit, tls=self._tls)
         if finding.target is None:
-            if self.remembered and asked and finding.outcome not in {"stranger", "echo"}:
+            if self.remembered and asked and finding.outcome not in {"not-rpc", "echo"}:
                 return False
             self._verdict = finding.error, time.monotonic()
             raise finding.error

@@ -1,4 +1,4 @@
-"""Scripts cut into statements as their lines arrive. What a statement does is the executor's business."""
+"""Scripts cut into statements as their lines arrive. What one does is `rpcshell.shell.shell`'s business."""
 
 from __future__ import annotations
 

@@ -61,12 +61,12 @@ def connection_to(
     if where.named or plain or isinstance(where.target, ChildTarget | FleetTarget):
         client = _client_for(where, plain=plain, tls=files, limit=limit)
         return TargetConnection(client, memory, where, prepare, tell)
-    from rpcshell.client.any_client import STRANGER_CONNECT_TIMEOUT
+    from rpcshell.client.any_client import DETECTION_CONNECT_TIMEOUT
     from rpcshell.shell.dialect_finder import DialectFinder
 
     finder = DialectFinder(where.target, memory, files, note)
     if not finder.remembered:
-        limit = STRANGER_CONNECT_TIMEOUT if limit is None else min(limit, STRANGER_CONNECT_TIMEOUT)
+        limit = DETECTION_CONNECT_TIMEOUT if limit is None else min(limit, DETECTION_CONNECT_TIMEOUT)
 
     def client_at(target: Target) -> Client:
         return _client_for(replace(where, target=target), plain=plain, tls=files, limit=limit)

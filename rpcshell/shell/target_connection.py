@@ -363,7 +363,7 @@ class TargetConnection:
 
     def _turned(self, error: ShellError) -> bool:
         """Whether an error means that the target speaks another dialect, which is spoken from now on."""
-        if self.finder is None or not self.finder.turns(error):
+        if self.finder is None or not self.finder.changes_dialect(error):
             return False
         self._turn_to(self.finder.target)
         return True

@@ -1,4 +1,4 @@
-"""What listening dialects share: one JSON message a frame, by one of `rpcwire.FRAMINGS`, and defaults for the rest."""
+"""What listening dialects share: one JSON message a frame of `rpcwire.framings`, and defaults for the rest."""
 
 from __future__ import annotations
 

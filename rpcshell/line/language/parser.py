@@ -32,7 +32,7 @@ def parse(text: str) -> Line:
     A line may hold newlines; outside strings they are blanks.
 
     Never raises. What cannot be read is a problem of the line, and the rest is read all the same, so that the
-    lexer, the completer, the toolbar and the executor can all work on the one result. Time and memory grow
+    lexer, the completer, the toolbar and the shell can all work on the one result. Time and memory grow
     linearly with the text.
     """
     scan = Scan(text)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell.client.detection import LIMIT, LISTEN, PATIENCE, TLS_GREETING, Detection
-from rpcshell.client.diagnosis import stranger
+from rpcshell.client.diagnosis import not_rpc
 from rpcshell.client.dialects.recognition import (
     HTTP,
     MOST_FIRST_BYTES,
@@ -144,12 +144,12 @@ def test_what_is_spoken_over_http_is_recognised_at_a_url_and_at_an_address(said:
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (greeting(b"SSH-2.0-OpenSSH_9.2\r\n"), "stranger"),
-        (lines_only(b"-ERR unknown command '{'\r\n"), "stranger"),
-        (lambda guess: b"\x15\x03\x03\x00\x02\x02\x28" if guess is TLS_GREETING else b"", "stranger"),
-        (lambda guess: b"\x16\x03\x03\x00\x51\x02" if guess is TLS_GREETING else None, "stranger"),
-        (greeting(BAD_REQUEST), "stranger"),
-        (greeting(b"<!DOCTYPE HTML>\n<html>"), "stranger"),
+        (greeting(b"SSH-2.0-OpenSSH_9.2\r\n"), "not-rpc"),
+        (lines_only(b"-ERR unknown command '{'\r\n"), "not-rpc"),
+        (lambda guess: b"\x15\x03\x03\x00\x02\x02\x28" if guess is TLS_GREETING else b"", "not-rpc"),
+        (lambda guess: b"\x16\x03\x03\x00\x51\x02" if guess is TLS_GREETING else None, "not-rpc"),
+        (greeting(BAD_REQUEST), "not-rpc"),
+        (greeting(b"<!DOCTYPE HTML>\n<html>"), "not-rpc"),
         (lambda guess: guess.said, "echo"),
         (greeting(b"hello, who are you?\n"), "unclear"),
         (greeting(b'{"message": "hello"}\n'), "unclear"),
@@ -299,7 +299,7 @@ def test_of_a_flood_of_messages_the_first_ones_are_looked_at() -> None:
 @given(st.integers(1, 1 << 20))
 def test_no_frame_of_json_is_taken_for_another_protocol(name: str, length: int) -> None:
     head = length.to_bytes(4, "little" if name == "u32le" else "big")
-    assert stranger(head + b'{"out": "pong", "result": 1}') is None
+    assert not_rpc(head + b'{"out": "pong", "result": 1}') is None
 
 
 @pytest.mark.parametrize(
@@ -312,4 +312,4 @@ def test_no_frame_of_json_is_taken_for_another_protocol(name: str, length: int) 
     ],
 )
 def test_servers_of_packets_are_named(said: bytes, name: str) -> None:
-    assert stranger(said) == name
+    assert not_rpc(said) == name

@@ -180,7 +180,7 @@ def test_what_is_remembered_and_no_longer_understood_is_not_waited_for(
 
 def test_a_monitor_that_is_held_is_said_within_three_seconds_however_it_is_met() -> None:
     greeting = qmp.GREETING_TIMEOUT + dialect_finder._LIMIT_AFTER_GREETING
-    assert max(greeting, transport._QUEUING, any_client.STRANGER_CONNECT_TIMEOUT) <= 3
+    assert max(greeting, transport._QUEUING, any_client.DETECTION_CONNECT_TIMEOUT) <= 3
 
 
 def test_a_monitor_that_is_remembered_and_gone_is_found_out_again(
