@@ -35,6 +35,9 @@ __all__ = ["run"]
 
 _BROKEN_PIPE: Final = 141
 
+_MOST_TOLD: Final = 20
+"""Mistakes in a configuration that are told one by one."""
+
 _COMPLETION: Final = "_RPCSHELL_COMPLETE"
 """By this variable the user's shell asks for completions of the command, whose line is in other variables."""
 
@@ -89,8 +92,11 @@ def _apply_settings(options: Options, settings: Settings, complain: Callable[[Sh
     # Whatever reads a script's output expects the same for every user; how long to wait may differ.
     unheeded = settings if options.interactive else Settings()
     settings.file = options.config.path
-    for problem in options.config.problems:
+    problems = options.config.problems
+    for problem in problems[:_MOST_TOLD]:
         complain(problem)
+    if len(problems) > _MOST_TOLD:
+        complain(UsageError(f"{options.config.path} has {len(problems) - _MOST_TOLD} more mistakes"))
     for name, value in options.config.settings.items():
         try:
             (settings if name == "timeout" else unheeded).set(name, value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import msgspec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rpcshell.client.dialects.envelope import Envelope
+    from rpcshell.shell.toml_text import KeyPlaces
 
 
 __all__ = [
@@ -39,8 +41,9 @@ __all__ = [
 VARIABLE: Final = "RPCSHELL_CONFIG"
 """The environment variable that says where the file is; empty for none."""
 
-_NAME: Final = re.compile(r"[^\W\d][\w.-]*")
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`")
+_NAME: Final = r"[^\W\d][\w.-]*"
+_UNKNOWN: Final = r"Object contains unknown field `(.*)`"
+_PIECE: Final = 1 << 16
 _Entry = TypeVar("_Entry")
 _KINDS: Final = {
     "str": "a text",
@@ -133,7 +136,7 @@ def load_config(path: Path | str | None = None) -> Config:
         # Without a home there is no configuration in it.
         return Config()
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = _contents(file).decode("utf-8-sig")
     except FileNotFoundError:
         if given is None:
             return Config(path=file)
@@ -143,6 +146,22 @@ def load_config(path: Path | str | None = None) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigProblem(file, "it is not UTF-8", line=_line_at(error.object, error.start)) from None
     return parse_config(file, text)
+
+
+def _contents(file: Path) -> bytes:
+    """What is in a file, or comes out of a pipe; one that nobody writes to would be waited for as long as it is open.
+
+    Raises:
+        ConfigProblem: It is such a pipe.
+    """
+    if not file.is_fifo():
+        return file.read_bytes()
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+        begin = pipe.read(_PIECE)
+        if begin == b"":
+            raise ConfigProblem(file, "it is a pipe, and nobody writes to it")
+        os.set_blocking(pipe.fileno(), True)
+        return (begin or b"") + pipe.readall()
 
 
 def parse_config(path: Path, text: str) -> Config:
@@ -183,15 +202,19 @@ class _File:
         self._text = text
         self._problems: list[ConfigProblem] = []
         self._refused: dict[str, ConfigProblem] = {}
-        self._broken: list[ConfigProblem] = []
+        self._broken: dict[tuple[str, ...], ConfigProblem] = {}
+        """What is no TOML, the first of each entry of a table."""
 
     def read(self) -> Config:
         """What it says, but for what is wrong."""
         from rpcshell.shell.toml_text import read_toml
 
         document, wrong = read_toml(self._text)
-        self._broken = [ConfigProblem(self._path, reason, line=line) for reason, line in wrong]
-        self._problems += self._broken
+        for reason, line in wrong:
+            problem = ConfigProblem(self._path, reason, line=line)
+            self._problems.append(problem)
+            if line is not None:
+                self._broken.setdefault(self._places.table(line)[:2], problem)
         found = {table: dict(self._entries(table, document.pop(table, {}))) for table in _ENTRIES}
         for name, value in document.items():
             hint = _place_of(name, value)
@@ -238,7 +261,7 @@ class _File:
             yield
         except ConfigProblem as problem:
             # What lacks something may lack the line that was left out.
-            cause = next((one for one in self._broken if self._is_in(one, [table, name])), problem)
+            cause = self._broken.get((table, name), problem)
             if cause is problem:
                 self._problems.append(problem)
             if table == "targets":
@@ -248,15 +271,14 @@ class _File:
         """An entry of a table, as what such entries are; keys of a target that mean nothing are told, and left out."""
         if kind is TargetConfig and isinstance(value, str):
             value = {"address": value}
+        if kind is TargetConfig and isinstance(value, dict):
+            known = list(TargetConfig.__struct_encode_fields__)
+            self._problems += [self._unknown([*where, key], known) for key in value if key not in known]
+            value = {key: each for key, each in value.items() if key in known}
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            problem = self._invalid(where, str(error), kind)
-            unknown = _UNKNOWN.fullmatch(str(error))
-            if kind is not TargetConfig or unknown is None:
-                raise problem from None
-        self._problems.append(problem)
-        return self._entry(where, {key: each for key, each in value.items() if key != unknown[1]}, kind)
+            raise self._invalid(where, str(error), kind) from None
 
     def _dialect(self, name: str, table: dict[str, Any]) -> Envelope:
         from rpcshell.client.dialects.envelope import Envelope, EnvelopeProblem
@@ -277,7 +299,7 @@ class _File:
 
     def _target(self, name: str, found: TargetConfig, dialects: Mapping[str, Envelope]) -> TargetConfig:
         where = ["targets", name]
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(_NAME, name):
             hint = "a name begins with a letter and has no colon, slash or blank"
             raise self._error(where, f"{name!r} is no name for a target", hint=hint)
         try:
@@ -315,10 +337,9 @@ class _File:
         reason, _, inside = message.partition(" - at `$.")
         inner = re.split(r"[.\[]", inside.rstrip("`"))[0]
         table = [*where, inner] if inner else where
-        if unknown := _UNKNOWN.match(reason):
+        if unknown := re.match(_UNKNOWN, reason):
             names = [field.encode_name for struct in _structs(kind, inner) for field in msgspec.structs.fields(struct)]
-            path = [*table, unknown[1]]
-            return self._error(path, f"{'.'.join(path)} means nothing", hint=_near(unknown[1], names))
+            return self._unknown([*table, unknown[1]], names)
         if missing := re.match(r"Object missing required field `(.*)`", reason):
             return self._error(table, f"{'.'.join(table)} has no {missing[1]}")
         found = re.match(r"Expected `(.*)`, got `(.*?)`(?: - at `\$\.(.*)`)?$", message)
@@ -332,19 +353,22 @@ class _File:
         what = ".".join(path) if "[" not in (found[3] or "") else f"what is in {'.'.join(path)}"
         return self._error(path, f"{what} is {wanted}, not {_KINDS.get(found[2], found[2])}")
 
+    def _unknown(self, path: list[str], known: list[str]) -> ConfigProblem:
+        """The error for a key that means nothing where it stands."""
+        return self._error(path, f"{'.'.join(path)} means nothing", hint=_near(path[-1], known))
+
     def _error(self, where: list[str], reason: str, *, hint: str | None = None) -> ConfigProblem:
         places = (self._place(where[:end]) for end in range(len(where), 0, -1))
         return ConfigProblem(self._path, reason, line=next(filter(None, places), None), hint=hint)
 
-    def _is_in(self, problem: ConfigProblem, where: list[str]) -> bool:
-        from rpcshell.shell.toml_text import table_at
-
-        return problem.line is not None and table_at(self._text, problem.line)[: len(where)] == where
-
     def _place(self, where: list[str]) -> int | None:
-        from rpcshell.shell.toml_text import key_line
+        return self._places.line(where)
 
-        return key_line(self._text, where)
+    @cached_property
+    def _places(self) -> KeyPlaces:
+        from rpcshell.shell.toml_text import KeyPlaces
+
+        return KeyPlaces(self._text)
 
 
 def _structs(kind: Any, inner: str) -> Iterator[type[msgspec.Struct]]:

@@ -11,7 +11,7 @@ from rpcshell.client.errors import UsageError
 from rpcshell.servers.folders import replace_file
 from rpcshell.shell.config import parse_config
 from rpcshell.shell.config_reference import toml_setting
-from rpcshell.shell.toml_text import key_line
+from rpcshell.shell.toml_text import KeyPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +74,8 @@ def _typed(value: object) -> str:
 def _with_setting(text: str, name: str, value: str) -> str:
     lines = text.split("\n")
     spellings = (name, name.replace("_", "-"))
-    at = next((line for spelled in spellings if (line := key_line(text, [_TABLE, spelled]))), None)
+    places = KeyPlaces(text)
+    at = next((line for spelled in spellings if (line := places.line([_TABLE, spelled]))), None)
     if at is not None:
         found = _LINE.fullmatch(lines[at - 1])
         if found is not None:

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-__all__ = ["TomlProblem", "key_line", "read_toml", "table_at"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["KeyPlaces", "TomlProblem", "read_toml"]
 
 _HEADER: Final = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?")
 _PART: Final = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*""")
 _ERROR: Final = re.compile(r"(?P<reason>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
 _NOT_ENDED: Final = ("Unclosed", "Unterminated", "Expected ','")
 """How a complaint begins about what began in a line before."""
+
+_NOT_CLOSED: Final = "the quote is not closed on its line"
+_IN_WORDS: Final = {
+    r"Illegal character '\n'": _NOT_CLOSED,
+    r"Found invalid character '\n'": _NOT_CLOSED,
+    "Invalid value": "no value begins here; a text has quotes around it",
+}
+"""What tomllib says, as people say it."""
+
+_DEEPEST: Final = 8
+"""Tables in tables that are found by the head of an inner one."""
+
+_MOST_PROBLEMS: Final = 20
+"""Lines that are left out one by one; what has more of them is left out from there on."""
 
 
 class TomlProblem(NamedTuple):
@@ -50,6 +67,9 @@ def read_toml(text: str) -> tuple[dict[str, Any], list[TomlProblem]]:
             stop = last if head or again else max(first + 1, min(problem.line or 0, last))
             if all(not line for line in lines[first:stop]):
                 return {}, [*problems, problem] if again else problems
+            if len(problems) == _MOST_PROBLEMS and stop < len(lines):
+                problems.append(TomlProblem("the rest is left out, as so much before it is not TOML", stop + 1))
+                stop = len(lines)
             left_out.update(range(first, stop))
             lines[first:stop] = [""] * (stop - first)
 
@@ -61,7 +81,7 @@ def _located(error: Exception, lines: list[str]) -> tuple[TomlProblem, int | Non
         return TomlProblem(f"it is not TOML: {error}", None), None
     at = int(found["line"]) - 1 if found["line"] else len(lines) - 1
     column = f" at column {found['column']}" if found["column"] else " at the end of the file"
-    reason = f"{found['reason'][:1].lower()}{found['reason'][1:]}"
+    reason = _IN_WORDS.get(found["reason"], f"{found['reason'][:1].lower()}{found['reason'][1:]}")
     if not found["line"] or found["reason"].startswith(_NOT_ENDED):
         # It began with the key before, and was only missed here.
         last = at - (found["column"] == "1")
@@ -79,24 +99,29 @@ def _end_of_table(lines: list[str], index: int) -> int:
     return next((at for at in range(index + 1, len(lines)) if _HEADER.fullmatch(lines[at])), len(lines))
 
 
-def key_line(text: str, keys: list[str]) -> int | None:
-    """The number of the line on which a key is given, which may be that of a table; None where that cannot be told."""
-    table: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.fullmatch(line):
-            table = _path(header[1])
-            if table[: len(keys)] == keys:
-                return number
-        elif "=" in line and [*table, *_path(line.partition("=")[0])] == keys:
-            return number
-    return None
+class KeyPlaces:
+    """Where in a text its keys and tables stand; lines are counted from 1."""
 
+    def __init__(self, text: str) -> None:
+        self._lines: dict[tuple[str, ...], int] = {}
+        self._tables: list[tuple[str, ...]] = []
+        table: tuple[str, ...] = ()
+        for number, line in enumerate(text.split("\n"), 1):
+            if header := _HEADER.fullmatch(line):
+                table = tuple(_path(header[1]))
+                for depth in range(1, min(len(table), _DEEPEST) + 1):
+                    self._lines.setdefault(table[:depth], number)
+            elif "=" in line:
+                self._lines.setdefault((*table, *_path(line.partition("=")[0])), number)
+            self._tables.append(table)
 
-def table_at(text: str, number: int) -> list[str]:
-    """The keys of the table that a line is in."""
-    lines = text.split("\n")
-    header = _HEADER.fullmatch(lines[_begin_of_table(lines, number - 1)])
-    return [] if header is None else _path(header[1])
+    def line(self, keys: Sequence[str]) -> int | None:
+        """The line on which a key is given, which may be that of a table; None where that cannot be told."""
+        return self._lines.get(tuple(keys))
+
+    def table(self, line: int) -> tuple[str, ...]:
+        """The keys of the table that a line is in."""
+        return self._tables[line - 1]
 
 
 def _path(text: str) -> list[str]:

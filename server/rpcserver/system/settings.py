@@ -314,6 +314,8 @@ def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
         # Beside those of tomllib, that a number has too many digits for Python, or brackets are nested too deeply.
         found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
         what = str(error)[: found.start()] if found else str(error)
+        if what.endswith(r"character '\n'"):
+            what = "the quote is not closed on its line"
         reason = f"this is not TOML{f' at column {found[2]}' if found else ''}: {what[:1].lower()}{what[1:]}"
         raise SettingsError(reason, source=path, line=int(found[1]) if found else None) from error
     settings: dict[str, object] = {}

@@ -191,6 +191,7 @@ def test_a_wrong_value_of_the_environment_is_named_with_its_variable(monkeypatch
         ("[server]\nworkers = 3\n", 1, "server means nothing (--config-reference prints what there is)"),
         ("link-fd = 3\n", 1, "link-fd means nothing"),
         ("workers = 1\nworkers = \n", 2, "this is not TOML at column 11"),
+        ('log-level = "info\nworkers = 1\n', 1, "the quote is not closed on its line"),
     ],
 )
 def test_a_wrong_line_of_a_file_is_named_with_its_number(tmp_path: Path, text: str, line: int, says: str) -> None:

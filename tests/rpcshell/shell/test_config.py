@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rpcshell.shell.config_reference import DIALECTS, config_reference
 from rpcshell.shell.target_config import TargetConfig
 from rpcshell.view.settings import Settings
 from tests.rpcshell.enveloped import TABLES
+from tests.steps import steps
 
 
 @pytest.fixture
@@ -72,7 +74,13 @@ f5 = ":methods"
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        ("[settings]\nformat = \n", 2, "this is not TOML at column 10: invalid value"),
+        (
+            "[settings]\nformat = \n",
+            2,
+            "this is not TOML at column 10: no value begins here; a text has quotes around it",
+        ),
+        ('[settings]\nformat = "json\n', 2, "this is not TOML at column 15: the quote is not closed on its line"),
+        ("[settings]\nformat = 'json\n'", 2, "this is not TOML at column 15: the quote is not closed on its line"),
         ("[targets]\n\n[targets.prod\n", 3, "this is not TOML"),
         ('a = """', 1, "this is not TOML"),
         ("[setings]\n", 1, "'setings' is no part of a configuration (did you mean settings?)"),
@@ -195,6 +203,46 @@ def test_the_rest_of_a_file_with_a_mistake_holds(
     kept = {*config.settings, *config.targets, *config.aliases}
     assert kept == {"format", "dev", "prod", "w"} - {lost}
     assert all(problem is config.problems[0] for problem in config.refused.values())
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "[settings.a{}]\nx = 1\n",
+        "[targets.a{}]\nadress = '1'\n",
+        "timeout{} = 1\n",
+        "[targets.a{}]\naddress = x\n",
+    ],
+)
+def test_many_mistakes_take_as_long_as_there_are_mistakes(row: str) -> None:
+    few, many = ("".join(map(row.format, range(count))) for count in (50, 200))
+    parse_config(Path("c.toml"), few)  # what it imports is no part of it
+    assert steps(lambda: parse_config(Path("c.toml"), many)) < 5 * steps(lambda: parse_config(Path("c.toml"), few))
+
+
+def test_any_number_of_keys_of_a_target_may_mean_nothing() -> None:
+    rows = "".join(f"timeuot{number} = 1\n" for number in range(2000))
+    config = parse_config(Path("c.toml"), f"[targets.a]\n{rows}address = '8080'\n")
+    assert [problem.line for problem in config.problems] == [*range(2, 2002)]
+    assert str(config.targets["a"].target) == "localhost:8080"
+
+
+def test_of_a_file_that_is_no_toml_the_rest_is_left_out_after_a_while() -> None:
+    config = parse_config(Path("c.toml"), "".join(f"[targets.a{number}]\naddress = 8080x\n" for number in range(50)))
+    assert str(config.problems[-1]) == "c.toml:41: the rest is left out, as so much before it is not TOML"
+    assert len(config.problems) == 21
+
+
+def test_a_pipe_is_read_where_somebody_writes_to_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigProblem, match="it is a pipe, and nobody writes to it"):
+        load_config(pipe)
+    reader, writer = os.pipe()
+    with os.fdopen(reader), os.fdopen(writer, "wb") as stream:
+        stream.write(b"[aliases]\np = 'ping 1'\n")
+        stream.close()
+        assert load_config(f"/dev/fd/{reader}").aliases == {"p": "ping 1"}
 
 
 def test_a_file_may_begin_with_a_mark_of_its_encoding(file: Path) -> None:
