@@ -32,7 +32,7 @@ __all__ = ["Options", "Places", "load_commands", "places", "plain_options"]
 _SUFFIX: Final = ".rpc"
 """What a script of the current folder ends in, where no slash says that it is one."""
 
-_NO_KEY: Final = re.compile(r"""^$|[\s{}\[\]<>,:"']""")
+_NO_KEY: Final = r"""^$|[\s{}\[\]<>,:"']"""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,13 +186,13 @@ def _param(word: str) -> str:
     from rpcshell.line.language import key_text, quote
 
     key, equals, value = word.partition("=")
-    if equals and key.endswith(":") and not _NO_KEY.search(key[:-1]):
+    if equals and key.endswith(":") and not re.search(_NO_KEY, key[:-1]):
         # As HTTPie has what is JSON.
         pair = f"{key_text(key[:-1])}={value}"
         if value and not _is_pair(pair):
             raise UsageError(f"what is behind {key}= is not one value in JSON", hint=f"{key[:-1]}=… takes any text")
         return pair
-    if not equals or _NO_KEY.search(key):
+    if not equals or re.search(_NO_KEY, key):
         return word
     return word if _is_pair(word) else f"{key_text(key)}={quote(value)}"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import threading
 from typing import IO, TYPE_CHECKING, Final
@@ -90,7 +89,7 @@ class ScriptOutput(Output):
         """Write a value as a result is written; its name is for people."""
         width = None
         if self.settings.format in {"table", "raw"} and self._stdout.isatty():
-            width = shutil.get_terminal_size().columns
+            width = _columns()
         self._write(plain_text(value, self.settings, indented=False, width=width))
 
     def timing(self, call: Call) -> None:
@@ -109,7 +108,7 @@ class ScriptOutput(Output):
         if self._stderr is None or not (self._has_progress or (text and self.at_terminal)):
             return
         with self._writing, contextlib.suppress(OSError):
-            shown = cut(visible(text), shutil.get_terminal_size().columns - 1)
+            shown = cut(visible(text), _columns() - 1)
             self._has_progress = bool(shown)
             self._stderr.write(_LINE_AGAIN + shown)
             self._stderr.flush()
@@ -156,6 +155,12 @@ class ScriptOutput(Output):
             with contextlib.suppress(OSError):
                 self._stderr.write(text + "\n")
                 self._stderr.flush()
+
+
+def _columns() -> int:
+    import shutil  # which brings what packs files
+
+    return shutil.get_terminal_size().columns
 
 
 def _one_line(text: str) -> str:

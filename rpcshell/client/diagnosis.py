@@ -66,13 +66,13 @@ _OTHER_PROTOCOLS: Final = (
 )
 _OTHER_PACKETS: Final = (
     # Its length, the number 0, and what greets: version 10 of the protocol, or an error.
-    (re.compile(rb"...\0(?:\x0a\d|\xff)", re.DOTALL), "a MySQL server"),
+    (rb"...\0(?:\x0a\d|\xff)", "a MySQL server"),
     # An error, and how grave it is.
-    (re.compile(rb"E\0\0..S[A-Z]", re.DOTALL), "a PostgreSQL server"),
+    (rb"E\0\0..S[A-Z]", "a PostgreSQL server"),
     # Options are negotiated (RFC 854): IAC, and WILL, WONT, DO or DONT.
-    (re.compile(rb"\xff[\xfb-\xfe].\xff", re.DOTALL), "a Telnet server"),
+    (rb"\xff[\xfb-\xfe].\xff", "a Telnet server"),
     # The frame SETTINGS (RFC 9113, section 3.4).
-    (re.compile(rb"\0\0.\x04\0\0\0\0\0", re.DOTALL), "an HTTP/2 or gRPC server"),
+    (rb"\0\0.\x04\0\0\0\0\0", "an HTTP/2 or gRPC server"),
 )
 
 
@@ -125,7 +125,9 @@ def system_reason(error: OSError) -> str:
 def not_rpc(first: bytes) -> str | None:
     """What a server is that speaks no RPC in JSON, where its first bytes tell."""
     known = (name for start, name in _OTHER_PROTOCOLS if first.startswith(start))
-    return next(known, None) or next((name for packet, name in _OTHER_PACKETS if packet.match(first)), None)
+    return next(known, None) or next(
+        (name for packet, name in _OTHER_PACKETS if re.match(packet, first, re.DOTALL)), None
+    )
 
 
 def other_protocol(target: Target, first: bytes) -> ProtocolError | None:

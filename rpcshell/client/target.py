@@ -43,8 +43,8 @@ __all__ = [
 _DIALECT = re.compile(rf"{SPOKEN.pattern}:(?!//)")
 _LISTENER = re.compile(r"([a-z0-9-]+)\+(?:tcp://(?=.)|(?=unix:|tls://))")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SRV = re.compile(r"_[\w-]{1,62}\._tcp(?:\.[\w-]{1,63})+\.?", re.ASCII)
-_KIND = re.compile(rf"unix:|exec:|{_SCHEME.pattern}")
+_SRV = r"(?a)_[\w-]{1,62}\._tcp(?:\.[\w-]{1,63})+\.?"
+_KIND = rf"unix:|exec:|{_SCHEME.pattern}"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         found = _DIALECT.match(text)
         known = found is not None and (found[1] in dialects or stands_for_dialect(found[1], text[found.end() :]))
         if found is None or found[1] in KINDS or not known:
-            if found is not None and found[1] not in KINDS and _KIND.match(text, found.end()):
+            if found is not None and found[1] not in KINDS and re.match(_KIND, text[found.end() :]):
                 raise unknown_dialect(found[1])
             return _place(text, text, "")
         spoken = found[0][:-1]
@@ -373,7 +373,7 @@ def _list(place: str, text: str) -> Target:
     for part in parts:
         if not part.strip():
             raise UsageError(f"target {text!r} has a comma with no server beside it", hint="write host:port,host:port")
-        target = _place(part if _KIND.match(part) else f"{said}{part}", text, "")
+        target = _place(part if re.match(_KIND, part) else f"{said}{part}", text, "")
         if not isinstance(target, TcpTarget | TlsTarget):
             raise UsageError(f"{part!r} in target {text!r} is no server of a fleet", hint="write host:port,host:port")
         found[target] = None
@@ -391,7 +391,7 @@ def _serverset(text: str) -> ServersetTarget:
 
 
 def _srv(name: str, text: str, *, tls: bool) -> SrvTarget:
-    if not _SRV.fullmatch(name):
+    if not re.fullmatch(_SRV, name):
         raise UsageError(f"{text!r} names no service in the DNS", hint="write srv://_service._tcp.name")
     return SrvTarget(name, tls)
 

@@ -25,7 +25,7 @@ _LONGEST: Final = 100
 """Characters of the longest text that anybody would want completed."""
 
 _SEPARATORS: Final = str.maketrans("", "", "_-. ")
-_WORD: Final = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+")
+_WORD: Final = r"[A-Z]?[^\W_A-Z]+|[A-Z]+"
 _NAMING: Final = frozenset({"id", "uuid", "key", "name", "number", "code", "slug"})
 """Fields that other methods take under the name of what they belong to: the `id` of an order as `order_id`."""
 
@@ -45,7 +45,7 @@ class ReplyValues:
 
     def remember(self, method: str, result: Any) -> None:
         """Remember the values in a reply."""
-        found = list(_values(result, [_plain(word) for word in _WORD.findall(method)]))
+        found = list(_values(result, [_plain(word) for word in re.findall(_WORD, method)]))
         # The first value of a reply is offered first, so it is remembered last.
         for field, value in reversed(found):
             values = self._fields.pop(field, {})
@@ -67,7 +67,7 @@ class ReplyValues:
         plain = _plain(field_name)
         names = [plain, _singular(plain)]
         if plain in _NAMING:
-            names[:0] = [_singular(_plain(word)) + plain for word in _WORD.findall(method)]
+            names[:0] = [_singular(_plain(word)) + plain for word in re.findall(_WORD, method)]
         found: dict[tuple[type, Any], ReplyValue] = {}
         for name in names:
             for key, value in reversed(self._fields.get(name, {}).items()):

@@ -30,7 +30,7 @@ _MOST_DISCRIMINATORS = 5
 
 _TYPES = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
 _ABOUT_ITEMS = frozenset(("items", "prefixItems"))
-_DIALECT = re.compile(r"https?://json-schema\.org/(?:draft-0[3467]|draft/(?P<year>\d{4})-\d\d)/schema#?|\s*")
+_DIALECT = r"https?://json-schema\.org/(?:draft-0[3467]|draft/(?P<year>\d{4})-\d\d)/schema#?|\s*"
 
 
 def as_schema(value: object) -> Schema:
@@ -43,13 +43,13 @@ def as_schema(value: object) -> Schema:
 def is_foreign(schema: Schema) -> bool:
     """Whether a schema says that it is of a dialect of which nothing is known here, not even what `type` means."""
     declared = schema.get("$schema")
-    return isinstance(declared, str) and not _DIALECT.fullmatch(declared)
+    return isinstance(declared, str) and not re.fullmatch(_DIALECT, declared)
 
 
 def is_modern(schema: Schema) -> bool:
     """Whether a schema says that it is of draft 2019-09 or newer."""
     declared = schema.get("$schema")
-    found = _DIALECT.fullmatch(declared) if isinstance(declared, str) else None
+    found = re.fullmatch(_DIALECT, declared) if isinstance(declared, str) else None
     return found is not None and found["year"] is not None
 
 

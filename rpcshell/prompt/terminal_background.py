@@ -32,16 +32,16 @@ __all__ = ["AnswerParser", "background_without_asking", "hear_background", "term
 
 _QUESTION: Final = "\x1b]11;?\x1b\\"
 
-_SILENT: Final = re.compile(r"linux|vt\d|ansi|cons|eterm|sun|wy\d|unknown")
+_SILENT: Final = r"linux|vt\d|ansi|cons|eterm|sun|wy\d|unknown"
 """Terminals (as TERM names them) that are not asked: they have no answer, and old ones may show the question."""
 
 _BEGINNING: Final = "\x1b]11;"
-_ANSWER: Final = re.compile(r"\x1b\]11;([^\x07\x1b\x9c]*)(?:\x07|\x1b\\|\x9c|(?=\x1b[^\\]))")
+_ANSWER: Final = r"\x1b\]11;([^\x07\x1b\x9c]*)(?:\x07|\x1b\\|\x9c|(?=\x1b[^\\]))"
 """An answer that is cut off ends where the next one, or a key, begins."""
 
 _LONGEST: Final = 64
 
-_COLOUR: Final = re.compile(r"rgba?:([\da-f]{1,4})/([\da-f]{1,4})/([\da-f]{1,4})(?:/[\da-f]*)?", re.IGNORECASE)
+_COLOUR: Final = r"(?i)rgba?:([\da-f]{1,4})/([\da-f]{1,4})/([\da-f]{1,4})(?:/[\da-f]*)?"
 """How X11 writes one (XParseColor(3)), with one to four digits for each part."""
 
 
@@ -52,7 +52,7 @@ def terminal_output() -> Output:
     output = create_output()
     if not isinstance(output, Vt100_Output) or output.get_default_color_depth() == ColorDepth.DEPTH_1_BIT:
         return output
-    if _SILENT.match(os.environ.get("TERM", "")):
+    if re.match(_SILENT, os.environ.get("TERM", "")):
         return output
     return _AskingOutput.from_pty(
         output.stdout,
@@ -110,10 +110,10 @@ class AnswerParser(Vt100Parser):
         if "\x1b" not in text:
             self._keys.feed(text)
             return
-        if let_go and (late := _ANSWER.match(text)):
+        if let_go and (late := re.match(_ANSWER, text)):
             self._answered(late)
             text, let_go = text[late.end() :], 0
-        keys = _ANSWER.sub(self._answered, text)
+        keys = re.sub(_ANSWER, self._answered, text)
         begun = _begun(keys)
         self._held = keys[begun:]
         if begun:
@@ -129,7 +129,7 @@ class AnswerParser(Vt100Parser):
         self._keys.flush()
 
     def _answered(self, found: re.Match[str]) -> str:
-        if colour := _COLOUR.fullmatch(found[1]):
+        if colour := re.fullmatch(_COLOUR, found[1]):
             red, green, blue = (int(part, 16) * 255 // (16 ** len(part) - 1) for part in colour.groups())
             self._on_answer((red, green, blue))
         return ""

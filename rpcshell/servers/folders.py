@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import platformdirs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Literal
 
 __all__ = ["config_file", "history_file", "replace_file", "state_folder", "user_path"]
 
@@ -30,7 +26,7 @@ def config_file() -> Path:
     Raises:
         OSError: There is no home.
     """
-    return _of_this_user(platformdirs.user_config_dir) / "config.toml"
+    return _of_this_user("config") / "config.toml"
 
 
 def history_file() -> Path:
@@ -39,7 +35,7 @@ def history_file() -> Path:
     Raises:
         OSError: There is no home.
     """
-    return _of_this_user(platformdirs.user_state_dir) / "history"
+    return _of_this_user("state") / "history"
 
 
 def state_folder(*parts: str) -> Path:
@@ -48,7 +44,7 @@ def state_folder(*parts: str) -> Path:
     Raises:
         OSError: It cannot be made.
     """
-    folder = _of_this_user(platformdirs.user_state_dir)
+    folder = _of_this_user("state")
     # Of the folders that `parents` makes only the last one would get the mode.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for part in parts:
@@ -82,12 +78,26 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def _of_this_user(folder: Callable[..., str]) -> Path:
-    try:
-        found = Path(folder("rpcshell", appauthor=False))
-    except RuntimeError:
-        found = Path("~")
-    # Older versions of platformdirs leave the tilde, which would be a folder of whoever's folder this is.
+def _of_this_user(kind: Literal["config", "state"]) -> Path:
+    found = Path(_linux_folder(kind) if sys.platform == "linux" else _other_folder(kind))
     if not found.is_absolute():
         raise FileNotFoundError(errno.ENOENT, "this user has no home, and HOME is not set")
     return found
+
+
+def _linux_folder(kind: Literal["config", "state"]) -> str:
+    """As the XDG Base Directory Specification has it; platformdirs, which does too, takes long to import."""
+    variable, usual = {"config": ("XDG_CONFIG_HOME", "~/.config"), "state": ("XDG_STATE_HOME", "~/.local/state")}[kind]
+    named = os.environ.get(variable, "")
+    # One that is not absolute is to be ignored.
+    return os.path.join(named if os.path.isabs(named) else os.path.expanduser(usual), "rpcshell")  # noqa: PTH111, PTH117, PTH118
+
+
+def _other_folder(kind: Literal["config", "state"]) -> str:
+    import platformdirs
+
+    folder = {"config": platformdirs.user_config_dir, "state": platformdirs.user_state_dir}[kind]
+    try:
+        return folder("rpcshell", appauthor=False)
+    except RuntimeError:
+        return "~"

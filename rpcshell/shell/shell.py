@@ -6,21 +6,17 @@ The prompt, scripts and one-shot lines all go through here. Showing is the outpu
 from __future__ import annotations
 
 import copy
-import shutil
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from rpcshell.client.errors import Cancelled, ShellError, SyntaxProblem, UsageError
 from rpcshell.shell import missteps
 from rpcshell.shell.journal import LAST, Journal, Variables
 from rpcshell.shell.output import Diverted
 from rpcshell.shell.why.sighting import Lookout
-from rpcshell.view.plain import is_terminal, plain_text
+from rpcshell.view.plain import is_terminal, json_value, plain_text
 from rpcshell.view.settings import Settings
-from rpcwire import TextFloat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -145,7 +141,11 @@ class Shell:
     @property
     def width(self) -> int | None:
         """Columns of the screen, or None where a script's output has no end on the right."""
-        return shutil.get_terminal_size().columns if self.interactive else None
+        if not self.interactive:
+            return None
+        import shutil
+
+        return shutil.get_terminal_size().columns
 
     def show_table(self, rows: Sequence[dict[str, Any]], data: object = None, *, spare: Sequence[str] = ()) -> None:
         """Show objects that have the same keys: as a table to people, as JSON to whoever asked for that.
@@ -154,7 +154,7 @@ class Shell:
         where the screen is too narrow.
         """
         if self.for_programs:
-            self.output.value("", msgspec.to_builtins(list(rows) if data is None else data, builtin_types=(TextFloat,)))
+            self.output.value("", json_value(list(rows) if data is None else data))
             return
         from rpcshell.view.table import table_text
 

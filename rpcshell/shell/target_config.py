@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TargetConfig", "TargetProblem", "fill", "filled"]
 
-_VARIABLE: Final = re.compile(r"\$\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}")
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)
+_VARIABLE: Final = r"\$\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}"
+_HEADER_NAME: Final = r"(?a)[!#$%&'*+.^_`|~\w-]+"
 
 
 class TargetProblem(UsageError):
@@ -183,7 +183,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             self._refuse("headers", why="is for an address with http:// or https://")
             return target
         for name, value in self.headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
+            if not re.fullmatch(_HEADER_NAME, name) or not value.isprintable():
                 raise TargetProblem("headers", f"{name!r} is no header of HTTP, or its value has a line's end in it")
         return replace(target, headers=tuple(self.headers.items()))
 
@@ -265,4 +265,4 @@ def fill(text: str, environment: Mapping[str, str]) -> str:
         # As in the shell of POSIX, the default is for what is empty too.
         return known or default or ""
 
-    return _VARIABLE.sub(value, text)
+    return re.sub(_VARIABLE, value, text)

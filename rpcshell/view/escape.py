@@ -58,21 +58,34 @@ def visible(text: str, *, newlines: bool = False) -> str:
 
     The result is for reading: a backslash of the text itself is not doubled.
     """
-    if text.isascii() and text.isprintable():
+    if _is_safe(text):
         return text
     return _unsafe(_CONTROLS_IN_LINES if newlines else _CONTROLS).sub(_escape, text)
 
 
 def visible_json(text: str) -> str:
     r"""The same for JSON text of one line, with JSON's own escapes (`\u001b`): the value can be pasted back."""
-    if text.isascii() and text.isprintable():
+    if _is_safe(text):
         return text
     return _unsafe(_CONTROLS).sub(_escape_json, text)
 
 
+def _is_safe(text: str) -> bool:
+    """Whether all of a text is drawn, as is soon told of what is in Latin-1: what a terminal acts on is not printable.
+
+    Of other characters some are said to be printable that hide text.
+    """
+    if not text.isascii():
+        try:
+            text.encode("latin-1")
+        except UnicodeEncodeError:
+            return False
+    return text.isprintable()
+
+
 @functools.cache
 def _unsafe(controls: str) -> re.Pattern[str]:
-    """Compiled when first needed: it takes 10 ms, and most text never gets past the test for plain ASCII."""
+    """Compiled when first needed: it takes 10 ms, and most text is known to be safe without it."""
     return re.compile(f"[{controls}{_ALWAYS}]|{_IN_CONTEXT}")
 
 

@@ -10,14 +10,13 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from rpcshell.view.escape import visible, visible_json
-from rpcwire import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rpcshell.view.settings import Settings
 
-__all__ = ["compact", "is_terminal", "plain_text"]
+__all__ = ["compact", "is_terminal", "json_value", "plain_text"]
 
 
 def is_terminal(stream: IO[str] | None) -> bool:
@@ -28,7 +27,16 @@ def is_terminal(stream: IO[str] | None) -> bool:
 
 def compact(value: object) -> str:
     r"""JSON on one line that is safe on a terminal: readable text as it is, controls as \uXXXX."""
+    from rpcwire import encode_value
+
     return visible_json(encode_value(value).decode())
+
+
+def json_value(value: object) -> Any:
+    """What is made of structs and other things as JSON has them; numbers stay as they were written."""
+    from rpcwire import TextFloat
+
+    return msgspec.to_builtins(value, builtin_types=(TextFloat,))
 
 
 def plain_text(value: Any, settings: Settings, *, indented: bool, width: int | None = None) -> Iterator[str]:

@@ -149,14 +149,14 @@ def _read_pair_value(scan: Scan) -> Node:
         warn_of_plain(scan, start, quoted.end())
         scan.take(TokenKind.STRING, quoted.end())
         return StringNode(start, scan.pos, value)
-    if template := TEMPLATE.match(scan.text, start):
+    if template := re.compile(TEMPLATE).match(scan.text, start):
         closed = is_closed(template)
         node = read_template(scan, start, template.end(), closed=closed)
         if not closed:
             scan.open_string(scan.text[start + 1])
         scan.pos = template.end()
         return node
-    if variable := REFERENCE.match(scan.text, start):
+    if variable := re.compile(REFERENCE).match(scan.text, start):
         scan.take(TokenKind.VARIABLE, variable.end())
         return read_variable(scan, start, variable.end())
     if scan.char and scan.char in "{[<":

@@ -8,29 +8,24 @@ import re
 from rpcshell.line.language.nodes import CommandLine, Pipe, Redirect, Sink, SystemLine, Word
 from rpcshell.line.language.tokens import Scan, Severity, TokenKind
 
-_NAME = re.compile(r"""[^\s"']*""")
-_SINK = re.compile(r"\||>>?(?=[ \t]*[^\s>])")
-_PIECE = re.compile(
-    r"""(?P<plain>[^\s"'\\]+)
+# Compiled when first needed, since most lines are calls: `re` keeps what it has compiled.
+_NAME = r"""[^\s"']*"""
+_SINK = r"\||>>?(?=[ \t]*[^\s>])"
+_PIECE = r"""(?sx)(?P<plain>[^\s"'\\]+)
     |\\(?P<escaped>.?)
     |"(?P<double>[^"\\]*+(?:\\.?[^"\\]*+)*+)(?P<double_end>"?)
-    |'(?P<single>[^']*+)(?P<single_end>'?)""",
-    re.DOTALL | re.VERBOSE,
-)
-_DOUBLE_ESCAPE = re.compile(r'\\(["\\])')
+    |'(?P<single>[^']*+)(?P<single_end>'?)"""
+_DOUBLE_ESCAPE = r'\\(["\\])'
 # The quoting of a POSIX shell: a quoted text may span rows, and so may a command whose row ends with a backslash.
-_SHELL = re.compile(
-    r"""[^'"\\\n\#]+|(?<!\s)\#|\#[^\n]*|\\.?
-    |"[^"\\]*+(?:\\.?[^"\\]*+)*+(?P<double>"?)|'[^']*+(?P<single>'?)""",
-    re.DOTALL | re.VERBOSE,
-)
-_CHUNK = re.compile(r"\S+")
+_SHELL = r"""(?sx)[^'"\\\n\#]+|(?<!\s)\#|\#[^\n]*|\\.?
+    |"[^"\\]*+(?:\\.?[^"\\]*+)*+(?P<double>"?)|'[^']*+(?P<single>'?)"""
+_CHUNK = r"\S+"
 
 
 def read_command(scan: Scan) -> CommandLine:
     """Read the command at the head of `scan`, up to the end of the text; the head is at its colon."""
     start = scan.pos + 1
-    name = _NAME.match(scan.text, start)
+    name = re.compile(_NAME).match(scan.text, start)
     end = name.end() if name else start
     scan.take(TokenKind.COMMAND, end)
     if end == start:
@@ -42,7 +37,7 @@ def read_command(scan: Scan) -> CommandLine:
     sink: Sink | None = None
     scan.skip_blank()
     while not scan.at_end and sink is None:
-        if _SINK.match(scan.text, scan.pos) and scan.text[scan.pos - 1].isspace():
+        if re.compile(_SINK).match(scan.text, scan.pos) and scan.text[scan.pos - 1].isspace():
             sink = read_sink(scan)
             read_end(scan, "the line ends before this")
         else:
@@ -65,7 +60,8 @@ def read_word(scan: Scan) -> Word:
     start = pos = scan.pos
     parts: list[str] = []
     quoted = False
-    while piece := _PIECE.match(scan.text, pos):
+    piece_at = re.compile(_PIECE)
+    while piece := piece_at.match(scan.text, pos):
         pos = piece.end()
         plain, escaped, double, double_end, single, single_end = piece.groups()
         if plain is not None:
@@ -76,7 +72,7 @@ def read_word(scan: Scan) -> Word:
             quoted = True
         else:
             quoted = True
-            parts.append(_DOUBLE_ESCAPE.sub(r"\1", double) if double is not None else single)
+            parts.append(re.sub(_DOUBLE_ESCAPE, r"\1", double) if double is not None else single)
             if not (double_end or single_end):
                 scan.open_string('"' if double is not None else "'")
     if quoted:
@@ -118,7 +114,7 @@ def read_end(scan: Scan, message: str, expected: str = "the end of the line") ->
     rest = scan.text[scan.pos :].rstrip()
     scan.problem(message, scan.pos, scan.pos + len(rest), expected)
     while not scan.at_end:
-        if chunk := _CHUNK.match(scan.text, scan.pos):
+        if chunk := re.compile(_CHUNK).match(scan.text, scan.pos):
             scan.take(TokenKind.ERROR, chunk.end())
         scan.skip_blank()
 
@@ -126,7 +122,8 @@ def read_end(scan: Scan, message: str, expected: str = "the end of the line") ->
 def _read_pipe(scan: Scan) -> Pipe:
     text = scan.text
     start = pos = scan.pos
-    while pos < len(text) and (piece := _SHELL.match(text, pos)) is not None:
+    piece_at = re.compile(_SHELL)
+    while pos < len(text) and (piece := piece_at.match(text, pos)) is not None:
         pos = piece.end()
         if "" in (piece["double"], piece["single"]):
             scan.open_string(piece[0][0])

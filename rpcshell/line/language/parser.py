@@ -21,8 +21,8 @@ from rpcshell.line.language.tokens import (
     closed_by,
 )
 
-_UNPAIRED = re.compile("[\ud800-\udfff]")
-_UNKNOWN_NAME = re.compile(r"(?:\$?\w+ ?= ?)?(?!(?:true|false|null)\b)[^\W\d][\w./:-]*(?=\s|$)")
+_UNPAIRED = "[\ud800-\udfff]"
+_UNKNOWN_NAME = r"(?:\$?\w+ ?= ?)?(?!(?:true|false|null)\b)[^\W\d][\w./:-]*(?=\s|$)"
 _QUOTES = frozenset("\"'")
 
 
@@ -36,7 +36,7 @@ def parse(text: str) -> Line:
     linearly with the text.
     """
     scan = Scan(text)
-    unpaired = None if text.isascii() else _UNPAIRED.search(text)
+    unpaired = None if text.isascii() else re.search(_UNPAIRED, text)
     if unpaired is not None:
         scan.problem("half of a surrogate pair is not text", unpaired.start(), unpaired.end(), "valid Unicode")
     body = _read_body(scan)
@@ -165,7 +165,7 @@ def _begins_line(line: Line, known: Callable[[str], bool]) -> bool:
     if not isinstance(line.body, CallLine):
         return True
     body = line.body
-    return bool(body.method) and (known(body.method) or _UNKNOWN_NAME.match(line.text) is not None)
+    return bool(body.method) and (known(body.method) or re.match(_UNKNOWN_NAME, line.text) is not None)
 
 
 def _assigns_later(line: Line, known: Callable[[str], bool]) -> bool:

@@ -152,9 +152,7 @@ SINGLE_QUOTED = r"'[^'\\]*+(?:\\.?[^'\\]*+)*+('?)"
 
 QUOTED = re.compile(f"{DOUBLE_QUOTED}|{SINGLE_QUOTED}", re.DOTALL)
 
-_ESCAPE = re.compile(
-    r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\(.?)", re.DOTALL
-)
+_ESCAPE = r"(?s)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\(.?)"
 _SIMPLE = {
     '"': '"',
     "'": "'",
@@ -218,7 +216,7 @@ def decode_part(scan: Scan, first: int, last: int, *, template: bool = False) ->
             scan.problem(f"unknown escape \\{simple}", at, at + 2, 'one of \\" \\\\ \\/ \\b \\f \\n \\r \\t \\u')
         return simple
 
-    return _ESCAPE.sub(resolve, raw)
+    return re.sub(_ESCAPE, resolve, raw)
 
 
 NAME = r"[^\W\d]\w*"
@@ -229,7 +227,7 @@ _INDEX = r"""\[(?:"(?:[^"\\\n]|\\[^\n])*+"|'(?:[^'\\\n]|\\[^\n])*+'|[^\[\]{}<>,"
 PATH = rf"{NAME}(?:\.[\w-]*+|{_INDEX})*+"
 """What follows the dollar sign, finished or not."""
 
-REFERENCE = re.compile(rf"\${PATH}")
+REFERENCE = rf"\${PATH}"
 
 MAX_DEPTH = 256
 CLOSERS = {"{": "}", "[": "]", "<": ">"}

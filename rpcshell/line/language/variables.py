@@ -20,15 +20,15 @@ from rpcshell.line.language.tokens import (
     decode_part,
 )
 
-_NAME = re.compile(NAME)
-_STEP = re.compile(
+# Compiled when first needed, since most lines have no variables: `re` keeps what it has compiled.
+_STEP = (
     r"""\.(?P<key>[\w-]*)|\[(?:(?P<quoted>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')|(?P<index>[^\]]*))(?P<closed>\]?)"""
 )
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
-TEMPLATE = re.compile(rf"\$(?:{DOUBLE_QUOTED}|{SINGLE_QUOTED})", re.DOTALL)
-_PLACE = re.compile(r"\\.|\$\{(?P<path>[^}]*)(?P<closed>\}?)", re.DOTALL)
-_PATH = re.compile(rf"\s*(?P<path>{PATH})\s*")
-_FORGOTTEN = re.compile(rf"\$\{{\s*{PATH}\s*\}}")
+_NUMBER = r"-?[0-9]{1,18}"
+TEMPLATE = rf"(?s)\$(?:{DOUBLE_QUOTED}|{SINGLE_QUOTED})"
+_PLACE = r"(?s:\\.)|\$\{(?P<path>[^}]*)(?P<closed>\}?)"
+_PATH = rf"\s*(?P<path>{PATH})\s*"
+_FORGOTTEN = rf"\$\{{\s*{PATH}\s*\}}"
 
 
 def read_variable(scan: Scan, start: int, end: int, *, dollar: bool = True) -> VariableNode:
@@ -37,12 +37,13 @@ def read_variable(scan: Scan, start: int, end: int, *, dollar: bool = True) -> V
     `start` is at the dollar sign, or at the name where there is none. The text up to `end` matches `PATH`.
     """
     text = scan.text
-    name = _NAME.match(text, start + dollar)
+    name = re.compile(NAME).match(text, start + dollar)
     if name is None:
         return VariableNode(start, end, "", ())
     steps: list[PathStep] = []
     pos = name.end()
-    while pos < end and (found := _STEP.match(text, pos, end)) is not None:
+    step_at = re.compile(_STEP)
+    while pos < end and (found := step_at.match(text, pos, end)) is not None:
         pos = found.end()
         step = _step(scan, found)
         if step is not None:
@@ -65,7 +66,7 @@ def _step(scan: Scan, found: re.Match[str]) -> PathStep | None:
         first, last = found.span("quoted")
         return PathStep(decode(scan, first, last, closed=True), first, last)
     first, last = found.span("index")
-    if not _NUMBER.fullmatch(found["index"]):
+    if not re.fullmatch(_NUMBER, found["index"]):
         scan.problem("in brackets stands an index or a quoted key", first, last, '[0] or ["key"]')
         return None
     return PathStep(int(found["index"]), first, last)
@@ -77,7 +78,7 @@ def read_template(scan: Scan, start: int, end: int, *, closed: bool) -> Template
     last = end - 1 if closed else end
     pos = start + 2
     token = start
-    for found in _PLACE.finditer(scan.text, pos, last):
+    for found in re.compile(_PLACE).finditer(scan.text, pos, last):
         if found["path"] is None:
             continue
         if text := decode_part(scan, pos, found.start(), template=True):
@@ -98,7 +99,7 @@ def warn_of_plain(scan: Scan, start: int, end: int) -> None:
     """Warn that a plain string at `start` to `end` looks as if it should be a template."""
     if scan.text.find("${", start, end) < 0:
         return
-    found = _FORGOTTEN.search(scan.text, start, end)
+    found = re.compile(_FORGOTTEN).search(scan.text, start, end)
     if found is not None:
         message = f"{found[0]} is sent as it is; variables are filled in where a $ stands before the quote"
         scan.problem(message, *found.span(), severity=Severity.WARNING)
@@ -108,7 +109,7 @@ def _read_place(scan: Scan, found: re.Match[str]) -> VariableNode | None:
     start, end = found.span("path")
     at_end = found.end() == len(scan.text)
     severity = Severity.UNFINISHED if at_end else Severity.ERROR
-    path = _PATH.fullmatch(scan.text, start, end)
+    path = re.compile(_PATH).fullmatch(scan.text, start, end)
     if path is None:
         expected = "the name of a variable, or a path such as u.items[0]"
         scan.problem("between ${ and } stands a variable without its $", start, end, expected, severity)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pwd
+import sys
 import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+import platformdirs
 import pytest
 
 from rpcshell.app.cli import main
@@ -48,6 +50,22 @@ def test_without_a_home_there_are_no_files_and_the_shell_goes_on(homeless: Path)
 def test_without_a_home_the_help_says_so(homeless: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     assert "(this user has no home, and HOME is not set)" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the folders are in other places")
+@pytest.mark.parametrize(("named", "where"), [(None, "home/.config"), ("xdg", "xdg"), ("relative", "home/.config")])
+def test_the_folders_are_where_the_desktop_has_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str | None, where: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    if named is not None:
+        # One that is not absolute is to be ignored, says the specification.
+        monkeypatch.setenv("XDG_CONFIG_HOME", named if named == "relative" else str(tmp_path / named))
+    assert config_file() == tmp_path / where / "rpcshell/config.toml"
+    assert history_file() == tmp_path / "home/.local/state/rpcshell/history"
+    assert Path(platformdirs.user_config_dir("rpcshell", appauthor=False)) == config_file().parent
 
 
 def test_without_a_temporary_folder_a_line_cannot_be_edited_elsewhere(

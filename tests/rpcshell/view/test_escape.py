@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rpcshell.view import escape
 from rpcshell.view.escape import visible, visible_json
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -69,6 +70,15 @@ def test_joiners_and_selectors_that_join_and_select_nothing_are_escaped(around: 
 
 def test_a_run_of_selectors_carries_no_hidden_message() -> None:
     assert visible("😀" + "\ufe01\ufe02\ufe03") == "😀\ufe01" + r"\ufe02\ufe03"
+
+
+def test_text_in_latin_letters_is_known_to_be_safe_without_the_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "rpcshell 0.1.0 · naïve øuvre, ½ £"
+    unsafe = escape._unsafe(escape._CONTROLS)
+    letters = "".join(map(chr, range(0x100)))
+    assert not unsafe.search("".join(filter(escape._is_safe, letters)))
+    monkeypatch.setattr(escape, "_unsafe", None)
+    assert (visible(text), visible_json(text)) == (text, text)
 
 
 def test_newlines_and_tabs_stay_in_text_of_several_lines() -> None:
