@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import socket
@@ -21,7 +22,7 @@ from rpcshell.client.errors import ConnectionFailed
 from rpcshell.client.exchange import Dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from rpcshell.client.target import ChildTarget
@@ -45,6 +46,12 @@ _LEAVING: Final = 0.3
 
 _HELD: Final = 1.0
 """Seconds of silence after a child's end until the processes that it has left are not listened to any more."""
+
+_ERROR: Final = re.compile(
+    r"[\w.]*(?:Error|Exception)\b.*:|(?:error|fatal|panic)\b.*:"
+    r"|npm (?:error|ERR!) (?:code |404 Not Found|network request)"
+)
+"""How a line begins that says why a program of Python, Node, Java or Go ended, or npm; others may follow it."""
 
 _LAST_LINES: Final = 200
 _LONGEST_LINE: Final = 16 * 1024
@@ -154,7 +161,7 @@ class ChildStream:
             return Dropped(f"the child has closed its standard {end}", not_run=False)
         self._listener.join(_LEAVING)
         how = f"exit code {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
-        said = next((line.strip() for line in reversed(self._last) if line.strip()), "")
+        said = _most_telling(self._last)
         return Dropped(f"the child has ended ({how})", not_run=False, hint=f"it said: {said}" if said else None)
 
     def close(self) -> None:
@@ -205,6 +212,12 @@ class ChildStream:
                 text = line.decode("utf-8", "replace").rstrip("\r\n")
                 self._last.append(text)
                 self._on_log(text)
+
+
+def _most_telling(lines: Iterable[str]) -> str:
+    """Of what a child has said, the last line that is an error's, or else the last one."""
+    said = [stripped for line in lines if (stripped := line.strip())]
+    return next((line for line in reversed(said) if _ERROR.match(line)), said[-1] if said else "")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from rpcshell.client.dialects import Description
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, TlsFailed
+from rpcshell.client.target import ChildTarget
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog, CatalogError
 from rpcshell.shell.dialect_finder import PATIENCE, is_own
 
@@ -126,6 +127,9 @@ def _asked(
             # Its workers are held by others; when one is free again, it does say what it offers.
             hint = f":connect {target} --refresh asks again"
             return Discovery(note=f"{target} is too busy to say what it offers: {hint}", failed=True)
+        case "ended" if isinstance(client.target, ChildTarget):
+            # Not remembered: it may have ended for want of something that is there the next time.
+            return _plain(target, "its process ended when asked what it offers", found.hint)
         case "silent" | "ended" as missing if memory is not None:
             memory.remember(target, seconds=_REMEMBERED[missing])
     # A native server that ends the connection, or knows no such question, is another one by now.

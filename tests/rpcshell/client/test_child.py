@@ -77,3 +77,28 @@ def test_a_child_that_closes_one_end_or_leaves_both_to_another_is_not_waited_for
                 await client.call("echo", 1)
 
     asyncio.run(call())
+
+
+@pytest.mark.parametrize(
+    ("said", "telling"),
+    [
+        (
+            ["Traceback (most recent call last):", "KeyError: 1", "", "During", "a.b.NoError: no", "  "],
+            "a.b.NoError: no",
+        ),
+        (["Error [ERR_X]: no such path", "    at x (y:1)", "Node.js v20"], "Error [ERR_X]: no such path"),
+        (
+            ["npm error code E404", "npm error 404 Not Found - GET x", "npm error A log is"],
+            "npm error 404 Not Found - GET x",
+        ),
+        (
+            ['Exception in thread "main" java.io.IOException: x', "\tat y"],
+            'Exception in thread "main" java.io.IOException: x',
+        ),
+        (["panic: x", "", "goroutine 1 [running]:"], "panic: x"),
+        (["errors are none", "usage: x"], "usage: x"),
+        ([], ""),
+    ],
+)
+def test_what_an_ended_child_said_is_told_by_the_line_that_tells_most(said: list[str], telling: str) -> None:
+    assert child._most_telling(said) == telling

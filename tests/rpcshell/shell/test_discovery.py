@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rpcshell import ProtocolError, connect
+from rpcshell.client.target import ChildTarget
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell.session import Session
@@ -54,6 +55,17 @@ def test_a_server_that_dies_of_the_probe_is_plain_and_remembered_and_said_once(
         assert session.plain
         assert len(told.notes) == 1
         assert server.accepted == 5
+
+
+def test_a_child_that_ends_is_not_remembered_and_its_telling_line_is_shown(
+    session: Session, told: Told, memory: TargetMemory
+) -> None:
+    said = "read -r asked; echo \"Error: Cannot find module './a.mjs'\" >&2; echo 'Node.js v20' >&2; exit 1"
+    session.connect(ChildTarget(("sh", "-c", said), dialect="jsonrpc"))
+    told.wait_until(lambda: told.notes)
+    assert "its process ended when asked what it offers" in told.notes[0]
+    assert told.notes[0].endswith("it said: Error: Cannot find module './a.mjs'")
+    assert not memory.remembers(str(session.target))
 
 
 def test_a_remembered_target_is_asked_again_when_told_to(session: Session, told: Told, memory: TargetMemory) -> None:
