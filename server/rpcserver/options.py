@@ -362,7 +362,7 @@ def command(
         raise click.UsageError("a TLS key or authority serves nothing without a certificate: add --tls-cert")
     _check_registration(settings)
     if settings["workers"] is None:
-        settings["workers"] = default_workers(settings["model"])
+        settings["workers"] = default_workers(concurrent=MODELS[settings["model"]].concurrent)
     return Invocation(ServerSettings(**settings), log_level, log_format, log_file, check)
 
 

@@ -33,7 +33,7 @@ def test_the_reference_changes_nothing_as_it_is_and_is_right_without_its_comment
     file.write_text(text)
     as_it_is = parse([], file)
     assert as_it_is is not None
-    assert as_it_is.settings == ServerSettings(workers=default_workers("sync"))
+    assert as_it_is.settings == ServerSettings(workers=default_workers(concurrent=False))
     whole = re.sub(r"(?m)^# (?=[\w-]+ = )", "", text)
     file.write_text(whole)
     changed = parse([], file)

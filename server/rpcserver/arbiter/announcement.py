@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rpcserver.arbiter.slots import number_of_workers
 from rpcserver.system.settings import default_workers
+from rpcserver.workers.models import MODELS
 from rpcwire.control import ServerReady
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from rpcserver.system.systemd import Notifier
 
 logger = logging.getLogger(__name__)
-
-_ONE_A_PROCESSOR: Final = frozenset({"thread", "pool", "async"})
-"""Models that are slower with more workers than processors; in fork the processes of connections take these anyway."""
 
 
 def announce(
@@ -49,8 +47,10 @@ def announce(
     if serving < wanted:
         said = f"{serving} of {said}"
     logger.info("listening on %s, %s (%s), pid %d", ", ".join(addresses), said, settings.model, os.getpid())
-    best = default_workers(settings.model)
-    if wanted > best and settings.model in _ONE_A_PROCESSOR:
+    model = MODELS[settings.model]
+    best = default_workers(concurrent=model.concurrent)
+    # In model fork the processes of connections take all processors, however many workers there are.
+    if wanted > best and model.concurrent and not model.forks:
         logger.info("model %s is at its best with one worker a processor: %d here", settings.model, best)
     if control is not None:
         logger.info("control socket: %s", control)

@@ -18,6 +18,7 @@ from rpcserver.arbiter.succession import Succession, calls_in, cannot_start
 from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady, WorkerStarted
 from rpcserver.system.scoreboard import Scoreboard, SlotState
 from rpcserver.workers.base import GRACEFUL
+from rpcserver.workers.models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -70,7 +71,7 @@ class Crew:
         self._living: dict[int, WorkerProcess] = {}
         """By their indexes on the scoreboard."""
         self._failures: dict[int, WorkerFailed] = {}
-        children = settings.max_children if settings.model == "fork" else 0
+        children = settings.max_children if MODELS[settings.model].forks else 0
         room = min(_MOST_SLOTS, _ROOM_FOR_EACH * settings.workers + 64) if children else _MOST_SLOTS
         self.board = Scoreboard(room, children, methods=settings.metrics is not None)
         self.slots = [WorkerSlot(number) for number in range(1, settings.workers + 1)]

@@ -16,6 +16,7 @@ from rpcserver.system.listen_queue import listen_queue
 from rpcserver.system.scoreboard import SlotState
 from rpcserver.system.settings import processors
 from rpcserver.workers.base import RECLAIM
+from rpcserver.workers.models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +35,6 @@ PERIOD: Final = 1.0
 _ROUNDS_PER_TIMEOUT: Final = 4
 _LEAST_SILENCE: Final = 5.0
 _SECOND: Final = 1_000_000_000
-
-_KEEP_OWN_TIME: Final = frozenset({"thread", "pool", "async", "fork"})
-"""Models that see to their requests' timeouts themselves: these can answer, or have children to kill."""
 
 _WARN_AGAIN: Final = 60 * _SECOND
 _ASK_AGAIN: Final = 2 * _SECOND
@@ -121,7 +119,7 @@ class Watchdog:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._timeout = settings.timeout
-        self._sync = settings.model not in _KEEP_OWN_TIME
+        self._sync = not MODELS[settings.model].concurrent
         self._silence = max(settings.timeout, _LEAST_SILENCE)
         self._anew = 0
         self.period = PERIOD
@@ -165,7 +163,7 @@ class Reclaim:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.period = min(PERIOD, max(_SHORTEST, settings.reclaim_idle / 2 or PERIOD))
-        self._sync = settings.model == "sync"
+        self._sync = not MODELS[settings.model].concurrent
         self._most = 1 if self._sync else settings.max_connections
         self._idle = round(settings.reclaim_idle * _SECOND)
         self._idle_text = f"{settings.reclaim_idle:g} s" if self._idle else "never"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.process import is_stopped
 from rpcserver.system.scoreboard import SlotState
+from rpcserver.workers.models import MODELS
 
 if TYPE_CHECKING:
     from rpcserver.system.scoreboard import SlotReading
@@ -36,7 +37,7 @@ class Liveness:
     """
 
     def __init__(self, model: str) -> None:
-        self._sync = model == "sync"
+        self._sync = not MODELS[model].concurrent
         self._anew = 0
 
     def begin_anew(self, now: int) -> None:

@@ -145,13 +145,13 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def default_workers(model: str) -> int:
-    """How many workers a model has unless told: one a processor, as each serves many connections.
+def default_workers(*, concurrent: bool) -> int:
+    """How many workers there are unless told: one a processor, where each serves many connections.
 
-    A sync worker serves one connection at a time, and waits for its client most of that time. It should have as many as
+    Another one serves one connection at a time, and waits for its client most of that time. It should have as many as
     there are clients; who does not say how many these are has twice the processors and one more, at least four.
     """
-    return max(_MIN_WORKERS, 2 * processors() + 1) if model == "sync" else processors()
+    return processors() if concurrent else max(_MIN_WORKERS, 2 * processors() + 1)
 
 
 def checked_seconds(seconds: float | None) -> float | None:

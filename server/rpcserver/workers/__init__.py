@@ -1,21 +1,16 @@
-"""The worker models by name. Each is one module over `base`; none is imported before it is chosen."""
+"""The worker models. Each is one module over `base`, named in `models`; none is imported before it is chosen."""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from rpcserver.workers.models import MODELS
 
 if TYPE_CHECKING:
     from rpcserver.workers.base import Worker
 
-MODELS: Final = {
-    "sync": "rpcserver.workers.sync:SyncWorker",
-    "thread": "rpcserver.workers.thread:ThreadWorker",
-    "pool": "rpcserver.workers.pool:PoolWorker",
-    "fork": "rpcserver.workers.fork:ForkWorker",
-    "async": "rpcserver.workers.aio:AsyncWorker",
-}
-"""Where each model's class is."""
+__all__ = ["MODELS", "load_model"]
 
 
 def load_model(name: str) -> type[Worker]:
@@ -24,6 +19,6 @@ def load_model(name: str) -> type[Worker]:
     Raises:
         KeyError: there is no such model.
     """
-    module, _, attribute = MODELS[name].partition(":")
+    module, _, attribute = MODELS[name].place.partition(":")
     model: type[Worker] = getattr(importlib.import_module(module), attribute)
     return model

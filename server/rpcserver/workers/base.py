@@ -39,6 +39,7 @@ from rpcserver.workers.app_process import (
 )
 from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.layers import Layers
+from rpcserver.workers.models import MODELS
 from rpcserver.workers.offspring import Offspring
 from rpcserver.workers.terms import Terms
 
@@ -120,8 +121,6 @@ class Worker(abc.ABC):
     """
 
     model: ClassVar[str]
-    concurrent: ClassVar[bool] = True
-    """Whether a worker accepts connections while it serves others."""
 
     answer: Answer
     signals: OwnSignals
@@ -307,7 +306,7 @@ class Worker(abc.ABC):
             self.channel.failed(str(error), error.traceback if isinstance(error, AppFailed) else None)
             return EXIT_APP
         try:
-            rivals = self.settings.workers - 1 if self.concurrent else 0
+            rivals = self.settings.workers - 1 if MODELS[self.model].concurrent else 0
             self.acceptor = Acceptor(self._listeners, wakeup, rivals=rivals, methods=self.board.methods)
             write_stacks(self._logs)
             self.keep_signals()

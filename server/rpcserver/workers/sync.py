@@ -16,7 +16,6 @@ class SyncWorker(Worker):
     """Serves one connection at a time; others wait in the listen queue for a free worker."""
 
     model = "sync"
-    concurrent = False
 
     _current: BlockingConnection | None = None
 

@@ -51,8 +51,8 @@ def file(folder: Path, text: str) -> Path:
 
 
 def test_the_defaults() -> None:
-    assert settings() == ServerSettings(workers=default_workers("sync"))
-    assert default_workers("sync") >= 4
+    assert settings() == ServerSettings(workers=default_workers(concurrent=False))
+    assert default_workers(concurrent=False) >= 4
 
 
 @pytest.mark.parametrize("model", ["thread", "pool", "fork", "async"])
