@@ -375,7 +375,7 @@ def _may_speak_tls(target: Target) -> bool:
             return any(isinstance(one, TlsTarget) for one in targets)
         case SrvTarget(tls=tls):
             return tls
-    # What is registered says itself whether it speaks TLS.
+    # Registered servers say themselves whether they speak TLS.
     return isinstance(target, TlsTarget | ServersetTarget)
 
 

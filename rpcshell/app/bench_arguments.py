@@ -62,7 +62,7 @@ def _command(
         raise UsageError("--model is for a server started with --spawn; --models compares several")
     wanted = BenchOptions(**bench)
     if models:
-        # Those that are compared are started anyway.
+        # Servers that are compared are started anyway.
         wanted = BenchOptions(**{**bench, "workers": wanted.workers or spawn}, app=app)
         spawn = None
     own = spawn is not None or bool(models)

@@ -95,7 +95,7 @@ def completes_bench(environment: MutableMapping[str, str]) -> bool:
     for name in environment.keys() & {"COMP_LINE", "COMP_WORDS"}:
         environment[name] = environment[name].removeprefix(program).lstrip()
     for name, by in (("COMP_POINT", len(line) - len(rest.lstrip())), ("COMP_CWORD", 1)):
-        # Of fish it is the word itself.
+        # fish gives the word itself here, not its number.
         if environment.get(name, "").isdecimal():
             environment[name] = str(int(environment[name]) - by)
     return True

@@ -202,7 +202,7 @@ class AsyncClient(AnyClient):
             UsageError: It belongs to another, maybe of another thread.
         """
         loop = self._running_loop()
-        # Of two threads that come at once, one is the first.
+        # `setdefault` is atomic: of two threads that come at once, one is the first.
         if (owner := self.__dict__.setdefault("_loop", loop)) is not loop:
             if not owner.is_closed():
                 raise UsageError("this client belongs to another event loop", hint="make one for each loop")

@@ -246,7 +246,7 @@ class AsyncFleetClient(AsyncClient):
 
     def _listed_elsewhere(self, loop: asyncio.AbstractEventLoop, source: Source, listed: Sequence[Listed]) -> None:
         """Hand to the loop what the registry says; the threads of the source call this."""
-        # Of a loop that is closed nobody waits for it.
+        # A closed loop has nobody who waits for it.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._listed, source, listed)
 

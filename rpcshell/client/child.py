@@ -194,7 +194,7 @@ class ChildStream:
 
     def _await_end(self) -> None:
         """Stop listening once the child has ended, even where a process that it started holds its output open."""
-        # It stays to be waited for.
+        # WNOWAIT leaves the exit status to whoever reaps the child.
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         ended = time.monotonic()

@@ -174,7 +174,7 @@ class Connection:
         except BlockingIOError:
             return False
         except OSError:
-            # It comes again to whoever reads next.
+            # The next read meets the same error, and tells it.
             return True
         return True
 

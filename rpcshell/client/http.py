@@ -183,7 +183,7 @@ class HttpStream:
             self._post_apart(message)
             return
         while streams and isinstance(id, str) and not place.answered and not self._ended.wait(place.pause):
-            # No call, but what listens to the server for good.
+            # It is no call, but the request that listens for as long as the connection lasts.
             streams = self._exchange("POST", message, place)
         while isinstance(id, int) and not place.answered:
             if place.last is None:

@@ -158,7 +158,7 @@ class ListeningConnection(AnyListeningConnection):
                 else:
                     began = time.monotonic()
                     came()
-                    # That was the caller's own time.
+                    # The time that the caller's function takes does not count.
                     deadline = None if deadline is None else deadline + time.monotonic() - began
         except BaseException as error:
             if trace is not None:

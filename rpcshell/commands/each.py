@@ -227,7 +227,7 @@ def _pieces(shell: Shell, found: _Comparison) -> Iterator[Fragment]:
 
 
 def _failure(error: ShellError) -> str:
-    # Where the connection led to, everybody knows.
+    # The line begins with who was asked, so the target is left out.
     return f"{error.reason}; it may have run" if isinstance(error, ConnectionLost) else str(error)
 
 

@@ -228,7 +228,7 @@ def _follow(shell: Shell, unasked: Unasked, named: Callable[[HeardEvent], bool])
                 if named(event):
                     output.value("", event.data)
         except KeyboardInterrupt:
-            # That is how it ends.
+            # Ctrl-C is the way to end it.
             return
         finally:
             listeners.remove(coming.put)

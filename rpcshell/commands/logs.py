@@ -159,7 +159,7 @@ def _follow(shell: Shell, watch: LocalServerWatch, wanted: LogFilter, pid: int) 
         try:
             follower.run()
         except KeyboardInterrupt:
-            # That is how it ends.
+            # Ctrl-C is the way to end it.
             return
         return
 

@@ -61,7 +61,7 @@ def top(shell: Shell, *, count: int | None) -> None:
 
     name = shell.session.name or str(shell.session.target)
     _draw(shell, partial(run_top, partial(shell.supervisor.control, timeout=_PATIENCE), name))
-    # A key there has the server reloaded.
+    # The server may have been reloaded by a key there.
     shell.session.refresh()
 
 

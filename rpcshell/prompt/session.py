@@ -173,7 +173,7 @@ class Prompt:
             self._event_line.begin_anew()
         if self._questions is not None:
             self._questions.line_entered()
-            # What the line leads to may wait for the answer.
+            # The call that the line makes may wait for the answer.
             self.ask_waiting()
         self._context.helpless = False
         return line

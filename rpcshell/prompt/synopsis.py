@@ -70,7 +70,7 @@ def method_synopsis(method: Method, call: CallLine | None, cursor: int, rows: in
 def command_synopsis(name: str, help_text: str, rows: int, columns: int) -> list[Row]:
     """A few rows about a command; safe for a terminal. There are at least 2 rows."""
     lines = [line.rstrip() for line in help_text.splitlines()]
-    # How it is called is in the toolbar.
+    # The toolbar shows the usage.
     told = [line for line in lines if line and not line.startswith("Usage:")]
     if len(told) > rows - 1:
         told = [*told[: rows - 2], f"… :help {name} says more"]

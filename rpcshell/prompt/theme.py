@@ -215,7 +215,7 @@ def _style(palette: _Palette) -> Style:
             ("exiting", "noinherit"),
             ("search", "noinherit reverse"),
             ("completion-menu.completion.current", "noinherit bg:#444444 #ffffff"),
-            # Around it.
+            # The prompt and its toolbar.
             ("prompt", "bold"),
             ("prompt.lost", f"bold {palette.error}"),
             ("bottom-toolbar", "noreverse"),

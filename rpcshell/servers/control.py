@@ -151,7 +151,7 @@ def _require_socket(path: str) -> None:
     try:
         found = os.lstat(path)
     except OSError:
-        # Connecting says it better.
+        # Connecting fails with a better message.
         return
     if not stat.S_ISSOCK(found.st_mode):
         raise UsageError(f"{path} is no socket", hint=":servers lists the servers that can be steered")

@@ -66,7 +66,7 @@ def as_targets(addresses: Iterable[str]) -> tuple[str, ...]:
         try:
             target = Target.parse(address)
         except UsageError:
-            # It knows one that this side does not.
+            # A newer server may know a kind of address that this side does not.
             found.append((True, address))
         else:
             found.append((bool(target.dialect), str(target)))
@@ -85,7 +85,7 @@ def control_folders() -> Iterator[Path]:
     # Without a folder for temporary files there are no servers in it.
     with contextlib.suppress(FileNotFoundError):
         candidates.append(Path(tempfile.gettempdir()) / f"rpcserver-{user}")
-    # Where the others have too long a path for a socket.
+    # Servers use it where the other paths are too long for a socket.
     candidates.append(Path("/tmp", f"rpcserver-{user}"))  # noqa: S108 - whose it is is looked at
     for folder in dict.fromkeys(candidates):
         with contextlib.suppress(OSError):

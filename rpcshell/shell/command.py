@@ -277,7 +277,7 @@ class CommandRegistry:
         near = near_names(name.lower(), self._by_name, 2)
         if not near:
             near = [known for known in self._by_name if name and known.startswith(name.lower())][:2]
-        # What is told is what a command is called by now.
+        # Those that were found by a former name are told by the present one.
         near = list(dict.fromkeys(self._by_name[known].name for known in near))
         hint = f"did you mean {' or '.join(f':{known}' for known in near)}?" if near else ":help lists them"
         raise UsageError(f"no command is called :{name}", hint=hint)

@@ -83,7 +83,7 @@ class UnclearArguments(UsageError):
 
     def __init__(self, error: UsageError, problems: tuple[ConfigProblem, ...]) -> None:
         super().__init__(error.message, hint=error.hint)
-        # That of a target is told once.
+        # The error of the target is this one itself, and told once.
         self.problems = tuple(problem for problem in problems if problem is not error)
 
 

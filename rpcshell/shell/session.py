@@ -388,7 +388,7 @@ class Session(Listeners):
             self._changed()
 
     def _tell_of_fleet(self, connection: TargetConnection, text: str) -> None:
-        # What becomes of a script's calls is told by them.
+        # A script's calls tell by themselves what becomes of them.
         if text and self._background and connection is self._connection:
             self._note(text)
 

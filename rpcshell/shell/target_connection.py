@@ -337,7 +337,7 @@ class TargetConnection:
     def _ended(self, failure: Exception) -> None:
         if self.unasked is not None:
             self.unasked.events.wake()
-        # Who makes a call just now is told by that.
+        # Where a call is under way, its error tells.
         if self.on_end is not None and not self._retired and not self._lock.locked():
             from rpcshell.shell.connecting import how_it_ended
 

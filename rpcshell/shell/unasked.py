@@ -245,7 +245,7 @@ class Unasked:
                     return found
                 began = time.monotonic()
                 tasks.popleft()()
-                # That was the person's own time.
+                # The time that the person takes does not count.
                 deadline = None if deadline is None else deadline + time.monotonic() - began
         finally:
             self.hearing.lend_caller(None)

@@ -25,7 +25,7 @@ def bar(share: float, width: int) -> tuple[str, str]:
     """A bar that fills a share of its place, from 0 to 1, and the rest of the place; `width` columns together."""
     size = len(_PARTS)
     parts = min(max(share, 0.0), 1.0) * width * size
-    # A little is not nothing, and not quite is not all.
+    # A small share shows at least one part, and only the whole fills the bar.
     filled = min(max(round(parts), parts > 0), width * size - (share < 1))
     whole, part = divmod(filled, size)
     text = _PARTS[-1] * whole + (_PARTS[part - 1] if part else "")

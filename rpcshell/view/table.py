@@ -188,7 +188,7 @@ def _pairs(items: Sequence[tuple[Any, Any]], width: int | None) -> Iterator[Frag
     column = max(cells(title) for title in titles)
     room = None
     if width is not None:
-        # The values say more than the keys.
+        # Values get at least half of the width, as they say more than the keys.
         column = min(column, max(width // 2 - len(_GAP), 1))
         room = max(width - column - len(_GAP), 1)
     for title, (_, item) in zip(titles, items, strict=True):

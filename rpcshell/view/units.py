@@ -67,7 +67,7 @@ def adding_up(whole: float, parts: Sequence[float]) -> tuple[str, list[str]]:
     ticks = [part * factor * 10**digits for part in parts]
     shown = [math.floor(tick) for tick in ticks]
     lacking = round(whole * factor * 10**digits) - sum(shown)
-    # What was cut off most is rounded up.
+    # The parts that lost most are rounded up, so that all add up to the whole.
     for index in sorted(range(len(ticks)), key=lambda index: shown[index] - ticks[index])[: max(lacking, 0)]:
         shown[index] += 1
     texts = [f"{amount / 10**digits:.{digits}f} {unit}" for amount in (round(whole * factor * 10**digits), *shown)]

@@ -55,7 +55,7 @@ class JsonRpc(FramedDialect):
         """A message of version 2.0 in any framing, or a piece of one in a response of HTTP."""
         if guess.refines == HTTP:
             return Recognition("jsonrpc", certain=False) if _VERSION.search(first) else None
-        # That it ends with a NUL shows only at the end.
+        # A NUL ends a message, so the first bytes do not show it; the guess does.
         framing = "nul" if guess.said.endswith(b"\0") else framing_seen(first)
         if framing is None:
             return None

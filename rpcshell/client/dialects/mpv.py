@@ -192,7 +192,7 @@ def _command(method: str, params: object) -> Any:
                 raise EncodeError(f"{method} takes {', '.join(names) or 'nothing'}")
             return [method, *(params[name] for name in names if name in params)]
         case {"name": name, **rest}:
-            # The command itself goes by that name.
+            # The command has a param that is called `name` too.
             return [method, name, *rest.values()]
         case dict():
             return {"name": method, **params}

@@ -194,7 +194,7 @@ def _write(path: Path, text: str, *, executable: bool) -> None:
     try:
         path.write_text(text, encoding="utf-8")
         if executable:
-            # Whoever may read it may run it.
+            # Those who may read it may run it.
             mode = path.stat().st_mode
             path.chmod(mode | (mode & 0o444) >> 2)
     except OSError as error:

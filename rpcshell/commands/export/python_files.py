@@ -77,7 +77,7 @@ def program_text(export: Export) -> str:
         lines += ["with (", *(f"    {each}," for each in opened), "):"]
     for call, following in pairwise([*calls, []]):
         lines += call
-        # What takes several lines stands by itself.
+        # A call of several lines has an empty line on either side.
         if following and (len(call) > 1 or len(following) > 1 or "\n" in call[0] + following[0]):
             lines.append("")
     return "\n".join(lines) + "\n"

@@ -115,7 +115,7 @@ def percentile_chart(name: str, runs: Sequence[tuple[str, Measurement]]) -> str:
     lines = []
     for place, (label, histogram) in enumerate(curves):
         last = min(nines, math.log10(max(histogram.count, 10)))
-        # Of so many calls, one took longer.
+        # Along x: of so many calls, one took longer.
         of = [10 ** (last * step / _POINTS) for step in range(_POINTS + 1)]
         points = [(one, histogram.percentile(100 - 100 / one)) for one in of]
         lines.append(Curve(points, f"series{place % 5}", label if len(curves) > 1 else ""))

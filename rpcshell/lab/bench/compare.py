@@ -97,7 +97,7 @@ def _advice(working: Sequence[Contestant], *, kept_up: bool) -> str | None:
     level = [one for one in working if kept_up or _is_level(_lead(fastest, one), _rate_noise(fastest, one))]
     quickest = min(level, key=lambda one: one.p99)
     quick = [one for one in level if _is_level(_behind(one, quickest), _p99_noise(quickest, one))]
-    # Of the rest, what costs least.
+    # Of those that are equally fast, the one with the least memory.
     taken = min(quick, key=_memory)
     server = taken.whole.server
     workers = "" if server is None else f" with {count_of(server.workers, 'worker')}"

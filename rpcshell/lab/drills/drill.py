@@ -165,7 +165,7 @@ class Drill:
                 self.follower.refresh()
                 self.probe.look(time.monotonic())
         except KeyboardInterrupt:
-            # Once more: then without the last calls.
+            # Pressed again: the last calls are not waited for.
             pass
         except ShellError as lost:
             self.timeline.add("gone", f"the server does not answer any more: {lost.message}")

@@ -91,7 +91,7 @@ class Poller:
                     return []
                 seconds = 0.0
             else:
-                # Too early is mended by another wait.
+                # Who wakes too early waits again.
                 seconds -= 0.001
         return self._poll.poll(seconds * self._unit)
 
@@ -202,7 +202,7 @@ class ConnectionPool:
         except BlockingIOError:
             sent = 0
         except (OSError, ConnectionFailed):
-            # Whoever reads next is told the same.
+            # The next read meets the same error, and tells it.
             return
         self._tally.bytes_out += sent
         if sent < len(data):

@@ -94,7 +94,7 @@ class FleetFeed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Who hangs ends it by its own timeout.
+        # A look at an instance that hangs ends by its own timeout.
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def look(self, instances: Sequence[InstanceState]) -> list[InstanceLine]:

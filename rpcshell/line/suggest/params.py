@@ -169,7 +169,7 @@ def _known_values(schema: Schema, resolve: Resolver) -> Iterator[tuple[Any, str]
     if "default" in followed:
         yield followed["default"], "default"
     for branch in branches:
-        # That of the whole is beside the key already.
+        # The description of the whole stands beside the key already.
         meta = "" if branch.get("description") == followed.get("description") else first_line(branch.get("description"))
         for value in fixed_values(branch):
             yield value, meta

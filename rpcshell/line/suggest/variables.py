@@ -64,7 +64,7 @@ def _is_reference(line: Line, dollar: int, *, in_text: bool) -> bool:
 
 def _names(typed: str, reference: re.Match[str], cursor: int, variables: Mapping[str, Any]) -> Iterator[Suggestion]:
     start = reference.end("brace") if reference["brace"] is not None else reference.start() + 1
-    # The latest are wanted most.
+    # Those that were set last come first, as they are wanted most.
     for name in matching(reversed(list(variables)), typed):
         yield Suggestion(name, start, cursor, f"${name}", preview(variables[name]), "variable")
 

@@ -208,7 +208,7 @@ def _events(evidence: Evidence, width: int) -> Iterator[Fragment]:
         who = f"worker {event.worker} (pid {event.pid}) " if event.worker is not None else ""
         signal = f" by SIG{event.signal}" if event.signal else ""
         lost = f", {count_of(event.lost, 'call')} lost" if event.lost else ""
-        # What an end says in words names the signal as well.
+        # The text of an end names the signal too.
         more = f" {event.text}" if event.text and not event.signal else ""
         text = f"{event.at - began:+.2f} s  {who}{event.kind.replace('_', ' ')}{signal}{more}{lost}"
         yield LABEL, f"{'' if place else 'events':<{_MARGIN}}"

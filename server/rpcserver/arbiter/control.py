@@ -234,7 +234,7 @@ class ControlServer:
         try:
             client = self._listener.accept()
         except BlockingIOError:
-            # Nobody there after all.
+            # The client has gone already.
             return
         except OSError as error:
             # No descriptor left: who waits stays in the queue.

@@ -143,7 +143,7 @@ class HealthServer:
 
     def _on_readable(self, client: _Client) -> None:
         if client.socket.fileno() < 0:
-            # It was let go in the same round.
+            # It was closed earlier in the same round.
             return
         try:
             data = client.socket.recv(_LONGEST_HEAD)

@@ -81,7 +81,7 @@ class Reload:
         self._awaits_app = False
         self._crew.generation += 1
         for slot in self._crew.slots:
-            # Those who could not start before may be able to now.
+            # Workers that could not start before may be able to now.
             if slot.worker is None:
                 self._crew.start(slot)
         self.step()

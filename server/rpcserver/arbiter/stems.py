@@ -247,7 +247,7 @@ class Stems:
             try:
                 stem.link.order(order.worker, order.index, order.channel, order.lifeline)
             except (BrokenPipeError, ConnectionResetError):
-                # Its end is about to be known.
+                # The stem has ended, which the loop is told next.
                 return
             except OSError as error:
                 self._orders.popleft().close()

@@ -185,7 +185,7 @@ def _acl(entries: tuple[str, ...] | list[str]) -> tuple[AclEntry, ...]:
         raise ValueError("has no entry: nobody could do anything")
     found = [_ENTRY.fullmatch(entry) for entry in entries]
     if None in found:
-        # Not which: a digest is nobody's business.
+        # It is not repeated, for it may hold the digest of a password.
         raise ValueError('has what is no entry: write SCHEME:ID:cdrwa, as in ["auth::cdrwa", "world:anyone:r"]')
     return tuple(AclEntry(*match.groups()) for match in found if match is not None)
 

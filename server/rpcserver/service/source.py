@@ -101,7 +101,7 @@ def _trim(shown: traceback.TracebackException) -> None:
         one = remaining.pop()
         before = one.__context__
         if before is not None and before.stack and not any(_is_own(frame.filename) for frame in before.stack):
-            # What this package met on its way to the user's code.
+            # It was raised in this package on the way to the user's code, and explains nothing there.
             one.__context__ = None
         one.stack = traceback.StackSummary.from_list(frame for frame in one.stack if _is_own(frame.filename))
         linked = (one.__cause__, one.__context__, *(one.exceptions or ()))

@@ -210,7 +210,7 @@ class LineHandler(logging.Handler):
             records = "1 record was" if self._lost == 1 else f"{self._lost} records were"
             before += self._line(_own_record(logging.WARNING, f"{records} lost here before: {self._lost_why}"))
         elif self._lost:
-            # It is told by the process that this one was forked from.
+            # The process that this one was forked from tells of them.
             self._lost = 0
         line = before + line
         written, why = 0, "nobody read the log"

@@ -88,7 +88,7 @@ def _end_of(file: IO[bytes], size: int) -> tuple[list[bytes], bytes]:
     # No more than there was when its size was taken.
     *lines, rest = file.read(min(_PART, size)).split(b"\n")
     if size > _PART:
-        # The first one may have lost its beginning.
+        # The first line may lack its beginning.
         if not lines:
             rest = b""
         del lines[:1]

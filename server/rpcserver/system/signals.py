@@ -129,7 +129,7 @@ class OwnSignals:
         """
         handlers = self._handlers
         taken = {number for number, handler in handlers.items() if signal.getsignal(number) != handler}
-        # In C, behind the back of what Python knows.
+        # Libraries in C may have taken signals without Python knowing.
         taken |= {number for number in handlers if number is not signal.SIGABRT and _unregister(number)}
         for number in taken:
             signal.signal(number, handlers[number])

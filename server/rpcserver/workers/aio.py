@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 try:
     from uvloop import new_event_loop
 except ImportError:
-    # Said by the worker, which has a way to say it.
+    # The worker says so, which has a channel for it.
     _new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
 else:
     _new_loop = new_event_loop

@@ -137,7 +137,7 @@ class HandlerThreads:
         if self._running < self._count:
             self._start()
         if not self._running:
-            # It keeps the loop from everything else, but is answered.
+            # No thread could be started: the loop runs it itself, and does nothing else meanwhile.
             self._do(self._jobs.get())
         return job
 
@@ -155,7 +155,7 @@ class HandlerThreads:
             self._do(self._jobs.get())
 
     def _do(self, job: _Job) -> None:
-        # Nothing of it lives until the next one comes.
+        # This has a frame of its own, so that nothing of a job lives on while the thread waits for the next.
         if job.claim.acquire(blocking=False):
             result = job.work()
             job.finished = True

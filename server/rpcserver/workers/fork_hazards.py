@@ -59,7 +59,7 @@ def open_descriptors() -> dict[int, str]:
         try:
             found[int(name)] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - as above
         except OSError:
-            # The one that the folder was read by.
+            # The folder was read by this descriptor, which is closed now.
             continue
     return found
 
@@ -173,7 +173,7 @@ def _database(descriptor: int, place: str) -> str | None:
     try:
         head = os.pread(descriptor, _MARKED, 0)
     except OSError:
-        # It is none to read from, or has no beginning.
+        # It cannot be read, or cannot be read from its beginning.
         return None
     kind = next((kind for start, mark, kind in _MARKS if head[start:].startswith(mark)), None)
     return None if kind is None else f"the {kind} database {place}"

@@ -100,7 +100,7 @@ class PoolWorker(ThreadedWorker):
 
     def serve(self, accepted: socket.socket) -> None:
         """Park a connection until its client speaks."""
-        # Before it is: its end may be counted at once.
+        # Counted before it is parked, since it may end, and its end be counted, at once.
         self.board.connection_opened()
         if not self._parking.add(accepted):
             self.board.connection_closed()
@@ -140,7 +140,7 @@ class PoolWorker(ThreadedWorker):
                 me.running.clear()
                 connection.conversation.lost = True
                 self._parking.settle(connection)
-            # Whoever waits for the next one keeps none.
+            # A thread that waits for the next one must not keep this one alive.
             del connection
         self._threads.remove(me)
         self._free.pop()
@@ -182,7 +182,7 @@ class PoolWorker(ThreadedWorker):
             if conversation.held > WRITE_SIZE and connection.advance() is not ANSWER:
                 break
         if self._parking.settle(connection):
-            # Behind all that are ready by now.
+            # It comes after all that are ready by now.
             self._parking.park(connection, ANSWER)
         return True
 

@@ -176,7 +176,7 @@ class ThreadConnection(BlockingConnection):
         self.abandoned = False
         self.parked = False
         self._park = park
-        # The request that runs, by its start.
+        # The requests that run, by their start.
         self._running: dict[float, bytes | bytearray] = {}
         self._given_up: bytes | bytearray = b""
 
@@ -262,7 +262,7 @@ class ThreadWorker(ThreadedWorker):
         thread = threading.Thread(target=self._run, args=(connection,), name="rpcserver-connection", daemon=True)
         self._connections[connection] = thread
         if parked is not None:
-            # It is counted all the time.
+            # It stays counted, so that only its place among the parked ones is given up.
             self._parking.release(parked)
         if self.draining:
             connection.drain()
@@ -323,7 +323,7 @@ class ThreadWorker(ThreadedWorker):
                     self._resume(connection)
             if not parking.due_in():
                 parking.look_after()
-            # Whoever waits for the next one keeps none.
+            # A thread that waits for the next one must not keep this one alive.
             del connection
 
     def _resume(self, connection: ParkedConnection) -> None:

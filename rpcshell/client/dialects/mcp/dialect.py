@@ -273,7 +273,7 @@ class Mcp(JsonRpc):
         number = next(iter(self._calls), 0) if reply.id is UNSET else int(reply.id) % ROUND
         call = self._calls.get(number)
         if call is not None and reply.id is not UNSET and reply.id != number + call.id_offset:
-            # Of a round that is over.
+            # It answers a round that is over.
             return
         if call is not None and call.sought is not None:
             yield from self._looked_up(number, call, call.sought, as_mapping(reply.result))
