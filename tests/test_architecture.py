@@ -375,6 +375,13 @@ def test_no_drawers_without_a_name() -> None:
     assert [name for name in MODULES if name.rpartition(".")[2] in {"utils", "util", "helpers", "common", "misc"}] == []
 
 
+def test_what_contributing_names_is_there() -> None:
+    files = [ROOT / name for name in ("hatch_build.py", "rpcshell", "server", "tests")]
+    places = [f"{one}/" for file in files for one in (file, *file.glob("**/*"))]
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", (ROOT / "CONTRIBUTING.md").read_text())
+    assert [name for name in named if not any(one.endswith(f"/{name.rstrip('/')}/") for one in places)] == []
+
+
 @pytest.mark.parametrize("package", ["rpcshell.line.language", "rpcshell.line.suggest"])
 def test_what_two_threads_may_import_at_once_is_imported_by_its_package(package: str) -> None:
     # The prompt imports in the background. A thread that imports a package, and one that imports a module of it

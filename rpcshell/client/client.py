@@ -296,7 +296,14 @@ class Client(AnyClient):
     def complete(
         self, method: str, param: str, typed: str, others: Mapping[str, Any], *, timeout: float | None = None
     ) -> list[str]:
-        """Ask the server what a parameter may be that begins as typed, where these are the other params.
+        """Ask the server what a parameter may be.
+
+        Args:
+            method: The method that is to be called.
+            param: The parameter's name.
+            typed: What its value begins with.
+            others: The other params, as far as they are known.
+            timeout: Seconds for the answer, None for no limit.
 
         Raises:
             ShellError: As `exchange`.

@@ -364,6 +364,13 @@ def encode_reply(
 ) -> bytes:
     """Write a reply's body.
 
+    Args:
+        out: what its key `out` says, the method's name unless the method has another word for it.
+        result: what the method returned.
+        id: the request's, if it had one.
+        meta: who served it, where that was asked for.
+        close: whether the connection ends with this reply.
+
     Raises:
         EncodeError: JSON cannot carry one of the values.
     """
@@ -372,7 +379,7 @@ def encode_reply(
 
 
 def encode_fault(fault: Fault, *, id: Id | UnsetType = UNSET, meta: Meta | None = None, close: bool = False) -> bytes:
-    """Write an error reply's body.
+    """Write an error reply's body; `id`, `meta` and `close` are those of `encode_reply`.
 
     Raises:
         EncodeError: JSON cannot carry the fault's data.

@@ -126,7 +126,7 @@ class RunningServer:
         return Client(self.address, timeout, tls=tls)
 
     def call(self, method: str, params: object = None, *, timeout: float = 30.0) -> Any:
-        """Call a method on a connection of its own; as `Client.call`."""
+        """Call a method on a connection of its own, in `timeout` seconds; params and errors are those of `Client`."""
         with self.connect(timeout) as client:
             return client.call(method, params)
 
@@ -163,7 +163,7 @@ class RunningServer:
         """Wait for the server's end.
 
         Returns:
-            Whether it has come in time.
+            Whether it has come within so many seconds.
         """
         poll = select.poll()
         poll.register(self._process, select.POLLIN)
