@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 from rpcserver.arbiter.slots import LAST_WORDS
 from rpcserver.arbiter.stem_process import ForkOrder, StemProcess, StemState
 from rpcserver.system.channel import WorkerFailed, open_channel
-from rpcserver.system.process import ChildProcess, open_lifeline
+from rpcserver.system.lifeline import open_lifeline
+from rpcserver.system.process import ChildProcess
 from rpcserver.system.stem_link import AppLoaded, WorkerForked
 from rpcserver.workers.base import QUICK
 

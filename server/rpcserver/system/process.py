@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import logging
 import os
 import resource
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 import msgspec
 
 from rpcserver.system.errors import QuickStop
+from rpcserver.system.lifeline import held, hold, is_parted, tie
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -83,14 +83,14 @@ class ChildProcess:
     The descriptor becomes readable when the child has ended: pidfd_open(2).
 
     Args:
-        lifeline: the writing end of a pipe with which the child lives and dies; closed with this object.
+        lifeline: descriptors with which the child lives and dies; closed with this object.
         pid: 0 where another process is to fork it for this one, and has not yet done so.
 
     Raises:
         OSError: the child cannot be watched.
     """
 
-    def __init__(self, lifeline: int, pid: int = 0) -> None:
+    def __init__(self, *lifeline: int, pid: int = 0) -> None:
         self.pid = 0
         self._pidfd = -1
         self._lifeline = lifeline
@@ -136,15 +136,16 @@ class ChildProcess:
         """Close the descriptors; a child that runs yet is killed, unless this is a copy of its parent's."""
         if self._pidfd >= 0:
             os.close(self._pidfd)
-        os.close(self._lifeline)
+        for descriptor in self._lifeline:
+            os.close(descriptor)
 
 
 class Forker:
     """Forks children that are killed when their parent dies, however it dies, and whatever user they have become.
 
-    Of the two ways PR_SET_PDEATHSIG is the quicker one, but the kernel forgets it with a change of user, and it is the
-    parent's thread whose death counts. So each child also has a pipe that nobody writes to, and is sent SIGKILL when
-    the last writing end is closed: F_SETSIG in fcntl(2). Children must close their copies of their siblings' ends.
+    Of the two ways PR_SET_PDEATHSIG is the quicker one, but a child has to ask for it, the kernel forgets it with a
+    change of user, and it is the parent's thread whose death counts. So each child also has a lifeline, which its
+    parent holds. Children must close their copies of their siblings'.
 
     Make the object before the first fork: it loads what children need.
 
@@ -155,7 +156,6 @@ class Forker:
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
-        self._held = -1
 
     def fork(self, main: Callable[[], int]) -> ChildProcess:
         """Run `main` in a new process, which ends with the exit code that it returns.
@@ -168,26 +168,25 @@ class Forker:
         parent = os.getpid()
         in_main_thread = threading.get_native_id() == parent
         _flush_output()
-        end, lifeline = open_lifeline()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
             if pid == 0:
-                os.close(lifeline)
-                self._run(main, parent, end, in_main_thread)
+                self._run(main, parent, in_main_thread)
         except OSError as error:
-            os.close(lifeline)
             if error.errno == errno.EAGAIN:
                 raise BlockingIOError(errno.EAGAIN, NO_MORE_PROCESSES) from error
             raise
         finally:
-            os.close(end)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        lifeline: tuple[int, ...] = ()
         try:
-            return ChildProcess(lifeline, pid)
+            lifeline = hold(pid)
+            return ChildProcess(*lifeline, pid=pid)
         except OSError:
             # A child that cannot be watched must not be.
-            os.close(lifeline)
+            for descriptor in lifeline:
+                os.close(descriptor)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
@@ -234,10 +233,12 @@ class Forker:
                 between = os.fork()
             if between == 0:
                 self._fork_and_end(adopter, end, main, forks)
+            with held(between):
+                code = await_child(between)
         finally:
             os.close(end)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if code := await_child(between):
+        if code:
             number = code if code > 0 else errno.ECHILD
             raise OSError(number, NO_MORE_PROCESSES if number == errno.EAGAIN else os.strerror(number))
 
@@ -255,28 +256,23 @@ class Forker:
                 poll.register(itself, select.POLLIN)
                 poll.poll()
                 os.close(itself)
-                self._run(main, adopter, end, in_main_thread=True)
+                tie(end, os.getpid())
+                # The ancestor may have closed the other end before that could count.
+                self._run(lambda: 1 if is_parted(end) else main(), adopter, in_main_thread=True)
+            tie(end, worker)
             code = 0
         except OSError as error:
             code = error.errno or code
         finally:
             os._exit(code)
 
-    def _run(self, main: Callable[[], int], parent: int, lifeline: int, in_main_thread: bool) -> NoReturn:
+    def _run(self, main: Callable[[], int], parent: int, in_main_thread: bool) -> NoReturn:
         status = 1
         try:
-            if self._held >= 0:
-                os.close(self._held)
-            self._held = lifeline
-            fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-            fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-            fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
             if in_main_thread:
                 self._control(_PR_SET_PDEATHSIG, signal.SIGKILL, "PR_SET_PDEATHSIG")
-            # The parent may have died, or closed the pipe, before the lines above could count.
-            poll = select.poll()
-            poll.register(lifeline, select.POLLIN)
-            if os.getppid() == parent and not poll.poll(0):
+            # The parent may have died before that could count.
+            if os.getppid() == parent:
                 status = main()
         except BaseException:
             # The parent's code is further up this stack: nothing may be raised into it.
@@ -303,11 +299,6 @@ def await_child(pid: int) -> int:
     except ChildProcessError:
         return 0
     return os.waitstatus_to_exitcode(status)
-
-
-def open_lifeline() -> tuple[int, int]:
-    """Make the pipe that a child lives and dies with: its end, and that of its parent."""
-    return os.pipe2(os.O_CLOEXEC)
 
 
 def _flush_output() -> None:
