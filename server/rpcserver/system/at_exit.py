@@ -1,23 +1,34 @@
-"""What an interpreter does as it ends, for processes that end by os._exit: exit functions, logging's end, flushes."""
+"""What an interpreter does as it ends, for processes that end by os._exit: executors' work, exit functions, flushes."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import io
 import logging
+import sys
+import threading
 import weakref
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.errors import QuickStop
+from rpcserver.system.threads import NoThread, start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from multiprocessing.process import BaseProcess
 
 logger = logging.getLogger(__name__)
 
 # What all files are made of. It is in C, and so asks nothing of objects that stand for others.
 _FILE: Final[type] = io.IOBase.mro()[1]
+
+_LOOK: Final = 0.5
+_LAST_WORDS: Final = 0.3
+"""Seconds that a process has to end after SIGTERM."""
 
 
 class AtExit:
@@ -31,6 +42,7 @@ class AtExit:
         self._files: list[weakref.ref[io.IOBase]] = [] if parent is None else list(parent._files)
         atexit._clear()
         atexit.register(logging.shutdown)
+        _disown_children()
 
     def note_files(self) -> None:
         """Note the files that are open, before `gc.freeze` hides them, and flush them, so that children need not."""
@@ -46,11 +58,68 @@ class AtExit:
                 # An app may call anything a file, and a disk may be full.
                 logger.debug("%r cannot be flushed", file, exc_info=True)
 
-    def run(self) -> None:
-        """Call the exit functions, and write what is buffered for files that are still open."""
+    def run(self, leave_by: Callable[[], float]) -> None:
+        """Let executors end their work, call the exit functions, and write what is buffered for files still open.
+
+        Args:
+            leave_by: until when processes that the app has started with `multiprocessing` may go on, in monotonic
+                seconds; an exit function waits for them. Where that is over, executors are not waited for.
+        """
+        _end_children_later(leave_by)
+        if monotonic() < leave_by():
+            _end_executors()
         atexit._run_exitfuncs()
         self.note_files()
 
 
 def _young_files() -> Iterator[io.IOBase]:
     return (found for found in gc.get_objects() if issubclass(type(found), _FILE))
+
+
+def _disown_children() -> None:
+    """Have `multiprocessing` see to this process's children at its end, and not to its parent's."""
+    if (processes := sys.modules.get("multiprocessing.process")) is not None:
+        processes._children.clear()
+    if (ends := sys.modules.get("multiprocessing.util")) is not None:
+        atexit.register(ends._exit_function)
+
+
+def _end_executors() -> None:
+    """Wait for the work of `concurrent.futures`, as `threading` does before the exit functions."""
+    for end in reversed(threading._threading_atexits):  # type: ignore[attr-defined]  # not in typeshed
+        try:
+            end()
+        except BaseException:
+            logger.exception("work that was still to do has failed at the end")
+
+
+def _end_children_later(leave_by: Callable[[], float]) -> None:
+    """Have a thread see to the processes that the exit functions wait for, but that may not go on for ever."""
+    processes = sys.modules.get("multiprocessing.process")
+    children = [] if processes is None else [child for child in processes.active_children() if not child.daemon]
+    if children:
+        with contextlib.suppress(NoThread):
+            start_thread(partial(_end_children, children, leave_by), "rpcserver-exit")
+
+
+def _end_children(children: list[BaseProcess], leave_by: Callable[[], float]) -> None:
+    while children and (left := leave_by() - monotonic()) > 0:
+        children = _outlasting(children, min(left, _LOOK))
+    for child in children:
+        logger.warning(
+            "process %s (%s), which the app has started, is ended with the one that started it: "
+            "end it in @service.on_worker_stop",
+            child.pid,
+            child.name,
+        )
+        child.terminate()
+    for child in _outlasting(children, _LAST_WORDS):
+        child.kill()
+
+
+def _outlasting(children: list[BaseProcess], seconds: float) -> list[BaseProcess]:
+    """Return those that do not end within some time after the first that does."""
+    from multiprocessing.connection import wait
+
+    ended = wait([child.sentinel for child in children], seconds)
+    return [child for child in children if child.sentinel not in ended]

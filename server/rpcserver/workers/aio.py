@@ -277,6 +277,7 @@ class AsyncWorker(Worker):
         await self._loop.shutdown_asyncgens()
 
     def _on_quick(self, number: int, frame: FrameType | None) -> None:
+        self._leave_by = 0.0
         if self._stopping:
             # A callback holds up the loop; what is raised ends that.
             raise QuickStop

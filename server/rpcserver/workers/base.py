@@ -14,6 +14,7 @@ import os
 import random
 import signal
 from dataclasses import dataclass
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
 
@@ -78,6 +79,9 @@ RECLAIM: Final = signal.SIGUSR2
 REOPEN: Final = signal.SIGUSR1
 """Sent to a worker that shall open the log's file again."""
 
+_LAST_SECONDS: Final = 1.0
+"""Seconds, or a quarter of the drain timeout, that are left when processes that the app has started are ended."""
+
 FULL_AGAIN: Final = 10.0
 """Seconds after which a worker that turns clients away, or leaves them waiting, says so again."""
 
@@ -141,6 +145,7 @@ class Worker(abc.ABC):
         self._loading = True
         self._quitting = False
         self._retiring = False
+        self._leave_by = inf
         self._full = RateLimit(FULL_AGAIN)
         self._look_at_signals = RateLimit(TICK)
         self._taken_before: set[signal.Signals] = set()
@@ -207,7 +212,9 @@ class Worker(abc.ABC):
                 return self._live()
             finally:
                 self._quitting = True
-                self.at_exit.run()
+                if not self.draining:
+                    self._leave_by = 0.0
+                self.at_exit.run(lambda: self._leave_by)
         except QuickStop:
             return 0
         except (NoThread, OSError) as error:
@@ -350,11 +357,14 @@ class Worker(abc.ABC):
 
     def _on_graceful(self, number: int, frame: FrameType | None) -> None:
         self.draining = True
+        limit = self.settings.drain_timeout
+        self._leave_by = min(self._leave_by, monotonic() + limit - min(_LAST_SECONDS, limit / 4))
         if self._loading:
             self._on_quick(number, frame)
         self.drain()
 
     def _on_quick(self, _number: int, _frame: FrameType | None) -> None:
+        self._leave_by = 0.0
         if not self._quitting:
             self._quitting = True
             raise QuickStop

@@ -315,7 +315,7 @@ class ForkWorker(Worker):
                 if self._methods is not None:
                     self._methods.hand_in()
                 dispatcher.stop_worker()
-                self.at_exit.run()
+                self.at_exit.run(lambda: self._leave_by)
         except QuickStop:
             return 0
         return 0

@@ -14,7 +14,7 @@ import signal
 import time
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
@@ -59,6 +59,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LAST_SECONDS: Final = 3.0
+"""Seconds that processes which the app has started may go on, once there are no workers any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class StemSetup:
@@ -98,8 +101,9 @@ class Stem:
             try:
                 return self._live()
             finally:
+                leave_by = 0.0 if self._quitting else time.monotonic() + _LAST_SECONDS
                 self._quitting = True
-                self._at_exit.run()
+                self._at_exit.run(lambda: leave_by)
         except QuickStop:
             return 0
 

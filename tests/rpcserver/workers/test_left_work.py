@@ -1,0 +1,78 @@
+"""What handlers leave to be done when a worker ends: executors do it, and processes end within the drain."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.models import of_each_kind
+from tests.servers import PATIENCE, all_gone, running, watched
+
+LEAVING = """
+import concurrent.futures
+import multiprocessing
+import pathlib
+import time
+from rpcserver import Service
+
+service = Service("leaving")
+forking = multiprocessing.get_context("fork")
+threads = concurrent.futures.ThreadPoolExecutor()
+processes = concurrent.futures.ProcessPoolExecutor(1, forking)
+
+def finish(gate: str, mark: str) -> None:
+    open(gate).read(1)
+    pathlib.Path(mark).touch()
+
+@service.method
+def leave_work(gate: str, mark: str) -> int:
+    threads.submit(finish, gate, mark)
+    return processes.submit(abs, -1).result()
+
+@service.method
+def leave_processes() -> list[int]:
+    # The second is ended at exit by `multiprocessing` itself.
+    left = [forking.Process(target=time.sleep, args=(3600,), daemon=daemon) for daemon in (False, True)]
+    for process in left:
+        process.start()
+    return [process.pid for process in left]
+"""
+# Python 3.12 warns of forks beside threads.
+QUIET = {"PYTHONWARNINGS": "ignore"}
+
+
+@pytest.mark.samples(1)
+@of_each_kind
+@pytest.mark.parametrize("preload", [(), pytest.param(("--preload",), marks=pytest.mark.thorough)])
+def test_processes_that_handlers_have_left_end_within_the_drain(
+    model: str, preload: tuple[str, ...], tmp_path: Path
+) -> None:
+    options = ("-m", model, "-w", "1", "--drain-timeout", "4", "--drain-grace", "0.1", *preload)
+    with running(*options, app=LEAVING, env=QUIET, folder=tmp_path) as server, server.connect() as client:
+        left = client.call("leave_processes").result
+        with watched(left) as processes:
+            server.signal(signal.SIGTERM)
+            assert server.wait() == 0
+            assert all_gone(processes, PATIENCE)
+        server.wait_for_log(f"process {left[0]} (ForkProcess-1), which the app has started, is ended")
+
+
+@pytest.mark.samples(1)
+@of_each_kind
+def test_executors_end_their_work_within_the_drain(model: str, tmp_path: Path) -> None:
+    gate, mark = tmp_path / "gate", tmp_path / "mark"
+    os.mkfifo(gate)
+    options = ("-m", model, "-w", "1", "--drain-grace", "0.1")
+    with running(*options, app=LEAVING, env=QUIET, folder=tmp_path) as server, server.connect() as client:
+        assert client.call("leave_work", [str(gate), str(mark)]).result == 1
+        server.signal(signal.SIGTERM)
+        assert client.receive() is None
+        with os.fdopen(os.open(gate, os.O_RDWR), "w") as opened:
+            opened.write(".")
+            opened.flush()
+            assert server.wait() == 0
+        assert "did not stop in time" not in server.log()
+    assert mark.exists()
