@@ -176,7 +176,8 @@ _OTHER: Final = "Other"
 @_seconds(
     "--reclaim-idle",
     group=_WORKERS,
-    help="While clients wait in vain, a connection that is silent, or slow, for so long loses its place; 0 is never.",
+    help="While clients wait in vain, a connection that is silent, or slow, for so long loses its place, or else "
+    "one that is in use and has lasted so long, where its client heeds `close`; 0 is never.",
 )
 @_seconds("--timeout", group=_LIMITS, help="For a handler to finish a request.")
 @_count("--max-connections", group=_LIMITS, help="Open connections of each worker; one of model sync has one.")

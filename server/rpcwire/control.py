@@ -256,7 +256,7 @@ EventKind = Literal[
     "stem_died",
 ]
 """What a server of this version tells of. `delayed` says that a worker lived too briefly to be replaced at once,
-`retiring` that it wants to be replaced, `reclaim` that it is asked to let its idle connection go, `stalled` that its
+`retiring` that it wants to be replaced, `reclaim` that it is asked to let a connection go, `stalled` that its
 loop stands still, `recovered` that it goes round again, `stem_ready` that workers come of a new process that has
 preloaded the app, and `stem_died` that this has ended unasked and another one is made."""
 

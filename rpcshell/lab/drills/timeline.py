@@ -267,7 +267,7 @@ class Follower:
             case "retiring":
                 return f"{who} {event.text}, and is replaced"
             case "reclaim":
-                return f"{who} is asked to let its idle connection go, for others wait"
+                return f"{who} is asked to let its connection go, for others wait"
             case "frozen":
                 return f"{who} is frozen {event.text}: SIGSTOP"
             case "thawed":

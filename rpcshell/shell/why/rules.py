@@ -167,7 +167,7 @@ def closed_by_server(evidence: Evidence) -> Diagnosis | None:
         "reloading": "it was being reloaded",
         "scaling": "it was being scaled down",
         "retiring": "the worker had answered as many calls as it should (--max-requests)",
-        "reclaim": "others waited, and the connection had been idle for --reclaim-idle",
+        "reclaim": "others waited, and the connection had been idle, or in use, for --reclaim-idle",
     }.get("" if first is None else first.kind, "its worker was leaving")
     if evidence.call.failure == "not_run":
         return Diagnosis(

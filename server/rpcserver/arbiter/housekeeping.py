@@ -170,6 +170,7 @@ class Reclaim:
         self._waited_before = False
         self._quiet_until = 0
         self._asked: dict[int, tuple[int, int]] = {}
+        self._held_since: dict[int, tuple[int, int]] = {}
 
     def look(
         self, workers: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int | None, now: int
@@ -179,9 +180,10 @@ class Reclaim:
         `waiting` is how many clients wait to be accepted; None where that cannot be known.
 
         Returns:
-            Workers whose connection has been idle longest, not more than clients wait.
+            Workers whose connection has been idle longest, or else in use, not more than clients wait.
         """
         serving = [(worker, reading) for worker, reading in workers if reading.state is SlotState.READY]
+        self._note_connections(serving, now)
         held = bool(serving) and all(reading.connections >= self._most for _, reading in serving)
         if not held or waiting == 0:
             self._waited_before = False
@@ -203,9 +205,12 @@ class Reclaim:
             pair for pair in serving if not self._sync or (not pair[1].running and now - pair[1].active > self._idle)
         ]
         idle.sort(key=lambda pair: pair[1].active)
+        # Whether a client in use of its connection heeds its end, its worker knows.
+        in_use = [pair for pair in serving if pair not in idle and now - self._held_since[pair[0].pid][1] > self._idle]
+        in_use.sort(key=lambda pair: self._held_since[pair[0].pid][1])
         asked, self._asked = self._asked, {}
         chosen: list[WorkerProcess] = []
-        for worker, reading in idle[:waiting]:
+        for worker, reading in (idle if waiting is None else idle + in_use)[:waiting]:
             connection, again = asked.get(worker.pid, (-1, 0))
             if (self._sync and connection != reading.accepts) or now >= again:
                 connection, again = reading.accepts, now + _ASK_AGAIN
@@ -213,16 +218,20 @@ class Reclaim:
             self._asked[worker.pid] = (connection, again)
         return chosen
 
+    def _note_connections(self, serving: Sequence[tuple[WorkerProcess, SlotReading]], now: int) -> None:
+        """Note since when each sync worker has had its connection."""
+        before, self._held_since = self._held_since, {}
+        for worker, reading in serving if self._sync else ():
+            accepts, since = before.get(worker.pid, (-1, now))
+            self._held_since[worker.pid] = (reading.accepts, since if accepts == reading.accepts else now)
+
     def _warn(self, workers: int, waiting: int, now: int) -> None:
         if now < self._quiet_until:
             return
         self._quiet_until = now + _WARN_AGAIN
         clients = "1 client waits" if waiting == 1 else f"{waiting} clients wait"
         if self._sync:
-            cure = (
-                f"more --workers, --model thread, a shorter --reclaim-idle ({self._idle_text}) or, "
-                "where none of them is idle, a --max-connection-age would help"
-            )
+            cure = f"more --workers, --model thread or a shorter --reclaim-idle ({self._idle_text}) would help"
         elif workers < (best := processors()):
             cure = f"--workers {best}, one a processor, or more --max-connections would help"
         else:

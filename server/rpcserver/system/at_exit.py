@@ -89,6 +89,8 @@ def _end_executors() -> None:
     for end in reversed(threading._threading_atexits):  # type: ignore[attr-defined]  # not in typeshed
         try:
             end()
+        except QuickStop:
+            raise
         except BaseException:
             logger.exception("work that was still to do has failed at the end")
 

@@ -74,7 +74,7 @@ ABORT: Final = signal.SIGABRT
 """Sent to a worker that hangs: it writes the stack of every thread to the log's file, and dies of the signal."""
 
 RECLAIM: Final = signal.SIGUSR2
-"""Sent to a worker whose idle connection keeps other clients waiting."""
+"""Sent to a worker whose connections keep other clients waiting."""
 
 REOPEN: Final = signal.SIGUSR1
 """Sent to a worker that shall open the log's file again."""
@@ -169,7 +169,7 @@ class Worker(abc.ABC):
 
     @abc.abstractmethod
     def reclaim(self) -> None:
-        """Let go of idle connections that keep other clients waiting; called in a signal handler."""
+        """Let go of connections that keep other clients waiting, idle or long in use; called in a signal handler."""
 
     def prepare(self) -> None:  # noqa: B027 - most models have nothing to do
         """Get what `run` cannot do without, before the worker is ready.
@@ -263,17 +263,23 @@ class Worker(abc.ABC):
     def idlest(self, connections: Iterable[C]) -> list[C]:
         """Choose the connections that shall go, as many as wait; those on which nothing was ever said come first.
 
-        The others are told to hurry with what is on its way.
+        Where there are not so many, those in use follow that have lasted longest. The others are told to hurry with
+        what is on its way.
         """
-        now = monotonic()
-        found: list[C] = []
+        now, turn = monotonic(), self.settings.reclaim_idle
+        idle: list[C] = []
+        in_use: list[C] = []
         for connection in connections:
-            if connection.conversation.silent_for(now) >= self.settings.reclaim_idle:
-                found.append(connection)
-            else:
-                connection.conversation.hurry()
-        found.sort(key=lambda connection: (connection.conversation.spoken, -connection.conversation.silent_for(now)))
-        return found[: self.acceptor.count_waiting()]
+            conversation = connection.conversation
+            if conversation.silent_for(now) >= turn:
+                idle.append(connection)
+                continue
+            conversation.hurry()
+            if conversation.turn(now) >= turn > 0:
+                in_use.append(connection)
+        idle.sort(key=lambda connection: (connection.conversation.spoken, -connection.conversation.silent_for(now)))
+        in_use.sort(key=lambda connection: -connection.conversation.turn(now))
+        return (idle + in_use)[: self.acceptor.count_waiting()]
 
     def note_full(self) -> None:
         """Log that no more connections are accepted for now; not each time."""

@@ -72,6 +72,7 @@ class BlockingConnection:
         # Two waits fit into the time after which an idle connection may be reclaimed.
         reclaim = settings.reclaim_idle / 2 or TICK
         limits = (settings.idle_timeout, settings.read_timeout, settings.max_connection_age)
+        self._turn = settings.reclaim_idle or inf
         self._tick = min(reclaim, *(limit or TICK for limit in limits), TICK)
 
     @property
@@ -122,8 +123,9 @@ class BlockingConnection:
             self._wait_at_most(_AT_ONCE)
 
     def reclaim(self) -> None:
-        """Drain the connection if it has been idle for a tick at least, and hurry it if not; as safe as `drain`."""
-        if self.conversation.silent_for(monotonic()) >= self._tick:
+        """Drain the connection if it has been idle for a tick or has had its turn, else hurry it; safe as `drain`."""
+        now = monotonic()
+        if self.conversation.silent_for(now) >= self._tick or self.conversation.turn(now) >= self._turn:
             self.drain()
         else:
             self.conversation.hurry()

@@ -60,10 +60,10 @@ class Conversation:
     """
 
     __slots__ = (
-        "_crowded_out", "_decoder", "_discarded", "_end_said", "_failure", "_following", "_frame_began", "_framing",
-        "_grace_deadline", "_hurried", "_linger_deadline", "_old_from", "_plain", "_quiet_since", "_replies",
-        "_settings", "_share", "_tls", "_unsent", "_write_began", "ended", "heard", "held", "last_said", "leaving",
-        "lost", "peer", "reset", "sole_request", "spoken", "taken", "unwritten",
+        "_began", "_crowded_out", "_decoder", "_discarded", "_end_said", "_failure", "_following", "_frame_began",
+        "_framing", "_grace_deadline", "_hurried", "_linger_deadline", "_old_from", "_plain", "_quiet_since",
+        "_replies", "_settings", "_share", "_tls", "_unsent", "_write_began", "ended", "heard", "held", "last_said",
+        "leaving", "lost", "peer", "reset", "sole_request", "spoken", "taken", "unwritten",
     )  # fmt: skip
 
     sole_request: Callable[[bytes], bytes | None]
@@ -79,15 +79,14 @@ class Conversation:
         # The protocol's own envelope goes with its own framing.
         self.peer.jsonrpc = framing is not None
         self._framing = framing
-        self.heard = self.spoken = self._hurried = self._end_said = False
+        # `_crowded_out` is whether a request was thrown away, as it came, and is to be answered so.
+        self.heard = self.spoken = self._hurried = self._end_said = self._crowded_out = False
         self.leaving = self.last_said = self.ended = self.lost = self.reset = False
-        self.held = self.unwritten = self.taken = 0
+        self.held = self.unwritten = self.taken = self._discarded = 0
         self._settings = settings
         own = FrameDecoder(settings.max_frame)
         self._decoder: Decoder = own if framing is None else framing.decoder(settings.max_frame)
         self._share = BudgetShare(budget)
-        # Whether a request was thrown away, as it came, and is to be answered so.
-        self._crowded_out = False
         # One request ahead of what is run: a reply that shall be the last must be known as such.
         self._following: bytes | bytearray | None = None
         self._failure: FrameError | None = None
@@ -97,9 +96,8 @@ class Conversation:
         # Each is 0 where nothing of the kind is waited for.
         self._frame_began = self._write_began = self._linger_deadline = 0.0
         self._grace_deadline = NEVER
-        self._quiet_since = monotonic()
+        self._began = self._quiet_since = monotonic()
         self._old_from = limits.old_from(settings, self._quiet_since)
-        self._discarded = 0
         self._tls: TlsSession | None = None
         self.sole_request = own.sole_frame if framing is None and tls is None else lambda _data: None
         if tls is not None:
@@ -133,8 +131,6 @@ class Conversation:
             return 0.0 if self.peer.heeds_close else self._grace_deadline
         limit = limits.silence_allowed(self._settings, spoken=self.spoken) or NEVER
         quiet_since = NEVER if self.heard else self._quiet_since
-        if self._old_from == NEVER:
-            return quiet_since + limit
         grace, heeds = self._settings.drain_grace, self.peer.heeds_close
         return min(quiet_since + limit, limits.age_ends(self._old_from, quiet_since, grace, heeds_close=heeds))
 
@@ -290,6 +286,10 @@ class Conversation:
     def hurry(self) -> None:
         """Let a request that comes, or a reply that is taken, take less long, since others wait; safe anywhere."""
         self._hurried = self._settings.reclaim_idle > 0 and (self._frame_began or self._write_began) > 0
+
+    def turn(self, now: float) -> float:
+        """How long it has lasted, in seconds, where it may end for others though in use, as its client heeds that."""
+        return now - self._began if self.peer.heeds_close and not self.leaving else 0.0
 
     def silent_for(self, now: float) -> float:
         """How long nothing has come or is on its way in either direction, in seconds, as far as that is known."""

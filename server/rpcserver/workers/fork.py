@@ -57,7 +57,7 @@ _ASK_AGAIN: Final = 3 * LINGER_SECONDS
 
 @dataclass(slots=True)
 class _Child:
-    """A process that serves a connection; `index` is its slot on the scoreboard.
+    """A process that serves a connection, since `began`; `index` is its slot on the scoreboard.
 
     By `kill_at`, in monotonic seconds, it must have died of `ABORT`. It is asked to let go no more before `ask_at`.
     """
@@ -65,6 +65,7 @@ class _Child:
     index: int
     process: ChildProcess
     board: SlotBoard
+    began: float
     kill_at: float | None = None
     ask_at: float = 0.0
 
@@ -140,7 +141,7 @@ class ForkWorker(Worker):
             self._current.drain()
 
     def reclaim(self) -> None:
-        """End a child's connection if it is idle; in the worker, what is full sees to that itself."""
+        """End a child's connection if it may go; in the worker, what is full sees to that itself."""
         if self._current is not None:
             self._current.reclaim()
 
@@ -162,18 +163,22 @@ class ForkWorker(Worker):
             self._turn_away(connection)
 
     def _reclaim_idlest(self) -> None:
-        """Ask children to let go whose connection is idle, or slow, as many as there are clients that wait."""
+        """Ask children to let go whose connection is idle, or slow, or else in use for long; as many as wait."""
         now = time.monotonic()
-        since = (now - self.settings.reclaim_idle) * 1e9
-        idle = [
-            child
-            for child in self._children.values()
-            if now >= child.ask_at
-            and child.board.cells[STARTED] == child.board.cells[ANSWERED]
-            and child.board.cells[ACTIVE] <= since
-        ]
+        since = now - self.settings.reclaim_idle
+        idle: list[_Child] = []
+        in_use: list[_Child] = []
+        for child in self._children.values():
+            cells = child.board.cells
+            if now < child.ask_at:
+                continue
+            if cells[STARTED] == cells[ANSWERED] and cells[ACTIVE] <= since * 1e9:
+                idle.append(child)
+            elif child.began <= since:
+                in_use.append(child)
         idle.sort(key=lambda child: child.board.cells[ACTIVE])
-        for child in idle[: self.acceptor.count_waiting()]:
+        in_use.sort(key=lambda child: child.began)
+        for child in (idle + in_use)[: self.acceptor.count_waiting()]:
             # A signal begins the wait that it interrupts anew, so that the end of one asked too often would not come.
             child.ask_at = now + _ASK_AGAIN
             child.process.send_signal(RECLAIM)
@@ -194,7 +199,7 @@ class ForkWorker(Worker):
             self.board.absorb(index)
             self._turn_away(connection)
             return
-        self._children[index] = _Child(index, process, place.board)
+        self._children[index] = _Child(index, process, place.board, time.monotonic())
         connection.close()
 
     def _make_place(self, index: int) -> _Place:

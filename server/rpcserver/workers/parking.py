@@ -184,15 +184,15 @@ class Parking:
         self._hasten()
 
     def reclaim(self, choose: Callable[[list[ParkedConnection]], list[ParkedConnection]]) -> None:
-        """Ask some of the connections that are parked for an end without loss; safe in any thread.
+        """Ask some of the connections for an end without loss; safe in any thread.
 
         Args:
             choose: says which ones.
         """
-        parked = list(self._parked.values())
-        for connection in choose(parked):
+        connections = list(self._connections.values())
+        for connection in choose(connections):
             connection.conversation.leave(monotonic() + self._terms.settings.drain_grace)
-        for connection in parked:
+        for connection in connections:
             connection.deadline = 0.0
         self._look_at = 0.0
         self._hasten()

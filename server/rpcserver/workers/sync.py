@@ -39,7 +39,7 @@ class SyncWorker(Worker):
             self._current.drain()
 
     def reclaim(self) -> None:
-        """End the connection that is being served, if it is idle, as when draining; and go on with the next."""
+        """End the connection that is being served, if it may go, as when draining; and go on with the next."""
         if self._current is not None:
             self._current.reclaim()
 

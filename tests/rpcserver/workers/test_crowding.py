@@ -10,10 +10,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from rpcwire import Reply
 from tests.models import of_each_kind
 from tests.rpcserver.tls_serving import make_certificates, place
 from tests.servers import PATIENCE, Client, Server, running
@@ -87,6 +89,41 @@ def test_others_are_served_soon_though_every_place_waits_for_a_proxys_header(mod
             dripping.join()
         for holder in holders:
             holder.close()
+
+
+@pytest.mark.samples(2)
+@of_each_kind
+def test_who_is_never_idle_gives_way_and_loses_nothing(model: str, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    options = ("-m", model, "-w", "1", "--max-connections", "1", "--max-children", "1", "--reclaim-idle", "0.2")
+    with running(*options, folder=tmp_path) as server:
+        over = threading.Event()
+        with ThreadPoolExecutor() as pool:
+            replies = pool.submit(call_again_and_again, server, marks, over)
+            try:
+                for _ in range(2):
+                    others_are_served(server)
+            finally:
+                over.set()
+            answered = replies.result()
+        assert marks.stat().st_size == answered
+
+
+def call_again_and_again(server: Server, marks: Path, over: threading.Event) -> int:
+    """Call over one connection until the server ends it by `close`, and then over another; return how often."""
+    replies = 0
+    while not over.is_set():
+        with server.connect() as client:
+            going_on = True
+            while going_on and not over.wait(0.01):
+                client.send("count", [str(marks)], close=True)
+                received = client.receive()
+                # Not the bare end of the stream, which proves nothing.
+                assert received is not None
+                going_on = isinstance(received, Reply) and not received.close
+                # Model fork says busy where no process has ended yet.
+                replies += isinstance(received, Reply) and received.fault is None
+    return replies
 
 
 def others_are_served(server: Server, first: bytes = b"") -> None:
