@@ -98,7 +98,7 @@ def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full
         case "guesses":
             if (finding := shell.session.finding) is None:
                 hint = ":connect ADDRESS --refresh asks what it offers; an address that was never met is found out"
-                raise UsageError("nothing had to be found out: what is spoken was named, or is remembered", hint=hint)
+                raise UsageError("nothing had to be found out: the dialect was named, or is remembered", hint=hint)
             shell.output.pieces(render_finding(finding, shell.width or _WIDTH, full=full))
         case "send":
             if fault is None:
@@ -114,7 +114,7 @@ def wire(shell: Shell, *, action: str | None, fault: str | None, call: str, full
             if last is not None:
                 shell.output.pieces(_frames(shell, last, full=full))
                 if shell.session.finding is not None:
-                    shell.output.note("what it speaks was found out on connections of their own: :wire guesses")
+                    shell.output.note("the dialect was found out on other connections: :wire guesses shows them")
             if action is None:
                 state = "on" if _show_frames in shell.listeners else "off"
                 shell.output.note(f":wire is {state}; on shows the frames of every call, send makes mistakes")

@@ -81,7 +81,7 @@ class LoadProcess:
         """
         data = os.read(self._output.fileno(), _READ)
         if not data:
-            raise ShellError(f"a load process {self._how_it_ended()}, so that the run is worth nothing")
+            raise ShellError(f"a load process {self._how_it_ended()}, so this run says nothing")
         self._decoder.feed(data)
         found: list[Report] = []
         while (body := self._decoder.next_frame()) is not None:

@@ -216,7 +216,7 @@ class Registration:
                 logger.log(level, "not registered at %s: %s", registry, why)
                 self._crew.events.add("unregistered", text=why)
             case RegistryState.AWAY:
-                logger.warning("the registry %s is away%s: the server serves on", registry, because)
+                logger.warning("the registry %s is away%s: the server goes on serving", registry, because)
             case _:
                 pass
 

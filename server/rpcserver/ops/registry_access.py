@@ -186,7 +186,7 @@ def _acl(entries: tuple[str, ...] | list[str]) -> tuple[AclEntry, ...]:
     found = [_ENTRY.fullmatch(entry) for entry in entries]
     if None in found:
         # It is not repeated, for it may hold the digest of a password.
-        raise ValueError('has what is no entry: write SCHEME:ID:cdrwa, as in ["auth::cdrwa", "world:anyone:r"]')
+        raise ValueError('has an entry of another form: write SCHEME:ID:cdrwa, as in ["auth::cdrwa", "world:anyone:r"]')
     return tuple(AclEntry(*match.groups()) for match in found if match is not None)
 
 

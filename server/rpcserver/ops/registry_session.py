@@ -114,7 +114,7 @@ class RegistryKeeper:
             if not self._hear():
                 return 0
             if self._client.client_state == KeeperState.AUTH_FAILED:
-                logger.error("ZooKeeper takes this server for nobody it knows: see --register-credentials")
+                logger.error("ZooKeeper refuses the credentials of this server: see --register-credentials")
                 return 1
             self._look()
 

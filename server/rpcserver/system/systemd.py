@@ -87,7 +87,7 @@ def inherited_listeners(environment: MutableMapping[str, str] = os.environ) -> l
     passed = itertools.zip_longest(descriptors, names[: len(descriptors)])
     listeners = [_adopt(descriptor, name) for descriptor, name in passed]
     if listeners:
-        logger.info("serving the sockets that were passed to this process; --bind is not looked at")
+        logger.info("serving the sockets that were passed to this process; --bind is ignored")
     return listeners
 
 
