@@ -260,11 +260,10 @@ class Arbiter:
         from rpcserver.arbiter.status import program_version, take_sample
 
         return take_sample(
-            self._crew.board,
+            self._crew,
             self._listeners,
             version=program_version(),
             model=self._settings.model,
-            generation=self._crew.generation,
             liveness=self._housekeeping.liveness,
         )
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BUDGET: Final = 0.02
-"""Seconds that are spent on one answer; what was not reached is read for the next one."""
-
 _SHARE: Final = 50
 """What was read is kept for so many times the seconds that this took."""
 
@@ -35,9 +33,14 @@ class MemoryUse(msgspec.Struct, frozen=True):
 
 
 class MemoryGauge:
-    """Reads what processes take, and remembers it."""
+    """Reads what processes take, and remembers it.
 
-    def __init__(self) -> None:
+    Args:
+        budget: seconds that are spent on one answer; what was not reached is read for the next one.
+    """
+
+    def __init__(self, budget: float = _BUDGET) -> None:
+        self._budget = budget
         self._known: dict[int, MemoryUse] = {}
         self._anew_at = 0.0
 
@@ -53,7 +56,7 @@ class MemoryGauge:
         for pid in due:
             self._known.pop(pid, None)
             self._known[pid] = memory_use(pid)
-            if time.monotonic() - began > _BUDGET:
+            if time.monotonic() - began > self._budget:
                 break
         if due:
             now = time.monotonic()

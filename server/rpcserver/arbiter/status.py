@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from rpcserver.arbiter.registration import Registration
     from rpcserver.arbiter.reload import Reload
     from rpcserver.arbiter.stems import Stems
-    from rpcserver.system.scoreboard import Scoreboard
     from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
 
@@ -186,23 +185,17 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     workers: tuple[WorkerSample, ...]
     listeners: tuple[ListenerStatus, ...]
     methods: MethodReadings | None = None
+    stems: tuple[int, ...] = ()
+    """The processes that fork the workers, where they are preloaded."""
 
 
-def take_sample(
-    board: Scoreboard,
-    listeners: Iterable[Listener],
-    *,
-    version: str,
-    model: str,
-    generation: int,
-    liveness: Liveness,
-) -> Sample:
+def take_sample(crew: Crew, listeners: Iterable[Listener], *, version: str, model: str, liveness: Liveness) -> Sample:
     """Read the scoreboard and the listen queues."""
-    now = time.monotonic_ns()
+    board, stems, now = crew.board, crew.stems, time.monotonic_ns()
     return Sample(
         version,
         model,
-        generation,
+        crew.generation,
         board.totals(),
         tuple(
             WorkerSample(reading, resident_memory(reading.pid), liveness.is_stalled(reading, now))
@@ -211,4 +204,5 @@ def take_sample(
         ),
         tuple(listener_status(listener) for listener in listeners if listener.fileno() >= 0),
         board.methods(),
+        () if stems is None else tuple(stems.pids),
     )

@@ -27,6 +27,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from rpcserver.arbiter.memory_gauge import MemoryGauge
 from rpcserver.arbiter.status import NoSample
 from rpcserver.system.addresses import format_host_port
 from rpcserver.system.method_board import OUTCOMES
@@ -34,10 +35,11 @@ from rpcserver.system.threads import NoThread, start_thread
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
+    from rpcserver.arbiter.memory_gauge import MemoryUse
     from rpcserver.arbiter.status import Sample, WorkerSample
     from rpcserver.system.method_board import MethodReading, MethodReadings
 
@@ -46,6 +48,8 @@ logger = logging.getLogger(__name__)
 _PREFIX: Final = "rpcserver_"
 _STATES: Final = ("starting", "ready", "draining", "aborting")
 _SCRAPES_AT_ONCE: Final = 16
+_MEMORY_SECONDS: Final = 0.5
+"""How long one scrape may read what processes take of memory: that of hundreds, and nobody else waits for it."""
 _NANOSECONDS: Final = 1e9
 _NO_METHOD: Final = "(other)"
 """The label of names that are not registered."""
@@ -92,6 +96,8 @@ class SampleCollector(Collector):
 
     def __init__(self, take: Callable[[], Sample]) -> None:
         self._take = take
+        self._gauge = MemoryGauge(_MEMORY_SECONDS)
+        self._gauge_turn = threading.Lock()
 
     def collect(self) -> Iterable[Metric]:
         """Take a sample and say all that is in it."""
@@ -113,6 +119,11 @@ class SampleCollector(Collector):
         if sample.methods is not None:
             yield from _of_methods(sample.methods)
         yield from _of_workers(sample.workers)
+        yield from _of_memory(sample, self._read_memory(sample))
+
+    def _read_memory(self, sample: Sample) -> Mapping[int, MemoryUse]:
+        with self._gauge_turn:
+            return dict(self._gauge.read((*(found.reading.pid for found in sample.workers), *sample.stems)))
 
 
 def _of_methods(readings: MethodReadings) -> Iterable[Metric]:
@@ -169,6 +180,25 @@ def _of_workers(workers: Sequence[WorkerSample]) -> Iterable[Metric]:
     for number, reading in youngest.items():
         generation.add_metric([str(number)], reading.generation)
     yield generation
+
+
+def _of_memory(sample: Sample, uses: Mapping[int, MemoryUse]) -> Iterable[Metric]:
+    """What processes take, as far as the kernel tells it: adding this up counts what they share once."""
+    sizes: Counter[int] = Counter()
+    for found in sample.workers:
+        if (use := uses.get(found.reading.pid)) is not None and use.pss is not None:
+            sizes[found.reading.number] += use.pss
+    text = "Memory, of pages that n processes share the nth part (PSS)"
+    workers = GaugeMetricFamily(f"{_PREFIX}worker_pss_bytes", text, labels=["worker"])
+    for number, size in sizes.items():
+        workers.add_metric([str(number)], size)
+    yield workers
+    if sample.stems:
+        known = [use.pss for pid in sample.stems if (use := uses.get(pid)) is not None and use.pss is not None]
+        stems = GaugeMetricFamily(f"{_PREFIX}stem_pss_bytes", "The same of the processes that fork the workers")
+        if known:
+            stems.add_metric([], sum(known))
+        yield stems
 
 
 def serve_metrics(listening: Sequence[socket.socket], take: Callable[[], Sample], patience: float) -> NoReturn:

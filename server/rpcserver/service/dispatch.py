@@ -23,7 +23,7 @@ from rpcserver.service.hooks import WorkerHooks
 from rpcserver.service.large import HOLDERS, LARGE, MANY, LargeValues
 from rpcserver.service.long_requests import LONG, LongRequests
 from rpcserver.system.errors import QuickStop
-from rpcserver.system.method_board import OTHERS, TOOK
+from rpcserver.system.method_board import CANCELLED, ERROR, FAILED, INVALID_PARAMS, OTHERS, TOOK
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
 from rpcwire import ErrorCode, Fault, MessageError, Meta, ParseError, decode_request, read_request
 from rpcwire.jsonrpc import JsonRpcRequest
@@ -41,8 +41,7 @@ _RECEIVING: Final = 0
 _READING: Final = 1
 _CALLING: Final = 2
 _REPLYING: Final = 3
-
-_OUTCOMES: Final[dict[int, str]] = {ErrorCode.INVALID_PARAMS: "invalid_params", ErrorCode.INTERNAL_ERROR: "failed"}
+_COUNTED_AS: Final[dict[int, int]] = {ErrorCode.INVALID_PARAMS: INVALID_PARAMS, ErrorCode.INTERNAL_ERROR: FAILED}
 
 
 class Dispatcher(WorkerHooks):
@@ -84,11 +83,11 @@ class Dispatcher(WorkerHooks):
         self._endpoints = endpoints
         self._long = LongRequests(endpoints)
         self._faults = Faults(endpoints, debug=debug)
-        self._methods = self._board.methods
-        self._calls = None if self._methods is None else self._methods.cells
-        if self._methods is not None:
-            for name, counted_at in self._methods.register(endpoints).items():
-                endpoints[name].counted_at = counted_at
+        methods = self._board.methods
+        self._others = None if methods is None else methods.entry(OTHERS)
+        entries = {} if methods is None else methods.register(endpoints)
+        for name, endpoint in endpoints.items():
+            endpoint.counts = entries.get(name, self._others)
 
     def answer(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None
@@ -104,56 +103,56 @@ class Dispatcher(WorkerHooks):
         Raises:
             QuickStop: a signal asked for that. Whatever a handler raises is a failure like any other.
         """
-        # Nearly every request takes this way, and each call on it would cost a share of what a request costs. So
-        # what is common is written out, and what goes wrong is looked at again from the start.
+        # Nearly every request takes this way, and each call on it costs a share of the whole. So what is common is
+        # written out, and what goes wrong looked at again; slots are not called as methods, which takes longer.
         cells = self._cells
         began = monotonic_ns()
         self.served = started = self.served + 1
         pack_began(cells, BEGAN_AT, began, started)
         stage = _RECEIVING
+        typed = False
         endpoint = None
         try:
             if request is None:
                 if connection.jsonrpc:
                     request = read_any(body, connection)
+                elif len(body) < LONG or close:
+                    request = read_request(body)
                 else:
-                    request = read_request(body) if len(body) < LONG or close else self._long.read(body)
+                    request = self._long.read(body)
+                    typed = request.typed
             endpoint = self._endpoints[request.method]
             if endpoint is not self._noted:
                 self._note(endpoint)
             if request.close:
                 connection.heeds_close = True
             if endpoint.direct and not (close or request.meta or request.id is not UNSET):
+                decode, call, encode = endpoint.decode, endpoint.call, endpoint.encode
                 stage = _READING
-                arguments = request.params if request.typed else endpoint.decode(request.params)
+                arguments = request.params if typed else decode(request.params)
                 stage = _CALLING
-                result = endpoint.call(arguments)
+                result = call(arguments)
                 if type(result) is CoroutineType:
                     result = self._runner.run(result)
                 stage = _REPLYING
-                reply = endpoint.encode(result)
+                reply = encode(result)
             else:
                 reply = self._run_fully(request, endpoint, connection, close)
         except QuickStop:
             raise
         except BaseException as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
             if request is None and (members := read_members(body, connection)):
-                # Each is counted by itself, and the batch is not.
-                self.served -= 1
-                pack_began(cells, BEGAN_AT, monotonic_ns(), self.served)
                 return self._answer_batch(members, connection, close)
             reply = self._recover(stage, error, body, request, connection, close)
         ended = monotonic_ns()
         self._answered = answered = self._answered + 1
-        self._busy = busy = self._busy + ended - began
+        self._busy = busy = self._busy + (took := ended - began)
         self._bytes_in = bytes_in = self._bytes_in + len(body)
         self._bytes_out = bytes_out = self._bytes_out + len(reply)
         pack_ended(cells, ENDED_AT, ended, answered, busy, bytes_in, bytes_out)
-        if (calls := self._calls) is not None:
-            counted_at = OTHERS if endpoint is None else endpoint.counted_at
-            took = ended - began
-            calls[counted_at + took.bit_length()] += 1
-            calls[counted_at + TOOK] += took
+        if (counts := self._others if endpoint is None else endpoint.counts) is not None:
+            counts[took.bit_length()] += 1
+            counts[TOOK] += took
         return reply
 
     def begin(
@@ -238,13 +237,13 @@ class Dispatcher(WorkerHooks):
         finally:
             ended = monotonic_ns()
             self._answered += 1
-            self._busy += ended - began
+            self._busy += (took := ended - began)
             self._bytes_in += len(body)
             self._bytes_out += len(reply)
             pack_ended(self._cells, ENDED_AT, ended, self._answered, self._busy, self._bytes_in, self._bytes_out)
-            if (calls := self._calls) is not None:
-                calls[endpoint.counted_at + (ended - began).bit_length()] += 1
-                calls[endpoint.counted_at + TOOK] += ended - began
+            if (counts := endpoint.counts) is not None:
+                counts[took.bit_length()] += 1
+                counts[TOOK] += took
         return reply
 
     def _recover(
@@ -337,8 +336,8 @@ class Dispatcher(WorkerHooks):
             raise
         except BaseException as error:
             if ended_from_outside(error):
-                if self._methods is not None:
-                    self._methods.note_outcome(endpoint.counted_at, "cancelled")
+                if endpoint.counts is not None:
+                    endpoint.counts[CANCELLED] += 1
                 raise
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
@@ -374,13 +373,14 @@ class Dispatcher(WorkerHooks):
     ) -> bytes:
         reply = request.frame_fault(fault, meta=meta, close=close)
         self._cells[ERRORS] += 1
-        if self._methods is not None:
-            counted_at = OTHERS if endpoint is None else endpoint.counted_at
-            self._methods.note_outcome(counted_at, _OUTCOMES.get(fault.code, "error"))
+        if (counts := self._others if endpoint is None else endpoint.counts) is not None:
+            counts[_COUNTED_AS.get(fault.code, ERROR)] += 1
         return reply
 
     def _answer_batch(self, members: list[Raw], connection: Peer, close: bool) -> bytes:
-        """Answer the calls of a batch, one after another."""
+        """Answer the calls of a batch, one after another: each is counted by itself, and the batch is not."""
+        self.served -= 1
+        pack_began(self._cells, BEGAN_AT, monotonic_ns(), self.served)
         batch = BatchReplies()
         for member in members:
             batch.add(batch.refusal(member) or self.answer(bytes(member), connection, False))

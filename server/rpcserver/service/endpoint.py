@@ -17,7 +17,6 @@ from rpcserver.service.context import Context, MethodLogger, Peer, WorkerInfo
 from rpcserver.service.signature import NO_DEFAULT, Parameter, Signature, read_signature, usage
 from rpcserver.service.source import handler_place
 from rpcserver.system.errors import ServiceError
-from rpcserver.system.method_board import OTHERS
 from rpcwire import EncodeError, ParseError, ReplyEncoder, decode_params, encode_value
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Endpoint:
         at_once: whether the handler neither blocks nor is awaited, so that an event loop may call it.
         last_was_large: whether its last reply was, and the next probably is.
         direct: whether `decode`, `call` and `encode` are all there is to a call.
-        counted_at: where its calls are counted, if they are: the first of its words on the board of methods.
+        counts: where its calls are counted on the board of methods, if they are.
 
     Raises:
         ServiceError: the handler cannot be served as it is written.
@@ -57,7 +56,7 @@ class Endpoint:
         "_worker",
         "at_once",
         "call",
-        "counted_at",
+        "counts",
         "decode",
         "decoder",
         "direct",
@@ -78,7 +77,7 @@ class Endpoint:
         self.replies = ReplyEncoder(method.out)
         self.log = MethodLogger(HANDLER_LOG, method.name)
         self.last_was_large = False
-        self.counted_at = OTHERS
+        self.counts: memoryview | None = None
         self.direct = signature.context_at is None
         self.at_once = not (method.blocking or signature.is_async)
         self._worker = worker

@@ -22,10 +22,10 @@ MOST_METHODS: Final = 1022
 """As many are counted by themselves; those beyond count as one with names that are not registered."""
 
 OTHERS: Final = 0
-"""Where calls are counted of names that are not registered: the index of the first entry's words."""
+"""The entry where calls are counted of names that are not registered."""
 
-WAITS: Final = 72
-"""Where it is counted how long connections waited to be accepted: the second entry."""
+WAITS: Final = 1
+"""The entry where it is counted how long connections waited to be accepted."""
 
 TOOK: Final = 64
 """Of an entry's words, after those for lengths in bits, the one for all its times added up, in nanoseconds."""
@@ -33,6 +33,11 @@ TOOK: Final = 64
 OUTCOMES: Final = ("error", "invalid_params", "failed", "cancelled")
 """How calls end that have no result: the words after that, in this order. "error" is what a handler answers with,
 "failed" what it did not mean to; a call is cancelled on an event loop."""
+
+ERROR: Final = TOOK + 1
+INVALID_PARAMS: Final = TOOK + 2
+FAILED: Final = TOOK + 3
+CANCELLED: Final = TOOK + 4
 
 _ENTRY: Final = 72
 _NAME: Final = 64
@@ -68,20 +73,24 @@ class MethodReadings(msgspec.Struct, frozen=True, array_like=True):
 class MethodBoard:
     """One worker's part of the board.
 
-    `rpcserver.service.dispatch` counts calls straight in `cells`: an entry has a word for each length of a time in
-    bits, then `TOOK`, then one for each of `OUTCOMES`.
+    `rpcserver.service.dispatch` counts calls straight in the entries, as a call for each would cost more than counting:
+    an entry has a word for each length of a time in bits, then `TOOK`, then one for each of `OUTCOMES`.
 
     Args:
         memory: its bytes.
         lock: a file that processes lock which add to it.
     """
 
-    __slots__ = ("_lock", "_memory", "cells")
+    __slots__ = ("_cells", "_lock", "_memory")
 
     def __init__(self, memory: memoryview, lock: int) -> None:
         self._memory = memory
         self._lock = lock
-        self.cells = memory[_CELLS:].cast("q")
+        self._cells = memory[_CELLS:].cast("q")
+
+    def entry(self, index: int) -> memoryview:
+        """Return the words of an entry."""
+        return self._cells[index * _ENTRY : (index + 1) * _ENTRY]
 
     def child(self) -> ChildMethodBoard:
         """Make a private one for a process of the worker's."""
@@ -90,38 +99,35 @@ class MethodBoard:
     def hand_in(self) -> None:
         """Nothing to do: all see what is counted here."""
 
-    def register(self, names: Iterable[str]) -> dict[str, int]:
-        """Write the names of the service's methods, and return where the words of each one's entry begin."""
-        begins: dict[str, int] = {}
+    def register(self, names: Iterable[str]) -> dict[str, memoryview]:
+        """Write the names of the service's methods, and return the words of each one's entry."""
+        entries: dict[str, memoryview] = {}
         for index, name in enumerate(names, 2):
             if index == _MOST:
                 break
             at = _NAMES + index * _NAME
             self._memory[at : at + _NAME] = name.encode("utf-8", "replace")[:_NAME].ljust(_NAME, b"\0")
-            begins[name] = index * _ENTRY
-        self._memory[:_NAMES].cast("q")[0] = len(begins)
-        return begins
+            entries[name] = self.entry(index)
+        self._memory[:_NAMES].cast("q")[0] = len(entries)
+        return entries
 
     def note_wait(self, nanoseconds: int) -> None:
         """Count how long a connection has waited to be accepted."""
-        self.cells[WAITS + nanoseconds.bit_length()] += 1
-        self.cells[WAITS + TOOK] += nanoseconds
-
-    def note_outcome(self, begins: int, outcome: str) -> None:
-        """Count how a call ended that has no result."""
-        self.cells[begins + TOOK + 1 + OUTCOMES.index(outcome)] += 1
+        waits = self.entry(WAITS)
+        waits[nanoseconds.bit_length()] += 1
+        waits[TOOK] += nanoseconds
 
     def read(self) -> list[tuple[str, list[int]]]:
         """Read the words of every entry that has any, with the names; those of the first two are empty."""
-        memory, cells = self._memory, self.cells
+        memory = self._memory
         found: list[tuple[str, list[int]]] = []
         for index in range(min(_MOST, 2 + memory[:_NAMES].cast("q")[0])):
-            begins = index * _ENTRY
+            words = self.entry(index)
             # Every call takes some time.
-            if cells[begins + TOOK] or index < 2:
+            if words[TOOK] or index < 2:
                 at = _NAMES + index * _NAME
                 name = bytes(memory[at : at + _NAME]).rstrip(b"\0").decode("utf-8", "ignore")
-                found.append((name, cells[begins : begins + _ENTRY].tolist()))
+                found.append((name, words.tolist()))
         return found
 
     def clear(self) -> None:
@@ -134,25 +140,26 @@ class MethodBoard:
 class ChildMethodBoard(MethodBoard):
     """A private one, of a process of the fork model, and how what it has counted comes to its worker's."""
 
-    __slots__ = ("_shared",)
+    __slots__ = ("_handed_in", "_shared")
 
     def __init__(self, shared: MethodBoard, lock: int) -> None:
         super().__init__(memoryview(bytearray(_SIZE)), lock)
         self._shared = shared
+        self._handed_in: dict[int, list[int]] = {}
 
     def hand_in(self) -> None:
-        """Add what was counted to the worker's, and begin again; others that do so wait for their turn."""
+        """Add what was counted since the last time to the worker's; others that do so wait for their turn."""
         used = 2 + self._memory[:_NAMES].cast("q")[0]
-        mine, theirs = self.cells, self._shared.cells
         with _locked(self._lock):
             for index in range(used):
-                begins = index * _ENTRY
-                if not mine[begins + TOOK]:
+                words = self.entry(index).tolist()
+                before = self._handed_in.get(index)
+                if words[TOOK] == (0 if before is None else before[TOOK]):
                     continue
-                for word in range(begins, begins + _ENTRY):
-                    if mine[word]:
-                        theirs[word] += mine[word]
-                        mine[word] = 0
+                theirs = self._shared.entry(index)
+                for word, count in enumerate(words):
+                    theirs[word] += count if before is None else count - before[word]
+                self._handed_in[index] = words
 
 
 class MethodBoards:

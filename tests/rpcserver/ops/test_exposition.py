@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -106,6 +107,10 @@ SAMPLE = Sample(
 )
 
 
+NO_PID = 1 << 22
+"""The kernel's pids are below: proc(5), pid_max."""
+
+
 def exposed(sample: Sample) -> Series:
     registry = CollectorRegistry()
     registry.register(SampleCollector(lambda: sample))
@@ -152,6 +157,17 @@ def test_a_worker_that_is_being_replaced_makes_no_series_twice() -> None:
     assert found["rpcserver_worker_resident_bytes", of_worker(1)] == 30_000
     assert found["rpcserver_worker_errors_total", of_worker(2)] == 0
     assert found["rpcserver_worker_accepts_total", of_worker(2)] == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this kernel does not tell")
+def test_memory_is_told_of_workers_and_stems_that_are_still_there() -> None:
+    here = msgspec.structs.replace(OTHER, reading=msgspec.structs.replace(OTHER.reading, pid=os.getpid()))
+    gone = msgspec.structs.replace(YOUNG, reading=msgspec.structs.replace(YOUNG.reading, pid=NO_PID))
+    found = exposed(msgspec.structs.replace(SAMPLE, workers=(here, gone), stems=(os.getpid(), NO_PID)))
+    assert found["rpcserver_worker_pss_bytes", of_worker(2)] > 1_000_000
+    assert found["rpcserver_stem_pss_bytes", ()] == found["rpcserver_worker_pss_bytes", of_worker(2)]
+    assert ("rpcserver_worker_pss_bytes", of_worker(1)) not in found
+    assert "rpcserver_stem_pss_bytes" not in {name for name, _ in exposed(SAMPLE)}
 
 
 def test_a_sample_survives_the_way_to_the_companion() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from rpcserver.system.method_board import MOST_METHODS, OTHERS, OUTCOMES, TOOK, WAITS, MethodBoard, MethodBoards
+from rpcserver.system.method_board import ERROR, MOST_METHODS, OTHERS, OUTCOMES, TOOK, WAITS, MethodBoards
 from rpcserver.system.scoreboard import Scoreboard
 
 
-def count(board: MethodBoard, begins: int, took: int) -> None:
-    board.cells[begins + took.bit_length()] += 1
-    board.cells[begins + TOOK] += took
+def count(entry: memoryview, took: int) -> None:
+    entry[took.bit_length()] += 1
+    entry[TOOK] += took
 
 
 def told(boards: MethodBoards, *indexes: int) -> dict[str, tuple[dict[int, int], int, tuple[int, ...]]]:
@@ -21,14 +21,14 @@ def test_workers_are_added_up_by_the_names_of_methods() -> None:
     boards = MethodBoards(3)
     first, second = boards.board(0), boards.board(2)
     mine, theirs = first.register(["add", "ping"]), second.register(["ping"])
-    count(first, mine["ping"], 1000)
-    count(second, theirs["ping"], 1100)
-    count(second, OTHERS, 5)
-    second.note_outcome(OTHERS, "error")
+    count(mine["ping"], 1000)
+    count(theirs["ping"], 1100)
+    count(second.entry(OTHERS), 5)
+    second.entry(OTHERS)[ERROR] += 1
     second.note_wait(3)
     assert told(boards, 0, 2) == {"": ({3: 1}, 5, (1, 0, 0, 0)), "ping": ({10: 1, 11: 1}, 2100, (0, 0, 0, 0))}
     assert boards.read([0, 2]).waits.lengths == {2: 1}
-    assert second.cells[WAITS + TOOK] == 3
+    assert second.entry(WAITS)[TOOK] == 3
     assert len(OUTCOMES) == 4
 
 
@@ -38,7 +38,7 @@ def test_what_a_worker_has_counted_is_kept_and_its_place_given_to_another_one() 
         index = board.take(number=1, generation=0)
         methods = board.slot(index).methods
         assert methods is not None
-        count(methods, methods.register([name])[name], 8)
+        count(methods.register([name])[name], 8)
         methods.note_wait(1)
         board.vacate(index)
     readings = board.methods()
@@ -50,14 +50,14 @@ def test_what_a_worker_has_counted_is_kept_and_its_place_given_to_another_one() 
 def test_processes_of_a_worker_add_what_they_have_counted_without_loss() -> None:
     boards = MethodBoards(1)
     board = boards.board(0)
-    begins = board.register(["ping"])["ping"]
+    board.register(["ping"])
     pids = []
     for _ in range(4):
         if not (pid := os.fork()):
             child = board.child()
-            child.register(["ping"])
+            entry = child.register(["ping"])["ping"]
             for _ in range(50):
-                count(child, begins, 8)
+                count(entry, 8)
                 child.hand_in()
             os._exit(0)
         pids.append(pid)
