@@ -77,6 +77,14 @@ def die(number: int) -> None:
 '''
 
 
+def gates(folder: Path) -> tuple[Path, Path]:
+    """Two FIFOs: one says that a handler has been entered, one lets it go."""
+    entered, leave = folder / "entered", folder / "leave"
+    os.mkfifo(entered)
+    os.mkfifo(leave)
+    return entered, leave
+
+
 class Client:
     """A blocking client that shows everything it gets."""
 

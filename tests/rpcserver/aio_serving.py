@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,14 +136,6 @@ async def resist() -> None:
         except asyncio.CancelledError:
             pass
 '''
-
-
-def gates(folder: Path) -> tuple[Path, Path]:
-    """Two FIFOs: one says that a handler has been entered, one lets it go."""
-    entered, leave = folder / "entered", folder / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
-    return entered, leave
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.rpcserver.steering import steering
-from tests.servers import PATIENCE, PROBE_APP, Client, all_gone, launched, running, watched
+from tests.servers import PATIENCE, PROBE_APP, Client, all_gone, gates, launched, running, watched
 
 
 def test_a_killed_worker_is_replaced_and_its_death_is_logged(tmp_path: Path) -> None:
@@ -95,9 +95,7 @@ def test_the_end_of_the_link_does_not_stop_a_server_that_shall_be_kept(tmp_path:
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_a_quick_stop_does_not_wait_for_a_running_call(tmp_path: Path, number: signal.Signals) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with running("-w", "3", folder=tmp_path) as server, server.connect() as client:
         client.send("gate", [str(entered), str(leave)])
         entered.read_bytes()

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rpcserver.aio_serving import gates, peak_memory, serving
-from tests.servers import PATIENCE, Client, request, running
+from tests.rpcserver.aio_serving import peak_memory, serving
+from tests.servers import PATIENCE, Client, gates, request, running
 
 
 def test_every_kind_of_handler_is_served_where_it_belongs(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rpcwire import ErrorCode, Goodbye, Reply
-from tests.rpcserver.aio_serving import gates, serving
-from tests.servers import PATIENCE, Server, all_gone, request, watched
+from tests.rpcserver.aio_serving import serving
+from tests.servers import PATIENCE, Server, all_gone, gates, request, watched
 
 
 def test_a_coroutine_that_takes_too_long_is_cancelled_and_the_connection_goes_on(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from rpcwire import GOODBYE, Goodbye, Reply
 from tests.models import EACH_KIND
 from tests.rpcserver.workers.test_conversation import ONE, answer_all, write_all
 from tests.rpcserver.workers.test_framings import call, connect
-from tests.servers import Server, running
+from tests.servers import Server, gates, running
 
 AGE = 0.1
 OLD = ServerSettings(max_connection_age=1e-9, drain_grace=5.0)
@@ -51,9 +50,7 @@ def test_a_busy_client_that_heeds_it_is_told_to_go_on_elsewhere(server: Server, 
 
 
 def test_a_connection_grows_old_on_a_loop_while_its_call_runs(tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     options = ("-m", "async", "-w", "1", "--max-connection-age", str(AGE))
     with running(*options, folder=tmp_path) as server, server.connect() as client:
         client.send("gate", [str(entered), str(leave)], close=True)

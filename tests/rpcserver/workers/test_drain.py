@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rpcwire import Goodbye, Reply
-from tests.servers import Server, request, running
+from tests.servers import Server, gates, request, running
 
 
 @dataclass
@@ -88,9 +88,7 @@ def test_a_stop_loses_no_call(tmp_path: Path, clients: int, kind: str) -> None:
 
 
 def test_the_call_that_is_running_is_answered(tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with running("-w", "2", folder=tmp_path) as server, server.connect() as client:
         client.send("gate", [str(entered), str(leave)], close=True)
         entered.read_bytes()
@@ -106,9 +104,7 @@ def test_the_call_that_is_running_is_answered(tmp_path: Path) -> None:
 
 
 def test_a_running_call_of_a_plain_client_is_answered_and_so_is_its_next(tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with running("-w", "1", "--drain-grace", "10", folder=tmp_path) as server, server.connect() as client:
         client.send("gate", [str(entered), str(leave)])
         entered.read_bytes()
@@ -186,9 +182,7 @@ def test_a_request_whose_rest_is_on_its_way_is_answered(tmp_path: Path) -> None:
 
 
 def test_connections_that_wait_for_a_worker_are_served(tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with running("-w", "1", folder=tmp_path) as server, server.connect() as busy:
         busy.send("gate", [str(entered), str(leave)], close=True)
         entered.read_bytes()
@@ -208,9 +202,7 @@ def test_connections_that_wait_for_a_worker_are_served(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_does_not_finish_is_killed_after_the_drain_timeout(tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with running("-w", "1", "--drain-timeout", "0.3", folder=tmp_path) as server, server.connect() as client:
         client.send("gate", [str(entered), str(leave)])
         entered.read_bytes()
@@ -227,9 +219,7 @@ def test_a_worker_that_does_not_finish_is_killed_after_the_drain_timeout(tmp_pat
 @pytest.mark.samples(1)
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_a_second_signal_hurries(tmp_path: Path, second: signal.Signals) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with running("-w", "1", folder=tmp_path) as server, server.connect() as client:
         client.send("gate", [str(entered), str(leave)])
         entered.read_bytes()
@@ -251,9 +241,7 @@ def test_a_terminated_worker_drains_and_is_replaced(tmp_path: Path) -> None:
 
 
 def test_clients_are_refused_while_the_last_call_is_running(tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     path = tmp_path / "probe.sock"
     with running("-w", "2", folder=tmp_path, bind=(f"unix:{path}",)) as server, server.connect() as client:
         client.send("gate", [str(entered), str(leave)], close=True)
@@ -286,9 +274,7 @@ def test_the_reply_of_a_stopped_server_survives_requests_that_come_too_late(tmp_
 
 
 def test_a_worker_that_dies_while_draining_takes_nobody_with_it_who_waits(tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with (
         running("-w", "2", folder=tmp_path) as server,
         server.connect() as doomed,

@@ -43,15 +43,6 @@ def start() -> None:
 )
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> list[str]:
-    """The params of a call that waits until its `leave` is written to."""
-    paths = [tmp_path / "entered", tmp_path / "leave"]
-    for path in paths:
-        os.mkfifo(path)
-    return [str(path) for path in paths]
-
-
 def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

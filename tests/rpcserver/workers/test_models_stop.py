@@ -14,7 +14,7 @@ from rpcserver.workers import MODELS
 from rpcwire import Goodbye
 from tests.models import of_each_kind
 from tests.rpcserver.workers.test_drain import Loop, call_until_refused, run_loops
-from tests.servers import PATIENCE, Server, all_gone, request, running, watched
+from tests.servers import PATIENCE, Server, all_gone, gates, request, running, watched
 
 every_model = pytest.mark.parametrize("model", MODELS)
 
@@ -145,9 +145,7 @@ def test_an_idle_client_that_knows_no_close_gets_its_next_batch_answered(model: 
 @pytest.mark.samples(1)
 @of_each_kind
 def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with (
         running("-m", model, "-w", "3", "--drain-grace", "0.4", folder=tmp_path) as server,
         server.connect() as heeding,
@@ -175,9 +173,7 @@ def test_a_stop_tells_each_client_what_it_understands(model: str, tmp_path: Path
 @pytest.mark.samples(2)
 @every_model
 def test_a_quick_stop_does_not_wait_for_a_running_call(model: str, tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with running("-m", model, "-w", "1", folder=tmp_path) as server, server.connect() as client:
         client.send("gate", [str(entered), str(leave)])
         entered.read_bytes()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from pathlib import Path
-
-import pytest
 
 from rpcwire import ErrorCode
 from tests.servers import PROBE_APP, request, running
@@ -24,15 +21,6 @@ def note(path: str, name: str) -> str:
     return threading.current_thread().name
 """
 )
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> list[str]:
-    """The params of a call that waits until its `leave` is written to."""
-    paths = [tmp_path / "entered", tmp_path / "leave"]
-    for path in paths:
-        os.mkfifo(path)
-    return [str(path) for path in paths]
 
 
 def test_idle_connections_take_no_thread(tmp_path: Path) -> None:

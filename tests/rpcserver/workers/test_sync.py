@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rpcwire import ErrorCode, Goodbye, Reply
-from tests.servers import PATIENCE, Client, Server, all_gone, request, running, watched
+from tests.servers import PATIENCE, Client, Server, all_gone, gates, request, running, watched
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +135,7 @@ def test_a_plain_client_that_is_asked_to_go_has_one_more_request(tmp_path: Path)
 
 
 def test_a_call_that_runs_is_not_disturbed_by_being_asked_to_let_go(tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     with running("-w", "1", "--timeout", "0", folder=tmp_path) as server, server.connect() as client:
         pid = client.call("pid").result
         client.send("gate", [str(entered), str(leave)], close=True)
@@ -150,9 +148,7 @@ def test_a_call_that_runs_is_not_disturbed_by_being_asked_to_let_go(tmp_path: Pa
 
 
 def test_a_worker_that_is_aborted_writes_where_it_was(tmp_path: Path) -> None:
-    entered, leave = tmp_path / "entered", tmp_path / "leave"
-    os.mkfifo(entered)
-    os.mkfifo(leave)
+    entered, leave = gates(tmp_path)
     log = tmp_path / "server.log"
     with running("-w", "1", "--log-file", str(log), folder=tmp_path) as server, server.connect() as client:
         (pid,) = server.workers()

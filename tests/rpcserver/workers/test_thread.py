@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
 from pathlib import Path
@@ -12,15 +11,6 @@ import pytest
 
 from rpcwire import ErrorCode, Goodbye
 from tests.servers import PATIENCE, Client, Server, request, running
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> list[str]:
-    """The params of a call that waits until its `leave` is written to."""
-    paths = [tmp_path / "entered", tmp_path / "leave"]
-    for path in paths:
-        os.mkfifo(path)
-    return [str(path) for path in paths]
 
 
 def threads_of(pid: int) -> int:
