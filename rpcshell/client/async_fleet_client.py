@@ -145,7 +145,7 @@ class AsyncFleetClient(AsyncClient):
         while True:
             candidate = failover.choose() or await self._take(failover, deadline)
             connection: AsyncConnection | None = None
-            until = failover.attempt_deadline(now(), deadline)
+            until = failover.attempt_deadline(now(), deadline) if failover.idempotent else deadline
             try:
                 connection = await self._connection_to(candidate, failover, until)
                 result = await attempt(connection, until)
@@ -221,7 +221,7 @@ class AsyncFleetClient(AsyncClient):
         self._balancer.release(candidate)
         if connection is not None:
             # After a timeout or a cancellation the reply may still come: no later call may take it for its own.
-            if connection.reusable and connection in self._open and candidate in self._balancer:
+            if connection.reusable and connection in self._open and not candidate.gone:
                 self._pools.setdefault(candidate, []).append(connection)
             else:
                 self._drop(connection)

@@ -172,7 +172,8 @@ class FleetClient(Client):
             connection: Connection | None = None
             until = deadline
             try:
-                until = failover.attempt_deadline(time.monotonic(), deadline)
+                if failover.idempotent:
+                    until = failover.attempt_deadline(time.monotonic(), deadline)
                 connection = self._connection_to(candidate, failover, until, trace)
                 result = attempt(connection, until)
                 self._balancer.succeeded(candidate)
@@ -247,7 +248,7 @@ class FleetClient(Client):
             if connection is not None:
                 self.requests += 1
                 self._busy.discard(connection)
-                if connection.reusable and self._closings == closings and candidate in self._balancer:
+                if connection.reusable and self._closings == closings and not candidate.gone:
                     self._pools.setdefault(candidate, []).append(connection)
                     connection = None
             if self._balancer.limited:

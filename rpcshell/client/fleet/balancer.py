@@ -43,11 +43,14 @@ class Balancer:
     def __init__(self, clock: Callable[[], float], random: Random | None = None) -> None:
         self._clock = clock
         self._random = random or Random()  # noqa: S311 - nothing here is secret
+        self._lot = self._random.random
         self._candidates: dict[Target, Candidate] = {}
         self._draw: Sequence[Candidate] = ()
         self._shares: Sequence[int] = ()
         self._even = True
-        self._limited = False
+        self._sole: Candidate | None = None
+        self.limited = False
+        """Whether a call may have to wait until another one is over."""
         self.budget = RetryBudget()
         self.events: deque[FleetEvent] = deque()
         """What has changed and was not told yet."""
@@ -89,11 +92,6 @@ class Balancer:
         self._sort()
         return gone
 
-    @property
-    def limited(self) -> bool:
-        """Whether a call may have to wait until another one is over."""
-        return self._limited
-
     def choose(self, tried: Set[Candidate] = frozenset()) -> Candidate | None:
         """The instance for an attempt, which counts as under way from now on until `release`.
 
@@ -102,8 +100,8 @@ class Balancer:
         Args:
             tried: Instances that it shall not be. There has to be another: `exhausted` tells.
         """
-        chosen = self._better_of_two(self._draw, self._shares, self._even) if not tried else None
-        if chosen is None or (self._limited and not chosen.has_room):
+        chosen = None if tried else self._sole or self._better_of_two(self._draw, self._shares, self._even)
+        if chosen is None or (self.limited and not chosen.has_room):
             untried = [candidate for candidate in self._draw if candidate not in tried]
             untried = untried or [candidate for candidate in self._candidates.values() if candidate not in tried]
             draw = [candidate for candidate in untried if candidate.has_room]
@@ -119,17 +117,15 @@ class Balancer:
         count = len(draw)
         if count < 2:
             return draw[0] if draw else None
-        random = self._random.random
         if even:
-            at = int(random() * count)
-            other = int(random() * (count - 1))
+            at, other = divmod(int(self._lot() * (count * (count - 1))), count - 1)
             first, second = draw[at], draw[other + (other >= at)]
             return second if second.outstanding < first.outstanding else first
         total = shares[-1]
-        index = bisect(shares, random() * total)
+        index = bisect(shares, self._lot() * total)
         first = draw[index]
         # The second is drawn among the others: what the first has of the whole is left out.
-        point = random() * (total - first.weight)
+        point = self._lot() * (total - first.weight)
         if point >= shares[index] - first.weight:
             point += first.weight
         second = draw[min(bisect(shares, point), count - 1)]
@@ -145,7 +141,8 @@ class Balancer:
 
     def succeeded(self, candidate: Candidate) -> None:
         """A reply came, be it an error."""
-        self.budget.deposit()
+        if not self.budget.full:
+            self.budget.deposit()
         candidate.served = True
         if candidate.failures or candidate.ejected:
             candidate.failures = 0
@@ -221,9 +218,10 @@ class Balancer:
         fit = [candidate for candidate in every if not candidate.ejected] or every
         first = min((candidate.listed.priority for candidate in fit), default=0)
         self._draw = tuple(candidate for candidate in fit if candidate.listed.priority == first)
+        self._sole = self._draw[0] if len(self._draw) == 1 else None
         self._shares = tuple(accumulate(candidate.weight for candidate in self._draw))
         self._even = len({candidate.weight for candidate in self._draw}) < 2
-        self._limited = any(candidate.limited for candidate in every)
+        self.limited = any(candidate.limited for candidate in every)
 
     def _tell(self, kind: Kind, candidate: Candidate, reason: str = "") -> None:
         if candidate in self or kind in {"added", "removed"}:

@@ -16,10 +16,11 @@ class RetryBudget:
     Finagle's RetryBudget and gRPC's throttling (proposal A6) do alike.
     """
 
-    __slots__ = ("tokens",)
+    __slots__ = ("full", "tokens")
 
     def __init__(self) -> None:
         self.tokens = _MOST
+        self.full = True
 
     @property
     def allows(self) -> bool:
@@ -28,12 +29,13 @@ class RetryBudget:
 
     def deposit(self) -> None:
         """A call has succeeded."""
-        if self.tokens < _MOST:
-            self.tokens = min(self.tokens + _SHARE, _MOST)
+        self.tokens = min(self.tokens + _SHARE, _MOST)
+        self.full = self.tokens == _MOST
 
     def withdraw(self) -> bool:
         """Take one for a retry, if there is one."""
         if not self.allows:
             return False
         self.tokens -= 1
+        self.full = False
         return True

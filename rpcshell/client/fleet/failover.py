@@ -46,33 +46,22 @@ class Failover:
         trace: Is told of the attempts.
     """
 
-    __slots__ = (
-        "_balancer",
-        "_count",
-        "_fleet",
-        "_idempotent",
-        "_reasons",
-        "_refused",
-        "_trace",
-        "_tried",
-        "last",
-        "may_have_run",
-    )
+    # Most calls need nothing of this, so that it is set where something has failed.
+    _tried: frozenset[Candidate] = frozenset()
+    _refused: frozenset[Candidate] = frozenset()
+    _reasons: tuple[tuple[Target, str], ...] = ()
+    _count = 0
+    may_have_run = False
+    """Whether an attempt so far may have run."""
+    last: Target | None = None
+    """Where the last attempt went."""
 
     def __init__(self, balancer: Balancer, fleet: Target, idempotent: bool, trace: Trace | None = None) -> None:
         self._balancer = balancer
         self._fleet = fleet
-        self._idempotent = idempotent
+        self.idempotent = idempotent
+        """Whether the call may run twice."""
         self._trace = trace
-        # Most calls need nothing of this.
-        self._tried: frozenset[Candidate] = frozenset()
-        self._refused: frozenset[Candidate] = frozenset()
-        self._reasons: tuple[tuple[Target, str], ...] = ()
-        self._count = 0
-        self.may_have_run = False
-        """Whether an attempt so far may have run."""
-        self.last: Target | None = None
-        """Where the last attempt went."""
 
     def choose(self) -> Candidate | None:
         """The instance for the next attempt, or None while all are busy: ask again when one is released.
@@ -91,7 +80,7 @@ class Failover:
 
     def attempt_deadline(self, now: float, deadline: float | None) -> float | None:
         """When the attempt is over, on the clock of `now`: halfway to `deadline`, if another one may follow."""
-        if not self._idempotent or deadline is None or not self._may_run_again() or self._is_last():
+        if not self.idempotent or deadline is None or not self._may_run_again() or self._is_last():
             return deadline
         return now + (deadline - now) / 2
 
@@ -150,7 +139,7 @@ class Failover:
         return again
 
     def _may_run_again(self) -> bool:
-        return self._idempotent and not self.may_have_run and self._balancer.budget.allows
+        return self.idempotent and not self.may_have_run and self._balancer.budget.allows
 
     def _is_last(self) -> bool:
         """Whether there is none to go to after the one that is tried now."""
