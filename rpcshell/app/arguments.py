@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from rpcshell.app.options import Options, Places, places
 from rpcshell.app.shell_completion import SHELLS, VARIABLE, complete_setting, complete_target, completion_script
+from rpcshell.app.unclear_usage import meant
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import (
@@ -351,7 +352,8 @@ def read(
     except OSError as error:
         raise UsageError(f"the output cannot be written: {error.strerror}") from error
     except click.ClickException as error:
-        raise UsageError(error.format_message(), hint=f"{program} --help lists what there is") from error
+        hint = meant(error, arguments) or f"{program} --help lists what there is"
+        raise UsageError(error.format_message(), hint=hint) from error
     return options if isinstance(options, Options) else None
 
 

@@ -32,6 +32,9 @@ __all__ = ["Options", "Places", "load_commands", "places", "plain_options"]
 _SUFFIX: Final = ".rpc"
 """What a script of the current folder ends in, where no slash says that it is one."""
 
+_NEGATIVE: Final = r"-\.?[0-9].*"
+"""How a number begins that is a param, and no option."""
+
 _NO_KEY: Final = r"""^$|[\s{}\[\]<>,:"']"""
 
 
@@ -74,7 +77,7 @@ def plain_options(arguments: Sequence[str]) -> Options | None:
             if line is None or line.startswith("-"):
                 return None
             lines.append(line)
-        elif argument.startswith("-"):
+        elif argument.startswith("-") and not (words[1:] and re.fullmatch(_NEGATIVE, argument)):
             return None
         else:
             words.append(argument)

@@ -11,7 +11,7 @@ from typing import Final
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
 
-__all__ = ["FORMS", "checked_url", "host_and_port", "refuse_user", "socket_path"]
+__all__ = ["FORMS", "checked_path", "checked_url", "host_and_port", "refuse_user", "socket_path"]
 
 FORMS: Final = (
     "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:COMMAND, after DIALECT: if it has one; "
@@ -21,6 +21,7 @@ FORMS: Final = (
 
 _HOST: Final = re.compile(r"[\w.-]{1,253}")
 _ZONE: Final = re.compile(r"[\w.-]+")
+_ADDRESS_AND_MORE: Final = r"(?P<address>(?:\w[\w.-]*|\[[\da-fA-F:.]+\]):\d{1,5})/(?P<more>.*)"
 _LAST_PORT: Final = 65535
 # sockaddr_un.sun_path holds 108 bytes with its final NUL on Linux, 104 on macOS (unix(7)).
 _LONGEST_PATH: Final = 103
@@ -74,6 +75,19 @@ def checked_url(text: str) -> str:
         raise UsageError(f"{text!r} is no URL of a server", hint="write http://host:port/path")
     if parts.username is not None:
         raise UsageError("a URL with a user and a password would be shown and remembered", hint="use a header")
+    return text
+
+
+def checked_path(text: str) -> str:
+    """A path without `unix:` before it, as it is.
+
+    Raises:
+        UsageError: It is an address with something behind it, as URLs have it.
+    """
+    if found := re.fullmatch(_ADDRESS_AND_MORE, text):
+        address, method = found["address"], found["more"].strip("/").replace("/", ".")
+        hint = f"a method is a word of its own: {address} {method}" if method else f"write {address}"
+        raise UsageError(f"{text!r} has more than a host and a port", hint=f"{hint}; unix:{text} is a socket")
     return text
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rpcshell.client.addresses import FORMS, checked_url, host_and_port, refuse_user, socket_path
+from rpcshell.client.addresses import FORMS, checked_path, checked_url, host_and_port, refuse_user, socket_path
 from rpcshell.client.dialect_names import (
     KINDS,
     NATIVE,
@@ -322,7 +322,7 @@ def _place(place: str, text: str, dialect: str) -> Target:
     if scheme:
         return _with_scheme(scheme[1].lower(), place, text)
     if "/" in place:
-        return _unix(place, text)
+        return _unix(checked_path(place), text)
     return TcpTarget(*host_and_port(place, text))
 
 

@@ -14,7 +14,9 @@ import click
 from rpcshell.client.errors import UsageError
 from rpcshell.commands.groups import SHELL, TALK
 from rpcshell.commands.method_page import columns, describe_method, example_call
+from rpcshell.commands.methods import unknown_method
 from rpcshell.guides import GUIDES, read_guide
+from rpcshell.line.near_names import near_names
 from rpcshell.shell.command import COMMAND, METHOD, command
 from rpcshell.shell.discovery import introduction
 from rpcshell.version import __version__
@@ -107,7 +109,14 @@ def show_help(shell: Shell, *, words: tuple[str, ...]) -> None:
     elif (method := shell.session.method(name)) is not None:
         shell.output.text(describe_method(method))
     else:
-        shell.output.text(shell.commands.resolve(name).help())
+        raise _unknown_name(shell, name)
+
+
+def _unknown_name(shell: Shell, name: str) -> UsageError:
+    commands = [name for command in shell.commands for name in (command.name, *command.aliases)]
+    near = near_names(name.lower(), [*_TOPICS, *GUIDES, *commands]) or shell.session.catalog.index.near(name)
+    hint = f"did you mean :help {near[0]}?" if near else ":help lists the commands, :help topics what else there is"
+    return UsageError(f"nothing is called {visible(name)} that there is help for", hint=hint)
 
 
 @command("quit", group=SHELL, aliases=("exit", "q"))
@@ -204,4 +213,6 @@ def edit_line(shell: Shell, *, method: str | None) -> None:
         shell.compose(None)
         return
     known = shell.session.method(method)
+    if known is None and shell.session.catalog.methods:
+        raise unknown_method(shell.session.catalog, method)
     shell.compose(f"{method} {{}}" if known is None else example_call(known))

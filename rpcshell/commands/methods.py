@@ -62,10 +62,15 @@ def doc(shell: Shell, *, method: str) -> None:
     catalog = known_catalog(shell.session)
     found = catalog.methods.get(method) or _spelled(catalog, method)
     if found is None:
-        near = catalog.index.near(method)[:_MOST_NEAR]
-        hint = f"did you mean {' or '.join(near)}?" if near else ":methods lists what there is"
-        raise UsageError(f"the server has no method {method!r}", hint=hint)
+        raise unknown_method(catalog, method)
     shell.output.text(describe_method(found))
+
+
+def unknown_method(catalog: Catalog, method: str) -> UsageError:
+    """The error for a method that the server does not have."""
+    near = catalog.index.near(method)[:_MOST_NEAR]
+    hint = f"did you mean {' or '.join(near)}?" if near else ":methods lists what there is"
+    return UsageError(f"the server has no method {method!r}", hint=hint)
 
 
 def known_catalog(session: Session) -> Catalog:

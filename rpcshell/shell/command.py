@@ -36,6 +36,7 @@ __all__ = [
     "CommandRegistry",
     "KindOfWord",
     "command",
+    "meant_choice",
     "worker_number",
 ]
 
@@ -163,7 +164,7 @@ class Command:
             # What belongs to the call are no options of the command's.
             params = self._definition.make_context(f":{self.name}", [*own, "--", *inner] if inner else own).params
         except click.ClickException as error:
-            hint = f"usage: {self.spec.usage}"
+            hint = meant_choice(error) or f"usage: {self.spec.usage}"
             raise UsageError(_sentence(error.format_message()), hint=hint) from error
         if inner:
             params.update({param.name: text[:behind] for param in self._definition.params if param.type is CALL})
@@ -219,6 +220,15 @@ def command(
         )
 
     return decorate
+
+
+def meant_choice(error: click.ClickException) -> str | None:
+    """The question whether another choice of an argument or option was meant, where one is like what was given."""
+    if not isinstance(error, click.BadParameter) or error.param is None:
+        return None
+    wrong = re.match(r"'(.*)' is not one of", error.message)
+    near = near_names(wrong[1].lower(), _choices(error.param)) if wrong else []
+    return f"did you mean {near[0]}?" if near else None
 
 
 class CommandRegistry:

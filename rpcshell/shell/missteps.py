@@ -95,6 +95,8 @@ def syntax_problem(
     column = problem.column if isinstance(problem, Exception) else problem.start
     message = mask_message(problem.message, line.text)
     error = SyntaxProblem(message, line=line.text, column=column, expected=problem.expected)
+    if isinstance(problem, Exception):
+        error.hint = problem.hint or error.hint
     # A line that can be read has what it lacks said by its problem: a variable, or a key in one.
     if line.blocking is not None and (advised := _did_you_mean(line.text, find, known) or _signature(line, find)):
         error.hint = advised

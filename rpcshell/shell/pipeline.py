@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import Cancelled, ShellError, UsageError
@@ -24,9 +25,14 @@ if TYPE_CHECKING:
 
     from rpcshell.line.language import Pipe, Sink
 
-__all__ = ["PipeFailed", "check_sink", "send"]
+__all__ = ["CommandStopped", "PipeFailed", "check_sink", "send"]
 
 _SHELL: Final = "/bin/sh"
+_PATIENCE: Final = 0.5
+"""Seconds in which what was stopped together with this process goes on together with it."""
+
+_LOOK: Final = 0.01
+
 _BY_SIGNAL: Final = 128
 """What a shell adds to the number of the signal that ended a command."""
 
@@ -45,6 +51,21 @@ class PipeFailed(ShellError):
         super().__init__(f"`{visible(command)}` ended with status {status}")
         self.command = command
         self.status = status
+
+
+class CommandStopped(ShellError):
+    """A shell command has stopped (SIGSTOP), and not ended.
+
+    Attributes:
+        process: The command, which is there until somebody has it go on.
+    """
+
+    exit_code = 1
+
+    def __init__(self, command: str, process: subprocess.Popen[bytes]) -> None:
+        hint = f"!kill -CONT {process.pid} has it go on, !kill -KILL {process.pid} ends it"
+        super().__init__(f"`{visible(command)}` has stopped", hint=hint)
+        self.process = process
 
 
 def check_sink(sink: Sink) -> None:
@@ -100,7 +121,9 @@ def _run(sink: Pipe, pieces: Iterable[str] | None) -> int:
                 with contextlib.suppress(BrokenPipeError), process.stdin as stream:
                     for piece in pieces or ():
                         written += stream.write(_encoded(piece))
-            status = process.wait()
+            status = _ended(process, sink.command)
+        except CommandStopped:
+            raise
         except BaseException:
             process.terminate()
             process.wait()
@@ -112,6 +135,29 @@ def _run(sink: Pipe, pieces: Iterable[str] | None) -> int:
     if status not in (0, _BY_SIGNAL + signal.SIGPIPE):
         raise PipeFailed(sink.command, status)
     return written
+
+
+def _ended(process: subprocess.Popen[bytes], command: str) -> int:
+    """Wait for the end of a command, and for what it ended with.
+
+    Raises:
+        CommandStopped: It has stopped instead, and nobody has had it go on soon.
+    """
+    patience: float | None = None
+    while True:
+        pid, status = os.waitpid(process.pid, os.WUNTRACED | os.WCONTINUED | (0 if patience is None else os.WNOHANG))
+        if not pid:
+            if patience is not None and time.monotonic() > patience:
+                raise CommandStopped(command, process)
+            time.sleep(_LOOK)
+        elif os.WIFSTOPPED(status):
+            # Ctrl-Z has stopped this process too, and both go on at once.
+            patience = time.monotonic() + _PATIENCE
+        elif os.WIFCONTINUED(status):
+            patience = None
+        else:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode
 
 
 def _encoded(piece: str) -> bytes:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import gc
 import os
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -22,6 +23,7 @@ from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.channel import ParentLink
 from rpcserver.system.errors import AppFailed, LoadError, ServerError, ServiceError, TlsError
 from rpcserver.system.log import configure
+from rpcserver.system.near_names import near_names
 from rpcserver.system.process import fill_standard_descriptors, open_standard_streams
 from rpcserver.system.settings import SettingsError, line_of, read_file
 from rpcwire.control import StartFailed
@@ -116,8 +118,11 @@ def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
 
 def _explained(error: click.UsageError, config: Path | None) -> SettingsError:
     """Say in an error where the wrong value came from."""
-    message = error.format_message()
+    message = error.format_message().removesuffix(".")
     parameter = getattr(error, "param", None)
+    wrong = re.search(r"'(.*)' is not one of", error.message)
+    if wrong and parameter is not None and (near := near_names(wrong[1], parameter.type.choices, limit=1)):
+        message += f" (did you mean {near[0]}?)"
     if error.ctx is None or parameter is None or not parameter.name:
         return SettingsError(f"{message} (see rpcserver --help)")
     match error.ctx.get_parameter_source(parameter.name):

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_IN_FILES", "config_reference", "print_reference"]
 
-NOT_IN_FILES: Final = frozenset({"check", "completion", "config", "config_reference", "help", "link_fd", "version"})
+NOT_IN_FILES: Final = frozenset(
+    {"check", "completion", "config", "config_reference", "help", "link_fd", "man", "version"}
+)
 """What the command line alone can ask for."""
 
 _HEAD: Final = """\

@@ -14,6 +14,7 @@ import msgspec
 from rpcserver.completion import SHELLS, print_completion
 from rpcserver.config_reference import print_reference
 from rpcserver.grouped_help import GroupedCommand, GroupedOption
+from rpcserver.manual import show_manual
 from rpcserver.system.addresses import parse_bind
 from rpcserver.system.settings import (
     ServerSettings,
@@ -327,6 +328,15 @@ _OTHER: Final = "Other"
     is_eager=True,
     callback=print_completion,
     help="Print the completion of this command for a shell.",
+)
+@_option(
+    "--man",
+    group=_OTHER,
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=show_manual,
+    help="Show the guide to the server, as rpcshell --man server does.",
 )
 @_option(
     "--link-fd",

@@ -15,7 +15,7 @@ from rpcserver.config_reference import NOT_IN_FILES, config_reference
 from rpcserver.options import command
 from rpcserver.run import check_server
 from rpcserver.system.errors import AppFailed, AppNotFound, TlsError
-from rpcserver.system.settings import ServerSettings, default_workers
+from rpcserver.system.settings import ServerSettings, SettingsError, default_workers
 from tests.servers import PATIENCE
 
 
@@ -84,3 +84,15 @@ def test_options_are_completed_by_the_script_that_is_printed(capsys: pytest.Capt
         check=True,
     )
     assert (done.stdout, done.stderr) == ("plain,--model\n", "")
+
+
+def test_the_manual_is_the_guide_that_the_shell_has() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rpcserver", "--man"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.startswith("The server\n")
+
+
+def test_a_choice_that_is_none_leads_to_the_near_one() -> None:
+    with pytest.raises(SettingsError, match=r"did you mean info\?"):
+        parse(["--log-level", "inf"], None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rpcshell.line.language.nodes import (
@@ -163,10 +163,11 @@ def walk(values: Mapping[str, Any], path: VariableNode) -> Any:
 
 def _unknown(values: Mapping[str, Any], path: VariableNode) -> LineError:
     if path.name == "_":
-        return LineError("there is no last result yet", path.start, "a call before this one")
-    near = near_names(path.name, values, 2) or [name for name in values if name != "_"]
+        return LineError("there is no last result yet", path.start, hint="a call brings one")
+    near = near_names(path.name, values, 2)
     message = f"no variable is called ${path.name}; `{path.name} = METHOD …` makes it"
-    return LineError(message, path.start, _one_of(f"${name}" for name in near))
+    others = [name for name in values if name != "_"]
+    return LineError(message, path.start, hint=_names([f"${name}" for name in near], [f"${name}" for name in others]))
 
 
 def _enter(value: Any, step: PathStep, so_far: str) -> Any:
@@ -175,24 +176,24 @@ def _enter(value: Any, step: PathStep, so_far: str) -> Any:
         name = str(key)
         if name in value:
             return value[name]
-        near = near_names(name, value, 2) or list(value)
         found = f"{so_far} has no key {name}" if value else f"{so_far} is an empty object"
-        raise LineError(found, step.start, _one_of(near))
+        raise LineError(found, step.start, hint=_names(near_names(name, value, 2), list(value)))
     if isinstance(value, list):
         if isinstance(key, str) and not _INDEX.fullmatch(key):
-            raise LineError(f"{so_far} is an array and has no key {key}", step.start, "an index such as [0]")
+            raise LineError(f"{so_far} is an array and has no key {key}", step.start, hint="[0] is its first item")
         index = int(key)
         if not -len(value) <= index < len(value):
-            limits = f"an index from 0 to {len(value) - 1}" if value else ""
-            raise LineError(f"{so_far} has {len(value)} item{'' if len(value) == 1 else 's'}", step.start, limits)
+            size = f"{len(value)} item{'' if len(value) == 1 else 's'}"
+            last = f"[{len(value) - 1}] is the last one" if value else None
+            raise LineError(f"{so_far} has {size}, and none at {index}", step.start, hint=last)
         return value[index]
     shown = "null" if value is None else "a text" if isinstance(value, str) else f"{value}".lower()
-    raise LineError(f"{so_far} is {shown} and has nothing inside", step.start, "the end of the path")
+    raise LineError(f"{so_far} is {shown} and has nothing inside", step.start)
 
 
-def _one_of(names: Iterable[str]) -> str:
-    listed = list(names)
-    shown = ", ".join(listed[:_LISTED])
-    if len(listed) > _LISTED:
-        return f"one of {shown}, …"
-    return f"one of {shown}" if len(listed) > 1 else shown
+def _names(near: Sequence[str], there: Sequence[str]) -> str | None:
+    """What to say of a name that is not there: those that it may have been meant as, or else what there is."""
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    more = ", …" if len(there) > _LISTED else ""
+    return f"there {'is' if len(there) == 1 else 'are'} {', '.join(there[:_LISTED])}{more}" if there else None

@@ -64,13 +64,17 @@ class Problem(msgspec.Struct, frozen=True, gc=False):
 
 
 class LineError(Exception):
-    """A line that has no meaning. The column is counted in characters from 0. What was expected may be empty."""
+    """A line that has no meaning. The column is counted in characters from 0. What was expected may be empty.
 
-    def __init__(self, message: str, column: int, expected: str = "") -> None:
+    The hint, of which there may be one instead, is a sentence.
+    """
+
+    def __init__(self, message: str, column: int, expected: str = "", *, hint: str | None = None) -> None:
         super().__init__(message, column, expected)
         self.message = message
         self.column = column
         self.expected = expected
+        self.hint = hint
 
     def __str__(self) -> str:
         return f"column {self.column + 1}: {self.message}"

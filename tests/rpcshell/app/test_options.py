@@ -137,3 +137,29 @@ def test_credentials_go_to_fleets_that_zookeeper_knows(tmp_path: Path) -> None:
     for word in ("h:1", "one"):
         with pytest.raises(UsageError, match="servers that ZooKeeper knows"):
             read_arguments([*given, word])
+
+
+def test_a_negative_number_is_a_param() -> None:
+    options = plain_options(["8080", "add", "-1", "a=-2"])
+    assert options is not None
+    assert options.lines == ("add -1 a=-2",)
+    assert plain_options(["8080", "-1"]) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (
+            ["8080", "ls", "-la"],
+            "a param that begins with - stands behind --, after all options: rpcshell 8080 ls -- -la",
+        ),
+        (["8080", "ls", "-x", "--debug"], "a param that begins with - stands behind --, after all options"),
+        (["8080", "-x"], "rpcshell --help lists what there is"),
+        (["--formt", "json"], "rpcshell --help lists what there is"),
+        (["--format", "tabel"], "did you mean table?"),
+    ],
+)
+def test_a_refused_option_leads_on(arguments: list[str], hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_arguments(arguments)
+    assert caught.value.hint == hint

@@ -106,6 +106,9 @@ def test_a_relative_socket_path_is_made_absolute(text: str, tmp_path: Path, monk
     [
         ("", "empty"),
         ("example.org", "has no port"),
+        ("localhost:18080/ping", "a method is a word of its own: localhost:18080 ping; unix:localhost:18080/ping is"),
+        ("[::1]:18080/a/b", "a method is a word of its own: [::1]:18080 a.b"),
+        ("localhost:18080/", "write localhost:18080"),
         ("host:", "is not a port"),
         ("host:http", "is not a port"),
         ("host:0", "out of range"),

@@ -64,8 +64,10 @@ def test_help_of_a_command_says_how_to_use_it(shell: Shell, output: Recording, l
 
 
 def test_help_of_what_there_is_not_brings_near_names(shell: Shell) -> None:
-    with pytest.raises(UsageError, match="did you mean :spawn"):
+    with pytest.raises(UsageError, match="did you mean :help spawn"):
         shell.execute(":help spwan")
+    with pytest.raises(UsageError, match="did you mean :help server"):
+        shell.execute(":help servr")
 
 
 @pytest.mark.parametrize("line", [":quit", ":exit", ":q"])

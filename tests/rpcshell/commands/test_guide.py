@@ -22,13 +22,24 @@ class ShopSession(Session):
 
 @pytest.mark.parametrize(
     ("line", "text"),
-    [(":edit", None), (":edit add", 'add {"a": 1.5}'), (":edit unheard", "unheard {}")],
+    [(":edit", None), (":edit add", 'add {"a": 1.5}')],
 )
 def test_the_editor_begins_with_the_line_before_or_a_call(line: str, text: str | None) -> None:
     composed: list[str | None] = []
     shell = Shell(ShopSession(background=False), Recording(), load_commands, compose=composed.append)
     shell.execute(line)
     assert composed == [text]
+
+
+def test_the_editor_begins_with_no_method_that_the_server_has_not() -> None:
+    composed: list[str | None] = []
+    shell = Shell(ShopSession(background=False), Recording(), load_commands, compose=composed.append)
+    with pytest.raises(UsageError, match="no method 'ad'") as caught:
+        shell.execute(":edit ad")
+    assert caught.value.hint == "did you mean add?"
+    shell = Shell(Session(background=False), Recording(), load_commands, compose=composed.append)
+    shell.execute(":edit unheard")
+    assert composed == ["unheard {}"]
 
 
 def test_without_a_prompt_there_is_nothing_to_edit() -> None:

@@ -165,7 +165,7 @@ again
 
 def test_what_goes_wrong_in_a_script_has_its_place_and_ends_it(server: PeerServer) -> None:
     Path("a.rpc").write_text("u = ping {id: 7}\nping [\n  $u.name\n]\n")
-    assert run(server, "a.rpc") == (2, "", "rpcshell: a.rpc:3:6: $u has no key name (expected id)\n")
+    assert run(server, "a.rpc") == (2, "", "rpcshell: a.rpc:3:6: $u has no key name (there is id)\n")
     assert run(server, "-c", "ping 1 | grep -q 2", "-c", "ping 3") == (
         1,
         "",
@@ -175,7 +175,7 @@ def test_what_goes_wrong_in_a_script_has_its_place_and_ends_it(server: PeerServe
     assert (code, out) == (2, "")
     assert err == (
         "a.rpc:2: the rest was not run, because of this:\n"
-        "rpcshell: line 2, column 6 of `ping [\\x0a  $u.name\\x0a]`: $u has no key name (expected id)\n"
+        "rpcshell: line 2, column 6 of `ping [\\x0a  $u.name\\x0a]`: $u has no key name (there is id)\n"
     )
 
 

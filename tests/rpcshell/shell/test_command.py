@@ -74,6 +74,12 @@ def test_wrong_words_say_what_is_wrong_and_how_it_is_called(shell: Shell, line: 
     assert raised.value.hint.startswith(f"usage: {line.split(maxsplit=1)[0]}")
 
 
+def test_a_choice_that_is_none_leads_to_the_near_one(shell: Shell) -> None:
+    with pytest.raises(UsageError) as raised:
+        shell.execute(":paint wall bleu")
+    assert raised.value.hint == "did you mean blue?"
+
+
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_as_an_option_shows_the_help(shell: Shell, output: Recording, flag: str) -> None:
     shell.execute(f":paint {flag}")

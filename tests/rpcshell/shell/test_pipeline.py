@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,13 @@ import pytest
 from rpcshell import ShellError, SyntaxProblem, UsageError
 from rpcshell.commands import load_commands
 from rpcshell.shell.call import Call
-from rpcshell.shell.pipeline import PipeFailed
+from rpcshell.shell.pipeline import CommandStopped, PipeFailed
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import Peer, serving
+from tests.servers import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +95,7 @@ def test_an_unknown_variable_is_found_before_anything_is_sent(shell: Shell) -> N
     shell.execute("user = ping 1")
     with pytest.raises(SyntaxProblem) as caught:
         shell.execute("ping $usr")
-    assert (caught.value.column, caught.value.expected) == (5, "$user")
+    assert (caught.value.column, caught.value.hint) == (5, "did you mean $user?")
     assert len(shell.journal) == 1
 
 
@@ -201,3 +203,12 @@ def test_whoever_listens_hears_of_all_calls_and_so_does_the_journal(shell: Shell
         shell.execute("fail")
     assert [(call.method, call.outcome, call.result) for call in heard] == [("ping", "ok", 1), ("fail", "error", None)]
     assert [(record.line, record.outcome) for record in shell.journal] == [("u = ping 1", "ok"), ("fail", "error")]
+
+
+def test_a_command_that_stops_is_told_instead_of_waited_for(shell: Shell) -> None:
+    with pytest.raises(CommandStopped, match="has stopped") as caught:
+        shell.execute("!kill -STOP $$")
+    process = caught.value.process
+    assert caught.value.hint == f"!kill -CONT {process.pid} has it go on, !kill -KILL {process.pid} ends it"
+    process.send_signal(signal.SIGCONT)
+    assert process.wait(PATIENCE) == 0

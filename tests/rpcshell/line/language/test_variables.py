@@ -109,24 +109,25 @@ def test_pairs_take_a_variable_as_it_is_whatever_the_schema_says(variables: Vari
 
 
 @pytest.mark.parametrize(
-    ("text", "column", "says", "expected"),
+    ("text", "column", "says", "hint"),
     [
-        ("ping $v", 5, "no variable is called $v; `v = METHOD …` makes it", "$u"),
-        ("ping {a: $u.nme}", 12, "$u has no key nme", "name"),
-        ("ping $u.zzz", 8, "$u has no key zzz", "one of id, name, items, 0, b-c"),
-        ("ping $u.items.id", 14, "$u.items is an array and has no key id", "an index such as [0]"),
-        ("ping $_[2]", 8, "$_ has 2 items", "an index from 0 to 1"),
-        ("ping $u.name.x", 13, "$u.name is a text and has nothing inside", "the end of the path"),
-        ("ping $u.b-c.x", 12, "$u.b-c is null and has nothing inside", "the end of the path"),
-        ('ping $"a ${v}"', 11, "no variable is called $v; `v = METHOD …` makes it", "$u"),
+        ("ping $uu", 5, "no variable is called $uu; `uu = METHOD …` makes it", "did you mean $u?"),
+        ("ping $v", 5, "no variable is called $v; `v = METHOD …` makes it", "there is $u"),
+        ("ping {a: $u.nme}", 12, "$u has no key nme", "did you mean name?"),
+        ("ping $u.zzz", 8, "$u has no key zzz", "there are id, name, items, 0, b-c"),
+        ("ping $u.items.id", 14, "$u.items is an array and has no key id", "[0] is its first item"),
+        ("ping $_[2]", 8, "$_ has 2 items, and none at 2", "[1] is the last one"),
+        ("ping $u.name.x", 13, "$u.name is a text and has nothing inside", None),
+        ("ping $u.b-c.x", 12, "$u.b-c is null and has nothing inside", None),
+        ('ping $"a ${v}"', 11, "no variable is called $v; `v = METHOD …` makes it", "there is $u"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(
-    text: str, column: int, says: str, expected: str, variables: Variables
+    text: str, column: int, says: str, hint: str | None, variables: Variables
 ) -> None:
     with pytest.raises(LineError) as caught:
         value_of(text, variables)
-    assert (caught.value.column, caught.value.message, caught.value.expected) == (column, says, expected)
+    assert (caught.value.column, caught.value.message, caught.value.hint) == (column, says, hint)
 
 
 def test_before_the_first_call_there_is_no_last_result() -> None:
