@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,15 @@ def die(number: int) -> None:
     os.kill(os.getpid(), number)
     signal.pause()
 '''
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for what nothing tells of: ask again and again until it holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        # Whoever has to do something for it wants the processor too.
+        select.select([], [], [], 0.005)
 
 
 def gates(folder: Path) -> tuple[Path, Path]:

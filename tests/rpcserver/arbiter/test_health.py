@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,6 @@ def get(address: str, path: str, method: str = "GET") -> tuple[int, Any]:
     assert head.lower().count(b"content-length:") == 1
     assert body.count(b"\n") <= 1
     return int(head.split()[1]), json.loads(body) if body else None
-
-
-def until(found: Callable[[], bool]) -> None:
-    """Ask until it is so; a test's own time limit ends what never is."""
-    while not found():
-        pass
 
 
 def test_a_server_that_serves_is_alive_and_ready(server: Server) -> None:

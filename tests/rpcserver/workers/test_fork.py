@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rpcwire import ErrorCode, Goodbye
-from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, running, watched
+from tests.servers import PATIENCE, PROBE_APP, Server, all_gone, running, until, watched
 
 HOOKED_APP = (
     PROBE_APP
@@ -58,9 +58,7 @@ def test_each_connection_has_a_process_that_is_reaped_after_it(tmp_path: Path) -
             for client in clients:
                 client.close()
             assert all_gone(descriptors, PATIENCE)
-        deadline = time.monotonic() + PATIENCE
-        while children_of(worker):
-            assert time.monotonic() < deadline
+        until(lambda: not children_of(worker))
 
 
 def test_a_client_over_the_cap_is_told_to_try_again(tmp_path: Path) -> None:
@@ -209,9 +207,7 @@ def test_a_worker_is_replaced_after_its_childrens_requests(tmp_path: Path) -> No
 
 
 def successors(server: Server, before: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while before in server.workers() or not server.workers():
-        assert time.monotonic() < deadline
+    until(lambda: server.workers() and before not in server.workers())
 
 
 def test_processes_do_not_share_their_random_state(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import mmap
 import socket
 import ssl
 import struct
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from rpcserver.workers.limits import READ_SIZE
 from rpcwire import ErrorCode, frame
 from tests.models import of_concurrent_kinds, of_each_kind
 from tests.rpcserver.tls_serving import make_certificates, secured
-from tests.servers import PATIENCE, PROBE_APP, Client, Server, running
+from tests.servers import PROBE_APP, Client, Server, running, until
 
 APP = (
     PROBE_APP
@@ -42,12 +40,6 @@ def padded(size: int) -> bytes:
     """A request of so many bytes."""
     head, tail = b'{"in":"echo","params":', b"7}"
     return frame(head + b" " * (size - len(head) - len(tail)) + tail)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def says_nothing(client: Client) -> None:

@@ -14,7 +14,7 @@ from rpcserver.workers import MODELS
 from rpcwire import Goodbye
 from tests.models import of_each_kind
 from tests.rpcserver.workers.test_drain import Loop, call_until_refused, run_loops
-from tests.servers import PATIENCE, Server, all_gone, gates, request, running, watched
+from tests.servers import PATIENCE, Server, all_gone, gates, request, running, until, watched
 
 every_model = pytest.mark.parametrize("model", MODELS)
 
@@ -113,9 +113,7 @@ def test_terminated_workers_lose_no_call_and_are_replaced(model: str, tmp_path: 
 
 def wait_for_successors(server: Server, calls: threading.Semaphore, gone: set[int]) -> None:
     """Wait until there are two workers again, and calls are answered."""
-    deadline = time.monotonic() + PATIENCE
-    while len(set(server.workers()) - gone) < 2:
-        assert time.monotonic() < deadline
+    until(lambda: len(set(server.workers()) - gone) >= 2)
     for _ in range(20):
         assert calls.acquire(timeout=10)
 

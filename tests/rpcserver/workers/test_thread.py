@@ -10,19 +10,11 @@ from pathlib import Path
 import pytest
 
 from rpcwire import ErrorCode, Goodbye
-from tests.servers import PATIENCE, Client, Server, request, running
+from tests.servers import PATIENCE, Client, Server, request, running, until
 
 
 def threads_of(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
-
-
-def until(condition: object, expected: object) -> None:
-    """Wait until a function returns what is expected."""
-    assert callable(condition)
-    deadline = time.monotonic() + PATIENCE
-    while condition() != expected:
-        assert time.monotonic() < deadline, condition()
 
 
 MEETING_APP = """
@@ -51,7 +43,7 @@ def test_each_connection_that_is_not_silent_has_a_thread(tmp_path: Path) -> None
                 client.send("meet")
             assert sorted(client.reply().result for client in clients) == list(range(20))
             # One thread watches all that are parked.
-            until(lambda: threads_of(pid), before + 1)
+            until(lambda: threads_of(pid) == before + 1)
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
@@ -64,7 +56,7 @@ def test_parked_connections_are_served_and_end_as_others_do(tmp_path: Path, kind
         (pid,) = server.workers()
         clients = [stack.enter_context(server.connect()) for _ in range(6)]
         assert {client.call("echo", 1, close=True).result for client in clients} == {1}
-        until(lambda: threads_of(pid), 2)
+        until(lambda: threads_of(pid) == 2)
         halves = request("echo", "in two")
         clients[0].socket.sendall(halves[:9])
         clients[1].socket.sendall(request("echo", "a batch") * 3)
@@ -72,7 +64,7 @@ def test_parked_connections_are_served_and_end_as_others_do(tmp_path: Path, kind
         assert [clients[1].reply().result for _ in range(3)] == ["a batch"] * 3
         clients[0].socket.sendall(halves[9:])
         assert clients[0].reply().result == "in two"
-        until(lambda: threads_of(pid), 2)
+        until(lambda: threads_of(pid) == 2)
         clients[3].send("echo", "the last")
         server.signal(signal.SIGTERM)
         assert clients[3].reply().result == "the last"

@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tests.rpcshell.client.test_fleet_clients import named
 from tests.rpcshell.client.test_registries import register
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, serving
+from tests.servers import until
 from tests.zookeeper import Serverset
 
 SECRET = "hunter2-is-no-password"  # noqa: S105
@@ -50,11 +50,8 @@ def says(source: Source | None, words: str) -> None:
     assert source is not None
     others = set(threading.enumerate())
     source.start(lambda listed: pytest.fail(f"told of {listed}"))
-    deadline = time.monotonic() + DEADLINE
     try:
-        while words not in source.problem():
-            assert time.monotonic() < deadline, source.problem()
-            time.sleep(0.01)
+        until(lambda: words in source.problem())
     finally:
         source.stop()
         for thread in set(threading.enumerate()) - others:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
 
 from rpcshell.client.errors import ConnectionFailed
 from tests.rpcshell.lab.drills.drilling import Drilled
-from tests.servers import PATIENCE, needs_server
+from tests.servers import needs_server, until
 
 pytestmark = needs_server
 
@@ -117,9 +116,7 @@ def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypa
     monkeypatch.setattr(Follower, "step", interrupted)
     with pytest.raises(Cancelled):
         server.run(":drill flood -n 20 -d 30")
-    deadline = time.monotonic() + PATIENCE
-    while sum(worker.connections for worker in server.status().workers):
-        assert time.monotonic() < deadline
+    until(lambda: not any(worker.connections for worker in server.status().workers))
 
 
 def test_a_server_that_dies_in_a_drill_ends_it_with_an_error(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import select
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.lab.drills.drilling import Drilled
-from tests.servers import needs_server
+from tests.servers import needs_server, until
 
 pytestmark = needs_server
 
@@ -248,10 +247,7 @@ def test_no_thread_and_no_connection_is_left(drilled: Start) -> None:
     server.run(":drill kill 1")
     server.run(":drill hold 3 -d 0.3")
     assert threading.active_count() == threads
-    deadline = time.monotonic() + 10
-    while sum(worker.connections for worker in server.status().workers):
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.01)
+    until(lambda: not any(worker.connections for worker in server.status().workers))
 
 
 def state_of(pid: int) -> str:
