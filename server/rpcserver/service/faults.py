@@ -73,7 +73,7 @@ class Faults:
             problem = self._problem(endpoint, raw, str(error))
         except ParseError as unreadable:
             return self.of_message(unreadable)
-        return Fault(ErrorCode.INVALID_PARAMS, printable(problem.message), problem.data)
+        return Fault(ErrorCode.INVALID_PARAMS, problem.message, problem.data)
 
     def _problem(self, endpoint: Endpoint, raw: Raw, text: str) -> ParamsProblem:
         """Find out what is wrong with params that could not be read.
@@ -82,8 +82,8 @@ class Faults:
             ParseError: they are not JSON either: the types were looked at before the rest.
         """
         params = decode_params(raw)
-        if not endpoint.signature.whole and (problem := _binding_problem(endpoint, params)) is not None:
-            return problem
+        if not endpoint.binds(params) and (problem := _binding_problem(endpoint, params)) is not None:
+            return ParamsProblem(printable(problem.message), problem.data)
         return self._explained(endpoint, text) if len(text) <= _LONGEST else _explain(endpoint, text)
 
     def of_handler(self, endpoint: Endpoint, error: BaseException) -> Fault:
@@ -165,7 +165,8 @@ def _explain(endpoint: Endpoint, text: str) -> ParamsProblem:
     if item is not None and not signature.whole:
         where = f"{path} ({signature.positional[int(item[1])].name})"
     hint = f"call it as {endpoint.usage}" if _NEAR.match(path) else "rpc.discover has its schema"
-    return ParamsProblem(f"{where} of {name}: {text[:1].lower()}{text[1:].replace('`', '')}; {hint}", data)
+    message = f"{where} of {name}: {text[:1].lower()}{text[1:].replace('`', '')}; {hint}"
+    return ParamsProblem(printable(message), data)
 
 
 def in_json(types: str) -> str:

@@ -215,20 +215,20 @@ def test_names_that_a_struct_would_not_take_are_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "most"),
     [
-        b'{"in":"F","params":{"a":1}}',
-        b'{"in":"f","params":{"a":"x"}}',
-        b'{"in":"f","params":{}}',
-        b'{"in":"f","params":',
-        b'{"method":"f"}',
+        (b'{"in":"F","params":{"a":1}}', 1.5),
+        (b'{"in":"f","params":{"a":"x"}}', 1.8),
+        (b'{"in":"f","params":{}}', 2.6),
+        (b'{"in":"f","params":', 2.6),
+        (b'{"method":"f"}', 2.6),
     ],
 )
-def test_a_mistake_made_again_takes_little_more_work_than_a_good_call(body: bytes) -> None:
+def test_a_mistake_made_again_takes_little_more_work_than_a_good_call(body: bytes, most: float) -> None:
     caller = caller_of(add)
 
     def work(body: bytes) -> int:
         caller.body(body)
         return steps(lambda: caller.dispatcher.answer(body, caller.peer))
 
-    assert work(body) < 2.6 * work(b'{"in":"f","params":{"a":1}}')
+    assert work(body) < most * work(b'{"in":"f","params":{"a":1}}')
