@@ -70,7 +70,7 @@ class CoroutineRunner:
             raise error
         finally:
             # The exception's traceback would otherwise hold this frame, and this frame the exception.
-            del error
+            del error, future
 
     def close(self, timeout: float = 5.0) -> None:
         """Cancel what still runs, end the loop and its thread. The runner can be used again afterwards.
@@ -166,8 +166,9 @@ class _Call:
     def abandon(self) -> None:
         """Cancel the coroutine, whether it has begun or not; for the thread that waits."""
         self.abandoned = True
-        if self.task is not None:
-            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+        task = self.task
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(task.cancel)
 
 
 async def _contain(awaitable: Awaitable[T], call: _Call) -> tuple[T | None, BaseException | None]:
@@ -182,6 +183,8 @@ async def _contain(awaitable: Awaitable[T], call: _Call) -> tuple[T | None, Base
     except BaseException as error:
         if ended_from_outside(error):
             raise
+        # The task would keep the exception, and the exception's traceback this frame.
+        call.task = None
         return None, error
 
 

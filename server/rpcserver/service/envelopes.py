@@ -42,14 +42,29 @@ def read_any(body: bytes | bytearray, peer: Peer) -> AnyRequest:
     Raises:
         MessageError: it cannot be read; the error reply is to `unread`.
     """
-    own: MessageError | None = None
     if not peer.jsonrpc:
         try:
             return decode_request(body)
         except ParseError:
             raise
-        except InvalidRequest as error:
-            own = error
+        except InvalidRequest:
+            # No variable keeps it: its traceback would keep that, and both the body.
+            request = _read_call(body, peer)
+            if request is None:
+                raise
+            return request
+    request = _read_call(body, peer)
+    if request is not None:
+        return request
+    if is_batch(body):
+        read_batch(body)
+    try:
+        return decode_request(body)
+    except MessageError:
+        raise InvalidCall(FORM, UNREADABLE) from None
+
+
+def _read_call(body: bytes | bytearray, peer: Peer) -> JsonRpcRequest | None:
     try:
         request = read_call(body)
     except InvalidCall:
@@ -57,15 +72,7 @@ def read_any(body: bytes | bytearray, peer: Peer) -> AnyRequest:
         raise
     if request is not None:
         peer.jsonrpc = True
-        return request
-    if own is not None:
-        raise own
-    if is_batch(body):
-        read_batch(body)
-    try:
-        return decode_request(body)
-    except MessageError:
-        raise InvalidCall(FORM, UNREADABLE) from None
+    return request
 
 
 def read_members(body: bytes | bytearray, peer: Peer) -> list[Raw]:

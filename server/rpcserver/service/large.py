@@ -48,7 +48,11 @@ class LargeValues:
             # There is no thread left: it is done here, and others wait.
             self._executor = None
             return function(*args, **kwargs)
-        return await there
+        try:
+            return await there
+        finally:
+            # An exception's traceback would keep this frame, and this frame the exception.
+            del there
 
 
 def _uncollected(function: Callable[[], T]) -> T:

@@ -160,6 +160,8 @@ class HandlerThreads:
             result = job.work()
             job.finished = True
             self._loop.call_soon_threadsafe(job.settle, result)
+            # An exception's traceback may keep this frame, which must not keep the exception.
+            del result
 
 
 class ThreadCalls(Executor):
