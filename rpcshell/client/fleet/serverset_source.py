@@ -134,7 +134,8 @@ class ServersetSource:
                 except NoNodeError:
                     self._members.pop(name, None)
                 else:
-                    self._members[name] = self._listed(name, data)
+                    # A node may hold nothing at all, which is told as None.
+                    self._members[name] = self._listed(name, data or b"")
         except BaseException:
             with self._lock:
                 self._stale |= stale

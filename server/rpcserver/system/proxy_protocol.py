@@ -92,6 +92,9 @@ def _read_line(data: bytes) -> ProxyHeader | None:
     if kind not in _WORDS or len(rest) != 4:
         raise ProxyHeaderError("its PROXY header is not as in PROXY TCP4 192.0.2.1 192.0.2.2 50000 8080")
     try:
+        if b"%" in line:
+            # A zone may be any text, and the address is written into logs.
+            raise ValueError("a zone means nothing on another machine")
         source, _ = (_WORDS[kind](text.decode("ascii")) for text in rest[:2])
         port, _ = (_port(text) for text in rest[2:])
     except ValueError as error:

@@ -105,6 +105,8 @@ def test_a_proxy_may_speak_for_itself_or_tell_nothing(header: bytes) -> None:
         b"PROXY TCP4 192.0.2.1 192.0.2.2 1 8_0\r\n",
         b"PROXY TCP4 2001:db8::1 2001:db8::2 1 2\r\n",
         b"PROXY TCP6 192.0.2.1 192.0.2.2 1 2\r\n",
+        b"PROXY TCP6 fe80::1%eth0 2001:db8::2 1 2\r\n",
+        b"PROXY TCP6 fe80::1%\n\x1b[31m 2001:db8::2 1 2\r\n",
         b"PROXY TCP4 localhost 192.0.2.2 1 2\r\n",
         b"PROXY TCP4 192.0.2.\xff 192.0.2.2 1 2\r\n",
         b"PROXY UDP4 192.0.2.1 192.0.2.2 1 2\r\n",

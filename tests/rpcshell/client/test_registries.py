@@ -204,6 +204,7 @@ def test_nodes_that_are_none_or_not_ours_are_left_out(serverset: Serverset, conn
         register(serverset, first)
         where = endpoint(second)
         serverset.put("member_broken", b"{}")
+        serverset.client.create(f"{serverset.path}/member_of_zkcli", None)
         serverset.put("lock-1", b"")
         serverset.put("member_ill", encode_member(Member(where, status="DEAD")))
         other = Instance(address=f"line+tcp://{where}")
