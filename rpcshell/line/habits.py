@@ -11,6 +11,10 @@ _LEAVE: Final = frozenset({"exit", "quit", "bye", "logout", r"\q"})
 _EXPLAIN: Final = frozenset({"help", "man", "?", r"\?", r"\h"})
 _LIST: Final = frozenset({"ls", "dir", "methods", r"\d", r"\dt", r"\df", r"\l"})
 _CLEAR: Final = frozenset({"clear", "cls"})
+_DESCRIBE: Final = frozenset({"desc", "describe", r"\d", r"\df", r"\d+"})
+_CONNECT: Final = frozenset({"use", r"\c", r"\connect"})
+_SHOWN: Final = frozenset({"methods", "functions", "tables", "commands"})
+_VERBS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _SYSTEM: Final = frozenset({"cat", "cp", "curl", "git", "grep", "less", "mkdir", "mv", "ps", "pwd", "rm", "vim"})
 
 
@@ -36,7 +40,13 @@ def habit(text: str) -> Habit | None:
         return Habit(word, ":quit")
     if word in _EXPLAIN and len(rest.split()) <= 1:
         return Habit(word, f":help {rest}".rstrip())
-    if word in _LIST:
+    if word in _DESCRIBE and len(rest.split()) == 1:
+        return Habit(word, say=f":doc {rest} explains a method")
+    if word in _CONNECT and rest:
+        return Habit(word, say=f":connect {rest} does that")
+    if word in _VERBS and (path := rest.partition(" ")[0].strip("/")):
+        return Habit(word, say=f"a line begins with the method, as in {path.replace('/', '.')} a=1")
+    if word in _LIST or (word.lower() == "show" and rest.lower() in _SHOWN):
         files = f", !{text.strip()} the files" if word in {"ls", "dir"} else ""
         return Habit(word, say=f":methods lists the methods{files}")
     if word in _CLEAR and not rest:
