@@ -105,7 +105,8 @@ class SyntaxProblem(UsageError):
     """
 
     def __init__(self, message: str, *, line: str, column: int, expected: str | None = None) -> None:
-        super().__init__(message, hint=f"expected {expected}" if expected else None)
+        said = expected is None or expected.removeprefix("a ") in message
+        super().__init__(message, hint=f"expected {expected}" if expected and not said else None)
         self.line = line
         self.column = column
         self.expected = expected

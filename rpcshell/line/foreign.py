@@ -1,4 +1,4 @@
-"""Calls as other tools have them, `add 1 2`, `add(1, 2)`, `add --a 1` or `add a: 1`: lines that this language refuses.
+"""Calls as other tools have them, `add 1 2`, `add(1, 2)`, `add --a 1` or `add a:=1`: lines that this language refuses.
 
 What such a line would be in this language is `rpcshell.line.advice`'s to say.
 """
@@ -18,7 +18,7 @@ _PIECE = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _OPTION = re.compile(r"--?(?P<name>[^\W\d][\w.-]*)(?:=(?P<value>.*))?", re.DOTALL)
-_PAIR = re.compile(r"(?P<name>[^\W\d][\w.-]*)(?P<mark>[:=])(?P<value>.*)", re.DOTALL)
+_PAIR = re.compile(r"(?P<name>[^\W\d][\w.-]*)(?P<mark>:=|[:=])(?P<value>.*)", re.DOTALL)
 
 
 class ForeignCall(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ def _arguments(words: Sequence[str], names: Collection[str]) -> tuple[tuple[str 
         value: str | None = word
         if (option := _OPTION.fullmatch(word)) is not None:
             name, value = option["name"], option["value"]
-        elif (pair := _PAIR.fullmatch(word)) is not None and (pair["mark"] == "=" or pair["name"] in names):
+        elif (pair := _PAIR.fullmatch(word)) is not None and (pair["mark"] != ":" or pair["name"] in names):
             name, value = pair["name"], pair["value"] or None
         if value is None:
             value = next(left, None)

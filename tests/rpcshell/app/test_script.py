@@ -146,6 +146,8 @@ def test_a_syntax_problem_has_line_and_column_counted_from_one() -> None:
     error = SyntaxProblem("what", line="ping {\n  x}", column=9, expected="a value")
     assert complaint(error, "f:3") == "rpcshell: f:4:3: what (expected a value)\n"
     assert complaint(error) == "rpcshell: line 2, column 3: what (expected a value)\n"
+    said = SyntaxProblem("/x is not a value; quote a text", line="ping /x", column=5, expected="a value")
+    assert said.hint is None
     said = SyntaxProblem("expected a value, not `}`", line="ping {", column=5, expected="a value")
     assert complaint(said, "f:3") == "rpcshell: f:3:6: expected a value, not `}`\n"
 
