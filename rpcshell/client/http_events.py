@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from rpcshell.client.dialects.lenient import nearly_json
+from rpcshell.client.dialects.lenient import as_number, nearly_json
 from rpcshell.client.errors import ProtocolError
 from rpcwire import MAX_REPLY, MessageError, encode_value
 
@@ -98,7 +98,7 @@ class EventPlace:
         for one in decoded if isinstance(decoded, list) else (decoded,):
             if not isinstance(one, dict) or "method" in one:
                 continue
-            if one.get("id") == self.id:
+            if one.get("id") == self.id or (isinstance(self.id, int) and as_number(one.get("id")) == self.id):
                 self.answered = True
             elif one.get("id") is None and "error" in one:
                 # It could not be read far enough to tell whose it was, or did not get that far.

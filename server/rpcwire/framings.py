@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -81,6 +82,7 @@ class _Buffered(Decoder):
     """What the decoders share: the bytes not taken yet, and how far they have been looked at."""
 
     between = False
+    _may_be_marked = True
 
     def __init__(self, max_frame: int) -> None:
         self.max_frame = max_frame
@@ -94,6 +96,8 @@ class _Buffered(Decoder):
     def next_frame(self) -> bytes | None:
         if self._failure is not None:
             raise self._failure
+        if self._may_be_marked and not self._past_mark():
+            return None
         try:
             return self._next()
         except FrameError as error:
@@ -121,6 +125,16 @@ class _Buffered(Decoder):
     def feed_eof(self) -> None:
         if self._buffer:
             raise TruncatedFrame(len(self._buffer), None)
+
+    def _past_mark(self) -> bool:
+        """Whether the stream has no mark of UTF-8 before it, as .NET puts it there, or none that was not skipped."""
+        begun = bytes(self._buffer[: len(BOM_UTF8)])
+        if begun == BOM_UTF8:
+            del self._buffer[: len(BOM_UTF8)]
+        elif BOM_UTF8.startswith(begun):
+            return False
+        self._may_be_marked = False
+        return True
 
     def _next(self) -> bytes | None:
         raise NotImplementedError
@@ -199,6 +213,8 @@ class NulDecoder(LineDecoder):
 
 class BigEndianDecoder(_Buffered):
     """The native framing with the length's bytes the other way round, as Erlang's `{packet, 4}`."""
+
+    _may_be_marked = False
 
     def _next(self) -> bytes | None:
         if len(self._buffer) < PREFIX_SIZE:

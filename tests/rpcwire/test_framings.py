@@ -54,6 +54,15 @@ def test_anything_is_cut_into_the_same_frames_whatever_the_reads_were(name: str,
     assert outcome(list(cut(junk, at)))[0] == outcome([junk])[0]
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("u32")])
+@given(messages=MESSAGES, at=st.lists(st.integers(0, 400), max_size=20))
+def test_a_mark_of_utf8_that_comes_first_is_skipped(name: str, messages: list[object], at: list[int]) -> None:
+    bodies = [json.dumps(message).encode() for message in messages]
+    stream = b"\xef\xbb\xbf" + b"".join(map(FRAMINGS[name].frame, bodies))
+    for pieces in (cut(stream, at), single_bytes(stream)):
+        assert decode(FRAMINGS[name].decoder(1 << 20), pieces) == bodies
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_longer_than_the_limit_is_refused_before_it_is_all_there(name: str) -> None:
     decoder = FRAMINGS[name].decoder(1000)

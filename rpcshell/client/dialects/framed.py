@@ -46,6 +46,9 @@ class FramedDialect:
         max_reply: The largest message accepted, in bytes.
         floats: What numbers with a fraction or an exponent become.
         framing: One of `framings`; the first if not given.
+
+    Attributes:
+        may_print: Whether the server is a child, which may print between its messages.
     """
 
     listens: ClassVar[Literal[True]] = True
@@ -78,6 +81,7 @@ class FramedDialect:
         self._frame = FRAMINGS[self.framing].frame
         self._decoder = FRAMINGS[self.framing].decoder(max_reply)
         self._said: deque[Message] = deque()
+        self.may_print = False
         self.options: Any = None if self.options_type is None else self.options_type()
 
     def configure(self, options: Mapping[str, Any]) -> None:
@@ -127,6 +131,7 @@ class FramedDialect:
 
     def expect_printed(self) -> None:
         """Take it that the server is a child, which may print between its messages."""
+        self.may_print = True
         if isinstance(self._decoder, InterruptedDecoder):
             self._decoder.lines_between = True
 

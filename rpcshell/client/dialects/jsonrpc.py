@@ -6,6 +6,7 @@ whatever its id. Discovery asks `rpc.discover` for an OpenRPC document, then `sy
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -13,17 +14,17 @@ from msgspec import UNSET
 
 from rpcshell.client.dialects import Ask, Description, Event, ServerRequest, Stray
 from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.lenient import as_number
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition, framing_seen, messages_in
 from rpcshell.client.dialects.steps import PROBE_TIMEOUT
 from rpcshell.client.errors import ConnectionLost
-from rpcwire import ERROR_OUT, EncodeError, Fault, Reply, encode_value
+from rpcwire import ERROR_OUT, EncodeError, Fault, ParseError, Reply, decode_value, encode_value
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rpcshell.client.dialects import Message, Steps
-    from rpcwire import ParseError
 
 __all__ = ["JsonRpc", "JsonRpc1"]
 
@@ -86,7 +87,16 @@ class JsonRpc(FramedDialect):
                 yield Stray(text, self.has_headers or (isinstance(one, dict) and "jsonrpc" in one), _NO_MESSAGE)
 
     def unreadable(self, body: bytes | bytearray, error: ParseError) -> Iterator[Message]:
-        """What a message that is no JSON says; it was meant to be a reply where it has what only messages have."""
+        """What a message that is no JSON says; it was meant to be a reply where it has what only messages have.
+
+        What a child has printed before a message, without an end of the line, is no part of it.
+        """
+        if self.may_print and (start := body.find(b"{")) > 0:
+            with contextlib.suppress(ParseError):
+                message = decode_value(body[start:], self._floats)
+                yield Stray(body[:start].decode("utf-8", "replace"))
+                yield from self.read(message)
+                return
         for said in super().unreadable(body, error):
             if isinstance(said, Stray) and b'"jsonrpc"' in body and b'"method"' not in body:
                 yield Stray(said.text, meant=True)
@@ -98,7 +108,7 @@ class JsonRpc(FramedDialect):
         if isinstance(method, str):
             params = message.get("params")
             return (Event(method, params) if id is None else ServerRequest(method, params, id),)
-        number = id if type(id) is int else UNSET
+        number = UNSET if (known := as_number(id)) is None else known
         if id is not None and number is UNSET:
             # An id that was never sent, as nobody but the server knows why.
             return (Event("reply", message),)

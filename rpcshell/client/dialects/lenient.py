@@ -5,11 +5,13 @@ Messages too, where they are JSON but for what other readers let through.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rpcwire import ParseError, decode_value
 
-__all__ = ["as_list", "as_mapping", "as_text", "nearly_json"]
+__all__ = ["as_list", "as_mapping", "as_number", "as_text", "nearly_json"]
+
+_LONGEST_NUMBER: Final = 18
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
@@ -25,6 +27,18 @@ def as_list(value: Any) -> list[Any]:
 def as_text(value: Any) -> str:
     """A text, or an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def as_number(id: Any) -> int | None:
+    """The whole number that an id is, also where a server gives 1 back as 1.0 or as "1"; None where it is none."""
+    if type(id) is int:
+        return id
+    if isinstance(id, str):
+        return int(id) if id.isascii() and id.isdecimal() and len(id) <= _LONGEST_NUMBER else None
+    if id is None or isinstance(id, bool | list | dict):
+        return None
+    # A float, whatever those became.
+    return int(id) if float(id).is_integer() else None
 
 
 def nearly_json(body: bytes, unknown: list[str] | None = None) -> Any:

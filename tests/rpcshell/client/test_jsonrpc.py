@@ -22,7 +22,9 @@ from rpcshell import (
     UsageError,
     connect,
 )
-from rpcshell.client.dialects import Event, ServerRequest
+from rpcshell.client.dialects import Event, ServerRequest, Stray
+from rpcshell.client.dialects.jsonrpc import JsonRpc
+from rpcwire import Reply
 from rpcwire.framings import FRAMINGS
 from tests.rpcshell import jsonrpc_peer
 from tests.rpcshell.certificates import Certificates
@@ -362,3 +364,28 @@ def test_a_server_that_never_listened_and_leaves_is_noticed(connect: Connect) ->
         pytest.raises(ConnectionLost),
     ):
         client.call("add", [1], timeout=DEADLINE)
+
+
+@pytest.mark.parametrize("floats", ["float", "decimal", "text"])
+@pytest.mark.parametrize("written", ["1", "1.0", '"1"', "1e0"])
+def test_a_reply_is_known_by_its_number_however_that_is_written(written: str, floats: Any) -> None:
+    dialect = JsonRpc(1000, floats)
+    dialect.receive(b'{"jsonrpc":"2.0","result":5,"id":%s}' % written.encode())
+    reply = dialect.next_event()
+    assert isinstance(reply, Reply)
+    assert reply.id == 1
+
+
+@pytest.mark.parametrize("written", ["true", "1.5", "1E400", '"x"', '""', '"²"', "{}", "[1]", f'"{"1" * 5000}"'])
+def test_what_is_no_number_is_the_reply_to_no_call(written: str) -> None:
+    dialect = JsonRpc(10_000, "text")
+    dialect.receive(b'{"jsonrpc":"2.0","result":5,"id":%s}' % written.encode())
+    assert isinstance(dialect.next_event(), Event)
+
+
+def test_what_a_child_prints_on_the_line_of_a_message_is_no_part_of_it() -> None:
+    dialect = JsonRpc(1000, framing="line")
+    dialect.expect_printed()
+    dialect.receive(b'50 % {"jsonrpc":"2.0","result":5,"id":1}\n')
+    assert dialect.next_event() == Stray("50 % ")
+    assert dialect.next_event() == Reply("result", 5, id=1)

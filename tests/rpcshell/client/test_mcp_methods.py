@@ -20,6 +20,7 @@ def test_results_are_what_people_want_to_see() -> None:
         ({"content": [{"type": "text", "text": "{}"}], "structuredContent": {"a": 1}}, {"a": 1}),
         ({"content": [image], "structuredContent": 1}, {"structuredContent": 1, "content": [image]}),
         ({}, None),
+        ({"content": "a"}, {"content": "a"}),
     ]
     for result, seen in results:
         line = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode() + b"\n"

@@ -168,6 +168,9 @@ def error_of(result: Mapping[str, Any]) -> tuple[str, Any]:
 def _of_tool(result: Mapping[str, Any]) -> Any:
     content = result.get("content")
     blocks = [_block(block) for block in content] if isinstance(content, list) else []
+    if "structuredContent" not in result and content and not blocks:
+        # In another form than it should have, it is shown as it is.
+        return result
     if "structuredContent" not in result:
         return _one_or_all(blocks)
     structured = result["structuredContent"]
