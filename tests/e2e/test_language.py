@@ -24,7 +24,7 @@ def test_results_are_kept_used_and_sent_on(terminal: Terminal) -> None:
     terminal.wait_for(rf"^pong \{{\"n\": 1, \"t\": \"no\. 7\"\}}\n{FOOTER[1:-1]}\n{prompt}")
 
     terminal.send(f"ping $u.itmes{ENTER}")
-    terminal.wait_for(rf"^error: \$u has no key itmes — expected items\n  ping \$u.itmes\n          \^\n{prompt}")
+    terminal.wait_for(rf"^error: \$u has no key itmes — did you mean items\?\n  ping \$u.itmes\n          \^\n{prompt}")
 
     terminal.send(f"$u | tr a-z A-Z{ENTER}")
     terminal.wait_for(rf'^\{{\n  "ID": 7,\n  "ITEMS": \[\n    \{{\n      "ID": 1\n    \}}\n  \]\n\}}\n{prompt}')
