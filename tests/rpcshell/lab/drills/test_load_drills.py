@@ -49,9 +49,9 @@ def test_idle_connections_starve_nobody_else_in_other_models(drilled: Start, mod
     # How quickly they are answered is the machine's affair; behind an idle connection none of them would be.
     assert report.summary["calls"] > 10
     assert report.summary["lost"] == 0
-    # A busy machine may have no time to tell of them while they last.
-    later = [sample for sample in report.of("sample") if sample["ms"] > held[-1]["ms"] + 100]
-    assert all("5 open; " in sample["text"] for sample in later)
+    # A busy machine may have no time to tell of them while they last, and tell of them as they leave.
+    meanwhile = [sample for sample in report.of("sample") if held[-1]["ms"] + 100 < sample["ms"] < 1500]
+    assert all("5 open; " in sample["text"] for sample in meanwhile)
 
 
 @pytest.mark.samples(1)
