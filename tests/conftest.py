@@ -63,7 +63,10 @@ QUICK = (
 """The rooms that hardly start a process, and a little of each other one. What is `quick` stands there, except for
 properties, for what is `thorough`, and for the files below."""
 
-TOILSOME = {"test_budgets.py", "test_dialect_finder.py", "test_speed.py"}
+TOILSOME = {"test_budgets.py", "test_dialect_finder.py", "test_discovery.py", "test_mistakes.py", "test_speed.py"}
+
+LONGEST = {"test_blocks.py", "test_dialect_finder.py", "test_jsonrpc.py", "test_watch.py", "test_worker_drills.py"}
+"""Files that begin first: at the end, others would have to wait for them."""
 
 home = pytest.StashKey[str]()
 
@@ -128,13 +131,27 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        # Neighbours are alike: at a time one process should compute while another waits.
+        items.sort(key=lambda item: _place_in_line(item.path))
     _spare_cases(items)
     for item in items:
         is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         at_length = is_property or any(map(item.get_closest_marker, ("soak", "thorough")))
         if _may_be_quick(item.path) and not at_length:
             item.add_marker("quick")
+
+
+@functools.cache
+def _place_in_line(file: Path) -> tuple[bool, int]:
+    return file.name not in LONGEST, zlib.crc32(file.name.encode())
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Three for each of two cores, as tests wait for processes and deadlines; what is quick hardly waits."""
+    return 3 if config.getoption("markexpr") == "quick" else 6
 
 
 def _spare_cases(items: list[pytest.Item]) -> None:
