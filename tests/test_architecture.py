@@ -279,6 +279,7 @@ GUARDS = {
         "rpcserver.system.log.LineHandler._line",
         "rpcserver.system.log.LineHandler.filter",
         "rpcserver.system.process._flush_output",
+        "rpcserver.system.signals._Contained.__call__",
         "rpcshell.client.async_fleet_client.AsyncFleetClient._tell",
         "rpcshell.client.async_listening.AsyncHearing._answer",
         "rpcshell.client.async_listening.AsyncListeningConnection.exchange.deliver",

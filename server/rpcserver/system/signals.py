@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import logging
 import os
 import signal
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
+from rpcserver.system.errors import QuickStop
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Set
     from types import FrameType
+
+logger = logging.getLogger(__name__)
 
 # signalfd(2): ssi_signo and ssi_code, in 128 bytes.
 _SIGNALFD_INFO: Final = struct.Struct("=I4xi116x")
@@ -139,6 +144,13 @@ class OwnSignals:
             signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
         return taken
 
+    def contain(self, in_call: Callable[[], bool]) -> None:
+        """Have what an app's handlers of other signals raise logged, unless it interrupts a call, as a timeout may."""
+        for number in signal.valid_signals() - self._handlers.keys():
+            handler = signal.getsignal(number)
+            if callable(handler) and not isinstance(handler, _Contained | signal.Handlers) and handler is not ignore:
+                signal.signal(number, _Contained(handler, in_call))
+
     def become_child(self) -> None:
         """Go on in a forked child of the server's own, which has no children and no wakeup descriptor."""
         self._wakeup = -1
@@ -154,6 +166,24 @@ class OwnSignals:
                 default = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
                 signal.signal(number, default)
         self._handlers.clear()
+
+
+class _Contained:
+    """A handler whose exceptions would come up wherever the server is about something."""
+
+    def __init__(self, handler: Callable[[int, FrameType | None], Any], in_call: Callable[[], bool]) -> None:
+        self._handler = handler
+        self._in_call = in_call
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self._handler(number, frame)
+        except QuickStop:
+            raise
+        except BaseException:
+            if self._in_call():
+                raise
+            logger.exception("the app's handler of %s failed", signal.Signals(number).name)
 
 
 def ignore(_number: int, _frame: FrameType | None) -> None:

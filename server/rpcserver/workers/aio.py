@@ -220,6 +220,10 @@ class AsyncWorker(Worker):
         """As in every worker; the loop has the wakeup descriptor while it runs."""
         super().keep_signals(in_loop=in_loop or self._loop.is_running())
 
+    def in_call(self) -> bool:
+        """It may; but what were raised anywhere on the loop would mostly meet something else."""
+        return False
+
     def _check(self) -> None:
         """See to the deadlines of all connections, and again when the next is due: one timer for all of them."""
         self._timer.cancel()

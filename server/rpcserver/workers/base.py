@@ -27,6 +27,7 @@ from rpcserver.system.channel import LoadedService
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import RateLimit, keep_enabled
 from rpcserver.system.process import fill_standard_descriptors
+from rpcserver.system.scoreboard import ANSWERED, STARTED
 from rpcserver.system.signals import OwnSignals
 from rpcserver.system.threads import NoThread
 from rpcserver.workers.acceptor import TICK, Acceptor
@@ -117,6 +118,7 @@ class Worker(abc.ABC):
     Attributes:
         answer: like the dispatcher's, and sees to `max_requests`; for models that block.
         budget: what large requests may take of memory.
+        calls: where this process's calls are counted.
         terms: what all conversations have in common.
         draining: whether the worker was asked to answer what has arrived, and to leave.
         signals: what it does at signals.
@@ -134,7 +136,7 @@ class Worker(abc.ABC):
     def __init__(self, setup: WorkerSetup) -> None:
         self.settings = setup.settings
         self.channel = setup.channel
-        self.board = setup.board
+        self.board = self.calls = setup.board
         layers = Layers.of(setup.listeners, setup.tls, setup.settings.proxy_protocol)
         self.budget = FrameBudget(setup.settings, setup.board)
         self.terms = Terms(setup.settings, layers, self.budget)
@@ -237,6 +239,7 @@ class Worker(abc.ABC):
         if new := taken - self._taken_before:
             self._taken_before |= taken
             warn_of_taken(new)
+        self.signals.contain(self.in_call)
         if taken or not faulthandler.is_enabled():
             write_stacks(self._logs)
         if REOPEN in taken:
@@ -244,6 +247,10 @@ class Worker(abc.ABC):
         if self.board.leaving and not self.draining:
             self._on_graceful(GRACEFUL, None)
             self.wake()
+
+    def in_call(self) -> bool:
+        """Whether the main thread runs a call."""
+        return self.calls.cells[STARTED] > self.calls.cells[ANSWERED]
 
     def wake(self) -> None:
         """End the acceptor's wait in the main thread; safe in any thread."""

@@ -292,6 +292,7 @@ class ForkWorker(Worker):
         self.at_exit = AtExit(self.at_exit)
         self.acceptor.release()
         self.channel.close()
+        self.calls = place.board
         self._methods = place.board.methods
         for child in self._children.values():
             child.process.close()

@@ -104,6 +104,10 @@ class ThreadedWorker(Worker):
     def drain_connections(self) -> None:
         """Ask every connection for an end without loss."""
 
+    def in_call(self) -> bool:
+        """The main thread runs none."""
+        return False
+
     def has_room(self) -> bool:
         """Whether one more connection may be taken in."""
         return self.open_connections() < self.settings.max_connections

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 from pathlib import Path
@@ -117,3 +118,39 @@ def test_a_log_is_opened_again_although_a_handler_had_taken_the_signal_for_it(mo
         while not log.exists() or "a note" not in log.read_text():
             assert client.call("note").fault is None
             select.select([client.socket], [], [], 0.01)
+
+
+FAILING = """
+import subprocess
+import sys
+
+def fail(*_):
+    raise TimeoutError("the app's own")
+
+signal.signal(signal.SIGALRM, fail)
+
+@service.method
+def times_out() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    signal.pause()
+"""
+
+
+@pytest.mark.samples(2)
+@of_each_kind
+def test_a_handler_of_the_app_that_fails_costs_no_connection(model: str, tmp_path: Path) -> None:
+    with running("-m", model, "-w", "1", app=PROBE_APP + FAILING, folder=tmp_path) as server:
+        worker = server.workers()[0]
+        with server.connect() as client:
+            serving = client.call("pid").result
+            for number in range(2):
+                os.kill(serving, signal.SIGALRM)
+                server.wait_for_log("TimeoutError: the app's own", number + 1)
+                assert client.call("pid").result == serving
+            if model in {"sync", "fork"}:
+                assert client.call("times_out").result["data"]["exception"] == "TimeoutError"
+        os.kill(worker, signal.SIGALRM)
+        server.wait_for_log("TimeoutError: the app's own", 4 if model in {"sync", "fork"} else 3)
+        with server.connect() as client:
+            assert client.call("echo", 1).result == 1
+        assert server.workers() == [worker]
