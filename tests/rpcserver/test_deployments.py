@@ -18,6 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -29,6 +30,7 @@ from rpcwire.serverset import Endpoint, Instance, Member, encode_member
 from tests.rpcserver.arbiter.test_health import ask
 from tests.rpcserver.system.test_systemd import Manager
 from tests.rpcserver.system.test_systemd import command as passing
+from tests.rpcserver.test_dashboard import QUERIES
 from tests.servers import PATIENCE, PROBE_APP, Client, Server, launched
 from tests.zookeeper import Serverset
 
@@ -198,7 +200,9 @@ def test_prometheus_finds_the_metrics_of_who_is_registered(host: str) -> None:
 
 
 @pytest.mark.thorough
-def test_a_real_prometheus_scrapes_who_is_registered(serverset: Serverset, tmp_path: Path) -> None:
+def test_a_real_prometheus_scrapes_who_is_registered_and_takes_the_dashboards_queries(
+    serverset: Serverset, tmp_path: Path
+) -> None:
     if (prometheus := shutil.which("prometheus", path=SYSTEM_PATH)) is None:
         pytest.skip("Prometheus is not installed: apt install prometheus")
     (tmp_path / "probe.py").write_text(PROBE_APP)
@@ -225,6 +229,10 @@ def test_a_real_prometheus_scrapes_who_is_registered(serverset: Serverset, tmp_p
                     found = ask(f"{host}:{own}", b"GET /api/v1/query?query=rpcserver_requests_total HTTP/1.0\r\n\r\n")
             (member,) = serverset.members().values()
             assert f'"instance":"{member.service_endpoint}"' in found.decode()
+            for query in QUERIES:
+                asked = quote(query.replace("$job", "calc").replace("$__rate_interval", "1m"))
+                answer = ask(f"{host}:{own}", f"GET /api/v1/query?query={asked} HTTP/1.0\r\n\r\n".encode())
+                assert b'"status":"success"' in answer, query
         finally:
             process.kill()
             process.wait(PATIENCE)
