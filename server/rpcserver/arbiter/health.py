@@ -9,6 +9,7 @@ https://docs.haproxy.org/2.6/configuration.html#5.2-agent-check
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -45,6 +46,7 @@ _BACKLOG: Final = 64
 _PAUSE: Final = 1.0
 _SAID_AGAIN: Final = 60.0
 _METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT ")
+_ORIGIN: Final = re.compile(rb"\Ahttps?://[^/?]*", re.IGNORECASE)
 _AGENT_WORDS: Final = {Fitness.READY: "ready up", Fitness.DRAINING: "drain"}
 
 
@@ -220,7 +222,9 @@ def reply_to(head: bytes, judge: Judge, *, ended: bool) -> bytes | None:
         return agent_word(judge())
     if b"\r\n\r\n" in head or b"\n\n" in head:
         method, _, rest = head.partition(b"\n")[0].partition(b" ")
-        return _respond(method, rest.split(b" ")[0].partition(b"?")[0].strip(), judge)
+        # A target may be written whole, with the host (RFC 9112, 3.2.2).
+        path = _ORIGIN.sub(b"", rest.split(b" ")[0], count=1).partition(b"?")[0].strip()
+        return _respond(method, path, judge)
     if ended or len(head) > _LONGEST_HEAD:
         return _response(HTTPStatus.BAD_REQUEST, {"status": "bad request", "reason": "the request does not end"})
     return None

@@ -78,6 +78,7 @@ def test_a_server_that_serves_is_alive_and_ready(server: Server) -> None:
     status, said = get(address, "/readyz?verbose")
     assert (status, said["status"], said["serving"], said["wanted"]) == (200, "ready", 2, 2)
     assert get(address, "/readyz", "HEAD") == (200, None)
+    assert get(address, f"http://{address}/healthz?verbose") == (200, {"status": "alive"})
 
 
 def test_it_speaks_http_as_others_know_it(server: Server) -> None:
