@@ -24,6 +24,7 @@ from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.standstill import stopped_at
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
+from tests.forks import Forks
 from tests.rpcshell.peers import Peer, PeerServer
 from tests.servers import running
 
@@ -33,7 +34,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be anoth
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[SpawnedServer]:
+def server(forked: Forks) -> Iterator[SpawnedServer]:
     started = SpawnedServer.start(SpawnOptions(2))
     yield started
     started.stop()

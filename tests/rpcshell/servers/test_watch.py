@@ -32,6 +32,7 @@ def spawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 @needs_server
+@pytest.mark.usefixtures("forked")
 def test_a_watch_hands_on_what_is_new_and_goes_on_with_a_restarted_server(spawn: Callable[[], SpawnedServer]) -> None:
     servers = [spawn()]
     with LocalServerWatch(lambda: Control(str(servers[-1].control))) as watch:

@@ -162,6 +162,7 @@ def test_a_foreign_server_is_named_once_asked(session: Session, told: Told) -> N
             session.call("ping")
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_server_of_ones_own_whose_workers_are_held_is_not_taken_for_a_plain_one(
     session: Session, told: Told, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

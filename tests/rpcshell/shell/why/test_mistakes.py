@@ -16,6 +16,7 @@ from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.shell.why.mistakes import MistakeName, Provocation, judge, plan
 from rpcwire import encode_request, frame
+from tests.forks import Forks
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, serving
 from tests.servers import needs_server
@@ -25,7 +26,7 @@ MISTAKES: tuple[MistakeName, ...] = get_args(MistakeName)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpawnedServer]:
+def server(forked: Forks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpawnedServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         # One worker that serves one connection at a time: nothing is seen if the shell keeps it for itself.
