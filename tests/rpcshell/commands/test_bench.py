@@ -146,7 +146,7 @@ def test_models_are_started_in_turn_and_stand_side_by_side(shell: Shell, output:
         (":bench -c 0 ping", "not in the range"),
         (":bench ping -c", "requires an argument"),
         (":bench ping -c 0", "not in the range"),
-        (":bench ping --nonsense 3", "expected"),
+        (":bench ping --nonsense 3", "is not a value"),
         (":bench x = ping", "is no call"),
         (":bench -m sync,nonsense ping", "'nonsense' is no worker model"),
         (":bench -m all ping", "was not"),
