@@ -37,8 +37,8 @@ def test_serving_plain_handlers_needs_no_event_loop() -> None:
         "from rpcserver import *\n"
         "from rpcserver.service.dispatch import Dispatcher\n"
         "from rpcserver.service.loader import load_service\n"
-        "dispatcher = Dispatcher(load_service(None), WorkerInfo(1, 1, 1, 'sync')); dispatcher.start_worker()\n"
-        'assert b"pong" in dispatcher.answer(b\'{"in":"ping"}\', Peer("")); dispatcher.stop_worker()'
+        "dispatcher = Dispatcher(load_service(None), WorkerInfo(1, 1, 1, 'sync')); dispatcher.hooks.start_worker()\n"
+        'assert b"pong" in dispatcher.answer(b\'{"in":"ping"}\', Peer("")); dispatcher.hooks.stop_worker()'
     )
     assert not modules_after(statement) & {"asyncio", "concurrent.futures"}
 

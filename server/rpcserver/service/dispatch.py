@@ -44,13 +44,15 @@ _REPLYING: Final = 3
 _COUNTED_AS: Final[dict[int, int]] = {ErrorCode.INVALID_PARAMS: INVALID_PARAMS, ErrorCode.INTERNAL_ERROR: FAILED}
 
 
-class Dispatcher(WorkerHooks):
+class Dispatcher:
     """Answers requests with a service's handlers.
 
     Args:
         board: where the worker counts what it does; nobody sees it unless given.
 
     Attributes:
+        service: what is served.
+        worker: by whom.
         served: how many requests have come, errors included. Under the GIL no count is lost to other threads,
             since nothing between reading and writing it can switch threads.
         discovery: the endpoint that describes the service.
@@ -68,19 +70,17 @@ class Dispatcher(WorkerHooks):
         runner: CoroutineRunner | None = None,
         board: SlotBoard | None = None,
     ) -> None:
-        super().__init__(service, worker, CoroutineRunner() if runner is None else runner)
-        self.served = 0
+        self.service = service
+        self.worker = worker
+        self._runner = CoroutineRunner() if runner is None else runner
+        self.hooks = WorkerHooks(service, worker, self._runner)
+        self.served = self._answered = self._busy = self._bytes_in = self._bytes_out = 0
         self._board = SlotBoard.private() if board is None else board
         self._cells = self._board.cells
-        self._answered = 0
-        self._busy = 0
-        self._bytes_in = 0
-        self._bytes_out = 0
         self._noted: Endpoint | None = None
         self._large_values = LargeValues()
-        endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
+        self._endpoints = endpoints = {name: Endpoint(method, worker) for name, method in service.methods().items()}
         endpoints[DISCOVER] = self.discovery = discovery_endpoint(service, tuple(endpoints.values()), worker)
-        self._endpoints = endpoints
         self._long = LongRequests(endpoints)
         self._faults = Faults(endpoints, debug=debug)
         methods = self._board.methods

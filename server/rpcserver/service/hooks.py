@@ -31,16 +31,11 @@ def run_preload_hooks(service: Service) -> None:
 
 
 class WorkerHooks:
-    """Runs the hooks of one worker.
-
-    Attributes:
-        service: what is served.
-        worker: by whom.
-    """
+    """Runs the hooks of one worker."""
 
     def __init__(self, service: Service, worker: WorkerInfo, runner: CoroutineRunner) -> None:
-        self.service = service
-        self.worker = worker
+        self._service = service
+        self._worker = worker
         self._runner = runner
 
     def start_worker(self) -> None:
@@ -49,7 +44,7 @@ class WorkerHooks:
         Raises:
             AppFailed: a hook raised an exception.
         """
-        for hook in self.service.start_hooks:
+        for hook in self._service.start_hooks:
             self._run_hook(hook)
 
     def stop_worker(self) -> None:
@@ -57,19 +52,19 @@ class WorkerHooks:
 
         What a hook raises is logged.
         """
-        for hook in self.service.stop_hooks:
+        for hook in self._service.stop_hooks:
             with _failure_logged():
                 self._run_hook(hook)
         self._runner.close()
 
     async def start_worker_async(self) -> None:
         """Like `start_worker`, on an event loop."""
-        for hook in self.service.start_hooks:
+        for hook in self._service.start_hooks:
             await self._run_hook_async(hook)
 
     async def stop_worker_async(self) -> None:
         """Like `stop_worker`, on an event loop."""
-        for hook in self.service.stop_hooks:
+        for hook in self._service.stop_hooks:
             with _failure_logged():
                 await self._run_hook_async(hook)
 
@@ -92,7 +87,7 @@ class WorkerHooks:
             return hook()
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         wants_worker = any(found.kind in positional and found.default is found.empty for found in parameters)
-        return hook(self.worker) if wants_worker else hook()
+        return hook(self._worker) if wants_worker else hook()
 
 
 @contextlib.contextmanager

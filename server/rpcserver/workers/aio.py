@@ -91,12 +91,12 @@ class AsyncWorker(Worker):
 
     def start_service(self) -> None:
         """Run the service's start hooks on the loop."""
-        self._complete(self.dispatcher.start_worker_async())
+        self._complete(self.dispatcher.hooks.start_worker_async())
 
     def stop_service(self) -> None:
         """Run the service's stop hooks on the loop, after the calls that a quick stop left, before all else there."""
         self._complete(self._end_calls())
-        self._complete(self.dispatcher.stop_worker_async())
+        self._complete(self.dispatcher.hooks.stop_worker_async())
         self._complete(self._end_tasks())
 
     def prepare(self) -> None:

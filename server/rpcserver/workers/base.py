@@ -187,11 +187,11 @@ class Worker(abc.ABC):
         Raises:
             AppFailed: a hook raised an exception.
         """
-        self.dispatcher.start_worker()
+        self.dispatcher.hooks.start_worker()
 
     def stop_service(self) -> None:
         """Run the service's stop hooks, as the last thing; also where `start_service` was ended by an exception."""
-        self.dispatcher.stop_worker()
+        self.dispatcher.hooks.stop_worker()
 
     def make_dispatcher(self, service: Service, board: SlotBoard) -> Dispatcher:
         """Make what answers requests, and counts on `board`.

@@ -310,7 +310,7 @@ class ForkWorker(Worker):
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             try:
-                dispatcher.start_worker()
+                dispatcher.hooks.start_worker()
                 self._current.serve()
             except AppFailed as error:
                 logger.error("%s", error, extra={"traceback": error.traceback})
@@ -320,7 +320,7 @@ class ForkWorker(Worker):
                 self._quitting = True
                 if self._methods is not None:
                     self._methods.hand_in()
-                dispatcher.stop_worker()
+                dispatcher.hooks.stop_worker()
                 self.at_exit.run(lambda: self._leave_by)
         except QuickStop:
             return 0

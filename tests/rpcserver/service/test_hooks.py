@@ -46,9 +46,9 @@ TOLD = ["plain start", ("start", 3), WORKER, ("stop", 1.0)]
 def test_hooks_run_in_order_in_blocking_models_on_one_loop() -> None:
     RUNNER.close()
     story = Story()
-    story.dispatcher.start_worker()
+    story.dispatcher.hooks.start_worker()
     assert story.events == TOLD[:2]
-    story.dispatcher.stop_worker()
+    story.dispatcher.hooks.stop_worker()
     assert story.events == TOLD
     assert not any(thread.name == "rpcserver-coroutines" for thread in threading.enumerate())
 
@@ -57,9 +57,9 @@ def test_hooks_run_in_order_on_an_event_loop() -> None:
     story = Story()
 
     async def main() -> None:
-        await story.dispatcher.start_worker_async()
+        await story.dispatcher.hooks.start_worker_async()
         assert asyncio.get_running_loop() is story.loop
-        await story.dispatcher.stop_worker_async()
+        await story.dispatcher.hooks.stop_worker_async()
 
     asyncio.run(main())
     assert story.events == TOLD
@@ -81,13 +81,13 @@ def test_a_start_hook_that_fails_ends_the_start_with_its_own_traceback(hook: Any
     service.on_worker_start(lambda: pytest.fail("the worker does not start"))
     dispatcher = Dispatcher(service, WORKER)
     with pytest.raises(AppFailed, match=says) as caught:
-        dispatcher.start_worker()
-    dispatcher.stop_worker()
+        dispatcher.hooks.start_worker()
+    dispatcher.hooks.stop_worker()
     assert f"{hook.__name__} ({__file__}:{hook.__code__.co_firstlineno})" in str(caught.value)
     assert says in str(caught.value.traceback)
     assert "server/rpcserver" not in str(caught.value.traceback)
     with pytest.raises(AppFailed, match=says):
-        asyncio.run(dispatcher.start_worker_async())
+        asyncio.run(dispatcher.hooks.start_worker_async())
 
 
 def test_a_stop_hook_that_fails_is_logged_and_the_others_run(caplog: pytest.LogCaptureFixture) -> None:
@@ -97,8 +97,8 @@ def test_a_stop_hook_that_fails_is_logged_and_the_others_run(caplog: pytest.LogC
     service.on_worker_stop(fail)
     service.on_worker_stop(lambda: stopped.append(2))
     dispatcher = Dispatcher(service, WORKER)
-    dispatcher.stop_worker()
-    asyncio.run(dispatcher.stop_worker_async())
+    dispatcher.hooks.stop_worker()
+    asyncio.run(dispatcher.hooks.stop_worker_async())
     assert stopped == [2, 1, 2, 1]
     assert [(record.name, record.levelno) for record in caplog.records] == [("rpcserver.handler", logging.ERROR)] * 2
     assert "no database" in caplog.records[0].getMessage()
