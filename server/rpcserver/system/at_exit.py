@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 _FILE: Final[type] = io.IOBase.mro()[1]
 
 _LOOK: Final = 0.5
+"""Seconds after which it is asked again until when processes may go on, which a signal may have changed."""
 _LAST_WORDS: Final = 0.3
 """Seconds that a process has to end after SIGTERM."""
 
@@ -105,8 +106,8 @@ def _end_children_later(leave_by: Callable[[], float]) -> None:
 
 
 def _end_children(children: list[BaseProcess], leave_by: Callable[[], float]) -> None:
-    while children and (left := leave_by() - monotonic()) > 0:
-        children = _outlasting(children, min(left, _LOOK))
+    while children and (now := monotonic()) < (until := leave_by()):
+        children = _outlasting(children, min(until, now + _LOOK))
     for child in children:
         logger.warning(
             "process %s (%s), which the app has started, is ended with the one that started it: "
@@ -115,13 +116,15 @@ def _end_children(children: list[BaseProcess], leave_by: Callable[[], float]) ->
             child.name,
         )
         child.terminate()
-    for child in _outlasting(children, _LAST_WORDS):
+    for child in _outlasting(children, monotonic() + _LAST_WORDS):
         child.kill()
 
 
-def _outlasting(children: list[BaseProcess], seconds: float) -> list[BaseProcess]:
-    """Return those that do not end within some time after the first that does."""
+def _outlasting(children: list[BaseProcess], until: float) -> list[BaseProcess]:
+    """Wait for processes to end, and return those that have not by then, in monotonic seconds."""
     from multiprocessing.connection import wait
 
-    ended = wait([child.sentinel for child in children], seconds)
-    return [child for child in children if child.sentinel not in ended]
+    while children and (left := until - monotonic()) > 0:
+        ended = wait([child.sentinel for child in children], left)
+        children = [child for child in children if child.sentinel not in ended]
+    return children

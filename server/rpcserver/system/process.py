@@ -22,6 +22,7 @@ import msgspec
 
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.lifeline import held, hold, is_parted, tie
+from rpcserver.system.signals import signal_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -58,18 +59,14 @@ class Exit(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if not self.by_signal:
             return f"exited with status {self.code}"
-        with contextlib.suppress(ValueError):
-            return f"was killed by {signal.Signals(self.code).name}"
-        return f"was killed by signal {self.code}"
+        return f"was killed by {signal_text(self.code)}"
 
     @property
     def signal_name(self) -> str | None:
         """The name, without SIG, of the signal that it died of; None where it ended by itself."""
         if not self.by_signal:
             return None
-        with contextlib.suppress(ValueError):
-            return signal.Signals(self.code).name.removeprefix("SIG")
-        return str(self.code)
+        return signal_text(self.code).removeprefix("SIG").removeprefix("signal ")
 
     @property
     def clean(self) -> bool:

@@ -169,7 +169,7 @@ class OwnSignals:
 
 
 class _Contained:
-    """A handler whose exceptions would come up wherever the server is about something."""
+    """A handler whose exceptions are logged, as they would else come up in whatever the server does at the moment."""
 
     def __init__(self, handler: Callable[[int, FrameType | None], Any], in_call: Callable[[], bool]) -> None:
         self._handler = handler
@@ -183,7 +183,14 @@ class _Contained:
         except BaseException:
             if self._in_call():
                 raise
-            logger.exception("the app's handler of %s failed", signal.Signals(number).name)
+            logger.exception("the app's handler of %s failed", signal_text(number))
+
+
+def signal_text(number: int) -> str:
+    """Name a signal, or give its number: most real-time ones have no name."""
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
 
 
 def ignore(_number: int, _frame: FrameType | None) -> None:

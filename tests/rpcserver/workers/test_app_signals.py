@@ -128,6 +128,7 @@ def fail(*_):
     raise TimeoutError("the app's own")
 
 signal.signal(signal.SIGALRM, fail)
+signal.signal(signal.SIGRTMIN + 3, fail)
 
 @service.method
 def times_out() -> None:
@@ -143,9 +144,9 @@ def test_a_handler_of_the_app_that_fails_costs_no_connection(model: str, tmp_pat
         worker = server.workers()[0]
         with server.connect() as client:
             serving = client.call("pid").result
-            for number in range(2):
-                os.kill(serving, signal.SIGALRM)
-                server.wait_for_log("TimeoutError: the app's own", number + 1)
+            for count, number in enumerate((signal.SIGALRM, signal.SIGRTMIN + 3), 1):
+                os.kill(serving, number)
+                server.wait_for_log("TimeoutError: the app's own", count)
                 assert client.call("pid").result == serving
             if model in {"sync", "fork"}:
                 assert client.call("times_out").result["data"]["exception"] == "TimeoutError"
