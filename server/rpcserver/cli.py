@@ -19,6 +19,7 @@ import click
 from click.core import ParameterSource
 
 from rpcserver.config_reference import NOT_IN_FILES
+from rpcserver.foreign_options import advice_on
 from rpcserver.options import ENVIRONMENT, Invocation, command
 from rpcserver.system.channel import ParentLink
 from rpcserver.system.errors import AppFailed, LoadError, ServerError, ServiceError, TlsError
@@ -118,7 +119,10 @@ def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
 
 def _explained(error: click.UsageError, config: Path | None) -> SettingsError:
     """Say in an error where the wrong value came from."""
-    message = error.format_message().removesuffix(".")
+    if isinstance(error, click.NoSuchOption) and (advice := advice_on(error.option_name)):
+        return SettingsError(f"there is no option {error.option_name}: {advice}")
+    message = error.format_message().removesuffix(".").replace("valid integer range", "whole number")
+    message = message.replace("valid float range", "number")
     parameter = getattr(error, "param", None)
     wrong = re.search(r"'(.*)' is not one of", error.message)
     if wrong and parameter is not None and (near := near_names(wrong[1], parameter.type.choices, limit=1)):
@@ -130,7 +134,8 @@ def _explained(error: click.UsageError, config: Path | None) -> SettingsError:
             variable = parameter.envvar or f"{ENVIRONMENT}_{parameter.name.upper()}"
             return SettingsError(f"{message} (from the environment: {variable})")
         case ParameterSource.DEFAULT_MAP if config is not None:
-            text = config.read_text(encoding="utf-8-sig")
+            # What came out of a pipe is there no more.
+            text = "" if config.is_fifo() else config.read_text(encoding="utf-8-sig")
             names = (parameter.name, parameter.name.replace("_", "-"))
             line = next((line for name in names if (line := line_of(text, name)) is not None), None)
             return SettingsError(message, source=config, line=line)

@@ -12,6 +12,7 @@ import pytest
 
 from rpcserver.cli import parse
 from rpcserver.config_reference import NOT_IN_FILES, config_reference
+from rpcserver.foreign_options import HERE, OTHERWISE
 from rpcserver.options import command
 from rpcserver.run import check_server
 from rpcserver.system.errors import AppFailed, AppNotFound, TlsError
@@ -96,3 +97,49 @@ def test_the_manual_is_the_guide_that_the_shell_has() -> None:
 def test_a_choice_that_is_none_leads_to_the_near_one() -> None:
     with pytest.raises(SettingsError, match=r"did you mean info\?"):
         parse(["--log-level", "inf"], None)
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (["-k", "gevent"], "there is no option -k: here it is --model"),
+        (["--check-config"], "there is no option --check-config: here it is --check"),
+        (["--daemon"], "there is no option --daemon: it stays in the foreground: let systemd run it"),
+        (["--workers", "x"], "'x' is not a whole number"),
+    ],
+)
+def test_habits_of_other_servers_lead_on(option: list[str], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        parse(option, None)
+
+
+def test_advice_on_options_of_other_servers_names_options_that_are_there_and_none_that_are() -> None:
+    there = {name for parameter in command.params for name in parameter.opts}
+    assert there.isdisjoint({*HERE, *OTHERWISE})
+    assert {words.split(",")[0].split()[0] for words in HERE.values()} <= there
+
+
+def test_a_configuration_comes_from_a_pipe_that_somebody_writes_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(SettingsError, match="it cannot be read: nobody writes to this pipe"):
+        parse([], pipe)
+    for written, says in (("workers = 3\n", None), ("log-level = 'x'\n", "/dev/fd/.*'x' is not one of")):
+        reader, writer = os.pipe()
+        with os.fdopen(reader), os.fdopen(writer, "w") as stream:
+            stream.write(written)
+            stream.close()
+            if says is None:
+                invocation = parse([], Path(f"/dev/fd/{reader}"))
+                assert invocation is not None
+                assert invocation.settings.workers == 3
+            else:
+                with pytest.raises(SettingsError, match=says):
+                    parse([], Path(f"/dev/fd/{reader}"))
+
+
+def test_a_configuration_in_python_is_said_to_be_one(tmp_path: Path) -> None:
+    file = tmp_path / "gunicorn.conf.py"
+    file.write_text("import os\n")
+    with pytest.raises(SettingsError, match="settings are TOML here, no Python"):
+        parse([], file)

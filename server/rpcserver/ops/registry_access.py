@@ -154,7 +154,8 @@ def check_tls(ca: Path | None, cert: Path | None, key: Path | None) -> None:
 
 def _read_secret(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        # A pipe that nobody writes to would be waited for.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise SettingsError("is no file", source=path)

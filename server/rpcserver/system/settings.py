@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcserver.system.addresses import NATIVE, Bind, TcpBind, is_wildcard, parse_bind
+from rpcserver.system.contents import read_contents
 from rpcserver.system.errors import ServerError
 from rpcserver.system.near_names import near_names
 from rpcwire import MAX_REQUEST
@@ -302,7 +303,7 @@ def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
 
     try:
         # Editors on Windows begin files with a mark of their encoding, which is no TOML.
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_contents(path).decode("utf-8-sig")
     except OSError as error:
         raise SettingsError(f"it cannot be read: {(error.strerror or str(error)).lower()}", source=path) from error
     except UnicodeDecodeError as error:
@@ -316,6 +317,8 @@ def read_file(path: Path, known: Mapping[str, Any]) -> dict[str, object]:
         what = str(error)[: found.start()] if found else str(error)
         if what.endswith(r"character '\n'"):
             what = "the quote is not closed on its line"
+        if path.suffix == ".py":
+            what += "; settings are TOML here, no Python (--config-reference prints what there is)"
         reason = f"this is not TOML{f' at column {found[2]}' if found else ''}: {what[:1].lower()}{what[1:]}"
         raise SettingsError(reason, source=path, line=int(found[1]) if found else None) from error
     settings: dict[str, object] = {}

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from rpcserver.system.contents import read_contents
 from rpcserver.system.errors import TlsError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def subject_of(certificate: Mapping[str, Any]) -> str | None:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_contents(path)
     except OSError as error:
         raise TlsError(path, f"the {what} cannot be read: {error.strerror}") from error
 
