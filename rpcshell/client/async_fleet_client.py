@@ -17,6 +17,7 @@ from rpcshell.client.fleet.balancer import Balancer
 from rpcshell.client.fleet.failover import Failover
 from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT
 from rpcshell.client.fleet.sources import listed_in, source_of
+from rpcshell.client.fleet.spares import Spares
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -47,6 +48,7 @@ class AsyncFleetClient(AsyncClient):
         self._fleet = target
         self._balancer = Balancer(time.monotonic)
         self._pools: dict[Candidate, list[AsyncConnection]] = {}
+        self._spares = Spares(self._pools)
         self._source: Source | None = None
         self._watched = asyncio.Event()
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -208,6 +210,8 @@ class AsyncFleetClient(AsyncClient):
                         self._drop(ended)
                     pool.clear()
             if usable:
+                if candidate.limited:
+                    self._spares.took_from(candidate)
                 return connection
             raise Dropped("the server has closed it", not_run=True)
         limit = failover.dialling_limit(self._dialling_limit(until, asyncio.get_running_loop().time()))
@@ -227,6 +231,9 @@ class AsyncFleetClient(AsyncClient):
                 self._drop(connection)
         if self._waiting:
             self._wake_all()
+        if self._balancer.limited:
+            for spare in self._spares.take_out(time.monotonic()):
+                self._drop(spare)
 
     async def _watch(self, deadline: float | None) -> None:
         """Have the registry watched, and wait until it has told of instances."""

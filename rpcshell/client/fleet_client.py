@@ -15,6 +15,7 @@ from rpcshell.client.fleet.balancer import Balancer
 from rpcshell.client.fleet.failover import Failover
 from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT
 from rpcshell.client.fleet.sources import listed_in, source_of
+from rpcshell.client.fleet.spares import Spares
 from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class FleetClient(Client):
         self._fleet = target
         self._balancer = Balancer(time.monotonic)
         self._pools: dict[Candidate, list[Connection]] = {}
+        self._spares = Spares(self._pools)
         self._busy: set[Connection] = set()
         self._source: Source | None = None
         self._watched = threading.Event()
@@ -224,6 +226,8 @@ class FleetClient(Client):
                 connection = pool.pop()
                 if connection.usable():
                     self._busy.add(connection)
+                    if candidate.limited:
+                        self._spares.took_from(candidate)
                     return connection
                 while True:
                     connection.close()
@@ -251,11 +255,15 @@ class FleetClient(Client):
                 if connection.reusable and self._closings == closings and not candidate.gone:
                     self._pools.setdefault(candidate, []).append(connection)
                     connection = None
+            spares: list[Connection] = []
             if self._balancer.limited:
                 self._changed.notify()
+                spares = self._spares.take_out(time.monotonic())
         if connection is not None:
             # After a timeout or an interrupt the reply may still come: no later call may take it for its own.
             connection.close()
+        for spare in spares:
+            spare.close()
 
     def _watch(self, deadline: float | None) -> None:
         """Have the registry watched, and wait until it has told of instances."""

@@ -341,3 +341,18 @@ def test_a_sync_server_gets_no_more_connections_than_it_has_workers(serverset: S
             with steering(server) as arbiter:
                 # Each of both clients had two at most, and never another one.
                 assert arbiter.status()["totals"]["accepts"] <= 4
+
+
+@pytest.mark.thorough
+def test_a_client_lets_sync_workers_go_that_its_calls_do_not_need(serverset: Serverset, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as opened:
+        Fleet(serverset, tmp_path, ["sync"] * 2, opened, "--workers", "2", "--reclaim-idle", "0", app=APP)
+        first = opened.enter_context(connect(serverset.url))
+        with ThreadPoolExecutor(4) as callers:
+            together = threading.Barrier(4)
+            list(callers.map(lambda _: (together.wait(PATIENCE), first.call("nap", [0.05])), range(4)))
+        with connect(serverset.url, timeout=PATIENCE) as second, ThreadPoolExecutor(1) as callers:
+            other = callers.submit(second.call, "nap", [0])
+            while not other.done():
+                first.call("nap", [0])
+            other.result()
