@@ -49,7 +49,7 @@ _PREFIX: Final = "rpcserver_"
 _STATES: Final = ("starting", "ready", "draining", "aborting")
 _SCRAPES_AT_ONCE: Final = 16
 _MEMORY_SECONDS: Final = 0.5
-"""How long one scrape may read what processes take of memory: that of hundreds, and nobody else waits for it."""
+"""How long one scrape may read what processes take of memory: enough for hundreds, and the arbiter does not wait."""
 _NANOSECONDS: Final = 1e9
 _NO_METHOD: Final = "(other)"
 """The label of names that are not registered."""

@@ -273,19 +273,19 @@ class Worker(abc.ABC):
         Where there are not so many, those in use follow that have lasted longest. The others are told to hurry with
         what is on its way.
         """
-        now, turn = monotonic(), self.settings.reclaim_idle
+        now, limit = monotonic(), self.settings.reclaim_idle
         idle: list[C] = []
         in_use: list[C] = []
         for connection in connections:
             conversation = connection.conversation
-            if conversation.silent_for(now) >= turn:
+            if conversation.silent_for(now) >= limit:
                 idle.append(connection)
                 continue
             conversation.hurry()
-            if conversation.turn(now) >= turn > 0:
+            if conversation.in_use_for(now) >= limit > 0:
                 in_use.append(connection)
         idle.sort(key=lambda connection: (connection.conversation.spoken, -connection.conversation.silent_for(now)))
-        in_use.sort(key=lambda connection: -connection.conversation.turn(now))
+        in_use.sort(key=lambda connection: -connection.conversation.in_use_for(now))
         return (idle + in_use)[: self.acceptor.count_waiting()]
 
     def note_full(self) -> None:

@@ -72,7 +72,7 @@ class BlockingConnection:
         # Two waits fit into the time after which an idle connection may be reclaimed.
         reclaim = settings.reclaim_idle / 2 or TICK
         limits = (settings.idle_timeout, settings.read_timeout, settings.max_connection_age)
-        self._turn = settings.reclaim_idle or inf
+        self._longest_use = settings.reclaim_idle or inf
         self._tick = min(reclaim, *(limit or TICK for limit in limits), TICK)
 
     @property
@@ -123,9 +123,9 @@ class BlockingConnection:
             self._wait_at_most(_AT_ONCE)
 
     def reclaim(self) -> None:
-        """Drain the connection if it has been idle for a tick or has had its turn, else hurry it; safe as `drain`."""
+        """Drain the connection if it was idle for a tick, or in use for long, else hurry it; as safe as `drain`."""
         now = monotonic()
-        if self.conversation.silent_for(now) >= self._tick or self.conversation.turn(now) >= self._turn:
+        if self.conversation.silent_for(now) >= self._tick or self.conversation.in_use_for(now) >= self._longest_use:
             self.drain()
         else:
             self.conversation.hurry()

@@ -287,8 +287,8 @@ class Conversation:
         """Let a request that comes, or a reply that is taken, take less long, since others wait; safe anywhere."""
         self._hurried = self._settings.reclaim_idle > 0 and (self._frame_began or self._write_began) > 0
 
-    def turn(self, now: float) -> float:
-        """How long it has lasted, in seconds, where it may end for others though in use, as its client heeds that."""
+    def in_use_for(self, now: float) -> float:
+        """How long it has lasted, in seconds, where it may end for others though in use: its client heeds `close`."""
         return now - self._began if self.peer.heeds_close and not self.leaving else 0.0
 
     def silent_for(self, now: float) -> float:
