@@ -132,8 +132,7 @@ signal.signal(signal.SIGRTMIN + 3, fail)
 
 @service.method
 def times_out() -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0.001)
-    signal.pause()
+    signal.raise_signal(signal.SIGALRM)
 """
 
 
