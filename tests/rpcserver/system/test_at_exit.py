@@ -1,0 +1,27 @@
+"""The end of processes that an app has left running; what else is done at the end is looked at in `workers`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from time import monotonic
+from types import SimpleNamespace
+from typing import Any
+
+from rpcserver.system import at_exit
+from tests.servers import PATIENCE
+
+
+def test_the_end_of_one_process_leaves_the_others_their_time() -> None:
+    (first, ended), (second, going_on) = os.pipe(), os.pipe()
+    processes: Any = [SimpleNamespace(sentinel=first), SimpleNamespace(sentinel=second)]
+    os.close(ended)
+    later = threading.Timer(0.05, os.close, (going_on,))
+    later.start()
+    try:
+        assert at_exit._outlasting(processes, monotonic() + PATIENCE) == []
+        assert at_exit._outlasting(processes, monotonic()) == processes
+    finally:
+        later.join()
+        os.close(first)
+        os.close(second)
