@@ -160,7 +160,7 @@ class ChildStream:
             end = "input, and does not take what is sent" if self._closed_input else "output, and goes on"
             return Dropped(f"the child has closed its standard {end}", not_run=False)
         self._listener.join(_LEAVING)
-        how = f"exit code {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+        how = f"exit code {status}" if status >= 0 else _signal_text(-status)
         said = _most_telling(self._last)
         return Dropped(f"the child has ended ({how})", not_run=False, hint=f"it said: {said}" if said else None)
 
@@ -212,6 +212,13 @@ class ChildStream:
                 text = line.decode("utf-8", "replace").rstrip("\r\n")
                 self._last.append(text)
                 self._on_log(text)
+
+
+def _signal_text(number: int) -> str:
+    """Name a signal, or give its number: most real-time ones have no name."""
+    with contextlib.suppress(ValueError):
+        return f"signal {signal.Signals(number).name}"
+    return f"signal {number}"
 
 
 def _most_telling(lines: Iterable[str]) -> str:

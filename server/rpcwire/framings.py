@@ -127,7 +127,7 @@ class _Buffered(Decoder):
             raise TruncatedFrame(len(self._buffer), None)
 
     def _past_mark(self) -> bool:
-        """Whether the stream has no mark of UTF-8 before it, as .NET puts it there, or none that was not skipped."""
+        """Skip the mark of UTF-8 (BOM) with which .NET begins a stream; whether enough has come to tell if it is there."""
         begun = bytes(self._buffer[: len(BOM_UTF8)])
         if begun == BOM_UTF8:
             del self._buffer[: len(BOM_UTF8)]

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta
 
 from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Tell
 from rpcshell.client.dialects.framed import FramedDialect
+from rpcshell.client.dialects.lenient import as_number
 from rpcshell.client.dialects.message_shapes import UNSAID, EventShape, NamesQuestion, ReplyShape
 from rpcshell.client.dialects.message_template import (
     BY_NAME,
@@ -27,7 +28,6 @@ from rpcshell.client.dialects.message_template import (
     at_path,
     filled,
     needs_params,
-    number_told,
     path_of,
     texts_in,
 )
@@ -254,7 +254,7 @@ class Enveloped(FramedDialect):
             yield Event(_HELLO, message)
         elif not self._id_path:
             yield envelope.reply.read(message)
-        elif (number := number_told(at_path(message, self._id_path))) is not None:
+        elif (number := as_number(at_path(message, self._id_path))) is not None:
             yield envelope.reply.read(message, number)
         else:
             # What was not asked for has no number, or none that was sent.

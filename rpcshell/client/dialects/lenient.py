@@ -29,16 +29,16 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def as_number(id: Any) -> int | None:
-    """The whole number that an id is, also where a server gives 1 back as 1.0 or as "1"; None where it is none."""
-    if type(id) is int:
-        return id
-    if isinstance(id, str):
-        return int(id) if id.isascii() and id.isdecimal() and len(id) <= _LONGEST_NUMBER else None
-    if id is None or isinstance(id, bool | list | dict):
+def as_number(value: Any) -> int | None:
+    """The whole number that an id or a code is, also where 1 is written as 1.0 or as "1"; None where it is none."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdecimal() and len(value) <= _LONGEST_NUMBER else None
+    if value is None or isinstance(value, bool | list | dict):
         return None
     # A float, whatever those became.
-    return int(id) if float(id).is_integer() else None
+    return int(value) if float(value).is_integer() else None
 
 
 def nearly_json(body: bytes, unknown: list[str] | None = None) -> Any:

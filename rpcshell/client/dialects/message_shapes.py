@@ -11,7 +11,8 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from rpcshell.client.dialects import Event, Partial
-from rpcshell.client.dialects.message_template import Json, at_path, has_values, number_told
+from rpcshell.client.dialects.lenient import as_number
+from rpcshell.client.dialects.message_template import Json, at_path, has_values
 from rpcwire import ERROR_OUT, Reply, encode_value
 
 __all__ = ["UNSAID", "EventShape", "NamesQuestion", "ReplyShape"]
@@ -55,7 +56,7 @@ class ReplyShape(
         """An error in words, with its number where it has one; what only says that there is one is shown whole."""
         told = error if error and isinstance(error, str | dict | list) else message
         code = at_path(message, self.code) if self.code else None
-        if (number := number_told(code)) is not None:
+        if (number := as_number(code)) is not None:
             if isinstance(told, str):
                 return {"code": number, "message": told}
             return {"code": number, "message": encode_value(told).decode(), "data": told}

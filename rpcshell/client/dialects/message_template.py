@@ -25,7 +25,6 @@ __all__ = [
     "filled",
     "has_values",
     "needs_params",
-    "number_told",
     "path_of",
     "texts_in",
 ]
@@ -36,7 +35,6 @@ STANDING: Final = (METHOD, PARAMS, SPREAD, BY_NAME, BY_POSITION, ID, ID_TEXT)
 """What stands in a template for what differs from call to call."""
 
 _LONGEST_INDEX: Final = 10
-_LONGEST_NUMBER: Final = 19
 
 Json = str | int | float | bool | list[Any] | dict[str, Any]
 
@@ -65,13 +63,6 @@ def _is_one_of(value: Any, wanted: Json) -> bool:
         value == one and isinstance(value, bool) == isinstance(one, bool)
         for one in (wanted if isinstance(wanted, list) else (wanted,))
     )
-
-
-def number_told(told: Any) -> int | None:
-    """A whole number, also where it is written as a text."""
-    if isinstance(told, str) and told.isdecimal() and len(told) < _LONGEST_NUMBER:
-        return int(told)
-    return told if type(told) is int else None
 
 
 def texts_in(template: Any) -> Iterator[str]:

@@ -102,3 +102,13 @@ def test_a_child_that_closes_one_end_or_leaves_both_to_another_is_not_waited_for
 )
 def test_what_an_ended_child_said_is_told_by_the_line_that_tells_most(said: list[str], telling: str) -> None:
     assert child._most_telling(said) == telling
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="this system has no real-time signals")
+def test_a_child_that_dies_of_a_signal_without_a_name_is_said_to() -> None:
+    number = signal.SIGRTMIN + 3
+    stream = ChildStream(ChildTarget(("sh", "-c", f"kill -{number} $$")), lambda _line: None)
+    try:
+        assert f"signal {number}" in str(stream.why_ended())
+    finally:
+        stream.close()

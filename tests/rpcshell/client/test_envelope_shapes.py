@@ -28,8 +28,8 @@ ODD = {
         {"request": {"op": "$method", "args": "$params", "id": "$id-text"}, "reply": {"result": "data"}},
         {"a": 1},
         {"op": "add", "args": {"a": 1}, "id": "7"},
-        [{"id": "7", "data": 3}, {"id": "x", "data": 4}],
-        [Reply("result", 3, 7), Event("message", {"id": "x", "data": 4})],
+        [{"id": "7", "data": 3}, {"id": 7.0, "data": 3}, {"id": "x", "data": 4}],
+        [Reply("result", 3, 7), Reply("result", 3, 7), Event("message", {"id": "x", "data": 4})],
     ),
     "params by name and by position": Odd(
         {"request": {"cmd": "$method", "args": "$by-position", "kwargs": "$by-name"}},
