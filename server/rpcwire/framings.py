@@ -127,7 +127,7 @@ class _Buffered(Decoder):
             raise TruncatedFrame(len(self._buffer), None)
 
     def _past_mark(self) -> bool:
-        """Skip the mark of UTF-8 (BOM) with which .NET begins a stream; whether enough has come to tell if it is there."""
+        """Skip the mark of UTF-8 (BOM) with which .NET begins; whether enough has come to tell if there is one."""
         begun = bytes(self._buffer[: len(BOM_UTF8)])
         if begun == BOM_UTF8:
             del self._buffer[: len(BOM_UTF8)]
