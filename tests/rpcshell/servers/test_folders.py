@@ -65,7 +65,9 @@ def test_the_folders_are_where_the_desktop_has_them(
         monkeypatch.setenv("XDG_CONFIG_HOME", named if named == "relative" else str(tmp_path / named))
     assert config_file() == tmp_path / where / "rpcshell/config.toml"
     assert history_file() == tmp_path / "home/.local/state/rpcshell/history"
-    assert Path(platformdirs.user_config_dir("rpcshell", appauthor=False)) == config_file().parent
+    if named != "relative":
+        # Older versions of platformdirs do not ignore it.
+        assert Path(platformdirs.user_config_dir("rpcshell", appauthor=False)) == config_file().parent
 
 
 def test_without_a_temporary_folder_a_line_cannot_be_edited_elsewhere(
