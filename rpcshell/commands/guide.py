@@ -116,7 +116,7 @@ def _unknown_name(shell: Shell, name: str) -> UsageError:
     commands = [name for command in shell.commands for name in (command.name, *command.aliases)]
     near = near_names(name.lower(), [*_TOPICS, *GUIDES, *commands]) or shell.session.catalog.index.near(name)
     hint = f"did you mean :help {near[0]}?" if near else ":help lists the commands, :help topics what else there is"
-    return UsageError(f"nothing is called {visible(name)} that there is help for", hint=hint)
+    return UsageError(f"there is no help for {visible(name)}", hint=hint)
 
 
 @command("quit", group=SHELL, aliases=("exit", "q"))

@@ -95,7 +95,7 @@ def describe_method(method: Method) -> str:
         )
         lines += _left_out(len(method.params))
     elif method.untold:
-        lines += ["", "What params it takes the server does not tell."]
+        lines += ["", "The server does not tell what params it takes."]
     result = (method.out or "result", type_text(method.result_schema), _said(method.result_description))
     lines += ["", "Result:", *columns([result])]
     for name, rows in _types(method).items():

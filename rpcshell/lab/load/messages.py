@@ -81,15 +81,15 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
     insistent: bool = False
     """Begin at once, connect all at the same time, and count connections that cannot be made instead of giving up."""
 
+    period: float = 0.25
+    """Seconds from one tick to the next, a multiple of 0.05."""
+
     @property
     def destination(self) -> Target:
         """The target, with all that is known of it."""
         said = Target.parse(self.target)
         whole = {**msgspec.structs.asdict(said), **self.unsaid}
         return msgspec.convert(whole, type(said)) if self.unsaid else said
-
-    period: float = 0.25
-    """Seconds from one tick to the next, a multiple of 0.05."""
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):

@@ -93,7 +93,7 @@ def test_a_method_of_whose_params_nothing_is_told_gets_none_made_up() -> None:
     untold = method(params=[], **{"x-params": "whole"})
     assert example_call(untold) == "m"
     text = describe_method(untold)
-    assert text.splitlines()[2] == "What params it takes the server does not tell."
+    assert text.splitlines()[2] == "The server does not tell what params it takes."
     assert "Example" not in text
 
 
