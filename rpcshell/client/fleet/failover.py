@@ -60,7 +60,6 @@ class Failover:
         self._balancer = balancer
         self._fleet = fleet
         self.idempotent = idempotent
-        """Whether the call may run twice."""
         self._trace = trace
 
     def choose(self) -> Candidate | None:
