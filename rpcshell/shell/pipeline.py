@@ -145,7 +145,12 @@ def _ended(process: subprocess.Popen[bytes], command: str) -> int:
     """
     patience: float | None = None
     while True:
-        pid, status = os.waitpid(process.pid, os.WUNTRACED | os.WCONTINUED | (0 if patience is None else os.WNOHANG))
+        looking = 0 if patience is None else os.WNOHANG
+        try:
+            pid, status = os.waitpid(process.pid, os.WUNTRACED | os.WCONTINUED | looking)
+        except ChildProcessError:
+            # Whoever started this program ignores SIGCHLD, and so the kernel keeps no status: Popen takes it for 0.
+            return process.wait()
         if not pid:
             if patience is not None and time.monotonic() > patience:
                 raise CommandStopped(command, process)

@@ -65,6 +65,15 @@ def test_a_line_of_the_systems_shell_is_run_to_its_end(shell: Shell, output: Rec
         shell.execute("!")
 
 
+def test_a_command_ends_where_the_ends_of_children_are_ignored(shell: Shell, output: Recording) -> None:
+    former = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        shell.execute("!echo a > made")
+    finally:
+        signal.signal(signal.SIGCHLD, former)
+    assert written("made") == "a\n"
+
+
 def test_a_result_can_be_kept_and_used(shell: Shell, output: Recording) -> None:
     shell.execute('u = ping {"id": 7, "name": "Ann"}')
     shell.execute('ping id=$u.id text=$"Hello ${u.name}" last=$_.id')
