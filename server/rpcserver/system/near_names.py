@@ -26,25 +26,28 @@ _PIECES: Final = 4
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """The known names that a mistyped one may stand for, best first.
 
-    A name of over 100 characters has none.
+    Of a namespace, such as `order` of `order.get`, they are the names in it. A name of over 100 characters has none.
     """
     if len(name) > _LONGEST:
         return []
     folded = name.casefold()
     last = folded.rpartition(".")[2]
     exact: list[str] = []
+    inside: list[str] = []
     tails: list[str] = []
     others: list[str] = []
     for candidate in known:
         text = candidate.casefold()
         if text == folded:
             exact.append(candidate)
+        elif text.startswith(f"{folded}."):
+            inside.append(candidate)
         elif last and text.rpartition(".")[2] == last:
             tails.append(candidate)
         elif abs(len(text) - len(folded)) <= max(len(text), len(folded)) // 2:
             others.append(candidate)
-    if exact:
-        return exact[:limit]
+    if exact or inside:
+        return (exact or inside)[:limit]
     if tails:
         compared = difflib.SequenceMatcher(a=name)
         return sorted(_likeliest(name, tails), key=lambda tail: _distance(compared, tail))[:limit]

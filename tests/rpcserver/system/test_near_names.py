@@ -21,6 +21,7 @@ KNOWN = ["ping", "echo", "order.place", "order.get", "user.get", "rpc.discover"]
         ("get", ["user.get", "order.get"]),
         ("orders.get", ["order.get", "user.get"]),
         ("oder.place", ["order.place"]),
+        ("order", ["order.place", "order.get"]),
         ("zzz", []),
         ("", []),
         (".", []),
