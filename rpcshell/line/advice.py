@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from rpcshell.line.catalog import Method
 from rpcshell.line.check import check
 from rpcshell.line.foreign import ForeignCall, foreign_method, read_foreign
-from rpcshell.line.language import ArrayNode, CallLine, key_text, method_text, parse, quote, typed_word
+from rpcshell.line.language import ArrayNode, CallLine, json_word, key_text, method_text, parse, quote, typed_word
 from rpcshell.line.properties import property_schema
 from rpcshell.line.schema import Schema, allowed_types
 
-__all__ = ["advice"]
+__all__ = ["advice", "can_be_made"]
 
 _LONGEST = 2_000
 """Characters of the longest line that is looked at, and of one that is advised: nobody types a longer one."""
@@ -28,7 +28,7 @@ def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
     if call is None:
         return []
     found = dict.fromkeys(candidate for candidate in _candidates(call, method) if candidate != text.strip())
-    return [candidate for candidate in found if len(candidate) <= _LONGEST and _works(candidate, method)]
+    return [candidate for candidate in found if len(candidate) <= _LONGEST and can_be_made(candidate, method)]
 
 
 def _candidates(call: ForeignCall, method: Method) -> Iterator[str]:
@@ -72,10 +72,12 @@ def _value(text: str, schema: Schema, method: Method) -> str:
     """A value as JSON has it; of what was typed without quotes, as what the schema wants there."""
     if text[0] in "\"'{[<$":
         return text
+    text = json_word(text)
     return quote(text) if isinstance(typed_word(text, allowed_types(schema, method.resolve)), str) else text
 
 
-def _works(text: str, method: Method) -> bool:
+def can_be_made(text: str, method: Method) -> bool:
+    """Whether a line is a call of a method, and its params are what the method's schema wants."""
     line = parse(text)
     if line.blocking is not None or not isinstance(line.body, CallLine) or line.body.method != method.name:
         return False

@@ -51,6 +51,8 @@ def habit(text: str) -> Habit | None:
         return Habit(word, say=f":methods lists the methods{files}")
     if word in _CLEAR and not rest:
         return Habit(word, say="Ctrl-L clears the screen")
+    if word.startswith("!!"):
+        return Habit(word, say="Up is the line before, Ctrl-R searches, and :history lists the calls")
     if word in _SYSTEM:
         return Habit(word, say=f"!{text.strip()} is run by the system's shell")
     return None

@@ -79,10 +79,16 @@ def refuse_foreign_call(text: str, method: str, find: Callable[[str], Method | N
 
 
 def add_advice(call: Call, find: Callable[[str], Method | None], known: Known) -> None:
-    """Have the error of a call whose params are a single value say how the method takes it."""
-    if isinstance(call.error, CallError) and call.error.hint is None and isinstance(call.params, str | int | float):
+    """Have the error of a call whose params the method does not take say what they were meant as."""
+    if (
+        isinstance(call.error, CallError)
+        and call.error.hint is None
+        and isinstance(call.params, str | int | float | dict)
+    ):
+        from rpcshell.line.advice import can_be_made
+
         method = find(call.method)
-        if method is not None and not method.whole:
+        if method is not None and not method.whole and not can_be_made(call.line, method):
             call.error.hint = _did_you_mean(call.line, find, known)
 
 

@@ -35,8 +35,10 @@ HERE: Final = {
 }
 """The option that does it, by the name elsewhere."""
 
-_FOREGROUND: Final = "it stays in the foreground: let systemd run it (rpcserver --man), or write & behind the command"
-_PID: Final = "its log says the pid as it starts: let systemd keep it (rpcserver --man), or take $! of the shell"
+_FOREGROUND: Final = (
+    "it stays in the foreground: let systemd run it (rpcshell --man systemd), or write & behind the command"
+)
+_PID: Final = "its log says the pid as it starts: let systemd keep it (rpcshell --man systemd), or take $! of the shell"
 _USER: Final = "it runs as who starts it: sudo -u USER, or User= of systemd"
 
 OTHERWISE: Final = {

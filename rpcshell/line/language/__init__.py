@@ -37,6 +37,7 @@ from rpcshell.line.language.nodes import (
 from rpcshell.line.language.parser import Assembler, expand_alias, parse, statements
 from rpcshell.line.language.tokens import LineError, Problem, Severity, Token, TokenKind
 from rpcshell.line.language.unparse import escape, key_text, method_text, quote, unparse
+from rpcshell.line.language.values import json_word
 
 __all__ = [
     "ArrayNode",
@@ -74,6 +75,7 @@ __all__ = [
     "call_params",
     "escape",
     "expand_alias",
+    "json_word",
     "key_text",
     "leading_word",
     "line_value",

@@ -299,6 +299,11 @@ def scalar(scan: Scan, word: str, start: int, end: int) -> tuple[TokenKind, Node
     return TokenKind.ERROR, node
 
 
+def json_word(word: str) -> str:
+    """A word as JSON has it: `true` of `True`, `null` of `None`; any other as it is."""
+    return _SPELLING.get(word, word)
+
+
 def misspelling(word: str) -> str | None:
     """What is wrong with a word that other languages have where JSON has `true`, `false`, `null` or nothing."""
     if word in _SPELLING:

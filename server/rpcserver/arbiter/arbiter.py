@@ -321,7 +321,7 @@ class Arbiter:
             signal.SIGTTIN: lambda: self.scale(len(self._crew.slots) + 1),
             signal.SIGTTOU: lambda: self.scale(len(self._crew.slots) - 1),
             signal.SIGUSR1: self._reopen_logs,
-            signal.SIGUSR2: lambda: logger.warning("SIGUSR2 was received and means nothing to this server"),
+            signal.SIGUSR2: lambda: logger.warning("SIGUSR2 was received and does nothing; SIGHUP reloads"),
             signal.SIGCHLD: self._reap_strays,
         }
 

@@ -55,6 +55,8 @@ _METHODS = Catalog.from_openrpc(
         ("add a:=1 b:=2", ["add a=1 b=2"]),
         ("add b 2 a 1", ["add b=2 a=1"]),
         ("add -1 b=2", ["add a=-1 b=2"]),
+        ("add a=1, b=2", ["add a=1 b=2"]),
+        ("echo text=hi upper=True", ['echo text="hi" upper=true']),
         ("add 1 2 3", []),
         ("add one", []),
         ("add(1,2", []),
@@ -70,6 +72,10 @@ def test_a_line_of_another_tool_is_told_as_the_schema_has_it(line: str, meant: l
 def test_json_with_a_mistake_in_it_is_not_meant_as_a_text() -> None:
     assert advice("ping {'a': [1 2]}", CATALOG.methods.get) == []
     assert advice("ping two words", CATALOG.methods.get)
+
+
+def test_words_of_python_are_meant_as_those_of_json() -> None:
+    assert advice("ping None", CATALOG.methods.get)[0] == "ping null"
 
 
 @given(st.one_of(line_texts, line_texts.map(lambda text: f"order.create {text}")))
@@ -95,6 +101,7 @@ def test_what_is_advised_can_be_run(text: str) -> None:
         ("SHOW methods;", "", ":methods lists the methods"),
         (r"\c localhost:8080", "", ":connect localhost:8080 does that"),
         ("GET /order/list", "", "a line begins with the method, as in order.list a=1"),
+        ("!!", "", "Up is the line before, Ctrl-R searches, and :history lists the calls"),
         ("clear", "", "Ctrl-L clears the screen"),
         ("grep x y", "", "!grep x y is run by the system's shell"),
         ("exit_status", None, None),

@@ -166,6 +166,28 @@ def test_an_error_does_not_repeat_the_secrets_of_its_call(shell: Shell) -> None:
     assert caught.value.data == {"tried": ["<***>"], "user": "ada"}
 
 
+def test_a_refused_call_is_told_what_its_pairs_were_meant_as(shell: Shell) -> None:
+    params = [{"name": name, "schema": {"type": "number"}} for name in "ab"]
+    document = {
+        "openrpc": "1.3.2",
+        "info": {"title": "t", "version": "1"},
+        "methods": [{"name": "add", "params": params}],
+    }
+
+    def refuse(peer: Peer) -> None:
+        peer.read()
+        peer.send({"out": "rpc.discover", "result": document})
+        while peer.read() is not None:
+            peer.send({"out": "error", "result": {"code": -32602, "message": "no"}})
+
+    with serving(refuse) as server:
+        shell.session.connect(server.target)
+        for line, hint in (("add a=1, b=2", "did you mean `add a=1 b=2`?"), ("add a=1 b=2", None)):
+            with pytest.raises(CallError) as caught:
+                shell.execute(line)
+            assert caught.value.hint == hint
+
+
 @pytest.mark.parametrize("line", ["login hunter2 1", 'login("hunter2", 1)'])
 def test_advice_does_not_repeat_a_secret_that_the_server_tells_by_its_place(shell: Shell, line: str) -> None:
     params = [{"name": "password", "schema": {"type": "string"}}, {"name": "n", "schema": {"type": "integer"}}]
