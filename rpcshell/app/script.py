@@ -170,6 +170,10 @@ def _one_line(text: str) -> str:
 def _data(error: CallError) -> str:
     if error.data is None or error.data == error.message:
         return ""
+    match error.data:
+        # Near names that the message has.
+        case {"suggestions": list(names), **rest} if not rest and all(str(name) in error.message for name in names):
+            return ""
     from rpcshell.line.masking import mask_value
 
     return f" (data: {compact(mask_value(error.data))})"

@@ -6,6 +6,8 @@ from typing import Final
 
 __all__ = ["HERE", "OTHERWISE", "advice_on"]
 
+_MODELS: Final = "thread for gthread and gevent, async for uvicorn's workers"
+
 HERE: Final = {
     "--access-logfile": "--access-log, which writes to the log",
     "--ca-certs": "--tls-client-ca",
@@ -28,9 +30,9 @@ HERE: Final = {
     "--timeout-keep-alive": "--idle-timeout",
     "--uds": "--bind unix:PATH",
     "--umask": "--unix-mode",
-    "--worker-class": "--model",
+    "--worker-class": f"--model, {_MODELS}",
     "--worker-connections": "--max-connections",
-    "-k": "--model",
+    "-k": f"--model, {_MODELS}",
     "-t": "--timeout",
 }
 """The option that does it, by the name elsewhere."""

@@ -132,6 +132,14 @@ def test_an_error_is_one_line_with_its_hint() -> None:
     assert complaint(UsageError("no", hint="try yes")) == "rpcshell: no (try yes)\n"
 
 
+def test_near_names_are_not_said_twice() -> None:
+    for said, near in (("no pnig; did you mean ping?", ["ping"]), ("no x", [])):
+        error = CallError(said, code=-32601, data={"suggestions": near}, method="x")
+        assert complaint(error) == f"rpcshell: x: error -32601: {said}\n"
+    error = CallError("no pnig", code=-32601, data={"suggestions": ["ping"]}, method="x")
+    assert complaint(error) == 'rpcshell: x: error -32601: no pnig (data: {"suggestions":["ping"]})\n'
+
+
 def test_an_error_of_a_server_has_code_and_data_and_reaches_the_terminal_escaped() -> None:
     error = CallError("bad\x1b[2J\nthing", code=-32602, data={"path": "\x9b"}, method="add")
     text = complaint(error, "f:3")
