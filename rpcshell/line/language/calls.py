@@ -24,6 +24,7 @@ from rpcshell.line.language.values import (
     KEYWORDS,
     NUMBER,
     clip,
+    json_word,
     misspelling,
     number_fault,
     read_value,
@@ -184,6 +185,8 @@ def _read_word(scan: Scan, word: str) -> WordNode:
     elif word[-1] == ",":
         message = "the comma is part of the text; pairs are parted by blanks"
         scan.problem(message, end - 1, end, "a blank", Severity.WARNING)
+    elif (meant := json_word(word)) != word:
+        scan.problem(f"{word} is a text here; JSON has `{meant}`", start, end, meant, Severity.WARNING)
     elif sink := _TOUCHING_SINK.search(word):
         message = f"`{sink[0]}` is part of the text; a blank before it sends the result on"
         scan.problem(message, start + sink.start(), start + sink.end(), "a blank", Severity.WARNING)

@@ -188,6 +188,13 @@ def test_a_comma_after_a_pair_warns() -> None:
     assert [problem.severity for problem in parse("m a=1, b=2").problems] == [Severity.WARNING]
 
 
+def test_a_word_of_python_for_a_value_is_a_text_with_a_warning() -> None:
+    assert value_of("m a=True") == {"a": "True"}
+    (warning,) = parse("m a=True").problems
+    assert (warning.message, warning.start) == ("True is a text here; JSON has `true`", 4)
+    assert warning.severity is Severity.WARNING
+
+
 @pytest.mark.parametrize("opener", ["[", "{a:", "<a:"])
 def test_nesting_is_bounded_and_the_deepest_that_is_allowed_has_a_value(opener: str) -> None:
     closer = {"[": "]", "{": "}", "<": ">"}[opener[0]]
