@@ -205,17 +205,19 @@ class Reclaim:
             pair for pair in serving if not self._sync or (not pair[1].running and now - pair[1].active > self._idle)
         ]
         idle.sort(key=lambda pair: pair[1].active)
-        # Whether a client in use of its connection heeds its end, its worker knows.
         in_use = [pair for pair in serving if pair not in idle and now - self._held_since[pair[0].pid][1] > self._idle]
-        in_use.sort(key=lambda pair: self._held_since[pair[0].pid][1])
-        asked, self._asked = self._asked, {}
+        asked = self._asked = {
+            worker.pid: self._asked[worker.pid]
+            for worker, reading in serving
+            if worker.pid in self._asked and (not self._sync or self._asked[worker.pid][0] == reading.accepts)
+        }
+        # Whether a client in use of its connection heeds its end, its worker knows: who was asked in vain comes last.
+        in_use.sort(key=lambda pair: (asked.get(pair[0].pid, (-1, 0))[1], self._held_since[pair[0].pid][1]))
         chosen: list[WorkerProcess] = []
         for worker, reading in (idle if waiting is None else idle + in_use)[:waiting]:
-            connection, again = asked.get(worker.pid, (-1, 0))
-            if (self._sync and connection != reading.accepts) or now >= again:
-                connection, again = reading.accepts, now + _ASK_AGAIN
+            if worker.pid not in asked or now >= asked[worker.pid][1]:
+                asked[worker.pid] = (reading.accepts, now + _ASK_AGAIN)
                 chosen.append(worker)
-            self._asked[worker.pid] = (connection, again)
         return chosen
 
     def _note_connections(self, serving: Sequence[tuple[WorkerProcess, SlotReading]], now: int) -> None:

@@ -159,25 +159,28 @@ class OwnSignals:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def forget(self) -> None:
-        """Handle nothing any more, in a forked child that is the app's. What is ignored stays so."""
+        """Leave all signals to the app, in a forked child that is its own. What is ignored stays so."""
         signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
             if callable(handler) and signal.getsignal(number) == handler:
                 default = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
                 signal.signal(number, default)
         self._handlers.clear()
+        for number in signal.valid_signals():
+            if isinstance(contained := signal.getsignal(number), _Contained):
+                signal.signal(number, contained.apps_own)
 
 
 class _Contained:
     """A handler whose exceptions are logged, as they would else come up in whatever the server does at the moment."""
 
     def __init__(self, handler: Callable[[int, FrameType | None], Any], in_call: Callable[[], bool]) -> None:
-        self._handler = handler
+        self.apps_own = handler
         self._in_call = in_call
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         try:
-            self._handler(number, frame)
+            self.apps_own(number, frame)
         except QuickStop:
             raise
         except BaseException:

@@ -11,7 +11,7 @@ import pytest
 
 from rpcwire import Goodbye, Reply
 from tests.models import of_each_kind
-from tests.servers import PROBE_APP, running
+from tests.servers import PROBE_APP, gates, running
 
 TAKEN = """
 import faulthandler
@@ -133,6 +133,21 @@ signal.signal(signal.SIGRTMIN + 3, fail)
 @service.method
 def times_out() -> None:
     signal.raise_signal(signal.SIGALRM)
+
+@service.method
+def leave_child(gate: str, outcome: str) -> None:
+    if os.fork():
+        return
+    with open(gate, "rb") as file:
+        file.read()
+    said = b"nothing"
+    try:
+        times_out()
+    except TimeoutError:
+        said = b"timed out"
+    with open(outcome, "wb") as file:
+        file.write(said)
+    os._exit(0)
 """
 
 
@@ -154,3 +169,13 @@ def test_a_handler_of_the_app_that_fails_costs_no_connection(model: str, tmp_pat
         with server.connect() as client:
             assert client.call("echo", 1).result == 1
         assert server.workers() == [worker]
+
+
+def test_a_handler_of_the_app_that_fails_does_so_in_the_processes_it_has_left(tmp_path: Path) -> None:
+    gate, outcome = gates(tmp_path)
+    with running("-m", "sync", "-w", "1", app=PROBE_APP + FAILING, folder=tmp_path) as server:
+        with server.connect() as client:
+            assert client.call("leave_child", [str(gate), str(outcome)]).fault is None
+        # No call runs in the worker any more.
+        gate.open("wb").close()
+        assert outcome.read_bytes() == b"timed out"

@@ -18,7 +18,7 @@ import pytest
 from rpcwire import Reply
 from tests.models import of_each_kind
 from tests.rpcserver.tls_serving import make_certificates, place
-from tests.servers import PATIENCE, Client, Server, running
+from tests.servers import PATIENCE, Client, Server, running, until
 
 WITHOUT_LIMITS = ("--idle-timeout", "0", "--read-timeout", "0", "--write-timeout", "0")
 
@@ -107,6 +107,32 @@ def test_who_is_never_idle_gives_way_and_loses_nothing(model: str, tmp_path: Pat
                 over.set()
             answered = replies.result()
         assert marks.stat().st_size == answered
+
+
+def test_a_client_that_heeds_no_end_keeps_nobody_from_the_place_of_one_that_does(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    with running("-m", "sync", "-w", "2", "--reclaim-idle", "0.2", folder=tmp_path) as server:
+        over = threading.Event()
+        with ThreadPoolExecutor() as pool, server.connect() as deaf:
+            assert deaf.call("echo", 1).result == 1
+
+            def insist() -> None:
+                # Where the machine leaves it no time, it is idle, and ended.
+                with contextlib.suppress(OSError):
+                    while not over.wait(0.01):
+                        deaf.send("echo", 1)
+                        if deaf.receive() is None:
+                            break
+
+            insisting = pool.submit(insist)
+            replies = pool.submit(call_again_and_again, server, marks, over)
+            try:
+                until(marks.exists)
+                others_are_served(server)
+            finally:
+                over.set()
+            insisting.result()
+            assert replies.result()
 
 
 def call_again_and_again(server: Server, marks: Path, over: threading.Event) -> int:
