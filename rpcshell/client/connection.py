@@ -10,7 +10,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.dialling import LONGEST_WAIT, NAP, acknowledge, dial, part, seconds_asleep
+from rpcshell.client.dialling import LONGEST_WAIT, NAP, acknowledge, dial, hear_out, part, seconds_asleep
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.socket_owners import listening_process, listening_program
 from rpcshell.client.target import TcpTarget
@@ -95,7 +95,8 @@ class Connection:
         if seconds_asleep() - self._asleep > NAP:
             return False
         try:
-            self._socket.recv(_READ)
+            if self._socket.recv(_READ):
+                hear_out(self._socket)
         except BlockingIOError:
             return True
         except OSError:

@@ -18,7 +18,7 @@ from rpcshell.client.any_client import DETECTION_CONNECT_TIMEOUT
 from rpcshell.client.detection import LIMIT, PATIENCE, TLS_GREETING, Detection, Outcome
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, NATIVE, Guess
 from rpcshell.client.dialects.registry import recognisers
-from rpcshell.client.dialling import dial
+from rpcshell.client.dialling import dial, hear_out
 from rpcshell.client.errors import ConnectionFailed, UsageError
 from rpcshell.client.opening import as_target
 from rpcshell.client.socket_owners import listening_program, tcp_listening_program
@@ -101,8 +101,9 @@ def find_out(
     first = dial(address, timeout, tls)
     with contextlib.ExitStack() as stack:
         stack.callback(first.close)
-        program = listening_program(first)
         now = time.monotonic()
+        program = listening_program(first)
+        listener = program or tcp_listening_program(first)
         detection = Detection(
             dialects,
             (TLS_GREETING,) if isinstance(target, TcpTarget | UnixTarget) else (),
@@ -111,12 +112,16 @@ def find_out(
             began=now,
             limit=LIMIT if limit is None else limit,
             patience=PATIENCE + min(now - began, _LONGEST_ROUND_TRIP),
-            greets=greets(program),
+            greets=greets(listener),
         )
         outcome = _Driver(target, detection, stack, first, tls).run()
-        if outcome == "silent" and isinstance(target, TcpTarget):
-            program = tcp_listening_program(first)
-    return Finding(target, _spoken_at(target, detection), outcome, tuple(detection.attempts), program)
+    return Finding(
+        target,
+        _spoken_at(target, detection),
+        outcome,
+        tuple(detection.attempts),
+        listener if outcome == "silent" else program,
+    )
 
 
 def _spoken_at(target: Target, detection: Detection) -> Target | None:
@@ -156,8 +161,16 @@ class _Driver:
             while (guess := detection.next_guess(time.monotonic())) is not None:
                 self._make(guess)
             if detection.outcome is not None:
+                self._hear_greeting_out()
                 return detection.outcome
             self._listen(max(detection.due - time.monotonic(), 0))
+
+    def _hear_greeting_out(self) -> None:
+        """Leave no server inside what it says unasked."""
+        for number, stream in self._streams.values():
+            attempt = self._detection.attempts[number]
+            if attempt.first and not attempt.guess.said and not attempt.end:
+                hear_out(stream)
 
     def _make(self, guess: Guess) -> None:
         number = len(self._detection.attempts) - 1

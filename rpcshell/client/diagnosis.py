@@ -53,6 +53,7 @@ _OTHER_PROTOCOLS: Final = (
     (b"-ERR", "a Redis server"),
     (b"-NOAUTH", "a Redis server"),
     (b"-DENIED", "a Redis server"),
+    (b"ERROR\r\n", "a memcached server"),
     (b"+OK ", "a POP3 server"),
     (b"* OK", "an IMAP server"),
     (b"AMQP", "an AMQP server"),

@@ -36,6 +36,7 @@ __all__ = [
     "dial",
     "dial_tcp",
     "encoded_host",
+    "hear_out",
     "part",
     "seconds_asleep",
     "settle",
@@ -58,6 +59,9 @@ PARTING: Final = 0.25
 """Seconds that a server which has not understood what was said to it has to finish, before it is left."""
 
 _MOST_PARTING: Final = 64 * 1024
+
+QUIET: Final = 0.1
+"""Seconds without a word after which a server is taken to have ended what it said."""
 
 NAP: Final = 1.0
 """Seconds of the machine's sleep that no peer notices; the clocks differ by less while it is awake."""
@@ -236,15 +240,31 @@ def part(stream: socket.socket | TlsStream) -> None:
 
     QEMU's monitor, for one, never answers anybody again that is left by a client while it still refuses what it got.
     """
+    with contextlib.suppress(OSError):
+        if not _ended(stream, QUIET):
+            stream.shutdown(socket.SHUT_WR)
+            _ended(stream, PARTING)
+
+
+def hear_out(stream: socket.socket | TlsStream) -> None:
+    """Let a server that greets end what it says, for a moment, before it is left.
+
+    debugpy's, for one, listens no more once a client has left while it still greeted.
+    """
+    with contextlib.suppress(OSError):
+        _ended(stream, QUIET)
+
+
+def _ended(stream: socket.socket | TlsStream, quiet: float) -> bool:
+    """Take what comes for a moment, or until nothing does for so many seconds; whether that was the end."""
     deadline = time.monotonic() + PARTING
     poll = select.poll()
     poll.register(stream, select.POLLIN)
-    with contextlib.suppress(OSError):
-        stream.shutdown(socket.SHUT_WR)
-        while (left := deadline - time.monotonic()) > 0 and poll.poll(math.ceil(left * 1000)):
-            # Nobody wants to know what it says; what is encrypted may stay so.
-            if not os.read(stream.fileno(), _MOST_PARTING):
-                return
+    while (left := deadline - time.monotonic()) > 0 and poll.poll(math.ceil(min(left, quiet) * 1000)):
+        # Nobody wants to know what it says; what is encrypted may stay so.
+        if not os.read(stream.fileno(), _MOST_PARTING):
+            return True
+    return False
 
 
 def _connect_unix(target: UnixTarget, timeout: float) -> socket.socket:

@@ -22,6 +22,7 @@ __all__ = [
     "listening_inodes",
     "listening_process",
     "listening_program",
+    "program_at",
     "tcp_listening_program",
 ]
 
@@ -37,6 +38,8 @@ _LOCAL, _REMOTE, _STATE, _INODE = 1, 2, 3, 9
 _LISTENING: Final = "0A"
 _ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound to it
 _SERVER: Final = "rpcserver"
+_ADAPTER: Final = b"debugpy/adapter"
+"""The folder that Python runs as debugpy's, which listens where one was told to with `--listen`."""
 
 
 def listening_process(sock: object) -> tuple[int, int] | None:
@@ -68,11 +71,17 @@ def tcp_listening_program(sock: object) -> str:
         return ""
     try:
         ours, theirs = sock.getsockname(), sock.getpeername()
-        if inode_of((ours, theirs)) is None:
-            # It leads to another machine.
-            return ""
-        inodes = listening_inodes([theirs[0]], theirs[1])
-        pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208
+        # Otherwise it leads to another machine.
+        return program_at(theirs[0], theirs[1]) if inode_of((ours, theirs)) is not None else ""
+    except OSError:
+        return ""
+
+
+def program_at(host: str, port: int) -> str:
+    """Who listens at an IP address of this machine, likewise; nobody connects to it."""
+    try:
+        inodes = listening_inodes([host], port)
+        pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()) if inodes else ()  # noqa: PTH208
         listening = next((pid for pid in pids if any(has_socket(pid, inode) for inode in inodes)), None)
         return "" if listening is None else _program(listening)
     except OSError:
@@ -111,10 +120,12 @@ def has_socket(pid: int, inode: str) -> bool:
 
 
 def _program(pid: int) -> str:
-    """The name of a process and its id; `python -m rpcserver` counts as what it runs."""
+    """The name of a process and its id; `python -m rpcserver` counts as what it runs, as does debugpy's adapter."""
     with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - pathlib takes as long as the rest
         words = file.read().split(b"\0")[:4]
     name = _SERVER if any(os.path.basename(word) == _SERVER.encode() for word in words) else ""  # noqa: PTH119
+    if any(word.endswith(_ADAPTER) for word in words):
+        name = "debugpy"
     if not name:
         with open(f"/proc/{pid}/comm", errors="replace") as file:  # noqa: PTH123
             name = file.read().strip()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["SILENCES", "Finding", "Unrecognised", "gone", "greets"]
 
 _OWN_SERVER: Final = "rpcserver "
+_ADAPTER: Final = "debugpy "
 
 SILENCES: Final = {
     "": "nothing came",
@@ -92,6 +93,9 @@ class Finding(msgspec.Struct, frozen=True):
                 return ProtocolError(f"{where} ends every connection without a word{who}", hint=hint)
             case "gone":
                 return gone(where, "nobody listens there")
+            case "silent" if self.program.startswith(_ADAPTER):
+                deaf = f"{where} greets nobody any more: {self.program} took no client after one that left it too soon"
+                return ProtocolError(deaf, hint="start it again")
             case "silent" if greets(self.program):
                 hint = "a monitor serves one client at a time; -qmp may be given to QEMU several times"
                 held = f"{where} is held by another client, libvirt perhaps: {self.program} says nothing"
@@ -118,9 +122,11 @@ class Finding(msgspec.Struct, frozen=True):
 def gone(where: Target, reason: str) -> ProtocolError:
     """The error for a server that takes no connection any more after it has taken one."""
     what = f"{where} took one connection, and now: {reason}; it may serve a single client and end"
-    return ProtocolError(what, hint=f"start it again, and name what it speaks, as in lsp:{where}")
+    return ProtocolError(what, hint=f"start it again, and name what it speaks, as in lsp:{where} or dap:{where}")
 
 
 def greets(program: str) -> bool:
-    """Whether who listens at a socket greets, so that nothing should be said to it before: QEMU, but for its agent."""
-    return program.startswith("qemu-") and not program.startswith("qemu-ga ")
+    """Whether who listens at a socket greets, so that nothing should be said to it before: QEMU, but for its agent,
+    and debugpy, which takes nobody any more after that.
+    """
+    return program.startswith(("qemu-", _ADAPTER)) and not program.startswith("qemu-ga ")

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from rpcshell.client.dialects import HandshakeFailed
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
-from rpcshell.client.target import HttpTarget, Target
+from rpcshell.client.target import HttpTarget, Target, TcpTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,9 @@ PATIENCE: Final = 0.4
 """Seconds in which a server that is not known yet has to say what it offers, before it is looked at more closely."""
 
 _LIMIT_AFTER_GREETING: Final = 0.9
+
+_THIS_MACHINE: Final = {"localhost": "127.0.0.1", "127.0.0.1": "127.0.0.1", "::1": "::1"}
+"""Hosts of which it can be told without a connection who listens there."""
 
 _HOLDS: Final = 2.0
 """Seconds for which a target stays what it was found out to be instead of a server to talk to."""
@@ -90,9 +93,19 @@ class DialectFinder:
             self._memory().learn(str(self.asked), f"{'' if self.target.dialect else 'native:'}{self.target}")
         self.remembered = True
 
-    def looks_first(self, program: str) -> bool:
-        """Whether to look before anything is said, as a program listens there that may suffer from it."""
-        if self.remembered or not program:
+    def looks_first(self, program: str = "") -> bool:
+        """Whether to look before anything is said, as a program listens there that may suffer from it.
+
+        Args:
+            program: Who listens at the other end of a connection, or "" where there is none yet.
+        """
+        if self.remembered:
+            return False
+        if not program and isinstance(self.asked, TcpTarget) and self.asked.host in _THIS_MACHINE:
+            from rpcshell.client.socket_owners import program_at
+
+            program = program_at(_THIS_MACHINE[self.asked.host], self.asked.port)
+        if not program:
             return False
         from rpcshell.client.verdict import greets
 

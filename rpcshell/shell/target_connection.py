@@ -123,8 +123,11 @@ class TargetConnection:
         """
         try:
             try:
-                self._connect()
-                if self.finder is not None and self.finder.looks_first(self._client.listening_program()):
+                first = self.finder is not None and self.finder.looks_first()
+                if not first:
+                    self._connect()
+                    first = self.finder is not None and self.finder.looks_first(self._client.listening_program())
+                if self.finder is not None and first:
                     self._client.close()
                     if self.finder.look():
                         self._turn_to(self.finder.target)

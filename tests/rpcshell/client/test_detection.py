@@ -306,6 +306,7 @@ def test_no_frame_of_json_is_taken_for_another_protocol(name: str, length: int) 
     ("said", "name"),
     [
         (b"\xff\xfd\x18\xff\xfd\x20", "a Telnet server"),
+        (b"ERROR\r\n", "a memcached server"),
         (b"E\0\0\0\x8aSFATAL\0VFATAL\0", "a PostgreSQL server"),
         (b"\x45\0\0\0\xffj\x04Host", "a MySQL server"),
         (b"\0\0\x12\x04\0\0\0\0\0\0\x03", "an HTTP/2 or gRPC server"),

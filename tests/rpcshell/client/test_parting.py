@@ -1,13 +1,17 @@
-"""Leaving a server that has not understood what was said to it: it may finish first, in both clients."""
+"""Leaving a server that has not understood what was said to it, or that greets: it may finish first."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from rpcshell import ProtocolError
+from rpcshell import ProtocolError, detect
+from rpcshell import connect as connect_blocking
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE, Peer, serving
@@ -52,3 +56,43 @@ def test_what_a_server_says_to_the_end_is_taken(
             ):
                 client.call("ping", 1, timeout=DEADLINE)
         assert finished == [0, 1]
+
+
+def looked_at(target: str, greeted: Event) -> None:
+    detect(target)
+
+
+def called(target: str, greeted: Event) -> None:
+    """On a connection that has a greeting already, which is left for another one."""
+    with connect_blocking(target) as client:
+        assert greeted.wait(DEADLINE)
+        with pytest.raises(ProtocolError):
+            client.call("ping")
+
+
+@pytest.mark.parametrize("use", [looked_at, called])
+def test_a_server_that_greets_is_not_left_inside_its_greeting(
+    use: Callable[[str, Event], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("dialling.PARTING", "dialling.QUIET", "detecting.PATIENCE", "detecting.LIMIT"):
+        monkeypatch.setattr(f"rpcshell.client.{limit}", DEADLINE)
+    greeted = Event()
+    left: list[bool] = []
+
+    def greet(peer: Peer) -> None:
+        event = b'{"seq":1,"type":"event","event":"output","body":{}}'
+        said = b"Content-Length: %d\r\n\r\n%b" % (len(event), event)
+        peer.sock.sendall(said)
+        greeted.set()
+        # Who leaves does so before there is more.
+        peer.sock.settimeout(0.1)
+        with suppress(TimeoutError):
+            while peer.sock.recv(1000):
+                pass
+            left.append(True)
+        with suppress(OSError):
+            peer.sock.sendall(said)
+
+    with serving(greet) as server:
+        use(str(server.target), greeted)
+    assert left == []
