@@ -67,7 +67,7 @@ class _Topic(NamedTuple):
     rows: _Rows
 
 
-_TOPICS: Final = {"calls": _Topic("What a line can be", _CALLS), "keys": _Topic("What keys do", _KEYS)}
+_TOPICS: Final = {"calls": _Topic("what a line can be", _CALLS), "keys": _Topic("what keys do", _KEYS)}
 
 _STEPS: Final = 10
 """How many there are; the steps themselves are imported when they are shown."""
@@ -100,7 +100,7 @@ def show_help(shell: Shell, *, words: tuple[str, ...]) -> None:
         shell.output.text(found.help())
     elif name in _TOPICS:
         topic = _TOPICS[name]
-        shell.output.text("\n".join([f"{topic.summary}:", *columns(topic.rows)]))
+        shell.output.text("\n".join([f"{topic.summary.capitalize()}:", *columns(topic.rows)]))
     elif name == "topics":
         topics = {**{each: topic.summary for each, topic in _TOPICS.items()}, **GUIDES}
         shell.output.text("\n".join(columns([(f":help {each}", summary) for each, summary in topics.items()])))
