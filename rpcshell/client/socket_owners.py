@@ -91,7 +91,7 @@ def program_at(host: str, port: int) -> str:
 def listening_inodes(hosts: Iterable[str], port: int) -> set[str]:
     """The numbers of the sockets that listen at addresses of this machine, or at all of its addresses."""
     wanted = {written for host in (*hosts, *_ANY) for written in _written((host, port))}
-    return {row[_INODE] for row in _rows() if row[_STATE] == _LISTENING and row[_LOCAL] in wanted}
+    return {row[_INODE] for row in _rows(port) if row[_STATE] == _LISTENING and row[_LOCAL] in wanted}
 
 
 def inode_of(ends: Ends) -> str | None:
@@ -100,7 +100,7 @@ def inode_of(ends: Ends) -> str | None:
     if not (isinstance(ours, tuple) and isinstance(theirs, tuple)):
         return None
     wanted = set(zip(_written(theirs), _written(ours), strict=True))
-    return next((row[_INODE] for row in _rows() if (row[_LOCAL], row[_REMOTE]) in wanted), None)
+    return next((row[_INODE] for row in _rows(theirs[1]) if (row[_LOCAL], row[_REMOTE]) in wanted), None)
 
 
 def has_socket(pid: int, inode: str) -> bool:
@@ -132,12 +132,13 @@ def _program(pid: int) -> str:
     return f"{name} (pid {pid})"
 
 
-def _rows() -> Iterator[list[str]]:
-    """The rows of the tables of sockets of TCP."""
+def _rows(port: int) -> Iterator[list[str]]:
+    """The rows of the tables of sockets of TCP in which a port stands; there may be many others."""
+    wanted = f":{port:04X} "
     for table in _TABLES:
         try:
             with open(table, encoding="ascii") as rows:  # noqa: PTH123
-                yield from (columns for row in rows if len(columns := row.split()) > _INODE)
+                yield from (columns for row in rows if wanted in row and len(columns := row.split()) > _INODE)
         except OSError:
             continue
 
