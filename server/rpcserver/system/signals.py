@@ -148,7 +148,10 @@ class OwnSignals:
         """Have what an app's handlers of other signals raise logged, unless it interrupts a call, as a timeout may."""
         for number in signal.valid_signals() - self._handlers.keys():
             handler = signal.getsignal(number)
-            if callable(handler) and not isinstance(handler, _Contained | signal.Handlers) and handler is not ignore:
+            if isinstance(handler, _Contained):
+                # A stem may have seen to it, for which no call runs.
+                handler.in_call = in_call
+            elif callable(handler) and handler is not ignore:
                 signal.signal(number, _Contained(handler, in_call))
 
     def become_child(self) -> None:
@@ -176,7 +179,7 @@ class _Contained:
 
     def __init__(self, handler: Callable[[int, FrameType | None], Any], in_call: Callable[[], bool]) -> None:
         self.apps_own = handler
-        self._in_call = in_call
+        self.in_call = in_call
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         try:
@@ -184,7 +187,7 @@ class _Contained:
         except QuickStop:
             raise
         except BaseException:
-            if self._in_call():
+            if self.in_call():
                 raise
             logger.exception("the app's handler of %s failed", signal_text(number))
 

@@ -126,6 +126,7 @@ class Stem:
             return EXIT_APP
         if taken := self._signals.put_back():
             warn_of_taken(taken)
+        self._signals.contain(lambda: False)
         write_stacks(self._logs)
         for hazard in fork_hazards(descriptors, self._fork_in_vain):
             logger.warning("%s", hazard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 from pathlib import Path
@@ -179,3 +180,15 @@ def test_a_handler_of_the_app_that_fails_does_so_in_the_processes_it_has_left(tm
         # No call runs in the worker any more.
         gate.open("wb").close()
         assert outcome.read_bytes() == b"timed out"
+
+
+def test_a_handler_of_a_preloaded_app_that_fails_costs_no_stem(tmp_path: Path) -> None:
+    with running("-m", "sync", "-w", "1", "--preload", app=PROBE_APP + FAILING, folder=tmp_path) as server:
+        loaded = re.search(r"\[stem (\d+)\] the app is loaded", server.log())
+        assert loaded
+        os.kill(int(loaded[1]), signal.SIGALRM)
+        log = server.wait_for_log("TimeoutError: the app's own")
+        assert f"[stem {loaded[1]}] the app's handler of SIGALRM failed" in log
+        # In a worker's call it is raised.
+        with server.connect() as client:
+            assert client.call("times_out").result["data"]["exception"] == "TimeoutError"
