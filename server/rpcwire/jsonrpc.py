@@ -64,7 +64,7 @@ class JsonRpcRequest(msgspec.Struct, frozen=True):
         Raises:
             EncodeError: JSON cannot carry the fault's data.
         """
-        return self._frame(b'{"jsonrpc":"2.0","error":' + encode_value(fault), meta, close)
+        return self._frame(b'{"jsonrpc":"2.0","error":' + (fault.json or encode_value(fault)), meta, close)
 
     def _frame(self, outcome: bytes, meta: Meta | None, close: bool) -> bytes:
         # Strict clients refuse members that they do not know, so only who asks for one gets it.

@@ -40,15 +40,17 @@ _NULL: Final = Raw(b"null")
 _FAULT_HEAD: Final = b'{"out":"error","result":'
 
 
-class Fault(msgspec.Struct, frozen=True):
+class Fault(msgspec.Struct, frozen=True, dict=True):
     """The result of an error reply.
 
     Attributes:
         code: an `ErrorCode`, or a number of the application's own.
         message: what went wrong and what to do next.
         data: anything more, for programs.
+        json: all of it as it goes on the wire, where that was written beforehand.
     """
 
+    json: ClassVar[bytes] = b""
     code: int
     message: str
     data: Any = UNSET
@@ -100,7 +102,7 @@ class Request(msgspec.Struct, frozen=True):
         Raises:
             EncodeError: JSON cannot carry the fault's data.
         """
-        body = _FAULT_HEAD + encode_value(fault)
+        body = _FAULT_HEAD + (fault.json or encode_value(fault))
         if meta is not None or close or self.id is not UNSET:
             body += optional_keys(self.id, meta, close)
         return frame(body + b"}")
@@ -184,8 +186,7 @@ def decode_request(body: bytes | bytearray) -> Request:
     try:
         return read_request(body)
     except msgspec.ValidationError as error:
-        reason = f'{lower_first(str(error))}; a request is {{"in": METHOD, "params": …}}'
-        raise InvalidRequest(reason) from None
+        raise InvalidRequest(f'{lower_first(str(error))}; a request is {{"in": METHOD, "params": …}}') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise parse_error(error) from None
 

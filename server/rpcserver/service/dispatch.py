@@ -143,7 +143,10 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
             if request is None and (members := read_members(body, connection)):
                 return self._answer_batch(members, connection, close)
-            reply = self._recover(stage, error, body, request, connection, close)
+            if stage > _READING and request is not None and endpoint is not None:
+                reply = self._reply_fault(stage, error, request, endpoint, 0, close)
+            else:
+                reply = self._recover(error, body, request, connection, close)
         ended = monotonic_ns()
         self._answered = answered = self._answered + 1
         self._busy = busy = self._busy + (took := ended - began)
@@ -247,15 +250,10 @@ class Dispatcher:
         return reply
 
     def _recover(
-        self,
-        stage: int,
-        error: BaseException,
-        body: bytes | bytearray,
-        request: AnyRequest | None,
-        connection: Peer,
-        close: bool,
+        self, error: BaseException, body: bytes | bytearray, request: AnyRequest | None, connection: Peer, close: bool
     ) -> bytes:
-        """Answer what could not be answered the short way."""
+        """Answer what could not be read the short way."""
+        by_envelope = request is None
         if request is None:
             try:
                 request = read_any(body, connection)
@@ -270,10 +268,10 @@ class Dispatcher:
             return self._refuse(fault, request, close, meta)
         if endpoint is not self._noted:
             self._note(endpoint)
-        if stage <= _READING and not (stage and endpoint.refuses(request.params, error)):
+        if by_envelope or not endpoint.refuses(request.params, error):
             # Params in another form than most callers send, unless they are wrong.
             return self._run_fully(request, endpoint, connection, close)
-        return self._reply_fault(stage, error, request, endpoint, 0, close)
+        return self._reply_fault(_READING, error, request, endpoint, 0, close)
 
     def _run_fully(self, request: AnyRequest, endpoint: Endpoint, connection: Peer, close: bool) -> bytes:
         started = time.perf_counter_ns() if request.meta else 0
@@ -360,11 +358,13 @@ class Dispatcher:
             return self._refuse(fault, request, close, meta, endpoint)
 
     def _fault_of(self, stage: int, error: BaseException, request: AnyRequest, endpoint: Endpoint) -> Fault:
+        if stage == _CALLING:
+            return self._faults.of_handler(endpoint, error)
         if stage == _REPLYING:
             return self._faults.of_result(endpoint, error)
-        if stage == _READING and isinstance(error, ParseError):
+        if isinstance(error, ParseError):
             return self._faults.of_message(error)
-        if stage == _READING and isinstance(error, msgspec.ValidationError):
+        if isinstance(error, msgspec.ValidationError):
             return self._faults.of_params(endpoint, request.params, error)
         return self._faults.of_handler(endpoint, error)
 

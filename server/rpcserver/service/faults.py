@@ -48,8 +48,12 @@ class Faults:
 
     def __init__(self, known: Collection[str] = (), *, debug: bool = False) -> None:
         self._debug = debug
-        self._near = lru_cache(_REMEMBERED)(lambda name: near_names(name, known))
-        self._explained = lru_cache(_REMEMBERED)(_explain)
+        remember = lru_cache(_REMEMBERED)
+        self._unknown_method = remember(lambda name: _write(_unknown_method(name, known)))
+        self._explained = remember(lambda endpoint, text: _write(_explain(endpoint, text)))
+        self._unbound = remember(
+            lambda endpoint, names: (fault := _unbound(endpoint, dict.fromkeys(names))) and _write(fault)
+        )
 
     def of_message(self, error: MessageError) -> Fault:
         """For a body that is no request."""
@@ -62,28 +66,21 @@ class Faults:
 
     def of_unknown_method(self, name: str) -> Fault:
         """For a method that is not served; near names are in `data.suggestions`."""
-        near = self._near(name) if len(name) <= _LONGEST else []
-        shown = name if len(name) <= _SHOWN_NAME else f"{name[:_SHOWN_NAME]}…"
-        hint = f"did you mean {' or '.join(near)}?" if near else "rpc.discover lists the methods"
-        return Fault(ErrorCode.METHOD_NOT_FOUND, f"there is no method {shown!r}; {hint}", {"suggestions": near})
+        return self._unknown_method(name) if len(name) <= _LONGEST else _unknown_method(name, ())
 
     def of_params(self, endpoint: Endpoint, raw: Raw, error: msgspec.ValidationError) -> Fault:
         """For params that do not fit; `data.path` says where."""
         try:
-            problem = self._problem(endpoint, raw, str(error))
+            params = decode_params(raw)
         except ParseError as unreadable:
+            # The types were looked at before the rest.
             return self.of_message(unreadable)
-        return Fault(ErrorCode.INVALID_PARAMS, problem.message, problem.data)
-
-    def _problem(self, endpoint: Endpoint, raw: Raw, text: str) -> ParamsProblem:
-        """Find out what is wrong with params that could not be read.
-
-        Raises:
-            ParseError: they are not JSON either: the types were looked at before the rest.
-        """
-        params = decode_params(raw)
-        if not endpoint.binds(params) and (problem := _binding_problem(endpoint, params)) is not None:
-            return ParamsProblem(printable(problem.message), problem.data)
+        if not endpoint.binds(params):
+            short = type(params) is dict and len(memoryview(raw)) <= _LONGEST
+            fault = self._unbound(endpoint, tuple(params)) if short else _unbound(endpoint, params)
+            if fault is not None:
+                return fault
+        text = str(error)
         return self._explained(endpoint, text) if len(text) <= _LONGEST else _explain(endpoint, text)
 
     def of_handler(self, endpoint: Endpoint, error: BaseException) -> Fault:
@@ -124,30 +121,35 @@ class Faults:
         return Fault(ErrorCode.INTERNAL_ERROR, message, {"exception": class_name(error)})
 
     def _of_rpc_error(self, endpoint: Endpoint, error: RpcError) -> Fault:
-        data = error.data
-        if data is not UNSET:
+        fault = Fault(error.code, printable(error.message), error.data)
+        if error.data is not UNSET:
             try:
-                # Read back, so that what is sent later can be sent for certain.
-                data = msgspec.json.decode(encode_value(data))
+                # Read back: what is sent can be read for certain.
+                msgspec.json.decode(_write(fault).json)
             except EncodeError as problem:
                 reason = printable(str(problem))
                 endpoint.log.error("the data of an RpcError cannot be sent: %s", reason)
-                data = {"unsent": reason}
-        return Fault(error.code, printable(error.message), data)
+                return Fault(error.code, fault.message, {"unsent": reason})
+        return fault
 
 
-class ParamsProblem(msgspec.Struct, frozen=True):
-    """Why params do not fit.
-
-    Attributes:
-        data: for programs; `path` is always there, as in `$.a`.
-    """
-
-    message: str
-    data: dict[str, Any]
+def _write(fault: Fault) -> Fault:
+    fault.__dict__["json"] = encode_value(fault)
+    return fault
 
 
-def _explain(endpoint: Endpoint, text: str) -> ParamsProblem:
+def _unknown_method(name: str, known: Collection[str]) -> Fault:
+    near = near_names(name, known)
+    shown = name if len(name) <= _SHOWN_NAME else f"{name[:_SHOWN_NAME]}…"
+    hint = f"did you mean {' or '.join(near)}?" if near else "rpc.discover lists the methods"
+    return Fault(ErrorCode.METHOD_NOT_FOUND, f"there is no method {shown!r}; {hint}", {"suggestions": near})
+
+
+def _refusal(message: str, path: str, **data: Any) -> Fault:
+    return Fault(ErrorCode.INVALID_PARAMS, printable(message), {"path": path, **data})
+
+
+def _explain(endpoint: Endpoint, text: str) -> Fault:
     """Say what is wrong with a value in params, of which msgspec says `text`."""
     name, signature = endpoint.method.name, endpoint.signature
     path, where = "$", "params"
@@ -155,18 +157,17 @@ def _explain(endpoint: Endpoint, text: str) -> ParamsProblem:
     if place is not None:
         text, path = place["text"], place["path"]
         where = f"a key of {path}" if place["key"] else path
-    data: dict[str, Any] = {"path": path}
+    data = {}
     types = _TYPES.match(text)
     if types is not None:
         expected, got = in_json(types["expected"]) + types["bound"], in_json(types["got"])
-        data |= {"expected": expected, "got": got}
+        data = {"expected": expected, "got": got}
         text = f"expected {expected}, got {got}"
     item = _ITEM.match(path)
     if item is not None and not signature.whole:
         where = f"{path} ({signature.positional[int(item[1])].name})"
     hint = f"call it as {endpoint.usage}" if _NEAR.match(path) else "rpc.discover has its schema"
-    message = f"{where} of {name}: {text[:1].lower()}{text[1:].replace('`', '')}; {hint}"
-    return ParamsProblem(printable(message), data)
+    return _refusal(f"{where} of {name}: {text[:1].lower()}{text[1:].replace('`', '')}; {hint}", path, **data)
 
 
 def in_json(types: str) -> str:
@@ -174,7 +175,7 @@ def in_json(types: str) -> str:
     return " or ".join(_JSON_NAMES.get(name, name) for name in types.split(" | "))
 
 
-def _binding_problem(endpoint: Endpoint, params: Any) -> ParamsProblem | None:
+def _unbound(endpoint: Endpoint, params: Any) -> Fault | None:
     """What keeps params from being bound to parameters at all; None where it is a value in them."""
     name, signature = endpoint.method.name, endpoint.signature
     form = f"call it as {endpoint.usage}"
@@ -185,35 +186,29 @@ def _binding_problem(endpoint: Endpoint, params: Any) -> ParamsProblem | None:
             near = near_names(unknown[0], known)
             shown = ", ".join(repr(key[:80]) for key in unknown[:_SHOWN])
             hint = f"did you mean {near[0]!r}? " if near else ""
-            return ParamsProblem(
-                f"{name} has no parameter {shown}; {hint}{form}",
-                {"path": f"$.{unknown[0][:80]}", "unknown": unknown[:_SHOWN], "known": known},
+            path = f"$.{unknown[0][:80]}"
+            return _refusal(
+                f"{name} has no parameter {shown}; {hint}{form}", path, unknown=unknown[:_SHOWN], known=known
             )
         return _missing(form, name, [p.name for p in signature.parameters if p.required and p.name not in params])
     if params is None:
         return _missing(form, name, [p.name for p in signature.parameters if p.required])
     if not isinstance(params, list):
         kind = in_json(type(params).__name__)
-        return ParamsProblem(
-            f"params of {name} are an object by name or an array by position, not {kind}; {form}",
-            {"path": "$", "expected": "object", "got": kind},
-        )
+        message = f"params of {name} are an object by name or an array by position, not {kind}; {form}"
+        return _refusal(message, "$", expected="object", got=kind)
     if len(params) > len(signature.positional):
         most = len(signature.positional)
-        return ParamsProblem(
-            f"{name} takes at most {most} params by position, not {len(params)}; {form}",
-            {"path": f"$[{most}]", "expected": most, "got": len(params)},
-        )
+        message = f"{name} takes at most {most} params by position, not {len(params)}; {form}"
+        return _refusal(message, f"$[{most}]", expected=most, got=len(params))
     by_name = [p.name for p in signature.keyword_only if p.required]
     if by_name:
-        return ParamsProblem(
-            f"{name} needs {', '.join(by_name)} by name; send params as an object; {form}",
-            {"path": f"$.{by_name[0]}", "missing": by_name},
-        )
+        message = f"{name} needs {', '.join(by_name)} by name; send params as an object; {form}"
+        return _refusal(message, f"$.{by_name[0]}", missing=by_name)
     return _missing(form, name, [p.name for p in signature.positional[len(params) :] if p.required])
 
 
-def _missing(form: str, name: str, missing: list[str]) -> ParamsProblem | None:
+def _missing(form: str, name: str, missing: list[str]) -> Fault | None:
     if not missing:
         return None
-    return ParamsProblem(f"{name} needs {', '.join(missing)}; {form}", {"path": f"$.{missing[0]}", "missing": missing})
+    return _refusal(f"{name} needs {', '.join(missing)}; {form}", f"$.{missing[0]}", missing=missing)

@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
+from rpcserver import RpcError
 from tests.rpcserver.calling import ABSENT, caller_of
 from tests.steps import steps
 
@@ -217,9 +219,9 @@ def test_names_that_a_struct_would_not_take_are_parameters() -> None:
 @pytest.mark.parametrize(
     ("body", "most"),
     [
-        (b'{"in":"F","params":{"a":1}}', 1.5),
+        (b'{"in":"F","params":{"a":1}}', 1.2),
         (b'{"in":"f","params":{"a":"x"}}', 1.8),
-        (b'{"in":"f","params":{}}', 2.6),
+        (b'{"in":"f","params":{}}', 1.9),
         (b'{"in":"f","params":', 2.6),
         (b'{"method":"f"}', 2.6),
     ],
@@ -232,3 +234,27 @@ def test_a_mistake_made_again_takes_little_more_work_than_a_good_call(body: byte
         return steps(lambda: caller.dispatcher.answer(body, caller.peer))
 
     assert work(body) < most * work(b'{"in":"f","params":{"a":1}}')
+
+
+@pytest.mark.parametrize(("data", "most"), [(UNSET, 1.85), ({"limit": 1}, 1.95)])
+def test_an_error_that_a_handler_raises_takes_little_more_work_than_a_result(data: Any, most: float) -> None:
+    def handler(a: int) -> int:
+        if a:
+            raise RpcError("too many", data=data)
+        return a
+
+    caller = caller_of(handler)
+
+    def work(body: bytes) -> int:
+        return steps(lambda: caller.dispatcher.answer(body, caller.peer))
+
+    assert work(b'{"in":"f","params":{"a":1}}') < most * work(b'{"in":"f","params":{"a":0}}')
+
+
+def test_a_mistake_made_again_is_answered_to_who_made_it() -> None:
+    caller = caller_of(add)
+    faults = [caller.request("f", {}, id=number) for number in (1, 2)]
+    assert [reply["id"] for reply in faults] == [1, 2]
+    assert faults[0]["result"] == faults[1]["result"]
+    call = b'{"jsonrpc":"2.0","id":3,"method":"f","params":{}}'
+    assert caller.body(call) == {"jsonrpc": "2.0", "id": 3, "error": faults[0]["result"]}
