@@ -12,30 +12,25 @@ _AGAIN = 0.05
 def interrupted(when: Callable[[], object], number: signal.Signals = signal.SIGINT) -> Iterator[None]:
     """Have the main thread, which calls this, get a signal as soon as `when` returns, in another thread.
 
-    It is sent until its handler runs: Python runs handlers between two steps, so one that comes just before the thread
-    sleeps in the kernel does not end its sleep.
+    Python runs handlers between two steps, so a signal that comes just before the thread sleeps in the kernel does not
+    end its sleep; another one does, whose own handler does nothing. The first keeps its handler, by which asyncio knows
+    whether it may take its place.
     """
     main = threading.main_thread().ident or 0
-    handled = threading.Event()
-    former = signal.getsignal(number)
-
-    def handle(signum: int, frame: object) -> None:
-        handled.set()
-        if callable(former):
-            former(signum, frame)  # type: ignore[arg-type]  # the frame is handed on as it came
+    over = threading.Event()
 
     def interrupt() -> None:
         when()
-        while not handled.is_set():
-            signal.pthread_kill(main, number)
-            handled.wait(_AGAIN)
+        signal.pthread_kill(main, number)
+        while not over.wait(_AGAIN):
+            signal.pthread_kill(main, signal.SIGURG)
 
-    signal.signal(number, handle)
+    former = signal.signal(signal.SIGURG, lambda _number, _frame: None)
     thread = threading.Thread(target=interrupt)
     thread.start()
     try:
         yield
     finally:
-        handled.set()
+        over.set()
         thread.join()
-        signal.signal(number, former)
+        signal.signal(signal.SIGURG, former)
