@@ -101,6 +101,7 @@ def test_who_is_never_idle_gives_way_and_loses_nothing(model: str, tmp_path: Pat
         with ThreadPoolExecutor() as pool:
             replies = pool.submit(call_again_and_again, server, marks, over)
             try:
+                until(marks.exists)
                 for _ in range(2):
                     others_are_served(server)
             finally:
