@@ -22,8 +22,10 @@ __all__ = [
     "listening_inodes",
     "listening_process",
     "listening_program",
+    "process_with",
     "program_at",
     "tcp_listening_program",
+    "unix_listening_inodes",
 ]
 
 _CREDENTIALS: Final = struct.Struct("iII")
@@ -36,6 +38,12 @@ _LOCAL, _REMOTE, _STATE, _INODE = 1, 2, 3, 9
 """Columns of a row: the addresses of the two ends, a state, and the number of the socket, 0 before accept(2)."""
 
 _LISTENING: Final = "0A"
+
+_UNIX_TABLE: Final = "/proc/net/unix"
+_UNIX_FLAGS, _UNIX_INODE, _UNIX_PATH = 3, 6, 7
+"""Columns of a row of that table."""
+_ACCEPTING: Final = b"00010000"
+
 _ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound to it
 _SERVER: Final = "rpcserver"
 _ADAPTER: Final = b"debugpy/adapter"
@@ -80,12 +88,38 @@ def tcp_listening_program(sock: object) -> str:
 def program_at(host: str, port: int) -> str:
     """Who listens at an IP address of this machine, likewise; nobody connects to it."""
     try:
-        inodes = listening_inodes([host], port)
-        pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()) if inodes else ()  # noqa: PTH208
-        listening = next((pid for pid in pids if any(has_socket(pid, inode) for inode in inodes)), None)
+        listening = process_with(listening_inodes([host], port))
         return "" if listening is None else _program(listening)
     except OSError:
         return ""
+
+
+def process_with(inodes: set[str]) -> int | None:
+    """The process with the lowest id that has one of these sockets open, as far as this user may know.
+
+    All processes are looked through, which takes milliseconds.
+
+    Raises:
+        OSError: There is no proc(5).
+    """
+    pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()) if inodes else ()  # noqa: PTH208
+    return next((pid for pid in pids if any(has_socket(pid, inode) for inode in inodes)), None)
+
+
+def unix_listening_inodes(path: str) -> set[str]:
+    """The numbers of the sockets that listen at a path.
+
+    Raises:
+        OSError: There is no proc(5).
+    """
+    with open(_UNIX_TABLE, "rb") as rows:  # noqa: PTH123 - pathlib takes as long as the rest
+        found = [row.rstrip(b"\n").split(maxsplit=_UNIX_PATH) for row in rows]
+    name = os.fsencode(path)
+    return {
+        row[_UNIX_INODE].decode()
+        for row in found
+        if len(row) > _UNIX_PATH and row[_UNIX_PATH] == name and row[_UNIX_FLAGS] == _ACCEPTING
+    }
 
 
 def listening_inodes(hosts: Iterable[str], port: int) -> set[str]:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.socket_owners import has_socket, inode_of, listening_process
+from rpcshell.client.socket_owners import (
+    has_socket,
+    inode_of,
+    listening_process,
+    process_with,
+    unix_listening_inodes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["ServerEnd", "children_of", "find_server_end", "is_stopped", "listener_at", "process_state"]
 
 _STOPPED: Final = {"T", "t"}
-_LOOK: Final = 0.2
-"""Seconds that a connection to a Unix socket may take: its queue may be full."""
 
 
 class ServerEnd(msgspec.Struct, frozen=True):
@@ -67,13 +71,24 @@ def is_stopped(pid: int) -> bool:
 def listener_at(path: str) -> int | None:
     """The process of this user's that listens at a Unix socket, if it is known."""
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_LOOK)
+        probe.setblocking(False)
         try:
             probe.connect(path)
             pid, user = listening_process(probe) or (0, -1)
+        except BlockingIOError:
+            # Its queue is full, as that of one which stands still is once it was asked often enough.
+            return _holder_of(path)
         except OSError:
             return None
     return pid if user == os.geteuid() else None
+
+
+def _holder_of(path: str) -> int | None:
+    try:
+        pid = process_with(unix_listening_inodes(path))
+        return pid if pid is not None and Path(f"/proc/{pid}").stat().st_uid == os.geteuid() else None
+    except OSError:
+        return None
 
 
 def children_of(pid: int) -> list[int]:

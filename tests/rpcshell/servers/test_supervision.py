@@ -20,13 +20,14 @@ from rpcshell.client.errors import CallError, ConnectionFailed, NotConnected, Us
 from rpcshell.client.target import Target, UnixTarget
 from rpcshell.servers.control import Control
 from rpcshell.servers.directory import control_folders, listens_at, local_servers
+from rpcshell.servers.processes import is_stopped
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.standstill import stopped_at
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
 from tests.forks import Forks
 from tests.rpcshell.peers import Peer, PeerServer
-from tests.servers import running
+from tests.servers import running, until
 
 NOBODY = 65534
 
@@ -38,6 +39,14 @@ def server(forked: Forks) -> Iterator[SpawnedServer]:
     started = SpawnedServer.start(SpawnOptions(2))
     yield started
     started.stop()
+
+
+def fill_queue(path: str) -> None:
+    with contextlib.ExitStack() as asking, contextlib.suppress(BlockingIOError):
+        while True:
+            client = asking.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            client.connect(path)
 
 
 def path_of(server: SpawnedServer) -> str:
@@ -114,7 +123,7 @@ def test_attaching_joins_a_server_however_it_is_named(server: SpawnedServer, for
 
 
 def test_local_servers_leave_out_what_does_not_answer(server: SpawnedServer, tmp_path: Path) -> None:
-    dead = Path(path_of(server)).with_name(f"{2**22 + 1}.sock")
+    dead = Path(path_of(server)).with_name(f"{2**22 + os.getpid()}.sock")
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(dead))
     try:
@@ -142,12 +151,16 @@ def test_what_is_not_the_users_own_on_this_machine_is_refused() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells of stopped processes")
-def test_a_server_whose_arbiter_is_stopped_is_said_to_stand_still(server: SpawnedServer) -> None:
+@pytest.mark.parametrize("asked", ["for the first time", "until its queue is full"])
+def test_a_server_whose_arbiter_is_stopped_is_said_to_stand_still(server: SpawnedServer, asked: str) -> None:
     session = Session(plain=True)
     session.connect(server.addresses[0])
     supervisor = Supervisor(session)
     os.kill(server.pid, signal.SIGSTOP)
     try:
+        until(lambda: is_stopped(server.pid))
+        if asked == "until its queue is full":
+            fill_queue(path_of(server))
         with pytest.raises(UsageError, match=rf"{session.target} stands still: its process {server.pid} is stopped"):
             supervisor.control()
         with pytest.raises(UsageError, match=f"process {server.pid} is stopped") as refused:
