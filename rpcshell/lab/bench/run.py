@@ -109,6 +109,8 @@ class _Run:
         self._calls = 0
         self._problems: dict[str, int] = {}
         self._timeline: list[Interval] = []
+        self._closed: list[Tick] = []
+        """The ticks of the interval that was closed last."""
         self._open: dict[int, list[Tick]] = {}
         """Ticks by their number, until each process has told of that time."""
         self._lasts: list[Tick] = []
@@ -181,13 +183,16 @@ class _Run:
             self._close_interval(self._open.pop(number))
 
     def _close_interval(self, ticks: list[Tick]) -> None:
+        now = max(tick.seconds for tick in ticks)
+        if self._timeline and now <= self._timeline[-1].seconds:
+            # A process that stood still told of that time too late, and has ended.
+            now = self._timeline.pop().seconds
+            ticks = self._closed + ticks
+        self._closed = ticks
         lately = Histogram()
         for tick in ticks:
             lately.add(tick.latency)
-        now = max(tick.seconds for tick in ticks)
         length = now - (self._timeline[-1].seconds if self._timeline else 0.0)
-        if length <= 0.0:
-            return
         interval = Interval(
             seconds=now,
             length=length,

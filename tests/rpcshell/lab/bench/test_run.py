@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -19,6 +20,7 @@ from rpcshell.client.errors import ConnectionFailed, ShellError
 from rpcshell.client.target import Target, TlsFiles
 from rpcshell.lab.bench.measurement import Measurement, Plan, Progress
 from rpcshell.lab.bench.run import run_plan
+from rpcshell.lab.load.messages import Tick
 from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.view.histogram import Histogram
@@ -82,6 +84,18 @@ def test_as_many_calls_are_made_as_were_asked_for(pipeline: int, forked: Forks) 
     assert measured.bytes_out > 201 * 40
     assert 0 < measured.client_cpu < DEADLINE
     assert not forked.running()
+
+
+def test_the_timeline_has_all_calls_when_one_process_stood_still_and_the_other_told_more_often() -> None:
+    def told(number: int, seconds: float, *, last: bool = False) -> Tick:
+        return Tick(number=number, seconds=seconds, calls=10, latency={1000: 10}, problems={}, last=last)
+
+    one, other = [told(1, 0.7, last=True)], [told(1, 0.25), told(2, 0.5), told(3, 1.0, last=True)]
+    reports = [enumerate(one), enumerate(other)]
+    processes = Mock(all=one[:1] + other[:1], wait=lambda _seconds: reports.pop(0))
+    with patch("rpcshell.lab.bench.run.LoadProcesses", return_value=contextlib.nullcontext(processes)):
+        measured = run("127.0.0.1:1", calls=40)
+    assert [(interval.seconds, interval.calls) for interval in measured.timeline] == [(0.7, 30), (1.0, 10)]
 
 
 def test_a_plain_server_is_sent_nothing_but_the_call() -> None:
@@ -159,7 +173,7 @@ def test_each_call_that_is_lost_is_counted_once(handler: Handler, problem: str) 
 
 def test_each_call_that_is_not_answered_in_time_is_counted_once() -> None:
     with serving(Peer.wait_for_end) as server:
-        measured = run(server.target, calls=4, timeout=0.3)
+        measured = run(server.target, calls=4, timeout=1.0)
     assert (measured.calls, measured.problems) == (0, {"no reply in time": 4})
 
 
@@ -312,6 +326,7 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from rpcshell.lab.bench.run import run_plan
+from rpcshell.lab.load.messages import Tick
 from rpcshell.lab.bench.measurement import Plan
 def tell(progress):
     print(Path("/proc/self/task", str(__import__("os").getpid()), "children").read_text(), flush=True)
