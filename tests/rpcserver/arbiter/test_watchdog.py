@@ -18,7 +18,7 @@ from rpcserver.arbiter.housekeeping import Watchdog
 from rpcserver.system.scoreboard import SlotReading, SlotState
 from rpcserver.system.settings import ServerSettings
 from tests.rpcserver.steering import Gate, steering
-from tests.servers import PROBE_APP, Server, running
+from tests.servers import PROBE_APP, Server, gates, running
 
 SECOND = 1_000_000_000
 
@@ -203,18 +203,19 @@ def test_an_arbiter_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
 
 
 def test_a_whole_server_that_was_stopped_kills_nobody(tmp_path: Path) -> None:
-    options = ("-w", "2", "--timeout", "1")
-    with running(*options, folder=tmp_path, app=SLOW_APP) as server, server.connect() as client:
+    entered, leave = gates(tmp_path)
+    options = ("-w", "2", "--timeout", "1.5")
+    with running(*options, folder=tmp_path) as server, server.connect() as client:
         pids = sorted(server.workers())
-        client.send("slow", [0.7])
-        with steering(server) as arbiter:
-            arbiter.wait_until(lambda status: any(worker["call"] for worker in status["workers"]))
+        client.send("gate", [str(entered), str(leave)])
+        entered.read_bytes()
         os.killpg(server.pid, signal.SIGSTOP)
         server.wait_until_stopped()
         # Nothing can be waited for while everything stands still, but the clock itself.
-        subprocess.run([sys.executable, "-c", "import select; select.select([], [], [], 1.4)"], check=True)
+        subprocess.run([sys.executable, "-c", "import select; select.select([], [], [], 2)"], check=True)
         os.killpg(server.pid, signal.SIGCONT)
-        assert client.reply().result == "done"
+        leave.write_bytes(b".")
+        assert client.reply().result == "through"
         server.wait_for_log("the workers are not blamed")
         assert sorted(server.workers()) == pids
         assert "is killed" not in server.log()
