@@ -268,17 +268,25 @@ def _ended(stream: socket.socket | TlsStream, quiet: float) -> bool:
 
 
 def _connect_unix(target: UnixTarget, timeout: float) -> socket.socket:
+    deadline = time.monotonic() + timeout
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # Non-blocking, a full backlog would fail at once (connect(2), EAGAIN); with this, connect waits for room.
-        whole = int(timeout)
-        limit = struct.pack("@ll", whole, max(int((timeout - whole) * 1_000_000), 1))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        sock.connect(target.name)
+        # Python takes what a signal interrupts for connecting on, unless it believes that the socket does not block.
+        sock.setblocking(False)
+        os.set_blocking(sock.fileno(), True)
+        while True:
+            # Non-blocking, a full backlog would fail at once (connect(2), EAGAIN); with this, connect waits for room.
+            microseconds = max(int((deadline - time.monotonic()) * 1_000_000), 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", *divmod(microseconds, 1_000_000)))
+            try:
+                sock.connect(target.name)
+            except InterruptedError:
+                continue
+            sock.setblocking(True)
+            return sock
     except OSError as error:
         sock.close()
         raise unix_failed(target, error, timeout) from error
     except BaseException:
         sock.close()
         raise
-    return sock

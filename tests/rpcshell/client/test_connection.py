@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rpcshell
 from rpcshell import (
     CallError,
     ConnectionFailed,
@@ -80,6 +82,29 @@ def test_a_full_queue_of_a_unix_socket_is_waited_for_and_then_said(tmp_path: Pat
         with pytest.raises(ConnectionFailed, match="no room"):
             connect(UnixTarget(path), connect_timeout=0.2)
         assert time.monotonic() - began >= 0.19
+
+
+def test_signals_do_not_end_the_wait_for_room_in_a_queue(tmp_path: Path) -> None:
+    path, over, here = str(tmp_path / "s"), threading.Event(), threading.get_ident()
+
+    def interrupt() -> None:
+        while not over.wait(0.01):
+            signal.pthread_kill(here, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
+    interrupting = threading.Thread(target=interrupt)
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(path)
+        listener.listen(0)
+        first.connect(path)
+        interrupting.start()
+        try:
+            with pytest.raises(ConnectionFailed, match="no room"):
+                rpcshell.connect(f"unix:{path}", connect_timeout=0.1)
+        finally:
+            over.set()
+            interrupting.join()
+            signal.signal(signal.SIGUSR1, before)
 
 
 def test_connecting_ends_at_its_time_limit(connect: Connect) -> None:
