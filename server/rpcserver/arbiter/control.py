@@ -321,6 +321,9 @@ class _Client:
 def _remove_stale(folder: Path) -> None:
     """Remove the sockets of servers that were killed."""
     for path in folder.glob("[0-9]*.sock"):
+        if Path("/proc", path.stem).exists():
+            # It may have bound its socket, and not listen yet.
+            continue
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.setblocking(False)
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,21 @@ def test_a_folder_that_others_may_look_into_is_refused(tmp_path: Path, monkeypat
     (tmp_path / "rpcserver").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BindError, match="not this user's alone"):
         open_control("auto")
+
+
+def test_the_sockets_of_killed_servers_are_removed_and_not_that_of_one_that_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = runtime_folder()
+    begins, killed = folder / f"{os.getppid()}.sock", folder / f"{2**22 + 1}.sock"
+    for path in (begins, killed):
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path))
+    listener = open_control("auto")
+    assert listener is not None
+    listener.close()
+    assert list(folder.iterdir()) == [begins]
 
 
 def test_the_socket_can_be_anywhere(tmp_path: Path) -> None:
