@@ -3,6 +3,7 @@
 Whether a server has a method of such a name is the caller's to know: then it is a call.
 """
 
+import re
 from typing import Final, NamedTuple
 
 __all__ = ["Habit", "habit"]
@@ -16,6 +17,8 @@ _CONNECT: Final = frozenset({"use", r"\c", r"\connect"})
 _SHOWN: Final = frozenset({"methods", "functions", "tables", "commands"})
 _VERBS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _SYSTEM: Final = frozenset({"cat", "cp", "curl", "git", "grep", "less", "mkdir", "mv", "ps", "pwd", "rm", "vim"})
+_BY_NUMBER: Final = re.compile(r"!!|!-?[0-9]+$")
+"""The line before, or one by its number, as bash has it in its history."""
 
 
 class Habit(NamedTuple):
@@ -51,7 +54,7 @@ def habit(text: str) -> Habit | None:
         return Habit(word, say=f":methods lists the methods{files}")
     if word in _CLEAR and not rest:
         return Habit(word, say="Ctrl-L clears the screen")
-    if word.startswith("!!"):
+    if _BY_NUMBER.match(word):
         return Habit(word, say="Up is the line before, Ctrl-R searches, and :history lists the calls")
     if word in _SYSTEM:
         return Habit(word, say=f"!{text.strip()} is run by the system's shell")

@@ -5,8 +5,8 @@ Built once for a catalog, so that a key press costs a search and not a sort.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from itertools import islice, takewhile
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
 from rpcshell.line.near_names import near_names
 
@@ -22,6 +22,7 @@ _LENGTH_SLACK = 3
 # A key press has no time to rank more.
 _MOST_RANKED = 500
 _MOST_HITS = 5000
+_MOST_ENDING = 1000
 _MOST_SEARCHED = 50_000
 _LONGEST_SEARCHED = 4_000_000
 """Characters of names that are searched for what they hold; those after them are found by how they begin."""
@@ -45,7 +46,7 @@ class MethodIndex:
             self._offsets.append(offset)
             offset += len(lower) + 1
         self._searched = self._pairs[: len(self._offsets)]
-        self._text = "".join(f"\n{lower}" for lower, _ in self._searched)
+        self._text = "".join(f"\n{lower}" for lower, _ in self._searched) + "\n"
         self._near: tuple[str, list[str]] = ("", [])
         self._last: tuple[str, int, list[str]] = ("", 0, [])
 
@@ -60,11 +61,11 @@ class MethodIndex:
         common, all have.
         """
         query = typed.lower()
+        first, last = self._prefixed(query)
         before, most, names = self._last
-        if query == before and (limit == most or len(names) < most):
+        if query == before and (limit == most or len(names) < most or last - first <= limit < most):
             # Completions, the row at the bottom and near names ask for the same.
             return names[:limit]
-        first, last = self._prefixed(query)
         found = dict.fromkeys(self._names[first : min(last, first + limit)])
         if limit > 1 and last - first > limit:
             found.popitem()
@@ -108,16 +109,20 @@ class MethodIndex:
                 found.setdefault(name)
         return list(islice(found, _NEAR))
 
-    def _candidates(self, query: str) -> list[str]:
+    def _candidates(self, query: str) -> Iterator[str]:
         """Names that are worth a close look, which is slow: a slip in one half leaves the other half as it is."""
         half = len(query) // 2
-        head, tail = query[:half], query[half:]
-        first = bisect_left(self._lower, head)
-        same_head = takewhile(lambda lower: lower.startswith(head), islice(self._lower, first, first + _MOST_SEARCHED))
-        same_tail = (lower for lower, _ in self._searched if lower.endswith(tail))
-        return [
-            lower for lower in dict.fromkeys([*same_head, *same_tail]) if abs(len(lower) - len(query)) <= _LENGTH_SLACK
-        ]
+        first, last = self._prefixed(query[:half])
+        likely = chain(islice(self._lower, first, last), islice(self._ending(query[half:]), _MOST_ENDING))
+        return (lower for lower in dict.fromkeys(likely) if abs(len(lower) - len(query)) <= _LENGTH_SLACK)
+
+    def _ending(self, query: str) -> Iterator[str]:
+        """Names that end with a text, in lower case."""
+        end = f"{query}\n"
+        at = self._text.find(end)
+        while at >= 0:
+            yield self._lower[bisect_right(self._offsets, at) - 1]
+            at = self._text.find(end, at + 1)
 
     def _prefixed(self, query: str) -> tuple[int, int]:
         """The first of the names that begin with a text, and the one after the last."""

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.line.method_index import MethodIndex
+from rpcshell.line.method_index import MENU, MethodIndex
+from tests.steps import steps
 
 INDEX = MethodIndex(["order.create", "Order.list", "user.orders", "reorder", "ping", "o_x_r", "math.add"])
 
@@ -62,3 +63,20 @@ def test_every_name_that_begins_with_the_text_comes_before_all_others(known: lis
 @given(names, st.text(max_size=8))
 def test_near_names_are_known_names(known: list[str], typed: str) -> None:
     assert set(MethodIndex(known).near(typed)) <= set(known)
+
+
+@given(names, st.text("abAB._", max_size=4), st.integers(0, 8), st.integers(0, 8))
+def test_a_search_finds_the_same_whatever_was_searched_before(
+    known: list[str], typed: str, limit: int, other: int
+) -> None:
+    index = MethodIndex(known)
+    index.search(typed, other)
+    assert index.search(typed, limit) == MethodIndex(known).search(typed, limit)
+
+
+@pytest.mark.parametrize(("typed", "near"), [("zoa.set", "zoo.set"), ("urgt", "user0.get")])
+def test_near_names_cost_little_once_a_menu_has_been_searched(typed: str, near: str) -> None:
+    many = MethodIndex([*(f"user{number}.get" for number in range(5_000)), "zoo.set"])
+    menu = steps(lambda: many.search(typed, MENU))
+    assert steps(lambda: many.near(typed)) < menu / 4
+    assert many.near(typed)[0] == near
