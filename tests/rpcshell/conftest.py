@@ -52,6 +52,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is guessed at may do so as well."""
     monkeypatch.setattr("rpcshell.client.detecting.PATIENCE", 0.6)
     monkeypatch.setattr("rpcshell.client.detecting.LIMIT", DEADLINE)
+    monkeypatch.setattr("rpcshell.shell.dialect_finder._LIMIT_AFTER_GREETING", DEADLINE)
     # A monitor greets the next client when it has let go of the one that looked, which a busy machine puts off.
     monkeypatch.setattr("rpcshell.client.dialects.qmp.GREETING_TIMEOUT", DEADLINE)
     monkeypatch.setattr("rpcshell.client.dialects.qmp.NEGOTIATION_TIMEOUT", DEADLINE)

@@ -183,6 +183,7 @@ def test_a_monitor_that_is_held_is_said_within_three_seconds_however_it_is_met()
     assert max(greeting, transport._QUEUING, any_client.DETECTION_CONNECT_TIMEOUT) <= 3
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_monitor_that_is_remembered_and_gone_is_found_out_again(
     script: Session, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
