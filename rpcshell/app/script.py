@@ -141,7 +141,10 @@ class ScriptOutput(Output):
             place = _with_column(place, text, error)
         what = error.at_end if isinstance(error, Cancelled) else str(error)
         if isinstance(error, CallError):
-            what = f"{error.method}: {what}{_data(error)}{f' ({error.hint})' if error.hint else ''}"
+            from rpcshell.view.render import in_the_shells_words
+
+            said, hint = in_the_shells_words(error)
+            what = f"{error.method}: error {error.code}: {said}{_data(error)}{f' ({hint})' if hint else ''}"
         self._complain("rpcshell: " + _one_line(f"{place}: {what}" if place else what))
         if isinstance(error, CallError):
             self._footer(error)

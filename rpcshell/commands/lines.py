@@ -74,7 +74,7 @@ def list_variables(shell: Shell, *, clear: bool) -> None:
 @command("alias", group=SCRIPT, examples=(":alias", ":alias me user.get id=1", ":alias me --remove"), verbatim=True)
 @click.argument("name", type=KindOfWord("alias"), required=False)
 @click.argument("line", type=CALL, nargs=-1)
-@click.option("--remove", is_flag=True, help="Forget the alias.")
+@click.option("-d", "--remove", is_flag=True, help="Forget the alias.")
 def alias(shell: Shell, *, name: str | None, line: str | None, remove: bool) -> None:
     """Give a LINE, or the beginning of one, a short name.
 

@@ -44,6 +44,10 @@ _WIDTH: Final = 80
 _MOVED: Final = {"time": ":set time on, or off, does that"}
 """What to type in the place of commands that are no more."""
 
+_FOLLOW: Final = frozenset({"-f", "--follow", "-w", "--watch"})
+_LIVE: Final = {"workers": ":top shows them all the time", "stats": ":top shows what workers do all the time"}
+"""What follows what a command shows once."""
+
 _CHILD: Final = re.compile(r"(?:[a-z][\w+-]*:)?exec:")
 
 
@@ -164,11 +168,15 @@ class Command:
             # What belongs to the call are no options of the command's.
             params = self._definition.make_context(f":{self.name}", [*own, "--", *inner] if inner else own).params
         except click.ClickException as error:
-            hint = meant_choice(error) or f"usage: {self.spec.usage}"
+            hint = meant_choice(error) or self._live(error) or f"usage: {self.spec.usage}"
             raise UsageError(_sentence(error.format_message()), hint=hint) from error
         if inner:
             params.update({param.name: text[:behind] for param in self._definition.params if param.type is CALL})
         self._handler(shell, **params)
+
+    def _live(self, error: click.ClickException) -> str | None:
+        follows = isinstance(error, click.NoSuchOption) and error.option_name in _FOLLOW
+        return _LIVE.get(self.name) if follows else None
 
     def _start_of_call(self, words: Sequence[str]) -> int:
         """The index of the word with which an inner call begins; their number where there is none."""

@@ -48,7 +48,7 @@ def test_results_are_utf8_whatever_the_locale_says(server: PeerServer) -> None:
 def test_an_error_of_the_server_ends_the_run_with_1(server: PeerServer) -> None:
     code, out, err = run(server.target, "-c", "fail {}", "-c", "ping 1")
     assert (code, out) == (1, "")
-    assert err == "rpcshell: fail: error -32601: no such method\n"
+    assert err == "rpcshell: fail: error -32601: no such method (:methods lists what there is)\n"
 
 
 @pytest.mark.parametrize("dialect", ["native:", "jsonrpc:", "jsonrpc+line:", "mcp+line:"])

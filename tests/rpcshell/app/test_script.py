@@ -132,10 +132,15 @@ def test_an_error_is_one_line_with_its_hint() -> None:
     assert complaint(UsageError("no", hint="try yes")) == "rpcshell: no (try yes)\n"
 
 
+def test_a_method_that_is_not_there_leads_to_those_that_are() -> None:
+    error = CallError("no x; rpc.discover lists the methods", code=-32601, data={"suggestions": []}, method="x")
+    assert complaint(error) == "rpcshell: x: error -32601: no x (:methods lists what there is)\n"
+
+
 def test_near_names_are_not_said_twice() -> None:
-    for said, near in (("no pnig; did you mean ping?", ["ping"]), ("no x", [])):
-        error = CallError(said, code=-32601, data={"suggestions": near}, method="x")
-        assert complaint(error) == f"rpcshell: x: error -32601: {said}\n"
+    said = "no pnig; did you mean ping?"
+    error = CallError(said, code=-32601, data={"suggestions": ["ping"]}, method="x")
+    assert complaint(error) == f"rpcshell: x: error -32601: {said}\n"
     error = CallError("no pnig", code=-32601, data={"suggestions": ["ping"]}, method="x")
     assert complaint(error) == 'rpcshell: x: error -32601: no pnig (data: {"suggestions":["ping"]})\n'
 

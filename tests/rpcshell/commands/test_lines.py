@@ -143,7 +143,9 @@ def test_aliases_are_listed_shown_and_removed(shell: Shell, output: Recording) -
     assert output.texts.pop() == "me  ping 1"
     shell.execute("me | cat > /dev/null")
     shell.execute(":alias --remove me")
-    for line in (":alias me", ":alias me --remove", ":alias a{b ping"):
+    shell.execute(":alias -d login")
+    assert not shell.aliases
+    for line in (":alias me", ":alias me --remove", ":alias me -d", ":alias a{b ping"):
         with pytest.raises(UsageError):
             shell.execute(line)
 

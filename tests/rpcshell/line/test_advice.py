@@ -102,6 +102,8 @@ def test_what_is_advised_can_be_run(text: str) -> None:
         (r"\c localhost:8080", "", ":connect localhost:8080 does that"),
         ("GET /order/list", "", "a line begins with the method, as in order.list a=1"),
         ("!!", "", "Up is the line before, Ctrl-R searches, and :history lists the calls"),
+        ("!5", "", "Up is the line before, Ctrl-R searches, and :history lists the calls"),
+        ("!5ls", None, None),
         ("clear", "", "Ctrl-L clears the screen"),
         ("grep x y", "", "!grep x y is run by the system's shell"),
         ("exit_status", None, None),

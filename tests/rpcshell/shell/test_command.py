@@ -80,6 +80,11 @@ def test_a_choice_that_is_none_leads_to_the_near_one(shell: Shell) -> None:
     assert raised.value.hint == "did you mean blue?"
 
 
+def test_to_follow_what_is_shown_once_leads_to_what_does() -> None:
+    with pytest.raises(UsageError, match=":top shows them"):
+        load_commands().resolve("workers").run(None, ["-f"])  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_as_an_option_shows_the_help(shell: Shell, output: Recording, flag: str) -> None:
     shell.execute(f":paint {flag}")
