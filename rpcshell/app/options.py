@@ -35,6 +35,10 @@ _SUFFIX: Final = ".rpc"
 _NEGATIVE: Final = r"-\.?[0-9].*"
 """How a number begins that is a param, and no option."""
 
+_APP: Final = re.compile(r"(.+\.py)(?::\w+)?")
+_OPTIONS: Final = frozenset({"help", "spawn", "version"})
+"""What an option does for which others have a command."""
+
 _NO_KEY: Final = r"""^$|[\s{}\[\]<>,:"']"""
 
 
@@ -113,8 +117,10 @@ def places(words: Sequence[str], config: Config, *, spawned: bool = False) -> Pl
     Raises:
         UsageError: They make no sense.
     """
-    if spawned and words and words[0].endswith(".py"):
-        raise UsageError(f"{words[0]} is neither a method nor a file of calls", hint=f"--app {words[0]} serves it")
+    app = _APP.fullmatch(words[0]) if words and words[0] not in config.targets else None
+    if app and (spawned or _existing_file(app[1])):
+        what, how = ("method", "") if spawned else ("target", "--spawn 10 ")
+        raise UsageError(f"{words[0]} is neither a {what} nor a file of calls", hint=f"{how}--app {words[0]} serves it")
     try:
         return _run(None, words) if spawned else _places(words, config)
     except UsageError as error:
@@ -127,6 +133,11 @@ def _places(words: Sequence[str], config: Config) -> Places:
     if not words:
         return Places()
     first, *rest = words
+    word = first.removeprefix(":")
+    if first != word and word.isalpha() and word != "spawn":
+        return _run(None, words)
+    if word in _OPTIONS and first not in config.targets:
+        raise UsageError(f"there is no target {first!r}", hint=f"rpcshell --{' '.join([word, *rest])} does that")
     if rest:
         return _run(_target(first, config), rest)
     try:

@@ -163,3 +163,31 @@ def test_a_refused_option_leads_on(arguments: list[str], hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_arguments(arguments)
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("read", [plain_options, read_arguments])
+def test_a_command_without_a_target_runs_as_a_line_does(read: Callable[[list[str]], Options | None]) -> None:
+    options = read([":help", "server"])
+    assert options is not None
+    assert (options.target, options.lines) == (None, (":help server",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["help"], "rpcshell --help does that"),
+        (["spawn", "10"], "rpcshell --spawn 10 does that"),
+        ([":spawn", "10"], "rpcshell --spawn 10 does that"),
+        (["calc.py"], "--spawn 10 --app calc.py serves it"),
+        (["./calc.py:service", "ping"], "--spawn 10 --app ./calc.py:service serves it"),
+        (["--spawn", "2", "calc.py"], "--app calc.py serves it"),
+    ],
+)
+def test_words_that_are_no_target_lead_on(
+    arguments: list[str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "calc.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        read_arguments(arguments)
+    assert caught.value.hint == hint
