@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections import deque
 from functools import partial as bound
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.async_client import AsyncClient
 from rpcshell.client.async_connection import AsyncConnection
@@ -20,11 +20,12 @@ from rpcshell.client.fleet.sources import listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from types import EllipsisType
     from typing import Unpack
 
     from rpcshell.client.any_client import ClientOptions
+    from rpcshell.client.fleet.failover import Failure
     from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
     from rpcshell.client.fleet.sources import Source
     from rpcshell.client.target import FleetTarget, Target
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncFleetClient"]
 
 _CLOSED: Final = "it was closed here"
-
-_T = TypeVar("_T")
 
 
 class AsyncFleetClient(AsyncClient):
@@ -73,9 +72,18 @@ class AsyncFleetClient(AsyncClient):
     async def connect(self) -> None:
         """Ask the registry for the instances, and connect to one of them, rather than with the first call."""
         self._enter()
+        closings, failover = self._closings, Failover(self._balancer, self._fleet, idempotent=False)
+        connection: AsyncConnection | None = None
         async with self._semaphore:
             await self._watch(None)
-            await self._anywhere(Failover(self._balancer, self._fleet, idempotent=False), None, _nothing)
+            while connection is None:
+                candidate = await self._take(failover, None)
+                try:
+                    connection = await self._connection_to(candidate, failover, None)
+                except (ConnectionFailed, Dropped) as error:
+                    self._failed(failover, candidate, error, closings, whole=True)
+                finally:
+                    self._give_back(candidate, connection)
 
     async def close(self) -> None:
         """Close all connections, and leave the registry. Calls that are under way end with ConnectionLost."""
@@ -113,12 +121,8 @@ class AsyncFleetClient(AsyncClient):
         loop = self._enter()
         limit = self._limit(timeout)
         deadline = None if limit is None else loop.time() + limit
-        semaphore = self._semaphore
-        failover = Failover(self._balancer, self._fleet, idempotent)
-
-        def attempt(connection: AsyncConnection, until: float | None) -> Awaitable[Reply]:
-            return connection.exchange(method, params, meta=meta, plain=self.plain, deadline=until)
-
+        balancer, semaphore, closings = self._balancer, self._semaphore, self._closings
+        failover = Failover(balancer, self._fleet, idempotent)
         try:
             if semaphore.locked():
                 async with asyncio.timeout_at(deadline):
@@ -128,49 +132,30 @@ class AsyncFleetClient(AsyncClient):
             try:
                 if not self._watched.is_set():
                     await self._watch(deadline)
-                reply, candidate = await self._anywhere(failover, deadline, attempt)
-                return reply, candidate.target
+                while True:
+                    candidate = balancer.choose(failover.tried) or await self._take(failover, deadline)
+                    connection: AsyncConnection | None = None
+                    until = failover.attempt_deadline(loop.time(), deadline) if idempotent else deadline
+                    try:
+                        connection = await self._connection_to(candidate, failover, until)
+                        reply = await connection.exchange(method, params, meta=meta, plain=self.plain, deadline=until)
+                        balancer.succeeded(candidate)
+                        return reply, candidate.target
+                    except (ConnectionFailed, Dropped, TimeoutError, ProtocolError) as error:
+                        self._failed(failover, candidate, error, closings, whole=until == deadline)
+                    finally:
+                        self._give_back(candidate, connection)
             finally:
                 semaphore.release()
         except TimeoutError:
             who, may_have_run = failover.last, failover.may_have_run
             raise CallTimeout(limit or 0.0, method=method, may_have_run=may_have_run, target=who) from None
 
-    async def _anywhere(
-        self,
-        failover: Failover,
-        deadline: float | None,
-        attempt: Callable[[AsyncConnection, float | None], Awaitable[_T]],
-    ) -> tuple[_T, Candidate]:
-        """What an attempt returns that succeeds, and with which instance."""
-        closings, now = self._closings, asyncio.get_running_loop().time
-        while True:
-            candidate = failover.choose() or await self._take(failover, deadline)
-            connection: AsyncConnection | None = None
-            until = failover.attempt_deadline(now(), deadline) if failover.idempotent else deadline
-            try:
-                connection = await self._connection_to(candidate, failover, until)
-                result = await attempt(connection, until)
-                self._balancer.succeeded(candidate)
-                return result, candidate
-            except ConnectionFailed as error:
-                failover.not_connected(candidate, error)
-            except Dropped as dropped:
-                if self._closings != closings:
-                    raise ConnectionLost(candidate.target, _CLOSED, may_have_run=not dropped.not_run) from None
-                failover.lost(candidate, dropped)
-            except TimeoutError:
-                if not failover.timed_out(candidate, whole=until == deadline):
-                    raise
-            except ProtocolError as error:
-                self._balancer.failed(candidate, error.message)
-                raise
-            finally:
-                self._give_back(candidate, connection)
-                if candidate.ejected:
-                    self._look_after()
-                if self._balancer.events:
-                    self._tell()
+    def _failed(self, failover: Failover, candidate: Candidate, error: Failure, closings: int, *, whole: bool) -> None:
+        """Let the call go on to another instance, or raise what it ends with; an attempt's time was the `whole` one."""
+        if self._closings != closings and isinstance(error, Dropped):
+            raise ConnectionLost(candidate.target, _CLOSED, may_have_run=not error.not_run) from None
+        failover.failed(candidate, error, whole=whole)
 
     async def _take(self, failover: Failover, deadline: float | None) -> Candidate:
         """An instance for an attempt, once there is one that is not busy."""
@@ -222,7 +207,8 @@ class AsyncFleetClient(AsyncClient):
         return connection
 
     def _give_back(self, candidate: Candidate, connection: AsyncConnection | None) -> None:
-        self._balancer.release(candidate)
+        balancer = self._balancer
+        balancer.release(candidate)
         if connection is not None:
             # After a timeout or a cancellation the reply may still come: no later call may take it for its own.
             if connection.reusable and connection in self._open and not candidate.gone:
@@ -231,9 +217,13 @@ class AsyncFleetClient(AsyncClient):
                 self._drop(connection)
         if self._waiting:
             self._wake_all()
-        if self._balancer.limited:
+        if balancer.limited:
             for spare in self._spares.take_out(time.monotonic()):
                 self._drop(spare)
+        if candidate.ejected:
+            self._look_after()
+        if balancer.events:
+            self._tell()
 
     async def _watch(self, deadline: float | None) -> None:
         """Have the registry watched, and wait until it has told of instances."""
@@ -325,7 +315,3 @@ class AsyncFleetClient(AsyncClient):
         finally:
             connection.close()
         return None
-
-
-async def _nothing(_connection: AsyncConnection, _until: float | None) -> None:
-    """An attempt that only connects."""

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from functools import partial as bound
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.client import Client
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.connection import Connection
+    from rpcshell.client.fleet.failover import Failure
     from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
     from rpcshell.client.fleet.sources import Source
     from rpcshell.client.target import FleetTarget, Target
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["FleetClient"]
 
 _CLOSED: Final = "it was closed here"
-
-_T = TypeVar("_T")
 
 
 class FleetClient(Client):
@@ -52,7 +51,7 @@ class FleetClient(Client):
         self._spares = Spares(self._pools)
         self._busy: set[Connection] = set()
         self._source: Source | None = None
-        self._watched = threading.Event()
+        self._watched = False
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         # Apart from calls: there may be a thread for each of a thousand instances, and each ejection would wake all.
@@ -82,9 +81,22 @@ class FleetClient(Client):
         self._handler = handler
 
     def connect(self) -> None:
-        """Ask the registry for the instances, and connect to one of them, rather than with the first call."""
+        """Ask the registry for the instances, and connect to one of them anew, rather than with the first call."""
         self._watch(None)
-        self._anywhere(Failover(self._balancer, self._fleet, idempotent=False), None, lambda *_: None)
+        self.let_go()
+        closings, failover = self._closings, Failover(self._balancer, self._fleet, idempotent=False)
+        connection: Connection | None = None
+        while connection is None:
+            with self._lock:
+                candidate = self._wait_for_room(failover, None)
+            try:
+                connection = self._connection_to(candidate, failover, None, None)
+            except ConnectionFailed as error:
+                self._failed(failover, candidate, error, closings, whole=True)
+            finally:
+                self._give_back(candidate, connection, closings)
+                if candidate.ejected:
+                    self._look_after()
         self._tell()
 
     def close(self) -> None:
@@ -92,7 +104,7 @@ class FleetClient(Client):
         with self._lock:
             self._closings += 1
             source, self._source = self._source, None
-            self._watched.clear()
+            self._watched = False
             idle = [connection for pool in self._pools.values() for connection in pool]
             self._pools.clear()
             busy = tuple(self._busy)
@@ -118,7 +130,7 @@ class FleetClient(Client):
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._probes = threading.Condition(self._lock)
-        self._watched = threading.Event()
+        self._watched = False
         source, self._source = self._source, None
         if source is not None:
             source.abandon()
@@ -141,101 +153,77 @@ class FleetClient(Client):
     ) -> tuple[Reply, Target | None]:
         limit = self._limit(timeout)
         deadline = None if limit is None else time.monotonic() + limit
-        failover = Failover(self._balancer, self._fleet, idempotent, trace)
-
-        def attempt(connection: Connection, until: float | None) -> Reply:
-            return connection.exchange(method, params, meta=meta, plain=self.plain, deadline=until, trace=trace)
-
+        balancer, lock, closings = self._balancer, self._lock, self._closings
+        failover = Failover(balancer, self._fleet, idempotent, trace)
         try:
-            if not self._watched.is_set():
+            if not self._watched:
                 self._watch(deadline)
-            reply, candidate = self._anywhere(failover, deadline, attempt, trace)
-            return reply, candidate.target
+            # In one piece, as each function that is called here takes a part of what a call may cost.
+            while True:
+                connection: Connection | None = None
+                with lock:
+                    candidate = balancer.choose(failover.tried) or self._wait_for_room(failover, deadline)
+                    if idle := self._pools.get(candidate):
+                        connection = idle.pop()
+                        self._busy.add(connection)
+                        if candidate.limited:
+                            self._spares.took_from(candidate)
+                until = deadline
+                try:
+                    if idempotent:
+                        until = failover.attempt_deadline(time.monotonic(), deadline)
+                    if trace is not None:
+                        trace.attempt_begun(candidate.target)
+                    if connection is None:
+                        connection = self._connection_to(candidate, failover, until, trace)
+                    elif not connection.usable():
+                        ended, connection = connection, None
+                        self._close_idle(candidate, ended)
+                        raise Dropped("the server has closed it", not_run=True)
+                    reply = connection.exchange(
+                        method, params, meta=meta, plain=self.plain, deadline=until, trace=trace
+                    )
+                    balancer.succeeded(candidate)
+                    return reply, candidate.target
+                except (ConnectionFailed, Dropped, TimeoutError, ProtocolError) as error:
+                    self._failed(failover, candidate, error, closings, whole=until == deadline)
+                finally:
+                    self._give_back(candidate, connection, closings)
+                    if candidate.ejected:
+                        self._look_after()
         except TimeoutError:
             who, may_have_run = failover.last, failover.may_have_run
             raise CallTimeout(limit or 0.0, method=method, may_have_run=may_have_run, target=who) from None
         finally:
             if trace is not None:
                 trace.call_ended()
-            if self._balancer.events:
+            if balancer.events:
                 self._tell()
 
-    def _anywhere(
-        self,
-        failover: Failover,
-        deadline: float | None,
-        attempt: Callable[[Connection, float | None], _T],
-        trace: Trace | None = None,
-    ) -> tuple[_T, Candidate]:
-        """What an attempt returns that succeeds, and with which instance."""
-        closings = self._closings
-        while True:
-            candidate = self._take(failover, deadline)
-            connection: Connection | None = None
-            until = deadline
-            try:
-                if failover.idempotent:
-                    until = failover.attempt_deadline(time.monotonic(), deadline)
-                connection = self._connection_to(candidate, failover, until, trace)
-                result = attempt(connection, until)
-                self._balancer.succeeded(candidate)
-                return result, candidate
-            except ConnectionFailed as error:
-                with self._lock:
-                    failover.not_connected(candidate, error)
-            except Dropped as dropped:
-                if self._closings != closings:
-                    raise ConnectionLost(candidate.target, _CLOSED, may_have_run=not dropped.not_run) from None
-                with self._lock:
-                    failover.lost(candidate, dropped)
-            except TimeoutError:
-                with self._lock:
-                    if not failover.timed_out(candidate, whole=until == deadline):
-                        raise
-            except ProtocolError as error:
-                with self._lock:
-                    self._balancer.failed(candidate, error.message)
-                raise
-            finally:
-                self._give_back(candidate, connection, closings)
-                if candidate.ejected:
-                    self._look_after()
-
-    def _take(self, failover: Failover, deadline: float | None) -> Candidate:
-        """An instance for an attempt, once there is one that is not busy."""
+    def _failed(self, failover: Failover, candidate: Candidate, error: Failure, closings: int, *, whole: bool) -> None:
+        """Let the call go on to another instance, or raise what it ends with; an attempt's time was the `whole` one."""
+        if self._closings != closings and isinstance(error, Dropped):
+            raise ConnectionLost(candidate.target, _CLOSED, may_have_run=not error.not_run) from None
         with self._lock:
-            while (candidate := failover.choose()) is None:
-                wait = None if deadline is None else deadline - time.monotonic()
-                if wait is not None and wait <= 0:
-                    raise TimeoutError
-                self._changed.wait(None if wait is None else min(wait, threading.TIMEOUT_MAX))
-            return candidate
+            failover.failed(candidate, error, whole=whole)
+
+    def _wait_for_room(self, failover: Failover, deadline: float | None) -> Candidate:
+        """An instance for an attempt, once there is one that is not busy; for who has the lock."""
+        while (candidate := failover.choose()) is None:
+            wait = None if deadline is None else deadline - time.monotonic()
+            if wait is not None and wait <= 0:
+                raise TimeoutError
+            self._changed.wait(None if wait is None else min(wait, threading.TIMEOUT_MAX))
+        return candidate
 
     def _connection_to(
         self, candidate: Candidate, failover: Failover, until: float | None, trace: Trace | None
     ) -> Connection:
-        """A connection to an instance, which is this call's until it gives it back.
+        """A new connection to an instance, which is this call's until it gives it back.
 
         Raises:
-            Dropped: Those that there were have ended meanwhile: it may be about to stop.
             ConnectionFailed: None can be made.
         """
-        pool = self._pools.get(candidate)
-        if pool:
-            try:
-                connection = pool.pop()
-                if connection.usable():
-                    self._busy.add(connection)
-                    if candidate.limited:
-                        self._spares.took_from(candidate)
-                    return connection
-                while True:
-                    connection.close()
-                    connection = pool.pop()
-            except IndexError:
-                # Another thread may have taken the last one, and then there may be more.
-                pass
-            raise Dropped("the server has closed it", not_run=True)
         limit = failover.dialling_limit(self._dialling_limit(until, time.monotonic()))
         if trace is not None:
             trace.connecting()
@@ -246,7 +234,16 @@ class FleetClient(Client):
         self.connections += 1
         return connection
 
+    def _close_idle(self, candidate: Candidate, ended: Connection) -> None:
+        """Close the connections to an instance that no call uses, as it has ended one: it may be about to stop."""
+        with self._lock:
+            self._busy.discard(ended)
+            idle = self._pools.pop(candidate, [])
+        for connection in (ended, *idle):
+            connection.close()
+
     def _give_back(self, candidate: Candidate, connection: Connection | None, closings: int) -> None:
+        spares: Sequence[Connection] = ()
         with self._lock:
             self._balancer.release(candidate)
             if connection is not None:
@@ -255,7 +252,6 @@ class FleetClient(Client):
                 if connection.reusable and self._closings == closings and not candidate.gone:
                     self._pools.setdefault(candidate, []).append(connection)
                     connection = None
-            spares: list[Connection] = []
             if self._balancer.limited:
                 self._changed.notify()
                 spares = self._spares.take_out(time.monotonic())
@@ -274,9 +270,12 @@ class FleetClient(Client):
                     self._source.start(bound(self._listed, self._source))
             source = self._source
         if source is None:
-            self._watched.set()
-        elif not len(self._balancer) and not self._watched.wait(self._dialling_limit(deadline, time.monotonic())):
-            raise ConnectionFailed(self._fleet, source.problem())
+            self._watched = True
+            return
+        limit = self._dialling_limit(deadline, time.monotonic())
+        with self._lock:
+            if not self._changed.wait_for(lambda: self._watched or len(self._balancer), limit):
+                raise ConnectionFailed(self._fleet, source.problem())
 
     def _listed(self, source: Source, listed: Sequence[Listed]) -> None:
         """Take what the registry says; the threads of the source call this."""
@@ -289,7 +288,7 @@ class FleetClient(Client):
             if not known:
                 # Whoever connects asks for the instances, and need not be told of them.
                 self._balancer.events.clear()
-            self._watched.set()
+            self._watched = True
             self._changed.notify_all()
             if gone:
                 self._probes.notify_all()

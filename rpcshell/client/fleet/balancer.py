@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections import deque
-from itertools import accumulate
+from itertools import accumulate, permutations
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +28,8 @@ _FIRST_EJECTION: Final = 0.5
 LONGEST_EJECTION: Final = 30.0
 """Seconds after which an ejected instance is looked at again at the latest, but for the jitter."""
 _JITTER: Final = 0.2
+_PAIRED: Final = 16
+"""Instances of which all pairs are made beforehand, so that two are drawn at once."""
 _LEAVE: Final = 0.5
 """Seconds without calls for who has ended a connection by `close`: it may be about to stop."""
 
@@ -47,7 +49,7 @@ class Balancer:
         self._candidates: dict[Target, Candidate] = {}
         self._draw: Sequence[Candidate] = ()
         self._shares: Sequence[int] = ()
-        self._even = True
+        self._pairs: Sequence[tuple[Candidate, Candidate]] = ()
         self._sole: Candidate | None = None
         self.limited = False
         """Whether a call may have to wait until another one is over."""
@@ -100,7 +102,13 @@ class Balancer:
         Args:
             tried: Instances that it shall not be. There has to be another: `exhausted` tells.
         """
-        chosen = None if tried else self._sole or self._better_of_two(self._draw, self._shares, self._even)
+        chosen: Candidate | None = None
+        if not tried and (chosen := self._sole) is None:
+            if pairs := self._pairs:
+                first, second = pairs[int(self._lot() * len(pairs))]
+                chosen = second if second.outstanding < first.outstanding else first
+            else:
+                chosen = self._better_of_two(self._draw, self._shares)
         if chosen is None or (self.limited and not chosen.has_room):
             untried = [candidate for candidate in self._draw if candidate not in tried]
             untried = untried or [candidate for candidate in self._candidates.values() if candidate not in tried]
@@ -112,15 +120,11 @@ class Balancer:
         chosen.calls += 1
         return chosen
 
-    def _better_of_two(self, draw: Sequence[Candidate], shares: Sequence[int], even: bool = False) -> Candidate | None:
-        """The better of two that are drawn by their shares, which are `even` where none has more than another."""
+    def _better_of_two(self, draw: Sequence[Candidate], shares: Sequence[int]) -> Candidate | None:
+        """The better of two that are drawn by their shares."""
         count = len(draw)
         if count < 2:
             return draw[0] if draw else None
-        if even:
-            at, other = divmod(int(self._lot() * (count * (count - 1))), count - 1)
-            first, second = draw[at], draw[other + (other >= at)]
-            return second if second.outstanding < first.outstanding else first
         total = shares[-1]
         index = bisect(shares, self._lot() * total)
         first = draw[index]
@@ -220,7 +224,8 @@ class Balancer:
         self._draw = tuple(candidate for candidate in fit if candidate.listed.priority == first)
         self._sole = self._draw[0] if len(self._draw) == 1 else None
         self._shares = tuple(accumulate(candidate.weight for candidate in self._draw))
-        self._even = len({candidate.weight for candidate in self._draw}) < 2
+        few_and_even = len(self._draw) <= _PAIRED and len({candidate.weight for candidate in self._draw}) == 1
+        self._pairs = tuple(permutations(self._draw, 2)) if few_and_even else ()
         self.limited = any(candidate.limited for candidate in every)
 
     def _tell(self, kind: Kind, candidate: Candidate, reason: str = "") -> None:

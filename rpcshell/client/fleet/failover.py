@@ -9,17 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.diagnosis import NO_TLS
-from rpcshell.client.errors import ConnectionFailed, ConnectionLost
+from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError
+from rpcshell.client.exchange import Dropped
 from rpcshell.client.target import ServersetTarget
 
 if TYPE_CHECKING:
-    from rpcshell.client.exchange import Dropped
     from rpcshell.client.fleet.balancer import Balancer
     from rpcshell.client.fleet.instances import Candidate
     from rpcshell.client.target import Target
     from rpcshell.client.trace import Trace
 
-__all__ = ["Failover"]
+__all__ = ["Failover", "Failure"]
+
+Failure = ConnectionFailed | Dropped | TimeoutError | ProtocolError
+"""What ends an attempt."""
 
 _TURNED_AWAY: Final = 5
 """Attempts beyond one an instance: servers that are being reloaded may turn a request away more than once."""
@@ -43,18 +46,19 @@ class Failover:
         balancer: Has the instances.
         fleet: What the errors name where they are about all of them.
         idempotent: Whether the call may run twice.
-        trace: Is told of the attempts.
+        trace: Is told of the attempts that fail.
     """
 
     # Most calls need nothing of this, so that it is set where something has failed.
-    _tried: frozenset[Candidate] = frozenset()
+    tried: frozenset[Candidate] = frozenset()
+    """Where the next attempt shall not go."""
     _refused: frozenset[Candidate] = frozenset()
     _reasons: tuple[tuple[Target, str], ...] = ()
     _count = 0
     may_have_run = False
     """Whether an attempt so far may have run."""
     last: Target | None = None
-    """Where the last attempt went."""
+    """Where the last attempt that failed went."""
 
     def __init__(self, balancer: Balancer, fleet: Target, idempotent: bool, trace: Trace | None = None) -> None:
         self._balancer = balancer
@@ -68,12 +72,8 @@ class Failover:
         Raises:
             ConnectionFailed: The fleet has no instances.
         """
-        candidate = self._balancer.choose(self._tried)
-        if candidate is not None:
-            self.last = candidate.target
-            if self._trace is not None:
-                self._trace.attempt_begun(candidate.target)
-        elif not len(self._balancer):
+        candidate = self._balancer.choose(self.tried)
+        if candidate is None and not len(self._balancer):
             raise ConnectionFailed(self._fleet, "no server is registered there")
         return candidate
 
@@ -87,13 +87,33 @@ class Failover:
         """The seconds for a connection, of `usual` ones: no more than a second, if there is another instance."""
         return usual if self._is_last() else min(usual, _PATIENCE)
 
-    def not_connected(self, candidate: Candidate, error: ConnectionFailed) -> None:
-        """Go on to another instance, as no connection to this one could be made.
+    def failed(self, candidate: Candidate, error: Failure, *, whole: bool) -> None:
+        """Go on to another instance, or to the same if it is alone, as the attempt at this one has failed.
+
+        Args:
+            candidate: Where it was made.
+            error: What has ended it.
+            whole: Whether it had all the time that the call may take.
 
         Raises:
-            ConnectionFailed: There is no other.
-            ConnectionLost: The same, and an attempt before may have run.
+            ConnectionFailed: No connection to this one could be made, and there is no other.
+            ConnectionLost: The connection ended before the reply, and the call may go no further.
+            TimeoutError: No reply came in time, likewise.
+            ProtocolError: What answered does not speak the protocol.
         """
+        match error:
+            case ConnectionFailed():
+                self._not_connected(candidate, error)
+            case Dropped():
+                self._lost(candidate, error)
+            case TimeoutError():
+                if not self._timed_out(candidate, whole=whole):
+                    raise error
+            case ProtocolError():
+                self._balancer.failed(candidate, error.message)
+                raise error
+
+    def _not_connected(self, candidate: Candidate, error: ConnectionFailed) -> None:
         if error.hint == NO_TLS and (candidate.served or isinstance(self._fleet, ServersetTarget)):
             # It is known to speak TLS, so something else is wrong.
             error.hint = None
@@ -108,12 +128,7 @@ class Failover:
             raise ConnectionFailed(self._fleet, self._all_reasons(), hint=error.hint) from error
         self._start_over()
 
-    def lost(self, candidate: Candidate, dropped: Dropped) -> None:
-        """Go on to another instance, or to the same if it is alone, as the connection ended before the reply.
-
-        Raises:
-            ConnectionLost: The call may go no further.
-        """
+    def _lost(self, candidate: Candidate, dropped: Dropped) -> None:
         again = dropped.not_run
         if dropped.not_run:
             self._balancer.left(candidate)
@@ -128,7 +143,7 @@ class Failover:
             ) from dropped
         self._start_over()
 
-    def timed_out(self, candidate: Candidate, *, whole: bool) -> bool:
+    def _timed_out(self, candidate: Candidate, *, whole: bool) -> bool:
         """Whether the call goes on to another instance, as no reply came; not if its `whole` time is over."""
         self._balancer.failed(candidate, "no reply in time", at_least=_TIMED_OUT_EJECTION)
         self._add(candidate, "no reply in time", may_have_run=True)
@@ -142,7 +157,7 @@ class Failover:
 
     def _is_last(self) -> bool:
         """Whether there is none to go to after the one that is tried now."""
-        return len(self._tried) + 1 >= len(self._balancer)
+        return len(self.tried) + 1 >= len(self._balancer)
 
     def _spent(self) -> bool:
         return self._count >= len(self._balancer) + _TURNED_AWAY
@@ -151,13 +166,14 @@ class Failover:
         if self._trace is not None:
             self._trace.attempt_failed(reason, may_have_run=may_have_run)
         self._count += 1
-        self._tried |= {candidate}
+        self.last = candidate.target
+        self.tried |= {candidate}
         self._reasons += ((candidate.target, reason),)
 
     def _start_over(self) -> None:
         """Where all were tried, try those again that did take a connection: servers that reload, or a lone one."""
-        if self._balancer.exhausted(self._tried):
-            self._tried = frozenset() if self._balancer.exhausted(self._refused) else self._refused
+        if self._balancer.exhausted(self.tried):
+            self.tried = frozenset() if self._balancer.exhausted(self._refused) else self._refused
 
     def _all_reasons(self) -> str:
         last = dict(self._reasons)
