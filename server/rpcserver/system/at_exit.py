@@ -1,4 +1,4 @@
-"""What an interpreter does as it ends, for processes that end by os._exit: executors' work, exit functions, flushes."""
+"""What an interpreter does as it ends, for processes that end by os._exit: work left, exit functions, flushes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import sys
 import threading
 import weakref
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.errors import QuickStop
-from rpcserver.system.threads import NoThread, start_thread
+from rpcserver.system.threads import NoThread, ServerThread, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,16 +60,19 @@ class AtExit:
                 # An app may call anything a file, and a disk may be full.
                 logger.debug("%r cannot be flushed", file, exc_info=True)
 
-    def run(self, leave_by: Callable[[], float]) -> None:
-        """Let executors end their work, call the exit functions, and write what is buffered for files still open.
+    def run(self, leave_by: Callable[[], float], threads_within: float = inf) -> None:
+        """Let executors and threads end their work, call the exit functions, and flush files that are still open.
 
         Args:
             leave_by: until when processes that the app has started with `multiprocessing` may go on, in monotonic
-                seconds; an exit function waits for them. Where that is over, executors are not waited for.
+                seconds; an exit function waits for them. Where that is over, nothing else is waited for.
+            threads_within: seconds that threads may go on at most.
         """
         _end_children_later(leave_by)
         if monotonic() < leave_by():
             _end_executors()
+            until = monotonic() + threads_within
+            _await_threads(lambda: min(until, leave_by()))
         atexit._run_exitfuncs()
         self.note_files()
 
@@ -94,6 +98,23 @@ def _end_executors() -> None:
             raise
         except BaseException:
             logger.exception("work that was still to do has failed at the end")
+
+
+def _await_threads(leave_by: Callable[[], float]) -> None:
+    """Wait for threads that are no daemons, as `threading` does before the exit functions, while there is time."""
+    while (threads := _plain_threads()) and (left := leave_by() - monotonic()) > 0:
+        threads[0].join(min(left, _LOOK))
+    for thread in threads:
+        logger.warning(
+            "thread %s, which the app has started, ends with its process: end it in @service.on_worker_stop",
+            thread.name,
+        )
+
+
+def _plain_threads() -> list[threading.Thread]:
+    this = threading.current_thread()
+    threads = [thread for thread in threading.enumerate() if not isinstance(thread, ServerThread)]
+    return [thread for thread in threads if not (thread.daemon or thread is this)]
 
 
 def _end_children_later(leave_by: Callable[[], float]) -> None:

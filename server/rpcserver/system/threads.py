@@ -22,13 +22,20 @@ class NoThread(ServerError):
         return f"no thread can be started: {NO_MORE_PROCESSES}"
 
 
-def start_thread(run: Callable[[], object], name: str) -> threading.Thread:
-    """Start a thread that ends with its process.
+class ServerThread(threading.Thread):
+    """A thread of the server's own, which ends with its process; one that is told to end by os._exit waits for none.
+
+    Those in which handlers run are no daemons for the threads' sake that are started there, which inherit it.
+    """
+
+
+def start_thread(run: Callable[[], object], name: str, *, daemon: bool = True) -> threading.Thread:
+    """Start a thread of the server's own.
 
     Raises:
         NoThread: there is none left.
     """
-    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread = ServerThread(target=run, name=name, daemon=daemon)
     try:
         thread.start()
     except RuntimeError as error:

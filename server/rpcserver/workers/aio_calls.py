@@ -144,7 +144,7 @@ class HandlerThreads:
     def _start(self) -> None:
         try:
             while self._running < self._count:
-                start_thread(self._run, "rpcserver-handler")
+                start_thread(self._run, "rpcserver-handler", daemon=False)
                 self._running += 1
         except NoThread as error:
             logger.warning("there are %d of %d threads for calls: %s", self._running, self._count, error)

@@ -321,7 +321,7 @@ class ForkWorker(Worker):
                 if self._methods is not None:
                     self._methods.hand_in()
                 dispatcher.hooks.stop_worker()
-                self.at_exit.run(lambda: self._leave_by)
+                self.at_exit.run(lambda: self._leave_by, threads_within=self.settings.drain_timeout)
         except QuickStop:
             return 0
         return 0

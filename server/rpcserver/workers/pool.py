@@ -119,7 +119,7 @@ class PoolWorker(ThreadedWorker):
             self.wake()
 
     def _add_thread(self) -> None:
-        start_thread(self._work, "rpcserver-pool")
+        start_thread(self._work, "rpcserver-pool", daemon=False)
 
     def _work(self) -> None:
         """Be one of the pool's threads, until a request has been given up in it."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from rpcserver.system.process import allow_descriptors
 from rpcserver.system.signals import ignore
-from rpcserver.system.threads import NoThread, start_thread
+from rpcserver.system.threads import NoThread, ServerThread, start_thread
 from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.base import Worker
 from rpcserver.workers.blocking_connection import Abandoned, BlockingConnection
@@ -263,7 +263,7 @@ class ThreadWorker(ThreadedWorker):
     def _start(self, accepted: socket.socket, parked: ParkedConnection | None = None) -> None:
         begun = None if parked is None else parked.conversation
         connection = ThreadConnection(accepted, self.answer, self.terms, self._park, begun)
-        thread = threading.Thread(target=self._run, args=(connection,), name="rpcserver-connection", daemon=True)
+        thread = ServerThread(target=self._run, args=(connection,), name="rpcserver-connection", daemon=False)
         self._connections[connection] = thread
         if parked is not None:
             # It stays counted, so that only its place among the parked ones is given up.

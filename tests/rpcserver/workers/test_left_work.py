@@ -1,4 +1,4 @@
-"""What handlers leave to be done when a worker ends: executors do it, and processes end within the drain."""
+"""What handlers leave to be done when a worker ends: it is done, within the drain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from tests.servers import PATIENCE, all_gone, running, watched
 LEAVING = """
 import concurrent.futures
 import multiprocessing
+import os
 import pathlib
+import threading
 import time
 from rpcserver import Service
 
@@ -24,16 +26,18 @@ threads = concurrent.futures.ThreadPoolExecutor()
 processes = concurrent.futures.ProcessPoolExecutor(1, forking)
 
 def finish(gate: str, mark: str) -> None:
-    open(gate).read(1)
+    os.read(os.open(gate, os.O_RDONLY), 1)
     pathlib.Path(mark).touch()
 
 @service.method
-def leave_work(gate: str, mark: str) -> int:
-    threads.submit(finish, gate, mark)
+def leave_work(gate: str, first: str, second: str) -> int:
+    threads.submit(finish, gate, first)
+    threading.Thread(target=finish, args=(gate, second)).start()
     return processes.submit(abs, -1).result()
 
 @service.method
-def leave_processes() -> list[int]:
+def leave_running() -> list[int]:
+    threading.Thread(target=time.sleep, args=(3600,), name="sleeper").start()
     # The second is ended at exit by `multiprocessing` itself.
     left = [forking.Process(target=time.sleep, args=(3600,), daemon=daemon) for daemon in (False, True)]
     for process in left:
@@ -47,32 +51,33 @@ QUIET = {"PYTHONWARNINGS": "ignore"}
 @pytest.mark.samples(1)
 @of_each_kind
 @pytest.mark.parametrize("preload", [(), pytest.param(("--preload",), marks=pytest.mark.thorough)])
-def test_processes_that_handlers_have_left_end_within_the_drain(
+def test_processes_and_threads_that_handlers_have_left_end_within_the_drain(
     model: str, preload: tuple[str, ...], tmp_path: Path
 ) -> None:
     options = ("-m", model, "-w", "1", "--drain-timeout", "4", "--drain-grace", "0.1", *preload)
     with running(*options, app=LEAVING, env=QUIET, folder=tmp_path) as server, server.connect() as client:
-        left = client.call("leave_processes").result
+        left = client.call("leave_running").result
         with watched(left) as processes:
             server.signal(signal.SIGTERM)
             assert server.wait() == 0
             assert all_gone(processes, PATIENCE)
         server.wait_for_log(f"process {left[0]} (ForkProcess-1), which the app has started, is ended")
+        assert "thread sleeper, which the app has started, ends with its process" in server.log()
 
 
 @pytest.mark.samples(1)
 @of_each_kind
-def test_executors_end_their_work_within_the_drain(model: str, tmp_path: Path) -> None:
-    gate, mark = tmp_path / "gate", tmp_path / "mark"
+def test_executors_and_threads_end_their_work_within_the_drain(model: str, tmp_path: Path) -> None:
+    gate, marks = tmp_path / "gate", [tmp_path / "executor", tmp_path / "thread"]
     os.mkfifo(gate)
     options = ("-m", model, "-w", "1", "--drain-grace", "0.1")
     with running(*options, app=LEAVING, env=QUIET, folder=tmp_path) as server, server.connect() as client:
-        assert client.call("leave_work", [str(gate), str(mark)]).result == 1
+        assert client.call("leave_work", [str(gate), *map(str, marks)]).result == 1
         server.signal(signal.SIGTERM)
         assert client.receive() is None
         with os.fdopen(os.open(gate, os.O_RDWR), "w") as opened:
-            opened.write(".")
+            opened.write("..")
             opened.flush()
             assert server.wait() == 0
         assert "did not stop in time" not in server.log()
-    assert mark.exists()
+    assert all(mark.exists() for mark in marks)
