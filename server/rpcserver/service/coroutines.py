@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from rpcserver.system.errors import RpcError
+from rpcserver.system.strays import StrayGuard
 from rpcserver.system.threads import NoThread, start_thread
 from rpcwire import ErrorCode
 
@@ -33,9 +34,13 @@ class CoroutineRunner:
     """Runs coroutines on an event loop in a thread of its own; safe to use from any thread.
 
     Nothing is imported or started before the first `run`. After a fork the child starts a loop anew.
+
+    Args:
+        guard: keeps processes that a coroutine forks from going on with the loop; knows of none unless given.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, guard: StrayGuard | None = None) -> None:
+        self.guard = StrayGuard() if guard is None else guard
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -57,7 +62,7 @@ class CoroutineRunner:
         try:
             with self._lock:
                 # Under the lock, so that `close` cannot stop the loop before the coroutine is on it.
-                future = asyncio.run_coroutine_threadsafe(_contain(awaitable, call), self._running_loop())
+                future = asyncio.run_coroutine_threadsafe(_contain(awaitable, call, self.guard), self._running_loop())
             value, error = future.result()
         except concurrent.futures.CancelledError:
             raise RuntimeError("the coroutine was cancelled") from None
@@ -171,7 +176,7 @@ class _Call:
             task.get_loop().call_soon_threadsafe(task.cancel)
 
 
-async def _contain(awaitable: Awaitable[T], call: _Call) -> tuple[T | None, BaseException | None]:
+async def _contain(awaitable: Awaitable[T], call: _Call, guard: StrayGuard) -> tuple[T | None, BaseException | None]:
     """Turn an exception into a value: a task that ends with SystemExit or KeyboardInterrupt would end the loop."""
     import asyncio
 
@@ -179,13 +184,16 @@ async def _contain(awaitable: Awaitable[T], call: _Call) -> tuple[T | None, Base
     if call.abandoned and call.task is not None:
         call.task.cancel()
     try:
-        return await awaitable, None
+        value = await awaitable
     except BaseException as error:
+        guard.check(error)
         if ended_from_outside(error):
             raise
         # The task would keep the exception, and the exception's traceback this frame.
         call.task = None
         return None, error
+    guard.check()
+    return value, None
 
 
 async def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:

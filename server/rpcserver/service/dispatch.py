@@ -10,7 +10,6 @@ from time import monotonic_ns
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import UNSET
 
 from rpcserver.service.context import Peer, WorkerInfo
@@ -18,14 +17,14 @@ from rpcserver.service.coroutines import CoroutineRunner, ended_from_outside
 from rpcserver.service.discovery import DISCOVER, discovery_endpoint
 from rpcserver.service.endpoint import Endpoint
 from rpcserver.service.envelopes import BatchReplies, read_any, read_members, refuse_body, unread
-from rpcserver.service.faults import Faults
+from rpcserver.service.faults import CALLING, READING, RECEIVING, REPLYING, Faults
 from rpcserver.service.hooks import WorkerHooks
 from rpcserver.service.large import HOLDERS, LARGE, MANY, LargeValues
 from rpcserver.service.long_requests import LONG, LongRequests
 from rpcserver.system.errors import QuickStop
 from rpcserver.system.method_board import CANCELLED, ERROR, FAILED, INVALID_PARAMS, OTHERS, TOOK
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
-from rpcwire import ErrorCode, Fault, MessageError, Meta, ParseError, decode_request, read_request
+from rpcwire import ErrorCode, Fault, MessageError, Meta, decode_request, read_request
 from rpcwire.jsonrpc import JsonRpcRequest
 
 if TYPE_CHECKING:
@@ -37,10 +36,6 @@ if TYPE_CHECKING:
     from rpcserver.service.envelopes import AnyRequest
     from rpcserver.service.service import Service
 
-_RECEIVING: Final = 0
-_READING: Final = 1
-_CALLING: Final = 2
-_REPLYING: Final = 3
 _COUNTED_AS: Final[dict[int, int]] = {ErrorCode.INVALID_PARAMS: INVALID_PARAMS, ErrorCode.INTERNAL_ERROR: FAILED}
 
 
@@ -73,6 +68,7 @@ class Dispatcher:
         self.service = service
         self.worker = worker
         self._runner = CoroutineRunner() if runner is None else runner
+        self._guard = self._runner.guard
         self.hooks = WorkerHooks(service, worker, self._runner)
         self.served = self._answered = self._busy = self._bytes_in = self._bytes_out = 0
         self._board = SlotBoard.private() if board is None else board
@@ -109,7 +105,7 @@ class Dispatcher:
         began = monotonic_ns()
         self.served = started = self.served + 1
         pack_began(cells, BEGAN_AT, began, started)
-        stage = _RECEIVING
+        stage = RECEIVING
         typed = False
         endpoint = None
         try:
@@ -128,13 +124,13 @@ class Dispatcher:
                 connection.heeds_close = True
             if endpoint.direct and not (close or request.meta or request.id is not UNSET):
                 decode, call, encode = endpoint.decode, endpoint.call, endpoint.encode
-                stage = _READING
+                stage = READING
                 arguments = request.params if typed else decode(request.params)
-                stage = _CALLING
+                stage = CALLING
                 result = call(arguments)
                 if type(result) is CoroutineType:
                     result = self._runner.run(result)
-                stage = _REPLYING
+                stage = REPLYING
                 reply = encode(result)
             else:
                 reply = self._run_fully(request, endpoint, connection, close)
@@ -143,10 +139,12 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
             if request is None and (members := read_members(body, connection)):
                 return self._answer_batch(members, connection, close)
-            if stage > _READING and request is not None and endpoint is not None:
+            if stage > READING and request is not None and endpoint is not None:
                 reply = self._reply_fault(stage, error, request, endpoint, 0, close)
             else:
                 reply = self._recover(error, body, request, connection, close)
+        if self._guard.strayed:
+            self._guard.end()
         ended = monotonic_ns()
         self._answered = answered = self._answered + 1
         self._busy = busy = self._busy + (took := ended - began)
@@ -214,7 +212,7 @@ class Dispatcher:
         except MessageError:
             # A batch: which of its calls it was is not known any more.
             return refuse_body(body, self._faults.of_cancelled_batch(error), close=close)
-        return self._reply_fault(_CALLING, error, request, self._endpoints[request.method], 0, close)
+        return self._reply_fault(CALLING, error, request, self._endpoints[request.method], 0, close)
 
     def _note(self, endpoint: Endpoint) -> None:
         self._noted = endpoint
@@ -238,6 +236,7 @@ class Dispatcher:
         try:
             reply = await self._run_awaiting(request, endpoint, connection, close, executor, len(body) > LARGE)
         finally:
+            self._guard.check()
             ended = monotonic_ns()
             self._answered += 1
             self._busy += (took := ended - began)
@@ -271,18 +270,18 @@ class Dispatcher:
         if by_envelope or not endpoint.refuses(request.params, error):
             # Params in another form than most callers send, unless they are wrong.
             return self._run_fully(request, endpoint, connection, close)
-        return self._reply_fault(_READING, error, request, endpoint, 0, close)
+        return self._reply_fault(READING, error, request, endpoint, 0, close)
 
     def _run_fully(self, request: AnyRequest, endpoint: Endpoint, connection: Peer, close: bool) -> bytes:
         started = time.perf_counter_ns() if request.meta else 0
-        stage = _READING
+        stage = READING
         try:
             arguments = endpoint.read(request.params)
-            stage = _CALLING
+            stage = CALLING
             result = endpoint.invoke(arguments, connection)
             if type(result) is CoroutineType:
                 result = self._runner.run(result)
-            stage = _REPLYING
+            stage = REPLYING
             return self._reply(result, request, endpoint, started, close)
         except QuickStop:
             raise
@@ -304,13 +303,13 @@ class Dispatcher:
         if request.close:
             connection.heeds_close = True
         started = time.perf_counter_ns() if request.meta else 0
-        stage = _READING
+        stage = READING
         try:
             if large:
                 arguments = await self._large_values.run(endpoint.read, request.params)
             else:
                 arguments = endpoint.read(request.params)
-            stage = _CALLING
+            stage = CALLING
             if endpoint.signature.is_async:
                 result = await endpoint.invoke(arguments, connection)
             elif not endpoint.method.blocking:
@@ -318,12 +317,14 @@ class Dispatcher:
             else:
                 run = contextvars.copy_context().run
                 loop = asyncio.get_running_loop()
-                result, error = await loop.run_in_executor(executor, run, endpoint.outcome, arguments, connection)
+                result, error = await loop.run_in_executor(
+                    executor, run, endpoint.outcome, arguments, connection, self._guard
+                )
                 if error is not None:
                     raise error
             if type(result) is CoroutineType:
                 result = await result
-            stage = _REPLYING
+            stage = REPLYING
             if large or endpoint.last_was_large or (type(result) in HOLDERS and len(result) > MANY):
                 reply = await self._large_values.run(self._reply, result, request, endpoint, started, close)
             else:
@@ -348,25 +349,18 @@ class Dispatcher:
     def _reply_fault(
         self, stage: int, error: BaseException, request: AnyRequest, endpoint: Endpoint, started: int, close: bool
     ) -> bytes:
+        if self._guard.strayed:
+            self._guard.end(error)
         meta = self._meta(started) if request.meta else None
         try:
-            return self._refuse(self._fault_of(stage, error, request, endpoint), request, close, meta, endpoint)
+            return self._refuse(
+                self._faults.of_stage(stage, endpoint, request.params, error), request, close, meta, endpoint
+            )
         except QuickStop:
             raise
         except BaseException as failure:  # noqa: BLE001 - a user's exception may fail in every way when it is looked at
             fault = self._faults.of_failed_fault(endpoint, error, failure)
             return self._refuse(fault, request, close, meta, endpoint)
-
-    def _fault_of(self, stage: int, error: BaseException, request: AnyRequest, endpoint: Endpoint) -> Fault:
-        if stage == _CALLING:
-            return self._faults.of_handler(endpoint, error)
-        if stage == _REPLYING:
-            return self._faults.of_result(endpoint, error)
-        if isinstance(error, ParseError):
-            return self._faults.of_message(error)
-        if isinstance(error, msgspec.ValidationError):
-            return self._faults.of_params(endpoint, request.params, error)
-        return self._faults.of_handler(endpoint, error)
 
     def _refuse(
         self, fault: Fault, request: AnyRequest, close: bool, meta: Meta | None = None, endpoint: Endpoint | None = None

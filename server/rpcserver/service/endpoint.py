@@ -21,6 +21,7 @@ from rpcwire import EncodeError, ParseError, ReplyEncoder, decode_params, encode
 
 if TYPE_CHECKING:
     from rpcserver.service.service import Handler, Method
+    from rpcserver.system.strays import StrayGuard
 
 HANDLER_LOG = logging.getLogger("rpcserver.handler")
 """Where handlers log, and where their failures are logged."""
@@ -148,12 +149,15 @@ class Endpoint:
             return self.method.handler(*values[:at], context, *values[at:count], **keywords)
         return self.method.handler(*values[:count], **{signature.context_at: context}, **keywords)
 
-    def outcome(self, arguments: Any, peer: Peer) -> tuple[Any, BaseException | None]:
+    def outcome(self, arguments: Any, peer: Peer, guard: StrayGuard) -> tuple[Any, BaseException | None]:
         """Call the handler in a thread of a pool; its exception comes back as a value, as futures refuse some."""
         try:
-            return self.invoke(arguments, peer), None
+            result = self.invoke(arguments, peer)
         except BaseException as error:  # noqa: BLE001 - raised again where the call is awaited
+            guard.check(error)
             return None, error
+        guard.check()
+        return result, None
 
     def _prepare_whole(self, parameter: Parameter) -> None:
         self.decoder = msgspec.json.Decoder(parameter.type)

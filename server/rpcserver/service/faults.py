@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import traceback
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from rpcserver.service.endpoint import Endpoint
+
+RECEIVING: Final = 0
+READING: Final = 1
+CALLING: Final = 2
+REPLYING: Final = 3
+"""What was done with a request: its body or its params were read, its handler was called, its result written."""
 
 _SHOWN_NAME = 80
 _REMEMBERED = 256
@@ -82,6 +88,18 @@ class Faults:
                 return fault
         text = str(error)
         return self._explained(endpoint, text) if len(text) <= _LONGEST else _explain(endpoint, text)
+
+    def of_stage(self, stage: int, endpoint: Endpoint, params: Raw, error: BaseException) -> Fault:
+        """For whatever was raised at a stage of a call."""
+        if stage == CALLING:
+            return self.of_handler(endpoint, error)
+        if stage == REPLYING:
+            return self.of_result(endpoint, error)
+        if isinstance(error, ParseError):
+            return self.of_message(error)
+        if isinstance(error, msgspec.ValidationError):
+            return self.of_params(endpoint, params, error)
+        return self.of_handler(endpoint, error)
 
     def of_handler(self, endpoint: Endpoint, error: BaseException) -> Fault:
         """For whatever a handler raised: its own `RpcError`, or a failure."""

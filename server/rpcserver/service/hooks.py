@@ -69,13 +69,13 @@ class WorkerHooks:
                 await self._run_hook_async(hook)
 
     def _run_hook(self, hook: Hook) -> None:
-        with _failure_told(hook):
+        with _failure_told(hook), self._runner.guard.holding():
             result = self._call_hook(hook)
             if inspect.isawaitable(result):
                 self._runner.run(result)
 
     async def _run_hook_async(self, hook: Hook) -> None:
-        with _failure_told(hook, on_loop=True):
+        with _failure_told(hook, on_loop=True), self._runner.guard.holding():
             result = self._call_hook(hook)
             if inspect.isawaitable(result):
                 await result

@@ -8,7 +8,6 @@ from __future__ import annotations
 import faulthandler
 import io
 import logging
-import os
 import random
 import signal
 import sys
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from rpcserver.system.at_exit import AtExit
     from rpcserver.system.log import LineHandler
     from rpcserver.system.signals import OwnSignals
+    from rpcserver.system.strays import StrayGuard
     from rpcserver.workers.offspring import Offspring
 
 logger = logging.getLogger(__name__)
@@ -58,15 +58,10 @@ class Preloaded:
     at_exit: AtExit
 
 
-def load_alone(app: str | None) -> Service:
+def load_alone(app: str | None, guard: StrayGuard) -> Service:
     """Load an app, as `load_app` does; a process that it forks and that comes back from there ends, with a line."""
-    itself = os.getpid()
-    try:
+    with guard.holding():
         return load_app(app)
-    finally:
-        if os.getpid() != itself:
-            logger.error("the app has forked this process while it was imported: have it end by os._exit there")
-            os._exit(1)
 
 
 def catch_common_signals(signals: OwnSignals) -> None:

@@ -151,7 +151,7 @@ class Worker(abc.ABC):
         self._full = RateLimit(FULL_AGAIN)
         self._look_at_signals = RateLimit(TICK)
         self._taken_before: set[signal.Signals] = set()
-        self._runner = CoroutineRunner()
+        self._runner = CoroutineRunner(None if self._preloaded is None else self._preloaded.offspring.guard)
         self._info = WorkerInfo(worker=setup.worker, pid=os.getpid(), generation=setup.generation, model=self.model)
         self._request_limit = 0
         if limit := self.settings.max_requests:
@@ -228,6 +228,7 @@ class Worker(abc.ABC):
 
     def tick(self) -> None:
         """Note that the main thread's loop turns, and about once a second see to it that signals reach it."""
+        self._runner.guard.check()
         self.board.tick()
         self.budget.tick()
         if self._look_at_signals.allows():
@@ -270,8 +271,7 @@ class Worker(abc.ABC):
     def idlest(self, connections: Iterable[C]) -> list[C]:
         """Choose the connections that shall go, as many as wait; those on which nothing was ever said come first.
 
-        Where there are not so many, those in use follow that have lasted longest. The others are told to hurry with
-        what is on its way.
+        Where there are not so many, those in use follow that have lasted longest. The others are told to hurry.
         """
         now, limit = monotonic(), self.settings.reclaim_idle
         idle: list[C] = []
@@ -306,7 +306,7 @@ class Worker(abc.ABC):
         wakeup, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._preloaded is None:
             self.signals = OwnSignals()
-            self.offspring = Offspring(self.signals, self._listeners)
+            self.offspring = Offspring(self.signals, self._listeners, self._runner.guard)
         else:
             self.signals, self.offspring = self._preloaded.signals, self._preloaded.offspring
             reseed()
@@ -315,7 +315,7 @@ class Worker(abc.ABC):
         show_prints()
         keep_enabled(self._logs)
         try:
-            service = load_alone(self.settings.app) if self._preloaded is None else self._preloaded.service
+            service = self._preloaded.service if self._preloaded else load_alone(self.settings.app, self._runner.guard)
             # What an app has closed must become no connection that a handler's print is sent to.
             fill_standard_descriptors()
             self.dispatcher = self.make_dispatcher(service, self.board)

@@ -9,14 +9,17 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Iterator, Sequence
 
     from rpcserver.system.signals import OwnSignals
     from rpcserver.system.sockets import Listener
+    from rpcserver.system.strays import StrayGuard
 
 _MOST: Final = 65536
 """How many descriptors are looked at where nobody tells which there are."""
@@ -31,9 +34,14 @@ class Offspring:
     Args:
         signals: what this process does at signals.
         listeners: whose sockets, and connections accepted from them, a child does not get.
+        guard: is told of a child.
+
+    Attributes:
+        guard: keeps a child from going on as this process does.
     """
 
-    def __init__(self, signals: OwnSignals, listeners: Sequence[Listener]) -> None:
+    def __init__(self, signals: OwnSignals, listeners: Sequence[Listener], guard: StrayGuard) -> None:
+        self.guard = guard
         self._signals = signals
         self._names = frozenset(_local_name(listener.socket) for listener in listeners)
         self._of_thread = threading.local()
@@ -50,6 +58,8 @@ class Offspring:
             self._own = None
 
     def _before(self) -> None:
+        # In the child, a loop that runs is not known to run any more.
+        self._of_thread.loop = _running_loop()
         self._of_thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals.handled)
 
     def _after(self) -> None:
@@ -60,10 +70,17 @@ class Offspring:
         self._own = None
         try:
             if not own:
+                self._stray()
                 self._signals.forget()
                 self._let_go()
         finally:
             self._after()
+
+    def _stray(self) -> None:
+        self.guard.strayed = True
+        if (loop := self._of_thread.loop) is not None:
+            # What has forked may be no call, and wait for something before it comes back.
+            loop.call_soon(self.guard.end)
 
     def _let_go(self) -> None:
         nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -71,6 +88,11 @@ class Offspring:
             if _name_of(descriptor) in self._names:
                 os.dup2(nowhere, descriptor, inheritable=False)
         os.close(nowhere)
+
+
+def _running_loop() -> AbstractEventLoop | None:
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()
 
 
 def _open_descriptors() -> list[int]:

@@ -22,6 +22,7 @@ from rpcserver.system.log import keep_enabled
 from rpcserver.system.process import fill_standard_descriptors
 from rpcserver.system.signals import OwnSignals, ignore
 from rpcserver.system.stem_link import STEM_NAME, Retire, WorkerOrder
+from rpcserver.system.strays import StrayGuard
 from rpcserver.workers.app_process import (
     Preloaded,
     catch_common_signals,
@@ -88,7 +89,7 @@ class Stem:
         self._logs = setup.logs
         self._quitting = False
         self._signals = OwnSignals()
-        self._offspring = Offspring(self._signals, setup.listeners)
+        self._offspring = Offspring(self._signals, setup.listeners, StrayGuard())
         self._at_exit = AtExit()
 
     def main(self) -> int:
@@ -113,7 +114,7 @@ class Stem:
         keep_enabled(self._logs)
         began, descriptors = time.monotonic(), open_descriptors()
         try:
-            service = load_alone(self._setup.settings.app)
+            service = load_alone(self._setup.settings.app, self._offspring.guard)
             self._logs.stand_in()
             # What an app has closed must become no connection that a handler's print is sent to.
             fill_standard_descriptors()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.models import of_each_kind
+from tests.rpcserver.steering import steering
 from tests.servers import PATIENCE, running
 
 APP = """
@@ -61,6 +62,54 @@ def staying() -> list[int]:
     program = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], close_fds=False)
     return [pid, program.pid]
 """
+
+STRAYS = """
+import asyncio
+import os
+import sys
+from rpcserver import Context, Service
+
+service = Service("strays")
+
+def status_of(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+@service.on_worker_start
+def hook() -> None:
+    global of_hook
+    of_hook = (pid := os.fork()) and status_of(pid)
+
+@service.method
+def hooked() -> int:
+    return of_hook
+
+@service.method
+def returning() -> int:
+    return (pid := os.fork()) and status_of(pid)
+
+@service.method(blocking=False)
+def returning_to_a_loop() -> int:
+    return (pid := os.fork()) and status_of(pid)
+
+@service.method
+def raising(context: Context) -> int:
+    return (pid := os.fork()) and status_of(pid) or 1 // pid
+
+@service.method
+def exiting() -> int:
+    return (pid := os.fork()) and status_of(pid) or sys.exit(7)
+
+@service.method
+async def coroutine() -> int:
+    return (pid := os.fork()) and status_of(pid)
+
+@service.method
+async def waiting() -> int:
+    pid = os.fork()
+    while pid == 0:
+        await asyncio.sleep(0)
+    return status_of(pid)
+"""
 # Python 3.12 warns of forks beside threads.
 QUIET = {"PYTHONWARNINGS": "ignore"}
 
@@ -91,3 +140,19 @@ def test_children_of_handlers_are_as_in_a_script_and_hold_no_connection(model: s
         finally:
             for pid in stayed:
                 os.kill(pid, signal.SIGKILL)
+
+
+@of_each_kind
+def test_a_process_that_a_handler_forks_never_goes_on_as_a_worker(model: str, tmp_path: Path) -> None:
+    ends = {"hooked": 1, "returning": 1, "returning_to_a_loop": 1, "raising": 1, "coroutine": 1, "waiting": 1}
+    with (
+        running("-m", model, "-w", "1", env=QUIET, app=STRAYS, folder=tmp_path) as server,
+        server.connect() as client,
+        steering(server) as arbiter,
+    ):
+        for method, status in (ends | {"exiting": 7}).items():
+            assert client.call(method).result == status, method
+        (worker,) = arbiter.workers()
+        assert (worker["calls"], worker["errors"]) == (len(ends) + 1, 0)
+        assert server.log().count("have it end by os._exit") == len(ends)
+        assert "ZeroDivisionError" in server.log()
