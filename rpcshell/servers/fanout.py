@@ -42,7 +42,7 @@ PATIENCE: Final = 2.5
 _PROBE: Final = "rpc.discover"
 _LOOK: Final = 0.1
 _LOOKS_HELD: Final = 3
-"""Looks at which workers have to be held, one after the other, to be left alone: a connection of ours is seen too."""
+"""Looks at which workers have to be held, one after the other, to be left alone: others may just be leaving."""
 
 _ROUNDS: Final = 3
 """A worker that leaves before it has read the call is looked for again, as the one that replaced it."""
@@ -50,6 +50,8 @@ _ROUNDS: Final = 3
 _AT_ONCE: Final = 64
 _TRIES_EACH: Final = 10
 _SPARE_TRIES: Final = 20
+_PACE: Final = 0.05
+"""Seconds between tries once half of them have been made: a worker that is slow to accept is to have a chance."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -201,7 +203,9 @@ class _Search:
                     if self._take(task):
                         progress = time.monotonic()
                 if not done and self._status.model == "sync":
-                    held = held + 1 if self._are_held() else 0
+                    held = held + 1 if self._are_held(len(pending)) else 0
+                if done and self._tries * 2 > self._most:
+                    await asyncio.sleep(_PACE)
         finally:
             # They only ask who is there: a worker that comes to one later finds nobody who waits.
             for task in pending:
@@ -254,9 +258,14 @@ class _Search:
         self.found[number] = connection
         return True
 
-    def _are_held(self) -> bool:
-        """Whether all workers that are missing serve somebody else, one after the other as they do."""
-        self._status = self._control.status()
+    def _are_held(self, asking: int) -> bool:
+        """Whether all workers that are missing serve somebody else, one after the other as they do.
+
+        A worker that has taken one of the connections that are `asking`, and is slow to say so, serves nobody else.
+        """
+        self._status = status = self._control.status()
+        if None not in [listener.waiting for listener in status.listeners] and status.waiting < asking:
+            return False
         workers = map(self._status.find, self._missing)
         return all(worker is None or worker.state != "ready" or worker.connections for worker in workers)
 

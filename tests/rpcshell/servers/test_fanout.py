@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,12 @@ from rpcshell.client.target import Target, TlsFiles
 from rpcshell.servers.control import Control
 from rpcshell.servers.fanout import FanOut
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcwire.control import ServerStatus
 from tests.interrupts import interrupted
 from tests.models import of_each_kind
 from tests.rpcshell.certificates import Certificates
+from tests.rpcshell.peers import Peer
+from tests.rpcshell.peers import serving as serving_peers
 from tests.servers import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("forked")
@@ -142,13 +146,44 @@ def test_a_worker_that_another_client_holds_is_named_and_the_call_does_not_run_t
         assert len(marks(tmp_path / "marks")) == 4
 
 
+def test_a_worker_that_is_slow_to_say_that_it_serves_us_is_not_held_by_others(tmp_path: Path) -> None:
+    looked, said = threading.Semaphore(0), threading.Event()
+    with serving(tmp_path, 1) as server:
+
+        def slowly(peer: Peer) -> None:
+            with server.connect() as onward:
+                onward.sendall(peer.sock.recv(65536))
+                reply = onward.recv(65536)
+                for _ in range(5):
+                    assert looked.acquire(timeout=PATIENCE)
+                said.set()
+                peer.sock.sendall(reply)
+                while data := peer.sock.recv(65536):
+                    onward.sendall(data)
+                    peer.sock.sendall(onward.recv(65536))
+
+        class Looking(Control):
+            def status(self) -> ServerStatus:
+                looked.release()
+                return super().status()
+
+        with serving_peers(slowly) as relay, Looking(server.control.path) as control:
+            fan = FanOut(relay.target, control, None, None)
+            fan.run("mark", {"path": str(tmp_path / "marks")})
+        assert said.is_set()
+        assert marks(tmp_path / "marks") == [1] == list(fan.answers)
+
+
 def test_a_worker_that_stands_still_is_not_waited_for_without_end(tmp_path: Path) -> None:
     with serving(tmp_path, 2, "thread") as server:
         frozen = server.control.kill_worker(2, "STOP")
         try:
+            began = time.monotonic()
             fan = server.out("mark", {"path": str(tmp_path / "marks")})
             assert list(fan.answers) == [1]
             assert "it may be stopped" in fan.missed[2].reason
+            # It might only have been slow.
+            assert time.monotonic() - began > 0.9
         finally:
             server.control.kill_worker(2, "CONT")
         fan = server.out("mark", {"path": str(tmp_path / "marks")})
