@@ -78,8 +78,16 @@ def refuse_foreign_call(text: str, method: str, find: Callable[[str], Method | N
         raise UsageError("a call has no parentheses", hint=hint)
 
 
-def add_advice(call: Call, find: Callable[[str], Method | None], known: Known) -> None:
-    """Have the error of a call whose params the method does not take say what they were meant as."""
+def add_advice(call: Call, find: Callable[[str], Method | None], known: Known, *, lists: bool) -> None:
+    """Have the error of a call whose params the method does not take say what they were meant as.
+
+    That of a method which is not there leads on to no list where the server has none (`lists`).
+    """
+    if isinstance(call.error, CallError) and not lists:
+        from rpcwire import ErrorCode
+
+        if call.error.code == ErrorCode.METHOD_NOT_FOUND:
+            call.error.hint = call.error.hint or "the server does not say what it offers"
     if (
         isinstance(call.error, CallError)
         and call.error.hint is None

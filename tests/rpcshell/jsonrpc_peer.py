@@ -118,6 +118,9 @@ class Peer:
                 self._send([{"jsonrpc": "2.0", "method": "told"}, {"jsonrpc": "2.0", "id": id, "result": "batched"}])
             case "unreadable":
                 self.reply(None, error={"code": -32700, "message": "Parse error"})
+            case "anonymous":
+                self._send({"jsonrpc": "2.0", "result": "whose?"})
+                self.reply(id, result=None)
             case "print":
                 self._print(params[0])
                 self.reply(id, result=None)

@@ -109,12 +109,13 @@ class JsonRpc(FramedDialect):
             params = message.get("params")
             return (Event(method, params) if id is None else ServerRequest(method, params, id),)
         number = UNSET if (known := as_number(id)) is None else known
-        if id is not None and number is UNSET:
-            # An id that was never sent, as nobody but the server knows why.
+        error = message.get("error")
+        if number is UNSET and (id is not None or error is None):
+            # An id that was never sent, or none, as nobody but the server knows why; an error may have none.
             return (Event("reply", message),)
-        if (error := message.get("error")) is not None:
-            return (Reply(ERROR_OUT, error, id=number),)
-        return (Reply("result", message.get("result"), id=number),) if id is not None else ()
+        return (
+            Reply("result", message.get("result"), id=number) if error is None else Reply(ERROR_OUT, error, id=number),
+        )
 
     def cancel(self, number: int) -> bytes | None:
         """The notification of LSP's base protocol, where that is spoken; JSON-RPC itself has none."""

@@ -59,12 +59,14 @@ def _keys(place: KeyPlace, resolve: Resolver) -> Iterator[Suggestion]:
     first = sum(name.lower().startswith(query) for name in names) or len(names)
     shown, left_out = _few(names[:first], names[first:])
     left_out += max(len(offered) - MAX_NAMES, 0)
-    for number, name in enumerate(shown, 1):
-        if (found := offered.get(name)) is not None:
-            meta = _key_meta(found, resolve)
-            if left_out and number == len(shown):
-                meta = f"… {left_out:,} more · {meta}"
-            yield Suggestion(_key(place, name), place.start, place.end, key_text(name), meta, "key")
+    found = [one for name in shown if (one := offered.get(name)) is not None]
+    if not typed:
+        found.sort(key=lambda one: not one.required)
+    for number, one in enumerate(found, 1):
+        meta = _key_meta(one, resolve)
+        if left_out and number == len(found):
+            meta = f"… {left_out:,} more · {meta}"
+        yield Suggestion(_key(place, one.name), place.start, place.end, key_text(one.name), meta, "key")
 
 
 def _few(better: list[str], others: list[str]) -> tuple[list[str], int]:

@@ -51,6 +51,11 @@ def test_an_error_of_the_server_ends_the_run_with_1(server: PeerServer) -> None:
     assert err == "rpcshell: fail: error -32601: no such method (:methods lists what there is)\n"
 
 
+def test_an_unknown_method_leads_to_no_list_that_the_server_cannot_give(server: PeerServer) -> None:
+    said = "rpcshell: fail: error -32601: no such method (the server does not say what it offers)\n"
+    assert run(server.target, "--plain", "-c", "fail {}") == (1, "", said)
+
+
 @pytest.mark.parametrize("dialect", ["native:", "jsonrpc:", "jsonrpc+line:", "mcp+line:"])
 def test_who_is_no_server_of_the_dialect_is_told_once(dialect: str) -> None:
     def say(peer: Peer) -> None:

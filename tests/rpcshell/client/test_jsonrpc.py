@@ -92,6 +92,12 @@ def test_what_comes_in_a_batch_or_without_an_id_finds_its_call(connect: Connect)
         assert client.call("add", [1]) == 1
 
 
+def test_a_result_without_an_id_is_told_since_nobody_knows_whose_it_is() -> None:
+    with served() as target, connect(target) as client:
+        assert client.call("anonymous") is None
+        assert list(client.events(timeout=0)) == [Event("reply", {"jsonrpc": "2.0", "result": "whose?"})]
+
+
 def test_events_are_kept_until_somebody_takes_them() -> None:
     with served() as target, connect(target) as client:
         client.call("tell", [3])

@@ -142,6 +142,14 @@ def test_parameter_names(marked: str, expected: list[str]) -> None:
     assert texts(marked) == expected
 
 
+def test_what_is_required_comes_first_until_something_is_typed() -> None:
+    names = ("after", "at", "always", "also")
+    schema = {"type": "object", "properties": {name: {} for name in names}, "required": ["always", "also"]}
+    catalog = Catalog.from_openrpc({"methods": [{"name": "m", "params": [{"name": "p", "schema": schema}]}]})
+    assert [found.display for found in suggestions("m p={|", catalog)] == ["always", "also", "after", "at"]
+    assert [found.display for found in suggestions("m p={a|", catalog)] == list(names)
+
+
 def test_a_parameter_comes_with_its_type_and_description() -> None:
     assert [found.meta for found in suggestions("add {|")] == ["number · required · The first.", "number · default 0"]
     assert next(suggestions("order.create item={|")).meta == "string · required · What it is."
