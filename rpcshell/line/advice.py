@@ -1,6 +1,7 @@
 """The calls that would have worked in the place of one that does not: its words, as the method's schema takes them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from rpcshell.line.catalog import Method
 from rpcshell.line.check import check
@@ -13,6 +14,9 @@ __all__ = ["advice", "can_be_made"]
 
 _LONGEST = 2_000
 """Characters of the longest line that is looked at, and of one that is advised: nobody types a longer one."""
+
+_DEEPEST = 16
+"""Objects in one another that somebody may name with dots."""
 
 
 def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
@@ -38,7 +42,7 @@ def _candidates(call: ForeignCall, method: Method) -> Iterator[str]:
     if not values:
         yield name
     elif len(given) == len(values):
-        yield _with_pairs(name, call.arguments, method)
+        yield _with_pairs(name, _folded(call.arguments, method), method)
     elif method.whole:
         texts = [_value(value, method.params_schema, method) for value in values]
         yield f"{name} {texts[0]}" if len(texts) == 1 else f"{name} [{', '.join(texts)}]"
@@ -61,6 +65,33 @@ def _are_words(values: Iterable[str]) -> bool:
 
 def _with_pairs(name: str, named: Iterable[tuple[str | None, str]], method: Method) -> str:
     return " ".join([name, *(f"{key_text(key)}={_of_param(key, value, method)}" for key, value in named if key)])
+
+
+def _folded(named: tuple[tuple[str | None, str], ...], method: Method) -> Iterable[tuple[str | None, str]]:
+    """Names with dots, `file.driver=nbd`, as the objects that they lead into."""
+    params = {param.name for param in method.params}
+    tree: dict[str, Any] = {}
+    for key, value in named:
+        steps = [key or ""] if key in params else (key or "").split(".")
+        inside = tree
+        for step in steps[:-1]:
+            inside = inside.setdefault(step, {})
+            if not isinstance(inside, dict):
+                return named
+        if len(steps) > _DEEPEST or steps[-1] in inside:
+            return named
+        inside[steps[-1]] = value
+    return [(key, _object_text(value, method.params_schema, key, tree, method)) for key, value in tree.items()]
+
+
+def _object_text(value: str | dict[str, Any], outer: Schema, key: str, beside: dict[str, Any], method: Method) -> str:
+    """The value of one member, whose others may tell of what kind the object is."""
+    present = {name: text for name, text in beside.items() if isinstance(text, str)}
+    schema = property_schema(outer, key, method.resolve, present) or {}
+    if isinstance(value, str):
+        return _value(value, schema, method)
+    members = (f"{quote(name)}: {_object_text(inner, schema, name, value, method)}" for name, inner in value.items())
+    return f"{{{', '.join(members)}}}"
 
 
 def _of_param(key: str, value: str, method: Method) -> str:

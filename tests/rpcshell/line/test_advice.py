@@ -13,6 +13,14 @@ from rpcshell.line.language import parse
 from tests.rpcshell.line.language.strategies import line_texts
 from tests.rpcshell.shop import CATALOG
 
+_SERVER = {"properties": {"port": {"type": "string"}, "tls": {"type": "boolean"}}, "required": ["port"]}
+_FILE = {
+    "anyOf": [
+        {"properties": {"kind": {"const": "nbd"}, "server": {"type": "object", **_SERVER}}, "required": ["server"]},
+        {"properties": {"kind": {"const": "local"}, "name": {"type": "string"}}, "required": ["name"]},
+        {"type": "string"},
+    ]
+}
 _METHODS = Catalog.from_openrpc(
     {
         "methods": [
@@ -31,6 +39,7 @@ _METHODS = Catalog.from_openrpc(
                 ],
             },
             {"name": "now", "params": []},
+            {"name": "open", "params": [{"name": "file", "schema": _FILE, "required": True}]},
         ]
     }
 ).methods
@@ -61,6 +70,15 @@ _METHODS = Catalog.from_openrpc(
         ("add one", []),
         ("add(1,2", []),
         ("now()", ["now"]),
+        (
+            "open file.kind=nbd file.server.port=80 file.server.tls=true",
+            ['open file={"kind": "nbd", "server": {"port": "80", "tls": true}}'],
+        ),
+        ("open file.kind=local file.name=80", ['open file={"kind": "local", "name": "80"}']),
+        ("open file=a file.kind=nbd", []),
+        ("open file.kind.a=1 file.kind=nbd", []),
+        ("open file.=1", []),
+        ("open " + "file" + ".a" * 900 + "=1", []),
         ("nonesuch 1 2", []),
         ("", []),
     ],
