@@ -152,7 +152,8 @@ def test_connections_that_come_one_by_one_are_shared_out_fairly(model: str, tmp_
             served[worker_of(client)] += 1
             if model == "sync":
                 client.close()
-        assert max(served.values()) <= 15
+        # Turns that a busy machine has them miss, others take; without any, one would have nearly all.
+        assert max(served.values()) <= 20
 
 
 @pytest.mark.parametrize(
