@@ -56,7 +56,7 @@ def freeze(drill: Drill, number: int, seconds: float) -> None:
     drill.verdict = Verdict(f"Worker {number} was frozen, and let go on before its time.")
     try:
         pid = drill.control.freeze_worker(number, seconds).pid
-        end = _wait_for(follower, pid, _ENDS | {"thawed"}, seconds + _UNMOVED)
+        end = _wait_for(follower, pid, _ENDS | {"thawed"}, seconds + _PATIENCE)
     except BaseException:
         drill.control.thaw_worker(number)
         raise
