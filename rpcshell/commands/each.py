@@ -14,7 +14,7 @@ from rpcshell.shell.waiting import elapsed_text, told_while
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
-from rpcshell.view.render import FOOTER
+from rpcshell.view.render import FOOTER, in_the_shells_words
 from rpcshell.view.table import Figure
 from rpcshell.view.units import call_time, count_of, letter, plural
 from rpcshell.view.width import cells, cut, pad
@@ -228,6 +228,8 @@ def _pieces(shell: Shell, found: _Comparison) -> Iterator[Fragment]:
 
 def _failure(error: ShellError) -> str:
     # The line begins with who was asked, so the target is left out.
+    if isinstance(error, CallError):
+        return f"error {error.code}: {in_the_shells_words(error)[0]}"
     return f"{error.reason}; it may have run" if isinstance(error, ConnectionLost) else str(error)
 
 

@@ -36,7 +36,7 @@ _CALLS: Final[_Rows] = (
     ("add a=1 b=2", "params as key=value pairs"),
     ("now", "no params"),
     ("o = order.get id=1", "keep the result under a name"),
-    ("add a=$o.total b=$_.n", "use it, or the last result; [0] takes an item"),
+    ("add a=$o.id b=$_.items[0].quantity", "use it, or the last result"),
     ('echo text=$"no ${o.id}"', "the same inside a text"),
     ("order.list | jq .[0]", "give the result to another program"),
     ("order.list > all.json", "write it to a file; >> adds to one"),

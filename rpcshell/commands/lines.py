@@ -52,13 +52,13 @@ def source(shell: Shell, *, file: str) -> None:
         raise UsageError(f"cannot read {visible(file)}: {error.strerror}") from error
 
 
-@command("vars", group=SCRIPT, examples=(":vars", "u = user.get id=1", "order.list user=$u.id"))
+@command("vars", group=SCRIPT, examples=(":vars", "o = order.get id=1", "echo text=$o.customer"))
 @click.option("--clear", is_flag=True, help="Forget all of them.")
 def list_variables(shell: Shell, *, clear: bool) -> None:
     """List the variables; $_ is the last result.
 
-    A line such as `u = user.get id=1` makes one. $u, $u.name and $u.items[0] stand for what is in it, in params and in
-    texts with a dollar sign in front: $"Hello ${u.name}". A line that is only $u shows it.
+    A line such as `o = order.get id=1` makes one. $o, $o.total and $o.items[0] stand for what is in it, in params and
+    in texts with a dollar sign in front: $"For ${o.customer}". A line that is only $o shows it.
     """
     variables = shell.variables
     if clear:
@@ -71,7 +71,9 @@ def list_variables(shell: Shell, *, clear: bool) -> None:
     shell.output.text("\n".join(f"{'$' + name:<{width}}  {_preview(name, variables[name])}" for name in variables))
 
 
-@command("alias", group=SCRIPT, examples=(":alias", ":alias me user.get id=1", ":alias me --remove"), verbatim=True)
+@command(
+    "alias", group=SCRIPT, examples=(":alias", ":alias first order.get id=1", ":alias first --remove"), verbatim=True
+)
 @click.argument("name", type=KindOfWord("alias"), required=False)
 @click.argument("line", type=CALL, nargs=-1)
 @click.option("-d", "--remove", is_flag=True, help="Forget the alias.")

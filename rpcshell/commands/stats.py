@@ -53,7 +53,7 @@ def stats(shell: Shell, *, reset: bool) -> None:
         shell.show_table(
             [
                 {"worker": _NONE if number is None else number, "pid": _NONE if counted.pid is None else counted.pid}
-                | ({"server at": visible(target)} if several else {})
+                | ({"target": visible(target)} if several else {})
                 | _row(counted, counts.calls)
                 for (target, number), counted in found
             ],

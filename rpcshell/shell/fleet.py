@@ -71,6 +71,11 @@ class Fleet:
         told = {instance.target: instance.openrpc for instance in self.instances if instance.openrpc}
         return {**self._offers, **told}
 
+    @property
+    def differ(self) -> bool:
+        """Whether some are known to offer something else than others."""
+        return len(set(self.offers.values())) > 1
+
     def compare(self) -> str:
         """Find out whether all instances offer the same, and return a line on that where it is news; may take a while.
 

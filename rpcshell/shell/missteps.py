@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import CallError, ShellError, SyntaxProblem, UsageError
+from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,26 +79,34 @@ def refuse_foreign_call(text: str, method: str, find: Callable[[str], Method | N
         raise UsageError("a call has no parentheses", hint=hint)
 
 
-def add_advice(call: Call, find: Callable[[str], Method | None], known: Known, *, lists: bool) -> None:
+def add_advice(call: Call, find: Callable[[str], Method | None], known: Known, session: Session) -> None:
     """Have the error of a call whose params the method does not take say what they were meant as.
 
-    That of a method which is not there leads on to no list where the server has none (`lists`).
+    That of a method which is not there leads on to no list where the server has none. Where instances of a fleet offer
+    different things, what one refuses that another has told of is no mistake.
     """
-    if isinstance(call.error, CallError) and not lists:
-        from rpcwire import ErrorCode
-
-        if call.error.code == ErrorCode.METHOD_NOT_FOUND:
-            call.error.hint = call.error.hint or "the server does not say what it offers"
-    if (
-        isinstance(call.error, CallError)
-        and call.error.hint is None
-        and isinstance(call.params, str | int | float | dict)
-    ):
+    if not isinstance(call.error, CallError) or call.error.hint is not None:
+        return
+    if session.plain and call.error.code == ErrorCode.METHOD_NOT_FOUND:
+        call.error.hint = "the server does not say what it offers"
+    elif session.fleet is not None and session.fleet.differ and _may_be_offered(call, call.error, find):
+        call.error.hint = f"{call.instance} offers something else than others: :servers shows which"
+    elif isinstance(call.params, str | int | float | dict):
         from rpcshell.line.advice import can_be_made
 
         method = find(call.method)
         if method is not None and not method.whole and not can_be_made(call.line, method):
             call.error.hint = _did_you_mean(call.line, find, known)
+
+
+def _may_be_offered(call: Call, error: CallError, find: Callable[[str], Method | None]) -> bool:
+    """Whether another instance than the one that refused a call may take it."""
+    from rpcshell.line.advice import can_be_made
+
+    method = find(call.method)
+    if error.code == ErrorCode.METHOD_NOT_FOUND:
+        return method is not None or not (isinstance(error.data, dict) and error.data.get("suggestions"))
+    return error.code == ErrorCode.INVALID_PARAMS and method is not None and can_be_made(call.line, method)
 
 
 def syntax_problem(

@@ -365,7 +365,7 @@ class Shell:
         for listener in self.listeners:
             listener(self, call)
         if call.error is not None:
-            missteps.add_advice(call, self._find, self.known, lists=not self.session.plain)
+            missteps.add_advice(call, self._find, self.known, self.session)
             missteps.hide_secrets(call.error, call.named_params)
             raise call.error
         self.variables[LAST] = call.result

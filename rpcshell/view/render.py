@@ -151,10 +151,10 @@ def in_the_shells_words(error: ShellError) -> tuple[str, str | None]:
 
     They are the error's own, but for a method that is not there: then the hint is how to find one.
     """
-    if not isinstance(error, CallError) or error.code != ErrorCode.METHOD_NOT_FOUND or error.hint:
+    if not isinstance(error, CallError) or error.code != ErrorCode.METHOD_NOT_FOUND:
         return error.message, error.hint
     near = error.data.get("suggestions") if isinstance(error.data, dict) else None
-    return error.message.removesuffix(_FOR_PROGRAMS), None if near else ":methods lists what there is"
+    return error.message.removesuffix(_FOR_PROGRAMS), error.hint or (None if near else ":methods lists what there is")
 
 
 def _share(seconds: float, whole: float) -> str:

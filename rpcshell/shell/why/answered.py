@@ -71,7 +71,8 @@ def unknown_method(evidence: Evidence) -> Diagnosis | None:
     if evidence.call.code != ErrorCode.METHOD_NOT_FOUND:
         return None
     return Diagnosis(
-        f"the server answered at once that it has no method {evidence.call.method!r}.", ":methods lists those"
+        f"the server answered at once that it has no method {evidence.call.method!r}.",
+        evidence.hint or ":methods lists those",
     )
 
 

@@ -338,14 +338,14 @@ def all_well(evidence: Evidence) -> Diagnosis:
     if evidence.call.outcome != "ok":
         return Diagnosis(f"{evidence.error}.", evidence.hint or "the error says what is known")
     parts = {
-        "the handler": timing.service or 0.0,
-        "the way to it": timing.send + (timing.queue if timing.queue is not None else timing.wait),
-        "the connection": timing.connect,
-        "the reply's way": timing.transfer + timing.after,
+        "in the handler": timing.service or 0.0,
+        "on the way to the handler": timing.send + (timing.queue if timing.queue is not None else timing.wait),
+        "for the connection": timing.connect,
+        "on the reply's way": timing.transfer + timing.after,
     }
     most = max(parts, key=lambda name: parts[name])
     return Diagnosis(
-        f"nothing is wrong with it: it was answered in {duration(timing.total)}, most of that for {most}.",
+        f"nothing is wrong with it: it was answered in {duration(timing.total)}, most of that {most}.",
         ":stats shows how long such calls usually take",
     )
 

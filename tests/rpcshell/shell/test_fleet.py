@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rpcshell import Target, connect
+from rpcshell import CallError, Target, connect
 from rpcshell.client.fleet.instances import FleetEvent, InstanceState, Kind
 from rpcshell.client.target import TcpTarget
 from rpcshell.commands import load_commands
@@ -18,7 +18,7 @@ from rpcshell.shell.fleet import Digests, short_name
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
-from tests.rpcshell.describing import META, Told, offering
+from tests.rpcshell.describing import META, Told, document, offering
 from tests.rpcshell.peers import Peer, PeerServer, free_port, serving
 from tests.steps import steps
 
@@ -204,6 +204,36 @@ def test_documents_that_differ_are_said_once_and_when_it_is_over(session: Sessio
         while not any(instance.ejected for instance in session.fleet.instances):
             session.attempt("ping")
         assert session.fleet.compare() == ""
+
+
+def refusing(code: int) -> Callable[[Peer], None]:
+    """A server of another version, which refuses every call."""
+
+    def serve(peer: Peer) -> None:
+        while (request := peer.read()) is not None:
+            if request["in"] == "rpc.discover":
+                peer.send({"out": "discovered", "result": document("ping", deprecated=True)})
+            else:
+                peer.send({"out": "error", "result": {"code": code, "message": "no"}})
+
+    return serve
+
+
+@pytest.mark.parametrize("code", [-32601, -32602])
+def test_what_one_instance_refuses_that_others_offer_is_no_mistake(shell: Shell, code: int) -> None:
+    with fleet(offering("ping"), refusing(code)) as (new, old):
+        shell.session.connect(address(new, old))
+        assert shell.session.fleet is not None
+        shell.session.fleet.compare()
+        shell.session.method("ping")
+
+        def call_both() -> None:
+            while True:
+                shell.execute("ping a=1")
+
+        with pytest.raises(CallError) as caught:
+            call_both()
+    assert caught.value.hint == f"{old.target} offers something else than others: :servers shows which"
 
 
 def instance(number: int, offers: str) -> InstanceState:

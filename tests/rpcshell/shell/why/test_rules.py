@@ -319,7 +319,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
     ),
     "nothing is wrong": (
         evidence_of("m", timing=Timing(total=0.001, wait=0.001, service=0.0002), meta=META),
-        "nothing is wrong with it: it was answered in 1 ms, most of that for the way",
+        "nothing is wrong with it: it was answered in 1 ms, most of that on the way",
         ":stats",
     ),
 }
