@@ -20,6 +20,7 @@ from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, pr
 
 if TYPE_CHECKING:
     import socket
+    from collections import deque
     from collections.abc import Callable
 
     from rpcserver.workers.conversation import Conversation
@@ -135,6 +136,13 @@ class Parking:
         for descriptor, _ in self._poll(timeout, 1):
             return self._parked.pop(descriptor, None)
         return None
+
+    def gather(self, into: deque[ParkedConnection], most: int, timeout: float = -1) -> None:
+        """Wait as `take` does, and append all connections whose clients have done it, at most so many."""
+        parked = self._parked
+        for descriptor, _ in self._poll(timeout, most):
+            if (connection := parked.pop(descriptor, None)) is not None:
+                into.append(connection)
 
     def park(self, connection: ParkedConnection, awaits: Next = READ) -> None:
         """Give back a connection that was taken; whoever does so has it no more."""

@@ -1,9 +1,10 @@
 """The pool model: a fixed number of threads run requests, and connections that wait for their clients need none.
 
-The threads wait in one epoll: the one that is woken for a connection reads its request, runs it, writes the reply and
-parks the connection again, without handing anything over. The lookout's thread sees to deadlines; and while every
-thread runs a request, it reads what comes, which waits in a queue that has an end. The main thread accepts connections,
-receives signals and sees to requests that run too long.
+A thread that waits in epoll and is woken reads the requests of those that have spoken, runs them, writes the replies
+and parks the connections again, without handing anything over; how many threads wait so at a time is said in
+`leadership`. The lookout's thread sees to deadlines and to leaders that are held up; and while every thread runs a
+request, it reads what comes, which waits in a queue that has an end. The main thread accepts connections, receives
+signals and sees to requests that run too long.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.threads import NoThread, start_thread
+from rpcserver.workers.leadership import Leadership, PoolThread
 from rpcserver.workers.limits import WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, READ, WRITE
 from rpcserver.workers.parking import ParkedConnection, Parking
@@ -34,8 +36,11 @@ logger = logging.getLogger(__name__)
 _SHARE: Final = 16
 """How many requests of one connection are run before others that wait have their turn."""
 
+_GLANCE: Final = 0.002
+"""Seconds between two looks at whether the thread moves that leads."""
+
 _LOOK: Final = 0.005
-"""Seconds between two looks at whether the threads move, once none was free."""
+"""Seconds between two looks at whether any thread moves, where none leads."""
 
 _LOOKS: Final = 40
 """A queue is full when no thread has taken anything from it at so many looks in a row.
@@ -44,23 +49,11 @@ They are counted, and not the time they take: where others take the processor, t
 looks, and quick calls may take long.
 """
 
-_CALM: Final = 40
-"""After so many looks in a row at which a thread was free, no more are taken until none is again."""
+_CALM: Final = 10
+"""After so many looks in a row at which nothing had come, no more are taken until something does."""
 
-
-class _PoolThread:
-    """One of the threads.
-
-    Attributes:
-        running: the request that it runs and whose that is, by its start. Whoever pops it has the right to answer: one
-            step under the GIL.
-    """
-
-    __slots__ = ("running", "thread")
-
-    def __init__(self) -> None:
-        self.thread = threading.current_thread()
-        self.running: dict[float, tuple[ParkedConnection, bytes | bytearray]] = {}
+_BATCH: Final = 64
+"""How many connections that are ready the thread that leads takes at a time."""
 
 
 class PoolWorker(ThreadedWorker):
@@ -75,13 +68,15 @@ class PoolWorker(ThreadedWorker):
     def __init__(self, setup: WorkerSetup) -> None:
         super().__init__(setup)
         self._queue: deque[ParkedConnection] = deque()
-        self._threads: list[_PoolThread] = []
-        # As many as run no request: appending and popping are one step each under the GIL.
-        self._free: list[None] = []
+        # Those that have spoken, and were not read yet.
+        self._ready: deque[ParkedConnection] = deque()
+        self._leadership = Leadership(setup.board)
         self._stuck = False
         self._alert = False
-        self._alarm = threading.Event()
-        self._parking = Parking(self.terms, self._submit, self._closed, self._alarm.set)
+        # Free for a moment when the lookout shall look at once: that costs less than an event.
+        self._alarm = threading.Lock()
+        self._alarm.acquire()
+        self._parking = Parking(self.terms, self._submit, self._closed, self._hasten)
 
     def prepare(self) -> None:
         """Start the lookout and the pool, which has fewer threads where there are no more."""
@@ -123,13 +118,17 @@ class PoolWorker(ThreadedWorker):
 
     def _work(self) -> None:
         """Be one of the pool's threads, until a request has been given up in it."""
-        me = _PoolThread()
-        self._free.append(None)
-        self._threads.append(me)
+        me = PoolThread()
+        self._leadership.threads.append(me)
+        ready, queue = self._ready, self._queue
         while True:
-            connection = self._next()
-            if connection is None:
+            try:
+                # Those in the queue have waited longer.
+                connection = queue.popleft() if queue else ready.popleft()
+            except IndexError:
+                self._wait(me)
                 continue
+            me.turns += 1
             try:
                 if not self._serve(connection, me):
                     break
@@ -142,17 +141,26 @@ class PoolWorker(ThreadedWorker):
                 self._parking.settle(connection)
             # A thread that waits for the next one must not keep this one alive.
             del connection
-        self._threads.remove(me)
-        self._free.pop()
+        self._leadership.threads.remove(me)
+        if self._leadership.leader is me:
+            self._leadership.call_next()
 
-    def _next(self) -> ParkedConnection | None:
-        """Take the connection that has waited longest, or else wait for one."""
-        if self._queue:
-            with contextlib.suppress(IndexError):
-                return self._queue.popleft()
-        return self._parking.take()
+    def _wait(self, me: PoolThread) -> None:
+        """Wait until clients have spoken, if this is one of the threads that do so, and else until it shall be."""
+        leadership = self._leadership
+        me.waits = True
+        if leadership.shared:
+            self._parking.gather(self._ready, 1)
+        elif leadership.leader is me:
+            self._parking.gather(self._ready, _BATCH)
+        else:
+            leadership.follow(me)
+        me.waits = False
+        if not self._alert:
+            self._alert = True
+            self._hasten()
 
-    def _serve(self, connection: ParkedConnection, me: _PoolThread) -> bool:
+    def _serve(self, connection: ParkedConnection, me: PoolThread) -> bool:
         """Read and answer, as many requests as are a connection's share; False where one was given up meanwhile."""
         conversation = connection.conversation
         if connection.awaits is READ:
@@ -187,20 +195,13 @@ class PoolWorker(ThreadedWorker):
         return True
 
     def _run(
-        self, connection: ParkedConnection, body: bytes | bytearray, peer: Peer, last: bool, me: _PoolThread
+        self, connection: ParkedConnection, body: bytes | bytearray, peer: Peer, last: bool, me: PoolThread
     ) -> bytes | None:
         """Run a request; None where it was given up, and the connection is no longer this thread's."""
-        free, running = self._free, me.running
-        free.pop()
-        if not (free or self._alert):
-            self._alert = True
-            self._alarm.set()
+        running = me.running
         began = monotonic()
         running[began] = connection, body
-        try:
-            reply = self.answer(body, peer, last)
-        finally:
-            free.append(None)
+        reply = self.answer(body, peer, last)
         return None if running.pop(began, None) is None else reply
 
     def look_after(self) -> None:
@@ -211,7 +212,7 @@ class PoolWorker(ThreadedWorker):
         if not self.settings.timeout:
             return
         limit = monotonic() - self.settings.timeout
-        for found in list(self._threads):
+        for found in list(self._leadership.threads):
             overdue = take_overdue(found.running, limit)
             if overdue is None:
                 continue
@@ -223,36 +224,43 @@ class PoolWorker(ThreadedWorker):
             with contextlib.suppress(NoThread):
                 self._add_thread()
 
+    def _hasten(self) -> None:
+        """Have the lookout look at once, which need not be said twice."""
+        with contextlib.suppress(RuntimeError):
+            self._alarm.release()
+
     def _look_out(self) -> None:
-        """See to deadlines when they are due, and stand by the threads once none of them was free."""
-        parking = self._parking
+        """See to deadlines when they are due, and to the threads while anything comes."""
+        parking, leadership = self._parking, self._leadership
         while True:
-            self._alarm.wait(parking.due_in())
-            self._alarm.clear()
+            self._alarm.acquire(timeout=parking.due_in())
             parking.look_after()
             calm = 0
             served = -1
             while self._alert and calm < _CALM:
-                if self._alarm.wait(_LOOK) or not parking.due_in():
-                    self._alarm.clear()
+                if self._alarm.acquire(timeout=_GLANCE if leadership.leader else _LOOK) or not parking.due_in():
                     parking.look_after()
-                if self._free:
-                    calm += 1
-                elif served == self.dispatcher.served:
+                leadership.look()
+                moved, served = served != self.dispatcher.served, self.dispatcher.served
+                calm = calm + 1 if leadership.attended and not moved else 0
+                if not moved and leadership.all_busy:
                     self._read_ahead()
-                    calm = 0
-                served = self.dispatcher.served
-                if self._queue and self._free:
+                if self._queue and not leadership.all_busy:
                     parking.wake()
             self._alert = False
-            if not self._free:
-                # The last one that was free may have seen the lookout still there.
+            if not leadership.attended:
+                # Who attended may have seen the lookout still there.
                 self._alert = True
-                self._alarm.set()
+                self._hasten()
 
     def _read_ahead(self) -> None:
         """Read what has come, as no thread will soon."""
-        while not self._free and (connection := self._parking.take(0)) is not None:
+        while self._leadership.all_busy:
+            self._parking.gather(self._ready, 1, 0)
+            try:
+                connection = self._ready.popleft()
+            except IndexError:
+                return
             new = connection.awaits is READ
             if connection.awaits is not WRITE and connection.awaits is not ANSWER:
                 connection.receive()
@@ -264,7 +272,7 @@ class PoolWorker(ThreadedWorker):
         if not new or len(self._queue) < self.settings.queue or self._has_moved():
             self._stuck = False
             self._queue.append(connection)
-            if self._free:
+            if not self._leadership.all_busy:
                 self._parking.wake()
             return
         conversation = connection.conversation

@@ -23,6 +23,31 @@ def note(path: str, name: str) -> str:
 )
 
 
+MEETING_APP = """
+import threading
+from rpcserver import Service
+
+service = Service("meeting")
+everybody = threading.Barrier(12)
+
+@service.method
+def meet() -> int:
+    return everybody.wait()
+"""
+
+
+def test_calls_that_wait_for_each_other_all_run_though_one_thread_has_found_their_connections(tmp_path: Path) -> None:
+    with (
+        running("-m", "pool", "-w", "1", "--threads", "12", app=MEETING_APP, folder=tmp_path) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(server.connect()) for _ in range(12)]
+        for _ in range(3):
+            for client in clients:
+                client.send("meet")
+            assert sorted(client.reply().result for client in clients) == list(range(12))
+
+
 def test_idle_connections_take_no_thread(tmp_path: Path) -> None:
     with (
         running("-m", "pool", "-w", "1", "--threads", "2", folder=tmp_path) as server,

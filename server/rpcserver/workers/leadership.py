@@ -1,0 +1,156 @@
+"""Which of a pool's threads wait for clients: one at a time while calls only compute, all of them while calls wait.
+
+Threads that wait in one epoll take the interpreter from each other: while one answers, the next is woken for another
+connection, and gets it at the first system call. So one leads: it takes all connections that are ready, and answers
+them one after another, while the others sleep. Calls that wait, for a database or a disk, are what a pool has threads
+for, and then all of them wait for clients.
+
+Whoever takes a connection has it alone, in either way, so that it may be wrong for a moment who leads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from rpcserver.system.scoreboard import ANSWERED, BUSY
+
+if TYPE_CHECKING:
+    from rpcserver.system.scoreboard import SlotBoard
+    from rpcserver.workers.parking import ParkedConnection
+
+_WAITING: Final = 25_000
+"""For how long calls wait on average, in nanoseconds, when it is worth it that all threads wait for clients.
+
+Those that take the interpreter from each other cost as much a call.
+"""
+
+_LONGEST: Final = 1_000_000
+"""For how long a call counts that has waited longer, in nanoseconds."""
+
+_WEIGHT: Final = 0.1
+"""What one look counts against those before it."""
+
+
+class PoolThread:
+    """One of the threads.
+
+    Attributes:
+        running: the request that it runs and whose that is, by its start. Whoever pops it has the right to answer: one
+            step under the GIL.
+        turns: how many connections it has taken.
+        waits: whether it waits for clients, or until it shall do so.
+        called: released when it shall.
+    """
+
+    __slots__ = ("called", "running", "thread", "turns", "waits")
+
+    def __init__(self) -> None:
+        self.thread = threading.current_thread()
+        self.running: dict[float, tuple[ParkedConnection, bytes | bytearray]] = {}
+        self.turns = 0
+        self.waits = True
+        self.called = threading.Lock()
+        self.called.acquire()
+
+
+class Leadership:
+    """Who leads, or whether all do.
+
+    Args:
+        board: where the calls are counted.
+
+    Attributes:
+        threads: all of them.
+        leader: the only thread that waits for clients; None where the first that is free shall be.
+        shared: whether all of them do, and there is no leader.
+    """
+
+    leader: PoolThread | None
+
+    def __init__(self, board: SlotBoard) -> None:
+        self.threads: list[PoolThread] = []
+        self.leader = None
+        self.shared = False
+        self._followers: list[PoolThread] = []
+        self._seen = 0
+        self._held_up = False
+        self._cells = board.cells
+        self._waited = 0.0
+        self._answered = self._busy = self._computed = 0
+
+    @property
+    def all_busy(self) -> bool:
+        """Whether no thread waits for anything to do."""
+        return not any(thread.waits for thread in self.threads)
+
+    @property
+    def attended(self) -> bool:
+        """Whether a thread waits for clients."""
+        leader = self.leader
+        return not self.all_busy if leader is None else leader.waits
+
+    def follow(self, me: PoolThread) -> None:
+        """Lead if no other does; else sleep until called."""
+        if self.leader is None:
+            self.leader = me
+            return
+        self._followers.append(me)
+        if self.shared or self._leaderless():
+            # Whoever saw to that may not have seen this one.
+            self.call_next()
+        me.called.acquire()
+
+    def call_next(self) -> bool:
+        """Have another thread lead; False where none is free, so that the first that is shall."""
+        try:
+            # The last has slept for the shortest time.
+            chosen = self._followers.pop()
+        except IndexError:
+            self.leader = None
+            return False
+        # Where it is held up by the next look, it is so by its first connection.
+        self._seen = chosen.turns + 1
+        self.leader = chosen
+        chosen.called.release()
+        return True
+
+    def look(self) -> None:
+        """See whether the leader is held up, and whether calls wait; about every other millisecond, in one thread."""
+        self._measure()
+        leader = self.leader
+        if self.shared:
+            if self._waited < _WAITING / 2:
+                self.leader = None
+                self.shared = self._held_up = False
+        elif leader is None:
+            self.call_next()
+        elif leader.waits or leader.turns != self._seen:
+            self._seen = leader.turns
+            self._held_up = False
+            if self._waited > _WAITING:
+                self._share()
+        elif self._held_up:
+            # So is the one that was called at the last look.
+            self._waited = max(self._waited, _LONGEST * _WEIGHT)
+            self._share()
+        else:
+            self._held_up = self.call_next()
+
+    def _leaderless(self) -> bool:
+        return self.leader is None
+
+    def _share(self) -> None:
+        self.shared = True
+        while self.call_next():
+            pass
+
+    def _measure(self) -> None:
+        """Note how long those calls have waited that ended since the last look: what they took and did not compute."""
+        cells = self._cells
+        answered, busy, computed = cells[ANSWERED], cells[BUSY], time.process_time_ns()
+        if calls := answered - self._answered:
+            waited = (busy - self._busy - (computed - self._computed)) / calls
+            self._waited += (min(max(waited, 0.0), _LONGEST) - self._waited) * _WEIGHT
+            self._answered, self._busy, self._computed = answered, busy, computed
