@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ConnectionFailed
 from rpcshell.client.exchange import Dropped
+from rpcshell.client.exit_status import how_it_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -160,9 +161,8 @@ class ChildStream:
             end = "input, and does not take what is sent" if self._closed_input else "output, and goes on"
             return Dropped(f"the child has closed its standard {end}", not_run=False)
         self._listener.join(_LEAVING)
-        how = f"exit code {status}" if status >= 0 else _signal_text(-status)
         said = _most_telling(self._last)
-        return Dropped(f"the child has ended ({how})", not_run=False, hint=f"it said: {said}" if said else None)
+        return Dropped(f"the child {how_it_ended(status)}", not_run=False, hint=f"it said: {said}" if said else None)
 
     def close(self) -> None:
         """End the child: close its standard input, and if it stays, ask it (SIGTERM) and then make it (SIGKILL)."""
@@ -212,13 +212,6 @@ class ChildStream:
                 text = line.decode("utf-8", "replace").rstrip("\r\n")
                 self._last.append(text)
                 self._on_log(text)
-
-
-def _signal_text(number: int) -> str:
-    """Name a signal, or give its number: most real-time ones have no name."""
-    with contextlib.suppress(ValueError):
-        return f"signal {signal.Signals(number).name}"
-    return f"signal {number}"
 
 
 def _most_telling(lines: Iterable[str]) -> str:

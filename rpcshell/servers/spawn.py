@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.errors import Cancelled, ConnectionLost, SpawnFailed, UsageError
+from rpcshell.client.exit_status import how_it_ended
 from rpcshell.client.threads import thread_for
 from rpcshell.servers.directory import as_targets
 from rpcshell.servers.folders import state_folder
@@ -170,7 +171,7 @@ class SpawnedServer:
 
     def how_it_ended(self) -> str:
         """How the process ended, in words that follow its name."""
-        return _how_it_ended(self._process.poll())
+        return how_it_ended(self._process.returncode)
 
     def explain(self, error: ConnectionFailed | ConnectionLost) -> None:
         """Say in the hint of an error, where it is about this server, what has become of the server."""
@@ -262,19 +263,8 @@ def _died(process: subprocess.Popen[bytes], log: Path) -> SpawnFailed:
     last = _last_line(log)
     said = f": {last}" if last else ""
     return SpawnFailed(
-        f"the server {_how_it_ended(status)} before it was ready{said}", log=log, hint=f"its log is {log}"
+        f"the server {how_it_ended(status)} before it was ready{said}", log=log, hint=f"its log is {log}"
     )
-
-
-def _how_it_ended(status: int | None) -> str:
-    if status is None:
-        return "is running"
-    if status >= 0:
-        return f"ended with exit status {status}"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -143,7 +143,7 @@ def test_what_a_child_prints_is_in_the_logs_and_its_end_is_said(tmp_path: Path) 
         terminal.press_until(f":logs{ENTER}", rf"^\S+ {name} to stderr \\x1b\[2J$")
         terminal.wait_for(rf"^\S+ {name} not JSON$")
         terminal.send(f"die{ENTER}")
-        terminal.wait_for(r"^error: lost the connection .*the child has ended \(exit code 3\)")
+        terminal.wait_for(r"^error: lost the connection .*the child ended with exit status 3")
         terminal.wait_for(r"it said: the last line")
         terminal.wait_for(r" \(lost\)> $")
         terminal.mark()
@@ -315,7 +315,7 @@ def test_a_child_that_ends_while_nobody_calls_is_said_and_started_anew_by_the_ne
         terminal.wait_for("Loud 7.2")
         terminal.send(f"leave{ENTER}")
         # Where the row goes on in the next one depends on the name of the interpreter.
-        said = "the child has ended (exit code 3); it said: the last line; the next call starts it anew"
+        said = "the child ended with exit status 3; it said: the last line; the next call starts it anew"
         terminal.wait_for(r"\s*".join(map(re.escape, said.replace(" ", ""))) + "$")
         terminal.wait_for(r" \(lost\)> $")
         terminal.mark()

@@ -10,7 +10,6 @@ import gc
 import os
 import resource
 import selectors
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
 from rpcshell.client.errors import ConnectionFailed, ShellError
+from rpcshell.client.exit_status import how_it_ended
 from rpcshell.client.target import FleetTarget, Target
 from rpcshell.lab.load.generator import Generator
 from rpcshell.lab.load.messages import Begin, Ready, Stop, Task, Tick, read_order, read_report, write
@@ -91,12 +91,11 @@ class LoadProcess:
     def _how_it_ended(self) -> str:
         status = self._process.wait()
         if status < 0:
-            with contextlib.suppress(ValueError):
-                return f"was killed by {signal.Signals(-status).name}"
+            return how_it_ended(status)
         self._complaints.seek(max(0, self._complaints.seek(0, os.SEEK_END) - _TAIL))
         said = self._complaints.read().decode("utf-8", "replace").split("\n")
         last = next((line for line in reversed(said) if line.strip()), "")
-        return f"ended with exit status {status}{': ' if last else ''}{last}"
+        return f"{how_it_ended(status)}{': ' if last else ''}{last}"
 
     def end(self) -> None:
         """Give it a second to end by itself, then kill it."""

@@ -71,7 +71,7 @@ init = ["x = add [20, 1]", "echo [1]"]
     assert run("--config", config, "cave", "-c", "add [$x, 2]", env=magic) == (0, "23\n", "")
     code, _, err = run("--config", config, "cave", "-c", "add [$x, 2]")
     assert code == 3
-    assert "the child has ended (exit code 1)" in err
+    assert "the child ended with exit status 1" in err
     assert "sesame" not in err.replace(script, "")
     config.write_text(config.read_text().replace("echo [1]", "nope"))
     code, out, err = run("--config", config, "cave", "-c", "add [$x, 2]", env=magic)

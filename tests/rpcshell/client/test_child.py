@@ -57,7 +57,7 @@ def test_a_child_that_stays_is_asked_once_and_then_made_to_end(monkeypatch: pyte
 ONE_SIDED = {
     "the child has closed its standard output, and goes on": "read -r line; exec 1>&-; exec sleep 1000",
     "the child has closed its standard input, and does not take what is sent": "exec 0<&-; exec sleep 1000",
-    r"the child has ended \(exit code 3\)": "sleep 1000 & exit 3",
+    "the child ended with exit status 3": "sleep 1000 & exit 3",
 }
 
 
