@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from rpcserver.workers import MODELS
+from rpcwire.worker_models import MODELS
 
 
 def some(*chosen: str) -> list[object]:

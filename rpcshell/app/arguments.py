@@ -30,7 +30,7 @@ from rpcshell.version import __version__
 from rpcshell.view.help_page import HelpPage
 from rpcshell.view.help_page import grouped_option as option
 from rpcshell.view.settings import FORMATS
-from rpcwire.control import MODELS
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,7 +189,7 @@ def _print_manual(ctx: click.Context, param: click.Parameter, name: str | None) 
     type=click.Path(),
     help="What it serves: module:attr, file.py or file.py:attr; else a demo.",
 )
-@option("--model", group="A server for the run", type=click.Choice(MODELS), help="Its worker model.")
+@option("--model", group="A server for the run", type=click.Choice(list(MODELS)), help="Its worker model.")
 @option("--keep", group="A server for the run", is_flag=True, help="Leave it running afterwards.")
 @option("--format", "format_", group="Settings", type=click.Choice(FORMATS), help="How results are shown.")
 @option(

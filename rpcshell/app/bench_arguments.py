@@ -13,7 +13,7 @@ from rpcshell.client.errors import UsageError
 from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.config import usable_config
-from rpcwire.control import MODELS
+from rpcwire.worker_models import MODELS
 
 __all__ = ["read_bench_arguments"]
 
@@ -29,7 +29,7 @@ __all__ = ["read_bench_arguments"]
 @bench_options
 @click.option("--spawn", type=click.IntRange(min=1), metavar="N", help="Start a server with N workers; no TARGET then.")
 @click.option("--app", metavar="APP", help="What that server, or each of --models, serves; else a demo.")
-@click.option("--model", type=click.Choice(MODELS), help="The worker model of that server.")
+@click.option("--model", type=click.Choice(list(MODELS)), help="The worker model of that server.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for a call; 10.")
 @click.option("--plain", is_flag=True, help="Bare protocol: nothing but the method and its params.")
 @tls_options(click.option)

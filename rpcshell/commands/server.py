@@ -26,7 +26,7 @@ from rpcshell.shell.waiting import elapsed_text, told_while
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
 from rpcshell.view.units import count_of, duration
-from rpcwire.control import MODELS
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ _INTRODUCTION: Final = 0.3
 )
 @click.argument("workers", metavar="[N]", type=KindOfWord("path"), required=False)
 @click.argument("app", type=KindOfWord("path"), required=False)
-@click.option("-m", "--model", type=click.Choice(MODELS), help="How a worker serves its connections.")
+@click.option("-m", "--model", type=click.Choice(list(MODELS)), help="How a worker serves its connections.")
 @click.option("-b", "--bind", multiple=True, metavar="ADDRESS", help="Where to listen, instead of a free port here.")
 @click.option("--preload", is_flag=True, help="Import the app once, and fork the workers from there.")
 @click.option("--max-buffered", metavar="SIZE", help="What each worker holds of large requests, such as 64M.")

@@ -202,7 +202,7 @@ class _Search:
                 for task in done:
                     if self._take(task):
                         progress = time.monotonic()
-                if not done and self._status.model == "sync":
+                if not done and not self._status.concurrent:
                     held = held + 1 if self._are_held(len(pending)) else 0
                 if done and self._tries * 2 > self._most:
                     await asyncio.sleep(_PACE)
@@ -273,7 +273,7 @@ class _Search:
         worker = self._status.find(number)
         if worker is None or worker.state != "ready":
             return "it has left" if worker is None else f"it is {worker.state}"
-        if self._status.model == "sync" and worker.connections:
+        if worker.connections and not self._status.concurrent:
             if worker.call is None:
                 return "an idle connection of another client holds it"
             return f"another client holds it, in {worker.call.method} for {worker.call.seconds:.1f} s"

@@ -30,7 +30,7 @@ from rpcserver.system.settings import (
     parse_registry,
     parse_size,
 )
-from rpcserver.workers import MODELS
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,12 +6,13 @@ has a value that means "not told". So a new field needs such a default, and no f
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from rpcwire.worker_models import worker_model
+
 __all__ = [
-    "MODELS",
     "EventKind",
     "Events",
     "Frozen",
@@ -33,9 +34,6 @@ __all__ = [
     "TotalStatus",
     "WorkerStatus",
 ]
-
-MODELS: Final = ("sync", "thread", "pool", "fork", "async")
-"""The worker models."""
 
 
 class ServerReady(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
@@ -211,6 +209,11 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     totals: TotalStatus
     registration: RegistrationStatus | None = None
     """None where nobody has asked for one."""
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether a worker accepts connections while it serves others."""
+        return worker_model(self.model).concurrent
 
     @property
     def loading(self) -> StemStatus | None:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcwire import Goodbye, Reply
+from rpcwire.worker_models import MODELS
 from tests.rpcserver.arbiter.test_health import asked_at
 from tests.rpcserver.steering import steering
 from tests.rpcserver.workers.test_models import MODELS_APP

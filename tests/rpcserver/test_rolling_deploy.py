@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcwire import Goodbye, Reply
+from rpcwire.worker_models import MODELS
 from tests.fleet import SYNC_WORKERS, Fleet
 from tests.servers import PATIENCE, PROBE_APP, Client
 from tests.zookeeper import Ensemble, Serverset, ZooKeeper, why_not

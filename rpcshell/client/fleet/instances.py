@@ -7,10 +7,10 @@ from typing import Final, Literal
 import msgspec
 
 from rpcshell.client.target import Target  # noqa: TC001 - the fields of a struct are looked up
+from rpcwire.worker_models import worker_model
 
 __all__ = ["Candidate", "FleetEvent", "InstanceState", "Kind", "Listed"]
 
-_ONE_CONNECTION_A_WORKER: Final = "sync"
 _MANY: Final = 1 << 30
 
 Kind = Literal["added", "removed", "updated", "ejected", "restored"]
@@ -139,6 +139,6 @@ class Candidate:
         """Take what is said of it by now."""
         self.listed = listed
         self.weight = max(listed.weight, 1)
-        self.limited = listed.model == _ONE_CONNECTION_A_WORKER and listed.workers > 0
+        self.limited = listed.workers > 0 and not worker_model(listed.model).concurrent
         self.limit = listed.workers if self.limited else _MANY
-        """How many calls may be under way: each has a connection, and a worker of model sync serves one."""
+        """How many calls may be under way: each has a connection, and a worker of such a model serves one."""

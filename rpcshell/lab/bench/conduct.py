@@ -33,6 +33,7 @@ from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.view.plain import is_terminal
 from rpcshell.view.units import count_of, per_second
 from rpcshell.view.wrap import wrapped
+from rpcwire.worker_models import worker_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,9 +49,6 @@ __all__ = ["conduct"]
 _TIMEOUT: Final = 10.0
 _WIDTH: Final = 80
 _MOST_SYNC_WORKERS: Final = 256
-
-_ONE_EACH: Final = "sync"
-"""The model whose workers serve one connection at a time: more of them wait until another ends."""
 
 
 def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
@@ -166,7 +164,7 @@ class _Runs:
             self._fit(len(status.workers), (status.model,))
 
     def _fit(self, workers: int, models: Sequence[str]) -> None:
-        if self._options.connections is None and _ONE_EACH in models:
+        if self._options.connections is None and not all(worker_model(model).concurrent for model in models):
             self._plan = replace(self._plan, connections=max(min(self._plan.connections, workers), 1))
 
     def _of_server(self, draw: Draw) -> Measurement:
@@ -180,7 +178,7 @@ class _Runs:
     def _of_model(self, start: SpawnOptions, model: str, draw: Draw) -> Measurement:
         draw(None)
         workers = start.workers
-        if workers is None and model == _ONE_EACH:
+        if workers is None and not worker_model(model).concurrent:
             # Each serves one connection; of the other models the server knows what is best.
             workers = min(self._plan.connections, _MOST_SYNC_WORKERS)
         server = SpawnedServer.start(replace(start, model=model, workers=workers))

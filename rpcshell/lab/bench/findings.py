@@ -15,6 +15,7 @@ from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.histogram import Histogram
 from rpcshell.view.units import count_of, latency, number, per_second, plural, share
 from rpcwire import encode_value
+from rpcwire.worker_models import worker_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,13 +171,20 @@ def _behind(measurement: Measurement) -> Iterator[Finding]:
     )
 
 
+def _unserved(measurement: Measurement) -> int:
+    """The connections for which there is no worker, where each serves one until that ends."""
+    server = measurement.server
+    if server is None or worker_model(server.model).concurrent:
+        return 0
+    return max(measurement.plan.connections - server.workers, 0)
+
+
 def _held(measurement: Measurement) -> Iterator[Finding]:
     """A sync worker serves a connection to its end; those that come after it wait, though they are connected."""
     server, plan = measurement.server, measurement.plan
     if server is None:
         return
-    more = plan.connections - server.workers
-    if server.model == "sync" and more > 0:
+    if more := _unserved(measurement):
         yield Finding(
             f"{count_of(plan.connections, 'connection')} for {count_of(server.workers, 'sync worker')}: each worker "
             f"serves one connection until that ends, so {number(more)} had to wait however idle the others were. "
@@ -242,12 +250,11 @@ def _silence(measurement: Measurement) -> Iterator[Finding]:
 
 def _hidden(measurement: Measurement) -> Iterator[Finding]:
     """What a closed loop does not show; where connections wait for a worker, that is told already."""
-    plan, server = measurement.plan, measurement.server
     histogram = Histogram(measurement.latency)
     slowest = histogram.largest
     if (
-        plan.rate is None
-        and not (server is not None and server.model == "sync" and plan.connections > server.workers)
+        measurement.plan.rate is None
+        and not _unserved(measurement)
         and measurement.calls >= _ENOUGH_CALLS
         and slowest >= max(_STALL, _STALL_MEDIANS * histogram.percentile(50))
     ):

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from rpcshell.client.errors import UsageError
-from rpcwire.control import MODELS
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class _Models(_NamesType):
         """Read them."""
         if not isinstance(value, str):
             return tuple(value)
-        names = MODELS if value == _ALL else tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+        names = tuple(MODELS) if value == _ALL else tuple(dict.fromkeys(name.strip() for name in value.split(",")))
         for name in names:
             if name not in MODELS:
                 self.fail(f"{name!r} is no worker model: there are {', '.join(MODELS)}, and all for all", param, ctx)

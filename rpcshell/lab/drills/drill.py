@@ -85,8 +85,8 @@ class Drill:
                     harm, given=consent, ask=shell.output.text if shell.interactive else None
                 )
             callers = min(max(len(status.workers) // 2, _FEW), _MANY)
-            # Those that keep their connection for a while keep others from workers of the sync model.
-            keep = status.model != "sync" or len(status.workers) > callers
+            # Those that keep their connection for a while may keep others from its worker.
+            keep = status.concurrent or len(status.workers) > callers
             self.probe = Probe(target, called, self.timeline, tls=shell.session.tls, callers=callers, keep=keep)
             self.follower = Follower(self._watch, self.timeline, self.probe.look, callers=callers)
             self._before = self.follower.status

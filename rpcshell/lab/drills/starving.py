@@ -116,8 +116,7 @@ def _effect(drill: Drill, cure: str) -> str:
     report = drill.probe.report()
     if report.longest < drill.probe.stall:
         return "Normal calls went on meanwhile."
-    model = drill.follower.status.model
-    advice = f": {cure}" if model == "sync" else ""
+    advice = "" if drill.follower.status.concurrent else f": {cure}"
     return f"A normal call waited for up to {duration(report.longest)}{advice}."
 
 

@@ -15,7 +15,7 @@ from rpcshell.lab.lesson.page import span
 from rpcshell.lab.lesson.stage import PATIENCE, LessonServer, answer_of, who
 from rpcshell.view.units import size
 from rpcwire import MAX_REPLY
-from rpcwire.control import MODELS
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from rpcshell.lab.lesson.stage import Stage

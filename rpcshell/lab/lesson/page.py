@@ -106,7 +106,7 @@ class Page:
     def status(self, status: ServerStatus, *, queue: bool) -> None:
         """Draw the workers, and the listen queue if it is to be."""
         words = self._texts.words
-        numbers = status.model != "sync"
+        numbers = status.concurrent
         rows = [(words.workers, _worker_boxes(status.workers, words, numbers=numbers))]
         if queue:
             rows += [

@@ -171,7 +171,7 @@ def _server_then(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def _worker(worker: WorkerStatus, snapshot: Snapshot) -> str:
-    is_sync = snapshot.status is not None and snapshot.status.model == "sync"
+    is_sync = snapshot.status is not None and not snapshot.status.concurrent
     call = worker.call
     doing = "idle" if call is None else f"in {call.method} for {duration(call.seconds)}"
     if call is None and worker.connections:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.shell.why.answered import REFUSALS, SLOWNESS, is_main
 from rpcshell.shell.why.evidence import Diagnosis, all_of, named
 from rpcshell.view.units import duration
+from rpcwire.worker_models import worker_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "diagnose"]
 
 _MOST_NAMED: Final = 3
-_SEVERAL_AT_ONCE: Final = {"thread", "pool", "async"}
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
@@ -199,7 +199,7 @@ def queued(evidence: Evidence) -> Diagnosis | None:
         )
     busy = [worker for worker in ready if worker.call is not None]
     more = f":scale {len(ready) * 2} for more workers, or :spawn with --model thread"
-    if not busy and status.model == "sync":
+    if not busy and not status.concurrent:
         return Diagnosis(
             f"{all_of(ready)} held by idle connections, {waited} and nobody read it.",
             f"{more}, where idle connections hold nobody up; a smaller --reclaim-idle frees such workers sooner",
@@ -209,7 +209,7 @@ def queued(evidence: Evidence) -> Diagnosis | None:
             f"{all_of(ready)} busy with other calls ({_calls(busy)}), {waited}.",
             f"{more}; or look at what takes these calls so long",
         )
-    if status.model == "sync":
+    if not status.concurrent:
         held = len(ready) - len(busy)
         return Diagnosis(
             f"of {len(ready)} workers {len(busy)} {'was' if len(busy) == 1 else 'were'} busy ({_calls(busy)}) and "
@@ -258,7 +258,7 @@ def behind_another(evidence: Evidence) -> Diagnosis | None:
     if status.model == "async" and worker.calls_running == 1:
         cause = f"{named(worker)} had the request but was in another call ({what}), which may block its event loop"
         return Diagnosis(f"{cause}, for {wait}.", "await in coroutines what waits, or make that handler a plain one")
-    if status.model in _SEVERAL_AT_ONCE:
+    if status.concurrent and not worker_model(status.model).forks:
         calls = "another call" if worker.calls_running == 1 else f"{worker.calls_running} calls at once"
         return Diagnosis(
             f"{named(worker)} had the request beside {calls} (the longest: {what}): it shared the processor with them, "

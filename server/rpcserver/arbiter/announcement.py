@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rpcserver.arbiter.slots import number_of_workers
 from rpcserver.system.settings import default_workers
-from rpcserver.workers.models import MODELS
 from rpcwire.control import ServerReady
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from rpcserver.arbiter.succession import Succession, calls_in, cannot_start
 from rpcserver.system.channel import NextWanted, Retiring, WorkerFailed, WorkerReady, WorkerStarted
 from rpcserver.system.scoreboard import Scoreboard, SlotState
 from rpcserver.workers.base import GRACEFUL
-from rpcserver.workers.models import MODELS
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -16,7 +16,7 @@ from rpcserver.system.listen_queue import listen_queue
 from rpcserver.system.scoreboard import SlotState
 from rpcserver.system.settings import processors
 from rpcserver.workers.base import RECLAIM
-from rpcserver.workers.models import MODELS
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

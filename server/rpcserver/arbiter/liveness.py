@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.process import is_stopped
 from rpcserver.system.scoreboard import SlotState
-from rpcserver.workers.models import MODELS
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     from rpcserver.system.scoreboard import SlotReading

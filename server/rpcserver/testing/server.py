@@ -32,8 +32,8 @@ from rpcserver.system.log import LineHandler
 from rpcserver.system.settings import ServerSettings
 from rpcserver.system.stem_link import STEM_NAME
 from rpcserver.testing.client import Client, trusting
-from rpcserver.workers import MODELS
 from rpcwire.control import ServerReady, StartFailed
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     import ssl

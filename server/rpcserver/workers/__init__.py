@@ -1,16 +1,22 @@
-"""The worker models. Each is one module over `base`, named in `models`; none is imported before it is chosen."""
+"""The worker models. Each is one module over `base`, and none is imported before it is chosen."""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
-
-from rpcserver.workers.models import MODELS
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rpcserver.workers.base import Worker
 
-__all__ = ["MODELS", "load_model"]
+__all__ = ["load_model"]
+
+_CLASSES: Final = {
+    "sync": "sync:SyncWorker",
+    "thread": "thread:ThreadWorker",
+    "pool": "pool:PoolWorker",
+    "fork": "fork:ForkWorker",
+    "async": "aio:AsyncWorker",
+}
 
 
 def load_model(name: str) -> type[Worker]:
@@ -19,6 +25,6 @@ def load_model(name: str) -> type[Worker]:
     Raises:
         KeyError: there is no such model.
     """
-    module, _, attribute = MODELS[name].place.partition(":")
-    model: type[Worker] = getattr(importlib.import_module(module), attribute)
+    module, _, attribute = _CLASSES[name].partition(":")
+    model: type[Worker] = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return model

@@ -41,9 +41,9 @@ from rpcserver.workers.app_process import (
 )
 from rpcserver.workers.frame_budget import FrameBudget
 from rpcserver.workers.layers import Layers
-from rpcserver.workers.models import MODELS
 from rpcserver.workers.offspring import Offspring
 from rpcserver.workers.terms import Terms
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
     import ssl

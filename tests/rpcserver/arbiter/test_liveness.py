@@ -14,7 +14,7 @@ import pytest
 
 from rpcserver.arbiter.liveness import STALLED_AFTER, Liveness
 from rpcserver.system.scoreboard import SlotState
-from rpcserver.workers import MODELS
+from rpcwire.worker_models import MODELS
 from tests.models import EACH_KIND
 from tests.rpcserver.arbiter.test_watchdog import SECOND, reading
 from tests.rpcserver.ops.series import of_worker

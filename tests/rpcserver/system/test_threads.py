@@ -20,9 +20,10 @@ from rpcserver.service.coroutines import CoroutineRunner
 from rpcserver.service.large import LargeValues
 from rpcserver.system.threads import NoThread, start_thread
 from rpcserver.testing import ServerFailed, serve
-from rpcserver.workers import MODELS, load_model
+from rpcserver.workers import load_model
 from rpcserver.workers.aio_calls import HandlerThreads, ThreadCalls
 from rpcwire import ErrorCode
+from rpcwire.worker_models import MODELS
 from tests.models import of_each_kind
 from tests.poverty import few_descriptors, few_processes, in_a_child
 from tests.servers import PATIENCE

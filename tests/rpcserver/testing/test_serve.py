@@ -14,7 +14,7 @@ import pytest
 
 from rpcserver import Context, RpcError, Service
 from rpcserver.testing import Client, RunningServer, ServerFailed, serve
-from rpcserver.workers import MODELS
+from rpcwire.worker_models import MODELS
 from tests.servers import PATIENCE, all_gone, watched
 
 

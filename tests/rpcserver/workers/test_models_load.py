@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcwire import ErrorCode, Reply
+from rpcwire.worker_models import MODELS
 from tests.models import of_concurrent_kinds, of_each_kind, some
 from tests.servers import PATIENCE, Client, request, running
 

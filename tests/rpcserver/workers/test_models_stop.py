@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcwire import Goodbye
+from rpcwire.worker_models import MODELS
 from tests.models import of_each_kind
 from tests.rpcserver.workers.test_drain import Loop, call_until_refused, run_loops
 from tests.servers import PATIENCE, Server, all_gone, gates, request, running, until, watched

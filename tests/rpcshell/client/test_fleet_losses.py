@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from rpcserver.workers import MODELS
 from rpcshell import AsyncClient, Client, ConnectionLost, ShellError, Target, connect, connect_async
 from rpcshell.client.opening import async_client_of
+from rpcwire.worker_models import MODELS
 from tests.fleet import Fleet
 from tests.rpcserver.steering import steering
 from tests.servers import PATIENCE, PROBE_APP, Server

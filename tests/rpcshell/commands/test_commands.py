@@ -3,13 +3,11 @@ from pathlib import Path
 
 import pytest
 
-import rpcserver.workers
 from rpcshell.client.errors import ConnectionFailed, NotConnected, SpawnFailed, UsageError
 from rpcshell.commands import load_commands
 from rpcshell.commands.guide import _CALLS
 from rpcshell.line.language import parse
 from rpcshell.shell.shell import Leave, Shell
-from rpcwire.control import MODELS
 from tests.rpcshell.commands.recording import Recording
 from tests.servers import needs_server
 
@@ -241,10 +239,6 @@ def test_methods_are_listed_within_a_narrow_screen(
     shell.execute(f":connect {address}")
     shell.execute(":methods")
     assert max(len(line) for line in output.texts[-1].splitlines()) <= 40
-
-
-def test_the_models_that_are_offered_are_the_servers() -> None:
-    assert tuple(rpcserver.workers.MODELS) == MODELS
 
 
 def test_an_unknown_model_is_refused_with_those_there_are(shell: Shell) -> None:

@@ -12,7 +12,7 @@ from rpcshell.lab.lesson import measurements, steps
 from rpcshell.lab.lesson.course import STEPS
 from rpcshell.lab.lesson.english import TEXTS
 from rpcshell.lab.lesson.stage import LessonServer, Stage
-from rpcwire.control import MODELS
+from rpcwire.worker_models import MODELS
 from tests.forks import Forks
 from tests.rpcshell.lab.lesson.telling import Told
 from tests.servers import needs_server
