@@ -63,7 +63,10 @@ QUICK = (
 """The rooms that hardly start a process, and a little of each other one. What is `quick` stands there, except for
 properties, for what is `thorough`, and for the files below."""
 
-TOILSOME = {"test_budgets.py", "test_dialect_finder.py", "test_discovery.py", "test_mistakes.py", "test_speed.py"}
+TOILSOME = {
+    *("test_budgets.py", "test_dialect_finder.py", "test_discovery.py", "test_mistakes.py"),
+    *("test_remembered_dialects.py", "test_speed.py"),
+}
 
 LONGEST = {"test_blocks.py", "test_dialect_finder.py", "test_jsonrpc.py", "test_watch.py", "test_worker_drills.py"}
 """Files that begin first: at the end, others would have to wait for them."""

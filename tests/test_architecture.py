@@ -71,14 +71,15 @@ def imports_of(file: Path, name: str) -> list[Import]:
                 whole = f"{base}.{alias.name}"
                 found.append(Import(name, whole if whole in MODULES else base, deferred, typing_only))
         inside = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        if isinstance(node, ast.If) and getattr(node.test, "id", getattr(node.test, "attr", "")) == "TYPE_CHECKING":
             for statement in node.body:
                 walk(statement, inside, True)
             for statement in node.orelse:
                 walk(statement, inside, typing_only)
             return
         for child in ast.iter_child_nodes(node):
-            walk(child, inside, typing_only)
+            if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):  # where alone an import may be
+                walk(child, inside, typing_only)
 
     walk(ast.parse(file.read_text(), str(file)), False, False)
     return found

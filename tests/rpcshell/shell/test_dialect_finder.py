@@ -1,32 +1,29 @@
-"""A session with a target whose dialect nobody has named: found out, told once, remembered, and found out again."""
+"""A session with a target whose dialect nobody has named: found out, told once and remembered."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rpcshell import ConnectionFailed, ProtocolError, ShellError, connect
+from rpcshell import ConnectionFailed, ProtocolError
 from rpcshell.client import any_client, transport
 from rpcshell.client.dialects import qmp
-from rpcshell.client.target import HttpTarget, Target, UnixTarget
+from rpcshell.client.target import HttpTarget, Target
 from rpcshell.servers.target_memory import TargetMemory
 from rpcshell.shell import dialect_finder
-from rpcshell.shell.dialect_finder import DialectFinder
 from rpcshell.shell.session import Session
 from rpcshell.shell.supervisor import Supervisor
 from rpcshell.shell.why.evidence import gather
 from rpcshell.shell.why.explanation import render_explanation
 from tests.rpcshell.describing import Told, offering
-from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, free_port, serving
+from tests.rpcshell.peers import DEADLINE, Peer, free_port, serving
 from tests.rpcshell.qemu import monitor, needs_qemu
 
 METHODS = {"openrpc": "1.3.2", "info": {"title": "lines", "version": "2"}, "methods": [{"name": "add", "params": []}]}
@@ -44,34 +41,8 @@ def lines(peer: Peer) -> None:
         peer.sock.sendall(json.dumps(reply).encode() + b"\n")
 
 
-def http(peer: Peer) -> None:
-    peer.sock.recv(65536)
-    peer.sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-
-
 def silent(peer: Peer) -> None:
     peer.wait_for_end()
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look soon at one that would say nothing later either, or is as good at being looked at."""
-    monkeypatch.setattr("rpcshell.shell.call_trace.CallTrace.patience", 0.1)
-    monkeypatch.setattr("rpcshell.shell.discovery.PATIENCE", 0.1)
-
-
-@pytest.fixture
-def brief(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look no longer at one that says nothing at all."""
-    monkeypatch.setattr("rpcshell.client.detecting.LIMIT", 0.3)
-
-
-@pytest.fixture
-def script(memory: TargetMemory) -> Iterator[Session]:
-    """A session of a run without a prompt."""
-    session = Session(memory=lambda: memory, background=False)
-    yield session
-    session.close()
 
 
 @pytest.mark.usefixtures("unhurried")
@@ -132,82 +103,9 @@ def test_our_own_protocol_takes_no_connection_more(script: Session, memory: Targ
         assert server.accepted == 1
 
 
-@pytest.mark.parametrize("handlers", [(echo, lines), (lines, echo)])
-@pytest.mark.usefixtures("unhurried", "impatient")
-def test_what_is_remembered_and_no_longer_true_is_found_out_again(
-    handlers: tuple[Handler, Handler], script: Session, memory: TargetMemory
-) -> None:
-    port = free_port()
-    for handler in handlers:
-        with serving(handler, port=port) as server:
-            script.connect(server.target)
-            assert script.call("add", [1]).result == [1]
-            spoken = "native" if handler is echo else "jsonrpc"
-            assert memory.spoken(str(server.target)) == f"{spoken}:{server.target}"
-            script.disconnect()
-
-
-@pytest.mark.parametrize(
-    ("remembered", "handler", "says"),
-    [
-        ("native", silent, "says nothing to any guess"),
-        ("jsonrpc", silent, "says nothing to any guess"),
-        ("qmp", silent, "it did not greet within"),
-        ("qmp", http, "is an HTTP server"),
-    ],
-)
-@pytest.mark.usefixtures("brief")
-def test_what_is_remembered_and_no_longer_understood_is_not_waited_for(
-    remembered: str,
-    handler: Handler,
-    says: str,
-    script: Session,
-    memory: TargetMemory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("rpcshell.client.dialects.qmp.GREETING_TIMEOUT", 0.1)
-
-    def call() -> None:
-        script.connect(server.target)
-        script.method("add")
-        script.call("add", [1])
-
-    with serving(handler) as server:
-        memory.learn(str(server.target), f"{remembered}:{server.target}")
-        with pytest.raises(ShellError, match=says):
-            call()
-
-
 def test_a_monitor_that_is_held_is_said_within_three_seconds_however_it_is_met() -> None:
     greeting = qmp.GREETING_TIMEOUT + dialect_finder._LIMIT_AFTER_GREETING
     assert max(greeting, transport._QUEUING, any_client.DETECTION_CONNECT_TIMEOUT) <= 3
-
-
-@pytest.mark.usefixtures("unhurried")
-def test_a_monitor_that_is_remembered_and_gone_is_found_out_again(
-    script: Session, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rpcshell.client.dialects.qmp.GREETING_TIMEOUT", 0.1)
-    with serving(lines) as server:
-        memory.learn(str(server.target), f"qmp:{server.target}")
-        script.connect(server.target)
-        assert script.call("add", [1]).result == [1]
-        assert memory.spoken(str(server.target)) == f"jsonrpc:{server.target}"
-
-
-def test_a_monitor_whose_queue_is_full_is_waited_for_once(
-    script: Session, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("rpcshell.client.transport._QUEUING", 0.1)
-    looked: list[object] = []
-    monkeypatch.setattr(DialectFinder, "look", lambda *_: looked.append(1))
-    with full(tmp_path / "s") as target:
-        memory.learn(str(target), f"qmp:{target}")
-        with pytest.raises(ConnectionFailed, match="serves one client at a time"):
-            script.connect(target)
-        assert not looked
-        with pytest.raises(ConnectionFailed, match="as a QMP monitor does"):
-            connect(target, connect_timeout=0.1)
 
 
 @pytest.mark.usefixtures("brief")
@@ -295,16 +193,6 @@ def test_one_that_may_be_busy_is_waited_for_once_that_is_told(
     assert len(notes) == 1
 
 
-@contextlib.contextmanager
-def full(path: Path) -> Iterator[UnixTarget]:
-    """A socket in whose queue there is no room."""
-    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
-        listener.bind(str(path))
-        listener.listen(0)
-        waiting.connect(str(path))
-        yield UnixTarget(str(path))
-
-
 @pytest.mark.usefixtures("brief")
 def test_at_the_prompt_it_is_a_note_and_the_session_lives(session: Session, told: Told) -> None:
     with serving(silent) as server:
@@ -312,26 +200,6 @@ def test_at_the_prompt_it_is_a_note_and_the_session_lives(session: Session, told
         told.wait_until(lambda: told.notes)
         assert "says nothing to any guess" in told.notes[0]
         assert f"DIALECT:{server.target} names what it speaks" in told.notes[0]
-
-
-@pytest.mark.usefixtures("brief")
-def test_one_that_is_known_may_take_its_time(script: Session, memory: TargetMemory) -> None:
-    looked = threading.Event()
-
-    def slow(peer: Peer) -> None:
-        if peer.number:
-            looked.set()
-            peer.wait_for_end()
-            return
-        request = peer.read()
-        assert looked.wait(DEADLINE)
-        assert request is not None
-        peer.send({"out": "pong", "result": request["params"]})
-
-    with serving(slow) as server:
-        memory.learn(str(server.target), f"native:{server.target}")
-        script.connect(server.target)
-        assert script.call("ping", 1).result == 1
 
 
 @pytest.mark.usefixtures("unhurried", "impatient")
