@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import CallError, ShellError, SyntaxProblem, UsageError
-from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +86,8 @@ def add_advice(call: Call, find: Callable[[str], Method | None], known: Known, s
     """
     if not isinstance(call.error, CallError) or call.error.hint is not None:
         return
+    from rpcwire import ErrorCode
+
     if session.plain and call.error.code == ErrorCode.METHOD_NOT_FOUND:
         call.error.hint = "the server does not say what it offers"
     elif session.fleet is not None and session.fleet.differ and _may_be_offered(call, call.error, find):
@@ -102,6 +103,7 @@ def add_advice(call: Call, find: Callable[[str], Method | None], known: Known, s
 def _may_be_offered(call: Call, error: CallError, find: Callable[[str], Method | None]) -> bool:
     """Whether another instance than the one that refused a call may take it."""
     from rpcshell.line.advice import can_be_made
+    from rpcwire import ErrorCode
 
     method = find(call.method)
     if error.code == ErrorCode.METHOD_NOT_FOUND:
