@@ -15,24 +15,32 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import select
 import time
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.listen_queue import listen_queue, time_queued
+from rpcserver.system.log import RateLimit
+from rpcserver.system.scoreboard import CONNECTIONS, SlotBoard
 from rpcserver.system.sockets import SHORTAGE
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from rpcserver.system.method_board import MethodBoard
     from rpcserver.system.sockets import Listener
 
 logger = logging.getLogger(__name__)
 
 TICK: Final = 1.0
 """The longest wait in seconds."""
+
+_SAID_AGAIN: Final = 10.0
+"""Seconds after which it is said again that no connection can be accepted."""
+
+_PATIENCE: Final = 3
+"""How many times in a row, a second apart, none can be accepted before a worker that has none retires."""
 
 _TURN: Final = 150e-6
 _LONGEST_TURN: Final = 2e-3
@@ -48,18 +56,30 @@ class Acceptor:
         rivals: how many others accept from the same listeners and shall have their turn in a burst of connections.
             Whoever has just accepted is awake, and would take the next one while the worker that was woken for it
             still wakes up; so it pauses, for longer the more there are, as all together need to keep up.
-        methods: where it is counted how long connections waited, if it is.
+        board: where this worker counts its connections, and how long they waited.
+        retire: asks for a successor, with the reason, where this process has no descriptor for a connection, and it
+            is not its connections that take them.
     """
 
     def __init__(
-        self, listeners: Sequence[Listener], wakeup: int, *, rivals: int = 0, methods: MethodBoard | None = None
+        self,
+        listeners: Sequence[Listener],
+        wakeup: int,
+        *,
+        rivals: int = 0,
+        board: SlotBoard | None = None,
+        retire: Callable[[str], object] | None = None,
     ) -> None:
-        self._methods = methods
+        self._board = SlotBoard.private() if board is None else board
+        self._methods = self._board.methods
+        self._retire = retire
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._wakeup = wakeup
         self._epoll = select.epoll()
         self._epoll.register(wakeup, select.EPOLLIN)
         self._short_until = 0.0
+        self._shortages = 0
+        self._shortage = RateLimit(_SAID_AGAIN)
         self._pause = min(_TURN * rivals, _LONGEST_TURN)
         self._accepted_at = 0.0
 
@@ -152,11 +172,24 @@ class Acceptor:
                 # The connection stays in the queue for a worker that can take it, and epoll would report it
                 # to this one without end.
                 self._short_until = time.monotonic() + TICK
-                logger.warning("no connection can be accepted for a second: %s", error.strerror)
+                self._note_shortage(error)
             else:
                 logger.debug("a connection was lost before it was accepted: %s", error.strerror)
             return None
         self._accepted_at = time.monotonic()
+        self._shortages = 0
         if self._methods is not None and (waited := time_queued(connection)) is not None:
             self._methods.note_wait(waited)
         return connection
+
+    def _note_shortage(self, error: OSError) -> None:
+        self._shortages += 1
+        if self._shortage.allows():
+            logger.warning(
+                "no connection can be accepted for now: %s; a higher limit or fewer --max-connections would help",
+                error.strerror,
+            )
+        own = error.errno == errno.EMFILE and not self._board.cells[CONNECTIONS]
+        if own and self._shortages >= _PATIENCE and self._retire is not None:
+            limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            self._retire(f"has no descriptor for connections: the app holds all, or has lowered their limit ({limit})")

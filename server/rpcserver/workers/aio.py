@@ -95,9 +95,13 @@ class AsyncWorker(Worker):
 
     def stop_service(self) -> None:
         """Run the service's stop hooks on the loop, after the calls that a quick stop left, before all else there."""
-        self._complete(self._end_calls())
-        self._complete(self.dispatcher.hooks.stop_worker_async())
-        self._complete(self._end_tasks())
+        try:
+            self._complete(self._end_calls())
+            self._complete(self.dispatcher.hooks.stop_worker_async())
+            self._complete(self._end_tasks())
+        except OSError as error:
+            # What hooks raise never comes here: the loop itself finds nothing left to run on.
+            logger.error("the stop hooks cannot be run to their end: %s", error.strerror)
 
     def prepare(self) -> None:
         """Start to accept connections, which are served once the loop runs."""

@@ -327,7 +327,7 @@ class Worker(abc.ABC):
             return EXIT_APP
         try:
             rivals = self.settings.workers - 1 if MODELS[self.model].concurrent else 0
-            self.acceptor = Acceptor(self._listeners, wakeup, rivals=rivals, methods=self.board.methods)
+            self.acceptor = Acceptor(self._listeners, wakeup, rivals=rivals, board=self.board, retire=self.retire)
             write_stacks(self._logs)
             self.keep_signals()
             self.at_exit.note_files()

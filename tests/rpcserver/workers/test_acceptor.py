@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from rpcserver.system.addresses import TcpBind
+from rpcserver.system.scoreboard import SlotBoard
 from rpcserver.system.sockets import Listener, open_listeners
 from rpcserver.workers.acceptor import Acceptor
 
@@ -88,3 +90,29 @@ def test_a_released_acceptor_holds_no_descriptor(listener: Listener, wakeup: tup
     assert listener.fileno() == -1
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(wakeup[0])
+
+
+def test_a_worker_without_descriptors_asks_for_a_successor_unless_its_connections_have_them(
+    listener: Listener, wakeup: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    board = SlotBoard.private()
+    reasons: list[str] = []
+    acceptor = Acceptor([listener], wakeup[0], board=board, retire=reasons.append)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with connect(listener):
+        os.close(least := os.dup(wakeup[0]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))
+        try:
+            board.connection_opened()
+            assert [acceptor.take() for _ in range(3)] == [None] * 3
+            assert reasons == []
+            board.connection_closed()
+            assert acceptor.take() is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert len(reasons) == 1
+        assert f"their limit ({least})" in reasons[0]
+        assert caplog.text.count("no connection can be accepted for now: Too many open files") == 1
+        connection = acceptor.take()
+        assert connection is not None
+        connection.close()
