@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.liveness import Liveness
-from rpcserver.system.listen_queue import listen_queue
+from rpcserver.system.listen_queue import clients_waiting
 from rpcserver.system.scoreboard import SlotState
 from rpcserver.system.settings import processors
 from rpcserver.workers.base import RECLAIM
@@ -86,7 +86,8 @@ class Housekeeping:
         self._note_stalls(readings, now_ns)
         if crew.closing:
             return
-        for worker in self._reclaim.look(readings, self._waiting(), now_ns):
+        waiting = sum(clients_waiting(listener.socket) for listener in self._listeners)
+        for worker in self._reclaim.look(readings, waiting, now_ns):
             crew.events.add("reclaim", worker)
             worker.process.send_signal(RECLAIM)
 
@@ -102,12 +103,6 @@ class Housekeeping:
                 self._crew.events.add("recovered", worker)
                 logger.info("%s is not stalled any more", worker)
         self._stalled = stalled
-
-    def _waiting(self) -> int | None:
-        """How many clients wait; None where no listener has any and one cannot tell."""
-        queues = [listen_queue(listener.socket) for listener in self._listeners]
-        waiting = sum(queue.waiting for queue in queues if queue is not None)
-        return None if not waiting and None in queues else waiting
 
 
 class Watchdog:
@@ -153,10 +148,6 @@ class Watchdog:
 class Reclaim:
     """Finds clients that wait while connections hold every worker, and the workers that are asked to let go.
 
-    TCP always tells how long a queue is, Unix sockets do so on most kernels. Where nobody tells, a sync server whose
-    workers are all held is taken to have clients that wait: an idle client loses nothing when its connection ends by
-    the `close` contract, and a client whom nobody serves loses everything.
-
     Attributes:
         period: seconds between two rounds, at most, so that nobody waits much longer than connections may be idle.
     """
@@ -172,12 +163,8 @@ class Reclaim:
         self._asked: dict[int, tuple[int, int]] = {}
         self._held_since: dict[int, tuple[int, int]] = {}
 
-    def look(
-        self, workers: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int | None, now: int
-    ) -> list[WorkerProcess]:
-        """Find the workers that shall let their connection go.
-
-        `waiting` is how many clients wait to be accepted; None where that cannot be known.
+    def look(self, workers: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int, now: int) -> list[WorkerProcess]:
+        """Find the workers that shall let their connection go, where so many clients wait to be accepted.
 
         Returns:
             Workers whose connection has been idle longest, or else in use, not more than clients wait.
@@ -185,18 +172,18 @@ class Reclaim:
         serving = [(worker, reading) for worker, reading in workers if reading.state is SlotState.READY]
         self._note_connections(serving, now)
         held = bool(serving) and all(reading.connections >= self._most for _, reading in serving)
-        if not held or waiting == 0:
+        if not held or not waiting:
             self._waited_before = False
             return []
         chosen = self._idlest(serving, waiting, now)
         # One look may see a client that is accepted in the next moment.
-        if self._waited_before and waiting is not None:
+        if self._waited_before:
             self._warn(len(serving), waiting, now)
         self._waited_before = True
         return chosen
 
     def _idlest(
-        self, serving: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int | None, now: int
+        self, serving: Sequence[tuple[WorkerProcess, SlotReading]], waiting: int, now: int
     ) -> list[WorkerProcess]:
         if not self._idle:
             return []
@@ -214,7 +201,7 @@ class Reclaim:
         # Whether a client in use of its connection heeds its end, its worker knows: who was asked in vain comes last.
         in_use.sort(key=lambda pair: (asked.get(pair[0].pid, (-1, 0))[1], self._held_since[pair[0].pid][1]))
         chosen: list[WorkerProcess] = []
-        for worker, reading in (idle if waiting is None else idle + in_use)[:waiting]:
+        for worker, reading in (idle + in_use)[:waiting]:
             if worker.pid not in asked or now >= asked[worker.pid][1]:
                 asked[worker.pid] = (reading.accepts, now + _ASK_AGAIN)
                 chosen.append(worker)

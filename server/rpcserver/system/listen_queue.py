@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 from typing import Final
@@ -48,6 +49,17 @@ def listen_queue(listening: socket.socket) -> ListenQueue | None:
         return ListenQueue(*_TCP_QUEUE.unpack_from(info))
     except (OSError, struct.error):
         return None
+
+
+def clients_waiting(listening: socket.socket) -> int:
+    """How many connections wait to be accepted; 1 for any number where the kernel does not tell the queue."""
+    if (queue := listen_queue(listening)) is not None:
+        return queue.waiting
+    if listening.fileno() < 0:
+        return 0
+    poll = select.poll()
+    poll.register(listening, select.POLLIN)
+    return len(poll.poll(0))
 
 
 def time_queued(accepted: socket.socket) -> int | None:

@@ -20,7 +20,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.listen_queue import listen_queue, time_queued
+from rpcserver.system.listen_queue import clients_waiting, time_queued
 from rpcserver.system.log import RateLimit
 from rpcserver.system.scoreboard import CONNECTIONS, SlotBoard
 from rpcserver.system.sockets import SHORTAGE
@@ -127,9 +127,8 @@ class Acceptor:
         return bool(poll.poll(0))
 
     def count_waiting(self) -> int:
-        """How many connections wait, one at least: not every kernel tells of Unix sockets."""
-        queues = [listen_queue(listener.socket) for listener in self._listeners.values()]
-        return max(1, sum(queue.waiting for queue in queues if queue is not None))
+        """How many connections wait, one at least: who asks has seen one."""
+        return max(1, sum(clients_waiting(listener.socket) for listener in self._listeners.values()))
 
     def take(self) -> socket.socket | None:
         """Accept a connection if one waits that no other worker has taken."""

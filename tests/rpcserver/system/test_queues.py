@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rpcserver.system.addresses import Bind, TcpBind, UnixBind
-from rpcserver.system.listen_queue import ListenQueue, listen_queue
+from rpcserver.system.listen_queue import ListenQueue, clients_waiting, listen_queue
 from rpcserver.system.sockets import open_listeners
 
 
@@ -36,6 +36,20 @@ def test_waiting_connections_are_counted(tmp_path: Path, kind: str) -> None:
     for client in (*clients, connection):
         client.close()
     listener.close()
+
+
+def test_a_kernel_that_tells_no_queue_tells_that_somebody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A family of netlink(7) that no kernel has.
+    monkeypatch.setattr("rpcserver.system.listen_queue._NETLINK_SOCK_DIAG", 31)
+    (listener,) = open_listeners([UnixBind(str(tmp_path / "x.sock"))], backlog=7, unix_mode=0o600)
+    assert listen_queue(listener.socket) is None
+    assert clients_waiting(listener.socket) == 0
+    with reach(listener.address), reach(listener.address):
+        assert clients_waiting(listener.socket) == 1
+    listener.close()
+    assert clients_waiting(listener.socket) == 0
 
 
 def test_a_closed_listener_has_no_queue() -> None:
