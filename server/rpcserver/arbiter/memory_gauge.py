@@ -36,7 +36,8 @@ class MemoryGauge:
     """Reads what processes take, and remembers it.
 
     Args:
-        budget: seconds that are spent on one answer; what was not reached is read for the next one.
+        budget: seconds of processor time, which a busy machine does not use up, that are spent on one answer; what
+            was not reached is read for the next one.
     """
 
     def __init__(self, budget: float = _BUDGET) -> None:
@@ -47,7 +48,7 @@ class MemoryGauge:
     def read(self, pids: Iterable[int]) -> dict[int, MemoryUse]:
         """Return what these processes take, or took when it was last looked at; all others are forgotten."""
         pids = set(pids)
-        began = time.monotonic()
+        began, worked = time.monotonic(), time.thread_time()
         self._known = {pid: use for pid, use in self._known.items() if pid in pids}
         due = list(pids - self._known.keys())
         if began >= self._anew_at:
@@ -56,11 +57,11 @@ class MemoryGauge:
         for pid in due:
             self._known.pop(pid, None)
             self._known[pid] = memory_use(pid)
-            if time.monotonic() - began > self._budget:
+            if time.thread_time() - worked > self._budget:
                 break
         if due:
-            now = time.monotonic()
-            self._anew_at = max(self._anew_at, now + max(_LEAST_AGE, _SHARE * (now - began)))
+            spent = time.thread_time() - worked
+            self._anew_at = max(self._anew_at, time.monotonic() + max(_LEAST_AGE, _SHARE * spent))
         return self._known
 
 

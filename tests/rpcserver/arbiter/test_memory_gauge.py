@@ -32,7 +32,7 @@ def test_new_processes_are_read_at_once_and_known_ones_now_and_then(monkeypatch:
         now[0] += 0.0045
         return MemoryUse(pid, len(read))
 
-    monkeypatch.setattr(memory_gauge, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(memory_gauge, "time", SimpleNamespace(monotonic=lambda: now[0], thread_time=lambda: now[0]))
     monkeypatch.setattr(memory_gauge, "memory_use", reading)
     gauge = MemoryGauge()
     assert set(gauge.read([1, 2])) == {1, 2}
@@ -55,7 +55,19 @@ def test_an_answer_is_not_kept_waiting_for_many_processes(monkeypatch: pytest.Mo
         now[0] += 0.0045
         return MemoryUse(pid, pid)
 
-    monkeypatch.setattr(memory_gauge, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(memory_gauge, "time", SimpleNamespace(monotonic=lambda: now[0], thread_time=lambda: now[0]))
     monkeypatch.setattr(memory_gauge, "memory_use", reading)
     gauge, pids = MemoryGauge(), range(1, 15)
     assert [len(gauge.read(pids)) for _ in range(3)] == [5, 10, 14]
+
+
+def test_a_machine_that_is_busy_with_other_things_keeps_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+
+    def reading(pid: int) -> MemoryUse:
+        now[0] += 1
+        return MemoryUse(pid, pid)
+
+    monkeypatch.setattr(memory_gauge, "time", SimpleNamespace(monotonic=lambda: now[0], thread_time=lambda: 0.0))
+    monkeypatch.setattr(memory_gauge, "memory_use", reading)
+    assert set(MemoryGauge().read(range(1, 15))) == set(range(1, 15))
