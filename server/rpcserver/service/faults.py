@@ -39,6 +39,8 @@ _ITEM = re.compile(r"^\$\[(\d+)\]")
 _NEAR = re.compile(r"^\$(\.\w+|\[\d+\])?$")
 _SHOWN = 5
 
+_read_back = msgspec.json.Decoder().decode
+
 _JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
@@ -142,8 +144,8 @@ class Faults:
         fault = Fault(error.code, printable(error.message), error.data)
         if error.data is not UNSET:
             try:
-                # Read back: what is sent can be read for certain.
-                msgspec.json.decode(_write(fault).json)
+                # What is sent can be read for certain.
+                _read_back(_write(fault).json)
             except EncodeError as problem:
                 reason = printable(str(problem))
                 endpoint.log.error("the data of an RpcError cannot be sent: %s", reason)

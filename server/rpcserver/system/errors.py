@@ -41,19 +41,25 @@ class RpcError(ServerError):
         TypeError: the message is no string or the code no integer.
     """
 
-    def __init__(self, message: str, code: int = ErrorCode.APPLICATION_ERROR, data: Any = UNSET) -> None:
-        given: tuple[object, object] = (message, code)
-        if not isinstance(given[0], str):
-            raise TypeError(f"the message of an RpcError is a string, not {type(message).__name__}")
-        if not isinstance(given[1], int) or isinstance(given[1], bool):
-            raise TypeError(f"the code of an RpcError is an integer, not {type(code).__name__}")
-        super().__init__(message, code, data)
+    def __init__(self, message: str, code: int = int(ErrorCode.APPLICATION_ERROR), data: Any = UNSET) -> None:
+        # Errors may be as frequent as results, so that most are looked at once, and no base is called.
+        if type(message) is not str or type(code) is not int:
+            code = _checked(message, code)
+        self.args = (message, code, data)
         self.message = message
-        self.code = int(code)
+        self.code = code
         self.data = data
 
     def __str__(self) -> str:
         return f"{self.message} (code {self.code})"
+
+
+def _checked(message: object, code: object) -> int:
+    if not isinstance(message, str):
+        raise TypeError(f"the message of an RpcError is a string, not {type(message).__name__}")
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise TypeError(f"the code of an RpcError is an integer, not {type(code).__name__}")
+    return int(code)
 
 
 class ServiceError(ServerError):
