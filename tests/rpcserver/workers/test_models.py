@@ -47,7 +47,7 @@ def model(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(model)
-    limits = ("--max-frame", "64K", "--read-timeout", "0.4", "--write-timeout", "0.2")
+    limits = ("--max-frame", "64K", "--read-timeout", "1", "--write-timeout", "1")
     bind = ("127.0.0.1:0", "[::1]:0", f"unix:{folder}/probe.sock")
     with running("-m", model, "-w", "3", *limits, app=MODELS_APP, folder=folder, bind=bind) as server:
         yield server
@@ -208,7 +208,7 @@ def test_a_request_that_takes_too_long_to_arrive_is_refused(server: Server) -> N
         assert reply.fault is not None
         assert reply.fault.code == ErrorCode.TIMED_OUT
         assert client.receive() is None
-        assert time.monotonic() - started > 0.3
+        assert time.monotonic() - started > 0.9
 
 
 @pytest.mark.samples(1)
@@ -232,7 +232,7 @@ def test_a_slow_reader_gets_its_whole_reply(server: Server) -> None:
 @pytest.mark.samples(2)
 def test_an_idle_connection_is_ended_with_a_goodbye_where_that_is_heeded(model: str, tmp_path: Path) -> None:
     with (
-        running("-m", model, "-w", "2", "--idle-timeout", "0.2", folder=tmp_path) as server,
+        running("-m", model, "-w", "2", "--idle-timeout", "1", folder=tmp_path) as server,
         server.connect() as heeding,
         server.connect() as plain,
     ):
@@ -241,4 +241,4 @@ def test_an_idle_connection_is_ended_with_a_goodbye_where_that_is_heeded(model: 
         assert isinstance(heeding.receive(), Goodbye)
         assert heeding.receive() is None
         assert plain.receive() is None
-        server.wait_for_log("closed after 0.2 s of silence", 2)
+        server.wait_for_log("closed after 1 s of silence", 2)

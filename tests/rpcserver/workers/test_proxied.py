@@ -23,7 +23,7 @@ NO_HEADER = "--proxy-protocol expects a PROXY header from it"
 @pytest.fixture(scope="module", params=EACH_KIND)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
-    options = ("-m", request.param, "-w", "2", "--access-log", "--read-timeout", "0.5", "--idle-timeout", "0")
+    options = ("-m", request.param, "-w", "2", "--access-log", "--read-timeout", "1", "--idle-timeout", "0")
     bind = ("127.0.0.1:0", f"unix:{folder}/probe.sock", "[::1]:0")
     with running(*options, "--proxy-protocol", "127.0.0.0/8,unix", app=MODELS_APP, folder=folder, bind=bind) as server:
         yield server
