@@ -85,15 +85,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """
         if (listener := _LISTENER.match(text)) is not None and is_framing(listener[1]):
             spoken = "" if listener[1] == NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
-            return _speaking(spoken, _place(text[listener.end() :], text, spoken))
+            return _speaking(spoken, _place(text[listener.end() :], text))
         found = _DIALECT.match(text)
         known = found is not None and (found[1] in dialects or stands_for_dialect(found[1], text[found.end() :]))
         if found is None or found[1] in KINDS or not known:
             if found is not None and found[1] not in KINDS and re.match(_KIND, text[found.end() :]):
                 raise unknown_dialect(found[1])
-            return _place(text, text, "")
+            return _place(text, text)
         spoken = found[0][:-1]
-        return _speaking("" if spoken == NATIVE else spoken, _place(text[found.end() :], text, spoken))
+        return _speaking("" if spoken == NATIVE else spoken, _place(text[found.end() :], text))
 
 
 class TcpTarget(Target, frozen=True):
@@ -310,7 +310,7 @@ def _speaking(dialect: str, place: Target) -> Target:
     return msgspec.structs.replace(place, dialect=dialect)
 
 
-def _place(place: str, text: str, dialect: str) -> Target:
+def _place(place: str, text: str) -> Target:
     """The target at a place, which is the text without its dialect."""
     if place.startswith("unix:"):
         return _unix(place.removeprefix("unix:"), text)
@@ -373,7 +373,7 @@ def _list(place: str, text: str) -> Target:
     for part in parts:
         if not part.strip():
             raise UsageError(f"target {text!r} has a comma with no server beside it", hint="write host:port,host:port")
-        target = _place(part if re.match(_KIND, part) else f"{said}{part}", text, "")
+        target = _place(part if re.match(_KIND, part) else f"{said}{part}", text)
         if not isinstance(target, TcpTarget | TlsTarget):
             raise UsageError(f"{part!r} in target {text!r} is no server of a fleet", hint="write host:port,host:port")
         found[target] = None

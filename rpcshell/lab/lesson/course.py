@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.output import Output
     from rpcshell.view.pretty import Fragment
 
-__all__ = ["LANGUAGES", "STEPS", "Course", "choose_language", "load_texts", "next_step"]
+__all__ = ["STEPS", "Course", "choose_language", "load_texts", "next_step"]
 
 _UNHURRIED: Final = 2.5
 """How much longer pauses are where a person looks on."""
@@ -49,8 +49,6 @@ _TENTH: Final = 10
 
 _LONGEST_KEY: Final = 16
 """Bytes that a terminal sends for one."""
-
-LANGUAGES: Final = ("en", "zh")
 
 _LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 """Variables that say the language of messages, the strongest first (locale(7))."""

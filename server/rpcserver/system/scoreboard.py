@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 SLOT_SIZE: Final = 256
 """Bytes of a slot: four cache lines, so that no two workers write to the same."""
 
-WORDS: Final = SLOT_SIZE // 8
-
 # Words written by the worker.
 TICK: Final = 0
 CONNECTIONS: Final = 1

@@ -60,10 +60,6 @@ class Layers:
         return found
 
 
-PLAIN = Layers(None, {})
-"""No layers at all: the protocol's own framing, in plain text."""
-
-
 def reframed(replies: Sequence[bytes | memoryview], framing: Framing) -> list[bytes]:
     """Frame whole replies, which come in the protocol's own framing, in another one."""
     return [framing.frame(bytes(reply[PREFIX_SIZE:])) for reply in replies if reply]

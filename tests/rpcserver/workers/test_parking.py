@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from rpcserver.system.settings import ServerSettings
-from rpcserver.workers.layers import PLAIN
+from rpcserver.workers.layers import Layers
 from rpcserver.workers.next_step import ANSWER, LINGER, READ, WRITE
 from rpcserver.workers.parking import ParkedConnection, Parking
 from rpcserver.workers.terms import Terms
@@ -31,7 +31,7 @@ def lot() -> Iterator[Lot]:
     accepted, client = socket.socketpair()
     settings = ServerSettings(idle_timeout=0.001)
     parking = Parking(
-        Terms(settings, PLAIN, None),
+        Terms(settings, Layers(None, {}), None),
         lambda connection, new: made.submitted.append((connection, new)),
         lambda: None,
         lambda: made.hastened.append(None),
