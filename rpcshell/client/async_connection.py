@@ -20,6 +20,7 @@ from rpcshell.client.dialling import (
     ATTEMPT_DELAY,
     NAP,
     PARTING,
+    QUIET,
     acknowledge,
     dial_tcp,
     encoded_host,
@@ -57,6 +58,7 @@ class AsyncConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[Reply] | None = None
         self._paused = self._parts = False
+        self._quiet: asyncio.TimerHandle | None = None
         self._end: Exception | None = None
         self._loop = asyncio.get_running_loop()
         self._gone = self._loop.create_future()
@@ -92,6 +94,8 @@ class AsyncConnection(asyncio.Protocol):
         if self._end is None and self._poll.poll(0):
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
+        if isinstance(self._end, ProtocolError):
+            await self.closed()
         return self.reusable and seconds_asleep() - self._asleep <= NAP
 
     async def exchange(
@@ -159,6 +163,8 @@ class AsyncConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what has arrived; asyncio calls this."""
         if self._end is not None:
+            if self._quiet is not None:
+                self._await_quiet()
             return
         requester = self._requester
         requester.receive(data)
@@ -206,9 +212,19 @@ class AsyncConnection(asyncio.Protocol):
     def _part(self, transport: asyncio.Transport) -> None:
         """End it as `dialling.part` does."""
         self._parts = True
+        self._await_quiet()
+        self._loop.call_later(PARTING, self._stop_sending)
+        self._loop.call_later(2 * PARTING, transport.abort)
+
+    def _await_quiet(self) -> None:
+        """Say that nothing more comes once the server has said nothing for a moment."""
+        if self._quiet is not None:
+            self._quiet.cancel()
+        self._quiet = self._loop.call_later(QUIET, self._stop_sending)
+
+    def _stop_sending(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        self._loop.call_later(PARTING, transport.abort)
 
 
 async def _dial_tcp(target: TcpTarget | TlsTarget, deadline: float, timeout: float) -> socket.socket:

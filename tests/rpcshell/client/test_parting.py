@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +11,7 @@ from threading import Event
 
 import pytest
 
-from rpcshell import ProtocolError, detect
+from rpcshell import ProtocolError, connect_async, detect
 from rpcshell import connect as connect_blocking
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.faces import Connect
@@ -58,6 +59,13 @@ def test_what_a_server_says_to_the_end_is_taken(
         assert finished == [0, 1]
 
 
+LIMITS = {
+    "async_connection": ("PARTING", "QUIET"),
+    "detecting": ("PATIENCE", "LIMIT"),
+    "dialling": ("PARTING", "QUIET"),
+}
+
+
 def looked_at(target: str, greeted: Event) -> None:
     detect(target)
 
@@ -70,12 +78,23 @@ def called(target: str, greeted: Event) -> None:
             client.call("ping")
 
 
-@pytest.mark.parametrize("use", [looked_at, called])
+def called_on_a_loop(target: str, greeted: Event) -> None:
+    async def call() -> None:
+        async with connect_async(target) as client:
+            assert await asyncio.to_thread(greeted.wait, DEADLINE)
+            with pytest.raises(ProtocolError):
+                await client.call("ping")
+
+    asyncio.run(call())
+
+
+@pytest.mark.parametrize("use", [looked_at, called, called_on_a_loop])
 def test_a_server_that_greets_is_not_left_inside_its_greeting(
     use: Callable[[str, Event], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit in ("dialling.PARTING", "dialling.QUIET", "detecting.PATIENCE", "detecting.LIMIT"):
-        monkeypatch.setattr(f"rpcshell.client.{limit}", DEADLINE)
+    for module, limits in LIMITS.items():
+        for limit in limits:
+            monkeypatch.setattr(f"rpcshell.client.{module}.{limit}", DEADLINE)
     greeted = Event()
     left: list[bool] = []
 
