@@ -25,7 +25,7 @@ from rpcshell.client.target import (
 )
 from rpcshell.guides import GUIDES
 from rpcshell.servers.folders import config_file, history_file
-from rpcshell.shell.config import usable_config
+from rpcshell.shell.config_reading import usable_config
 from rpcshell.version import __version__
 from rpcshell.view.help_page import HelpPage
 from rpcshell.view.help_page import grouped_option as option

@@ -12,7 +12,7 @@ from rpcshell.app.shell_completion import complete_target
 from rpcshell.client.errors import UsageError
 from rpcshell.lab.bench.options import BenchOptions, bench_options
 from rpcshell.servers.spawn import SpawnOptions
-from rpcshell.shell.config import usable_config
+from rpcshell.shell.config_reading import usable_config
 from rpcwire.worker_models import MODELS
 
 __all__ = ["read_bench_arguments"]

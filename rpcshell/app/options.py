@@ -16,7 +16,8 @@ from rpcshell.client.dialect_names import names_native
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import Target, UnixTarget
 from rpcshell.shell.address_book import AddressBook
-from rpcshell.shell.config import Config, UnclearArguments, usable_config
+from rpcshell.shell.config import Config, UnclearArguments
+from rpcshell.shell.config_reading import usable_config
 from rpcshell.view.plain import is_terminal
 
 if TYPE_CHECKING:

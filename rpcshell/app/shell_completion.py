@@ -20,7 +20,7 @@ from click.shell_completion import (
 from rpcshell.client.errors import UsageError
 from rpcshell.servers.folders import state_folder
 from rpcshell.shell.address_book import AddressBook
-from rpcshell.shell.config import load_config
+from rpcshell.shell.config_reading import load_config
 from rpcshell.view.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from rpcshell.client.errors import UsageError
 from rpcshell.servers.folders import replace_file
-from rpcshell.shell.config import parse_config
+from rpcshell.shell.config_reading import parse_config
 from rpcshell.shell.config_reference import toml_setting
 from rpcshell.shell.toml_text import KeyPlaces
 

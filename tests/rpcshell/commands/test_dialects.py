@@ -214,7 +214,7 @@ def test_why_says_of_a_foreign_error_what_is_true(child: Shell, output: Recordin
         child.execute("end [3]")
     child.execute(":why")
     text = " ".join(output.texts[-1].split())
-    assert "exit code 3" in text
+    assert "exit status 3" in text
     assert "server a child of this shell: what it says beside the protocol is in :logs" in text
 
 

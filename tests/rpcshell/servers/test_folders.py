@@ -16,7 +16,8 @@ from rpcshell.client.errors import UsageError
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.programs import edit_text
 from rpcshell.servers.folders import config_file, history_file, state_folder, user_path
-from rpcshell.shell.config import Config, load_config
+from rpcshell.shell.config import Config
+from rpcshell.shell.config_reading import load_config
 
 
 @pytest.fixture

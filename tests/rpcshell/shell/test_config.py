@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from rpcshell import Envelope, ServersetTarget, Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget, UsageError
 from rpcshell.client.dialects.registry import name_dialects
-from rpcshell.shell.config import Config, ConfigProblem, load_config, parse_config, usable_config
+from rpcshell.shell.config import Config, ConfigProblem
+from rpcshell.shell.config_reading import load_config, parse_config, usable_config
 from rpcshell.shell.config_reference import DIALECTS, config_reference
 from rpcshell.shell.target_config import TargetConfig
 from rpcshell.view.settings import Settings
