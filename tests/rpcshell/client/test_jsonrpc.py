@@ -238,7 +238,7 @@ def test_a_connection_that_ends_is_made_again(connect: Connect, framing: str) ->
 def test_how_a_child_ended_is_said(connect: Connect) -> None:
     with connect(child()) as client, pytest.raises(ConnectionLost) as caught:
         client.call("end", ["sorry"])
-    assert "exit code 1" in caught.value.reason
+    assert "exit status 1" in caught.value.reason
     assert "sorry" in str(caught.value)
 
 
