@@ -135,7 +135,14 @@ def _row(row: list[str], widths: list[int], room: int) -> Iterator[str]:
         yield (start + filled[0]).rstrip()
         yield from (" " * margin + line for line in filled[1:])
         return
-    yield start.rstrip()
+    yield from textwrap.wrap(
+        start.strip(),
+        _width(),
+        initial_indent="  ",
+        subsequent_indent=" " * 6,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     if last:
         yield from textwrap.wrap(last, _width() - 6, initial_indent=" " * 6, subsequent_indent=" " * 6)
 

@@ -22,7 +22,7 @@ _LENGTH_SLACK = 3
 # A key press has no time to rank more.
 _MOST_RANKED = 500
 _MOST_HITS = 5000
-_MOST_ENDING = 1000
+_FEW = 500
 _MOST_SEARCHED = 50_000
 _LONGEST_SEARCHED = 4_000_000
 """Characters of names that are searched for what they hold; those after them are found by how they begin."""
@@ -110,10 +110,15 @@ class MethodIndex:
         return list(islice(found, _NEAR))
 
     def _candidates(self, query: str) -> Iterator[str]:
-        """Names that are worth a close look, which is slow: a slip in one half leaves the other half as it is."""
+        """Names that are worth a close look, which is slow: a slip in one half leaves the other half as it is.
+
+        Of few names all are.
+        """
         half = len(query) // 2
         first, last = self._prefixed(query[:half])
-        likely = chain(islice(self._lower, first, last), islice(self._ending(query[half:]), _MOST_ENDING))
+        likely: Iterable[str] = self._lower
+        if len(self._lower) > _FEW:
+            likely = chain(islice(self._lower, first, last), islice(self._ending(query[half:]), _FEW))
         return (lower for lower in dict.fromkeys(likely) if abs(len(lower) - len(query)) <= _LENGTH_SLACK)
 
     def _ending(self, query: str) -> Iterator[str]:

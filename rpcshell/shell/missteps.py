@@ -92,12 +92,22 @@ def add_advice(call: Call, find: Callable[[str], Method | None], known: Known, s
         call.error.hint = "the server does not say what it offers"
     elif session.fleet is not None and session.fleet.differ and _may_be_offered(call, call.error, find):
         call.error.hint = f"{call.instance} offers something else than others: :servers shows which"
+    elif call.error.code == ErrorCode.METHOD_NOT_FOUND:
+        call.error.hint = _near_methods(call.method, call.error.message, session)
     elif isinstance(call.params, str | int | float | dict):
         from rpcshell.line.advice import can_be_made
 
         method = find(call.method)
         if method is not None and not method.whole and not can_be_made(call.line, method):
             call.error.hint = _did_you_mean(call.line, find, known)
+
+
+def _near_methods(method: str, said: str, session: Session) -> str | None:
+    """The question whether a method with a name that is like it was meant, where the server has not asked that."""
+    methods = session.catalog.methods
+    near = session.catalog.index.near(method)[:2] if methods and method not in methods else []
+    said = said.replace(method, "")
+    return f"did you mean {' or '.join(near)}?" if near and not any(name in said for name in near) else None
 
 
 def _may_be_offered(call: Call, error: CallError, find: Callable[[str], Method | None]) -> bool:

@@ -37,6 +37,7 @@ def test_a_dotted_part_is_found() -> None:
 def test_near_names_are_found_for_a_slip() -> None:
     for typed in ("ordr.create", "order.craete", "orde.create", "xrder.create", "order.creat"):
         assert INDEX.near(typed)[0] == "order.create"
+    assert INDEX.near("pnig") == ["ping"]
     assert INDEX.near("zzz") == []
     assert INDEX.near("") == []
 

@@ -236,6 +236,15 @@ def test_what_one_instance_refuses_that_others_offer_is_no_mistake(shell: Shell,
     assert caught.value.hint == f"{old.target} offers something else than others: :servers shows which"
 
 
+def test_a_server_that_knows_no_near_names_has_them_told_for_it(shell: Shell) -> None:
+    with serving(refusing(-32601)) as server:
+        shell.session.connect(server.target)
+        shell.session.method("ping")
+        with pytest.raises(CallError) as caught:
+            shell.execute("pnig")
+    assert caught.value.hint == "did you mean ping?"
+
+
 def instance(number: int, offers: str) -> InstanceState:
     return InstanceState(TcpTarget(f"10.0.{number // 250}.{number % 250}", 80), openrpc=offers)
 
