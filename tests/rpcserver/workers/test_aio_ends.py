@@ -92,7 +92,7 @@ def test_a_call_that_got_no_thread_in_time_was_not_run_and_the_connection_goes_o
 def test_what_arrived_while_the_loop_was_held_up_is_not_late(tmp_path: Path) -> None:
     entered, leave = gates(tmp_path)
     late = request("later", "in time")
-    with serving(tmp_path, "--read-timeout", "0.3") as server, server.connect() as holder, server.connect() as client:
+    with serving(tmp_path, "--read-timeout", "0.7") as server, server.connect() as holder, server.connect() as client:
         client.socket.sendall(late[:9])
         assert holder.call("instant", 1).result == 1
         holder.send("hold_up", [str(entered), str(leave)])
