@@ -310,7 +310,11 @@ def silence(evidence: Evidence) -> Diagnosis | None:
         return None
     if not evidence.timing.sent:
         return Diagnosis("the request was not sent whole.", "it did not run: call again")
-    where = "" if evidence.status is not None else "; of a server that is not yours on this machine no more can be seen"
+    where = ""
+    if evidence.status is None:
+        where = "; of a server that is not yours on this machine no more can be seen"
+        if evidence.then is not None or evidence.now is not None:
+            where = "; the server did not say in time what its workers did"
     return Diagnosis(
         f"the request was sent whole, and nothing came back within {duration(evidence.timing.wait)}{where}.",
         "the server may still be running it; :set timeout limits how long a call may take",

@@ -183,6 +183,11 @@ CASES: dict[str, tuple[Evidence, str, str]] = {
         "^the request was sent whole, and nothing came back within 3.0 s",
         "may still be running it",
     ),
+    "one's own server that told nothing": (
+        hung(Snapshot(at=102.0, states={10: "S"})),
+        "nothing came back within 3.0 s; the server did not say in time what its workers did",
+        "may still be running it",
+    ),
     "a worker is in another call": (
         hung(then(worker(2, "report"), place=HELD)),
         r"^worker 2 \(pid 12\) had the connection but was in another call \(report, for 2\.0 s\)",
