@@ -18,7 +18,7 @@ from rpcshell.shell.shell import Shell
 from rpcwire import encode_value
 from tests.rpcshell.commands.recording import Recording
 from tests.rpcshell.enveloped import KEA
-from tests.rpcshell.peers import Peer, serving
+from tests.rpcshell.peers import DEADLINE, Peer, serving
 from tests.servers import needs_server
 
 pytestmark = needs_server
@@ -203,7 +203,10 @@ def test_a_call_to_a_child_is_exported_without_its_environment(child: Shell, out
         assert output.notes[-1].startswith("the environment of jsonrpc+line:exec:")
 
 
-def test_why_says_of_a_foreign_error_what_is_true(child: Shell, output: Recording) -> None:
+def test_why_says_of_a_foreign_error_what_is_true(
+    child: Shell, output: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpcshell.client.child._LEAVING", DEADLINE)
     with pytest.raises(CallError):
         child.execute("refuse []")
     child.execute(":why")
