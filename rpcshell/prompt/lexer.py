@@ -1,18 +1,21 @@
-"""The tokens of a line as prompt_toolkit draws them, and the brackets that belong together.
+"""The tokens of a line as prompt_toolkit draws them, the brackets that belong together, and what hides in it.
 
 What is what in a line is the parser's to say.
 """
 
 from __future__ import annotations
 
+from bisect import bisect
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.application.current import get_app
+from prompt_toolkit.formatted_text import fragment_list_to_text
 from prompt_toolkit.layout.processors import Processor, Transformation
 from prompt_toolkit.layout.utils import explode_text_fragments
 from prompt_toolkit.lexers import Lexer
 
 from rpcshell.prompt.context import LONGEST_LIVE
+from rpcshell.view.escape import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.language import Line, Token
 
-__all__ = ["LineLexer", "MatchingBrackets", "ProblemMarks", "matching_brackets", "open_brackets"]
+__all__ = ["HiddenCharacters", "LineLexer", "MatchingBrackets", "ProblemMarks", "matching_brackets", "open_brackets"]
 
 # By the texts of `TokenKind`, which is not imported here: the first prompt comes up without the parser.
 _STYLES: Final = {
@@ -113,6 +116,28 @@ class ProblemMarks(Processor):
         document = transformation_input.document
         spans = () if get_app().is_done else self._find(document.text, document.cursor_position)
         return _marked(transformation_input, [(start, end, "class:problem") for start, end in spans])
+
+
+class HiddenCharacters(Processor):
+    r"""Shows what would reorder or hide what is read as escapes, such as `\u202e`, as replies are shown.
+
+    The text stays what it is, and each escape is one place for the cursor.
+    """
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """The row with what is hidden in it written as escapes."""
+        fragments = transformation_input.fragments
+        escapes = dict(hidden(fragment_list_to_text(fragments)))
+        if not escapes:
+            return Transformation(fragments)
+        shown: StyleAndTextTuples = []
+        columns = [0]
+        for place, (style, text, *_) in enumerate(explode_text_fragments(fragments)):
+            written = escapes.get(place, text)
+            shown.append((style, written))
+            columns.append(columns[-1] + len(written))
+        last = len(columns) - 1
+        return Transformation(shown, lambda place: columns[min(place, last)], lambda at: bisect(columns, at) - 1)
 
 
 def _marked(row: TransformationInput, marks: Sequence[tuple[int, int, str]]) -> Transformation:

@@ -28,7 +28,7 @@ from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
 from rpcshell.prompt.late_listing import LateListing
-from rpcshell.prompt.lexer import LineLexer, MatchingBrackets, ProblemMarks
+from rpcshell.prompt.lexer import HiddenCharacters, LineLexer, MatchingBrackets, ProblemMarks
 from rpcshell.prompt.programs import edit_text
 from rpcshell.prompt.screen import Screen, call_in_loop
 from rpcshell.prompt.tabstops import FieldMarks, Tabstops
@@ -111,7 +111,8 @@ class Prompt:
         self._prompt.key_bindings = merge_key_bindings([own, bound])
         toolbar = Toolbar(context)
         marks = ProblemMarks(lambda text, cursor: tabstops.without_lacking(toolbar.problems(text, cursor)))
-        self._prompt.input_processors = [MatchingBrackets(context.read), marks, FieldMarks(tabstops)]
+        processors = [MatchingBrackets(context.read), marks, FieldMarks(tabstops), HiddenCharacters()]
+        self._prompt.input_processors = processors
         self._status = StatusBar(context, self._prompt.default_buffer, toolbar, tabstops, shown)
         pane = DocumentationPane(context, self._prompt.default_buffer, menu_rows=_MENU_ROWS)
         add_documentation(application.layout, pane)
@@ -184,8 +185,7 @@ class Prompt:
             return
         from rpcshell.prompt.form import FormPrompt, Interrupted
 
-        application = self._prompt.app
-        form = FormPrompt(self.screen, application.input, application.output)
+        form = FormPrompt(self.screen, self._prompt.app.input, self._prompt.app.output)
         while (question := self._questions.next()) is not None:
             try:
                 question.answer(*form.ask(self._who(), question.form, self._prompt.style or THEME))

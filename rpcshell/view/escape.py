@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CONTROLS: Final = "\x00-\x1f\x7f-\x9f"
 _CONTROLS_IN_LINES: Final = "\x00-\x08\x0b-\x1f\x7f-\x9f"
@@ -68,6 +71,15 @@ def visible_json(text: str) -> str:
     if _is_safe(text):
         return text
     return _unsafe(_CONTROLS).sub(_escape_json, text)
+
+
+def hidden(text: str) -> Iterator[tuple[int, str]]:
+    """Find what is not ASCII and `visible` writes as an escape: its place, and that escape."""
+    if _is_safe(text):
+        return
+    for match in _unsafe(_CONTROLS).finditer(text):
+        if match.lastgroup != "stays" and not match.group().isascii():
+            yield match.start(), _escape(match)
 
 
 def _is_safe(text: str) -> bool:
