@@ -122,6 +122,8 @@ class Stems:
     def load(self, generation: int) -> None:
         """Have a new stem load the app; the overseer is told how that ends."""
         self._mend_at = None
+        # Whoever asks for that may have mended what the others have died of.
+        self._early_deaths = 0
         if self._coming is not None:
             self._retire(self._coming)
             self._coming = None
