@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from msgspec.structs import replace
 
-from rpcshell.app.options import Options, Places, places
+from rpcshell.app.options import Options, places
 from rpcshell.app.shell_completion import SHELLS, VARIABLE, complete_setting, complete_target, completion_script
+from rpcshell.app.target_options import with_headers, with_mcp_server, with_registry_credentials
 from rpcshell.app.unclear_usage import meant
 from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
@@ -181,6 +182,14 @@ def _print_manual(ctx: click.Context, param: click.Parameter, name: str | None) 
     help="A file with the user whom ZooKeeper lets read, and the password (zk://, zks://).",
 )
 @option(
+    "--header",
+    "headers",
+    group="Connection",
+    metavar="NAME:VALUE",
+    multiple=True,
+    help="One of HTTP, with every request; ${NAME} stands for what the environment has. Repeatable.",
+)
+@option(
     "--spawn", group="A server for the run", type=click.IntRange(min=1), metavar="N", help="Start one with N workers."
 )
 @option(
@@ -261,6 +270,7 @@ def command(
     tls_cert: str | None,
     tls_key: str | None,
     registry_credentials: str | None,
+    headers: tuple[str, ...],
     spawn: int | None,
     app: str | None,
     model: str | None,
@@ -281,14 +291,17 @@ def command(
     given = list(words) if target is None else [target, *words]
     if mcp_config is not None:
         given.insert(0, mcp_config[1])
-        known = _with_mcp_server(known, *mcp_config)
+        known = with_mcp_server(known, *mcp_config)
     if behind and given and given[0] not in known.targets and names_dialect(given[0]):
         child = ChildTarget(tuple(behind), dialect=given[0])
         found = replace(places(given[1:], known, spawned=True), target=child)
     else:
         found = places([*given, *behind], known, spawned=spawn is not None)
+    where = found.target
     if registry_credentials is not None:
-        found, known = _with_registry_credentials(found, known, registry_credentials)
+        where, known = with_registry_credentials(where, known, registry_credentials)
+    if headers:
+        where, known = with_headers(where, known, headers)
     if spawn is None and (app is not None or model is not None or keep):
         raise UsageError("--app, --model and --keep are for a server started with --spawn")
     server = None
@@ -297,14 +310,14 @@ def command(
 
         server = SpawnOptions(workers=spawn, app=app, model=model, keep=keep)
     return Options(
-        target=found.target,
+        target=where,
         file=found.file,
         lines=found.lines_to_run(lines),
         spawn=server,
         keep_going=keep_going,
         plain=plain,
         debug=debug,
-        tls=tls_files(tls_ca, tls_cert, tls_key, found.target, known, spawned=spawn is not None),
+        tls=tls_files(tls_ca, tls_cert, tls_key, where, known, spawned=spawn is not None),
         settings=_settings(format_, timeout, pairs),
         config=known,
     )
@@ -315,22 +328,6 @@ def read_arguments(arguments: list[str]) -> Options | None:
     # Behind a dialect and `--` is a child's own command line, which click would take for this one's.
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return read(command, "rpcshell", arguments[:end], behind=arguments[end + 1 :])
-
-
-def _with_mcp_server(config: Config, file: str, name: str) -> Config:
-    from rpcshell.shell.mcp_servers import mcp_server
-
-    return replace(config, targets={**config.targets, name: mcp_server(file, name)})
-
-
-def _with_registry_credentials(found: Places, config: Config, file: str) -> tuple[Places, Config]:
-    """The target with a file of credentials, be it named in the configuration or on the command line."""
-    if isinstance(found.target, ServersetTarget):
-        return replace(found, target=replace(found.target, credentials=file)), config
-    if isinstance(found.target, str) and isinstance(config.targets[found.target].target, ServersetTarget):
-        named = replace(config.targets[found.target], registry_credentials=file)
-        return found, replace(config, targets={**config.targets, found.target: named})
-    raise UsageError("--registry-credentials is for servers that ZooKeeper knows", hint="write zk://host:port/path")
 
 
 def read(

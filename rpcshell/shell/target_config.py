@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.dialects import DialectFactory
 
-__all__ = ["TargetConfig", "TargetProblem", "fill", "filled"]
+__all__ = ["TargetConfig", "TargetProblem", "checked_headers", "fill", "filled"]
 
 _VARIABLE: Final = r"\$\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}"
 _HEADER_NAME: Final = r"(?a)[!#$%&'*+.^_`|~\w-]+"
@@ -182,10 +182,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         if not isinstance(target, HttpTarget):
             self._refuse("headers", why="is for an address with http:// or https://")
             return target
-        for name, value in self.headers.items():
-            if not re.fullmatch(_HEADER_NAME, name) or not value.isprintable():
-                raise TargetProblem("headers", f"{name!r} is no header of HTTP, or its value has a line's end in it")
-        return replace(target, headers=tuple(self.headers.items()))
+        return replace(target, headers=checked_headers(self.headers))
 
     @property
     def tls(self) -> TlsFiles:
@@ -234,6 +231,18 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             dialect_factory(dialect)
         except UsageError as error:
             raise TargetProblem("dialect", error.message, hint=error.hint) from None
+
+
+def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Headers of HTTP as a target has them.
+
+    Raises:
+        TargetProblem: One is none.
+    """
+    for name, value in headers.items():
+        if not re.fullmatch(_HEADER_NAME, name) or not value.isprintable():
+            raise TargetProblem("headers", f"{name!r} is no header of HTTP, or its value has a line's end in it")
+    return tuple(headers.items())
 
 
 def filled(target: Target, environment: Mapping[str, str] = os.environ) -> Target:

@@ -1,0 +1,71 @@
+"""Options of the command line that add to the target, be it an address or a name of the configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from rpcshell.client.errors import UsageError
+from rpcshell.client.target import HttpTarget, ServersetTarget
+from rpcshell.shell.target_config import checked_headers, filled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rpcshell.client.target import Target
+    from rpcshell.shell.config import Config
+    from rpcshell.shell.target_config import TargetConfig
+
+__all__ = ["with_headers", "with_mcp_server", "with_registry_credentials"]
+
+
+def with_mcp_server(config: Config, file: str, name: str) -> Config:
+    """A configuration with a server of a file as other clients of MCP have."""
+    from rpcshell.shell.mcp_servers import mcp_server
+
+    return _with_target(config, name, mcp_server(file, name))
+
+
+def with_registry_credentials(
+    where: Target | str | None, config: Config, file: str
+) -> tuple[Target | str | None, Config]:
+    """The target with a file of credentials, and the configuration where it has the target.
+
+    Raises:
+        UsageError: No ZooKeeper knows its servers.
+    """
+    if isinstance(where, ServersetTarget):
+        return replace(where, credentials=file), config
+    if isinstance(where, str) and isinstance(config.targets[where].target, ServersetTarget):
+        return where, _with_target(config, where, replace(config.targets[where], registry_credentials=file))
+    raise UsageError("--registry-credentials is for servers that ZooKeeper knows", hint="write zk://host:port/path")
+
+
+def with_headers(
+    where: Target | str | None, config: Config, lines: Sequence[str]
+) -> tuple[Target | str | None, Config]:
+    """The target with headers as `NAME:VALUE`, and the configuration where it has the target.
+
+    Raises:
+        UsageError: It is no URL, or one is no header.
+    """
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise UsageError("--header takes NAME:VALUE", hint="as in --header 'Authorization: Bearer ${TOKEN}'")
+        headers[name.strip()] = value.strip()
+    if isinstance(where, HttpTarget):
+        return filled(replace(where, headers=checked_headers(headers))), config
+    if isinstance(where, str) and isinstance(config.targets[where].target, HttpTarget):
+        named = config.targets[where]
+        replaced = {name.lower() for name in headers}
+        kept = {name: value for name, value in named.headers.items() if name.lower() not in replaced}
+        checked = dict(checked_headers(headers))
+        return where, _with_target(config, where, replace(named, headers={**kept, **checked}))
+    raise UsageError("--header is for a URL", hint="as in mcp:https://host/mcp")
+
+
+def _with_target(config: Config, name: str, target: TargetConfig) -> Config:
+    return replace(config, targets={**config.targets, name: target})
