@@ -86,6 +86,12 @@ def until(holds: Callable[[], object]) -> None:
         select.select([], [], [], 0.005)
 
 
+def stop(pid: int) -> None:
+    """Stop a process by a signal, and wait until it stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+
+
 def gates(folder: Path) -> tuple[Path, Path]:
     """Two FIFOs: one says that a handler has been entered, one lets it go."""
     entered, leave = folder / "entered", folder / "leave"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rpcwire import Goodbye, Reply
-from tests.servers import Server, gates, request, running
+from tests.servers import Server, gates, request, running, stop
 
 
 @dataclass
@@ -286,7 +286,7 @@ def test_a_worker_that_dies_while_draining_takes_nobody_with_it_who_waits(tmp_pa
         waiting = [server.connect() for _ in range(4)]
         for number, client in enumerate(waiting):
             client.send("echo", number)
-        os.kill(victim, signal.SIGSTOP)
+        stop(victim)
         server.signal(signal.SIGTERM)
         server.wait_for_log("stopping")
         os.kill(victim, signal.SIGKILL)

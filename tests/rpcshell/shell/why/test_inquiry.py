@@ -19,7 +19,7 @@ from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
-from tests.servers import needs_server
+from tests.servers import needs_server, stop
 
 pytestmark = [needs_server, pytest.mark.usefixtures("forked")]
 
@@ -147,7 +147,7 @@ def test_a_worker_that_was_killed(asked: Asked) -> None:
 
 def test_a_worker_that_was_stopped(asked: Asked) -> None:
     pid = asked.ping()
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     try:
         text = asked.give_up("ping 2")
     finally:
