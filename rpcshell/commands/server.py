@@ -307,4 +307,7 @@ def disconnect(shell: Shell) -> None:
     if target is None:
         raise NotConnected
     shell.session.disconnect()
-    shell.output.note(f"disconnected from {target}")
+    server = shell.session.server
+    goes_on = server is not None and server.poll() is None and str(target) in server.addresses
+    back = f", which goes on: :connect {target} goes back, :stop ends it" if goes_on else ""
+    shell.output.note(f"disconnected from {target}{back}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import select
 import signal
 from collections.abc import Callable, Iterator
@@ -109,7 +110,9 @@ def test_a_target_that_is_not_there_is_told_and_the_prompt_comes(run: Run, tmp_p
 
 @needs_server
 def test_a_server_can_be_started_at_first_and_ends_with_the_loop(run: Run) -> None:
-    assert run("ping 7\r\x04", spawn=SpawnOptions(workers=1)) == 0
+    assert run("ping 7\r:disconnect\r\x04", spawn=SpawnOptions(workers=1)) == 0
+    said = " ".join(run.text.split())
+    assert re.search(r"disconnected from (127\S+), which goes on: :connect \1 goes back, :stop ends it", said)
     assert "1 worker (sync) on 127.0.0.1:" in run.text
     assert "pong 7\n" in run.text
     assert "stopping the server" in run.text
