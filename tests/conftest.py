@@ -139,10 +139,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # Neighbours are alike: at a time one process should compute while another waits.
         items.sort(key=lambda item: _place_in_line(item.path))
     _spare_cases(items)
-    for item in items:
+    # Whoever asks for none of them need not wait until all are looked at.
+    for item in items if "quick" in config.getoption("markexpr") else ():
         is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        at_length = is_property or any(map(item.get_closest_marker, ("soak", "thorough")))
-        if _may_be_quick(item.path) and not at_length:
+        if _may_be_quick(item.path) and not (is_property or any(map(item.get_closest_marker, ("soak", "thorough")))):
             item.add_marker("quick")
 
 
