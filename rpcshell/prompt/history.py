@@ -87,9 +87,11 @@ class LineHistory(History):
             path = self._find()
             if path is not None and path.exists():
                 with _locked(path) as file:
-                    entries = _read(file)
-                    if len(entries) > self._cap + self._cap // 10:
-                        entries = entries[-self._cap :]
+                    lines = _read(file)
+                    # Only what is kept is decoded: the file may be anybody's, and of any length.
+                    overfull = len(lines) > self._cap + self._cap // 10
+                    entries = _decoded(lines[-self._cap :] if overfull else lines)
+                    if overfull:
                         replace_file(path.resolve(), b"".join(map(_encode, entries)))
         self._last = entries[-1] if entries else None
         return reversed(entries)
@@ -152,9 +154,12 @@ def _is_at(status: os.stat_result, path: Path) -> bool:
     return False
 
 
-def _read(file: int) -> list[str]:
+def _read(file: int) -> list[bytes]:
     with os.fdopen(file, "rb", closefd=False) as stream:
-        lines = stream.read().splitlines()
+        return stream.read().splitlines()
+
+
+def _decoded(lines: Iterable[bytes]) -> list[str]:
     entries = (entry for line in lines if (entry := _decode(line)) is not None)
     return [entry for entry, _ in groupby(entries)]
 

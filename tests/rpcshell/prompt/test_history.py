@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rpcshell.line.masking import Known
 from rpcshell.prompt.history import LineHistory, history_path
+from tests.steps import steps
 
 
 def loaded(path: Path, cap: int = 100) -> list[str]:
@@ -91,6 +92,15 @@ def test_a_file_over_the_cap_loses_its_oldest_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) == 10
     assert mode(path) == 0o600
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_of_a_file_that_is_another_programs_only_what_is_kept_is_read(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"#1764400000\nls -la\n" * 5000 + b'"ping"\n')
+    work = steps(lambda: loaded(path))
+    assert loaded(path) == ["ping"]
+    path.write_bytes(b"#1764400000\nls -la\n" * 50 + b'"ping"\n')
+    assert work < 2 * steps(lambda: loaded(path))
 
 
 def test_a_file_just_over_the_cap_is_left_alone(path: Path) -> None:
