@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import subprocess
 import sys
@@ -153,7 +154,8 @@ def test_many_changes_at_once_are_one_reload(host: Host, tmp_path: Path, caplog:
         (tmp_path / f"calc{number}.py").touch()
     host.until_reloaded(lambda: None)
     assert host.reloads == before + 1
-    assert "and 47 more changed: reloading" in caplog.text
+    # A busy machine may put off the last ones until the watcher has told of the others.
+    assert re.search(r"calc\d+\.py and \d+ more changed: reloading", caplog.text)
 
 
 def version(number: int) -> str:

@@ -107,7 +107,7 @@ def test_methods_errors_and_flags_are_in_the_catalog() -> None:
 
 
 def test_what_is_nested_is_offered_and_found_wrong() -> None:
-    assert offered("io.example.states.Set tree={|")[:3] == ["children", "state", "limits"]
+    assert offered("io.example.states.Set tree={|")[:3] == ["children", "limits", "names"]
     assert offered("io.example.states.Set:more tree={'children':[{'state':|")[:3] == ['"idle"', '"running"', "null"]
     assert offered("org.example.music.Play order=|")[:2] == ["straight", "shuffled"]
     assert offered("org.example.music.Play volume={|") == ["level", "muted"]
