@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,11 @@ __all__ = ["render_explanation"]
 LABEL: Final = "class:footer"
 CAUSE: Final = "class:error"
 ADVICE: Final = "class:hint"
+
+_TOGETHER: Final = re.compile(r"(?<=\d) (?=(?:µs|ms|s|min|kB|MB|GB)\b)|(?<=\bpid) (?=\d)")
+"""Between a figure and its unit no row ends."""
+
+_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 
 _MARGIN: Final = 9
 _NARROWEST: Final = 30
@@ -59,10 +65,11 @@ def render_explanation(evidence: Evidence, width: int) -> Iterator[Fragment]:
 def _row(label: str, text: str, width: int, style: str = "") -> Iterator[Fragment]:
     """A labelled text, wrapped beside its label."""
     room = max(width - _MARGIN - 1, _NARROWEST)
-    lines = textwrap.wrap(visible(text), room, break_on_hyphens=False) or [""]
+    together = _TOGETHER.sub(_NO_BREAK, visible(text))
+    lines = textwrap.wrap(together, room, break_on_hyphens=False) or [""]
     for place, part in enumerate(lines):
         yield LABEL, f"{'' if place else label:<{_MARGIN}}"
-        yield style, f"{part}\n"
+        yield style, f"{part.replace(_NO_BREAK, ' ')}\n"
 
 
 def _outcome(evidence: Evidence) -> str:

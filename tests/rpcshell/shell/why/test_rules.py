@@ -385,3 +385,10 @@ def test_what_waits_at_all_listeners_is_told_as_one_number(waiting: Sequence[int
     listeners = [ListenerStatus("a:1", None, None), *(ListenerStatus("a:1", count, 128) for count in waiting)]
     now = msgspec.structs.replace(snapshot, status=msgspec.structs.replace(snapshot.status, listeners=listeners))
     assert said in "".join(text for _, text in render_explanation(evidence_of(now=now), 100))
+
+
+def test_no_row_ends_between_a_figure_and_its_unit() -> None:
+    evidence = evidence_of("m", timing=Timing(total=0.001, wait=0.001, service=0.0002), meta=META)
+    for width in range(50, 100):
+        shown = "".join(text for _, text in render_explanation(evidence, width))
+        assert not re.search(r"^ +ms", shown, re.MULTILINE)
