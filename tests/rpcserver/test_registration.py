@@ -208,6 +208,8 @@ def test_a_registry_that_goes_away_takes_nothing_along(serverset: Serverset, way
         way.mend()
         serverset.wait_for_addresses(server.addresses[0])
         assert serverset.node(name_of(server))[1].ephemeralOwner != owner
+        # The registry has it before the server has heard so, and is away as before for one that has not.
+        wait_for_state(server, "registered")
         way.hold()
         server.wait_for_log("is away", 2)
         way.mend()

@@ -23,6 +23,7 @@ from rpcshell.line.language import parse
 from rpcshell.line.suggest import Surroundings, suggest
 from rpcshell.shell.session import Session
 from rpcwire import ERROR_OUT, MAX_REPLY, Reply
+from tests.rpcshell.describing import Told
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.feeding import said
 from tests.rpcshell.http_peer import SayingHandler
@@ -241,12 +242,12 @@ def test_a_kodi_that_does_not_tell_what_it_offers_is_said_in_a_line_and_called_a
 ) -> None:
     if "0.2 s" in reason:
         monkeypatch.setattr("rpcshell.client.dialects.kodi.DESCRIPTION_TIMEOUT", 0.2)
-    notes: list[str] = []
-    session.on_note(notes.append)
+    told = Told(session)
     with serving(served(introspect), KodiPeer()) as server:
         session.connect(f"kodi:{server.target}")
         assert session.method("JSONRPC.Ping") is None
-        assert [reason in note and "\n" not in note for note in notes] == [True]
+        told.wait_until(lambda: told.notes)
+        assert [reason in note and "\n" not in note for note in told.notes] == [True]
         session.hang_up(wait=True)
         assert session.call("JSONRPC.Ping").result == "pong"
         session.close()
