@@ -262,7 +262,7 @@ class Crew:
         worker.deadline = deadline
         self.board.set_state(worker.index, state)
 
-    def _on_reports(self, worker: WorkerProcess) -> None:
+    def _on_reports(self, worker: WorkerProcess, problem: str | None = None) -> None:
         try:
             while worker.state is not SlotState.DEAD and (report := worker.channel.receive()) is not None:
                 match report:
@@ -280,7 +280,8 @@ class Crew:
         except EOFError:
             self._reactor.unwatch(worker.channel.fileno())
             if not worker.pid and not (self.stems is not None and self.stems.has_under_way(worker.index)):
-                self._on_fork_failed(worker, WorkerFailed(f"worker {worker.number} has ended before it was known"))
+                unknown = WorkerFailed(f"worker {worker.number} has ended before it was known")
+                self._on_fork_failed(worker, unknown if problem is None else cannot_start(worker.slot, problem))
 
     def _on_started(self, worker: WorkerProcess, pid: int) -> None:
         try:
@@ -299,12 +300,12 @@ class Crew:
         if worker is not None:
             self._on_fork_failed(worker, None if problem is None else cannot_start(worker.slot, problem))
 
-    def settle_fork(self, index: int) -> bool:
+    def settle_fork(self, index: int, problem: str | None = None) -> bool:
         """Read what a worker has said so far, and return whether it was forked; called by the stems."""
         worker = self._living.get(index)
         if worker is None:
             return True
-        self._on_reports(worker)
+        self._on_reports(worker, problem)
         return bool(worker.pid)
 
     def _on_fork_failed(self, worker: WorkerProcess, failure: WorkerFailed | None) -> None:

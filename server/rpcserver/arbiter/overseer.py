@@ -25,7 +25,7 @@ class ForkOverseer(Protocol):
     def fork_failed(self, index: int, problem: str | None = None) -> None:
         """A worker was not forked, for a reason; where none is told, it can be ordered again at once."""
 
-    def settle_fork(self, index: int) -> bool:
+    def settle_fork(self, index: int, problem: str | None = None) -> bool:
         """Read what a worker has said so far; returns whether it was forked."""
 
 

@@ -274,7 +274,7 @@ class Stems:
                         index, stem.under_way = stem.under_way, None
                         if stem.state is not StemState.ABORTING:
                             stem.deadline = None
-                        if index is not None and not self._crew.settle_fork(index) and problem is not None:
+                        if index is not None and not self._crew.settle_fork(index, problem) and problem is not None:
                             self._crew.fork_failed(index, problem)
                         self._send_next()
         except EOFError:

@@ -19,7 +19,7 @@ from rpcserver.testing import RunningServer, ServerFailed, serve
 from rpcserver.workers import load_model
 from tests.poverty import Room, few_processes, in_a_child
 
-for late in ("encodings.idna", "rpcserver.run"):
+for late in ("encodings.idna", "rpcserver.run", "rpcserver.arbiter.stems", "rpcserver.workers.stem"):
     importlib.import_module(late)
 for model in ("sync", "pool", "async"):
     load_model(model)
@@ -165,17 +165,23 @@ def test_a_server_without_room_for_any_worker_says_why_it_does_not_start(workers
     in_a_child(lonely, few_processes(2))
 
 
-@pytest.mark.samples(1)
+@pytest.mark.samples(2)
 @only_root
 @pytest.mark.parametrize(
-    ("model", "processes", "serves"), [("sync", 4, "2 of 4 workers"), ("pool", 5, "1 of 4"), ("async", 4, "1 of 4")]
+    ("model", "processes", "serves", "preload"),
+    [
+        ("sync", 6, "2 of 4 workers", True),
+        ("sync", 4, "2 of 4 workers", False),
+        ("pool", 5, "1 of 4", False),
+        ("async", 4, "1 of 4", False),
+    ],
 )
 def test_a_user_who_may_have_few_processes_gets_a_server_with_fewer_workers(
-    model: str, processes: int, serves: str
+    model: str, processes: int, serves: str, preload: bool
 ) -> None:
     def lonely() -> None:
         # Threads count as well.
-        with serve({"pid": pid}, model=model, workers=4) as server:
+        with serve({"pid": pid}, model=model, workers=4, preload=preload) as server:
             assert server.call("pid") in server.workers
             log = server.log()
         assert serves in log
