@@ -57,11 +57,14 @@ def test_calls_that_a_killed_worker_was_in_are_counted_as_lost(drilled: Start) -
     report = server.run(":drill kill 1 SEGV --call 'sleep seconds=0.3'")
     died = report.one("died")
     assert died["signal"] == "SEGV"
-    assert died["lost"] == 2 == len(report.of("call_lost"))
-    assert report.summary["lost"] == report.summary["lost_on_server"] == 2 == server.status().totals.lost
+    # Of the two callers one may just be between two calls, or have sent one that the worker had not read.
+    lost = len(report.of("call_lost"))
+    assert 1 <= died["lost"] <= lost <= 2
+    assert report.summary["lost"] == lost
+    assert report.summary["lost_on_server"] == died["lost"] == server.status().totals.lost
     # The arbiter may learn of the death after the clients have.
     assert all(row["ms"] >= report.one("signalled")["ms"] for row in report.of("call_lost"))
-    assert "2 calls were lost" in report.summary["text"]
+    assert ("2 calls were lost" if lost == 2 else "1 call was lost") in report.summary["text"]
 
 
 @pytest.mark.thorough
