@@ -107,7 +107,7 @@ def test_a_worker_that_dies_of_the_new_code_ends_the_reload(tmp_path: Path) -> N
 
 
 def test_new_code_that_never_gets_ready_ends_the_reload(tmp_path: Path) -> None:
-    with running("-w", "2", "--start-timeout", "1", folder=tmp_path) as server:
+    with running("-w", "2", "--start-timeout", "3", folder=tmp_path) as server:
         old = sorted(server.workers())
         rewrite(tmp_path, "import threading\nthreading.Event().wait()\n")
         server.signal(signal.SIGHUP)
