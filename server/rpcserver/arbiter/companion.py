@@ -239,11 +239,11 @@ def _live(duty: Duty, end: socket.socket, logs: LineHandler) -> int:
     logs.role = duty.name
     for number in _IGNORED:
         signal.signal(number, ignore)
-    # A terminal sends these to every process of its group; the arbiter ends its companions itself, last of all.
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTTIN, signal.SIGTTOU):
+    # A terminal, or a service manager that stops a group, sends these to every process; the arbiter ends its companions
+    # itself, last of all.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGUSR1, lambda _number, _frame: logs.reopen())
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return duty.main(end)

@@ -126,7 +126,7 @@ def test_a_companion_that_keeps_dying_is_started_less_and_less_often(
     assert "a new one starts in 2 s" in caplog.text
 
 
-def test_signals_of_a_terminal_do_not_end_a_companion(host: Host) -> None:
+def test_signals_to_a_group_do_not_end_a_companion_before_its_arbiter_does(host: Host) -> None:
     def say_when_up(end: socket.socket) -> int:
         end.send(b"up")
         wait_for_ever()
@@ -135,10 +135,10 @@ def test_signals_of_a_terminal_do_not_end_a_companion(host: Host) -> None:
     host.run_until(lambda: host.heard)
     (pid,) = host.companions.pids
     with watched([pid]) as processes:
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
             os.kill(pid, number)
         assert not all_gone(processes, 0.05)
-        os.kill(pid, signal.SIGTERM)
+        host.companions.stop()
         assert all_gone(processes, PATIENCE)
 
 
