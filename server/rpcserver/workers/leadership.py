@@ -104,17 +104,21 @@ class Leadership:
 
     def call_next(self) -> bool:
         """Have another thread lead; False where none is free, so that the first that is shall."""
-        try:
-            # The last has slept for the shortest time.
-            chosen = self._followers.pop()
-        except IndexError:
-            self.leader = None
-            return False
-        # Where it is held up by the next look, it is so by its first connection.
-        self._seen = chosen.turns + 1
-        self.leader = chosen
-        chosen.called.release()
-        return True
+        while True:
+            try:
+                # The last has slept for the shortest time.
+                chosen = self._followers.pop()
+            except IndexError:
+                self.leader = None
+                if self._followers:
+                    # It has come meanwhile, and seen a leader.
+                    continue
+                return False
+            # Where it is held up by the next look, it is so by its first connection.
+            self._seen = chosen.turns + 1
+            self.leader = chosen
+            chosen.called.release()
+            return True
 
     def look(self) -> None:
         """See whether the leader is held up, and whether calls wait; about every other millisecond, in one thread."""

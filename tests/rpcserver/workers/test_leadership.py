@@ -122,3 +122,21 @@ def test_the_first_that_is_free_leads_where_all_are_held_up(crew: Crew) -> None:
     crew.leadership.follow(crew.first)
     assert crew.leader() is crew.first
     crew.end()
+
+
+def test_who_comes_to_follow_as_the_last_leader_leaves_is_not_left_asleep(crew: Crew) -> None:
+    crew.end()
+    leadership, late = crew.leadership, PoolThread()
+
+    class ComesLate(list[PoolThread]):
+        def pop(self, *_: object) -> PoolThread:
+            if leadership.leader is None:
+                return super().pop()
+            self.append(late)
+            raise IndexError
+
+    leadership.leader = crew.first
+    leadership._followers = ComesLate()
+    assert leadership.call_next()
+    assert crew.leader() is late
+    assert not late.called.locked()
