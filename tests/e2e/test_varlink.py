@@ -27,7 +27,7 @@ def test_a_session_with_a_service(tmp_path: Path) -> None:
         terminal.wait_for(r"org\.example\.music\.NoSuchTrack$")
         terminal.mark()
         terminal.send('org.example.music.Play {"track": {')
-        terminal.wait_for(r"^ +title +string · required *\n +length +number \| null *\n +tags +object · required")
+        terminal.wait_for(r"^ +title +string · required *\n +tags +object · required *\n +length +number \| null")
         terminal.send('"title": "a", "tags": {}}, "order": ')
         terminal.wait_for(r'^ +"straight"')
         terminal.send(f"sh{TAB}}}{ENTER}")
