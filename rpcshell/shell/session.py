@@ -310,7 +310,8 @@ class Session(Listeners):
             if self.server is not None:
                 self.server.explain(error)
             raise
-        self._set_state("connected")
+        self._set_state("lost" if connection.ended else "connected")
+        connection.tell_end()
         if renewed and self._background:
             self.refresh()
         return reply, elapsed

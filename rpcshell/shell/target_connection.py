@@ -59,6 +59,7 @@ class TargetConnection:
         on_end: Called, from the thread that reads, with how an unused connection ended, and whether the next will too.
         finder: Finds out what the target speaks, where nobody has said it.
         fleet: The instances that calls go to, or None where there is a single server.
+        ended: Whether the connection has ended by itself since the last call began.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class TargetConnection:
         self.timeout = where.timeout
         self.catalog: Catalog | None = None
         self.described = threading.Event()
-        self.refreshing = self._retired = self._preparing = self._outdated = self._missed = False
+        self.ended = self.refreshing = self._retired = self._preparing = self._outdated = self._missed = False
         self.on_described: Callable[[TargetConnection, Discovery], None] | None = None
         self.on_end: Callable[[TargetConnection, str, bool], None] | None = None
+        self._untold: Exception | None = None
         self.finder = finder
         self._client, self._client_at = client, client_at
         self._lock = threading.Lock()
@@ -203,6 +205,7 @@ class TargetConnection:
         try:
             with self._lock:
                 requests, connections = self._client.requests, self._client.connections
+                self.ended, self._untold = False, None
                 if self._gone:
                     trace.connecting()
                     trace.told = True
@@ -340,8 +343,15 @@ class TargetConnection:
     def _ended(self, failure: Exception) -> None:
         if self.unasked is not None:
             self.unasked.events.wake()
-        # Where a call is under way, its error tells.
-        if self.on_end is not None and not self._retired and not self._lock.locked():
+        self.ended, self._untold = True, failure
+        # Where a call is under way, its error tells; and where its reply has come before the end, whoever made it.
+        if not self._lock.locked():
+            self.tell_end()
+
+    def tell_end(self) -> None:
+        """Tell that the connection has ended by itself, if nobody was told."""
+        failure, self._untold = self._untold, None
+        if failure is not None and self.on_end is not None and not self._retired:
             from rpcshell.shell.connecting import how_it_ended
 
             self.on_end(self, how_it_ended(self.name, self.target, failure), isinstance(failure, ShellError))

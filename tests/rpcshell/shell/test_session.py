@@ -57,6 +57,32 @@ def test_a_server_of_one_call_a_connection_is_asked_once_what_it_offers(session:
         name_dialects({})
 
 
+def test_an_end_that_comes_as_a_call_is_over_is_told(
+    session: Session, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(offering("ping")) as server:
+        session.connect(str(server.target))
+        told.wait_until(lambda: session.catalog.methods)
+        connection = session._connection
+        assert connection is not None
+        reply = connection._client.exchange
+
+        def reply_and_end(*args: Any, **options: Any) -> Any:
+            replied = reply(*args, **options)
+            # In the thread that reads, and who has called is not awake yet.
+            connection._ended(ConnectionLost(server.target, "it has left", may_have_run=False))
+            return replied
+
+        with monkeypatch.context() as patch:
+            patch.setattr(connection._client, "exchange", reply_and_end)
+            session.call("ping")
+        states = [session.state]
+        session.call("ping")
+        states.append(session.state)
+        assert [note for note in told.notes if "it has left" in note]
+        assert states == ["lost", "connected"]
+
+
 def test_the_catalog_arrives_in_the_background(session: Session, told: Told) -> None:
     with serving(offering("add", "ping")) as server:
         session.connect(server.target)
