@@ -106,7 +106,7 @@ def test_terminated_workers_lose_no_call_and_are_replaced(model: str, tmp_path: 
         assert server.wait() == 0
         for thread in threads:
             thread.join(30)
-        assert [loop.lost for loop in loops if loop.lost] == []
+        assert [loop.lost for loop in loops if loop.lost] == [], server.log()
         assert sum(loop.reconnects for loop in loops) >= 2
         assert marks.stat().st_size == sum(loop.replies for loop in loops)
 
