@@ -63,7 +63,7 @@ class MethodIndex:
         query = typed.lower()
         first, last = self._prefixed(query)
         before, most, names = self._last
-        if query == before and (limit == most or len(names) < most or last - first <= limit < most):
+        if query == before and (limit == most or (last - first <= limit and (limit < most or len(names) < most))):
             # Completions, the row at the bottom and near names ask for the same.
             return names[:limit]
         found = dict.fromkeys(self._names[first : min(last, first + limit)])

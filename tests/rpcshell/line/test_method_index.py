@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpcshell.line.method_index import MENU, MethodIndex
@@ -67,6 +67,7 @@ def test_near_names_are_known_names(known: list[str], typed: str) -> None:
 
 
 @given(names, st.text("abAB._", max_size=4), st.integers(0, 8), st.integers(0, 8))
+@example(known=["", "A", "B"], typed="", limit=2, other=4)
 def test_a_search_finds_the_same_whatever_was_searched_before(
     known: list[str], typed: str, limit: int, other: int
 ) -> None:
