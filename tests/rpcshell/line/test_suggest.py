@@ -343,24 +343,6 @@ def test_a_value_of_a_reply_says_where_it_is_from() -> None:
     assert [one.meta for one in found] == ["from order.create"]
 
 
-def test_the_file_that_a_result_goes_to_is_completed(tmp_path: Path) -> None:
-    (tmp_path / "out put.json").touch()
-    assert texts(f"add [1, 2] > {tmp_path}/o|") == [f"'{tmp_path}/out put.json'"]
-    assert texts(f'add [1, 2] >> "{tmp_path}/o|') == [f"'{tmp_path}/out put.json'"]
-    assert texts(f":help > {tmp_path}/o|") == [f"'{tmp_path}/out put.json'"]
-    assert texts("add [1, 2] | gre|") == []
-
-
-def test_paths_are_listed_folders_with_a_slash(tmp_path: Path) -> None:
-    for name in ("app.py", "a b.py", ".hidden", "other"):
-        (tmp_path / name).touch()
-    (tmp_path / "apps").mkdir()
-    assert texts(f":spawn {tmp_path}/a|") == [f"'{tmp_path}/a b.py'", f"{tmp_path}/app.py", f"{tmp_path}/apps/"]
-    assert texts(f":spawn {tmp_path}/.h|") == [f"{tmp_path}/.hidden"]
-    assert f"{tmp_path}/.hidden" not in texts(f":spawn {tmp_path}/|")
-    assert texts(f":spawn {tmp_path}/nowhere/|") == []
-
-
 def test_a_name_with_blanks_that_is_typed_without_its_quotes_gets_them() -> None:
     catalog = Catalog.from_openrpc({"methods": [{"name": f"resource:Dynamic {kind}", "params": []} for kind in "BT"]})
 
