@@ -91,7 +91,6 @@ def _apply_settings(options: Options, settings: Settings, complain: Callable[[Sh
     """Set what the configuration says, where it makes sense, and then what the options say."""
     # Whatever reads a script's output expects the same for every user; how long to wait may differ.
     unheeded = settings if options.interactive else Settings()
-    settings.file = options.config.path
     problems = options.config.problems
     for problem in problems[:_MOST_TOLD]:
         complain(problem)
@@ -133,7 +132,7 @@ def _run_script(options: Options) -> int:
     from rpcshell.app.options import load_commands
     from rpcshell.app.script import OutputClosed, process_output, run_statements
 
-    settings = Settings(script=True)
+    settings = Settings(script=True, file=options.config.path)
     output = process_output(settings)
     _apply_settings(options, settings, output.error)
     session = _session(options, settings)
@@ -216,7 +215,7 @@ def _run_prompt(options: Options) -> int:
     from rpcshell.app.repl import run_repl
 
     notes: list[str] = []
-    settings = Settings()
+    settings = Settings(file=options.config.path)
     _apply_settings(options, settings, lambda error: notes.append(str(error)))
     return run_repl(
         _session(options, settings),

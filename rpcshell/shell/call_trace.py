@@ -39,9 +39,10 @@ class CallTrace:
 
     Args:
         on_silence: Called with this, from the thread that makes the call, whenever it has been silent for long.
+        on_partial: Given each reply before the last one, by the thread that makes the call.
 
     Attributes:
-        on_partial: Given each reply before the last one, by the thread that makes the call.
+        on_partial: The same, until the call is over.
         attempts: How many times it was, at least in part, sent.
         request: The bytes of the request, up to KEPT once it is over.
         received: The bytes that came back, as they were read, up to about KEPT.
@@ -63,10 +64,13 @@ class CallTrace:
     instance: Target | None = None
     failed_attempts: tuple[FailedAttempt, ...] = ()
     patience = PATIENCE
-    on_partial: Callable[[Any], None] | None = None
+    _once_silent: Callable[[], object] | None = None
 
-    def __init__(self, on_silence: Callable[[Any], None] | None = None) -> None:
-        self.on_silence = on_silence
+    def __init__(
+        self, on_silence: Callable[[Any], None] | None = None, on_partial: Callable[[Any], None] | None = None
+    ) -> None:
+        self._on_silence = on_silence
+        self.on_partial = on_partial
         self.received: list[bytes] = []
         self.began = monotonic()
 
@@ -118,8 +122,15 @@ class CallTrace:
         """Nothing has come for as long as `patience`."""
         self.ends = ends
         self.patience *= 2
-        if self.on_silence is not None:
-            self.on_silence(self)
+        if self._on_silence is not None:
+            self._on_silence(self)
+        once, self._once_silent = self._once_silent, None
+        if once is not None:
+            once()
+
+    def once_silent(self, look: Callable[[], object]) -> None:
+        """Have a function called too when the call has been silent for long, that one time."""
+        self._once_silent = look
 
     def failed(self, ends: Ends | None) -> None:
         """Keep the addresses: whoever wants to know what became of the call finds the server's end by them."""

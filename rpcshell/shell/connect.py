@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 from rpcshell.client.errors import ShellError
@@ -38,8 +37,7 @@ def connect(
 
 def _prepare(shell: Shell, found: Destination) -> None:
     """Run the lines of a target."""
-    quiet = copy.copy(shell)
-    quiet.output = Diverted(shell.output, shell.settings, indented=False)
+    quiet = shell.derived(output=Diverted(shell.output, shell.settings, indented=False))
     for number, line in enumerate(found.init, 1):
         try:
             quiet.execute(line)

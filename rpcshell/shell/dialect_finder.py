@@ -142,12 +142,8 @@ class DialectFinder:
             return
         if not self._may_be_busy(limit):
             self._repeat_verdict()
-        before = trace.on_silence
 
-        def look_closer(seen: CallTrace) -> None:
-            if before is not None:
-                before(seen)
-            trace.on_silence = before
+        def look_closer() -> None:
             if self.settled:
                 return
             if is_own(self.asked):
@@ -165,7 +161,7 @@ class DialectFinder:
                 if self.finding is not None and self.finding.target is None:
                     self._tell_of_waiting(self.finding.error, limit)
 
-        trace.on_silence = look_closer
+        trace.once_silent(look_closer)
 
     def look(self, limit: float | None = None, *, asked: bool = False) -> bool:
         """Find out what it speaks; whether that is something else than it was taken for.

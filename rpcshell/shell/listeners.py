@@ -1,14 +1,38 @@
-"""Who is told of a session: that something has changed, lines of information, and how connecting goes."""
+"""Who is told of a session: that something has changed, lines of information, and what becomes of connections."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Listeners"]
+    from rpcshell.shell.discovery import Discovery
+
+__all__ = ["NO_REPORTS", "Listeners", "Reports"]
+
+
+class Reports(NamedTuple):
+    """Who is told what becomes of a connection to a target.
+
+    The last two are given the connection first, as it may be one that was left meanwhile.
+
+    Attributes:
+        note: Called, from any thread, with what a user should know while a call lasts.
+        progress: Called, from another thread, with how it looks while connecting takes its time; with "" in the end.
+        described: Called, from any thread, with what came of asking the target what it offers.
+        ended: Called, from the thread that reads, with how an unused connection ended, and whether the next will too.
+    """
+
+    note: Callable[[str], object] | None = None
+    progress: Callable[[str], object] | None = None
+    described: Callable[[object, Discovery], object] | None = None
+    ended: Callable[[object, str, bool], object] | None = None
+
+
+NO_REPORTS: Final = Reports()
+"""Nobody is told."""
 
 
 class Listeners:

@@ -22,7 +22,7 @@ from rpcshell.client.errors import (
 from rpcshell.shell.address_book import AddressBook, Destination
 from rpcshell.shell.call import Call
 from rpcshell.shell.call_trace import CallTrace
-from rpcshell.shell.listeners import Listeners
+from rpcshell.shell.listeners import Listeners, Reports
 from rpcshell.shell.target_client import connection_to
 from rpcshell.view.settings import Settings
 
@@ -175,10 +175,8 @@ class Session(Listeners):
         """
         found = self._book.find(target)
         plain = found.plain or self._plain if plain is None else plain
-        files, limit, tell, note = (tls, self._tls), self.settings.timeout, self._progress, self._note
-        connection = connection_to(
-            found, self._memory, plain=plain, tls=files, limit=limit, prepare=prepare, tell=tell, note=note
-        )
+        files, limit, reports = (tls, self._tls), self.settings.timeout, self._reports
+        connection = connection_to(found, self._memory, reports, plain=plain, tls=files, limit=limit, prepare=prepare)
         try:
             connection.connect()
         except (ConnectionFailed, ProtocolError, Cancelled):
@@ -225,7 +223,8 @@ class Session(Listeners):
             self._note(server.log_problem)
         server.watch(self._server_ended)
         found = self._book.own(server.addresses[0])
-        connection = connection_to(found, None, plain=False, tls=(self._tls,), limit=self.settings.timeout)
+        limit = self.settings.timeout
+        connection = connection_to(found, None, self._reports, plain=False, tls=(self._tls,), limit=limit)
         self._adopt(connection, "lost")
         connection.connect()
         self._set_state("connected")
@@ -250,10 +249,8 @@ class Session(Listeners):
         self.disconnect()
         if (server := self.server) is not None and server.kept:
             server.release()
-        elif server is not None and at_once:
-            server.stop(drain=0)
         elif server is not None:
-            server.stop()
+            server.stop(drain=0 if at_once else None)
         self.server = None
 
     def call(self, method: str, params: object = None) -> Call:
@@ -347,9 +344,12 @@ class Session(Listeners):
             return
         (connection.describe_in_background if self._background else connection.describe)(probe_again=probe_again)
 
+    @property
+    def _reports(self) -> Reports:
+        return Reports(self._note, self._progress, self._described, self._connection_ended)
+
     def _adopt(self, connection: TargetConnection, state: State) -> None:
         former, self._connection = self._connection, connection
-        connection.on_end, connection.on_described = self._connection_ended, self._described
         if connection.fleet is not None:
             connection.fleet.on_change(partial(self._fleet_changed, connection))
         if former is not None:
@@ -368,27 +368,27 @@ class Session(Listeners):
         elif self._background:
             connection.describe_in_background(probe_again=probe_again)
 
-    def _described(self, connection: TargetConnection, found: Discovery) -> None:
+    def _described(self, connection: object, found: Discovery) -> None:
         if connection is self._connection:
             for line in found.lines(at_prompt=self._background):
                 self._note(line)
             self._changed()
-            if self._background and connection.fleet is not None:
+            if self._background and (fleet := self.fleet) is not None:
                 # Last, as it may take its time.
-                self._tell_of_fleet(connection, connection.fleet.compare())
+                self._tell_of_fleet(connection, fleet.compare())
 
-    def _connection_ended(self, connection: TargetConnection, how: str, again: bool) -> None:
+    def _connection_ended(self, connection: object, how: str, again: bool) -> None:
         if connection is self._connection:
             self._set_state("lost")
             if self._background or not again:
                 self._note(how)
 
-    def _fleet_changed(self, connection: TargetConnection, text: str) -> None:
+    def _fleet_changed(self, connection: object, text: str) -> None:
         self._tell_of_fleet(connection, text)
         if connection is self._connection:
             self._changed()
 
-    def _tell_of_fleet(self, connection: TargetConnection, text: str) -> None:
+    def _tell_of_fleet(self, connection: object, text: str) -> None:
         # A script's calls tell by themselves what becomes of them.
         if text and self._background and connection is self._connection:
             self._note(text)

@@ -169,7 +169,7 @@ class Shell:
 
     def reading(self, source: Path) -> Self:
         """A shell for the lines of a file."""
-        return self._derived(sources=(*self.sources, source))
+        return self.derived(sources=(*self.sources, source))
 
     def follow(self, follower: Follower) -> None:
         """Have a log, or events, followed in the background, instead of the one before."""
@@ -265,7 +265,7 @@ class Shell:
         if found is None:
             found = self.commands.resolve(command.name)
         words = [word.text for word in command.words]
-        own = self._derived(_command=(line.text, command))
+        own = self.derived(_command=(line.text, command))
         if command.sink is None or found.verbatim:
             found.run(own, words)
             return
@@ -273,10 +273,10 @@ class Shell:
 
         check_sink(command.sink)
         diverted = Diverted(self.output, self.settings, indented=self.interactive)
-        found.run(own._derived(output=diverted), words)
+        found.run(own.derived(output=diverted), words)
         self._send(command.sink, diverted.collected)
 
-    def _derived(self, **differences: Any) -> Self:
+    def derived(self, **differences: Any) -> Self:
         """A shell that shares all but a few attributes with this one."""
         derived = copy.copy(self)
         vars(derived).update(differences)
@@ -355,8 +355,7 @@ class Shell:
 
     def _made(self, text: str, method: str, params: object, parts: Parts) -> Call:
         """Make a call, and tell the journal and the listeners what came of it."""
-        sighting = self._lookout.begin(str(self.session.target), watchful=self.interactive)
-        sighting.trace.on_partial = parts
+        sighting = self._lookout.begin(str(self.session.target), parts, watchful=self.interactive)
         with parts.awaited(sighting.trace, tell=self.interactive):
             call = self.session.attempt(method, params, line=text, sighting=sighting)
         self.journal.add(call)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.address_book import Destination
+    from rpcshell.shell.listeners import Reports
 
 __all__ = ["connection_to"]
 
@@ -30,26 +31,24 @@ _START_TIMEOUT: Final = 60.0
 def connection_to(
     where: Destination,
     memory: Callable[[], TargetMemory] | None,
+    reports: Reports,
     *,
     plain: bool,
     tls: Sequence[TlsFiles | None],
     limit: float | None,
     prepare: Callable[[Destination], object] | None = None,
-    tell: Callable[[str], object] | None = None,
-    note: Callable[[str], object] | None = None,
 ) -> TargetConnection:
     """A connection to a target, not made yet.
 
     Args:
         where: The target, and what it offers where it cannot say.
         memory: Gives the place where it is remembered what targets speak, and which are plain.
+        reports: Who is told what becomes of it.
         plain: Whether requests carry only a method and its params.
         tls: The files that the target is verified with, and those that it is shown; they go before each other, and
             before the target's own.
         limit: Seconds that the user gives a call, and making the connection, or None for the usual.
         prepare: Makes the calls that come first on each new connection, where the target has such.
-        tell: Is told how connecting looks, if that takes its time.
-        note: Is told what a user should know while a call lasts.
 
     Raises:
         ConnectionFailed: Nobody has said what a URL speaks, and it cannot be connected to.
@@ -60,18 +59,18 @@ def connection_to(
     # A fleet is called in the native protocol only.
     if where.named or plain or isinstance(where.target, ChildTarget | FleetTarget):
         client = _client_for(where, plain=plain, tls=files, limit=limit)
-        return TargetConnection(client, memory, where, prepare, tell)
+        return TargetConnection(client, memory, where, prepare, reports)
     from rpcshell.client.any_client import DETECTION_CONNECT_TIMEOUT
     from rpcshell.shell.dialect_finder import DialectFinder
 
-    finder = DialectFinder(where.target, memory, files, note)
+    finder = DialectFinder(where.target, memory, files, reports.note)
     if not finder.remembered:
         limit = DETECTION_CONNECT_TIMEOUT if limit is None else min(limit, DETECTION_CONNECT_TIMEOUT)
 
     def client_at(target: Target) -> Client:
         return _client_for(replace(where, target=target), plain=plain, tls=files, limit=limit)
 
-    return TargetConnection(client_at(finder.target), memory, where, prepare, tell, finder, client_at)
+    return TargetConnection(client_at(finder.target), memory, where, prepare, reports, finder, client_at)
 
 
 def _client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit: float | None) -> Client:

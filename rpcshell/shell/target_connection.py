@@ -15,6 +15,7 @@ from rpcshell.client.threads import thread_for
 from rpcshell.shell.cancelling import NOT_SENT, Cancelling
 from rpcshell.shell.fleet import fleet_of
 from rpcshell.shell.generations import Generations
+from rpcshell.shell.listeners import NO_REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.call_trace import CallTrace
     from rpcshell.shell.dialect_finder import DialectFinder
     from rpcshell.shell.discovery import Discovery
+    from rpcshell.shell.listeners import Reports
     from rpcshell.shell.unasked import Unasked
     from rpcwire import Reply
 
@@ -46,7 +48,7 @@ class TargetConnection:
         memory: Remembers targets that cannot tell what they offer.
         where: What is known of the target.
         prepare: Runs the target's lines, where it has any, which come first on each new connection.
-        tell: Is told, from another thread, how it looks while connecting takes its time; with nothing in the end.
+        reports: Who is told what becomes of it.
 
     Attributes:
         name: What the user calls the target.
@@ -55,8 +57,6 @@ class TargetConnection:
         described: Set once it is known whether the target describes itself.
         refreshing: Whether the target is being asked.
         unasked: What its server says unasked, or None where it only answers.
-        on_described: Called, from any thread, with what came of asking the target what it offers.
-        on_end: Called, from the thread that reads, with how an unused connection ended, and whether the next will too.
         finder: Finds out what the target speaks, where nobody has said it.
         fleet: The instances that calls go to, or None where there is a single server.
         ended: Whether the connection has ended by itself since the last call began.
@@ -68,7 +68,7 @@ class TargetConnection:
         memory: Callable[[], TargetMemory] | None,
         where: Destination,
         prepare: Callable[[Destination], object] | None = None,
-        tell: Callable[[str], object] | None = None,
+        reports: Reports = NO_REPORTS,
         finder: DialectFinder | None = None,
         client_at: Callable[[Target], Client] | None = None,
     ) -> None:
@@ -77,15 +77,13 @@ class TargetConnection:
         self.catalog: Catalog | None = None
         self.described = threading.Event()
         self.ended = self.refreshing = self._retired = self._preparing = self._outdated = self._missed = False
-        self.on_described: Callable[[TargetConnection, Discovery], None] | None = None
-        self.on_end: Callable[[TargetConnection, str, bool], None] | None = None
         self._untold: Exception | None = None
         self.finder = finder
         self._client, self._client_at = client, client_at
         self._lock = threading.Lock()
         self._generations, self._cancelling = Generations(), Cancelling()
         self.fleet = fleet_of(client, self.offers_changed)
-        self._memory, self._tell_progress = memory, tell
+        self._memory, self._reports = memory, reports
         self._prepare = partial(prepare, where) if prepare is not None and where.init else None
         self._prepared = 0
         self._hear()
@@ -148,14 +146,14 @@ class TargetConnection:
 
     def _connect(self) -> None:
         """Make the connection where there is none that works, and tell how it looks if that takes its time."""
-        if self._tell_progress is None:
+        if self._reports.progress is None:
             self._client.connect()
             return
         from rpcshell.shell.connecting import waiting_for
         from rpcshell.shell.waiting import told_while
 
         strays = self.unasked.strays.recent if self.unasked is not None else tuple
-        with told_while(waiting_for(self.name, strays), self._tell_progress):
+        with told_while(waiting_for(self.name, strays), self._reports.progress):
             self._client.connect()
 
     def prepare(self) -> None:
@@ -294,8 +292,8 @@ class TargetConnection:
         begun.wait()
 
     def _tell(self, found: Discovery) -> None:
-        if self.on_described is not None:
-            self.on_described(self, found)
+        if self._reports.described is not None:
+            self._reports.described(self, found)
 
     def _take_event(self, unasked: Unasked, event: Event) -> None:
         unasked.events.add(event)
@@ -351,10 +349,10 @@ class TargetConnection:
     def tell_end(self) -> None:
         """Tell that the connection has ended by itself, if nobody was told."""
         failure, self._untold = self._untold, None
-        if failure is not None and self.on_end is not None and not self._retired:
+        if failure is not None and self._reports.ended is not None and not self._retired:
             from rpcshell.shell.connecting import how_it_ended
 
-            self.on_end(self, how_it_ended(self.name, self.target, failure), isinstance(failure, ShellError))
+            self._reports.ended(self, how_it_ended(self.name, self.target, failure), isinstance(failure, ShellError))
 
     def _ask(self, probe_again: bool) -> Discovery:
         from rpcshell.shell.discovery import described

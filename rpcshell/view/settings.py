@@ -90,7 +90,7 @@ class Settings:
     suggestions: bool
     doc: bool
 
-    def __init__(self, *, script: bool = False) -> None:
+    def __init__(self, *, script: bool = False, file: Path | None = None) -> None:
         self.format = "auto"
         self.indent = 2
         self.max_rows = 1000
@@ -104,7 +104,7 @@ class Settings:
         self._themes: Callable[[], Sequence[str]] | None = None
         self._watchers: list[Callable[[str], None]] = []
         self._defaults = {name: self.text(name) for name in _HELP}
-        self.file: Path | None = None
+        self.file: Final = file
         """Where they can be kept; None where there is no such file."""
 
     @property

@@ -19,7 +19,7 @@ from rpcshell.shell.call_trace import CallTrace
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Thread
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from rpcshell.client.target import Target
     from rpcshell.client.trace import Ends
@@ -96,8 +96,10 @@ class Sighting:
         trace: What the call's connection saw.
     """
 
-    def __init__(self, take: Callable[[CallTrace], Snapshot | None] | None) -> None:
-        self.trace = CallTrace(None if take is None else lambda _trace: self.look())
+    def __init__(
+        self, take: Callable[[CallTrace], Snapshot | None] | None, on_partial: Callable[[Any], None] | None = None
+    ) -> None:
+        self.trace = CallTrace(None if take is None else lambda _trace: self.look(), on_partial)
         self._take = take
         self._looking: Thread | None = None
         self._seen: Snapshot | None = None
@@ -127,10 +129,12 @@ class Lookout:
         self._server = server
         self._out_of_sight: set[tuple[str, Target | None]] = set()
 
-    def begin(self, target: str, *, watchful: bool) -> Sighting:
-        """What goes along with the next call; a watchful one looks at the target's server if need be."""
+    def begin(self, target: str, on_partial: Callable[[Any], None], *, watchful: bool) -> Sighting:
+        """What goes along with the next call, and takes its parts; a watchful one looks at the target's server if need
+        be.
+        """
         able = watchful and (target, None) not in self._out_of_sight
-        return Sighting((lambda trace: self._take(target, trace)) if able else None)
+        return Sighting((lambda trace: self._take(target, trace)) if able else None, on_partial)
 
     def _take(self, target: str, trace: CallTrace) -> Snapshot | None:
         instance = trace.instance

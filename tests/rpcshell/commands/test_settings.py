@@ -5,6 +5,7 @@ import pytest
 
 from rpcshell.client.errors import UsageError
 from rpcshell.shell.shell import Shell
+from rpcshell.view.settings import Settings
 from tests import forks
 from tests.rpcshell.commands.recording import Recording
 from tests.servers import needs_server
@@ -70,10 +71,11 @@ def test_a_command_that_is_a_setting_by_now_says_so(shell: Shell) -> None:
 def test_settings_are_kept_where_that_is_asked_for(shell: Shell, output: Recording, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no configuration"):
         shell.execute(":set format raw --save")
-    shell.settings.file = tmp_path / "config.toml"
+    file = tmp_path / "config.toml"
+    shell = shell.derived(settings=Settings(file=file))
     shell.execute(":set format json --save")
     shell.execute(":set indent 4")
-    assert shell.settings.file.read_text() == '[settings]\nformat = "json"\n'
+    assert file.read_text() == '[settings]\nformat = "json"\n'
     shell.execute(":set --save")
-    assert set(shell.settings.file.read_text().split("\n")) >= {'format = "json"', "indent = 4"}
+    assert set(file.read_text().split("\n")) >= {'format = "json"', "indent = 4"}
     assert output.notes[-1].startswith("format, indent written into ")

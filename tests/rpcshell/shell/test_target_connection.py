@@ -16,6 +16,7 @@ from rpcshell.client.target import Target
 from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.call_trace import CallTrace
 from rpcshell.shell.discovery import Discovery
+from rpcshell.shell.listeners import Reports
 from rpcshell.shell.target_connection import TargetConnection
 from tests.interrupts import interrupted
 from tests.rpcshell.describing import document, offering
@@ -57,8 +58,8 @@ def test_a_connection_that_is_retired_while_it_asks_is_closed_by_its_thread() ->
         closed.set()
 
     with serving(slow) as server:
-        connection = TargetConnection(Client(server.target), None, AddressBook().find(server.target))
-        connection.on_described = lambda _connection, _found: done.set()
+        reports = Reports(described=lambda _connection, _found: done.set())
+        connection = TargetConnection(Client(server.target), None, AddressBook().find(server.target), reports=reports)
         connection.describe_in_background(probe_again=False)
         assert asked.wait(DEADLINE)
         connection.retire()
@@ -119,8 +120,8 @@ def test_what_a_server_has_told_is_asked_for_anew_when_it_says_that_it_has_chang
     with serving(McpPeer({"tools/call": learn, "tools/list": listed})) as server:
         told: queue.SimpleQueue[Discovery] = queue.SimpleQueue()
         target = Target.parse(f"mcp:{server.target}")
-        connection = TargetConnection(Client(target), None, AddressBook().find(target))
-        connection.on_described = lambda _connection, found: told.put(found)
+        reports = Reports(described=lambda _connection, found: told.put(found))
+        connection = TargetConnection(Client(target), None, AddressBook().find(target), reports=reports)
         connection.describe_in_background(probe_again=False)
         assert "learnt" not in told.get(timeout=DEADLINE).catalog.methods
         connection.exchange("learn", None, timeout=None, meta=False, trace=CallTrace())
