@@ -274,7 +274,7 @@ GUARDS = {
         "rpcserver.service.loader._import_module",
         "rpcserver.service.loader._made",
         "rpcserver.system.at_exit.AtExit.note_files",
-        "rpcserver.system.at_exit._end_executors",
+        "rpcserver.system.at_exit._call_each",
         "rpcserver.system.log._AlwaysEnabled.handle",
         "rpcserver.system.log._AlwaysEnabled.makeRecord",
         "rpcserver.system.log.LineHandler._line",

@@ -33,7 +33,8 @@ T = TypeVar("T")
 class CoroutineRunner:
     """Runs coroutines on an event loop in a thread of its own; safe to use from any thread.
 
-    Nothing is imported or started before the first `run`. After a fork the child starts a loop anew.
+    Nothing is imported or started before the first `run`. After a fork the child starts a loop anew. An interpreter
+    does not end before `close`.
 
     Args:
         guard: keeps processes that a coroutine forks from going on with the loop; knows of none unless given.
@@ -43,7 +44,7 @@ class CoroutineRunner:
         self.guard = StrayGuard() if guard is None else guard
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
         self._pid = 0
 
     def run(self, awaitable: Awaitable[T]) -> T:
@@ -78,31 +79,32 @@ class CoroutineRunner:
             del error, future
 
     def close(self, timeout: float = 5.0) -> None:
-        """Cancel what still runs, end the loop and its thread. The runner can be used again afterwards.
+        """Cancel what still runs, and end the loop. The runner can be used again afterwards.
+
+        The loop's thread is left to end by itself: it waits for what the loop's executor still does.
 
         Args:
-            timeout: how long coroutines may take to end after their cancellation, in seconds; a thread that is
-                still busy then is left to end by itself.
+            timeout: how long coroutines may take to end after their cancellation, in seconds.
         """
         with self._lock:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop is None or thread is None or self._pid != os.getpid():
+            loop, self._loop, ended = self._loop, None, self._ended
+        if loop is None or self._pid != os.getpid():
             return
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout)
+        ended.wait(timeout)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None or self._pid != os.getpid():
-            loop = _new_loop()
+            loop, ended = _new_loop(), threading.Event()
             try:
-                thread = start_thread(partial(self._serve, loop), "rpcserver-coroutines")
+                start_thread(partial(self._serve, loop, ended), "rpcserver-coroutines", daemon=False)
             except NoThread as error:
                 loop.close()
                 raise _nothing_left(error) from error
-            self._loop, self._thread, self._pid = loop, thread, os.getpid()
+            self._loop, self._ended, self._pid = loop, ended, os.getpid()
         return self._loop
 
-    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _serve(self, loop: asyncio.AbstractEventLoop, ended: threading.Event) -> None:
         import asyncio
 
         asyncio.set_event_loop(loop)
@@ -110,7 +112,11 @@ class CoroutineRunner:
             # From the time that its thread is known to be there until `close`, it is the runner's.
             run_until_stopped(loop, lambda: self._loop is not loop)
         finally:
-            loop.run_until_complete(_end_tasks(loop))
+            try:
+                loop.run_until_complete(_end_tasks(loop))
+            finally:
+                ended.set()
+            loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
 
@@ -205,4 +211,3 @@ async def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
     if tasks:
         await asyncio.wait(tasks)
     await loop.shutdown_asyncgens()
-    await loop.shutdown_default_executor()

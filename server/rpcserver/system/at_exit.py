@@ -19,7 +19,7 @@ from rpcserver.system.errors import QuickStop
 from rpcserver.system.threads import NoThread, ServerThread, start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.process import BaseProcess
 
 logger = logging.getLogger(__name__)
@@ -70,9 +70,8 @@ class AtExit:
         """
         _end_children_later(leave_by)
         if monotonic() < leave_by():
-            _end_executors()
             until = monotonic() + threads_within
-            _await_threads(lambda: min(until, leave_by()))
+            _await_threads(_end_executors(), lambda: min(until, leave_by()))
         atexit._run_exitfuncs()
         self.note_files()
 
@@ -89,9 +88,21 @@ def _disown_children() -> None:
         atexit.register(ends._exit_function)
 
 
-def _end_executors() -> None:
-    """Wait for the work of `concurrent.futures`, as `threading` does before the exit functions."""
-    for end in reversed(threading._threading_atexits):  # type: ignore[attr-defined]  # not in typeshed
+def _end_executors() -> list[threading.Thread]:
+    """Wait for the work of `concurrent.futures`, as `threading` does before the exit functions.
+
+    That may last for ever: a thread does it, which is returned; only where none is to be had it is done here.
+    """
+    ends = list(reversed(threading._threading_atexits))  # type: ignore[attr-defined]  # not in typeshed
+    try:
+        return [start_thread(partial(_call_each, ends), "rpcserver-executors")] if ends else []
+    except NoThread:
+        _call_each(ends)
+        return []
+
+
+def _call_each(ends: Sequence[Callable[[], object]]) -> None:
+    for end in ends:
         try:
             end()
         except QuickStop:
@@ -100,11 +111,18 @@ def _end_executors() -> None:
             logger.exception("work that was still to do has failed at the end")
 
 
-def _await_threads(leave_by: Callable[[], float]) -> None:
-    """Wait for threads that are no daemons, as `threading` does before the exit functions, while there is time."""
-    while (threads := _plain_threads()) and (left := leave_by() - monotonic()) > 0:
+def _await_threads(ending: Sequence[threading.Thread], leave_by: Callable[[], float]) -> None:
+    """Wait for threads that are no daemons, as `threading` does before the exit functions, while there is time.
+
+    Args:
+        ending: waits for others, which may be daemons, and so is waited for itself.
+        leave_by: until when there is time, in monotonic seconds.
+    """
+    while (threads := [*_plain_threads(), *filter(threading.Thread.is_alive, ending)]) and (
+        left := leave_by() - monotonic()
+    ) > 0:
         threads[0].join(min(left, _LOOK))
-    for thread in threads:
+    for thread in _plain_threads():
         logger.warning(
             "thread %s, which the app has started, ends with its process: end it in @service.on_worker_stop",
             thread.name,

@@ -14,11 +14,13 @@ import pytest
 
 from rpcserver.service.coroutines import CoroutineRunner
 from tests.rpcserver.calling import RUNNER
+from tests.servers import until
 
 
 @pytest.fixture(autouse=True)
 def no_other_loop() -> None:
     RUNNER.close()
+    until(lambda: not loop_threads())
 
 
 @pytest.fixture
@@ -215,7 +217,7 @@ def test_close_cancels_what_runs_and_ends_the_thread() -> None:
     thread.join(30)
     assert ended.is_set()
     assert outcome == ["the coroutine was cancelled"]
-    assert loop_threads() == []
+    until(lambda: not loop_threads())
 
 
 def test_close_gives_up_on_a_coroutine_that_will_not_end() -> None:
@@ -253,7 +255,7 @@ def test_a_closed_runner_starts_anew() -> None:
     for _ in range(2):
         assert runner.run(good()) == 1
         runner.close()
-    assert loop_threads() == []
+    until(lambda: not loop_threads())
 
 
 # From 3.12 on Python warns of any fork beside a thread, which is the case that is tested.

@@ -12,6 +12,7 @@ import pytest
 from rpcserver import AppFailed, Service, WorkerInfo
 from rpcserver.service.dispatch import Dispatcher
 from tests.rpcserver.calling import RUNNER, WORKER
+from tests.servers import until
 
 
 class Story:
@@ -50,7 +51,7 @@ def test_hooks_run_in_order_in_blocking_models_on_one_loop() -> None:
     assert story.events == TOLD[:2]
     story.dispatcher.hooks.stop_worker()
     assert story.events == TOLD
-    assert not any(thread.name == "rpcserver-coroutines" for thread in threading.enumerate())
+    until(lambda: all(thread.name != "rpcserver-coroutines" for thread in threading.enumerate()))
 
 
 def test_hooks_run_in_order_on_an_event_loop() -> None:
