@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from rpcserver.system.tls import ServerTls
     from rpcwire.control import Events, ServerStatus
 
-__all__ = ["Arbiter"]
-
 logger = logging.getLogger(__name__)
 
 _REGISTRY_QUICK_SECONDS: Final = 0.5
@@ -92,7 +90,6 @@ class Arbiter:
                 listener.secure()
         self._phase = Phase.BOOTING
         self._boot_error: BootError | None = None
-        self._pending = PendingConnections()
         self._reactor = Reactor()
         self._signals = ServerSignals(self._reactor, self._meanings())
         patience = settings.read_timeout
@@ -102,6 +99,7 @@ class Arbiter:
         self._companions = Companions(self._reactor, logs, self._not_for_companions)
         self._notifier = notifier or Notifier()
         self._crew = Crew(settings, listeners, logs, self._reactor, self._private, self, tls)
+        self._pending = PendingConnections(settings, self._crew, listeners)
         self._registration = registration and registration(self._crew, self._judge, self._companions.tell)
         self._departure = Departure(settings.settle, self._registration, self._withdraw)
         self._boot = Boot(self._crew)
@@ -148,7 +146,7 @@ class Arbiter:
             self._notifier,
         )
         loop = Loop(self._reactor, (*parts, self._departure, *served), self._forgive)
-        while not self._phase.stopping or self._crew.lives or self._departure.awaits_registry:
+        while not self._phase.stopping or self._crew.lives or self._pending.deadline or self._departure.awaits_registry:
             loop.run_once()
         self._pending.close()
         self._companions.stop()
@@ -175,17 +173,18 @@ class Arbiter:
 
     def _withdraw(self) -> None:
         self._leave(Phase.DRAINING, PATIENCE)
-        self._pending.take_from(self._listeners, self._settings.backlog, self._drain_workers)
+        self._pending.take(self._drain_workers)
 
-    def _drain_workers(self) -> None:
+    def _drain_workers(self, seconds: float) -> None:
         for worker in self._crew:
-            self._crew.dismiss(worker)
-        logger.info("stopping: workers have %g s to finish", self._settings.drain_timeout)
+            self._crew.dismiss(worker, seconds=seconds)
+        logger.info("stopping: workers have %g s to finish", round(seconds, 1))
 
     def quit(self) -> None:
         """Stop now: workers have a second to leave."""
         number = signal.SIGKILL if self._phase is Phase.QUITTING else QUICK
         self._leave(Phase.QUITTING, 0.0 if number is signal.SIGKILL else _REGISTRY_QUICK_SECONDS)
+        self._crew.close()
         for listener in self._listeners:
             listener.close()
         self._pending.close()
@@ -301,7 +300,9 @@ class Arbiter:
 
     def app_failed(self, failure: WorkerFailed) -> None:
         """Give up what waited for the app; called by the crew."""
-        if self._phase is Phase.BOOTING:
+        if self._phase.stopping:
+            self._crew.close()
+        elif self._phase is Phase.BOOTING:
             self._boot_error = BootError(failure.message, failure.traceback)
             self.quit()
         else:
@@ -362,7 +363,6 @@ class Arbiter:
         self._departure.end(registry_seconds)
         self._notifier.stopping()
         self._phase = phase
-        self._crew.close()
 
     def _look_for_completion(self) -> None:
         if self._phase is Phase.BOOTING and (serving := self._boot.count_serving()):
@@ -390,6 +390,7 @@ class Arbiter:
             yield self._control
         yield self._health
         yield self._companions
+        yield from self._pending
 
     def _not_for_companions(self) -> Iterator[Closeable]:
         for held in (*self._private(), *self._crew.holdings()):

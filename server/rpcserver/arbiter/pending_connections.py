@@ -11,9 +11,11 @@ from rpcserver.system.process import allow_descriptors
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from rpcserver.arbiter.crew import Crew
     from rpcserver.system.channel import ArbiterEnd
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.system.sockets import Listener
 
 logger = logging.getLogger(__name__)
@@ -29,26 +31,34 @@ class PendingConnections:
         deadline: when `run_due` has something to do, in monotonic seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: ServerSettings, crew: Crew, listeners: Sequence[Listener]) -> None:
+        self._settings = settings
+        self._crew = crew
+        self._listeners = listeners
         self._connections: deque[socket.socket] = deque()
-        self._listeners: Sequence[Listener] = ()
-        self._patience = 0.0
-        self._then: Callable[[], None] = _nothing
+        self._began = 0.0
+        self._awaited_worker = False
+        self._then: Callable[[float], None] = _nothing
         self.deadline: float | None = None
 
-    def take_from(self, listeners: Sequence[Listener], backlog: int, then: Callable[[], None]) -> None:
-        """Withdraw listeners, take what waits in their queues, and close them.
+    def __iter__(self) -> Iterator[socket.socket]:
+        return iter(self._connections)
+
+    def take(self, then: Callable[[float], None]) -> None:
+        """Withdraw the listeners, take what waits in their queues, close them, and have no more workers started.
 
         That is done in a moment, in which the kernel ends what it is about: a client that it had found a listener for
-        is then in the middle of its handshake, and has a second to end it. `then` is called at the end.
+        is then in the middle of its handshake, and has a second to end it. Clients that no worker could serve wait for
+        one that starts, within half of the drain timeout. `then` is told at the end how many seconds of that are left.
         """
-        allow_descriptors(backlog * len(listeners))
-        for listener in listeners:
+        allow_descriptors(self._settings.backlog * len(self._listeners))
+        for listener in self._listeners:
             listener.withdraw()
-        self._listeners, self._then = listeners, then
-        now = time.monotonic()
-        self._patience = now + _LONGEST_HANDSHAKE
-        self.deadline = now + _LOOK_AGAIN
+        self._then = then
+        self._began = time.monotonic()
+        self.deadline = self._began + _LOOK_AGAIN
+        if not _is_starting(self._crew):
+            self._crew.close()
 
     def run_due(self, now: float) -> None:
         """Look again at the listeners, if it is time."""
@@ -57,17 +67,32 @@ class PendingConnections:
 
     def _take(self, now: float) -> None:
         # Looked at before the queues are: who ends the handshake in between is found in one.
-        awaited = now < self._patience and any(listener.in_handshake() for listener in self._listeners)
+        awaited = now < self._began + _LONGEST_HANDSHAKE and any(
+            listener.in_handshake() for listener in self._listeners
+        )
         for listener in self._listeners:
             self._connections.extend(listener.take_queued())
-        if awaited:
+        if awaited or self._awaits_worker(now):
             self.deadline = now + _LOOK_AGAIN
             return
         self.deadline = None
         for listener in self._listeners:
             listener.shut_down()
             listener.close()
-        self._then()
+        self._crew.close()
+        self._then(self._settings.drain_timeout - (now - self._began if self._awaited_worker else 0.0))
+
+    def _awaits_worker(self, now: float) -> bool:
+        patience = self._settings.drain_timeout / 2
+        if not self._connections or now >= self._began + patience or not _is_starting(self._crew):
+            return False
+        if not self._awaited_worker:
+            self._awaited_worker = True
+            waiting = len(self._connections)
+            logger.info("stopping: no worker is ready yet, and connections (%d) wait for one, %g s", waiting, patience)
+            if all(slot.worker is None for slot in self._crew.slots):
+                self._crew.start(self._crew.slots[0])
+        return True
 
     def hand_one_over(self, channel: ArbiterEnd) -> None:
         """Give a worker a connection, or tell it that there is none."""
@@ -85,5 +110,12 @@ class PendingConnections:
             self._connections.popleft().close()
 
 
-def _nothing() -> None:
+def _is_starting(crew: Crew) -> bool:
+    """Whether no worker serves, but one is to come."""
+    if crew.closing or any(slot.serves for slot in crew.slots) or (crew.stems is not None and crew.stems.has_failed):
+        return False
+    return any(slot.worker is not None or slot.retry_at is not None for slot in crew.slots)
+
+
+def _nothing(_seconds: float) -> None:
     pass

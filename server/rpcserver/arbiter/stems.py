@@ -12,6 +12,7 @@ import logging
 import signal
 import time
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.arbiter.slots import LAST_WORDS
@@ -107,6 +108,11 @@ class Stems:
     def forking(self) -> bool:
         """Whether there may be a worker whose pid is not known yet."""
         return bool(self._unidentified)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is no stem, nor one that loads the app or is about to."""
+        return self._current is None and self._coming is None and (self._mend_at or inf) > time.monotonic()
 
     @property
     def deadline(self) -> float | None:
