@@ -360,8 +360,12 @@ def is_stopped(pid: int) -> bool:
     return state in {b"T", b"t"}
 
 
-def allow_descriptors(more: int) -> None:
-    """Raise this process's limit of open files (getrlimit(2)) as far as it may be, for that many more."""
+def allow_descriptors(more: int) -> int:
+    """Raise this process's limit of open files (getrlimit(2)) as far as it may be, for that many more.
+
+    Returns:
+        How many more there may be.
+    """
     try:
         used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number is wanted
     except OSError:
@@ -373,6 +377,9 @@ def allow_descriptors(more: int) -> None:
             used = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = used + more + _SPARE_DESCRIPTORS
-    if soft < wanted and soft != resource.RLIM_INFINITY:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    if soft == resource.RLIM_INFINITY:
+        return more
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft - used

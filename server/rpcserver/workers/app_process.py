@@ -9,20 +9,26 @@ import faulthandler
 import io
 import logging
 import random
+import resource
 import signal
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.service.loader import load_app
+from rpcserver.system.errors import LoadError
+from rpcserver.system.process import allow_descriptors, fill_standard_descriptors
 from rpcserver.system.signals import ignore
+from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rpcserver.service.service import Service
     from rpcserver.system.at_exit import AtExit
     from rpcserver.system.log import LineHandler
+    from rpcserver.system.settings import ServerSettings
     from rpcserver.system.signals import OwnSignals
     from rpcserver.system.strays import StrayGuard
     from rpcserver.workers.offspring import Offspring
@@ -44,6 +50,9 @@ _IGNORED: Final = (
     signal.SIGPIPE,
 )
 
+_LEAST_ROOM: Final = 8
+"""How many descriptors a worker needs for itself and a first connection."""
+
 _RANDOM: Final = ("numpy.random", "torch")
 """Libraries with random numbers of their own, as they are once an app has imported them."""
 
@@ -58,10 +67,39 @@ class Preloaded:
     at_exit: AtExit
 
 
-def load_alone(app: str | None, guard: StrayGuard) -> Service:
+def load_alone(settings: ServerSettings, guard: StrayGuard) -> Service:
     """Load an app, as `load_app` does; a process that it forks and that comes back from there ends, with a line."""
-    with guard.holding():
-        return load_app(app)
+    with keeping_descriptors(settings), guard.holding():
+        service = load_app(settings.app)
+    # What an app has closed must become no connection that a handler's print is sent to.
+    fill_standard_descriptors()
+    return service
+
+
+@contextmanager
+def keeping_descriptors(settings: ServerSettings) -> Iterator[None]:
+    """Run an app's code, and have this process be allowed descriptors for its connections before and after it.
+
+    Raises:
+        LoadError: there were some, and the app leaves none.
+    """
+    model = MODELS[settings.model]
+    connections = settings.max_children if model.forks else settings.max_connections if model.concurrent else 1
+    room = allow_descriptors(connections)
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield
+    lowered, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    left = allow_descriptors(connections)
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if left < _LEAST_ROOM <= room:
+        problem = f"holds all, or has lowered their limit (RLIMIT_NOFILE is {limit})"
+        raise LoadError(settings.app or "", f"the app leaves no descriptors for connections: it {problem}")
+    if lowered < min(allowed, limit):
+        logger.warning(
+            "the app has lowered the limit of descriptors (RLIMIT_NOFILE) to %d; it is %d, which connections may need",
+            lowered,
+            limit,
+        )
 
 
 def catch_common_signals(signals: OwnSignals) -> None:

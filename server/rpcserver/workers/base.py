@@ -26,13 +26,13 @@ from rpcserver.system.at_exit import AtExit
 from rpcserver.system.channel import LoadedService
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import RateLimit, keep_enabled
-from rpcserver.system.process import fill_standard_descriptors
 from rpcserver.system.scoreboard import ANSWERED, STARTED
 from rpcserver.system.signals import OwnSignals
 from rpcserver.system.threads import NoThread
 from rpcserver.workers.acceptor import TICK, Acceptor
 from rpcserver.workers.app_process import (
     catch_common_signals,
+    keeping_descriptors,
     load_alone,
     reseed,
     show_prints,
@@ -315,12 +315,11 @@ class Worker(abc.ABC):
         show_prints()
         keep_enabled(self._logs)
         try:
-            service = self._preloaded.service if self._preloaded else load_alone(self.settings.app, self._runner.guard)
-            # What an app has closed must become no connection that a handler's print is sent to.
-            fill_standard_descriptors()
+            service = self._preloaded.service if self._preloaded else load_alone(self.settings, self._runner.guard)
             self.dispatcher = self.make_dispatcher(service, self.board)
             self.answer = self._answer_counted if self._request_limit else self.dispatcher.answer
-            self.start_service()
+            with keeping_descriptors(self.settings):
+                self.start_service()
             self._logs.stand_in()
         except (LoadError, ServiceError) as error:
             self.channel.failed(str(error), error.traceback if isinstance(error, AppFailed) else None)

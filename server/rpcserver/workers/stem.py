@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 from rpcserver.system.at_exit import AtExit
 from rpcserver.system.errors import AppFailed, LoadError, QuickStop, ServiceError
 from rpcserver.system.log import keep_enabled
-from rpcserver.system.process import fill_standard_descriptors
 from rpcserver.system.signals import OwnSignals, ignore
 from rpcserver.system.stem_link import STEM_NAME, Retire, WorkerOrder
 from rpcserver.system.strays import StrayGuard
@@ -114,10 +113,8 @@ class Stem:
         keep_enabled(self._logs)
         began, descriptors = time.monotonic(), open_descriptors()
         try:
-            service = load_alone(self._setup.settings.app, self._offspring.guard)
+            service = load_alone(self._setup.settings, self._offspring.guard)
             self._logs.stand_in()
-            # What an app has closed must become no connection that a handler's print is sent to.
-            fill_standard_descriptors()
         except (LoadError, ServiceError) as error:
             self._end.failed(str(error), error.traceback if isinstance(error, AppFailed) else None)
             return EXIT_APP

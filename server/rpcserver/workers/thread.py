@@ -17,7 +17,6 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from rpcserver.system.process import allow_descriptors
 from rpcserver.system.signals import ignore
 from rpcserver.system.threads import NoThread, ServerThread, start_thread
 from rpcserver.workers.acceptor import TICK
@@ -62,7 +61,6 @@ class ThreadedWorker(Worker):
     def run(self) -> None:
         """Serve connections until asked to drain, then those that the arbiter still hands over."""
         tick = min(TICK, self.settings.timeout or TICK)
-        allow_descriptors(self.settings.max_connections)
         sys.setswitchinterval(SWITCH_INTERVAL)
         while not self.draining:
             if self.has_room():
