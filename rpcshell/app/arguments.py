@@ -292,7 +292,7 @@ def command(
     if mcp_config is not None:
         given.insert(0, mcp_config[1])
         known = with_mcp_server(known, *mcp_config)
-    if behind and given and given[0] not in known.targets and names_dialect(given[0]):
+    if behind and given and given[0] not in known.targets and names_dialect(given[0], known.dialects):
         child = ChildTarget(tuple(behind), dialect=given[0])
         found = replace(places(given[1:], known, spawned=True), target=child)
     else:
@@ -388,7 +388,7 @@ def tls_files(
     """
     if ca is cert is key is None:
         return None
-    target = config.targets[where].target if isinstance(where, str) else where
+    target = config.targets[where].target_among(config.dialects) if isinstance(where, str) else where
     if spawned or (target is not None and not _may_speak_tls(target)):
         raise UsageError("--tls-ca, --tls-cert and --tls-key are for a target with TLS", hint="write tls://host:port")
     return TlsFiles(ca, cert, key)

@@ -113,7 +113,7 @@ def _session(options: Options, settings: Settings) -> Session:
         plain=options.plain,
         background=options.interactive,
         memory=memory,
-        book=AddressBook(options.config.targets, memory, options.config.refused),
+        book=AddressBook(options.config.targets, memory, options.config.refused, options.config.dialects),
         tls=options.tls,
     )
 

@@ -37,7 +37,7 @@ def with_registry_credentials(
     """
     if isinstance(where, ServersetTarget):
         return replace(where, credentials=file), config
-    if isinstance(where, str) and isinstance(config.targets[where].target, ServersetTarget):
+    if isinstance(where, str) and isinstance(_named(config, where), ServersetTarget):
         return where, _with_target(config, where, replace(config.targets[where], registry_credentials=file))
     raise UsageError("--registry-credentials is for servers that ZooKeeper knows", hint="write zk://host:port/path")
 
@@ -58,13 +58,17 @@ def with_headers(
         headers[name.strip()] = value.strip()
     if isinstance(where, HttpTarget):
         return filled(replace(where, headers=checked_headers(headers))), config
-    if isinstance(where, str) and isinstance(config.targets[where].target, HttpTarget):
+    if isinstance(where, str) and isinstance(_named(config, where), HttpTarget):
         named = config.targets[where]
         replaced = {name.lower() for name in headers}
         kept = {name: value for name, value in named.headers.items() if name.lower() not in replaced}
         checked = dict(checked_headers(headers))
         return where, _with_target(config, where, replace(named, headers={**kept, **checked}))
     raise UsageError("--header is for a URL", hint="as in mcp:https://host/mcp")
+
+
+def _named(config: Config, name: str) -> Target:
+    return config.targets[name].target_among(config.dialects)
 
 
 def _with_target(config: Config, name: str, target: TargetConfig) -> Config:

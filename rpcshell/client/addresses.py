@@ -1,4 +1,4 @@
-"""Addresses as people write them: hosts, ports and the paths of sockets, checked."""
+"""Addresses as people write them: hosts, ports, paths of sockets, commands of children, checked."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from rpcshell.client.dialect_names import names_dialect
 from rpcshell.client.errors import UsageError
 
-__all__ = ["FORMS", "checked_path", "checked_url", "host_and_port", "refuse_user", "socket_path"]
+__all__ = [
+    "FORMS",
+    "checked_path",
+    "checked_url",
+    "command_words",
+    "host_and_port",
+    "refuse_user",
+    "service_name",
+    "socket_path",
+]
 
 FORMS: Final = (
     "write host:port, port, [v6]:port, unix:/path, tls://host:port or exec:COMMAND, after DIALECT: if it has one; "
@@ -22,6 +30,7 @@ FORMS: Final = (
 _HOST: Final = re.compile(r"[\w.-]{1,253}")
 _ZONE: Final = re.compile(r"[\w.-]+")
 _ADDRESS_AND_MORE: Final = r"(?P<address>(?:\w[\w.-]*|\[[\da-fA-F:.]+\]):\d{1,5})/(?P<more>.*)"
+_SERVICE: Final = r"(?a)_[\w-]{1,62}\._tcp(?:\.[\w-]{1,63})+\.?"
 _LAST_PORT: Final = 65535
 # sockaddr_un.sun_path holds 108 bytes with its final NUL on Linux, 104 on macOS (unix(7)).
 _LONGEST_PATH: Final = 103
@@ -48,14 +57,36 @@ def host_and_port(address: str, text: str) -> tuple[str, int]:
     if not colon and not address.isdecimal():
         if not address:
             raise UsageError("an empty target" if not text else f"target {text!r} has no host and port", hint=FORMS)
-        if names_dialect(address):
-            raise UsageError(f"{text!r} is a dialect, and no target", hint=f"write {text}:ADDRESS or {text} -- COMMAND")
         raise UsageError(f"target {text!r} has no port", hint=FORMS)
     if ":" in host:
         raise UsageError(f"target {text!r} has several colons", hint="put an IPv6 address in brackets: [::1]:8080")
     if host and not _HOST.fullmatch(host):
         raise UsageError(f"{host!r} is not a host name", hint=FORMS)
     return host or "localhost", _port(port, text)
+
+
+def service_name(name: str, text: str) -> str:
+    """The name of a service in the DNS, where errors name the target's whole text; a `UsageError` where it is none."""
+    if not re.fullmatch(_SERVICE, name):
+        raise UsageError(f"{text!r} names no service in the DNS", hint="write srv://_service._tcp.name")
+    return name
+
+
+def command_words(command: str, text: str) -> tuple[str, ...]:
+    """A child's program and its arguments, where errors name the target's whole text.
+
+    Raises:
+        UsageError: They do not parse, or there are none.
+    """
+    import shlex
+
+    try:
+        argv = tuple(shlex.split(command))
+    except ValueError as error:
+        raise UsageError(f"the command in target {text!r} does not parse: {error}") from error
+    if not argv or "\0" in command:
+        raise UsageError(f"target {text!r} names no command", hint="write exec:COMMAND ARG ...")
+    return argv
 
 
 def checked_url(text: str) -> str:

@@ -90,9 +90,9 @@ class AnyClient:
         self.listens = self.absent_params = self.one_call = False
         self._pipelined = True
         if target.dialect or dialect is not None:
-            from rpcshell.client.dialects.registry import dialect_factory
+            from rpcshell.client.dialects.registry import dialect_factory, is_dialect
 
-            if target.dialect and dialect is not None:
+            if target.dialect and dialect is not None and is_dialect(target.dialect.partition("+")[0]):
                 raise UsageError(f"{target} names a dialect, and one is given", hint="leave out the one or the other")
             http = isinstance(target, HttpTarget)
             self._dialect = dialect_factory(target.dialect, given=dialect, http=http, answers=answers, options=options)

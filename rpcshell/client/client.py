@@ -60,8 +60,8 @@ class Client(AnyClient):
         answers: Functions that answer what the server asks of its client, as `on_request` takes one, each by its
             method and from the first moment on. Servers of MCP are told of `sampling/createMessage` among them.
         options: What is set for the server, as the dialect has it: `settings` of LSP, for one.
-        dialect: What is spoken there, where the target names nothing: an `Envelope`, or a class such as
-            the guide `own-dialect.md` tells how to write.
+        dialect: What is spoken there, where the target names nothing, or a name of your own: an `Envelope`, or a class
+            such as the guide `own-dialect.md` tells how to write.
 
     Attributes:
         connections: How many connections were made so far.

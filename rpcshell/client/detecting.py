@@ -10,6 +10,7 @@ import math
 import select
 import socket
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -26,8 +27,9 @@ from rpcshell.client.target import ChildTarget, FleetTarget, HttpTarget, TcpTarg
 from rpcshell.client.verdict import Finding, greets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
+    from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.tls import TlsStream
 
@@ -39,7 +41,11 @@ _PATH: Final = "/mcp"
 
 
 def detect(
-    target: str | tuple[str, int] | Target, *, timeout: float = DETECTION_CONNECT_TIMEOUT, tls: TlsFiles | None = None
+    target: str | tuple[str, int] | Target,
+    *,
+    timeout: float = DETECTION_CONNECT_TIMEOUT,
+    tls: TlsFiles | None = None,
+    dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
 ) -> Target:
     """Find out what a server speaks, by guesses on connections of their own, in less than 3 s.
 
@@ -47,6 +53,7 @@ def detect(
         target: Where it is, as for `connect`, without a dialect; or a URL, without one as well.
         timeout: Seconds for making the first connection.
         tls: The files that a TLS target is verified with, and those that it is shown.
+        dialects: Envelopes that may be spoken there too, by names of your own.
 
     Returns:
         The target with what is spoken there, for `connect` and `connect_async`.
@@ -63,7 +70,7 @@ def detect(
     where = as_target(target)
     if where.dialect or isinstance(where, FleetTarget):
         return where
-    finding = find_out(where, timeout=timeout, tls=tls)
+    finding = find_out(where, timeout=timeout, tls=tls, dialects=dialects)
     if finding.target is None:
         raise finding.error
     return finding.target
@@ -76,6 +83,7 @@ def find_out(
     tls: TlsFiles | None = None,
     limit: float | None = None,
     without: Collection[Guess] = (),
+    dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
 ) -> Finding:
     """Look at a server as `detect` does, and say what was found, whatever that is.
 
@@ -85,6 +93,7 @@ def find_out(
         tls: As for `detect`.
         limit: Seconds for all guesses together, if not the usual ones.
         without: Guesses that are not made.
+        dialects: Those of the configuration, by name.
 
     Raises:
         UsageError: It is a child.
@@ -93,10 +102,10 @@ def find_out(
     if isinstance(target, ChildTarget):
         raise UsageError("what a child speaks has to be named", hint=f"as in jsonrpc:{target}")
     address = target.address if isinstance(target, HttpTarget) else target
-    dialects = tuple(recognisers())
+    known = tuple(recognisers(dialects))
     if isinstance(target, UnixTarget):
         # No URL leads to a Unix socket.
-        without = (*without, *(guess for one in dialects for guess in one.guesses if guess.refines == HTTP))
+        without = (*without, *(guess for one in known for guess in one.guesses if guess.refines == HTTP))
     began = time.monotonic()
     first = dial(address, timeout, tls)
     with contextlib.ExitStack() as stack:
@@ -105,7 +114,7 @@ def find_out(
         program = listening_program(first)
         listener = program or tcp_listening_program(first)
         detection = Detection(
-            dialects,
+            known,
             (TLS_GREETING,) if isinstance(target, TcpTarget | UnixTarget) else (),
             without=without,
             over_http=isinstance(target, HttpTarget),

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
     from rpcshell.client.errors import UsageError
 
 __all__ = [
@@ -28,10 +30,13 @@ NATIVE = "native"
 NATIVE_FRAMING = "u32le"
 
 
-def names_dialect(text: str) -> bool:
-    """Whether a text is a dialect, with or without a framing, and no place: what stands before a child's command."""
+def names_dialect(text: str, dialects: Container[str] = ()) -> bool:
+    """Whether a text is a dialect, with or without a framing, and no place: what stands before a child's command.
+
+    The `dialects` are those of the configuration, here and below.
+    """
     found = SPOKEN.fullmatch(text)
-    return found is not None and stands_for_dialect(found[1], "")
+    return found is not None and stands_for_dialect(found[1], "", dialects)
 
 
 def is_dialect_name(name: str) -> bool:
@@ -53,15 +58,15 @@ def is_framing(name: str) -> bool:
     return name in FRAMINGS
 
 
-def stands_for_dialect(name: str, rest: str) -> bool:
+def stands_for_dialect(name: str, rest: str, dialects: Container[str] = ()) -> bool:
     """Whether what stands before a colon names a dialect; what stands before a port alone is first of all a host."""
     from rpcshell.client.dialects.registry import is_dialect
 
-    return is_dialect(name, other_packages=not rest.isdecimal())
+    return name in dialects or is_dialect(name, other_packages=not rest.isdecimal())
 
 
-def unknown_dialect(name: str) -> UsageError:
+def unknown_dialect(name: str, dialects: Iterable[str]) -> UsageError:
     """The error for a name that no dialect has."""
     from rpcshell.client.dialects.registry import unknown_dialect as unknown
 
-    return unknown(name)
+    return unknown(name, dialects)

@@ -9,21 +9,32 @@ import re
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
-from rpcshell.client.addresses import FORMS, checked_path, checked_url, host_and_port, refuse_user, socket_path
+from rpcshell.client.addresses import (
+    FORMS,
+    checked_path,
+    checked_url,
+    command_words,
+    host_and_port,
+    refuse_user,
+    service_name,
+    socket_path,
+)
 from rpcshell.client.dialect_names import (
     KINDS,
     NATIVE,
     NATIVE_FRAMING,
     SPOKEN,
     is_framing,
+    names_dialect,
     stands_for_dialect,
     unknown_dialect,
 )
 from rpcshell.client.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Collection
 
 __all__ = [
     "ChildTarget",
@@ -43,11 +54,10 @@ __all__ = [
 _DIALECT = re.compile(rf"{SPOKEN.pattern}:(?!//)")
 _LISTENER = re.compile(r"([a-z0-9-]+)\+(?:tcp://(?=.)|(?=unix:|tls://))")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SRV = r"(?a)_[\w-]{1,62}\._tcp(?:\.[\w-]{1,63})+\.?"
 _KIND = rf"unix:|exec:|{_SCHEME.pattern}"
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Target(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """Where a server is. `str(target)` is a text that `Target.parse` reads back as an equal target.
 
     Attributes:
@@ -63,7 +73,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.dialect}:" if self.dialect else ""
 
     @staticmethod
-    def parse(text: str, dialects: Container[str] = ()) -> Target:
+    def parse(text: str, dialects: Collection[str] = ()) -> Target:
         """The target that a text names.
 
         Args:
@@ -74,26 +84,29 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
                 `jsonrpc+line:host:port`. An address as rpcserver writes it, such as `line+tcp://host:port`, is one of
                 JSON-RPC. Several servers of one service are `host:port,host:port`, `zk://host,host/path` (ZooKeeper),
                 `srv://_service._tcp.name` or `dns://name:port`.
-            dialects: Names of dialects beside those that the registry knows.
+            dialects: Names of dialects beside those that the registry knows, such as those of a configuration.
 
         Raises:
             UsageError: The text is none of these.
 
         Example:
             >>> Target.parse("8080")
-            TcpTarget(host='localhost', port=8080, dialect='')
+            TcpTarget(host='localhost', port=8080)
         """
         if (listener := _LISTENER.match(text)) is not None and is_framing(listener[1]):
             spoken = "" if listener[1] == NATIVE_FRAMING else f"jsonrpc+{listener[1]}"
-            return _speaking(spoken, _place(text[listener.end() :], text))
+            return _speaking(spoken, _place(text[listener.end() :], text, dialects))
         found = _DIALECT.match(text)
-        known = found is not None and (found[1] in dialects or stands_for_dialect(found[1], text[found.end() :]))
+        known = found is not None and stands_for_dialect(found[1], text[found.end() :], dialects)
         if found is None or found[1] in KINDS or not known:
             if found is not None and found[1] not in KINDS and re.match(_KIND, text[found.end() :]):
-                raise unknown_dialect(found[1])
-            return _place(text, text)
+                raise unknown_dialect(found[1], dialects)
+            if names_dialect(text, dialects):
+                hint = f"write {text}:ADDRESS or {text} -- COMMAND"
+                raise UsageError(f"{text!r} is a dialect, and no target", hint=hint)
+            return _place(text, text, dialects)
         spoken = found[0][:-1]
-        return _speaking("" if spoken == NATIVE else spoken, _place(text[found.end() :], text))
+        return _speaking("" if spoken == NATIVE else spoken, _place(text[found.end() :], text, dialects))
 
 
 class TcpTarget(Target, frozen=True):
@@ -102,15 +115,19 @@ class TcpTarget(Target, frozen=True):
     Attributes:
         host: A name, an IPv4 address, or an IPv6 address without brackets.
         port: 1 to 65535.
+        with_scheme: Whether its text begins with `tcp://`, as its host is called like a dialect of the configuration.
     """
 
     host: str
     port: int
+    with_scheme: bool = False
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         # A host may be called as what stands before an address is.
-        taken = host in KINDS or (not self.dialect and host.isalnum() and stands_for_dialect(host, str(self.port)))
+        taken = host in KINDS
+        if not self.dialect and not taken:
+            taken = self.with_scheme or (host.isalnum() and stands_for_dialect(host, str(self.port)))
         return f"{self.prefix}{'tcp://' if taken else ''}{host}:{self.port}"
 
 
@@ -307,38 +324,31 @@ def _speaking(dialect: str, place: Target) -> Target:
     if dialect and isinstance(place, FleetTarget):
         reason = f"a fleet is called in the native protocol, not in {dialect}, where events belong to one connection"
         raise UsageError(reason, hint="name one of its servers")
-    return msgspec.structs.replace(place, dialect=dialect)
+    return replace(place, dialect=dialect)
 
 
-def _place(place: str, text: str) -> Target:
+def _place(place: str, text: str, dialects: Collection[str]) -> Target:
     """The target at a place, which is the text without its dialect."""
     if place.startswith("unix:"):
-        return _unix(place.removeprefix("unix:"), text)
+        return UnixTarget(socket_path(place.removeprefix("unix:"), text))
     if place.startswith("exec:"):
-        return _child(place.removeprefix("exec:"), text)
+        return ChildTarget(command_words(place.removeprefix("exec:"), text))
     scheme = _SCHEME.match(place)
     if "," in place and _is_list(place, scheme):
-        return _list(place, text)
+        return _list(place, text, dialects)
     if scheme:
-        return _with_scheme(scheme[1].lower(), place, text)
+        return _with_scheme(scheme[1].lower(), place, text, dialects)
     if "/" in place:
-        return _unix(checked_path(place), text)
-    return TcpTarget(*host_and_port(place, text))
+        return UnixTarget(socket_path(checked_path(place), text))
+    return _tcp(place, text, dialects)
 
 
-def _child(command: str, text: str) -> ChildTarget:
-    import shlex
-
-    try:
-        argv = tuple(shlex.split(command))
-    except ValueError as error:
-        raise UsageError(f"the command in target {text!r} does not parse: {error}") from error
-    if not argv or "\0" in command:
-        raise UsageError(f"target {text!r} names no command", hint="write exec:COMMAND ARG ...")
-    return ChildTarget(argv)
+def _tcp(address: str, text: str, dialects: Collection[str]) -> TcpTarget:
+    host, port = host_and_port(address, text)
+    return TcpTarget(host, port, host in dialects)
 
 
-def _with_scheme(scheme: str, place: str, text: str) -> Target:
+def _with_scheme(scheme: str, place: str, text: str, dialects: Collection[str]) -> Target:
     rest = place[len(scheme) + len("://") :]
     if scheme in ("http", "https"):
         return HttpTarget(checked_url(place))
@@ -346,14 +356,14 @@ def _with_scheme(scheme: str, place: str, text: str) -> Target:
     if scheme in ("zk", "zks"):
         return _serverset(f"{scheme}://{rest}")
     if scheme in ("srv", "srv+tls"):
-        return _srv(rest, text, tls=scheme == "srv+tls")
+        return SrvTarget(service_name(rest, text), tls=scheme == "srv+tls")
     if scheme == "dns":
         return DnsTarget(*host_and_port(rest, text))
     if scheme not in ("tls", "tcp"):
         raise UsageError(f"{scheme}:// targets are not supported: {text!r}", hint=FORMS)
     if "/" in rest:
         raise UsageError(f"target {text!r} has more than a host and a port", hint=f"write {scheme}://host:port")
-    return (TlsTarget if scheme == "tls" else TcpTarget)(*host_and_port(rest, text))
+    return TlsTarget(*host_and_port(rest, text)) if scheme == "tls" else _tcp(rest, text, dialects)
 
 
 def _is_list(place: str, scheme: re.Match[str] | None) -> bool:
@@ -363,7 +373,7 @@ def _is_list(place: str, scheme: re.Match[str] | None) -> bool:
     return "/" not in place or (("://" in place or ",unix:" in place) and "/" not in place.partition(",")[0])
 
 
-def _list(place: str, text: str) -> Target:
+def _list(place: str, text: str, dialects: Collection[str]) -> Target:
     """What is said of the first one before its address holds for those that say nothing."""
     refuse_user(place)
     parts = place.split(",")
@@ -373,7 +383,7 @@ def _list(place: str, text: str) -> Target:
     for part in parts:
         if not part.strip():
             raise UsageError(f"target {text!r} has a comma with no server beside it", hint="write host:port,host:port")
-        target = _place(part if re.match(_KIND, part) else f"{said}{part}", text)
+        target = _place(part if re.match(_KIND, part) else f"{said}{part}", text, dialects)
         if not isinstance(target, TcpTarget | TlsTarget):
             raise UsageError(f"{part!r} in target {text!r} is no server of a fleet", hint="write host:port,host:port")
         found[target] = None
@@ -388,13 +398,3 @@ def _serverset(text: str) -> ServersetTarget:
         return ServersetTarget(str(ServersetAddress.parse(text)))
     except ValueError as error:
         raise UsageError(str(error)) from None
-
-
-def _srv(name: str, text: str, *, tls: bool) -> SrvTarget:
-    if not re.fullmatch(_SRV, name):
-        raise UsageError(f"{text!r} names no service in the DNS", hint="write srv://_service._tcp.name")
-    return SrvTarget(name, tls)
-
-
-def _unix(path: str, text: str) -> UnixTarget:
-    return UnixTarget(socket_path(path, text))

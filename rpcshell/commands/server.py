@@ -29,7 +29,7 @@ from rpcshell.view.units import count_of, duration
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from rpcshell.servers.spawn import SpawnedServer
     from rpcshell.shell.session import Session
@@ -263,7 +263,9 @@ def connect(
     tls = None
     if not tls_ca is tls_cert is tls_key is None:
         tls = TlsFiles(tls_ca, tls_cert, tls_key)
-    connect_shell(shell, _target_of(target), plain=plain or None, probe_again=refresh, tls=tls)
+    connect_shell(
+        shell, _target_of(target, shell.session.book.dialects), plain=plain or None, probe_again=refresh, tls=tls
+    )
     name, where = shell.session.name, shell.session.target
     named = f"connected to {where if name == str(where) else f'{name} ({where})'}"
     shell.output.note(" · ".join([named, *_what_is_known(shell)]))
@@ -287,14 +289,14 @@ def _what_is_known(shell: Shell) -> Iterator[str]:
             yield visible(count_of(len(status.workers), f"{status.model} worker"))
 
 
-def _target_of(words: tuple[str, ...]) -> Target | str:
+def _target_of(words: tuple[str, ...], dialects: Collection[str]) -> Target | str:
     """What is to be connected to; several words are a child's."""
     first, *rest = words
     if not rest:
         return first
-    if names_dialect(first):
+    if names_dialect(first, dialects):
         return ChildTarget(tuple(rest), dialect=first)
-    target = Target.parse(first)
+    target = Target.parse(first, dialects)
     if not isinstance(target, ChildTarget):
         raise UsageError(f"{first} and {rest[0]} are two targets", hint=":connect takes one")
     return replace(target, argv=(*target.argv, *rest))

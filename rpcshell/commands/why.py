@@ -137,7 +137,7 @@ def _frames(shell: Shell, call: Call, *, full: bool = False) -> Iterator[Fragmen
         yield DIM, "nothing was sent"
         yield "", "\n"
         return
-    yield from render_call(call, shell.width or _WIDTH, full=full)
+    yield from render_call(call, shell.width or _WIDTH, shell.session.book.dialects, full=full)
 
 
 def _provoke(shell: Shell, name: MistakeName, call: str, rate: float | None) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpcshell.line.suggest import PathChoice, ValueQuestion
     from rpcshell.prompt.context import LineContext
 
-__all__ = ["LineCompleter", "PathListing", "dialect_listing"]
+__all__ = ["LineCompleter", "PathListing"]
 
 
 class LineCompleter(Completer):
@@ -64,17 +64,6 @@ class LineCompleter(Completer):
                 display_meta=visible(found.meta),
                 style=f"class:{found.kind}",
             )
-
-
-def dialect_listing(on_late: Callable[[], object]) -> LateListing[str, str]:
-    """Lists what may stand before an address: for those of other packages all that is installed is looked through."""
-
-    def listing(typed: str) -> Iterable[str]:
-        from rpcshell.client.dialects.registry import prefixes
-
-        return prefixes(typed)
-
-    return LateListing(listing, on_late)
 
 
 class PathListing(LateListing[str, "PathChoice"]):

@@ -38,12 +38,6 @@ def _cached_parse() -> Callable[[str], Line]:
     return read
 
 
-def _dialects(typed: str) -> list[str]:
-    from rpcshell.client.dialects.registry import prefixes
-
-    return prefixes(typed)
-
-
 class LineContext(msgspec.Struct, eq=False):
     """Where a line is typed. The commands are asked for when the first key is pressed, not before."""
 
@@ -94,6 +88,12 @@ class LineContext(msgspec.Struct, eq=False):
 
         return expand_alias(self.read(text), self.aliases)
 
+    def prefixes(self, typed: str) -> list[str]:
+        """What may stand before an address: for dialects of other packages all that is installed is looked through."""
+        from rpcshell.client.dialects.registry import prefixes
+
+        return prefixes(typed, self.session.book.dialects)
+
     def surroundings(
         self,
         paths: Callable[[str], Iterable[PathChoice]] | None = None,
@@ -111,7 +111,7 @@ class LineContext(msgspec.Struct, eq=False):
             self.catalog,
             self.commands.specs,
             targets=self._targets,
-            dialects=_dialects if dialects is None else dialects,
+            dialects=self.prefixes if dialects is None else dialects,
             workers=self.workers,
             events=self._events,
             variables={} if self.helpless else self.variables,
@@ -142,4 +142,4 @@ class LineContext(msgspec.Struct, eq=False):
         server, fleet = self.session.server, self.session.fleet
         own = server.addresses if server is not None else ()
         instances = [str(instance.target) for instance in fleet.instances] if fleet is not None else []
-        return tuple(dict.fromkeys([*own, *instances, *self.session.target_names()]))
+        return tuple(dict.fromkeys([*own, *instances, *self.session.book.names()]))

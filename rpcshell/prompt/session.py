@@ -23,7 +23,7 @@ from prompt_toolkit.lexers import DynamicLexer, SimpleLexer
 from rpcshell.client.errors import UsageError
 from rpcshell.client.threads import thread_for
 from rpcshell.prompt.actions import Actions, action_bindings
-from rpcshell.prompt.completer import LineCompleter, PathListing, dialect_listing
+from rpcshell.prompt.completer import LineCompleter, PathListing
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
@@ -141,7 +141,7 @@ class Prompt:
                     context,
                     PathListing(self._changed),
                     LateListing(context.ask_server, self._values_came),
-                    dialect_listing(self._changed),
+                    LateListing(context.prefixes, self._changed),
                 ),
                 complete_while_typing=True,
                 reserve_space_for_menu=_MENU_ROWS,

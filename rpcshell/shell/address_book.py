@@ -19,6 +19,7 @@ from rpcshell.shell.target_config import filled
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.target import TlsFiles
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.target_config import TargetConfig
@@ -35,6 +36,7 @@ class Destination(msgspec.Struct, frozen=True):
         named: Whether it was said what the target speaks, so that nobody has to find out.
         sampling: A command that asks a model, where its servers may; empty for none.
         options: What is set for it, as its dialect has it.
+        dialects: Those of the configuration, one of which may be spoken there.
     """
 
     target: Target
@@ -47,6 +49,7 @@ class Destination(msgspec.Struct, frozen=True):
     named: bool = False
     sampling: tuple[str, ...] = ()
     options: dict[str, Any] = {}
+    dialects: Mapping[str, DialectFactory] = {}
 
 
 class AddressBook:
@@ -60,7 +63,9 @@ class AddressBook:
         named: Mapping[str, TargetConfig] | None = None,
         memory: Callable[[], TargetMemory] | None = None,
         refused: Mapping[str, UsageError] = MappingProxyType({}),
+        dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
     ) -> None:
+        self.dialects = dialects
         self._named = named or {}
         self._refused = refused
         self._memory = memory
@@ -73,13 +78,14 @@ class AddressBook:
             UsageError: It means none, or the configuration names a variable that is not set.
         """
         if isinstance(where, Target):
-            return Destination(where, str(where), named=bool(where.dialect))
+            return Destination(where, str(where), named=bool(where.dialect), dialects=self.dialects)
         if where in self._refused:
             raise self._refused[where]
         if (found := self._named.get(where)) is not None:
-            named = found.dialect is not None or names_native(found.address or "") or bool(found.target.dialect)
+            target = found.target_among(self.dialects)
+            named = found.dialect is not None or names_native(found.address or "") or bool(target.dialect)
             return Destination(
-                filled(found.target),
+                filled(target),
                 where,
                 tls=found.tls,
                 plain=found.plain,
@@ -89,9 +95,10 @@ class AddressBook:
                 named=named,
                 sampling=tuple(found.sampling or ()),
                 options=found.options,
+                dialects=self.dialects,
             )
         try:
-            target = Target.parse(where)
+            target = Target.parse(where, self.dialects)
         except UsageError as error:
             near = near_names(where, [*self._named, *self._refused])
             if near:
@@ -101,7 +108,8 @@ class AddressBook:
                 hint = f"the configuration names {names}; any other is host:port"
                 raise UsageError(f"there is no target {where!r}", hint=hint) from None
             raise error from None
-        return Destination(target, str(target), named=bool(target.dialect) or names_native(where))
+        named = bool(target.dialect) or names_native(where)
+        return Destination(target, str(target), named=named, dialects=self.dialects)
 
     def own(self, address: str) -> Destination:
         """A server of one's own, of which it is known what it speaks."""

@@ -105,8 +105,6 @@ def parse_config(path: Path, text: str) -> Config:
 def usable_config(path: Path | str | None = None) -> Config:
     """The configuration; where the usual file cannot be read, an empty one with the problem.
 
-    The names of its dialects stand for them from now on, in all of the process.
-
     Raises:
         ConfigProblem: Something is wrong with the file of `path`.
     """
@@ -116,10 +114,6 @@ def usable_config(path: Path | str | None = None) -> Config:
         config = Config(problems=(error,))
     if path is not None and config.problems:
         raise config.problems[0]
-    if config.dialects:
-        from rpcshell.client.dialects.registry import name_dialects
-
-        name_dialects(config.dialects)
     return config
 
 

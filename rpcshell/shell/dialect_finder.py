@@ -8,6 +8,7 @@ So a server of one's own costs nothing more. Looking is `rpcshell.client.detecti
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -17,8 +18,9 @@ from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolErr
 from rpcshell.client.target import HttpTarget, Target, TcpTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.target import TlsFiles
     from rpcshell.client.verdict import Finding
     from rpcshell.servers.target_memory import TargetMemory
@@ -50,6 +52,7 @@ class DialectFinder:
         memory: Gives the place where it is remembered what targets speak, or None.
         tls: The files of TLS, as its client has them.
         note: Is told, by whoever makes a call, that it waits for a server which says nothing.
+        dialects: Those of the configuration, one of which it may speak.
 
     Attributes:
         target: Where to go, with the dialect that it is taken to speak.
@@ -69,8 +72,10 @@ class DialectFinder:
         memory: Callable[[], TargetMemory] | None,
         tls: TlsFiles | None,
         note: Callable[[str], object] | None = None,
+        dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
     ) -> None:
         self.asked = asked
+        self._dialects = dialects
         self._note = note
         self._memory = memory
         self._tls = tls
@@ -177,7 +182,7 @@ class DialectFinder:
         from rpcshell.client.detecting import find_out
 
         self._repeat_verdict()
-        self.finding = finding = find_out(self.asked, limit=limit, tls=self._tls)
+        self.finding = finding = find_out(self.asked, limit=limit, tls=self._tls, dialects=self._dialects)
         if finding.target is None:
             if self.remembered and asked and finding.outcome not in {"not-rpc", "echo"}:
                 return False
@@ -222,9 +227,10 @@ class DialectFinder:
         from rpcshell.client.dialects.registry import dialect_factory
 
         try:
-            target = Target.parse(known)
+            target = Target.parse(known, self._dialects)
             over_http = isinstance(target, HttpTarget)
-            dialect_factory(target.dialect, http=over_http)
+            given = self._dialects.get(target.dialect.partition("+")[0])
+            dialect_factory(target.dialect, given=given, http=over_http)
         except UsageError:
             return self.asked
         # A file says what is spoken, and never where, nor what is run.

@@ -48,7 +48,7 @@ def mcp_server(file: str | Path, name: str, environment: Mapping[str, str] = os.
         raise UsageError(f"{file} has no server {name!r}", hint=hint)
     try:
         config = _config(servers[name], environment)
-        _ = config.target
+        config.target_among({})
     except UsageError as error:
         raise UsageError(f"{file}: {name}: {error.message}", hint=error.hint) from None
     return config

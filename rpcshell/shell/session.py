@@ -81,7 +81,7 @@ class Session(Listeners):
         self._plain = plain
         self._background = background
         self._memory = memory
-        self._book = book or AddressBook(memory=memory)
+        self.book = book or AddressBook(memory=memory)
         self._tls = tls
         self._connection: TargetConnection | None = None
         self._state: State = "none"
@@ -145,10 +145,6 @@ class Session(Listeners):
         """Whether the target is being asked what it offers."""
         return self._connection is not None and self._connection.refreshing
 
-    def target_names(self) -> tuple[str, ...]:
-        """What `connect` can be given: names of the configuration, and targets that were used before."""
-        return self._book.names()
-
     def connect(
         self,
         target: Target | str,
@@ -173,7 +169,7 @@ class Session(Listeners):
                 without one, this target is kept, and the next call tries again.
             ShellError: What `prepare` raised; the connection stays.
         """
-        found = self._book.find(target)
+        found = self.book.find(target)
         plain = found.plain or self._plain if plain is None else plain
         files, limit, reports = (tls, self._tls), self.settings.timeout, self._reports
         connection = connection_to(found, self._memory, reports, plain=plain, tls=files, limit=limit, prepare=prepare)
@@ -187,7 +183,7 @@ class Session(Listeners):
             raise
         self._adopt(connection, "connected")
         if self._background:
-            self._book.used(found.name)
+            self.book.used(found.name)
         self._describe_on_connect(connection, probe_again)
         connection.prepare()
 
@@ -222,7 +218,7 @@ class Session(Listeners):
         if server.log_problem is not None:
             self._note(server.log_problem)
         server.watch(self._server_ended)
-        found = self._book.own(server.addresses[0])
+        found = self.book.own(server.addresses[0])
         limit = self.settings.timeout
         connection = connection_to(found, None, self._reports, plain=False, tls=(self._tls,), limit=limit)
         self._adopt(connection, "lost")

@@ -172,7 +172,7 @@ class Supervisor:
 
     def _find(self, text: str) -> LocalServer:
         if "/" in text:
-            target = Target.parse(text)
+            target = Target.parse(text, self._session.book.dialects)
             if isinstance(target, UnixTarget):
                 return self._at_socket(target)
         servers = local_servers()
@@ -183,7 +183,7 @@ class Supervisor:
             raise UsageError(f"the server {stands_still(int(text))}", hint=go_on(int(text)))
         # What is too large for a port was meant for a process id.
         if not text.isdecimal() or int(text) <= _LAST_PORT:
-            wanted = Target.parse(text)
+            wanted = Target.parse(text, self._session.book.dialects)
             for server in servers:
                 if any(listens_at(address, wanted) for address in server.addresses):
                     return server

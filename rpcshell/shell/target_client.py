@@ -63,7 +63,7 @@ def connection_to(
     from rpcshell.client.any_client import DETECTION_CONNECT_TIMEOUT
     from rpcshell.shell.dialect_finder import DialectFinder
 
-    finder = DialectFinder(where.target, memory, files, reports.note)
+    finder = DialectFinder(where.target, memory, files, reports.note, where.dialects)
     if not finder.remembered:
         limit = DETECTION_CONNECT_TIMEOUT if limit is None else min(limit, DETECTION_CONNECT_TIMEOUT)
 
@@ -95,4 +95,5 @@ def _client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit:
         openrpc=where.openrpc,
         answers=answers,
         options=where.options,
+        dialect=where.dialects.get(where.target.dialect.partition("+")[0]),
     )

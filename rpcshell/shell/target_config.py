@@ -148,21 +148,16 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     def __repr__(self) -> str:
         return f"TargetConfig(address={self.address!r}, dialect={self.dialect!r}, command={self.command!r})"
 
-    @property
-    def target(self) -> Target:
-        """The target, with variables where it has them.
+    def target_among(self, dialects: Mapping[str, DialectFactory]) -> Target:
+        """The target, with variables where it has them, where the configuration has these dialects of its own.
 
         Raises:
             TargetProblem: It makes no sense.
         """
-        return self.target_among({})
-
-    def target_among(self, dialects: Mapping[str, DialectFactory]) -> Target:
-        """The target, where the configuration has these dialects of its own; as `target`."""
         if self.dialect is not None and self.dialect.partition("+")[0] not in dialects:
             self._check_dialect(self.dialect)
         if self.sampling is not None:
-            self._check_sampling(self.sampling)
+            self._check_sampling(self.sampling, dialects)
         if self.command is not None:
             return self._child(self.command)
         if self.address is None:
@@ -206,20 +201,17 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
                 name = key.replace("_", "-")
                 raise TargetProblem(name, f"has {name}, which {why}")
 
-    def _check_sampling(self, command: list[str]) -> None:
+    def _check_sampling(self, command: list[str], dialects: Mapping[str, DialectFactory]) -> None:
         from rpcshell.client.dialects.registry import announces
 
         if not command or not command[0] or any("\0" in word for word in command):
             raise TargetProblem("sampling", "has a command for sampling without a program")
-        if not announces(self._spoken):
+        spoken = self.dialect
+        if spoken is None and self.address is not None:
+            # It may stand before the address.
+            spoken = Target.parse(self.address, dialects).dialect
+        if not announces(spoken or "native", dialects):
             raise TargetProblem("sampling", "has sampling, which is for a server of MCP")
-
-    @property
-    def _spoken(self) -> str:
-        """The dialect, which an address may have before it."""
-        if self.dialect is not None or self.address is None:
-            return self.dialect or "native"
-        return Target.parse(self.address).dialect or "native"
 
     def _check_dialect(self, dialect: str) -> None:
         from rpcshell.client.dialects.registry import dialect_factory

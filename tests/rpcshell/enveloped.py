@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 
 from rpcshell import Envelope
 from rpcshell.client.dialects.message_template import STANDING
-from rpcshell.client.dialects.registry import name_dialects
 from rpcshell.shell.config_reference import DIALECTS
 from tests.rpcshell.activation import listening, running
 
-__all__ = ["JSON", "KEA", "SURICATA", "TABLES", "WATCHMAN", "kea", "named", "needs_kea", "needs_watchman", "watchman"]
+__all__ = ["JSON", "KEA", "SURICATA", "TABLES", "WATCHMAN", "kea", "needs_kea", "needs_watchman", "watchman"]
 
 KEA, SURICATA, WATCHMAN = (Envelope.from_table(DIALECTS[name][1]) for name in ("kea", "suricata", "watchman"))
 
@@ -72,16 +71,6 @@ TABLES = st.fixed_dictionaries(
     },
 )
 """Tables of dialects, most of which make no sense."""
-
-
-@contextmanager
-def named(**envelopes: Envelope) -> Iterator[None]:
-    """Tables with names, as in a configuration."""
-    name_dialects(envelopes)
-    try:
-        yield
-    finally:
-        name_dialects({})
 
 
 @contextmanager

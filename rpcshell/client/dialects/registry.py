@@ -1,5 +1,6 @@
-"""Dialects by name: those that are here, those of the configuration, and those that other packages offer by the entry
-point `rpcshell.dialects`.
+"""Dialects by name: those that are here, and those that other packages offer by the entry point `rpcshell.dialects`.
+
+Those that a configuration names are given along, as `dialects`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ __all__ = [
     "framing_of",
     "is_dialect",
     "is_own",
-    "name_dialects",
-    "named_dialects",
     "prefixes",
     "recognisers",
     "serves_one",
@@ -52,20 +51,7 @@ _OWN: Final = {
     "varlink": "varlink:Varlink",
 }
 
-
-_named: dict[str, DialectFactory] = {}
-"""Those of the configuration of this process, which are set once: targets are read from their texts in many places."""
-
-
-def name_dialects(dialects: Mapping[str, DialectFactory]) -> None:
-    """Have names stand for these dialects from now on, and for none that were so named before."""
-    _named.clear()
-    _named.update(dialects)
-
-
-def named_dialects() -> Mapping[str, DialectFactory]:
-    """The dialects that were given names in this process."""
-    return MappingProxyType(_named)
+_NONE: Final[Mapping[str, DialectFactory]] = MappingProxyType({})
 
 
 def is_own(name: str) -> bool:
@@ -74,31 +60,29 @@ def is_own(name: str) -> bool:
 
 
 def is_dialect(name: str, *, other_packages: bool = True) -> bool:
-    """Whether there is a dialect of that name, here, in the configuration, or in other packages."""
-    return name in _OWN or name in _named or (other_packages and name in _others())
+    """Whether there is a dialect of that name, here or in other packages."""
+    return name in _OWN or (other_packages and name in _others())
 
 
-def prefixes(typed: str) -> list[str]:
+def prefixes(typed: str, dialects: Mapping[str, DialectFactory] = _NONE) -> list[str]:
     """What a target may begin with that begins as typed: each dialect, the framings of one that is named, and after its
     colon the kinds of addresses at which it may be spoken.
     """
     spoken, colon, _ = typed.partition(":")
     if colon:
-        return [prefix for prefix in _addresses(spoken) if prefix.startswith(typed)]
+        return [prefix for prefix in _addresses(spoken, dialects) if prefix.startswith(typed)]
     name, plus, _ = typed.partition("+")
-    found = [] if plus else [f"{known}:" for known in sorted({*_OWN, *_named, *_others()})]
-    if name and is_dialect(name):
+    found = [] if plus else [f"{known}:" for known in sorted({*_OWN, *dialects, *_others()})]
+    if name:
         with contextlib.suppress(UsageError):
-            found += [f"{name}+{framing}:" for framing in getattr(_load(name), "framings", ())[1:]]
+            found += [f"{name}+{framing}:" for framing in getattr(_load(name, dialects), "framings", ())[1:]]
     return [prefix for prefix in found if prefix.startswith(typed)]
 
 
-def _addresses(spoken: str) -> list[str]:
+def _addresses(spoken: str, dialects: Mapping[str, DialectFactory]) -> list[str]:
     name, _, framing = spoken.partition("+")
-    if not is_dialect(name):
-        return []
     with contextlib.suppress(UsageError):
-        dialect = _load(name)
+        dialect = _load(name, dialects)
         kinds = ["unix:", "tls://"]
         if getattr(dialect, "listens", True):
             kinds.append("exec:")
@@ -120,7 +104,7 @@ def dialect_factory(
 
     Args:
         spoken: `NAME`, or `NAME+FRAMING`.
-        given: What is spoken where there is no name for it.
+        given: What is spoken where that is no name of a dialect here, or nothing.
         http: Whether messages are bodies of HTTP.
         answers: Methods that the client's program answers; a dialect tells its servers of them where it `announces`.
         options: What is set for the server, as the dialect has it.
@@ -157,29 +141,30 @@ def dialect_factory(
     return configured
 
 
-def announces(spoken: str) -> bool:
+def announces(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> bool:
     """Whether a dialect tells its servers what else its client can be asked for, as MCP does of a model.
 
     Raises:
         UsageError: There is no such dialect.
     """
-    return bool(getattr(_load(spoken.partition("+")[0]), "announces", False))
+    return bool(getattr(_load(spoken.partition("+")[0], dialects), "announces", False))
 
 
-def serves_one(spoken: str) -> bool:
+def serves_one(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> bool:
     """Whether servers of a dialect serve one client at a time.
 
     Raises:
         UsageError: There is no such dialect.
     """
-    return bool(getattr(_load(spoken.partition("+")[0]), "serves_one", False))
+    return bool(getattr(_load(spoken.partition("+")[0], dialects), "serves_one", False))
 
 
-def framing_of(spoken: str) -> str:
+def framing_of(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> str:
     """How messages are told apart in a stream where this is spoken.
 
     Args:
         spoken: As for `dialect_factory`; nothing for the native protocol.
+        dialects: Those of the configuration.
 
     Returns:
         One of `rpcwire.framings.FRAMINGS`, or nothing where the dialect does not say.
@@ -190,20 +175,20 @@ def framing_of(spoken: str) -> str:
     if not spoken:
         return "u32le"
     name, _, framing = spoken.partition("+")
-    framings: tuple[str, ...] = getattr(_load(name), "framings", ())
+    framings: tuple[str, ...] = getattr(_load(name, dialects), "framings", ())
     return framing or next(iter(framings), "")
 
 
-def recognisers() -> Iterator[Recogniser]:
+def recognisers(dialects: Mapping[str, DialectFactory] = _NONE) -> Iterator[Recogniser]:
     """What tells each dialect by a server's first bytes; some have no such thing, and some cannot be loaded."""
     from rpcshell.client.dialects.recognition import NATIVE, NativeSigns
 
     yield NativeSigns()
-    if _named:
+    if dialects:
         from rpcshell.client.dialects.envelope import Envelope
         from rpcshell.client.dialects.envelope_signs import EnvelopeSigns
 
-        yield from (EnvelopeSigns(name, one) for name, one in _named.items() if isinstance(one, Envelope))
+        yield from (EnvelopeSigns(name, one) for name, one in dialects.items() if isinstance(one, Envelope))
     for name in dict.fromkeys((*_OWN, *_others())):
         if name == NATIVE:
             continue
@@ -214,21 +199,21 @@ def recognisers() -> Iterator[Recogniser]:
                 yield dialect
 
 
-def unknown_dialect(name: str) -> UsageError:
+def unknown_dialect(name: str, dialects: Iterable[str] = ()) -> UsageError:
     """What to tell of a dialect that there is not."""
-    known = ", ".join(sorted({*_OWN, *_named, *_others()}))
+    known = ", ".join(sorted({*_OWN, *dialects, *_others()}))
     return UsageError(f"there is no dialect {name!r}", hint=f"there are {known}")
 
 
-def _load(name: str) -> Any:
+def _load(name: str, dialects: Mapping[str, DialectFactory] = _NONE) -> Any:
     if (own := _OWN.get(name)) is not None:
         module, _, attribute = own.partition(":")
         return getattr(import_module(f"rpcshell.client.dialects.{module}"), attribute)
-    if (named := _named.get(name)) is not None:
+    if (named := dialects.get(name)) is not None:
         return named
     others = _others()
     if name not in others:
-        raise unknown_dialect(name)
+        raise unknown_dialect(name, dialects)
     try:
         return others[name].load()
     except Exception as error:

@@ -146,6 +146,7 @@ def _gathered(
         methods=session.catalog.methods,
         again=again,
         exact=exact,
+        dialects=session.book.dialects,
         decimals=lost_in_floats(records, again),
     )
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.client.dialects.registry import named_dialects
 from rpcshell.line.brief import brief
 from rpcshell.line.masking import MASKED, mask_secrets, secret_texts
 from rpcshell.line.secrets import is_secret
@@ -18,6 +17,7 @@ from rpcwire import TextFloat
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.target import TlsFiles
     from rpcshell.line.catalog import Method
     from rpcshell.shell.call import Call
@@ -67,6 +67,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
         again: Further results of calls, by `call_key`.
         exact: Whether results are expected as they were, unless it is known that they change.
         tls: The files of TLS, by target.
+        dialects: Those of the configuration, by name.
         decimals: Whether Python files have `Decimal`s for floats, as these would not be all of a number.
     """
 
@@ -79,7 +80,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     again: Mapping[Key, Sequence[Any]] = msgspec.field(default_factory=dict)
     exact: bool = False
     tls: Mapping[str, TlsFiles] = msgspec.field(default_factory=dict)
-
+    dialects: Mapping[str, DialectFactory] = msgspec.field(default_factory=dict)
     decimals: bool = False
 
 
@@ -117,15 +118,15 @@ def targets_of(records: Iterable[Call]) -> dict[str, str]:
     return {target: f"_{number}" if number > 1 else "" for number, target in enumerate(targets, 1)}
 
 
-def address_of(target: str) -> str:
+def address_of(export: Export, target: str) -> str:
     """Where a target is; without the name of a dialect that only the configuration knows."""
-    return target if envelope_of(target) is None else target.partition(":")[2]
+    return target if envelope_of(export, target) is None else target.partition(":")[2]
 
 
-def envelope_of(target: str) -> dict[str, Any] | None:
+def envelope_of(export: Export, target: str) -> dict[str, Any] | None:
     """The table of what is spoken with a target, if only the configuration knows its name."""
     name, _, framing = target.partition(":")[0].partition("+")
-    if (dialect := named_dialects().get(name)) is None:
+    if (dialect := export.dialects.get(name)) is None:
         return None
     table: dict[str, Any] = msgspec.to_builtins(dialect)
     return {**table, "framing": framing} if framing else table

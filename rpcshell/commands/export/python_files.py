@@ -94,7 +94,7 @@ def imported(export: Export) -> str:
     names = ["connect"]
     if any(record.outcome == "error" for record in export.records):
         names.insert(0, "CallError")
-    if any(envelope_of(record.target) is not None for record in export.records):
+    if any(envelope_of(export, record.target) is not None for record in export.records):
         names.insert(-1, "Envelope")
     if any(files_of(export, record.target) for record in export.records):
         names.insert(-1, "TlsFiles")
@@ -105,7 +105,7 @@ def constants(export: Export, secrets: Secrets) -> list[str]:
     """The lines that say where the servers are and take the secrets from the environment."""
     lines = []
     for target, ending in targets_of(export.records).items():
-        where = literal(mask_secrets(address_of(target)))
+        where = literal(mask_secrets(address_of(export, target)))
         lines.append(f"TARGET{ending} = os.environ.get({literal(f'RPCSHELL_TARGET{ending}')}, {where})")
     for secret in secrets.used:
         read = f"os.environ[{literal(secret.variable)}]"
@@ -122,7 +122,7 @@ def connections(export: Export) -> dict[str, str]:
         arguments: list[Any] = [Code(f"TARGET{ending}")]
         if limit is not None:
             arguments.append(Code(f"timeout={limit}"))
-        if (table := envelope_of(target)) is not None:
+        if (table := envelope_of(export, target)) is not None:
             arguments.append(Code(f"dialect={call_text('Envelope.from_table', [table])}"))
         if target in export.plain:
             arguments.append(Code("plain=True"))

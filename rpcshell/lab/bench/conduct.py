@@ -94,7 +94,12 @@ def conduct(shell: Shell, call: str, options: BenchOptions) -> None:
 
 def _connections(shell: Shell, options: BenchOptions) -> int:
     target = shell.session.target
-    if options.models or target is None or not target.dialect or not serves_one(target.dialect):
+    if (
+        options.models
+        or target is None
+        or not target.dialect
+        or not serves_one(target.dialect, shell.session.book.dialects)
+    ):
         return options.most_connections
     if (options.connections or options.processes or 1) > 1:
         raise UsageError(f"{target} serves one client at a time", hint="-c 1, or none, measures it")
@@ -212,7 +217,7 @@ class _Runs:
                 meter.look()
             draw(progress)
 
-        measured = run_plan(plan, on_progress, self._unsaid(plan))
+        measured = run_plan(plan, on_progress, self._unsaid(plan), self._shell.session.book.dialects)
         return measured if meter is None else replace(measured, server=meter.finish())
 
     def _unsaid(self, plan: Plan) -> dict[str, Any]:
@@ -220,7 +225,7 @@ class _Runs:
         whole = self._shell.session.target
         if whole is None or str(whole) != plan.target:
             return {}
-        said = Target.parse(plan.target)
+        said = Target.parse(plan.target, self._shell.session.book.dialects)
         names = whole.__struct_fields__
         return {name: value for name in names if (value := getattr(whole, name)) != getattr(said, name)}
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rpcshell.client.dialects.registry import named_dialects
 from rpcshell.client.target import FleetTarget, Target
 from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress, shares_summed, summed
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
@@ -25,6 +24,8 @@ from rpcwire import encode_request, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from rpcshell.client.dialects import DialectFactory
 
 __all__ = ["run_plan"]
 
@@ -39,6 +40,7 @@ def run_plan(
     plan: Plan,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
     unsaid: Mapping[str, Any] = MappingProxyType({}),
+    dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
 ) -> Measurement:
     """Run a benchmark, and tell of the progress four times a second.
 
@@ -48,25 +50,26 @@ def run_plan(
         plan: What to do.
         on_progress: Is told of the progress.
         unsaid: What the text of the target does not say, as `Task` has it.
+        dialects: Those of the configuration, by name.
 
     Raises:
         ConnectionFailed: The target cannot be reached.
         ShellError: A load process did not do its work.
     """
-    with LoadProcesses(_tasks(plan, unsaid)) as processes:
-        processes.connect(plan.target)
+    target = Target.parse(plan.target, dialects)
+    with LoadProcesses(_tasks(plan, target, unsaid, dialects)) as processes:
+        processes.connect(target)
         return _Run(plan, processes, on_progress).finish()
 
 
-def _tasks(plan: Plan, unsaid: Mapping[str, Any]) -> list[Task]:
+def _tasks(plan: Plan, target: Target, unsaid: Mapping[str, Any], dialects: Mapping[str, DialectFactory]) -> list[Task]:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = max(-(-plan.connections // _CONNECTIONS_EACH), int((plan.rate or 0.0) / _CALLS_EACH) + 1)
     count = plan.processes or min(usable, wanted)
     count = max(1, min(count, plan.connections, plan.calls or plan.connections))
-    target = Target.parse(plan.target)
     foreign = bool(target.dialect)
     by_client = foreign or isinstance(target, FleetTarget)
-    envelopes = {name: msgspec.to_builtins(dialect) for name, dialect in named_dialects().items()} if foreign else {}
+    envelopes = {name: msgspec.to_builtins(dialect) for name, dialect in dialects.items()} if foreign else {}
     body = encode_request(plan.method, plan.params, close=not plan.plain)
     if by_client:
         body = encode_value([plan.method, plan.params], "text")

@@ -57,9 +57,15 @@ class ClientGenerator:
         target = task.destination
         self._fleet = isinstance(target, FleetTarget)
         make = partial(
-            client_of, timeout=task.timeout, connect_timeout=task.connect_timeout, plain=task.plain, tls=task.tls
+            client_of,
+            target,
+            timeout=task.timeout,
+            connect_timeout=task.connect_timeout,
+            plain=task.plain,
+            tls=task.tls,
+            dialect=task.envelope,
         )
-        self._clients = [make(target) for _ in range(1 if self._fleet else task.connections)]
+        self._clients = [make() for _ in range(1 if self._fleet else task.connections)]
 
     def connect(self) -> None:
         """Make every connection.

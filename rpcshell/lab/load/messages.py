@@ -11,6 +11,7 @@ from rpcshell.client.target import Target, TlsFiles
 from rpcshell.view.histogram import bucket_of
 
 if TYPE_CHECKING:
+    from rpcshell.client.dialects.envelope import Envelope
     from rpcwire import Fault
 
 __all__ = [
@@ -87,9 +88,19 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
     @property
     def destination(self) -> Target:
         """The target, with all that is known of it."""
-        said = Target.parse(self.target)
+        said = Target.parse(self.target, self.envelopes)
         whole = {**msgspec.structs.asdict(said), **self.unsaid}
         return msgspec.convert(whole, type(said)) if self.unsaid else said
+
+    @property
+    def envelope(self) -> Envelope | None:
+        """What is spoken there, where the configuration has a name for it."""
+        table = self.envelopes.get(self.destination.dialect.partition("+")[0])
+        if table is None:
+            return None
+        from rpcshell.client.dialects.envelope import Envelope
+
+        return Envelope.from_table(table)
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):

@@ -145,7 +145,7 @@ class LoadProcesses:
             process.end()
         self._selector.close()
 
-    def connect(self, target: str) -> None:
+    def connect(self, target: Target) -> None:
         """Wait until each has its connections to the target.
 
         Raises:
@@ -159,7 +159,7 @@ class LoadProcesses:
                 raise ShellError(f"the load processes were not ready within {_START_TIMEOUT:g} s")
             for process, report in self.wait(deadline - time.monotonic()):
                 if isinstance(report, Ready) and report.problem is not None:
-                    raise ConnectionFailed(Target.parse(target), report.problem, hint=report.hint)
+                    raise ConnectionFailed(target, report.problem, hint=report.hint)
                 waiting.discard(process)
 
     def tell(self, order: Order) -> None:
@@ -240,11 +240,6 @@ def main() -> None:
         task = shell.next_order()
         if not isinstance(task, Task):
             return
-        if task.envelopes:
-            from rpcshell.client.dialects.envelope import Envelope
-            from rpcshell.client.dialects.registry import name_dialects
-
-            name_dialects({name: Envelope.from_table(table) for name, table in task.envelopes.items()})
         _allow_descriptors(task.connections + _SPARE_DESCRIPTORS)
         generator = _generator(task, shell)
         try:

@@ -52,6 +52,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         call: The record of the call.
         timing: Where its time went.
+        target: Where it was sent, if anywhere.
         then: The server during the call or right after it, where it is one that can be looked at.
         now: The server as it is now.
         events: What happened to the server while the call lasted, in order.
@@ -64,6 +65,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     call: Call
     timing: Timing
+    target: Target | None = None
     then: Snapshot | None = None
     now: Snapshot | None = None
     events: tuple[ServerEvent, ...] = ()
@@ -93,12 +95,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def foreign(self) -> bool:
         """Whether what answered may be any server: it speaks another protocol, and is none that can be looked at."""
-        return bool(self.call.target) and self.unseen is not None and bool(Target.parse(self.call.target).dialect)
+        return self.unseen is not None and self.target is not None and bool(self.target.dialect)
 
     @property
     def child(self) -> bool:
         """Whether the server is a child of this shell."""
-        return bool(self.call.target) and isinstance(Target.parse(self.call.target), ChildTarget)
+        return isinstance(self.target, ChildTarget)
 
     @property
     def queued(self) -> bool:
@@ -184,7 +186,8 @@ def all_of(workers: Sequence[WorkerStatus]) -> str:
 def gather(call: Call, session: Session, supervisor: Supervisor) -> Evidence:
     """Gather what is known of a call of a session, and ask its server, found by the supervisor, for more."""
     then = None if call.sighting is None else call.sighting.snapshot
-    evidence = Evidence(call=call, timing=call.timing, then=then)
+    target = Target.parse(call.target, session.book.dialects) if call.target else None
+    evidence = Evidence(call=call, target=target, timing=call.timing, then=then)
     if call.target != str(session.target or ""):
         return _with(evidence, unseen=f"calls go to {session.target or 'no server'} by now")
     instance = call.trace.instance

@@ -22,9 +22,10 @@ from rpcwire import ParseError, decode_value
 from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rpcshell.client.detection import Attempt
+    from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.verdict import Finding
     from rpcshell.shell.call import Call
     from rpcshell.view.pretty import Fragment
@@ -46,12 +47,17 @@ _MOST_LINES: Final = 3
 _MARGIN: Final = "  "
 
 
-def render_call(call: Call, width: int, *, full: bool = False) -> Iterator[Fragment]:
-    """The frames of a call, as far as its bytes are kept, each with its time since the call began."""
+def render_call(
+    call: Call, width: int, dialects: Mapping[str, DialectFactory], *, full: bool = False
+) -> Iterator[Fragment]:
+    """The frames of a call, as far as its bytes are kept, each with its time since the call began.
+
+    The `dialects` are those of the configuration.
+    """
     trace = call.trace
     began = trace.began
-    target = Target.parse(call.target)
-    framing = HTTP_BODIES if isinstance(target, HttpTarget) else framing_of(target.dialect)
+    target = Target.parse(call.target, dialects)
+    framing = HTTP_BODIES if isinstance(target, HttpTarget) else framing_of(target.dialect, dialects)
     if trace.connected and trace.dialled:
         yield ARROW, f"{OUT} "
         took = call_time(trace.connected - trace.dialled)

@@ -133,7 +133,7 @@ def test_credentials_go_to_fleets_that_zookeeper_knows(tmp_path: Path) -> None:
         options = read_arguments([*given, word])
         assert options is not None
         target = options.target
-        assert (options.config.targets[target].target if isinstance(target, str) else target) == expected
+        assert (options.config.targets[target].target_among({}) if isinstance(target, str) else target) == expected
     for word in ("h:1", "one"):
         with pytest.raises(UsageError, match="servers that ZooKeeper knows"):
             read_arguments([*given, word])

@@ -29,7 +29,6 @@ from rpcshell.client.target import Target, TcpTarget
 from rpcwire.framings import FRAMINGS
 from tests.rpcshell.certificates import Certificates
 from tests.rpcshell.describing import offering
-from tests.rpcshell.enveloped import named
 from tests.rpcshell.http_peer import SayingHandler
 from tests.rpcshell.jsonrpc_peer import serve as serve_jsonrpc
 from tests.rpcshell.kodi_peer import Kodi
@@ -155,13 +154,13 @@ def test_one_of_many_tables_is_found_with_a_server_that_has_room_for_nobody_else
                         if b"do11" in data:
                             client.sendall(b'["a"]')
 
-    with socket.socket(socket.AF_UNIX) as listener, named(**tables):
+    with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
         listener.listen(0)
         serving_all = threading.Thread(target=serve, args=(listener,))
         serving_all.start()
         try:
-            assert str(detect(f"unix:{tmp_path}/s")) == f"t11:unix:{tmp_path}/s"
+            assert str(detect(f"unix:{tmp_path}/s", dialects=tables)) == f"t11:unix:{tmp_path}/s"
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             serving_all.join(DEADLINE)
@@ -174,8 +173,8 @@ def test_tables_that_ask_the_same_are_told_apart_by_the_answer() -> None:
         "other": Envelope.from_table({**asked, "reply": {"ok": {"status": "fine"}}}),
         "right": Envelope.from_table({**asked, "reply": {"ok": {"status": "good"}}}),
     }
-    with serving(says_first(b'{"status": "good", "names": ["a"]}')) as server, named(**tables):
-        assert str(detect(server.target)) == f"right:{server.target}"
+    with serving(says_first(b'{"status": "good", "names": ["a"]}')) as server:
+        assert str(detect(server.target, dialects=tables)) == f"right:{server.target}"
 
 
 def test_a_port_that_nobody_answers_at_is_no_connection() -> None:

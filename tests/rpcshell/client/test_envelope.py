@@ -18,6 +18,7 @@ from rpcshell import (
     ConnectionFailed,
     Envelope,
     ProtocolError,
+    Target,
     UsageError,
     detect,
 )
@@ -27,7 +28,7 @@ from rpcshell.client.dialects.envelope_signs import EnvelopeSigns
 from rpcshell.client.dialects.recognition import Recognition
 from rpcshell.client.dialects.steps import OTHER_FORM
 from rpcwire import ERROR_OUT, MAX_REPLY, EncodeError, RemoteError, Reply, encode_value
-from tests.rpcshell.enveloped import JSON, KEA, SURICATA, TABLES, WATCHMAN, named
+from tests.rpcshell.enveloped import JSON, KEA, SURICATA, TABLES, WATCHMAN
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.feeding import said
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, serving
@@ -356,6 +357,11 @@ def test_a_target_names_a_dialect_or_is_given_one(connect: Connect) -> None:
         with pytest.raises(UsageError, match="have no place for params"):
             client.call("a", 1)
         assert client.call("a") == {"m": "a"}
+    with serving(answering(lambda request: [request])) as server:
+        named = Target.parse(f"bare:{server.target}", {"bare": bare})
+        with connect(named, dialect=bare) as client:
+            assert client.call("a") == {"m": "a"}
+            assert str(client.target) == f"bare:{server.target}"
 
 
 def leaving(serve: Handler) -> Handler:
@@ -370,16 +376,16 @@ def leaving(serve: Handler) -> Handler:
 
 @pytest.mark.parametrize(("answers", "name"), [(mine, "mine"), (suricata, "suricata")])
 def test_a_server_is_found_by_its_table(answers: Callable[[Any], list[object]], name: str) -> None:
-    tables = named(kea=KEA, mine=MINE, watchman=WATCHMAN, suricata=SURICATA)
-    with tables, serving(leaving(answering(answers))) as server:
-        assert str(detect(server.target)) == f"{name}:{server.target}"
+    tables = {"kea": KEA, "mine": MINE, "watchman": WATCHMAN, "suricata": SURICATA}
+    with serving(leaving(answering(answers))) as server:
+        assert str(detect(server.target, dialects=tables)) == f"{name}:{server.target}"
 
 
 def test_a_server_of_something_else_is_not_found_by_a_table() -> None:
     loose = Envelope.from_table({"request": {"do": "$method"}, "names": {"method": "list"}, "framing": "line"})
     refuses = leaving(answering(lambda said: [{"status": "bad request", "about": said}]))
-    with named(loose=loose, kea=KEA, mine=MINE), serving(refuses) as server, pytest.raises(ProtocolError):
-        detect(server.target)
+    with serving(refuses) as server, pytest.raises(ProtocolError):
+        detect(server.target, dialects={"loose": loose, "kea": KEA, "mine": MINE})
 
 
 def lines_of(said: list[Any]) -> bytes:

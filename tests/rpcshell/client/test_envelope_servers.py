@@ -9,9 +9,11 @@ import pytest
 
 from rpcshell import CallError, detect
 from rpcshell import connect as connect_blocking
-from tests.rpcshell.enveloped import KEA, SURICATA, WATCHMAN, kea, named, needs_kea, needs_watchman, watchman
+from tests.rpcshell.enveloped import KEA, SURICATA, WATCHMAN, kea, needs_kea, needs_watchman, watchman
 from tests.rpcshell.faces import Connect
 from tests.rpcshell.peers import DEADLINE
+
+NAMED = {"KEA": KEA, "WATCHMAN": WATCHMAN, "SURICATA": SURICATA}
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +42,12 @@ def test_kea_answers_and_refuses_call_after_call(connect: Connect, dhcp: str) ->
 
 @needs_kea
 def test_kea_is_found_by_its_table(dhcp: str) -> None:
-    with named(KEA=KEA, WATCHMAN=WATCHMAN, SURICATA=SURICATA):
-        assert str(detect(dhcp)) == f"KEA:{dhcp}"
+    assert str(detect(dhcp, dialects=NAMED)) == f"KEA:{dhcp}"
 
 
 @needs_watchman
 def test_watchman_is_found_by_its_table(files: str) -> None:
-    with named(KEA=KEA, WATCHMAN=WATCHMAN, SURICATA=SURICATA):
-        assert str(detect(files)) == f"WATCHMAN:{files}"
+    assert str(detect(files, dialects=NAMED)) == f"WATCHMAN:{files}"
 
 
 @needs_kea

@@ -6,14 +6,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from rpcshell.client.dialects.registry import name_dialects
 from rpcshell.client.errors import CallError, ConnectionLost, UsageError
 from rpcshell.client.target import ChildTarget, Target
+from rpcshell.commands import load_commands
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
+from rpcshell.shell.address_book import AddressBook
+from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcwire import encode_value
 from tests.rpcshell.commands.recording import Recording
@@ -69,24 +72,16 @@ def test_a_server_that_is_spawned_says_which_one_was_left_for_it(
     shell.execute(":stop")
 
 
-@pytest.fixture
-def _named() -> Iterator[None]:
-    name_dialects({"once": KEA})
-    yield
-    name_dialects({})
-
-
 def once(peer: Peer) -> None:
     """A call, a reply, and the end."""
     request = json.loads(peer.sock.recv(65536))
     peer.sock.sendall(encode_value({"result": 0, "arguments": request.get("arguments")}))
 
 
-@pytest.mark.usefixtures("_named")
-def test_a_call_in_a_dialect_of_the_configuration_is_exported_with_its_table(
-    shell: Shell, output: Recording, tmp_path: Path
-) -> None:
-    with serving(once) as server:
+def test_a_call_in_a_dialect_of_the_configuration_is_exported_with_its_table(output: Recording, tmp_path: Path) -> None:
+    session = Session(background=False, book=AddressBook(dialects={"once": KEA}))
+    shell = Shell(session, output, load_commands, interactive=True)
+    with serving(once) as server, closing(session):
         shell.execute(f":connect once:{server.target}")
         shell.execute("echo {a: 1}")
         shell.execute(f":export python -o {tmp_path}/calls.py")

@@ -33,14 +33,14 @@ def test_a_session_knows_what_its_target_is_called_and_remembers_it(memory: Targ
     with serving(offering("ping")) as server:
         named = {"here": TargetConfig(str(server.target)), "slow": TargetConfig(str(server.target), plain=True)}
         session = Session(memory=lambda: memory, book=AddressBook(named, lambda: memory))
-        assert session.target_names() == ("here", "slow")
+        assert session.book.names() == ("here", "slow")
         session.connect("here")
         assert (session.name, session.target, session.plain) == ("here", server.target, False)
         session.connect("slow")
         assert session.plain
         session.connect(server.target)
         assert session.name == str(server.target)
-        assert session.target_names() == ("here", "slow", str(server.target))
+        assert session.book.names() == ("here", "slow", str(server.target))
         with pytest.raises(ConnectionFailed):
             session.connect(f"127.0.0.1:{free_port()}")
         session.close()

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import Envelope, ServersetTarget, Target, TcpTarget, TlsFiles, TlsTarget, UnixTarget, UsageError
-from rpcshell.client.dialects.registry import name_dialects
 from rpcshell.shell.config import Config, ConfigProblem
 from rpcshell.shell.config_reading import load_config, parse_config, usable_config
 from rpcshell.shell.config_reference import DIALECTS, config_reference
@@ -59,11 +58,11 @@ f5 = ":methods"
     )
     config = load_config(file)
     assert config.settings == {"format": "table", "max_rows": 5, "time": False}
-    assert config.targets["local"].target == TcpTarget("localhost", 8080)
+    assert config.targets["local"].target_among({}) == TcpTarget("localhost", 8080)
     reader = str(file.parent / "reader.toml")
-    assert config.targets["fleet"].target == ServersetTarget("zk://h:2181/calc", credentials=reader)
+    assert config.targets["fleet"].target_among({}) == ServersetTarget("zk://h:2181/calc", credentials=reader)
     prod = config.targets["prod"]
-    assert prod.target == TlsTarget("rpc.example.org", 8443)
+    assert prod.target_among({}) == TlsTarget("rpc.example.org", 8443)
     assert prod.tls == TlsFiles(str(file.parent / "ca.pem"), "/etc/me.pem")
     assert (prod.plain, prod.timeout) == (True, 2.0)
     assert config.aliases == {"w": ":watch 1"}
@@ -225,7 +224,7 @@ def test_any_number_of_keys_of_a_target_may_mean_nothing() -> None:
     rows = "".join(f"timeuot{number} = 1\n" for number in range(2000))
     config = parse_config(Path("c.toml"), f"[targets.a]\n{rows}address = '8080'\n")
     assert [problem.line for problem in config.problems] == [*range(2, 2002)]
-    assert str(config.targets["a"].target) == "localhost:8080"
+    assert str(config.targets["a"].target_among({})) == "localhost:8080"
 
 
 def test_of_a_file_that_is_no_toml_the_rest_is_left_out_after_a_while() -> None:
@@ -330,17 +329,15 @@ request = { command = "$method" }
     assert config.targets["other"].target_among(config.dialects) == TcpTarget("h", 1, dialect="kea+line")
 
 
-def test_a_configuration_in_use_names_its_dialects_everywhere(file: Path) -> None:
-    file.write_text("[dialects.kea]\nrequest = { command = '$method' }\n")
-    try:
-        config = usable_config(file)
-        assert config.problems == ()
-        target = Target.parse("kea:unix:/run/kea.sock")
-        assert target == UnixTarget("/run/kea.sock", dialect="kea")
-        assert Target.parse(str(target)) == target
-        assert config.targets == {}
-    finally:
-        name_dialects({})
+def test_a_host_may_be_called_as_a_dialect_of_the_configuration() -> None:
+    dialects = {"kea"}
+    spoken = Target.parse("kea:8080", dialects)
+    assert spoken == TcpTarget("localhost", 8080, dialect="kea")
+    host = Target.parse("tcp://kea:8080", dialects)
+    assert (host.dialect, str(host)) == ("", "tcp://kea:8080")
+    fleet = Target.parse("tcp://kea:1,kea:2", dialects)
+    for target in (spoken, host, fleet):
+        assert Target.parse(str(target), dialects) == target
     with pytest.raises(UsageError, match="there is no dialect 'kea'"):
         Target.parse("kea:unix:/run/kea.sock")
 

@@ -32,7 +32,7 @@ def test_a_server_with_a_command(tmp_path: Path) -> None:
     }
     file = written(tmp_path, everything=server)
     environment = {"PACKAGE": "pkg", "TOKEN": "hush"}
-    target = filled(mcp_server(file, "everything", environment).target, environment)
+    target = filled(mcp_server(file, "everything", environment).target_among({}), environment)
     assert target == ChildTarget(("npx", "-y", "pkg"), dialect="mcp", env=(("TOKEN", "hush"), ("LEVEL", "info")))
     assert "hush" not in f"{target} {target!r} {mcp_server(file, 'everything', environment)!r}"
 
@@ -41,7 +41,7 @@ def test_a_server_with_a_command(tmp_path: Path) -> None:
 def test_a_server_with_a_url(tmp_path: Path, key: str) -> None:
     server = {key: "https://${HOST}/mcp", "headers": {"Authorization": "Bearer ${TOKEN}"}}
     environment = {"HOST": "example.org", "TOKEN": "hush"}
-    target = filled(mcp_server(written(tmp_path, a=server), "a", environment).target, environment)
+    target = filled(mcp_server(written(tmp_path, a=server), "a", environment).target_among({}), environment)
     headers = (("Authorization", "Bearer hush"),)
     assert target == HttpTarget("https://example.org/mcp", dialect="mcp", headers=headers)
     assert "hush" not in f"{target} {target!r}"
@@ -50,7 +50,7 @@ def test_a_server_with_a_url(tmp_path: Path, key: str) -> None:
 def test_files_of_others_may_begin_with_a_mark_of_their_encoding(tmp_path: Path) -> None:
     file = written(tmp_path, a={"command": "x"})
     file.write_bytes(BOM_UTF8 + file.read_bytes())
-    assert mcp_server(file, "a", {}).target == ChildTarget(("x",), dialect="mcp")
+    assert mcp_server(file, "a", {}).target_among({}) == ChildTarget(("x",), dialect="mcp")
     file.write_bytes(BOM_UTF8 + b'{"methods": []}')
     assert description_from(file).document == {"methods": []}
 
@@ -58,7 +58,7 @@ def test_files_of_others_may_begin_with_a_mark_of_their_encoding(tmp_path: Path)
 def test_the_table_may_be_called_servers(tmp_path: Path) -> None:
     file = tmp_path / "mcp.json"
     file.write_text('{"inputs": [], "servers": {"a": {"command": "x"}}}')
-    assert mcp_server(file, "a", {}).target == ChildTarget(("x",), dialect="mcp")
+    assert mcp_server(file, "a", {}).target_among({}) == ChildTarget(("x",), dialect="mcp")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ from rpcshell import (
     TcpTarget,
     UsageError,
 )
-from rpcshell.client.dialects.registry import name_dialects
 from rpcshell.servers.target_memory import TargetMemory
+from rpcshell.shell.address_book import AddressBook
 from rpcshell.shell.session import Session
 from rpcshell.view.settings import Settings
 from rpcwire import encode_value
@@ -36,25 +37,23 @@ def test_a_new_session_has_no_target_and_says_so(session: Session) -> None:
         session.call("ping")
 
 
-def test_a_server_of_one_call_a_connection_is_asked_once_what_it_offers(session: Session, told: Told) -> None:
+def test_a_server_of_one_call_a_connection_is_asked_once_what_it_offers() -> None:
     def once(peer: Peer) -> None:
         request = json.loads(peer.sock.recv(65536))
         names = ["echo"] if request["command"] == "list-commands" else None
         peer.sock.sendall(encode_value({"result": 0, "arguments": names or request.get("arguments")}))
 
-    name_dialects({"once": KEA})
-    try:
-        with serving(once) as server:
-            session.connect(f"once:{server.target}")
-            told.wait_until(lambda: session.catalog.methods)
-            for number in range(3):
-                reply = session.call("echo", {"a": number}).reply
-                assert reply is not None
-                assert reply.result == {"a": number}
-            assert not session.discovering
-            assert server.accepted == 4
-    finally:
-        name_dialects({})
+    session = Session(book=AddressBook(dialects={"once": KEA}))
+    told = Told(session)
+    with serving(once) as server, closing(session):
+        session.connect(f"once:{server.target}")
+        told.wait_until(lambda: session.catalog.methods)
+        for number in range(3):
+            reply = session.call("echo", {"a": number}).reply
+            assert reply is not None
+            assert reply.result == {"a": number}
+        assert not session.discovering
+        assert server.accepted == 4
 
 
 def test_an_end_that_comes_as_a_call_is_over_is_told(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rpcshell.client.target import Target
+from rpcshell.client.target import Target, TcpTarget
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
 from rpcshell.lab.load.process import LoadProcesses
 from rpcwire import encode_request
@@ -9,7 +9,7 @@ from tests.rpcshell.peers import DEADLINE, echo, free_port, serving
 BODY = encode_request("ping", 1)
 
 
-def ticks_until_stopped(target: Target | str, stop_at: str) -> list[Tick]:
+def ticks_until_stopped(target: Target, stop_at: str) -> list[Tick]:
     """What a load process says that begins whether or not it has connections, until it was told to stop."""
     task = Task(
         target=str(target),
@@ -23,7 +23,7 @@ def ticks_until_stopped(target: Target | str, stop_at: str) -> list[Tick]:
     )
     found: list[Tick] = []
     with LoadProcesses([task]) as processes:
-        processes.connect(str(target))
+        processes.connect(target)
         processes.tell(Begin())
         while not found or not found[-1].last:
             for _, report in processes.wait(DEADLINE):
@@ -35,7 +35,7 @@ def ticks_until_stopped(target: Target | str, stop_at: str) -> list[Tick]:
 
 
 def test_connections_that_cannot_be_made_are_counted() -> None:
-    ticks = ticks_until_stopped(f"127.0.0.1:{free_port()}", "a problem")
+    ticks = ticks_until_stopped(TcpTarget("127.0.0.1", free_port()), "a problem")
     assert {kind for tick in ticks for kind in tick.problems} == {"no connection"}
     assert {tick.calls for tick in ticks} == {tick.open for tick in ticks} == {ticks[-1].connected} == {0}
 

@@ -19,7 +19,7 @@ from rpcshell.client.errors import (
     ShellError,
     UsageError,
 )
-from rpcshell.client.target import TcpTarget
+from rpcshell.client.target import Target, TcpTarget
 from rpcshell.servers.processes import ServerEnd
 from rpcshell.shell.call import Call
 from rpcshell.shell.call_trace import CallTrace, Timing
@@ -75,7 +75,10 @@ def evidence_of(
     trace.received_size = size
     reply = Reply(method, None, meta=meta) if error is None else None
     return Evidence(
-        call=Call(method=method, target=target, reply=reply, error=error, trace=trace), timing=timing, **more
+        call=Call(method=method, target=target, reply=reply, error=error, trace=trace),
+        target=Target.parse(target) if target else None,
+        timing=timing,
+        **more,
     )
 
 
