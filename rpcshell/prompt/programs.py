@@ -68,7 +68,7 @@ def find_pager() -> Pager | None:
     less gets the options git gives it where the user has set none: quit where one screen is enough, pass colours,
     and leave the text on the screen.
     """
-    environment = dict(os.environ)
+    environment = {"LESSCHARSET": "utf-8", **os.environ}  # what it gets, whatever the locale says
     command = _pager_command(environment.get("PAGER"))
     if command is None:
         return None

@@ -22,6 +22,9 @@ from rpcshell.line.language.tokens import (
 )
 
 _UNPAIRED = "[\ud800-\udfff]"
+_BYTES = 0xDC00
+"""Where Python puts bytes that it cannot decode (PEP 383), counted from the byte 0."""
+
 _UNKNOWN_NAME = r"(?:\$?\w+ ?= ?)?(?!(?:true|false|null)\b)[^\W\d][\w./:-]*(?=\s|$)"
 _QUOTES = frozenset("\"'")
 
@@ -38,7 +41,9 @@ def parse(text: str) -> Line:
     scan = Scan(text)
     unpaired = None if text.isascii() else re.search(_UNPAIRED, text)
     if unpaired is not None:
-        scan.problem("half of a surrogate pair is not text", unpaired.start(), unpaired.end(), "valid Unicode")
+        byte = ord(unpaired[0]) - _BYTES
+        what = f"the byte 0x{byte:02x} is no UTF-8" if 0x80 <= byte <= 0xFF else "half of a surrogate pair is not text"
+        scan.problem(what, unpaired.start(), unpaired.end(), "valid Unicode")
     body = _read_body(scan)
     problems = tuple(sorted(scan.problems, key=lambda problem: problem.start))
     if not isinstance(body, Empty):

@@ -41,8 +41,25 @@ def test_several_lines_are_run_in_order_over_one_connection(server: PeerServer) 
 
 
 def test_results_are_utf8_whatever_the_locale_says(server: PeerServer) -> None:
-    env = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    env = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
     assert run(server.target, stdin='ping "é"', env=env) == (0, '"é"\n', "")
+
+
+def test_words_and_names_of_files_are_utf8_where_the_locale_knows_no_letters(
+    server: PeerServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "ü.json"
+    command = [*RPCSHELL, str(server.target), "-c", 'ping "é"', "-c", f"ping '日' > {file}"]
+    env = {**os.environ, "LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=env, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '"é"\n', "")
+    assert file.read_text(encoding="utf-8") == '"日"\n'
+
+
+def test_bytes_that_are_no_text_are_told(server: PeerServer) -> None:
+    code, out, err = run(server.target, "ping", os.fsdecode(b'"\xff"'))
+    assert (code, out) == (2, "")
+    assert err == "rpcshell: column 7: the byte 0xff is no UTF-8 (expected valid Unicode)\n"
 
 
 def test_an_error_of_the_server_ends_the_run_with_1(server: PeerServer) -> None:

@@ -115,7 +115,7 @@ def test_less_gets_its_options_unless_the_user_has_some(monkeypatch: pytest.Monk
     monkeypatch.delenv("LESS", raising=False)
     found = find_pager()
     assert found is not None
-    assert (found.environment["LESS"], found.colours) == ("FRX", True)
+    assert (found.environment["LESS"], found.environment["LESSCHARSET"], found.colours) == ("FRX", "utf-8", True)
     monkeypatch.setenv("LESS", "-i")
     found = find_pager()
     assert found is not None
