@@ -1,12 +1,25 @@
 """The calls that would have worked in the place of one that does not: its words, as the method's schema takes them."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rpcshell.line.catalog import Method
 from rpcshell.line.check import check
 from rpcshell.line.foreign import ForeignCall, foreign_method, read_foreign
-from rpcshell.line.language import ArrayNode, CallLine, json_word, key_text, method_text, parse, quote, typed_word
+from rpcshell.line.language import (
+    ArrayNode,
+    CallLine,
+    MissingNode,
+    Node,
+    Problem,
+    json_word,
+    key_text,
+    method_text,
+    parse,
+    quote,
+    typed_word,
+)
 from rpcshell.line.properties import property_schema
 from rpcshell.line.schema import Schema, allowed_types
 
@@ -17,6 +30,11 @@ _LONGEST = 2_000
 
 _DEEPEST = 16
 """Objects in one another that somebody may name with dots."""
+
+_MOST_RETYPED = 8
+"""Values of one call that are changed into texts or numbers."""
+
+_SCALAR = r"""(?P<mark>["'])(?P<inside>[\w.+-]+)(?P=mark)|[\w.+-]+"""
 
 
 def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
@@ -29,10 +47,22 @@ def advice(text: str, find: Callable[[str], Method | None]) -> list[str]:
     if method is None:
         return []
     call = read_foreign(text, {param.name for param in method.params})
-    if call is None:
-        return []
-    found = dict.fromkeys(candidate for candidate in _candidates(call, method) if candidate != text.strip())
+    candidates = [_retyped(text.strip(), method), *(() if call is None else _candidates(call, method))]
+    found = dict.fromkeys(candidate for candidate in candidates if candidate != text.strip())
     return [candidate for candidate in found if len(candidate) <= _LONGEST and can_be_made(candidate, method)]
+
+
+def _retyped(text: str, method: Method) -> str:
+    """A call whose values are as the schema has them, where a text was typed as a number or the other way around."""
+    for _ in range(_MOST_RETYPED):
+        params = _params(text, method)
+        problem = None if params is None else next(_problems(params, method), None)
+        value = None if problem is None else re.fullmatch(_SCALAR, text[problem.start : problem.end])
+        if problem is None or value is None:
+            break
+        other = quote(value[0]) if value["inside"] is None else value["inside"]
+        text = text[: problem.start] + other + text[problem.end :]
+    return text
 
 
 def _candidates(call: ForeignCall, method: Method) -> Iterator[str]:
@@ -109,13 +139,24 @@ def _value(text: str, schema: Schema, method: Method) -> str:
 
 def can_be_made(text: str, method: Method) -> bool:
     """Whether a line is a call of a method, and its params are what the method's schema wants."""
-    line = parse(text)
-    if line.blocking is not None or not isinstance(line.body, CallLine) or line.body.method != method.name:
-        return False
-    params = line.body.params
+    params = _params(text, method)
     if params is None:
+        return False
+    if isinstance(params, MissingNode):
         return method.whole or not any(param.required for param in method.params)
-    schema = method.positional_schema if isinstance(params, ArrayNode) else method.params_schema
     if isinstance(params, ArrayNode) and method.by_name:
         return False
-    return next(check(params, schema, method.resolve), None) is None
+    return next(_problems(params, method), None) is None
+
+
+def _params(text: str, method: Method) -> Node | None:
+    """What a line has as params of a method; None where it is no call of it, or cannot be read."""
+    line = parse(text)
+    if line.blocking is not None or not isinstance(line.body, CallLine) or line.body.method != method.name:
+        return None
+    return line.body.params or MissingNode(len(text), len(text))
+
+
+def _problems(params: Node, method: Method) -> Iterator[Problem]:
+    schema = method.positional_schema if isinstance(params, ArrayNode) else method.params_schema
+    return check(params, schema, method.resolve)

@@ -94,7 +94,7 @@ def add_advice(call: Call, find: Callable[[str], Method | None], known: Known, s
         call.error.hint = f"{call.instance} offers something else than others: :servers shows which"
     elif call.error.code == ErrorCode.METHOD_NOT_FOUND:
         call.error.hint = _near_methods(call.method, call.error.message, session)
-    elif isinstance(call.params, str | int | float | dict):
+    elif isinstance(call.params, str | int | float | dict | list):
         from rpcshell.line.advice import can_be_made
 
         method = find(call.method)

@@ -68,6 +68,7 @@ def test_a_script_leaves_by_the_same_words_and_explains_methods(address: str) ->
         ("add 1 2", SyntaxProblem, "`add a=1 b=2` or `add [1, 2]`"),
         ("add(1,2)", UsageError, "`add a=1 b=2` or `add [1, 2]`"),
         ('echo "hi"', CallError, '`echo text="hi"`'),
+        ('echo {"text": 7}', CallError, '`echo {"text": "7"}`'),
         ("order.place widget 2", SyntaxProblem, "call it as order.place("),
         ("ping --password hunter2", SyntaxProblem, "***"),
     ],
