@@ -6,15 +6,17 @@ Programs that are started hold no connections either, since no descriptor of the
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import socket
 import sys
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from asyncio import AbstractEventLoop, Handle
     from collections.abc import Iterator, Sequence
 
     from rpcserver.system.signals import OwnSignals
@@ -79,6 +81,9 @@ class Offspring:
     def _stray(self) -> None:
         self.guard.strayed = True
         if (loop := self._of_thread.loop) is not None:
+            # What is ready in this round of the loop is run in the parent: nothing is to be done twice.
+            for handle in _ready_in(loop):
+                handle.cancel()
             # What has forked may be no call, and wait for something before it comes back.
             loop.call_soon(self.guard.end)
 
@@ -93,6 +98,14 @@ class Offspring:
 def _running_loop() -> AbstractEventLoop | None:
     events = sys.modules.get("asyncio.events")
     return None if events is None else events._get_running_loop()
+
+
+def _ready_in(loop: AbstractEventLoop) -> Iterator[Handle]:
+    """The callbacks that a loop is about to run. It keeps them in a deque, which uvloop does not tell by name."""
+    own = getattr(loop, "_ready", None)
+    for found in gc.get_referents(loop) if own is None else (own,):
+        if isinstance(found, deque):
+            yield from found
 
 
 def _open_descriptors() -> list[int]:

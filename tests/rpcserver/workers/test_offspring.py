@@ -76,7 +76,8 @@ def status_of(pid: int) -> int:
 
 @service.on_worker_start
 def hook() -> None:
-    global of_hook
+    global of_hook, worker
+    worker = os.getpid()
     of_hook = (pid := os.fork()) and status_of(pid)
 
 @service.method
@@ -109,6 +110,22 @@ async def waiting() -> int:
     while pid == 0:
         await asyncio.sleep(0)
     return status_of(pid)
+
+@service.method
+async def between() -> list[int]:
+    # Another callback of the same round says whether it runs in the worker.
+    reader, writer = os.pipe()
+    forked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.call_soon(lambda: (children.append(os.fork()), forked.set()))
+    loop.call_soon(lambda: os.write(writer, b"%d " % (os.getpid() == worker)))
+    await forked.wait()
+    status = status_of(children.pop())
+    os.close(writer)
+    with open(reader) as file:
+        return [status, *map(int, file.read().split())]
+
+children: list[int] = []
 """
 # Python 3.12 warns of forks beside threads.
 QUIET = {"PYTHONWARNINGS": "ignore"}
@@ -152,7 +169,8 @@ def test_a_process_that_a_handler_forks_never_goes_on_as_a_worker(model: str, tm
     ):
         for method, status in (ends | {"exiting": 7}).items():
             assert client.call(method).result == status, method
+        assert client.call("between").result == [1, 1]
         (worker,) = arbiter.workers()
-        assert (worker["calls"], worker["errors"]) == (len(ends) + 1, 0)
-        assert server.log().count("have it end by os._exit") == len(ends)
+        assert (worker["calls"], worker["errors"]) == (len(ends) + 2, 0)
+        assert server.log().count("have it end by os._exit") == len(ends) + 1
         assert "ZeroDivisionError" in server.log()
