@@ -40,22 +40,16 @@ def test_what_is_remembered_and_no_longer_true_is_found_out_again(
 
 
 @pytest.mark.parametrize(
-    ("remembered", "handler", "says"),
+    ("remembered", "says"),
     [
-        ("native", silent, "says nothing to any guess"),
-        ("jsonrpc", silent, "says nothing to any guess"),
-        ("qmp", silent, "it did not greet within"),
-        ("qmp", http, "is an HTTP server"),
+        ("native", "says nothing to any guess"),
+        ("jsonrpc", "says nothing to any guess"),
+        ("qmp", "it did not greet within"),
     ],
 )
 @pytest.mark.usefixtures("brief")
-def test_what_is_remembered_and_no_longer_understood_is_not_waited_for(
-    remembered: str,
-    handler: Handler,
-    says: str,
-    script: Session,
-    memory: TargetMemory,
-    monkeypatch: pytest.MonkeyPatch,
+def test_what_is_remembered_and_says_nothing_by_now_is_not_waited_for(
+    remembered: str, says: str, script: Session, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rpcshell.client.dialects.qmp.GREETING_TIMEOUT", 0.1)
 
@@ -64,10 +58,21 @@ def test_what_is_remembered_and_no_longer_understood_is_not_waited_for(
         script.method("add")
         script.call("add", [1])
 
-    with serving(handler) as server:
+    with serving(silent) as server:
         memory.learn(str(server.target), f"{remembered}:{server.target}")
         with pytest.raises(ShellError, match=says):
             call()
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_what_is_remembered_and_no_longer_understood_is_told(
+    script: Session, memory: TargetMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpcshell.client.dialects.qmp.GREETING_TIMEOUT", 0.1)
+    with serving(http) as server:
+        memory.learn(str(server.target), f"qmp:{server.target}")
+        with pytest.raises(ShellError, match="is an HTTP server"):
+            script.connect(server.target)
 
 
 @pytest.mark.usefixtures("unhurried")
