@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.commands.export.exported import Secret, call_key
-from rpcshell.commands.export.literals import Code, Wrapped, literal
+from rpcshell.commands.export.exported import SecretPlace, call_key
+from rpcshell.commands.export.literals import Expression, Wrapped, literal
 from rpcshell.line.properties import property_schema
 from rpcshell.line.schema import ANYTHING, allowed_types, alternatives, type_names
 from rpcshell.view.differences import identity
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ANY", "Expectation", "Expectations"]
 
-ANY: Final = Code("ANY")
+ANY: Final = Expression("ANY")
 """`unittest.mock.ANY`: equal to everything."""
 
 _LONGEST: Final = 4000
@@ -57,7 +57,7 @@ class Expectation:
     """What a call is expected to bring.
 
     Attributes:
-        value: JSON with `Code` and `Wrapped` in the place of what is not known.
+        value: JSON with `Expression` and `Wrapped` in the place of what is not known.
         exact: Whether it is expected as it was, apart from what is plainly of one run.
     """
 
@@ -149,22 +149,22 @@ class _ResultReader:
                 return Wrapped("Each", self.shape(items, key, self._items(schema)))
         return self.some(values, schema)
 
-    def some(self, values: Sequence[Any], schema: Schema) -> Code:
+    def some(self, values: Sequence[Any], schema: Schema) -> Expression:
         """The types of the values."""
         if any(value is None for value in values):
             return ANY
         if self._method is not None and allowed_types(schema, self._method.resolve) == {"integer"}:
-            return Code("Some(int)")
-        return Code(f"Some({', '.join(dict.fromkeys(self._names[type(value)] for value in values))})")
+            return Expression("Some(int)")
+        return Expression(f"Some({', '.join(dict.fromkeys(self._names[type(value)] for value in values))})")
 
-    def _secret(self, values: Sequence[Any], key: str) -> Code | None:
+    def _secret(self, values: Sequence[Any], key: str) -> Expression | None:
         found = [self._secrets.find(value, key) for value in values]
         if not any(found):
             return None
         first = found[0]
         return (
-            Code(first.name)
-            if isinstance(first, Secret) and len(set(map(str, found))) == 1
+            Expression(first.name)
+            if isinstance(first, SecretPlace) and len(set(map(str, found))) == 1
             else self.some(values, ANYTHING)
         )
 

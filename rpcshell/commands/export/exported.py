@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Export",
     "Key",
-    "Secret",
+    "SecretPlace",
     "Secrets",
     "address_of",
     "call_key",
@@ -172,7 +172,7 @@ def _inside(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list | tuple) else ()
 
 
-class Secret(msgspec.Struct, frozen=True):
+class SecretPlace(msgspec.Struct, frozen=True):
     """The place of a secret.
 
     Attributes:
@@ -199,13 +199,13 @@ class Secret(msgspec.Struct, frozen=True):
 
 
 class Secrets:
-    """Replaces the secrets of calls, the same one by the same `Secret` everywhere.
+    """Replaces the secrets of calls, the same one by the same `SecretPlace` everywhere.
 
     A text that holds a secret of any of the calls, under whatever name, is one itself.
     """
 
     def __init__(self, records: Iterable[Call]) -> None:
-        self._found: dict[str, Secret] = {}
+        self._found: dict[str, SecretPlace] = {}
         known: set[str] = set()
         for record in records:
             known.update(secret_texts(record.named_params))
@@ -214,12 +214,12 @@ class Secrets:
         self._known = re.compile("|".join(map(re.escape, sorted(known, key=len, reverse=True)))) if known else None
 
     @property
-    def used(self) -> list[Secret]:
+    def used(self) -> list[SecretPlace]:
         """The secrets that were replaced so far."""
         return list(self._found.values())
 
     def hide_params(self, record: Call) -> Any:
-        """The params of a call with a `Secret` for each secret, by its own name or that of its place."""
+        """The params of a call with a `SecretPlace` for each secret, by its own name or that of its place."""
         params, named = record.params, record.named_params
         hidden = self.hide(named, record.method)
         if named is params:
@@ -227,7 +227,7 @@ class Secrets:
         return list(hidden.values()) if isinstance(params, list) else hidden[record.names[0]]
 
     def hide(self, value: Any, method: str, key: str = "") -> Any:
-        """A part of the params of a call of a method, under a key, with a `Secret` for each secret."""
+        """A part of the params of a call of a method, under a key, with a `SecretPlace` for each secret."""
         if (key and is_secret(key) and _hidden(value)) or self._holds_one(value):
             return self._secret(value, method, key)
         if isinstance(value, dict):
@@ -236,7 +236,7 @@ class Secrets:
             return [self.hide(inner, method, key) for inner in value]
         return value
 
-    def find(self, value: Any, key: str = "") -> Secret | bool:
+    def find(self, value: Any, key: str = "") -> SecretPlace | bool:
         """The secret that a value is, if it was replaced before; else whether it is one."""
         if (key and is_secret(key) and _hidden(value)) or self._holds_one(value):
             return self._found.get(_identity(value), True)
@@ -251,7 +251,7 @@ class Secrets:
             return False
         return (self._known is not None and self._known.search(value) is not None) or mask_secrets(value) != value
 
-    def _secret(self, value: Any, method: str, key: str) -> Secret:
+    def _secret(self, value: Any, method: str, key: str) -> SecretPlace:
         identity = _identity(value)
         found = self._found.get(identity)
         if found is None:
@@ -261,7 +261,7 @@ class Secrets:
             number = 1
             while (unique := f"{name}_{number}" if number > 1 else name) in taken:
                 number += 1
-            found = self._found[identity] = Secret(unique, key, method, isinstance(value, str))
+            found = self._found[identity] = SecretPlace(unique, key, method, isinstance(value, str))
         return found
 
 

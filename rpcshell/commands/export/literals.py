@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["Code", "Wrapped", "call_text", "literal"]
+__all__ = ["Expression", "Wrapped", "call_text", "literal"]
 
 _WIDTH: Final = 100
 _INDENT: Final = 4
 
 
-class Code(msgspec.Struct, frozen=True):
+class Expression(msgspec.Struct, frozen=True):
     """A Python expression in the place of a value."""
 
     text: str
@@ -26,7 +26,7 @@ class Wrapped(msgspec.Struct, frozen=True):
 
 
 def literal(value: Any, *, margin: int = 0, column: int = 0) -> str:
-    """JSON as an expression, over several lines where it does not fit on one; `Code` and `Wrapped` may be in it.
+    """JSON as an expression, over several lines where it does not fit on one; `Expression` and `Wrapped` may be in it.
 
     The first line begins at a column, the further ones are indented by the margin.
     """
@@ -39,7 +39,7 @@ def literal(value: Any, *, margin: int = 0, column: int = 0) -> str:
 
 
 def call_text(function: str, arguments: list[Any], *, margin: int = 0, column: int = 0) -> str:
-    """A call of a Python function, laid out as `literal` does; arguments that have a name are `Code`."""
+    """A call of a Python function, laid out as `literal` does; arguments that have a name are `Expression`."""
     flat = f"{function}({', '.join(_flat(argument) for argument in arguments)})"
     if len(flat) + column <= _WIDTH:
         return flat
@@ -52,7 +52,7 @@ def call_text(function: str, arguments: list[Any], *, margin: int = 0, column: i
 
 def _flat(value: Any) -> str:
     match value:
-        case Code():
+        case Expression():
             return value.text
         case Wrapped():
             return f"{value.function}({_flat(value.value)})"

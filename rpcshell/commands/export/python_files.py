@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.commands.export.expected import ANY, Expectations
 from rpcshell.commands.export.exported import (
-    Secret,
+    SecretPlace,
     Secrets,
     address_of,
     call_key,
@@ -19,7 +19,7 @@ from rpcshell.commands.export.exported import (
     targets_of,
     time_limit,
 )
-from rpcshell.commands.export.literals import Code, Wrapped, call_text, literal
+from rpcshell.commands.export.literals import Expression, Wrapped, call_text, literal
 from rpcshell.line.masking import mask_secrets
 from rpcshell.view.escape import visible
 
@@ -119,18 +119,18 @@ def connections(export: Export) -> dict[str, str]:
     limit = time_limit(export.records)
     found = {}
     for target, ending in targets_of(export.records).items():
-        arguments: list[Any] = [Code(f"TARGET{ending}")]
+        arguments: list[Any] = [Expression(f"TARGET{ending}")]
         if limit is not None:
-            arguments.append(Code(f"timeout={limit}"))
+            arguments.append(Expression(f"timeout={limit}"))
         if (table := envelope_of(export, target)) is not None:
-            arguments.append(Code(f"dialect={call_text('Envelope.from_table', [table])}"))
+            arguments.append(Expression(f"dialect={call_text('Envelope.from_table', [table])}"))
         if target in export.plain:
-            arguments.append(Code("plain=True"))
+            arguments.append(Expression("plain=True"))
         if export.decimals:
-            arguments.append(Code('floats="decimal"'))
+            arguments.append(Expression('floats="decimal"'))
         if files := files_of(export, target):
-            named: list[Any] = [Code(f"{name}={literal(path)}") for name, path in files.items()]
-            arguments.append(Code(f"tls={call_text('TlsFiles', named)}"))
+            named: list[Any] = [Expression(f"{name}={literal(path)}") for name, path in files.items()]
+            arguments.append(Expression(f"tls={call_text('TlsFiles', named)}"))
         found[f"client{ending}"] = call_text("connect", arguments)
     return found
 
@@ -147,10 +147,10 @@ def call_of(record: Call, export: Export, secrets: Secrets, *, margin: int, colu
 def as_code(value: Any, *, decimals: bool) -> Any:
     """A value with the names of its secrets, and with `Decimal`s for its floats where those are wanted."""
     match value:
-        case Secret():
-            return Code(value.name)
+        case SecretPlace():
+            return Expression(value.name)
         case float() if decimals:
-            return Code(f'Decimal("{value!r}")')
+            return Expression(f'Decimal("{value!r}")')
         case dict():
             return {key: as_code(inner, decimals=decimals) for key, inner in value.items()}
         case list():

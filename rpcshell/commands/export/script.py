@@ -9,7 +9,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.commands.export.exported import Secret, Secrets, files_of, introduction, reason, targets_of
+from rpcshell.commands.export.exported import SecretPlace, Secrets, files_of, introduction, reason, targets_of
 from rpcshell.line.language import method_text, unparse
 from rpcshell.line.masking import mask_secrets
 
@@ -71,7 +71,7 @@ def _line(record: Call) -> str:
     return method_text(record.method) if record.params is None else unparse(record.method, record.params)
 
 
-def _document(record: Call, params: Any, hidden: list[Secret]) -> str:
+def _document(record: Call, params: Any, hidden: list[SecretPlace]) -> str:
     """A line with its secrets taken from variables, and all else kept from the script's own expansion."""
     # More of them than the call has, so that nothing of its own looks like a mark.
     mark = "\x00" * (1 + unparse(record.method, record.params).count("\\u0000"))
@@ -85,15 +85,15 @@ def _document(record: Call, params: Any, hidden: list[Secret]) -> str:
     return line
 
 
-def _secrets_in(value: Any) -> list[Secret]:
-    if isinstance(value, Secret):
+def _secrets_in(value: Any) -> list[SecretPlace]:
+    if isinstance(value, SecretPlace):
         return [value]
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [secret for inner in inside for secret in _secrets_in(inner)]
 
 
 def _marked(value: Any, mark: str) -> Any:
-    if isinstance(value, Secret):
+    if isinstance(value, SecretPlace):
         return f"{mark}{value.name}{mark}"
     if isinstance(value, dict):
         return {key: _marked(inner, mark) for key, inner in value.items()}

@@ -11,7 +11,7 @@ import statistics
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.lab.bench.findings import Finding, findings
+from rpcshell.lab.bench.findings import BenchFinding, findings
 from rpcshell.lab.bench.runs import RunMemory, run_of
 from rpcshell.view.units import ago, count_of, latency, per_second, share
 
@@ -50,7 +50,7 @@ _TIMES: Final = 2.0
 """From here on, a difference is told as so many times."""
 
 
-def ahead(contestants: Sequence[Contestant]) -> list[Finding]:
+def ahead(contestants: Sequence[Contestant]) -> list[BenchFinding]:
     """Who is ahead, and how sure that is."""
     working = [one for one in contestants if one.whole.calls and one.whole.failed < one.whole.attempts]
     found = []
@@ -62,10 +62,10 @@ def ahead(contestants: Sequence[Contestant]) -> list[Finding]:
         found.append(_quickest(working, wanted if kept_up else None))
         if (advice := _advice(working, kept_up=kept_up)) is not None:
             found.append(advice)
-    sentences = [Finding(sentence, serious=False) for sentence in found]
-    sentences += [Finding(f"{one.name}: no call succeeded.") for one in contestants if one not in working]
+    sentences = [BenchFinding(sentence, serious=False) for sentence in found]
+    sentences += [BenchFinding(f"{one.name}: no call succeeded.") for one in contestants if one not in working]
     for one in working:
-        sentences += [Finding(f"{one.name}: {finding.text}") for finding in findings(one.whole) if finding.serious]
+        sentences += [BenchFinding(f"{one.name}: {finding.text}") for finding in findings(one.whole) if finding.serious]
     return sentences
 
 

@@ -38,11 +38,11 @@ from rpcwire.worker_models import worker_model
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rpcshell.lab.bench.measurement import Progress
+    from rpcshell.lab.bench.measurement import RunProgress
     from rpcshell.lab.bench.options import BenchOptions
     from rpcshell.shell.shell import Shell
 
-    Draw = Callable[[Progress | None], None]
+    Draw = Callable[[RunProgress | None], None]
 
 __all__ = ["conduct"]
 
@@ -212,7 +212,7 @@ class _Runs:
         draw(None)
         meter = None if control is None else ServerMeter(control)
 
-        def on_progress(progress: Progress) -> None:
+        def on_progress(progress: RunProgress) -> None:
             if meter is not None:
                 meter.look()
             draw(progress)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rpcshell.lab.bench.measurement import Measurement, Plan
 
 __all__ = [
-    "Finding",
+    "BenchFinding",
     "call_text",
     "examples_of",
     "findings",
@@ -49,7 +49,7 @@ _STALL: Final = 0.25
 _STALL_MEDIANS: Final = 100
 
 
-class Finding(NamedTuple):
+class BenchFinding(NamedTuple):
     """Something worth saying, in one or two sentences, and whether the figures are to be read with it in mind."""
 
     text: str
@@ -103,7 +103,7 @@ def examples_of(measurement: Measurement) -> list[tuple[str, int, str]]:
     ]
 
 
-def findings(measurement: Measurement) -> list[Finding]:
+def findings(measurement: Measurement) -> list[BenchFinding]:
     """What is worth saying, the most important first."""
     return [
         *_ending(measurement),
@@ -118,7 +118,7 @@ def findings(measurement: Measurement) -> list[Finding]:
     ]
 
 
-def _ending(measurement: Measurement) -> Iterator[Finding]:
+def _ending(measurement: Measurement) -> Iterator[BenchFinding]:
     plan = measurement.plan
     if measurement.interrupted:
         planned = [
@@ -126,45 +126,47 @@ def _ending(measurement: Measurement) -> Iterator[Finding]:
             *([] if plan.calls is None else [count_of(plan.calls, "call")]),
         ]
         of = f" of {' or '.join(planned)}" if planned else ""
-        yield Finding(f"Stopped after {measurement.seconds:.1f} s{of}: these are the figures until then.")
+        yield BenchFinding(f"Stopped after {measurement.seconds:.1f} s{of}: these are the figures until then.")
     if not measurement.calls:
-        yield Finding("No call was answered, so there is nothing to tell of latencies.")
+        yield BenchFinding("No call was answered, so there is nothing to tell of latencies.")
 
 
-def _failures(measurement: Measurement) -> Iterator[Finding]:
+def _failures(measurement: Measurement) -> Iterator[BenchFinding]:
     failed = measurement.failed
     if not failed or not measurement.calls:
         return
     if failed >= measurement.attempts:
-        yield Finding("Every call went wrong: the figures say how fast errors come, not how fast the work is done.")
+        yield BenchFinding(
+            "Every call went wrong: the figures say how fast errors come, not how fast the work is done."
+        )
     else:
-        yield Finding(
+        yield BenchFinding(
             f"{share(failed / measurement.attempts)} of the calls went wrong; errors are in the latencies too."
         )
 
 
-def _losses(measurement: Measurement) -> Iterator[Finding]:
+def _losses(measurement: Measurement) -> Iterator[BenchFinding]:
     lost_at = {name: found.lost for name, found in measurement.instances.items() if found.lost}
     if lost_at:
         places = ", ".join(f"{visible(name)} ({number(lost)})" for name, lost in lost_at.items())
-        yield Finding(
+        yield BenchFinding(
             f"{count_of(sum(lost_at.values()), 'call')} had no reply, and went to no other instance: {places}."
         )
     server = measurement.server
     if server is not None and server.died:
         lost = f"{count_of(server.lost, 'call')} {plural(server.lost, 'was', 'were')} lost with them"
-        yield Finding(
+        yield BenchFinding(
             f"{count_of(server.died, 'worker')} died meanwhile; {lost if server.lost else 'no call was lost'}."
         )
 
 
-def _behind(measurement: Measurement) -> Iterator[Finding]:
+def _behind(measurement: Measurement) -> Iterator[BenchFinding]:
     plan = measurement.plan
     if plan.rate is None or not measurement.unsent:
         return
     due = measurement.attempts + measurement.unsent
     room = count_of(plan.connections * plan.pipeline, "call")
-    yield Finding(
+    yield BenchFinding(
         f"The server did not keep up with {per_second(plan.rate)} calls/s: {number(measurement.unsent)} "
         f"({share(measurement.unsent / due)}) were due and never sent, since {room} at once is all that "
         f"{count_of(plan.connections, 'connection')} can hold. Latency counts from when a call was due."
@@ -179,25 +181,25 @@ def _unserved(measurement: Measurement) -> int:
     return max(measurement.plan.connections - server.workers, 0)
 
 
-def _held(measurement: Measurement) -> Iterator[Finding]:
+def _held(measurement: Measurement) -> Iterator[BenchFinding]:
     """A sync worker serves a connection to its end; those that come after it wait, though they are connected."""
     server, plan = measurement.server, measurement.plan
     if server is None:
         return
     if more := _unserved(measurement):
-        yield Finding(
+        yield BenchFinding(
             f"{count_of(plan.connections, 'connection')} for {count_of(server.workers, 'sync worker')}: each worker "
             f"serves one connection until that ends, so {number(more)} had to wait however idle the others were. "
             f"Use {count_of(plan.connections, 'worker')}, or the model thread, pool or async."
         )
     elif server.waiting:
         were = plural(server.waiting, "was", "were")
-        yield Finding(
+        yield BenchFinding(
             f"Up to {count_of(server.waiting, 'connection')} {were} seen waiting to be accepted.", serious=False
         )
 
 
-def _shares(measurement: Measurement) -> Iterator[Finding]:
+def _shares(measurement: Measurement) -> Iterator[BenchFinding]:
     calls = measurement.calls_by_worker()
     whole = sum(calls.values())
     if len(calls) < 2 or whole < _ENOUGH_CALLS:
@@ -205,7 +207,7 @@ def _shares(measurement: Measurement) -> Iterator[Finding]:
     connections = measurement.plan.connections
     idle = sum(not count for count in calls.values())
     if connections < len(calls):
-        yield Finding(
+        yield BenchFinding(
             f"{count_of(connections, 'connection')} can keep at most {number(connections)} of {len(calls)} workers "
             "busy: each connection stays with the worker that took it.",
             serious=False,
@@ -214,13 +216,13 @@ def _shares(measurement: Measurement) -> Iterator[Finding]:
     busiest = max(calls, key=lambda worker: calls[worker])
     if calls[busiest] > _MUCH_MORE * whole / len(calls):
         none = f", and {count_of(idle, 'worker')} answered none" if idle else ""
-        yield Finding(
+        yield BenchFinding(
             f"Worker {busiest} answered {share(calls[busiest] / whole)} of the calls, where {share(1 / len(calls))} is "
             f"a fair share{none}: each connection stays with the worker that took it.",
         )
 
 
-def _client(measurement: Measurement) -> Iterator[Finding]:
+def _client(measurement: Measurement) -> Iterator[BenchFinding]:
     plan = measurement.plan
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     most = min(measurement.processes, cores)
@@ -231,13 +233,13 @@ def _client(measurement: Measurement) -> Iterator[Finding]:
         return
     processes = count_of(measurement.processes, "load process", "load processes")
     helps = "more of them" if measurement.processes < min(cores, plan.connections) else "a machine of their own"
-    yield Finding(
+    yield BenchFinding(
         f"The load itself was the limit: {processes} used {used:.2f} of {count_of(most, 'processor core')}, so the "
         f"server may be faster than this. They would need {helps}."
     )
 
 
-def _silence(measurement: Measurement) -> Iterator[Finding]:
+def _silence(measurement: Measurement) -> Iterator[BenchFinding]:
     longest, begins, ends = 0.0, 0.0, 0.0
     silent = 0.0
     for interval in measurement.timeline:
@@ -245,10 +247,10 @@ def _silence(measurement: Measurement) -> Iterator[Finding]:
         if silent > longest:
             longest, begins, ends = silent, interval.seconds - silent, interval.seconds
     if longest >= _STALL and measurement.calls:
-        yield Finding(f"No call was answered from {begins:.1f} s to {ends:.1f} s.")
+        yield BenchFinding(f"No call was answered from {begins:.1f} s to {ends:.1f} s.")
 
 
-def _hidden(measurement: Measurement) -> Iterator[Finding]:
+def _hidden(measurement: Measurement) -> Iterator[BenchFinding]:
     """What a closed loop does not show; where connections wait for a worker, that is told already."""
     histogram = Histogram(measurement.latency)
     slowest = histogram.largest
@@ -258,7 +260,7 @@ def _hidden(measurement: Measurement) -> Iterator[Finding]:
         and measurement.calls >= _ENOUGH_CALLS
         and slowest >= max(_STALL, _STALL_MEDIANS * histogram.percentile(50))
     ):
-        yield Finding(
+        yield BenchFinding(
             f"The slowest call took {latency(slowest)}. A closed loop begins nothing while it waits, and so counts a "
             "stall once for each connection; --rate shows what callers would see that do not wait for each other."
         )

@@ -16,7 +16,7 @@ from rpcwire import TextFloat
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Interval", "Measurement", "Plan", "Progress", "ServerUse", "as_json", "shares_summed", "summed"]
+__all__ = ["Interval", "Measurement", "Plan", "RunProgress", "ServerUse", "as_json", "shares_summed", "summed"]
 
 _ERROR_REPLY: Final = "error "
 """What the kinds of problems begin with that are replies of the server."""
@@ -81,7 +81,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     p99: float
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a run is."""
 
     seconds: float

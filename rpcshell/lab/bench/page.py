@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from rpcshell.lab.bench import charts, page_tables
 from rpcshell.lab.bench.compare import ahead
-from rpcshell.lab.bench.findings import Finding, call_text, findings, length_text, load_text, server_text, target_text
+from rpcshell.lab.bench.findings import (
+    BenchFinding,
+    call_text,
+    findings,
+    length_text,
+    load_text,
+    server_text,
+    target_text,
+)
 from rpcshell.lab.bench.measurement import as_json
 from rpcshell.lab.bench.rounds import side_by_side
 from rpcshell.version import __version__
@@ -128,7 +136,7 @@ def _tiles(measurement: Measurement) -> str:
     return f'<dl class="tiles" aria-label="Figures at a glance">{cells}</dl>'
 
 
-def _list(found: Sequence[Finding]) -> str:
+def _list(found: Sequence[BenchFinding]) -> str:
     items = "".join(
         f'<li class="{"serious" if finding.serious else ""}">{escape(unbroken(finding.text))}</li>' for finding in found
     )

@@ -14,7 +14,7 @@ from rpcshell.view.width import cut
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.lab.bench.measurement import Progress
+    from rpcshell.lab.bench.measurement import RunProgress
     from rpcshell.shell.output import Canvas
     from rpcshell.view.pretty import Fragment
 
@@ -33,7 +33,7 @@ class DrawnProgress:
         self._title = visible(title)
         self._rates: list[float] = []
 
-    def __call__(self, progress: Progress | None) -> None:
+    def __call__(self, progress: RunProgress | None) -> None:
         """Draw how far it is; with nothing, that it has not begun."""
         rows, columns = self._place.size
         width = min(columns, _WIDEST)
@@ -67,11 +67,11 @@ class LineProgress:
     def __exit__(self, *_: object) -> None:
         self._write("\r\x1b[K")
 
-    def titled(self, title: str) -> Callable[[Progress | None], None]:
+    def titled(self, title: str) -> Callable[[RunProgress | None], None]:
         """What writes how far a run is."""
         shown = visible(title)
 
-        def write(progress: Progress | None) -> None:
+        def write(progress: RunProgress | None) -> None:
             text = "connecting" if progress is None else f"{progress.share:>4.0%} · {''.join(_said(progress))}"
             self._write(f"\r{cut(f'{text} · {shown}', max(self._columns - 1, 1))}\x1b[K")
 
@@ -83,7 +83,7 @@ class LineProgress:
             self._stream.flush()
 
 
-def _said(progress: Progress) -> tuple[str, str]:
+def _said(progress: RunProgress) -> tuple[str, str]:
     """What there is to say, and what of that is bad."""
     if progress.share >= 1 and not progress.rate:
         text = f"waiting for the last replies · {count_of(progress.calls, 'call')}"

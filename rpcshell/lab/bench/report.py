@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import ModuleType
 
-    from rpcshell.lab.bench.findings import Finding
+    from rpcshell.lab.bench.findings import BenchFinding
     from rpcshell.lab.bench.measurement import Measurement
     from rpcshell.view.pretty import Fragment
 
@@ -307,7 +307,7 @@ def _plot_lines(plot: ModuleType) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
-def _told(found: Sequence[Finding], width: int) -> Iterator[Fragment]:
+def _told(found: Sequence[BenchFinding], width: int) -> Iterator[Fragment]:
     """Findings as a list."""
     if found:
         yield "", "\n"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rpcshell.client.target import FleetTarget, Target
-from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, Progress, shares_summed, summed
+from rpcshell.lab.bench.measurement import Interval, Measurement, Plan, RunProgress, shares_summed, summed
 from rpcshell.lab.load.messages import Begin, Stop, Task, Tick
 from rpcshell.lab.load.process import LoadProcesses
 from rpcshell.view.histogram import Histogram
@@ -38,7 +38,7 @@ _PAUSE: Final = 0.25
 
 def run_plan(
     plan: Plan,
-    on_progress: Callable[[Progress], None] = lambda _progress: None,
+    on_progress: Callable[[RunProgress], None] = lambda _progress: None,
     unsaid: Mapping[str, Any] = MappingProxyType({}),
     dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
 ) -> Measurement:
@@ -104,7 +104,7 @@ def _part(whole: int, parts: int, number: int) -> int:
 class _Run:
     """Puts together what the processes report."""
 
-    def __init__(self, plan: Plan, processes: LoadProcesses, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(self, plan: Plan, processes: LoadProcesses, on_progress: Callable[[RunProgress], None]) -> None:
         self._plan = plan
         self._processes = processes
         self._on_progress = on_progress
@@ -206,7 +206,7 @@ class _Run:
         )
         self._timeline.append(interval)
         self._on_progress(
-            Progress(
+            RunProgress(
                 seconds=now,
                 calls=self._calls,
                 problems=sum(self._problems.values()),

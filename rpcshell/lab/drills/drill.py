@@ -13,7 +13,7 @@ import msgspec
 from rpcshell.client.errors import Cancelled, ConnectionFailed, ConnectionLost, ShellError, UsageError
 from rpcshell.client.target import UnixTarget
 from rpcshell.lab.drills.probe import Probe, ProbedCall
-from rpcshell.lab.drills.timeline import Follower, Timeline
+from rpcshell.lab.drills.timeline import ServerFollower, Timeline
 from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.view.escape import visible
 from rpcshell.view.units import duration, plural
@@ -88,7 +88,7 @@ class Drill:
             # Those that keep their connection for a while may keep others from its worker.
             keep = status.concurrent or len(status.workers) > callers
             self.probe = Probe(target, called, self.timeline, tls=shell.session.tls, callers=callers, keep=keep)
-            self.follower = Follower(self._watch, self.timeline, self.probe.look, callers=callers)
+            self.follower = ServerFollower(self._watch, self.timeline, self.probe.look, callers=callers)
             self._before = self.follower.status
         except BaseException:
             self.control.close()

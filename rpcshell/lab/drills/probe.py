@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.errors import ConnectionLost
-from rpcshell.lab.load.callers import Attempt, Caller
+from rpcshell.lab.load.callers import Caller, EndedCall
 from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Probe:
         """When the last call began that was answered as quickly as before the drill."""
 
         def caller(calls_each: int) -> Caller:
-            def ended(attempt: Attempt) -> None:
+            def ended(attempt: EndedCall) -> None:
                 self._take(attempt)
                 if self._over:
                     made.client.close()
@@ -197,7 +197,7 @@ class Probe:
         """For how long each of the calls on their way has waited."""
         return [now - began for caller in self._callers if (began := caller.began) is not None]
 
-    def _take(self, attempt: Attempt) -> None:
+    def _take(self, attempt: EndedCall) -> None:
         fate, took = attempt.fate, attempt.took
         with self._lock:
             self._fates[fate] += 1

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcshell.servers.watch import LocalServerWatch
     from rpcwire.control import ServerEvent, ServerStatus
 
-__all__ = ["Follower", "Moment", "Timeline"]
+__all__ = ["Moment", "ServerFollower", "Timeline"]
 
 _SHOWN: Final = 12
 """Moments of a kind that are shown; the others are counted, and told to programs."""
@@ -137,7 +137,7 @@ class Timeline:
             ]
 
 
-class Follower:
+class ServerFollower:
     """Looks at a server again and again, and puts what it sees on the timeline.
 
     `look_at_calls` is called with the time, whenever it looks. What the drill's own `callers` put into the queue, one

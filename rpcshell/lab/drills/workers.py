@@ -11,7 +11,7 @@ from rpcshell.view.units import duration, plural
 
 if TYPE_CHECKING:
     from rpcshell.lab.drills.drill import Drill
-    from rpcshell.lab.drills.timeline import Follower
+    from rpcshell.lab.drills.timeline import ServerFollower
     from rpcwire.control import ServerEvent, ServerStatus
 
 __all__ = ["freeze", "kill", "reload", "scale"]
@@ -121,7 +121,7 @@ def scale(drill: Drill, workers: int) -> None:
     drill.verdict = Verdict(f"{_workers(abs(workers - before))} {verb} within {took}, and {_lost(drill)}.")
 
 
-def _wait_for(follower: Follower, pid: int, kinds: frozenset[str], seconds: float) -> ServerEvent | None:
+def _wait_for(follower: ServerFollower, pid: int, kinds: frozenset[str], seconds: float) -> ServerEvent | None:
     """The first event of some kinds that a process has, if it comes in time."""
 
     def find() -> ServerEvent | None:

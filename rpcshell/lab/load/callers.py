@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpcshell.client.target import Target, TlsFiles
     from rpcwire import Reply
 
-__all__ = ["Attempt", "Caller"]
+__all__ = ["Caller", "EndedCall"]
 
 _STACK: Final = 256 * 1024
 """Bytes; a call does not nest deeply, and there may be many threads."""
@@ -32,7 +32,7 @@ _REST: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class EndedCall:
     """A call that has come to its end; times are on `time.monotonic`'s clock."""
 
     method: str
@@ -100,13 +100,13 @@ class Caller:
         calls: int | None = None,
         pause: float = 0.0,
         calls_each: int | None = None,
-        on_end: Callable[[Attempt], None] = lambda _attempt: None,
+        on_end: Callable[[EndedCall], None] = lambda _attempt: None,
     ) -> None:
         self.client = Client(target, timeout=timeout, connect_timeout=timeout, tls=tls)
         """Has the connection, which stays open; not to be used while the caller runs."""
         self.began: float | None = None
         """When the call under way began."""
-        self.last: Attempt | None = None
+        self.last: EndedCall | None = None
         """The last call that has ended."""
         self.longest = 0.0
         """Seconds that the longest took."""
@@ -162,10 +162,10 @@ class Caller:
             if made != self._left:
                 self._ending.wait(self._pause if attempt.failure is None else max(self._pause, _REST))
 
-    def _call(self) -> Attempt:
+    def _call(self) -> EndedCall:
         self.began = began = time.monotonic()
         try:
             reply = self.client.exchange(self._method, self._params, meta=True)
         except ShellError as error:
-            return Attempt(self._method, began, time.monotonic(), failure=error)
-        return Attempt(self._method, began, time.monotonic(), reply)
+            return EndedCall(self._method, began, time.monotonic(), failure=error)
+        return EndedCall(self._method, began, time.monotonic(), reply)

@@ -12,7 +12,7 @@ import pytest
 from rpcshell.client.errors import Cancelled, ConnectionFailed, NotConnected, ShellError, UsageError
 from rpcshell.client.target import Target
 from rpcshell.commands import load_commands
-from rpcshell.lab.bench.measurement import Progress
+from rpcshell.lab.bench.measurement import RunProgress
 from rpcshell.lab.bench.progress import DrawnProgress
 from rpcshell.line.hint import hint
 from rpcshell.line.language import parse
@@ -102,7 +102,7 @@ def test_what_draws_the_progress_fits_on_any_screen() -> None:
     screen = Screen()
     for screen.size in ((3, 1), (2, 12), (24, 200)):
         draw = DrawnProgress(screen, "ping \x1b[31m · a title that is longer than a row of many a screen is wide")
-        draw(Progress(seconds=1, calls=10**9, problems=10**9, rate=10**6, p99=100, share=1))
+        draw(RunProgress(seconds=1, calls=10**9, problems=10**9, rate=10**6, p99=100, share=1))
         rows = screen.drawn[-1].splitlines()
         assert len(rows) <= max(screen.size[0], 4)
         assert "\x1b" not in screen.drawn[-1]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rpcwire import Floats
 
-__all__ = ["ROUND", "SOUGHT_IN", "Call", "outcome", "progress", "routed", "texts", "uri_of"]
+__all__ = ["ROUND", "SOUGHT_IN", "McpCall", "outcome", "progress", "routed", "texts", "uri_of"]
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 SOUGHT_IN: Final = ("resources/templates/list", "resources/list")
@@ -29,7 +29,7 @@ ROUND: Final = 2**32
 """What the id of a call grows by each time that a request is made for it once more."""
 
 
-class Call(msgspec.Struct):
+class McpCall(msgspec.Struct):
     """A call that waits for its reply."""
 
     method: str
@@ -60,28 +60,28 @@ class Call(msgspec.Struct):
 
 def routed(
     method: str, params: dict[str, Any] | None, resources: Mapping[str, Mapping[str, Any]], floats: Floats
-) -> Call:
+) -> McpCall:
     """What a method stands for, where these are the names of resources that are known."""
     if method in methods.OWN or method.startswith(methods.PROTOCOL):
-        return Call(method.removeprefix(methods.PROTOCOL), params, plainly=True)
+        return McpCall(method.removeprefix(methods.PROTOCOL), params, plainly=True)
     if method.startswith(methods.PROMPT):
         named = {"name": method.removeprefix(methods.PROMPT), "arguments": texts(params or {}, floats)}
-        return Call("prompts/get", named, plainly=False)
+        return McpCall("prompts/get", named, plainly=False)
     if method.startswith(methods.RESOURCE):
         return _reading(method.removeprefix(methods.RESOURCE), params or {}, resources)
     named = {"name": method.removeprefix(methods.TOOL), "arguments": params or {}}
-    return Call("tools/call", named, plainly=False)
+    return McpCall("tools/call", named, plainly=False)
 
 
-def _reading(name: str, values: dict[str, Any], resources: Mapping[str, Mapping[str, Any]]) -> Call:
+def _reading(name: str, values: dict[str, Any], resources: Mapping[str, Mapping[str, Any]]) -> McpCall:
     if (resource := resources.get(name)) is not None:
-        return Call("resources/read", {"uri": uri_of(resource, values)}, plainly=False)
+        return McpCall("resources/read", {"uri": uri_of(resource, values)}, plainly=False)
     if _URI.match(name):
-        return Call("resources/read", {"uri": expand(name, values)}, plainly=False)
-    return Call(SOUGHT_IN[0], None, plainly=False, sought=(name, values))
+        return McpCall("resources/read", {"uri": expand(name, values)}, plainly=False)
+    return McpCall(SOUGHT_IN[0], None, plainly=False, sought=(name, values))
 
 
-def outcome(number: int, call: Call, result: dict[str, Any], floats: Floats) -> Reply:
+def outcome(number: int, call: McpCall, result: dict[str, Any], floats: Floats) -> Reply:
     """The reply to a call that a result is."""
     if call.method == "tools/call" and result.get("isError") is True:
         message, data = methods.error_of(result)

@@ -29,7 +29,7 @@ from rpcshell.client.dialects import (
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.mcp import methods, signs
-from rpcshell.client.dialects.mcp.calls import ROUND, SOUGHT_IN, Call, outcome, progress, routed, texts, uri_of
+from rpcshell.client.dialects.mcp.calls import ROUND, SOUGHT_IN, McpCall, outcome, progress, routed, texts, uri_of
 from rpcshell.client.dialects.mcp.headers import header_places, header_value
 from rpcshell.client.dialects.mcp.requests import CAPABILITIES, capabilities_with, for_a_person, own_answer, with_urls
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
@@ -93,7 +93,7 @@ class Mcp(JsonRpc):
         self._session: str | None = None
         self._offers: Mapping[str, Any] = {}
         self._info: Mapping[str, Any] = {}
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, McpCall] = {}
         self._resources: dict[str, Mapping[str, Any]] = {}
         self._headers: dict[str, dict[str, tuple[str, ...]]] = {}
         self._tasks: frozenset[str] = frozenset()
@@ -219,7 +219,7 @@ class Mcp(JsonRpc):
         self._calls[number] = call
         return data
 
-    def _request(self, number: int, call: Call) -> dict[str, Any]:
+    def _request(self, number: int, call: McpCall) -> dict[str, Any]:
         params = call.params
         if call.task is not None:
             return self.envelope("tasks/result", {"taskId": call.task}, id=number + call.id_offset)
@@ -289,7 +289,7 @@ class Mcp(JsonRpc):
             del self._calls[number]
             yield outcome(number, call, reply.result, self._floats)
 
-    def _begun(self, number: int, call: Call, task: dict[str, Any]) -> Iterator[Message]:
+    def _begun(self, number: int, call: McpCall, task: dict[str, Any]) -> Iterator[Message]:
         """The server has made a task of a call: its result is asked for, which comes when the task has ended."""
         call.task, call.as_task = task["taskId"], False
         call.round += 1
@@ -297,7 +297,7 @@ class Mcp(JsonRpc):
         yield Tell(self.encode(self._request(number, call)))
 
     def _looked_up(
-        self, number: int, call: Call, sought: tuple[str, dict[str, Any]], page: Mapping[str, Any]
+        self, number: int, call: McpCall, sought: tuple[str, dict[str, Any]], page: Mapping[str, Any]
     ) -> Iterator[Message]:
         """The next page of what there is has come: the resource is read if it is there, or else looked for further."""
         name, values = sought
@@ -318,7 +318,7 @@ class Mcp(JsonRpc):
         call.round += 1
         yield Tell(self.encode(self._request(number, call)))
 
-    def _asked(self, number: int, call: Call, result: dict[str, Any]) -> Iterator[Message]:
+    def _asked(self, number: int, call: McpCall, result: dict[str, Any]) -> Iterator[Message]:
         """The server wants to know something before it gives the result."""
         requests = as_mapping(result.get("inputRequests"))
         if call.refused is not None or call.round == _MOST_ROUNDS:

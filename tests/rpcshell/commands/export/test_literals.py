@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.commands.export.literals import Code, Wrapped, call_text, literal
+from rpcshell.commands.export.literals import Expression, Wrapped, call_text, literal
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -38,8 +38,8 @@ def test_nothing_that_does_not_print_gets_into_a_file(text: str) -> None:
         ("it's", '"it\'s"'),
         ('"', "'\"'"),
         ([], "[]"),
-        (Code("NAME"), "NAME"),
-        ({"a": Wrapped("Each", [Code("X")])}, '{"a": Each([X])}'),
+        (Expression("NAME"), "NAME"),
+        ({"a": Wrapped("Each", [Expression("X")])}, '{"a": Each([X])}'),
     ],
 )
 def test_literals_look_as_formatters_write_them(value: Any, text: str) -> None:

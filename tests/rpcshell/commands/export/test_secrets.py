@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from rpcshell.commands.export import Kind, export_text
-from rpcshell.commands.export.exported import Secret, Secrets
+from rpcshell.commands.export.exported import SecretPlace, Secrets
 from tests.rpcshell.commands.export.calls import answered, export, refused
 
 
@@ -22,7 +22,7 @@ def hidden(params: Any, *, others: Any = ()) -> Any:
     ],
 )
 def test_a_secret_is_named_after_its_key(key: str, name: str) -> None:
-    assert hidden({key: "hunter22", "b": 1}) == {key: Secret(name, key, "m", True), "b": 1}
+    assert hidden({key: "hunter22", "b": 1}) == {key: SecretPlace(name, key, "m", True), "b": 1}
 
 
 def test_the_same_secret_has_one_name_and_another_one_another() -> None:
@@ -32,7 +32,7 @@ def test_the_same_secret_has_one_name_and_another_one_another() -> None:
 
 def test_a_secret_under_another_key_is_one_too() -> None:
     found = hidden({"password": "hunter22", "url": "http://hunter22@host", "n": "hunter"})
-    assert found["url"] == Secret("SECRET_URL", "url", "m", True)
+    assert found["url"] == SecretPlace("SECRET_URL", "url", "m", True)
     assert found["n"] == "hunter"
 
 
@@ -43,8 +43,8 @@ def test_what_says_that_there_is_no_secret_stays() -> None:
 
 def test_other_json_can_be_a_secret() -> None:
     assert hidden({"token": 12345, "credentials": {"a": "b"}}) == {
-        "token": Secret("TOKEN", "token", "m", False),
-        "credentials": Secret("CREDENTIALS", "credentials", "m", False),
+        "token": SecretPlace("TOKEN", "token", "m", False),
+        "credentials": SecretPlace("CREDENTIALS", "credentials", "m", False),
     }
 
 

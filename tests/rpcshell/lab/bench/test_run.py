@@ -18,7 +18,7 @@ import pytest
 
 from rpcshell.client.errors import ConnectionFailed, ShellError
 from rpcshell.client.target import Target, TlsFiles
-from rpcshell.lab.bench.measurement import Measurement, Plan, Progress
+from rpcshell.lab.bench.measurement import Measurement, Plan, RunProgress
 from rpcshell.lab.bench.run import run_plan
 from rpcshell.lab.load.messages import Tick
 from rpcshell.servers.control import Control
@@ -243,7 +243,7 @@ def test_a_server_that_goes_away_for_good_does_not_make_it_run_forever() -> None
         server = stack.enter_context(serving(once))
         plan = Plan(target=str(server.target), method="ping", connections=1, calls=1000, seconds=None, timeout=1)
 
-        def end(_progress: Progress) -> None:
+        def end(_progress: RunProgress) -> None:
             listening.set()
             stack.close()
 
@@ -276,7 +276,7 @@ def test_calls_begin_at_the_rate_whatever_becomes_of_them() -> None:
     assert measured.unsent > 10
 
 
-def interrupt(_progress: Progress) -> None:
+def interrupt(_progress: RunProgress) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -288,13 +288,13 @@ def test_ctrl_c_ends_it_with_what_there_is() -> None:
     assert measured.calls == Histogram(measured.latency).count > 0
     assert set(measured.problems) <= {"no reply when it was stopped"}
     with pytest.raises(KeyboardInterrupt):
-        interrupt_once()(Progress(seconds=0, calls=0, problems=0, rate=0, p99=0, share=0))
+        interrupt_once()(RunProgress(seconds=0, calls=0, problems=0, rate=0, p99=0, share=0))
 
 
 def interrupt_once() -> Any:
     pressed = iter([True])
 
-    def press(progress: Progress) -> None:
+    def press(progress: RunProgress) -> None:
         if next(pressed, False):
             interrupt(progress)
 
@@ -312,7 +312,7 @@ def test_ctrl_c_does_not_wait_long_for_replies(forked: Forks) -> None:
 
 
 def test_a_load_process_that_dies_is_told_of(forked: Forks) -> None:
-    def kill(_progress: Progress) -> None:
+    def kill(_progress: RunProgress) -> None:
         os.kill(min(forked.running()), signal.SIGKILL)
 
     with serving(echo) as server:
@@ -363,11 +363,11 @@ def test_a_standstill_shows_in_an_open_loop_and_is_hidden_by_a_closed_one(
 
     stood = threading.Barrier(2, resume)
 
-    def standing() -> Callable[[Progress], None]:
+    def standing() -> Callable[[RunProgress], None]:
         """Let the worker go on when it has stood still for a second of both runs."""
         once = iter([stood])
 
-        def on_progress(progress: Progress) -> None:
+        def on_progress(progress: RunProgress) -> None:
             if progress.seconds >= 1.0 and (barrier := next(once, None)):
                 barrier.wait(DEADLINE)
 

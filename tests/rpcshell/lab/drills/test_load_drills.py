@@ -103,17 +103,17 @@ def test_a_flood_fills_the_listen_queue_of_sync_workers(drilled: Start) -> None:
 @pytest.mark.thorough
 def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from rpcshell.client.errors import Cancelled
-    from rpcshell.lab.drills.timeline import Follower
+    from rpcshell.lab.drills.timeline import ServerFollower
 
     server = drilled(1, "async")
-    step = Follower.step
+    step = ServerFollower.step
 
-    def interrupted(self: Follower, tick: Callable[[], None] | None = None) -> None:
+    def interrupted(self: ServerFollower, tick: Callable[[], None] | None = None) -> None:
         step(self, tick)
         if sum(worker.connections for worker in self.status.workers) > 10:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Follower, "step", interrupted)
+    monkeypatch.setattr(ServerFollower, "step", interrupted)
     with pytest.raises(Cancelled):
         server.run(":drill flood -n 20 -d 30")
     until(lambda: not any(worker.connections for worker in server.status().workers))
@@ -122,18 +122,18 @@ def test_a_flood_ends_with_ctrl_c_and_so_do_its_clients(drilled: Start, monkeypa
 def test_a_server_that_dies_in_a_drill_ends_it_with_an_error(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = drilled(1)
     pid = server.status().pid
-    from rpcshell.lab.drills.timeline import Follower
+    from rpcshell.lab.drills.timeline import ServerFollower
 
-    step = Follower.step
+    step = ServerFollower.step
     held = iter([False, True])
 
-    def killing(self: Follower, tick: Callable[[], None] | None = None) -> None:
+    def killing(self: ServerFollower, tick: Callable[[], None] | None = None) -> None:
         step(self, tick)
         # What the first step has seen is told before the second one.
         if sum(worker.connections for worker in self.status.workers) and next(held, False):
             os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr(Follower, "step", killing)
+    monkeypatch.setattr(ServerFollower, "step", killing)
     with pytest.raises(ConnectionFailed, match="the server has gone in the middle of the drill"):
         server.run(":drill hold 2 -d 30")
     _, rows = server.output.values[-1]

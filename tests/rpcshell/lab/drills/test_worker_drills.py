@@ -100,18 +100,18 @@ def test_a_frozen_worker_stands_still_for_so_long_and_calls_wait_for_it(drilled:
 def test_a_frozen_worker_goes_on_when_ctrl_c_ends_the_drill(drilled: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = drilled(2)
     pid = server.pids()[1]
-    from rpcshell.lab.drills.timeline import Follower
+    from rpcshell.lab.drills.timeline import ServerFollower
 
-    step = Follower.step
+    step = ServerFollower.step
     seen: list[str] = []
 
-    def interrupted(self: Follower, tick: Callable[[], None] | None = None) -> None:
+    def interrupted(self: ServerFollower, tick: Callable[[], None] | None = None) -> None:
         step(self, tick)
         if any(event.kind == "frozen" for event in self.events):
             seen.append(state_of(pid))
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Follower, "step", interrupted)
+    monkeypatch.setattr(ServerFollower, "step", interrupted)
     with pytest.raises(Cancelled):
         server.run(":drill freeze 1 30")
     assert seen == ["T"]

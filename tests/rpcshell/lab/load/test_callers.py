@@ -6,7 +6,7 @@ import pytest
 
 from rpcshell.client.errors import CallError
 from rpcshell.client.target import Target, TcpTarget
-from rpcshell.lab.load.callers import Attempt, Caller
+from rpcshell.lab.load.callers import Caller, EndedCall
 from tests.rpcshell.peers import DEADLINE, Handler, Peer, echo, free_port, serving
 
 
@@ -73,10 +73,10 @@ def test_a_call_under_way_waits() -> None:
 
 
 def test_a_caller_goes_on_until_it_is_ended_and_changes_its_connection() -> None:
-    ended: list[Attempt] = []
+    ended: list[EndedCall] = []
     enough = threading.Event()
 
-    def take(attempt: Attempt) -> None:
+    def take(attempt: EndedCall) -> None:
         ended.append(attempt)
         if len(ended) == 6:
             enough.set()
