@@ -136,14 +136,15 @@ def _attribute(app: str, module: ModuleType, attribute: str) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError:
-            candidates = _candidates(found)
-            hint = _hint(near_names(part, candidates) or candidates[:3], "make a Service there and name it")
+            services, others = _candidates(found)
+            meant = near_names(part, [*services, *others]) or (services or others)[:3]
+            hint = _hint(meant, "make a Service there and name it")
             raise AppNotFound(app, f"{module.__name__} has no attribute {attribute!r}; {hint}") from None
     return found
 
 
-def _candidates(holder: Any) -> list[str]:
-    """The names in a module or a class that may be meant: services first, then dicts and functions of its own."""
+def _candidates(holder: Any) -> tuple[list[str], list[str]]:
+    """The names in a module or a class that may be meant: its services, and dicts and functions of its own."""
     public = {name: value for name, value in getattr(holder, "__dict__", {}).items() if not name.startswith("_")}
     services = [name for name, value in public.items() if isinstance(value, Service)]
     own = getattr(holder, "__name__", None)
@@ -152,7 +153,7 @@ def _candidates(holder: Any) -> list[str]:
         for name, value in public.items()
         if isinstance(value, dict) or (inspect.isfunction(value) and value.__module__ == own)
     ]
-    return [*services, *others]
+    return services, others
 
 
 def _as_service(app: str, module: ModuleType, attribute: str, found: Any) -> Service:

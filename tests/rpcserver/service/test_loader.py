@@ -168,6 +168,7 @@ def test_a_types_annotations_resolve_in_a_file(folder: Path) -> None:
         ("app_here:nested.dee", "did you mean deep?"),
         ("app_here:nested.zzz", "app_here has no attribute 'nested.zzz'"),
         ("app_unnamed", "app_unnamed has no attribute 'service'; did you mean app?"),
+        ("calculators", "calculators has no attribute 'service'; did you mean calculator?"),
         ("app_empty", "make a Service there"),
         ("app_here:number", "is a int"),
         ("app_here:Service", "without arguments"),
@@ -186,6 +187,7 @@ def test_an_app_that_is_not_there_is_told_with_what_to_do(folder: Path, app: str
     write(folder, "app_here.py")
     write(folder, "inner/app_there.py")
     write(folder, "app_unnamed.py", "from rpcserver import Service\napp = Service('x')")
+    write(folder, "calculators.py", "from rpcserver import Service\ncalculator = Service('x')\ndef helps(): ...")
     write(folder, "app_empty.py", "x = 1")
     write(folder, "app_wrong.py", "def needs(a): ...\nasync def later(): ...\ndef nothing(): ...")
     assert says.format(folder=folder) in not_found(app)
