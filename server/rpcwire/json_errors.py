@@ -26,7 +26,8 @@ def parse_error(error: Exception) -> ParseError:
         return ParseError(f"a string is not UTF-8 ({error.reason}, byte 0x{error.object[error.start]:02x})")
     if isinstance(error, RecursionError):
         return ParseError("the JSON is nested too deeply")
-    return ParseError(lower_first(str(error)))
+    said = lower_first(str(error))
+    return ParseError("the JSON ends too early" if said == "input data was truncated" else said)
 
 
 def lower_first(text: str) -> str:

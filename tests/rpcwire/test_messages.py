@@ -115,6 +115,11 @@ def test_what_is_not_json_is_a_parse_error(body: bytes) -> None:
     assert caught.value.code is ErrorCode.PARSE_ERROR
 
 
+def test_json_that_ends_too_early_is_said_to_be_json() -> None:
+    with pytest.raises(ParseError, match=r"^the JSON ends too early$"):
+        decode_request(b'{"in":"a"')
+
+
 @pytest.mark.parametrize(
     "raw",
     [b'"\xff"', b'"\\ud800"', b'"\\udc00x"', b"1e999", b"[" * 100_000 + b"]" * 100_000, b"9" * 5000],
