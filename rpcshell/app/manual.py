@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from rpcshell.guides import GUIDES, read_guide
+from rpcshell.guides import GUIDES, guide_files, read_guide, read_guide_here
 from rpcshell.prompt.programs import find_pager
 from rpcshell.version import __version__
 from rpcshell.view.guide_page import guide_text
@@ -32,7 +32,7 @@ def show_manual(name: str, help_text: str) -> None:
         OSError: It cannot be written.
     """
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    text = guide_text(read_guide(_OF_A_PROGRAM.get(name, name)), width)
+    text = guide_text(read_guide_here(_OF_A_PROGRAM.get(name, name)), width)
     if name in _OF_A_PROGRAM:
         others = "\n".join(f"  rpcshell --man {guide:<12}  {about}" for guide, about in GUIDES.items())
         text = f"{help_text}\n\n{text}\n\nGuides\n\n{others}"
@@ -51,5 +51,7 @@ def pages(commands: Mapping[str, click.Command]) -> dict[str, str]:
     }
     for guide, about in GUIDES.items():
         if guide not in _OF_A_PROGRAM.values():
-            found[f"rpcshell-{guide}.7"] = guide_manual(f"rpcshell-{guide}", __version__, about, read_guide(guide))
+            where = f"\n## Files\n\n`rpcshell --man {guide}` says where they are.\n" if guide_files(guide) else ""
+            page = guide_manual(f"rpcshell-{guide}", __version__, about, read_guide(guide) + where)
+            found[f"rpcshell-{guide}.7"] = page
     return found

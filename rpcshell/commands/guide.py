@@ -15,7 +15,7 @@ from rpcshell.client.errors import UsageError
 from rpcshell.commands.groups import SHELL, TALK
 from rpcshell.commands.method_page import columns, describe_method, example_call
 from rpcshell.commands.methods import unknown_method
-from rpcshell.guides import GUIDES, read_guide
+from rpcshell.guides import GUIDES, read_guide_here
 from rpcshell.line.near_names import near_names
 from rpcshell.shell.command import COMMAND, METHOD, command
 from rpcshell.shell.discovery import introduction
@@ -105,7 +105,7 @@ def show_help(shell: Shell, *, words: tuple[str, ...]) -> None:
         topics = {**{each: topic.summary for each, topic in _TOPICS.items()}, **GUIDES}
         shell.output.text("\n".join(columns([(f":help {each}", summary) for each, summary in topics.items()])))
     elif name in GUIDES:
-        shell.output.pieces(guide_page(read_guide(name), min(_columns(), _WIDEST)))
+        shell.output.pieces(guide_page(read_guide_here(name), min(_columns(), _WIDEST)))
     elif (method := shell.session.method(name)) is not None:
         shell.output.text(describe_method(method))
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Final
 
-__all__ = ["GUIDES", "read_guide"]
+__all__ = ["GUIDES", "guide_files", "read_guide", "read_guide_here"]
 
 GUIDES: Final = {
     "tour": "from the first call to why one hangs, on the demo",
@@ -28,7 +28,14 @@ GUIDES: Final = {
 }
 """What each is about, by its name."""
 
-_ABOUT_A_DEPLOYMENT: Final = frozenset({"haproxy", "kubernetes", "prometheus", "systemd", "zookeeper"})
+_OF_DEPLOYMENTS: Final = {
+    "haproxy": ("haproxy.cfg",),
+    "kubernetes": ("kubernetes.yaml",),
+    "prometheus": ("prometheus.yml", "grafana.json"),
+    "systemd": ("calc.socket", "calc.service"),
+    "zookeeper": (),
+}
+"""The guides to deployments, with the files that they show."""
 
 
 def read_guide(name: str) -> str:
@@ -39,5 +46,20 @@ def read_guide(name: str) -> str:
     """
     if name not in GUIDES:
         raise KeyError(name)
-    folder = "deploy/" if name in _ABOUT_A_DEPLOYMENT else ""
+    folder = "deploy/" if name in _OF_DEPLOYMENTS else ""
     return files(__name__).joinpath(f"{folder}{name}.md").read_text("utf-8")
+
+
+def guide_files(name: str) -> list[str]:
+    """The paths on this machine of the files that a guide shows."""
+    return [str(files(__name__).joinpath("deploy", file)) for file in _OF_DEPLOYMENTS.get(name, ())]
+
+
+def read_guide_here(name: str) -> str:
+    """The Markdown of a guide for a reader who has no links: at its end, where the files are that it shows.
+
+    Raises:
+        KeyError: There is none of that name.
+    """
+    page, shown = read_guide(name), guide_files(name)
+    return "\n".join((page, "## Files", "", "```text", *shown, "```", "")) if shown else page

@@ -10,7 +10,7 @@ from rpcshell.app.arguments import command as rpcshell
 from rpcshell.app.arguments import read_arguments
 from rpcshell.app.manual import pages
 from rpcshell.client.errors import UsageError
-from rpcshell.guides import GUIDES
+from rpcshell.guides import GUIDES, guide_files
 
 
 def test_every_option_and_guide_is_in_a_page() -> None:
@@ -38,6 +38,13 @@ def test_a_guide_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("Calling several servers as one\n")
     with pytest.raises(UsageError, match="not one of 'rpcshell', 'tour'"):
         read_arguments(["--man", "8080"])
+
+
+def test_a_page_tells_where_the_files_are_that_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_arguments(["--man", "systemd"]) is None
+    assert capsys.readouterr().out.endswith("".join(f"  {file}\n" for file in guide_files("systemd")))
+    assert "rpcshell \\-\\-man systemd" in pages({})["rpcshell-systemd.7"]
+    assert "Files" not in pages({})["rpcshell-fleet.7"]
 
 
 def test_links_lead_to_the_source_or_are_their_text() -> None:

@@ -27,7 +27,7 @@ from rpcserver.options import command as server_command
 from rpcshell.app.arguments import read_arguments
 from rpcshell.app.bench_arguments import read_bench_arguments
 from rpcshell.commands import load_commands
-from rpcshell.guides import GUIDES, read_guide
+from rpcshell.guides import GUIDES, guide_files, read_guide
 from rpcshell.line.language import CommandLine, parse
 from tests.rpcshell.guides.pages import PAGES, ROOT, Block, blocks, prose
 
@@ -83,6 +83,14 @@ def test_every_guide_is_a_file_and_every_file_a_guide() -> None:
     assert {Path(name).stem for name in PAGES if name != "README.md"} == set(GUIDES)
     with pytest.raises(KeyError):
         read_guide("../language")
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_files_that_a_guide_links_are_told_where_it_has_no_links(guide: str) -> None:
+    linked = re.findall(r"(?<!!)\[[^\]]*\]\((?!\w+://)([^)#]+)", read_guide(guide))
+    files = [Path(file) for file in guide_files(guide)]
+    assert {file.name for file in files} == {link for link in linked if not link.endswith(".md")}
+    assert all(file.is_file() for file in files)
 
 
 @pytest.mark.parametrize("package", [rpcserver, rpcserver.testing, rpcshell], ids=lambda package: package.__name__)
