@@ -81,7 +81,7 @@ def spawn(
 ) -> None:
     """Start a server and connect to it.
 
-    It has N workers, by default as many as the processors can use, and ends with the shell.
+    It has N workers, by default as many as suit the model, and ends with the shell.
 
     APP is what it serves: file.py, file.py:attribute or module:attribute. Without one it serves a demo, with a
     method for everything there is to try.

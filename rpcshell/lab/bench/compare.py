@@ -60,8 +60,7 @@ def ahead(contestants: Sequence[Contestant]) -> list[BenchFinding]:
         if not kept_up:
             found.append(_fastest(working))
         found.append(_quickest(working, wanted if kept_up else None))
-        if (advice := _advice(working, kept_up=kept_up)) is not None:
-            found.append(advice)
+        found.append(_advice(working, kept_up=kept_up))
     sentences = [BenchFinding(sentence, serious=False) for sentence in found]
     sentences += [BenchFinding(f"{one.name}: no call succeeded.") for one in contestants if one not in working]
     for one in working:
@@ -85,15 +84,16 @@ def _fastest(working: Sequence[Contestant]) -> str:
     names = f"{', '.join(one.name for one in [first, *level[:-1]])} and {level[-1].name}"
     apart = max(_lead(first, one) for one in level)
     most = max(_rate_noise(first, one) or 0.0 for one in level)
-    more = " More and longer rounds would tell them apart." if most > _LOUD and apart > _LOUD / 2 else ""
+    loud = most > _LOUD and apart > _LOUD / 2 and _are_comparable(working)
+    more = " More and longer rounds would tell them apart." if loud else ""
     return f"{names} are level in calls/s: {share(apart)} apart, within the noise of {share(most)}.{more}"
 
 
-def _advice(working: Sequence[Contestant], *, kept_up: bool) -> str | None:
-    """Which to take, and why, in a sentence; None where the runs are too short to tell."""
+def _advice(working: Sequence[Contestant], *, kept_up: bool) -> str:
+    """Which to take, and why, or what would tell, in a sentence."""
+    if not _are_comparable(working):
+        return "These rounds do not tell which to take: more and longer ones would (--rounds 5 -d 5), on a quiet host."
     fastest = max(working, key=lambda one: one.whole.rate)
-    if any(one is not fastest and _rate_noise(fastest, one) is None for one in working):
-        return None
     level = [one for one in working if kept_up or _is_level(_lead(fastest, one), _rate_noise(fastest, one))]
     quickest = min(level, key=lambda one: one.p99)
     quick = [one for one in level if _is_level(_behind(one, quickest), _p99_noise(quickest, one))]
@@ -108,6 +108,12 @@ def _advice(working: Sequence[Contestant], *, kept_up: bool) -> str | None:
     if len(quick) == 1:
         return f"Take {taken.name}{workers}: {rate}, and has the lowest p99."
     return f"Take {taken.name}{workers}: {rate}, and takes the least memory of those that are as quick."
+
+
+def _are_comparable(working: Sequence[Contestant]) -> bool:
+    """Whether it can be told what of the rates of all is more than noise."""
+    fastest = max(working, key=lambda one: one.whole.rate)
+    return all(one is fastest or _rate_noise(fastest, one) is not None for one in working)
 
 
 def _behind(one: Contestant, first: Contestant) -> float:

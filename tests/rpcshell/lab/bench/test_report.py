@@ -200,7 +200,21 @@ def test_which_model_to_take_is_said_in_a_sentence() -> None:
         == "Take thread with 6 workers: it keeps up as all do, and has the lowest p99."
     )
     short = [measured(rates=[rate] * 3, model=model) for model, rate in (("sync", 1000.0), ("pool", 2000.0))]
-    assert "Take " not in comparison_text(short, 200)
+    text = comparison_text(short, 200)
+    assert "Take " not in text
+    assert "These rounds do not tell which to take" in text
+
+
+def test_rounds_that_are_too_loud_say_once_what_would_tell() -> None:
+    rounds = [
+        measured(rates=[rate] * 20, model=model)
+        for at in range(3)
+        for model, rate in (("sync", (900.0, 1300.0, 1000.0)[at]), ("pool", 800.0), ("fork", (90.0, 1200.0, 300.0)[at]))
+    ]
+    text = comparison_text(rounds, 300)
+    assert "level in calls/s" in text
+    assert text.count("more and longer") == 1
+    assert "More and longer" not in text
 
 
 def test_models_that_have_different_numbers_of_workers_show_them() -> None:
