@@ -15,7 +15,7 @@ from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet.balancer import Balancer
 from rpcshell.client.fleet.failover import Failover
-from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT
+from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT, problem_of
 from rpcshell.client.fleet.sources import listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
 
@@ -297,21 +297,12 @@ class AsyncFleetClient(AsyncClient):
     async def _probe(self, candidate: Candidate) -> str | None:
         """What is wrong with an instance that was ejected, or None."""
         deadline = asyncio.get_running_loop().time() + PROBE_LIMIT
+        requester = self._requester(candidate.target)
         try:
-            connection = await AsyncConnection.open(
-                self._requester(candidate.target), timeout=PROBE_LIMIT, tls=self.tls
-            )
-        except ConnectionFailed as error:
-            return error.reason
-        try:
-            if not self.plain:
-                await connection.exchange(PROBE, None, meta=False, plain=False, deadline=deadline)
-        except Dropped as dropped:
-            return dropped.reason
-        except TimeoutError:
-            return "no reply in time"
-        except ShellError as error:
-            return error.message
-        finally:
-            connection.close()
+            connection = await AsyncConnection.open(requester, timeout=PROBE_LIMIT, tls=self.tls)
+            with contextlib.closing(connection):
+                if not self.plain:
+                    await connection.exchange(PROBE, None, meta=False, plain=False, deadline=deadline)
+        except (Dropped, ShellError, TimeoutError) as error:
+            return problem_of(error)
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextlib import closing
 from functools import partial as bound
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost
 from rpcshell.client.exchange import Dropped
 from rpcshell.client.fleet.balancer import Balancer
 from rpcshell.client.fleet.failover import Failover
-from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT
+from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT, problem_of
 from rpcshell.client.fleet.sources import listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
 from rpcshell.client.threads import thread_for
@@ -347,18 +348,9 @@ class FleetClient(Client):
         """What is wrong with an instance that was ejected, or None."""
         deadline = time.monotonic() + PROBE_LIMIT
         try:
-            connection = self._open(candidate.target, PROBE_LIMIT)
-        except ConnectionFailed as error:
-            return error.reason
-        try:
-            if not self.plain:
-                connection.exchange(PROBE, None, meta=False, plain=False, deadline=deadline)
-        except Dropped as dropped:
-            return dropped.reason
-        except TimeoutError:
-            return "no reply in time"
-        except ShellError as error:
-            return error.message
-        finally:
-            connection.close()
+            with closing(self._open(candidate.target, PROBE_LIMIT)) as connection:
+                if not self.plain:
+                    connection.exchange(PROBE, None, meta=False, plain=False, deadline=deadline)
+        except (Dropped, ShellError, TimeoutError) as error:
+            return problem_of(error)
         return None
