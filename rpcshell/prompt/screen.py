@@ -73,6 +73,7 @@ class Screen(Output):
         application: Application[str] | None = None,
     ) -> None:
         self._output = output
+        self._draws = not isinstance(output, PlainTextOutput)
         self._depth = depth
         self._painter = Painter(style, depth)
         self._settings = settings if settings is not None else Settings()
@@ -101,7 +102,7 @@ class Screen(Output):
 
     def progress(self, text: str) -> None:
         """Draw over the dim line from before; any thread may call this. Not while something else has the terminal."""
-        if isinstance(self._output, PlainTextOutput) or not self._writing.acquire(blocking=False):
+        if not self._draws or not self._writing.acquire(blocking=False):
             # Whoever has the terminal may wait for the thread that tells this.
             return
         try:
@@ -169,14 +170,14 @@ class Screen(Output):
 
         Notes wait until then.
         """
-        return None if isinstance(self._output, PlainTextOutput) else self._live()
+        return self._live() if self._draws else None
 
     def lend(self) -> AbstractContextManager[Lent] | None:
         """The terminal for something that has the whole of it until it is left, or None where it cannot be drawn on.
 
         Notes wait until then.
         """
-        return None if isinstance(self._output, PlainTextOutput) else self._lend()
+        return self._lend() if self._draws else None
 
     @contextmanager
     def hold(self) -> Iterator[None]:
