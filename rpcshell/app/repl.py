@@ -310,8 +310,8 @@ def _last_row(text: str, parts: Sequence[str]) -> int:
 
 
 def _close(shell: Shell) -> None:
+    from rpcshell.shell.elapsed import told_while
     from rpcshell.shell.leaving import leaving
-    from rpcshell.shell.waiting import told_while
 
     server = shell.session.server
     try:

@@ -10,7 +10,7 @@ import click
 from rpcshell.client.errors import CallError, Cancelled, ConnectionLost, ShellError
 from rpcshell.commands.groups import TALK
 from rpcshell.shell.command import CALL, command
-from rpcshell.shell.waiting import elapsed_text, told_while
+from rpcshell.shell.elapsed import elapsed_text, told_while
 from rpcshell.view.differences import MISSING, differences, group
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact

@@ -21,11 +21,11 @@ from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.shell.connect import connect as connect_shell
 from rpcshell.shell.discovery import introduction
+from rpcshell.shell.elapsed import elapsed_text, told_while
 from rpcshell.shell.leaving import leaving
-from rpcshell.shell.waiting import elapsed_text, told_while
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
-from rpcshell.view.units import count_of, duration
+from rpcshell.view.units import count_of, duration, in_seconds
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def start_server(shell: Shell, options: SpawnOptions) -> None:
     began = time.monotonic()
     with told_while(elapsed_text("starting the server"), shell.output.progress):
         server = shell.session.spawn(options)
-    shell.output.text(f"{_described(server)} in {time.monotonic() - began:.1f} s")
+    shell.output.text(f"{_described(server)} in {in_seconds(time.monotonic() - began)}")
     if former is not None:
         shell.output.note(f"it is a server of rpcshell's own; {former} was left, and :connect {former} goes back")
 

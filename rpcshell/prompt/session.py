@@ -391,7 +391,7 @@ class Prompt:
         thread_for(self._import_the_rest, "imports")
 
     def _import_the_rest(self) -> None:
-        for name in ("line.language", "line.hint", "line.suggest", "view.render", "shell.waiting"):
+        for name in ("line.language", "line.hint", "line.suggest", "view.render", "shell.elapsed"):
             importlib.import_module(f"rpcshell.{name}")
         _ = self._context.commands.specs
         self._on_ready()

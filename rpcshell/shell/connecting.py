@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rpcshell.client.errors import ShellError
 from rpcshell.client.target import ChildTarget
-from rpcshell.shell.waiting import elapsed_text
+from rpcshell.shell.elapsed import elapsed_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

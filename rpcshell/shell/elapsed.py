@@ -9,19 +9,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.view.units import duration
+from rpcshell.view.units import whole_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["elapsed_text", "told_while", "whole_seconds"]
+__all__ = ["elapsed_text", "told_while"]
 
 _AT_FIRST: Final = 1.0
 """Seconds after which it is worth a line."""
 
 _AGAIN: Final = 0.5
-
-_MINUTE: Final = 59.5
 
 
 @contextmanager
@@ -61,8 +59,3 @@ def elapsed_text(what: str, keys: str = "Ctrl-C cancels") -> Callable[[], str]:
     """Return what tells of something that begins now: what it is, for how long by then, and which keys do what."""
     began = time.monotonic()
     return lambda: f"{what} for {whole_seconds(time.monotonic() - began)} · {keys}"
-
-
-def whole_seconds(seconds: float) -> str:
-    """A time that is drawn again and again: no digit of it moves faster than one can read."""
-    return f"{seconds:.0f} s" if seconds < _MINUTE else duration(seconds)

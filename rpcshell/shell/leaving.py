@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ShellError
-from rpcshell.shell.waiting import elapsed_text, whole_seconds
+from rpcshell.shell.elapsed import elapsed_text
 from rpcshell.view.escape import visible
-from rpcshell.view.units import count_of
+from rpcshell.view.units import count_of, whole_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

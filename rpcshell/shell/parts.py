@@ -76,7 +76,7 @@ class Parts:
     def awaited(self, trace: CallTrace, *, tell: bool) -> Iterator[None]:
         """Until the last reply has come, or will not; with `tell` a person is told how long that takes."""
         if tell:
-            from rpcshell.shell.waiting import elapsed_text, told_while
+            from rpcshell.shell.elapsed import elapsed_text, told_while
 
             self._so_far = elapsed_text("waiting")
 

@@ -150,7 +150,7 @@ class TargetConnection:
             self._client.connect()
             return
         from rpcshell.shell.connecting import waiting_for
-        from rpcshell.shell.waiting import told_while
+        from rpcshell.shell.elapsed import told_while
 
         strays = self.unasked.strays.recent if self.unasked is not None else tuple
         with told_while(waiting_for(self.name, strays), self._reports.progress):

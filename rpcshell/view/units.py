@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "a_call", "adding_up", "ago", "brief_count", "brief_duration", "brief_rate", "call_time", "count_of", "duration",
-    "latency", "letter", "number", "per_second", "plural", "round_latency", "round_rate", "share", "size",
-    "size_or_dash", "unbroken",
+    "in_seconds", "latency", "letter", "number", "per_second", "plural", "round_latency", "round_rate", "share", "size",
+    "size_or_dash", "unbroken", "whole_seconds",
 ]  # fmt: skip
 
 _LETTERS: Final = 26
@@ -46,6 +46,16 @@ def brief_duration(seconds: float) -> str:
         return f"{seconds:.1f}s"
     (larger, unit), (smaller, lesser) = _two_units(seconds)
     return f"{larger}{unit[0]}{smaller:02}{lesser[0]}" if larger < 100 else f"{larger}{unit[0]}"
+
+
+def in_seconds(seconds: float, digits: int = 1) -> str:
+    """A time beside others that are in seconds, however long it is: `0.3 s`, `120.0 s`."""
+    return f"{seconds:.{digits}f} s"
+
+
+def whole_seconds(seconds: float) -> str:
+    """A time that is drawn again and again: no digit of it moves faster than one can read."""
+    return in_seconds(seconds, 0) if seconds < _MINUTE - 0.5 else duration(max(seconds, _MINUTE))
 
 
 def call_time(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from rpcshell.lab.bench.chart import Axis, Band, Curve, Rule, even_axis, log_axis, named_axis, xy
 from rpcshell.lab.bench.rounds import thinned, whole_intervals
 from rpcshell.view.histogram import Histogram
-from rpcshell.view.units import count_of, latency, per_second, round_latency, round_rate, share
+from rpcshell.view.units import count_of, in_seconds, latency, per_second, round_latency, round_rate, share
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ def slowness_chart(name: str, measurement: Measurement, scale: Scale) -> str:
     return xy(
         name,
         "Latency over time",
-        f"On a logarithmic axis. The 99th percentile was highest at {worst.seconds:.1f} s, with {latency(worst.p99)}.",
+        "On a logarithmic axis. The 99th percentile was highest at "
+        f"{in_seconds(worst.seconds)}, with {latency(worst.p99)}.",
         _time_axis(timeline),
         log_axis(*scale.slowness, round_latency, "latency"),
         bands=_times(timeline, told),
@@ -267,7 +268,7 @@ def _time_axis(timeline: Sequence[Interval]) -> Axis:
 
 def _times(timeline: Sequence[Interval], told: Sequence[str]) -> list[Band]:
     return [
-        Band(interval.seconds - interval.length, interval.seconds, f"{interval.seconds:.2f} s: {said}")
+        Band(interval.seconds - interval.length, interval.seconds, f"{in_seconds(interval.seconds, 2)}: {said}")
         for interval, said in zip(timeline, told, strict=True)
     ]
 

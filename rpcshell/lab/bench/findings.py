@@ -13,7 +13,7 @@ from rpcshell.line.masking import mask_params, mask_secrets, mask_text
 from rpcshell.line.secrets import named_params
 from rpcshell.view.escape import visible, visible_json
 from rpcshell.view.histogram import Histogram
-from rpcshell.view.units import count_of, latency, number, per_second, plural, share
+from rpcshell.view.units import count_of, in_seconds, latency, number, per_second, plural, share
 from rpcwire import encode_value
 from rpcwire.worker_models import worker_model
 
@@ -75,7 +75,7 @@ def load_text(plan: Plan) -> str:
 
 def length_text(measurement: Measurement) -> str:
     """How many calls there were, in which time."""
-    return f"{count_of(measurement.calls, 'call')} in {measurement.seconds:.1f} s"
+    return f"{count_of(measurement.calls, 'call')} in {in_seconds(measurement.seconds)}"
 
 
 def server_text(measurement: Measurement) -> str:
@@ -126,7 +126,7 @@ def _ending(measurement: Measurement) -> Iterator[BenchFinding]:
             *([] if plan.calls is None else [count_of(plan.calls, "call")]),
         ]
         of = f" of {' or '.join(planned)}" if planned else ""
-        yield BenchFinding(f"Stopped after {measurement.seconds:.1f} s{of}: these are the figures until then.")
+        yield BenchFinding(f"Stopped after {in_seconds(measurement.seconds)}{of}: these are the figures until then.")
     if not measurement.calls:
         yield BenchFinding("No call was answered, so there is nothing to tell of latencies.")
 
@@ -247,7 +247,7 @@ def _silence(measurement: Measurement) -> Iterator[BenchFinding]:
         if silent > longest:
             longest, begins, ends = silent, interval.seconds - silent, interval.seconds
     if longest >= _STALL and measurement.calls:
-        yield BenchFinding(f"No call was answered from {begins:.1f} s to {ends:.1f} s.")
+        yield BenchFinding(f"No call was answered from {in_seconds(begins)} to {in_seconds(ends)}.")
 
 
 def _hidden(measurement: Measurement) -> Iterator[BenchFinding]:

@@ -13,7 +13,7 @@ from rpcshell.lab.bench.charts import points_of
 from rpcshell.lab.bench.findings import examples_of, target_text
 from rpcshell.view.escape import visible
 from rpcshell.view.histogram import Histogram
-from rpcshell.view.units import a_call, count_of, latency, number, per_second, share, size, size_or_dash
+from rpcshell.view.units import a_call, count_of, in_seconds, latency, number, per_second, share, size, size_or_dash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -69,7 +69,7 @@ def _asked(runs: Sequence[Measurement]) -> Iterator[_Row]:
     yield _Row("calls at once on a connection", [number(one.plan.pipeline) for one in runs])
     yield _Row("rate", [f"{per_second(one.plan.rate)} calls/s" if one.plan.rate else "closed loop" for one in runs])
     yield _Row("began", [datetime.fromtimestamp(one.began, UTC).strftime("%H:%M:%S UTC") for one in runs])
-    yield _Row("lasted", [f"{one.seconds:.2f} s{' (stopped)' if one.interrupted else ''}" for one in runs])
+    yield _Row("lasted", [f"{in_seconds(one.seconds, 2)}{' (stopped)' if one.interrupted else ''}" for one in runs])
 
 
 def _calls(runs: Sequence[Measurement]) -> Iterator[_Row]:
@@ -157,7 +157,7 @@ def time_table(measurement: Measurement) -> str:
     """What happened when."""
     rows = [
         _Row(
-            f"{one.seconds:.2f} s",
+            f"{in_seconds(one.seconds, 2)}",
             [
                 per_second(one.calls / one.length),
                 number(one.calls),

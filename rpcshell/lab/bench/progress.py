@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import CONSTANT, KEY, NUMBER
-from rpcshell.view.units import count_of, latency, number, per_second
+from rpcshell.view.units import count_of, in_seconds, latency, number, per_second
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class DrawnProgress:
             self._place.draw([*head, ("", "connecting")])
             return
         self._rates.append(progress.rate)
-        share = f" {progress.share:>4.0%}  {progress.seconds:.1f} s"
+        share = f" {progress.share:>4.0%}  {in_seconds(progress.seconds)}"
         full, rest = bar(progress.share, max(width - len(share), 1))
         text, problems = _said(progress)
         pieces = [*head, (KEY, full), (_FOOTER, rest), ("", f"{share}\n"), (NUMBER, cut(text, columns))]

@@ -90,3 +90,16 @@ def test_parts_of_a_time_add_up_as_they_are_shown(parts: list[float]) -> None:
 def test_parts_that_round_to_nothing_are_not_shown() -> None:
     assert units.adding_up(1.2105, [0.0003, 0.0002, 1.21]) == ("1.21 s", ["", "", "1.21 s"])
     assert units.adding_up(0.00634, [0.00007, 0.00622, 0.00005]) == ("6.34 ms", ["0.07 ms", "6.22 ms", "0.05 ms"])
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.26, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (65, "1 min 5 s")])
+def test_a_time_that_is_drawn_again_has_whole_seconds(seconds: float, text: str) -> None:
+    assert units.whole_seconds(seconds) == text
+
+
+def test_times_beside_each_other_are_all_in_seconds() -> None:
+    assert [units.in_seconds(0.04), units.in_seconds(120.0), units.in_seconds(1.234, 2)] == [
+        "0.0 s",
+        "120.0 s",
+        "1.23 s",
+    ]
