@@ -273,6 +273,7 @@ GUARDS = {
         "rpcserver.service.loader._import_file",
         "rpcserver.service.loader._import_module",
         "rpcserver.service.loader._made",
+        "rpcserver.service.source.own_traceback",
         "rpcserver.system.at_exit.AtExit.note_files",
         "rpcserver.system.at_exit._call_each",
         "rpcserver.system.log._AlwaysEnabled.handle",

@@ -138,7 +138,8 @@ def ended_from_outside(error: BaseException) -> bool:
     """Whether it ends the task that runs, and is not what a user's code raised in it: a cancellation, or a `close`."""
     import asyncio
 
-    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
+    # Of an exception itself its class would be asked too, which its own code may answer.
+    if not issubclass(type(error), asyncio.CancelledError | GeneratorExit):
         return False
     try:
         task = asyncio.current_task()

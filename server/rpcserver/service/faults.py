@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, Raw
 
-from rpcserver.service.source import class_name, one_line, own_traceback, printable
+from rpcserver.service.source import class_name, one_line, own_traceback, printable, raised_in
 from rpcserver.system.errors import QuickStop, RpcError
 from rpcserver.system.near_names import near_names
 from rpcwire import EncodeError, ErrorCode, Fault, MessageError, ParseError, decode_params, encode_value
@@ -125,7 +125,7 @@ class Faults:
         kind = class_name(error)
         message = f"{endpoint.method.name} failed with {kind}, of which no reply can be made"
         try:
-            trace = "".join(traceback.format_tb(error.__traceback__) + traceback.format_tb(failure.__traceback__))
+            trace = "".join(traceback.format_list(raised_in(error) + raised_in(failure)))
             endpoint.log.error("%s: %s\n%s", printable(message), class_name(failure), printable(trace).rstrip())
         except QuickStop:
             raise

@@ -20,7 +20,9 @@ _WIRE = Path(rpcwire.__file__).parent
 _SHOWN = _PACKAGE / "testing" / "demo"
 """The demo is written as a user's service would be, so its frames are shown."""
 
+# What is asked of a user's exception itself may be answered by its own code.
 _name_of = type.__dict__["__name__"].__get__
+_trace_of = BaseException.__dict__["__traceback__"].__get__
 
 _MACHINERY = (
     "<frozen importlib",
@@ -60,10 +62,25 @@ def handler_place(handler: Callable[..., Any]) -> str | None:
 
 
 def own_traceback(error: BaseException) -> str:
-    """Format an exception, with its causes, as Python does, but only with frames outside this package."""
-    shown = traceback.TracebackException.from_exception(error, compact=True)
-    _trim(shown)
-    return "".join(shown.format())
+    """Format an exception, with its causes, as Python does, but only with frames outside this package.
+
+    One that cannot be looked at is shown by its class alone.
+    """
+    try:
+        shown = traceback.TracebackException.from_exception(error, compact=True)
+        _trim(shown)
+        return "".join(shown.format())
+    except QuickStop:
+        raise
+    except BaseException as failure:  # noqa: BLE001 - as in `one_line`
+        frames = [frame for frame in raised_in(error) if _is_own(frame.filename)]
+        said = f"{class_name(error)}: (it cannot be looked at: {class_name(failure)})\n"
+        return "".join(("Traceback (most recent call last):\n", *traceback.format_list(frames), said))
+
+
+def raised_in(error: BaseException) -> traceback.StackSummary:
+    """Where an exception was raised, whatever its own code says."""
+    return traceback.extract_tb(_trace_of(error))
 
 
 def class_name(error: BaseException) -> str:

@@ -260,6 +260,15 @@ def test_a_factory_that_fails_is_a_failure(folder: Path) -> None:
     assert "in make" in trace
 
 
+def test_a_failure_that_cannot_be_looked_at_is_shown_by_its_class(folder: Path) -> None:
+    text = "class Shy(Exception):\n    def __getattribute__(self, name):\n        raise OSError(name)\nraise Shy"
+    write(folder, "app_here.py", text)
+    message, trace = failed("app_here")
+    assert message.startswith("app_here failed: Shy")
+    assert f'File "{folder}/app_here.py", line 4' in trace
+    assert trace.endswith("Shy: (it cannot be looked at: OSError)\n")
+
+
 def test_handlers_that_cannot_be_registered_are_a_failure(folder: Path) -> None:
     write(folder, "app_here.py", "service = {'a': 5}")
     message, trace = failed("app_here")

@@ -21,6 +21,10 @@ import asyncio, os
 class Skipped(BaseException):
     pass
 
+class Untouchable(Exception):
+    def __getattribute__(self, name):
+        raise MemoryError(name)
+
 KINDS = {
     "CancelledError": asyncio.CancelledError,
     "GeneratorExit": GeneratorExit,
@@ -28,6 +32,7 @@ KINDS = {
     "SystemExit": lambda: SystemExit(3),
     "BaseExceptionGroup": lambda: BaseExceptionGroup("several", [KeyboardInterrupt()]),
     "Skipped": Skipped,
+    "Untouchable": Untouchable,
 }
 
 @service.method
@@ -83,7 +88,15 @@ def earliest_hook():
 """
 )
 
-KINDS = ["CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit", "BaseExceptionGroup", "Skipped"]
+KINDS = [
+    "CancelledError",
+    "GeneratorExit",
+    "KeyboardInterrupt",
+    "SystemExit",
+    "BaseExceptionGroup",
+    "Skipped",
+    "Untouchable",
+]
 HANDLERS = ["plain", "on_the_loop", "coroutine"]
 
 
@@ -109,7 +122,7 @@ def test_whatever_a_handler_raises_is_an_error_reply_and_the_connection_goes_on(
         for kind in KINDS:
             fault = client.call(handler, [kind]).result
             assert (fault["code"], fault["data"]["exception"]) == (ErrorCode.INTERNAL_ERROR, kind)
-            server.wait_for_log(f"{handler} failed: {kind}")
+            server.wait_for_log(f"{handler} failed{' with' if kind == 'Untouchable' else ':'} {kind}")
         assert client.call("pid").result == pid
 
 
