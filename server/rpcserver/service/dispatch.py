@@ -139,10 +139,13 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - a user's handler, types and results may raise anything
             if request is None and (members := read_members(body, connection)):
                 return self._answer_batch(members, connection, close)
-            if stage > READING and request is not None and endpoint is not None:
-                reply = self._reply_fault(stage, error, request, endpoint, 0, close)
+            if request is None or endpoint is None:
+                reply, endpoint = self._recover(body, request, connection, close)
+            elif stage == READING and not endpoint.refuses(request.params, error):
+                # Params in another form than most callers send.
+                reply = self._run_fully(request, endpoint, connection, close)
             else:
-                reply = self._recover(error, body, request, connection, close)
+                reply = self._reply_fault(stage, error, request, endpoint, 0, close)
         if self._guard.strayed:
             self._guard.end()
         ended = monotonic_ns()
@@ -249,28 +252,28 @@ class Dispatcher:
         return reply
 
     def _recover(
-        self, error: BaseException, body: bytes | bytearray, request: AnyRequest | None, connection: Peer, close: bool
-    ) -> bytes:
-        """Answer what could not be read the short way."""
-        by_envelope = request is None
+        self, body: bytes | bytearray, request: AnyRequest | None, connection: Peer, close: bool
+    ) -> tuple[bytes, Endpoint | None]:
+        """Answer a request that is none, or of another envelope, or for what is not served.
+
+        Returns:
+            the reply, and whose call it was after all.
+        """
         if request is None:
             try:
                 request = read_any(body, connection)
             except MessageError as unreadable:
-                return self._refuse(self._faults.of_message(unreadable), unread(unreadable, connection), close)
+                return self._refuse(self._faults.of_message(unreadable), unread(unreadable, connection), close), None
         if request.close:
             connection.heeds_close = True
         endpoint = self._endpoints.get(request.method)
         if endpoint is None:
             fault = self._faults.of_unknown_method(request.method)
             meta = self._meta(time.perf_counter_ns()) if request.meta else None
-            return self._refuse(fault, request, close, meta)
+            return self._refuse(fault, request, close, meta), None
         if endpoint is not self._noted:
             self._note(endpoint)
-        if by_envelope or not endpoint.refuses(request.params, error):
-            # Params in another form than most callers send, unless they are wrong.
-            return self._run_fully(request, endpoint, connection, close)
-        return self._reply_fault(READING, error, request, endpoint, 0, close)
+        return self._run_fully(request, endpoint, connection, close), endpoint
 
     def _run_fully(self, request: AnyRequest, endpoint: Endpoint, connection: Peer, close: bool) -> bytes:
         started = time.perf_counter_ns() if request.meta else 0

@@ -53,8 +53,6 @@ class Endpoint:
     __slots__ = (
         "_arguments",
         "_by_position",
-        "_names",
-        "_required",
         "_usage",
         "_worker",
         "at_once",
@@ -84,8 +82,6 @@ class Endpoint:
         self.direct = signature.context_at is None
         self.at_once = not (method.blocking or signature.is_async)
         self._worker = worker
-        self._names = frozenset(parameter.name for parameter in signature.parameters)
-        self._required = frozenset(parameter.name for parameter in signature.parameters if parameter.required)
         self._usage: str | None = None
         self._arguments: type[msgspec.Struct] | None = None
         self._by_position: msgspec.json.Decoder[Any] | None = None
@@ -118,10 +114,6 @@ class Endpoint:
         if self._by_position is not None and start.startswith(b"["):
             return self._arguments(**asdict(decode_params(raw, self._by_position)))
         return decode_params(raw, self.decoder)
-
-    def binds(self, params: Any) -> bool:
-        """Whether params by name have all that is required and nothing else; whole ones always do."""
-        return self.signature.whole or (type(params) is dict and self._required <= params.keys() <= self._names)
 
     def refuses(self, raw: Raw, error: BaseException) -> bool:
         """Whether an error of `decode` is final, since `read` would take these params no other way."""

@@ -83,7 +83,7 @@ class Faults:
         except ParseError as unreadable:
             # The types were looked at before the rest.
             return self.of_message(unreadable)
-        if not endpoint.binds(params):
+        if not endpoint.signature.whole:
             short = type(params) is dict and len(memoryview(raw)) <= _LONGEST
             fault = self._unbound(endpoint, tuple(params)) if short else _unbound(endpoint, params)
             if fault is not None:
@@ -93,14 +93,13 @@ class Faults:
 
     def of_stage(self, stage: int, endpoint: Endpoint, params: Raw, error: BaseException) -> Fault:
         """For whatever was raised at a stage of a call."""
-        if stage == CALLING:
-            return self.of_handler(endpoint, error)
-        if stage == REPLYING:
+        if stage == READING:
+            if isinstance(error, msgspec.ValidationError):
+                return self.of_params(endpoint, params, error)
+            if isinstance(error, ParseError):
+                return self.of_message(error)
+        elif stage == REPLYING:
             return self.of_result(endpoint, error)
-        if isinstance(error, ParseError):
-            return self.of_message(error)
-        if isinstance(error, msgspec.ValidationError):
-            return self.of_params(endpoint, params, error)
         return self.of_handler(endpoint, error)
 
     def of_handler(self, endpoint: Endpoint, error: BaseException) -> Fault:

@@ -15,7 +15,7 @@ from rpcserver import Context, Peer, RpcError, Service
 from rpcserver.service.access import LoggedDispatcher
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.envelopes import BatchReplies
-from rpcserver.system.scoreboard import ANSWERED, ERRORS, STARTED, SlotBoard
+from rpcserver.system.scoreboard import ANSWERED, ERRORS, STARTED, Scoreboard, SlotBoard
 from rpcwire import MAX_REPLY
 from tests.rpcserver.calling import RUNNER, WORKER
 
@@ -203,6 +203,19 @@ def test_calls_of_a_batch_are_counted_one_by_one() -> None:
     assert (cells[STARTED], cells[ANSWERED], cells[ERRORS]) == (3, 3, 2)
     talk.say('[[], ["jsonrpc"]]')
     assert (cells[STARTED], cells[ANSWERED]) == (3, 3)
+
+
+def test_the_first_call_of_a_connection_is_counted_by_its_method_as_those_after_it_are() -> None:
+    scoreboard = Scoreboard(1, methods=True)
+    dispatcher = Dispatcher(
+        service, WORKER, runner=RUNNER, board=scoreboard.slot(scoreboard.take(number=1, generation=0))
+    )
+    peer = Peer("127.0.0.1:50000")
+    for _ in range(2):
+        dispatcher.answer(b'{"jsonrpc": "2.0", "method": "get_data", "id": 1}', peer)
+    readings = scoreboard.methods()
+    assert readings is not None
+    assert {found.name: sum(found.lengths.values()) for found in readings.methods} == {"": 0, "get_data": 2}
 
 
 def test_a_batch_stops_being_run_once_its_replies_are_too_long_to_be_read() -> None:

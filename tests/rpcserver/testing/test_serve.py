@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from rpcserver import Context, RpcError, Service
 from rpcserver.testing import Client, RunningServer, ServerFailed, serve
 from rpcwire.worker_models import MODELS
-from tests.servers import PATIENCE, all_gone, watched
+from tests.servers import PATIENCE, all_gone, until, watched
 
 
 def shop(name: str = "shop") -> Service:
@@ -347,3 +348,46 @@ def test_workers_of_a_preloaded_service_come_of_one_stem_and_stop_with_the_block
         with watched(processes) as ends:
             server.signal(signal.SIGTERM)
             assert all_gone(ends, PATIENCE)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("model", MODELS)
+def test_no_call_is_lost_whatever_becomes_of_the_stem_of_a_preloaded_service(model: str) -> None:
+    loaded: list[int] = []
+    service = shop()
+
+    @service.on_preload
+    def load() -> None:
+        loaded.append(os.getpid())
+
+    @service.method
+    def stem() -> int:
+        return loaded[0]
+
+    enough = threading.Event()
+
+    def call(server: RunningServer) -> int:
+        count = 0
+        with server.connect() as client:
+            while not enough.is_set():
+                assert client.call("price", ["tea"]) == 2.5
+                count += 1
+        return count
+
+    with serve(service, model=model, workers=3, preload=True) as server, ThreadPoolExecutor(2) as threads:
+        callers = [threads.submit(call, server) for _ in range(2)]
+        try:
+            for reloads in range(1, 3):
+                former = server.call("stem")
+                os.kill(former, signal.SIGKILL)
+                until(lambda: server.log().count("the app is loaded") == 2 * reloads)  # noqa: B023 - it is over by then
+                server.signal(signal.SIGHUP)
+                server.wait_for_log(f"reloaded: 3 workers of generation {reloads}", PATIENCE)
+                # A worker that leaves may take one more client.
+                until(lambda: server.call("stem") != former)  # noqa: B023
+                for scaled, workers in ((signal.SIGTTIN, 4), (signal.SIGTTOU, 3)):
+                    server.signal(scaled)
+                    until(lambda: len(server.workers) == workers)  # noqa: B023
+        finally:
+            enough.set()
+        assert all(caller.result(PATIENCE) for caller in callers)

@@ -33,6 +33,9 @@ from tests.servers import PATIENCE, Server, request, running
 
 CLIENTS = 2
 
+LARGE = 30_000_000
+"""Bytes of a reply, which no kernel takes at once."""
+
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
@@ -149,6 +152,30 @@ def test_what_has_begun_when_the_server_stops_is_served(model: str, certificates
         assert client.recv(1) == b""
         client.socket.close()
         assert server.wait() == 0
+
+
+@pytest.mark.samples(1)
+@of_each_kind
+@preloaded_too
+def test_a_large_reply_that_is_read_slowly_holds_up_nobody_and_outlives_a_stop(
+    model: str, preload: tuple[str, ...], certificates: Certificates, tmp_path: Path
+) -> None:
+    workers = "2" if model == "sync" else "1"
+    with (
+        running("-m", model, "-w", workers, *preload, *certificates.options, folder=tmp_path) as server,
+        secured(server, certificates.context()) as slow,
+        secured(server, certificates.context()) as other,
+    ):
+        slow.send("blob", [LARGE])
+        slow.decoder.feed(slow.socket.recv(1))
+        for number in range(3):
+            assert other.call("echo", number, close=True).result == number
+        server.signal(signal.SIGTERM)
+        assert isinstance(other.receive(), Goodbye)
+        assert len(slow.reply().result) == LARGE
+        slow.close()
+        assert server.wait() == 0
+        assert "WARNING" not in server.log()
 
 
 def test_connections_that_hold_sync_workers_idly_make_room(certificates: Certificates, tmp_path: Path) -> None:
