@@ -118,16 +118,13 @@ class MethodBoard:
         waits[TOOK] += nanoseconds
 
     def read(self) -> list[tuple[str, list[int]]]:
-        """Read the words of every entry that has any, with the names; those of the first two are empty."""
+        """Read the words of every entry, with the names; those of the first two are empty."""
         memory = self._memory
         found: list[tuple[str, list[int]]] = []
         for index in range(min(_MOST, 2 + memory[:_NAMES].cast("q")[0])):
-            words = self.entry(index)
-            # Every call takes some time.
-            if words[TOOK] or index < 2:
-                at = _NAMES + index * _NAME
-                name = bytes(memory[at : at + _NAME]).rstrip(b"\0").decode("utf-8", "ignore")
-                found.append((name, words.tolist()))
+            at = _NAMES + index * _NAME
+            name = bytes(memory[at : at + _NAME]).rstrip(b"\0").decode("utf-8", "ignore")
+            found.append((name, self.entry(index).tolist()))
         return found
 
     def clear(self) -> None:
@@ -181,6 +178,8 @@ class MethodBoards:
         """Keep what a worker counted before it ended, and make its board free."""
         board = self.board(index)
         self._add(board, self._departed, self._departed_waits)
+        # What a reload has taken away, and nobody has called, is gone. Every call takes some time.
+        self._departed = {name: words for name, words in self._departed.items() if words[TOOK] or not name}
         board.clear()
 
     def read(self, indexes: Iterable[int]) -> MethodReadings:

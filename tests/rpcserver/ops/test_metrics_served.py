@@ -152,6 +152,8 @@ def test_calls_are_told_by_method_and_outcome(model: str, tmp_path: Path) -> Non
     assert calls("(other)", "result") == calls("fail", "result") == 0
     assert calls("fail", "failed") == 1
     assert calls("gate", "invalid_params") == 1
+    # What nobody has called yet is told as well, so that its first failure is seen to be one.
+    assert calls("blob", "failed") == 0
     assert found["rpcserver_method_seconds_count", (("method", "echo"),)] == 2
     assert found["rpcserver_method_seconds_sum", (("method", "echo"),)] > 0
     assert found["rpcserver_method_seconds_bucket", (("le", "+Inf"), ("method", "echo"))] == 2

@@ -26,7 +26,11 @@ def test_workers_are_added_up_by_the_names_of_methods() -> None:
     count(second.entry(OTHERS), 5)
     second.entry(OTHERS)[ERROR] += 1
     second.note_wait(3)
-    assert told(boards, 0, 2) == {"": ({3: 1}, 5, (1, 0, 0, 0)), "ping": ({10: 1, 11: 1}, 2100, (0, 0, 0, 0))}
+    assert told(boards, 0, 2) == {
+        "": ({3: 1}, 5, (1, 0, 0, 0)),
+        "add": ({}, 0, (0, 0, 0, 0)),
+        "ping": ({10: 1, 11: 1}, 2100, (0, 0, 0, 0)),
+    }
     assert boards.read([0, 2]).waits.lengths == {2: 1}
     assert second.entry(WAITS)[TOOK] == 3
     assert len(OUTCOMES) == 4
@@ -38,7 +42,7 @@ def test_what_a_worker_has_counted_is_kept_and_its_place_given_to_another_one() 
         index = board.take(number=1, generation=0)
         methods = board.slot(index).methods
         assert methods is not None
-        count(methods.register([name])[name], 8)
+        count(methods.register([name, f"{name} and never called"])[name], 8)
         methods.note_wait(1)
         board.vacate(index)
     readings = board.methods()
