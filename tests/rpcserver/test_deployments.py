@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,10 +29,11 @@ from rpcserver.system.settings import ServerSettings
 from rpcwire.framings import FRAMINGS
 from rpcwire.serverset import Endpoint, Instance, Member, encode_member
 from tests.rpcserver.arbiter.test_health import ask
+from tests.rpcserver.ops.test_metrics_served import metrics_address
 from tests.rpcserver.system.test_systemd import Manager
 from tests.rpcserver.system.test_systemd import command as passing
 from tests.rpcserver.test_dashboard import QUERIES
-from tests.servers import PATIENCE, PROBE_APP, Client, Server, launched
+from tests.servers import PATIENCE, PROBE_APP, Client, Server, launched, running, until
 from tests.zookeeper import Serverset
 
 ROOT = Path(__file__).parents[2]
@@ -199,40 +201,77 @@ def test_prometheus_finds_the_metrics_of_who_is_registered(host: str) -> None:
     assert relabelled(labels, job["relabel_configs"]) == expected
 
 
+class Prometheus:
+    """A real Prometheus, asked as Grafana asks it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def answer(self, query: str) -> dict[frozenset[tuple[str, str]], float]:
+        """The values of a query by their labels; none while it is not up."""
+        asked = quote(query.replace("$job", "calc").replace("$__rate_interval", "1m"))
+        with contextlib.suppress(ConnectionRefusedError):
+            said = ask(self.address, f"GET /api/v1/query?query={asked} HTTP/1.0\r\n\r\n".encode())
+            head, _, body = said.partition(b"\r\n\r\n")
+            assert int(head.split()[1]) in (200, 503), (query, body)
+            found = json.loads(body)["data"]["result"] if b" 200 " in head else []
+            return {frozenset(one["metric"].items()): float(one["value"][1]) for one in found}
+        return {}
+
+
+@contextlib.contextmanager
+def prometheus_of(serverset: Serverset, metrics_port: str, folder: Path) -> Iterator[Prometheus]:
+    """One with the guide's configuration, but for the addresses and how often it scrapes."""
+    if (program := shutil.which("prometheus", path=SYSTEM_PATH)) is None:
+        pytest.skip("Prometheus is not installed: apt install prometheus")
+    configuration = text("prometheus.yml").replace(":9100", f":{metrics_port}").replace("15s", "1s")
+    configuration = re.sub(r"servers: .*", f'servers: ["{serverset.hosts}"]', configuration)
+    (folder / "prometheus.yml").write_text(re.sub(r"paths: .*", f'paths: ["{serverset.path}"]', configuration))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "{}:{}".format(*taken.getsockname())
+    files = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data")
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen([program, *files, f"--web.listen-address={address}"], stderr=log)
+    try:
+        yield Prometheus(address)
+        assert process.poll() is None, (folder / "prometheus.log").read_text()
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+
+
 @pytest.mark.thorough
-def test_a_real_prometheus_scrapes_who_is_registered_and_takes_the_dashboards_queries(
+def test_a_real_prometheus_scrapes_who_is_registered_and_answers_the_dashboard(
     serverset: Serverset, tmp_path: Path
 ) -> None:
-    if (prometheus := shutil.which("prometheus", path=SYSTEM_PATH)) is None:
-        pytest.skip("Prometheus is not installed: apt install prometheus")
-    (tmp_path / "probe.py").write_text(PROBE_APP)
-    options = ("--bind", "127.0.0.2:0", "--metrics", "127.0.0.2:0", "-w", "1", "--register", serverset.url)
-    with (
-        launched(*options, "probe.py", cwd=tmp_path) as server,
-        socket.create_server(("127.0.0.1", 0)) as taken,
-    ):
-        port = logged(server, "metrics are at http://").removesuffix("/metrics").rpartition(":")[2]
-        configuration = text("prometheus.yml").replace(":9100", f":{port}").replace("15s", "1s")
-        configuration = re.sub(r"servers: .*", f'servers: ["{serverset.hosts}"]', configuration)
-        configuration = re.sub(r"paths: .*", f'paths: ["{serverset.path}"]', configuration)
-        (tmp_path / "prometheus.yml").write_text(configuration)
-        host, own = taken.getsockname()
-        taken.close()
-        files = (f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data")
-        with (tmp_path / "prometheus.log").open("wb") as log:
-            process = subprocess.Popen([prometheus, *files, f"--web.listen-address={host}:{own}"], stderr=log)
-        try:
-            found = b""
-            while b'"value"' not in found:
-                assert process.poll() is None, (tmp_path / "prometheus.log").read_text()
-                with contextlib.suppress(ConnectionRefusedError):
-                    found = ask(f"{host}:{own}", b"GET /api/v1/query?query=rpcserver_requests_total HTTP/1.0\r\n\r\n")
-            (member,) = serverset.members().values()
-            assert f'"instance":"{member.service_endpoint}"' in found.decode()
-            for query in QUERIES:
-                asked = quote(query.replace("$job", "calc").replace("$__rate_interval", "1m"))
-                answer = ask(f"{host}:{own}", f"GET /api/v1/query?query={asked} HTTP/1.0\r\n\r\n".encode())
-                assert b'"status":"success"' in answer, query
-        finally:
-            process.kill()
-            process.wait(PATIENCE)
+    options = ("--metrics", "127.0.0.2:0", "-w", "1", "--preload", "--register", serverset.url)
+    with running(*options, folder=tmp_path, bind=["127.0.0.2:0"]) as server:
+        port = metrics_address(server.wait_for_log("metrics are at")).rpartition(":")[2]
+        with prometheus_of(serverset, port, tmp_path) as prometheus:
+            until(lambda: prometheus.answer("rpcserver_requests_total"))
+            with server.connect() as client:
+                client.send("die", {"number": signal.SIGKILL})
+                assert client.receive() is None
+
+            def called_and_scraped() -> bool:
+                with server.connect() as client:
+                    outs = [client.call(*call).out for call in (("echo", 1), ("blob", {"size": "x"}), ("absent",))]
+                assert outs == ["echo", "error", "error"]
+                return bool(prometheus.answer('rate(rpcserver_method_requests_total{method="(other)"}[1m]) > 0'))
+
+            until(called_and_scraped)
+            found = {query: prometheus.answer(query) for query in QUERIES}
+
+    def answer(part: str) -> dict[str, float]:
+        """Of the only query with that part: its values that are not zero, by their label."""
+        (values,) = (values for query, values in found.items() if part in query)
+        return {label: value for ((_, label),), value in values.items() if value}
+
+    assert [query for query, values in found.items() if not values] == []
+    assert answer("sum by (method)").keys() == {"echo", "blob", "(other)"}
+    ending = answer("outcome!=")
+    assert ending.keys() == {"error", "invalid_params"}
+    assert sum(ending.values()) == pytest.approx(2 / 3, abs=0.2)
+    assert answer("sum by (state)") == {"ready": 1}
+    for part in ("rpcserver_lost_requests_total", "rpcserver_worker_deaths_total", "rpcserver_stem_pss_bytes"):
+        assert answer(part).keys() == {server.addresses[0]}
