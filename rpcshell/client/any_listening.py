@@ -14,7 +14,7 @@ from rpcshell.client.dialects import Ask, HandshakeFailed
 from rpcshell.client.dialling import NAP, acknowledge, seconds_asleep
 from rpcshell.client.dialogue import MOST_UNSENT, Dialogue
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError, TlsFailed
-from rpcshell.client.exchange import Dropped
+from rpcshell.client.exchange import CLOSED_HERE, Dropped
 from rpcshell.client.target import ChildTarget, UnixTarget
 from rpcshell.client.transport import input_ended, why_ended
 from rpcwire import EncodeError, ErrorCode, Fault
@@ -102,7 +102,7 @@ class AnyListeningConnection:
 
     def _end(self) -> None:
         """Let nothing more be said here, as it is closed."""
-        self._dialogue.end(self.failure or Dropped("it was closed here", not_run=False))
+        self._dialogue.end(self.failure or Dropped(CLOSED_HERE, not_run=False))
 
     def _answer_bytes(self, request: ServerRequest, outcome: Any) -> bytes:
         """The answer to a server's request; an error where the outcome cannot be sent."""

@@ -29,7 +29,7 @@ from rpcshell.client.dialling import (
     streams,
 )
 from rpcshell.client.errors import ProtocolError
-from rpcshell.client.exchange import Dropped, Requester
+from rpcshell.client.exchange import CLOSED_HERE, Dropped, Requester
 from rpcshell.client.target import TcpTarget, TlsFiles, TlsTarget, UnixTarget
 from rpcshell.client.tls import broken, client_context, handshake_failed, server_name
 
@@ -42,7 +42,6 @@ __all__ = ["AsyncConnection"]
 _TURNS: Final = 2
 """Turns of the event loop in which it notices what has arrived: one to see it, one to hand it over."""
 
-_CLOSED: Final = "it was closed here"
 
 _ROOM: Final = 0.02
 """Seconds between looks for room in the queue of a Unix socket, of which the system does not tell."""
@@ -105,7 +104,7 @@ class AsyncConnection(asyncio.Protocol):
         if isinstance(self._end, Dropped):
             raise Dropped(self._end.reason, not_run=True, hint=self._end.hint)
         if self._end is not None or self._transport is None:
-            raise self._end or Dropped(_CLOSED, not_run=True)
+            raise self._end or Dropped(CLOSED_HERE, not_run=True)
         request = self._requester.request(method, params, meta=meta, plain=plain)
         self._reply = self._loop.create_future()
         timer = None if deadline is None else self._loop.call_at(deadline, self._finish, TimeoutError())
@@ -127,14 +126,14 @@ class AsyncConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it, at once unless it parts from a server; what still arrives is lost."""
-        self._finish(Dropped(_CLOSED, not_run=self._requester.unsent))
+        self._finish(Dropped(CLOSED_HERE, not_run=self._requester.unsent))
 
     def abandon(self) -> None:
         """Let go of it without its loop, which is closed, or another process's.
 
         That loop's selector may be shared with the other process, and must not be told of anything.
         """
-        self._end = Dropped(_CLOSED, not_run=True)
+        self._end = Dropped(CLOSED_HERE, not_run=True)
         self._transport = None
         # The transport may close this descriptor yet, which should be no other file's by then.
         with contextlib.suppress(OSError), contextlib.ExitStack() as ends:

@@ -7,12 +7,12 @@ import contextlib
 import time
 from collections import deque
 from functools import partial as bound
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rpcshell.client.async_client import AsyncClient
 from rpcshell.client.async_connection import AsyncConnection
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
-from rpcshell.client.exchange import Dropped
+from rpcshell.client.exchange import CLOSED_HERE, Dropped
 from rpcshell.client.fleet.balancer import Balancer
 from rpcshell.client.fleet.failover import Failover
 from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT, problem_of
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from rpcwire import Reply
 
 __all__ = ["AsyncFleetClient"]
-
-_CLOSED: Final = "it was closed here"
 
 
 class AsyncFleetClient(AsyncClient):
@@ -154,7 +152,7 @@ class AsyncFleetClient(AsyncClient):
     def _failed(self, failover: Failover, candidate: Candidate, error: Failure, closings: int, *, whole: bool) -> None:
         """Let the call go on to another instance, or raise what it ends with; an attempt's time was the `whole` one."""
         if self._closings != closings and isinstance(error, Dropped):
-            raise ConnectionLost(candidate.target, _CLOSED, may_have_run=not error.not_run) from None
+            raise ConnectionLost(candidate.target, CLOSED_HERE, may_have_run=not error.not_run) from None
         failover.failed(candidate, error, whole=whole)
 
     async def _take(self, failover: Failover, deadline: float | None) -> Candidate:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rpcshell.client.any_listening import BYE, MOST_EARLY, AnyListeningConnection, handshake_error
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, ServerRequest, Stray, Tell, follow_async
 from rpcshell.client.errors import ShellError
-from rpcshell.client.exchange import Dropped
+from rpcshell.client.exchange import CLOSED_HERE, Dropped
 from rpcshell.client.hearing import MOST_REQUESTS, NO_HANDLERS, AnyHearing, busy, fault_of
 from rpcshell.client.transport import abandon, break_off, input_ended, leave, open_transport, sends_on, start_request
 from rpcwire import Reply
@@ -233,7 +233,7 @@ class AsyncListeningConnection(AnyListeningConnection):
     async def _hear_event(self) -> Event:
         event = None if self._greeting is None else await self._greeting.get()
         if event is None:
-            raise self.failure or Dropped("it was closed here", not_run=True)
+            raise self.failure or Dropped(CLOSED_HERE, not_run=True)
         return event
 
     def _end_greeting(self) -> None:

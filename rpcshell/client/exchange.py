@@ -1,12 +1,12 @@
 """Requests and their replies over one connection, sans-IO: what both clients do alike, whatever moves the bytes.
 
-When to dial and whether to send again is decided in `rpcshell.client.fleet` by what is raised here; what the bytes mean
+When to dial and whether to send again is decided in `retry`, and in `fleet`, by what is raised here; what the bytes mean
 is the dialect's business.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, silence_hint, system_reason, unfinished
 from rpcshell.client.errors import UsageError
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Trace
     from rpcwire import Meta, Reply
 
-__all__ = ["Dropped", "Requester"]
+__all__ = ["CLOSED_HERE", "Dropped", "Requester"]
+
+CLOSED_HERE: Final = "it was closed here"
+"""Why a connection has ended that this side has closed."""
 
 
 class Dropped(Exception):

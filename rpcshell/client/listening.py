@@ -15,7 +15,7 @@ from rpcshell.client.any_listening import BYE, MOST_EARLY, AnyListeningConnectio
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, Partial, Tell, follow
 from rpcshell.client.dialling import LONGEST_WAIT
 from rpcshell.client.errors import ShellError
-from rpcshell.client.exchange import Dropped
+from rpcshell.client.exchange import CLOSED_HERE, Dropped
 from rpcshell.client.transport import abandon, break_off, input_ended, leave, open_transport, sends_on, start_request
 from rpcwire import Reply
 
@@ -263,7 +263,7 @@ class ListeningConnection(AnyListeningConnection):
         if greeting is not None:
             event = self._next(greeting, deadline, None)
         if event is None:
-            raise self.failure or Dropped("it was closed here", not_run=True)
+            raise self.failure or Dropped(CLOSED_HERE, not_run=True)
         heard: Event = event
         return heard
 

@@ -10,7 +10,7 @@ import click
 
 from rpcshell.client.errors import ShellError, UsageError
 from rpcshell.commands.groups import LOOK
-from rpcshell.servers.log import LogFilter, LogFollower, LogSink, Throttle, read_records
+from rpcshell.servers.log import LEVELS, LogFilter, LogFollower, LogSink, Throttle, read_records
 from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.shell.command import WORKER, command, worker_number
 from rpcshell.shell.unasked import Subscription, iso_time
@@ -34,7 +34,6 @@ _MOST: Final = 10_000
 _LINES_A_SECOND: Final = 30
 """Lines that are shown above the prompt in a second; nobody reads more."""
 
-_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 _FAINT: Final = "class:log.faint"
 _WIDTH: Final = 80
 
@@ -47,7 +46,7 @@ _WIDTH: Final = 80
 @click.argument("worker", metavar="[WORKER|off]", type=WORKER, required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, above the prompt.")
 @click.option("-n", "--lines", metavar="LINES", type=click.IntRange(0, _MOST), help="Show the last LINES, not 20.")
-@click.option("-l", "--level", type=click.Choice(_LEVELS), help="Only what is as grave as that, or graver.")
+@click.option("-l", "--level", type=click.Choice(LEVELS), help="Only what is as grave as that, or graver.")
 @click.option("-g", "--grep", metavar="TEXT", help="Only what has TEXT in it; case makes no difference.")
 def logs(
     shell: Shell, *, worker: str | None, follow: bool, lines: int | None, level: str | None, grep: str | None
@@ -218,7 +217,7 @@ def _pieces(record: LogRecord) -> Iterator[Fragment]:
     first, *rest = record.message.split("\n")
     if record.level:
         yield "class:log.time", f"{_clock(record.time)} "
-        style = f"class:log.{record.level}" if record.level in _LEVELS else ""
+        style = f"class:log.{record.level}" if record.level in LEVELS else ""
         yield style, f"{visible(record.level.upper()):<7} "
         yield "class:log.who", visible(record.who)
         yield _FAINT, f" {record.pid} "

@@ -18,6 +18,7 @@ __all__ = [
     "named_params",
     "secret_places",
     "secrets_in_text",
+    "underscored",
 ]
 
 _ANYWHERE: Final = (
@@ -132,9 +133,14 @@ _ELEMENT: Final = re.compile(r"<(?P<name>[\w.:-]{1,64})(?:\s[^<>]*)?>(?P<value>[
 """An element of XML that holds nothing but text."""
 
 
+def underscored(key: str) -> str:
+    """A key with its humps told apart as others tell their words: `apiKey` is `api_Key`."""
+    return _HUMP.sub("_", key)
+
+
 def is_secret(key: str) -> bool:
     """Whether the value of a key is kept out of files, whatever the key's case, separators and number."""
-    words = [word.rstrip(_DIGITS) for word in _BETWEEN.split(_HUMP.sub("_", key).lower())]
+    words = [word.rstrip(_DIGITS) for word in _BETWEEN.split(underscored(key).lower())]
     words = [word for word in words if word]
     plain = "".join(words)
     if "_".join(words) in _WHOLE or any(word in plain for word in _ANYWHERE):

@@ -13,6 +13,7 @@ from rpcshell.commands.export.exported import SecretPlace, call_key
 from rpcshell.commands.export.literals import Expression, Wrapped, literal
 from rpcshell.line.properties import property_schema
 from rpcshell.line.schema import ANYTHING, allowed_types, alternatives, type_names
+from rpcshell.line.secrets import underscored
 from rpcshell.view.differences import identity
 from rpcwire import TextFloat
 
@@ -39,7 +40,6 @@ _OF_ONE_RUN: Final = re.compile(
 )
 """Keys of values that are different whenever a server or a client is started."""
 
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DAY: Final = 86_400.0
@@ -173,7 +173,7 @@ class _ResultReader:
             return False
         if isinstance(value, int) and abs(value) > _LARGEST_CLOCK:
             return False
-        if _OF_ONE_RUN.search(_HUMP.sub("_", key)):
+        if _OF_ONE_RUN.search(underscored(key)):
             return True
         if isinstance(value, str):
             return _INSTANT.match(value) is not None or _UUID.fullmatch(value) is not None

@@ -9,7 +9,7 @@ import msgspec
 
 from rpcshell.line.brief import brief
 from rpcshell.line.masking import MASKED, mask_secrets, secret_texts
-from rpcshell.line.secrets import is_secret
+from rpcshell.line.secrets import is_secret, underscored
 from rpcshell.view.differences import identity
 from rpcshell.view.escape import visible
 from rpcwire import TextFloat
@@ -50,7 +50,6 @@ _LONG: Final = 30.0
 
 _LONGEST_REASON: Final = 80
 
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -255,7 +254,7 @@ class Secrets:
         identity = _identity(value)
         found = self._found.get(identity)
         if found is None:
-            plain = _NOT_NAME.sub("_", _HUMP.sub("_", key)).strip("_").upper()
+            plain = _NOT_NAME.sub("_", underscored(key)).strip("_").upper()
             name = plain if plain and is_secret(key) and not plain[0].isdigit() else f"SECRET_{plain}".rstrip("_")
             taken = {secret.name for secret in self._found.values()}
             number = 1

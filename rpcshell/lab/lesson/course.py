@@ -13,7 +13,7 @@ from rpcshell.client.errors import Cancelled, ShellError
 from rpcshell.lab.lesson import english
 from rpcshell.lab.lesson.chinese import TEXTS
 from rpcshell.lab.lesson.measurements import all_models, fork
-from rpcshell.lab.lesson.page import WIDEST, Page, fill
+from rpcshell.lab.lesson.page import WIDEST, Page, fill, show_lines
 from rpcshell.lab.lesson.stage import Stage
 from rpcshell.lab.lesson.steps import (
     eleven_clients,
@@ -27,11 +27,10 @@ from rpcshell.lab.lesson.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from rpcshell.lab.lesson.texts import Texts
     from rpcshell.shell.output import Output
-    from rpcshell.view.pretty import Fragment
 
 __all__ = ["STEPS", "Course", "choose_language", "load_texts", "next_step"]
 
@@ -114,7 +113,7 @@ class Course:
         """Show the titles of the steps."""
         for number, name in enumerate(STEPS, 1):
             title = self._texts.steps[name].title
-            self._lines(*fill([("", title)], self._width, prefix=("", f"{number:>2}  ")))
+            show_lines(self._output, fill([("", title)], self._width, prefix=("", f"{number:>2}  ")))
 
     @property
     def _width(self) -> int:
@@ -135,13 +134,10 @@ class Course:
             following = words.following.format(step=number + 1, title=self._texts.steps[_NAMES[number]].title)
             text = words.keys.format(following=following)
         with _key_reader() as read:
-            self._lines([("", "")], *fill([(_KEYS, text)], self._width))
+            show_lines(self._output, [[("", "")], *fill([(_KEYS, text)], self._width)])
             while (step := next_step(read(), number, len(STEPS))) is None:
                 pass
         return step
-
-    def _lines(self, *lines: Sequence[Fragment]) -> None:
-        self._output.pieces([piece for line in lines for piece in (*line, ("", "\n"))])
 
 
 def next_step(key: bytes, step: int, count: int) -> int | None:

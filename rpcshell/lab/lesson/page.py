@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rpcshell.view.pretty import Fragment
     from rpcwire.control import ServerStatus, WorkerStatus
 
-__all__ = ["WIDEST", "Page", "Teller", "fill", "span", "typeset"]
+__all__ = ["WIDEST", "Page", "Teller", "fill", "show_lines", "span", "typeset"]
 
 WIDEST: Final = 80
 """Columns of a page; longer lines are hard to read."""
@@ -149,7 +149,12 @@ class Page:
         self._show(lines)
 
     def _show(self, lines: Iterable[Sequence[Fragment]]) -> None:
-        self._output.pieces([piece for line in lines for piece in (*line, ("", "\n"))])
+        show_lines(self._output, lines)
+
+
+def show_lines(output: Output, lines: Iterable[Sequence[Fragment]]) -> None:
+    """Show lines of styled text, which do not end in a newline."""
+    output.pieces([piece for line in lines for piece in (*line, ("", "\n"))])
 
 
 def _boxed(pieces: Sequence[Fragment], columns: int, prefix: Fragment) -> list[list[Fragment]]:
