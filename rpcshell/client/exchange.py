@@ -1,7 +1,7 @@
 """Requests and their replies over one connection, sans-IO: what both clients do alike, whatever moves the bytes.
 
-When to dial and whether to send again is decided in `retry`, and in `fleet`, by what is raised here; what the bytes mean
-is the dialect's business.
+When to dial and whether to send again is decided in `retry`, and in `fleet`, by what is raised here; what the bytes
+mean is the dialect's business.
 """
 
 from __future__ import annotations
