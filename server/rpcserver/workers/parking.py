@@ -6,7 +6,6 @@ Who takes a connection whose client has spoken, and what runs its requests, is t
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
@@ -28,9 +27,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Plain integers, as they are needed at each request. One event, and then none until the connection is parked again.
-_READABLE: Final = int(select.EPOLLIN | select.EPOLLONESHOT)
-_WRITABLE: Final = int(select.EPOLLOUT | select.EPOLLONESHOT)
+# Plain integers, as they are needed at each request.
+_READABLE: Final = int(select.EPOLLIN)
+_WRITABLE: Final = int(select.EPOLLOUT)
+# One event, and then none until epoll is asked anew; by itself, none but the connection's loss.
+_ONCE: Final = int(select.EPOLLONESHOT)
 
 
 class ParkedConnection(NonBlockingConnection):
@@ -40,15 +41,17 @@ class ParkedConnection(NonBlockingConnection):
         awaits: what it is parked for; `ANSWER` where its requests wait for their turn.
         deadline: until when, in monotonic seconds; 0 where that is still to be worked out.
         descriptor: the socket's, also after its end.
+        watched: what epoll was last asked to tell of it.
     """
 
-    __slots__ = ("awaits", "deadline", "descriptor")
+    __slots__ = ("awaits", "deadline", "descriptor", "watched")
 
     def __init__(self, connection: socket.socket, conversation: Conversation) -> None:
         super().__init__(connection, conversation)
         self.awaits: Next = READ
         self.deadline = 0.0
         self.descriptor = connection.fileno()
+        self.watched = _READABLE
 
     @property
     def socket(self) -> socket.socket:
@@ -59,9 +62,12 @@ class ParkedConnection(NonBlockingConnection):
 class Parking:
     """Connections that wait for their clients.
 
-    A parked connection is nobody's. Whoever takes it out has it alone: the thread that epoll has told of it (each event
-    goes to one, EPOLLONESHOT), or the one that looks after deadlines. Both take it from the same dictionary, which is
-    one step under the GIL.
+    A parked connection is nobody's. Whoever takes it out has it alone: the thread that epoll has told of it, or the one
+    that looks after deadlines. Both take it from the same dictionary, which is one step under the GIL.
+
+    Epoll goes on to tell of a connection that was taken, so that it need not be asked again at each request. A thread
+    that is told of one that another has hushes it, and who parks it asks for it anew. Where many threads wait at once,
+    epoll would wake the next for what the first has yet to read, and tells each time only once.
 
     Args:
         terms: what all conversations of the worker have in common.
@@ -69,6 +75,9 @@ class Parking:
             have just come.
         closed: called in any thread after a connection has been closed.
         hasten: called in any thread when `look_after` has something to do before its time.
+
+    Attributes:
+        shared: whether many threads wait at once; nothing is lost where that is wrong for a moment.
     """
 
     def __init__(
@@ -83,6 +92,7 @@ class Parking:
         self._submit = submit
         self._closed = closed
         self._hasten = hasten
+        self.shared = False
         self._epoll = select.epoll()
         self._poll = self._epoll.poll
         self._modify = self._epoll.modify
@@ -114,14 +124,11 @@ class Parking:
 
     def adopt(self, connection: ParkedConnection) -> None:
         """Park a connection that was not here before, or has been released."""
-        descriptor = connection.descriptor
-        connection.awaits = connection.advance()
         if self._leave_by < NEVER and not connection.conversation.leaving:
             connection.conversation.leave(self._leave_by)
-        self._connections[descriptor] = self._parked[descriptor] = connection
-        self._epoll.register(descriptor, _READABLE)
-        if connection.conversation.leaving:
-            self._hasten()
+        self._connections[connection.descriptor] = connection
+        self._epoll.register(connection.descriptor, connection.watched)
+        self.park(connection, connection.advance())
 
     def release(self, connection: ParkedConnection) -> None:
         """Let go of a connection that was taken, for its thread to keep."""
@@ -134,15 +141,35 @@ class Parking:
         None after the timeout, in seconds, `wake`, or another thread's luck.
         """
         for descriptor, _ in self._poll(timeout, 1):
-            return self._parked.pop(descriptor, None)
+            return self._parked.pop(descriptor, None) or self._hush(descriptor)
         return None
 
-    def gather(self, into: deque[ParkedConnection], most: int, timeout: float = -1) -> None:
-        """Wait as `take` does, and append all connections whose clients have done it, at most so many."""
+    def gather(self, into: deque[ParkedConnection], most: int, timeout: float = -1) -> bool:
+        """Wait as `take` does, and append all connections whose clients have done it, at most so many.
+
+        False after the timeout.
+        """
         parked = self._parked
-        for descriptor, _ in self._poll(timeout, most):
-            if (connection := parked.pop(descriptor, None)) is not None:
+        events = self._poll(timeout, most)
+        for descriptor, _ in events:
+            if (connection := parked.pop(descriptor, None) or self._hush(descriptor)) is not None:
                 into.append(connection)
+        return bool(events)
+
+    def _hush(self, descriptor: int) -> ParkedConnection | None:
+        """Have epoll tell no more of a connection that another thread has; take it where that has parked it by now."""
+        connection = self._connections.get(descriptor)
+        if connection is None or connection.watched == _ONCE:
+            return None
+        try:
+            self._modify(descriptor, _ONCE)
+            # Another may have its descriptor since.
+            self._connections[descriptor].watched = _ONCE
+        except (OSError, KeyError):
+            # It is closed.
+            return None
+        # Who parks it from now on sees that, but not who has just done so.
+        return self._parked.pop(descriptor, None)
 
     def park(self, connection: ParkedConnection, awaits: Next = READ) -> None:
         """Give back a connection that was taken; whoever does so has it no more."""
@@ -150,18 +177,23 @@ class Parking:
         connection.deadline = 0.0
         descriptor = connection.descriptor
         parked = self._parked
-        parked[descriptor] = connection
-        try:
-            self._modify(descriptor, _WRITABLE if awaits is WRITE or awaits is ANSWER else _READABLE)
-        except OSError:
-            # Its deadline was over, and it is closed.
-            return
-        # Where it was taken at its deadline since it is in the dictionary, it or one with its descriptor may have been
-        # parked for something else before this has told epoll.
-        while (other := parked.get(descriptor)) is not None and other.awaits is not awaits:
-            awaits = other.awaits
-            with contextlib.suppress(OSError):
-                self._modify(descriptor, _WRITABLE if awaits is WRITE or awaits is ANSWER else _READABLE)
+        while True:
+            events = _WRITABLE if connection.awaits is WRITE or connection.awaits is ANSWER else _READABLE
+            if self.shared:
+                events |= _ONCE
+                # It has told, or may have.
+                connection.watched = 0
+            if connection.watched != events:
+                connection.watched = events
+                self._modify(descriptor, events)
+            parked[descriptor] = connection
+            if connection.watched == events:
+                break
+            # It was hushed meanwhile, so that nobody may have been told of it.
+            taken = parked.pop(descriptor, None)
+            if taken is None:
+                break
+            connection = taken
         if connection.conversation.leaving and connection.conversation.deadline <= monotonic():
             self._hasten()
 
@@ -225,8 +257,9 @@ class Parking:
             if not connection.deadline or connection.conversation.leaving:
                 connection.conversation.note_silence(now)
                 connection.deadline = connection.conversation.deadline
-            if now >= connection.deadline and self._parked.pop(connection.descriptor, None) is connection:
-                self._on_deadline(connection)
+            if now >= connection.deadline and (taken := self._parked.pop(connection.descriptor, None)) is not None:
+                # Another may have its descriptor since, whose deadline is looked at there.
+                self._on_deadline(taken)
 
     def _on_deadline(self, connection: ParkedConnection) -> None:
         conversation = connection.conversation

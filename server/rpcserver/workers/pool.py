@@ -190,7 +190,7 @@ class PoolWorker(ThreadedWorker):
             if conversation.held > WRITE_SIZE and connection.advance() is not ANSWER:
                 break
         if self._parking.settle(connection):
-            # It comes after all that are ready by now.
+            # It has its next turn among all that are ready by then.
             self._parking.park(connection, ANSWER)
         return True
 
@@ -241,6 +241,7 @@ class PoolWorker(ThreadedWorker):
                 if self._alarm.acquire(timeout=_GLANCE if leadership.leader else _LOOK) or not parking.due_in():
                     parking.look_after()
                 leadership.look()
+                parking.shared = leadership.shared
                 moved, served = served != self.dispatcher.served, self.dispatcher.served
                 calm = calm + 1 if leadership.attended and not moved else 0
                 if not moved and leadership.all_busy:
@@ -256,10 +257,12 @@ class PoolWorker(ThreadedWorker):
     def _read_ahead(self) -> None:
         """Read what has come, as no thread will soon."""
         while self._leadership.all_busy:
-            self._parking.gather(self._ready, 1, 0)
+            told = self._parking.gather(self._ready, 1, 0)
             try:
                 connection = self._ready.popleft()
             except IndexError:
+                if told:
+                    continue
                 return
             new = connection.awaits is READ
             if connection.awaits is not WRITE and connection.awaits is not ANSWER:

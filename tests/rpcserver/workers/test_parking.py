@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ import pytest
 
 from rpcserver.system.settings import ServerSettings
 from rpcserver.workers.layers import Layers
-from rpcserver.workers.next_step import ANSWER, LINGER, READ, WRITE
+from rpcserver.workers.next_step import ANSWER, READ
 from rpcserver.workers.parking import ParkedConnection, Parking
 from rpcserver.workers.terms import Terms
 from tests.servers import request
@@ -42,6 +43,14 @@ def lot() -> Iterator[Lot]:
         yield made
 
 
+def is_told(lot: Lot) -> bool:
+    """Whether epoll tells of anything, which must be of what a thread has."""
+    into: deque[ParkedConnection] = deque()
+    told = lot.parking.gather(into, 8, 0)
+    assert not into
+    return told
+
+
 def taken(lot: Lot) -> ParkedConnection:
     connection = lot.parking.take(10)
     assert connection is not None
@@ -60,6 +69,11 @@ def test_a_connection_is_taken_by_one_thread_until_it_is_parked_again(lot: Lot) 
 
 
 def test_what_waits_for_its_turn_is_taken_behind_the_others(lot: Lot) -> None:
+    lot.parking.shared = True
+    lot.client.sendall(request("echo", 0))
+    first = taken(lot)
+    assert first.read_request() is not None
+    lot.parking.park(first)
     accepted, client = socket.socketpair()
     with accepted, client:
         lot.parking.add(accepted)
@@ -72,24 +86,41 @@ def test_what_waits_for_its_turn_is_taken_behind_the_others(lot: Lot) -> None:
         assert taken(lot) is first
 
 
-def test_what_a_client_waits_for_is_told_to_epoll_though_it_was_parked_anew_meanwhile(lot: Lot) -> None:
+def test_epoll_is_not_asked_anew_between_two_requests(lot: Lot) -> None:
+    asked: list[tuple[int, int]] = []
+    lot.parking._modify = lambda *of: asked.append(of)
+    for number in range(3):
+        lot.client.sendall(request("echo", number))
+        connection = taken(lot)
+        assert connection.read_request() is not None
+        lot.parking.park(connection)
+    assert not is_told(lot)
+    assert not asked
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_epoll_tells_no_more_of_what_a_thread_has_until_that_parks_it(lot: Lot, shared: bool) -> None:
+    lot.parking.shared = shared
     lot.client.sendall(request("echo", 1))
     connection = taken(lot)
-    connection.receive()
-    parking = lot.parking
-    modify = parking._modify
-
-    def interrupted(descriptor: int, events: int) -> None:
-        # Another thread takes it at its deadline, and parks it for something else, before epoll hears of the first.
-        parking._modify = modify
-        assert parking._parked.pop(descriptor) is connection
-        parking.park(connection, WRITE)
-        modify(descriptor, events)
-
-    parking._modify = interrupted  # type: ignore[assignment]
-    parking.park(connection, LINGER)
+    # Its loss is told once more, whatever else is asked for.
+    lot.client.close()
+    for _ in range(2):
+        is_told(lot)
+    assert not is_told(lot)
+    lot.parking.park(connection)
     assert taken(lot) is connection
-    assert connection.awaits is WRITE
+
+
+def test_only_one_of_many_threads_that_wait_is_told_of_a_request(lot: Lot) -> None:
+    lot.parking.shared = True
+    for number in range(3):
+        lot.client.sendall(request("echo", number))
+        connection = taken(lot)
+        # It was parked as one thread waited.
+        assert is_told(lot) is (number == 0)
+        assert connection.read_request() is not None
+        lot.parking.park(connection)
 
 
 def test_a_request_that_came_by_the_deadline_is_answered(lot: Lot) -> None:
