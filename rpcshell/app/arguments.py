@@ -26,6 +26,7 @@ from rpcshell.client.target import (
 )
 from rpcshell.guides import GUIDES
 from rpcshell.servers.folders import config_file, history_file
+from rpcshell.shell.command import problem_of
 from rpcshell.shell.config_reading import usable_config
 from rpcshell.version import __version__
 from rpcshell.view.help_page import HelpPage
@@ -350,7 +351,7 @@ def read(
         raise UsageError(f"the output cannot be written: {error.strerror}") from error
     except click.ClickException as error:
         hint = meant(error, arguments) or f"{program} --help lists what there is"
-        raise UsageError(error.format_message(), hint=hint) from error
+        raise UsageError(problem_of(error), hint=hint) from error
     return options if isinstance(options, Options) else None
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "KindOfWord",
     "command",
     "meant_choice",
+    "problem_of",
     "worker_number",
 ]
 
@@ -169,7 +170,7 @@ class Command:
             params = self._definition.make_context(f":{self.name}", [*own, "--", *inner] if inner else own).params
         except click.ClickException as error:
             hint = meant_choice(error) or self._live(error) or f"usage: {self.spec.usage}"
-            raise UsageError(_sentence(error.format_message()), hint=hint) from error
+            raise UsageError(_sentence(problem_of(error)), hint=hint) from error
         if inner:
             params.update({param.name: text[:behind] for param in self._definition.params if param.type is CALL})
         self._handler(shell, **params)
@@ -228,6 +229,11 @@ def command(
         )
 
     return decorate
+
+
+def problem_of(error: click.ClickException) -> str:
+    """What click says is wrong, without its names of types."""
+    return error.format_message().replace("valid integer range", "whole number").replace("valid float range", "number")
 
 
 def meant_choice(error: click.ClickException) -> str | None:

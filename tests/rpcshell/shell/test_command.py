@@ -61,6 +61,7 @@ def test_an_alias_runs_the_same(shell: Shell, output: Recording) -> None:
         (":paint", "missing argument"),
         (":paint wall green", "'green' is not one of"),
         (":paint wall --coats 0", "0 is not in the range"),
+        (":paint wall --coats many", "'many' is not a whole number"),
         (":paint wall --coats", "requires an argument"),
         (":paint wall --colour", "no such option"),
         (":simple more", "unexpected extra argument"),

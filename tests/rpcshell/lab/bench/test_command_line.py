@@ -85,6 +85,8 @@ def test_the_exit_code_says_what_came_of_it() -> None:
         (["8080", "ping", "--app", "calc.py"], "--app is for a server started with --spawn"),
         (["8080", "ping", "--model", "sync"], "--model is for a server started with --spawn"),
         (["8080", "ping", "-c", "0"], "not in the range"),
+        (["8080", "ping", "-c", "x"], "'x' is not a whole number"),
+        (["8080", "ping", "-d", "x"], "'x' is not a number"),
         (["--tls-ca", __file__, "8080", "ping"], "for a target with TLS"),
     ],
 )
