@@ -16,7 +16,7 @@ from rpcshell.shell.command import CALL, KindOfWord, command
 from rpcshell.shell.statements import read_statements
 from rpcshell.view.escape import visible
 from rpcshell.view.plain import compact
-from rpcshell.view.units import plural
+from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
@@ -121,7 +121,7 @@ def _preview(name: str, value: Any) -> str:
         keys = ", ".join(visible(str(key))[:_PREVIEW] for key in list(value)[:_KEYS_SHOWN])
         return f"object  {keys}{', …' if len(value) > _KEYS_SHOWN else ''}".rstrip()
     if isinstance(value, list):
-        return f"array   {len(value)} {plural(len(value), 'item')}"
+        return f"array   {count_of(len(value), 'item')}"
     kind = (
         "string"
         if isinstance(value, str)

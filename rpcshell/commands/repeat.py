@@ -17,7 +17,7 @@ from rpcshell.shell.command import CALL, command
 from rpcshell.view.differences import first_rows, identity, mark_changes
 from rpcshell.view.escape import visible
 from rpcshell.view.render import FOOTER, render_error, render_footer, render_result
-from rpcshell.view.units import count_of, duration, plural
+from rpcshell.view.units import count_of, duration
 from rpcshell.view.width import cut
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _watch(shell: Shell, call: str, calls: _Calls) -> None:
         shell.output.error(calls.last)
     elif calls.last is not None and whole:
         shell.output.result(calls.last)
-    shell.output.note(f"{calls.number} {plural(calls.number, 'call')} in {duration(time.monotonic() - began)}")
+    shell.output.note(f"{count_of(calls.number, 'call')} in {duration(time.monotonic() - began)}")
 
 
 class _Calls:

@@ -11,7 +11,7 @@ from rpcshell.commands.groups import LOOK
 from rpcshell.shell.command import command
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
-from rpcshell.view.units import call_time, duration, plural
+from rpcshell.view.units import call_time, count_of, duration
 
 if TYPE_CHECKING:
     from rpcshell.shell.journal import CallCounts, CallStatistics
@@ -61,8 +61,8 @@ def stats(shell: Shell, *, reset: bool) -> None:
         )
     since = time.strftime("%H:%M:%S", time.localtime(time.time() - counts.seconds))
     shell.output.note(
-        f"{counts.calls} {plural(counts.calls, 'call')} since {since} · "
-        f"{counts.errors} {plural(counts.errors, 'error')} · {counts.unanswered} without a reply"
+        f"{count_of(counts.calls, 'call')} since {since} · "
+        f"{count_of(counts.errors, 'error')} · {counts.unanswered} without a reply"
     )
 
 

@@ -18,7 +18,7 @@ from rpcshell.shell.why.explanation import render_explanation
 from rpcshell.shell.why.frames import ARROW, DIM, ERROR, IN, OUT, hex_rows, render_call, render_finding, render_frames
 from rpcshell.shell.why.mistakes import MISTAKES, MistakeName, Provocation, judge, plan
 from rpcshell.view.escape import visible
-from rpcshell.view.units import call_time, plural
+from rpcshell.view.units import call_time, count_of
 from rpcwire import EncodeError, encode_request, frame
 from rpcwire.framing import PREFIX_SIZE
 
@@ -185,7 +185,7 @@ def _event(event: WireEvent, data: bytes, params: object, width: int) -> Iterato
     match event.kind:
         case "sent":
             yield ARROW, f"{OUT} "
-            size = f"{len(data)} {plural(len(data), 'byte')}: " if data else ""
+            size = f"{count_of(len(data), 'byte')}: " if data else ""
             yield "", f"{when}  {size}{event.about}\n"
             yield from hex_rows(data, width)
         case "came":

@@ -16,7 +16,7 @@ from rpcshell.lab.drills.probe import Probe, ProbedCall
 from rpcshell.lab.drills.timeline import ServerFollower, Timeline
 from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.view.escape import visible
-from rpcshell.view.units import duration, plural
+from rpcshell.view.units import count_of, duration
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -182,7 +182,7 @@ class Drill:
             lost = self.lost()
             lines = [(_calls_line(report), "class:bad" if report.lost else "")]
             if lost > report.lost:
-                lost_there = f"by the server's own count {lost} {plural(lost, 'call was', 'calls were')} lost"
+                lost_there = f"by the server's own count {count_of(lost, 'call was', 'calls were')} lost"
                 lines.append((lost_there, "class:bad"))
             if verdict.recovered is not None:
                 lines.append((f"recovered {_after(verdict.recovered)}", "class:good"))
@@ -231,7 +231,7 @@ def _calls_line(report: ProbeReport) -> str:
         "still waiting": report.waiting,
     }
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "lost")
-    line = f"{report.calls} {plural(report.calls, 'call')} of {visible(report.method)} meanwhile: {told}"
+    line = f"{count_of(report.calls, 'call')} of {visible(report.method)} meanwhile: {told}"
     if report.typical is not None:
         line += f" · half within {duration(report.typical)}, the longest {duration(report.longest)}"
     if report.before is not None:

@@ -12,7 +12,7 @@ from rpcshell.lab.drills.drill import Verdict
 from rpcshell.lab.load.messages import Begin, Task, Tick
 from rpcshell.lab.load.pool import NO_CONNECTION, NOT_MADE_IN_TIME
 from rpcshell.lab.load.process import LoadProcesses
-from rpcshell.view.units import count_of, duration
+from rpcshell.view.units import count_of, duration, number
 from rpcwire import ErrorCode, encode_request
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def flood(drill: Drill, connections: int, seconds: float) -> None:
 def _seen(drill: Drill, clients: _Clients, seconds: float) -> str:
     parts = [f"{count_of(clients.answered, 'call')} answered in {duration(seconds)}"]
     if clients.busy:
-        parts.append(f"{clients.busy} turned away as busy (-32001)")
+        parts.append(f"{number(clients.busy)} turned away as busy (-32001)")
     if clients.errors:
-        parts.append(f"{clients.errors} answered with other errors")
+        parts.append(f"{number(clients.errors)} answered with other errors")
     if clients.refused:
         parts.append(f"{count_of(clients.refused, 'connection')} refused")
     if clients.kept_out:
@@ -203,5 +203,5 @@ class _News:
     def _sample(self, counts: dict[str, int]) -> str:
         waiting = self._drill.follower.status.waiting
         counts = counts | {"not let in": self._clients.kept_out}
-        told = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "answered")
+        told = ", ".join(f"{number(count)} {name}" for name, count in counts.items() if count or name == "answered")
         return f"{count_of(self._clients.open, 'connection')} open, {waiting} in the queue; {told}"

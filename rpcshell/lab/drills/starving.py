@@ -20,7 +20,7 @@ from rpcshell.client.dialling import dial
 from rpcshell.client.errors import ConnectionFailed, ProtocolError, ShellError
 from rpcshell.client.exchange import Dropped, Requester
 from rpcshell.lab.drills.drill import Verdict
-from rpcshell.view.units import duration, plural
+from rpcshell.view.units import count_of, duration
 from rpcwire import GOODBYE, MAX_REPLY
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _holders(members: Sequence[_Member]) -> str:
 
 
 def _senders(count: int) -> str:
-    return f"{count} {plural(count, 'slow sender')}"
+    return count_of(count, "slow sender")
 
 
 class _Member(ABC):

@@ -17,7 +17,7 @@ import msgspec
 
 from rpcshell.client.errors import CallError, UsageError
 from rpcshell.view.escape import visible
-from rpcshell.view.units import count_of, plural
+from rpcshell.view.units import count_of
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class ServerFollower:
             case "ready":
                 return f"{who} is READY"
             case "died":
-                inside = f", {event.lost} {plural(event.lost, 'call')} in hand" if event.lost else ""
+                inside = f", {count_of(event.lost, 'call')} in hand" if event.lost else ""
                 return f"{who} {f'died of SIG{event.signal}' if event.signal else f'died: {event.text}'}{inside}"
             case "left":
                 return f"{who} left"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcshell.lab.drills.drill import Verdict
 from rpcshell.view.escape import visible
-from rpcshell.view.units import duration, plural
+from rpcshell.view.units import count_of, duration, plural
 
 if TYPE_CHECKING:
     from rpcshell.lab.drills.drill import Drill
@@ -151,4 +151,4 @@ def _lost(drill: Drill) -> str:
 
 
 def _workers(count: int) -> str:
-    return f"{count} {plural(count, 'worker')}"
+    return count_of(count, "worker")

@@ -138,7 +138,7 @@ _STEPS: Final = {
             "reload": "开始重载",
             "reloaded": "{took:time} 后已是第 1 代，pid：{pids}",
         },
-        so="期间共 {calls} 个调用，丢失 {lost} 个，最慢的用了 {longest:time}",
+        so="期间共 {calls:count} 个调用，丢失 {lost} 个，最慢的用了 {longest:time}",
         tries=(Try(":spawn 4"), Try(":reload", "换成自己的程序：先改代码，再看新代码来答复")),
     ),
     "models": StepText(

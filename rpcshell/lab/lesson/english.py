@@ -132,7 +132,7 @@ _STEPS: Final = {
             "reload": "reload",
             "reloaded": "generation 1 after {took:time}, pids {pids}",
         },
-        so="calls meanwhile: {calls}, lost: {lost}; the longest took {longest:time}",
+        so="calls meanwhile: {calls:count}, lost: {lost}; the longest took {longest:time}",
         tries=(Try(":spawn 4"), Try(":reload", "with your own app: edit it first, and see the new code answer")),
     ),
     "models": StepText(

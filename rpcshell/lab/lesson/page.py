@@ -9,7 +9,7 @@ from unicodedata import category
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import NUMBER
 from rpcshell.view.table import Figure, render_table
-from rpcshell.view.units import duration
+from rpcshell.view.units import duration, number
 from rpcshell.view.width import cells, cut, pad
 
 if TYPE_CHECKING:
@@ -219,14 +219,15 @@ def span(seconds: float) -> str:
 
 
 def typeset(template: str, values: Mapping[str, Any], style: str = "") -> list[Fragment]:
-    """A text with its figures at their places, as in `str.format`; `{name:time}` is for seconds."""
+    """A text with its figures at their places, as in `str.format`; `:time` is for seconds, `:count` for many."""
     pieces: list[Fragment] = []
     for text, name, spec, _ in string.Formatter().parse(template):
         if text:
             pieces.append((style, text))
         if name is not None:
             value = values[name]
-            pieces.append((NUMBER, span(value) if spec == "time" else visible(str(value))))
+            shown = span(value) if spec == "time" else number(value) if spec == "count" else visible(str(value))
+            pieces.append((NUMBER, shown))
     return pieces
 
 

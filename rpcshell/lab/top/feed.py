@@ -16,7 +16,7 @@ import msgspec
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, ConnectionLost, ShellError, UsageError
 from rpcshell.servers.log import read_records
 from rpcshell.servers.watch import LocalServerWatch
-from rpcshell.view.units import plural
+from rpcshell.view.units import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -220,7 +220,7 @@ class Feed:
             if wanted < 1:
                 return "one worker is the least there can be"
             control.scale(wanted)
-            return f"scaling to {wanted} {plural(wanted, 'worker')}"
+            return f"scaling to {count_of(wanted, 'worker')}"
 
         self._order(order)
 

@@ -10,7 +10,7 @@ from rpcshell.lab.top.rows import BOLD, Row, help_rows, joined, key_row, row_wid
 from rpcshell.view.bars import bar, sparkline
 from rpcshell.view.escape import visible
 from rpcshell.view.pretty import STRING
-from rpcshell.view.units import brief_duration, brief_rate, count_of, duration, plural
+from rpcshell.view.units import brief_duration, brief_rate, count_of, duration
 from rpcshell.view.width import cells
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _workers(board: Dashboard, picture: Picture) -> Row:
     ready = sum(worker.state == "ready" for worker in status.workers)
     busy = sum(worker.activity == "busy" for worker in status.workers)
     stalled = sum(worker.stalled for worker in status.workers)
-    pieces: Row = [("", f"{status.wanted} {plural(status.wanted, 'worker')}, {busy} busy")]
+    pieces: Row = [("", f"{count_of(status.wanted, 'worker')}, {busy} busy")]
     if stalled:
         pieces.append((_HIGH, f", {stalled} stalled"))
     if ready < status.wanted:

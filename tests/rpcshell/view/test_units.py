@@ -1,4 +1,6 @@
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -103,3 +105,10 @@ def test_times_beside_each_other_are_all_in_seconds() -> None:
         "120.0 s",
         "1.23 s",
     ]
+
+
+def test_counts_of_things_are_written_in_one_place() -> None:
+    by_hand = re.compile(r"\{([\w.()]+)\} \{plural\(\1[,)]")
+    sources = Path(units.__file__).parents[1].rglob("*.py")
+    assert [str(file) for file in sources if by_hand.search(file.read_text())] == []
+    assert units.count_of(1_000, "call") == "1,000 calls"

@@ -102,6 +102,12 @@ def test_on_80_columns_a_step_explains_itself_in_two_lines_and_its_moments_in_on
             assert len(fill(pieces, 80, prefix=("", margin))) == 1, (name, moment)
 
 
+@pytest.mark.parametrize("texts", [ENGLISH, CHINESE], ids=["en", "zh"])
+def test_many_calls_are_counted_with_commas(texts: Texts) -> None:
+    so = texts.steps["reload"].so
+    assert "1,469" in "".join(text for _, text in typeset(so, {**filled(so), "calls": 1469}))
+
+
 def test_what_can_be_tried_are_commands_that_there_are() -> None:
     commands = load_commands()
     for step in ENGLISH.steps.values():
