@@ -297,8 +297,12 @@ GUARDS = {
     "whoever waits for the thread has it raised again": {"rpcshell.client.daemon_threads.DaemonThreads.submit.call"},
     "it ends one connection of many, and is logged": {
         "rpcserver.workers.blocking_connection.BlockingConnection.serve",
-        "rpcserver.workers.pool.PoolWorker._work",
+        "rpcserver.workers.pool.PoolWorker._take_turns",
         "rpcserver.workers.socket_drivers.NonBlockingConnection.receive",
+    },
+    "an app has it thrown into a thread, which goes on": {
+        "rpcserver.workers.aio_calls.HandlerThreads._run",
+        "rpcserver.workers.pool.PoolWorker._work",
     },
     "it is told in a line, after a line of the prompt or of a script": {"rpcshell.app.guard.foreseen"},
     "nothing is above it in the process": {
@@ -311,6 +315,8 @@ GUARDS = {
 
 OFF_THE_MAIN_THREAD = {
     "rpcserver.service.endpoint.Endpoint.outcome",
+    "rpcserver.workers.aio_calls.HandlerThreads._run",
+    "rpcserver.workers.pool.PoolWorker._take_turns",
     "rpcserver.workers.pool.PoolWorker._work",
 }
 """Guards of the server that no `QuickStop` comes to, which signals raise."""

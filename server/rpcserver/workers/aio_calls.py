@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from concurrent.futures import Executor
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -113,6 +114,14 @@ class _Job:
     def settle(self, result: object) -> None:
         if not self.future.done():
             self.future.set_result(result)
+        self._let_go()
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+        self._let_go()
+
+    def _let_go(self) -> None:
         # The connection remembers its last call, and shall not keep what that was given and has returned.
         del self.future, self.work
 
@@ -128,17 +137,21 @@ class HandlerThreads:
         self._count = count
         self._running = 0
         self._loop = loop
-        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._jobs: deque[_Job] = deque()
+        # A word for each of them: who is thrown out of its wait loses that, and no job.
+        self._words: SimpleQueue[None] = SimpleQueue()
 
     def submit(self, work: Callable[[], Any]) -> _Job:
         """Have it called, which must raise nothing, in the first thread that is free."""
         job = _Job(self._loop.create_future(), work)
-        self._jobs.put(job)
+        self._jobs.append(job)
+        self._words.put(None)
         if self._running < self._count:
             self._start()
         if not self._running:
             # No thread could be started: the loop runs it itself, and does nothing else meanwhile.
-            self._do(self._jobs.get())
+            self._words.get()
+            self._do_next()
         return job
 
     def _start(self) -> None:
@@ -152,12 +165,27 @@ class HandlerThreads:
 
     def _run(self) -> None:
         while True:
-            self._do(self._jobs.get())
+            try:
+                self._words.get()
+                self._do_next()
+            except BaseException:
+                # The app has it thrown into threads, and this one came when the call was over.
+                logger.critical("an exception came to a thread between two calls, and it goes on", exc_info=True)
+                self._words.put(None)
 
-    def _do(self, job: _Job) -> None:
+    def _do_next(self) -> None:
         # This has a frame of its own, so that nothing of a job lives on while the thread waits for the next.
+        try:
+            job = self._jobs.popleft()
+        except IndexError:
+            return
         if job.claim.acquire(blocking=False):
-            result = job.work()
+            try:
+                result = job.work()
+            except BaseException as error:
+                job.finished = True
+                self._loop.call_soon_threadsafe(job.fail, error)
+                raise
             job.finished = True
             self._loop.call_soon_threadsafe(job.settle, result)
             # An exception's traceback may keep this frame, which must not keep the exception.

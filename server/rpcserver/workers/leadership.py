@@ -10,6 +10,7 @@ Whoever takes a connection has it alone, in either way, so that it may be wrong 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -101,6 +102,15 @@ class Leadership:
             # Whoever saw to that may not have seen this one.
             self.call_next()
         me.called.acquire()
+
+    def leave(self, me: PoolThread) -> None:
+        """Go on without a thread, whatever it was at."""
+        me.waits = False
+        self.threads.remove(me)
+        with contextlib.suppress(ValueError):
+            self._followers.remove(me)
+        if self.leader is me:
+            self.call_next()
 
     def call_next(self) -> bool:
         """Have another thread lead; False where none is free, so that the first that is shall."""

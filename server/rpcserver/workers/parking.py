@@ -197,6 +197,12 @@ class Parking:
         if connection.conversation.leaving and connection.conversation.deadline <= monotonic():
             self._hasten()
 
+    def repark(self) -> None:
+        """Have epoll tell again of all clients that have spoken, where who was told may not have taken them out."""
+        for descriptor in list(self._parked):
+            if (connection := self._parked.pop(descriptor, None)) is not None:
+                self.park(connection, connection.awaits)
+
     def settle(self, connection: ParkedConnection) -> bool:
         """Go on with a connection that was taken: write, park or close it.
 

@@ -118,8 +118,23 @@ class PoolWorker(ThreadedWorker):
 
     def _work(self) -> None:
         """Be one of the pool's threads, until a request has been given up in it."""
-        me = PoolThread()
-        self._leadership.threads.append(me)
+        while True:
+            me = PoolThread()
+            self._leadership.threads.append(me)
+            try:
+                self._take_turns(me)
+                return
+            except BaseException:
+                # The app has it thrown into threads, and this one came when the call was over.
+                logger.critical("an exception came to a thread between two calls, and it goes on", exc_info=True)
+            finally:
+                self._leadership.leave(me)
+            # This thread may have been told of clients, and have taken none of them.
+            self._parking.repark()
+            self._be_alert()
+
+    def _take_turns(self, me: PoolThread) -> None:
+        """Serve connections that are ready, and wait for more, until a request has been given up."""
         ready, queue = self._ready, self._queue
         while True:
             try:
@@ -131,7 +146,7 @@ class PoolWorker(ThreadedWorker):
             me.turns += 1
             try:
                 if not self._serve(connection, me):
-                    break
+                    return
             except BaseException:
                 # What answers lets nothing of a user's pass; but logging may be a user's too.
                 peer = connection.conversation.peer
@@ -141,9 +156,6 @@ class PoolWorker(ThreadedWorker):
                 self._parking.settle(connection)
             # A thread that waits for the next one must not keep this one alive.
             del connection
-        self._leadership.threads.remove(me)
-        if self._leadership.leader is me:
-            self._leadership.call_next()
 
     def _wait(self, me: PoolThread) -> None:
         """Wait until clients have spoken, if this is one of the threads that do so, and else until it shall be."""
@@ -157,8 +169,7 @@ class PoolWorker(ThreadedWorker):
             leadership.follow(me)
         me.waits = False
         if not self._alert:
-            self._alert = True
-            self._hasten()
+            self._be_alert()
 
     def _serve(self, connection: ParkedConnection, me: PoolThread) -> bool:
         """Read and answer, as many requests as are a connection's share; False where one was given up meanwhile."""
@@ -223,6 +234,11 @@ class PoolWorker(ThreadedWorker):
             # The others go on with as many threads as before, or else until the worker has been replaced.
             with contextlib.suppress(NoThread):
                 self._add_thread()
+
+    def _be_alert(self) -> None:
+        """Have the lookout see to the threads, as something comes."""
+        self._alert = True
+        self._hasten()
 
     def _hasten(self) -> None:
         """Have the lookout look at once, which need not be said twice."""

@@ -11,7 +11,7 @@ import pytest
 
 from rpcwire import ErrorCode
 from tests.models import EACH_KIND, of_each_kind
-from tests.servers import PROBE_APP, Server, running
+from tests.servers import PROBE_APP, Server, gates, running
 
 RAISING_APP = (
     PROBE_APP
@@ -206,3 +206,45 @@ logging.getLogger("rpcserver.access").addFilter(refuse)
             for _ in range(3):
                 assert client.call("echo", [1]).result == [1]
         assert server.workers() == pids
+
+
+STRIKING_APP = (
+    PROBE_APP
+    + """
+import ctypes, threading
+
+class TimeUp(BaseException):
+    pass
+
+@service.method
+def strike_later(go: str, done: str) -> None:
+    thread = ctypes.c_ulong(threading.get_ident())
+
+    def strike():
+        open(go, "rb").close()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TimeUp))
+        open(done, "wb").close()
+
+    threading.Thread(target=strike, daemon=True).start()
+"""
+)
+
+
+@pytest.mark.parametrize("model", ["pool", "async"])
+def test_what_is_thrown_into_a_thread_after_its_call_costs_no_other_call(model: str, tmp_path: Path) -> None:
+    # As libraries do that limit how long a call takes: PyThreadState_SetAsyncExc.
+    done, go = gates(tmp_path)
+    with running("-m", model, "-w", "1", "--threads", "1", app=STRIKING_APP, folder=tmp_path) as server:
+        pids = server.workers()
+        with server.connect() as other:
+            assert other.call("echo", 0).result == 0
+            for strikes in range(1, 4):
+                with server.connect() as client:
+                    client.call("strike_later", [str(go), str(done)])
+                    go.write_bytes(b"")
+                    done.read_bytes()
+                    assert [other.call("echo", number).result for number in range(3)] == [0, 1, 2]
+                server.wait_for_log("TimeUp", strikes)
+        assert server.workers() == pids
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
