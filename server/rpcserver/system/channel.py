@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from rpcserver.system.sockets import connection_of
 from rpcwire.control import ServerReady, StartFailed
 
 logger = logging.getLogger(__name__)
@@ -188,7 +189,7 @@ class WorkerEnd:
         room = socket.CMSG_LEN(_DESCRIPTOR.size)
         message, ancillary, _, _ = self._socket.recvmsg(len(_CONNECTION), room, socket.MSG_CMSG_CLOEXEC)
         if message == _CONNECTION and ancillary:
-            return socket.socket(fileno=_DESCRIPTOR.unpack(ancillary[0][2])[0])
+            return connection_of(*_DESCRIPTOR.unpack(ancillary[0][2]))
         return None
 
     def fileno(self) -> int:

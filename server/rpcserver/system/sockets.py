@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from rpcserver.system.addresses import NATIVE, BindError, TcpBind, UnixBind, format_host_port, with_framing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rpcserver.system.addresses import Bind
 
@@ -38,6 +38,39 @@ _NO_DEVICE: Final = 0x7FFF_FFFF
 # The least time to live of packets that a socket takes: ip(7), linux/in.h, linux/in6.h; socket does not name them.
 _LEAST_HOPS: Final = {socket.AF_INET: (socket.IPPROTO_IP, 21), socket.AF_INET6: (socket.IPPROTO_IPV6, 73)}
 _MORE_THAN_ANY: Final = 255
+
+
+_Socket: Final = socket.socket
+
+
+def connection_of(descriptor: int, family: int = -1, kind: int = -1, protocol: int = -1) -> socket.socket:
+    """A connection of a descriptor, whatever an app has made of Python's class of sockets and of their timeout.
+
+    Its family, type and protocol are looked up unless they are given.
+    """
+    connection = _Socket(family, kind, protocol, descriptor)
+    if socket.getdefaulttimeout() is not None:
+        connection.setblocking(True)
+    return connection
+
+
+@contextlib.contextmanager
+def looked_at(descriptor: int) -> Iterator[socket.socket]:
+    """A socket of a descriptor that stays as it is and open; an app's default timeout would have it block no more.
+
+    Raises:
+        OSError: it is no socket.
+    """
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(None)
+    try:
+        found = _Socket(fileno=descriptor)
+    finally:
+        socket.setdefaulttimeout(timeout)
+    try:
+        yield found
+    finally:
+        found.detach()
 
 
 class Listener:
@@ -78,7 +111,8 @@ class Listener:
         Raises:
             OSError: none waits (BlockingIOError), or it cannot be accepted; EINVAL when the listener was shut down.
         """
-        connection, _ = self.socket.accept()
+        descriptor, _ = self.socket._accept()  # type: ignore[attr-defined]  # not in typeshed
+        connection = connection_of(descriptor, self.socket.family, self.socket.type, self.socket.proto)
         if self._least_hops is not None:
             # A connection inherits what `withdraw` sets, and would hear nothing of its client.
             with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from rpcserver.system.channel import MAX_MESSAGE, WorkerEnd, WorkerFailed, next_packet, note_untold
+from rpcserver.system.sockets import connection_of
 
 STEM_NAME: Final = "rpcserver-stem"
 """What ps(1) and top(1) call a stem."""
@@ -120,7 +121,7 @@ class StemEnd:
         if isinstance(order, Retire):
             return order
         channel, lifeline = _DESCRIPTORS.unpack(ancillary[0][2])
-        return order, WorkerEnd(socket.socket(fileno=channel)), lifeline
+        return order, WorkerEnd(connection_of(channel)), lifeline
 
     def close(self) -> None:
         """Close this end."""

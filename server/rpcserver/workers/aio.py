@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
-import socket
 import threading
 import time
 from functools import partial
@@ -25,6 +25,7 @@ from rpcserver.workers.aio_connection import LoopConnection
 from rpcserver.workers.base import EXIT_APP, Worker
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
     from types import FrameType
@@ -108,8 +109,8 @@ class AsyncWorker(Worker):
         self.begin = self._begin_counted if self._request_limit else self.dispatcher.begin
         # A loop that finds no descriptors for its own pair when it begins to run is of no use any more.
         with contextlib.ExitStack() as tried:
-            for end in (*socket.socketpair(), *socket.socketpair()):
-                tried.enter_context(end)
+            for end in (*os.pipe(), *os.pipe()):
+                tried.callback(os.close, end)
         start_thread(self._accept, "rpcserver-acceptor")
 
     def run(self) -> None:

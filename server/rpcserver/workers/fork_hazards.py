@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.process import await_child
+from rpcserver.system.sockets import looked_at
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -142,17 +143,15 @@ def _event_loops() -> list[AbstractEventLoop]:
 def _socket(descriptor: int, loops: Sequence[object]) -> str | None:
     """Describe a socket; None for what an event loop wakes itself by."""
     try:
-        found = socket.socket(fileno=descriptor)
+        with looked_at(descriptor) as found:
+            try:
+                if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    return f"a socket that listens at {_address(found.getsockname())}"
+                peer = found.getpeername()
+            except OSError:
+                return "a socket"
     except OSError:
         return None
-    try:
-        if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return f"a socket that listens at {_address(found.getsockname())}"
-        peer = found.getpeername()
-    except OSError:
-        return "a socket"
-    finally:
-        found.detach()
     if peer == "":
         return None if loops else "a pair of sockets"
     return f"a connection to {_address(peer)}"

@@ -15,6 +15,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from rpcserver.system.sockets import looked_at
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Handle
     from collections.abc import Iterator, Sequence
@@ -118,15 +120,10 @@ def _open_descriptors() -> list[int]:
 def _name_of(descriptor: int) -> object:
     """What a stream socket is called on this side; None for anything else."""
     try:
-        found = socket.socket(fileno=descriptor)
+        with looked_at(descriptor) as found:
+            return _local_name(found) if found.type == socket.SOCK_STREAM else None
     except OSError:
         return None
-    try:
-        return _local_name(found) if found.type == socket.SOCK_STREAM else None
-    except OSError:
-        return None
-    finally:
-        found.detach()
 
 
 def _local_name(found: socket.socket) -> object:
