@@ -62,7 +62,7 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - Python's own traceback may hold escape sequences of a server
         return _fail(Unexpected(error, debug=options is not None and options.debug))
     finally:
-        _settle_stdout()
+        _settle_streams()
         # The process ends now. Its last collection, over all that was imported, would take longer than most calls.
         gc.freeze()
 
@@ -201,14 +201,16 @@ def _fill_stdout() -> None:
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
 
 
-def _settle_stdout() -> None:
-    """Drop what cannot be written: at exit Python would try once more, and complain."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+def _settle_streams() -> None:
+    """Drop what cannot be written: at exit Python would try once more, complain, and end with a code of its own."""
+    streams: tuple[IO[str] | None, ...] = (sys.stdout, sys.stderr)
+    for stream in filter(None, streams):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def _run_prompt(options: Options) -> int:

@@ -90,6 +90,13 @@ def test_an_output_that_cannot_be_written_is_said(
     assert shell.wait(30) == 2
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_an_error_that_cannot_be_written_leaves_its_exit_code(server: PeerServer) -> None:
+    with Path("/dev/full").open("wb") as full:
+        shell = forks.start("rpcshell", [str(server.target), "-c", "fail 1"], stderr=full.fileno())
+    assert shell.wait(30) == 1
+
+
 def run_with_closed(server: PeerServer, closed: str, *arguments: str) -> tuple[int, str, str]:
     done = subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *RPCSHELL, str(server.target), *arguments],
