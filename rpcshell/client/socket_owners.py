@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rpcshell.client.trace import Ends
 
 __all__ = [
+    "command_of",
     "has_socket",
     "inode_of",
     "listening_inodes",
@@ -24,6 +25,7 @@ __all__ = [
     "listening_program",
     "process_with",
     "program_at",
+    "runs_rpcserver",
     "tcp_listening_program",
     "unix_listening_inodes",
 ]
@@ -46,6 +48,9 @@ _ACCEPTING: Final = b"00010000"
 
 _ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound to it
 _SERVER: Final = "rpcserver"
+_FIRST: Final = 4
+"""The words of a command line that may say what is run."""
+
 _ADAPTER: Final = b"debugpy/adapter"
 """The folder that Python runs as debugpy's, which listens where one was told to with `--listen`."""
 
@@ -153,12 +158,26 @@ def has_socket(pid: int, inode: str) -> bool:
     return False
 
 
+def command_of(pid: int) -> list[bytes]:
+    """The command line of a process; a fork has that of its parent.
+
+    Raises:
+        OSError: It has gone, or there is no proc(5).
+    """
+    with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - pathlib takes as long as the rest
+        return file.read().split(b"\0")
+
+
+def runs_rpcserver(command: list[bytes]) -> bool:
+    """Whether a command line is one of `rpcserver`, as that of `python -m rpcserver` is."""
+    return any(os.path.basename(word) == _SERVER.encode() for word in command[:_FIRST])  # noqa: PTH119
+
+
 def _program(pid: int) -> str:
     """The name of a process and its id; `python -m rpcserver` counts as what it runs, as does debugpy's adapter."""
-    with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - pathlib takes as long as the rest
-        words = file.read().split(b"\0")[:4]
-    name = _SERVER if any(os.path.basename(word) == _SERVER.encode() for word in words) else ""  # noqa: PTH119
-    if any(word.endswith(_ADAPTER) for word in words):
+    command = command_of(pid)
+    name = _SERVER if runs_rpcserver(command) else ""
+    if any(word.endswith(_ADAPTER) for word in command[:_FIRST]):
         name = "debugpy"
     if not name:
         with open(f"/proc/{pid}/comm", errors="replace") as file:  # noqa: PTH123

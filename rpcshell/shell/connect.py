@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.errors import ShellError
+from rpcshell.client.errors import Cancelled, ConnectionFailed, ShellError
 from rpcshell.shell.output import Diverted
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
 
 __all__ = ["connect"]
+
+_AGAIN: Final = 0.05
+"""Seconds until it is tried again, where a server is about to listen."""
 
 
 def connect(
@@ -25,14 +29,33 @@ def connect(
 ) -> None:
     """Connect as `Session.connect` does, and run the target's lines, whose results are not shown.
 
-    They are run again before the first call on a connection that had to be made anew.
+    They are run again before the first call on a connection that had to be made anew. Who starts a server and the shell
+    in one go has the shell wait until the server listens.
 
     Raises:
         ShellError: As `Session.connect`, or what one of the lines raised; the connection stays.
     """
-    shell.session.connect(
-        target, plain=plain, probe_again=probe_again, tls=tls, prepare=lambda found: _prepare(shell, found)
-    )
+    began = time.monotonic()
+    listening = False
+    while True:
+        try:
+            return shell.session.connect(
+                target, plain=plain, probe_again=probe_again, tls=tls, prepare=lambda found: _prepare(shell, found)
+            )
+        except ConnectionFailed as error:
+            # Servers that listened before this try do not listen there.
+            if listening or not isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError):
+                raise
+            from rpcshell.servers.starting import PATIENCE, all_listen, just_started
+
+            servers = just_started(error.target)
+            if not servers or time.monotonic() - began > PATIENCE:
+                raise
+            listening = all_listen(servers)
+        try:
+            time.sleep(0 if listening else _AGAIN)
+        except KeyboardInterrupt:
+            raise Cancelled("cancelled while connecting") from None
 
 
 def _prepare(shell: Shell, found: Destination) -> None:
