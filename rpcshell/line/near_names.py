@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_BUDGET: Final = 30_000
-"""How many pairs of characters are compared at most: a millisecond or two."""
-
-_OVERHEAD: Final = 8
-"""What a comparison costs beside, as if each name had so many more characters."""
-
 _MOST_LOOKED_AT: Final = 1_000
-_PIECES: Final = 4
 
 
 def near_names(name: str, known: Iterable[str], limit: int = 1, *, nearness: float = 0.6) -> list[str]:
@@ -27,25 +20,10 @@ def near_names(name: str, known: Iterable[str], limit: int = 1, *, nearness: flo
         limit: how many are wanted.
         nearness: how alike they must be, from 0 to 1, as `difflib` counts it.
     """
-    # Only who mistypes waits for the import.
+    # Only who mistypes waits for these imports.
     import difflib
 
-    return difflib.get_close_matches(name, _likeliest(name, known), limit, nearness)
+    from rpcwire.name_budget import likeliest
 
-
-def _likeliest(name: str, known: Iterable[str]) -> list[str]:
-    """As many as can be compared within the budget, those that share most quarters of the name first.
-
-    A slip in one place leaves the other quarters as they are; comparing is quadratic in the length of the names.
-    """
-    size = -(-len(name) // _PIECES) or 1
-    pieces = [name[start : start + size] for start in range(0, len(name), size)]
-    alike = [other for other in islice(known, _MOST_LOOKED_AT) if len(other) <= 4 * len(name)]
-    left = _BUDGET
-    found: list[str] = []
-    for other in sorted(alike, key=lambda other: -sum(piece in other for piece in pieces)):
-        left -= (len(name) + _OVERHEAD) * (len(other) + _OVERHEAD)
-        if left < 0:
-            break
-        found.append(other)
-    return found
+    alike = (other for other in islice(known, _MOST_LOOKED_AT) if len(other) <= 4 * len(name))
+    return difflib.get_close_matches(name, likeliest(name, alike), limit, nearness)

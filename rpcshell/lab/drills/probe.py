@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from rpcshell.client.errors import ConnectionLost
-from rpcshell.lab.load.callers import Caller, EndedCall
+from rpcshell.lab.load.callers import Caller, EndedCall, end_callers
 from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
@@ -164,13 +164,7 @@ class Probe:
     def stop(self, seconds: float) -> None:
         """Make no further calls, and wait so long for those on their way; threads that are left end with theirs."""
         self._over = True
-        for caller in self._callers:
-            caller.end()
-        deadline = time.monotonic() + seconds
-        for caller in self._callers:
-            caller.join(max(deadline - time.monotonic(), 0))
-            if caller.over:
-                caller.client.close()
+        end_callers(self._callers, seconds)
 
     def report(self) -> ProbeReport:
         """What was seen so far."""

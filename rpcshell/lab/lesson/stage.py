@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from rpcshell.client.client import Client
 from rpcshell.client.errors import ShellError
 from rpcshell.client.target import Target, TcpTarget
-from rpcshell.lab.load.callers import Caller
+from rpcshell.lab.load.callers import Caller, end_callers
 from rpcshell.servers.control import Control
 from rpcshell.servers.spawn import SpawnedServer, SpawnOptions
 from rpcshell.servers.watch import LocalServerWatch
@@ -84,7 +84,7 @@ class LessonServer:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as exits:
             # Clients that wait let go once the server has gone, so that it is ended before they are.
-            exits.callback(self._end_callers)
+            exits.callback(end_callers, self._callers, _LAST)
             server = SpawnedServer.start(self._spawned)
             # The names of the few logs that are kept belong to servers that somebody may ask for.
             exits.callback(server.remove_log)
@@ -150,15 +150,6 @@ class LessonServer:
         self._callers.append(caller)
         caller.start()
         return caller
-
-    def _end_callers(self) -> None:
-        for caller in self._callers:
-            caller.end()
-        deadline = time.monotonic() + _LAST
-        for caller in self._callers:
-            caller.join(max(deadline - time.monotonic(), 0))
-            if caller.over:
-                caller.client.close()
 
 
 def _tcp(address: str) -> TcpTarget:

@@ -17,12 +17,12 @@ from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, Con
 from rpcwire import ErrorCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rpcshell.client.target import Target, TlsFiles
     from rpcwire import Reply
 
-__all__ = ["Caller", "EndedCall"]
+__all__ = ["Caller", "EndedCall", "end_callers"]
 
 _STACK: Final = 256 * 1024
 """Bytes; a call does not nest deeply, and there may be many threads."""
@@ -169,3 +169,14 @@ class Caller:
         except ShellError as error:
             return EndedCall(self._method, began, time.monotonic(), failure=error)
         return EndedCall(self._method, began, time.monotonic(), reply)
+
+
+def end_callers(callers: Sequence[Caller], seconds: float) -> None:
+    """Have no calls made any more, wait so long for those on their way, and close the connections of who has none."""
+    for caller in callers:
+        caller.end()
+    deadline = time.monotonic() + seconds
+    for caller in callers:
+        caller.join(max(deadline - time.monotonic(), 0))
+        if caller.over:
+            caller.client.close()

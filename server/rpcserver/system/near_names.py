@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Final
 
+from rpcwire.name_budget import likeliest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -13,14 +15,7 @@ _SHORT: Final = 4
 _NEARNESS: Final = 0.7
 _NEARNESS_OF_SHORT: Final = 0.6
 
-_BUDGET: Final = 30_000
-"""How many pairs of characters are compared at most: a millisecond or two."""
-
-_OVERHEAD: Final = 8
-"""What a comparison costs beside, as if each name had so many more characters."""
-
 _MOST_RANKED: Final = 1_000
-_PIECES: Final = 4
 
 
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
@@ -57,24 +52,12 @@ def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
 
 
 def _likeliest(name: str, known: list[str]) -> list[str]:
-    """As many as can be compared within the budget, those that share most quarters of the name first.
-
-    A slip in one place leaves the other quarters as they are; comparing is quadratic in the length of the names.
-    """
+    """Those worth comparing; of very many, the ones of which a half is right."""
     if len(known) > _MOST_RANKED:
         half = len(name) // 2
         head, tail = name[:half], name[half:]
         known = [other for other in known if other.startswith(head) or other.endswith(tail)][:_MOST_RANKED]
-    size = -(-len(name) // _PIECES) or 1
-    pieces = [name[start : start + size] for start in range(0, len(name), size)]
-    left = _BUDGET
-    found: list[str] = []
-    for other in sorted(known, key=lambda other: -sum(piece in other for piece in pieces)):
-        left -= (len(name) + _OVERHEAD) * (len(other) + _OVERHEAD)
-        if left < 0:
-            break
-        found.append(other)
-    return found
+    return likeliest(name, known)
 
 
 def _distance(compared: difflib.SequenceMatcher[str], other: str) -> float:
