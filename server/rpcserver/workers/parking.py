@@ -6,6 +6,7 @@ Who takes a connection whose client has spoken, and what runs its requests, is t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -131,8 +132,13 @@ class Parking:
         self.park(connection, connection.advance())
 
     def release(self, connection: ParkedConnection) -> None:
-        """Let go of a connection that was taken, for its thread to keep."""
-        self._epoll.unregister(connection.descriptor)
+        """Let go of a connection that was taken, for its thread to keep or to close.
+
+        Its close alone would not do: where an app has forked since, epoll would go on to tell of the child's copy.
+        """
+        # An app may have closed it.
+        with contextlib.suppress(OSError):
+            self._epoll.unregister(connection.descriptor)
         del self._connections[connection.descriptor]
 
     def take(self, timeout: float = -1) -> ParkedConnection | None:
@@ -212,7 +218,7 @@ class Parking:
         if following is ANSWER:
             return True
         if following is CLOSE:
-            del self._connections[connection.descriptor]
+            self.release(connection)
             connection.close()
             self._closed()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -110,6 +111,17 @@ def test_epoll_tells_no_more_of_what_a_thread_has_until_that_parks_it(lot: Lot, 
     assert not is_told(lot)
     lot.parking.park(connection)
     assert taken(lot) is connection
+
+
+def test_epoll_tells_no_more_of_a_closed_connection_of_which_a_forked_child_has_a_copy(lot: Lot) -> None:
+    copy = os.dup(next(iter(lot.parking._connections)))
+    lot.client.close()
+    connection = taken(lot)
+    connection.receive()
+    assert not lot.parking.settle(connection)
+    assert not len(lot.parking)
+    assert not is_told(lot)
+    os.close(copy)
 
 
 def test_only_one_of_many_threads_that_wait_is_told_of_a_request(lot: Lot) -> None:
