@@ -33,6 +33,18 @@ _LONGEST: Final = 1_000_000
 _WEIGHT: Final = 0.1
 """What one look counts against those before it."""
 
+_LOOK: Final = 0.005
+"""Seconds between two looks, where no thread leads, or the one that does moves.
+
+Whoever looks wants the interpreter, and is woken up in vain again and again until the leader lets go of it in time.
+"""
+
+_GLANCE: Final = 0.002
+"""Seconds between two looks at a leader that was held up a moment ago, or waited for clients."""
+
+_STEADY: Final = 50
+"""In so many looks in a row a leader has moved that is looked at less often."""
+
 
 class PoolThread:
     """One of the threads.
@@ -77,6 +89,7 @@ class Leadership:
         self._followers: list[PoolThread] = []
         self._seen = 0
         self._held_up = False
+        self._steady = 0
         self._cells = board.cells
         self._waited = 0.0
         self._answered = self._busy = self._computed = 0
@@ -91,6 +104,11 @@ class Leadership:
         """Whether a thread waits for clients."""
         leader = self.leader
         return not self.all_busy if leader is None else leader.waits
+
+    @property
+    def next_look(self) -> float:
+        """In how many seconds to look again."""
+        return _LOOK if self.leader is None or self._steady >= _STEADY else _GLANCE
 
     def follow(self, me: PoolThread) -> None:
         """Lead if no other does; else sleep until called."""
@@ -131,9 +149,10 @@ class Leadership:
             return True
 
     def look(self) -> None:
-        """See whether the leader is held up, and whether calls wait; about every other millisecond, in one thread."""
+        """See whether the leader is held up, and whether calls wait; in one thread, at every `next_look`."""
         self._measure()
         leader = self.leader
+        self._steady = self._steady + 1 if leader is not None and leader.turns != self._seen else 0
         if self.shared:
             if self._waited < _WAITING / 2:
                 self.leader = None

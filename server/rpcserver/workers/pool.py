@@ -36,11 +36,8 @@ logger = logging.getLogger(__name__)
 _SHARE: Final = 16
 """How many requests of one connection are run before others that wait have their turn."""
 
-_GLANCE: Final = 0.002
-"""Seconds between two looks at whether the thread moves that leads."""
-
 _LOOK: Final = 0.005
-"""Seconds between two looks at whether any thread moves, where none leads."""
+"""Seconds between two looks at whether a queue that is full has room again."""
 
 _LOOKS: Final = 40
 """A queue is full when no thread has taken anything from it at so many looks in a row.
@@ -254,7 +251,7 @@ class PoolWorker(ThreadedWorker):
             calm = 0
             served = -1
             while self._alert and calm < _CALM:
-                if self._alarm.acquire(timeout=_GLANCE if leadership.leader else _LOOK) or not parking.due_in():
+                if self._alarm.acquire(timeout=leadership.next_look) or not parking.due_in():
                     parking.look_after()
                 leadership.look()
                 parking.shared = leadership.shared

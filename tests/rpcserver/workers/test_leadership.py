@@ -73,6 +73,20 @@ def test_one_leads_for_as_long_as_it_moves(crew: Crew) -> None:
     crew.end()
 
 
+def test_a_leader_that_moves_is_looked_at_less_often_until_it_does_not(crew: Crew) -> None:
+    leadership = crew.leadership
+    often = leadership.next_look
+    for _ in range(100):
+        crew.first.turns += 1
+        leadership.look()
+    assert leadership.next_look > often
+    crew.first.waits = False
+    leadership.look()
+    assert crew.leader() is not crew.first
+    assert leadership.next_look == often
+    crew.end()
+
+
 def test_another_leads_where_the_leader_is_held_up_and_all_do_where_that_is_too(crew: Crew) -> None:
     crew.first.waits = False
     crew.first.turns += 1
