@@ -29,7 +29,9 @@ __all__ = [
 _LONGEST_SIGNATURE: Final = 200
 
 
-def habitual_line(text: str, session: Session, commands: Callable[[], CommandRegistry] | None) -> str | None:
+def habitual_line(
+    text: str, session: Session, known: Known, commands: Callable[[], CommandRegistry] | None
+) -> str | None:
     """The line that a habit of other programs stands for here, such as `exit`; None where it is an ordinary line.
 
     At a prompt `commands` loads the commands, which are typed without their colon too; scripts have none.
@@ -42,7 +44,7 @@ def habitual_line(text: str, session: Session, commands: Callable[[], CommandReg
     found = habit(text)
     if found is None:
         if commands is not None:
-            _refuse_command_without_colon(text, session, commands)
+            _refuse_command_without_colon(text, session, known, commands)
         return None
     if _may_be_called(found, session, at_prompt=commands is not None):
         return None
@@ -64,12 +66,14 @@ def _may_be_called(found: Habit, session: Session, *, at_prompt: bool) -> bool:
     return session.method(found.word) is not None or not session.catalog.methods
 
 
-def _refuse_command_without_colon(text: str, session: Session, commands: Callable[[], CommandRegistry]) -> None:
+def _refuse_command_without_colon(
+    text: str, session: Session, known: Known, commands: Callable[[], CommandRegistry]
+) -> None:
     methods = session.catalog.methods
     word = text.split(maxsplit=1)[0] if text.strip() else ""
-    known = methods or session.target is None
-    if known and word.isalpha() and word not in methods and commands().find(word) is not None:
-        raise UsageError(f"{word} is no method", hint=f":{text.strip()} is the command")
+    listed = methods or session.target is None
+    if listed and word not in methods and (hint := _command_without_colon(word, text, known, commands)):
+        raise UsageError(f"{word} is no method", hint=hint)
 
 
 def refuse_foreign_call(text: str, method: str, find: Callable[[str], Method | None], known: Known) -> None:
@@ -78,7 +82,13 @@ def refuse_foreign_call(text: str, method: str, find: Callable[[str], Method | N
         raise UsageError("a call has no parentheses", hint=hint)
 
 
-def add_advice(call: Call, find: Callable[[str], Method | None], known: Known, session: Session) -> None:
+def add_advice(
+    call: Call,
+    find: Callable[[str], Method | None],
+    known: Known,
+    session: Session,
+    commands: Callable[[], CommandRegistry],
+) -> None:
     """Have the error of a call whose params the method does not take say what they were meant as.
 
     That of a method which is not there leads on to no list where the server has none. Where instances of a fleet offer
@@ -93,7 +103,8 @@ def add_advice(call: Call, find: Callable[[str], Method | None], known: Known, s
     elif session.fleet is not None and session.fleet.differ and _may_be_offered(call, call.error, find):
         call.error.hint = f"{call.instance} offers something else than others: :servers shows which"
     elif call.error.code == ErrorCode.METHOD_NOT_FOUND:
-        call.error.hint = _near_methods(call.method, call.error.message, session)
+        near = _near_methods(call.method, call.error.message, session)
+        call.error.hint = near or _command_without_colon(call.method, call.line, known, commands)
     elif isinstance(call.params, str | int | float | dict | list):
         from rpcshell.line.advice import can_be_made
 
@@ -122,7 +133,11 @@ def _may_be_offered(call: Call, error: CallError, find: Callable[[str], Method |
 
 
 def syntax_problem(
-    line: Line, problem: Problem | LineError, find: Callable[[str], Method | None], known: Known
+    line: Line,
+    problem: Problem | LineError,
+    find: Callable[[str], Method | None],
+    known: Known,
+    commands: Callable[[], CommandRegistry],
 ) -> SyntaxProblem:
     """The error of a line that has no meaning; it may end up in a log, so it does not repeat secrets."""
     from rpcshell.line.masking import mask_message
@@ -133,9 +148,20 @@ def syntax_problem(
     if isinstance(problem, Exception):
         error.hint = problem.hint or error.hint
     # A line that can be read has what it lacks said by its problem: a variable, or a key in one.
-    if line.blocking is not None and (advised := _did_you_mean(line.text, find, known) or _signature(line, find)):
-        error.hint = advised
+    if line.blocking is not None:
+        advised = _did_you_mean(line.text, find, known) or _signature(line, find)
+        method = getattr(line.body, "method", "")
+        if advised is None and find(method) is None:
+            advised = _command_without_colon(method, line.text, known, commands)
+        error.hint = advised or error.hint
     return error
+
+
+def _command_without_colon(word: str, text: str, known: Known, commands: Callable[[], CommandRegistry]) -> str | None:
+    """How a line is written whose first word is a command's and no method's."""
+    from rpcshell.line.masking import mask_line
+
+    return f":{mask_line(text.strip(), known)} is the command" if word.isalpha() and commands().find(word) else None
 
 
 def _signature(line: Line, find: Callable[[str], Method | None]) -> str | None:

@@ -195,7 +195,8 @@ class Shell:
         if "***" in text:
             missteps.refuse_masked(text, self.known)
         if text.strip() not in self.aliases:
-            text = missteps.habitual_line(text, self.session, self._commands if self.interactive else None) or text
+            commands = self._commands if self.interactive else None
+            text = missteps.habitual_line(text, self.session, self.known, commands) or text
         line = self._parsed(text)
         match line.body:
             case CommandLine() as command:
@@ -364,7 +365,7 @@ class Shell:
         for listener in self.listeners:
             listener(self, call)
         if call.error is not None:
-            missteps.add_advice(call, self._find, self.known, self.session)
+            missteps.add_advice(call, self._find, self.known, self.session, self._commands)
             missteps.hide_secrets(call.error, call.named_params)
             raise call.error
         self.variables[LAST] = call.result
@@ -387,7 +388,7 @@ class Shell:
             raise self._problem(line, error) from error
 
     def _problem(self, line: Line, problem: Problem | LineError) -> SyntaxProblem:
-        return missteps.syntax_problem(line, problem, self._find, self.known)
+        return missteps.syntax_problem(line, problem, self._find, self.known, self._commands)
 
     def _find(self, name: str) -> Method | None:
         """The method of a name, as far as the target has told; nobody at the prompt waits for it to tell."""

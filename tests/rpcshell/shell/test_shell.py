@@ -188,6 +188,32 @@ def test_a_refused_call_is_told_what_its_pairs_were_meant_as(shell: Shell) -> No
             assert caught.value.hint == hint
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("workers", ":workers is the command"),
+        ("bench ping -c 8", ":bench ping -c 8 is the command"),
+        ("connect tls://me:hunter2@host", ':connect tls://"***" is the command'),
+        ("nonesuch", None),
+    ],
+)
+def test_a_command_without_its_colon_is_told_in_a_script_where_no_method_has_its_name(
+    shell: Shell, line: str, hint: str | None
+) -> None:
+    def refuse(peer: Peer) -> None:
+        while (asked := peer.read()) is not None:
+            offered = {"openrpc": "1.3.2", "info": {"title": "t", "version": "1"}, "methods": []}
+            missing = {"code": -32601, "message": "there is no such method"}
+            known = asked["in"] == "rpc.discover"
+            peer.send({"out": "rpc.discover", "result": offered} if known else {"out": "error", "result": missing})
+
+    with serving(refuse) as server:
+        shell.session.connect(server.target)
+        with pytest.raises(ShellError) as caught:
+            shell.execute(line)
+    assert caught.value.hint == hint
+
+
 @pytest.mark.parametrize("line", ["login hunter2 1", 'login("hunter2", 1)'])
 def test_advice_does_not_repeat_a_secret_that_the_server_tells_by_its_place(shell: Shell, line: str) -> None:
     params = [{"name": "password", "schema": {"type": "string"}}, {"name": "n", "schema": {"type": "integer"}}]
