@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from rpcwire.errors import EncodeError, ParseError
 from rpcwire.finite import NOT_FINITE
 
-__all__ = ["encode_error", "lower_first", "parse_error"]
+__all__ = ["LONG_INTEGER", "encode_error", "parse_error", "reason_of"]
+
+LONG_INTEGER = f"an integer has more than {sys.int_info.default_max_str_digits} digits"
 
 
 def encode_error(error: Exception) -> EncodeError:
@@ -17,7 +21,7 @@ def encode_error(error: Exception) -> EncodeError:
     # From msgspec 0.23 on; before it wrote them.
     if "non-finite value of a decimal" in str(error):
         return EncodeError(NOT_FINITE)
-    return EncodeError(lower_first(str(error)))
+    return EncodeError(reason_of(error))
 
 
 def parse_error(error: Exception) -> ParseError:
@@ -26,10 +30,11 @@ def parse_error(error: Exception) -> ParseError:
         return ParseError(f"a string is not UTF-8 ({error.reason}, byte 0x{error.object[error.start]:02x})")
     if isinstance(error, RecursionError):
         return ParseError("the JSON is nested too deeply")
-    said = lower_first(str(error))
+    said = reason_of(error)
     return ParseError("the JSON ends too early" if said == "input data was truncated" else said)
 
 
-def lower_first(text: str) -> str:
-    """Have a message of msgspec go on in a sentence; a name in capitals stays."""
+def reason_of(error: Exception) -> str:
+    """Have what msgspec says go on in a sentence; a name in capitals stays."""
+    text = str(error).replace("Integer value out of range", LONG_INTEGER)
     return text[:1].lower() + text[1:] if not text[:4].isupper() else text

@@ -19,7 +19,7 @@ from msgspec import UNSET, Raw, UnsetType
 from rpcwire.errors import ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest
 from rpcwire.finite import refuse_nonfinite, refuse_unreadable
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
-from rpcwire.json_errors import encode_error, lower_first, parse_error
+from rpcwire.json_errors import LONG_INTEGER, encode_error, parse_error, reason_of
 from rpcwire.numbers import json_decoders, write_text_float
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def decode_request(body: bytes | bytearray) -> Request:
     try:
         return read_request(body)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f'{lower_first(str(error))}; a request is {{"in": METHOD, "params": …}}') from None
+        raise InvalidRequest(f'{reason_of(error)}; a request is {{"in": METHOD, "params": …}}') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise parse_error(error) from None
 
@@ -228,10 +228,10 @@ def decode_reply(body: bytes | bytearray, floats: Floats = "float") -> Reply | G
     except msgspec.ValidationError as error:
         if _is_goodbye(body):
             return Goodbye()
-        reason = lower_first(str(error))
-        if reason.startswith("number out of range"):
-            raise InvalidReply(f'{reason}; floats="decimal" has room for it') from None
-        raise InvalidReply(f'{reason}; a reply is {{"out": NAME, "result": …}}') from None
+        reason, hint = reason_of(error), '; a reply is {"out": NAME, "result": …}'
+        if reason.startswith(("number out of range", LONG_INTEGER)):
+            hint = '; floats="decimal" has room for it' if reason.startswith("number") else ""
+        raise InvalidReply(reason + hint) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise parse_error(error) from None
 

@@ -112,6 +112,10 @@ def test_only_a_number_of_json_has_a_text(text: str) -> None:
 def test_a_number_that_python_cannot_hold_is_told_of() -> None:
     with pytest.raises(InvalidReply, match=r'out of range - at `.*`; floats="decimal"'):
         result_of("1E400", "float")
+    with pytest.raises(InvalidReply, match=r"^an integer has more than 4300 digits - at `\$\.result`$"):
+        result_of("9" * 4301, "float")
+    with pytest.raises(ParseError, match=r"^an integer has more than 4300 digits$"):
+        decode_value(b"9" * 4301)
     with pytest.raises(ParseError, match="exponent that is out of range"):
         result_of("1e9999999999999999999", "decimal")
     value = result_of("1e9999999999999999999", "text")
