@@ -29,7 +29,7 @@ def rpc_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Running
     """
     try:
         from rpcserver.testing import serve
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         import rpcserver
 
         pytest.fail(f"rpc_server needs the package rpcserver, and imports {rpcserver.__file__}: {error}", pytrace=False)

@@ -133,10 +133,16 @@ def test_the_fixture_describes_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_a_project_that_has_an_rpcserver_of_its_own_is_told_why_it_cannot_have_the_fixture(tmp_path: Path) -> None:
-    (tmp_path / "rpcserver.py").write_text("")
+@pytest.mark.parametrize("own", ["rpcserver.py", "rpcserver/__init__.py"])
+def test_a_project_that_has_an_rpcserver_of_its_own_is_told_why_it_cannot_have_the_fixture(
+    own: str, tmp_path: Path
+) -> None:
+    if own != "rpcserver.py":
+        (tmp_path / "rpcserver").mkdir()
+        (tmp_path / "rpcserver" / "testing.py").write_text("")
+    (tmp_path / own).write_text("")
     (tmp_path / "test_own.py").write_text("def test_own(rpc_server): pass")
     done = run(tmp_path)
-    assert f"rpc_server needs the package rpcserver, and imports {tmp_path / 'rpcserver.py'}" in done.stdout
+    assert f"rpc_server needs the package rpcserver, and imports {tmp_path / own}" in done.stdout
     assert "Traceback" not in done.stdout
     assert "pytest_rpcserver.py" not in done.stdout
