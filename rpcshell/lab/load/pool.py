@@ -235,7 +235,7 @@ class ConnectionPool:
                 if connection.worker and connection.due and connection.is_plain(body):
                     self._count(connection, now)
                 elif connection.stream is stream:
-                    self._heed(connection, decode_reply(body), now)
+                    self._heed(connection, decode_reply(body, "text"), now)
         except WireError:
             if connection.stream is stream:
                 self._tally.problem(NOT_UNDERSTOOD, not connection.due)

@@ -213,3 +213,14 @@ def test_the_params_of_a_bench_have_numbers_as_typed(connected: Shell, output: R
     connected.execute(f":bench --json -d 0.2 -c 1 ping price=2.50 > {path}")
     assert set(asked_for) == {'{"price":2.50}'}
     assert '"params":{"price":2.50}' in path.read_text().replace(" ", "").replace("\n", "")
+
+
+def test_a_bench_counts_replies_whose_numbers_no_float_holds(shell: Shell, output: Recording) -> None:
+    def serve(peer: Peer) -> None:
+        while peer.read_body() is not None:
+            peer.send_body(b'{"out":"pong","result":1E400}')
+
+    with serving(serve, serve, serve) as server:
+        shell.execute(f":connect {server.target} --plain")
+        shell.execute(":bench --json -n 3 -c 1 ping")
+    assert [value["problems"] for _, value in output.values] == [{}]
