@@ -178,14 +178,14 @@ def _signature(line: Line, find: Callable[[str], Method | None]) -> str | None:
 
 def _did_you_mean(text: str, find: Callable[[str], Method | None], known: Known) -> str | None:
     from rpcshell.line.advice import advice
-    from rpcshell.line.masking import mask_line
+    from rpcshell.line.masking import mask_line, mask_message
 
     try:
         found = advice(text, find)
     except ShellError:
         # The target is asked for its methods, and cannot say.
         found = []
-    lines = [f"`{mask_line(one, known)}`" for one in found[:2]]
+    lines = [f"`{mask_message(mask_line(one, known), text)}`" for one in found[:2]]
     return f"did you mean {' or '.join(lines)}?" if lines else None
 
 

@@ -80,3 +80,9 @@ def test_an_error_tells_the_line_that_would_have_worked(
         connected.execute(line)
     assert raised.value.hint is not None
     assert meant in raised.value.hint
+
+
+def test_no_line_that_would_have_worked_tells_a_secret(connected: Shell) -> None:
+    with pytest.raises(SyntaxProblem) as raised:
+        connected.execute("ping password hunter2")
+    assert raised.value.hint == 'did you mean `ping ["password", "***"]` or `ping "password ***"`?'
