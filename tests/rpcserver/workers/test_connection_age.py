@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,16 +37,18 @@ def test_a_busy_client_that_heeds_it_is_told_to_go_on_elsewhere(server: Server, 
     replies = ends = 0
     while ends < 3:
         with server.connect() as client:
-            while True:
+            for call_number in itertools.count():
                 client.send("count", [str(marks)], close=True)
                 received = client.receive()
-                # Not the bare end of the stream, which proves nothing.
-                assert received is not None
+                if received is None:
+                    # The bare end of the stream proves nothing; on a busy machine its first call comes too late.
+                    assert call_number == 0
+                    break
                 replies += isinstance(received, Reply)
                 if isinstance(received, Goodbye) or received.close:
                     assert client.receive() is None
+                    ends += 1
                     break
-            ends += 1
     assert marks.stat().st_size == replies
 
 
@@ -72,10 +75,17 @@ def test_a_connection_grows_old_on_a_loop_while_its_call_runs(tmp_path: Path) ->
 
 @pytest.mark.samples(1)
 def test_an_idle_client_that_heeds_it_is_told_goodbye(server: Server) -> None:
-    with server.connect() as client:
-        client.call("echo", close=True)
-        assert isinstance(client.receive(), Goodbye)
-        assert client.receive() is None
+    while True:
+        with server.connect() as client:
+            client.send("echo", close=True)
+            received = client.receive()
+            if received is None or (isinstance(received, Reply) and received.close):
+                # On a busy machine it was old before its call came.
+                continue
+            assert isinstance(received, Reply)
+            assert isinstance(client.receive(), Goodbye)
+            assert client.receive() is None
+            return
 
 
 @pytest.mark.samples(1)
