@@ -41,7 +41,10 @@ MEETING = "TESTS_FORKS"
 STARTING = ("rpcshell.lab.load.process", "rpcshell.servers.spawn")
 """The modules of the product that start programs of this repository."""
 
-PROMPT = ("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.line.hint", "rpcshell.line.suggest")
+PROMPT = (
+    *("rpcshell.app.repl", "rpcshell.prompt", "rpcshell.line.hint", "rpcshell.line.suggest"),
+    *("prompt_toolkit.key_binding.bindings.search", "prompt_toolkit.patch_stdout"),
+)
 """What a shell imports beside it that has a prompt; of packages all modules."""
 
 _HEEDED = ("LANG", "LC_", "PYTHON")

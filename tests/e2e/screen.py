@@ -27,8 +27,9 @@ class Screen(pyte.Screen):
             self.dirty.clear()
         if number not in self._rows:
             cells = self.buffer[number]
-            # A wide character has an empty cell after it.
-            self._rows[number] = "".join(cells[column].data for column in range(self.columns)).rstrip()
+            # Cells that nothing was drawn in are blank and not there; a wide character has an empty one after it.
+            drawn = range(min(max(cells, default=-1) + 1, self.columns))
+            self._rows[number] = "".join([cells[column].data for column in drawn]).rstrip()
         return self._rows[number]
 
     def index(self) -> None:
