@@ -177,9 +177,13 @@ def test_nothing_is_lost_wherever_a_thread_is_held_up(place: int, other: Doing, 
     assert step > 10
 
 
+# But for the last, in which both would replace the connection of one client.
+PAIRS = list(combinations_with_replacement(OTHERS, 2))[:-1]
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("others", list(combinations_with_replacement(OTHERS, 2)))
+@pytest.mark.parametrize("others", PAIRS)
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_nothing_is_lost_wherever_two_threads_are_held_up(place: int, others: Sequence[Doing], shared: bool) -> None:
     doing = list(others)
