@@ -19,6 +19,8 @@ _VERBS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _SYSTEM: Final = frozenset({"cat", "cp", "curl", "git", "grep", "less", "mkdir", "mv", "ps", "pwd", "rm", "vim"})
 _BY_NUMBER: Final = re.compile(r"!!|!-?[0-9]+$")
 """The line before, or one by its number, as bash has it in its history."""
+_SPAWN: Final = re.compile(r"--spawn[ =]")
+_APP: Final = re.compile(r"--app[ =]")
 
 
 class Habit(NamedTuple):
@@ -47,6 +49,8 @@ def habit(text: str) -> Habit | None:
         return Habit(word, say=f":doc {rest} explains a method")
     if word in _CONNECT and rest:
         return Habit(word, say=f":connect {rest} does that")
+    if word == "rpcshell":
+        return Habit(word, say=_of_this_program(rest))
     if word in _VERBS and (path := rest.partition(" ")[0].strip("/")):
         return Habit(word, say=f"a line begins with the method, as in {path.replace('/', '.')} a=1")
     if word in _LIST or (word.lower() == "show" and rest.lower() in _SHOWN):
@@ -59,3 +63,14 @@ def habit(text: str) -> Habit | None:
     if word in _SYSTEM:
         return Habit(word, say=f"!{text.strip()} is run by the system's shell")
     return None
+
+
+def _of_this_program(words: str) -> str:
+    """What to type for words that a command line has behind `rpcshell`, which runs already."""
+    if _SPAWN.match(words):
+        # Here the app stands behind the number of workers, without an option.
+        return f":spawn {_APP.sub('', words[len('--spawn ') :].strip())} does that"
+    target, _, call = words.partition(" ")
+    if not target or target.startswith("-"):
+        return "this is rpcshell, and :help lists what can be typed"
+    return f":connect {target} does that" + (f", and then {call.strip()}" if call else "")

@@ -29,7 +29,12 @@ def test_what_everyone_types_is_done_or_said_and_not_sent(connected: Shell, outp
         connected.execute(line)
     assert [text.partition("\n")[2][:4] for text in output.texts[:3]] == ["Talk"] * 3
     assert output.texts[3].startswith("add(a: number")
-    for line, said in (("ls", ":methods lists"), ("connect 8080", ":connect 8080 is"), ("clear", "Ctrl-L")):
+    for line, said in (
+        ("ls", ":methods lists"),
+        ("connect 8080", ":connect 8080 is"),
+        ("rpcshell --spawn 4", ":spawn 4"),
+        ("clear", "Ctrl-L"),
+    ):
         with pytest.raises(UsageError, match=said):
             connected.execute(line)
     assert len(connected.journal) == 0

@@ -132,6 +132,11 @@ def test_what_is_advised_can_be_run(text: str) -> None:
         ("clear", "", "Ctrl-L clears the screen"),
         ("grep x y", "", "!grep x y is run by the system's shell"),
         ("exit_status", None, None),
+        ("rpcshell --spawn 4", "", ":spawn 4 does that"),
+        ("rpcshell --spawn=4 --app calc.py --model async", "", ":spawn 4 calc.py --model async does that"),
+        ("rpcshell 8080", "", ":connect 8080 does that"),
+        ("rpcshell 8080 add a=1", "", ":connect 8080 does that, and then add a=1"),
+        ("rpcshell --version", "", "this is rpcshell, and :help lists what can be typed"),
     ],
 )
 def test_habits_of_other_programs_are_known(line: str, run: str | None, said: str | None) -> None:
