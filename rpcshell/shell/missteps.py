@@ -49,7 +49,9 @@ def habitual_line(
     if _may_be_called(found, session, at_prompt=commands is not None):
         return None
     if not found.line:
-        raise UsageError(f"{found.word} is no method", hint=found.say)
+        from rpcshell.line.masking import mask_message
+
+        raise UsageError(f"{found.word} is no method", hint=mask_message(found.say, text))
     return found.line
 
 

@@ -91,3 +91,6 @@ def test_no_line_that_would_have_worked_tells_a_secret(connected: Shell) -> None
     with pytest.raises(SyntaxProblem) as raised:
         connected.execute("ping password hunter2")
     assert raised.value.hint == 'did you mean `ping ["password", "***"]` or `ping "password ***"`?'
+    with pytest.raises(UsageError) as refused:
+        connected.execute("use tls://me:hunter2@host")
+    assert refused.value.hint == ":connect tls://me:*** does that"
