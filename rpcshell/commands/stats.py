@@ -46,16 +46,17 @@ def stats(shell: Shell, *, reset: bool) -> None:
     methods = sorted(counts.methods.items(), key=lambda item: -item[1].calls)
     rows = [{"method": visible(name), **_row(counted, counts.calls)} for name, counted in methods]
     shell.show_table(rows, spare=_METHOD_SPARE)
-    several = len({target for target, _ in counts.workers}) > 1
+    several = len({server for server, _ in counts.workers}) > 1
+    kind = "target" if shell.session.fleet is None else "instance"
     found = sorted(counts.workers.items(), key=lambda item: (item[0][0], item[0][1] is None, item[0][1] or 0))
     if any(number is not None for (_, number), _ in found):
         shell.output.text("")
         shell.show_table(
             [
                 {"worker": _NONE if number is None else number, "pid": _NONE if counted.pid is None else counted.pid}
-                | ({"target": visible(target)} if several else {})
+                | ({kind: visible(server)} if several else {})
                 | _row(counted, counts.calls)
-                for (target, number), counted in found
+                for (server, number), counted in found
             ],
             spare=_WORKER_SPARE,
         )

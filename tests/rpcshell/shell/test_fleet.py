@@ -51,6 +51,17 @@ def test_a_call_names_the_instance_that_answered(shell: Shell) -> None:
     assert {server for server, _ in shell.journal.statistics.workers} == addresses
 
 
+def test_calls_are_counted_by_instance_and_worker(shell: Shell, output: Recording) -> None:
+    with fleet(offering("ping"), offering("ping")) as servers:
+        shell.session.connect(address(*servers))
+        # Workers are asked for where it is known what they offer.
+        shell.session.method("ping")
+        while len(shell.journal.statistics.workers) < 2:
+            shell.journal.add(shell.session.attempt("ping"))
+    shell.execute(":stats")
+    assert output.texts[-1].split()[:3] == ["worker", "pid", "instance"]
+
+
 def test_an_error_names_the_instance_too(shell: Shell) -> None:
     with fleet(fails, fails) as servers:
         shell.session.connect(address(*servers), plain=True)
@@ -225,6 +236,7 @@ def test_what_one_instance_refuses_that_others_offer_is_no_mistake(shell: Shell,
         shell.session.connect(address(new, old))
         assert shell.session.fleet is not None
         shell.session.fleet.compare()
+        # Workers are asked for where it is known what they offer.
         shell.session.method("ping")
 
         def call_both() -> None:
@@ -239,6 +251,7 @@ def test_what_one_instance_refuses_that_others_offer_is_no_mistake(shell: Shell,
 def test_a_server_that_knows_no_near_names_has_them_told_for_it(shell: Shell) -> None:
     with serving(refusing(-32601)) as server:
         shell.session.connect(server.target)
+        # Workers are asked for where it is known what they offer.
         shell.session.method("ping")
         with pytest.raises(CallError) as caught:
             shell.execute("pnig")
