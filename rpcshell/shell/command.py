@@ -232,7 +232,9 @@ def command(
 
 
 def problem_of(error: click.ClickException) -> str:
-    """What click says is wrong, without its names of types."""
+    """What click says is wrong, without its names of types and the brackets of optional arguments."""
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument) and error.ctx is not None:
+        error.param_hint = error.param.get_error_hint(error.ctx).replace("[", "").replace("]", "")
     return error.format_message().replace("valid integer range", "whole number").replace("valid float range", "number")
 
 

@@ -24,6 +24,13 @@ def paint(shell: Shell, *, thing: str, colours: tuple[str, ...], coats: int, dry
     shell.output.text(f"{thing} {colours} {coats} {dry} {tools}")
 
 
+@command("prime", group="Art")
+@click.argument("coats", type=click.IntRange(min=1), required=False)
+def prime(shell: Shell, *, coats: int | None) -> None:
+    """Prepare a thing."""
+    shell.output.text(f"{coats}")
+
+
 @command("simple", group="Art")
 def simple(shell: Shell) -> None:
     """Do it."""
@@ -37,7 +44,7 @@ def output() -> Recording:
 
 @pytest.fixture
 def shell(output: Recording) -> Shell:
-    return Shell(Session(background=False), output, lambda: CommandRegistry([paint, simple]))
+    return Shell(Session(background=False), output, lambda: CommandRegistry([paint, prime, simple]))
 
 
 def test_a_command_runs_with_its_params_by_name(shell: Shell, output: Recording) -> None:
@@ -62,6 +69,7 @@ def test_an_alias_runs_the_same(shell: Shell, output: Recording) -> None:
         (":paint wall green", "'green' is not one of"),
         (":paint wall --coats 0", "0 is not in the range"),
         (":paint wall --coats many", "'many' is not a whole number"),
+        (":prime high", "invalid value for 'coats': 'high' is not"),
         (":paint wall --coats", "requires an argument"),
         (":paint wall --colour", "no such option"),
         (":simple more", "unexpected extra argument"),
