@@ -1,6 +1,6 @@
 """Measures `rpcshell bench` against a load generator in C on the same server, and what it costs.
 
-Usage: python -m tests.bench.accuracy [SECONDS]
+    python -m tests.bench.accuracy [--seconds 1]
 
 Closed loop: both keep the same connections busy, in turn, and the same figures are read from both; the handler makes
 some servers slow enough for any client. Open loop: the rate that was asked for is the rate that comes.
@@ -8,11 +8,11 @@ some servers slow enough for any client. Open loop: the rate that was asked for 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,9 @@ def opened(folder: Path, seconds: float) -> None:
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each run")
+    seconds = parser.parse_args().seconds
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_STATE_HOME"] = name
         folder = Path(name)
