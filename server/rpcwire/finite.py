@@ -47,12 +47,18 @@ def refuse_nonfinite(value: object, *, decimals: bool = False) -> None:
             return
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         pass  # Integers of more than 64 bits, for one.
+    # Of each kind it is asked once what it is: a large value has many of few.
+    finite = set(_FINITE)
+    fields: dict[type, Sequence[str]] = {}
     pending: list[Any] = [(value,)]
     while pending:
         whole = pending.pop()
         for part in whole.values() if isinstance(whole, dict) else whole:
             kind = type(part)
-            if kind in _FINITE:
+            if kind in finite:
+                continue
+            if kind in fields:
+                pending.append([getattr(part, name, None) for name in fields[kind]])
                 continue
             if kind is dict or kind is list:
                 if part:
@@ -65,10 +71,11 @@ def refuse_nonfinite(value: object, *, decimals: bool = False) -> None:
                     raise EncodeError(NOT_FINITE)
             elif isinstance(part, dict | list | tuple | set | frozenset):
                 pending.append(part)
-            elif isinstance(part, enum.Enum):
-                pending.append((part.value,))
             elif names := _field_names(kind):
+                fields[kind] = names
                 pending.append([getattr(part, name, None) for name in names])
+            else:
+                finite.add(kind)
 
 
 def refuse_unreadable(value: msgspec.Raw) -> None:
@@ -86,7 +93,9 @@ def refuse_unreadable(value: msgspec.Raw) -> None:
 
 
 def _field_names(kind: type) -> Sequence[str]:
-    """The fields of structs, dataclasses and attrs classes; whatever else msgspec writes holds no floats."""
+    """What may hold a float in structs, dataclasses, attrs classes and enums; nothing else that msgspec writes does."""
+    if issubclass(kind, enum.Enum):
+        return () if all(type(member.value) in _FINITE for member in kind) else ("value",)
     if issubclass(kind, msgspec.Struct):
         return kind.__struct_fields__
     if (fields := getattr(kind, "__dataclass_fields__", None)) is not None:

@@ -181,6 +181,11 @@ class Span:
     end: float
 
 
+class Side(enum.Enum):
+    LEFT = "left"
+    RIGHT = "right"
+
+
 class Level(enum.Enum):
     LOW = 0.5
     NONE = math.nan
@@ -250,6 +255,14 @@ def test_what_is_no_number_is_refused_wherever_it_is(value: Any, number: float) 
 def test_a_null_costs_a_large_value_no_look_at_each_of_its_parts(part: object) -> None:
     by_key = {str(number): part for number in range(1000)}
     assert steps(lambda: encode_value([None, by_key, [part] * 1000])) < 50
+
+
+@pytest.mark.parametrize("part", [dt.date(2026, 1, 2), Raw(b"[1]"), Side.LEFT])
+def test_a_null_beside_an_integer_of_many_digits_has_each_kind_asked_once_what_it_is(part: object) -> None:
+    def looks(count: int) -> int:
+        return steps(lambda: encode_value([None, 2**70, [part] * count]))
+
+    assert looks(200) - looks(100) < 100 * 5
 
 
 @given(texts, values)
