@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from rpcwire.errors import EncodeError, ParseError
+from rpcwire.errors import EncodeError, InvalidReply, ParseError
 from rpcwire.finite import NOT_FINITE
 
-__all__ = ["LONG_INTEGER", "encode_error", "parse_error", "reason_of"]
+__all__ = ["encode_error", "invalid_reply", "parse_error", "reason_of"]
 
-LONG_INTEGER = f"an integer has more than {sys.int_info.default_max_str_digits} digits"
+_LONG_INTEGER = f"an integer has more than {sys.int_info.default_max_str_digits} digits"
 
 
 def encode_error(error: Exception) -> EncodeError:
@@ -34,7 +34,17 @@ def parse_error(error: Exception) -> ParseError:
     return ParseError("the JSON ends too early" if said == "input data was truncated" else said)
 
 
+def invalid_reply(error: Exception) -> InvalidReply:
+    """Say what kept JSON from being read as a reply: its form, or a number that has no room."""
+    reason = reason_of(error)
+    if reason.startswith(_LONG_INTEGER):
+        return InvalidReply(reason)
+    if reason.startswith("number out of range"):
+        return InvalidReply(f'{reason}; floats="decimal" has room for it')
+    return InvalidReply(f'{reason}; a reply is {{"out": NAME, "result": …}}')
+
+
 def reason_of(error: Exception) -> str:
     """Have what msgspec says go on in a sentence; a name in capitals stays."""
-    text = str(error).replace("Integer value out of range", LONG_INTEGER)
+    text = str(error).replace("Integer value out of range", _LONG_INTEGER)
     return text[:1].lower() + text[1:] if not text[:4].isupper() else text

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from rpcwire.errors import ErrorCode, FrameTooLarge, InvalidReply, InvalidRequest
+from rpcwire.errors import ErrorCode, FrameTooLarge, InvalidRequest
 from rpcwire.finite import refuse_nonfinite, refuse_unreadable
 from rpcwire.framing import LARGEST_LENGTH, frame, pack_length
-from rpcwire.json_errors import LONG_INTEGER, encode_error, parse_error, reason_of
+from rpcwire.json_errors import encode_error, invalid_reply, parse_error, reason_of
 from rpcwire.numbers import json_decoders, write_text_float
 
 if TYPE_CHECKING:
@@ -228,10 +228,7 @@ def decode_reply(body: bytes | bytearray, floats: Floats = "float") -> Reply | G
     except msgspec.ValidationError as error:
         if _is_goodbye(body):
             return Goodbye()
-        reason, hint = reason_of(error), '; a reply is {"out": NAME, "result": …}'
-        if reason.startswith(("number out of range", LONG_INTEGER)):
-            hint = '; floats="decimal" has room for it' if reason.startswith("number") else ""
-        raise InvalidReply(reason + hint) from None
+        raise invalid_reply(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise parse_error(error) from None
 
