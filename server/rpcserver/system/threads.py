@@ -5,6 +5,7 @@ What is done instead is the caller's business.
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from rpcserver.system.process import NO_MORE_PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+logger = logging.getLogger(__name__)
 
 
 class NoThread(ServerError):
@@ -41,3 +45,8 @@ def start_thread(run: Callable[[], object], name: str, *, daemon: bool = True) -
     except RuntimeError as error:
         raise NoThread from error
     return thread
+
+
+def note_thrown() -> None:
+    """Log the exception being handled: the app had it thrown into a thread, and it came when the call was over."""
+    logger.critical("an exception came to a thread between two calls, and it goes on", exc_info=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from rpcserver.service.context import Peer
 from rpcserver.service.envelopes import method_of, read_any, refuse_body
-from rpcserver.system.threads import NoThread, start_thread
+from rpcserver.system.threads import NoThread, note_thrown, start_thread
 from rpcwire import ErrorCode, Fault, MessageError, Meta
 
 if TYPE_CHECKING:
@@ -168,9 +168,8 @@ class HandlerThreads:
             try:
                 self._words.get()
                 self._do_next()
-            except BaseException:
-                # The app has it thrown into threads, and this one came when the call was over.
-                logger.critical("an exception came to a thread between two calls, and it goes on", exc_info=True)
+            except BaseException:  # noqa: BLE001 - it is logged
+                note_thrown()
                 self._words.put(None)
 
     def _do_next(self) -> None:

@@ -17,7 +17,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from rpcserver.system.threads import NoThread, start_thread
+from rpcserver.system.threads import NoThread, note_thrown, start_thread
 from rpcserver.workers.leadership import Leadership, PoolThread
 from rpcserver.workers.limits import WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, READ, WRITE
@@ -121,9 +121,8 @@ class PoolWorker(ThreadedWorker):
             try:
                 self._take_turns(me)
                 return
-            except BaseException:
-                # The app has it thrown into threads, and this one came when the call was over.
-                logger.critical("an exception came to a thread between two calls, and it goes on", exc_info=True)
+            except BaseException:  # noqa: BLE001 - it is logged
+                note_thrown()
             finally:
                 self._leadership.leave(me)
             # This thread may have been told of clients, and have taken none of them.
