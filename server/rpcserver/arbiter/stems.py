@@ -111,7 +111,7 @@ class Stems:
 
     @property
     def has_failed(self) -> bool:
-        """Whether there is no stem, nor one that loads the app or is about to."""
+        """Whether there is no stem: none loads the app either, and none is due to be started."""
         return self._current is None and self._coming is None and (self._mend_at or inf) > time.monotonic()
 
     @property

@@ -138,7 +138,7 @@ def _of_methods(readings: MethodReadings) -> Iterable[Metric]:
         calls.add_metric([name, "result"], max(0, results))
         for outcome, count in zip(OUTCOMES, reading.outcomes, strict=True):
             calls.add_metric([name, outcome], count)
-        # Counters are there before the first call, as `rate` sees only how one changes; so many buckets would be many.
+        # `rate` sees only how a counter changes: each is there before the first call. A histogram has too many series.
         if reading.lengths or not reading.name:
             times.add_metric([name], _buckets(reading, _FIRST_BITS), reading.nanoseconds / _NANOSECONDS)
     yield calls

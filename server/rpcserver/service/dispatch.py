@@ -254,7 +254,7 @@ class Dispatcher:
     def _recover(
         self, body: bytes | bytearray, request: AnyRequest | None, connection: Peer, close: bool
     ) -> tuple[bytes, Endpoint | None]:
-        """Answer a request that is none, or of another envelope, or for what is not served.
+        """Answer what is no request, is one in another envelope, or is one for a method that is not served.
 
         Returns:
             the reply, and whose call it was after all.

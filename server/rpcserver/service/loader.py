@@ -192,6 +192,7 @@ def _made(app: str, attribute: str, factory: Any) -> Any:
 
 
 def _fail(app: str, error: BaseException) -> NoReturn:
+    # Of any other class, `code` may be answered by the app.
     text = f"it ended the process with {error.code!r}" if type(error) is SystemExit else one_line(error)
     raise AppFailed(app, f"{app} failed: {text}", own_traceback(error)) from error
 

@@ -91,7 +91,7 @@ def _disown_children() -> None:
 def _end_executors() -> list[threading.Thread]:
     """Wait for the work of `concurrent.futures`, as `threading` does before the exit functions.
 
-    That may last for ever: a thread does it, which is returned; only where none is to be had it is done here.
+    That may last for ever. So a thread waits, which is returned; this one does only where no other can be started.
     """
     ends = list(reversed(threading._threading_atexits))  # type: ignore[attr-defined]  # not in typeshed
     try:

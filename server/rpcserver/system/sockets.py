@@ -39,7 +39,7 @@ _NO_DEVICE: Final = 0x7FFF_FFFF
 _LEAST_HOPS: Final = {socket.AF_INET: (socket.IPPROTO_IP, 21), socket.AF_INET6: (socket.IPPROTO_IPV6, 73)}
 _MORE_THAN_ANY: Final = 255
 
-
+# As it is before an app can put another class in its place.
 _Socket: Final = socket.socket
 
 
