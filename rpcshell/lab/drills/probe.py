@@ -95,8 +95,8 @@ class Probe:
         """When the last call began that was answered as quickly as before the drill."""
 
         def caller(calls_each: int) -> Caller:
-            def ended(attempt: EndedCall) -> None:
-                self._take(attempt)
+            def ended(call: EndedCall) -> None:
+                self._take(call)
                 if self._over:
                     made.client.close()
 
@@ -191,8 +191,8 @@ class Probe:
         """For how long each of the calls on their way has waited."""
         return [now - began for caller in self._callers if (began := caller.began) is not None]
 
-    def _take(self, attempt: EndedCall) -> None:
-        fate, took = attempt.fate, attempt.took
+    def _take(self, call: EndedCall) -> None:
+        fate, took = call.fate, call.took
         with self._lock:
             self._fates[fate] += 1
             self._longest = max(self._longest, took)
@@ -201,18 +201,18 @@ class Probe:
                 self._latencies.append(took)
                 if len(self._latencies) >= _WARM_CALLS:
                     self._warm.set()
-            if attempt.reply is not None and fate != "busy" and took <= self.stall:
-                self._last_good = attempt.began
-        method, failure = attempt.method, attempt.failure
+            if call.reply is not None and fate != "busy" and took <= self.stall:
+                self._last_good = call.began
+        method, failure = call.method, call.failure
         if fate == "lost" and isinstance(failure, ConnectionLost):
             text = f"a call of {method} is lost, {duration(took)} after it was sent: {_reason(failure)}"
-            self._timeline.add("call_lost", text, at=attempt.ended, after_ms=round(took * 1000, 3))
+            self._timeline.add("call_lost", text, at=call.ended, after_ms=round(took * 1000, 3))
         elif failure is not None:
-            self._timeline.add("call_failed", f"a call of {method} failed: {failure.message}", at=attempt.ended)
+            self._timeline.add("call_failed", f"a call of {method} failed: {failure.message}", at=call.ended)
         elif fate == "busy":
-            meta = None if attempt.reply is None else attempt.reply.meta
+            meta = None if call.reply is None else call.reply.meta
             worker = None if meta is None else meta.worker
-            self._timeline.add("call_busy", "a call is answered -32001: busy", at=attempt.ended, worker=worker)
+            self._timeline.add("call_busy", "a call is answered -32001: busy", at=call.ended, worker=worker)
 
 
 def _reason(error: ConnectionLost) -> str:

@@ -100,7 +100,7 @@ class Caller:
         calls: int | None = None,
         pause: float = 0.0,
         calls_each: int | None = None,
-        on_end: Callable[[EndedCall], None] = lambda _attempt: None,
+        on_end: Callable[[EndedCall], None] = lambda _ended: None,
     ) -> None:
         self.client = Client(target, timeout=timeout, connect_timeout=timeout, tls=tls)
         """Has the connection, which stays open; not to be used while the caller runs."""
@@ -151,16 +151,16 @@ class Caller:
     def _run(self) -> None:
         made = 0
         while not self._ending.is_set() and made != self._left:
-            attempt = self._call()
+            call = self._call()
             made += 1
-            self.last, self.began = attempt, None
-            self.longest = max(self.longest, attempt.took)
-            self.fates[attempt.fate] += 1
-            self._on_end(attempt)
+            self.last, self.began = call, None
+            self.longest = max(self.longest, call.took)
+            self.fates[call.fate] += 1
+            self._on_end(call)
             if self._calls_each is not None and made % self._calls_each == 0:
                 self.client.close()
             if made != self._left:
-                self._ending.wait(self._pause if attempt.failure is None else max(self._pause, _REST))
+                self._ending.wait(self._pause if call.failure is None else max(self._pause, _REST))
 
     def _call(self) -> EndedCall:
         self.began = began = time.monotonic()
@@ -172,7 +172,7 @@ class Caller:
 
 
 def end_callers(callers: Sequence[Caller], seconds: float) -> None:
-    """Have no calls made any more, wait so long for those on their way, and close the connections of who has none."""
+    """Have no more calls made, wait so many seconds for those under way, and close the connections that have none."""
     for caller in callers:
         caller.end()
     deadline = time.monotonic() + seconds

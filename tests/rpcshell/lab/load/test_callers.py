@@ -76,8 +76,8 @@ def test_a_caller_goes_on_until_it_is_ended_and_changes_its_connection() -> None
     ended: list[EndedCall] = []
     enough = threading.Event()
 
-    def take(attempt: EndedCall) -> None:
-        ended.append(attempt)
+    def take(call: EndedCall) -> None:
+        ended.append(call)
         if len(ended) == 6:
             enough.set()
 
