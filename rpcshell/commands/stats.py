@@ -11,7 +11,7 @@ from rpcshell.commands.groups import LOOK
 from rpcshell.shell.command import command
 from rpcshell.view.escape import visible
 from rpcshell.view.table import Figure
-from rpcshell.view.units import call_time, count_of, duration
+from rpcshell.view.units import call_time, count_of, duration, number
 
 if TYPE_CHECKING:
     from rpcshell.shell.journal import CallCounts, CallStatistics
@@ -49,21 +49,21 @@ def stats(shell: Shell, *, reset: bool) -> None:
     several = len({server for server, _ in counts.workers}) > 1
     kind = "target" if shell.session.fleet is None else "instance"
     found = sorted(counts.workers.items(), key=lambda item: (item[0][0], item[0][1] is None, item[0][1] or 0))
-    if any(number is not None for (_, number), _ in found):
+    if any(worker is not None for (_, worker), _ in found):
         shell.output.text("")
         shell.show_table(
             [
-                {"worker": _NONE if number is None else number, "pid": _NONE if counted.pid is None else counted.pid}
+                {"worker": _NONE if worker is None else worker, "pid": _NONE if counted.pid is None else counted.pid}
                 | ({kind: visible(server)} if several else {})
                 | _row(counted, counts.calls)
-                for (server, number), counted in found
+                for (server, worker), counted in found
             ],
             spare=_WORKER_SPARE,
         )
     since = time.strftime("%H:%M:%S", time.localtime(time.time() - counts.seconds))
     shell.output.note(
         f"{count_of(counts.calls, 'call')} since {since} · "
-        f"{count_of(counts.errors, 'error')} · {counts.unanswered} without a reply"
+        f"{count_of(counts.errors, 'error')} · {number(counts.unanswered)} without a reply"
     )
 
 
@@ -96,8 +96,8 @@ def _data(counts: CallStatistics) -> dict[str, Any]:
         "seconds": counts.seconds,
         "methods": [{"method": name, **_figures(counted)} for name, counted in counts.methods.items()],
         "workers": [
-            {"target": target, "worker": number, "pid": counted.pid, **_figures(counted)}
-            for (target, number), counted in counts.workers.items()
+            {"target": target, "worker": worker, "pid": counted.pid, **_figures(counted)}
+            for (target, worker), counted in counts.workers.items()
         ],
     }
 

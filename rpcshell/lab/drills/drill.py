@@ -16,7 +16,7 @@ from rpcshell.lab.drills.probe import Probe, ProbedCall
 from rpcshell.lab.drills.timeline import ServerFollower, Timeline
 from rpcshell.servers.watch import LocalServerWatch
 from rpcshell.view.escape import visible
-from rpcshell.view.units import count_of, duration
+from rpcshell.view.units import count_of, duration, number
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
     from rpcwire.control import ServerStatus
 
-__all__ = ["Drill", "Verdict"]
+__all__ = ["Drill", "Verdict", "calls_line"]
 
 _WARM_UP: Final = 0.5
 _LAST_CALLS: Final = 2.0
@@ -180,7 +180,7 @@ class Drill:
             self._shell.output.value("", [*self.timeline.rows(), self._summary_row(report)])
         elif not failed:
             lost = self.lost()
-            lines = [(_calls_line(report), "class:bad" if report.lost else "")]
+            lines = [(calls_line(report), "class:bad" if report.lost else "")]
             if lost > report.lost:
                 lost_there = f"by the server's own count {count_of(lost, 'call was', 'calls were')} lost"
                 lines.append((lost_there, "class:bad"))
@@ -220,7 +220,8 @@ def _probed_call(shell: Shell, text: str | None) -> ProbedCall:
     return ProbedCall("rpc.discover")
 
 
-def _calls_line(report: ProbeReport) -> str:
+def calls_line(report: ProbeReport) -> str:
+    """What became of the calls that were made meanwhile."""
     counts = {
         "lost": report.lost,
         "not sent": report.unsent,
@@ -230,7 +231,7 @@ def _calls_line(report: ProbeReport) -> str:
         "without a reply in time": report.timeouts,
         "still waiting": report.waiting,
     }
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "lost")
+    told = ", ".join(f"{number(count)} {name}" for name, count in counts.items() if count or name == "lost")
     line = f"{count_of(report.calls, 'call')} of {visible(report.method)} meanwhile: {told}"
     if report.typical is not None:
         line += f" · half within {duration(report.typical)}, the longest {duration(report.longest)}"
