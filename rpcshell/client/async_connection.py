@@ -42,7 +42,6 @@ __all__ = ["AsyncConnection"]
 _TURNS: Final = 2
 """Turns of the event loop in which it notices what has arrived: one to see it, one to hand it over."""
 
-
 _ROOM: Final = 0.02
 """Seconds between looks for room in the queue of a Unix socket, of which the system does not tell."""
 

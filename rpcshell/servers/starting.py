@@ -1,4 +1,4 @@
-"""Servers of this user's that were started here a moment ago, and may not listen yet. By proc(5), on Linux."""
+"""This user's servers that were started here a moment ago and may not listen yet, found by proc(5) on Linux."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def just_started(target: object) -> list[int]:
 
 
 def all_listen(servers: list[int]) -> bool:
-    """Whether all of these servers listen by now, for they have workers."""
+    """Whether all of these servers listen by now; a server listens before it starts workers."""
     return all(map(children_of, servers))
 
 

@@ -130,9 +130,7 @@ class Lookout:
         self._out_of_sight: set[tuple[str, Target | None]] = set()
 
     def begin(self, target: str, on_partial: Callable[[Any], None], *, watchful: bool) -> Sighting:
-        """What goes along with the next call, and takes its parts; a watchful one looks at the target's server if need
-        be.
-        """
+        """What goes along with the next call and takes its parts. A watchful one may look at the target's server."""
         able = watchful and (target, None) not in self._out_of_sight
         return Sighting((lambda trace: self._take(target, trace)) if able else None, on_partial)
 
