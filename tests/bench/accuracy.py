@@ -119,9 +119,7 @@ def closed(folder: Path, program: Path, seconds: float) -> None:
             server.stop()
         mine, other = [[statistics.median(column) for column in zip(*rows, strict=True)] for rows in (ours, theirs)]
         name = f"{model} {method} {next(iter(params.values()))} · {connections} x {pipeline}"
-        text = "".join(
-            f"{a:>9,.0f} /{b:>8,.0f} {(a / b - 1) * 100:>+5.0f} %" for a, b in zip(mine, other, strict=False)
-        )
+        text = "".join(beside(a, b) for a, b in zip(mine, other, strict=False))
         print(f"{name:42}{text}   {mine[3]:5.1f}")
 
 

@@ -90,11 +90,10 @@ class Entrant:
         self.costs.append((sum(session_ticks(self.session)) - before) * 1e6 / TICKS_PER_SECOND / calls)
         self.rates.append(json.loads(run.stdout)["rate"])
 
-    def cost_beside(self, other: Entrant) -> float:
-        return statistics.median(mine / theirs for mine, theirs in zip(self.costs, other.costs, strict=True))
 
-    def rate_beside(self, other: Entrant) -> float:
-        return statistics.median(mine / theirs for mine, theirs in zip(self.rates, other.rates, strict=True))
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the ratios of each turn."""
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def in_turn(folder: Path, entrants: Sequence[Entrant], turns: int, calls: int) -> None:
@@ -113,7 +112,7 @@ def errors(folder: Path, model: str, workers: int, turns: int, calls: int) -> No
         entrants = [Entrant(session, port, framed(*call)) for call in KINDS.values()]
         in_turn(folder, entrants, turns, calls)
     good, *bad = entrants
-    cells = [f"{entrant.cost_beside(good):.2f}" for entrant in bad]
+    cells = [f"{ratio(entrant.costs, good.costs):.2f}" for entrant in bad]
     print(f"| `{model}` | {statistics.median(good.costs):.1f} µs | {' | '.join(cells)} |", flush=True)
 
 
@@ -126,7 +125,7 @@ def metrics(folder: Path, model: str, workers: int, turns: int, calls: int) -> N
         ]
         plain, counted, other = entrants = [Entrant(*server, framed(*GOOD)) for server in servers]
         in_turn(folder, entrants, turns, calls)
-    cells = [f"{one.cost_beside(plain):.3f} | {one.rate_beside(plain):.3f}" for one in (counted, other)]
+    cells = [f"{ratio(one.costs, plain.costs):.3f} | {ratio(one.rates, plain.rates):.3f}" for one in (counted, other)]
     print(f"| `{model}` | {statistics.median(plain.costs):.1f} µs | {' | '.join(cells)} |", flush=True)
 
 
