@@ -14,7 +14,7 @@ OF_OTHERS = {
     "Member": "a member of an object, and ZooKeeper's word for an instance",
     "Method": "what a catalog lists, and what a service has",
 }
-"""Names that stand twice, as somebody else has chosen them or both are what users say, and for what."""
+"""Names that stand twice, since others chose them or users say both, and what each stands for."""
 
 
 def test_a_public_class_has_its_name_alone() -> None:

@@ -29,6 +29,7 @@ processes = concurrent.futures.ProcessPoolExecutor(1, forking)
 
 def finish(gate: str, mark: str) -> None:
     os.read(os.open(gate, os.O_RDONLY), 1)
+    # Work that goes on for longer than a worker takes to leave that does not wait for it.
     time.sleep(0.3)
     pathlib.Path(mark).touch()
 
