@@ -7,6 +7,7 @@ from types import EllipsisType, MappingProxyType
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
+from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.errors import UsageError
 from rpcshell.client.exchange import Requester
@@ -92,7 +93,7 @@ class AnyClient:
         if target.dialect or dialect is not None:
             from rpcshell.client.dialects.registry import dialect_factory, is_dialect
 
-            if target.dialect and dialect is not None and is_dialect(target.dialect.partition("+")[0]):
+            if target.dialect and dialect is not None and is_dialect(dialect_name(target.dialect)):
                 raise UsageError(f"{target} names a dialect, and one is given", hint="leave out the one or the other")
             http = isinstance(target, HttpTarget)
             self._dialect = dialect_factory(target.dialect, given=dialect, http=http, answers=answers, options=options)

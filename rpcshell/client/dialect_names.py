@@ -15,6 +15,7 @@ __all__ = [
     "NATIVE",
     "NATIVE_FRAMING",
     "SPOKEN",
+    "dialect_name",
     "is_dialect_name",
     "is_framing",
     "names_dialect",
@@ -43,6 +44,11 @@ def is_dialect_name(name: str) -> bool:
     """Whether a dialect may be called so: nothing else that stands before an address is."""
     found = SPOKEN.fullmatch(name)
     return found is not None and found[1] == name and name not in _NOT_DIALECTS
+
+
+def dialect_name(spoken: str) -> str:
+    """The name of a dialect, which may have a framing behind it."""
+    return spoken.partition("+")[0]
 
 
 def names_native(text: str) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands.groups import TALK
 from rpcshell.shell.command import command
@@ -32,7 +33,7 @@ def lsp(shell: Shell, *, action: str | None, files: tuple[str, ...]) -> None:
 
     # What is spoken where nobody has named it, may have to be found out first.
     session.method(OPEN)
-    if session.target.dialect.partition("+")[0] != "lsp":
+    if dialect_name(session.target.dialect) != "lsp":
         raise UsageError(f"{session.target} is no language server", hint="the target of one begins with lsp:")
 
     if action is None:

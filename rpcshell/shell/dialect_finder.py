@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.dialects import HandshakeFailed
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError, ShellError, UsageError
 from rpcshell.client.target import HttpTarget, Target, TcpTarget
@@ -229,7 +230,7 @@ class DialectFinder:
         try:
             target = Target.parse(known, self._dialects)
             over_http = isinstance(target, HttpTarget)
-            given = self._dialects.get(target.dialect.partition("+")[0])
+            given = self._dialects.get(dialect_name(target.dialect))
             dialect_factory(target.dialect, given=given, http=over_http)
         except UsageError:
             return self.asked

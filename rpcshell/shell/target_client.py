@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.target import ChildTarget, FleetTarget
 from rpcshell.shell.target_connection import TargetConnection
 
@@ -95,5 +96,5 @@ def _client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit:
         openrpc=where.openrpc,
         answers=answers,
         options=where.options,
-        dialect=where.dialects.get(where.target.dialect.partition("+")[0]),
+        dialect=where.dialects.get(dialect_name(where.target.dialect)),
     )

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from rpcshell.client.dialect_names import names_dialect
+from rpcshell.client.dialect_names import dialect_name, names_dialect
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import ChildTarget, HttpTarget, ServersetTarget, Target, TlsFiles
 
@@ -154,7 +154,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         Raises:
             TargetProblem: It makes no sense.
         """
-        if self.dialect is not None and self.dialect.partition("+")[0] not in dialects:
+        if self.dialect is not None and dialect_name(self.dialect) not in dialects:
             self._check_dialect(self.dialect)
         if self.sampling is not None:
             self._check_sampling(self.sampling, dialects)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.target import Target, TlsFiles
 from rpcshell.view.histogram import bucket_of
 
@@ -95,7 +96,7 @@ class Task(msgspec.Struct, frozen=True, tag="task", kw_only=True):
     @property
     def envelope(self) -> Envelope | None:
         """What is spoken there, where the configuration has a name for it."""
-        table = self.envelopes.get(self.destination.dialect.partition("+")[0])
+        table = self.envelopes.get(dialect_name(self.destination.dialect))
         if table is None:
             return None
         from rpcshell.client.dialects.envelope import Envelope
