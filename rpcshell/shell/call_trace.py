@@ -42,7 +42,7 @@ class CallTrace:
         on_partial: Given each reply before the last one, by the thread that makes the call.
 
     Attributes:
-        on_partial: The same, until the call is over.
+        on_partial: What was given for it; None once the call is over.
         attempts: How many times it was, at least in part, sent.
         request: The bytes of the request, up to KEPT once it is over.
         received: The bytes that came back, as they were read, up to about KEPT.

@@ -138,19 +138,19 @@ class HandlerThreads:
         self._running = 0
         self._loop = loop
         self._jobs: deque[_Job] = deque()
-        # A word for each of them: who is thrown out of its wait loses that, and no job.
-        self._words: SimpleQueue[None] = SimpleQueue()
+        # One for each job: a thread that an exception comes to while it waits loses a token, and no job.
+        self._tokens: SimpleQueue[None] = SimpleQueue()
 
     def submit(self, work: Callable[[], Any]) -> _Job:
         """Have it called, which must raise nothing, in the first thread that is free."""
         job = _Job(self._loop.create_future(), work)
         self._jobs.append(job)
-        self._words.put(None)
+        self._tokens.put(None)
         if self._running < self._count:
             self._start()
         if not self._running:
             # No thread could be started: the loop runs it itself, and does nothing else meanwhile.
-            self._words.get()
+            self._tokens.get()
             self._do_next()
         return job
 
@@ -166,11 +166,11 @@ class HandlerThreads:
     def _run(self) -> None:
         while True:
             try:
-                self._words.get()
+                self._tokens.get()
                 self._do_next()
             except BaseException:  # noqa: BLE001 - it is logged
                 note_thrown()
-                self._words.put(None)
+                self._tokens.put(None)
 
     def _do_next(self) -> None:
         # This has a frame of its own, so that nothing of a job lives on while the thread waits for the next.

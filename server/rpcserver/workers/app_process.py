@@ -92,8 +92,8 @@ def keeping_descriptors(settings: ServerSettings) -> Iterator[None]:
     left = allow_descriptors(connections)
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if left < _LEAST_ROOM <= room:
-        problem = f"holds all, or has lowered their limit (RLIMIT_NOFILE is {limit})"
-        raise LoadError(settings.app or "", f"the app leaves no descriptors for connections: it {problem}")
+        how = f"it holds all, or has lowered their limit (RLIMIT_NOFILE is {limit})"
+        raise LoadError(settings.app or "", f"the app leaves no descriptors for connections: {how}")
     if lowered < min(allowed, limit):
         logger.warning(
             "the app has lowered the limit of descriptors (RLIMIT_NOFILE) to %d; it is %d, which connections may need",

@@ -43,7 +43,7 @@ _GLANCE: Final = 0.002
 """Seconds between two looks at a leader that was held up a moment ago, or waited for clients."""
 
 _STEADY: Final = 50
-"""In so many looks in a row a leader has moved that is looked at less often."""
+"""A leader that has moved at so many looks in a row is looked at less often."""
 
 
 class PoolThread:

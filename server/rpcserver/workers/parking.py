@@ -187,7 +187,7 @@ class Parking:
             events = _WRITABLE if connection.awaits is WRITE or connection.awaits is ANSWER else _READABLE
             if self.shared:
                 events |= _ONCE
-                # It has told, or may have.
+                # Epoll tells of it once, and may have: it has to be asked anew.
                 connection.watched = 0
             if connection.watched != events:
                 connection.watched = events
