@@ -15,6 +15,7 @@ import re
 import select
 import stat
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -201,6 +202,13 @@ class LineHandler(logging.Handler):
             return super().filter(record)
         except Exception:  # noqa: BLE001 - as above
             return True
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Write the record if it passes; as in Python 3.13, what is thrown into the thread leaves the lock free."""
+        if passed := self.filter(record):
+            with self.lock or nullcontext():
+                self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; a log that cannot be written must not stop a server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import logging.config
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -294,6 +296,40 @@ def test_a_log_that_nobody_reads_loses_records_says_how_many_and_waits_for_nobod
     lost = re.findall(rb"(?m)^\d{4}-.* (\d+) records? (?:was|were) lost here before: nobody read the log$", data)
     assert 1 < whole < emitted
     assert sum(map(int, lost)) == emitted - whole
+
+
+class Struck(BaseException):
+    """What an app throws into a thread."""
+
+
+def test_what_is_thrown_into_a_thread_that_logs_leaves_the_log_to_others() -> None:
+    written = Written(as_json=False)
+    left = 0
+
+    def strike(_frame: object, event: str, _called: object) -> None:
+        # Python looks whether one has been thrown where a function begins, and where one that is written in C ends.
+        nonlocal left
+        left -= event in ("call", "c_return")
+        if not left:
+            sys.setprofile(None)
+            raise Struck
+
+    for place in itertools.count(1):
+        left = place
+        try:
+            sys.setprofile(strike)
+            written.logger.warning("struck")
+            break
+        except Struck:
+            pass
+        finally:
+            sys.setprofile(None)
+        other = threading.Thread(target=written.logger.warning, args=("another",), daemon=True)
+        other.start()
+        other.join(PATIENCE)
+        assert not other.is_alive(), f"the log is held since place {place}"
+    assert place > 10
+    written.close()
 
 
 def test_a_record_that_was_torn_is_ended_by_whichever_process_writes_next() -> None:
