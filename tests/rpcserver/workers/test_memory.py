@@ -134,6 +134,24 @@ def test_an_idle_connection_holds_nothing_of_its_last_request(model: str, tmp_pa
 
 
 @pytest.mark.samples(1)
+@in_one_process
+def test_an_idle_connection_holds_nothing_of_its_last_reply_over_tls(model: str, tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path)
+    with (
+        running("-m", model, "-w", "1", *certificates.asking, folder=tmp_path) as server,
+        secured(server, certificates.context()) as observer,
+    ):
+        calls(observer)
+        before = resident(server)
+        clients = [secured(server, certificates.context()) for _ in range(3)]
+        for client in clients:
+            assert len(client.call("blob", [8 * MIB]).result) == 8 * MIB
+        until(lambda: bool(observer.call("echo", 1)) and resident(server) < before + 12 * MIB)
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.samples(1)
 @of_concurrent_kinds
 def test_beyond_the_budget_large_requests_are_answered_busy_and_connections_go_on(model: str, tmp_path: Path) -> None:
     limits = ("--max-frame", "1M", "--max-buffered", "2M")
