@@ -250,8 +250,7 @@ class Conversation:
         if tls is not None:
             while self._plain and not self._unsent:
                 self._unsent = tls.write(self._plain[:WRITE_SIZE])
-                # An empty part of a reply would keep the whole.
-                self._plain = self._plain[WRITE_SIZE:] or _NOTHING
+                self._plain = self._plain[WRITE_SIZE:] or _NOTHING  # An empty part would keep the whole reply.
         if not self._plain and not self._replies:
             self.held = 0
         return self._unsent
