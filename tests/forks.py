@@ -203,7 +203,7 @@ def _folder() -> Path:
     if place := os.environ.get(MEETING):
         return Path(place)
     folder = tempfile.mkdtemp(prefix="rpcshell-forks-")
-    atexit.register(shutil.rmtree, folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
