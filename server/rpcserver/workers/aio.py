@@ -23,6 +23,7 @@ from rpcserver.workers.acceptor import TICK
 from rpcserver.workers.aio_calls import RESISTANCE, HandlerThreads
 from rpcserver.workers.aio_connection import LoopConnection
 from rpcserver.workers.base import EXIT_APP, Worker
+from rpcserver.workers.limits import grace_allowed
 
 if TYPE_CHECKING:
     import socket
@@ -208,7 +209,7 @@ class AsyncWorker(Worker):
         self._check()
 
     def _grace_deadline(self) -> float:
-        return time.monotonic() + self.settings.drain_grace
+        return time.monotonic() + grace_allowed(self.settings)
 
     def _on_none_left(self) -> None:
         self._accepting = False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpcserver.system.errors import QuickStop
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.limits import READ_SIZE
+from rpcserver.workers.limits import READ_SIZE, grace_allowed
 from rpcserver.workers.next_step import ANSWER, LINGER, READ, WRITE, Next
 from rpcserver.workers.socket_drivers import NonBlockingConnection, acknowledge, converse, prepare, reset_on_close
 
@@ -118,7 +118,7 @@ class BlockingConnection:
         """
         if self.conversation.leaving:
             return
-        self.conversation.leave(monotonic() + self._settings.drain_grace)
+        self.conversation.leave(monotonic() + grace_allowed(self._settings))
         with contextlib.suppress(OSError):
             self._wait_at_most(_AT_ONCE)
 

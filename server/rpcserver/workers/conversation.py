@@ -15,7 +15,7 @@ from rpcserver.service.context import Peer
 from rpcserver.workers import limits
 from rpcserver.workers.frame_budget import BudgetShare
 from rpcserver.workers.layers import reframed
-from rpcserver.workers.limits import LINGER_BYTES, LINGER_SECONDS, NEVER, PROGRESS, READ_SIZE, WRITE_SIZE
+from rpcserver.workers.limits import LINGER_BYTES, NEVER, PROGRESS, READ_SIZE, WRITE_SIZE
 from rpcserver.workers.next_step import ANSWER, CLOSE, LINGER, READ, WRITE, Next
 from rpcserver.workers.refusals import CrowdedOut, SlowFrame, describe, refuse_frame, refuse_stream
 from rpcwire import GOODBYE, FrameDecoder, FrameError
@@ -131,7 +131,7 @@ class Conversation:
             return 0.0 if self.peer.heeds_close else self._grace_deadline
         limit = limits.silence_allowed(self._settings, spoken=self.spoken) or NEVER
         quiet_since = NEVER if self.heard else self._quiet_since
-        grace, heeds = self._settings.drain_grace, self.peer.heeds_close
+        grace, heeds = limits.grace_allowed(self._settings), self.peer.heeds_close
         return min(quiet_since + limit, limits.age_ends(self._old_from, quiet_since, grace, heeds_close=heeds))
 
     def receive(self, data: bytes) -> None:
@@ -262,7 +262,7 @@ class Conversation:
 
     def linger(self) -> None:
         """Note that the client was told that no more comes."""
-        self._linger_deadline = monotonic() + LINGER_SECONDS
+        self._linger_deadline = monotonic() + limits.lingering_allowed(self._settings)
 
     def leave(self, grace_deadline: float) -> None:
         """End as soon as what has arrived is answered; safe in any thread and in a signal handler.
@@ -275,7 +275,7 @@ class Conversation:
     def note_age(self, now: float) -> None:
         """End as soon as what has arrived is answered, where it is old; clients that heed nothing fall silent."""
         if now >= self._old_from and self.peer.heeds_close and not self.leaving:
-            self.leave(now + self._settings.drain_grace)
+            self.leave(now + limits.grace_allowed(self._settings))
 
     def note_silence(self, since: float) -> None:
         """Note that nothing has come since then, unless the silence is known to have begun before."""
@@ -380,7 +380,7 @@ class Conversation:
             self._frame_began, self._quiet_since = 0.0, monotonic()
             self.peer.subject = tls.subject
             # The request for whose sake the handshake was made is on the way.
-            self._grace_deadline = max(self._grace_deadline, monotonic() + self._settings.drain_grace)
+            self._grace_deadline = max(self._grace_deadline, monotonic() + limits.grace_allowed(self._settings))
         if tls.ended:
             self.ended = True
         return plain

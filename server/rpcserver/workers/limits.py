@@ -23,7 +23,7 @@ PROGRESS: Final = 64 * 1024
 """A client that takes so many bytes of a reply has the whole write timeout again."""
 
 LINGER_SECONDS: Final = 2.0
-"""How long a connection is read, and what comes thrown away, after its last reply, unless the client ends it.
+"""How long a connection is read at most, and what comes thrown away, after its last reply, unless the client ends it.
 
 Closing over unread data resets a connection, and a reset may destroy replies that the client has not read yet
 (RFC 1122, 4.2.2.13).
@@ -31,6 +31,19 @@ Closing over unread data resets a connection, and a reset may destroy replies th
 
 LINGER_BYTES: Final = 64 * 1024
 """How much is thrown away then."""
+
+
+def grace_allowed(settings: ServerSettings) -> float:
+    """How long a client that knows nothing of `close` has for one more request, in seconds.
+
+    That and lingering take half of the drain timeout at most, so that a worker still has time to leave by itself.
+    """
+    return min(settings.drain_grace, settings.drain_timeout / 4 or NEVER)
+
+
+def lingering_allowed(settings: ServerSettings) -> float:
+    """How long a connection is read after its last reply, in seconds."""
+    return min(LINGER_SECONDS, settings.drain_timeout / 8 or NEVER)
 
 
 def silence_allowed(settings: ServerSettings, *, spoken: bool) -> float:

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from rpcserver.workers.acceptor import TICK
-from rpcserver.workers.limits import NEVER
+from rpcserver.workers.limits import NEVER, grace_allowed
 from rpcserver.workers.next_step import ANSWER, CLOSE, READ, WRITE, Next
 from rpcserver.workers.socket_drivers import NonBlockingConnection, converse, prepare
 
@@ -104,7 +104,8 @@ class Parking:
         self._parked: dict[int, ParkedConnection] = {}
         self._leave_by = NEVER
         reclaim = settings.reclaim_idle / 2
-        limits = (settings.idle_timeout, settings.read_timeout, settings.write_timeout, settings.drain_grace, reclaim)
+        grace = grace_allowed(settings)
+        limits = (settings.idle_timeout, settings.read_timeout, settings.write_timeout, grace, reclaim)
         self._tick = min(TICK, settings.max_connection_age or TICK, *(limit or TICK for limit in limits))
         self._look_at = 0.0
 
@@ -231,7 +232,7 @@ class Parking:
 
     def drain(self) -> None:
         """Ask every connection, and those that come, for an end without loss; safe in any thread."""
-        self._leave_by = monotonic() + self._terms.settings.drain_grace
+        self._leave_by = monotonic() + grace_allowed(self._terms.settings)
         self._look_at = 0.0
         self._hasten()
 
@@ -243,7 +244,7 @@ class Parking:
         """
         connections = list(self._connections.values())
         for connection in choose(connections):
-            connection.conversation.leave(monotonic() + self._terms.settings.drain_grace)
+            connection.conversation.leave(monotonic() + grace_allowed(self._terms.settings))
         for connection in connections:
             connection.deadline = 0.0
         self._look_at = 0.0

@@ -55,6 +55,10 @@ async def leave_a_coroutines_work(gate: str, first: str, second: str) -> int:
     return 1
 
 @service.method
+def leave_mark(mark: str) -> None:
+    atexit.register(pathlib.Path(mark).touch)
+
+@service.method
 def leave_stuck(mark: str) -> None:
     atexit.register(pathlib.Path(mark).touch)
     concurrent.futures.ThreadPoolExecutor(1, "stuck").submit(time.sleep, 3600)
@@ -118,5 +122,17 @@ def test_an_executor_whose_work_never_ends_is_named_and_the_rest_of_the_end_is_d
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         assert "thread stuck_0, which the app has started, ends with its process" in server.log()
+        assert "did not stop in time" not in server.log()
+    assert (tmp_path / "mark").exists()
+
+
+@pytest.mark.samples(2)
+@of_each_kind
+def test_a_client_that_stays_leaves_a_worker_time_for_its_end_within_a_short_drain(model: str, tmp_path: Path) -> None:
+    options = ("-m", model, "-w", "1", "--drain-timeout", "2")
+    with running(*options, app=LEAVING, folder=tmp_path) as server, server.connect() as client:
+        client.call("leave_mark", [str(tmp_path / "mark")])
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
         assert "did not stop in time" not in server.log()
     assert (tmp_path / "mark").exists()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from rpcserver.system.settings import ServerSettings
-from rpcserver.workers import conversation
+from rpcserver.workers import limits
 from rpcserver.workers.conversation import Conversation
 from rpcserver.workers.socket_drivers import Lingering, NonBlockingConnection
 
@@ -63,7 +63,7 @@ def test_a_client_that_does_not_stop_is_cut_off(pair: tuple[socket.socket, socke
 def test_a_client_that_does_nothing_is_waited_for_no_longer_than_the_time(
     pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "LINGER_SECONDS", 0.1)
     accepted, _ = pair
     rests = Lingering()
     started = time.monotonic()
