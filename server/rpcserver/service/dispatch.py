@@ -22,7 +22,7 @@ from rpcserver.service.hooks import WorkerHooks
 from rpcserver.service.large import HOLDERS, LARGE, MANY, LargeValues
 from rpcserver.service.long_requests import LONG, LongRequests
 from rpcserver.system.errors import QuickStop
-from rpcserver.system.method_board import CANCELLED, ERROR, FAILED, INVALID_PARAMS, OTHERS, TOOK
+from rpcserver.system.method_board import CANCELLED, ERROR, FAILED, INVALID_PARAMS, OTHERS, TOOK, MethodCounts
 from rpcserver.system.scoreboard import BEGAN_AT, ENDED_AT, ERRORS, SlotBoard, pack_began, pack_ended
 from rpcwire import ErrorCode, Fault, MessageError, Meta, decode_request, read_request
 from rpcwire.jsonrpc import JsonRpcRequest
@@ -80,10 +80,10 @@ class Dispatcher:
         self._long = LongRequests(endpoints)
         self._faults = Faults(endpoints, debug=debug)
         methods = self._board.methods
-        self._others = None if methods is None else methods.entry(OTHERS)
+        self._others = None if methods is None else MethodCounts(methods.entry(OTHERS))
         entries = {} if methods is None else methods.register(endpoints)
         for name, endpoint in endpoints.items():
-            endpoint.counts = entries.get(name, self._others)
+            endpoint.counts = MethodCounts(entries[name]) if name in entries else self._others
 
     def answer(
         self, body: bytes | bytearray, connection: Peer, close: bool = False, request: AnyRequest | None = None
@@ -155,8 +155,9 @@ class Dispatcher:
         self._bytes_out = bytes_out = self._bytes_out + len(reply)
         pack_ended(cells, ENDED_AT, ended, answered, busy, bytes_in, bytes_out)
         if (counts := self._others if endpoint is None else endpoint.counts) is not None:
-            counts[took.bit_length()] += 1
-            counts[TOOK] += took
+            words, tally, bits = counts.words, counts.tally, took.bit_length()
+            tally[bits] = words[bits] = tally[bits] + 1
+            tally[TOOK] = words[TOOK] = tally[TOOK] + took
         return reply
 
     def begin(
@@ -247,8 +248,9 @@ class Dispatcher:
             self._bytes_out += len(reply)
             pack_ended(self._cells, ENDED_AT, ended, self._answered, self._busy, self._bytes_in, self._bytes_out)
             if (counts := endpoint.counts) is not None:
-                counts[took.bit_length()] += 1
-                counts[TOOK] += took
+                words, tally, bits = counts.words, counts.tally, took.bit_length()
+                tally[bits] = words[bits] = tally[bits] + 1
+                tally[TOOK] = words[TOOK] = tally[TOOK] + took
         return reply
 
     def _recover(
@@ -339,7 +341,7 @@ class Dispatcher:
         except BaseException as error:
             if ended_from_outside(error):
                 if endpoint.counts is not None:
-                    endpoint.counts[CANCELLED] += 1
+                    endpoint.counts.words[CANCELLED] += 1
                 raise
             return self._reply_fault(stage, error, request, endpoint, started, close)
 
@@ -371,7 +373,7 @@ class Dispatcher:
         reply = request.frame_fault(fault, meta=meta, close=close)
         self._cells[ERRORS] += 1
         if (counts := self._others if endpoint is None else endpoint.counts) is not None:
-            counts[_COUNTED_AS.get(fault.code, ERROR)] += 1
+            counts.words[_COUNTED_AS.get(fault.code, ERROR)] += 1
         return reply
 
     def _answer_batch(self, members: list[Raw], connection: Peer, close: bool) -> bytes:

@@ -21,6 +21,7 @@ from rpcwire import EncodeError, ParseError, ReplyEncoder, decode_params, encode
 
 if TYPE_CHECKING:
     from rpcserver.service.service import Handler, Method
+    from rpcserver.system.method_board import MethodCounts
     from rpcserver.system.strays import StrayGuard
 
 HANDLER_LOG = logging.getLogger("rpcserver.handler")
@@ -78,7 +79,7 @@ class Endpoint:
         self.replies = ReplyEncoder(method.out)
         self.log = MethodLogger(HANDLER_LOG, method.name)
         self.last_was_large = False
-        self.counts: memoryview | None = None
+        self.counts: MethodCounts | None = None
         self.direct = signature.context_at is None
         self.at_once = not (method.blocking or signature.is_async)
         self._worker = worker

@@ -70,6 +70,21 @@ class MethodReadings(msgspec.Struct, frozen=True, array_like=True):
     waits: MethodReading
 
 
+class MethodCounts:
+    """An entry as the one who counts in it has it.
+
+    Attributes:
+        words: the entry's.
+        tally: the same, as far as times are counted: calls read it here, since that costs less than from shared memory.
+    """
+
+    __slots__ = ("tally", "words")
+
+    def __init__(self, words: memoryview) -> None:
+        self.words = words
+        self.tally = words.tolist()[: TOOK + 1]
+
+
 class MethodBoard:
     """One worker's part of the board.
 
