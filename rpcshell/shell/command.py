@@ -233,8 +233,10 @@ def command(
 
 def problem_of(error: click.ClickException) -> str:
     """What click says is wrong, without its names of types and the brackets of optional arguments."""
-    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument) and error.ctx is not None:
-        error.param_hint = error.param.get_error_hint(error.ctx).replace("[", "").replace("]", "")
+    if isinstance(error, click.BadParameter) and error.ctx is not None:
+        param = error.param
+        if isinstance(param, click.Argument) and not param.required:
+            error.param_hint = param.get_error_hint(error.ctx).replace("[", "").replace("]", "")
     return error.format_message().replace("valid integer range", "whole number").replace("valid float range", "number")
 
 
