@@ -36,9 +36,6 @@ _IMPORTED = {
         "rpcserver.workers.stem",
         "rpcserver.workers.sync",
         "rpcserver.workers.thread",
-        # The version is in the metadata, for which control sockets are asked.
-        "importlib.metadata",
-        "email.parser",
     ),
     "rpcshell.lab.load.process": (
         "rpcshell.lab.load.process",

@@ -1,10 +1,12 @@
-"""Holds that a name means one thing: a class is called so once in the project, wherever one reads of it."""
+"""Holds that a name means one thing, wherever one reads of it: a class, and the version."""
 
 from __future__ import annotations
 
 import ast
 from collections import defaultdict
 
+import rpcshell
+from rpcserver.system import version
 from tests.test_architecture import MODULES
 
 OF_OTHERS = {
@@ -24,3 +26,7 @@ def test_a_public_class_has_its_name_alone() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(module)
     assert {name: modules for name, modules in found.items() if len(modules) > 1}.keys() == OF_OTHERS.keys()
+
+
+def test_the_server_tells_the_version_of_the_package() -> None:
+    assert version.__version__ == rpcshell.__version__

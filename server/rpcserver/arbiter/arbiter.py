@@ -256,12 +256,11 @@ class Arbiter:
 
     def sample(self) -> Sample:
         """Count what the server has done, for metrics."""
-        from rpcserver.arbiter.status import program_version, take_sample
+        from rpcserver.arbiter.status import take_sample
 
         return take_sample(
             self._crew,
             self._listeners,
-            version=program_version(),
             model=self._settings.model,
             liveness=self._housekeeping.liveness,
         )

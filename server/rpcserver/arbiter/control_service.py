@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol
 import msgspec
 
 from rpcserver.arbiter.scaling import MAX_WORKERS
-from rpcserver.arbiter.status import program_version
 from rpcserver.service.context import WorkerInfo
 from rpcserver.service.dispatch import Dispatcher
 from rpcserver.service.service import Service
 from rpcserver.system.errors import RpcError
 from rpcserver.system.log_tail import NotAFile, last_lines, lines_since
+from rpcserver.system.version import __version__
 from rpcwire.control import (
     Events,
     Frozen,
@@ -101,7 +101,7 @@ def control_answer(steered: Steered) -> Answer:
 
 def control_service(steered: Steered) -> Service:
     """Make the service."""
-    service = Service("rpcserver control", program_version(), "Watches and steers a running server.")
+    service = Service("rpcserver control", __version__, "Watches and steers a running server.")
 
     def living(number: int) -> WorkerProcess:
         worker = steered.find_worker(number)

@@ -5,7 +5,6 @@ Workers that have no process yet are not told of.
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from rpcserver.system.errors import ServerError
 from rpcserver.system.listen_queue import listen_queue
 from rpcserver.system.method_board import MethodReadings  # noqa: TC001 - as below
 from rpcserver.system.scoreboard import SlotReading, Totals  # noqa: TC001 - msgspec reads the fields' types
+from rpcserver.system.version import __version__
 from rpcwire.control import ListenerStatus, RunningCall, ServerStatus, StemStatus, TotalStatus, WorkerStatus
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def server_status(
     uses = gauge.read(crew.pids)
     return ServerStatus(
         pid=os.getpid(),
-        version=program_version(),
+        version=__version__,
         model=settings.model,
         app=settings.app,
         phase=phase,
@@ -143,14 +143,6 @@ def total_status(crew: Crew) -> TotalStatus:
     )
 
 
-@functools.cache
-def program_version() -> str:
-    """Return the version of the program, as it is installed."""
-    from importlib.metadata import version
-
-    return version("rpcshell")
-
-
 def resident_memory(pid: int) -> int:
     """Return a process's resident memory in bytes, or 0 when it has gone: proc(5), statm."""
     try:
@@ -189,11 +181,11 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     """The processes that fork the workers, where they are preloaded."""
 
 
-def take_sample(crew: Crew, listeners: Iterable[Listener], *, version: str, model: str, liveness: Liveness) -> Sample:
+def take_sample(crew: Crew, listeners: Iterable[Listener], *, model: str, liveness: Liveness) -> Sample:
     """Read the scoreboard and the listen queues."""
     board, stems, now = crew.board, crew.stems, time.monotonic_ns()
     return Sample(
-        version,
+        __version__,
         model,
         crew.generation,
         board.totals(),

@@ -29,7 +29,7 @@ def lower(soft: int, hard: int | None = None) -> None:
 def test_the_limit_of_descriptors_that_an_app_lowers_is_put_back(
     model: str, preload: tuple[str, ...], code: str, tmp_path: Path
 ) -> None:
-    if model == "fork" and "hook" in code:
+    if model == "fork" and "on_worker_start" in code:
         pytest.skip("the hook runs in the connection's own process")
     with running("-m", model, "-w", "1", *preload, app=LOWERED + code, folder=tmp_path) as server:
         with server.connect() as client:
