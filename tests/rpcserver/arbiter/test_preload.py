@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -40,8 +41,14 @@ def warm() -> None:
 
 def stems_of(server: Server) -> list[int]:
     """The pids of a server's stems, as ps(1) finds them."""
-    found = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in server.workers()}
-    return [pid for pid, name in found.items() if name == "rpcserver-stem"]
+    return [pid for pid in server.workers() if _name_of(pid) == "rpcserver-stem"]
+
+
+def _name_of(pid: int) -> str:
+    """The name of a process; nothing where it has gone since it was listed."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def origins(server: Server, workers: int) -> list[list[Any]]:
