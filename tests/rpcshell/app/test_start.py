@@ -1,0 +1,48 @@
+"""What the start of the `rpcshell` command loads, and what it leaves until that is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.rpcshell.peers import echo, serving
+
+pytestmark = pytest.mark.usefixtures("state")
+
+
+@pytest.mark.samples(1)
+@pytest.mark.parametrize("lines", [["-c", 'ping {"a":1}'], ["-c", "ping a=1", "-c", "ping"], ["ping", "a=1"]])
+def test_single_lines_load_nothing_of_the_prompt(lines: list[str]) -> None:
+    code = "import sys; from rpcshell.app.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    with serving(echo) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(server.target), *lines],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    assert "rpcshell" in loaded
+    assert not loaded & {"prompt_toolkit", "pygments", "asyncio", "rich", "rpcserver", "subprocess"}
+    assert not loaded & {"click", "dataclasses", "difflib", "gettext", "json", "platformdirs", "shlex"}
+    assert "rpcshell.commands" not in done.stderr
+
+
+def test_the_first_prompt_loads_neither_the_protocol_nor_the_language() -> None:
+    code = "import sys, rpcshell.app.program, rpcshell.app.repl, rpcshell.prompt.session; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    loaded = set(done.stdout.split())
+    assert "rpcshell.prompt.session" in loaded
+    unneeded = {
+        "rpcwire",
+        "click",
+        "pygments",
+        "platformdirs",
+        "tomllib",
+        "rpcshell.line.language",
+        "rpcshell.commands",
+    }
+    assert not loaded & unneeded
