@@ -1,4 +1,7 @@
-"""Addresses as people write them: hosts, ports, paths of sockets, commands of children, checked."""
+"""Addresses as people write them: hosts, ports, paths of sockets, commands of children, checked.
+
+What is none raises a `UsageError`, which names the whole `text` of the target that it is in.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +48,7 @@ def refuse_user(address: str) -> None:
 
 
 def host_and_port(address: str, text: str) -> tuple[str, int]:
-    """The host and the port of an address, where errors name the target's whole text.
-
-    Raises:
-        UsageError: It is none.
-    """
+    """The host, which is this one where there is none, and the port of an address."""
     refuse_user(address)
     if address.startswith("["):
         return _bracketed(address, text)
@@ -66,18 +65,14 @@ def host_and_port(address: str, text: str) -> tuple[str, int]:
 
 
 def service_name(name: str, text: str) -> str:
-    """The name of a service in the DNS, where errors name the target's whole text; a `UsageError` where it is none."""
+    """The name of a service in the DNS, as it is."""
     if not re.fullmatch(_SERVICE, name):
         raise UsageError(f"{text!r} names no service in the DNS", hint="write srv://_service._tcp.name")
     return name
 
 
 def command_words(command: str, text: str) -> tuple[str, ...]:
-    """A child's program and its arguments, where errors name the target's whole text.
-
-    Raises:
-        UsageError: They do not parse, or there are none.
-    """
+    """A child's program and its arguments."""
     import shlex
 
     try:
@@ -90,11 +85,7 @@ def command_words(command: str, text: str) -> tuple[str, ...]:
 
 
 def checked_url(text: str) -> str:
-    """A URL of a server, with its scheme, as it is.
-
-    Raises:
-        UsageError: It is none, or has a user and a password.
-    """
+    """A URL of a server without a user and a password, with its scheme, as it is."""
     from urllib.parse import urlsplit
 
     try:
@@ -110,11 +101,7 @@ def checked_url(text: str) -> str:
 
 
 def checked_path(text: str) -> str:
-    """A path without `unix:` before it, as it is.
-
-    Raises:
-        UsageError: It is an address with something behind it, as URLs have it.
-    """
+    """A path without `unix:` before it, as it is; no address has something behind it, as URLs have it."""
     if found := re.fullmatch(_ADDRESS_AND_MORE, text):
         address, method = found["address"], found["more"].strip("/").replace("/", ".")
         hint = f"a method is a word of its own: {address} {method}" if method else f"write {address}"
@@ -123,11 +110,7 @@ def checked_path(text: str) -> str:
 
 
 def socket_path(path: str, text: str) -> str:
-    """The absolute path of a Unix socket that a target's text has, or its abstract name with an @ before it.
-
-    Raises:
-        UsageError: It names none, or one that is too long.
-    """
+    """The absolute path of a Unix socket, or its abstract name with an @ before it."""
     abstract = path.startswith("@")
     if path in {"", "@"} or "\0" in path or (path.endswith("/") and not abstract):
         raise UsageError(f"target {text!r} names no socket", hint="write unix:/path/to/socket or unix:@name")

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import os
 from types import EllipsisType, MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 from weakref import WeakSet
 
 from rpcshell.client.dialect_names import dialect_name
 from rpcshell.client.dialects.native import Native
 from rpcshell.client.errors import UsageError
 from rpcshell.client.exchange import Requester
-from rpcshell.client.target import ChildTarget, HttpTarget, Target
-from rpcwire import MAX_REPLY
+from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles
+from rpcwire import MAX_REPLY, Floats
 from rpcwire.numbers import FLOAT_HOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from typing import Any, TypedDict
 
-    from rpcshell.client.dialects import Description, DialectFactory, Listening
+    from rpcshell.client.dialects import Description, DialectFactory
+    from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.fleet.instances import FleetEvent, InstanceState
     from rpcshell.client.hearing import AnyHearing, FormHandler, RequestHandler
-    from rpcshell.client.target import TlsFiles
-    from rpcwire import Floats
 
     class ClientOptions(TypedDict, total=False):
         """What clients take beside their target, as `Client` documents it."""
@@ -183,7 +181,7 @@ class AnyClient:
             raise TypeError("a listening dialect has a dialogue")
         return Requester(instance, dialect)
 
-    def _listening_dialect(self) -> Listening:
+    def _listening_dialect(self) -> FramedDialect:
         dialect = self._dialect(self._max_reply, self._floats)
         if not dialect.listens:
             raise TypeError("this dialect does not listen")

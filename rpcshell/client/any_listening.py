@@ -10,23 +10,20 @@ from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.diagnosis import seen
-from rpcshell.client.dialects import Ask, HandshakeFailed
+from rpcshell.client.dialects import Ask, HandshakeFailed, Hear, ServerRequest
 from rpcshell.client.dialling import NAP, acknowledge, seconds_asleep
-from rpcshell.client.dialogue import MOST_UNSENT, Dialogue
+from rpcshell.client.dialogue import MOST_UNSENT, Dialogue, Heard
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ShellError, TlsFailed
 from rpcshell.client.exchange import CLOSED_HERE, Dropped
-from rpcshell.client.target import ChildTarget, UnixTarget
-from rpcshell.client.transport import input_ended, why_ended
+from rpcshell.client.target import ChildTarget, Target, UnixTarget
+from rpcshell.client.transport import Transport, input_ended, why_ended
 from rpcwire import EncodeError, ErrorCode, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rpcshell.client.dialects import Hear, Listening, ServerRequest
-    from rpcshell.client.dialogue import Heard
-    from rpcshell.client.target import Target
+    from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.trace import Ends
-    from rpcshell.client.transport import Transport
 
 __all__ = ["BYE", "MOST_EARLY", "AnyListeningConnection", "handshake_error"]
 
@@ -50,12 +47,14 @@ _READS: Final = 4
 class AnyListeningConnection:
     """A transport that is read all the time."""
 
-    def __init__(self, target: Target, dialect: Listening, transport: Transport, hear: Callable[[Heard], None]) -> None:
+    def __init__(
+        self, target: Target, dialect: FramedDialect, transport: Transport, hear: Callable[[Heard], None]
+    ) -> None:
         self._dialogue = Dialogue(target, dialect, hear)
         self._pump = Pump(transport, self._dialogue)
 
     @property
-    def dialect(self) -> Listening:
+    def dialect(self) -> FramedDialect:
         """What is spoken on it."""
         return self._dialogue.dialect
 
@@ -76,23 +75,14 @@ class AnyListeningConnection:
 
     def usable(self) -> bool:
         """Whether it can take another request: not after the machine has slept, nor where the server broke off."""
-        return self.reusable and self._pump.fresh and not (self._dialogue.broken_off and self._pauses)
-
-    @property
-    def _pauses(self) -> bool:
-        return self._pump.silence > _PAUSE
+        return self.reusable and self._pump.fresh and not (self._dialogue.broken_off and self._pump.pauses)
 
     def _came(self) -> str:
         """What has come of a message on which the server does not go on, in words; "" where nothing has."""
-        return self._dialogue.unfinished if self._pauses else ""
+        return self._dialogue.unfinished if self._pump.pauses else ""
 
     def check_end(self) -> None:
-        """Raise what ended it, for whoever waits for events, unless it was closed here.
-
-        Raises:
-            ConnectionLost: It ended.
-            ProtocolError: Something came that breaks the dialect.
-        """
+        """For who waits for events: raise what ended it, as a ShellError, unless it was closed here."""
         failure = self.failure
         if failure is None or self.closed:
             return
@@ -155,9 +145,9 @@ class Pump:
         return isinstance(self.dialogue.target, ChildTarget | UnixTarget) or seconds_asleep() - self._asleep <= NAP
 
     @property
-    def silence(self) -> float:
-        """Seconds since something was read."""
-        return time.monotonic() - self._read_at
+    def pauses(self) -> bool:
+        """Whether the server has said nothing for longer than it may inside a message."""
+        return time.monotonic() - self._read_at > _PAUSE
 
     @property
     def wants_to_read(self) -> bool:

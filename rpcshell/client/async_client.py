@@ -6,10 +6,10 @@ Importing this does not import asyncio; that happens when a client is made.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from rpcshell.client.any_client import AnyClient
-from rpcshell.client.dialects import Ask, follow_async
+from rpcshell.client.dialects import Ask, Description, Event, Step, Steps, follow_async
 from rpcshell.client.dialects.steps import offered
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Callable, Mapping
     from types import EllipsisType
-    from typing import Self, Unpack
 
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.async_connection import AsyncConnection
     from rpcshell.client.async_listening import AsyncHearing, AsyncListeningConnection
-    from rpcshell.client.dialects import Description, Event, Listening, Step, Steps
+    from rpcshell.client.dialects.framed import FramedDialect
     from rpcwire import Reply
 
 __all__ = ["AsyncClient"]
@@ -89,10 +88,10 @@ class AsyncClient(AnyClient):
         """
         self._enter()
         if self.listens:
-            await self._listen(self.target, None, for_call=False)
+            await self._listen(None, for_call=False)
             return
         async with self._semaphore:
-            self._idle.append(await self._ready(self.target, None))
+            self._idle.append(await self._ready(None))
 
     async def close(self) -> None:
         """Close all connections. Calls that are under way end with ConnectionLost; the next call connects anew."""
@@ -170,7 +169,7 @@ class AsyncClient(AnyClient):
                 while True:
                     try:
                         if self.listens:
-                            listening = await self._listen(self.target, deadline)
+                            listening = await self._listen(deadline)
                             sent = True
                             try:
                                 reply = await listening.exchange(
@@ -180,9 +179,19 @@ class AsyncClient(AnyClient):
                             finally:
                                 if self.one_call:
                                     await self._give_up(listening)
-                        connection = await self._ready(self.target, deadline)
+                        connection = await self._ready(deadline)
                         sent = True
-                        return await self._attempt(connection, method, params, meta, deadline), None
+                        try:
+                            reply = await connection.exchange(
+                                method, params, meta=meta, plain=self.plain, deadline=deadline
+                            )
+                            return reply, None
+                        finally:
+                            # After a timeout or a cancellation the reply may still come: no later call may have it.
+                            if connection.reusable and connection in self._open:
+                                self._idle.append(connection)
+                            else:
+                                self._drop(connection)
                     except ConnectionFailed as error:
                         if attempts is not None:
                             attempts.not_connected(error)
@@ -196,11 +205,7 @@ class AsyncClient(AnyClient):
             raise CallTimeout(limit or 0.0, method=method, may_have_run=sent, hint=str(error) or None) from None
 
     def _enter(self) -> asyncio.AbstractEventLoop:
-        """The running loop, which is the one that this client belongs to, or does from now on.
-
-        Raises:
-            UsageError: It belongs to another, maybe of another thread.
-        """
+        """The running loop, which is this client's, or becomes that; a UsageError where it has another."""
         loop = self._running_loop()
         # `setdefault` is atomic: of two threads that come at once, one is the first.
         if (owner := self.__dict__.setdefault("_loop", loop)) is not loop:
@@ -236,45 +241,41 @@ class AsyncClient(AnyClient):
         """
         self._enter()
         hearing = self.hearing()
-        connection = self._listening or await self._listen(self.target, None, for_call=False)
+        connection = self._listening or await self._listen(None, for_call=False)
         while (event := await hearing.next_event(timeout, lambda: not connection.reusable)) is not None:
             yield event
         connection.check_end()
 
     async def describe(self) -> Description:
         """Ask the server what it offers; errors are those of `Client.describe`."""
-        loop = self._enter()
+        self._enter()
         if (known := self._described()) is not None:
             return known
-        deadline = None if self.timeout is None else loop.time() + self.timeout
-        try:
-            if self.listens:
-                return await self._followed(lambda dialect: offered(dialect.describe()), deadline)
-            return await follow_async(offered(self._dialect(self._max_reply, self._floats).describe()), self._ask)
-        except TimeoutError as error:
-            raise CallTimeout(self.timeout or 0.0, hint=str(error) or None) from None
+        if self.listens:
+            return await self._followed(lambda dialect: offered(dialect.describe()), self.timeout)
+        return await follow_async(offered(self._dialect(self._max_reply, self._floats).describe()), self._ask)
 
     async def complete(
         self, method: str, param: str, typed: str, others: Mapping[str, Any], *, timeout: float | None = None
     ) -> list[str]:
         """Ask the server what a parameter may be; parameters and errors are those of `Client.complete`."""
-        loop = self._enter()
-        deadline = None if timeout is None else loop.time() + timeout
+        return await self._followed(lambda dialect: dialect.complete(method, param, typed, others), timeout)
+
+    async def _followed(self, steps: Callable[[FramedDialect], Steps[_T]], timeout: float | None) -> _T:
+        """What the steps of a listening dialect come to."""
+        now = self._enter().time()
         if not self.listens:
             raise self._deaf()
+        deadline = None if timeout is None else now + timeout
         try:
-            return await self._followed(lambda dialect: dialect.complete(method, param, typed, others), deadline)
+            connection = await self._listen(deadline)
+            try:
+                return await connection.follow(steps(connection.dialect), deadline)
+            finally:
+                if self.one_call:
+                    await self._give_up(connection)
         except TimeoutError as error:
             raise CallTimeout(timeout or 0.0, hint=str(error) or None) from None
-
-    async def _followed(self, steps: Callable[[Listening], Steps[_T]], deadline: float | None) -> _T:
-        """What the steps of a listening dialect come to."""
-        connection = await self._listen(self.target, deadline)
-        try:
-            return await connection.follow(steps(connection.dialect), deadline)
-        finally:
-            if self.one_call:
-                await self._give_up(connection)
 
     async def _ask(self, step: Step) -> Reply:
         if not isinstance(step, Ask):
@@ -283,15 +284,11 @@ class AsyncClient(AnyClient):
         again = isinstance(self.target, FleetTarget)
         return await self.exchange(step.method, step.params, timeout=step.timeout, idempotent=again)
 
-    async def _listen(
-        self, instance: Target, deadline: float | None, *, for_call: bool = True
-    ) -> AsyncListeningConnection:
+    async def _listen(self, deadline: float | None, *, for_call: bool = True) -> AsyncListeningConnection:
         """The connection that all calls share, made anew where it is no good any more.
 
         Where it is good for one call only, a call takes it, and gives it up in the end.
         """
-        import asyncio
-
         from rpcshell.client.async_listening import AsyncListeningConnection
 
         async with self._connecting:
@@ -299,9 +296,9 @@ class AsyncClient(AnyClient):
                 former, self._listening = self._listening, None
                 await former.close()
             if self._listening is None:
-                limit = self._dialling_limit(deadline, asyncio.get_running_loop().time())
+                limit = self._dialling_limit(deadline, self._running_loop().time())
                 self._listening = await AsyncListeningConnection.open(
-                    instance, self._listening_dialect(), self.hearing(), timeout=limit, tls=self.tls
+                    self.target, self._listening_dialect(), self.hearing(), timeout=limit, tls=self.tls
                 )
             connection = self._listening
             if for_call and self.one_call:
@@ -324,19 +321,7 @@ class AsyncClient(AnyClient):
             self._hearing_of = AsyncHearing(Handlers(methods=self._answers))
         return self._hearing_of
 
-    async def _attempt(
-        self, connection: AsyncConnection, method: str, params: object, meta: bool, deadline: float | None
-    ) -> Reply:
-        try:
-            return await connection.exchange(method, params, meta=meta, plain=self.plain, deadline=deadline)
-        finally:
-            # After a timeout or a cancellation the reply may still come: no later call may take it for its own.
-            if connection.reusable and connection in self._open:
-                self._idle.append(connection)
-            else:
-                self._drop(connection)
-
-    async def _ready(self, instance: Target, deadline: float | None) -> AsyncConnection:
+    async def _ready(self, deadline: float | None) -> AsyncConnection:
         # The one that was used last is the likeliest to be good, and the others may grow idle.
         while self._idle:
             connection = self._idle.pop()
@@ -348,12 +333,12 @@ class AsyncClient(AnyClient):
                     self._drop(connection)
             if usable:
                 return connection
-        import asyncio
+        return await self._dial(self.target, self._dialling_limit(deadline, self._running_loop().time()))
 
+    async def _dial(self, instance: Target, timeout: float) -> AsyncConnection:
         from rpcshell.client.async_connection import AsyncConnection
 
-        limit = self._dialling_limit(deadline, asyncio.get_running_loop().time())
-        connection = await AsyncConnection.open(self._requester(instance), timeout=limit, tls=self.tls)
+        connection = await AsyncConnection.open(self._requester(instance), timeout=timeout, tls=self.tls)
         self._open.add(connection)
         # A TLS server may have refused this client by now, and its word would be lost with the first write.
         await connection.usable()

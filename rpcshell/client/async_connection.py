@@ -65,11 +65,7 @@ class AsyncConnection(asyncio.Protocol):
 
     @classmethod
     async def open(cls, requester: Requester, *, timeout: float, tls: TlsFiles | None = None) -> AsyncConnection:
-        """Connect to where a requester wants to go, within `timeout` seconds for all of its addresses.
-
-        Raises:
-            ConnectionFailed: No connection could be made.
-        """
+        """Connect to where a requester wants to go, within `timeout` seconds for all of its addresses."""
         deadline = asyncio.get_running_loop().time() + timeout
         match target := requester.target:
             case UnixTarget():
@@ -79,7 +75,13 @@ class AsyncConnection(asyncio.Protocol):
             case TlsTarget():
                 context = client_context(tls or TlsFiles(), target)
                 sock = await _dial_tcp(target, deadline, timeout)
-                return await _secure(sock, requester, target, context, deadline, timeout)
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        return await _adopt(sock, requester, context)
+                except (OSError, ValueError) as error:
+                    # Looking at a certificate that was refused blocks, for a moment.
+                    failed = asyncio.to_thread(handshake_failed, target, error, timeout, partial(dial_tcp, target))
+                    raise await failed from error
         raise TypeError(f"not a target: {target!r}")
 
     @property
@@ -298,23 +300,6 @@ async def _dial_unix(target: UnixTarget, deadline: float, timeout: float) -> soc
     except BaseException:
         sock.close()
         raise
-
-
-async def _secure(
-    sock: socket.socket,
-    requester: Requester,
-    target: TlsTarget,
-    context: ssl.SSLContext,
-    deadline: float,
-    timeout: float,
-) -> AsyncConnection:
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await _adopt(sock, requester, context)
-    except (OSError, ValueError) as error:
-        # Looking at a certificate that was refused blocks, for a moment.
-        failed = asyncio.to_thread(handshake_failed, target, error, timeout, partial(dial_tcp, target))
-        raise await failed from error
 
 
 async def _adopt(sock: socket.socket, requester: Requester, context: ssl.SSLContext | None = None) -> AsyncConnection:

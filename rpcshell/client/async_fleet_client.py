@@ -7,27 +7,23 @@ import contextlib
 import time
 from collections import deque
 from functools import partial as bound
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rpcshell.client.async_client import AsyncClient
 from rpcshell.client.async_connection import AsyncConnection
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
 from rpcshell.client.exchange import CLOSED_HERE, Dropped
-from rpcshell.client.fleet.balancer import Balancer
-from rpcshell.client.fleet.failover import Failover
-from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT, problem_of
-from rpcshell.client.fleet.sources import listed_in, source_of
+from rpcshell.client.fleet.balancer import PROBE, PROBE_LIMIT, Balancer, problem_of
+from rpcshell.client.fleet.failover import Failover, Failure
+from rpcshell.client.fleet.sources import Source, listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import EllipsisType
-    from typing import Unpack
 
     from rpcshell.client.any_client import ClientOptions
-    from rpcshell.client.fleet.failover import Failure
     from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
-    from rpcshell.client.fleet.sources import Source
     from rpcshell.client.target import FleetTarget, Target
     from rpcwire import Reply
 
@@ -175,11 +171,9 @@ class AsyncFleetClient(AsyncClient):
                 turn.set_result(None)
 
     async def _connection_to(self, candidate: Candidate, failover: Failover, until: float | None) -> AsyncConnection:
-        """A connection to an instance, which is this call's until it gives it back.
+        """A connection to an instance, or ConnectionFailed; it is this call's until it is given back.
 
-        Raises:
-            Dropped: Those that there were have ended meanwhile: it may be about to stop.
-            ConnectionFailed: None can be made.
+        Where those that there were have ended meanwhile, that is a Dropped: the instance may be about to stop.
         """
         pool = self._pools.get(candidate)
         if pool:
@@ -197,12 +191,8 @@ class AsyncFleetClient(AsyncClient):
                     self._spares.took_from(candidate)
                 return connection
             raise Dropped("the server has closed it", not_run=True)
-        limit = failover.dialling_limit(self._dialling_limit(until, asyncio.get_running_loop().time()))
-        connection = await AsyncConnection.open(self._requester(candidate.target), timeout=limit, tls=self.tls)
-        self._open.add(connection)
-        # A TLS server may have refused this client by now, and its word would be lost with the first write.
-        await connection.usable()
-        return connection
+        limit = failover.dialling_limit(self._dialling_limit(until, self._running_loop().time()))
+        return await self._dial(candidate.target, limit)
 
     def _give_back(self, candidate: Candidate, connection: AsyncConnection | None) -> None:
         balancer = self._balancer

@@ -14,16 +14,16 @@ from rpcshell.client.any_listening import BYE, MOST_EARLY, AnyListeningConnectio
 from rpcshell.client.dialects import Ask, Event, HandshakeFailed, HttpRequest, ServerRequest, Stray, Tell, follow_async
 from rpcshell.client.errors import ShellError
 from rpcshell.client.exchange import CLOSED_HERE, Dropped
-from rpcshell.client.hearing import MOST_REQUESTS, NO_HANDLERS, AnyHearing, busy, fault_of
+from rpcshell.client.hearing import MOST_REQUESTS, NO_HANDLERS, Answer, AnyHearing, Asked, Handlers, busy, fault_of
 from rpcshell.client.transport import abandon, break_off, input_ended, leave, open_transport, sends_on, start_request
 from rpcwire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.client.dialects import Listening, Step, Steps
+    from rpcshell.client.dialects import Step, Steps
+    from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.dialogue import Delivery, Heard
-    from rpcshell.client.hearing import Answer, Asked, Handlers
     from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.transport import Transport
 
@@ -37,26 +37,14 @@ class AsyncHearing(AnyHearing):
 
     def __init__(self, handlers: Handlers = NO_HANDLERS) -> None:
         super().__init__(handlers)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
-
-    def belong_to(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Hear from a loop, before anything is heard."""
-        self._loop = loop
-
-    def log_from_thread(self, line: str) -> None:
-        """Take a line that is no message, from any thread."""
-        # The loop may be closed by now.
-        with contextlib.suppress(RuntimeError):
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self.log, line)
 
     def hear(self, heard: Heard, answer: Answer) -> None:
         """Take what has come."""
         match heard:
             case Event():
-                self._keep(heard)
+                self._events.append(heard)
                 self._changed.set()
             case Stray(text):
                 self.log(text)
@@ -98,7 +86,7 @@ class AsyncHearing(AnyHearing):
 class AsyncListeningConnection(AnyListeningConnection):
     """A transport that the loop reads and writes."""
 
-    def __init__(self, target: Target, dialect: Listening, transport: Transport, hearing: AsyncHearing) -> None:
+    def __init__(self, target: Target, dialect: FramedDialect, transport: Transport, hearing: AsyncHearing) -> None:
         super().__init__(target, dialect, transport, self._hear)
         self._hearing = hearing
         self._loop = asyncio.get_running_loop()
@@ -112,15 +100,24 @@ class AsyncListeningConnection(AnyListeningConnection):
 
     @classmethod
     async def open(
-        cls, target: Target, dialect: Listening, hearing: AsyncHearing, *, timeout: float, tls: TlsFiles | None = None
+        cls,
+        target: Target,
+        dialect: FramedDialect,
+        hearing: AsyncHearing,
+        *,
+        timeout: float,
+        tls: TlsFiles | None = None,
     ) -> AsyncListeningConnection:
         """Connect and greet within `timeout` seconds; parameters and errors are those of `ListeningConnection.open`."""
         loop = asyncio.get_running_loop()
-        hearing.belong_to(loop)
         deadline = loop.time() + timeout
-        opening = loop.run_in_executor(
-            None, lambda: open_transport(target, dialect, hearing.log_from_thread, timeout=timeout, tls=tls)
-        )
+
+        def log(line: str) -> None:
+            # The loop may be closed by now.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(hearing.log, line)
+
+        opening = loop.run_in_executor(None, lambda: open_transport(target, dialect, log, timeout=timeout, tls=tls))
         try:
             transport = await asyncio.shield(opening)
         except asyncio.CancelledError:

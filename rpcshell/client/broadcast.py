@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -14,7 +14,6 @@ from rpcshell.client.errors import CallError, Cancelled, ConnectionFailed, Conne
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from rpcshell.client.target import Target, TlsFiles
     from rpcwire import Meta, Reply
@@ -30,9 +29,7 @@ class InstanceAnswer(msgspec.Struct, frozen=True):
     """What came of the call on one server.
 
     Attributes:
-        instance: Where it was sent.
-        elapsed: Seconds from there to the reply, or to giving up.
-        reply: The reply, good or not.
+        elapsed: Seconds from sending it to the reply, or to giving up.
         error: Why there is no result: no reply, or an error reply.
     """
 
@@ -68,11 +65,8 @@ class Broadcast:
 
     What came of it is in `answers`, in the order of the servers, once `run` has returned or was interrupted.
 
-    Args:
-        instances: The servers.
-        tls: The files that they are verified with, and those that they are shown.
-        plain: Whether the request carries only the method and its params.
-        limit: Seconds for the call on each, connecting included; None for no limit.
+    There are `limit` seconds for the call on each, connecting included, or None for no limit. Where it is `plain`, the
+    request carries only the method and its params.
     """
 
     def __init__(
@@ -90,12 +84,7 @@ class Broadcast:
         return [self._answers[instance] for instance in self._instances if instance in self._answers]
 
     def run(self, method: str, params: object) -> None:
-        """Make the call.
-
-        Raises:
-            UsageError: JSON cannot carry the params.
-            KeyboardInterrupt: Ctrl-C was pressed; what had not answered by then has an error that says so.
-        """
+        """Make the call, and let Ctrl-C through: what had not answered by then has an error that says so."""
         asyncio.run(self._run(method, params))
 
     async def _run(self, method: str, params: object) -> None:

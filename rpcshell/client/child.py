@@ -59,17 +59,11 @@ _LONGEST_LINE: Final = 16 * 1024
 
 
 class ChildStream:
-    """A running child, with the methods of a non-blocking socket.
+    """A running child, with the methods of a non-blocking socket; a ConnectionFailed where it cannot be started.
 
     It runs in a session of its own, so that Ctrl-C at the terminal is this side's to handle, and everything that it has
-    started ends with it. That it ends when this process is killed is seen to by another one.
-
-    Args:
-        target: What to start.
-        on_log: Called, in a thread of its own, with each line that the child prints to standard error.
-
-    Raises:
-        ConnectionFailed: It cannot be started.
+    started ends with it. That it ends when this process is killed is seen to by another one. `on_log` is called, in a
+    thread of its own, with each line that the child prints to standard error.
     """
 
     def __init__(self, target: ChildTarget, on_log: Callable[[str], None]) -> None:
@@ -84,7 +78,10 @@ class ChildStream:
             raise
         self._input.setblocking(False)
         self._output.setblocking(False)
+        self.fileno: Callable[[], int] = self._output.fileno
         self.send: Callable[[memoryview], int] = self._input.send
+        # It tells of room, and also ends where the child closes its standard input.
+        self.sends_on: Callable[[], int] = self._input.fileno
 
     def _start(self, target: ChildTarget) -> None:
         # Sockets, as libuv has them for the children of Node; one each, so that the end of either is seen.
@@ -113,19 +110,6 @@ class ChildStream:
         self._watcher = _watched(self._process.pid)
         self._end = weakref.finalize(self, _end, self._process, self._watcher, os.getpid())
 
-    @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._process.pid
-
-    def fileno(self) -> int:
-        """The descriptor to wait on for what the child says."""
-        return self._output.fileno()
-
-    def sends_on(self) -> int:
-        """The descriptor to wait on for room, which also ends where the child closes its standard input."""
-        return self._input.fileno()
-
     def input_ended(self, *, unsent: bool) -> None:
         """The child has closed its standard input; where it leaves something `unsent` or unread, hear it no more."""
         try:
@@ -140,11 +124,7 @@ class ChildStream:
                 self._output.shutdown(socket.SHUT_RD)
 
     def recv(self, size: int) -> bytes:
-        """Receive what the child has written; nothing once it has ended.
-
-        Raises:
-            BlockingIOError: Nothing has come.
-        """
+        """Receive what the child has written; nothing once it has ended."""
         try:
             data = self._output.recv(size)
         except ConnectionResetError:

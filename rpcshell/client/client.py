@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from rpcshell.client.any_client import AnyClient
 from rpcshell.client.connection import Connection
-from rpcshell.client.dialects import Ask, follow
+from rpcshell.client.dialects import Ask, Description, Event, Step, Steps, follow
 from rpcshell.client.dialects.steps import offered
 from rpcshell.client.errors import CallError, CallTimeout, ConnectionFailed, UsageError
 from rpcshell.client.exchange import Dropped
@@ -21,10 +21,9 @@ from rpcshell.client.target import FleetTarget, Target
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import EllipsisType
-    from typing import Self, Unpack
 
     from rpcshell.client.any_client import ClientOptions
-    from rpcshell.client.dialects import Description, Event, Listening, Step, Steps
+    from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.hearing import Hearing
     from rpcshell.client.listening import ListeningConnection
     from rpcshell.client.trace import Trace
@@ -100,7 +99,7 @@ class Client(AnyClient):
         """
         self._new_caller()
         with self._turn:
-            self._ready(self.target, None, None)
+            self._ready(None, None)
 
     def listening_program(self) -> str:
         """Who listens at the other end of a Unix socket, where that is known: a program and its process."""
@@ -191,14 +190,8 @@ class Client(AnyClient):
     ) -> Reply:
         """Call a method and return the whole reply, an error reply too.
 
-        Args:
-            method: The method's name.
-            params: What JSON can carry.
-            timeout: Seconds for the whole call, None for no limit; the client's own if not given.
-            idempotent: Whether the call may be sent again when the connection was lost on the way.
-            meta: Whether to ask who served it (not of plain targets).
-            trace: Is told of what happens to it.
-            partial: As for `call`.
+        It takes what `call` takes. With `meta` the server is asked who serves it, unless it is a plain one; `trace` is
+        told what happens.
 
         Raises:
             ShellError: As `call`, but for CallError.
@@ -229,8 +222,17 @@ class Client(AnyClient):
             self._caller = caller
             while True:
                 try:
-                    connection = self._ready(self.target, deadline, trace)
-                    return self._attempt(connection, method, params, meta, deadline, trace, partial), None
+                    connection = self._ready(deadline, trace)
+                    self.requests += 1
+                    try:
+                        reply = connection.exchange(
+                            method, params, meta=meta, plain=self.plain, deadline=deadline, trace=trace, partial=partial
+                        )
+                        return reply, None
+                    finally:
+                        # After a timeout or an interrupt the reply may still come: no later call may have it.
+                        if not connection.reusable:
+                            self._drop()
                 except ConnectionFailed as error:
                     if attempts is not None:
                         attempts.not_connected(error)
@@ -310,12 +312,12 @@ class Client(AnyClient):
         """
         return self._followed(lambda dialect: dialect.complete(method, param, typed, others), timeout)
 
-    def _followed(self, steps: Callable[[Listening], Steps[_T]], timeout: float | None) -> _T:
+    def _followed(self, steps: Callable[[FramedDialect], Steps[_T]], timeout: float | None) -> _T:
         """What the steps of a listening dialect come to."""
         deadline = None if timeout is None else time.monotonic() + timeout
         self._new_caller()
         with self._turn:
-            connection = self._ready(self.target, deadline, None)
+            connection = self._ready(deadline, None)
             if isinstance(connection, Connection):
                 raise self._deaf()
             try:
@@ -334,27 +336,7 @@ class Client(AnyClient):
         again = isinstance(self.target, FleetTarget)
         return self.exchange(step.method, step.params, timeout=min(limits, default=None), idempotent=again)
 
-    def _attempt(
-        self,
-        connection: Connection | ListeningConnection,
-        method: str,
-        params: object,
-        meta: bool,
-        deadline: float | None,
-        trace: Trace | None,
-        partial: Callable[[Any], None] | None,
-    ) -> Reply:
-        self.requests += 1
-        try:
-            return connection.exchange(
-                method, params, meta=meta, plain=self.plain, deadline=deadline, trace=trace, partial=partial
-            )
-        finally:
-            # After a timeout or an interrupt the reply may still come: no later call may take it for its own.
-            if not connection.reusable:
-                self._drop()
-
-    def _ready(self, instance: Target, deadline: float | None, trace: Trace | None) -> Connection | ListeningConnection:
+    def _ready(self, deadline: float | None, trace: Trace | None) -> Connection | ListeningConnection:
         if self._connection is not None:
             if self._connection.usable():
                 return self._connection
@@ -362,7 +344,7 @@ class Client(AnyClient):
         limit = self._dialling_limit(deadline, time.monotonic())
         if trace is not None:
             trace.connecting()
-        self._connection = self._listen(instance, limit) if self.listens else self._open(instance, limit)
+        self._connection = self._listen(limit) if self.listens else self._open(self.target, limit)
         if trace is not None:
             trace.connection_made()
         self.connections += 1
@@ -371,11 +353,11 @@ class Client(AnyClient):
     def _open(self, instance: Target, timeout: float) -> Connection:
         return Connection.open(self._requester(instance), timeout=timeout, tls=self.tls)
 
-    def _listen(self, instance: Target, timeout: float) -> ListeningConnection:
+    def _listen(self, timeout: float) -> ListeningConnection:
         from rpcshell.client.listening import ListeningConnection
 
         dialect = self._listening_dialect()
-        return ListeningConnection.open(instance, dialect, self.hearing(), timeout=timeout, tls=self.tls)
+        return ListeningConnection.open(self.target, dialect, self.hearing(), timeout=timeout, tls=self.tls)
 
     def hearing(self) -> Hearing:
         """What hears the server, to which handlers may be given; errors are those of `AnyClient.hearing`."""

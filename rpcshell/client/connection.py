@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.dialling import LONGEST_WAIT, NAP, acknowledge, dial, hear_out, part, seconds_asleep
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.socket_owners import listening_process, listening_program
-from rpcshell.client.target import TcpTarget
+from rpcshell.client.target import TcpTarget, TlsFiles
 
 if TYPE_CHECKING:
     from rpcshell.client.exchange import Requester
-    from rpcshell.client.target import Target, TlsFiles
     from rpcshell.client.tls import TlsStream
     from rpcshell.client.trace import Ends, Trace
     from rpcwire import Reply
@@ -48,17 +47,8 @@ class Connection:
 
     @classmethod
     def open(cls, requester: Requester, *, timeout: float, tls: TlsFiles | None = None) -> Connection:
-        """Connect to where a requester wants to go, within `timeout` seconds for all of its addresses.
-
-        Raises:
-            ConnectionFailed: No connection could be made.
-        """
+        """Connect to where a requester wants to go, within `timeout` seconds for all of its addresses."""
         return cls(dial(requester.target, timeout, tls), requester)
-
-    @property
-    def target(self) -> Target:
-        """Where it leads."""
-        return self._requester.target
 
     @property
     def reusable(self) -> bool:

@@ -18,11 +18,9 @@ _MANY: Final = 1 << 30
 
 
 class DaemonThreads(ThreadPoolExecutor):
-    """An executor whose threads end with the process. Those of its base are joined then, however long they take.
+    """An executor whose threads, of which at `most` so many run at once, end with the process.
 
-    Args:
-        name: What its threads are called.
-        most: How many run at once.
+    Those of its base are joined then, however long they take.
     """
 
     def __init__(self, name: str, most: int = _MANY) -> None:

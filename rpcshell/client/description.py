@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from codecs import BOM_UTF8
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.dialects import Description
 from rpcshell.client.errors import UsageError
@@ -21,15 +21,12 @@ _SHOWN: Final = 200
 
 
 def description_from(source: str | Path | Sequence[str]) -> Description:
-    """Read an OpenRPC document.
-
-    Args:
-        source: A file, or a command that prints it, as a list of its arguments.
-
-    Raises:
-        UsageError: There is no such document.
-    """
-    return Description(_decoded(*_read(source)))
+    """Read an OpenRPC document of a file, or of a command that prints it, as a list of its arguments."""
+    name, data = _read(source)
+    try:
+        return Description(decode_value(data.removeprefix(BOM_UTF8)))
+    except ParseError as error:
+        raise UsageError(f"what {name} has is no JSON: {error}") from error
 
 
 def _read(source: str | Path | Sequence[str]) -> tuple[str, bytes]:
@@ -49,10 +46,3 @@ def _read(source: str | Path | Sequence[str]) -> tuple[str, bytes]:
         said = done.stderr.decode("utf-8", "replace").strip()[-_SHOWN:]
         raise UsageError(f"{name}, which prints the OpenRPC document, ended with {done.returncode}", hint=said or None)
     return name, done.stdout
-
-
-def _decoded(name: str, data: bytes) -> Any:
-    try:
-        return decode_value(data.removeprefix(BOM_UTF8))
-    except ParseError as error:
-        raise UsageError(f"what {name} has is no JSON: {error}") from error

@@ -85,19 +85,9 @@ def find_out(
     without: Collection[Guess] = (),
     dialects: Mapping[str, DialectFactory] = MappingProxyType({}),
 ) -> Finding:
-    """Look at a server as `detect` does, and say what was found, whatever that is.
+    """Look at a server as `detect` does, and say what was found, whatever that is; other errors are those of `detect`.
 
-    Args:
-        target: Where it is.
-        timeout: Seconds for making the first connection.
-        tls: As for `detect`.
-        limit: Seconds for all guesses together, if not the usual ones.
-        without: Guesses that are not made.
-        dialects: Those of the configuration, by name.
-
-    Raises:
-        UsageError: It is a child.
-        ConnectionFailed: No connection could be made, or its server of TLS refuses this client.
+    There are `limit` seconds for all guesses together, if not the usual ones; those in `without` are not made.
     """
     if isinstance(target, ChildTarget):
         raise UsageError("what a child speaks has to be named", hint=f"as in jsonrpc:{target}")
@@ -170,16 +160,13 @@ class _Driver:
             while (guess := detection.next_guess(time.monotonic())) is not None:
                 self._make(guess)
             if detection.outcome is not None:
-                self._hear_greeting_out()
+                for number, stream in self._streams.values():
+                    attempt = detection.attempts[number]
+                    if attempt.first and not attempt.guess.said and not attempt.end:
+                        # Leave no server inside what it says unasked.
+                        hear_out(stream)
                 return detection.outcome
             self._listen(max(detection.due - time.monotonic(), 0))
-
-    def _hear_greeting_out(self) -> None:
-        """Leave no server inside what it says unasked."""
-        for number, stream in self._streams.values():
-            attempt = self._detection.attempts[number]
-            if attempt.first and not attempt.guess.said and not attempt.end:
-                hear_out(stream)
 
     def _make(self, guess: Guess) -> None:
         number = len(self._detection.attempts) - 1

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from rpcshell.client.diagnosis import HTTP_SERVER, not_rpc
-from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition
+from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recogniser, Recognition
 from rpcshell.client.dialects.steps import OTHER_FORM
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from rpcshell.client.dialects.recognition import Recogniser
 
 __all__ = ["LIMIT", "LISTEN", "PATIENCE", "TLS_GREETING", "Attempt", "Detection", "Outcome"]
 
@@ -83,22 +82,22 @@ class Detection:
                 connections.append(connect_and_send(guess))
             wait_until(detection.due)
 
+    Times are in seconds, on the driver's clock.
+
     Args:
         recognisers: The dialects, or those of them that may be spoken.
         guesses: What is to be said besides.
         over_http: Whether it is known to be a server of HTTP.
         without: Guesses that are not made.
-        began: When, on the driver's clock in seconds; as all times.
-        limit: Seconds for all guesses together.
-        patience: Seconds that a guess has to itself.
+        began: When.
+        limit: For all guesses together.
+        patience: What a guess has to itself.
         greets: Whether it is known to be one that greets: nothing is said to it, and it has longer for that.
 
     Attributes:
         over_http: Whether it is a server of HTTP, for all that is known.
-        attempts: The guesses that were made.
         beside: Whether the last guess is made beside the one before, which waits for its answer.
         recognition: What is spoken, as far as is known.
-        outcome: What is known in the end, or None.
         due: When to ask for the next guess.
         end: When all is over.
     """

@@ -10,14 +10,13 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.errors import ConnectionFailed, ProtocolError
-from rpcshell.client.target import TcpTarget, TlsTarget
-from rpcwire import FrameTooLarge
+from rpcshell.client.target import Target, TcpTarget, TlsTarget, UnixTarget
+from rpcwire import FrameTooLarge, RemoteError
 from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
-    from rpcshell.client.dialects import Speaking
-    from rpcshell.client.target import Target, UnixTarget
-    from rpcwire import RemoteError
+    from rpcshell.client.dialects.framed import FramedDialect
+    from rpcshell.client.dialects.native import Native
 
 __all__ = [
     "HTTP_SERVER",
@@ -181,7 +180,7 @@ def not_a_reply(target: Target, error: RemoteError, first: bytes) -> ProtocolErr
     return ProtocolError(f"{target} does not answer as an RPC server: {what}", hint=f"it began with {seen(first)}")
 
 
-def unfinished(dialect: Speaking) -> str:
+def unfinished(dialect: Native | FramedDialect) -> str:
     """A hint for a reply that has begun to come, and is not whole when it should be; "" where none has."""
     return f"part of a message has come: {seen(dialect.beginning(SHOWN))}" if dialect.mid_frame else ""
 

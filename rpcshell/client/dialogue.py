@@ -10,16 +10,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, seen, silence_hint, system_reason, unfinished
-from rpcshell.client.dialects import Event, Partial, ServerRequest, Stray, Tell
+from rpcshell.client.dialects import Event, Message, Partial, ServerRequest, Stray, Tell
 from rpcshell.client.dialects.messages import not_json
 from rpcshell.client.errors import ProtocolError, ShellError, UsageError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.target import ChildTarget
+from rpcshell.client.target import ChildTarget, Target
 from rpcwire import ERROR_OUT, EncodeError, FrameTooLarge, Goodbye, InvalidReply, RemoteError, Reply, TruncatedFrame
 
 if TYPE_CHECKING:
-    from rpcshell.client.dialects import Listening, Message
-    from rpcshell.client.target import Target
+    from rpcshell.client.dialects.framed import FramedDialect
 
 __all__ = ["Deliver", "Delivery", "Dialogue", "Heard"]
 
@@ -50,17 +49,15 @@ class Dialogue:
     A driver sends what is in `unsent` and says how much of it with `sent`; it gives what it reads to `receive`, the end
     of the stream to `ended`, and hands out what `arrived`, in that order.
 
-    Args:
-        target: Where the connection leads.
-        dialect: What is spoken on it.
-        hear: Whom events, requests of the server and strays are for.
+    Whom events, requests of the server and strays are for is `hear`.
 
     Attributes:
         unsent: What is to be sent next.
         failure: What ended the connection for calls, or None.
+        broken_off: Whether a call was given up inside a message, of which nothing more has come since.
     """
 
-    def __init__(self, target: Target, dialect: Listening, hear: Callable[[Heard], None]) -> None:
+    def __init__(self, target: Target, dialect: FramedDialect, hear: Callable[[Heard], None]) -> None:
         self.target = target
         self.dialect = dialect
         if isinstance(target, ChildTarget):
@@ -74,7 +71,7 @@ class Dialogue:
         self._sent = 0
         self._first = b""
         self._understood = False
-        self._broken_off = False
+        self.broken_off = False
 
     @property
     def idle(self) -> bool:
@@ -87,24 +84,15 @@ class Dialogue:
         return unfinished(self.dialect)
 
     @property
-    def broken_off(self) -> bool:
-        """Whether a call was given up inside a message, of which nothing more has come since."""
-        return self._broken_off
-
-    @property
     def puzzling(self) -> bytes:
         """What the server said first, where nothing that it said was understood."""
         return b"" if self._understood else self._first
 
     def call(self, method: str, params: object, deliver: Deliver, *, meta: bool, plain: bool) -> tuple[int, bytes]:
-        """Add a call to what is to be sent.
+        """Add a call to what is to be sent, and return its number and its bytes.
 
-        Returns:
-            Its number and its bytes. Whatever comes of it is given to `deliver`, the last of it a reply or an error.
-
-        Raises:
-            UsageError: The params cannot be sent.
-            Dropped: The connection has ended.
+        Whatever comes of it is given to `deliver`, the last of it a reply or an error. Where the connection has ended,
+        Dropped or why is raised, and UsageError for params that cannot be sent.
         """
         if self.failure is not None:
             raise self.failure if isinstance(self.failure, ShellError) else Dropped(str(self.failure), not_run=True)
@@ -127,7 +115,7 @@ class Dialogue:
         if call is None or self.failure is not None:
             return False
         call.deliver = None
-        self._broken_off = self.dialect.mid_frame
+        self.broken_off = self.dialect.mid_frame
         if not self.dialect.in_order:
             # Its reply is known by its number; where it is known by its turn, the turn has to be kept.
             del self._calls[number]
@@ -157,7 +145,7 @@ class Dialogue:
         """Take what a read brought."""
         if self.failure is not None:
             return
-        self._broken_off = False
+        self.broken_off = False
         if len(self._first) < SHOWN:
             self._first += data[:SHOWN]
         self.dialect.receive(data)

@@ -53,12 +53,6 @@ _LONGEST_TEXT: Final = 500
 _LONGEST_TRACEBACK: Final = 64 * 1024
 
 
-def _traceback_of(error: BaseException) -> str:
-    from traceback import format_exception
-
-    return "".join(format_exception(error))
-
-
 def _restore(cls: type[ShellError], fields: dict[str, Any]) -> ShellError:
     error = cls.__new__(cls, fields["message"])
     error.__dict__.update(fields)
@@ -298,4 +292,8 @@ class Unexpected(ShellError):
         text = " ".join(f"{type(cause).__name__}: {cause}"[:_LONGEST_TEXT].split()).rstrip(":")
         hint = None if debug else "a fault of rpcshell's own; rpcshell --debug shows where"
         super().__init__(f"unexpected {text}", hint=hint)
-        self.traceback = _traceback_of(cause)[-_LONGEST_TRACEBACK:] if debug else ""
+        self.traceback = ""
+        if debug:
+            from traceback import format_exception
+
+            self.traceback = "".join(format_exception(cause))[-_LONGEST_TRACEBACK:]

@@ -9,15 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.diagnosis import SHOWN, not_a_reply, other_protocol, silence_hint, system_reason, unfinished
-from rpcshell.client.errors import UsageError
-from rpcwire import EncodeError, FrameTooLarge, Goodbye, RemoteError, TruncatedFrame
+from rpcshell.client.errors import ProtocolError, UsageError
+from rpcwire import EncodeError, FrameTooLarge, Goodbye, Meta, RemoteError, Reply, TruncatedFrame
 
 if TYPE_CHECKING:
-    from rpcshell.client.dialects import Dialect
-    from rpcshell.client.errors import ProtocolError
+    from rpcshell.client.dialects.native import Native
     from rpcshell.client.target import Target
     from rpcshell.client.trace import Trace
-    from rpcwire import Meta, Reply
 
 __all__ = ["CLOSED_HERE", "Dropped", "Requester"]
 
@@ -55,7 +53,7 @@ class Requester:
 
     __slots__ = ("_dialect", "_first", "_over", "_served_by", "_silent", "_trace", "target", "unsent")
 
-    def __init__(self, target: Target, dialect: Dialect) -> None:
+    def __init__(self, target: Target, dialect: Native) -> None:
         self.target = target
         self.unsent = False
         """Whether a part of a request has not been sent."""
@@ -82,11 +80,7 @@ class Requester:
         return unfinished(self._dialect)
 
     def request(self, method: str, params: object, *, meta: bool, plain: bool, trace: Trace | None = None) -> bytes:
-        """The bytes of a request, as `Dialect.encode_call` makes them; from now on its reply is due.
-
-        Raises:
-            UsageError: The params cannot be sent.
-        """
+        """The bytes of a request, whose reply is due from now on; a UsageError where the params cannot be sent."""
         try:
             data = self._dialect.encode_call(method, params, meta=meta, plain=plain)
         except (EncodeError, FrameTooLarge) as error:

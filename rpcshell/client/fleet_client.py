@@ -7,28 +7,24 @@ import threading
 import time
 from contextlib import closing
 from functools import partial as bound
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rpcshell.client.client import Client
 from rpcshell.client.errors import CallTimeout, ConnectionFailed, ConnectionLost, ProtocolError, ShellError
 from rpcshell.client.exchange import CLOSED_HERE, Dropped
-from rpcshell.client.fleet.balancer import Balancer
-from rpcshell.client.fleet.failover import Failover
-from rpcshell.client.fleet.probing import PROBE, PROBE_LIMIT, problem_of
-from rpcshell.client.fleet.sources import listed_in, source_of
+from rpcshell.client.fleet.balancer import PROBE, PROBE_LIMIT, Balancer, problem_of
+from rpcshell.client.fleet.failover import Failover, Failure
+from rpcshell.client.fleet.sources import Source, listed_in, source_of
 from rpcshell.client.fleet.spares import Spares
 from rpcshell.client.threads import thread_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import EllipsisType
-    from typing import Unpack
 
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.connection import Connection
-    from rpcshell.client.fleet.failover import Failure
     from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Listed
-    from rpcshell.client.fleet.sources import Source
     from rpcshell.client.target import FleetTarget, Target
     from rpcshell.client.trace import Trace
     from rpcwire import Reply
@@ -104,13 +100,10 @@ class FleetClient(Client):
             self._closings += 1
             source, self._source = self._source, None
             self._watched = False
-            idle = [connection for pool in self._pools.values() for connection in pool]
-            self._pools.clear()
             busy = tuple(self._busy)
             self._changed.notify_all()
             self._probes.notify_all()
-        for connection in idle:
-            connection.close()
+        self.let_go()
         for connection in busy:
             connection.shut_down()
         if source is not None:
@@ -218,11 +211,7 @@ class FleetClient(Client):
     def _connection_to(
         self, candidate: Candidate, failover: Failover, until: float | None, trace: Trace | None
     ) -> Connection:
-        """A new connection to an instance, which is this call's until it gives it back.
-
-        Raises:
-            ConnectionFailed: None can be made.
-        """
+        """A new connection to an instance, or ConnectionFailed; it is this call's until it is given back."""
         limit = failover.dialling_limit(self._dialling_limit(until, time.monotonic()))
         if trace is not None:
             trace.connecting()

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypedDict, Unpack
 
 import msgspec
 
@@ -19,8 +19,6 @@ from rpcshell.client.errors import CallError
 from rpcwire import ErrorCode, Fault
 
 if TYPE_CHECKING:
-    from typing import TypedDict, Unpack
-
     from rpcshell.client.dialogue import Heard
 
     class SomeHandlers(TypedDict, total=False):
@@ -101,17 +99,11 @@ class Asked(NamedTuple):
 
 
 class AnyHearing:
-    """What both clients do with what they hear.
-
-    Attributes:
-        handlers: Who is told.
-        lost: How many events have given way to newer ones.
-    """
+    """What both clients do with what they hear; `handlers` are who is told."""
 
     def __init__(self, handlers: Handlers = NO_HANDLERS) -> None:
         self.handlers = handlers
-        self.lost = 0
-        self._events: deque[Event] = deque()
+        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
 
     def handle(self, **handlers: Unpack[SomeHandlers]) -> None:
         """Have others told, by the names in `Handlers`; the rest stays."""
@@ -125,12 +117,6 @@ class AnyHearing:
         """Take a line that is no message."""
         if self.handlers.log is not None:
             self.handlers.log(line)
-
-    def _keep(self, event: Event) -> None:
-        if len(self._events) == MOST_EVENTS:
-            self._events.popleft()
-            self.lost += 1
-        self._events.append(event)
 
     def _asked(self, request: ServerRequest) -> Asked | None:
         """How a request is answered, or None where the dialect does."""
@@ -161,14 +147,6 @@ class Hearing(AnyHearing):
         self._requests: queue.Queue[tuple[ServerRequest, Asked, Answer]] = queue.Queue(MOST_REQUESTS)
         self._answering: threading.Thread | None = None
 
-    def begin(self) -> None:
-        """Take it that there is a connection."""
-        self.over = False
-
-    def stop(self) -> None:
-        """Take it that there is none any more."""
-        self.over = True
-
     def hear(self, heard: Heard, answer: Answer) -> None:
         """Take what has come."""
         match heard:
@@ -176,7 +154,7 @@ class Hearing(AnyHearing):
                 self.handlers.event(heard)
             case Event():
                 with self._changed:
-                    self._keep(heard)
+                    self._events.append(heard)
                     self._changed.notify()
             case Stray(text):
                 self.log(text)
@@ -209,10 +187,6 @@ class Hearing(AnyHearing):
             return False
         give(task)
         return True
-
-    def call_given_up(self, *, asked_to_end: bool) -> None:
-        """Take it that nobody waits for a call any more, and whether the server was asked to end it."""
-        self.asked_to_end = asked_to_end
 
     def _ask(self, request: ServerRequest, answer: Answer) -> None:
         if self.handlers.asked is not None and self.handlers.asked(request, answer):

@@ -38,7 +38,7 @@ from rpcwire.framings import FRAMINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.client.dialects import Listening
+    from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.target import HttpTarget, TlsFiles
 
 __all__ = ["HttpStream"]
@@ -59,24 +59,16 @@ _ACCEPT: Final = "application/json, text/event-stream"
 class HttpStream:
     """A URL with the methods of a non-blocking socket, for messages of which each is a line.
 
-    Args:
-        target: The URL.
-        dialect: Gives headers for each request, and is told those of each response.
-        timeout: Seconds for making a connection.
-        tls: The files that a server is verified with, and those that it is shown.
-
-    Raises:
-        ConnectionFailed: No connection could be made.
+    The dialect gives headers for each request, and is told those of each response. A connection may take `timeout`
+    seconds to be made, or ConnectionFailed is raised.
     """
 
-    def __init__(self, target: HttpTarget, dialect: Listening, timeout: float, tls: TlsFiles | None) -> None:
+    def __init__(self, target: HttpTarget, dialect: FramedDialect, timeout: float, tls: TlsFiles | None) -> None:
         self._dialect = dialect
         self._failure: Exception | None = None
         self._target = target
-        self._timeout = timeout
-        self._tls = tls
+        self._open = partial(open_connection, target, timeout, tls)
         self._lock = threading.Lock()
-        self._closed = False
         self._semaphore = threading.Semaphore(_AT_ONCE)
         self._busy: dict[http.client.HTTPConnection, EventPlace] = {}
         self._given_up: dict[object, bool] = {}
@@ -84,24 +76,14 @@ class HttpStream:
         self._post_to = target.url
         self._channel: threading.Event | None = None
         self._understood = False
-        self._idle = [open_connection(self._target, self._timeout, self._tls)]
+        self._idle = [self._open()]
         self._socket, self._inside = socket.socketpair()
         self._socket.setblocking(False)
+        self.fileno: Callable[[], int] = self._socket.fileno
+        self.recv: Callable[[int], bytes] = self._socket.recv
         # Each message is a line, and is posted by itself.
         self.send: Callable[[memoryview], int] = self._socket.send
         threading.Thread(target=self._post_all, name="http", daemon=True).start()
-
-    def fileno(self) -> int:
-        """The descriptor to wait on."""
-        return self._socket.fileno()
-
-    def recv(self, size: int) -> bytes:
-        """Receive what has come in responses.
-
-        Raises:
-            BlockingIOError: Nothing has.
-        """
-        return self._socket.recv(size)
 
     def why_ended(self) -> Exception | None:
         """Why the stream has ended, where it was not closed here."""
@@ -112,7 +94,6 @@ class HttpStream:
         self._socket.close()
         self._ended.set()
         with self._lock:
-            self._closed = True
             idle, self._idle = self._idle, []
             for connection in self._busy:
                 shut_down(connection)
@@ -133,9 +114,6 @@ class HttpStream:
         Nothing is done where all that the server says comes by a stream already.
         """
         done: Future[None] = Future()
-        if self._channel is not None:
-            done.set_result(None)
-            return done
 
         def run() -> None:
             place = EventPlace()
@@ -146,7 +124,7 @@ class HttpStream:
             finally:
                 done.set_result(None)
 
-        if thread_for(run, "http") is None:
+        if self._channel is not None or thread_for(run, "http") is None:
             done.set_result(None)
         return done
 
@@ -162,9 +140,7 @@ class HttpStream:
     def request(self, message: bytes, id: object) -> None:
         """Post a message and receive what its response holds; where it breaks off, that is fetched if it can be.
 
-        Args:
-            message: The body.
-            id: What tells the reply to it, or None where it has none.
+        The `id` is what tells the reply to it, or None where it has none.
 
         Raises:
             ShellError: There is no response that can be used, or no connection.
@@ -248,7 +224,7 @@ class HttpStream:
         """Keep a connection for another request, or close it."""
         with self._lock:
             self._busy.pop(connection, None)
-            if reusable and not self._closed:
+            if reusable and not self._ended.is_set():
                 self._idle.append(connection)
                 return
         response.close()
@@ -297,7 +273,7 @@ class HttpStream:
             # Of one that is both in chunks and of a length nobody knows where another reader sees its end.
             reusable = not (response.will_close or (response.chunked and "content-length" in received))
         except (http.client.HTTPException, OSError) as error:
-            if place.last is None or place.answered or self._closed:
+            if place.last is None or place.answered or self._ended.is_set():
                 raise self._broken(error) from error
         finally:
             self._let_go(connection, response, reusable=reusable)
@@ -323,10 +299,10 @@ class HttpStream:
             while self._idle and is_readable(self._idle[-1].sock):
                 self._idle.pop().close()
             connection = self._idle.pop() if self._idle else None
-        connection = connection or open_connection(self._target, self._timeout, self._tls)
+        connection = connection or self._open()
         with self._lock:
             self._busy[connection] = place
-            if self._closed or self._given_up.get(place.id):
+            if self._ended.is_set() or self._given_up.get(place.id):
                 shut_down(connection)
         try:
             connection.request(method, path, body or None, headers)

@@ -7,29 +7,17 @@ import http.client
 import socket
 import ssl
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from rpcshell.client.dialling import dial_tcp
-from rpcshell.client.target import TlsFiles, TlsTarget
-
-if TYPE_CHECKING:
-    from rpcshell.client.target import HttpTarget
+from rpcshell.client.target import HttpTarget, TlsFiles, TlsTarget
 
 __all__ = ["is_readable", "open_connection", "shut_down"]
 
 
 def open_connection(target: HttpTarget, timeout: float, tls: TlsFiles | None) -> http.client.HTTPConnection:
-    """Connect within `timeout` seconds.
-
-    Args:
-        target: The URL.
-        timeout: Seconds, and as many again for the handshake of TLS.
-        tls: The files that a server is verified with, and those that it is shown.
-
-    Raises:
-        ConnectionFailed: No connection could be made.
-    """
+    """Connect within `timeout` seconds, and as many again for the handshake of TLS, or raise ConnectionFailed."""
     parts = urlsplit(target.url)
     where = target.address
     sock = dial_tcp(where, timeout)

@@ -22,10 +22,8 @@ _LONGEST_DIGITS: Final = 9
 class EventPlace:
     """How far a stream has come, so that another request can go on with it.
 
-    Args:
-        id: What the reply has that the stream is there for, or None where it is there for none.
-
     Attributes:
+        id: What the reply has that the stream is there for; None where it is there for none.
         answered: Whether that reply has come.
         last: The id of the last event, or None where the server has given none: then nothing can go on.
         pause: Seconds to wait before going on.
@@ -46,17 +44,10 @@ class EventPlace:
         give: Callable[[bytes], object],
         on_endpoint: Callable[[str], object] | None = None,
     ) -> None:
-        """Read a stream to its end, and give each message that is in it.
+        """Read a stream to its end, and `give` each message that is in it, with its newline.
 
-        Args:
-            response: What has come.
-            give: Is given each message, with its newline.
-            on_endpoint: Is given the data of events named `endpoint`, which are no messages then.
-
-        Raises:
-            ProtocolError: An event is larger than a reply may be.
-            HTTPException: The stream is broken.
-            OSError: It cannot be read.
+        Events named `endpoint` are none where there is `on_endpoint`, which is given their data. What is broken raises
+        HTTPException or OSError, what is larger than a reply may be ProtocolError.
         """
         data: list[bytes] = []
         kind = b""
@@ -71,8 +62,8 @@ class EventPlace:
                 case b"" if not line.rstrip(b"\r\n"):
                     if on_endpoint is not None and kind == b"endpoint":
                         on_endpoint(b"\n".join(data).decode("utf-8", "replace"))
-                    else:
-                        self._give(b"\n".join(data), give)
+                    elif (message := b"\n".join(data)).strip():
+                        give(self.addressed(message) + b"\n")
                     data, kind, size = [], b"", 0
                 case b"event":
                     kind = value
@@ -82,10 +73,6 @@ class EventPlace:
                     self.last = value.decode("ascii")
                 case b"retry" if value.isdigit() and len(value) <= _LONGEST_DIGITS:
                     self.pause = min(max(int(value) / 1000, _PAUSE), _LONGEST_PAUSE)
-
-    def _give(self, message: bytes, give: Callable[[bytes], object]) -> None:
-        if message.strip():
-            give(self.addressed(message) + b"\n")
 
     def addressed(self, body: bytes) -> bytes:
         """A message, and if it is the reply, then `answered` is set; an error that names no request is that of this."""

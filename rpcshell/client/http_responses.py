@@ -6,14 +6,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.client.dialects.lenient import nearly_json
-from rpcshell.client.errors import ProtocolError
+from rpcshell.client.errors import ProtocolError, ShellError
 from rpcshell.client.http_events import EventPlace
 from rpcwire import MAX_REPLY, ErrorCode, MessageError, decode_value, encode_value
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-    from rpcshell.client.errors import ShellError
     from rpcshell.client.target import HttpTarget
 
 __all__ = [
@@ -39,11 +38,7 @@ _HINTS: Final = {
 
 
 class NoMessage(ProtocolError):
-    """A response is no message.
-
-    Attributes:
-        status: That of the response.
-    """
+    """A response, of this status, is no message."""
 
     def __init__(self, message: str, status: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -51,18 +46,12 @@ class NoMessage(ProtocolError):
 
 
 def message_of(response: HTTPResponse, place: EventPlace, target: HttpTarget) -> bytes:
-    """The message that a response is, with its newline, or nothing.
-
-    Args:
-        response: What has come.
-        place: Whose message was posted; it is answered by this.
-        target: Where.
+    """The message that a response is, with its newline, or nothing; it answers the one whose `place` this is.
 
     Raises:
         NoMessage: It is another kind of response.
         ProtocolError: Its body is over the limit.
-        HTTPException: It has broken off.
-        OSError: The same.
+        HTTPException, OSError: It has broken off.
     """
     body = whole_body(response, target)
     if not _is_message(body, response.status):
@@ -79,11 +68,7 @@ def message_of(response: HTTPResponse, place: EventPlace, target: HttpTarget) ->
 
 
 def check_length(response: HTTPResponse, target: HttpTarget) -> None:
-    """See that a response does not say twice how long it is, and each time another length (RFC 9112, section 6.3).
-
-    Raises:
-        ProtocolError: It does, or what it says is no length.
-    """
+    """Refuse a response that says twice how long it is, and not the same (RFC 9112, section 6.3), or says no length."""
     lengths = {length.strip() for length in response.headers.get_all("Content-Length", ())}
     if len(lengths) > 1:
         both = " and ".join(sorted(lengths))

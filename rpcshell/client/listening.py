@@ -22,7 +22,8 @@ from rpcwire import Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rpcshell.client.dialects import Listening, ServerRequest, Step, Steps
+    from rpcshell.client.dialects import ServerRequest, Step, Steps
+    from rpcshell.client.dialects.framed import FramedDialect
     from rpcshell.client.dialogue import Delivery, Heard
     from rpcshell.client.hearing import Hearing
     from rpcshell.client.target import Target, TlsFiles
@@ -43,7 +44,7 @@ class ListeningConnection(AnyListeningConnection):
     What is common to them is used with the lock held, and never waited for with it.
     """
 
-    def __init__(self, target: Target, dialect: Listening, transport: Transport, hearing: Hearing) -> None:
+    def __init__(self, target: Target, dialect: FramedDialect, transport: Transport, hearing: Hearing) -> None:
         super().__init__(target, dialect, transport, self._hear)
         self._hearing = hearing
         self._lock = threading.Lock()
@@ -60,14 +61,9 @@ class ListeningConnection(AnyListeningConnection):
 
     @classmethod
     def open(
-        cls, target: Target, dialect: Listening, hearing: Hearing, *, timeout: float, tls: TlsFiles | None = None
+        cls, target: Target, dialect: FramedDialect, hearing: Hearing, *, timeout: float, tls: TlsFiles | None = None
     ) -> ListeningConnection:
-        """Connect and greet within `timeout` seconds.
-
-        Raises:
-            ConnectionFailed: No connection could be made, or the server does not go along with the greeting.
-            ProtocolError: What answers does not speak the dialect.
-        """
+        """Connect and greet within `timeout` seconds, or raise what `handshake_error` makes of it."""
         deadline = time.monotonic() + timeout
         transport = open_transport(target, dialect, hearing.log, timeout=timeout, tls=tls)
         connection = cls(target, dialect, transport, hearing)
@@ -82,11 +78,6 @@ class ListeningConnection(AnyListeningConnection):
             raise
         connection._end_greeting()
         return connection
-
-    @property
-    def target(self) -> Target:
-        """Where it leads."""
-        return self._dialogue.target
 
     @property
     def closed(self) -> bool:
@@ -112,22 +103,8 @@ class ListeningConnection(AnyListeningConnection):
         """Send a request and wait for its reply until `deadline`, on `time.monotonic`'s clock.
 
         A call that is given up, also by an interrupt, is cancelled as the dialect has it, and the connection goes on.
-
-        Args:
-            method: The method's name.
-            params: Its params.
-            meta: Whether to ask who serves it.
-            plain: Whether the server knows nothing but the core of the dialect.
-            deadline: When to give up, or None.
-            trace: Is told of what happens, from this thread.
-            partial: Is given each reply before the last, from this thread.
-
-        Raises:
-            UsageError: The params cannot be sent; nothing was.
-            Dropped: The connection ended first.
-            ProtocolError: Something came that breaks the dialect.
-            TlsFailed: The server has refused this client; nothing was run.
-            TimeoutError: The deadline passed; its text is what has come of the reply, if anything has.
+        What happens is told from this thread, to `trace`, and to `partial` each reply before the last. Errors are those
+        of `Connection.exchange`.
         """
         inbox: queue.SimpleQueue[Delivery | bytes | Callable[[], object]] = queue.SimpleQueue()
         with self._turnstile, self._lock:
@@ -165,7 +142,7 @@ class ListeningConnection(AnyListeningConnection):
                 trace.failed(self._pump.ends())
             with self._turnstile, self._lock:
                 came = self._came()
-                self._hearing.call_given_up(asked_to_end=self._dialogue.abandon(number))
+                self._hearing.asked_to_end = self._dialogue.abandon(number)
             self._flush()
             break_off(self._pump.transport, number)
             if isinstance(error, TimeoutError):
@@ -187,12 +164,7 @@ class ListeningConnection(AnyListeningConnection):
         self._flush()
 
     def follow(self, steps: Steps[_T], deadline: float | None) -> _T:
-        """Do what a dialect's steps want to have done, until `deadline`.
-
-        Raises:
-            ShellError: What the steps let through.
-            TimeoutError: The deadline passed.
-        """
+        """Do what a dialect's steps want done, and raise what they let through, or TimeoutError at the deadline."""
         return follow(steps, lambda step: self._do(step, deadline))
 
     def close(self, *, greet: bool = True) -> None:
@@ -258,20 +230,16 @@ class ListeningConnection(AnyListeningConnection):
             return self._hear_event(limit)
 
     def _hear_event(self, deadline: float | None) -> Event:
-        greeting = self._greeting
-        event = None
-        if greeting is not None:
-            event = self._next(greeting, deadline, None)
+        event: Event | None = None if self._greeting is None else self._next(self._greeting, deadline, None)
         if event is None:
             raise self.failure or Dropped(CLOSED_HERE, not_run=True)
-        heard: Event = event
-        return heard
+        return event
 
     def _end_greeting(self) -> None:
         with self._turnstile, self._lock:
             greeting, self._greeting = self._greeting, None
             if self._dialogue.failure is None:
-                self._hearing.begin()
+                self._hearing.over = False
             while greeting is not None and not greeting.empty():
                 if (event := greeting.get()) is not None:
                     self._hearing.hear(event, self.answer)
@@ -305,7 +273,7 @@ class ListeningConnection(AnyListeningConnection):
             if self._greeting is not None:
                 self._greeting.put(None)
             self._finished = True
-            self._hearing.stop()
+            self._hearing.over = True
             ended = not (self.closed or self.dialect.one_call)
             if self._greeting is None and ended and (failure := self.failure) is not None:
                 self._hearing.end(failure)

@@ -6,13 +6,12 @@ Importing this imports neither of them, nor asyncio; that happens when a client 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rpcshell.client.target import FleetTarget, Target, TcpTarget
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from typing import Unpack
 
     from rpcshell.client.any_client import ClientOptions
     from rpcshell.client.async_client import AsyncClient

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.errors import ConnectionLost
+from rpcshell.client.errors import ConnectionFailed, ConnectionLost
 
 if TYPE_CHECKING:
-    from rpcshell.client.errors import ConnectionFailed
     from rpcshell.client.exchange import Dropped
     from rpcshell.client.target import Target
 
@@ -34,21 +33,13 @@ class Attempts:
         self._may_have_run = False
 
     def not_connected(self, error: ConnectionFailed) -> None:
-        """Say that no connection for this attempt could be made; the caller raises `error`, unless this raises.
-
-        Raises:
-            ConnectionLost: An earlier attempt may have run.
-        """
+        """Say that no connection for this attempt was made; raises ConnectionLost where an earlier one may have run."""
         if self._may_have_run:
             reason = f"reconnecting failed: {error.reason}"
             raise ConnectionLost(self._target, reason, may_have_run=True, hint=error.hint) from error
 
     def lost(self, dropped: Dropped) -> None:
-        """Go on to another attempt, after the connection of the last one ended.
-
-        Raises:
-            ConnectionLost: There may be no other.
-        """
+        """Go on to another attempt, after the connection of the last one ended, or raise ConnectionLost."""
         self._count += 1
         again = dropped.not_run or (self._idempotent and not self._may_have_run)
         self._may_have_run = self._may_have_run or not dropped.not_run

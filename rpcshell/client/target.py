@@ -354,7 +354,12 @@ def _with_scheme(scheme: str, place: str, text: str, dialects: Collection[str]) 
         return HttpTarget(checked_url(place))
     refuse_user(rest)
     if scheme in ("zk", "zks"):
-        return _serverset(f"{scheme}://{rest}")
+        from rpcwire.serverset import ServersetAddress
+
+        try:
+            return ServersetTarget(str(ServersetAddress.parse(f"{scheme}://{rest}")))
+        except ValueError as error:
+            raise UsageError(str(error)) from None
     if scheme in ("srv", "srv+tls"):
         return SrvTarget(service_name(rest, text), tls=scheme == "srv+tls")
     if scheme == "dns":
@@ -389,12 +394,3 @@ def _list(place: str, text: str, dialects: Collection[str]) -> Target:
         found[target] = None
     targets = tuple(found)
     return targets[0] if len(targets) == 1 else ListTarget(targets)
-
-
-def _serverset(text: str) -> ServersetTarget:
-    from rpcwire.serverset import ServersetAddress
-
-    try:
-        return ServersetTarget(str(ServersetAddress.parse(text)))
-    except ValueError as error:
-        raise UsageError(str(error)) from None

@@ -111,13 +111,14 @@ class TlsStream:
 
 
 def client_context(files: TlsFiles, target: TlsTarget) -> ssl.SSLContext:
-    """What a client verifies servers with, and shows to them.
-
-    Raises:
-        TlsFailed: A file cannot be used.
-    """
+    """What a client verifies servers with, and shows to them; a TlsFailed where a file cannot be used."""
     for what, file in (("CA file", files.ca), ("client certificate", files.cert), ("client key", files.key)):
-        _readable(target, what, file)
+        try:
+            if file is not None:
+                Path(file).open("rb").close()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise TlsFailed(target, f"the {what} {file} cannot be read: {reason.lower()}") from error
     if files.key is not None and files.cert is None:
         raise TlsFailed(target, "a client key was given without its certificate", hint=_CLIENT_HINT)
     try:
@@ -149,9 +150,7 @@ def client_context(files: TlsFiles, target: TlsTarget) -> ssl.SSLContext:
 def secure(sock: socket.socket, target: TlsTarget, files: TlsFiles, deadline: float) -> TlsStream:
     """Make the handshake on a connected socket until `deadline`, on `time.monotonic`'s clock; where it fails, close it.
 
-    Raises:
-        TlsFailed: A file cannot be used.
-        OSError, ValueError: The handshake failed, which `handshake_failed` explains.
+    Why it failed is told by `handshake_failed`, but for a file that cannot be used, which is a TlsFailed.
     """
     try:
         return TlsStream(_shake_hands(sock, client_context(files, target), server_name(target), deadline), target)
@@ -190,8 +189,8 @@ def handshake_failed(
 
 def _refused(target: TlsTarget, error: ssl.SSLError) -> TlsFailed:
     name = error.reason or ""
-    if (meaning := _alert(name)) is not None:
-        return TlsFailed(target, meaning, hint=_CLIENT_HINT if "client certificate" in meaning else None)
+    if (alert := _alert(target, name)) is not None:
+        return alert
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return TlsFailed(target, "it ended the connection during the TLS handshake", hint=NO_TLS)
     if name in _FOREIGN:
@@ -201,9 +200,8 @@ def _refused(target: TlsTarget, error: ssl.SSLError) -> TlsFailed:
 
 def broken(target: TlsTarget, error: ssl.SSLError) -> OSError | TlsFailed:
     """What a TLS error on a connection means after its handshake."""
-    if (meaning := _alert(error.reason or "")) is not None:
-        return TlsFailed(target, meaning, hint=_CLIENT_HINT if "client certificate" in meaning else None)
-    return ConnectionResetError(0, f"TLS broke: {_words(error.reason or str(error))}")
+    reason = error.reason or ""
+    return _alert(target, reason) or ConnectionResetError(0, f"TLS broke: {_words(reason or str(error))}")
 
 
 def _shake_hands(sock: socket.socket, context: ssl.SSLContext, host: str, deadline: float) -> ssl.SSLSocket:
@@ -228,22 +226,12 @@ def _shake_hands(sock: socket.socket, context: ssl.SSLContext, host: str, deadli
         raise
 
 
-def _alert(name: str) -> str | None:
-    """What an alert means; OpenSSL writes SSLV3_ALERT_X, TLSV1_ALERT_X, TLSV13_ALERT_X or TLSV1_X."""
-    if not name.startswith(("SSLV3_ALERT_", "TLSV")):
+def _alert(target: TlsTarget, name: str) -> TlsFailed | None:
+    """The error that an alert is; OpenSSL writes SSLV3_ALERT_X, TLSV1_ALERT_X, TLSV13_ALERT_X or TLSV1_X."""
+    meaning = next((meaning for alert, meaning in _ALERTS.items() if name.endswith(f"_{alert}")), None)
+    if meaning is None or not name.startswith(("SSLV3_ALERT_", "TLSV")):
         return None
-    return next((meaning for alert, meaning in _ALERTS.items() if name.endswith(f"_{alert}")), None)
-
-
-def _readable(target: TlsTarget, what: str, file: str | None) -> None:
-    if file is None:
-        return
-    try:
-        with Path(file).open("rb"):
-            pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise TlsFailed(target, f"the {what} {file} cannot be read: {reason.lower()}") from error
+    return TlsFailed(target, meaning, hint=_CLIENT_HINT if "client certificate" in meaning else None)
 
 
 def _words(reason: str) -> str:
@@ -295,7 +283,7 @@ def _why_refused(error: ssl.SSLCertVerificationError, host: str, found: _Certifi
         names = _listed(found.names) if found is not None else ""
         return f"{which} is not for {host}{f', but for {names}' if names else ''}", "connect by a name that it is for"
     if code == _EXPIRED:
-        when = f" on {found.ends}" if found is not None and _is_over(found.ends) else ""
+        when = f" on {found.ends}" if found is not None and ssl.cert_time_to_seconds(found.ends) < time.time() else ""
         # A chain is as good as its oldest link, and OpenSSL does not say which one it was.
         what = which if when or found is None else f"a certificate above {which.removeprefix('the ')}"
         return f"{what} expired{when}", "the server has to renew it"
@@ -309,10 +297,6 @@ def _why_refused(error: ssl.SSLCertVerificationError, host: str, found: _Certifi
     if code == _REVOKED:
         return f"{which} was revoked", None
     return f"{which} is refused: {error.verify_message}", None
-
-
-def _is_over(when: str) -> bool:
-    return ssl.cert_time_to_seconds(when) < time.time()
 
 
 def _read(decoded: Any) -> _Certificate:

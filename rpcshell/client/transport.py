@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from rpcshell.client.dialling import dial, part
 from rpcshell.client.errors import ConnectionFailed, ProtocolError
-from rpcshell.client.target import ChildTarget, HttpTarget, UnixTarget
+from rpcshell.client.target import ChildTarget, HttpTarget, Target, TlsFiles, UnixTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from rpcshell.client.dialects import Listening
-    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.dialects.framed import FramedDialect
 
 __all__ = [
     "Transport",
@@ -52,31 +51,24 @@ class Transport(Protocol):
         """
 
     def send(self, data: memoryview, /) -> int:
-        """Send, and say how many bytes were taken; what was not has to be given again.
-
-        Raises:
-            BlockingIOError: There is no room.
-            OSError: It is broken.
-        """
+        """Send, and say how many bytes were taken; what was not has to be given again. Errors are as of `recv`."""
 
     def close(self) -> None:
         """Let go of it, and of a child."""
 
 
 def open_transport(
-    target: Target, dialect: Listening, on_log: Callable[[str], None], *, timeout: float, tls: TlsFiles | None = None
+    target: Target,
+    dialect: FramedDialect,
+    on_log: Callable[[str], None],
+    *,
+    timeout: float,
+    tls: TlsFiles | None = None,
 ) -> Transport:
-    """Connect within `timeout` seconds, or start the child.
+    """Connect within `timeout` seconds, and as many for TLS, or start the child; a ConnectionFailed says why not.
 
-    Args:
-        target: Where to.
-        dialect: What will be spoken: HTTP carries headers for it.
-        on_log: Is told, in a thread of its own, each line that a child prints to standard error.
-        timeout: Seconds for all addresses together, and for the handshake of TLS.
-        tls: The files that a server is verified with, and those that it is shown.
-
-    Raises:
-        ConnectionFailed: No connection could be made.
+    HTTP carries headers for the `dialect`. `on_log` is told, in a thread of its own, each line that a child prints to
+    standard error.
     """
     match target:
         case ChildTarget():

@@ -10,11 +10,10 @@ from rpcshell.client.diagnosis import HTTP_SERVER, not_rpc, other_protocol, seen
 from rpcshell.client.dialects.recognition import HTTP
 from rpcshell.client.errors import ProtocolError
 from rpcshell.client.http_responses import status_hint
-from rpcshell.client.target import HttpTarget, TcpTarget
+from rpcshell.client.target import HttpTarget, Target, TcpTarget
 
 if TYPE_CHECKING:
     from rpcshell.client.detection import Attempt, Outcome
-    from rpcshell.client.target import Target
 
 __all__ = ["SILENCES", "Finding", "Unrecognised", "gone", "greets"]
 
@@ -31,11 +30,7 @@ SILENCES: Final = {
 
 
 class Unrecognised(ProtocolError):
-    """What answers at a target, or does not, is nothing that can be talked to.
-
-    Attributes:
-        attempts: The guesses that were made to find that out, in their order.
-    """
+    """What answers at a target, or does not, is nothing that can be talked to, as these guesses have shown."""
 
     def __init__(self, message: str, *, hint: str | None, attempts: tuple[Attempt, ...]) -> None:
         super().__init__(message, hint=hint)
@@ -48,8 +43,6 @@ class Finding(msgspec.Struct, frozen=True):
     Attributes:
         asked: Where it was looked for.
         target: The same with what it speaks, or None where that is not known.
-        outcome: What is known.
-        attempts: The guesses that were made, in their order.
         program: Who listens there, where the system tells: a program and its process.
     """
 

@@ -202,7 +202,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
                 raise TargetProblem(name, f"has {name}, which {why}")
 
     def _check_sampling(self, command: list[str], dialects: Mapping[str, DialectFactory]) -> None:
-        from rpcshell.client.dialects.registry import announces
+        from rpcshell.client.dialects.registry import has_trait
 
         if not command or not command[0] or any("\0" in word for word in command):
             raise TargetProblem("sampling", "has a command for sampling without a program")
@@ -210,7 +210,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         if spoken is None and self.address is not None:
             # It may stand before the address.
             spoken = Target.parse(self.address, dialects).dialect
-        if not announces(spoken or "native", dialects):
+        if not has_trait(spoken or "native", "announces", dialects):
             raise TargetProblem("sampling", "has sampling, which is for a server of MCP")
 
     def _check_dialect(self, dialect: str) -> None:

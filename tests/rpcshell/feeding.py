@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rpcshell.client.dialects import Listening
+    from rpcshell.client.dialects.framed import FramedDialect
 
 __all__ = ["said"]
 
 
-def said(dialect: Listening, *pieces: bytes) -> list[Any]:
+def said(dialect: FramedDialect, *pieces: bytes) -> list[Any]:
     """What a dialect makes of pieces that come one after another."""
     found = []
     for piece in pieces:

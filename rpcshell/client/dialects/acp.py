@@ -15,15 +15,14 @@ from msgspec import UNSET
 from rpcshell.client.dialects import Ask, Description, Event, Form, HandshakeFailed, Partial, ServerRequest
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
-from rpcshell.client.dialects.method_tables import document, method_table
+from rpcshell.client.dialects.method_tables import described, method_table
 from rpcshell.version import __version__
-from rpcwire import EncodeError, Reply
+from rpcwire import EncodeError, Fault, Floats, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rpcshell.client.dialects import Message, Steps
-    from rpcwire import Fault, Floats
 
 __all__ = ["Acp"]
 
@@ -70,7 +69,7 @@ class Acp(JsonRpc):
         """The methods of the protocol that the agent is capable of; it need not be asked."""
         yield from ()
         title, version = self._info.get("title") or self._info.get("name"), self._info.get("version")
-        return Description(document(method_table("acp"), self._offers, title=as_text(title), version=as_text(version)))
+        return described(method_table("acp"), self._offers, as_text(title), as_text(version))
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
         """The sessions that were begun here, or the ways to log in."""
@@ -80,11 +79,7 @@ class Acp(JsonRpc):
         return list(reversed(self._sessions))
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request, or a notification, which has no reply; in the session that was begun last where none is named.
-
-        Raises:
-            EncodeError: There is no session, or JSON cannot carry the params.
-        """
+        """A request, or a notification, which has no reply; in the session that was begun last where none is named."""
         known = method_table("acp").methods.get(method)
         if known is not None and (params is None or isinstance(params, dict)):
             params = self._filled(method, {**known.defaults, **(params or {})})

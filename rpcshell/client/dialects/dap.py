@@ -13,19 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
-from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, ServerRequest, Tell
+from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Message, ServerRequest, Steps, Tell
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.lenient import as_list, as_mapping
-from rpcshell.client.dialects.method_tables import document, is_capable, method_table
+from rpcshell.client.dialects.method_tables import described, is_capable, method_table
 from rpcshell.client.dialects.recognition import Guess, Recognition, framing_seen, messages_in
-from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, InvalidReply, Reply
+from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Floats, InvalidReply, Reply
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rpcshell.client.dialects import Message, Steps
-    from rpcwire import Floats
 
 __all__ = ["Dap", "DapOptions"]
 
@@ -101,7 +99,7 @@ class Dap(FramedDialect):
     def describe(self) -> Steps[Description]:
         """The requests of the protocol that the adapter is capable of; it need not be asked."""
         yield from ()
-        return Description(document(method_table("dap"), self._capabilities, noun="request"))
+        return described(method_table("dap"), self._capabilities, noun="request")
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
         """Ask which threads there are."""
@@ -109,11 +107,7 @@ class Dap(FramedDialect):
         return [] if reply.fault else [str(thread["id"]) for thread in reply.result["threads"]]
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request; what sets breakpoints is held while the adapter takes none yet.
-
-        Raises:
-            EncodeError: The params are no object, or JSON cannot carry them.
-        """
+        """A request; what sets breakpoints is held while the adapter takes none yet."""
         if params is not None and not isinstance(params, dict):
             raise EncodeError("arguments go by name, as an object")
         if method in _HELD and not self._initialized:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import UNSET, Meta
 
-from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Tell
+from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Message, Steps, Tell
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.lenient import as_number
 from rpcshell.client.dialects.message_shapes import UNSAID, EventShape, NamesQuestion, ReplyShape
@@ -33,14 +33,12 @@ from rpcshell.client.dialects.message_template import (
 )
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout, UsageError
-from rpcwire import EncodeError, Reply, encode_value
+from rpcwire import EncodeError, Floats, ParseError, Reply, encode_value
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from rpcshell.client.dialects import Message, Steps
-    from rpcwire import Floats, ParseError
 
 __all__ = ["Envelope", "EnvelopeProblem", "Enveloped"]
 
@@ -229,11 +227,7 @@ class Enveloped(FramedDialect):
         return self._envelope.pipelined
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A call as the table has it.
-
-        Raises:
-            EncodeError: It has no place for such params.
-        """
+        """A call as the table has it, which may have no place for such params."""
         request = self._envelope.request
         given = self._envelope.no_params if params is None else params
         by_name, by_position = isinstance(given, dict), isinstance(given, list | tuple)

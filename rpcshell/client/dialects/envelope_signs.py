@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rpcshell.client.dialects import HandshakeFailed
+from rpcshell.client.dialects import Description, HandshakeFailed
 from rpcshell.client.dialects.message_shapes import NamesQuestion
 from rpcshell.client.dialects.recognition import MOST_FIRST_BYTES, Guess, Recognition
 from rpcwire import EncodeError, FrameError, ParseError, RemoteError, Reply
 
 if TYPE_CHECKING:
-    from rpcshell.client.dialects import Description
     from rpcshell.client.dialects.envelope import Envelope, Enveloped
 
 __all__ = ["EnvelopeSigns"]
@@ -24,10 +23,6 @@ class EnvelopeSigns:
     """The recogniser of a table: it asks for the names of the methods, or says hello where that comes first.
 
     A table that has neither question, or whose server says something first, is not found without its name.
-
-    Args:
-        name: What stands before an address.
-        envelope: The table.
     """
 
     def __init__(self, name: str, envelope: Envelope) -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import msgspec
 
-from rpcshell.client.dialects import Description, Stray, Tell
 from rpcshell.client.dialects.lenient import nearly_json
-from rpcshell.client.dialects.messages import not_json
-from rpcshell.client.dialects.steps import OTHER_FORM
+from rpcshell.client.dialects.messages import Message, ServerRequest, Stray, not_json
+from rpcshell.client.dialects.steps import OTHER_FORM, Description, Steps, Tell
 from rpcshell.client.errors import UsageError
 from rpcwire import (
     ERROR_OUT,
@@ -29,7 +28,6 @@ from rpcwire.framings import FRAMINGS, InterruptedDecoder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from rpcshell.client.dialects import Message, ServerRequest, Steps
     from rpcshell.client.dialects.recognition import Guess, Recognition
     from rpcwire import Floats
 
@@ -40,7 +38,9 @@ _WITHOUT_HEADERS: Final = ("line", "nul", "stream")
 
 
 class FramedDialect:
-    """A base for `Listening` dialects: `encode_call` and `read` have to be written, everything else may be.
+    """A dialect whose server may speak at any time, and whose calls may be several at once.
+
+    `encode_call` and `read` have to be written, everything else may be.
 
     Args:
         max_reply: The largest message accepted, in bytes.
@@ -52,12 +52,21 @@ class FramedDialect:
     """
 
     listens: ClassVar[Literal[True]] = True
+
     in_order: ClassVar[bool] = False
+    """Whether replies come in the order of their calls, and carry no number."""
+
     absent_params: ClassVar[bool] = False
+    """Whether every method takes no params for none by name, so that nobody has to know how it takes them."""
+
     serves_one: ClassVar[bool] = False
+    """Whether a server serves one client at a time, while others are connected or wait to be, and hear nothing."""
+
     one_call: ClassVar[bool] = False
-    replies_apart: ClassVar[bool] = False
+    """Whether a connection is for one call, and the next one needs another."""
+
     pipelined: ClassVar[bool] = True
+    """Whether a call may be sent before the one before it is answered."""
 
     options_type: ClassVar[type[msgspec.Struct] | None] = None
     """What users may set for a server, in `options`; nothing where it is None."""
@@ -70,6 +79,9 @@ class FramedDialect:
 
     over_http: ClassVar[bool] = False
     """Whether it is spoken over HTTP as well, each message as the body of a POST."""
+
+    replies_apart: ClassVar[bool] = False
+    """Over HTTP: whether a server that takes no POST may open a stream of events, which names where to post to."""
 
     guesses: ClassVar[tuple[Guess, ...]] = ()
     """What is said to a server that nobody has named, each on a connection of its own, to find out if it is such a one;
@@ -103,7 +115,19 @@ class FramedDialect:
         return None
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """The bytes of a call, as `Dialect.encode_call` has it; usually by `encode`."""
+        """The bytes of a call, which is outstanding from now on; usually by `encode`.
+
+        Args:
+            method: The method's name.
+            params: Its params; None where there are none.
+            meta: Whether to ask who serves it, where there is a way to.
+            plain: Whether the server knows nothing but the core of the dialect.
+            number: Counts the calls of the connection from 1, for replies to be told apart by.
+
+        Raises:
+            EncodeError: The params cannot be sent.
+            FrameTooLarge: They are more than a frame can hold.
+        """
         raise NotImplementedError
 
     def read(self, message: Any) -> Iterable[Message]:
@@ -153,41 +177,60 @@ class FramedDialect:
         self._said.append(message)
 
     def hello(self) -> Steps[None]:
-        """Nothing: the first call may come at once."""
+        """What comes first on a connection: nothing, so that the first call may come at once.
+
+        Raises:
+            HandshakeFailed: The server cannot be talked to.
+        """
         yield from ()
 
     def describe(self) -> Steps[Description]:
-        """Nothing: the server cannot say what it offers."""
+        """Ask the server what it offers. What is thrown in and says nothing about that is raised again."""
         yield from ()
         return Description(missing="unknown", reason="this dialect has no way to ask")
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
-        """Nothing: the server does not say what values there are."""
+        """Ask the server what a parameter may be that has begun as typed, and has these others beside it.
+
+        Asked of parameters that the description marks with `"x-completes": true`.
+        """
         yield from ()
         return []
 
     def bye(self) -> Steps[None]:
-        """Nothing: the connection is just closed."""
+        """What comes last on a connection that works, within a second: nothing."""
         yield from ()
 
     def cancel(self, number: int) -> bytes | None:
-        """Nothing where a reply that nobody waits for is ignored; where the next call cannot be sent, None."""
+        """The bytes that ask the server to end a call whose reply is no longer waited for, and is ignored if it comes.
+
+        Nothing (b"") where there are none but the connection stays good; None where it has to be closed instead, as
+        where the next call could not be sent.
+        """
         return b"" if self.pipelined and not self.one_call else None
 
     def answer(self, request: ServerRequest, outcome: Any | Fault) -> bytes:
-        """Nothing: there are no such requests."""
+        """The bytes that answer a server's request with a result, or with an error where the outcome is a `Fault`.
+
+        Raises:
+            EncodeError: The result cannot be sent.
+        """
         return b""
 
     def default_answer(self, request: ServerRequest) -> Any | Fault:
-        """An error: the method is not known here."""
+        """What a server's request is answered where the program that uses the client does not care to: an error."""
         return Fault(ErrorCode.METHOD_NOT_FOUND, f"this client knows no method {request.method}")
 
     def request_headers(self, message: bytes) -> Mapping[str, str]:
-        """None of its own."""
+        """Over HTTP: what goes with a request for its message, which is empty where it has no body."""
         return {}
 
     def response_headers(self, status: int, headers: Mapping[str, str]) -> str | None:
-        """None matter."""
+        """Over HTTP: take what came with a response, names in small letters.
+
+        Returns:
+            Why the request did not run and the connection is over, where the response says so.
+        """
         return None
 
     @property

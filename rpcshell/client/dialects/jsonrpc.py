@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import UNSET
 
-from rpcshell.client.dialects import Ask, Description, Event, ServerRequest, Stray
+from rpcshell.client.dialects import Ask, Description, Event, Message, ServerRequest, Steps, Stray
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.lenient import as_number
 from rpcshell.client.dialects.recognition import HTTP, MOST_FIRST_BYTES, Guess, Recognition, framing_seen, messages_in
@@ -24,7 +24,6 @@ from rpcwire.framings import FRAMINGS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rpcshell.client.dialects import Message, Steps
 
 __all__ = ["JsonRpc", "JsonRpc1"]
 
@@ -158,11 +157,7 @@ class JsonRpc1(JsonRpc):
         return Recognition("jsonrpc1" if framing == "stream" else f"jsonrpc1+{framing}", certain=False)
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request.
-
-        Raises:
-            EncodeError: The params are no list.
-        """
+        """A request."""
         if params is not None and not isinstance(params, list | tuple):
             raise EncodeError("JSON-RPC 1.0 takes params by position, as a list")
         return self.encode({"method": method, "params": params or [], "id": number})

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from rpcshell.client.dialects import Ask, Description
+from rpcshell.client.dialects import Ask, Description, Steps
 from rpcshell.client.dialects.jsonrpc import JsonRpc
-from rpcshell.client.dialects.lenient import as_text
+from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from rpcshell.client.dialects import Steps
     from rpcwire import Reply
 
 __all__ = ["Kodi"]
@@ -62,22 +61,15 @@ def described(told: object) -> Description:
     """What JSONRPC.Introspect has told."""
     if not isinstance(told, dict) or not isinstance(told.get("methods"), dict):
         return Description(missing="unknown", reason="JSONRPC.Introspect tells no methods")
-    return Description(
-        {
-            "openrpc": "1.3.2",
-            "info": {"title": "Kodi's JSON-RPC", "version": as_text(told.get("version"))},
-            "methods": [_method(name, method) for name, method in _members(told, "methods")],
-            "components": {"schemas": {name: schema(kind) for name, kind in _members(told, "types")}},
-            "x-events": [
-                {"name": name, "summary": event.get("description")} for name, event in _members(told, "notifications")
-            ],
-        }
-    )
+    events = [{"name": name, "summary": one.get("description")} for name, one in _members(told, "notifications")]
+    types = {name: schema(kind) for name, kind in _members(told, "types")}
+    methods = (_method(name, method) for name, method in _members(told, "methods"))
+    version = as_text(told.get("version"))
+    return Description.of_methods(methods, "Kodi's JSON-RPC", version, schemas=types, events=events)
 
 
 def _method(name: str, method: _Schema) -> _Schema:
-    params = method.get("params")
-    named = [one for one in params if isinstance(one, dict)] if isinstance(params, list) else []
+    named = [one for one in as_list(method.get("params")) if isinstance(one, dict)]
     return {
         "name": name,
         "description": method.get("description"),
@@ -136,8 +128,5 @@ def _ref(name: str) -> _Schema:
     return {"$ref": f"#/components/schemas/{name.replace('~', '~0').replace('/', '~1')}"}
 
 
-def _members(told: Mapping[str, Any], key: str) -> Iterator[tuple[str, _Schema]]:
-    members = told.get(key)
-    for name, member in members.items() if isinstance(members, dict) else ():
-        if isinstance(member, dict):
-            yield name, member
+def _members(told: Mapping[str, Any], key: str) -> list[tuple[str, _Schema]]:
+    return [(name, one) for name, one in as_mapping(told.get(key)).items() if isinstance(one, dict)]

@@ -44,12 +44,7 @@ def as_number(value: Any) -> int | None:
 def nearly_json(body: bytes, unknown: list[str] | None = None) -> Any:
     """A message that is JSON, or that Python's own `json` takes for it: with NaN, Infinity, halves of characters.
 
-    Args:
-        body: What came.
-        unknown: Is added what JSON has no word for, which is null in the message.
-
-    Raises:
-        ParseError: It is neither.
+    What JSON has no word for is null in the message, and added to the `unknown`. What is neither is a ParseError.
     """
     try:
         return decode_value(body)

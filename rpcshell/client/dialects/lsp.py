@@ -16,23 +16,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
-from rpcshell.client.dialects import Ask, Description, Event, Form, HandshakeFailed, ServerRequest, Tell
+from rpcshell.client.dialects import Ask, Description, Event, Form, HandshakeFailed, Message, ServerRequest, Steps, Tell
 from rpcshell.client.dialects.jsonrpc import JsonRpc
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
-from rpcshell.client.dialects.lsp_files import OpenFiles, uri_of
-from rpcshell.client.dialects.method_tables import document, method_table
+from rpcshell.client.dialects.lsp_files import OpenFiles, Told, uri_of
+from rpcshell.client.dialects.method_tables import ShippedMethod, described, method_table
 from rpcshell.client.dialects.recognition import Guess, Recognition, framing_seen, messages_in
 from rpcshell.version import __version__
-from rpcwire import EncodeError, Reply
+from rpcwire import EncodeError, Fault, Floats, Reply
 from rpcwire.framings import FRAMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rpcshell.client.dialects import Message, Steps
-    from rpcshell.client.dialects.lsp_files import Told
-    from rpcshell.client.dialects.method_tables import ShippedMethod
-    from rpcwire import Fault, Floats
 
 __all__ = ["Lsp", "LspOptions"]
 
@@ -134,12 +130,12 @@ class Lsp(JsonRpc):
         """The methods of the protocol that the server is capable of; it need not be asked."""
         yield from ()
         name, version = self._info.get("name"), self._info.get("version")
-        told = document(self._table, self._capabilities, title=as_text(name), version=as_text(version))
+        told = described(self._table, self._capabilities, as_text(name), as_text(version))
         commands = as_mapping(self._capabilities.get("executeCommandProvider")).get("commands")
-        for method in told["methods"] if isinstance(commands, list) else ():
+        for method in told.document["methods"] if isinstance(commands, list) else ():
             if method["name"] == "workspace/executeCommand":
                 method["params"][0] = {**method["params"][0], "schema": {"type": "string", "examples": commands}}
-        return Description(told)
+        return told
 
     @property
     def _capabilities(self) -> dict[str, Any]:
@@ -171,11 +167,7 @@ class Lsp(JsonRpc):
         return self._files.names if method == CLOSE else self._files.offered(typed)
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request, or a notification, which has no reply; before it what is to be told of files.
-
-        Raises:
-            EncodeError: A file cannot be read, or JSON cannot carry the params.
-        """
+        """A request, or a notification, which has no reply; before it what is to be told of files."""
         known = self._table.methods.get(method)
         if known is not None and known.whole is None and (params is None or isinstance(params, dict)):
             params = {**known.defaults, **(params or {})} or None

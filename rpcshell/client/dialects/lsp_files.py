@@ -32,11 +32,7 @@ class _OpenFile(msgspec.Struct):
 
 
 class OpenFiles:
-    """The files that are open on one connection.
-
-    Args:
-        languages: What the endings of files, without their dots, say of their languages.
-    """
+    """The files that are open on one connection; `languages` are by the endings of files, without their dots."""
 
     def __init__(self, languages: Mapping[str, str]) -> None:
         self._languages = languages
@@ -50,11 +46,7 @@ class OpenFiles:
         return [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in paths]
 
     def open(self, file: str) -> Iterator[Told]:
-        """What is to be told for a file to be open, and as it is on the disk.
-
-        Raises:
-            EncodeError: It cannot be read as a text.
-        """
+        """What is to be told for a file to be open, and as it is on the disk; an EncodeError where that is no text."""
         uri = uri_of(file)
         if (known := self._files.get(uri)) is not None:
             yield from self._told_changed(known)
@@ -69,11 +61,7 @@ class OpenFiles:
         )
 
     def close(self, file: str) -> Iterator[Told]:
-        """What is to be told for a file to be closed.
-
-        Raises:
-            EncodeError: It is not open.
-        """
+        """What is to be told for a file to be closed; an EncodeError where it is not open."""
         uri = uri_of(file)
         if self._files.pop(uri, None) is None:
             raise EncodeError(f"{file} is not open")

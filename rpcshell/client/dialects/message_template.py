@@ -103,11 +103,7 @@ def path_of(wanted: str, template: Any) -> str | None:
 
 
 def filled(template: Any, values: Mapping[str, Any]) -> Any:
-    """A template with the values of what stands in it; members and items without one are left out.
-
-    Raises:
-        EncodeError: What is to be spread in an object is none, or has a member that the object has itself.
-    """
+    """A template with the values of what stands in it; members and items without one are left out."""
     match template:
         case str() if template in values:
             return values[template]

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from rpcshell.client.dialects.steps import Description
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["MethodTable", "ShippedMethod", "document", "is_capable", "method_table"]
+__all__ = ["MethodTable", "ShippedMethod", "described", "is_capable", "method_table"]
 
 _FILE: Final = {"name": "file", "description": "its path", "schema": {"type": "string"}, "x-completes": True}
 _PLACE: Final = (
@@ -109,24 +111,16 @@ def is_capable(capabilities: Any, needs: str) -> bool:
     return capabilities is not None and capabilities is not False
 
 
-def document(
-    table: MethodTable, capabilities: Mapping[str, Any], *, title: str = "", version: str = "", noun: str = "method"
-) -> dict[str, Any]:
-    """An OpenRPC document of what a server with these capabilities offers."""
-    return {
-        "openrpc": "1.3.2",
-        "info": {"title": title, "version": version, "x-method-noun": noun},
-        "methods": [
-            _described(method)
-            for method in table.methods.values()
-            if not method.needs or is_capable(capabilities, method.needs)
-        ],
-        "components": {"schemas": table.schemas},
-        "x-events": table.events,
-    }
+def described(
+    table: MethodTable, capabilities: Mapping[str, Any], title: str = "", version: str = "", noun: str = "method"
+) -> Description:
+    """What a server with these capabilities offers."""
+    capable = (one for one in table.methods.values() if not one.needs or is_capable(capabilities, one.needs))
+    methods = map(_method, capable)
+    return Description.of_methods(methods, title, version, noun, schemas=table.schemas, events=table.events)
 
 
-def _described(method: ShippedMethod) -> dict[str, Any]:
+def _method(method: ShippedMethod) -> dict[str, Any]:
     told = {"name": method.name, "summary": method.summary}
     if method.whole is not None:
         return {**told, "x-params": "whole", "params": [{"name": "params", "schema": method.whole}]}

@@ -12,9 +12,9 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed
+from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Message, Steps
 from rpcshell.client.dialects.framed import FramedDialect
-from rpcshell.client.dialects.recognition import Recognition, messages_in
+from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT, OTHER_FORM
 from rpcshell.client.errors import CallTimeout
 from rpcwire import ERROR_OUT, EncodeError, InvalidReply, ParseError, Reply, decode_value
@@ -22,8 +22,6 @@ from rpcwire import ERROR_OUT, EncodeError, InvalidReply, ParseError, Reply, dec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from rpcshell.client.dialects import Message, Steps
-    from rpcshell.client.dialects.recognition import Guess
 
 __all__ = ["Mpv"]
 
@@ -115,11 +113,7 @@ class Mpv(FramedDialect):
         return Recognition("mpv") if refused else None
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A command.
-
-        Raises:
-            EncodeError: Params have names that the command has not.
-        """
+        """A command."""
         return self.encode({"command": _command(method, params), "request_id": number, "async": True})
 
     def unreadable(self, body: bytes | bytearray, error: ParseError) -> Iterable[Message]:
@@ -163,9 +157,8 @@ class Mpv(FramedDialect):
         known = [_own_method(name, *told) for name, told in _OF_CLIENTS.items()]
         methods = known + [_method(command) for command in listed.result]
         told = version.result.removeprefix("mpv ") if isinstance(version.result, str) and version.fault is None else ""
-        info = {"title": "mpv", "version": told, "x-method-noun": "command"}
         events = [{"name": name} for name in _EVENTS]
-        return Description({"openrpc": "1.3.2", "info": info, "methods": methods, "x-events": events})
+        return Description.of_methods(methods, "mpv", told, "command", events=events)
 
     def complete(self, method: str, param: str, typed: str, others: Mapping[str, Any]) -> Steps[list[str]]:
         """The names of properties, and after a slash of what is in one; of an option's values those that it has."""

@@ -6,15 +6,11 @@ with an error, say nothing, or end the connection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
-from rpcshell.client.dialects import Ask, Description
-from rpcshell.client.dialects.steps import PROBE_TIMEOUT
+from rpcshell.client.dialects.steps import PROBE_TIMEOUT, Ask, Description, Steps
 from rpcshell.client.errors import ConnectionLost
 from rpcwire import ClientConnection, ErrorCode
-
-if TYPE_CHECKING:
-    from rpcshell.client.dialects import Steps
 
 __all__ = ["Native"]
 
@@ -22,7 +18,7 @@ _TEMPORARY: Final = (ErrorCode.BUSY, ErrorCode.TIMED_OUT)
 
 
 class Native(ClientConnection):
-    """A `Dialect`: rpcwire's side of a client, and discovery."""
+    """A dialect that does not listen: rpcwire's side of a client, and discovery."""
 
     __slots__ = ()
 
@@ -40,6 +36,6 @@ class Native(ClientConnection):
             return Description(missing="busy")
         return Description(missing="unknown", reason="it does not know rpc.discover")
 
-    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
+    def encode_call(self, method: str, params: object, *, meta: bool, plain: bool) -> bytes:
         """A frame; a server that is not plain is also told that this side heeds `close`."""
         return self.request(method, params, meta=meta and not plain, close=not plain)

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec.structs import replace
 
-from rpcshell.client.dialects import Ask, Description, ServerRequest
+from rpcshell.client.dialects import Ask, Description, Message, ServerRequest, Steps
 from rpcshell.client.dialects.jsonrpc import JsonRpc1
 from rpcshell.client.dialects.ovsdb_schema import described
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
-from rpcwire import ERROR_OUT, ErrorCode, Fault, Reply
+from rpcwire import ERROR_OUT, ErrorCode, Fault, Floats, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcshell.client.dialects import Message, Steps
-    from rpcwire import Floats
 
 __all__ = ["Ovsdb"]
 
@@ -53,11 +51,7 @@ class Ovsdb(JsonRpc1):
         """How many operations each has."""
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request; `cancel` is a notification.
-
-        Raises:
-            EncodeError: The params are no list.
-        """
+        """A request; `cancel` is a notification."""
         data = super().encode_call(method, params, meta=meta, plain=plain, number=number)
         if method == "cancel":
             self.say(Reply("sent", id=number))

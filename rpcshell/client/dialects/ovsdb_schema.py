@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects import Description
+from rpcshell.client.dialects.lenient import as_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,15 +69,9 @@ def described(schemas: Mapping[str, Any]) -> Description:
     versions = [schemas[name].get("version") for name in own if isinstance(schemas[name], dict)]
     version = versions[0] if len(versions) == 1 and isinstance(versions[0], str) else ""
     types = _Types(schemas)
-    return Description(
-        {
-            "openrpc": "1.3.2",
-            "info": {"title": ", ".join(own), "version": version},
-            "methods": list(_methods(list(schemas), types.monitored, types.conditionally)),
-            "components": {"schemas": types.schemas},
-            "x-events": [{"name": name, "summary": summary} for name, summary in _EVENTS.items()],
-        }
-    )
+    events = [{"name": name, "summary": summary} for name, summary in _EVENTS.items()]
+    methods = _methods(list(schemas), types.monitored, types.conditionally)
+    return Description.of_methods(methods, ", ".join(own), version, schemas=types.schemas, events=events)
 
 
 def _methods(databases: list[str], monitored: _Schema, conditionally: _Schema) -> Iterator[_Schema]:
@@ -124,13 +119,7 @@ def _method(name: str, summary: str, params: Mapping[str, _Schema] | None = None
 
 
 class _Types:
-    """The schemas of tables, and of what is done to them.
-
-    Attributes:
-        schemas: By name, those that others lead to.
-        monitored: What is to be monitored, by table.
-        conditionally: That, with conditions.
-    """
+    """The schemas of tables, by name, and of what is done to them; `monitored` is what a monitor takes."""
 
     def __init__(self, databases: Mapping[str, Any]) -> None:
         self.schemas: dict[str, _Schema] = {}
@@ -212,7 +201,7 @@ class _Types:
 
 def _column(entry: object) -> _Schema:
     """The value of a column: an atom, a set, for which one may stand that is its only member, or a map."""
-    kind = entry.get("type") if isinstance(entry, dict) else None
+    kind = as_mapping(entry).get("type")
     if not isinstance(kind, dict):
         return _atom(kind)
     key = _atom(kind.get("key"))
@@ -242,12 +231,10 @@ def _atom(kind: object) -> _Schema:
     return schema
 
 
-def _named(told: object, key: str) -> Iterator[tuple[str, Any]]:
+def _named(told: object, key: str) -> list[tuple[str, Any]]:
     """The members of an object in an object that have names as RFC 7047 has them."""
-    members = told.get(key) if isinstance(told, dict) else None
-    for name, member in members.items() if isinstance(members, dict) else ():
-        if _NAME.fullmatch(name):
-            yield name, member
+    members = as_mapping(as_mapping(told).get(key))
+    return [(name, member) for name, member in members.items() if _NAME.fullmatch(name)]
 
 
 def _object(properties: Mapping[str, _Schema], required: list[str] | tuple[()]) -> _Schema:

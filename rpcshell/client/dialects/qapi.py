@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects import Description
+from rpcshell.client.dialects.lenient import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +40,7 @@ def described(entries: object, title: str, version: str = "") -> Description:
     if not isinstance(entries, list):
         return Description(missing="unknown", reason="its schema is no list")
     types = {name: entry for entry in entries if isinstance(entry, dict) and isinstance(name := entry.get("name"), str)}
-    return Description(_Reader(types).document(title, version))
+    return _Reader(types).description(title, version)
 
 
 class _Reader:
@@ -52,16 +53,12 @@ class _Reader:
         self._variants_left = _MOST_VARIANTS
         self._name_objects()
 
-    def document(self, title: str, version: str) -> dict[str, Any]:
+    def description(self, title: str, version: str) -> Description:
         for type_name, name in self._names.items():
             self._schemas[name] = self._object(name, self._types[type_name])
-        return {
-            "openrpc": "1.3.2",
-            "info": {"title": title, "version": version, "x-method-noun": "command"},
-            "methods": [self._method(command) for command in self._commands],
-            "components": {"schemas": self._schemas},
-            "x-events": [self._event(entry) for entry in self._types.values() if entry.get("meta-type") == "event"],
-        }
+        events = [self._event(entry) for entry in self._types.values() if entry.get("meta-type") == "event"]
+        methods = map(self._method, self._commands)
+        return Description.of_methods(methods, title, version, "command", schemas=self._schemas, events=events)
 
     def _name_objects(self) -> None:
         """Give every object the name of the shortest way to it, from arguments first."""
@@ -200,8 +197,7 @@ def _values(enum: _Schema) -> list[Any]:
 
 
 def _listed(entry: _Schema, key: str) -> list[_Schema]:
-    found = entry.get(key)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [one for one in as_list(entry.get(key)) if isinstance(one, dict)]
 
 
 def _named(entry: _Schema, key: str) -> list[_Schema]:
@@ -215,8 +211,7 @@ def _parts(entry: _Schema, name: str) -> Iterator[tuple[object, str]]:
 
 def _features(entry: _Schema, text: str) -> dict[str, Any]:
     """What is special about a command or a member: whether it goes away, and the rest as a text."""
-    features = entry.get("features")
-    names = [name for name in features if isinstance(name, str)] if isinstance(features, list) else []
+    names = [name for name in as_list(entry.get("features")) if isinstance(name, str)]
     rest = ", ".join(name for name in names if name != "deprecated")
     return {**({"deprecated": True} if "deprecated" in names else {}), **({text: rest} if rest else {})}
 

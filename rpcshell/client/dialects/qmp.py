@@ -13,20 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import UNSET
 
-from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, TextReply
+from rpcshell.client.dialects import Ask, Description, Event, HandshakeFailed, Hear, Message, Steps, TextReply
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.qapi import described
-from rpcshell.client.dialects.recognition import Recognition, messages_in
+from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
-from rpcwire import ERROR_OUT, EncodeError, ErrorCode, InvalidReply, Reply
+from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Floats, InvalidReply, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcshell.client.dialects import Message, Steps
-    from rpcshell.client.dialects.recognition import Guess
-    from rpcwire import Floats
 
 __all__ = ["GREETING", "Qapi", "Qmp"]
 
@@ -55,22 +52,14 @@ class Qapi(FramedDialect):
         self._printing: set[int] = set()
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A command.
-
-        Raises:
-            EncodeError: The params are not by name.
-        """
+        """A command."""
         data = self.encode(self.command(method, params, id=number))
         if method in _PRINTING:
             self._printing.add(number)
         return data
 
     def command(self, method: str, params: object, **rest: Any) -> dict[str, Any]:
-        """A command as it is sent.
-
-        Raises:
-            EncodeError: The params are not by name.
-        """
+        """A command as it is sent, whose params have to be by name."""
         if params is None:
             return {"execute": method, **rest}
         if not isinstance(params, dict):

@@ -9,7 +9,7 @@ import contextlib
 from functools import partial
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rpcshell.client.errors import UsageError
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENTRY_POINTS",
-    "announces",
     "dialect_factory",
     "framing_of",
+    "has_trait",
     "is_dialect",
     "is_own",
     "prefixes",
     "recognisers",
-    "serves_one",
 ]
 
 ENTRY_POINTS: Final = "rpcshell.dialects"
 """The group of entry points in which other packages name their dialects: classes like `FramedDialect`."""
+
+Trait = Literal["announces", "serves_one"]
+"""Whether servers are told what else their client can be asked for, as MCP's are of a model; or serve one at a time."""
 
 _OWN: Final = {
     "native": "native:Native",
@@ -100,14 +102,10 @@ def dialect_factory(
     answers: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
 ) -> DialectFactory:
-    """What makes the dialect that a target's prefix names, for each connection.
+    """What makes the dialect that a target's prefix names, `NAME` or `NAME+FRAMING`, for each connection.
 
-    Args:
-        spoken: `NAME`, or `NAME+FRAMING`.
-        given: What is spoken where that is no name of a dialect here, or nothing.
-        http: Whether messages are bodies of HTTP.
-        answers: Methods that the client's program answers; a dialect tells its servers of them where it `announces`.
-        options: What is set for the server, as the dialect has it.
+    Where no dialect here has that name it is the one `given`; messages may be bodies of `http`. Servers are told of the
+    methods that the client's program `answers`, where the dialect `announces` them.
 
     Raises:
         UsageError: There is no such dialect, or it has no such framing or no options.
@@ -141,36 +139,15 @@ def dialect_factory(
     return configured
 
 
-def announces(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> bool:
-    """Whether a dialect tells its servers what else its client can be asked for, as MCP does of a model.
-
-    Raises:
-        UsageError: There is no such dialect.
-    """
-    return bool(getattr(_load(spoken.partition("+")[0], dialects), "announces", False))
-
-
-def serves_one(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> bool:
-    """Whether servers of a dialect serve one client at a time.
-
-    Raises:
-        UsageError: There is no such dialect.
-    """
-    return bool(getattr(_load(spoken.partition("+")[0], dialects), "serves_one", False))
+def has_trait(spoken: str, trait: Trait, dialects: Mapping[str, DialectFactory] = _NONE) -> bool:
+    """Whether a dialect says that of itself; a UsageError where there is none of that name."""
+    return bool(getattr(_load(spoken.partition("+")[0], dialects), trait, False))
 
 
 def framing_of(spoken: str, dialects: Mapping[str, DialectFactory] = _NONE) -> str:
-    """How messages are told apart in a stream where this is spoken.
+    """How messages are told apart in a stream where this is spoken, one of `rpcwire.framings.FRAMINGS`.
 
-    Args:
-        spoken: As for `dialect_factory`; nothing for the native protocol.
-        dialects: Those of the configuration.
-
-    Returns:
-        One of `rpcwire.framings.FRAMINGS`, or nothing where the dialect does not say.
-
-    Raises:
-        UsageError: There is no such dialect.
+    That is nothing where the dialect does not say. If nothing is spoken, it is the native protocol.
     """
     if not spoken:
         return "u32le"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -101,10 +101,26 @@ class Description(msgspec.Struct, frozen=True):
     hint: str | None = None
 
     @classmethod
+    def of_methods(
+        cls,
+        methods: Iterable[dict[str, Any]],
+        title: str = "",
+        version: str = "",
+        noun: str = "method",
+        *,
+        schemas: Mapping[str, Any] = {},
+        events: Iterable[Mapping[str, Any]] = (),
+    ) -> Description:
+        """Of a server that calls itself so, with methods, schemas and events as the `document` has them."""
+        info = {"title": title, "version": version, "x-method-noun": noun}
+        more = {"components": {"schemas": schemas}, "x-events": [*events]}
+        return cls({"openrpc": "1.3.2", "info": info, "methods": [*methods], **more})
+
+    @classmethod
     def of_names(cls, names: Iterable[object]) -> Description:
         """Of a server that tells the names of its methods and nothing of their params, which may then be anything."""
-        methods = [{"name": name, "params": [], "x-params": "whole"} for name in names if isinstance(name, str)]
-        return cls({"openrpc": "1.3.2", "info": {"title": "", "version": ""}, "methods": methods})
+        texts = (name for name in names if isinstance(name, str))
+        return cls.of_methods({"name": name, "params": [], "x-params": "whole"} for name in texts)
 
     @classmethod
     def refused(cls, method: str, fault: Fault) -> Description:

@@ -13,19 +13,17 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from rpcshell.client.dialects import Ask, Description, Event, Partial, Tell
+from rpcshell.client.dialects import Ask, Description, Event, Message, Partial, Steps, Tell
 from rpcshell.client.dialects.framed import FramedDialect
 from rpcshell.client.dialects.recognition import Guess, Recognition, messages_in
 from rpcshell.client.dialects.varlink_idl import parse
-from rpcwire import ERROR_OUT, EncodeError, ErrorCode, InvalidReply, Reply, encode_value
+from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Floats, InvalidReply, Reply, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rpcshell.client.dialects import Message, Steps
-    from rpcwire import Floats
 
-__all__ = ["Varlink", "document_of"]
+__all__ = ["Varlink", "described"]
 
 QUESTION_TIMEOUT: Final = 5.0
 """Seconds that a server has to answer each question about what it offers."""
@@ -77,11 +75,7 @@ class Varlink(FramedDialect):
         self._waiting: deque[tuple[int, dict[str, Any]]] = deque()
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A call.
-
-        Raises:
-            EncodeError: The params are not by name.
-        """
+        """A call."""
         if params is not None and not isinstance(params, dict):
             raise EncodeError("parameters go by name, as an object")
         flag = next((flag for flag in (MORE, ONEWAY) if method.endswith(flag)), "")
@@ -141,7 +135,7 @@ class Varlink(FramedDialect):
             reply = yield Ask(f"{_SERVICE}.GetInterfaceDescription", question, timeout=QUESTION_TIMEOUT)
             if reply.fault is None:
                 definitions[name] = str(reply.result["description"])
-        return Description(document_of(told, definitions))
+        return described(told, definitions)
 
 
 def _refuses_info(error: object, parameters: object) -> bool:
@@ -157,8 +151,8 @@ def _fault(name: str, parameters: object) -> dict[str, Any]:
     return {"code": int(code), "message": name, **({"data": parameters} if parameters else {})}
 
 
-def document_of(info: dict[str, Any], definitions: dict[str, str]) -> dict[str, Any]:
-    """What a service says of itself, as an OpenRPC document."""
+def described(info: dict[str, Any], definitions: dict[str, str]) -> Description:
+    """What a service says of itself."""
     types: dict[str, Any] = {}
     errors: dict[str, Any] = {}
     methods: list[dict[str, Any]] = []
@@ -168,13 +162,14 @@ def document_of(info: dict[str, Any], definitions: dict[str, str]) -> dict[str, 
         errors |= {error["message"]: error for error in interface.errors}
         known = [{"$ref": f"#/components/errors/{error['message']}"} for error in interface.errors]
         methods += [{**method, "errors": known} for method in interface.methods]
-    return {
+    document = {
         "openrpc": "1.3.2",
         "info": {"title": info.get("product", ""), "version": info.get("version", "")},
         "methods": [*methods, *_with_more(methods)],
         "components": {"errors": errors},
         "x-types": types,
     }
+    return Description(document)
 
 
 def _with_more(methods: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

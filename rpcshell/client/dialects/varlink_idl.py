@@ -48,12 +48,9 @@ _Schema = dict[str, Any]
 
 
 class Interface(msgspec.Struct):
-    """What an interface defines.
+    """What an interface defines: JSON Schemas by the names of types, and methods and errors as OpenRPC has them.
 
-    Attributes:
-        types: JSON Schemas by the names of types.
-        methods: OpenRPC methods, with the interface's name before theirs.
-        errors: OpenRPC errors, with the interface's name before theirs; any method may have any.
+    Before the names of these is the interface's. Any method may have any error.
     """
 
     types: dict[str, _Schema] = {}
@@ -62,13 +59,7 @@ class Interface(msgspec.Struct):
 
 
 def parse(name: str, text: str, types_at: str) -> Interface:
-    """Read the definition of an interface.
-
-    Args:
-        name: The interface's, as in `io.systemd.UserDatabase`.
-        text: The definition.
-        types_at: Where its types are put in the document, as `#/place`.
-    """
+    """Read the definition of an interface, whose types are put in the document at `types_at`, as `#/place`."""
     return _Parser(name, text[:_LONGEST], types_at).interface()
 
 

@@ -13,16 +13,23 @@ from itertools import accumulate, permutations
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.fleet.budget import RetryBudget
-from rpcshell.client.fleet.instances import Candidate, FleetEvent
+from rpcshell.client.errors import ConnectionFailed, ShellError
+from rpcshell.client.exchange import Dropped
+from rpcshell.client.fleet.instances import Candidate, FleetEvent, InstanceState, Kind, Listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence, Set
 
-    from rpcshell.client.fleet.instances import InstanceState, Kind, Listed
     from rpcshell.client.target import Target
 
-__all__ = ["LONGEST_EJECTION", "Balancer"]
+__all__ = ["LONGEST_EJECTION", "PROBE", "PROBE_LIMIT", "Balancer", "RetryBudget", "problem_of"]
+
+PROBE: Final = "rpc.discover"
+"""A method whose reply, be it an error, shows that a worker serves; the name is reserved, and no user's."""
+
+PROBE_LIMIT: Final = 2.0
+"""Seconds for a connection to an instance that was ejected, and for an answer to the probe."""
+
 
 _FIRST_EJECTION: Final = 0.5
 LONGEST_EJECTION: Final = 30.0
@@ -33,14 +40,43 @@ _PAIRED: Final = 16
 _LEAVE: Final = 0.5
 """Seconds without calls for who has ended a connection by `close`: it may be about to stop."""
 
+_SHARE: Final = 0.2
+_MOST_RETRIES: Final = 10.0
+
+
+class RetryBudget:
+    """A bucket of tokens, full at first: each call that succeeds adds a share of one, each retry takes one.
+
+    So retries never outgrow the calls. Finagle's RetryBudget and gRPC's throttling (proposal A6) do alike.
+    """
+
+    __slots__ = ("full", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = _MOST_RETRIES
+        self.full = True
+
+    @property
+    def allows(self) -> bool:
+        """Whether a retry may be made now."""
+        return self.tokens >= 1
+
+    def deposit(self) -> None:
+        """A call has succeeded."""
+        self.tokens = min(self.tokens + _SHARE, _MOST_RETRIES)
+        self.full = self.tokens == _MOST_RETRIES
+
+    def withdraw(self) -> bool:
+        """Take one for a retry, if there is one."""
+        if not self.allows:
+            return False
+        self.tokens -= 1
+        self.full = False
+        return True
+
 
 class Balancer:
-    """The instances of a fleet.
-
-    Args:
-        clock: Tells the time, in seconds.
-        random: Draws the instances.
-    """
+    """The instances of a fleet; `clock` tells the time in seconds, and `random` draws."""
 
     def __init__(self, clock: Callable[[], float], random: Random | None = None) -> None:
         self._clock = clock
@@ -59,9 +95,6 @@ class Balancer:
 
     def __len__(self) -> int:
         return len(self._candidates)
-
-    def __contains__(self, candidate: Candidate) -> bool:
-        return not candidate.gone
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -97,10 +130,8 @@ class Balancer:
     def choose(self, tried: Set[Candidate] = frozenset()) -> Candidate | None:
         """The instance for an attempt, which counts as under way from now on until `release`.
 
-        None, where all that are as good as any serve as many calls of this client as they can.
-
-        Args:
-            tried: Instances that it shall not be. There has to be another: `exhausted` tells.
+        None, where all that are as good as any serve as many calls of this client as they can. It is none of those that
+        were `tried`: there has to be another, as `exhausted` tells.
         """
         chosen: Candidate | None = None
         if not tried and (chosen := self._sole) is None:
@@ -177,7 +208,7 @@ class Balancer:
 
     def probe_delay(self, candidate: Candidate) -> float | None:
         """Seconds until an instance is to be looked at; None if that is needed no more, and nobody looks after it."""
-        if candidate.ejected and candidate in self:
+        if candidate.ejected and not candidate.gone:
             return max(candidate.due - self._clock(), 0.0)
         candidate.probing = False
         return None
@@ -229,5 +260,15 @@ class Balancer:
         self.limited = any(candidate.limited for candidate in every)
 
     def _tell(self, kind: Kind, candidate: Candidate, reason: str = "") -> None:
-        if candidate in self or kind in {"added", "removed"}:
+        if not candidate.gone or kind in {"added", "removed"}:
             self.events.append(FleetEvent(kind, candidate.state(self._clock()), reason))
+
+
+def problem_of(error: Dropped | ShellError | TimeoutError) -> str:
+    """What is wrong with an instance whose probe has ended so."""
+    match error:
+        case ConnectionFailed() | Dropped():
+            return error.reason
+        case ShellError():
+            return error.message
+    return "no reply in time"

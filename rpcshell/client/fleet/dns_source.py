@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.dialling import encoded_host, streams
 from rpcshell.client.errors import UsageError
 from rpcshell.client.fleet.instances import Listed
-from rpcshell.client.target import TcpTarget, TlsTarget
+from rpcshell.client.target import DnsTarget, SrvTarget, TcpTarget, TlsTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rpcshell.client.target import DnsTarget, SrvTarget
 
 __all__ = ["AddressSource", "SrvSource"]
 
@@ -85,11 +84,7 @@ class AddressSource(_Lookups):
 
 
 class SrvSource(_Lookups):
-    """Watches the SRV records of a service, for as long as each answer holds.
-
-    Raises:
-        UsageError: dnspython is not installed.
-    """
+    """Watches the SRV records of a service, for as long as each answer holds."""
 
     def __init__(self, target: SrvTarget) -> None:
         super().__init__(target.name)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.diagnosis import NO_TLS
 from rpcshell.client.errors import ConnectionFailed, ConnectionLost, ProtocolError
 from rpcshell.client.exchange import Dropped
-from rpcshell.client.target import ServersetTarget
+from rpcshell.client.target import ServersetTarget, Target
 
 if TYPE_CHECKING:
     from rpcshell.client.fleet.balancer import Balancer
     from rpcshell.client.fleet.instances import Candidate
-    from rpcshell.client.target import Target
     from rpcshell.client.trace import Trace
 
 __all__ = ["Failover", "Failure"]
@@ -42,11 +41,7 @@ class Failover:
 
     Who makes them asks `choose` for an instance, gives it back by `release`, and says in between how it went.
 
-    Args:
-        balancer: Has the instances.
-        fleet: What the errors name where they are about all of them.
-        idempotent: Whether the call may run twice.
-        trace: Is told of the attempts that fail.
+    Errors about all instances name the `fleet`; `trace` is told of the attempts that fail.
     """
 
     # Most calls need nothing of this, so that it is set where something has failed.
@@ -67,11 +62,7 @@ class Failover:
         self._trace = trace
 
     def choose(self) -> Candidate | None:
-        """The instance for the next attempt, or None while all are busy: ask again when one is released.
-
-        Raises:
-            ConnectionFailed: The fleet has no instances.
-        """
+        """The instance for the next attempt, None while all are busy, or ConnectionFailed where there are none."""
         candidate = self._balancer.choose(self.tried)
         if candidate is None and not len(self._balancer):
             raise ConnectionFailed(self._fleet, "no server is registered there")
@@ -88,12 +79,9 @@ class Failover:
         return usual if self._is_last() else min(usual, _PATIENCE)
 
     def failed(self, candidate: Candidate, error: Failure, *, whole: bool) -> None:
-        """Go on to another instance, or to the same if it is alone, as the attempt at this one has failed.
+        """Go on to another instance, or to the same if it is alone, as the attempt at this one was ended by an error.
 
-        Args:
-            candidate: Where it was made.
-            error: What has ended it.
-            whole: Whether it had all the time that the call may take.
+        It had the `whole` time that the call may take, or only a part.
 
         Raises:
             ConnectionFailed: No connection to this one could be made, and there is no other.

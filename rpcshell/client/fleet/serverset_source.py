@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
+import stat
 import threading
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import KazooException, NoAuthError, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
@@ -18,17 +23,17 @@ from kazoo.protocol.states import EventType
 
 from rpcshell.client.errors import UsageError
 from rpcshell.client.fleet.instances import Listed
-from rpcshell.client.target import Target, TcpTarget, TlsFiles, TlsTarget
+from rpcshell.client.target import ServersetTarget, Target, TcpTarget, TlsFiles, TlsTarget
 from rpcshell.client.tls import client_context
 from rpcwire import InvalidMember
-from rpcwire.serverset import METRICS, decode_member, is_host, is_member_name
+from rpcwire.credentials import LARGEST_CREDENTIALS, is_exposed
+from rpcwire.serverset import METRICS, Member, ServersetAddress, decode_member, is_host, is_member_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rpcwire.serverset import Member, ServersetAddress
 
-__all__ = ["ServersetSource"]
+__all__ = ["ServersetSource", "read_credentials"]
 
 _SESSION: Final = 10.0
 """Seconds after which ZooKeeper forgets this client, of which it keeps nothing but that it watches."""
@@ -36,25 +41,18 @@ _SESSION: Final = 10.0
 _RETRY: Final = {"max_tries": -1, "delay": 0.1, "max_delay": 2.0}
 
 _TRIES_AGAIN: Final = "Transition to CONNECTING"
+_CREDENTIALS: Final = 'it has user = "..." and password = "..."'
 
 _log: Final = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
 
 
 class ServersetSource:
-    """Watches a serverset, as `Source` says.
+    """Watches a serverset, as `Source` says. The files of TLS are for ZooKeeper, where the address says TLS."""
 
-    Args:
-        address: Where it is.
-        tls: The files that ZooKeeper is verified with, and those that it is shown, where the address says TLS.
-        user: Who the client is, as `user:password`, or None.
-
-    Raises:
-        TlsFailed: A file cannot be used.
-    """
-
-    def __init__(self, address: ServersetAddress, tls: TlsFiles | None, user: str | None = None) -> None:
-        self._address = address
+    def __init__(self, target: ServersetTarget, tls: TlsFiles | None) -> None:
+        self._address = address = ServersetAddress.parse(target.url)
+        user = None if target.credentials is None else read_credentials(target.credentials)
         self._words = _LastWords()
         self._denied = False
         self._client: Any = KazooClient(
@@ -237,3 +235,37 @@ def _security(address: ServersetAddress, tls: TlsFiles | None) -> dict[str, obje
         {} if tls is None else {"ca": tls.ca, "certfile": tls.cert, "keyfile": tls.key or tls.cert}
     )
     return {"use_ssl": True, "verify_certs": True, "check_hostname": True, **files}
+
+
+class _Credentials(msgspec.Struct, forbid_unknown_fields=True):
+    """What such a file holds; the ACL is for those who register, and may use the same file."""
+
+    user: str
+    password: str
+    acl: list[str] = []
+
+
+def read_credentials(file: str) -> str:
+    """The user and the password of a TOML file, with a colon between them, as ZooKeeper's scheme `digest` takes them.
+
+    A UsageError says that it cannot be read, that others may read it, or that it holds something else.
+    """
+    try:
+        found = msgspec.convert(tomllib.loads(_secret(Path(file))), _Credentials)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        # Also of msgspec and tomllib, which repeat no more than a key or a character; it may be no text at all.
+        problem = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"has no credentials: {error}"
+        raise UsageError(f"{file} {problem}", hint=_CREDENTIALS) from None
+    if not found.user or ":" in found.user:
+        raise UsageError(f"the user in {file} has to be a name without a colon", hint=_CREDENTIALS)
+    return f"{found.user}:{found.password}"
+
+
+def _secret(path: Path) -> str:
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and is_exposed(status):
+            raise UsageError(f"{path} holds a password, and others may read it", hint=f"chmod 600 {path}")
+        return file.read(LARGEST_CREDENTIALS).decode("utf-8-sig")

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from rpcshell.client.errors import UsageError
 from rpcshell.client.fleet.instances import Listed
-from rpcshell.client.target import DnsTarget, ListTarget, ServersetTarget, SrvTarget
+from rpcshell.client.target import DnsTarget, FleetTarget, ListTarget, ServersetTarget, SrvTarget, TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rpcshell.client.target import FleetTarget, TlsFiles
 
 __all__ = ["Source", "listed_in", "source_of"]
 
@@ -53,11 +52,7 @@ def source_of(target: FleetTarget, tls: TlsFiles | None) -> Source | None:
                     raise
                 hint = "pip install 'rpcshell[zookeeper]'"
                 raise UsageError("ZooKeeper is asked with kazoo, which is not installed", hint=hint) from None
-            from rpcshell.client.fleet.credentials import read_credentials
-            from rpcwire.serverset import ServersetAddress
-
-            user = None if target.credentials is None else read_credentials(target.credentials)
-            return ServersetSource(ServersetAddress.parse(target.url), tls, user)
+            return ServersetSource(target, tls)
         case SrvTarget():
             from rpcshell.client.fleet.dns_source import SrvSource
 

@@ -20,8 +20,7 @@ _C = TypeVar("_C")
 class Spares(Generic[_C]):
     """Finds connections that no call needed; a client's calls are seldom all at one server. Threads may share it.
 
-    Args:
-        idle: The connections to each instance that no call uses now; calls take the last, and give it back there.
+    Calls take the last of the `idle` connections to an instance, and give it back there.
     """
 
     def __init__(self, idle: Mapping[Candidate, list[_C]]) -> None:
@@ -38,8 +37,7 @@ class Spares(Generic[_C]):
     def take_out(self, now: float) -> list[_C]:
         """Take from the idle ones those that no call needed for a tenth of a second, and return them, to be closed.
 
-        Args:
-            now: The time in seconds, of a clock that never goes back.
+        The time is in seconds, of a clock that never goes back.
         """
         if now < self._due:
             return []

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from rpcshell.client.dialects.registry import serves_one
+from rpcshell.client.dialects.registry import has_trait
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
 from rpcshell.client.target import FleetTarget, Target, TlsFiles
 from rpcshell.lab.bench import page, report
@@ -98,7 +98,7 @@ def _connections(shell: Shell, options: BenchOptions) -> int:
         options.models
         or target is None
         or not target.dialect
-        or not serves_one(target.dialect, shell.session.book.dialects)
+        or not has_trait(target.dialect, "serves_one", shell.session.book.dialects)
     ):
         return options.most_connections
     if (options.connections or options.processes or 1) > 1:

@@ -12,8 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from rpcshell import ConnectionFailed, TcpTarget, TlsTarget
 from rpcshell.client.diagnosis import NO_TLS
-from rpcshell.client.fleet.balancer import LONGEST_EJECTION, Balancer
-from rpcshell.client.fleet.budget import RetryBudget
+from rpcshell.client.fleet.balancer import LONGEST_EJECTION, Balancer, RetryBudget
 from rpcshell.client.fleet.failover import Failover
 from rpcshell.client.fleet.instances import Candidate, Listed
 from tests.steps import steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rpcshell.client.dialects.mcp.methods import document, resource_names
+from rpcshell.client.dialects.mcp.methods import described, resource_names
 from rpcshell.line.catalog import Catalog
 from rpcwire import Reply
 from tests.rpcshell.client.test_mcp import calling
@@ -52,7 +52,7 @@ def test_a_tools_schema_is_that_of_its_method() -> None:
         {"name": "odder", "inputSchema": {"properties": []}},
     ]
     lists = {"tools": [paint, either, *broken], "prompts": [], "resources": [], "templates": []}
-    methods = Catalog.from_openrpc(document({}, {}, modern=False, **lists)).methods
+    methods = Catalog.from_openrpc(described({}, {}, modern=False, **lists).document).methods
     assert list(methods)[:4] == ["paint", "tool:tools/list", "odd", "odder"]
     method = methods["paint"]
     assert method.signature == "paint(door: Door, coats: integer = 1)"

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import ServersetTarget, TlsFailed, TlsFiles, UsageError, connect
-from rpcshell.client.fleet.credentials import read_credentials
+from rpcshell.client.fleet.serverset_source import read_credentials
 from rpcshell.client.fleet.sources import Source, source_of
 from tests.rpcserver.test_registration import tls_before
 from tests.rpcshell.client.test_fleet_clients import named

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpcshell.client.dialects import Description
-from rpcshell.client.dialects.varlink import document_of
+from rpcshell.client.dialects.varlink import described
 from rpcshell.client.dialects.varlink_idl import parse
 from rpcshell.line.catalog import Catalog
 from rpcshell.line.hint import problems
@@ -53,7 +52,7 @@ error Gone
 
 def catalog(**definitions: str) -> Catalog:
     named = {name.replace("_", "."): text for name, text in definitions.items()}
-    return Catalog.from_openrpc(document_of({"product": "p", "version": "1"}, named))
+    return Catalog.from_openrpc(described({"product": "p", "version": "1"}, named).document)
 
 
 CATALOG = catalog(io_example_states=STATES, org_example_music=DEFINITION)
@@ -145,8 +144,7 @@ TEXTS = st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join) | st.text(ma
 
 @given(TEXTS)
 def test_whatever_a_definition_is_it_makes_a_catalog(text: str) -> None:
-    described = Description(document_of({}, {"a.b": text}))
-    for method in Catalog.from_openrpc(described.document).methods.values():
+    for method in Catalog.from_openrpc(described({}, {"a.b": text}).document).methods.values():
         assert method.signature
 
 

@@ -17,7 +17,7 @@ class Asking:
         self.notes: list[str] = []
         self.answers: list[tuple[Any, Any]] = []
         self.hearing = Hearing()
-        self.hearing.begin()
+        self.hearing.over = False
         self.questions = Questions(self.came.append, self.notes.append)
         self.questions.listen(self.hearing)
 
@@ -82,7 +82,7 @@ def test_who_wants_to_be_left_alone_is_until_the_next_line() -> None:
 def test_nobody_is_asked_for_a_server_that_has_gone() -> None:
     server = Asking()
     server.ask(1)
-    server.hearing.stop()
+    server.hearing.over = True
     assert server.questions.next() is None
     assert server.answers == []
 

@@ -12,12 +12,11 @@ from rpcshell.client.dialects import Progress
 from rpcshell.client.dialects.lenient import as_text
 from rpcshell.client.dialects.mcp import methods
 from rpcshell.client.dialects.mcp.uri_template import expand
-from rpcwire import ERROR_OUT, ErrorCode, Fault, Reply, encode_value
+from rpcwire import ERROR_OUT, ErrorCode, Fault, Floats, Reply, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rpcwire import Floats
 
 __all__ = ["ROUND", "SOUGHT_IN", "McpCall", "outcome", "progress", "routed", "texts", "uri_of"]
 
@@ -96,11 +95,7 @@ def uri_of(resource: Mapping[str, Any], values: Mapping[str, Any]) -> str:
 
 
 def texts(values: Mapping[str, Any], floats: Floats) -> dict[str, str]:
-    """Arguments of prompts, which are texts: what is none is what JSON has for it.
-
-    Raises:
-        EncodeError: JSON cannot carry it.
-    """
+    """Arguments of prompts, which are texts: what is none is what JSON has for it, if it can carry that."""
     return {
         name: value if isinstance(value, str) else encode_value(value, floats).decode()
         for name, value in values.items()

@@ -34,13 +34,12 @@ from rpcshell.client.dialects.mcp.headers import header_places, header_value
 from rpcshell.client.dialects.mcp.requests import CAPABILITIES, capabilities_with, for_a_person, own_answer, with_urls
 from rpcshell.client.dialects.steps import DESCRIPTION_TIMEOUT
 from rpcshell.client.errors import CallTimeout
-from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Reply, decode_value
+from rpcwire import ERROR_OUT, EncodeError, ErrorCode, Fault, Floats, Reply, decode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rpcshell.client.dialects import Message, Steps
-    from rpcwire import Floats
 
 __all__ = ["Mcp"]
 
@@ -171,7 +170,7 @@ class Mcp(JsonRpc):
             for tool in lists["tools"]
             if self._modern and isinstance(tool, dict) and (found := header_places(tool))
         }
-        return Description(methods.document(self._info, self._offers, modern=self._modern, **lists))
+        return methods.described(self._info, self._offers, modern=self._modern, **lists)
 
     def _listed(self, method: str, key: str, faults: list[Fault]) -> Steps[list[Any]]:
         """Everything in a list, page by page; what goes wrong is added to the faults."""
@@ -205,11 +204,7 @@ class Mcp(JsonRpc):
         return [value for value in as_list(values) if isinstance(value, str)]
 
     def encode_call(self, method: str, params: object, *, meta: bool, plain: bool, number: int = 0) -> bytes:
-        """A request: of a tool, a prompt, a resource, or by the protocol's own name.
-
-        Raises:
-            EncodeError: The params are no object, or JSON cannot carry them.
-        """
+        """A request: of a tool, a prompt, a resource, or by the protocol's own name."""
         if params is not None and not isinstance(params, dict):
             raise EncodeError("MCP takes params by name, as an object")
         call = routed(method, params, self._resources, self._floats)

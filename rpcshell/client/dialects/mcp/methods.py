@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from rpcshell.client.dialects.lenient import as_text
+from rpcshell.client.dialects import Description
+from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcshell.client.dialects.mcp.uri_template import variables
-from rpcwire import MessageError, decode_value, encode_value
+from rpcwire import Floats, MessageError, decode_value, encode_value
 
-if TYPE_CHECKING:
-    from rpcwire import Floats
-
-__all__ = ["OWN", "PROMPT", "PROTOCOL", "RESOURCE", "TOOL", "document", "error_of", "resource_names", "shown"]
+__all__ = ["OWN", "PROMPT", "PROTOCOL", "RESOURCE", "TOOL", "described", "error_of", "resource_names", "shown"]
 
 TOOL: Final = "tool:"
 PROMPT: Final = "prompt:"
@@ -106,16 +104,12 @@ _HINTS: Final = {
 }
 
 
-def document(
+def described(
     info: Mapping[str, Any], capabilities: Mapping[str, Any], *, modern: bool, **lists: list[Any]
-) -> dict[str, Any]:
-    """An OpenRPC document of a server.
+) -> Description:
+    """What a server offers that calls itself so and has listed `tools`, `prompts`, `resources` and `templates`.
 
-    Args:
-        info: What the server calls itself.
-        capabilities: What it says it can do.
-        modern: Whether the protocol has no handshake.
-        lists: What the server has listed: `tools`, `prompts`, `resources`, `templates`.
+    It is `modern` where its protocol has no handshake.
     """
     completes = "completions" in capabilities
     tools = (_tool(tool) for tool in _named(lists["tools"], "name"))
@@ -129,9 +123,8 @@ def document(
         for name, (capability, summary, params) in _METHODS.items()
         if _OF_ERA.get(name, modern) == modern and (not capability or capability in capabilities)
     )
-    named = {"title": as_text(info.get("title")) or as_text(info.get("name")), "version": as_text(info.get("version"))}
-    methods = [*tools, *prompts, *resources, *own]
-    return {"openrpc": "1.3.2", "info": named, "methods": methods}
+    title = as_text(info.get("title")) or as_text(info.get("name"))
+    return Description.of_methods((*tools, *prompts, *resources, *own), title, as_text(info.get("version")))
 
 
 def resource_names(resources: list[Any], templates: list[Any]) -> dict[str, Mapping[str, Any]]:
@@ -158,8 +151,7 @@ def shown(method: str, result: Mapping[str, Any], floats: Floats = "float") -> A
 
 def error_of(result: Mapping[str, Any]) -> tuple[str, Any]:
     """What a tool says of its failure, and what else there is to it."""
-    content = result.get("content")
-    blocks = content if isinstance(content, list) else []
+    blocks = as_list(result.get("content"))
     texts = [block["text"] for block in blocks if _is_text(block)]
     rest = [block for block in blocks if not _is_text(block)] or None
     return "\n".join(texts) or "the tool has failed", result.get("structuredContent", rest)
@@ -224,14 +216,12 @@ def _named(listed: list[Any], key: str) -> list[dict[str, Any]]:
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     name = tool["name"]
     clashes = name in OWN or name.startswith((TOOL, PROMPT, RESOURCE, PROTOCOL))
-    given = tool.get("inputSchema")
-    annotations = tool.get("annotations")
-    hints = annotations if isinstance(annotations, dict) else {}
+    hints = as_mapping(tool.get("annotations"))
     method: dict[str, Any] = {
         "name": f"{TOOL}{name}" if clashes else name,
         "description": _description(tool, hints),
         "x-idempotent": hints.get("readOnlyHint") is True or hints.get("idempotentHint") is True,
-        **_params(given if isinstance(given, dict) else {}),
+        **_params(as_mapping(tool.get("inputSchema"))),
     }
     if isinstance(output := tool.get("outputSchema"), dict):
         method["result"] = {"name": "result", "schema": output}
@@ -240,11 +230,10 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 def _params(schema: dict[str, Any]) -> dict[str, Any]:
     """Parameters one by one, and the schema of all where it says more than that."""
-    properties, required = schema.get("properties"), schema.get("required")
-    names = required if isinstance(required, list) else []
+    required = as_list(schema.get("required"))
     params = [
-        {"name": name, "schema": _with_definitions(one, schema), "required": name in names}
-        for name, one in (properties.items() if isinstance(properties, dict) else ())
+        {"name": name, "schema": _with_definitions(one, schema), "required": name in required}
+        for name, one in as_mapping(schema.get("properties")).items()
     ]
     if schema.get("additionalProperties", False) is False and schema.keys() <= _PLAIN_SCHEMA:
         return {"params": params, "paramStructure": "by-name"}
@@ -252,7 +241,6 @@ def _params(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prompt(prompt: dict[str, Any], completes: bool) -> dict[str, Any]:
-    arguments = prompt.get("arguments")
     params = [
         {
             "name": argument["name"],
@@ -261,17 +249,17 @@ def _prompt(prompt: dict[str, Any], completes: bool) -> dict[str, Any]:
             "schema": _TEXT,
             "x-completes": completes,
         }
-        for argument in _named(arguments if isinstance(arguments, list) else [], "name")
+        for argument in _named(as_list(prompt.get("arguments")), "name")
     ]
     name = f"{PROMPT}{prompt['name']}"
     return {"name": name, "description": _description(prompt), "params": params, "paramStructure": "by-name"}
 
 
 def _resource(name: str, resource: Mapping[str, Any], completes: bool) -> dict[str, Any]:
-    template = resource.get("uriTemplate")
+    template = as_text(resource.get("uriTemplate"))
     params = [
         {"name": variable, "required": required, "schema": _TEXT, "x-completes": completes}
-        for variable, required in (variables(template) if isinstance(template, str) else {}).items()
+        for variable, required in variables(template).items()
     ]
     about = [_description(resource), f"{template or resource['uri']} {as_text(resource.get('mimeType'))}".strip()]
     return {

@@ -8,14 +8,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from rpcshell.client.dialects import Form, ServerRequest
+from rpcshell.client.dialects import Form, FormAction, ServerRequest
 from rpcshell.client.dialects.lenient import as_list, as_mapping, as_text
 from rpcwire import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
-    from rpcshell.client.dialects import FormAction
 
 __all__ = ["CAPABILITIES", "SAMPLING", "capabilities_with", "for_a_person", "own_answer", "with_urls"]
 
