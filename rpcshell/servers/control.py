@@ -5,6 +5,7 @@ Which server is meant is found out in `directory`; what is done with it is the c
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -35,10 +36,7 @@ class Control:
     """A connection to a control socket; for one thread at a time. `on_status` is given each status that it brings.
 
     A call that the server refuses raises `CallError`, one that finds no server `ConnectionFailed`, and one that finds
-    another user's server, root's shell included, `UsageError`.
-
-    Raises:
-        UsageError: There is no socket, but something else.
+    another user's server, root's shell included, `UsageError`, as does a path of something else than a socket.
     """
 
     def __init__(
@@ -50,7 +48,10 @@ class Control:
     ) -> None:
         self.path = path
         self._on_status = on_status
-        _require_socket(path)
+        # Where nothing is there, connecting fails with a better message.
+        with contextlib.suppress(OSError):
+            if not stat.S_ISSOCK(os.lstat(path).st_mode):
+                raise UsageError(f"{path} is no socket", hint=":servers lists the servers that can be steered")
         self._client = _OwnersClient(UnixTarget(path), timeout=timeout, connect_timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -94,9 +95,8 @@ class Control:
         try:
             return self._call("arbiter.log_since", {"position": position, "limit": limit}, LogPart)
         except CallError as error:
-            if error.code == ErrorCode.METHOD_NOT_FOUND:
-                raise UsageError("the server is of an older version, whose log cannot be followed") from None
-            raise UsageError(error.message) from None
+            too_old = "the server is of an older version, whose log cannot be followed"
+            raise UsageError(too_old if error.code == ErrorCode.METHOD_NOT_FOUND else error.message) from None
 
     def stop_worker(self, worker: int) -> Signalled:
         """Have a worker answer what has arrived, and leave; another takes its place."""
@@ -145,13 +145,3 @@ class _OwnersClient(Client):
             f"the server at {instance} is another user's (uid {user}), and only its owner may steer it",
             hint=":servers lists your own",
         )
-
-
-def _require_socket(path: str) -> None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        # Connecting fails with a better message.
-        return
-    if not stat.S_ISSOCK(found.st_mode):
-        raise UsageError(f"{path} is no socket", hint=":servers lists the servers that can be steered")

@@ -34,6 +34,7 @@ __all__ = [
     "is_on_this_machine",
     "listens_at",
     "local_servers",
+    "server_at",
     "servers_at",
 ]
 
@@ -47,10 +48,9 @@ _FOR_OTHERS: Final = 0o077
 
 
 class LocalServer(msgspec.Struct, frozen=True):
-    """A server of this user on this machine."""
+    """A server of this user on this machine, with the path of its control socket."""
 
     path: str
-    """Of its control socket."""
     status: ServerStatus
 
     @property
@@ -79,9 +79,8 @@ def control_folders() -> Iterator[Path]:
     In others anybody could put something that passes for a server.
     """
     user = os.geteuid()
-    candidates = [
-        Path(runtime) / "rpcserver" for runtime in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}") if runtime
-    ]
+    runtime_folders = filter(None, (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"))
+    candidates = [Path(folder) / "rpcserver" for folder in runtime_folders]
     # Without a folder for temporary files there are no servers in it.
     with contextlib.suppress(FileNotFoundError):
         candidates.append(Path(tempfile.gettempdir()) / f"rpcserver-{user}")
@@ -115,13 +114,12 @@ def local_servers() -> list[LocalServer]:
 def servers_at(targets: Iterable[Target]) -> dict[Target, LocalServer]:
     """Which of these targets lead to servers of this user on this machine, and to which."""
     servers = local_servers()
-    found: dict[Target, LocalServer] = {}
-    for target in targets:
-        for server in servers:
-            if any(listens_at(address, target) for address in server.addresses):
-                found[target] = server
-                break
-    return found
+    return {target: server for target in targets if (server := server_at(target, servers)) is not None}
+
+
+def server_at(target: Target, servers: Iterable[LocalServer]) -> LocalServer | None:
+    """The one of these servers that a target leads to."""
+    return next((one for one in servers if any(listens_at(address, target) for address in one.addresses)), None)
 
 
 def listens_at(address: str, target: Target) -> bool:
@@ -130,13 +128,9 @@ def listens_at(address: str, target: Target) -> bool:
         listener = Target.parse(address)
     except UsageError:
         return False
-    if isinstance(listener, UnixTarget) or isinstance(target, UnixTarget):
-        return (
-            isinstance(listener, UnixTarget)
-            and isinstance(target, UnixTarget)
-            and (listener.path == target.path or not (listener.abstract or target.abstract))
-            and os.path.realpath(listener.path) == os.path.realpath(target.path)
-        )
+    if isinstance(listener, UnixTarget) and isinstance(target, UnixTarget):
+        may_be_same = listener.path == target.path or not (listener.abstract or target.abstract)
+        return may_be_same and os.path.realpath(listener.path) == os.path.realpath(target.path)
     listening, wanted = _tcp(listener), _tcp(target)
     if listening is None or wanted is None or listening.port != wanted.port:
         return False
@@ -161,9 +155,8 @@ def ips_of(target: Target) -> set[Ip]:
 
 
 def _tcp(target: Target) -> TcpTarget | None:
-    if isinstance(target, TlsTarget):
-        return target.address
-    return target if isinstance(target, TcpTarget) else None
+    address = target.address if isinstance(target, TlsTarget) else target
+    return address if isinstance(address, TcpTarget) else None
 
 
 def _addresses(target: TcpTarget) -> set[Ip]:

@@ -66,7 +66,6 @@ class Answer(msgspec.Struct, frozen=True):
     out: str = ""
     result: Any = None
     error: ShellError | None = None
-    """Why there is no result."""
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -94,10 +93,7 @@ class FanOut:
     def run(self, method: str, params: object) -> None:
         """Find the workers, and make the call on all of them at the same time.
 
-        Raises:
-            UsageError: JSON cannot carry the params.
-            ConnectionFailed: The server cannot be reached.
-            KeyboardInterrupt: Ctrl-C was pressed; what had not answered by then has an error that says so.
+        Upon Ctrl-C what has not answered by then has an error that says so.
         """
         asyncio.run(self._run(method, params))
 
@@ -107,11 +103,8 @@ class FanOut:
             status = self._control.status()
             serving = {worker.worker: worker for worker in status.workers if worker.state == "ready"}
             wanted = {number: serving[number] for number in serving if number not in {*self.answers, *given_up}}
-            self.missed = {
-                worker.worker: Missed(worker.worker, worker.pid, f"it is {worker.state}")
-                for worker in status.workers
-                if worker.worker not in serving
-            } | given_up
+            others = [worker for worker in status.workers if worker.worker not in serving]
+            self.missed = {one.worker: Missed(one.worker, one.pid, f"it is {one.state}") for one in others} | given_up
             if not wanted:
                 return
             search = _Search(self._target, self._control, self._tls, status, wanted)
@@ -191,9 +184,8 @@ class _Search:
         progress, held = time.monotonic(), 0
         try:
             while self._missing and time.monotonic() - progress < PATIENCE and held < _LOOKS_HELD:
-                for _ in range(
-                    min(len(self._missing), _AT_ONCE, self._most - self._tries + len(pending)) - len(pending)
-                ):
+                at_once = min(len(self._missing), _AT_ONCE, self._most - self._tries + len(pending))
+                while len(pending) < at_once:
                     self._tries += 1
                     pending.add(asyncio.create_task(self._ask()))
                 if not pending:

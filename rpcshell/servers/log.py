@@ -48,7 +48,6 @@ class LogRecord(msgspec.Struct, frozen=True):
     worker: int | None = None
     pid: int | None = None
     message: str = ""
-    """Of one or more lines."""
     fields: dict[str, Any] = {}
     """What else a log of JSON lines has."""
 
@@ -58,7 +57,7 @@ def read_records(lines: Sequence[str]) -> Iterator[LogRecord]:
 
     What comes before the first beginning of a record is one without time and level.
     """
-    begun: tuple[re.Match[str], str] | None = None
+    begun: re.Match[str] | None = None
     held: list[str] = []
     for line in lines:
         head = _TEXT.match(line)
@@ -67,11 +66,9 @@ def read_records(lines: Sequence[str]) -> Iterator[LogRecord]:
             held.append(line)
             continue
         yield from _of_text(begun, held)
-        begun, held = None, []
         if record is not None:
             yield record
-        elif head is not None:
-            begun, held = (head, line), [line]
+        begun, held = head, [] if head is None else [line]
     yield from _of_text(begun, held)
 
 
@@ -85,17 +82,12 @@ class LogFilter:
         self._worker = worker
         self._levels = None if level is None else LEVELS[LEVELS.index(level) :]
         self._text = None if text is None else text.lower()
-        self._all = worker is None and level is None and text is None
-        self._within = self._all
-
-    @property
-    def wants_all(self) -> bool:
-        """Whether every record is wanted."""
-        return self._all
+        self.wants_all = worker is None and level is None and text is None
+        self._within = self.wants_all
 
     def wants(self, record: LogRecord) -> bool:
         """Whether a record is wanted."""
-        if self._all or not record.level:
+        if self.wants_all or not record.level:
             return self._within
         self._within = (
             self._worker in {None, record.worker}
@@ -223,12 +215,11 @@ class LogFollower:
             self._sink.say(why)
 
 
-def _of_text(begun: tuple[re.Match[str], str] | None, lines: list[str]) -> Iterator[LogRecord]:
-    if begun is None:
+def _of_text(head: re.Match[str] | None, lines: list[str]) -> Iterator[LogRecord]:
+    if head is None:
         if lines:
             yield LogRecord(tuple(lines), message="\n".join(lines))
         return
-    head, first = begun
     who = head["who"]
     worker = _WORKER.fullmatch(who)
     yield LogRecord(
@@ -238,7 +229,7 @@ def _of_text(begun: tuple[re.Match[str], str] | None, lines: list[str]) -> Itera
         who,
         None if worker is None else int(worker[1]),
         int(head["pid"]),
-        "\n".join([first[head.end() :], *lines[1:]]),
+        "\n".join([lines[0][head.end() :], *lines[1:]]),
     )
 
 

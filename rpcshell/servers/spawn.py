@@ -107,9 +107,8 @@ class SpawnedServer:
         self.workers = ready.workers
         """How many it started with."""
         self.model = ready.model
-        self.log = log
-        self.log_problem = log_problem
-        """Why its log is not where logs are, in a sentence for the user; None where it is."""
+        self.log, self.log_problem = log, log_problem
+        """And why it is not where logs are, in a sentence for the user; None where it is."""
         self.control = ready.control and ready.control.removeprefix("unix:")
         """The path of its control socket."""
         self.kept = False
@@ -124,8 +123,7 @@ class SpawnedServer:
 
         Raises:
             UsageError: The options make no sense.
-            SpawnFailed: It did not get ready.
-            Cancelled: Ctrl-C was pressed; the server was ended.
+            SpawnFailed, Cancelled: It did not get ready, or Ctrl-C was pressed; the server was ended.
         """
         if options.workers is not None and options.workers < 1:
             raise UsageError(f"a server needs at least one worker, not {options.workers}")
@@ -163,11 +161,9 @@ class SpawnedServer:
 
     def ends_within(self, seconds: float) -> bool:
         """Wait for the end of the server; whether it came in time."""
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return self.poll() is not None
 
     def how_it_ended(self) -> str:
         """How the process ended, in words that follow its name."""
@@ -210,8 +206,7 @@ class SpawnedServer:
     def stop(self, *, drain: float | None = None, quit_after: float = QUIT_TIMEOUT) -> int:
         """End the server: gracefully, then quickly, then by force. Ctrl-C goes to the next step at once.
 
-        The first two steps have `drain` seconds, if not the usual ones, and `quit_after`. Returns the exit status,
-        negative for a signal.
+        The first two steps have `drain` seconds, if not the usual ones, and `quit_after`. Returns the exit status.
         """
         drain = DRAIN_TIMEOUT + self.options.settle if drain is None else drain
         for number, seconds in ((signal.SIGTERM, drain), (signal.SIGINT, quit_after)):
@@ -233,9 +228,8 @@ def _await_ready(link: socket.socket, process: subprocess.Popen[bytes], log: Pat
         try:
             data = link.recv(_LONGEST_LINE)
         except TimeoutError:
-            raise SpawnFailed(
-                f"the server was not ready within {timeout:g} s", log=log, hint=f"its log is {log}"
-            ) from None
+            late = f"the server was not ready within {timeout:g} s"
+            raise SpawnFailed(late, log=log, hint=f"its log is {log}") from None
         except OSError:
             data = b""
         line += data
@@ -260,11 +254,9 @@ def _died(process: subprocess.Popen[bytes], log: Path) -> SpawnFailed:
         status = process.wait(QUIT_TIMEOUT)
     except subprocess.TimeoutExpired:
         return SpawnFailed("the server closed its link before it was ready", log=log)
-    last = _last_line(log)
-    said = f": {last}" if last else ""
-    return SpawnFailed(
-        f"the server {how_it_ended(status)} before it was ready{said}", log=log, hint=f"its log is {log}"
-    )
+    said = f": {last}" if (last := _last_line(log)) else ""
+    how = f"the server {how_it_ended(status)} before it was ready{said}"
+    return SpawnFailed(how, log=log, hint=f"its log is {log}")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

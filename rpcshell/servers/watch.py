@@ -88,11 +88,7 @@ class LocalServerWatch:
         return found
 
     def new_log(self, limit: int) -> LogPart:
-        """What was logged since this was last asked, at first the last lines; `limit` lines at most.
-
-        Raises:
-            UsageError: The log cannot be read back, or the server is too old to do that.
-        """
+        """What was logged since this was last asked, at first the last lines; as `Control.log_since`."""
         part = self.ask(lambda control: control.log_since(self._log_position, limit))
         self._log_position = part.next
         return part

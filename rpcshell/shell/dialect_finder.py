@@ -46,14 +46,10 @@ class SpeaksOtherwise(ProtocolError):
 
 
 class DialectFinder:
-    """One target's.
+    """One target's, which was `asked` for without a dialect.
 
-    Args:
-        asked: The target, without a dialect.
-        memory: Gives the place where it is remembered what targets speak, or None.
-        tls: The files of TLS, as its client has them.
-        note: Is told, by whoever makes a call, that it waits for a server which says nothing.
-        dialects: Those of the configuration, one of which it may speak.
+    The memory is where it is remembered what targets speak. Whoever makes a call tells `note` that it waits for a
+    server which says nothing.
 
     Attributes:
         target: Where to go, with the dialect that it is taken to speak.
@@ -102,8 +98,7 @@ class DialectFinder:
     def looks_first(self, program: str = "") -> bool:
         """Whether to look before anything is said, as a program listens there that may suffer from it.
 
-        Args:
-            program: Who listens at the other end of a connection, or "" where there is none yet.
+        It is the one at the other end of a connection, or "" where there is none yet.
         """
         if self.remembered:
             return False
@@ -135,11 +130,8 @@ class DialectFinder:
         """Look closer where a call is silent for long, which raises `SpeaksOtherwise`, or as `look`, out of the call.
 
         A server of one's own may take its time, as may one that is known to speak what the call is made in. So may one
-        that says nothing at all, where the user has said how long to wait; it is told that the call waits.
-
-        Args:
-            trace: The call's.
-            limit: Seconds that the user gives the call, or None for the usual.
+        that says nothing at all, where the user has said how long to wait, by a `limit` in seconds; it is told that the
+        call waits.
 
         Raises:
             ProtocolError: It was found out just now to be nothing to talk to.
@@ -161,21 +153,19 @@ class DialectFinder:
                 if not self._may_be_busy(limit):
                     raise
                 self._tell_of_waiting(verdict, limit)
-            else:
-                if other:
-                    raise SpeaksOtherwise(f"{self.asked} speaks {self.target.dialect}")
-                if self.finding is not None and self.finding.target is None:
-                    self._tell_of_waiting(self.finding.error, limit)
+                return
+            if other:
+                raise SpeaksOtherwise(f"{self.asked} speaks {self.target.dialect}")
+            if self.finding is not None and self.finding.target is None:
+                self._tell_of_waiting(self.finding.error, limit)
 
         trace.once_silent(look_closer)
 
     def look(self, limit: float | None = None, *, asked: bool = False) -> bool:
-        """Find out what it speaks; whether that is something else than it was taken for.
+        """Find out what it speaks, within `limit` seconds or the usual; whether that is not what it was taken for.
 
-        Args:
-            limit: Seconds for that, if not the usual ones.
-            asked: Whether something was asked already that it may be busy with: then one that is remembered is still
-                taken for that, unless it shows to be something else.
+        Where something was asked already that it may be busy with, one that is remembered is still taken for that,
+        unless it shows to be something else.
 
         Raises:
             ProtocolError: It is nothing that is known.
@@ -244,9 +234,9 @@ class DialectFinder:
 
 def is_own(target: Target) -> bool:
     """Whether a server of the user on this machine listens there."""
-    from rpcshell.servers.directory import listens_at, local_servers
+    from rpcshell.servers.directory import local_servers, server_at
 
-    return any(listens_at(address, target) for server in local_servers() for address in server.addresses)
+    return server_at(target, local_servers()) is not None
 
 
 def _is_doubtful(error: ShellError) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from rpcshell.client.errors import Cancelled, NotConnected, ShellError, UsageError
 from rpcshell.client.target import FleetTarget, Target, UnixTarget
 from rpcshell.servers.control import Control
-from rpcshell.servers.directory import LocalServer, control_folders, listens_at, local_servers
+from rpcshell.servers.directory import LocalServer, control_folders, listens_at, local_servers, server_at
 from rpcshell.servers.processes import is_stopped
 from rpcshell.servers.standstill import go_on, stands_still, stopped_arbiters, stopped_at
 from rpcshell.view.escape import visible
@@ -45,8 +45,7 @@ class Supervisor:
 
         Raises:
             NotConnected: There is no target.
-            UsageError: The server is not on this machine, or not this user's, or has no control socket; or it is a
-                fleet, and no instance was named.
+            UsageError: The server is not this user's on this machine, or no instance of a fleet was named.
         """
         target = instance or self._session.target
         if target is None:
@@ -64,10 +63,9 @@ class Supervisor:
         known = self._known.get(target)
         if known is not None and self._answers(known, target):
             return known
-        for local in local_servers():
-            if any(listens_at(address, target) for address in local.addresses):
-                self._known[target] = local.path
-                return local.path
+        if (local := server_at(target, local_servers())) is not None:
+            self._known[target] = local.path
+            return local.path
         if (stopped := stopped_at([target]).get(target)) is not None:
             raise _standing(target, stopped)
         raise UsageError(
@@ -81,21 +79,14 @@ class Supervisor:
         return server.pid if server is not None and str(target) in server.addresses else None
 
     def control(self, instance: Target | None = None, *, timeout: float = 5.0) -> Control:
-        """A new connection to that control socket, with so many seconds for a call; close it after use.
-
-        Raises:
-            NotConnected: As `path`.
-            UsageError: As `path`.
-        """
+        """A new connection to that control socket, with so many seconds for a call; raises what `path` does."""
         path = self.path(instance)
         return Control(path, timeout=timeout, on_status=lambda status: self._seen.update({path: status}))
 
     def native_target(self, what: str) -> Target:
         """Where that server speaks the native protocol, for what is done in it: here, or at another of its addresses.
 
-        Raises:
-            NotConnected: As `path`.
-            UsageError: As `path`, or it does not speak that anywhere; the message begins with `what`.
+        Raises what `path` does; where the server speaks it nowhere, a `UsageError` that begins with `what`.
         """
         path = self.path()
         target = self._session.target
@@ -114,11 +105,11 @@ class Supervisor:
         return native
 
     def require_consent(self, what: str, *, given: bool, ask: Callable[[str], None] | None) -> None:
-        """Go on only where the server was spawned by this shell, or somebody has said yes.
+        """Go on only where the server was spawned by this shell, or somebody says yes or has, with `--yes`.
 
         Args:
             what: What is about to be done to it, in words that follow "this would".
-            given: Whether the consent was given already, with `--yes`.
+            given: Whether the consent was given already.
             ask: Shows a question, where somebody is there to answer it.
 
         Raises:
@@ -156,10 +147,6 @@ class Supervisor:
         """Join a server of this machine: calls go to it from now on, and it can be watched and steered.
 
         It is named by its arbiter's process id, an address, or the path of its control socket.
-
-        Raises:
-            UsageError: There is no such server, or it listens nowhere.
-            ShellError: As `Session.connect`.
         """
         found = self._find(text)
         if not found.addresses:
@@ -171,11 +158,14 @@ class Supervisor:
         return found
 
     def _find(self, text: str) -> LocalServer:
+        servers = local_servers()
         if "/" in text:
             target = Target.parse(text, self._session.book.dialects)
             if isinstance(target, UnixTarget):
-                return self._at_socket(target)
-        servers = local_servers()
+                if (found := server_at(target, servers)) is not None:
+                    return found
+                with Control(target.path) as control:
+                    return LocalServer(target.path, control.status())
         for server in servers:
             if text == str(server.status.pid):
                 return server
@@ -184,20 +174,11 @@ class Supervisor:
         # What is too large for a port was meant for a process id.
         if not text.isdecimal() or int(text) <= _LAST_PORT:
             wanted = Target.parse(text, self._session.book.dialects)
-            for server in servers:
-                if any(listens_at(address, wanted) for address in server.addresses):
-                    return server
+            if (found := server_at(wanted, servers)) is not None:
+                return found
             if (stopped := stopped_at([wanted]).get(wanted)) is not None:
                 raise _standing(wanted, stopped)
         raise UsageError(f"no server of yours on this machine is {text!r}", hint=":servers lists them")
-
-    def _at_socket(self, target: UnixTarget) -> LocalServer:
-        """The server that listens at a socket, or that is controlled by it."""
-        for server in local_servers():
-            if any(listens_at(address, target) for address in server.addresses):
-                return server
-        with Control(target.path) as control:
-            return LocalServer(target.path, control.status())
 
     def _answers(self, path: str, target: Target) -> bool:
         """Whether the server that was found at a control socket before is still there."""
