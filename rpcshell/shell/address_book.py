@@ -6,7 +6,7 @@ Nothing here connects.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,48 +14,33 @@ from rpcshell.client.dialect_names import names_native
 from rpcshell.client.errors import UsageError
 from rpcshell.client.target import Target
 from rpcshell.line.near_names import near_names
-from rpcshell.shell.target_config import filled
+from rpcshell.shell.target_config import TargetConfig, filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rpcshell.client.dialects import DialectFactory
-    from rpcshell.client.target import TlsFiles
     from rpcshell.servers.target_memory import TargetMemory
-    from rpcshell.shell.target_config import TargetConfig
 
 __all__ = ["AddressBook", "Destination"]
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """A target and how to talk to it; its name is that of the configuration, or its address.
-
-    Attributes:
-        openrpc: What it offers, where it cannot say: a file, or a command that prints it.
-        init: Lines to run once it is connected.
-        named: Whether it was said what the target speaks, so that nobody has to find out.
-        sampling: A command that asks a model, where its servers may; empty for none.
-        options: What is set for it, as its dialect has it.
-        dialects: Those of the configuration, one of which may be spoken there.
-    """
+    """A target and how to talk to it; its name is that of the configuration, or its address."""
 
     target: Target
     name: str
-    tls: TlsFiles | None = None
-    plain: bool = False
-    timeout: float | None = None
-    openrpc: str | list[str] | None = None
-    init: tuple[str, ...] = ()
     named: bool = False
-    sampling: tuple[str, ...] = ()
-    options: dict[str, Any] = {}
+    """Whether it was said what the target speaks, so that nobody has to find out."""
     dialects: Mapping[str, DialectFactory] = {}
+    """Those of the configuration, one of which may be spoken there."""
+    config: TargetConfig = TargetConfig()
+    """What the configuration says of it."""
 
 
 class AddressBook:
-    """Finds targets by name or address: those of the configuration, and those that the memory has.
-
-    What is wrong with targets of the configuration that were left out of it is by their names too.
+    """Finds targets by name or address: the `named` of the configuration, those it had to leave out, and remembered
+    ones.
     """
 
     def __init__(
@@ -84,30 +69,17 @@ class AddressBook:
         if (found := self._named.get(where)) is not None:
             target = found.target_among(self.dialects)
             named = found.dialect is not None or names_native(found.address or "") or bool(target.dialect)
-            return Destination(
-                filled(target),
-                where,
-                tls=found.tls,
-                plain=found.plain,
-                timeout=found.timeout,
-                openrpc=found.openrpc,
-                init=tuple(found.init),
-                named=named,
-                sampling=tuple(found.sampling or ()),
-                options=found.options,
-                dialects=self.dialects,
-            )
+            return Destination(filled(target), where, named, self.dialects, found)
         try:
             target = Target.parse(where, self.dialects)
         except UsageError as error:
-            near = near_names(where, [*self._named, *self._refused])
-            if near:
-                raise UsageError(f"there is no target {where!r}", hint=f"did you mean {near[0]}?") from None
-            if self._named and where.replace("-", "").replace("_", "").isalnum():
-                names = ", ".join(self._named)
-                hint = f"the configuration names {names}; any other is host:port"
-                raise UsageError(f"there is no target {where!r}", hint=hint) from None
-            raise error from None
+            if near := near_names(where, [*self._named, *self._refused]):
+                hint = f"did you mean {near[0]}?"
+            elif self._named and where.replace("-", "").replace("_", "").isalnum():
+                hint = f"the configuration names {', '.join(self._named)}; any other is host:port"
+            else:
+                raise error from None
+            raise UsageError(f"there is no target {where!r}", hint=hint) from None
         named = bool(target.dialect) or names_native(where)
         return Destination(target, str(target), named=named, dialects=self.dialects)
 

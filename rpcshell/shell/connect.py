@@ -61,7 +61,7 @@ def connect(
 def _prepare(shell: Shell, found: Destination) -> None:
     """Run the lines of a target."""
     quiet = shell.derived(output=Diverted(shell.output, shell.settings, indented=False))
-    for number, line in enumerate(found.init, 1):
+    for number, line in enumerate(found.config.init, 1):
         try:
             quiet.execute(line)
         except ShellError as error:

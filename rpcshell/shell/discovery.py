@@ -38,16 +38,12 @@ class Discovery(msgspec.Struct, frozen=True):
     plain: bool = False
     note: str | None = None
     """One line for the user, or None."""
-
     refused: bool = False
     """Whether the note is what a call would say as well: the target does not let this client in."""
-
     failed: bool = False
     """Whether that says nothing about what it offers: another time it may be told."""
-
     found_out: str = ""
     """What it speaks, and with whom, in one line, where nobody had named it and it was found out just now."""
-
     doubt: Literal["", "silent", "other"] = ""
     """Whether the target may speak another dialect than it was asked in: it has said nothing, or nothing understood."""
 
@@ -62,37 +58,26 @@ class Discovery(msgspec.Struct, frozen=True):
 def describe(
     client: Client,
     memory: TargetMemory | None,
-    is_own: Callable[[Target], bool],
     *,
     probe_again: bool = False,
     known: Catalog | None = None,
     patience: float | None = None,
 ) -> Discovery:
-    """Ask a target what it offers.
+    """Ask a target what it offers, within `patience` seconds where it may not speak the client's dialect.
 
-    Args:
-        client: Leads to the target.
-        memory: Remembers plain targets between runs, or None.
-        is_own: Whether a server of the user listens at a target, which always describes itself.
-        probe_again: Ask even a target that is remembered as plain.
-        known: What it has said before, which holds where it fails to say so again.
-        patience: Seconds that it has to say so at most, where it is not known that it speaks the client's dialect.
+    With `probe_again` even one that the memory knows as plain. What is `known` from before holds where the target fails
+    to say so again.
     """
-    holds = known is not None and bool(known.methods)
-    found = _asked(client, None if holds else memory, is_own, probe_again, patience)
-    if known is None or not holds or not found.failed:
+    if known is None or not known.methods:
+        return _asked(client, memory, probe_again, patience)
+    found = _asked(client, None, probe_again, patience)
+    if not found.failed:
         return found
     note = f"{client.target} has not said again what it offers: what it said before is kept"
     return Discovery(known, note=found.note if found.refused else found.note and note, refused=found.refused)
 
 
-def _asked(
-    client: Client,
-    memory: TargetMemory | None,
-    is_own: Callable[[Target], bool],
-    probe_again: bool,
-    patience: float | None,
-) -> Discovery:
+def _asked(client: Client, memory: TargetMemory | None, probe_again: bool, patience: float | None) -> Discovery:
     if client.plain:
         return Discovery(plain=True)
     target = str(client.target)
@@ -153,18 +138,12 @@ def described(
     probe_again: bool,
     known: Catalog | None,
 ) -> Discovery:
-    """Ask a target what it offers; one that seems to speak another dialect, in that one.
+    """Ask a target what it offers, as `describe`; one that seems to speak another dialect, in that one.
 
-    Args:
-        client: Leads to the target.
-        memory: Remembers plain targets between runs, or None.
-        finder: Finds out what it speaks, or None where that was said.
-        turn_to: Makes the client that speaks otherwise.
-        probe_again: Ask even a target that is remembered as plain.
-        known: What it has said before, which holds where it fails to say so again.
+    There is a finder where nobody has said what the target speaks; `turn_to` makes the client that speaks otherwise.
     """
     if finder is None:
-        return describe(client, memory, is_own, probe_again=probe_again, known=known)
+        return describe(client, memory, probe_again=probe_again, known=known)
     found = _settled(client, memory, finder, turn_to, probe_again, known)
     if not finder.untold or found.note is not None:
         return found
@@ -182,7 +161,7 @@ def _settled(
     known: Catalog | None,
 ) -> Discovery:
     patience = None if finder.settled else PATIENCE
-    found = describe(client, memory, is_own, probe_again=probe_again, known=known, patience=patience)
+    found = describe(client, memory, probe_again=probe_again, known=known, patience=patience)
     if patience is None:
         return found
     if not found.doubt:
@@ -193,8 +172,7 @@ def _settled(
     try:
         # Of the user's own server the control socket tells that it is one, all of whose workers may be held.
         if not (again and is_own(finder.asked)) and finder.look():
-            client = turn_to(finder.target)
-            again = True
+            client, again = turn_to(finder.target), True
     except ConnectionFailed as error:
         from rpcshell.client.verdict import gone
 
@@ -202,7 +180,7 @@ def _settled(
     except ProtocolError as error:
         may_tell_later = finder.finding is not None and finder.finding.busy is not False
         return Discovery(plain=not may_tell_later, note=str(error), refused=True, failed=may_tell_later)
-    return describe(client, memory, is_own, probe_again=True) if again else found
+    return describe(client, memory, probe_again=True) if again else found
 
 
 def introduction(spoken: str, catalog: Catalog) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.client.target import FleetTarget, ListTarget, ServersetTarget
+from rpcshell.client.target import ListTarget, ServersetTarget
 from rpcshell.view.units import duration
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rpcshell.client.fleet.instances import FleetEvent, InstanceState
     from rpcshell.client.target import Target
 
-__all__ = ["Digests", "Fleet", "fleet_of", "short_name", "state_text"]
+__all__ = ["Digests", "Fleet", "short_name", "state_text"]
 
 _LOOK: Final = 2.0
 """Seconds that an instance has to say what it offers."""
@@ -24,14 +24,13 @@ _LOOK: Final = 2.0
 class Fleet:
     """The instances that a client's calls go to, and what becomes of them.
 
-    Args:
-        client: Makes the calls.
-        offers_changed: Called, from any thread, when what the instances offer may be something else.
+    Any thread may call `offers_changed`, when what the instances offer may be something else.
     """
 
     def __init__(self, client: Client, offers_changed: Callable[[], None]) -> None:
-        self._on_change: Callable[[str], None] | None = None
         self._untold: list[str] = []
+        # Until somebody has connected to it, there is nobody else to tell.
+        self._on_change: Callable[[str], None] = self._untold.append
         self._client = client
         self._offers_changed = offers_changed
         self._digests: Digests | None = None
@@ -87,16 +86,16 @@ class Fleet:
         if untold:
             self._offers = self._asked(untold)
         offers = self.offers
-        kinds = [offers[one.target] for one in instances if one.target in offers]
-        differ, all_known = len(set(kinds)) > 1, len(kinds) == len(instances)
+        kinds = Counter(offers[one.target] for one in instances if one.target in offers)
+        differ, all_known = len(kinds) > 1, kinds.total() == len(instances)
         if differ == self._differ or not (differ or all_known):
             return ""
         self._differ = differ
-        if differ:
-            counts = sorted((kinds.count(kind) for kind in set(kinds)), reverse=True)
-            how_many = f"{', '.join(map(str, counts[:-1]))} and {counts[-1]}"
-            return f"the instances offer different things ({how_many} alike): is a deploy under way? :servers shows it"
-        return "all instances offer the same again"
+        if not differ:
+            return "all instances offer the same again"
+        *counts, least = (str(count) for _, count in kinds.most_common())
+        alike = f"{', '.join(counts)} and {least} alike"
+        return f"the instances offer different things ({alike}): is a deploy under way? :servers shows it"
 
     def _asked(self, instances: list[Target]) -> dict[Target, str]:
         if self._client.plain:
@@ -119,11 +118,7 @@ class Fleet:
             self._digests = Digests(self.instances)
         elif self._digests.take(event):
             self._offers_changed()
-        if self._on_change is None:
-            # Nobody has been connected to yet.
-            self._untold.append(_told(event))
-        else:
-            self._on_change(_told(event))
+        self._on_change(_told(event))
 
 
 class Digests:
@@ -148,11 +143,6 @@ class Digests:
         if former is not None:
             self._counts[former] -= 1
         return is_new or (former is not None and not self._counts[former])
-
-
-def fleet_of(client: Client, offers_changed: Callable[[], None]) -> Fleet | None:
-    """The fleet that a client calls, or None where it calls a single server."""
-    return Fleet(client, offers_changed) if isinstance(client.target, FleetTarget) else None
 
 
 def state_text(instance: InstanceState) -> str:

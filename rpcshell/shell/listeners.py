@@ -14,21 +14,19 @@ __all__ = ["NO_REPORTS", "Listeners", "Reports"]
 
 
 class Reports(NamedTuple):
-    """Who is told what becomes of a connection to a target.
+    """Who is told what becomes of a connection to a target, by any thread.
 
     The last two are given the connection first, as it may be one that was left meanwhile.
-
-    Attributes:
-        note: Called, from any thread, with what a user should know while a call lasts.
-        progress: Called, from another thread, with how it looks while connecting takes its time; with "" in the end.
-        described: Called, from any thread, with what came of asking the target what it offers.
-        ended: Called, from the thread that reads, with how an unused connection ended, and whether the next will too.
     """
 
     note: Callable[[str], object] | None = None
+    """Of what a user should know while a call lasts."""
     progress: Callable[[str], object] | None = None
+    """How it looks while connecting takes its time; with "" in the end."""
     described: Callable[[object, Discovery], object] | None = None
+    """What came of asking the target what it offers."""
     ended: Callable[[object, str, bool], object] | None = None
+    """How an unused connection ended, and whether the next will too."""
 
 
 NO_REPORTS: Final = Reports()

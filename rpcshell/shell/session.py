@@ -53,15 +53,14 @@ _IN_USE: Final = 0.5
 class Session(Listeners):
     """The state that calls and commands share.
 
-    Calls are made from one thread. Where `background` is set, a thread of the session's own asks the target what it
-    offers: the catalog is replaced whole, so that readers need no lock.
+    Calls are made from one thread. With `background` a thread of the session's own asks the target what it offers, upon
+    connecting; otherwise it is asked when that is first needed. The catalog is replaced whole, so that readers need no
+    lock.
 
     Args:
         settings: How long a call may take, and whether it asks who served it; their changes hold at once.
         plain: Send no probe, and nothing but a method and its params.
-        background: Ask for the catalog in the background upon connecting; otherwise when it is first needed.
         memory: Gives the place where it is remembered which targets were used, and which cannot describe themselves.
-        book: Finds targets by name; knows no names if not given.
         tls: Files of TLS that go before those of a named target.
     """
 
@@ -126,7 +125,7 @@ class Session(Listeners):
 
     @property
     def tls(self) -> TlsFiles | None:
-        """The files that the target is verified with, and those that it is shown."""
+        """The files that the target is verified with, and those that it is shown; None without a target."""
         return self._connection.tls if self._connection else None
 
     @property
@@ -170,7 +169,7 @@ class Session(Listeners):
             ShellError: What `prepare` raised; the connection stays.
         """
         found = self.book.find(target)
-        plain = found.plain or self._plain if plain is None else plain
+        plain = found.config.plain or self._plain if plain is None else plain
         files, limit, reports = (tls, self._tls), self.settings.timeout, self._reports
         connection = connection_to(found, self._memory, reports, plain=plain, tls=files, limit=limit, prepare=prepare)
         try:
@@ -184,7 +183,7 @@ class Session(Listeners):
         self._adopt(connection, "connected")
         if self._background:
             self.book.used(found.name)
-        self._describe_on_connect(connection, probe_again)
+        self._describe_on_connect(connection, probe_again=probe_again)
         connection.prepare()
 
     def disconnect(self) -> None:
@@ -224,7 +223,7 @@ class Session(Listeners):
         self._adopt(connection, "lost")
         connection.connect()
         self._set_state("connected")
-        self._describe_on_connect(connection, probe_again=False)
+        self._describe_on_connect(connection)
         return server
 
     def stop(self) -> None:
@@ -250,10 +249,9 @@ class Session(Listeners):
         self.server = None
 
     def call(self, method: str, params: object = None) -> Call:
-        """Call a method of the target, reconnecting first where the connection was lost.
+        """Call a method of the target, reconnecting first where the connection was lost; raises as `Client.call` does.
 
-        Raises:
-            ShellError: As `Client.call`; `NotConnected` where there is no target, `Cancelled` where Ctrl-C was pressed.
+        Without a target that is `NotConnected`, and `Cancelled` where Ctrl-C was pressed.
         """
         call = self.attempt(method, params)
         if call.error is not None:
@@ -268,7 +266,7 @@ class Session(Listeners):
         began = time.time()
         trace = CallTrace() if sighting is None else sighting.trace
         reply: Reply | None = None
-        error: ShellError | None = None
+        error: ShellError | None
         try:
             reply, elapsed = self._exchange(method, params, trace)
             error = CallError.of_reply(method, reply, elapsed, trace.instance)
@@ -312,7 +310,7 @@ class Session(Listeners):
     def method(self, name: str, *, params: bool = True) -> Method | None:
         """What the target says about a method, or None. Asks the target, or waits for its answer, if need be.
 
-        There is none without params where these are the same for all methods.
+        There is no need without params where these are the same for all methods.
         """
         if (connection := self._connection) is None:
             return None
@@ -332,10 +330,7 @@ class Session(Listeners):
         return self._connection.complete(method, param, typed, others, wait=wait) if self._connection else []
 
     def refresh(self, *, probe_again: bool = False) -> None:
-        """Ask the target again what it offers, in the background where the session has one.
-
-        With `probe_again` also a target that could not describe itself before is asked.
-        """
+        """Ask the target again what it offers; with `probe_again` also one that could not describe itself before."""
         if (connection := self._connection) is None or connection.refreshing or (connection.plain and not probe_again):
             return
         (connection.describe_in_background if self._background else connection.describe)(probe_again=probe_again)
@@ -358,7 +353,7 @@ class Session(Listeners):
             self._state = state
             self._changed()
 
-    def _describe_on_connect(self, connection: TargetConnection, probe_again: bool) -> None:
+    def _describe_on_connect(self, connection: TargetConnection, *, probe_again: bool = False) -> None:
         if connection.plain:
             connection.described.set()
         elif self._background:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from rpcshell.client.dialect_names import dialect_name
-from rpcshell.client.target import ChildTarget, FleetTarget
+from rpcshell.client.target import ChildTarget, FleetTarget, TlsFiles
 from rpcshell.shell.target_connection import TargetConnection
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rpcshell.client.client import Client
     from rpcshell.client.hearing import RequestHandler
-    from rpcshell.client.target import Target, TlsFiles
+    from rpcshell.client.target import Target
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.address_book import Destination
     from rpcshell.shell.listeners import Reports
@@ -39,24 +39,16 @@ def connection_to(
     limit: float | None,
     prepare: Callable[[Destination], object] | None = None,
 ) -> TargetConnection:
-    """A connection to a target, not made yet.
+    """A connection to a target, not made yet; a `plain` one carries only a method and its params.
 
-    Args:
-        where: The target, and what it offers where it cannot say.
-        memory: Gives the place where it is remembered what targets speak, and which are plain.
-        reports: Who is told what becomes of it.
-        plain: Whether requests carry only a method and its params.
-        tls: The files that the target is verified with, and those that it is shown; they go before each other, and
-            before the target's own.
-        limit: Seconds that the user gives a call, and making the connection, or None for the usual.
-        prepare: Makes the calls that come first on each new connection, where the target has such.
+    The files of TLS go before each other, and before the target's own. The limit is seconds that the user gives a call,
+    and making the connection, or None for the usual. `prepare` makes the calls that come first on each new connection.
 
     Raises:
         ConnectionFailed: Nobody has said what a URL speaks, and it cannot be connected to.
         ProtocolError: The same, and what is there is nothing to talk to.
     """
-    given = [files for files in (*tls, where.tls) if files is not None]
-    files = given[0].before(*given[1:]) if given else None
+    files = TlsFiles().before(*filter(None, (*tls, where.config.tls)))
     # A fleet is called in the native protocol only.
     if where.named or plain or isinstance(where.target, ChildTarget | FleetTarget):
         client = _client_for(where, plain=plain, tls=files, limit=limit)
@@ -74,7 +66,7 @@ def connection_to(
     return TargetConnection(client_at(finder.target), memory, where, prepare, reports, finder, client_at)
 
 
-def _client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit: float | None) -> Client:
+def _client_for(where: Destination, *, plain: bool, tls: TlsFiles, limit: float | None) -> Client:
     # The first prompt needs no socket.
     from rpcshell.client.any_client import CONNECT_TIMEOUT
     from rpcshell.client.opening import client_of
@@ -82,19 +74,19 @@ def _client_for(where: Destination, *, plain: bool, tls: TlsFiles | None, limit:
     usual = _START_TIMEOUT if isinstance(where.target, ChildTarget) else CONNECT_TIMEOUT
     timeout = usual if limit is None else min(limit, usual)
     answers: dict[str, RequestHandler] = {}
-    if where.sampling:
+    if where.config.sampling:
         from rpcshell.client.dialects.mcp.requests import SAMPLING
         from rpcshell.shell.sampling import sampling_by
 
-        answers[SAMPLING] = sampling_by(where.sampling)
+        answers[SAMPLING] = sampling_by(where.config.sampling)
     return client_of(
         where.target,
         connect_timeout=timeout,
         plain=plain,
         floats="text",
         tls=tls,
-        openrpc=where.openrpc,
+        openrpc=where.config.openrpc,
         answers=answers,
-        options=where.options,
+        options=where.config.options,
         dialect=where.dialects.get(dialect_name(where.target.dialect)),
     )

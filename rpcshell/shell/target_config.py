@@ -149,7 +149,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
         return f"TargetConfig(address={self.address!r}, dialect={self.dialect!r}, command={self.command!r})"
 
     def target_among(self, dialects: Mapping[str, DialectFactory]) -> Target:
-        """The target, with variables where it has them, where the configuration has these dialects of its own.
+        """The target, its variables not filled in, where the configuration has these dialects of its own.
 
         Raises:
             TargetProblem: It makes no sense.
@@ -189,7 +189,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             raise TargetProblem("command", "has an address and a command: it is the one or the other")
         self._refuse("headers", why="is for an address with http:// or https://")
         self._refuse("registry_credentials", why="is for an address with zk:// or zks://")
-        if not command or not command[0] or any("\0" in word for word in command):
+        if not _runs_program(command):
             raise TargetProblem("command", "has a command without a program")
         if self.dialect is None:
             raise TargetProblem("command", "has a command but no dialect", hint='as in dialect = "mcp"')
@@ -204,7 +204,7 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     def _check_sampling(self, command: list[str], dialects: Mapping[str, DialectFactory]) -> None:
         from rpcshell.client.dialects.registry import has_trait
 
-        if not command or not command[0] or any("\0" in word for word in command):
+        if not _runs_program(command):
             raise TargetProblem("sampling", "has a command for sampling without a program")
         spoken = self.dialect
         if spoken is None and self.address is not None:
@@ -225,12 +225,12 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
             raise TargetProblem("dialect", error.message, hint=error.hint) from None
 
 
-def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Headers of HTTP as a target has them.
+def _runs_program(command: list[str]) -> bool:
+    return bool(command and command[0]) and not any("\0" in word for word in command)
 
-    Raises:
-        TargetProblem: One is none.
-    """
+
+def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Headers of HTTP as a target has them; a `TargetProblem` where one is none."""
     for name, value in headers.items():
         if not re.fullmatch(_HEADER_NAME, name) or not value.isprintable():
             raise TargetProblem("headers", f"{name!r} is no header of HTTP, or its value has a line's end in it")
@@ -238,11 +238,7 @@ def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def filled(target: Target, environment: Mapping[str, str] = os.environ) -> Target:
-    """A target with the values of the variables in its environment and its headers.
-
-    Raises:
-        UsageError: One is not set, and has no default.
-    """
+    """A target with the values of the variables in its environment and its headers, as `fill` has them."""
     match target:
         case ChildTarget(env=env) if env:
             return replace(target, env=tuple((name, fill(value, environment)) for name, value in env))
@@ -254,8 +250,7 @@ def filled(target: Target, environment: Mapping[str, str] = os.environ) -> Targe
 def fill(text: str, environment: Mapping[str, str]) -> str:
     """A text with the values of its variables, `${NAME}` and `${NAME:-DEFAULT}`.
 
-    Raises:
-        UsageError: One is not set, and has no default.
+    A `UsageError` names one that is not set, and has no default.
     """
 
     def value(found: re.Match[str]) -> str:

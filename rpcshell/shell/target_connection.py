@@ -8,18 +8,17 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.errors import Cancelled, ConnectionFailed, ShellError
+from rpcshell.client.target import ChildTarget, FleetTarget
 from rpcshell.client.threads import thread_for
 from rpcshell.shell.cancelling import NOT_SENT, Cancelling
-from rpcshell.shell.fleet import fleet_of
-from rpcshell.shell.generations import Generations
+from rpcshell.shell.fleet import Fleet
 from rpcshell.shell.listeners import NO_REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
     from rpcshell.client.client import Client
     from rpcshell.client.dialects import Event
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.discovery import Discovery
     from rpcshell.shell.listeners import Reports
     from rpcshell.shell.unasked import Unasked
-    from rpcwire import Reply
+    from rpcwire import Meta, Reply
 
 __all__ = ["TargetConnection"]
 
@@ -43,21 +42,15 @@ _COMPLETION: Final = 2.0
 class TargetConnection:
     """A client, which is used with a lock held, and what its target has told about itself.
 
-    Args:
-        client: Makes the calls.
-        memory: Remembers targets that cannot tell what they offer.
-        where: What is known of the target.
-        prepare: Runs the target's lines, where it has any, which come first on each new connection.
-        reports: Who is told what becomes of it.
+    The target's lines, which come first on each new connection, are run by `prepare`. Where a `finder` finds out what
+    is spoken, `client_at` makes the client that speaks it.
 
     Attributes:
-        name: What the user calls the target.
-        timeout: Seconds for a call to it, or None for no limit of its own.
+        timeout: Seconds for a call, or None for no limit of the target's own.
         catalog: What the target offers, replaced whole, or None until it has told.
         described: Set once it is known whether the target describes itself.
         refreshing: Whether the target is being asked.
         unasked: What its server says unasked, or None where it only answers.
-        finder: Finds out what the target speaks, where nobody has said it.
         fleet: The instances that calls go to, or None where there is a single server.
         ended: Whether the connection has ended by itself since the last call began.
     """
@@ -73,7 +66,7 @@ class TargetConnection:
         client_at: Callable[[Target], Client] | None = None,
     ) -> None:
         self.name = where.name
-        self.timeout = where.timeout
+        self.timeout = where.config.timeout
         self.catalog: Catalog | None = None
         self.described = threading.Event()
         self.ended = self.refreshing = self._retired = self._preparing = self._outdated = self._missed = False
@@ -81,10 +74,12 @@ class TargetConnection:
         self.finder = finder
         self._client, self._client_at = client, client_at
         self._lock = threading.Lock()
-        self._generations, self._cancelling = Generations(), Cancelling()
-        self.fleet = fleet_of(client, self.offers_changed)
+        self._cancelling = Cancelling()
+        self._generations: dict[Target | None, int | None] = {}
+        """By the replies to calls: of the server, or of each instance of a fleet."""
+        self.fleet = Fleet(client, self.offers_changed) if isinstance(client.target, FleetTarget) else None
         self._memory, self._reports = memory, reports
-        self._prepare = partial(prepare, where) if prepare is not None and where.init else None
+        self._prepare = partial(prepare, where) if prepare is not None and where.config.init else None
         self._prepared = 0
         self._hear()
 
@@ -114,13 +109,7 @@ class TargetConnection:
         return self._client.connected
 
     def connect(self) -> None:
-        """Make the connection.
-
-        Raises:
-            Cancelled: Ctrl-C was pressed.
-            ConnectionFailed: It could not be made.
-            ProtocolError: What is there is nothing to talk to.
-        """
+        """Make the connection; raises a `ProtocolError` as well where what is there is nothing to talk to."""
         try:
             try:
                 first = self.finder is not None and self.finder.looks_first()
@@ -149,19 +138,22 @@ class TargetConnection:
         if self._reports.progress is None:
             self._client.connect()
             return
-        from rpcshell.shell.connecting import waiting_for
-        from rpcshell.shell.elapsed import told_while
+        from rpcshell.shell.elapsed import elapsed_text, told_while
 
-        strays = self.unasked.strays.recent if self.unasked is not None else tuple
-        with told_while(waiting_for(self.name, strays), self._reports.progress):
+        so_far = elapsed_text(f"connecting to {self.name}")
+
+        def text() -> str:
+            # A child's own last line goes with it.
+            said = () if self.unasked is None else self.unasked.strays.recent()
+            return f"{so_far()} · {said[-1].text}" if said else so_far()
+
+        with told_while(text, self._reports.progress):
             self._client.connect()
 
     def prepare(self) -> None:
         """Connect if need be, and make the calls that come first on a new connection, where there are such.
 
-        Raises:
-            Cancelled: Ctrl-C was pressed.
-            ShellError: As `Client.connect`, or what one of these calls raised, which is not made again then.
+        A call that raises an error is not made again.
         """
         if self._prepare is None or self._preparing:
             return
@@ -185,13 +177,10 @@ class TargetConnection:
     def exchange(
         self, method: str, params: object, *, timeout: float | None, meta: bool, trace: CallTrace
     ) -> tuple[Reply, float, bool]:
-        """Call a method after whatever uses the client now.
-
-        Who serves it is asked only where the target has told that it can say.
+        """Call a method after whatever uses the client now; who serves it is asked only of a target that can say.
 
         Returns:
-            The reply, good or not; the seconds it took; and whether the server may offer something else by now, since
-            the connection is a new one or the app was reloaded.
+            The reply, good or not; the seconds it took; and whether the server may offer something else by now.
 
         Raises:
             Cancelled: Ctrl-C was pressed. The connection goes on where the dialect has it so, and is closed where the
@@ -229,8 +218,16 @@ class TargetConnection:
                 raise Cancelled(NOT_SENT) from None
             raise self._cancelling.cancelled(self._client, self.unasked) from None
         reconnected = self._client.connections != connections and not self._client.one_call
-        renewed = self._generations.changed(trace.instance, reply.meta, reconnected=reconnected)
+        renewed = self._renewed(trace.instance, reply.meta, reconnected=reconnected)
         return reply, elapsed, renewed or self._missed
+
+    def _renewed(self, instance: Target | None, meta: Meta | None, *, reconnected: bool) -> bool:
+        """Whether who sent a reply was reloaded, or connected to anew and so may have been restarted."""
+        met, former = instance in self._generations, self._generations.get(instance)
+        self._generations[instance] = generation = former if meta is None else meta.generation
+        reloaded = former is not None and generation != former
+        # The first connection to an instance follows none that was lost.
+        return reloaded or (reconnected and (met or instance is None))
 
     def _reply(self, method: str, params: object, timeout: float | None, meta: bool, trace: CallTrace) -> Reply:
         described = self.method(method)
@@ -295,11 +292,6 @@ class TargetConnection:
         if self._reports.described is not None:
             self._reports.described(self, found)
 
-    def _take_event(self, unasked: Unasked, event: Event) -> None:
-        unasked.events.add(event)
-        if event.offers_changed:
-            self.offers_changed()
-
     def offers_changed(self) -> None:
         """Ask the target anew what it offers, if it was asked before; any thread may call this."""
         if self.catalog is not None and not self._outdated:
@@ -323,9 +315,9 @@ class TargetConnection:
         self._tell(found)
 
     def close(self, patience: float = -1) -> None:
-        """Close the connection until it is needed again, once nobody uses it.
+        """Close the connection until it is needed again; left alone where it is used for more seconds than `patience`.
 
-        After so many seconds of patience it is left alone, as whoever uses it needs it; -1 is no end.
+        -1 is no end.
         """
         if self._lock.acquire(timeout=patience):
             try:
@@ -349,10 +341,14 @@ class TargetConnection:
     def tell_end(self) -> None:
         """Tell that the connection has ended by itself, if nobody was told."""
         failure, self._untold = self._untold, None
-        if failure is not None and self._reports.ended is not None and not self._retired:
-            from rpcshell.shell.connecting import how_it_ended
-
-            self._reports.ended(self, how_it_ended(self.name, self.target, failure), isinstance(failure, ShellError))
+        if failure is None or self._reports.ended is None or self._retired:
+            return
+        # A `ShellError` names the target by itself.
+        what = failure.message if isinstance(failure, ShellError) else f"{self.name}: {failure}"
+        hint = getattr(failure, "hint", None)
+        anew = "starts it anew" if isinstance(self.target, ChildTarget) else "makes a new connection"
+        how = f"{what}{f'; {hint}' if hint else ''}; the next call {anew}"
+        self._reports.ended(self, how, isinstance(failure, ShellError))
 
     def _ask(self, probe_again: bool) -> Discovery:
         from rpcshell.shell.discovery import described
@@ -382,7 +378,8 @@ class TargetConnection:
     def _turn_to(self, target: Target) -> Client:
         """Speak to the target as it has been found out to speak."""
         self._client.close()
-        self._client = self._client_at(target) if self._client_at is not None else self._client
+        if self._client_at is not None:
+            self._client = self._client_at(target)
         self.catalog = None
         self.described.clear()
         self._hear()
@@ -396,3 +393,8 @@ class TargetConnection:
 
             self.unasked = Unasked(self._client, self.name)
             self.unasked.hearing.handle(event=partial(self._take_event, self.unasked), end=self._ended)
+
+    def _take_event(self, unasked: Unasked, event: Event) -> None:
+        unasked.events.add(event)
+        if event.offers_changed:
+            self.offers_changed()

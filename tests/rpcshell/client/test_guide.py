@@ -93,7 +93,7 @@ def test_a_server_that_does_not_say_in_time_what_it_offers_is_plain() -> None:
     silent = {**SAID, '["list-capabilities"]': []}
     with serving(partial(watchman, said=silent)) as server:
         with rpcshell.connect(f"watchman:{server.target}", timeout=0.1) as client:
-            found = describe(client, None, lambda _target: False)
+            found = describe(client, None)
         assert found.plain
         assert "it did not say within 0.1 s what it offers" in str(found.note)
 

@@ -19,7 +19,7 @@ from tests.rpcshell.peers import Peer, free_port, serving
 def test_names_go_before_addresses_and_a_wrong_one_has_a_hint() -> None:
     book = AddressBook({"local": TargetConfig("8080"), "prod": TargetConfig("rpc.example.org:1", timeout=5)})
     assert book.find("local").target == TcpTarget("localhost", 8080)
-    assert (book.find("prod").name, book.find("prod").timeout) == ("prod", 5)
+    assert (book.find("prod").name, book.find("prod").config.timeout) == ("prod", 5)
     assert book.find("other:1").name == "other:1"
     with pytest.raises(UsageError, match=r"no target 'prd' \(did you mean prod\?\)"):
         book.find("prd")
