@@ -1,7 +1,7 @@
 """What a command is, the decorator that makes one, and the registry that finds it by name.
 
-The commands themselves are in the modules beside this one. A command owns everything about it: its options (click),
-its help, what completes it, and what it does.
+A command owns everything about it: its options (click), its help, what completes it, and what it does. Those that there
+are stand in `rpcshell.commands`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import shutil
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Required, TypedDict, Unpack
 
 import click
+import msgspec
 
 from rpcshell.client.errors import UsageError
 from rpcshell.line.language import CommandLine, parse
@@ -77,11 +78,7 @@ CALL: Final = KindOfWord("call")
 
 
 def worker_number(word: str) -> int:
-    """The number of a worker, as it was typed.
-
-    Raises:
-        UsageError: it is no number.
-    """
+    """The number of a worker, as it was typed; a `UsageError` where it is none."""
     if not word.isdecimal() or not int(word):
         raise UsageError(f"a worker is named by its number, not {word!r}", hint=":workers lists them")
     return int(word)
@@ -98,65 +95,48 @@ class CommandHost(Protocol):
         """The command line from one of its words on, as it was typed."""
 
 
-class Command:
+class Command(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """A `:command` of the shell.
 
     Attributes:
-        name: What it is called by, without the colon.
+        name: Without the colon.
         group: The heading it stands under in the list of commands.
-        aliases: Other names for it.
         former: Names that it had, which go on to work and are told nowhere.
         examples: Lines that can be typed as they are.
         verbatim: A `| command` or `> file` at the end of its line is a part of its call, and not for its own text.
     """
 
-    def __init__(
-        self,
-        definition: click.Command,
-        handler: Callable[..., None],
-        *,
-        group: str,
-        aliases: tuple[str, ...] = (),
-        former: tuple[str, ...] = (),
-        examples: tuple[str, ...] = (),
-        verbatim: bool = False,
-    ) -> None:
-        self.name = definition.name or ""
-        self.group = group
-        self.aliases = aliases
-        self.former = former
-        self.examples = examples
-        self.verbatim = verbatim
-        self._definition = definition
-        self._handler = handler
+    name: str
+    definition: click.Command
+    handler: Callable[..., None]
+    group: str
+    aliases: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    verbatim: bool = False
 
     @property
     def summary(self) -> str:
         """One line on it."""
-        return self._definition.get_short_help_str(limit=_WIDTH)
+        return self.definition.get_short_help_str(limit=_WIDTH)
 
     @cached_property
     def spec(self) -> CommandSpec:
         """What it takes, for completion and hints."""
-        options = tuple(_option(param) for param in self._definition.params if isinstance(param, click.Option))
-        arguments = tuple(_argument(param) for param in self._definition.params if isinstance(param, click.Argument))
+        options = tuple(_option(param) for param in self.definition.params if isinstance(param, click.Option))
+        arguments = tuple(_argument(param) for param in self.definition.params if isinstance(param, click.Argument))
         names = (*self.aliases, *self.former)
         return CommandSpec(self.name, self.summary, options, arguments, names, self.group)
 
     def help(self, width: int | None = None) -> str:
         """How to use it, in so many columns; those of the terminal, up to 80, if not given."""
         formatter = click.HelpFormatter(width=width or min(shutil.get_terminal_size().columns, _WIDTH))
-        context = click.Context(self._definition, info_name=f":{self.name}")
-        self._definition.format_help(context, formatter)
+        context = click.Context(self.definition, info_name=f":{self.name}")
+        self.definition.format_help(context, formatter)
         return formatter.getvalue().rstrip("\n")
 
     def run(self, shell: CommandHost, words: Sequence[str]) -> None:
-        """Run it with the words that follow its name.
-
-        Raises:
-            UsageError: The words are not what it takes.
-            ShellError: What it tried did not work.
-        """
+        """Run it with the words that follow its name; a `UsageError` where they are not what it takes."""
         call = self._start_of_call(words)
         own, inner = list(words[:call]), list(words[call:])
         if any(word in {"-h", "--help"} for word in own):
@@ -167,13 +147,13 @@ class Command:
         own = _options_over(own + _words(text[behind:]))
         try:
             # What belongs to the call are no options of the command's.
-            params = self._definition.make_context(f":{self.name}", [*own, "--", *inner] if inner else own).params
+            params = self.definition.make_context(f":{self.name}", [*own, "--", *inner] if inner else own).params
         except click.ClickException as error:
             hint = meant_choice(error) or self._live(error) or f"usage: {self.spec.usage}"
             raise UsageError(_sentence(problem_of(error)), hint=hint) from error
         if inner:
-            params.update({param.name: text[:behind] for param in self._definition.params if param.type is CALL})
-        self._handler(shell, **params)
+            params.update({param.name: text[:behind] for param in self.definition.params if param.type is CALL})
+        self.handler(shell, **params)
 
     def _live(self, error: click.ClickException) -> str | None:
         follows = isinstance(error, click.NoSuchOption) and error.option_name in _FOLLOW
@@ -189,7 +169,7 @@ class Command:
         for at, word in enumerate(words):
             if takes_value:
                 takes_value = False
-            elif word.startswith("-") and len(word) > 1 and wanted > 0 and not _is_number(word):
+            elif word.startswith("-") and len(word) > 1 and not _is_number(word):
                 name, equals, _ = word.partition("=")
                 option = spec.option(name)
                 takes_value = option is not None and option.takes_value and not equals
@@ -200,15 +180,15 @@ class Command:
         return len(words)
 
 
-def command(
-    name: str,
-    *,
-    group: str,
-    aliases: tuple[str, ...] = (),
-    former: tuple[str, ...] = (),
-    examples: tuple[str, ...] = (),
-    verbatim: bool = False,
-) -> Callable[[Callable[..., None]], Command]:
+class _About(TypedDict, total=False):
+    group: Required[str]
+    aliases: tuple[str, ...]
+    former: tuple[str, ...]
+    examples: tuple[str, ...]
+    verbatim: bool
+
+
+def command(name: str, **about: Unpack[_About]) -> Callable[[Callable[..., None]], Command]:
     """Make a command of a function, stacked on click's decorators for its options and arguments.
 
     The function gets the shell and its parameters by name; its docstring is the command's help. What else is given is
@@ -217,16 +197,14 @@ def command(
 
     def decorate(handler: Callable[..., None]) -> Command:
         sections = {}
-        if aliases:
+        if aliases := about.get("aliases"):
             sections["Also called"] = [", ".join(f":{alias}" for alias in aliases)]
-        if examples:
+        if examples := about.get("examples"):
             sections["Examples"] = list(examples)
         definition = click.command(name, cls=HelpPage, add_help_option=False, sections=lambda: sections)(handler)
         has_options = any(isinstance(param, click.Option) for param in definition.params)
         definition.options_metavar = "[options]" if has_options else None
-        return Command(
-            definition, handler, group=group, aliases=aliases, former=former, examples=examples, verbatim=verbatim
-        )
+        return Command(name=name, definition=definition, handler=handler, **about)
 
     return decorate
 
@@ -252,8 +230,7 @@ def meant_choice(error: click.ClickException) -> str | None:
 class CommandRegistry:
     """The commands of a shell, in the order of their groups and, in a group, of their importance.
 
-    Raises:
-        ValueError: Two have the same name.
+    No two have the same name.
     """
 
     def __init__(self, commands: Iterable[Command]) -> None:
@@ -290,25 +267,17 @@ class CommandRegistry:
         return line.meant(self.find)
 
     def resolve(self, name: str) -> Command:
-        """The command of a name or alias.
-
-        Raises:
-            UsageError: there is none; the hint has near names.
-        """
-        found = self._by_name.get(name)
-        if found is not None:
+        """The command of a name or alias; a `UsageError` with near names where there is none."""
+        if (found := self._by_name.get(name)) is not None:
             return found
-        if name in _MOVED:
-            raise UsageError(f"no command is called :{name}", hint=_MOVED[name])
         if not name:
             raise UsageError("a command has a name", hint=":help lists them")
         near = near_names(name.lower(), self._by_name, 2)
-        if not near:
-            near = [known for known in self._by_name if name and known.startswith(name.lower())][:2]
+        near = near or [known for known in self._by_name if known.startswith(name.lower())][:2]
         # Those that were found by a former name are told by the present one.
         near = list(dict.fromkeys(self._by_name[known].name for known in near))
         hint = f"did you mean {' or '.join(f':{known}' for known in near)}?" if near else ":help lists them"
-        raise UsageError(f"no command is called :{name}", hint=hint)
+        raise UsageError(f"no command is called :{name}", hint=_MOVED.get(name, hint))
 
 
 def _option(param: click.Option) -> OptionSpec:
@@ -338,12 +307,13 @@ def _choices(param: click.Parameter) -> tuple[str, ...]:
 
 
 def _kind(param: click.Parameter) -> ValueKind:
-    if isinstance(param.type, KindOfWord):
-        return param.type.kind
-    if isinstance(param.type, click.Choice):
-        return "choice"
-    if isinstance(param.type, click.Path):
-        return "path"
+    match param.type:
+        case KindOfWord(kind=kind):
+            return kind
+        case click.Choice():
+            return "choice"
+        case click.Path():
+            return "path"
     return "int" if isinstance(param.type, click.IntRange | type(click.INT)) else "text"
 
 
@@ -359,8 +329,6 @@ def _options_over(words: list[str]) -> list[str]:
 
 def _words(text: str) -> list[str]:
     """The words of a part of a command line."""
-    if not text:
-        return []
     body = parse(f":_ {text}").body
     return [word.text for word in body.words] if isinstance(body, CommandLine) else []
 
