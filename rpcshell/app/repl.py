@@ -9,7 +9,6 @@ import contextlib
 import gc
 import signal
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from rpcshell.app.guard import TERMINAL_GONE, foreseen, threads_told
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from rpcshell.servers.spawn import SpawnOptions
     from rpcshell.shell.call import Call
     from rpcshell.shell.session import Session
-    from rpcshell.shell.supervisor import Supervisor
     from rpcshell.shell.unasked import Unasked
 
 __all__ = ["Terminated", "run_repl"]
@@ -107,14 +105,11 @@ def _put_together(
     """Make a shell that reads its lines from a prompt, and have both hear what the session tells."""
     from rpcshell.prompt.context import LineContext
 
+    shell: Shell
     variables, reply_values = Variables(), ReplyValues()
-    commands = cache(load_commands)
 
-    @cache
-    def supervisor() -> Supervisor:
-        from rpcshell.shell.supervisor import Supervisor
-
-        return Supervisor(session)
+    def workers() -> list[tuple[str, str]]:
+        return shell.supervisor.workers()
 
     def remember(_shell: Shell, call: Call) -> None:
         if call.outcome == "ok":
@@ -123,8 +118,8 @@ def _put_together(
     prompt = make_prompt(
         LineContext(
             session,
-            commands,
-            workers=lambda: supervisor().workers(),
+            lambda: shell.commands,
+            workers=workers,
             variables=variables,
             aliases=aliases,
             reply_values=reply_values,
@@ -137,19 +132,16 @@ def _put_together(
     shell = Shell(
         session,
         screen,
-        commands,
+        load_commands,
         interactive=True,
         settings=session.settings,
         aliases=aliases,
         variables=variables,
-        supervisor=supervisor,
         compose=prompt.compose,
         lines=prompt.lines,
         listeners=[remember],
     )
-    session.on_change(_CatalogKept(session))
-    session.on_change(_HiddenTold(session, aliases, screen.note))
-    session.on_change(_QuestionsHeard(session, prompt))
+    session.on_change(_follower(session, aliases, screen.note, prompt.hear_questions))
     session.on_note(screen.note)
     session.on_progress(screen.progress)
     return shell, prompt
@@ -166,57 +158,34 @@ def _short_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-class _CatalogKept:
-    """Has the garbage collector leave a large catalog alone: to look through one takes longer than a key press may.
+def _follower(
+    session: Session, aliases: Mapping[str, str], tell: Callable[[str], None], hear: Callable[[Unasked], None]
+) -> Callable[[], None]:
+    """What is to be called whenever the session's target, or its catalog, may be another one.
 
-    To be called whenever the session's catalog may be another one.
+    It tells of methods that aliases hide, and has questions heard that the server asks the person.
     """
+    seen: Catalog | None = None
+    heard: Unasked | None = None
+    told: set[str] = set()
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._seen: Catalog | None = None
-
-    def __call__(self) -> None:
-        catalog = self._session.catalog
-        if catalog is not self._seen:
-            self._seen = catalog
+    def changed() -> None:
+        nonlocal seen, heard
+        if (catalog := session.catalog) is not seen:
+            seen = catalog
             if len(catalog.methods) >= _MANY_METHODS:
+                # For the garbage collector to look through it takes longer than a key press may.
                 gc.freeze()
-
-
-class _HiddenTold:
-    """Tells which methods of a server cannot be called by their names alone, since an alias stands for these.
-
-    To be called whenever the session's catalog may be another one.
-    """
-
-    def __init__(self, session: Session, aliases: Mapping[str, str], tell: Callable[[str], None]) -> None:
-        self._session = session
-        self._aliases = aliases
-        self._tell = tell
-        self._told: frozenset[str] = frozenset()
-
-    def __call__(self) -> None:
-        hidden = frozenset(self._aliases).intersection(self._session.catalog.methods)
-        for name in sorted(hidden - self._told):
-            self._tell(f'the alias {name} hides the method of that name, which "{name}" in quotes calls')
-        self._told |= hidden
-
-
-class _QuestionsHeard:
-    """Has the prompt ask what a server wants to know of the person; to be called whenever the target may be another."""
-
-    def __init__(self, session: Session, prompt: Prompt) -> None:
-        self._session = session
-        self._prompt = prompt
-        self._heard: Unasked | None = None
-
-    def __call__(self) -> None:
-        unasked = self._session.unasked
-        if unasked is not self._heard:
-            self._heard = unasked
+        hidden = set(aliases).intersection(catalog.methods) - told
+        told.update(hidden)
+        for name in sorted(hidden):
+            tell(f'the alias {name} hides the method of that name, which "{name}" in quotes calls')
+        if (unasked := session.unasked) is not heard:
+            heard = unasked
             if unasked is not None:
-                self._prompt.hear_questions(unasked)
+                hear(unasked)
+
+    return changed
 
 
 def _collect_again() -> None:

@@ -19,6 +19,7 @@ from rpcshell.guides import GUIDES, read_guide_here
 from rpcshell.line.near_names import near_names
 from rpcshell.shell.command import COMMAND, METHOD, command
 from rpcshell.shell.discovery import introduction
+from rpcshell.shell.shell import Leave
 from rpcshell.version import __version__
 from rpcshell.view.escape import visible
 from rpcshell.view.guide_page import guide_page
@@ -125,7 +126,7 @@ def leave(shell: Shell) -> None:
 
     A server that was spawned here stops, unless it was started with --keep.
     """
-    shell.exit()
+    raise Leave
 
 
 @command("version", group=SHELL)

@@ -39,7 +39,7 @@ def source(shell: Shell, *, file: str) -> None:
     place = path.resolve()
     if place in shell.sources:
         raise UsageError(f"{visible(file)} is being read already: it would read itself without end")
-    inner = shell.reading(place)
+    inner = shell.derived(sources=(*shell.sources, place))
     try:
         with path.open("rb") as lines:
             for statement in read_statements(lines, file):

@@ -7,8 +7,7 @@ and a place in it is the language's business.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections import UserDict, deque
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
     from rpcshell.line.language import VariableNode
     from rpcshell.shell.call import Call
 
-__all__ = ["LARGEST", "LAST", "MOST_RECORDS", "CallCounts", "CallStatistics", "Journal", "Variables", "memory_of"]
-
-MOST_RECORDS: Final = 100
-"""Calls that are remembered; the oldest are forgotten first."""
-
-LARGEST: Final = 1 << 20
-"""Bytes of memory, about, of a value that is remembered with its call."""
+__all__ = ["LAST", "CallCounts", "CallStatistics", "Journal", "Variables", "memory_of"]
 
 LAST: Final = "_"
 """The name of the last result."""
@@ -46,12 +39,10 @@ _NANOSECONDS: Final = 1_000_000_000
 class Journal:
     """The latest calls of a session, oldest first; the bytes of the last one alone are kept.
 
-    Args:
-        most: Calls that are remembered.
-        largest: Bytes of memory, about, above which params or a result are not kept with their call.
+    Params, or a result, of more than so many bytes of memory, about, are not kept with their call.
     """
 
-    def __init__(self, *, most: int = MOST_RECORDS, largest: int = LARGEST) -> None:
+    def __init__(self, *, most: int = 100, largest: int = 1 << 20) -> None:
         self.statistics = CallStatistics()
         self._calls: deque[Call] = deque(maxlen=most)
         self._largest = largest
@@ -81,9 +72,9 @@ class Journal:
         """Count a call, and remember it under the next number, without the values that are too large."""
         self._count += 1
         changes: dict[str, Any] = {"number": self._count}
-        if not _fits(call.params, self._largest):
+        if memory_of(call.params, self._largest) is None:
             changes |= {"params": None, "has_params": False}
-        if call.reply is not None and not _fits(call.reply.result, self._largest):
+        if call.reply is not None and memory_of(call.reply.result, self._largest) is None:
             changes |= {"reply": msgspec.structs.replace(call.reply, result=None), "has_result": False}
         if len(call.line) > _LONGEST_LINE:
             changes["line"] = f"{call.line[:_LONGEST_LINE]}…"
@@ -95,10 +86,6 @@ class Journal:
             # What went to no server says nothing of any.
             self.statistics.add(kept)
         return kept
-
-
-def _fits(value: Any, room: int) -> bool:
-    return memory_of(value, room) is not None
 
 
 def memory_of(value: Any, most: int) -> int | None:
@@ -116,13 +103,12 @@ def memory_of(value: Any, most: int) -> int | None:
                 used += len(item)
             elif isinstance(item, dict | list | tuple):
                 used += _SCALAR * len(item)
-                if used > most:
-                    return None
-                inner.extend(item)
-                if isinstance(item, dict):
-                    inner.extend(item.values())
             if used > most:
                 return None
+            if isinstance(item, dict | list | tuple):
+                inner.extend(item)
+            if isinstance(item, dict):
+                inner.extend(item.values())
         if not inner:
             return used
         level = inner
@@ -132,12 +118,8 @@ def memory_of(value: Any, most: int) -> int | None:
 class CallCounts:
     """Counts of the calls of one method, or of those that one worker answered: numbers alone, however many there are.
 
-    Attributes:
-        errors: How many calls were answered with an error.
-        unanswered: How many were not answered.
-        served: How many told how long the server worked on them.
-        service: How long that was, in seconds, added up.
-        pid: The process that answered last, where that was told.
+    For those that were `served`, the server told how long it worked on them: `service` seconds, added up. The `pid` is
+    that of the process which answered last, where that was told.
     """
 
     __slots__ = ("_buckets", "calls", "errors", "pid", "served", "service", "unanswered")
@@ -172,17 +154,13 @@ class CallCounts:
 
 
 class CallStatistics:
-    """Counts of all calls since a moment.
-
-    Attributes:
-        methods: By method, in the order of their first calls.
-        workers: By server, which over a fleet is an instance, and worker, which is None for calls that did not tell who
-            served them.
-    """
+    """Counts of all calls since a moment."""
 
     def __init__(self) -> None:
         self.methods: dict[str, CallCounts] = {}
+        """In the order of their first calls."""
         self.workers: dict[tuple[str, int | None], CallCounts] = {}
+        """By server or instance of a fleet, and worker, or None for calls that did not tell who served them."""
         self._since = time.monotonic()
 
     @property
@@ -230,34 +208,11 @@ class CallStatistics:
         self._since = time.monotonic()
 
 
-class Variables(Mapping[str, Any]):
+class Variables(UserDict[str, Any]):
     """The results that lines can name, in the order in which they were first given; the last one is `$_`."""
 
-    def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._values[name] = value
-
-    def clear(self) -> None:
-        """Forget all of them."""
-        self._values.clear()
-
     def lookup(self, path: VariableNode) -> Any:
-        """The value at a path such as `$u.items[0].id`.
-
-        Raises:
-            LineError: There is no such variable, or no such place in it: the column, and what there is.
-        """
+        """The value at a path such as `$u.items[0].id`; a `LineError` says what there is instead."""
         from rpcshell.line.language import walk
 
-        return walk(self._values, path)
+        return walk(self.data, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rpcshell.client.errors import CallError, ShellError, SyntaxProblem, UsageError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.session import Session
 
 __all__ = [
+    "LineReading",
     "add_advice",
     "habitual_line",
     "hide_secrets",
@@ -29,24 +30,27 @@ __all__ = [
 _LONGEST_SIGNATURE: Final = 200
 
 
-def habitual_line(
-    text: str, session: Session, known: Known, commands: Callable[[], CommandRegistry] | None
-) -> str | None:
+class LineReading(NamedTuple):
+    """What a line is read with: the session, its methods as far as they are told, what tells secrets, the commands."""
+
+    session: Session
+    find: Callable[[str], Method | None]
+    known: Known
+    commands: Callable[[], CommandRegistry]
+
+
+def habitual_line(text: str, reading: LineReading, *, at_prompt: bool) -> str | None:
     """The line that a habit of other programs stands for here, such as `exit`; None where it is an ordinary line.
 
-    At a prompt `commands` loads the commands, which are typed without their colon too; scripts have none.
-
-    Raises:
-        UsageError: It is a habit, and what to type here is only said.
+    At a prompt commands are typed without their colon too. For some habits a `UsageError` says what to type here.
     """
     from rpcshell.line.habits import habit
 
-    found = habit(text)
-    if found is None:
-        if commands is not None:
-            _refuse_command_without_colon(text, session, known, commands)
+    if (found := habit(text)) is None:
+        if at_prompt:
+            _refuse_command_without_colon(text, reading)
         return None
-    if _may_be_called(found, session, at_prompt=commands is not None):
+    if _may_be_called(found, reading.session, at_prompt=at_prompt):
         return None
     if not found.line:
         from rpcshell.line.masking import mask_message
@@ -68,29 +72,21 @@ def _may_be_called(found: Habit, session: Session, *, at_prompt: bool) -> bool:
     return session.method(found.word) is not None or not session.catalog.methods
 
 
-def _refuse_command_without_colon(
-    text: str, session: Session, known: Known, commands: Callable[[], CommandRegistry]
-) -> None:
-    methods = session.catalog.methods
+def _refuse_command_without_colon(text: str, reading: LineReading) -> None:
+    methods = reading.session.catalog.methods
     word = text.split(maxsplit=1)[0] if text.strip() else ""
-    listed = methods or session.target is None
-    if listed and word not in methods and (hint := _command_without_colon(word, text, known, commands)):
+    listed = methods or reading.session.target is None
+    if listed and word not in methods and (hint := _command_without_colon(word, text, reading)):
         raise UsageError(f"{word} is no method", hint=hint)
 
 
-def refuse_foreign_call(text: str, method: str, find: Callable[[str], Method | None], known: Known) -> None:
+def refuse_foreign_call(text: str, method: str, reading: LineReading) -> None:
     """Refuse a call that is written as in other languages, `add(1, 2)`, where it is plain what it would be here."""
-    if find(method) is None and (hint := _did_you_mean(text, find, known)):
+    if reading.find(method) is None and (hint := _did_you_mean(text, reading)):
         raise UsageError("a call has no parentheses", hint=hint)
 
 
-def add_advice(
-    call: Call,
-    find: Callable[[str], Method | None],
-    known: Known,
-    session: Session,
-    commands: Callable[[], CommandRegistry],
-) -> None:
+def add_advice(call: Call, reading: LineReading) -> None:
     """Have the error of a call whose params the method does not take say what they were meant as.
 
     That of a method which is not there leads on to no list where the server has none. Where instances of a fleet offer
@@ -100,19 +96,20 @@ def add_advice(
         return
     from rpcwire import ErrorCode
 
+    session = reading.session
     if session.plain and call.error.code == ErrorCode.METHOD_NOT_FOUND:
         call.error.hint = "the server does not say what it offers"
-    elif session.fleet is not None and session.fleet.differ and _may_be_offered(call, call.error, find):
+    elif session.fleet is not None and session.fleet.differ and _may_be_offered(call, call.error, reading.find):
         call.error.hint = f"{call.instance} offers something else than others: :servers shows which"
     elif call.error.code == ErrorCode.METHOD_NOT_FOUND:
         near = _near_methods(call.method, call.error.message, session)
-        call.error.hint = near or _command_without_colon(call.method, call.line, known, commands)
+        call.error.hint = near or _command_without_colon(call.method, call.line, reading)
     elif isinstance(call.params, str | int | float | dict | list):
         from rpcshell.line.advice import can_be_made
 
-        method = find(call.method)
+        method = reading.find(call.method)
         if method is not None and not method.whole and not can_be_made(call.line, method):
-            call.error.hint = _did_you_mean(call.line, find, known)
+            call.error.hint = _did_you_mean(call.line, reading)
 
 
 def _near_methods(method: str, said: str, session: Session) -> str | None:
@@ -134,13 +131,7 @@ def _may_be_offered(call: Call, error: CallError, find: Callable[[str], Method |
     return error.code == ErrorCode.INVALID_PARAMS and method is not None and can_be_made(call.line, method)
 
 
-def syntax_problem(
-    line: Line,
-    problem: Problem | LineError,
-    find: Callable[[str], Method | None],
-    known: Known,
-    commands: Callable[[], CommandRegistry],
-) -> SyntaxProblem:
+def syntax_problem(line: Line, problem: Problem | LineError, reading: LineReading) -> SyntaxProblem:
     """The error of a line that has no meaning; it may end up in a log, so it does not repeat secrets."""
     from rpcshell.line.masking import mask_message
 
@@ -151,19 +142,21 @@ def syntax_problem(
         error.hint = problem.hint or error.hint
     # A line that can be read has what it lacks said by its problem: a variable, or a key in one.
     if line.blocking is not None:
-        advised = _did_you_mean(line.text, find, known) or _signature(line, find)
+        advised = _did_you_mean(line.text, reading) or _signature(line, reading.find)
         method = getattr(line.body, "method", "")
-        if advised is None and find(method) is None:
-            advised = _command_without_colon(method, line.text, known, commands)
+        if advised is None and reading.find(method) is None:
+            advised = _command_without_colon(method, line.text, reading)
         error.hint = advised or error.hint
     return error
 
 
-def _command_without_colon(word: str, text: str, known: Known, commands: Callable[[], CommandRegistry]) -> str | None:
+def _command_without_colon(word: str, text: str, reading: LineReading) -> str | None:
     """How a line is written whose first word is a command's and no method's."""
+    if not word.isalpha() or reading.commands().find(word) is None:
+        return None
     from rpcshell.line.masking import mask_line
 
-    return f":{mask_line(text.strip(), known)} is the command" if word.isalpha() and commands().find(word) else None
+    return f":{mask_line(text.strip(), reading.known)} is the command"
 
 
 def _signature(line: Line, find: Callable[[str], Method | None]) -> str | None:
@@ -178,16 +171,16 @@ def _signature(line: Line, find: Callable[[str], Method | None]) -> str | None:
     return None if method is None or method.whole else f"call it as {brief(method.signature, _LONGEST_SIGNATURE)}"
 
 
-def _did_you_mean(text: str, find: Callable[[str], Method | None], known: Known) -> str | None:
+def _did_you_mean(text: str, reading: LineReading) -> str | None:
     from rpcshell.line.advice import advice
     from rpcshell.line.masking import mask_line, mask_message
 
     try:
-        found = advice(text, find)
+        found = advice(text, reading.find)
     except ShellError:
         # The target is asked for its methods, and cannot say.
         found = []
-    lines = [f"`{mask_message(mask_line(one, known), text)}`" for one in found[:2]]
+    lines = [f"`{mask_message(mask_line(one, reading.known), text)}`" for one in found[:2]]
     return f"did you mean {' or '.join(lines)}?" if lines else None
 
 

@@ -42,31 +42,20 @@ _HUNG: Final = {"lost", "timeout"}
 
 
 class Leave(Exception):
-    """The shell is to be left; raised by `Shell.exit`, caught by the frontend."""
+    """The shell is to be left; caught by the frontend."""
 
 
 class Shell:
     """What commands receive: the session, the output, and a way to run a line.
 
     A command gets a shell of its line's own: it shares everything with the one that the line was given to, but may
-    have another output.
+    have another output. It is interactive where a person is at the prompt.
 
-    Args:
-        session: The target and what belongs to it.
-        output: Where results and texts are shown.
-        commands: Loads the commands when a line needs one.
-        interactive: Whether a person is at the prompt.
-        settings: How things are shown; the defaults if not given.
+    Attributes:
         aliases: Lines by the words that stand for them at the beginning of a line.
-        variables: The results that lines can name; `_` is the last one.
-        supervisor: Makes what finds the server that calls go to, when it is first needed.
         compose: Has a person edit a text, or else the line before, and puts it into the prompt; None without a prompt.
         lines: Gives the lines that were typed, in earlier sessions too, oldest first; None without a prompt.
         listeners: Called with the shell and the call after each one, before its result is shown.
-
-    Attributes:
-        journal: The calls of this session.
-        listeners: Those that were given, and whatever a command has added.
         sources: The files whose lines are being run, the outermost first.
     """
 
@@ -80,7 +69,6 @@ class Shell:
         settings: Settings | None = None,
         aliases: dict[str, str] | None = None,
         variables: Variables | None = None,
-        supervisor: Callable[[], Supervisor] | None = None,
         compose: Callable[[str | None], None] | None = None,
         lines: Callable[[], Sequence[str]] | None = None,
         listeners: Iterable[Listener] = (),
@@ -97,7 +85,7 @@ class Shell:
         self.listeners = list(listeners)
         self.sources: tuple[Path, ...] = ()
         self._commands = cache(commands)
-        self._supervisor = cache(self._make_supervisor) if supervisor is None else supervisor
+        self._supervisor = cache(self._make_supervisor)
         self._lookout = Lookout(self._supervisor)
         self._following: list[Follower] = []
         self._command: tuple[str, CommandLine] | None = None
@@ -167,10 +155,6 @@ class Shell:
         text, command = self._command
         return text[command.words[number].start :] if number < len(command.words) else ""
 
-    def reading(self, source: Path) -> Self:
-        """A shell for the lines of a file."""
-        return self.derived(sources=(*self.sources, source))
-
     def follow(self, follower: Follower) -> None:
         """Have a log, or events, followed in the background, instead of the one before."""
         self.close()
@@ -187,16 +171,14 @@ class Shell:
 
         Raises:
             SyntaxProblem: The line does not parse, or names a variable that is not there.
-            ShellError: What the call or the command raised.
-            Leave: The line was a command to leave.
+            ShellError, Leave: What the call or the command raised.
         """
         from rpcshell.line.language import CallLine, CommandLine, SystemLine, ValueLine
 
         if "***" in text:
             missteps.refuse_masked(text, self.known)
         if text.strip() not in self.aliases:
-            commands = self._commands if self.interactive else None
-            text = missteps.habitual_line(text, self.session, self.known, commands) or text
+            text = missteps.habitual_line(text, self._reading, at_prompt=self.interactive) or text
         line = self._parsed(text)
         match line.body:
             case CommandLine() as command:
@@ -209,12 +191,7 @@ class Shell:
                 self._send(command, None)
 
     def read_call(self, text: str) -> tuple[str, Any]:
-        """The method and the params of a call, for a command that makes it.
-
-        Raises:
-            SyntaxProblem: The text does not parse, or names a variable that is not there.
-            UsageError: It is no call, or says what is to be done with its result.
-        """
+        """The method and the params of a call, for a command that makes it and does its own with the result."""
         from rpcshell.line.language import CallLine
 
         line = self._parsed(text)
@@ -240,14 +217,6 @@ class Shell:
         """End what goes on in the background; the session is its owner's to close."""
         while self._following:
             self._following.pop().stop()
-
-    def exit(self) -> None:
-        """Leave the shell.
-
-        Raises:
-            Leave: Always.
-        """
-        raise Leave
 
     def _parsed(self, text: str) -> Line:
         """A line that can be run, with the alias it begins with replaced; what is doubtful in it is told of."""
@@ -285,7 +254,7 @@ class Shell:
 
     def _call(self, line: Line, call: CallLine) -> None:
         if "(" in call.method:
-            missteps.refuse_foreign_call(line.text, call.method, self._find, self.known)
+            missteps.refuse_foreign_call(line.text, call.method, self._reading)
         params = self._params(line, call)
         if call.sink is not None:
             from rpcshell.shell.pipeline import check_sink
@@ -365,7 +334,7 @@ class Shell:
         for listener in self.listeners:
             listener(self, call)
         if call.error is not None:
-            missteps.add_advice(call, self._find, self.known, self.session, self._commands)
+            missteps.add_advice(call, self._reading)
             missteps.hide_secrets(call.error, call.named_params)
             raise call.error
         self.variables[LAST] = call.result
@@ -388,7 +357,11 @@ class Shell:
             raise self._problem(line, error) from error
 
     def _problem(self, line: Line, problem: Problem | LineError) -> SyntaxProblem:
-        return missteps.syntax_problem(line, problem, self._find, self.known, self._commands)
+        return missteps.syntax_problem(line, problem, self._reading)
+
+    @property
+    def _reading(self) -> missteps.LineReading:
+        return missteps.LineReading(self.session, self._find, self.known, self._commands)
 
     def _find(self, name: str) -> Method | None:
         """The method of a name, as far as the target has told; nobody at the prompt waits for it to tell."""

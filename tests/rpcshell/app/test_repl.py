@@ -17,7 +17,7 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
-from rpcshell.app.repl import _HiddenTold, run_repl
+from rpcshell.app.repl import _follower, run_repl
 from rpcshell.client.target import UnixTarget
 from rpcshell.line.catalog import Catalog
 from rpcshell.prompt.session import Prompt
@@ -85,7 +85,8 @@ class ShopSession(Session):
 
 def test_a_method_that_an_alias_hides_is_told_once() -> None:
     told: list[str] = []
-    look = _HiddenTold(ShopSession(), {"add": "order.create", "plus": "add"}, told.append)
+    aliases = {"add": "order.create", "plus": "add"}
+    look = _follower(ShopSession(), aliases, told.append, lambda _unasked: None)
     look()
     look()
     assert told == ['the alias add hides the method of that name, which "add" in quotes calls']
