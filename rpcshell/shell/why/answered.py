@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rpcshell.shell.why.evidence import Evidence
 
-__all__ = ["REFUSALS", "SLOWNESS", "is_main"]
+__all__ = ["SLOWNESS", "is_main", "refused"]
 
 _SLOW: Final = 0.05
 """Seconds from which an answered call is worth a word on what took so long."""
@@ -26,91 +26,52 @@ _MAIN_SHARE: Final = 0.5
 """The share of a call's time from which a part of it is the reason for it."""
 
 
-def foreign_error(evidence: Evidence) -> Diagnosis | None:
-    """A server of another protocol answered with an error, whose code may mean anything."""
-    if not evidence.foreign or evidence.call.outcome != "error" or evidence.call.code == ErrorCode.METHOD_NOT_FOUND:
-        return None
-    return Diagnosis(
-        f"the server answered with an error after {duration(evidence.timing.total)}: {evidence.error}",
-        f":doc {evidence.call.method} says what it takes, as far as the server has told",
-    )
-
-
-def busy(evidence: Evidence) -> Diagnosis | None:
-    """The server said that it has too much to do."""
-    if evidence.call.code != ErrorCode.BUSY:
-        return None
-    return Diagnosis(
-        f"the server turned the request away at once, as its own queue was full: {evidence.error}",
-        "it did not run: call again in a moment; more workers (:scale) or --threads take more",
-    )
-
-
-def timed_out(evidence: Evidence) -> Diagnosis | None:
-    """The server gave up on the call."""
-    if evidence.call.code != ErrorCode.TIMED_OUT:
-        return None
-    return Diagnosis(
-        f"the server gave up on the call after {duration(evidence.timing.total)}: it ran longer than --timeout allows.",
-        "make the handler faster, or start the server with a longer --timeout",
-    )
-
-
-def request_too_large(evidence: Evidence) -> Diagnosis | None:
-    """The server does not take requests of that size."""
-    if evidence.call.code != ErrorCode.FRAME_TOO_LARGE:
-        return None
-    return Diagnosis(
-        f"the request is larger than the server takes: {evidence.error}",
-        "send less at once, or start the server with a larger --max-frame",
-    )
-
-
-def unknown_method(evidence: Evidence) -> Diagnosis | None:
-    """The server has no such method."""
-    if evidence.call.code != ErrorCode.METHOD_NOT_FOUND:
-        return None
-    return Diagnosis(
-        f"the server answered at once that it has no method {evidence.call.method!r}.",
-        evidence.hint or ":methods lists those",
-    )
-
-
-def wrong_params(evidence: Evidence) -> Diagnosis | None:
-    """The server did not take the params."""
-    if evidence.call.code not in {ErrorCode.INVALID_PARAMS, ErrorCode.INVALID_REQUEST, ErrorCode.PARSE_ERROR}:
-        return None
-    return Diagnosis(
-        f"the server refused the request before any handler ran: {evidence.error}",
-        f":doc {evidence.call.method} says what it takes",
-    )
-
-
-def handler_raised(evidence: Evidence) -> Diagnosis | None:
-    """The handler failed, by mistake or on purpose."""
-    if evidence.call.outcome != "error" or evidence.call.code is None:
-        return None
-    if evidence.call.code == ErrorCode.INTERNAL_ERROR:
-        return Diagnosis(
-            f"the handler of {evidence.call.method} raised an exception: {evidence.error}",
-            "its traceback is in the server's log, below; a server with --debug sends it along",
-        )
-    return Diagnosis(
-        f"the handler of {evidence.call.method} ran, and answered with an error of its own: {evidence.error}",
-        "that is the service's word on the params, and no failure of the server",
-    )
-
-
-REFUSALS: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
-    foreign_error,
-    busy,
-    timed_out,
-    request_too_large,
-    unknown_method,
-    wrong_params,
-    handler_raised,
-)
-"""The most specific first."""
+def refused(evidence: Evidence) -> Diagnosis | None:
+    """The call was answered with an error, whose code says why; of another protocol's server it may mean anything."""
+    method, error = evidence.call.method, evidence.error
+    match evidence.call.code:
+        case None:
+            return None
+        case ErrorCode.METHOD_NOT_FOUND:
+            return Diagnosis(
+                f"the server answered at once that it has no method {method!r}.",
+                evidence.hint or ":methods lists those",
+            )
+        case _ if evidence.foreign:
+            return Diagnosis(
+                f"the server answered with an error after {duration(evidence.timing.total)}: {error}",
+                f":doc {method} says what it takes, as far as the server has told",
+            )
+        case ErrorCode.BUSY:
+            return Diagnosis(
+                f"the server turned the request away at once, as its own queue was full: {error}",
+                "it did not run: call again in a moment; more workers (:scale) or --threads take more",
+            )
+        case ErrorCode.TIMED_OUT:
+            took = duration(evidence.timing.total)
+            return Diagnosis(
+                f"the server gave up on the call after {took}: it ran longer than --timeout allows.",
+                "make the handler faster, or start the server with a longer --timeout",
+            )
+        case ErrorCode.FRAME_TOO_LARGE:
+            return Diagnosis(
+                f"the request is larger than the server takes: {error}",
+                "send less at once, or start the server with a larger --max-frame",
+            )
+        case ErrorCode.INVALID_PARAMS | ErrorCode.INVALID_REQUEST | ErrorCode.PARSE_ERROR:
+            return Diagnosis(
+                f"the server refused the request before any handler ran: {error}", f":doc {method} says what it takes"
+            )
+        case ErrorCode.INTERNAL_ERROR:
+            return Diagnosis(
+                f"the handler of {method} raised an exception: {error}",
+                "its traceback is in the server's log, below; a server with --debug sends it along",
+            )
+        case _:
+            return Diagnosis(
+                f"the handler of {method} ran, and answered with an error of its own: {error}",
+                "that is the service's word on the params, and no failure of the server",
+            )
 
 
 def is_main(evidence: Evidence, part: float) -> bool:

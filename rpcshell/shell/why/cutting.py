@@ -29,21 +29,15 @@ _BLANKS: Final = b" \t\r\n\x1e\xff"
 
 
 class WireFrame(msgspec.Struct, frozen=True):
-    """A frame as far as its bytes are there.
-
-    Attributes:
-        head: The bytes before the body: a length, or headers.
-        body: Those of its message.
-        tail: What ends it.
-        missing: How many bytes of it are missing, or None where some are and nothing tells how many.
-        about: What the head, or else the tail, says.
-    """
+    """A frame as far as its bytes are there: a length or headers, its message, and what ends it."""
 
     head: bytes = b""
     body: bytes = b""
     tail: bytes = b""
     missing: int | None = 0
+    """How many bytes of it, or None where some are and nothing tells how many."""
     about: str = ""
+    """What the head, or else the tail, says."""
 
     @property
     def whole(self) -> bool:
@@ -54,9 +48,7 @@ class WireFrame(msgspec.Struct, frozen=True):
 def cut_frames(data: bytes, framing: str = "u32le") -> list[WireFrame]:
     """The frames of a stream of bytes, from the beginning of one on; the last may not be whole.
 
-    Args:
-        data: The bytes.
-        framing: One of `rpcwire.framings.FRAMINGS`, or HTTP_BODIES; of any other nothing is cut.
+    The framing is one of `rpcwire.framings.FRAMINGS`, or HTTP_BODIES; of any other nothing is cut.
     """
     found = []
     cut = _CUTS.get(framing, _uncut)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from rpcshell.client.errors import ShellError
 from rpcshell.client.target import ChildTarget, Target
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.supervisor import Supervisor
     from rpcwire.control import ServerEvent, ServerStatus, WorkerStatus
 
-__all__ = ["Diagnosis", "Evidence", "all_of", "gather", "lines_of_time", "named"]
+__all__ = ["Diagnosis", "Evidence", "all_of", "gather", "named"]
 
 _LINES: Final = 300
 """Lines of the log that are looked through."""
@@ -50,9 +51,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a diagnosis rests on.
 
     Attributes:
-        call: The record of the call.
-        timing: Where its time went.
-        target: Where it was sent, if anywhere.
         then: The server during the call or right after it, where it is one that can be looked at.
         now: The server as it is now.
         events: What happened to the server while the call lasted, in order.
@@ -160,12 +158,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diagnosis(NamedTuple):
-    """Why, and what to do.
-
-    Attributes:
-        cause: One sentence.
-        advice: What to do about it, without a full stop.
-    """
+    """Why, in one sentence, and what to do about it, without a full stop."""
 
     cause: str
     advice: str
@@ -189,19 +182,19 @@ def gather(call: Call, session: Session, supervisor: Supervisor) -> Evidence:
     target = Target.parse(call.target, session.book.dialects) if call.target else None
     evidence = Evidence(call=call, target=target, timing=call.timing, then=then)
     if call.target != str(session.target or ""):
-        return _with(evidence, unseen=f"calls go to {session.target or 'no server'} by now")
+        return replace(evidence, unseen=f"calls go to {session.target or 'no server'} by now")
     instance = call.trace.instance
-    evidence = _with(evidence, arbiter=supervisor.arbiter(instance), server_ended=_ended(session))
+    evidence = replace(evidence, arbiter=supervisor.arbiter(instance), server_ended=_ended(session))
     if evidence.server_ended and session.server is not None:
-        return _with(evidence, log=_tail(session.server.log))
+        return replace(evidence, log=_tail(session.server.log))
     try:
         path = supervisor.path(instance)
     except ShellError as error:
-        return _with(evidence, unseen=_why_unseen(instance or session.target, error))
+        return replace(evidence, unseen=_why_unseen(instance or session.target, error))
     now = take_snapshot(path, None, evidence.arbiter)
-    evidence = _with(evidence, now=now)
+    evidence = replace(evidence, now=now)
     if now.status is None:
-        return _with(evidence, unseen=f"the server does not answer on its control socket within {LOOK:g} s")
+        return replace(evidence, unseen=f"the server does not answer on its control socket within {LOOK:g} s")
     return _with_events_and_log(evidence, supervisor)
 
 
@@ -214,22 +207,17 @@ def _why_unseen(target: Target | None, error: ShellError) -> str:
     return error.message
 
 
-def _with(evidence: Evidence, **more: object) -> Evidence:
-    return msgspec.structs.replace(evidence, **more)
-
-
 def _with_events_and_log(evidence: Evidence, supervisor: Supervisor) -> Evidence:
     call, timing = evidence.call, evidence.timing
     lines: list[str] = []
     try:
         with supervisor.control(call.trace.instance, timeout=LOOK) as control:
             found = _events_of_time(control.events().events, timing.began_at, timing.ended_at + _AFTER)
-            evidence = _with(evidence, events=tuple(found))
+            evidence = replace(evidence, events=tuple(found))
             lines = _log(control, None)
-            during = lines_of_time(lines, call.began - _MILLISECOND, call.began + timing.total + _AFTER)
-            if during:
+            if during := _lines_of_time(lines, call.began - _MILLISECOND, call.began + timing.total + _AFTER):
                 # A handler may have logged what it was called with.
-                return _with(evidence, log=tuple(mask_text(line, call.named_params) for line in during))
+                return replace(evidence, log=tuple(mask_text(line, call.named_params) for line in during))
             worker = evidence.worker
             if call.outcome not in {"failed", "cancelled"} or worker is None:
                 return evidence
@@ -238,7 +226,7 @@ def _with_events_and_log(evidence: Evidence, supervisor: Supervisor) -> Evidence
         # An older server tells of no events; one that hangs tells nothing more.
         pass
     last = next((place for place in reversed(range(len(lines))) if _TIME.match(lines[place])), 0)
-    return _with(evidence, log=tuple(lines[last:]), log_in_time=False)
+    return replace(evidence, log=tuple(lines[last:]), log_in_time=False)
 
 
 def _events_of_time(events: Sequence[ServerEvent], since: float, until: float) -> Iterator[ServerEvent]:
@@ -263,7 +251,7 @@ def _log(control: Control, worker: int | None) -> list[str]:
         return []
 
 
-def lines_of_time(lines: Sequence[str], since: float, until: float) -> list[str]:
+def _lines_of_time(lines: Sequence[str], since: float, until: float) -> list[str]:
     """The records of a log that were written in a time, in seconds since the epoch, with their further lines."""
     written: list[str] = []
     within = False

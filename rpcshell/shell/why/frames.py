@@ -6,7 +6,6 @@ true. Nothing is sent or received here.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.client.dialects.registry import framing_of
@@ -22,9 +21,8 @@ from rpcwire import ParseError, decode_value
 from rpcwire.framing import PREFIX_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from rpcshell.client.detection import Attempt
     from rpcshell.client.dialects import DialectFactory
     from rpcshell.client.verdict import Finding
     from rpcshell.shell.call import Call
@@ -98,16 +96,12 @@ def render_finding(finding: Finding, width: int, *, full: bool = False) -> Itera
         yield ARROW, f"{OUT} "
         yield "", f"{call_time(attempt.at):>8}  {attempt.guess.name}\n"
         yield from hex_rows(blot_bytes(attempt.guess.said, None), width, full=full)
-        yield from _heard(attempt, width, full=full)
-
-
-def _heard(attempt: Attempt, width: int, *, full: bool) -> Iterator[Fragment]:
-    if attempt.first:
-        yield ARROW, f"{IN} "
-        yield "", f"{count_of(len(attempt.first), 'byte')}\n"
-        yield from hex_rows(blot_bytes(attempt.first, None), width, full=full)
-    else:
-        yield DIM, f"✗ {SILENCES[attempt.end]}\n"
+        if attempt.first:
+            yield ARROW, f"{IN} "
+            yield "", f"{count_of(len(attempt.first), 'byte')}\n"
+            yield from hex_rows(blot_bytes(attempt.first, None), width, full=full)
+        else:
+            yield DIM, f"✗ {SILENCES[attempt.end]}\n"
 
 
 def render_frames(
@@ -115,13 +109,8 @@ def render_frames(
 ) -> Iterator[Fragment]:
     """Frames with what is around their messages, bytes and meaning, ending in a newline.
 
-    Args:
-        data: Bytes from the beginning of a frame on.
-        width: Columns of the screen.
-        missing: How many more bytes there were that are not kept.
-        framing: How messages are told apart, as for `cut_frames`.
-        params: What may have secrets that the frames repeat.
-        full: Whether to show all of the bytes.
+    The data begins with a frame, and so many bytes of the last one may be `missing`, as they were not kept. The framing
+    is as for `cut_frames`. The params may have secrets that the frames repeat.
     """
     for frame in cut_frames(data, framing):
         if len(frame.head) <= PREFIX_SIZE:
@@ -143,16 +132,13 @@ def render_frames(
 
 def hex_rows(data: bytes, width: int, *, full: bool = False) -> Iterator[Fragment]:
     """Bytes in rows, in hexadecimal and as text; of many the first and the last, unless all are wanted."""
-    size = _row_size(width)
+    size = _ROW if width >= _WIDE_ENOUGH else _NARROW_ROW
     rows = [data[at : at + size] for at in range(0, len(data), size)]
-    if full or len(rows) <= _MOST_ROWS + 2:
-        shown: Iterable[bytes | None] = rows
-    else:
-        shown = chain(rows[:_MOST_ROWS], [None], rows[-1:])
-    for row in shown:
-        if row is None:
+    cut = not full and len(rows) > _MOST_ROWS + 2
+    for at, row in enumerate(rows):
+        if cut and at == _MOST_ROWS:
             yield DIM, f"{_MARGIN}… {len(data) - _MOST_ROWS * size - len(rows[-1])} bytes\n"
-        else:
+        if not cut or at < _MOST_ROWS or at == len(rows) - 1:
             text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
             yield from _row(row, size, text)
 
@@ -160,10 +146,6 @@ def hex_rows(data: bytes, width: int, *, full: bool = False) -> Iterator[Fragmen
 def _row(data: bytes, size: int, text: str) -> Iterator[Fragment]:
     yield DIM, f"{_MARGIN}{data.hex(' '):<{3 * size}}  "
     yield "", f"{text}\n"
-
-
-def _row_size(width: int) -> int:
-    return _ROW if width >= _WIDE_ENOUGH else _NARROW_ROW
 
 
 def _meaning(body: bytes, params: Any, width: int, *, full: bool) -> Iterator[Fragment]:

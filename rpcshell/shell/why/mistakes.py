@@ -44,18 +44,13 @@ MistakeName = Literal["split", "truncated", "oversized", "zero", "bad-utf8", "sl
 
 
 class Mistake(msgspec.Struct, frozen=True):
-    """A kind of mistake.
-
-    Attributes:
-        summary: What is sent.
-        code: The error that the protocol has for it; 0 for an ordinary reply, None for no reply at all.
-        goes_on: Whether the connection can be used after it.
-        reason: Why that is right.
-    """
+    """A kind of mistake: what is sent, and what the protocol wants to come of it, and why."""
 
     summary: str
     code: int | None
+    """Of the error; 0 for an ordinary reply, None for no reply at all."""
     goes_on: bool
+    """Whether the connection can be used after it."""
     reason: str
 
 
@@ -92,32 +87,20 @@ MISTAKES: Final[dict[MistakeName, Mistake]] = {
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Something to send.
-
-    Attributes:
-        data: The bytes; none for the end of the stream.
-        about: What they are.
-        pause: Seconds to wait before.
-        quiet: Whether it is not worth a step of its own.
-        shown: What is told to have been sent with it, where that is more.
-    """
+    """Something to send: bytes, or none for the end of the stream."""
 
     data: bytes
     about: str = ""
     pause: float = 0.0
+    """Seconds to wait before."""
     quiet: bool = False
+    """Whether it is not worth a step of its own."""
     shown: bytes = b""
+    """What is told to have been sent with it, where that is more."""
 
 
 class WireEvent(msgspec.Struct, frozen=True):
-    """What happened.
-
-    Attributes:
-        at: When, in seconds since the connection was there.
-        kind: It was sent, came, the server closed or reset the connection, said nothing, or the connection goes on.
-        data: The bytes.
-        about: What it is.
-    """
+    """What happened, so many seconds after the connection was there."""
 
     at: float
     kind: Literal["sent", "came", "closed", "reset", "silent", "goes on"]
@@ -194,10 +177,9 @@ class Provocation:
             if not piece.quiet:
                 yield WireEvent(self._at, "sent", piece.shown or piece.data, piece.about)
         yield from self._hear(PATIENCE, until=lambda: self._answers > 0)
+        if self._answers:
+            yield from self._hear(_LINGER)
         if self._over or not self._answers:
-            return
-        yield from self._hear(_LINGER)
-        if self._over:
             return
         before = self._at
         self._send(Piece(good))

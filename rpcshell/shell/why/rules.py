@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rpcshell.shell.why.answered import REFUSALS, SLOWNESS, is_main
+from rpcshell.shell.why.answered import SLOWNESS, is_main, refused
 from rpcshell.shell.why.evidence import Diagnosis, all_of, named
 from rpcshell.view.units import duration
 from rpcwire.worker_models import worker_model
@@ -374,7 +374,7 @@ RULES: Final[tuple[Callable[[Evidence], Diagnosis | None], ...]] = (
     queue_full,
     unconnected,
     not_a_reply,
-    *REFUSALS,
+    refused,
     worker_died,
     stopped,
     closed_by_server,

@@ -49,19 +49,14 @@ _PATIENCE: Final = 3.0
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A server at one moment.
-
-    Attributes:
-        at: When, on `time.monotonic`'s clock.
-        status: What the server told, or None where it did not answer.
-        states: The states of its processes, by their ids, as proc(5) tells them.
-        place: Where the server's end of the call's connection was, or None where that is not known.
-    """
+    """A server at one moment on `time.monotonic`'s clock, as far as it, and the system, told."""
 
     at: float
     status: ServerStatus | None = None
     states: dict[int, str] = {}
+    """Of its processes, by their ids, as proc(5) tells them."""
     place: ServerEnd | None = None
+    """Of the server's end of the call's connection."""
 
     def stopped(self, pid: int | None) -> bool:
         """Whether a process was stopped by a signal."""
@@ -90,11 +85,7 @@ def take_snapshot(path: str, ends: Ends | None, arbiter: int | None) -> Snapshot
 
 
 class Sighting:
-    """How the server looks to one call: nothing is seen unless the call hangs or fails.
-
-    Attributes:
-        trace: What the call's connection saw.
-    """
+    """How the server looks to one call: nothing is seen unless the call hangs or fails."""
 
     def __init__(
         self, take: Callable[[CallTrace], Snapshot | None] | None, on_partial: Callable[[Any], None] | None = None
