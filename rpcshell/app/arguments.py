@@ -337,9 +337,6 @@ def read(
     """What a command line asks for, or None where it was help that is shown by now.
 
     The words `behind` it are the command's to understand.
-
-    Raises:
-        UsageError: It makes no sense, or the help cannot be written.
     """
     try:
         options = command.main(
@@ -382,11 +379,7 @@ def _may_speak_tls(target: Target) -> bool:
 def tls_files(
     ca: str | None, cert: str | None, key: str | None, where: Target | str | None, config: Config, *, spawned: bool
 ) -> TlsFiles | None:
-    """The files of the TLS options as given, or None where there are none.
-
-    Raises:
-        UsageError: The target speaks no TLS.
-    """
+    """The files of the TLS options as given, or None where there are none; a `UsageError` for a target without TLS."""
     if ca is cert is key is None:
         return None
     target = config.targets[where].target_among(config.dialects) if isinstance(where, str) else where

@@ -5,6 +5,7 @@ All others, and what they mean, are in `rpcshell.app.arguments`.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -69,9 +70,6 @@ def plain_options(arguments: Sequence[str]) -> Options | None:
     """The options of the usual command lines, of words and -c alone; None of any other, which click has to read.
 
     Click takes longer to import than a call takes.
-
-    Raises:
-        UsageError: They make no sense.
     """
     words: list[str] = []
     lines: list[str] = []
@@ -99,11 +97,7 @@ class Places(msgspec.Struct, frozen=True):
     line: str | None = None
 
     def lines_to_run(self, lines: Sequence[str]) -> tuple[str, ...]:
-        """The lines given with -c, or the one that the words are.
-
-        Raises:
-            UsageError: The words are already something to run.
-        """
+        """The lines given with -c, or the one that the words are."""
         if lines and (self.file is not None or self.line is not None):
             raise UsageError("give a FILE, a METHOD or -c, and only one of them")
         return tuple(lines) if self.line is None else (self.line,)
@@ -114,9 +108,6 @@ def places(words: Sequence[str], config: Config, *, spawned: bool = False) -> Pl
 
     It is a file only where it looks like the path of one: nothing that happens to be in the current folder is run for
     the name of a target, or of a method.
-
-    Raises:
-        UsageError: They make no sense.
     """
     app = _APP.fullmatch(words[0]) if words and words[0] not in config.targets else None
     if app and (spawned or _existing_file(app[1])):
@@ -245,13 +236,12 @@ def load_commands() -> CommandRegistry:
 
 def _existing_file(name: str) -> Path | None:
     path = Path(name)
-    try:
+    # It may be longer than a name may be, or in a folder that may not be entered.
+    with contextlib.suppress(OSError, ValueError):
         # A pipe is a script too: the shell's <(…) makes one.
-        script = path.is_file() or path.is_fifo()
-    except (OSError, ValueError):
-        # It is longer than a name may be, or in a folder that may not be entered.
-        return None
-    return path if script else None
+        if path.is_file() or path.is_fifo():
+            return path
+    return None
 
 
 def _script_file(name: str) -> Path:

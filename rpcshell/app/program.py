@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from rpcshell.app.options import Options
     from rpcshell.app.script import ScriptOutput
-    from rpcshell.lab.bench.options import BenchOptions
     from rpcshell.servers.target_memory import TargetMemory
     from rpcshell.shell.statements import Statement
 
@@ -68,23 +67,23 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str]) -> Options | None:
-    if arguments[:1] == ["bench"] or (_COMPLETION in os.environ and _completes_bench()):
+    bench = arguments[:1] == ["bench"]
+    if _COMPLETION in os.environ:
+        from rpcshell.app.shell_completion import completes_bench
+
+        bench = bench or completes_bench(os.environ)
+    elif not bench:
+        from rpcshell.app.options import plain_options
+
+        if (options := plain_options(arguments)) is not None:
+            return options
+    if bench:
         from rpcshell.app.bench_arguments import read_bench_arguments
 
         return read_bench_arguments(arguments[1:])
-    from rpcshell.app.options import plain_options
-
-    if _COMPLETION not in os.environ and (options := plain_options(arguments)) is not None:
-        return options
     from rpcshell.app.arguments import read_arguments
 
     return read_arguments(arguments)
-
-
-def _completes_bench() -> bool:
-    from rpcshell.app.shell_completion import completes_bench
-
-    return completes_bench(os.environ)
 
 
 def _apply_settings(options: Options, settings: Settings, complain: Callable[[ShellError], None]) -> None:
@@ -143,7 +142,10 @@ def _run_script(options: Options) -> int:
         shell = Shell(session, output, load_commands, settings=settings, aliases=dict(options.config.aliases))
         _open(shell, options, output)
         if options.bench is not None:
-            return _run_bench(options.bench, shell)
+            from rpcshell.lab.bench.conduct import conduct
+
+            conduct(shell, *options.bench)
+            return 0
         if not options.lines and options.file is None and is_terminal(sys.stdin):
             output.note("reading lines without a prompt, as the output is no terminal; Ctrl-D ends")
         return run_statements(shell, output, _statements(options), keep_going=options.keep_going, debug=options.debug)
@@ -151,13 +153,6 @@ def _run_script(options: Options) -> int:
         return _BROKEN_PIPE
     finally:
         session.close()
-
-
-def _run_bench(bench: tuple[str, BenchOptions], shell: Shell) -> int:
-    from rpcshell.lab.bench.conduct import conduct
-
-    conduct(shell, *bench)
-    return 0
 
 
 def _open(shell: Shell, options: Options, output: ScriptOutput) -> None:

@@ -36,13 +36,7 @@ if TYPE_CHECKING:
     from rpcshell.shell.shell import Shell
     from rpcshell.shell.statements import Statement
 
-__all__ = [
-    "OutputClosed",
-    "ScriptOutput",
-    "compact",
-    "process_output",
-    "run_statements",
-]
+__all__ = ["OutputClosed", "ScriptOutput", "process_output", "run_statements"]
 
 _LINE_AGAIN: Final = "\r\x1b[K"
 """Has a terminal write over its line (ECMA-48, EL)."""
@@ -92,15 +86,12 @@ class ScriptOutput(Output):
             width = _columns()
         self._write(plain_text(value, self.settings, indented=False, width=width))
 
-    def timing(self, call: Call) -> None:
+    def timing(self, call: Call | CallError) -> None:
         """Write to stderr how long a call took and who served it, where the settings ask for that."""
-        self._footer(call)
-
-    def _footer(self, answered: Call | CallError) -> None:
         if self.settings.time or self.settings.meta:
             from rpcshell.view.render import render_footer
 
-            if footer := render_footer(answered.elapsed, answered.meta, self.settings, instance=answered.instance):
+            if footer := render_footer(call.elapsed, call.meta, self.settings, instance=call.instance):
                 self.note(footer)
 
     def progress(self, text: str) -> None:
@@ -130,7 +121,7 @@ class ScriptOutput(Output):
 
     def note(self, text: str) -> None:
         """Write one line of information to stderr."""
-        self._complain(_one_line(text))
+        self._complain(visible(text))
 
     def error(self, error: ShellError, place: str = "", text: str = "") -> None:
         """Write an error as one line; the traceback of a failed application, or of a fault of ours, follows.
@@ -145,9 +136,9 @@ class ScriptOutput(Output):
 
             said, hint = in_the_shells_words(error)
             what = f"{error.method}: error {error.code}: {said}{_data(error)}{f' ({hint})' if hint else ''}"
-        self._complain("rpcshell: " + _one_line(f"{place}: {what}" if place else what))
+        self._complain("rpcshell: " + visible(f"{place}: {what}" if place else what))
         if isinstance(error, CallError):
-            self._footer(error)
+            self.timing(error)
         if isinstance(error, SpawnFailed | Unexpected) and error.traceback:
             self._complain(visible(error.traceback.rstrip("\n"), newlines=True))
 
@@ -164,10 +155,6 @@ def _columns() -> int:
     import shutil  # which brings what packs files
 
     return shutil.get_terminal_size().columns
-
-
-def _one_line(text: str) -> str:
-    return visible(text)
 
 
 def _data(error: CallError) -> str:
@@ -198,13 +185,9 @@ def _with_column(place: str, text: str, error: SyntaxProblem) -> str:
 def run_statements(
     shell: Shell, output: ScriptOutput, statements: Iterable[Statement], *, keep_going: bool, debug: bool = False
 ) -> int:
-    """Run statements one after the other and return the exit code.
+    """Run statements one after the other and return the exit code: that of the first error, or 0.
 
-    The code is that of the first error, or 0. With `debug` an unexpected one comes with its traceback.
-
-    Raises:
-        OutputClosed: Nobody reads stdout any more.
-        UsageError: The script cannot be read.
+    With `debug` an unexpected one comes with its traceback. `OutputClosed` is raised on.
     """
     code = 0
     for statement in statements:

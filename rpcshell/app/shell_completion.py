@@ -28,19 +28,10 @@ if TYPE_CHECKING:
 
     import click
 
-__all__ = [
-    "BENCH",
-    "PROGRAM",
-    "SHELLS",
-    "VARIABLE",
-    "complete_setting",
-    "complete_target",
-    "completes_bench",
-    "completion_script",
-]
+__all__ = ["SHELLS", "VARIABLE", "complete_setting", "complete_target", "completes_bench", "completion_script"]
 
-PROGRAM: Final = "rpcshell"
-BENCH: Final = "bench"
+_PROGRAM: Final = "rpcshell"
+_BENCH: Final = "bench"
 """The word behind which the options of a benchmark follow."""
 
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -90,7 +81,7 @@ def completes_bench(environment: MutableMapping[str, str]) -> bool:
     """
     line = environment.get("COMP_LINE", environment.get("COMP_WORDS", ""))
     program, _, rest = line.partition(" ")
-    if not rest.lstrip().startswith(f"{BENCH} "):
+    if not rest.lstrip().startswith(f"{_BENCH} "):
         return False
     for name in environment.keys() & {"COMP_LINE", "COMP_WORDS"}:
         environment[name] = environment[name].removeprefix(program).lstrip()
@@ -106,7 +97,7 @@ def completion_script(shell: str, command: click.Command) -> str:
     found = get_completion_class(shell)
     if found is None:
         raise UsageError(f"there is no completion for {shell}")
-    maker = found(command, {}, PROGRAM, VARIABLE)
+    maker = found(command, {}, _PROGRAM, VARIABLE)
     # click's own would start bash to look at its version; any of this century will do.
     return maker.source_template % maker.source_vars()
 
@@ -122,8 +113,8 @@ def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str)
             book = AddressBook(load_config(ctx.params.get("config")).targets, lambda: TargetMemory(state_folder))
             names = book.names()
     found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-    if ctx.command.name == PROGRAM and not ctx.params.get("words") and BENCH.startswith(incomplete):
-        found.append(CompletionItem(BENCH))
+    if ctx.command.name == _PROGRAM and not ctx.params.get("words") and _BENCH.startswith(incomplete):
+        found.append(CompletionItem(_BENCH))
     return [*found, CompletionItem(incomplete, type="file")]
 
 

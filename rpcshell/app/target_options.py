@@ -30,11 +30,7 @@ def with_mcp_server(config: Config, file: str, name: str) -> Config:
 def with_registry_credentials(
     where: Target | str | None, config: Config, file: str
 ) -> tuple[Target | str | None, Config]:
-    """The target with a file of credentials, and the configuration where it has the target.
-
-    Raises:
-        UsageError: No ZooKeeper knows its servers.
-    """
+    """The target with a file of credentials, and the configuration where it has the target."""
     if isinstance(where, ServersetTarget):
         return replace(where, credentials=file), config
     if isinstance(where, str) and isinstance(_named(config, where), ServersetTarget):
@@ -45,11 +41,7 @@ def with_registry_credentials(
 def with_headers(
     where: Target | str | None, config: Config, lines: Sequence[str]
 ) -> tuple[Target | str | None, Config]:
-    """The target with headers as `NAME:VALUE`, and the configuration where it has the target.
-
-    Raises:
-        UsageError: It is no URL, or one is no header.
-    """
+    """The target with headers as `NAME:VALUE`, and the configuration where it has the target."""
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")

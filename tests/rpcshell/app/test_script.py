@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpcshell import CallError, Cancelled, SpawnFailed, SyntaxProblem, UsageError
-from rpcshell.app.script import ScriptOutput, compact
+from rpcshell.app.script import ScriptOutput
 from rpcshell.shell.statements import Statement, read_statements
+from rpcshell.view.plain import compact
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
