@@ -35,7 +35,6 @@ _RUN_BY: Final[dict[Kind, str]] = {"python": "python", "shell": "sh", "pytest": 
 _SLOW: Final = 1.0
 """Seconds above which a call is not made again only to see whether its result is the same."""
 
-
 _NUMBERS: Final = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 
 
@@ -90,18 +89,14 @@ def export(
     if server is not None and not server.kept and any(record.target in server.addresses for record in records):
         shell.output.note("the server ends with this shell; RPCSHELL_TARGET names another to the file")
     target = shell.session.target
-    if (
-        target is not None
-        and (named := _not_written(target))
-        and any(record.target == str(target) for record in records)
-    ):
+    if (named := _not_written(target)) and any(record.target == str(target) for record in records):
         shell.output.note(f"{named} of {shell.session.name} is not in the file, where it could be read")
     if left_out:
         what = count_of(left_out, "call")
         shell.output.note(f"left out: {what} that had no reply, was too large or too deep, or depends on others")
 
 
-def _not_written(target: Target) -> str:
+def _not_written(target: Target | None) -> str:
     """What is known of a target that its text does not say."""
     match target:
         case ChildTarget(env=env, cwd=cwd):
@@ -158,11 +153,9 @@ def _absolute(files: TlsFiles) -> TlsFiles:
 
 
 def _made_again(shell: Shell, records: Sequence[Call]) -> tuple[dict[Key, list[Any]], set[int]]:
-    """What idempotent calls bring when they are made once more.
+    """What idempotent calls bring when they are made once more: further results by call.
 
-    Returns:
-        Further results by call, and the numbers of the calls that ended in an error and now bring a result, or the
-        other way round.
+    And the numbers of the calls that ended in an error and now bring a result, or the other way round.
     """
     session = shell.session
     replies: dict[Key, tuple[str, Any]] = {}

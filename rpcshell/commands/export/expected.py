@@ -7,7 +7,7 @@ is known to change what it tells. Even then what is plainly of one run, such as 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rpcshell.commands.export.exported import SecretPlace, call_key
 from rpcshell.commands.export.literals import Expression, Wrapped, literal
@@ -18,7 +18,7 @@ from rpcshell.view.differences import identity
 from rpcwire import TextFloat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rpcshell.commands.export.exported import Export, Key, Secrets
     from rpcshell.line.catalog import Method
@@ -53,17 +53,14 @@ _DECIMAL_NAMES: Final = _NAMES | dict.fromkeys((int, float, TextFloat), "int, De
 """Types by what was seen of them. JSON has one kind of number: a whole one may come with a fraction another time."""
 
 
-class Expectation:
-    """What a call is expected to bring.
+class Expectation(NamedTuple):
+    """What a call is expected to bring: JSON with `Expression` and `Wrapped` in the place of what is not known.
 
-    Attributes:
-        value: JSON with `Expression` and `Wrapped` in the place of what is not known.
-        exact: Whether it is expected as it was, apart from what is plainly of one run.
+    It is exact where it is expected as it was, apart from what is plainly of one run.
     """
 
-    def __init__(self, value: Any, *, exact: bool) -> None:
-        self.value = value
-        self.exact = exact
+    value: Any
+    exact: bool
 
 
 class Expectations:
@@ -100,7 +97,7 @@ class Expectations:
             value = reader.shape(results, "", schema)
             if len(literal(value)) > _LONGEST:
                 value = reader.some(results, schema)
-        return Expectation(value, exact=exact)
+        return Expectation(value, exact)
 
     def _idempotent(self, record: Call) -> bool:
         method = self._export.methods.get(record.method)
@@ -118,8 +115,7 @@ class _ResultReader:
 
     def same(self, values: Sequence[Any], key: str, schema: Schema) -> Any:
         """The values, down to the places where they differ."""
-        secret = self._secret(values, key)
-        if secret is not None:
+        if (secret := self._secret(values, key)) is not None:
             return secret
         first = values[0]
         if _alike_objects(values):
@@ -135,8 +131,7 @@ class _ResultReader:
 
     def shape(self, values: Sequence[Any], key: str, schema: Schema) -> Any:
         """What the values have in common beside their content."""
-        secret = self._secret(values, key)
-        if secret is not None:
+        if (secret := self._secret(values, key)) is not None:
             return secret
         if _alike_objects(values) and values[0] and not self._is_map(schema):
             return {
@@ -162,11 +157,9 @@ class _ResultReader:
         if not any(found):
             return None
         first = found[0]
-        return (
-            Expression(first.name)
-            if isinstance(first, SecretPlace) and len(set(map(str, found))) == 1
-            else self.some(values, ANYTHING)
-        )
+        if isinstance(first, SecretPlace) and len(set(map(str, found))) == 1:
+            return Expression(first.name)
+        return self.some(values, ANYTHING)
 
     def _of_one_run(self, key: str, value: Any) -> bool:
         if value is None or isinstance(value, bool):
@@ -193,18 +186,15 @@ class _ResultReader:
         return found if found is not None else ANYTHING
 
     def _items(self, schema: Schema) -> Schema:
-        if self._method is not None:
-            for branch in alternatives(schema, self._method.resolve):
-                if isinstance(items := branch.get("items"), dict):
-                    return items
-        return ANYTHING
+        items = (branch.get("items") for branch in self._branches(schema))
+        return next((found for found in items if isinstance(found, dict)), ANYTHING)
 
     def _is_map(self, schema: Schema) -> bool:
         """Whether an object's keys are data of their own."""
-        if self._method is None:
-            return False
-        branches = alternatives(schema, self._method.resolve)
-        return any("object" in type_names(branch) and not branch.get("properties") for branch in branches)
+        return any("object" in type_names(one) and not one.get("properties") for one in self._branches(schema))
+
+    def _branches(self, schema: Schema) -> Iterable[Schema]:
+        return () if self._method is None else alternatives(schema, self._method.resolve)
 
 
 def _alike_objects(values: Sequence[Any]) -> bool:

@@ -27,16 +27,11 @@ __all__ = [
     "Key",
     "SecretPlace",
     "Secrets",
-    "address_of",
     "call_key",
-    "envelope_of",
-    "files_of",
     "introduction",
     "leave_out",
     "lost_in_floats",
     "reason",
-    "targets_of",
-    "time_limit",
 ]
 
 Key = tuple[str, str, str]
@@ -45,27 +40,22 @@ Key = tuple[str, str, str]
 _DEEPEST: Final = 50
 """Levels of params that a file can have: Python's own parser gives up at a hundred or two."""
 
-_LONG: Final = 30.0
-"""Seconds after which a call gets a time limit of its own, since the client's may be too short for it."""
-
 _LONGEST_REASON: Final = 80
 
 _NOT_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """Calls to be exported.
+    """Calls to be exported, oldest first, all of which were answered.
 
     Attributes:
-        records: The calls, oldest first; all of them were answered.
         version: Of the shell.
         date: Of the export, as people write it.
         file: What the file will be called.
         plain: The targets that are sent nothing but a method and its params.
-        methods: What is known of the methods that were called, by name.
         again: Further results of calls, by `call_key`.
         exact: Whether results are expected as they were, unless it is known that they change.
-        tls: The files of TLS, by target.
+        tls: By target.
         dialects: Those of the configuration, by name.
         decimals: Whether Python files have `Decimal`s for floats, as these would not be all of a number.
     """
@@ -81,6 +71,26 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     tls: Mapping[str, TlsFiles] = msgspec.field(default_factory=dict)
     dialects: Mapping[str, DialectFactory] = msgspec.field(default_factory=dict)
     decimals: bool = False
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Where the calls went, each with what a name for it ends in: nothing, then `_2`, `_3`."""
+        targets = dict.fromkeys(record.target for record in self.records)
+        return {target: f"_{number}" if number > 1 else "" for number, target in enumerate(targets, 1)}
+
+    def envelope_of(self, target: str) -> dict[str, Any] | None:
+        """The table of what is spoken with a target, if only the configuration knows its name."""
+        name, _, framing = target.partition(":")[0].partition("+")
+        if (dialect := self.dialects.get(name)) is None:
+            return None
+        table: dict[str, Any] = msgspec.to_builtins(dialect)
+        return {**table, "framing": framing} if framing else table
+
+    def files_of(self, target: str) -> dict[str, str]:
+        """The files of TLS of a target that are not the system's own, by what `TlsFiles` calls them."""
+        files = self.tls.get(target)
+        named = {} if files is None else msgspec.structs.asdict(files)
+        return {name: path for name, path in named.items() if path is not None}
 
 
 def call_key(record: Call) -> Key:
@@ -111,49 +121,16 @@ def leave_out(records: Iterable[Call]) -> tuple[list[Call], int]:
     return kept, count - len(kept)
 
 
-def targets_of(records: Iterable[Call]) -> dict[str, str]:
-    """The targets of calls in order, each with what a name for it ends in: nothing, then `_2`, `_3`."""
-    targets = dict.fromkeys(record.target for record in records)
-    return {target: f"_{number}" if number > 1 else "" for number, target in enumerate(targets, 1)}
-
-
-def address_of(export: Export, target: str) -> str:
-    """Where a target is; without the name of a dialect that only the configuration knows."""
-    return target if envelope_of(export, target) is None else target.partition(":")[2]
-
-
-def envelope_of(export: Export, target: str) -> dict[str, Any] | None:
-    """The table of what is spoken with a target, if only the configuration knows its name."""
-    name, _, framing = target.partition(":")[0].partition("+")
-    if (dialect := export.dialects.get(name)) is None:
-        return None
-    table: dict[str, Any] = msgspec.to_builtins(dialect)
-    return {**table, "framing": framing} if framing else table
-
-
-def files_of(export: Export, target: str) -> dict[str, str]:
-    """The files of TLS of a target that are not the system's own, by what `TlsFiles` calls them."""
-    files = export.tls.get(target)
-    named = {} if files is None else {"ca": files.ca, "cert": files.cert, "key": files.key}
-    return {name: path for name, path in named.items() if path is not None}
-
-
 def introduction(export: Export, program: str, what: str = "") -> list[str]:
     """The lines a file begins with: what it is (`what` begins in a comma), where the calls went, and what runs it."""
-    variables = [f"RPCSHELL_TARGET{ending}" for ending in targets_of(export.records).values()]
+    variables = [f"RPCSHELL_TARGET{ending}" for ending in export.targets.values()]
     names = f"{variables[0]} names another" if len(variables) == 1 else f"{' and '.join(variables)} name others"
     return [
         f"Calls of a session with rpcshell {export.version} on {export.date}{what}.",
         "",
-        f"They went to {visible(', '.join(map(mask_secrets, targets_of(export.records))))}; {names}.",
+        f"They went to {visible(', '.join(map(mask_secrets, export.targets)))}; {names}.",
         f"Run it, while a server is there, with: {program} {visible(export.file)}",
     ]
-
-
-def time_limit(records: Iterable[Call]) -> int | None:
-    """Seconds that a call may take, where the client's own limit may be too short for what was seen."""
-    longest = max((record.elapsed for record in records), default=0.0)
-    return round(3 * longest) if longest > _LONG else None
 
 
 def _depth_below(value: Any, limit: int) -> bool:
@@ -172,19 +149,13 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 class SecretPlace(msgspec.Struct, frozen=True):
-    """The place of a secret.
-
-    Attributes:
-        name: What a program calls it.
-        key: The key it stood under.
-        method: The method of the call it was first used in.
-        text: Whether it is a text; otherwise it is other JSON.
-    """
+    """The place of a secret: what a program calls it, and the key and the method it was first used with."""
 
     name: str
     key: str
     method: str
     text: bool
+    """Whether it is a text; otherwise it is other JSON."""
 
     @property
     def variable(self) -> str:

@@ -7,18 +7,7 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.commands.export.expected import ANY, Expectations
-from rpcshell.commands.export.exported import (
-    SecretPlace,
-    Secrets,
-    address_of,
-    call_key,
-    envelope_of,
-    files_of,
-    introduction,
-    reason,
-    targets_of,
-    time_limit,
-)
+from rpcshell.commands.export.exported import SecretPlace, Secrets, call_key, introduction, reason
 from rpcshell.commands.export.literals import Expression, Wrapped, call_text, literal
 from rpcshell.line.masking import mask_secrets
 from rpcshell.view.escape import visible
@@ -27,7 +16,10 @@ if TYPE_CHECKING:
     from rpcshell.commands.export.exported import Export
     from rpcshell.shell.call import Call
 
-__all__ = ["as_code", "call_of", "connections", "constants", "docstring", "imported", "program_text", "tests_text"]
+__all__ = ["program_text", "tests_text"]
+
+_LONG: Final = 30.0
+"""Seconds after which a call gets a time limit of its own, since the client's may be too short for it."""
 
 _LONGEST_NAME: Final = 40
 _DECIMAL: Final = re.compile(r"\bDecimal\b")
@@ -63,14 +55,14 @@ def program_text(export: Export) -> str:
     """The program, ending in a newline."""
     secrets = Secrets(export.records)
     calls = [_call(record, export, secrets) for record in export.records]
-    named = constants(export, secrets)
+    named = _constants(export, secrets)
     imports = ["import os"]
     if any(not secret.text for secret in secrets.used):
         imports.insert(0, "import json")
     if any(_DECIMAL.search(line) for lines in (named, *calls) for line in lines):
         imports.append("from decimal import Decimal")
-    lines = [*docstring(export, "python"), "", *imports, "", imported(export), "", *named, ""]
-    opened = [f"{call} as {name}" for name, call in connections(export).items()]
+    lines = [*_docstring(export, "python"), "", *imports, "", _imported(export), "", *named, ""]
+    opened = [f"{call} as {name}" for name, call in _connections(export).items()]
     if len(opened) == 1:
         lines.append(f"with {opened[0]}:")
     else:
@@ -83,29 +75,31 @@ def program_text(export: Export) -> str:
     return "\n".join(lines) + "\n"
 
 
-def docstring(export: Export, program: str, what: str = "") -> list[str]:
+def _docstring(export: Export, program: str, what: str = "") -> list[str]:
     """The docstring of a module, as lines."""
     first, *rest = (line.replace("\\", "\\\\").replace('"', "'") for line in introduction(export, program, what))
     return [f'"""{first}', *rest, '"""']
 
 
-def imported(export: Export) -> str:
+def _imported(export: Export) -> str:
     """The line that imports what is needed of the client."""
     names = ["connect"]
     if any(record.outcome == "error" for record in export.records):
         names.insert(0, "CallError")
-    if any(envelope_of(export, record.target) is not None for record in export.records):
+    if any(export.envelope_of(target) is not None for target in export.targets):
         names.insert(-1, "Envelope")
-    if any(files_of(export, record.target) for record in export.records):
+    if any(map(export.files_of, export.targets)):
         names.insert(-1, "TlsFiles")
     return f"from rpcshell import {', '.join(names)}"
 
 
-def constants(export: Export, secrets: Secrets) -> list[str]:
+def _constants(export: Export, secrets: Secrets) -> list[str]:
     """The lines that say where the servers are and take the secrets from the environment."""
     lines = []
-    for target, ending in targets_of(export.records).items():
-        where = literal(mask_secrets(address_of(export, target)))
+    for target, ending in export.targets.items():
+        # Without the name of a dialect that only the configuration knows.
+        address = target if export.envelope_of(target) is None else target.partition(":")[2]
+        where = literal(mask_secrets(address))
         lines.append(f"TARGET{ending} = os.environ.get({literal(f'RPCSHELL_TARGET{ending}')}, {where})")
     for secret in secrets.used:
         read = f"os.environ[{literal(secret.variable)}]"
@@ -114,37 +108,37 @@ def constants(export: Export, secrets: Secrets) -> list[str]:
     return lines
 
 
-def connections(export: Export) -> dict[str, str]:
+def _connections(export: Export) -> dict[str, str]:
     """What a program calls its clients, and the expression that connects each."""
-    limit = time_limit(export.records)
+    longest = max((record.elapsed for record in export.records), default=0.0)
     found = {}
-    for target, ending in targets_of(export.records).items():
+    for target, ending in export.targets.items():
         arguments: list[Any] = [Expression(f"TARGET{ending}")]
-        if limit is not None:
-            arguments.append(Expression(f"timeout={limit}"))
-        if (table := envelope_of(export, target)) is not None:
+        if longest > _LONG:
+            arguments.append(Expression(f"timeout={round(3 * longest)}"))
+        if (table := export.envelope_of(target)) is not None:
             arguments.append(Expression(f"dialect={call_text('Envelope.from_table', [table])}"))
         if target in export.plain:
             arguments.append(Expression("plain=True"))
         if export.decimals:
             arguments.append(Expression('floats="decimal"'))
-        if files := files_of(export, target):
+        if files := export.files_of(target):
             named: list[Any] = [Expression(f"{name}={literal(path)}") for name, path in files.items()]
             arguments.append(Expression(f"tls={call_text('TlsFiles', named)}"))
         found[f"client{ending}"] = call_text("connect", arguments)
     return found
 
 
-def call_of(record: Call, export: Export, secrets: Secrets, *, margin: int, column: int) -> str:
+def _call_of(record: Call, export: Export, secrets: Secrets, *, margin: int, column: int) -> str:
     """The expression that makes a call, laid out as `literal` does."""
     arguments: list[Any] = [record.method]
     if record.params is not None:
-        arguments.append(as_code(secrets.hide_params(record), decimals=export.decimals))
-    client = f"client{targets_of(export.records)[record.target]}"
+        arguments.append(_as_code(secrets.hide_params(record), decimals=export.decimals))
+    client = f"client{export.targets[record.target]}"
     return call_text(f"{client}.call", arguments, margin=margin, column=column)
 
 
-def as_code(value: Any, *, decimals: bool) -> Any:
+def _as_code(value: Any, *, decimals: bool) -> Any:
     """A value with the names of its secrets, and with `Decimal`s for its floats where those are wanted."""
     match value:
         case SecretPlace():
@@ -152,20 +146,20 @@ def as_code(value: Any, *, decimals: bool) -> Any:
         case float() if decimals:
             return Expression(f'Decimal("{value!r}")')
         case dict():
-            return {key: as_code(inner, decimals=decimals) for key, inner in value.items()}
+            return {key: _as_code(inner, decimals=decimals) for key, inner in value.items()}
         case list():
-            return [as_code(inner, decimals=decimals) for inner in value]
+            return [_as_code(inner, decimals=decimals) for inner in value]
         case Wrapped():
-            return Wrapped(value.function, as_code(value.value, decimals=decimals))
+            return Wrapped(value.function, _as_code(value.value, decimals=decimals))
     return value
 
 
 def _call(record: Call, export: Export, secrets: Secrets) -> list[str]:
     if record.outcome == "ok":
-        return [f"    print({call_of(record, export, secrets, margin=4, column=11)})"]
+        return [f"    print({_call_of(record, export, secrets, margin=4, column=11)})"]
     return [
         "    try:",
-        f"        print({call_of(record, export, secrets, margin=8, column=15)})",
+        f"        print({_call_of(record, export, secrets, margin=8, column=15)})",
         "    except CallError as error:",
         f"        print(error)  # it was {reason(record, secrets)}",
     ]
@@ -180,21 +174,21 @@ def tests_text(export: Export) -> str:
     # The same call over and over tells no more than once.
     once = [next(same) for _, same in groupby(export.records, lambda record: (call_key(record), record.outcome))]
     body = "\n\n".join(_test(record, export, secrets, expectations) for record in once)
-    lines = [*docstring(export, "pytest", ", as tests"), ""]
+    lines = [*_docstring(export, "pytest", ", as tests"), ""]
     imports = ["import os"]
     if any(not secret.text for secret in secrets.used):
         imports.insert(0, "import json")
-    named = constants(export, secrets)
+    named = _constants(export, secrets)
     if _DECIMAL.search("\n".join([body, *named])):
         imports.append("from decimal import Decimal")
     if re.search(rf"\b{ANY.text}\b", body):
         imports.append("from unittest.mock import ANY")
-    lines += [*imports, "", "import pytest", "", imported(export), "", *named]
+    lines += [*imports, "", "import pytest", "", _imported(export), "", *named]
     text = "\n".join(lines) + "\n"
     for name, definition in (("Some", _SOME), ("Each", _EACH)):
         if f"{name}(" in body:
             text += f"\n{definition}"
-    for name, call in connections(export).items():
+    for name, call in _connections(export).items():
         text += (
             f'\n\n@pytest.fixture(scope="module")\ndef {name}():\n    with {call} as {name}:\n        yield {name}\n'
         )
@@ -202,27 +196,26 @@ def tests_text(export: Export) -> str:
 
 
 def _test(record: Call, export: Export, secrets: Secrets, expectations: Expectations) -> str:
-    ending = targets_of(export.records)[record.target]
     slug = re.sub(r"\W+", "_", record.method, flags=re.ASCII).strip("_")[:_LONGEST_NAME].lower()
-    lines = [f"def test_{record.number}_{slug}(client{ending}):"]
+    lines = [f"def test_{record.number}_{slug}(client{export.targets[record.target]}):"]
     if record.outcome == "error":
         lines += [
             "    with pytest.raises(CallError) as raised:",
-            f"        {call_of(record, export, secrets, margin=8, column=8)}",
+            f"        {_call_of(record, export, secrets, margin=8, column=8)}",
             f"    assert raised.value.code == {record.code}",
         ]
         return "\n".join(lines) + "\n"
     expected = expectations.of(record)
-    call = call_of(record, export, secrets, margin=4, column=13)
+    call = _call_of(record, export, secrets, margin=4, column=13)
     if expected is None:
         lines.append(f"    {call}  # the result was too large, or nested too deeply, to be kept")
         return "\n".join(lines) + "\n"
-    if not expected.exact:
+    value, exact = expected
+    if not exact:
         lines.append("    # Nothing tells that a second call brings the same: this holds only what it looks like.")
     if "\n" in call:
         lines.append(f"    result = {call}")
         call = "result"
     start = f"    assert {call} == "
-    value = as_code(expected.value, decimals=export.decimals)
-    lines.append(f"{start}{literal(value, margin=4, column=len(start))}")
+    lines.append(f"{start}{literal(_as_code(value, decimals=export.decimals), margin=4, column=len(start))}")
     return "\n".join(lines) + "\n"

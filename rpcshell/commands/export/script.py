@@ -9,7 +9,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
-from rpcshell.commands.export.exported import SecretPlace, Secrets, files_of, introduction, reason, targets_of
+from rpcshell.commands.export.exported import SecretPlace, Secrets, introduction, reason
 from rpcshell.line.language import method_text, unparse
 from rpcshell.line.masking import mask_secrets
 
@@ -36,7 +36,7 @@ def script_text(export: Export) -> str:
     lines.append("")
     lines += [
         f"target{ending}=${{RPCSHELL_TARGET{ending}:-{shlex.quote(mask_secrets(target))}}}"
-        for target, ending in targets_of(export.records).items()
+        for target, ending in export.targets.items()
     ]
     lines += [f': "${{{secret.variable}:?set it to {_plain(secret.content)}}}"' for secret in secrets.used]
     if any(secret.text for secret in secrets.used):
@@ -45,30 +45,23 @@ def script_text(export: Export) -> str:
 
 
 def _call(record: Call, export: Export, secrets: Secrets) -> str:
-    ending = targets_of(export.records)[record.target]
     words = ["rpcshell"]
     if record.target in export.plain:
         words.append("--plain")
-    for name, path in files_of(export, record.target).items():
+    for name, path in export.files_of(record.target).items():
         words += [f"--tls-{name}", shlex.quote(path)]
-    words.append(f'"$target{ending}"')
+    words.append(f'"$target{export.targets[record.target]}"')
     command = " ".join(words)
     failed = record.outcome == "error"
     accept = " || [ $? -eq 1 ]" if failed else ""
     params = secrets.hide_params(record)
-    hidden = list(_secrets_in(params))
-    if hidden:
+    if hidden := _secrets_in(params):
         text = f"{command} <<{_END}{accept}\n{_document(record, params, hidden)}\n{_END}"
     else:
-        text = f"{command} -c {shlex.quote(_line(record))}{accept}"
-    if failed:
-        return f"# {reason(record, secrets)}\n{text}"
-    return text
-
-
-def _line(record: Call) -> str:
-    """A call as it is typed: without params nothing stands behind its method."""
-    return method_text(record.method) if record.params is None else unparse(record.method, record.params)
+        # Without params nothing stands behind the method.
+        line = method_text(record.method) if record.params is None else unparse(record.method, record.params)
+        text = f"{command} -c {shlex.quote(line)}{accept}"
+    return f"# {reason(record, secrets)}\n{text}" if failed else text
 
 
 def _document(record: Call, params: Any, hidden: list[SecretPlace]) -> str:
