@@ -50,18 +50,16 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call and what came of it.
 
     Attributes:
-        line: The line as it was typed; empty where a command made the call.
-        target: Where it was sent, as it is written for `:connect`.
-        began: When, in seconds since the epoch.
+        line: As it was typed; empty where a command made the call.
+        target: As it is written for `:connect`.
+        began: Seconds since the epoch.
         elapsed: Seconds from request to reply, or to giving up.
-        reply: The reply, where it was a good one.
-        error: What went wrong, where something did; an error reply too.
-        trace: What its connection saw.
+        reply: Where it was a good one.
+        error: An error reply too.
         names: Those of the method's params by position, as far as they were known at the time.
         sighting: How its server looked meanwhile, where somebody looked.
         number: Which call of the session it was, from 1; the journal sets it.
-        has_params: Whether `params` are kept; not where they are too large or too deep.
-        has_result: Whether the result in `reply` is kept; not where it is too large or too deep.
+        has_params, has_result: Whether they are kept; not where they are too large or too deep.
     """
 
     method: str

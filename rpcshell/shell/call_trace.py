@@ -37,21 +37,17 @@ class FailedAttempt(msgspec.Struct, frozen=True):
 class CallTrace:
     """What its connection saw of one call so far: a `Trace`. Times are of `time.monotonic`, 0 for what did not happen.
 
-    Args:
-        on_silence: Called with this, from the thread that makes the call, whenever it has been silent for long.
-        on_partial: Given each reply before the last one, by the thread that makes the call.
+    The thread that makes the call calls `on_silence` whenever that has been silent for long, and gives `on_partial`
+    each reply before the last one; there is none once the call is over.
 
     Attributes:
-        on_partial: What was given for it; None once the call is over.
         attempts: How many times it was, at least in part, sent.
         request: The bytes of the request, up to KEPT once it is over.
         received: The bytes that came back, as they were read, up to about KEPT.
         ends: The addresses of the connection, where they were looked at: of a call that hung, or failed.
         served_by: Who answered the last call on the connection, where that is known.
-        instance: Where the last attempt went, over a fleet.
-        went: When that began.
+        instance: Where the last attempt went, over a fleet; it `went` there then.
         told: Whether a person is told by somebody else what it waits for.
-        failed_attempts: Those that brought no reply, over a fleet.
     """
 
     # Defaults of the class rather than slots that are filled for every call: it is made for each one.
@@ -133,7 +129,7 @@ class CallTrace:
         self._once_silent = look
 
     def failed(self, ends: Ends | None) -> None:
-        """Keep the addresses: whoever wants to know what became of the call finds the server's end by them."""
+        """Keep the addresses, by which the server's end is found."""
         self.ends = ends
 
     def call_ended(self) -> None:
@@ -168,12 +164,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         transfer: From the first byte of the reply to its last.
         after: What is left: reading the reply.
         dialled: Whether a connection was made for it.
-        connected: Whether there was one.
         sent: Whether the whole request was written.
         answered: Whether anything came back.
-        attempts: How many times it was, at least in part, sent.
         sent_at: When it was written whole, on `time.monotonic`'s clock, or 0.
-        ended_at: When it was over, on the same clock.
+        ended_at: On the same clock.
     """
 
     total: float = 0.0

@@ -31,11 +31,7 @@ class ConfigProblem(UsageError):
 
 
 class UnclearArguments(UsageError):
-    """A command line makes no sense, and something was left out of the configuration that it may be about.
-
-    Attributes:
-        problems: What was left out.
-    """
+    """A command line makes no sense, and may be about what problems had left out of the configuration."""
 
     def __init__(self, error: UsageError, problems: tuple[ConfigProblem, ...]) -> None:
         super().__init__(error.message, hint=error.hint)
@@ -46,9 +42,8 @@ class UnclearArguments(UsageError):
 class Config(msgspec.Struct, frozen=True):
     """What the configuration says; empty without one.
 
-    Targets and dialects are by name, keys have an action or a line, aliases stand for the beginning of a line. What
-    settings and keys have is not checked; `lines` has the lines of the file on which they are given, by their tables
-    and names.
+    Keys have an action or a line, aliases stand for the beginning of a line. What settings and keys have is not
+    checked; `lines` has the lines of the file on which they are given, by their tables and names.
 
     Attributes:
         path: Where it is, or would be; None where there can be none.

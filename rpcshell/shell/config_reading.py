@@ -53,6 +53,9 @@ _ENTRIES: Final[dict[str, Any]] = {
 }
 """What the entries of each table are."""
 
+_FILES: Final = ("tls_ca", "tls_cert", "tls_key", "registry_credentials", "cwd", "openrpc")
+"""Of a target; `openrpc` may be a command instead."""
+
 
 def load_config(path: Path | str | None = None) -> Config:
     """Read the configuration from where it is said, or else from where `RPCSHELL_CONFIG` or the platform says.
@@ -77,16 +80,13 @@ def load_config(path: Path | str | None = None) -> Config:
     except OSError as error:
         raise ConfigProblem(file, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:
-        raise ConfigProblem(file, "it is not UTF-8", line=_line_at(error.object, error.start)) from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigProblem(file, "it is not UTF-8", line=line) from None
     return parse_config(file, text)
 
 
 def _contents(file: Path) -> bytes:
-    """What is in a file, or comes out of a pipe; one that nobody writes to would be waited for as long as it is open.
-
-    Raises:
-        ConfigProblem: It is such a pipe.
-    """
+    """What is in a file, or comes out of a pipe; one that nobody writes to would be waited for without end."""
     if not file.is_fifo():
         return file.read_bytes()
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
@@ -117,13 +117,7 @@ def usable_config(path: Path | str | None = None) -> Config:
     return config
 
 
-def _line_at(data: bytes, position: int) -> int:
-    return data.count(b"\n", 0, position) + 1
-
-
 class _File:
-    """A file that is being read."""
-
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
         self._text = text
@@ -158,7 +152,7 @@ class _File:
                 (table, name.replace("-", "_") if table == "settings" else name): line
                 for table in ("settings", "keys")
                 for name in found[table]
-                if (line := self._place([table, name]))
+                if (line := self._places.line([table, name]))
             },
             problems=tuple(sorted(self._problems, key=lambda problem: problem.line or 0)),
             refused=self._refused,
@@ -237,19 +231,10 @@ class _File:
             raise self._error(place, reason, hint=problem.hint) from None
         if found.timeout is not None and not found.timeout > 0:
             raise self._error([*where, "timeout"], f"targets.{name}.timeout is a number of seconds above 0")
-        return msgspec.structs.replace(
-            found,
-            tls_ca=self._beside(found.tls_ca),
-            tls_cert=self._beside(found.tls_cert),
-            tls_key=self._beside(found.tls_key),
-            registry_credentials=self._beside(found.registry_credentials),
-            cwd=self._beside(found.cwd),
-            openrpc=self._beside(found.openrpc) if isinstance(found.openrpc, str) else found.openrpc,
-        )
-
-    def _beside(self, file: str | None) -> str | None:
-        """A file as it is found from anywhere; what is relative is relative to the configuration."""
-        return None if file is None else str(self._path.absolute().parent / user_path(file))
+        # What is relative is relative to the configuration.
+        folder = self._path.absolute().parent
+        files = {key: file for key in _FILES if isinstance(file := getattr(found, key), str)}
+        return msgspec.structs.replace(found, **{key: str(folder / user_path(file)) for key, file in files.items()})
 
     def _alias(self, name: str, line: str) -> str:
         if not name or name.startswith(":") or re.search(r"[\s{}\[\]<>\"'=#$|]", name):
@@ -285,11 +270,8 @@ class _File:
         return self._error(path, f"{'.'.join(path)} means nothing", hint=_near(path[-1], known))
 
     def _error(self, where: list[str], reason: str, *, hint: str | None = None) -> ConfigProblem:
-        places = (self._place(where[:end]) for end in range(len(where), 0, -1))
+        places = (self._places.line(where[:end]) for end in range(len(where), 0, -1))
         return ConfigProblem(self._path, reason, line=next(filter(None, places), None), hint=hint)
-
-    def _place(self, where: list[str]) -> int | None:
-        return self._places.line(where)
 
     @cached_property
     def _places(self) -> KeyPlaces:

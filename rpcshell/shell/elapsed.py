@@ -56,6 +56,6 @@ def told_while(text: Callable[[], str], tell: Callable[[str], object]) -> Iterat
 
 
 def elapsed_text(what: str, keys: str = "Ctrl-C cancels") -> Callable[[], str]:
-    """Return what tells of something that begins now: what it is, for how long by then, and which keys do what."""
+    """What tells of something that begins now: what it is, for how long by then, and which keys do what."""
     began = time.monotonic()
     return lambda: f"{what} for {whole_seconds(time.monotonic() - began)} · {keys}"

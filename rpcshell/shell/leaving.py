@@ -39,10 +39,8 @@ def _still_runs(server: SpawnedServer) -> str:
             status = control.status()
     except (ShellError, OSError):
         return f"waiting for the server to end · {_HURRY}"
-    busy = [worker for worker in status.workers if worker.call is not None]
-    calls = [
-        f"{worker.call.method} for {whole_seconds(worker.call.seconds)}" for worker in busy if worker.call is not None
-    ]
+    running = [worker.call for worker in status.workers if worker.call is not None]
+    calls = [f"{call.method} for {whole_seconds(call.seconds)}" for call in running]
     if not calls:
         return f"waiting for {count_of(len(status.workers), 'worker')} to end · {_HURRY}"
     more = f" and {len(calls) - 1} more" if len(calls) > 1 else ""

@@ -80,8 +80,7 @@ class Output(Protocol):
     def above(self, pieces: Sequence[Fragment]) -> bool:
         """Show lines of styled text without spoiling what is being typed; any thread may call this.
 
-        Returns:
-            Whether they were taken; not where too much waits to be shown already.
+        False where they were not taken, as too much waits to be shown already.
         """
         self.text("".join(text for _, text in pieces))
         return True

@@ -32,13 +32,8 @@ _FIGURES: Final = 4
 class Parts:
     """Shows what comes of one call; for the thread that makes it.
 
-    Args:
-        output: Where it is shown.
-        most: How many parts of the result are, before they are only counted; None for no end.
-        keep: Whether parts are kept instead, for whoever gets the result.
-
-    Attributes:
-        kept: The parts that were kept.
+    After the `most` first parts of the result, or with None all, they are only counted. With `keep` they are `kept`
+    instead, for whoever gets the result.
     """
 
     def __init__(self, output: Output, *, most: int | None, keep: bool = False) -> None:
@@ -52,20 +47,15 @@ class Parts:
         self._so_far: Callable[[], str] = str
 
     def __call__(self, value: Any) -> None:
-        """Take a part of the result, or a `Progress`.
-
-        Raises:
-            ShellError: There are more than can be kept.
-        """
+        """Take a part of the result, or a `Progress`."""
         if isinstance(value, Progress):
             self._tell(lambda: _progress_text(value))
             return
         self._count += 1
         if self._keep:
             if self._count > MOST_KEPT:
-                raise ShellError(
-                    f"more than {MOST_KEPT:,} parts came, which are too many to keep", hint="leave out | or >"
-                )
+                too_many = f"more than {MOST_KEPT:,} parts came, which are too many to keep"
+                raise ShellError(too_many, hint="leave out | or >")
             self.kept.append(value)
         elif self._most is None or self._count <= self._most:
             self._output.part(self._count, value)
@@ -96,7 +86,7 @@ class Parts:
         if self._most is not None and self._count > self._most and not self._keep:
             self._output.note(f"{count_of(self._count, 'part')} came, of which {self._most} are shown")
 
-    def _tell(self, text: Any) -> None:
+    def _tell(self, text: Callable[[], str]) -> None:
         now = time.monotonic()
         if now - self._drawn >= _DRAW_EVERY:
             self._drawn = now

@@ -38,27 +38,17 @@ _BY_SIGNAL: Final = 128
 
 
 class PipeFailed(ShellError):
-    """A shell command ended with a status other than 0.
-
-    Attributes:
-        command: The command.
-        status: What it ended with, as a shell tells it.
-    """
+    """A shell command ended with a status other than 0, as a shell tells it."""
 
     exit_code = 1
 
     def __init__(self, command: str, status: int) -> None:
         super().__init__(f"`{visible(command)}` ended with status {status}")
-        self.command = command
         self.status = status
 
 
 class CommandStopped(ShellError):
-    """A shell command has stopped (SIGSTOP), and not ended.
-
-    Attributes:
-        process: The command, which is there until somebody has it go on.
-    """
+    """A shell command has stopped (SIGSTOP), and not ended: its process is there until somebody has it go on."""
 
     exit_code = 1
 
@@ -69,11 +59,7 @@ class CommandStopped(ShellError):
 
 
 def check_sink(sink: Sink) -> None:
-    """Refuse what plainly cannot be written, before anything is called for it.
-
-    Raises:
-        UsageError: The path is a folder, or is in none.
-    """
+    """Refuse a path that plainly cannot be written, by a `UsageError`, before anything is called for it."""
     if not isinstance(sink, Redirect):
         return
     path = user_path(sink.path)
@@ -86,13 +72,11 @@ def check_sink(sink: Sink) -> None:
 def send(sink: Sink, pieces: Iterable[str] | None) -> int:
     """Write text to a file, or run a shell command on it and wait for its end; one without a text has the terminal.
 
-    Returns:
-        The bytes that were written; a command may have read fewer.
+    Returns the bytes that were written; a command may have read fewer.
 
     Raises:
-        UsageError: The file cannot be written.
-        PipeFailed: The command ended with a status other than 0.
-        Cancelled: It was interrupted.
+        UsageError: The file cannot be written, or the command cannot be run.
+        PipeFailed, CommandStopped, Cancelled: What became of the command.
     """
     return _write(sink, pieces or ()) if isinstance(sink, Redirect) else _run(sink, pieces)
 
@@ -138,11 +122,7 @@ def _run(sink: Pipe, pieces: Iterable[str] | None) -> int:
 
 
 def _ended(process: subprocess.Popen[bytes], command: str) -> int:
-    """Wait for the end of a command, and for what it ended with.
-
-    Raises:
-        CommandStopped: It has stopped instead, and nobody has had it go on soon.
-    """
+    """Wait for the end of a command; the status, or `CommandStopped` where nobody soon has a stopped one go on."""
     patience: float | None = None
     while True:
         looking = 0 if patience is None else os.WNOHANG
@@ -193,10 +173,9 @@ def _cooked() -> Iterator[None]:
         # In the background nobody types, and a change of modes would stop this process.
         yield
         return
-    local = 3
-    cooked = [*modes]
-    cooked[local] |= termios.ECHO | termios.ICANON
-    termios.tcsetattr(terminal, termios.TCSADRAIN, cooked)
+    input_modes, output_modes, control_modes, local_modes, *rest = modes
+    local_modes |= termios.ECHO | termios.ICANON
+    termios.tcsetattr(terminal, termios.TCSADRAIN, [input_modes, output_modes, control_modes, local_modes, *rest])
     try:
         yield
     finally:

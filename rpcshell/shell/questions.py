@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from rpcshell.view.escape import visible
@@ -45,17 +46,12 @@ class Question:
         return self._hearing.over
 
     def answer(self, action: FormAction, fields: dict[str, Any] | None = None) -> None:
-        """Answer it: with the fields where it was accepted."""
+        """Answer it; with the fields where it was accepted."""
         self._answer(self._request, self.form.answer(action, fields or {}))
 
 
 class Questions:
-    """The forms that wait, the oldest first; for several threads.
-
-    Args:
-        came: Called, in the thread that reads, when there is another one.
-        note: Shows a line.
-    """
+    """The forms that wait, the oldest first; for several threads. The one that reads calls `came` for another one."""
 
     def __init__(self, came: Callable[[Hearing], object], note: Callable[[str], object]) -> None:
         self._came = came
@@ -71,11 +67,7 @@ class Questions:
 
     def listen(self, hearing: Hearing) -> None:
         """Take what a server asks from now on."""
-
-        def take(request: ServerRequest, answer: Answer) -> bool:
-            return self._take(request, answer, hearing)
-
-        hearing.handle(asked=take)
+        hearing.handle(asked=partial(self._take, hearing))
 
     def next(self) -> Question | None:
         """Take the oldest one that somebody still waits for, or None."""
@@ -112,16 +104,17 @@ class Questions:
             what = visible(method[:100])
             self._note(f"the server asks without end ({what}, {MANY:,} times by now); its dialect answers")
 
-    def _take(self, request: ServerRequest, answer: Answer, hearing: Hearing) -> bool:
+    def _take(self, hearing: Hearing, request: ServerRequest, answer: Answer) -> bool:
         if request.form is None:
             self._count(request.method)
             return False
         with self._lock:
-            if not self._refusing and len(self._waiting) < MOST_WAITING:
+            took = not self._refusing and len(self._waiting) < MOST_WAITING
+            tell = not took and not self._told
+            if took:
                 self._waiting.append(Question(request, request.form, answer, hearing))
-                took, tell = True, False
             else:
-                took, tell, self._told = False, not self._told, True
+                self._told = True
         if took:
             self._came(hearing)
         elif tell:

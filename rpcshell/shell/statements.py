@@ -17,42 +17,31 @@ __all__ = ["Statement", "read_statements"]
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """One call or command of a script.
-
-    Attributes:
-        text: One line, or several where brackets are open across them.
-        place: Where it begins, as `file:line`; empty for a line of the command line.
-    """
+    """One call or command of a script: one line, or several where brackets are open across them."""
 
     text: str
     place: str = ""
+    """Where it begins, as `file:line`; empty for a line of the command line."""
 
 
 def read_statements(lines: Iterable[bytes], name: str) -> Iterator[Statement]:
-    """Cut a script in UTF-8 into statements, as its lines arrive. Blank lines and comments are left out.
+    """Cut a script into statements, as its lines arrive; blank ones and comments are left out.
 
-    Raises:
-        UsageError: A line is not UTF-8.
+    A `UsageError` says where it is not UTF-8.
     """
     assembler = Assembler()
     began: int | None = None
     for number, raw in enumerate(lines, 1):
-        line = _decoded(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw, f"{name}:{number}")
+        try:
+            line = (raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw).decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{name}:{number}: byte {error.start + 1} of this line is not UTF-8") from None
         if began is None:
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             began = number
-        text = assembler.feed(line)
-        if text is not None:
+        if (text := assembler.feed(line)) is not None:
             yield Statement(text, f"{name}:{began}")
             began = None
-    unfinished = assembler.end()
-    if unfinished is not None:
+    if (unfinished := assembler.end()) is not None:
         yield Statement(unfinished, f"{name}:{began}")
-
-
-def _decoded(raw: bytes, place: str) -> str:
-    try:
-        return raw.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{place}: byte {error.start + 1} of this line is not UTF-8") from None

@@ -44,32 +44,21 @@ _T = TypeVar("_T")
 MOST_EVENTS: Final = 1000
 """Events that are kept; the oldest give way."""
 
-MOST_LINES: Final = 1000
-
-MOST_MEMORY: Final = 16 << 20
-"""Bytes, about, that all events which are kept may take."""
-
+_MOST_LINES: Final = 1000
 _MOST_NAMES: Final = 1000
 _LONGEST_NAME: Final = 1000
 _LONGEST_LINE: Final = 16 * 1024
 
 
 class HeardEvent(msgspec.Struct, frozen=True):
-    """An event.
-
-    Attributes:
-        number: Which one of its connection, from 1.
-        time: When it came, in seconds since the epoch.
-        name: Its name.
-        params: What it said.
-        has_params: Whether the params are kept; not where they are too large or too deep.
-    """
+    """An event: its number on its connection, from 1, when it came, in seconds since the epoch, and what it said."""
 
     number: int
     time: float
     name: str
     params: Any = None
     has_params: bool = True
+    """Whether they are kept; not where they are too large or too deep."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -78,14 +67,12 @@ class HeardEvent(msgspec.Struct, frozen=True):
 
 
 class EventLog:
-    """The latest events, oldest first; for several threads.
+    """The latest events, oldest first, as long as all of them take no more bytes of memory, about; for several threads.
 
-    Attributes:
-        count: How many have come.
-        listeners: Called with each one, from the thread that reads.
+    The thread that reads calls the listeners with each one; `count` have come by now.
     """
 
-    def __init__(self, *, most: int = MOST_EVENTS, memory: int = MOST_MEMORY) -> None:
+    def __init__(self, *, most: int = MOST_EVENTS, memory: int = 16 << 20) -> None:
         self.count = 0
         self.listeners: list[Callable[[HeardEvent], object]] = []
         self._events: deque[tuple[HeardEvent, int]] = deque()
@@ -101,18 +88,17 @@ class EventLog:
 
     def add(self, event: Event) -> None:
         """Take one."""
-        room = self._memory // 4
-        used = memory_of((event.name, event.params), room)
-        params, kept = (event.params, True) if used is not None else (None, False)
+        size = memory_of((event.name, event.params), self._memory // 4)
+        kept = size is not None
         name = event.name[:_LONGEST_NAME]
         with self._changed:
             self.count += 1
-            heard = HeardEvent(self.count, time.time(), name, params, kept)
-            self._events.append((heard, used or len(name)))
-            self._used += used or len(name)
+            heard = HeardEvent(self.count, time.time(), name, event.params if kept else None, kept)
+            self._events.append((heard, size or len(name)))
+            self._used += size or len(name)
             while len(self._events) > self._most or self._used > self._memory:
-                former, size = self._events.popleft()
-                self._used -= size
+                former, freed = self._events.popleft()
+                self._used -= freed
                 self._taken.discard(former.number)
             if name in self._names or len(self._names) < _MOST_NAMES:
                 self._names[name] += 1
@@ -146,8 +132,7 @@ class EventLog:
     ) -> HeardEvent | None:
         """Take the first event that is wanted, of those since the mark which nobody has taken yet, or of what comes.
 
-        Returns:
-            The event, or None where none has come within so many seconds or it is over; `wake` has that looked at.
+        None where none has come within so many seconds, or it is over; `wake` has that looked at.
         """
         with self._changed:
             for event, _ in self._events:
@@ -181,17 +166,15 @@ class LoggedLine(msgspec.Struct, frozen=True):
 
 
 class StrayLog:
-    """The latest lines that were no messages, oldest first; for several threads.
+    """The latest lines that somebody said and that were no messages, oldest first; for several threads.
 
-    Attributes:
-        who: Who says them.
-        listeners: Called with each one, from the thread that reads it.
+    The thread that reads calls the listeners with each one.
     """
 
     def __init__(self, who: str) -> None:
         self.listeners: list[Callable[[LoggedLine], object]] = []
         self.who = who
-        self._lines: deque[LoggedLine] = deque(maxlen=MOST_LINES)
+        self._lines: deque[LoggedLine] = deque(maxlen=_MOST_LINES)
 
     def add(self, text: str) -> None:
         """Take what was said, which may have several lines."""
@@ -207,20 +190,13 @@ class StrayLog:
 
 
 class Unasked:
-    """What is heard from one server.
-
-    Attributes:
-        hearing: What the client hears it with.
-        events: Its events.
-        strays: Its lines that are no messages.
-    """
+    """What is heard from one server, which the user calls by a name."""
 
     def __init__(self, client: Client, name: str) -> None:
-        hearing = client.hearing()
-        self.hearing = hearing
+        self.hearing = client.hearing()
         self.events = EventLog()
         self.strays = StrayLog(_who(client.target, name))
-        hearing.handle(event=self.events.add, log=self.strays.add)
+        self.hearing.handle(event=self.events.add, log=self.strays.add)
 
     @property
     def connected(self) -> bool:
@@ -286,12 +262,8 @@ class Follower(Protocol):
 class Subscription(Generic[_T]):
     """Shows what comes of one kind, in the thread that reads it; a `Follower`.
 
-    What comes faster than so many a second is counted, and told with the next that is shown.
-
-    Args:
-        listeners: Where to hear of it.
-        show: Shows one, after so many that were left out; false where too much waits to be shown already.
-        most: How many are shown in a second.
+    What comes faster than `most` a second is counted, and told with the next that is shown. `show` is given one, and
+    how many were left out before it; it is false where too much waits to be shown already.
     """
 
     def __init__(self, listeners: list[Callable[[_T], object]], show: Callable[[_T, int], bool], most: int) -> None:
