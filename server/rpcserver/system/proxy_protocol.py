@@ -24,7 +24,7 @@ _VERSION_2: Final = 0x2
 _LOCAL, _PROXY = 0x0, 0x1
 _FAMILIES: Final = {0x11: (socket.AF_INET, 4), 0x21: (socket.AF_INET6, 16)}
 _UNTOLD: Final = frozenset({0x00, 0x12, 0x22, 0x31, 0x32})
-_WORDS: Final = {b"TCP4": ipaddress.IPv4Address, b"TCP6": ipaddress.IPv6Address}
+_WORDS: Final = {b"TCP4": socket.AF_INET, b"TCP6": socket.AF_INET6}
 _LARGEST_PORT: Final = 65535
 
 
@@ -92,14 +92,20 @@ def _read_line(data: bytes) -> ProxyHeader | None:
     if kind not in _WORDS or len(rest) != 4:
         raise ProxyHeaderError("its PROXY header is not as in PROXY TCP4 192.0.2.1 192.0.2.2 50000 8080")
     try:
-        if b"%" in line:
-            # A zone may be any text, and the address is written into logs.
-            raise ValueError("a zone means nothing on another machine")
-        source, _ = (_WORDS[kind](text.decode("ascii")) for text in rest[:2])
+        source, _ = (_address(_WORDS[kind], text) for text in rest[:2])
         port, _ = (_port(text) for text in rest[2:])
     except ValueError as error:
         raise ProxyHeaderError(f"its PROXY header names no address: {error}") from None
-    return ProxyHeader(size, format_host_port(str(source), port))
+    return ProxyHeader(size, format_host_port(source, port))
+
+
+def _address(family: socket.AddressFamily, text: bytes) -> str:
+    """As headers of version 2 and getpeername(2) have it; a zone means nothing on another machine."""
+    written = text.decode("ascii", "backslashreplace")
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, written))
+    except OSError:
+        raise ValueError(f"{written!r} is no such address") from None
 
 
 def _port(text: bytes) -> int:
