@@ -166,7 +166,12 @@ class Parking:
     def _hush(self, descriptor: int) -> ParkedConnection | None:
         """Have epoll tell no more of a connection that another thread has; take it where that has parked it by now."""
         connection = self._connections.get(descriptor)
-        if connection is None or connection.watched == _ONCE:
+        if connection is None:
+            return None
+        if connection.watched == _ONCE:
+            # It is lost, which is told once. Or it was parked anew while a thread was held up between the two lines
+            # below: then it is hushed the next time.
+            connection.watched = 0
             return None
         try:
             self._modify(descriptor, _ONCE)

@@ -202,3 +202,29 @@ def test_nothing_is_lost_wherever_two_threads_are_held_up(place: int, others: Se
         else:
             break
     assert first > 5
+
+
+def test_who_is_held_up_as_it_hushes_a_connection_leaves_no_thread_spinning(monkeypatch: pytest.MonkeyPatch) -> None:
+    with staged(False, READ) as scene:
+        parking = scene.parking
+        modify = parking._modify
+        taken: deque[ParkedConnection] = deque()
+
+        def go_on(descriptor: int, events: int) -> None:
+            modify(descriptor, events)
+            monkeypatch.setattr(parking, "_modify", modify)
+            # Another thread that was told of it hushes it too, it is parked anew, and a third one takes it.
+            assert parking._hush(descriptor) is None
+            scene.park()
+            assert parking.gather(taken, 8, 0)
+
+        monkeypatch.setattr(parking, "_modify", go_on)
+        assert parking.take(0) is None
+        # Its client has said more than is read as yet.
+        others: deque[ParkedConnection] = deque()
+        for _ in range(2):
+            parking.gather(others, 8, 0)
+        assert not parking.gather(others, 8, 0)
+        assert not others
+        scene.serve(taken.pop())
+        scene.end()
