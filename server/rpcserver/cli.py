@@ -7,7 +7,6 @@ over the defaults. The options themselves are in `options`; the server is put to
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import os
 import re
@@ -46,8 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: the command line after the program's name; the process's own unless given.
     """
     started = time.monotonic()
-    told_to_nobody = sys.stdout is None
+    printed_to_nobody = sys.stdout is None
     fill_standard_descriptors()
+    if printed_to_nobody:
+        # What is asked for cannot be written; what a server prints beside its work is nobody's loss.
+        _connect_stdout(os.O_RDONLY)
     open_standard_streams()
     # Until the workers are forked nearly everything that is made stays; the arbiter switches it on again.
     gc.disable()
@@ -64,10 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         invocation = parse(arguments, early["config"])
     except (SettingsError, ValueError) as error:
         _fail(str(error), EXIT_USAGE, parent)
-    if invocation is None and told_to_nobody:
-        _fail(f"the output cannot be written: {os.strerror(errno.EBADF)}", EXIT_USAGE, parent)
     if invocation is None:
         sys.exit(0)
+    if printed_to_nobody and not invocation.check:
+        _connect_stdout(os.O_WRONLY)
     try:
         sys.exit(_serve(invocation, parent, started))
     except KeyboardInterrupt:
@@ -109,11 +111,7 @@ def parse(arguments: Sequence[str], config: Path | None) -> Invocation | None:
     except click.UsageError as error:
         raise _explained(error, config) from error
     except OSError as error:
-        # At exit Python would try to write it once more.
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
-        raise SettingsError(f"the output cannot be written: {error.strerror}") from error
+        raise _unwritten(error) from error
     return result if isinstance(result, Invocation) else None
 
 
@@ -160,7 +158,11 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
 
     if invocation.check:
         try:
-            click.echo(check_server(invocation.settings))
+            served = check_server(invocation.settings)
+            try:
+                click.echo(served)
+            except OSError as error:
+                raise _unwritten(error) from error
         except (LoadError, ServiceError) as error:
             if isinstance(error, AppFailed) and error.traceback:
                 _say(error.traceback.rstrip("\n"))
@@ -183,6 +185,19 @@ def _serve(invocation: Invocation, parent: ParentLink | None, started: float) ->
     except ServerError as error:
         _fail(str(error), EXIT_OTHER, parent)
     return 0
+
+
+def _unwritten(error: OSError) -> SettingsError:
+    """What is raised where the output cannot be written; at exit Python would try once more."""
+    _connect_stdout(os.O_WRONLY)
+    return SettingsError(f"the output cannot be written: {error.strerror}")
+
+
+def _connect_stdout(flags: int) -> None:
+    """Have /dev/null for standard output, opened so."""
+    null = os.open(os.devnull, flags)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def _fail(message: str, code: int, parent: ParentLink | None, traceback: str | None = None) -> NoReturn:

@@ -254,34 +254,33 @@ def test_a_file_is_either_read_or_refused(tmp_path_factory: pytest.TempPathFacto
         assert found == values
 
 
-@pytest.mark.samples(1)
+@pytest.mark.samples(3)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-@pytest.mark.parametrize(("option", "unbuffered"), [("--help", ""), ("--version", "1")])
-def test_a_help_that_cannot_be_written_is_said(option: str, unbuffered: str) -> None:
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "rpcserver", option],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-            timeout=PATIENCE,
-            check=False,
-        )
-    assert (done.returncode, done.stderr) == (
-        2,
-        b"rpcserver: the output cannot be written: No space left on device\n",
-    )
-
-
-@pytest.mark.thorough
-def test_a_help_that_is_written_to_nobody_is_no_success() -> None:
+@pytest.mark.parametrize(("to", "why"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered", "by"),
+    [
+        (("--help",), "", "rpcserver"),
+        (("--version",), "1", "rpcserver"),
+        (("--config-reference",), "", "rpcserver"),
+        (("--completion", "bash"), "", "rpcserver"),
+        (("--check",), "", "rpcserver"),
+        (("--man",), "", "rpcshell"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else value,
+)
+def test_what_is_asked_for_and_cannot_be_written_is_no_success(
+    arguments: tuple[str, ...], unbuffered: str, by: str, to: str, why: str
+) -> None:
     done = subprocess.run(
-        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "rpcserver", "--help"],
+        ["/bin/sh", "-c", f'exec "$@" {to}', "sh", sys.executable, "-m", "rpcserver", *arguments],
         capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         timeout=PATIENCE,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (2, b"rpcserver: the output cannot be written: Bad file descriptor\n")
+    assert (done.returncode, done.stderr) == (2, f"{by}: the output cannot be written: {why}\n")
 
 
 def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
