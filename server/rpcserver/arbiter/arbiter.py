@@ -27,6 +27,7 @@ from rpcserver.arbiter.readiness import judge
 from rpcserver.arbiter.reload import Reload
 from rpcserver.arbiter.scaling import MAX_WORKERS, scale
 from rpcserver.arbiter.server_signals import ServerSignals
+from rpcserver.system.errors import ServerError
 from rpcserver.system.loop import Loop, Reactor
 from rpcserver.system.process import reap_strays
 from rpcserver.system.systemd import Notifier
@@ -89,7 +90,7 @@ class Arbiter:
             for listener in listeners:
                 listener.secure()
         self._phase = Phase.BOOTING
-        self._boot_error: BootError | None = None
+        self._failure: ServerError | None = None
         self._reactor = Reactor()
         self._signals = ServerSignals(self._reactor, self._meanings())
         patience = settings.read_timeout
@@ -104,7 +105,7 @@ class Arbiter:
         self._departure = Departure(settings.settle, self._registration, self._withdraw)
         self._boot = Boot(self._crew)
         self._reload = Reload(self._crew, self._notifier, tls)
-        self._housekeeping = Housekeeping(settings, self._crew, listeners)
+        self._housekeeping = Housekeeping(settings, self._crew, listeners, self._give_up)
         self._freezer = Freezer(self._crew)
         self._gauge = MemoryGauge()
 
@@ -122,7 +123,7 @@ class Arbiter:
         """Serve until asked to stop.
 
         Raises:
-            BootError: a worker did not become ready when the server started.
+            ServerError: it could not go on, or a `BootError` where a worker did not become ready as it started.
         """
         self._signals.catch()
         if self._parent is not None:
@@ -137,15 +138,8 @@ class Arbiter:
         self._boot.begin()
         gc.enable()
         served = (self._health,) if self._control is None else (self._health, self._control)
-        parts = (
-            *self._crew.parts(),
-            self._pending,
-            self._freezer,
-            self._housekeeping,
-            self._companions,
-            self._notifier,
-        )
-        loop = Loop(self._reactor, (*parts, self._departure, *served), self._forgive)
+        own = (self._pending, self._freezer, self._housekeeping, self._companions, self._notifier, self._departure)
+        loop = Loop(self._reactor, (*self._crew.parts(), *own, *served), self._forgive)
         while not self._phase.stopping or self._crew.lives or self._pending.deadline or self._departure.awaits_registry:
             loop.run_once()
         self._pending.close()
@@ -155,8 +149,8 @@ class Arbiter:
             self._control.stop()
         self._signals.close()
         self._reactor.close()
-        if self._boot_error is not None:
-            raise self._boot_error
+        if self._failure is not None:
+            raise self._failure
         logger.info("stopped")
 
     def drain(self) -> None:
@@ -189,7 +183,7 @@ class Arbiter:
             listener.close()
         self._pending.close()
         self._crew.quit(number)
-        if self._boot_error is None and number is QUICK:
+        if self._failure is None and number is QUICK:
             logger.info("stopping at once")
 
     def reload(self) -> int:
@@ -288,8 +282,8 @@ class Arbiter:
         if not self._boot.has_failed(slot, failure):
             self._look_for_completion()
             return False
-        if self._boot_error is None:
-            self._boot_error = BootError(failure.message, failure.traceback)
+        if self._failure is None:
+            self._failure = BootError(failure.message, failure.traceback)
             self.quit()
         return True
 
@@ -302,7 +296,7 @@ class Arbiter:
         if self._phase.stopping:
             self._crew.close()
         elif self._phase is Phase.BOOTING:
-            self._boot_error = BootError(failure.message, failure.traceback)
+            self._failure = BootError(failure.message, failure.traceback)
             self.quit()
         else:
             self._reload.app_failed(failure)
@@ -353,6 +347,13 @@ class Arbiter:
         else:
             logger.info("the process that started this server has gone")
             self.quit()
+
+    def _give_up(self, reason: str) -> None:
+        """Stop, and fail: whoever supervises this process starts another one."""
+        if self._failure is None and not self._phase.stopping:
+            logger.error("%s: the server stops", reason)
+            self._failure = ServerError(reason)
+            self.drain()
 
     def _forgive(self, seconds: float) -> None:
         self._crew.forgive(seconds)

@@ -1,4 +1,4 @@
-"""Rounds, once a second or more often: who is stuck, who waits in vain, and how busy everybody is.
+"""Rounds, once a second or more often: who is stuck, who waits in vain, how busy all are, and who listens no more.
 
 Times are nanoseconds of CLOCK_MONOTONIC, which stands still while the machine sleeps (CLOCK_BOOTTIME does not), so
 that a suspended machine makes nobody late.
@@ -19,7 +19,7 @@ from rpcserver.workers.base import RECLAIM
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rpcserver.arbiter.crew import Crew
     from rpcserver.arbiter.slots import WorkerProcess
@@ -46,14 +46,21 @@ _WINDOW: Final = 10_000_000_000
 class Housekeeping:
     """Goes its rounds.
 
+    Args:
+        give_up: is told why the server cannot go on.
+
     Attributes:
         deadline: when the next round is due, in monotonic seconds.
         shares: how busy workers are.
         liveness: which of them serve.
     """
 
-    def __init__(self, settings: ServerSettings, crew: Crew, listeners: Sequence[Listener]) -> None:
+    def __init__(
+        self, settings: ServerSettings, crew: Crew, listeners: Sequence[Listener], give_up: Callable[[str], None]
+    ) -> None:
         self._crew = crew
+        self._backlog = settings.backlog
+        self._give_up = give_up
         self._listeners = listeners
         self._watchdog = Watchdog(settings)
         self._reclaim = Reclaim(settings)
@@ -86,10 +93,20 @@ class Housekeeping:
         self._note_stalls(readings, now_ns)
         if crew.closing:
             return
+        for listener in self._listeners:
+            if listener.is_shut_down():
+                self._restore(listener)
         waiting = sum(clients_waiting(listener.socket) for listener in self._listeners)
         for worker in self._reclaim.look(readings, waiting, now_ns):
             crew.events.add("reclaim", worker)
             worker.process.send_signal(RECLAIM)
+
+    def _restore(self, listener: Listener) -> None:
+        lost = f"{listener.address} was shut down (shutdown(2)) by the app or a library of it"
+        if listener.listen_again(self._backlog):
+            logger.error("%s and refused clients; it listens again", lost)
+        else:
+            self._give_up(f"{lost} and cannot listen again")
 
     def _note_stalls(self, readings: Sequence[tuple[WorkerProcess, SlotReading]], now: int) -> None:
         """Tell whose loop has begun to stand still, and whose goes round again."""

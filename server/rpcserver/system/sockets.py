@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import re
+import select
 import socket
 import stat
 from pathlib import Path
@@ -84,6 +85,7 @@ class Listener:
         self.socket = listening
         self.framing = NATIVE
         self._address = address
+        self._bound_to = listening.getsockname()
         self._over_ip = listening.family in _LEAST_HOPS
         self._least_hops = None if _may_leave_devices() else _LEAST_HOPS.get(listening.family)
 
@@ -165,6 +167,21 @@ class Listener:
                 if error.errno != errno.ECONNABORTED:
                     logger.warning("%s: waiting connections are lost (%s)", self.address, error)
                     return taken
+
+    def is_shut_down(self) -> bool:
+        """Whether the socket lets nobody in any more, since a process that has it called shutdown(2) for it."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def listen_again(self, backlog: int) -> bool:
+        """Listen once more after that, for all processes that have the socket; False where the kernel refuses it."""
+        with contextlib.suppress(OSError):
+            # A port that the kernel has chosen itself is let go of, and any other one is kept, which is an error here.
+            self.socket.bind(self._bound_to)
+        with contextlib.suppress(OSError):
+            self.socket.listen(backlog)
+        return not self.is_shut_down() and self.socket.getsockname() == self._bound_to
 
     def shut_down(self) -> None:
         """Refuse whoever connects from now on, whatever other process still holds the socket."""

@@ -165,7 +165,8 @@ class Acceptor:
             return None
         except OSError as error:
             if error.errno == errno.EINVAL:
-                # The server stops, and shut the listener down. The call to leave is about to wake this worker.
+                # The listener was shut down: by a server that stops, whose call to leave is about to wake this worker,
+                # or by an app, and then the arbiter sees to it.
                 self._short_until = time.monotonic() + TICK
             elif error.errno in SHORTAGE:
                 # The connection stays in the queue for a worker that can take it, and epoll would report it

@@ -1,4 +1,4 @@
-"""Apps that change what Python's sockets are, which the server's are made by as well."""
+"""Apps that change what Python's sockets are, which the server's are made by as well, or that shut these down."""
 
 from __future__ import annotations
 
@@ -57,3 +57,43 @@ def test_an_app_that_changes_what_sockets_are_is_served_as_any(
                 assert waiting.reply().result == 1
         assert server.wait() == 0
         assert "no sockets here" not in server.log()
+
+
+SHUTS_ALL_DOWN = f"""{PROBE_APP}
+@service.method
+def shut_down() -> None:
+    "Do what some libraries do that clean up: end all sockets that are open in this process."
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            listening = socket.socket(fileno=int(name))
+        except OSError:
+            continue
+        if listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.detach()
+"""
+
+
+@of_each_kind
+def test_a_listener_that_an_app_shuts_down_listens_again(model: str, tmp_path: Path) -> None:
+    if model == "fork":
+        pytest.skip("the children in which handlers run hold no listener")
+    with running("-m", model, "-w", "2", app=SHUTS_ALL_DOWN, folder=tmp_path) as server:
+        with server.connect() as client:
+            assert client.call("shut_down").fault is None
+        server.wait_for_log(f"{server.addresses[0]} was shut down")
+        with server.connect() as client:
+            assert client.call("echo", 1).result == 1
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert server.log().count("listens again") == 1
+
+
+def test_a_server_ends_whose_unix_socket_an_app_shuts_down(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with running("-w", "2", app=SHUTS_ALL_DOWN, folder=tmp_path, bind=(f"unix:{path}",)) as server:
+        with server.connect() as client:
+            assert client.call("shut_down").fault is None
+        assert server.wait() == 1
+        assert "s was shut down (shutdown(2)) by the app or a library of it and cannot listen again" in server.log()
+        assert not path.exists()
