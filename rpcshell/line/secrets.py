@@ -103,6 +103,7 @@ _PARTS: Final = (
 """One of these is in every text, in small letters, that holds a secret which a word tells."""
 
 _PIN: Final = re.compile(r"pin(?!g)")
+_LOGIN_AT: Final = re.compile(r"@(?:[\w.-]+|\[[\da-f:.]+\]):\d")
 # A server may have sent the text: nothing here may take longer than in proportion to it.
 _NAMED: Final = re.compile(
     r"""(?<![\w.-])(?P<dashes>--?)?(?P<name>[\w.][\w.-]*+)(?:\\*["'])?
@@ -117,6 +118,7 @@ _REST_END: Final = re.compile(r"""["'\r\n]""")
 _QUERY_END: Final = re.compile(r"""[&#\s"'<>]""")
 _PLAIN: Final = re.compile(
     r"""//(?P<userinfo>[^\s/?\#"'<>]+|[^\s/?\#:@"'<>]+:(?!\d*[/?\#])[^\s"'<>]{1,200})@   # RFC 3986, section 3.2.1
+    | (?<![^\s"'=])(?P<login>\*{3}|[^\s/@"'<>=:]+:(?!//)[^\s"'<>]{1,200})@(?:[\w.-]+|\[[\da-f:.]+\]):\d{1,5}(?![\w:])
     | \bbearer\s+(?P<bearer>[^\s"']{4,}|\*{3})                                           # RFC 6750
     | (?<!\S)(?:-[uUa]\s*|--(?:proxy-)?user(?:\s+|=))["']?[^\s"':@]+:(?P<account>(?!\d+\b)[^\s"']+|"\*{3}")  # curl(1)
     | (?<![\w-])eyJ(?P<jwt>[\w-]+\.[\w-]+\.[\w-]*|\*{3})                                         # RFC 7519
@@ -127,7 +129,7 @@ _PLAIN: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""What is a secret by its looks, or was one: the user and password of an URL, tokens, and private keys."""
+"""What is a secret by its looks, or was one: the user and password of an URL or of host:port, tokens, private keys."""
 
 _ELEMENT: Final = re.compile(r"<(?P<name>[\w.:-]{1,64})(?:\s[^<>]*)?>(?P<value>[^<>]+)</")
 """An element of XML that holds nothing but text."""
@@ -221,7 +223,7 @@ def may_hold_secrets(text: str) -> bool:
     small = text.lower()
     if any(part in small for part in _PARTS) or _PIN.search(small) is not None:
         return True
-    return "//" in text and "@" in text
+    return "@" in text and ("//" in text or _LOGIN_AT.search(small) is not None)
 
 
 def secrets_in_text(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:

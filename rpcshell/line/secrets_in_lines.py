@@ -183,7 +183,8 @@ def _in_free_text(text: str, start: int, end: int | None = None, *, quoted: bool
     """The secrets in text of another language; the mask is quoted where it is a word of it."""
     secrets = []
     for first, last in secrets_in_text(text, start, end):
-        bare = quoted or text.count('"', start, first) % 2 or text[first - 1 : first] not in {" ", "=", ":"}
+        within = text[first - 1 : first] not in {" ", "=", ":"} or text[last : last + 1] == "@"
+        bare = quoted or text.count('"', start, first) % 2 or within
         secrets.append(Secret(first, last, MASKED if bare else f'"{MASKED}"', (text[first:last].strip("\"'"),)))
     return secrets
 
