@@ -39,8 +39,8 @@ settings.register_profile("many", settings.get_profile("suite"), max_examples=20
 settings.register_profile("thorough", settings.get_profile("suite"), derandomize=False, max_examples=2000)
 
 HEEDED = (
-    *("CI", "COLUMNS", "EDITOR", "FORCE_COLOR", "LESS", "LINES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"),
-    *("NO_COLOR", "PAGER", "SHELL", "TERM", "TERM_PROGRAM", "VISUAL"),
+    *("CI", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "EDITOR", "FORCE_COLOR", "LESS", "LINES", "LISTEN_FDS"),
+    *("LISTEN_PID", "NOTIFY_SOCKET", "NO_COLOR", "PAGER", "SHELL", "TERM", "TERM_PROGRAM", "VISUAL"),
 )
 HEEDED_BEGINNINGS = ("LC_", "PROMPT_TOOLKIT_", "PYTHON", "RPCSERVER_", "RPCSHELL_", "XDG_", "_RPCSHELL_")
 """Variables that the product or its libraries heed, and that differ from one user to the next."""

@@ -65,7 +65,8 @@ _ENVIRONMENT: Final = (
     ("RPCSHELL_HISTORY", "the history file; empty for none"),
     ("PAGER", "shows what is longer than the screen"),
     ("VISUAL, EDITOR", "edits lines"),
-    ("NO_COLOR", "any value: no colours"),
+    ("NO_COLOR, CLICOLOR=0", "no colours"),
+    ("CLICOLOR_FORCE=1, FORCE_COLOR=1", "colours whatever TERM is, where there is a prompt"),
     ("XDG_CONFIG_HOME, XDG_STATE_HOME", "where the platform's folders are"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "the authorities that are trusted without --tls-ca"),
 )

@@ -35,6 +35,9 @@ _QUESTION: Final = "\x1b]11;?\x1b\\"
 _SILENT: Final = r"linux|vt\d|ansi|cons|eterm|sun|wy\d|unknown"
 """Terminals (as TERM names them) that are not asked: they have no answer, and old ones may show the question."""
 
+_COLOURLESS: Final = r"vt\d"
+"""Terminals that have no colours, of those that know escape sequences."""
+
 _BEGINNING: Final = "\x1b]11;"
 _ANSWER: Final = r"\x1b\]11;([^\x07\x1b\x9c]*)(?:\x07|\x1b\\|\x9c|(?=\x1b[^\\]))"
 """An answer that is cut off ends where the next one, or a key, begins."""
@@ -50,9 +53,12 @@ def terminal_output() -> Output:
     if is_dumb_terminal():
         return PlainTextOutput(sys.stdout)
     output = create_output()
-    if not isinstance(output, Vt100_Output) or output.get_default_color_depth() == ColorDepth.DEPTH_1_BIT:
+    if not isinstance(output, Vt100_Output):
         return output
-    if re.match(_SILENT, os.environ.get("TERM", "")):
+    # NO_COLOR is heeded there.
+    output.default_color_depth = output.default_color_depth or _no_colours()
+    silent = re.match(_SILENT, os.environ.get("TERM", ""))
+    if silent or output.get_default_color_depth() == ColorDepth.DEPTH_1_BIT:
         return output
     return _AskingOutput.from_pty(
         output.stdout,
@@ -60,6 +66,15 @@ def terminal_output() -> Output:
         default_color_depth=output.default_color_depth,
         enable_bell=output.enable_bell,
     )
+
+
+def _no_colours() -> ColorDepth | None:
+    """A depth without colours, where the terminal has none or nobody wants any (https://bixense.com/clicolors)."""
+    wish = os.environ.get
+    if any(wish(name, "0") not in {"", "0"} for name in ("CLICOLOR_FORCE", "FORCE_COLOR")):
+        return None
+    colourless = wish("CLICOLOR") == "0" or re.match(_COLOURLESS, wish("TERM", ""))
+    return ColorDepth.DEPTH_1_BIT if colourless else None
 
 
 def background_without_asking() -> RGB | None:

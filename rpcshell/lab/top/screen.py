@@ -16,6 +16,7 @@ from rpcshell.lab.top.feed import Feed
 from rpcshell.lab.top.fleet_board import FleetBoard, draw_fleet
 from rpcshell.lab.top.fleet_feed import FleetWatch
 from rpcshell.lab.top.view import draw
+from rpcshell.prompt.terminal_background import terminal_output
 from rpcshell.prompt.theme import theme_style
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _show(board: _Board, feed: _Watch, drawn: Callable[[int, int], Iterable[Frag
         color_depth=surface.get("depth"),
         full_screen=True,
         input=surface.get("input"),
-        output=surface.get("output"),
+        output=surface.get("output") or terminal_output(),
     )
     application.ttimeoutlen = _ESCAPE_SECONDS
     feed.changed = application.invalidate

@@ -1,16 +1,20 @@
-"""The answer of a terminal that was asked what it draws on, among what is typed."""
+"""The answer of a terminal that was asked what it draws on, among what is typed; and whether it draws in colours."""
 
 from __future__ import annotations
 
+import os
+import sys
 from itertools import pairwise
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding.key_processor import KeyPress
+from prompt_toolkit.output import ColorDepth
 
 from rpcshell.prompt.contrast import RGB
-from rpcshell.prompt.terminal_background import AnswerParser
+from rpcshell.prompt.terminal_background import AnswerParser, terminal_output
 
 KEYS = st.text(alphabet="ab]1;\r\x03ä", max_size=6)
 SEQUENCES = st.sampled_from(["\x1b[A", "\x1b[1;3R", "\x1bb", "\x1b[200~x\x1b[201~"])
@@ -77,3 +81,28 @@ def test_an_answer_that_is_cut_off_does_not_swallow_what_follows() -> None:
 def test_what_is_no_answer_does_not_hold_the_keys_up() -> None:
     keys, backgrounds = parsed(["\x1b]11;" + "x" * 100])
     assert (len(keys), backgrounds) == (len(plainly("\x1b]11;" + "x" * 100)), [])
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        ({}, True),
+        ({"CLICOLOR": "1"}, True),
+        ({"CLICOLOR": "0"}, False),
+        ({"NO_COLOR": "1", "CLICOLOR_FORCE": "1"}, False),
+        ({"CLICOLOR": "0", "CLICOLOR_FORCE": "1"}, True),
+        ({"TERM": "vt100"}, False),
+        ({"TERM": "vt100", "CLICOLOR_FORCE": "0"}, False),
+        ({"TERM": "vt220", "FORCE_COLOR": "1"}, True),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_colours_are_drawn_where_there_are_any_and_nobody_minds(
+    environment: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    terminal, ours = os.openpty()
+    with os.fdopen(terminal, "rb"), os.fdopen(ours, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert (terminal_output().get_default_color_depth() != ColorDepth.DEPTH_1_BIT) is coloured
