@@ -16,7 +16,7 @@ from rpcshell.client.errors import NotConnected, ShellError, UsageError
 from rpcshell.client.target import ChildTarget, Target, TlsFiles
 from rpcshell.commands.groups import LOOK, RUN_A_SERVER, TALK
 from rpcshell.commands.worker_table import WORKER_SPARE, server_line, worker_row
-from rpcshell.servers.directory import is_on_this_machine, local_servers
+from rpcshell.servers.directory import LocalServer, SilentServer, ask_local_servers, is_on_this_machine
 from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.command import TARGET, KindOfWord, command
 from rpcshell.shell.connect import connect as connect_shell
@@ -29,7 +29,7 @@ from rpcshell.view.units import count_of, duration, in_seconds
 from rpcwire.worker_models import MODELS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from rpcshell.servers.spawn import SpawnedServer
     from rpcshell.shell.session import Session
@@ -39,6 +39,9 @@ _FILE: Final = click.Path(exists=True, dir_okay=False)
 
 _INTRODUCTION: Final = 0.3
 """Seconds that a server has to say what it is, before the prompt comes without that."""
+
+_PATIENCE: Final = 2.0
+"""Seconds that a server has to say what it is, before those are listed that have."""
 
 
 @command(
@@ -175,7 +178,10 @@ def servers(shell: Shell) -> None:
     at again. The latency is what half of this session's calls took there at most. Where instances offer different
     things, those that offer the same have the same letter.
     """
-    fleet, found = shell.session.fleet, local_servers()
+    fleet, told = shell.session.fleet, list(ask_local_servers(_PATIENCE))
+    by_pid = {one.status.pid: one for one in told if isinstance(one, LocalServer)}
+    found = [by_pid[pid] for pid in sorted(by_pid)]
+    silent = [one.pid for one in told if isinstance(one, SilentServer)]
     if fleet is not None:
         from rpcshell.commands.fleet import instances_as_json, show_instances
 
@@ -184,11 +190,11 @@ def servers(shell: Shell) -> None:
             shell.output.value("", {"instances": instances_as_json(shell, fleet), "servers": own})
             return
         show_instances(shell, fleet)
-        _tell_of_stopped(shell)
+        _tell_of_mute(shell, silent)
         if not found:
             return
         shell.output.text("\nyour servers on this machine:")
-    elif not _tell_of_stopped(shell) and not found:
+    elif not _tell_of_mute(shell, silent) and not found:
         shell.output.note("no server of yours runs on this machine; :spawn 10 starts one")
     if not found:
         return
@@ -210,14 +216,16 @@ def servers(shell: Shell) -> None:
     )
 
 
-def _tell_of_stopped(shell: Shell) -> bool:
+def _tell_of_mute(shell: Shell, silent: Sequence[int]) -> bool:
     """Name the servers that cannot tell what they are, and say whether there are such."""
     from rpcshell.servers.standstill import go_on, stands_still, stopped_arbiters
 
     stopped = list(stopped_arbiters())
     for pid in stopped:
         shell.output.note(f"a server {stands_still(pid)}; {go_on(pid)}")
-    return bool(stopped)
+    for pid in silent:
+        shell.output.note(f"a server says nothing within {_PATIENCE:g} s: its process is {pid}")
+    return bool(stopped or silent)
 
 
 @command(

@@ -11,13 +11,16 @@ import os
 import socket
 import stat
 import tempfile
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rpcshell.client.errors import ShellError, UsageError
+from rpcshell.client.errors import CallTimeout, ShellError, UsageError
 from rpcshell.client.target import ChildTarget, HttpTarget, Target, TcpTarget, TlsTarget, UnixTarget
+from rpcshell.client.threads import thread_for
 from rpcshell.servers.control import Control
 from rpcshell.servers.processes import is_stopped, listener_at
 
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LocalServer",
+    "SilentServer",
     "as_targets",
+    "ask_local_servers",
     "control_folders",
     "ips_of",
     "is_on_this_machine",
@@ -57,6 +62,12 @@ class LocalServer(msgspec.Struct, frozen=True):
     def addresses(self) -> tuple[str, ...]:
         """Where it listens, as `as_targets` has it."""
         return as_targets(listener.address for listener in self.status.listeners)
+
+
+class SilentServer(msgspec.Struct, frozen=True):
+    """A process of this user that listens at a control socket, and has not told in time what it is."""
+
+    pid: int
 
 
 def as_targets(addresses: Iterable[str]) -> tuple[str, ...]:
@@ -93,27 +104,46 @@ def control_folders() -> Iterator[Path]:
                 yield folder
 
 
-def local_servers() -> list[LocalServer]:
-    """The servers that answer, by process id."""
-    found: dict[int, LocalServer] = {}
+def local_servers() -> Iterator[LocalServer]:
+    """The servers of this user that tell what they are, as soon as each does."""
+    return (found for found in ask_local_servers(_PATIENCE) if isinstance(found, LocalServer))
+
+
+def ask_local_servers(patience: float) -> Iterator[LocalServer | SilentServer]:
+    """The servers of this user, as each tells what it is, or has not for so many seconds; all are asked at once."""
+    told: SimpleQueue[LocalServer | SilentServer | None] = SimpleQueue()
+    asked = 0
     for folder in control_folders():
-        for path in folder.glob("*.sock"):
-            listener = listener_at(str(path))
-            if listener is not None and is_stopped(listener):
-                continue
-            try:
-                with Control(str(path), timeout=_PATIENCE) as control:
-                    status = control.status()
-            except ShellError:
-                # Left behind by a server that was killed, or not this user's: none that could be steered.
-                continue
-            found.setdefault(status.pid, LocalServer(str(path), status))
-    return [found[pid] for pid in sorted(found)]
+        for path in map(str, folder.glob("*.sock")):
+            listener = listener_at(path)
+            if listener is None or not is_stopped(listener):
+                ask = partial(_ask, path, listener, patience, told)
+                if thread_for(ask, "servers") is None:
+                    ask()
+                asked += 1
+    for _ in range(asked):
+        if (found := told.get()) is not None:
+            yield found
+
+
+def _ask(
+    path: str, listener: int | None, patience: float, told: SimpleQueue[LocalServer | SilentServer | None]
+) -> None:
+    found: LocalServer | SilentServer | None = None
+    try:
+        with Control(path, timeout=patience) as control:
+            found = LocalServer(path, control.status())
+    except ShellError as error:
+        # Others were left behind by servers that were killed, or are not this user's: none that could be steered.
+        late = isinstance(error, CallTimeout) or isinstance(error.__cause__, BlockingIOError)
+        found = SilentServer(listener) if late and listener is not None else None
+    finally:
+        told.put(found)
 
 
 def servers_at(targets: Iterable[Target]) -> dict[Target, LocalServer]:
     """Which of these targets lead to servers of this user on this machine, and to which."""
-    servers = local_servers()
+    servers = list(local_servers())
     return {target: server for target in targets if (server := server_at(target, servers)) is not None}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from rpcshell.client.errors import NotConnected, UsageError
 from rpcshell.commands import load_commands
 from rpcshell.commands.worker_table import server_line, worker_row
+from rpcshell.servers.directory import LocalServer, SilentServer, ask_local_servers
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from rpcshell.view.settings import Settings
@@ -24,6 +27,7 @@ from rpcwire.control import (
     WorkerStatus,
 )
 from tests.rpcshell.commands.recording import Recording
+from tests.rpcshell.peers import DEADLINE, Peer, serving
 from tests.servers import needs_server
 
 pytestmark = needs_server
@@ -94,6 +98,23 @@ def test_servers_are_listed_and_joined(shell: Shell, output: Recording, address:
         shell.execute(f":connect {name}")
         assert str(shell.session.target) == address
         assert output.notes[-1].startswith(f"pid {pid} · 1 sync worker")
+
+
+def test_a_server_that_says_nothing_is_named_and_holds_up_nobody_else(
+    shell: Shell, output: Recording, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = tmp_path / "rpcserver"
+    folder.mkdir(0o700)
+    silent = SilentServer(os.getpid())
+    with serving(Peer.wait_for_end, unix=folder / "0.sock"):
+        for told in ask_local_servers(DEADLINE):
+            assert told != silent
+            if isinstance(told, LocalServer) and address in told.addresses:
+                break
+        monkeypatch.setattr("rpcshell.commands.server._PATIENCE", 0.2)
+        shell.execute(":servers")
+    assert f"a server says nothing within 0.2 s: its process is {silent.pid}" in output.notes
 
 
 def test_top_prints_tables_with_rates(connected: Shell, output: Recording) -> None:

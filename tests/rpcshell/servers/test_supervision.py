@@ -127,7 +127,7 @@ def test_local_servers_leave_out_what_does_not_answer(server: SpawnedServer, tmp
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(dead))
     try:
-        found = local_servers()
+        found = list(local_servers())
     finally:
         dead.unlink(missing_ok=True)
     assert server.pid in [one.status.pid for one in found]
