@@ -16,6 +16,16 @@ from tests.servers import running
 
 ROOT = Path(__file__).parents[2]
 
+PATIENT = """
+import sys
+from rpcshell.app.cli import main
+from rpcshell.shell import discovery
+
+discovery.PATIENCE = 20.0
+sys.exit(main(sys.argv[1:]))
+"""
+"""A shell that gives a server as long to die of its question as a busy machine takes; else it would ask once more."""
+
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
@@ -41,7 +51,7 @@ def chapter_port() -> Iterator[int]:
 
 def run_shell(tmp_path: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: PLW1510 - the exit code is what is looked at
-        [sys.executable, "-m", "rpcshell", *arguments],
+        [sys.executable, "-c", PATIENT, *arguments],
         input=stdin,
         capture_output=True,
         text=True,

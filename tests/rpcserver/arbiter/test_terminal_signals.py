@@ -97,7 +97,10 @@ def background(folder: Path, *arguments: str, tostop: bool = False) -> Iterator[
         children = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children")
         for pid in children.read_text().split() if children.exists() else ():
             os.kill(int(pid), signal.SIGKILL)
-        terminal.close(force=True)
+        # pexpect kills too, but gives up after tenths of a second, which are nothing to a busy machine.
+        terminal.kill(signal.SIGKILL)
+        terminal.wait()
+        terminal.close()
 
 
 @pytest.mark.samples(1)

@@ -375,6 +375,7 @@ def leaving(serve: Handler) -> Handler:
 
 
 @pytest.mark.parametrize(("answers", "name"), [(mine, "mine"), (suricata, "suricata")])
+@pytest.mark.usefixtures("unhurried")
 def test_a_server_is_found_by_its_table(answers: Callable[[Any], list[object]], name: str) -> None:
     tables = {"kea": KEA, "mine": MINE, "watchman": WATCHMAN, "suricata": SURICATA}
     with serving(leaving(answering(answers))) as server:

@@ -19,7 +19,7 @@ from rpcshell.servers.spawn import SpawnOptions
 from rpcshell.shell.session import Session
 from rpcshell.shell.shell import Shell
 from tests.rpcshell.commands.recording import Recording
-from tests.servers import needs_server, stop
+from tests.servers import PATIENCE, needs_server, stop
 
 pytestmark = [needs_server, pytest.mark.usefixtures("forked")]
 
@@ -98,6 +98,10 @@ class Asked:
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "100")
+    # A busy machine has an arbiter answer late, and idle connections stay idle for long.
+    for place in ("sighting.LOOK", "sighting._PATIENCE", "evidence.LOOK"):
+        monkeypatch.setattr(f"rpcshell.shell.why.{place}", PATIENCE)
+    monkeypatch.setenv("RPCSERVER_RECLAIM_IDLE", "60")
     monkeypatch.chdir(tmp_path)
     asked = Asked(tmp_path)
     yield asked
