@@ -3,27 +3,21 @@
 How a line is typed is `keys`'.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
 from rpcshell.client.errors import UsageError
+from rpcshell.prompt.context import LineContext
 from rpcshell.prompt.programs import edit_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from prompt_toolkit.buffer import Buffer
-    from prompt_toolkit.key_binding.key_processor import KeyPressEvent
-
-    from rpcshell.prompt.context import LineContext
-    from rpcshell.prompt.screen import Screen
+from rpcshell.prompt.screen import Screen
 
 __all__ = ["ACTIONS", "DEFAULT_KEYS", "Actions", "action_bindings", "parse_key"]
 
@@ -46,12 +40,9 @@ _NEXT_FORMAT: Final = {"table": "raw", "raw": "auto"}
 
 
 def parse_key(text: str) -> tuple[str, ...]:
-    """A key or a sequence of keys as prompt_toolkit names them.
+    """A key or a sequence of keys, such as `f5`, `Alt-Enter` or `ctrl-x ctrl-l`, as prompt_toolkit names them.
 
-    The text is such as `f5`, `ctrl-o`, `alt-enter` or `ctrl-x ctrl-l`, case aside.
-
-    Raises:
-        UsageError: there is no such key, or it is one that types a character.
+    `UsageError` tells that there is no such key, or that it is one that types a character.
     """
     keys = tuple(key for word in text.split() for key in _parse_one(word))
     if not keys or len(keys[0]) == 1:
@@ -77,10 +68,9 @@ def action_bindings(
     run: Callable[[str, KeyPressEvent], None],
     complain: Callable[[str, UsageError], None],
 ) -> tuple[KeyBindings, dict[str, str]]:
-    """Bind keys to actions and lines.
+    """Keys bound, over `DEFAULT_KEYS`, to actions and lines; and to be shown, each action's key that is a single one.
 
-    The keys come over `DEFAULT_KEYS`; `complain` is told of each that cannot be bound. Returned beside the
-    bindings is the key of each action that has a single one, to be shown.
+    `complain` is told of each that cannot be bound.
     """
     bindings = KeyBindings()
     wanted: dict[tuple[str, ...], str] = {}

@@ -28,14 +28,10 @@ _PARSED: Final = 4
 """Texts whose parse is kept: a key press asks for the line, and for its part before the cursor, many times."""
 
 
-def _cached_parse() -> Callable[[str], Line]:
-    @lru_cache(_PARSED)
-    def read(text: str) -> Line:
-        from rpcshell.line.language import parse
+def _parse(text: str) -> Line:
+    from rpcshell.line.language import parse
 
-        return parse(text)
-
-    return read
+    return parse(text)
 
 
 class LineContext(msgspec.Struct, eq=False):
@@ -47,7 +43,7 @@ class LineContext(msgspec.Struct, eq=False):
     variables: Mapping[str, Any] = {}
     aliases: Mapping[str, str] = {}
     reply_values: ReplyValues | None = None
-    read: Callable[[str], Line] = msgspec.field(default_factory=_cached_parse)
+    read: Callable[[str], Line] = msgspec.field(default_factory=lambda: lru_cache(_PARSED)(_parse))
     helpless: bool = False
     """Whether nothing that a server said is used while a line is typed: it was too much for the shell."""
 
@@ -88,38 +84,32 @@ class LineContext(msgspec.Struct, eq=False):
 
         return expand_alias(self.read(text), self.aliases)
 
+    def paths(self, typed: str) -> Iterable[PathChoice]:
+        """What a path may become; this waits for the disk."""
+        from rpcshell.line.suggest import list_paths
+
+        return list_paths(typed)
+
     def prefixes(self, typed: str) -> list[str]:
         """What may stand before an address: for dialects of other packages all that is installed is looked through."""
         from rpcshell.client.dialects.registry import prefixes
 
         return prefixes(typed, self.session.book.dialects)
 
-    def surroundings(
-        self,
-        paths: Callable[[str], Iterable[PathChoice]] | None = None,
-        server_values: Callable[[ValueQuestion], Sequence[str]] | None = None,
-        dialects: Callable[[str], Sequence[str]] | None = None,
-    ) -> Surroundings:
-        """What a line can refer to at this moment.
-
-        Without `paths` and `dialects`, whoever completes one waits for the disk; without `server_values`, no server is
-        asked.
-        """
-        from rpcshell.line.suggest import Surroundings, list_paths, no_values
+    def surroundings(self) -> Surroundings:
+        """What a line can refer to at this moment; nobody is asked for it."""
+        from rpcshell.line.suggest import Surroundings
 
         return Surroundings(
             self.catalog,
             self.commands.specs,
             targets=self._targets,
-            dialects=self.prefixes if dialects is None else dialects,
             workers=self.workers,
             events=self._events,
             variables={} if self.helpless else self.variables,
             aliases=self.aliases,
             settings=self.settings,
             reply_values=None if self.helpless else self.reply_values,
-            paths=list_paths if paths is None else paths,
-            server_values=no_values if server_values is None else server_values,
         )
 
     def _events(self) -> list[tuple[str, str]]:

@@ -1,7 +1,5 @@
 """Colours that can be read on a background, by the contrast of WCAG 2.1 (success criterion 1.4.3); no terminal."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Final
 

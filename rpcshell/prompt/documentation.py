@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.filters import Condition, is_done, renderer_height_is_known
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text.base import StyleAndTextTuples
     from prompt_toolkit.layout.layout import Layout
 
-    from rpcshell.line.catalog import Catalog
     from rpcshell.prompt.context import LineContext
     from rpcshell.prompt.synopsis import Row
 
@@ -33,18 +32,6 @@ _OTHER_ROWS: Final = 2
 """The toolbar, and one to keep something of what was there before in sight."""
 
 
-class _PaneInputs(NamedTuple):
-    text: str
-    cursor: int
-    rows: int
-    columns: int
-    first: str
-    catalog: Catalog
-
-    def is_same(self, other: _PaneInputs) -> bool:
-        return self[:-1] == other[:-1] and self.catalog is other.catalog
-
-
 class DocumentationPane:
     """Makes the rows of the pane, which takes as many of the screen as there is something in."""
 
@@ -52,10 +39,14 @@ class DocumentationPane:
         self._context = context
         self._buffer = buffer
         self._menu_rows = menu_rows
-        self._asked: _PaneInputs | None = None
+        self._asked: tuple[object, ...] = ()
         self._rows: list[Row] = []
         self.container: Final = ConditionalContainer(
-            Window(FormattedTextControl(self._fragments), height=self._height, style="class:documentation"),
+            Window(
+                FormattedTextControl(self._fragments),
+                height=lambda: Dimension.exact(len(self._rows)),
+                style="class:documentation",
+            ),
             filter=Condition(self._has_rows) & ~is_done & renderer_height_is_known,
         )
 
@@ -70,8 +61,8 @@ class DocumentationPane:
         if room < _FEWEST_ROWS:
             return False
         first = self._first_in_menu()
-        asked = _PaneInputs(text, self._buffer.cursor_position, room, size.columns, first, self._context.catalog)
-        if self._asked is None or not asked.is_same(self._asked):
+        asked = (text, self._buffer.cursor_position, room, size.columns, first, self._context.catalog)
+        if asked != self._asked:
             self._asked, self._rows = asked, self._about(text, room, size.columns - 1, first)
         return bool(self._rows)
 
@@ -103,9 +94,6 @@ class DocumentationPane:
         """What Tab would put in first."""
         menu = self._buffer.complete_state
         return menu.completions[0].display_text if menu is not None and menu.completions else ""
-
-    def _height(self) -> Dimension:
-        return Dimension.exact(len(self._rows))
 
     def _fragments(self) -> StyleAndTextTuples:
         pieces: StyleAndTextTuples = []

@@ -15,6 +15,7 @@ from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.validation import ValidationError, Validator
 
 from rpcshell.line.form import LEFT_OUT, Choice, FormProblem, fields_of
+from rpcshell.line.suggest import matching
 from rpcshell.view.escape import visible
 from rpcshell.view.width import cut
 
@@ -32,16 +33,12 @@ if TYPE_CHECKING:
     from rpcshell.line.form import Field
     from rpcshell.prompt.screen import Screen
 
-__all__ = ["FormPrompt", "Interrupted"]
+__all__ = ["FormPrompt"]
 
 _LONGEST_MESSAGE: Final = 4000
 _KEYS: Final = "Enter goes on · Shift-Tab goes back · Ctrl-D declines · Ctrl-C cancels"
-_ACTIONS: Final[dict[str, FormAction]] = {"accept": "accept", "decline": "decline", "cancel": "cancel"}
+_ACTIONS: Final[tuple[FormAction, ...]] = ("accept", "decline", "cancel")
 _BACK: Final = "\0back"
-
-
-class Interrupted(Exception):
-    """Ctrl-C was pressed in a form."""
 
 
 class FormPrompt:
@@ -53,12 +50,9 @@ class FormPrompt:
         self._output = output
 
     def ask(self, who: str, form: Form, style: BaseStyle) -> tuple[FormAction, dict[str, Any]]:
-        """Ask a form of a server that the user calls so.
+        """Ask a form of a server that the user calls so; raises `KeyboardInterrupt` where Ctrl-C is pressed.
 
         Keys that were pressed before it was there are kept for the prompt.
-
-        Raises:
-            Interrupted: Ctrl-C was pressed.
         """
         with self._screen.hold():
             held = get_typeahead(self._input) + self._pending_keys()
@@ -88,10 +82,9 @@ class FormPrompt:
                 at += 1
         except EOFError:
             return "decline", {}
-        except KeyboardInterrupt:
-            raise Interrupted from None
-        if _ACTIONS[typed] != "accept":
-            return _ACTIONS[typed], {}
+        action = _action(typed) or "cancel"
+        if action != "accept":
+            return action, {}
         values = ((field.name, field.read(text)) for field, text in zip(fields, texts, strict=True))
         return "accept", {name: value for name, value in values if value is not LEFT_OUT}
 
@@ -108,7 +101,7 @@ class FormPrompt:
 
     def _read_action(self, style: BaseStyle) -> str:
         choices = [Choice("accept", "send it"), Choice("decline", "no"), Choice("cancel", "leave it open")]
-        typed = self._prompt(
+        return self._prompt(
             "  accept, decline or cancel? ",
             "",
             about="what is to be done with it",
@@ -119,7 +112,6 @@ class FormPrompt:
             many=False,
             style=style,
         )
-        return typed if typed == _BACK else _action(typed) or "cancel"
 
     def _prompt(
         self,
@@ -161,12 +153,7 @@ class _ChoiceCompleter(Completer):
         typed = document.text_before_cursor
         if self._many:
             typed = typed.rpartition(",")[2].lstrip()
-        wanted = typed.lower()
-        ranked = sorted(
-            (choice for choice in self._choices if wanted in f"{choice.text} {choice.title}".lower()),
-            key=lambda choice: not choice.text.lower().startswith(wanted),
-        )
-        for choice in ranked[:100]:
+        for choice in matching(self._choices, typed, lambda choice: f"{choice.text} {choice.title}")[:100]:
             shown, meta = visible(choice.text), visible(choice.title)
             yield Completion(choice.text, -len(typed), display=shown, display_meta=meta, style="class:argument")
 
@@ -185,7 +172,7 @@ class _FieldValidator(Validator):
 
 def _action(text: str) -> FormAction | None:
     typed = text.strip().lower()
-    return next((action for name, action in _ACTIONS.items() if typed and name.startswith(typed)), None)
+    return next((action for action in _ACTIONS if typed and action.startswith(typed)), None)
 
 
 def _bindings() -> KeyBindings:

@@ -38,8 +38,7 @@ _MODE: Final = 0o600
 def history_path() -> Path | None:
     """Where the history is: `$RPCSHELL_HISTORY`, else `history` in the platform's state folder; None for nowhere.
 
-    Raises:
-        OSError: There is no state folder and it cannot be made.
+    `OSError` tells that there is no state folder and it cannot be made.
     """
     named = os.environ.get(VARIABLE)
     if named is not None:
@@ -50,11 +49,9 @@ def history_path() -> Path | None:
 class LineHistory(History):
     """A history in a file, which is made with mode 0600 whatever the umask, and mended to it.
 
-    The file is read when prompt_toolkit first asks, which is after the prompt has been drawn.
-
-    The path may be a function that is asked when it is first needed; None keeps the history in memory. `on_problem` is
-    told once, in one line, that the file cannot be used; the shell goes on without it. `known` tells what is known of
-    secrets when a line is kept.
+    The file is read when prompt_toolkit first asks, which is after the prompt has been drawn; only then is a path that
+    is a function asked for. Without a path the history is in memory. `on_problem` is told once, in one line, that the
+    file cannot be used; the shell goes on without it. `known` tells what is known of secrets when a line is kept.
     """
 
     def __init__(

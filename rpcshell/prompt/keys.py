@@ -44,7 +44,7 @@ def key_bindings(
     read: Callable[[str], Line],
     tabstops: Tabstops,
     template: Callable[[Line], Template | None],
-    masked: Callable[[str], list[int]] = lambda _text: [],
+    masked: Callable[[str], list[int]],
 ) -> KeyBindings:
     """The bindings of the line being typed.
 

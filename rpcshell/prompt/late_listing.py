@@ -1,15 +1,11 @@
 """Lists of choices that may take long to get: a key press waits for one only as long as nobody notices."""
 
-from __future__ import annotations
-
 import threading
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from rpcshell.client.threads import thread_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["PATIENCE", "LateListing"]
 
@@ -21,12 +17,9 @@ PATIENCE: Final = 0.03
 
 
 class LateListing(Generic[_Question, _Choice]):
-    """Gets the choices for a question in a thread.
+    """Gets the choices for a question in a thread, and waits for them as many seconds as there is patience.
 
-    Args:
-        listing: Gets them, in as long as it takes.
-        on_late: Called in that thread when they came too late; asking again gives them.
-        patience: Seconds to wait for them.
+    `on_late` is called in that thread when they came too late; asking again gives them.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rpcshell.line.catalog import Catalog
     from rpcshell.line.language import Line, Token
 
-__all__ = ["HiddenCharacters", "LineLexer", "MatchingBrackets", "ProblemMarks", "matching_brackets", "open_brackets"]
+__all__ = ["HiddenCharacters", "LineLexer", "Marks", "bracket_marks", "matching_brackets", "open_brackets"]
 
 # By the texts of `TokenKind`, which is not imported here: the first prompt comes up without the parser.
 _STYLES: Final = {
@@ -70,11 +70,7 @@ class LineLexer(Lexer):
             first, *more = text[token.start : token.end].split("\n")
             rows[-1].append((style, first))
             rows += [[(style, part)] for part in more]
-
-        def row(number: int) -> StyleAndTextTuples:
-            return rows[number] if number < len(rows) else []
-
-        return row
+        return lambda number: rows[number] if number < len(rows) else []
 
     def _style(self, token: Token, text: str) -> str:
         methods = self.catalog.methods
@@ -83,39 +79,29 @@ class LineLexer(Lexer):
         return _STYLES[token.kind]
 
 
-class MatchingBrackets(Processor):
-    """Marks the bracket at the cursor and the one it belongs to; brackets in strings are none."""
+class Marks(Processor):
+    """Marks stretches of the line; `find` gives the start, end and style of each in a text with a cursor in it."""
 
-    def __init__(self, read: Callable[[str], Line]) -> None:
-        self._read = read
-
-    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """The row with the brackets in it marked."""
-        document = transformation_input.document
-        text, cursor = document.text, document.cursor_position
-        pair: tuple[int, ...] = ()
-        if not get_app().is_done and len(text) <= LONGEST_LIVE and _at_bracket(text, cursor):
-            pair = matching_brackets(self._read(text), cursor)
-        return _marked(
-            transformation_input,
-            [(at, at + 1, f"class:matching-bracket.{'cursor' if at == cursor else 'other'}") for at in pair],
-        )
-
-
-class ProblemMarks(Processor):
-    """Marks what is wrong in the line, at its place.
-
-    `find` gives the start and end of each stretch that is wrong in a text with a cursor in it.
-    """
-
-    def __init__(self, find: Callable[[str, int], Sequence[tuple[int, int]]]) -> None:
+    def __init__(self, find: Callable[[str, int], Sequence[tuple[int, int, str]]]) -> None:
         self._find = find
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """The row with what is wrong in it marked."""
-        document = transformation_input.document
-        spans = () if get_app().is_done else self._find(document.text, document.cursor_position)
-        return _marked(transformation_input, [(start, end, "class:problem") for start, end in spans])
+        """The row whose characters have the styles of their marks too."""
+        row = transformation_input
+        document, fragments = row.document, row.fragments
+        marks = () if get_app().is_done else self._find(document.text, document.cursor_position)
+        if not marks:
+            return Transformation(fragments)
+        first = document.translate_row_col_to_index(row.lineno, 0)
+        last = first + len(document.lines[row.lineno])
+        for start, end, mark in marks:
+            for place in range(max(start, first), min(end, last)):
+                fragments = explode_text_fragments(fragments)
+                column = row.source_to_display(place - first)
+                if column < len(fragments):
+                    style, text, *_ = fragments[column]
+                    fragments[column] = (f"{style} {mark} ", text)
+        return Transformation(fragments)
 
 
 class HiddenCharacters(Processor):
@@ -140,21 +126,13 @@ class HiddenCharacters(Processor):
         return Transformation(shown, lambda place: columns[min(place, last)], lambda at: bisect(columns, at) - 1)
 
 
-def _marked(row: TransformationInput, marks: Sequence[tuple[int, int, str]]) -> Transformation:
-    """A row whose characters between the start and the end of each mark have its style too."""
-    if not marks:
-        return Transformation(row.fragments)
-    document, fragments = row.document, row.fragments
-    first = document.translate_row_col_to_index(row.lineno, 0)
-    last = first + len(document.lines[row.lineno])
-    for start, end, mark in marks:
-        for place in range(max(start, first), min(end, last)):
-            fragments = explode_text_fragments(fragments)
-            column = row.source_to_display(place - first)
-            if column < len(fragments):
-                style, text, *_ = fragments[column]
-                fragments[column] = (f"{style} {mark} ", text)
-    return Transformation(fragments)
+def bracket_marks(read: Callable[[str], Line], text: str, cursor: int) -> list[tuple[int, int, str]]:
+    """Marks for the bracket at the cursor and the one it belongs to; brackets in strings are none."""
+    around = text[max(cursor - 1, 0) : cursor + 1]
+    if len(text) > LONGEST_LIVE or not any(character in "{}[]<>" for character in around):
+        return []
+    pair = matching_brackets(read(text), cursor)
+    return [(at, at + 1, f"class:matching-bracket.{'cursor' if at == cursor else 'other'}") for at in pair]
 
 
 def matching_brackets(line: Line, cursor: int) -> tuple[int, ...]:
@@ -162,11 +140,6 @@ def matching_brackets(line: Line, cursor: int) -> tuple[int, ...]:
     pairs, _ = _match(line)
     both = pairs | {closer: opener for opener, closer in pairs.items()}
     return next(((place, both[place]) for place in (cursor, cursor - 1) if place in both), ())
-
-
-def _at_bracket(text: str, cursor: int) -> bool:
-    around = text[max(cursor - 1, 0) : cursor + 1]
-    return any(character in "{}[]<>" for character in around)
 
 
 def open_brackets(line: Line) -> int:

@@ -1,7 +1,5 @@
 """Programs that have the terminal while they run, the user's pager and editor, and the terminal's modes meanwhile."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os
@@ -12,14 +10,11 @@ import subprocess
 import sys
 import tempfile
 import termios
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, TextIO
 
 from rpcshell.client.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import TextIO
 
 __all__ = ["Pager", "edit_text", "find_editor", "find_pager", "keys_kept"]
 
@@ -40,12 +35,9 @@ class Pager(NamedTuple):
     colours: bool
 
     def show(self, write: Callable[[TextIO], None]) -> None:
-        """Run the pager until it is left. Ctrl-C is the pager's meanwhile.
+        """Run the pager until it is left, which may stop `write` early; raises `OSError` where it cannot be started.
 
-        `write` is stopped early if the pager is left early.
-
-        Raises:
-            OSError: the pager cannot be started.
+        Ctrl-C is the pager's meanwhile.
         """
         # A pager that is killed cannot put the terminal's modes back.
         with _modes_kept(), _interrupts_ignored():
@@ -96,8 +88,7 @@ def _pager_command(named: str | None) -> tuple[str, ...] | None:
 def find_editor() -> tuple[str, ...]:
     """The program in `$VISUAL`, else in `$EDITOR`, else the first usual one that is there, with its arguments.
 
-    Raises:
-        UsageError: there is none, or a variable does not name a program.
+    `UsageError` tells that there is none, or that a variable does not name a program.
     """
     for variable in _EDITOR_VARIABLES:
         named = os.environ.get(variable, "").strip()
@@ -119,10 +110,8 @@ def find_editor() -> tuple[str, ...]:
 def edit_text(text: str) -> str:
     """Have the user edit a text, in a file that only they can read and that is gone afterwards.
 
-    Returned is what was saved, without newlines at its end.
-
-    Raises:
-        UsageError: there is no editor, or it did not end well.
+    Returned is what was saved, without newlines at its end; `UsageError` tells that there is no editor, or that it did
+    not end well.
     """
     command = find_editor()
     try:

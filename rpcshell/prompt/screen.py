@@ -88,11 +88,9 @@ class Screen(Output):
         """Show a reply, and one dim line with its time, worker and pid, if they are to be told."""
         from rpcshell.view.render import render_result
 
-        with self._writing:
-            shown = render_result(call.out, call.result, self._columns, self._settings, text=call.is_text)
-            self._page(shown)
+        with self.hold():
+            self._page(render_result(call.out, call.result, self._columns, self._settings, text=call.is_text))
             self._show_footer(call)
-        self.show_notes()
 
     def value(self, name: str, value: Any) -> None:
         """Show a value that no call brought just now, under a name of its own."""
@@ -115,9 +113,8 @@ class Screen(Output):
 
     def timing(self, call: Call) -> None:
         """Show the dim line of a reply whose result went elsewhere."""
-        with self._writing:
+        with self.hold():
             self._show_footer(call)
-        self.show_notes()
 
     def text(self, text: str) -> None:
         """Show what a command has to say."""
@@ -125,22 +122,15 @@ class Screen(Output):
 
     def pieces(self, pieces: Iterable[Fragment], *, paged: bool = True) -> None:
         """Show styled text, which ends in a newline; in the pager where it is longer than the screen, and may be."""
-        if paged:
-            self._show(pieces)
-            return
-        with self._writing:
-            self._paint(pieces)
-        self.show_notes()
+        with self.hold():
+            (self._page if paged else self._paint)(pieces)
 
     def note(self, text: str) -> None:
         """Show one dim line; any thread may call this. What is being shown, in a pager too, is finished first."""
         self._add_notes(tuple(wrapped([("class:note", visible(text) + "\n")], self._columns)))
 
     def above(self, pieces: Sequence[Fragment]) -> bool:
-        """Show lines of styled text as notes are shown, unless too many wait already; any thread may call this.
-
-        False if they were not taken.
-        """
+        """Show lines of styled text as notes are shown; any thread may call this. False where too many wait already."""
         if len(self._notes) > _MOST_NOTES:
             return False
         self._add_notes(pieces)
@@ -151,7 +141,7 @@ class Screen(Output):
         # Whoever is writing shows them at its end, and so does a thread that let go while this one looked.
         while self._notes and self._writing.acquire(blocking=False):
             try:
-                self._paint(_taken(self._notes))
+                self._paint(self._notes.popleft() for _ in range(len(self._notes)))
             finally:
                 self._writing.release()
 
@@ -166,17 +156,11 @@ class Screen(Output):
         self._painter = Painter(style, self._depth)
 
     def live(self) -> AbstractContextManager[LiveView] | None:
-        """A place where things are drawn over each other until it is left, or None where the terminal has none.
-
-        Notes wait until then.
-        """
+        """A place to draw things over each other until it is left, which notes wait for; None where there is none."""
         return self._live() if self._draws else None
 
     def lend(self) -> AbstractContextManager[Lent] | None:
-        """The terminal for something that has the whole of it until it is left, or None where it cannot be drawn on.
-
-        Notes wait until then.
-        """
+        """The whole terminal until it is given back, which notes wait for; None where it cannot be drawn on."""
         return self._lend() if self._draws else None
 
     @contextmanager
@@ -196,7 +180,6 @@ class Screen(Output):
 
     @contextmanager
     def _live(self) -> Iterator[LiveView]:
-
         with self.hold(), LiveView(self._output, self._painter) as view:
             yield view
 
@@ -230,9 +213,8 @@ class Screen(Output):
         application.invalidate()
 
     def _show(self, fragments: Iterable[Fragment]) -> None:
-        with self._writing:
+        with self.hold():
             self._page(fragments)
-        self.show_notes()
 
     def _page(self, fragments: Iterable[Fragment]) -> None:
         pieces = iter(fragments)
@@ -243,7 +225,6 @@ class Screen(Output):
         if pager is None:
             self._paint(pieces)
             return
-        self._clear_progress()
         painter = self._painter if pager.colours else None
         size = self._output.get_size()
 
@@ -287,11 +268,6 @@ class Screen(Output):
             if rows < 0:
                 return False
         return True
-
-
-def _taken(notes: deque[Fragment]) -> Iterator[Fragment]:
-    while notes:
-        yield notes.popleft()
 
 
 class Painter:
@@ -359,10 +335,7 @@ class LiveView:
         return size.rows, size.columns
 
     def draw(self, pieces: Sequence[Fragment]) -> None:
-        """Show pieces instead of what is there; they fill the screen at most.
-
-        The pieces have no newline at their end.
-        """
+        """Show pieces, with no newline at their end, instead of what is there; they fill the screen at most."""
         # All of it goes out in one write, so that nothing flickers.
         self._output.erase_screen()
         self._output.cursor_goto(0, 0)
@@ -372,9 +345,8 @@ class LiveView:
 def call_in_loop(application: Application[Any], callback: Callable[[], object]) -> bool:
     """Have something called in the event loop of a prompt; any thread may call this.
 
-    The prompt may end before its loop comes to it, so nothing must depend on the callback alone.
-
-    False where there is no loop to call it in: none is left once a line was read.
+    False where there is no loop to call it in: none is left once a line was read. The prompt may also end before its
+    loop comes to it, so nothing must depend on the callback alone.
     """
     loop = application.loop
     if loop is None or not application.is_running:

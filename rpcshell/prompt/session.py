@@ -1,7 +1,6 @@
 """The prompt itself: prompt_toolkit's session put together from the adaptors beside this module.
 
-It reads lines. What is done with them is the loop's business. What the first drawing does not need is imported
-after it.
+It reads lines; what is done with them is the loop's business. What the first drawing does not need is imported later.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from prompt_toolkit.lexers import DynamicLexer, SimpleLexer
 from rpcshell.client.errors import UsageError
 from rpcshell.client.threads import thread_for
 from rpcshell.prompt.actions import Actions, action_bindings
-from rpcshell.prompt.completer import LineCompleter, PathListing
+from rpcshell.prompt.completer import LineCompleter
 from rpcshell.prompt.documentation import DocumentationPane, add_documentation
 from rpcshell.prompt.history import LineHistory, history_path
 from rpcshell.prompt.keys import cursor_shapes, key_bindings, prompt_escape
 from rpcshell.prompt.late_listing import LateListing
-from rpcshell.prompt.lexer import HiddenCharacters, LineLexer, MatchingBrackets, ProblemMarks
+from rpcshell.prompt.lexer import HiddenCharacters, LineLexer, Marks, bracket_marks
 from rpcshell.prompt.programs import edit_text
 from rpcshell.prompt.screen import Screen, call_in_loop
 from rpcshell.prompt.tabstops import FieldMarks, Tabstops
@@ -110,9 +109,12 @@ class Prompt:
         bound, shown = action_bindings(keys, self._actions.do, lambda key, error: note(complaint("keys", key, error)))
         self._prompt.key_bindings = merge_key_bindings([own, bound])
         toolbar = Toolbar(context)
-        marks = ProblemMarks(lambda text, cursor: tabstops.without_lacking(toolbar.problems(text, cursor)))
-        processors = [MatchingBrackets(context.read), marks, FieldMarks(tabstops), HiddenCharacters()]
-        self._prompt.input_processors = processors
+        self._prompt.input_processors = [
+            Marks(lambda text, cursor: bracket_marks(context.read, text, cursor)),
+            Marks(lambda text, cursor: tabstops.problem_marks(toolbar.problems(text, cursor))),
+            FieldMarks(tabstops),
+            HiddenCharacters(),
+        ]
         self._status = StatusBar(context, self._prompt.default_buffer, toolbar, tabstops, shown)
         pane = DocumentationPane(context, self._prompt.default_buffer, menu_rows=_MENU_ROWS)
         add_documentation(application.layout, pane)
@@ -139,9 +141,9 @@ class Prompt:
                 lexer=DynamicLexer(self._current_lexer),
                 completer=LineCompleter(
                     context,
-                    PathListing(self._changed),
-                    LateListing(context.ask_server, self._values_came),
-                    LateListing(context.prefixes, self._changed),
+                    paths=LateListing(context.paths, self._changed),
+                    dialects=LateListing(context.prefixes, self._changed),
+                    server_values=LateListing(context.ask_server, self._values_came),
                 ),
                 complete_while_typing=True,
                 reserve_space_for_menu=_MENU_ROWS,
@@ -183,13 +185,13 @@ class Prompt:
         """Ask what servers want to know of the person; not while a line is read."""
         if self._questions is None:
             return
-        from rpcshell.prompt.form import FormPrompt, Interrupted
+        from rpcshell.prompt.form import FormPrompt
 
         form = FormPrompt(self.screen, self._prompt.app.input, self._prompt.app.output)
         while (question := self._questions.next()) is not None:
             try:
                 question.answer(*form.ask(self._who(), question.form, self._prompt.style or THEME))
-            except Interrupted:
+            except KeyboardInterrupt:
                 question.answer("cancel")
                 self._questions.give_up()
 
@@ -266,13 +268,7 @@ class Prompt:
         return self._prompt.history.get_strings()
 
     def compose(self, text: str | None = None) -> None:
-        """Have the user's editor open, and what is saved be in the line that is read next.
-
-        The editor begins with the text, or else with the line before.
-
-        Raises:
-            UsageError: there is no editor, or it did not end well.
-        """
+        """Have a text, or else the line before, edited by `edit_text`, and the outcome be in the line read next."""
         if text is None:
             earlier = reversed(self._prompt.history.get_strings())
             text = next((line for line in earlier if not line.lstrip().startswith(":edit")), "")

@@ -3,31 +3,24 @@
 The whole of its documentation is `:doc`'s.
 """
 
-from __future__ import annotations
-
 import textwrap
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from rpcshell.line.brief import brief, brief_json, first_line
-from rpcshell.line.properties import Properties
-from rpcshell.line.schema import alternatives, fixed_values
+from rpcshell.line.catalog import Method
+from rpcshell.line.language import CallLine
+from rpcshell.line.properties import Properties, Property
+from rpcshell.line.schema import Resolver, alternatives, fixed_values
 from rpcshell.line.schema_text import limits_text, type_text
 from rpcshell.line.suggest import Spot, find_spot
 from rpcshell.view.escape import visible
+from rpcshell.view.pretty import Fragment
 from rpcshell.view.width import ELLIPSIS, cells, cut, pad
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from rpcshell.line.catalog import Method
-    from rpcshell.line.language import CallLine
-    from rpcshell.line.properties import Property
-    from rpcshell.line.schema import Resolver
-    from rpcshell.view.pretty import Fragment
 
 __all__ = ["Row", "command_synopsis", "method_synopsis"]
 
-Row = list["Fragment"]
+Row = list[Fragment]
 
 _TITLE: Final = "class:documentation.title"
 _NAME: Final = "class:documentation.name"
@@ -54,7 +47,8 @@ def method_synopsis(method: Method, call: CallLine | None, cursor: int, rows: in
     head = _rule(method.name, spot.trail, [] if spot.trail else marks, columns)
     fields, here = _fields(method, spot, columns)
     result: Row = [(_FAINT, "→ "), (_TYPE, visible(f"{method.out or 'result'}: {type_text(method.result_schema)}"))]
-    about = [] if spot.trail else _wrapped(_about(method), columns)
+    text = "" if spot.trail else visible(_about(method))
+    about: list[Row] = [[("", line)] for line in textwrap.wrap(text, columns - 1)]
     room = rows - 1
     # What to type is wanted most, then in a word what it is for, what comes back, and the rest of the text.
     shown_about = min(len(about), max(room - len(fields) - 1, 1))
@@ -94,11 +88,6 @@ def _about(method: Method) -> str:
     description = method.description.strip()
     rest = description if not description.startswith(method.summary) else description[len(method.summary) :]
     return " ".join(f"{method.summary} {rest[:_LONGEST_ABOUT].partition('Args:')[0]}".split())
-
-
-def _wrapped(text: str, columns: int) -> list[Row]:
-    lines = textwrap.wrap(visible(text), columns - 1)
-    return [[("", line)] for line in lines]
 
 
 def _fields(method: Method, spot: Spot, columns: int) -> tuple[list[Row], int | None]:
@@ -145,19 +134,13 @@ def _type(field: Property, resolve: Resolver) -> str:
 
 def _text(field: Property, resolve: Resolver) -> str:
     schema = resolve(field.schema)
+    parts = [field.description or first_line(schema.get("description")), limits_text(schema)]
     default: Any = schema.get("default")
-    parts = [
-        field.description or first_line(schema.get("description")),
-        limits_text(schema),
-        f"default {_plain(default)}"
-        if isinstance(default, str | int | float) and not isinstance(default, bool)
-        else "",
-    ]
+    if isinstance(default, str):
+        parts.append(f"default {brief(default, _LONGEST_DEFAULT)}")
+    elif isinstance(default, int | float) and not isinstance(default, bool):
+        parts.append(f"default {brief_json(default, _LONGEST_DEFAULT)}")
     return brief(" · ".join(part for part in parts if part), _LONGEST_CELL)
-
-
-def _plain(value: str | float) -> str:
-    return brief(value, _LONGEST_DEFAULT) if isinstance(value, str) else brief_json(value, _LONGEST_DEFAULT)
 
 
 def _window(rows: list[Row], here: int | None, room: int) -> Iterator[Row]:

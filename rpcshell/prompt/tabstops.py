@@ -27,6 +27,7 @@ __all__ = ["FieldMarks", "Tabstops"]
 _PLACE: Final = "class:place"
 _DEFAULT: Final = " class:place.default "
 _ERROR: Final = "class:pygments.error"
+_PROBLEM: Final = "class:problem"
 
 
 class _Stop:
@@ -63,10 +64,10 @@ class Tabstops:
         """Where the fields are: the start and end of what is in each, and what to show if that is nothing."""
         return tuple((stop.start, stop.end, stop.field.shown) for stop in self._stops)
 
-    def without_lacking(self, problems: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
-        """The problems of the text that are not just fields still to be filled in."""
+    def problem_marks(self, problems: Sequence[tuple[int, int]]) -> list[tuple[int, int, str]]:
+        """Marks for the problems of the text that are not just fields still to be filled in."""
         lacking = {stop.start - stop.field.quoted for stop in self._stops if stop.start == stop.end}
-        return [problem for problem in problems if problem[0] not in lacking] if lacking else problems
+        return [(start, end, _PROBLEM) for start, end in problems if start not in lacking]
 
     def here(self) -> TemplateField | None:
         """The field that the cursor is in."""

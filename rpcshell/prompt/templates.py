@@ -1,23 +1,16 @@
 """A call to fill in: the params of a method as text, and the fields in it where values go. Made of the schema alone."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rpcshell.line.brief import LONGEST_NAME, brief, few, first_line, whole_json
-from rpcshell.line.language import CallLine, escape, quote
+from rpcshell.line.catalog import Method
+from rpcshell.line.language import CallLine, Line, escape, quote
 from rpcshell.line.properties import Properties
-from rpcshell.line.schema import as_schema, fixed_values, likeliest, type_names
+from rpcshell.line.schema import Schema, as_schema, fixed_values, likeliest, type_names
 from rpcshell.line.schema_text import type_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from rpcshell.line.catalog import Method
-    from rpcshell.line.language import Line
-    from rpcshell.line.schema import Schema
 
 __all__ = ["Template", "TemplateField", "call_template", "template_behind"]
 
@@ -77,9 +70,8 @@ def template_behind(line: Line, find: Callable[[str], Method | None], width: int
 def call_template(method: Method, width: int = _WIDEST) -> Template | None:
     """The params of a method, to be filled in: what is required, and what has a plain default.
 
-    None where there is nothing to fill in, or where nothing is known of it.
-
-    What is wider than `width` characters gets a row for each param.
+    None where there is nothing to fill in, or where nothing is known of it. What is wider than `width` characters gets
+    a row for each param.
     """
     if not method.params:
         return None
@@ -93,29 +85,25 @@ def call_template(method: Method, width: int = _WIDEST) -> Template | None:
 
 def _build(method: Method, *, broken: bool) -> Template:
     builder = _Builder(method, broken=broken)
+    members = ((param.name, param.schema, param.required, first_line(param.description)) for param in method.params)
     if method.whole:
         builder.value(method.params_schema, method.params[0].name, 0)
-        return builder.template()
-    members = ((param.name, param.schema, param.required, first_line(param.description)) for param in method.params)
-    if method.by_position:
+    elif method.by_position:
         builder.items(members)
     else:
         builder.object(members, 0)
-    return builder.template()
+    return Template(builder.text, tuple(builder.fields))
 
 
 class _Builder:
     def __init__(self, method: Method, *, broken: bool) -> None:
         self._method = method
         self._broken = broken
-        self._text = ""
+        self.text = ""
         self._indent = 0
-        self._fields: list[TemplateField] = []
+        self.fields: list[TemplateField] = []
 
-    def template(self) -> Template:
-        return Template(self._text, tuple(self._fields))
-
-    def object(self, members: Iterable[tuple[str, Schema, bool, str]], depth: int) -> None:
+    def object(self, members: Iterable[tuple[str, Schema, bool, str]], depth: int, about: str = "") -> None:
         """An object of what is required and of what has a plain default; if that is nothing, a field in braces."""
         members = [member for member in islice(members, _MOST_MEMBERS) if len(member[0]) <= _LONGEST_DEFAULT]
         many = len(members) > _MOST_PARAMS
@@ -124,7 +112,7 @@ class _Builder:
             for name, schema, required, about in members
             if required or (depth == 0 and not many and self._default(schema) is not None)
         ]
-        self._listed("{}", asked, [name for name, *_ in members], depth)
+        self._listed("{}", asked, [name for name, *_ in members], depth, about)
 
     def items(self, members: Iterable[tuple[str, Schema, bool, str]]) -> None:
         """Params by position: those up to the last that is required or has a plain default."""
@@ -132,31 +120,29 @@ class _Builder:
         many = len(members) > _MOST_PARAMS
         asked = [required or (not many and self._default(schema) is not None) for _, schema, required, _ in members]
         last = len(members) - next((place for place, wanted in enumerate(reversed(asked)) if wanted), len(members))
-        self._listed(
-            "[]",
-            [(name, schema, about) for name, schema, _, about in members[:last]],
-            [name for name, *_ in members],
-            0,
-        )
+        wanted = [(name, schema, about) for name, schema, _, about in members[:last]]
+        self._listed("[]", wanted, [name for name, *_ in members], 0)
 
-    def _listed(self, brackets: str, asked: list[tuple[str, Schema, str]], names: list[str], depth: int) -> None:
+    def _listed(
+        self, brackets: str, asked: list[tuple[str, Schema, str]], names: list[str], depth: int, about: str = ""
+    ) -> None:
         """What is asked for, in brackets; where that is nothing, a field for what may be given."""
-        self._text += brackets[0]
+        self.text += brackets[0]
         self._indent += 1
-        if not asked and names:
-            self._field("", "…", f"optional: {few(names, _MOST_NAMED)}")
-        for number, (name, schema, about) in enumerate(asked):
-            if len(self._fields) >= _MOST_FIELDS or len(self._text) > _LONGEST_TEMPLATE:
+        if not asked and (names or about):
+            self._field("", "…", f"optional: {few(names, _MOST_NAMED)}" if names else about)
+        for number, (name, schema, said) in enumerate(asked):
+            if len(self.fields) >= _MOST_FIELDS or len(self.text) > _LONGEST_TEMPLATE:
                 break
-            self._text += "," if number else ""
+            self.text += "," if number else ""
             self._row(" " if number else "")
             if brackets == "{}":
-                self._text += f"{quote(name)}: "
-            self.value(schema, name, depth + 1, about)
+                self.text += f"{quote(name)}: "
+            self.value(schema, name, depth + 1, said)
         self._indent -= 1
         if asked:
             self._row("")
-        self._text += brackets[1]
+        self.text += brackets[1]
 
     def value(self, schema: Schema, name: str, depth: int, about: str = "") -> None:
         """A value of a schema, with fields wherever one has to be chosen."""
@@ -168,7 +154,7 @@ class _Builder:
         if isinstance(default, str) and not fixed:
             self._string(default, branch, about)
         elif len(fixed) == 1 and (only := _literal(fixed[0])) is not None:
-            self._text += only
+            self.text += only
         elif fixed or types == {"boolean"}:
             written = map(_literal, fixed[:_MOST_CHOICES] or (True, False))
             choices = tuple(choice for choice in written if choice is not None)
@@ -177,9 +163,7 @@ class _Builder:
             self._field(_literal(default) or "", "", about)
         elif "object" in types and depth < _DEPTH:
             found = Properties(branch, self._method.resolve).first(_MOST_MEMBERS)
-            self.object([(one.name, one.schema, one.required, one.description) for one in found], depth)
-            if not found:
-                self._inside("…", about)
+            self.object([(one.name, one.schema, one.required, one.description) for one in found], depth, about)
         elif "array" in types and depth < _DEPTH:
             self._array(branch, name, depth, about)
         elif types == {"string"}:
@@ -190,35 +174,29 @@ class _Builder:
     def _array(self, branch: Schema, name: str, depth: int, about: str) -> None:
         items = as_schema(branch["items"]) if isinstance(branch.get("items"), dict) else {}
         nested = type_names(likeliest(items, self._method.resolve)) & {"object", "array"}
-        self._text += "["
+        self.text += "["
         if nested:
             self.value(items, name, depth + 1)
         else:
             self._field("", type_text(items), about)
-        self._text += "]"
+        self.text += "]"
 
     def _string(self, default: str, branch: Schema, about: str) -> None:
-        self._text += '"'
+        self.text += '"'
         said = branch.get("format")
         self._field(quote(default)[1:-1], said if isinstance(said, str) else "string", about, quoted=True)
-        self._text += '"'
-
-    def _inside(self, shown: str, about: str) -> None:
-        """A field in the braces that were just closed."""
-        self._text = self._text.removesuffix("}")
-        self._field("", shown, about)
-        self._text += "}"
+        self.text += '"'
 
     def _field(
         self, default: str, shown: str, about: str, *, quoted: bool = False, choices: tuple[str, ...] = ()
     ) -> None:
-        start = len(self._text)
-        self._text += default
+        start = len(self.text)
+        self.text += default
         shown, about = brief(shown, _LONGEST_SHOWN), brief(about, _LONGEST_ABOUT)
-        self._fields.append(TemplateField(start, len(self._text), shown, about, quoted, choices))
+        self.fields.append(TemplateField(start, len(self.text), shown, about, quoted, choices))
 
     def _row(self, blank: str) -> None:
-        self._text += "\n" + _INDENT * self._indent if self._broken else blank
+        self.text += "\n" + _INDENT * self._indent if self._broken else blank
 
     def _default(self, schema: Schema) -> Any:
         """A default that is plain enough to be shown in its place."""

@@ -4,29 +4,21 @@ The question is xterm's OSC 11 (its control sequences, "Operating System Command
 screen know; who does not says nothing.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
+from prompt_toolkit.input import Input
 from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.input.vt100_parser import Vt100Parser
-from prompt_toolkit.output import ColorDepth, create_output
+from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.utils import is_dumb_terminal
 
-from rpcshell.prompt.contrast import BLACK
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from prompt_toolkit.input import Input
-    from prompt_toolkit.output import Output
-
-    from rpcshell.prompt.contrast import RGB
+from rpcshell.prompt.contrast import BLACK, RGB
 
 __all__ = ["AnswerParser", "background_without_asking", "hear_background", "terminal_output"]
 
@@ -60,12 +52,8 @@ def terminal_output() -> Output:
     silent = re.match(_SILENT, os.environ.get("TERM", ""))
     if silent or output.get_default_color_depth() == ColorDepth.DEPTH_1_BIT:
         return output
-    return _AskingOutput.from_pty(
-        output.stdout,
-        term=output.term,
-        default_color_depth=output.default_color_depth,
-        enable_bell=output.enable_bell,
-    )
+    depth, bell = output.default_color_depth, output.enable_bell
+    return _AskingOutput.from_pty(output.stdout, term=output.term, default_color_depth=depth, enable_bell=bell)
 
 
 def _no_colours() -> ColorDepth | None:

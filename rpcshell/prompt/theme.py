@@ -1,8 +1,7 @@
 """The colours of the prompt and of replies: a light or a dark set, one for any background, or a pygments style.
 
-All can be read on the background they are for; which of the colours can is `contrast`'s to say.
-
-JSON has pygments' token names here too, so that a style of pygments says it all.
+All can be read on the background they are for; which of the colours can is `contrast`'s to say. JSON has pygments'
+token names here too, so that a style of pygments says it all.
 """
 
 from __future__ import annotations
@@ -41,65 +40,26 @@ class _Palette(NamedTuple):
     error: str
 
 
-_ANYWHERE: Final = _Palette(
-    key="#5f5fff",
-    string="#00875f",
-    number="#875fd7",
-    constant="#d700af",
-    comment="italic #767676",
-    method="bold",
-    command="bold #d700af",
-    option="#875fd7",
-    variable="#af5f5f",
-    faint="#767676",
-    problem="#d700af",
-    error="#af5f5f",
-)
-"""Colours that can be read on black and on white: there are no others among the 256."""
+_COLOURS: Final = {
+    "key": ("#5f5fff", "#005faf", "#87afff", "ansibrightcyan"),
+    "string": ("#00875f", "#006c2b", "#87d787", "ansibrightgreen"),
+    "number": ("#875fd7", "#00646e", "#5fd7ff", "ansibrightyellow"),
+    "constant": ("#d700af", "#8700af", "#d7afff", "ansibrightmagenta"),
+    "comment": ("italic #767676", "italic #6c6c6c", "italic #949494", "italic ansigray"),
+    "method": ("bold", "bold #1c1c1c", "bold #eeeeee", "bold"),
+    "command": ("bold #d700af", "bold #8700af", "bold #d7afff", "bold ansibrightmagenta"),
+    "option": ("#875fd7", "#00646e", "#5fd7ff", "ansibrightyellow"),
+    "variable": ("#af5f5f", "#875f00", "#ffd75f", "ansibrightyellow"),
+    "faint": ("#767676", "#6c6c6c", "#949494", "ansigray"),
+    "problem": ("#d700af", "#af5f00", "#ffaf5f", "ansibrightyellow"),
+    "error": ("#af5f5f", "#c00000", "#ff8787", "ansibrightred"),
+}
+"""Those that can be read on black and on white (there are no others among the 256), on white alone, on black alone, and
+those of the first 16 that can be read on black, as the console of Linux has them."""
 
-_LIGHT: Final = _Palette(
-    key="#005faf",
-    string="#006c2b",
-    number="#00646e",
-    constant="#8700af",
-    comment="italic #6c6c6c",
-    method="bold #1c1c1c",
-    command="bold #8700af",
-    option="#00646e",
-    variable="#875f00",
-    faint="#6c6c6c",
-    problem="#af5f00",
-    error="#c00000",
+_ANYWHERE, _LIGHT, _DARK, _CONSOLE = (
+    _Palette(**dict(zip(_COLOURS, column, strict=True))) for column in zip(*_COLOURS.values(), strict=True)
 )
-_DARK: Final = _Palette(
-    key="#87afff",
-    string="#87d787",
-    number="#5fd7ff",
-    constant="#d7afff",
-    comment="italic #949494",
-    method="bold #eeeeee",
-    command="bold #d7afff",
-    option="#5fd7ff",
-    variable="#ffd75f",
-    faint="#949494",
-    problem="#ffaf5f",
-    error="#ff8787",
-)
-_CONSOLE: Final = _Palette(
-    key="ansibrightcyan",
-    string="ansibrightgreen",
-    number="ansibrightyellow",
-    constant="ansibrightmagenta",
-    comment="italic ansigray",
-    method="bold",
-    command="bold ansibrightmagenta",
-    option="ansibrightyellow",
-    variable="ansibrightyellow",
-    faint="ansigray",
-    problem="ansibrightyellow",
-    error="ansibrightred",
-)
-"""Those of the first 16 that can be read on black, as the console of Linux has them."""
 
 
 def theme_names() -> tuple[str, ...]:
@@ -113,10 +73,8 @@ def theme_style(name: str, background: RGB | None = None, depth: ColorDepth = Co
     """The style of everything under a theme, with colours that can be read on the background.
 
     `auto` goes by the background, `light` and `dark` are named by theirs; else it is a style of pygments. A background
-    that is None may be black or white. With a depth of 16 colours pastels would be greys.
-
-    Raises:
-        UsageError: there is no such style.
+    that is None may be black or white. With a depth of 16 colours pastels would be greys. Where there is no such style,
+    `UsageError` is raised.
     """
     if name == "auto" and background is None:
         return THEME

@@ -23,8 +23,8 @@ from rpcshell.line.suggest.commands import inner_call, options_behind, suggest_c
 from rpcshell.line.suggest.names import (
     PathChoice,
     Suggestion,
-    SuggestionKind,
     list_paths,
+    matching,
     named,
     suggest_aliases,
     suggest_methods,
@@ -40,26 +40,23 @@ from rpcshell.line.suggest.surroundings import (
     Surroundings,
     ValueKind,
     ValueQuestion,
-    no_values,
 )
 from rpcshell.line.suggest.variables import suggest_variables
 
 __all__ = [
-    "NO_SURROUNDINGS",
     "ArgumentSpec",
     "CommandSpec",
     "OptionSpec",
     "PathChoice",
     "Spot",
     "Suggestion",
-    "SuggestionKind",
     "Surroundings",
     "ValueKind",
     "ValueQuestion",
     "find_spot",
     "inner_call",
     "list_paths",
-    "no_values",
+    "matching",
     "options_behind",
     "suggest",
 ]
@@ -119,15 +116,12 @@ class _Suggester:
                 yield from self._params(line, call, cursor)
 
     def _first_words(self, typed: str, start: int, end: int) -> Iterator[Suggestion]:
-        if self._around.aliases:
-            aliases = {name: line for name, line in self._around.aliases.items() if not name.startswith(":")}
-            yield from suggest_aliases(typed, start, end, aliases)
+        aliases = {name: line for name, line in self._around.aliases.items() if not name.startswith(":")}
+        yield from suggest_aliases(typed, start, end, aliases)
         yield from suggest_methods(typed, start, end, self._around.catalog, self._limit)
 
     def _command_names(self, typed: str, start: int, end: int) -> Iterator[Suggestion]:
-        if self._around.aliases:
-            aliases = {name: line for name, line in self._around.aliases.items() if name.startswith(":")}
-            yield from suggest_aliases(f":{typed}", start, end, aliases)
+        yield from suggest_aliases(f":{typed}", start, end, self._around.aliases)
         yield from suggest_command_names(typed, start, end, self._around.commands)
 
     def _sink(self, line: Line, sink: Pipe | Redirect, cursor: int) -> Iterator[Suggestion]:

@@ -42,12 +42,7 @@ def suggest_command_names(typed: str, start: int, end: int, commands: Sequence[C
 
 
 def suggest_command_words(
-    line: Line,
-    command: CommandLine,
-    cursor: int,
-    around: Surroundings,
-    limit: int,
-    calls: CallsInside,
+    line: Line, command: CommandLine, cursor: int, around: Surroundings, limit: int, calls: CallsInside
 ) -> Iterator[Suggestion]:
     """What could stand at the cursor behind the name of a command."""
     spec, meant = around.meant(command)

@@ -3,20 +3,14 @@
 What a `:command` takes is data here: enough to complete and explain it without the library that runs it.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from rpcshell.line.catalog import EMPTY_CATALOG, Catalog
-from rpcshell.line.language import CallLine, CommandLine, ValueLine
+from rpcshell.line.language import CallLine, CommandLine, Line, ValueLine
+from rpcshell.line.reply_values import ReplyValues
 from rpcshell.line.suggest.names import PathChoice, list_paths
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from rpcshell.line.language import Line
-    from rpcshell.line.reply_values import ReplyValues
 
 ValueKind = Literal[
     "text",
@@ -125,40 +119,19 @@ class ValueQuestion(NamedTuple):
     others: tuple[tuple[str, str | bool | None], ...]
 
 
-def no_values(question: ValueQuestion) -> Sequence[str]:
-    """Where no server can be asked."""
-    return ()
+class _KnownSetting(Protocol):
+    @property
+    def help(self) -> str: ...
 
 
-def no_dialects(typed: str) -> Sequence[str]:
-    """Where there are none to choose from."""
-    del typed
-    return ()
-
-
-class KnownSetting(Protocol):
-    """What completion says of a setting."""
+class _KnownSettings(Protocol):
+    """The settings of the shell, as far as completion needs them: values and choices are texts as they are typed."""
 
     @property
-    def help(self) -> str:
-        """What it is for, in a few words."""
-
-
-class KnownSettings(Protocol):
-    """The settings of the shell, as far as completion needs them."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """What can be set."""
-
-    def setting(self, name: str) -> KnownSetting:
-        """What there is to say of one."""
-
-    def text(self, name: str) -> str:
-        """The value of one, as it is typed."""
-
-    def choices(self, name: str) -> Sequence[str]:
-        """What one may be set to, where that can be told."""
+    def names(self) -> Sequence[str]: ...
+    def setting(self, name: str) -> _KnownSetting: ...
+    def text(self, name: str) -> str: ...
+    def choices(self, name: str) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,23 +139,23 @@ class Surroundings:
     """What a line can refer to at one time.
 
     Targets are what `:connect` may be given, dialects what may stand before an address as far as it is typed. Workers
-    are numbers, events names, with what to say of each. Variables
-    have no dollar sign; the ones `to_come` are set by lines that run before this one.
+    are numbers, events names, with what to say of each. Variables have no dollar sign; the ones `to_come` are set by
+    lines that run before this one.
     """
 
     catalog: Catalog = EMPTY_CATALOG
     commands: Sequence[CommandSpec] = ()
     targets: Callable[[], Sequence[str]] = tuple
-    dialects: Callable[[str], Sequence[str]] = no_dialects
+    dialects: Callable[[str], Sequence[str]] = lambda _typed: ()
     workers: Callable[[], Sequence[tuple[str, str]]] = tuple
     events: Callable[[], Sequence[tuple[str, str]]] = tuple
     variables: Mapping[str, Any] = field(default_factory=dict)
     to_come: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
-    settings: KnownSettings | None = None
+    settings: _KnownSettings | None = None
     reply_values: ReplyValues | None = None
     paths: Callable[[str], Iterable[PathChoice]] = list_paths
-    server_values: Callable[[ValueQuestion], Sequence[str]] = no_values
+    server_values: Callable[[ValueQuestion], Sequence[str]] = lambda _question: ()
 
     def command(self, name: str) -> CommandSpec | None:
         """The command of a name or alias."""
@@ -192,7 +165,7 @@ class Surroundings:
         """The command that a line begins with, if there is such a one, and the line with all of its name as one."""
         return line.meant(self.command)
 
-    def after(self, line: Line) -> Surroundings:
+    def after(self, line: Line) -> "Surroundings":
         """What the next line can refer to, as far as it can be known before this one has run."""
         match line.body:
             case CommandLine():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rpcshell.client.threads import thread_for
 from rpcshell.line.suggest.names import PathChoice
-from rpcshell.prompt.completer import PathListing
+from rpcshell.prompt.late_listing import LateListing
 from rpcshell.shell.session import Session
 from rpcshell.shell.why.sighting import Sighting
 from tests.poverty import few_processes, in_a_child
@@ -20,7 +20,7 @@ def test_what_others_do_in_threads_is_done_without_or_not_at_all() -> None:
         assert reply.result == 1
         session.close()
         choices = [PathChoice("./calls.rpc", "calls.rpc", "")]
-        listing = PathListing(lambda: None, lambda _typed: choices, patience=DEADLINE)
+        listing = LateListing[str, PathChoice](lambda _typed: choices, lambda: None, patience=DEADLINE)
         assert [choice.text for choice in listing("./")] == ["./calls.rpc"]
         sighting = Sighting(lambda _trace: None)
         sighting.look()

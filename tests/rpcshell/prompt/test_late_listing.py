@@ -1,10 +1,10 @@
-"""Listing paths in a thread, with listings that take as long as a test wants."""
+"""Listing choices in a thread, with listings that take as long as a test wants."""
 
 import threading
 from collections.abc import Iterator
 
 from rpcshell.line.suggest import PathChoice
-from rpcshell.prompt.completer import PathListing
+from rpcshell.prompt.late_listing import LateListing
 
 DEADLINE = 10.0
 
@@ -15,7 +15,7 @@ def choice(text: str) -> PathChoice:
 
 def test_a_quick_listing_is_there_at_once() -> None:
     late = threading.Event()
-    listing = PathListing(late.set, lambda typed: [choice(f"{typed}1")], patience=DEADLINE)
+    listing = LateListing[str, PathChoice](lambda typed: [choice(f"{typed}1")], late.set, patience=DEADLINE)
     assert listing("a") == (choice("a1"),)
     assert listing("b") == (choice("b1"),)
     assert not late.is_set()
@@ -30,7 +30,7 @@ def test_a_slow_listing_is_not_waited_for_and_tells_when_it_is_there() -> None:
         assert disk.wait(DEADLINE)
         yield choice(typed)
 
-    listing = PathListing(late.set, slow, patience=0.001)
+    listing = LateListing(slow, late.set, patience=0.001)
     assert listing("a") == ()
     # What is typed meanwhile does not start another one.
     assert listing("ab") == ()
